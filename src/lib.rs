@@ -1,0 +1,16 @@
+//! queue-work: a queue-worker pool manager.
+//!
+//! The map: `cli` (one file per verb) calls `client` (talk to a running master) or `master` (be one).
+//! `master` is the shell around `core`, which decides everything and does nothing: `step(event, now) -> actions`.
+//! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line
+//! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
+//! means; `report` words everything for people and for JSON; `model` holds the words everybody shares.
+//!
+//! Invariants:
+//! - `core` imports nothing but `model` and the types of `store::Op`; no process, file, channel, clock or log in it.
+//! - SQL is in `store` only; wording for people is in `report` and in error types only.
+//! - One thread owns the state of the master and never blocks; blocking edges are threads joined by channels.
+//! - The claim of a job is committed before its first byte goes to a worker.
+
+pub mod model;
+pub mod store;

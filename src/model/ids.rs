@@ -1,0 +1,175 @@
+//! Names and numbers that must not be confused with one another.
+//!
+//! Invariant: a `QueueName` or `PoolName` that exists is valid; there is no other way to make one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident, $inner:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number!(
+    /// A job, for ever: ids are given out in order and never used again. From 1.
+    JobId, i64
+);
+number!(
+    /// One attempt at one job. Given out at the claim; every change of a running job is guarded by it. From 1.
+    RunId, i64
+);
+number!(
+    /// One worker process (an incarnation of a slot), for ever. From 1; 0 means "not yet known".
+    WorkerId, i64
+);
+number!(
+    /// A place for a worker in a pool. From 1; the process in it changes, the slot stays.
+    Slot, u32
+);
+number!(
+    /// One life of the master on a store. From 1; each start is the next number.
+    Generation, i64
+);
+
+/// The longest queue or pool name, in bytes.
+pub const MAX_NAME_BYTES: usize = 100;
+
+/// Why a text is not a queue or pool name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing was written.
+    #[error("a {what} name must not be empty")]
+    Empty {
+        /// `queue` or `pool`.
+        what: &'static str,
+    },
+    /// Longer than [`MAX_NAME_BYTES`].
+    #[error("a {what} name of {bytes} bytes is too long; the limit is {MAX_NAME_BYTES}")]
+    TooLong {
+        /// `queue` or `pool`.
+        what: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
+    /// A character other than letters, digits, `.`, `_`, `-` and `:`.
+    #[error("the {what} name {name:?} contains {bad:?}; use letters, digits, `.`, `_`, `-` and `:`")]
+    BadCharacter {
+        /// `queue` or `pool`.
+        what: &'static str,
+        /// The name as given.
+        name: String,
+        /// The first character that is not allowed.
+        bad: char,
+    },
+}
+
+fn check(what: &'static str, name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty { what });
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(NameError::TooLong { what, bytes: name.len() });
+    }
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
+    match name.chars().find(|&c| !allowed(c)) {
+        Some(bad) => Err(NameError::BadCharacter { what, name: name.to_owned(), bad }),
+        None if name.starts_with('-') || name.starts_with('.') => {
+            Err(NameError::BadCharacter { what, name: name.to_owned(), bad: name.chars().next().unwrap_or('-') })
+        }
+        None => Ok(()),
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks the name: 1 to [`MAX_NAME_BYTES`] bytes of letters, digits, `.`, `_`, `-` and `:`,
+            /// not beginning with `.` or `-`.
+            pub fn new(name: &str) -> Result<Self, NameError> {
+                check($what, name)?;
+                Ok(Self(name.into()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(name: String) -> Result<Self, NameError> {
+                Self::new(&name)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NameError;
+            fn from_str(name: &str) -> Result<Self, NameError> {
+                Self::new(name)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a queue.
+    QueueName, "queue"
+);
+name!(
+    /// The name of a pool. A worker is called `<pool>-<slot>`.
+    PoolName, "pool"
+);
+
+impl Default for QueueName {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_when_they_are_made() {
+        for good in ["default", "a", "mail.high", "über-1", "a:b_c"] {
+            assert!(QueueName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a/b", "a\nb", "a b", "-x", ".", "..", "a\0b"] {
+            assert!(QueueName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(QueueName::new(&"x".repeat(MAX_NAME_BYTES)).is_ok());
+        assert!(QueueName::new(&"x".repeat(300)).is_err());
+    }
+}

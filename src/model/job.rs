@@ -1,0 +1,182 @@
+//! Jobs: what is pushed, what is handed out, what is on record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{JobId, QueueName, RunId, UnixMicros, run::Cause};
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Due later: pushed with a delay, or waiting for a retry.
+    Scheduled,
+    /// Waiting for a worker.
+    Ready,
+    /// Handed to a worker.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Given up: out of attempts, not to be retried, or poison.
+    Dead,
+    /// Ended by us or by its expiry, never to run again.
+    Cancelled,
+}
+
+impl JobState {
+    /// Every state, in the order of life.
+    pub const ALL: [Self; 6] =
+        [Self::Scheduled, Self::Ready, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled];
+
+    /// The word used in JSON, tables and filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the job will never run again by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Dead | Self::Cancelled)
+    }
+}
+
+/// What was charged to a job so far; the three are kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Failed and timed-out runs; counts towards `max_attempts`.
+    pub attempts: u32,
+    /// Runs whose worker died under them; counts towards `max_crashes`.
+    pub crashes: u32,
+    /// Runs that we interrupted; never blamed on the job.
+    pub releases: u32,
+}
+
+/// A job as it is pushed: checked, with every default applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// What is to be done; `exec` is a command.
+    pub kind: Arc<str>,
+    /// Any JSON, as text that was checked by [`super::payload::check_args`].
+    pub args: Box<str>,
+    /// Where it waits.
+    pub queue: QueueName,
+    /// -100 to 100; higher goes first.
+    pub priority: i8,
+    /// Not before this time. `None`: at once.
+    pub due_at: Option<UnixMicros>,
+    /// Cancelled if it has not started by then.
+    pub expires_at: Option<UnixMicros>,
+    /// Longest run; `None`: what the pool says.
+    pub timeout: Option<Duration>,
+    /// Most attempts; `None`: what the pool says.
+    pub max_attempts: Option<u32>,
+    /// While a job with this key is unfinished, pushing another returns the first.
+    pub unique: Option<Box<str>>,
+}
+
+/// The answer to one pushed job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The job: the new one, or the unfinished one with the same unique key.
+    pub id: JobId,
+    /// True when the job was there already.
+    pub deduplicated: bool,
+}
+
+/// A job handed out: its row moved to `running` under this run id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The job.
+    pub id: JobId,
+    /// This attempt; guards every later change.
+    pub run: RunId,
+    /// The queue it came from.
+    pub queue: QueueName,
+    /// Its type.
+    pub kind: Arc<str>,
+    /// Its args, JSON text.
+    pub args: Box<str>,
+    /// What was charged before this run.
+    pub counters: Counters,
+    /// When it was pushed.
+    pub pushed_at: UnixMicros,
+    /// Since when it could have run.
+    pub due_at: UnixMicros,
+    /// Its own time limit, if any.
+    pub timeout: Option<Duration>,
+    /// Its own attempt limit, if any.
+    pub max_attempts: Option<u32>,
+    /// Whether it holds a unique key that its end frees.
+    pub unique: bool,
+}
+
+impl Claimed {
+    /// The number of this attempt, from 1: what was charged, plus one.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.counters.attempts + 1
+    }
+}
+
+/// What a running job last said of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// 0 to 100.
+    pub percent: Option<f64>,
+    /// A word to people.
+    pub message: Option<String>,
+}
+
+/// A job on record; serialises to the documented JSON of `jobs show`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// The job.
+    pub id: JobId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its queue.
+    pub queue: QueueName,
+    /// Where it is.
+    pub state: JobState,
+    /// Its args.
+    pub args: Box<RawValue>,
+    /// -100 to 100.
+    pub priority: i8,
+    /// Its unique key.
+    pub unique: Option<String>,
+    /// What was charged.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Its own limit, or `null`: what its pool says.
+    pub max_attempts: Option<u32>,
+    /// Its own limit in seconds, or `null`: what its pool says.
+    pub timeout_s: Option<f64>,
+    /// What the successful run answered; `null` before.
+    pub result: Option<Box<RawValue>>,
+    /// Why it is dead or cancelled, or what ended its last run.
+    pub cause: Option<Cause>,
+    /// The last error text.
+    pub error: Option<String>,
+    /// What it last said of itself.
+    pub progress: Option<Progress>,
+    /// When it was pushed.
+    pub pushed_at: UnixMicros,
+    /// When it is or was due.
+    pub due_at: UnixMicros,
+    /// When it lapses.
+    pub expires_at: Option<UnixMicros>,
+    /// When it ended.
+    pub finished_at: Option<UnixMicros>,
+}

@@ -1,0 +1,13 @@
+//! Limits that have two ways of being said.
+
+use serde::{Deserialize, Serialize};
+
+/// The soft memory limit of a worker, its descendants counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryLimit {
+    /// Recycle after this many bytes of growth since the worker's first finished job (`+128M`).
+    Growth(u64),
+    /// Recycle above this many bytes (`256M`).
+    Absolute(u64),
+}

@@ -1,0 +1,21 @@
+//! The words everybody shares: jobs, runs, queues, workers, time.
+//!
+//! Knows nothing of processes, files, sockets or SQL. Invariant: nothing here does I/O, reads a clock or
+//! draws a random number, so that `core` may import it.
+
+pub mod ids;
+pub mod job;
+pub mod limits;
+pub mod payload;
+pub mod queue;
+pub mod run;
+pub mod time;
+pub mod worker;
+
+pub use ids::{Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
+pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
+pub use limits::MemoryLimit;
+pub use queue::{QueueOrder, QueueTotals};
+pub use run::{Cause, Outcome, RunRecord};
+pub use time::{Mono, Now, UnixMicros};
+pub use worker::{WorkerRecord, WorkerState};

@@ -1,0 +1,103 @@
+//! What a job may carry: the limits of its type and its args.
+//!
+//! Args stay text from push to worker: no number is rounded and no key order changed on the way.
+
+use serde_json::value::RawValue;
+
+/// The longest args, in bytes of JSON text; with its envelope a job stays below [`MAX_LINE_BYTES`].
+pub const MAX_ARGS_BYTES: usize = MAX_LINE_BYTES - 64 * 1024;
+/// The longest protocol line, in bytes (16 MiB).
+pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// The deepest nesting of arrays and objects; what common JSON readers take.
+pub const MAX_DEPTH: usize = 128;
+/// The longest job type, in bytes.
+pub const MAX_TYPE_BYTES: usize = 200;
+/// The longest unique key, in bytes.
+pub const MAX_UNIQUE_BYTES: usize = 500;
+
+/// Why a job cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// Not JSON.
+    #[error("args are not valid JSON: {0}")]
+    NotJson(String),
+    /// Too long.
+    #[error("args of {bytes} bytes are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path")]
+    TooLong {
+        /// Their length.
+        bytes: usize,
+    },
+    /// Too deep.
+    #[error("args are nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// The type is empty, too long, or has a control character.
+    #[error("the job type {0:?} is not usable: 1 to {MAX_TYPE_BYTES} bytes without control characters")]
+    BadType(String),
+    /// The key is empty or too long.
+    #[error("the unique key is not usable: 1 to {MAX_UNIQUE_BYTES} bytes")]
+    BadUnique,
+    /// `exec` without a command.
+    #[error("a job of type `exec` needs args such as {{\"argv\": [\"program\", \"argument\"]}}")]
+    BadExec,
+}
+
+/// Checks that `args` is one JSON value within the limits; the text may be stored as it is.
+pub fn check_args(args: &str) -> Result<(), PayloadError> {
+    if args.len() > MAX_ARGS_BYTES {
+        return Err(PayloadError::TooLong { bytes: args.len() });
+    }
+    if depth(args.as_bytes()) > MAX_DEPTH {
+        return Err(PayloadError::TooDeep);
+    }
+    serde_json::from_str::<&RawValue>(args).map(drop).map_err(|e| PayloadError::NotJson(e.to_string()))
+}
+
+/// Checks a job type.
+pub fn check_type(kind: &str) -> Result<(), PayloadError> {
+    let ok = !kind.is_empty() && kind.len() <= MAX_TYPE_BYTES && !kind.chars().any(char::is_control);
+    if ok { Ok(()) } else { Err(PayloadError::BadType(kind.chars().take(80).collect())) }
+}
+
+/// Checks a unique key.
+pub fn check_unique(key: &str) -> Result<(), PayloadError> {
+    let ok = !key.is_empty() && key.len() <= MAX_UNIQUE_BYTES;
+    if ok { Ok(()) } else { Err(PayloadError::BadUnique) }
+}
+
+/// The deepest nesting of brackets outside strings.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for &b in json {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn args_are_any_json_within_the_limits() {
+        for good in ["null", "1e400", "\"a\\u0000b\"", "[1, {\"a\": \"[[[\"}]", "18446744073709551616"] {
+            assert_eq!(check_args(good), Ok(()), "{good}");
+        }
+        for bad in ["", "{", "nul", "[1,]", "1 2", "\"\u{0}\""] {
+            assert!(matches!(check_args(bad), Err(PayloadError::NotJson(_))), "{bad}");
+        }
+        let nested = |n: usize| "[".repeat(n) + &"]".repeat(n);
+        assert_eq!(check_args(&nested(MAX_DEPTH)), Ok(()));
+        assert_eq!(check_args(&nested(10_000)), Err(PayloadError::TooDeep));
+    }
+}

@@ -1,0 +1,50 @@
+//! Queues: their totals, and the order in which a pool serves several of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{QueueName, UnixMicros};
+
+/// How a pool chooses between its queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// The first queue that has a ready job, always.
+    Strict(Vec<QueueName>),
+    /// In proportion to the weights (1 to 1000); an empty queue gives its share to the others.
+    Weighted(Vec<(QueueName, u32)>),
+}
+
+impl QueueOrder {
+    /// The queues, in the order written.
+    pub fn names(&self) -> impl Iterator<Item = &QueueName> {
+        let (strict, weighted): (&[QueueName], &[(QueueName, u32)]) = match self {
+            Self::Strict(names) => (names, &[]),
+            Self::Weighted(names) => (&[], names),
+        };
+        strict.iter().chain(weighted.iter().map(|(name, _)| name))
+    }
+}
+
+/// What a queue holds, kept incrementally with every change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueTotals {
+    /// The queue.
+    pub name: QueueName,
+    /// Hands out no jobs.
+    pub paused: bool,
+    /// Waiting for a worker.
+    pub ready: u64,
+    /// Due later, retries included.
+    pub scheduled: u64,
+    /// Of `scheduled`, those that wait for a retry.
+    pub retrying: u64,
+    /// Handed out.
+    pub running: u64,
+    /// Given up and kept.
+    pub dead: u64,
+    /// Jobs that ended well, ever.
+    pub succeeded_total: u64,
+    /// Runs that failed, timed out or crashed, ever.
+    pub failed_total: u64,
+    /// Due time of the first ready job in the order of the queue.
+    pub oldest_ready_at: Option<UnixMicros>,
+}

@@ -1,0 +1,185 @@
+//! Runs: one attempt at one job by one worker, with its outcome and cause.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Generation, JobId, QueueName, RunId, UnixMicros};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The worker answered with a result.
+    Succeeded,
+    /// The worker answered with an error.
+    Failed,
+    /// It ran past its deadline and was ended.
+    TimedOut,
+    /// Its worker died under it.
+    Crashed,
+    /// Its job was cancelled.
+    Cancelled,
+    /// Given back: stop, restart, prefetch, death of the master.
+    Released,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] =
+        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Crashed, Self::Cancelled, Self::Released];
+
+    /// The word used in JSON, tables and filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Crashed => "crashed",
+            Self::Cancelled => "cancelled",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// Why a run or a job ended as it did, in one word. `None` where there is nothing to explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Out of attempts.
+    MaxAttempts,
+    /// The worker or the exit code said: do not retry.
+    NoRetry,
+    /// Its worker died under it too often.
+    Poison,
+    /// The command, or the type, does not exist.
+    NotFound,
+    /// The command exists but may not be executed.
+    NotExecutable,
+    /// Cancelled by an operator.
+    Cancelled,
+    /// Not started in time.
+    Expired,
+    /// The command ended with an exit code that is not 0, or the worker answered with an error.
+    Error,
+    /// Ended by a signal.
+    Signal,
+    /// Past its deadline.
+    Timeout,
+    /// Over the hard memory limit.
+    Memory,
+    /// The worker process ended.
+    WorkerExited,
+    /// The worker broke the protocol (a line over the limit).
+    Protocol,
+    /// The master is stopping.
+    Stop,
+    /// The worker is being restarted.
+    Restart,
+    /// The pool is being scaled down, or the worker recycled.
+    Scale,
+    /// The worker reached a limit.
+    Recycle,
+    /// The master itself died while this ran.
+    MasterLost,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 18] = [
+        Self::MaxAttempts,
+        Self::NoRetry,
+        Self::Poison,
+        Self::NotFound,
+        Self::NotExecutable,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Error,
+        Self::Signal,
+        Self::Timeout,
+        Self::Memory,
+        Self::WorkerExited,
+        Self::Protocol,
+        Self::Stop,
+        Self::Restart,
+        Self::Scale,
+        Self::Recycle,
+        Self::MasterLost,
+    ];
+
+    /// The word used in JSON and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxAttempts => "max_attempts",
+            Self::NoRetry => "no_retry",
+            Self::Poison => "poison",
+            Self::NotFound => "not_found",
+            Self::NotExecutable => "not_executable",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Error => "error",
+            Self::Signal => "signal",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::WorkerExited => "worker_exited",
+            Self::Protocol => "protocol",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Scale => "scale",
+            Self::Recycle => "recycle",
+            Self::MasterLost => "master_lost",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A run on record; serialises to the documented JSON of `runs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The run.
+    pub id: RunId,
+    /// Its job.
+    pub job_id: JobId,
+    /// The job's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The job's queue.
+    pub queue: QueueName,
+    /// `<pool>-<slot>`; `null` if it was claimed but its worker is not known.
+    pub worker: Option<String>,
+    /// The worker's process id.
+    pub pid: Option<u32>,
+    /// The life of the master it belonged to.
+    pub generation: Generation,
+    /// The number of the attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// Of the command, where there is one.
+    pub exit_code: Option<i32>,
+    /// Name of the signal that ended it, such as `SIGKILL`.
+    pub signal: Option<String>,
+    /// Error text.
+    pub error: Option<String>,
+    /// The last lines on stderr.
+    pub stderr_tail: String,
+    /// When it was handed to the worker.
+    pub started_at: UnixMicros,
+    /// When it ended.
+    pub ended_at: UnixMicros,
+    /// `ended_at - started_at`, in seconds.
+    pub duration_s: f64,
+    /// From due to started, in seconds.
+    pub waited_s: f64,
+    /// Most memory seen, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+}

@@ -1,0 +1,158 @@
+//! Workers on record, and the words for their states.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Generation, Slot, UnixMicros, WorkerId};
+
+/// What a worker is doing, as `status` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// Spawned, or about to be; not yet ready.
+    Starting,
+    /// Ready, without a job.
+    Idle,
+    /// With a job.
+    Busy,
+    /// Gets no more jobs; finishes what it holds and leaves.
+    Draining,
+    /// Told to end, by signal.
+    Stopping,
+    /// The slot waits before the next spawn, after a fast death.
+    Backoff,
+}
+
+impl WorkerState {
+    /// The word used in JSON and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Draining => "draining",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+        }
+    }
+}
+
+/// Why a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// By itself, without being asked.
+    Exited,
+    /// It sent `retire`.
+    Retired,
+    /// The pool was made smaller.
+    Scaled,
+    /// An operator asked.
+    Restarted,
+    /// The master stopped, or the worker was stopped by an operator.
+    Stopped,
+    /// It reached `max_jobs`.
+    MaxJobs,
+    /// It reached `max_time`.
+    MaxTime,
+    /// It grew past `memory`.
+    Memory,
+    /// It grew past `memory_max` and was killed.
+    MemoryMax,
+    /// Its job ran past its deadline and did not honour the cancellation.
+    JobTimeout,
+    /// Its job was cancelled and it did not honour that.
+    JobCancelled,
+    /// It was not ready within `ready_timeout`.
+    ReadyTimeout,
+    /// It broke the protocol.
+    Protocol,
+    /// It could not be spawned.
+    SpawnFailed,
+    /// The master died.
+    MasterLost,
+}
+
+impl EndReason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::Exited,
+        Self::Retired,
+        Self::Scaled,
+        Self::Restarted,
+        Self::Stopped,
+        Self::MaxJobs,
+        Self::MaxTime,
+        Self::Memory,
+        Self::MemoryMax,
+        Self::JobTimeout,
+        Self::JobCancelled,
+        Self::ReadyTimeout,
+        Self::Protocol,
+        Self::SpawnFailed,
+        Self::MasterLost,
+    ];
+
+    /// The word used in JSON and tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Retired => "retired",
+            Self::Scaled => "scaled",
+            Self::Restarted => "restarted",
+            Self::Stopped => "stopped",
+            Self::MaxJobs => "max_jobs",
+            Self::MaxTime => "max_time",
+            Self::Memory => "memory",
+            Self::MemoryMax => "memory_max",
+            Self::JobTimeout => "job_timeout",
+            Self::JobCancelled => "job_cancelled",
+            Self::ReadyTimeout => "ready_timeout",
+            Self::Protocol => "protocol",
+            Self::SpawnFailed => "spawn_failed",
+            Self::MasterLost => "master_lost",
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal number.
+    Signal(i32),
+}
+
+/// One worker process on record; serialises to the JSON of `workers`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// This process, for ever.
+    pub incarnation: WorkerId,
+    /// `<pool>-<slot>`.
+    pub id: String,
+    /// Its pool.
+    pub pool: String,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its process id.
+    pub pid: u32,
+    /// The life of the master it belonged to.
+    pub generation: Generation,
+    /// When it was spawned.
+    pub started_at: UnixMicros,
+    /// When it ended; `null` while it lives.
+    pub ended_at: Option<UnixMicros>,
+    /// Why it ended.
+    pub reason: Option<EndReason>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Name of the signal that ended it.
+    pub signal: Option<String>,
+    /// Jobs it answered.
+    pub jobs_done: u64,
+    /// Most memory seen, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+}
