@@ -1,0 +1,202 @@
+//! Configuration: what was written becomes what it means.
+//!
+//! [`Config`] has no `Option` where there is a default, durations and sizes are values, names are checked.
+//! Layers, lowest first: `config/default.toml` (embedded), a file, environment, flags. All problems are reported
+//! at once.
+
+pub mod units;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{MemoryLimit, PoolName, QueueOrder};
+
+/// Everything a master needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Absolute path of the database.
+    pub database: PathBuf,
+    /// Absolute path of the control socket.
+    pub socket: PathBuf,
+    /// Folder of the worker output files.
+    pub logs_dir: PathBuf,
+    /// When an answer to a push is given.
+    pub durability: Durability,
+    /// The pools, at least one.
+    pub pools: Vec<PoolConfig>,
+    /// End when nothing is ready, running or waiting for a retry.
+    pub drain: bool,
+    /// How long things are kept.
+    pub keep: KeepFor,
+    /// Size of one output file, in bytes, and how many of them per worker.
+    pub log_file_bytes: u64,
+    /// Files per worker, at least 1.
+    pub log_files: u32,
+    /// What a pool added at run time inherits.
+    pub defaults: PoolConfig,
+}
+
+/// When the answer to a push is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After it is synced to disk.
+    Full,
+    /// After it is written: survives the death of the process, not of the machine.
+    Process,
+}
+
+impl Durability {
+    /// The word used in configuration and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// How long things are kept after their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepFor {
+    /// Succeeded and cancelled jobs.
+    pub succeeded: Duration,
+    /// Dead jobs.
+    pub dead: Duration,
+    /// Runs and workers.
+    pub runs: Duration,
+}
+
+/// What kind of worker a pool has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// A program that speaks the worker protocol.
+    Protocol,
+    /// The built-in worker: a command per job.
+    Exec,
+    /// A program that fetches its own jobs elsewhere.
+    Opaque,
+}
+
+impl PoolKind {
+    /// The word used in configuration and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Exec => "exec",
+            Self::Opaque => "opaque",
+        }
+    }
+}
+
+/// When a worker counts as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyWhen {
+    /// As soon as it is spawned.
+    Spawned,
+    /// When it sends `ready`.
+    Message,
+}
+
+/// How many jobs may be on their way to one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    /// About 1 ms of work, 1 to 64.
+    Auto,
+    /// This many, 1 to 1000.
+    Fixed(u32),
+}
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolConfig {
+    /// Its name.
+    pub name: PoolName,
+    /// What it serves. Empty for an opaque pool.
+    pub queues: QueueOrder,
+    /// Wanted workers, 0 to 10000.
+    pub workers: u32,
+    /// What its workers are.
+    pub kind: PoolKind,
+    /// The program and its arguments; empty for `exec` jobs that carry their own command.
+    pub command: Vec<OsString>,
+    /// Where its workers run.
+    pub cwd: Option<PathBuf>,
+    /// Added to their environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// When a worker is ready.
+    pub ready: ReadyWhen,
+    /// How long a worker may take to become ready.
+    pub ready_timeout: Duration,
+    /// Descriptor on which the worker's messages come, if not stdout.
+    pub protocol_fd: Option<i32>,
+    /// Longest run of a job that says nothing itself.
+    pub timeout: Duration,
+    /// Attempts of a job that says nothing itself, from 1.
+    pub max_attempts: u32,
+    /// Deaths of its worker that a job survives, from 1.
+    pub max_crashes: u32,
+    /// First wait before a retry.
+    pub backoff: Duration,
+    /// Soft memory limit: recycle after the job.
+    pub memory: Option<MemoryLimit>,
+    /// Hard memory limit in bytes: kill.
+    pub memory_max: Option<u64>,
+    /// Recycle after this many jobs, ± 10 %.
+    pub max_jobs: Option<u64>,
+    /// Recycle after this time, ± 10 %.
+    pub max_time: Option<Duration>,
+    /// How long a running job may go on when its worker is to leave.
+    pub grace: Duration,
+    /// From TERM to KILL.
+    pub kill_after: Duration,
+    /// Jobs on their way to one worker.
+    pub prefetch: Prefetch,
+}
+
+/// What the command line and the environment say, over what the file says. `None`: nothing was said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--database`
+    pub database: Option<PathBuf>,
+    /// `--socket`
+    pub socket: Option<PathBuf>,
+    /// `--durability`
+    pub durability: Option<Durability>,
+    /// `--drain`
+    pub drain: bool,
+    /// `--queue a,b`: one pool per queue, instead of the pools of the file.
+    pub queues: Vec<String>,
+    /// `--workers`, checked by [`Config`]: 1 to 10000.
+    pub workers: Option<u32>,
+    /// What stands after `--`.
+    pub command: Vec<OsString>,
+    /// `--exec`: the command is a template per job.
+    pub exec: bool,
+    /// `--opaque`
+    pub opaque: bool,
+    /// `--max-jobs`
+    pub max_jobs: Option<u64>,
+    /// `--memory`
+    pub memory: Option<MemoryLimit>,
+    /// `--memory-max`
+    pub memory_max: Option<u64>,
+    /// `--max-time`
+    pub max_time: Option<Duration>,
+    /// `--timeout`
+    pub timeout: Option<Duration>,
+    /// `--grace`
+    pub grace: Option<Duration>,
+    /// `--prefetch`
+    pub prefetch: Option<Prefetch>,
+    /// `--max-attempts`
+    pub max_attempts: Option<u32>,
+    /// `--backoff`
+    pub backoff: Option<Duration>,
+    /// Of the fields above, those that came from the environment (`workers`, `max_jobs`, …), for `config show`.
+    pub from_env: std::collections::BTreeSet<String>,
+}

@@ -1,0 +1,174 @@
+//! The status document: what `status --json` prints and the control method `status` answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::worker::Exit;
+use crate::model::{Generation, JobId, QueueName, Slot, UnixMicros, WorkerState};
+
+/// Everything about one store and its master.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// `null` when no master runs.
+    pub master: Option<MasterStatus>,
+    /// By name.
+    pub queues: Vec<QueueStatus>,
+    /// By name.
+    pub pools: Vec<PoolStatus>,
+    /// By pool and slot.
+    pub workers: Vec<WorkerStatus>,
+    /// Runs that ended in the last 10 seconds, per second.
+    pub jobs_per_s: f64,
+}
+
+/// The running master.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MasterStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Which life on this store.
+    pub generation: Generation,
+    /// `starting`, `recovering`, `running`, `draining` or `stopping`.
+    pub state: String,
+    /// Of the program.
+    pub version: String,
+    /// When it started.
+    pub started_at: UnixMicros,
+    /// For how long, in seconds.
+    pub uptime_s: f64,
+    /// Path of the database.
+    pub database: String,
+    /// `full` or `process`.
+    pub durability: String,
+    /// Resident memory of the master, in bytes.
+    pub memory_bytes: u64,
+    /// What is wrong, if anything (`the disk is full`, …).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Its name.
+    pub name: QueueName,
+    /// Hands out no jobs.
+    pub paused: bool,
+    /// Waiting.
+    pub ready: u64,
+    /// Due later, retries included.
+    pub scheduled: u64,
+    /// At workers.
+    pub running: u64,
+    /// Given up and kept.
+    pub dead: u64,
+    /// How long the first ready job has been due, in seconds; `null` when none is ready.
+    pub oldest_ready_s: Option<f64>,
+    /// Jobs, ever.
+    pub succeeded_total: u64,
+    /// Runs that failed, timed out or crashed, ever.
+    pub failed_total: u64,
+}
+
+/// One pool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// The queues it serves.
+    pub queues: Vec<QueueName>,
+    /// `protocol`, `exec` or `opaque`.
+    pub kind: String,
+    /// Workers wanted.
+    pub wanted: u32,
+    /// Workers that are idle or busy.
+    pub ready: u32,
+    /// Workers with a job.
+    pub busy: u32,
+    /// Workers not yet ready, and slots in backoff.
+    pub starting: u32,
+    /// Workers on their way out.
+    pub draining: u32,
+    /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
+    #[serde(default)]
+    pub limits: std::collections::BTreeMap<String, String>,
+    /// What is wrong, if anything (`cannot run `foo`: not found in PATH; next try in 3 s`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// `<pool>-<slot>`.
+    pub id: String,
+    /// Its pool.
+    pub pool: String,
+    /// Its slot.
+    pub slot: Slot,
+    /// Process id; `null` in backoff.
+    pub pid: Option<u32>,
+    /// What it does.
+    pub state: WorkerState,
+    /// Life of the master it belongs to.
+    pub generation: Generation,
+    /// Jobs this process has answered.
+    pub jobs_done: u64,
+    /// Last measured, with descendants, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Most measured, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// Of one CPU, last measured.
+    pub cpu_percent: Option<f64>,
+    /// Of this process, in seconds.
+    pub uptime_s: f64,
+    /// How often the process in this slot was replaced.
+    pub restarts: u64,
+    /// How the process before this one ended.
+    pub last_exit: Option<LastExit>,
+    /// When the grace of a draining or stopping worker is over, in seconds from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_s: Option<f64>,
+    /// What it runs now.
+    pub job: Option<WorkerJob>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastExit {
+    /// Why (`exited`, `max_jobs`, `restarted`, …).
+    pub reason: String,
+    /// Exit code.
+    pub exit_code: Option<i32>,
+    /// Signal name.
+    pub signal: Option<String>,
+}
+
+impl LastExit {
+    /// From the exit of a process; `signal_name` turns a number into a name.
+    #[must_use]
+    pub fn new(reason: &str, exit: Option<Exit>, signal_name: impl Fn(i32) -> String) -> Self {
+        let (exit_code, signal) = match exit {
+            Some(Exit::Code(code)) => (Some(code), None),
+            Some(Exit::Signal(n)) => (None, Some(signal_name(n))),
+            None => (None, None),
+        };
+        Self { reason: reason.to_owned(), exit_code, signal }
+    }
+}
+
+/// The job a worker runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerJob {
+    /// The job.
+    pub id: JobId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The number of the attempt.
+    pub attempt: u32,
+    /// For how long, in seconds.
+    pub running_s: f64,
+    /// What it last said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<crate::model::job::Progress>,
+}

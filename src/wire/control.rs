@@ -1,0 +1,326 @@
+//! The methods of the control socket: their params and results. Both sides use these types.
+//!
+//! | method | params | result |
+//! | --- | --- | --- |
+//! | `push` | [`PushJob`] | [`crate::model::Pushed`] (worker protocol: `{"job_id"}`) |
+//! | `push_many` | [`PushMany`] | [`PushedMany`] |
+//! | `status` | none | [`crate::report::Status`] |
+//! | `scale` | [`Scale`] | [`Scaled`] |
+//! | `spawn` | [`SpawnPool`] | [`Scaled`] |
+//! | `restart` | [`Restart`] | [`Restarted`] |
+//! | `stop` | [`Stop`] | [`Stopped`] |
+//! | `pause`, `resume` | [`Queues`] | [`PausedQueues`] |
+//! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
+//! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
+//! | `jobs.retry`, `jobs.cancel`, `jobs.delete` | [`Jobs`] | [`ChangedJobs`] |
+//! | `runs.list` | [`crate::store::RunFilter`] | array of [`crate::model::RunRecord`] |
+//! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
+//! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
+//! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::{JobId, QueueName, UnixMicros};
+
+/// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
+/// Durations are seconds (a number) or text such as `"10s"`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushJob {
+    /// What is to be done.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Any JSON; absent: `null`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub args: Option<Box<RawValue>>,
+    /// Absent: `default` (in `push_many`, the queue given there).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// -100 to 100, default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Not before this long from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// Not before this time (RFC 3339). Not together with `delay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMicros>,
+    /// Cancelled if not started within this long from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Span>,
+    /// Longest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// Most attempts, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// While a job with this key is unfinished, the push returns that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<String>,
+}
+
+/// A duration in a request: seconds, or text with a unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Span {
+    /// Seconds.
+    Seconds(f64),
+    /// `10s`, `1h 30m`, `2d`.
+    Text(String),
+}
+
+/// Many jobs at once: all are added or none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PushMany {
+    /// The jobs.
+    pub jobs: Vec<PushJob>,
+    /// The answer has only the count and the first and last id, unless this is true.
+    #[serde(default)]
+    pub ids: bool,
+}
+
+/// The answer to [`PushMany`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedMany {
+    /// How many were asked for.
+    pub count: u64,
+    /// How many of them were there already.
+    #[serde(default)]
+    pub deduplicated: u64,
+    /// The lowest id; `null` for none.
+    pub first_id: Option<JobId>,
+    /// The highest id; `null` for none.
+    pub last_id: Option<JobId>,
+    /// Every id in order, if asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<JobId>>,
+}
+
+/// Set the wanted number of workers of one pool, of the pools that serve a queue, or of the only pool.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// 0 to 10000.
+    pub workers: u32,
+    /// Pools that serve this queue.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// This pool.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// Answer at once, not when it is so.
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// The answer to [`Scale`] and [`SpawnPool`], for each pool that was meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// The pools.
+    pub pools: Vec<ScaledPool>,
+}
+
+/// One pool in [`Scaled`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaledPool {
+    /// Its name.
+    pub pool: String,
+    /// Workers wanted before.
+    pub was: u32,
+    /// Workers wanted now.
+    pub wanted: u32,
+    /// Workers ready now.
+    pub ready: u32,
+}
+
+/// Add a pool to the running master.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnPool {
+    /// Its name; absent: that of its first queue (with `-2`, `-3` … where that is taken).
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// The queues it serves, in strict order.
+    pub queues: Vec<String>,
+    /// 1 to 10000; absent: the number of CPUs.
+    #[serde(default)]
+    pub workers: Option<u32>,
+    /// The worker program; absent: commands as jobs.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    /// `protocol`, `exec` or `opaque`; absent: `protocol` with a command, else `exec`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Where its workers run; absent: where the master runs.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// Answer at once, not when the workers are ready.
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// Replace workers, one after the other; exactly one of `all`, `queue`, `pool`, `workers` is given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restart {
+    /// Every worker.
+    #[serde(default)]
+    pub all: bool,
+    /// Those of pools that serve this queue.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// Those of this pool.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// These (`<pool>-<slot>`).
+    #[serde(default)]
+    pub workers: Vec<String>,
+    /// End running jobs at once (they go back to the front, nothing charged).
+    #[serde(default)]
+    pub now: bool,
+    /// Answer at once.
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// The answer to [`Restart`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// Workers that were replaced (or, with `no_wait`, will be).
+    pub workers: Vec<String>,
+    /// Jobs that were given back.
+    pub released: u64,
+}
+
+/// Stop the master, the pools that serve a queue, or single workers (their slots are given up).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    /// Grace for running jobs, in seconds; absent: what the pool says.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+    /// Pools that serve this queue.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// These workers.
+    #[serde(default)]
+    pub workers: Vec<String>,
+    /// Answer at once.
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// The answer to [`Stop`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Workers that ended.
+    pub workers: u64,
+    /// Jobs that were given back because the grace was over.
+    pub released: u64,
+}
+
+/// Names of queues.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queues {
+    /// The queues.
+    pub queues: Vec<String>,
+}
+
+/// The answer to `pause` and `resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedQueues {
+    /// The queues, and whether each is paused now.
+    pub queues: Vec<PausedQueue>,
+}
+
+/// One queue in [`PausedQueues`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PausedQueue {
+    /// The queue.
+    pub name: QueueName,
+    /// Whether it is paused.
+    pub paused: bool,
+}
+
+/// One job. `jobs.wait` answers when it has ended, or after `timeout_s` with the job as it is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneJob {
+    /// The job.
+    pub id: JobId,
+    /// For `jobs.wait`: how long at most, in seconds; absent: for ever.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+}
+
+/// Some jobs, or (for `jobs.retry`) all dead ones.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// The jobs.
+    #[serde(default)]
+    pub ids: Vec<JobId>,
+    /// `jobs.retry`: every dead job …
+    #[serde(default)]
+    pub all: bool,
+    /// … of this queue.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// `jobs.cancel` of a running job: answer at once, not when its run has ended.
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// The answer to `jobs.retry`, `jobs.cancel` and `jobs.delete`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedJobs {
+    /// How many were changed.
+    pub count: u64,
+    /// Those that were not, and why.
+    #[serde(default)]
+    pub refused: Vec<RefusedJob>,
+}
+
+/// A job that was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedJob {
+    /// The job.
+    pub id: JobId,
+    /// Why: `there is no job 7`, `job 7 has succeeded`.
+    pub reason: String,
+    /// Exit code for it: 4 (no such job) or 5 (the state does not allow it).
+    pub exit_code: u8,
+}
+
+/// Which output to follow; absent: all of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// Only this worker.
+    #[serde(default)]
+    pub worker: Option<String>,
+    /// Only workers of pools that serve this queue.
+    #[serde(default)]
+    pub queue: Option<String>,
+    /// Only while this job runs.
+    #[serde(default)]
+    pub job: Option<JobId>,
+}
+
+/// One line of worker output; control characters are escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When the master read it.
+    pub at: UnixMicros,
+    /// `<pool>-<slot>`.
+    pub worker: String,
+    /// `out` or `err`.
+    pub stream: String,
+    /// The job it ran.
+    pub job: Option<JobId>,
+    /// The text.
+    pub text: String,
+}

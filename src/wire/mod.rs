@@ -1,0 +1,9 @@
+//! JSON-RPC 2.0, one object a line: what the master and its workers, and the master and its clients, say.
+//!
+//! Knows nothing of pipes or sockets. Strict in what it writes (members in the order `jsonrpc`, `id`, `method`,
+//! `params`), lenient in what it takes (`jsonrpc` is never required, unknown members are ignored).
+
+pub mod control;
+pub mod lines;
+pub mod rpc;
+pub mod worker;

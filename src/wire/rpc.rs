@@ -1,0 +1,120 @@
+//! The grammar shared by both protocols: requests, answers, errors.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// Not JSON.
+pub const PARSE_ERROR: i64 = -32700;
+/// JSON, but not a request.
+pub const INVALID_REQUEST: i64 = -32600;
+/// No such method, or no such job type.
+pub const METHOD_NOT_FOUND: i64 = -32601;
+/// The params do not fit the method.
+pub const INVALID_PARAMS: i64 = -32602;
+/// It could not be done; `data.exit_code` says which kind.
+pub const FAILED: i64 = -32000;
+
+/// A request or notification as it arrives.
+#[derive(Debug, Deserialize)]
+pub struct Request<'a> {
+    /// Absent: a notification. Kept as text: a client may use any id.
+    #[serde(borrow, default)]
+    pub id: Option<&'a RawValue>,
+    /// What is asked.
+    pub method: std::borrow::Cow<'a, str>,
+    /// With what.
+    #[serde(borrow, default)]
+    pub params: Option<&'a RawValue>,
+}
+
+/// An error as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RpcError {
+    /// One of the constants of this module.
+    pub code: i64,
+    /// For people.
+    pub message: String,
+    /// For programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<ErrorData>,
+}
+
+/// What an error says to a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorData {
+    /// The exit code the command line ends with: 1, 2, 4 or 5.
+    pub exit_code: u8,
+}
+
+impl RpcError {
+    /// It could not be done; the command line ends with `exit_code`.
+    #[must_use]
+    pub fn failed(exit_code: u8, message: impl Into<String>) -> Self {
+        Self { code: FAILED, message: message.into(), data: Some(ErrorData { exit_code }) }
+    }
+
+    /// The params do not fit.
+    #[must_use]
+    pub fn params(message: impl Into<String>) -> Self {
+        Self { code: INVALID_PARAMS, message: message.into(), data: Some(ErrorData { exit_code: 2 }) }
+    }
+
+    /// The exit code of the command line for this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.data.as_ref().map_or(1, |d| d.exit_code)
+    }
+}
+
+/// Writes a request as one line.
+pub fn request(id: u64, method: &str, params: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Out<'a, P> {
+        jsonrpc: &'a str,
+        id: u64,
+        method: &'a str,
+        params: &'a P,
+    }
+    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, method, params })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Writes a notification as one line.
+pub fn notification(method: &str, params: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Out<'a, P> {
+        jsonrpc: &'a str,
+        method: &'a str,
+        params: &'a P,
+    }
+    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", method, params })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Writes an answer as one line; `id` is the request's id as text (`null` where it had none that can be read).
+pub fn answer(id: &RawValue, result: &Result<impl Serialize, RpcError>) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Out<'a, R> {
+        jsonrpc: &'a str,
+        id: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<&'a R>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a RpcError>,
+    }
+    let (result, error) = match result {
+        Ok(result) => (Some(result), None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, result, error })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Writes an answer whose result is JSON text already.
+#[must_use]
+pub fn answer_raw(id: &RawValue, result: &str) -> Vec<u8> {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{result}}}\n", id.get()).into_bytes()
+}
