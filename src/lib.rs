@@ -13,6 +13,7 @@
 //! - The claim of a job is committed before its first byte goes to a worker.
 
 pub mod config;
+pub mod core;
 pub mod model;
 pub mod report;
 pub mod store;

@@ -156,3 +156,15 @@ pub struct WorkerRecord {
     /// Most memory seen, in bytes.
     pub peak_memory_bytes: Option<u64>,
 }
+
+/// The name of a signal number on Linux (`SIGKILL`); `SIG<n>` for one without a name.
+#[must_use]
+pub fn signal_name(number: i32) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+        "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+        "WINCH", "IO", "PWR", "SYS",
+    ];
+    let name = usize::try_from(number - 1).ok().and_then(|i| NAMES.get(i));
+    name.map_or_else(|| format!("SIG{number}"), |name| format!("SIG{name}"))
+}

@@ -1,0 +1,278 @@
+//! Everything the core can ask the shell to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::PoolId;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, Claimed, JobId, Mono, PoolName, Slot, WorkerId};
+use crate::store::Op;
+
+/// Something to do. Actions about one worker are to be carried out in order.
+#[derive(Debug)]
+pub enum Action {
+    /// Start a process; answer with `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Its id from now on.
+        worker: WorkerId,
+        /// What to start.
+        pool: PoolId,
+        /// Which place it takes.
+        slot: Slot,
+    },
+    /// Write a job to a worker.
+    Send {
+        /// The worker.
+        worker: WorkerId,
+        /// Request id on this worker.
+        request: u64,
+        /// The job; its claim is committed.
+        job: Arc<Claimed>,
+        /// Attempts it has in all.
+        max_attempts: u32,
+        /// How long it may run.
+        timeout: Duration,
+    },
+    /// Write a cancellation to a worker.
+    CancelRequest {
+        /// The worker.
+        worker: WorkerId,
+        /// The request id.
+        request: u64,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// Close a worker's stdin, after what is still to be written.
+    CloseStdin {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Signal a worker's process group.
+    Signal {
+        /// The worker.
+        worker: WorkerId,
+        /// With what.
+        signal: Signal,
+    },
+    /// Measure this worker now.
+    Measure {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Put a change into the next batch; its reply comes back as the tag says.
+    Write(Op, Tag),
+    /// Answer an operator.
+    Reply(Ticket, Result<Done, Refusal>),
+    /// Tell people.
+    Note(Note),
+}
+
+/// What becomes of the reply to a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Nothing; a stale one is worth a debug line.
+    None,
+    /// `Event::Claimed`.
+    Claim {
+        /// For this pool.
+        pool: PoolId,
+        /// How many were asked for.
+        asked: u32,
+        /// How often the pool had heard of new jobs; if it has heard more since, an empty answer says nothing.
+        news: u64,
+    },
+    /// `Event::Promoted`.
+    Promote,
+    /// `Event::JobChanged`.
+    Cancel {
+        /// The job.
+        job: JobId,
+        /// Whose question.
+        ticket: Ticket,
+    },
+}
+
+/// Where an answer goes. 0: nobody waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// Signals the core uses. Ordered: an escalation only climbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// Please end.
+    Term,
+    /// End.
+    Kill,
+}
+
+/// Why a job is cancelled at a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Past its deadline.
+    Timeout,
+    /// An operator said so.
+    Cancelled,
+    /// The worker must go.
+    Shutdown,
+}
+
+impl CancelReason {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// What was done for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Pools and their counts.
+    Scaled(Vec<PoolCount>),
+    /// Workers replaced, jobs given back.
+    Restarted {
+        /// `<pool>-<slot>`
+        workers: Vec<String>,
+        /// Runs.
+        released: u64,
+    },
+    /// Workers ended, jobs given back.
+    Stopped {
+        /// How many.
+        workers: u64,
+        /// Runs.
+        released: u64,
+    },
+    /// The job will not run again.
+    Cancelled,
+}
+
+/// A pool in [`Done::Scaled`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolCount {
+    /// Its name.
+    pub pool: PoolName,
+    /// Wanted before.
+    pub was: u32,
+    /// Wanted now.
+    pub wanted: u32,
+    /// Ready now.
+    pub ready: u32,
+}
+
+/// Why something was not done for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No pool of this name.
+    NoSuchPool(String),
+    /// No pool serves this queue.
+    NoSuchQueue(String),
+    /// No worker of this name.
+    NoSuchWorker(String),
+    /// No job of this id.
+    NoSuchJob(JobId),
+    /// There are several pools; which one?
+    WhichPool(Vec<PoolName>),
+    /// A pool of this name exists.
+    PoolExists(PoolName),
+    /// The master is on its way out.
+    Stopping,
+    /// The job has ended (state word).
+    JobEnded(JobId, &'static str),
+    /// New workers do not come up; the old ones go on.
+    ReplacementFailed {
+        /// Which slot.
+        worker: String,
+        /// What is known.
+        why: String,
+    },
+}
+
+/// Something worth telling people.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// A worker is ready.
+    WorkerReady {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Process id.
+        pid: u32,
+    },
+    /// A worker is gone.
+    WorkerEnded {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Process id.
+        pid: u32,
+        /// Why.
+        reason: EndReason,
+        /// How.
+        exit: Exit,
+        /// Jobs it answered.
+        jobs_done: u64,
+    },
+    /// A worker could not be started.
+    SpawnFailed {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Why.
+        error: String,
+        /// When it is tried again.
+        next_in: Duration,
+    },
+    /// A slot waits before the next spawn.
+    Backoff {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Fast deaths in a row.
+        deaths: u32,
+        /// When it is tried again.
+        next_in: Duration,
+    },
+    /// A run did not succeed.
+    RunFailed {
+        /// The job.
+        job: JobId,
+        /// Its type.
+        kind: Arc<str>,
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Why.
+        cause: Cause,
+        /// Error text.
+        error: Option<String>,
+        /// What becomes of the job.
+        next: crate::store::Next,
+    },
+    /// An answer that nobody waits for.
+    StrayAnswer {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// The request id.
+        request: u64,
+    },
+    /// An absolute memory limit lies below what the worker uses after its first job; it is not applied.
+    LimitBelowBaseline {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// The limit, in bytes.
+        limit: u64,
+        /// What it uses, in bytes.
+        baseline: u64,
+    },
+    /// The pool is served by another number of workers from now on.
+    Scaled(PoolCount),
+    /// KILL has no effect.
+    Unkillable {
+        /// `<pool>-<slot>`
+        worker: String,
+        /// Process id.
+        pid: u32,
+        /// Since when.
+        since: Mono,
+    },
+}

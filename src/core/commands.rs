@@ -1,0 +1,214 @@
+//! What operators ask for, and who waits for what.
+
+use std::collections::BTreeSet;
+
+use super::event::{Command, JobChange};
+use super::pool::PoolId;
+use super::replace::GIVE_UP_AFTER;
+use super::worker::Ending;
+use super::{Action, CancelReason, Core, Done, Phase, Refusal, Tag, Ticket};
+use crate::model::{JobId, JobState, Now, WorkerId};
+use crate::store::Op;
+
+/// What has to come true before a ticket is answered.
+#[derive(Clone, Debug)]
+pub(super) enum Wait {
+    /// These pools have what they want. With what they wanted before.
+    Scaled { pools: Vec<(PoolId, u32)> },
+    /// These workers are gone.
+    Restarted { workers: BTreeSet<WorkerId>, names: Vec<String>, released: u64 },
+    /// These workers are gone.
+    Stopped { workers: BTreeSet<WorkerId>, count: u64, released: u64 },
+}
+
+/// Everybody who waits.
+#[derive(Debug, Default)]
+pub(super) struct Tickets(Vec<(Ticket, Wait)>);
+
+impl Tickets {
+    /// A run of this worker was given back.
+    pub(super) fn count_released(&mut self, id: WorkerId) {
+        for (_, wait) in &mut self.0 {
+            match wait {
+                Wait::Restarted { workers, released, .. } | Wait::Stopped { workers, released, .. }
+                    if workers.contains(&id) =>
+                {
+                    *released += 1;
+                }
+                Wait::Scaled { .. } | Wait::Restarted { .. } | Wait::Stopped { .. } => {}
+            }
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn command(&mut self, ticket: Ticket, command: Command, now: Now, out: &mut Vec<Action>) {
+        let refused = self.phase != Phase::Running;
+        let result = match command {
+            Command::StopAll { grace } => {
+                self.stop_all(grace, now, out);
+                Ok(())
+            }
+            Command::Force => {
+                self.force(now, out);
+                Ok(())
+            }
+            Command::Cancel { job, wait } => {
+                self.cancel(ticket, job, wait, now, out);
+                Ok(())
+            }
+            Command::Pause { queues } => {
+                self.held.extend(queues.iter().cloned());
+                for pool in self.pools.keys().copied().collect::<Vec<_>>() {
+                    self.hold_back(pool, |job| queues.contains(&job.queue), out);
+                }
+                Ok(())
+            }
+            Command::Resume { queues } => {
+                self.held.retain(|held| !queues.contains(held));
+                self.news(&queues);
+                Ok(())
+            }
+            _ if refused => Err(Refusal::Stopping),
+            Command::Scale { target, workers, wait } => self.scale(ticket, &target, workers, wait, out),
+            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, wait, out),
+            Command::Restart { target, at_once, wait } => self.restart(ticket, &target, at_once, wait, out),
+            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, grace, wait, now, out),
+        };
+        if let Err(refusal) = result {
+            out.push(Action::Reply(ticket, Err(refusal)));
+        }
+    }
+
+    /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
+    fn cancel(&mut self, ticket: Ticket, job: JobId, wait: bool, now: Now, out: &mut Vec<Action>) {
+        let Some(&holder) = self.holders.get(&job) else {
+            for id in self.pools.keys().copied().collect::<Vec<_>>() {
+                self.hold_back(id, |claimed| claimed.id == job, out);
+            }
+            out.push(Action::Write(Op::Cancel(job), Tag::Cancel { job, ticket }));
+            return;
+        };
+        let Some(worker) = self.workers.get_mut(&holder) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
+        let term_at = now.mono + pool.settings.kill_after;
+        let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
+        let request = flight.request;
+        let ending = flight.ending.get_or_insert_with(|| {
+            let reason = CancelReason::Cancelled;
+            out.push(Action::CancelRequest { worker: holder, request, reason });
+            Ending { why: reason, term_at, tickets: Vec::new() }
+        });
+        ending.why = CancelReason::Cancelled;
+        if wait {
+            ending.tickets.push(ticket);
+        } else {
+            out.push(Action::Reply(ticket, Ok(Done::Cancelled)));
+        }
+        self.arm(holder);
+    }
+
+    pub(super) fn job_changed(
+        &mut self,
+        ticket: Ticket,
+        job: JobId,
+        change: JobChange,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let reply = match change {
+            // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
+            JobChange::Was(JobState::Running) if self.knows(job) => {
+                self.cancel(ticket, job, true, now, out);
+                return;
+            }
+            JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, "running")),
+            JobChange::Was(JobState::Ready | JobState::Scheduled) => Ok(Done::Cancelled),
+            JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
+                Err(Refusal::JobEnded(job, state.as_str()))
+            }
+            JobChange::Missing => Err(Refusal::NoSuchJob(job)),
+        };
+        out.push(Action::Reply(ticket, reply));
+    }
+
+    fn knows(&self, job: JobId) -> bool {
+        self.holders.contains_key(&job) || self.pools.values().any(|p| p.ahead.iter().any(|j| j.id == job))
+    }
+
+    pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, waits: bool, out: &mut Vec<Action>) {
+        if waits {
+            self.tickets.0.push((ticket, wait));
+        } else {
+            let done = self.outcome(wait);
+            out.push(Action::Reply(ticket, Ok(done)));
+        }
+    }
+
+    /// Answers who waited for something that is now so, or that will not be.
+    pub(super) fn answer_tickets(&mut self, out: &mut Vec<Action>) {
+        if self.tickets.0.is_empty() {
+            return;
+        }
+        for (ticket, wait) in std::mem::take(&mut self.tickets.0) {
+            match self.come_true(&wait) {
+                Some(Ok(())) => {
+                    let done = self.outcome(wait);
+                    out.push(Action::Reply(ticket, Ok(done)));
+                }
+                Some(Err(refusal)) => out.push(Action::Reply(ticket, Err(refusal))),
+                None => self.tickets.0.push((ticket, wait)),
+            }
+        }
+    }
+
+    fn come_true(&mut self, wait: &Wait) -> Option<Result<(), Refusal>> {
+        match wait {
+            Wait::Scaled { pools } => {
+                let settled = |&(id, _): &(PoolId, u32)| {
+                    let Some(pool) = self.pools.get(&id) else { return true };
+                    !pool.dirty && pool.leaving.is_empty() && self.ready_count(id) == pool.wanted
+                };
+                if pools.iter().all(settled) {
+                    return Some(Ok(()));
+                }
+                pools.iter().find_map(|&(id, _)| self.failing(id)).map(Err)
+            }
+            Wait::Restarted { workers, .. } => {
+                if workers.iter().all(|w| !self.workers.contains_key(w)) {
+                    return Some(Ok(()));
+                }
+                let pool = workers.iter().find_map(|w| self.workers.get(w)).map(|w| w.pool)?;
+                let refusal = self.failing(pool)?;
+                if let Some(pool) = self.pools.get_mut(&pool) {
+                    pool.rolling.retain(|r| !workers.contains(&r.worker));
+                }
+                Some(Err(refusal))
+            }
+            Wait::Stopped { workers, .. } => workers.iter().all(|w| !self.workers.contains_key(w)).then_some(Ok(())),
+        }
+    }
+
+    /// A slot of this pool whose new workers do not come up.
+    fn failing(&self, id: PoolId) -> Option<Refusal> {
+        let pool = self.pools.get(&id)?;
+        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.deaths >= GIVE_UP_AFTER)?;
+        let why = entry.problem.clone().unwrap_or_else(|| String::from("it ends before it is ready"));
+        Some(Refusal::ReplacementFailed { worker: format!("{}-{slot}", pool.settings.name), why })
+    }
+
+    fn outcome(&self, wait: Wait) -> Done {
+        match wait {
+            Wait::Scaled { pools } => self.counts(&pools),
+            Wait::Restarted { names, released, .. } => Done::Restarted { workers: names, released },
+            Wait::Stopped { count, released, .. } => Done::Stopped { workers: count, released },
+        }
+    }
+
+    /// The master stops: who waits for anything else is told.
+    pub(super) fn refuse_tickets(&mut self, out: &mut Vec<Action>) {
+        for (ticket, _) in std::mem::take(&mut self.tickets.0) {
+            out.push(Action::Reply(ticket, Err(Refusal::Stopping)));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Handing out jobs: what to claim, who gets what.
+//!
+//! Claims are for workers that can take a job now, plus about 4 ms of work ahead where jobs are tiny. The claim is
+//! committed before `Send`: the core only knows jobs that came back from a committed claim.
+
+use std::sync::Arc;
+
+use super::pool::PoolId;
+use super::worker::{Flight, State};
+use super::{Action, Core, Phase, Tag};
+use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
+use crate::store::{Claim, Op};
+
+/// Most bytes of args in one claim, so that large jobs are not piled up in memory.
+const CLAIM_BYTES: usize = 8 * 1024 * 1024;
+/// Most jobs of one promotion step.
+const PROMOTE_STEP: u32 = 1000;
+
+impl Core {
+    /// Asks for jobs where workers can take them. Called when a batch is about to be written, after its pushes.
+    pub fn claim(&mut self, out: &mut Vec<Action>) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        for (&id, pool) in &mut self.pools {
+            if pool.dry || pool.removed || pool.settings.opaque || pool.load.is_empty() {
+                continue;
+            }
+            let window = pool.window();
+            let workers = pool.load.len() as u32;
+            let room: u32 = pool.load.iter().map(|&(_, _, w)| room(&self.workers[&w], window)).sum();
+            let lookahead = pool.lookahead(workers);
+            let on_the_way = pool.ahead.len() as u32 + pool.asked;
+            let want = (room + lookahead).saturating_sub(on_the_way);
+            // A small top-up waits until it is worth a statement, unless a worker would starve for it.
+            if want == 0 || (want < lookahead / 4 && on_the_way > room) {
+                continue;
+            }
+            let idle = pool.load.iter().filter(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
+            let claim = Claim {
+                takes: takes(&pool.settings.order, &mut pool.credits, want),
+                workers: idle.skip(on_the_way as usize).take(want as usize).collect(),
+                total: want,
+                max_bytes: CLAIM_BYTES,
+            };
+            pool.asked += want;
+            out.push(Action::Write(Op::Claim(claim), Tag::Claim { pool: id, asked: want, news: pool.news }));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    pub(super) fn claimed(
+        &mut self,
+        id: PoolId,
+        asked: u32,
+        news: u64,
+        jobs: Vec<Claimed>,
+        more: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        pool.asked -= asked.min(pool.asked);
+        if (jobs.len() as u32) < asked && !more && news == pool.news {
+            pool.dry = true;
+        }
+        pool.ahead.extend(jobs.into_iter().map(Arc::new));
+        if self.phase != Phase::Running || pool.removed {
+            self.hold_back(id, |_| true, out);
+            return;
+        }
+        if !self.held.is_empty() {
+            let held = self.held.clone();
+            self.hold_back(id, |job| held.contains(&job.queue), out);
+        }
+        self.dispatch(id, now, out);
+    }
+
+    /// Gives claimed jobs to workers, the least loaded first.
+    pub(super) fn dispatch(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        if pool.ahead.is_empty() {
+            return;
+        }
+        let window = pool.window();
+        while let Some(&(_, _, worker)) = self.pools[&id].load.first() {
+            if room(&self.workers[&worker], window) == 0 {
+                break;
+            }
+            let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
+            self.send(worker, job, now, out);
+        }
+    }
+
+    fn send(&mut self, id: WorkerId, job: Arc<Claimed>, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
+        let timeout = job.timeout.unwrap_or(pool.settings.timeout);
+        let max_attempts = job.max_attempts.unwrap_or(pool.settings.max_attempts);
+        let request = worker.next_request;
+        worker.next_request += 1;
+        self.holders.insert(job.id, id);
+        worker.flights.push_back(Flight {
+            request,
+            job: job.clone(),
+            timeout,
+            started: None,
+            deadline: None,
+            ending: None,
+            peak: worker.memory,
+            progress: None,
+        });
+        worker.start_flights(now.mono);
+        out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
+        self.reload(id);
+        self.arm(id);
+    }
+
+    /// Brings the worker's place in the order of load up to date.
+    pub(super) fn reload(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
+        let load = (worker.state == State::Ready && !pool.settings.opaque)
+            .then(|| worker.flights.len() as u32 * 100 / worker.concurrency.max(1));
+        if load != worker.load {
+            if let Some(old) = worker.load {
+                pool.load.remove(&(old, worker.slot, id));
+            }
+            if let Some(new) = load {
+                pool.load.insert((new, worker.slot, id));
+            }
+            worker.load = load;
+        }
+    }
+
+    /// Gives back what is claimed ahead and matches.
+    pub(super) fn hold_back(&mut self, id: PoolId, which: impl Fn(&Claimed) -> bool, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        let mut queues = Vec::new();
+        pool.ahead.retain(|job| {
+            let back = which(job);
+            if back {
+                out.push(Action::Write(Op::Unclaim { job: job.id, run: job.run }, Tag::None));
+                queues.push(job.queue.clone());
+            }
+            !back
+        });
+        if !queues.is_empty() {
+            self.news(&queues);
+        }
+    }
+
+    /// There may be new ready jobs in these queues (in any, where none is named).
+    pub(super) fn news(&mut self, queues: &[QueueName]) {
+        for pool in self.pools.values_mut() {
+            if queues.is_empty() || queues.iter().any(|q| pool.serves(q)) {
+                pool.news += 1;
+                pool.dry = false;
+            }
+        }
+    }
+
+    pub(super) fn promoted(&mut self, queues: &[QueueName], more: bool) {
+        self.promoting = false;
+        if more {
+            self.due = Some(crate::model::UnixMicros(i64::MIN));
+        }
+        if !queues.is_empty() {
+            self.news(queues);
+        }
+    }
+
+    /// Asks the store to make ready what is due.
+    pub(super) fn promote(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.phase == Phase::Running && !self.promoting && self.due.is_some_and(|due| due <= now.wall) {
+            self.promoting = true;
+            self.due = None;
+            out.push(Action::Write(Op::Promote { limit: PROMOTE_STEP }, Tag::Promote));
+        }
+    }
+}
+
+/// How many more jobs a worker can be sent now.
+fn room(worker: &super::Handle, window: u32) -> u32 {
+    let held = worker.flights.len() as u32;
+    let most = worker.concurrency.max(1) - 1 + window;
+    let left = match worker.max_jobs {
+        // Past its limit, but its turn to be replaced has not come: one at a time.
+        Some(max) if worker.jobs_done >= max => 1,
+        Some(max) => u32::try_from(max - worker.jobs_done).unwrap_or(u32::MAX),
+        None => u32::MAX,
+    };
+    most.min(left).saturating_sub(held)
+}
+
+/// The order in which to try the queues for `total` jobs: by strict order, or each its share by smooth weighted
+/// round robin, and then what the others left.
+fn takes(order: &QueueOrder, credits: &mut [i64], total: u32) -> Vec<(QueueName, u32)> {
+    let queues = match order {
+        QueueOrder::Strict(queues) => return queues.iter().map(|q| (q.clone(), total)).collect(),
+        QueueOrder::Weighted(queues) => queues,
+    };
+    let sum: i64 = queues.iter().map(|&(_, w)| i64::from(w)).sum();
+    let mut shares: Vec<(usize, u32)> = Vec::new();
+    for _ in 0..total {
+        for (credit, (_, weight)) in credits.iter_mut().zip(queues) {
+            *credit += i64::from(*weight);
+        }
+        let Some(best) = (0..queues.len()).max_by_key(|&i| (credits[i], std::cmp::Reverse(i))) else { break };
+        credits[best] -= sum;
+        match shares.iter_mut().find(|(i, _)| *i == best) {
+            Some((_, n)) => *n += 1,
+            None => shares.push((best, 1)),
+        }
+    }
+    let shares = shares.into_iter().map(|(i, n)| (queues[i].0.clone(), n));
+    let rest = queues.iter().map(|(q, _)| (q.clone(), total));
+    shares.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weighted_queues_get_their_shares_also_one_job_at_a_time() {
+        let name = |n: &str| QueueName::new(n).unwrap();
+        let order = QueueOrder::Weighted(vec![(name("high"), 3), (name("mail"), 1)]);
+        let mut credits = vec![0, 0];
+        let mut firsts = Vec::new();
+        for _ in 0..8 {
+            firsts.push(takes(&order, &mut credits, 1)[0].0.to_string());
+        }
+        assert_eq!(firsts.iter().filter(|q| *q == "high").count(), 6, "{firsts:?}");
+        let many = takes(&order, &mut [0, 0], 8);
+        assert_eq!(many[..2], [(name("high"), 6), (name("mail"), 2)]);
+        assert_eq!(many[2..], [(name("high"), 8), (name("mail"), 8)]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Everything that can happen to the core.
+
+use std::time::Duration;
+
+use super::{PoolId, Settings, Ticket};
+use crate::model::job::Progress;
+use crate::model::worker::Exit;
+use crate::model::{Claimed, JobId, JobState, PoolName, QueueName, UnixMicros, WorkerId};
+use crate::store::Detail;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A spawn that was asked for worked.
+    Spawned {
+        /// The worker.
+        worker: WorkerId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A spawn that was asked for failed.
+    SpawnFailed {
+        /// The worker that is not.
+        worker: WorkerId,
+        /// Why, for people.
+        error: String,
+    },
+    /// The worker sent `ready`.
+    Ready {
+        /// The worker.
+        worker: WorkerId,
+        /// Jobs it can do at a time, from 1.
+        concurrency: u32,
+    },
+    /// The worker answered a job.
+    Answered {
+        /// The worker.
+        worker: WorkerId,
+        /// The request id.
+        request: u64,
+        /// What it said.
+        answer: Answer,
+    },
+    /// The worker told how far it is.
+    Progress {
+        /// The worker.
+        worker: WorkerId,
+        /// The request id.
+        request: u64,
+        /// How far.
+        progress: Progress,
+    },
+    /// The worker asked for more time.
+    Extend {
+        /// The worker.
+        worker: WorkerId,
+        /// The request id.
+        request: u64,
+        /// The new deadline is now plus this.
+        by: Duration,
+    },
+    /// The worker wants no more jobs.
+    Retire {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// The process ended; everything it wrote was handled before.
+    Exited {
+        /// The worker.
+        worker: WorkerId,
+        /// How.
+        exit: Exit,
+        /// Its last lines on stderr.
+        stderr_tail: String,
+        /// The last request of which it had read anything; later ones it never saw.
+        read: u64,
+    },
+    /// Nothing that the worker started is left.
+    Swept {
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Measured.
+    Sampled {
+        /// The worker.
+        worker: WorkerId,
+        /// With descendants, in bytes.
+        memory: u64,
+        /// Of one CPU.
+        cpu: f64,
+    },
+    /// The answer to a claim.
+    Claimed {
+        /// For which pool.
+        pool: PoolId,
+        /// How many were asked for.
+        asked: u32,
+        /// What the pool knew when it asked: see [`super::Tag::Claim`].
+        news: u64,
+        /// What came.
+        jobs: Vec<Claimed>,
+        /// Fewer than asked for, but not because the queues were empty.
+        more: bool,
+    },
+    /// These queues may have ready jobs that claims written before now did not see.
+    News {
+        /// The queues; empty: any of them.
+        queues: Vec<QueueName>,
+    },
+    /// The answer to a promotion.
+    Promoted {
+        /// Queues with new ready jobs.
+        queues: Vec<QueueName>,
+        /// There is more to do now.
+        more: bool,
+    },
+    /// When the store next has something to promote.
+    Due(Option<UnixMicros>),
+    /// An operator wants something.
+    Command {
+        /// Where the answer goes.
+        ticket: Ticket,
+        /// What.
+        command: Command,
+    },
+    /// The answer to `Cancel` of a job that was not at a worker when asked.
+    JobChanged {
+        /// Whose question it was.
+        ticket: Ticket,
+        /// The job.
+        job: JobId,
+        /// What the store found.
+        change: JobChange,
+    },
+}
+
+/// What the store found when it was asked to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobChange {
+    /// It was in this state (ready and scheduled ones are cancelled now).
+    Was(JobState),
+    /// There is no such job.
+    Missing,
+}
+
+/// What a worker said about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Result (JSON text) or error.
+    pub verdict: Result<Option<String>, RunError>,
+    /// What it tells of the run: exit code, signal, memory, stderr.
+    pub detail: Detail,
+}
+
+/// An error a worker answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunError {
+    /// For people.
+    pub message: String,
+    /// JSON-RPC error code.
+    pub code: Option<i64>,
+    /// Kind of error, such as `ValueError`, `not_found`.
+    pub kind: Option<String>,
+    /// What the worker says about trying again.
+    pub retry: Retry,
+}
+
+/// What a worker says about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing: as the pool says.
+    Policy,
+    /// Not again.
+    Never,
+    /// After this long.
+    After(Duration),
+}
+
+/// Which workers an operator means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All pools; for `scale`, the only pool.
+    All,
+    /// Pools that serve this queue.
+    Queue(QueueName),
+    /// This pool.
+    Pool(PoolName),
+    /// These workers (`<pool>-<slot>`).
+    Workers(Vec<String>),
+}
+
+/// What an operator wants.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Another number of workers.
+    Scale {
+        /// Where.
+        target: Target,
+        /// How many.
+        workers: u32,
+        /// Answer when it is so.
+        wait: bool,
+    },
+    /// A new pool.
+    AddPool {
+        /// How it is to be.
+        settings: Box<Settings>,
+        /// Answer when its workers are ready.
+        wait: bool,
+    },
+    /// New workers for old.
+    Restart {
+        /// Which.
+        target: Target,
+        /// Without grace.
+        at_once: bool,
+        /// Answer when the old ones are gone.
+        wait: bool,
+    },
+    /// End pools or workers; they do not come back.
+    StopSome {
+        /// Which.
+        target: Target,
+        /// Instead of the pool's own grace.
+        grace: Option<Duration>,
+        /// Answer when they are gone.
+        wait: bool,
+    },
+    /// End the master.
+    StopAll {
+        /// Instead of the pools' own grace.
+        grace: Option<Duration>,
+    },
+    /// End the master without grace.
+    Force,
+    /// End a job, wherever it is.
+    Cancel {
+        /// The job.
+        job: JobId,
+        /// Answer when a running one has ended.
+        wait: bool,
+    },
+    /// These queues are paused: what was claimed of them and not sent goes back.
+    Pause {
+        /// The queues.
+        queues: Vec<QueueName>,
+    },
+    /// These queues are handed out again.
+    Resume {
+        /// The queues.
+        queues: Vec<QueueName>,
+    },
+}

@@ -1,0 +1,193 @@
+//! The core: decides everything about pools, workers and runs, and does nothing.
+//!
+//! The shell feeds it what happened ([`Core::handle`]), lets it settle once per turn ([`Core::settle`]), asks it for
+//! claims when a batch is about to be written ([`Core::claim`]), and carries out the [`Action`]s. Time is an
+//! argument; jitter comes from a seed; so the whole life of a pool can be simulated.
+//!
+//! A turn settles in a fixed order: exits and answers were handled as events; then deadlines, wanted against
+//! actual (retire, spawn), rolling replacements, dispatch, tickets. Scaling, restarting, recycling and stopping all
+//! change what is wanted.
+//!
+//! Invariants:
+//! - A job is in one flight at most; a flight ends in exactly one `Finish` or `Unclaim`.
+//! - A job is ready again only after the worker that held it has exited and its leftovers are swept.
+//! - Workers of a pool: never more than wanted, plus those leaving, plus at most one in four (at least one) being
+//!   replaced.
+//! - Every state that can last has a deadline in `next_deadline`, except waiting for work and for an exit after KILL.
+
+mod action;
+mod backoff;
+mod commands;
+mod deadlines;
+mod dispatch;
+mod event;
+mod limits;
+mod pool;
+mod random;
+mod replace;
+mod roster;
+mod runs;
+mod scale;
+mod shutdown;
+mod verdict;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use action::{Action, CancelReason, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use event::{Answer, Command, Event, JobChange, Retry, RunError, Target};
+pub use pool::{Pool, PoolId, Prefetch, Settings, SlotView};
+pub use worker::{Flight, Handle, State};
+
+use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
+use commands::Tickets;
+use deadlines::Timers;
+use random::Random;
+
+/// What the master as a whole is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Handing out jobs.
+    Running,
+    /// On its way out: no new jobs, workers finish.
+    Stopping,
+    /// On its way out without grace (second Ctrl-C).
+    Forced,
+}
+
+/// All state of the master that decisions rest on.
+#[derive(Debug)]
+pub struct Core {
+    pools: BTreeMap<PoolId, Pool>,
+    workers: BTreeMap<WorkerId, Handle>,
+    /// Where each job that is at a worker is.
+    holders: BTreeMap<JobId, WorkerId>,
+    phase: Phase,
+    next_worker: i64,
+    next_pool: u32,
+    timers: Timers,
+    tickets: Tickets,
+    random: Random,
+    /// When the store has something to promote.
+    due: Option<UnixMicros>,
+    promoting: bool,
+    /// Queues that are paused: what was claimed of them before the pause took hold goes back.
+    held: BTreeSet<QueueName>,
+    /// Runs given back since the stop began, for its summary.
+    released: u64,
+    ended: u64,
+}
+
+impl Core {
+    /// A core without pools; the first worker it spawns gets the id `next_worker`.
+    #[must_use]
+    pub fn new(next_worker: WorkerId, seed: u64) -> Self {
+        Self {
+            pools: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            phase: Phase::Running,
+            next_worker: next_worker.0.max(1),
+            next_pool: 1,
+            timers: Timers::default(),
+            tickets: Tickets::default(),
+            random: Random::new(seed),
+            due: None,
+            promoting: false,
+            held: BTreeSet::new(),
+            released: 0,
+            ended: 0,
+        }
+    }
+
+    /// Takes in what happened. Call [`Core::settle`] when the turn's events are in.
+    pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
+        match event {
+            Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
+            Event::SpawnFailed { worker, error } => self.spawn_failed(worker, error, now, out),
+            Event::Ready { worker, concurrency } => self.ready(worker, concurrency, now, out),
+            Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
+            Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
+            Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
+            Event::Retire { worker } => self.retire(worker, now, out),
+            Event::Exited { worker, exit, stderr_tail, read } => {
+                self.exited(worker, exit, &stderr_tail, read, now, out);
+            }
+            Event::Swept { worker } => self.swept(worker, now, out),
+            Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
+            Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),
+            Event::News { queues } => self.news(&queues),
+            Event::Promoted { queues, more } => self.promoted(&queues, more),
+            Event::Due(due) => self.due = due,
+            Event::Command { ticket, command } => self.command(ticket, command, now, out),
+            Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
+        }
+    }
+
+    /// Brings what is nearer to what is wanted. Once per turn.
+    pub fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.expire(now, out);
+        self.promote(now, out);
+        let pools: Vec<PoolId> = self.pools.keys().copied().collect();
+        for pool in pools {
+            self.reconcile(pool, now, out);
+            self.replace(pool, now, out);
+            self.dispatch(pool, now, out);
+        }
+        self.pools.retain(|_, p| !(p.removed && p.slots.is_empty() && p.leaving.is_empty() && p.is_quiet()));
+        self.answer_tickets(out);
+    }
+
+    /// When to call [`Core::settle`] next, if nothing happens before.
+    #[must_use]
+    pub fn next_deadline(&self, now: Now) -> Option<Mono> {
+        let due = self.due.filter(|_| !self.promoting).map(|due| now.mono + due.since(now.wall));
+        [self.timers.next(), due].into_iter().flatten().min()
+    }
+
+    /// True when a stop is complete: nobody is left.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.phase != Phase::Running && self.workers.is_empty() && self.pools.values().all(Pool::is_quiet)
+    }
+
+    /// True when no job is at a worker or on its way to one.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.holders.is_empty() && self.pools.values().all(Pool::is_quiet) && !self.promoting
+    }
+
+    /// What the master is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The pools, oldest first.
+    pub fn pools(&self) -> impl Iterator<Item = (PoolId, &Pool)> {
+        self.pools.iter().map(|(&id, pool)| (id, pool))
+    }
+
+    /// One pool.
+    #[must_use]
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(&id)
+    }
+
+    /// The workers, oldest first.
+    pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Handle)> {
+        self.workers.iter().map(|(&id, worker)| (id, worker))
+    }
+
+    /// One worker.
+    #[must_use]
+    pub fn worker(&self, id: WorkerId) -> Option<&Handle> {
+        self.workers.get(&id)
+    }
+
+    /// Runs given back and workers ended since the stop began.
+    #[must_use]
+    pub fn stop_summary(&self) -> (u64, u64) {
+        (self.released, self.ended)
+    }
+}

@@ -1,0 +1,232 @@
+//! One pool: what is wanted, its slots, what is claimed for it, and how fast its jobs are.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Claimed, MemoryLimit, Mono, PoolName, QueueName, QueueOrder, Slot, WorkerId};
+
+/// A pool, for the life of this master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(pub u32);
+
+/// How many jobs may be on their way to one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    /// About 1 ms of work, 1 to 64.
+    Auto,
+    /// This many.
+    Fixed(u32),
+}
+
+/// What the core must know of a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Its name.
+    pub name: PoolName,
+    /// What it serves; nothing for an opaque pool.
+    pub order: QueueOrder,
+    /// Wanted workers.
+    pub workers: u32,
+    /// Its workers take no jobs from us.
+    pub opaque: bool,
+    /// A worker is ready when it says so, not when it is spawned.
+    pub ready_by_message: bool,
+    /// How long it may take to become ready.
+    pub ready_timeout: Duration,
+    /// Longest run.
+    pub timeout: Duration,
+    /// Attempts of a job.
+    pub max_attempts: u32,
+    /// Deaths of its worker that end a job.
+    pub max_crashes: u32,
+    /// First wait before a retry.
+    pub backoff: Duration,
+    /// Soft memory limit.
+    pub memory: Option<MemoryLimit>,
+    /// Hard memory limit, in bytes.
+    pub memory_max: Option<u64>,
+    /// Jobs per worker.
+    pub max_jobs: Option<u64>,
+    /// Age of a worker.
+    pub max_time: Option<Duration>,
+    /// Grace for a running job whose worker must leave.
+    pub grace: Duration,
+    /// From TERM to KILL, and from a cancellation to TERM.
+    pub kill_after: Duration,
+    /// Jobs on their way to one worker.
+    pub prefetch: Prefetch,
+}
+
+/// A place for a worker.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SlotEntry {
+    /// Who is in it.
+    pub(super) current: Option<WorkerId>,
+    /// Who is to follow, while `current` still works.
+    pub(super) successor: Option<WorkerId>,
+    /// Fast deaths in a row.
+    pub(super) deaths: u32,
+    /// No spawn before this.
+    pub(super) not_before: Option<Mono>,
+    /// Processes replaced so far.
+    pub(super) restarts: u64,
+    /// How the one before ended.
+    pub(super) last_exit: Option<(EndReason, Option<Exit>)>,
+    /// Why the last spawn failed, or why it waits.
+    pub(super) problem: Option<String>,
+}
+
+/// What is known of a slot, for `status`.
+#[derive(Clone, Debug)]
+pub struct SlotView<'a> {
+    /// Which.
+    pub slot: Slot,
+    /// Who is in it.
+    pub current: Option<WorkerId>,
+    /// Who is to follow.
+    pub successor: Option<WorkerId>,
+    /// Processes replaced so far.
+    pub restarts: u64,
+    /// How the one before ended.
+    pub last_exit: Option<(EndReason, Option<Exit>)>,
+    /// What is wrong with it.
+    pub problem: Option<&'a str>,
+    /// When the next spawn is due.
+    pub not_before: Option<Mono>,
+}
+
+/// A worker to be replaced by a new one, which comes up first.
+#[derive(Clone, Debug)]
+pub(super) struct Rolling {
+    pub(super) worker: WorkerId,
+    pub(super) at_once: bool,
+}
+
+/// One pool.
+#[derive(Debug)]
+pub struct Pool {
+    /// How it is to be.
+    pub settings: Settings,
+    /// Workers wanted now.
+    pub wanted: u32,
+    /// It is being removed.
+    pub removed: bool,
+    pub(super) slots: BTreeMap<Slot, SlotEntry>,
+    /// Workers that left their slot and are on their way out.
+    pub(super) leaving: BTreeSet<WorkerId>,
+    /// Workers that reached a limit, in order.
+    pub(super) recycles: VecDeque<WorkerId>,
+    /// Workers to be replaced on request, in order.
+    pub(super) rolling: VecDeque<Rolling>,
+    /// Claimed jobs that no worker has yet.
+    pub(super) ahead: VecDeque<Arc<Claimed>>,
+    /// Jobs asked for and not yet answered.
+    pub(super) asked: u32,
+    /// How often there was news of jobs.
+    pub(super) news: u64,
+    /// The last claim came back short and there was no news since.
+    pub(super) dry: bool,
+    /// Workers that may take jobs, least loaded first.
+    pub(super) load: BTreeSet<(u32, Slot, WorkerId)>,
+    /// How long a job takes, biased to the long ones.
+    pub(super) estimate: Option<Duration>,
+    /// Credits of the queues, where they are weighted.
+    pub(super) credits: Vec<i64>,
+    /// The roster must be compared with what is wanted.
+    pub(super) dirty: bool,
+    /// People were told that the memory limit lies below the baseline.
+    pub(super) baseline_told: bool,
+}
+
+impl Pool {
+    pub(super) fn new(settings: Settings) -> Self {
+        let weighted = match &settings.order {
+            QueueOrder::Weighted(queues) => queues.len(),
+            QueueOrder::Strict(_) => 0,
+        };
+        Self {
+            wanted: settings.workers,
+            removed: false,
+            slots: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            recycles: VecDeque::new(),
+            rolling: VecDeque::new(),
+            ahead: VecDeque::new(),
+            asked: 0,
+            news: 1,
+            dry: false,
+            load: BTreeSet::new(),
+            estimate: None,
+            credits: vec![0; weighted],
+            dirty: true,
+            baseline_told: false,
+            settings,
+        }
+    }
+
+    /// Whether it serves this queue.
+    #[must_use]
+    pub fn serves(&self, queue: &QueueName) -> bool {
+        self.settings.order.names().any(|name| name == queue)
+    }
+
+    /// The slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = SlotView<'_>> {
+        self.slots.iter().map(|(&slot, entry)| SlotView {
+            slot,
+            current: entry.current,
+            successor: entry.successor,
+            restarts: entry.restarts,
+            last_exit: entry.last_exit,
+            problem: entry.problem.as_deref(),
+            not_before: entry.not_before,
+        })
+    }
+
+    /// Workers on their way out.
+    pub fn leaving(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        self.leaving.iter().copied()
+    }
+
+    /// Nothing is claimed or asked for.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.ahead.is_empty() && self.asked == 0
+    }
+
+    /// How many workers may be missing or doubled at a time, because they are being replaced.
+    pub(super) fn replace_cap(&self) -> usize {
+        (self.wanted as usize / 4).max(1)
+    }
+
+    /// The lowest slot number that nobody has, also nobody who is leaving.
+    pub(super) fn free_slot(&self, taken: &BTreeSet<Slot>) -> Slot {
+        (1..).map(Slot).find(|s| !self.slots.contains_key(s) && !taken.contains(s)).unwrap_or(Slot(u32::MAX))
+    }
+
+    /// Takes in how long a job took: at once for a long one, slowly for short ones, so that one long job among
+    /// short ones stops prefetching.
+    pub(super) fn observe(&mut self, took: Duration) {
+        self.estimate = Some(match self.estimate {
+            Some(old) if took < old => old - (old - took) / 16,
+            _ => took,
+        });
+    }
+
+    /// Jobs that may be on their way to one worker that does one at a time.
+    pub(super) fn window(&self) -> u32 {
+        match (self.settings.prefetch, self.estimate) {
+            (Prefetch::Fixed(n), _) => n,
+            (Prefetch::Auto, None) => 1,
+            (Prefetch::Auto, Some(took)) => (1000 / took.as_micros().max(1)).clamp(1, 64) as u32,
+        }
+    }
+
+    /// Jobs to claim beyond what the workers can take now: about 4 ms of work, so that none waits for a commit.
+    pub(super) fn lookahead(&self, workers: u32) -> u32 {
+        let Some(took) = self.estimate else { return 0 };
+        let jobs = u128::from(workers) * 4000 / took.as_micros().max(1);
+        jobs.min(1024) as u32
+    }
+}

@@ -1,0 +1,120 @@
+//! Replacing workers: those at a limit, and those an operator wants new. At most one in four of a pool (at least
+//! one) at any moment.
+//!
+//! A worker at a limit leaves and its slot is filled at once. A restart is the other way round: the new worker is
+//! ready before the old one is retired.
+
+use std::time::Duration;
+
+use super::pool::{PoolId, SlotEntry};
+use super::worker::State;
+use super::{Action, Core, Phase};
+use crate::model::worker::EndReason;
+use crate::model::{Now, WorkerId};
+
+/// After this many new workers in a row that did not come up, a restart is given up.
+pub(super) const GIVE_UP_AFTER: u32 = 3;
+
+impl Core {
+    /// Gives the next workers their turn.
+    pub(super) fn replace(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&id) else { return };
+        if self.phase != Phase::Running || (pool.recycles.is_empty() && pool.rolling.is_empty()) {
+            return;
+        }
+        let being_replaced =
+            |e: &SlotEntry| e.successor.is_some() || !e.current.is_some_and(|w| self.workers[&w].is_ready());
+        let cap = pool.replace_cap();
+        let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());
+        while free > 0 && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
+            free -= 1;
+        }
+    }
+
+    /// Retires the next worker that reached a limit; false if there is none.
+    fn recycle_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
+        while let Some(worker) = self.pools.get_mut(&id).and_then(|p| p.recycles.pop_front()) {
+            let Some(handle) = self.workers.get(&worker) else { continue };
+            let (State::Ready, Some(why)) = (&handle.state, handle.recycle) else { continue };
+            let grace = self.pools[&id].settings.grace;
+            self.vacate_for_successor(worker);
+            self.leave(worker, why, grace, now, out);
+            self.reconcile(id, now, out);
+            return true;
+        }
+        false
+    }
+
+    /// Starts the successor of the next worker to be renewed; false if there is none whose time has come.
+    fn roll_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
+        loop {
+            let Some(pool) = self.pools.get_mut(&id) else { return false };
+            let Some(next) = pool.rolling.front().cloned() else { return false };
+            let Some(slot) = self.workers.get(&next.worker).map(|w| w.slot) else {
+                pool.rolling.pop_front();
+                continue;
+            };
+            match pool.slots.get(&slot) {
+                Some(entry) if entry.current == Some(next.worker) && entry.successor.is_none() => {
+                    if entry.not_before.is_some_and(|at| at > now.mono) {
+                        return false;
+                    }
+                    let successor = self.spawn(id, slot, now, out);
+                    if let Some(entry) = self.entry(id, slot) {
+                        entry.successor = Some(successor);
+                    }
+                    return true;
+                }
+                // It left for another reason: whoever is in its place is new already.
+                Some(_) | None => {
+                    pool.rolling.pop_front();
+                }
+            }
+        }
+    }
+
+    /// A worker has become ready: if it is a successor, the old one retires.
+    pub(super) fn take_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+        let worker = &self.workers[&id];
+        let (pool_id, slot) = (worker.pool, worker.slot);
+        let Some(entry) = self.entry(pool_id, slot) else { return };
+        if entry.successor != Some(id) {
+            return;
+        }
+        entry.successor = None;
+        entry.deaths = 0;
+        entry.restarts += 1;
+        let old = entry.current.replace(id);
+        let Some(pool) = self.pools.get_mut(&pool_id) else { return };
+        let at_once = pool.rolling.iter().find(|r| Some(r.worker) == old).is_some_and(|r| r.at_once);
+        pool.rolling.retain(|r| Some(r.worker) != old);
+        let grace = if at_once { Duration::ZERO } else { pool.settings.grace };
+        if let Some(old) = old {
+            self.note_last_exit(pool_id, slot, EndReason::Restarted);
+            self.leave(old, EndReason::Restarted, grace, now, out);
+        }
+    }
+
+    fn note_last_exit(&mut self, pool: PoolId, slot: crate::model::Slot, why: EndReason) {
+        if let Some(entry) = self.entry(pool, slot) {
+            entry.last_exit = Some((why, None));
+        }
+    }
+
+    /// Takes a worker out of its slot so that it is filled anew while the worker still finishes.
+    pub(super) fn vacate_for_successor(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let (pool, slot, why) = (worker.pool, worker.slot, worker.recycle.unwrap_or(EndReason::Retired));
+        if let Some(entry) = self.entry(pool, slot)
+            && entry.current == Some(id)
+        {
+            entry.current = entry.successor.take();
+            entry.restarts += 1;
+            entry.deaths = 0;
+            entry.last_exit = Some((why, None));
+        }
+        if let Some(pool) = self.pools.get_mut(&pool) {
+            pool.dirty = true;
+        }
+    }
+}

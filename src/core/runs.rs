@@ -1,0 +1,183 @@
+//! Runs: what workers say about the jobs they hold, and how a run ends on record.
+
+use std::time::Duration;
+
+use super::event::Answer;
+use super::verdict::{Case, Verdict};
+use super::worker::{Flight, State};
+use super::{Action, CancelReason, Core, Done, Note, Tag};
+use crate::model::job::Progress;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, Mono, Now, WorkerId};
+use crate::store::{Detail, Finish, Next, Op};
+
+impl Core {
+    pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(at) = worker.flights.iter().position(|f| f.request == request) else {
+            out.push(Action::Note(Note::StrayAnswer { worker: worker.name.to_string(), request }));
+            return;
+        };
+        let Some(flight) = worker.flights.remove(at) else { return };
+        worker.jobs_done += 1;
+        worker.start_flights(now.mono);
+        let (pool, name, first) = (worker.pool, worker.name.clone(), worker.jobs_done == 1);
+        let why_leaving = match worker.state {
+            State::Draining { why, .. } | State::Ending { why, .. } | State::Killed { why, .. } => Some(why),
+            State::Starting { .. } | State::Ready | State::Gone { .. } => None,
+        };
+        let Some(pool) = self.pools.get_mut(&pool) else { return };
+        let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+        let verdict = match &flight.ending {
+            None => case.answered(&answer, &mut self.random),
+            Some(ending) => case.answered_late(&answer, ending.why, give_back_cause(why_leaving), &mut self.random),
+        };
+        if let Some(started) = flight.started {
+            pool.observe(now.mono.since(started));
+        }
+        let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
+        let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
+        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+        if first {
+            out.push(Action::Measure { worker: id });
+        }
+        self.after_job(id, out);
+    }
+
+    /// Ends a run on record, and tells who waits for it.
+    #[expect(clippy::too_many_arguments, reason = "the one place where everything about a run comes together")]
+    pub(super) fn end_run(
+        &mut self,
+        id: WorkerId,
+        name: &str,
+        flight: Flight,
+        verdict: Verdict,
+        mut detail: Detail,
+        ended: Mono,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        self.holders.remove(&flight.job.id);
+        detail.peak_memory = detail.peak_memory.or(flight.peak);
+        if verdict.next != Next::Succeeded {
+            out.push(Action::Note(Note::RunFailed {
+                job: flight.job.id,
+                kind: flight.job.kind.clone(),
+                worker: name.to_owned(),
+                cause: verdict.cause.unwrap_or(Cause::Error),
+                error: detail.error.clone(),
+                next: verdict.next,
+            }));
+        }
+        if verdict.outcome == crate::model::Outcome::Released {
+            self.released += 1;
+            self.tickets.count_released(id);
+        }
+        for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
+            let reply = match verdict.next {
+                Next::Cancelled(_) => Ok(Done::Cancelled),
+                Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
+                Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
+                Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+            };
+            out.push(Action::Reply(ticket, reply));
+        }
+        let queue = flight.job.queue.clone();
+        let finish = Finish {
+            worker: id,
+            outcome: verdict.outcome,
+            cause: verdict.cause,
+            detail,
+            started_at: now.wall_at(flight.started.unwrap_or(ended)),
+            ended_at: now.wall_at(ended),
+            next: verdict.next,
+            counters: verdict.counters,
+            job: flight.job,
+        };
+        out.push(Action::Write(Op::Finish(Box::new(finish)), Tag::None));
+        if verdict.next == Next::Ready {
+            self.news(&[queue]);
+        }
+    }
+
+    /// Ends the flights of a worker that is gone and swept.
+    pub(super) fn end_flights(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let State::Gone { why, ours, exit, at, ref stderr_tail, read } = worker.state else { return };
+        let tail = stderr_tail.clone();
+        let (name, pool) = (worker.name.clone(), worker.pool);
+        let flights = std::mem::take(&mut worker.flights);
+        for flight in flights {
+            let seen = flight.started.is_some() && flight.request <= read;
+            if !seen && flight.ending.as_ref().is_none_or(|e| e.why == CancelReason::Shutdown) {
+                self.unclaim(&flight, out);
+                continue;
+            }
+            let Some(pool) = self.pools.get(&pool) else { return };
+            let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+            let verdict = match &flight.ending {
+                Some(ending) => case.ended(ending.why, give_back_cause(Some(why)), &mut self.random),
+                None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
+                None => case.crashed(why, exit),
+            };
+            let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
+            self.end_run(id, &name, flight, verdict, detail, at, now, out);
+        }
+    }
+
+    /// Gives back a job that its worker never saw.
+    fn unclaim(&mut self, flight: &Flight, out: &mut Vec<Action>) {
+        self.holders.remove(&flight.job.id);
+        out.push(Action::Write(Op::Unclaim { job: flight.job.id, run: flight.job.run }, Tag::None));
+        self.news(std::slice::from_ref(&flight.job.queue));
+    }
+
+    pub(super) fn progress(&mut self, id: WorkerId, request: u64, progress: Progress, out: &mut Vec<Action>) {
+        let Some(flight) = self.workers.get_mut(&id).and_then(|w| w.flight(request)) else { return };
+        flight.progress = Some(progress.clone());
+        let (job, run) = (flight.job.id, flight.job.run);
+        out.push(Action::Write(Op::Progress { job, run, progress }, Tag::None));
+    }
+
+    pub(super) fn extend(&mut self, id: WorkerId, request: u64, by: Duration, now: Now) {
+        let Some(flight) = self.workers.get_mut(&id).and_then(|w| w.flight(request)) else { return };
+        if flight.started.is_some() && flight.ending.is_none() {
+            flight.deadline = Some(now.mono + by);
+        } else {
+            flight.timeout = flight.timeout.max(by);
+        }
+        self.arm(id);
+    }
+}
+
+/// Why a run was given back when its worker left for this reason.
+fn give_back_cause(why: Option<EndReason>) -> Cause {
+    match why {
+        Some(EndReason::Restarted) => Cause::Restart,
+        Some(EndReason::Scaled) => Cause::Scale,
+        Some(EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::Retired) => Cause::Recycle,
+        Some(EndReason::JobTimeout | EndReason::JobCancelled) => Cause::WorkerExited,
+        Some(EndReason::MemoryMax) => Cause::Memory,
+        Some(EndReason::Protocol) => Cause::Protocol,
+        Some(EndReason::MasterLost) => Cause::MasterLost,
+        Some(EndReason::Exited | EndReason::Stopped | EndReason::ReadyTimeout | EndReason::SpawnFailed) | None => {
+            Cause::Stop
+        }
+    }
+}
+
+fn exit_detail(exit: Exit) -> Detail {
+    match exit {
+        Exit::Code(code) => Detail { exit_code: Some(code), ..Detail::default() },
+        Exit::Signal(n) => Detail { signal: Some(crate::model::worker::signal_name(n)), ..Detail::default() },
+    }
+}
+
+/// The error text of a run whose worker died.
+fn death(why: EndReason, ours: bool, exit: Exit) -> String {
+    let how = match exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(n) => format!("was ended by {}", crate::model::worker::signal_name(n)),
+    };
+    if ours { format!("the worker was ended ({})", why.as_str()) } else { format!("the worker {how}") }
+}

@@ -1,0 +1,181 @@
+//! Changing what is wanted: more or fewer workers, new pools, pools and workers that go.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::commands::Wait;
+use super::pool::{Pool, PoolId, Rolling, Settings};
+use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
+use crate::model::worker::EndReason;
+use crate::model::{Now, WorkerId};
+
+impl Core {
+    /// Adds a pool that comes up at the next settling.
+    pub fn add_pool(&mut self, settings: Settings) -> Result<PoolId, Refusal> {
+        if self.pools.values().any(|p| p.settings.name == settings.name && !p.removed) {
+            return Err(Refusal::PoolExists(settings.name));
+        }
+        let id = PoolId(self.next_pool);
+        self.next_pool += 1;
+        self.pools.insert(id, Pool::new(settings));
+        Ok(id)
+    }
+
+    pub(super) fn scale(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        workers: u32,
+        wait: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let pools = match target {
+            Target::All => self.only_pool()?,
+            Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
+        };
+        let mut was = Vec::new();
+        for id in pools {
+            let Some(pool) = self.pools.get_mut(&id) else { continue };
+            was.push((id, pool.wanted));
+            pool.dirty = true;
+            let before = std::mem::replace(&mut pool.wanted, workers);
+            let (name, ready) = (pool.settings.name.clone(), self.ready_count(id));
+            out.push(Action::Note(Note::Scaled(PoolCount { pool: name, was: before, wanted: workers, ready })));
+        }
+        let wait_for = Wait::Scaled { pools: was };
+        self.wait_or_answer(ticket, wait_for, wait, out);
+        Ok(())
+    }
+
+    pub(super) fn new_pool(
+        &mut self,
+        ticket: Ticket,
+        settings: Settings,
+        wait: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let id = self.add_pool(settings)?;
+        self.wait_or_answer(ticket, Wait::Scaled { pools: vec![(id, 0)] }, wait, out);
+        Ok(())
+    }
+
+    pub(super) fn restart(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        at_once: bool,
+        wait: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let workers = self.target_workers(target)?;
+        let mut names = Vec::new();
+        for &id in &workers {
+            let worker = &self.workers[&id];
+            names.push(worker.name.to_string());
+            if let Some(pool) = self.pools.get_mut(&worker.pool) {
+                match pool.rolling.iter_mut().find(|r| r.worker == id) {
+                    Some(rolling) => rolling.at_once |= at_once,
+                    None => pool.rolling.push_back(Rolling { worker: id, at_once }),
+                }
+            }
+        }
+        names.sort();
+        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), names, released: 0 };
+        self.wait_or_answer(ticket, wait_for, wait, out);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    pub(super) fn stop_some(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        grace: Option<Duration>,
+        wait: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let workers: BTreeSet<WorkerId> = match target {
+            Target::Workers(_) => self.target_workers(target)?.into_iter().collect(),
+            Target::All | Target::Queue(_) | Target::Pool(_) => {
+                let pools = self.target_pools(target)?;
+                for id in &pools {
+                    if let Some(pool) = self.pools.get_mut(id) {
+                        pool.removed = true;
+                        pool.dirty = true;
+                    }
+                    self.hold_back(*id, |_| true, out);
+                }
+                self.workers.iter().filter(|(_, w)| pools.contains(&w.pool)).map(|(&id, _)| id).collect()
+            }
+        };
+        for &id in &workers {
+            let (pool_id, slot) = (self.workers[&id].pool, self.workers[&id].slot);
+            let Some(pool) = self.pools.get_mut(&pool_id) else { continue };
+            // The slot goes with its worker.
+            if pool.slots.get(&slot).is_some_and(|e| e.current == Some(id)) {
+                pool.slots.remove(&slot);
+                pool.wanted = pool.wanted.saturating_sub(1);
+                pool.dirty = true;
+            }
+            let grace = grace.unwrap_or(pool.settings.grace);
+            self.leave(id, EndReason::Stopped, grace, now, out);
+        }
+        let count = workers.len() as u64;
+        self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, wait, out);
+        Ok(())
+    }
+
+    fn only_pool(&self) -> Result<Vec<PoolId>, Refusal> {
+        let live: Vec<_> = self.pools.iter().filter(|(_, p)| !p.removed).collect();
+        match live.as_slice() {
+            [(id, _)] => Ok(vec![**id]),
+            [] => Err(Refusal::NoSuchPool(String::from("default"))),
+            several => Err(Refusal::WhichPool(several.iter().map(|(_, p)| p.settings.name.clone()).collect())),
+        }
+    }
+
+    fn target_pools(&self, target: &Target) -> Result<Vec<PoolId>, Refusal> {
+        let which = |keep: &dyn Fn(&Pool) -> bool| -> Vec<PoolId> {
+            self.pools.iter().filter(|(_, p)| !p.removed && keep(p)).map(|(&id, _)| id).collect()
+        };
+        let (pools, missing) = match target {
+            Target::All => return Ok(which(&|_| true)),
+            Target::Queue(queue) => (which(&|p| p.serves(queue)), Refusal::NoSuchQueue(queue.to_string())),
+            Target::Pool(name) => (which(&|p| p.settings.name == *name), Refusal::NoSuchPool(name.to_string())),
+            Target::Workers(names) => (Vec::new(), Refusal::NoSuchWorker(names.first().cloned().unwrap_or_default())),
+        };
+        if pools.is_empty() { Err(missing) } else { Ok(pools) }
+    }
+
+    /// The workers in their slots that are meant.
+    fn target_workers(&self, target: &Target) -> Result<Vec<WorkerId>, Refusal> {
+        let in_slots = |pool: PoolId| self.pools[&pool].slots.values().filter_map(|e| e.current);
+        let Target::Workers(names) = target else {
+            return Ok(self.target_pools(target)?.into_iter().flat_map(in_slots).collect());
+        };
+        let all: Vec<WorkerId> = self.pools.keys().copied().flat_map(in_slots).collect();
+        names
+            .iter()
+            .map(|name| {
+                let found = all.iter().find(|id| *self.workers[id].name == **name);
+                found.copied().ok_or_else(|| Refusal::NoSuchWorker(name.clone()))
+            })
+            .collect()
+    }
+
+    /// Workers of the pool that take jobs.
+    pub(super) fn ready_count(&self, id: PoolId) -> u32 {
+        let Some(pool) = self.pools.get(&id) else { return 0 };
+        let ready = |e: &&super::pool::SlotEntry| e.current.is_some_and(|w| self.workers[&w].is_ready());
+        pool.slots.values().filter(ready).count() as u32
+    }
+
+    pub(super) fn counts(&self, pools: &[(PoolId, u32)]) -> Done {
+        let count = |&(id, was): &(PoolId, u32)| {
+            let pool = self.pools.get(&id)?;
+            Some(PoolCount { pool: pool.settings.name.clone(), was, wanted: pool.wanted, ready: self.ready_count(id) })
+        };
+        Done::Scaled(pools.iter().filter_map(count).collect())
+    }
+}

@@ -1,0 +1,115 @@
+//! What the end of a run means for its job. Pure tables, no state.
+
+use std::time::Duration;
+
+use super::backoff;
+use super::event::{Answer, Retry, RunError};
+use super::random::Random;
+use super::{CancelReason, Settings};
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, Claimed, Counters, Outcome, UnixMicros};
+use crate::store::Next;
+use crate::wire::rpc::METHOD_NOT_FOUND;
+
+/// What the end of a run means.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    pub(super) cause: Option<Cause>,
+    pub(super) next: Next,
+    pub(super) counters: Counters,
+}
+
+/// Everything the verdict on a failure depends on.
+pub(super) struct Case<'a> {
+    pub(super) job: &'a Claimed,
+    pub(super) settings: &'a Settings,
+    pub(super) now: UnixMicros,
+}
+
+impl Case<'_> {
+    /// The worker answered, and nobody had asked it to end the job.
+    pub(super) fn answered(&self, answer: &Answer, random: &mut Random) -> Verdict {
+        match &answer.verdict {
+            Ok(_) => self.succeeded(),
+            Err(error) => self.failed(error, answer.detail.signal.is_some(), random),
+        }
+    }
+
+    /// The worker answered after it was asked to end the job. A result still counts.
+    pub(super) fn answered_late(&self, answer: &Answer, why: CancelReason, how: Cause, random: &mut Random) -> Verdict {
+        if answer.verdict.is_ok() { self.succeeded() } else { self.ended(why, how, random) }
+    }
+
+    /// The job was ended on request: by the worker itself, or with it.
+    pub(super) fn ended(&self, why: CancelReason, how: Cause, random: &mut Random) -> Verdict {
+        match why {
+            CancelReason::Timeout => self.charged(Outcome::TimedOut, Cause::Timeout, None, random),
+            CancelReason::Cancelled => Verdict {
+                outcome: Outcome::Cancelled,
+                cause: Some(Cause::Cancelled),
+                next: Next::Cancelled(Cause::Cancelled),
+                counters: self.job.counters,
+            },
+            CancelReason::Shutdown => self.released(how),
+        }
+    }
+
+    /// Given back: nothing is blamed on the job.
+    pub(super) fn released(&self, cause: Cause) -> Verdict {
+        let mut counters = self.job.counters;
+        counters.releases += 1;
+        Verdict { outcome: Outcome::Released, cause: Some(cause), next: Next::Ready, counters }
+    }
+
+    /// Its worker died under it.
+    pub(super) fn crashed(&self, why: EndReason, exit: Exit) -> Verdict {
+        let mut counters = self.job.counters;
+        counters.crashes += 1;
+        let cause = match (why, exit) {
+            (EndReason::MemoryMax, _) => Cause::Memory,
+            (_, Exit::Signal(_)) => Cause::Signal,
+            (_, Exit::Code(_)) => Cause::WorkerExited,
+        };
+        let next = if counters.crashes >= self.settings.max_crashes { Next::Dead(Cause::Poison) } else { Next::Ready };
+        Verdict { outcome: Outcome::Crashed, cause: Some(cause), next, counters }
+    }
+
+    fn succeeded(&self) -> Verdict {
+        Verdict { outcome: Outcome::Succeeded, cause: None, next: Next::Succeeded, counters: self.job.counters }
+    }
+
+    fn failed(&self, error: &RunError, by_signal: bool, random: &mut Random) -> Verdict {
+        let cause = match error.kind.as_deref() {
+            Some("not_found") => Cause::NotFound,
+            Some("not_executable") => Cause::NotExecutable,
+            _ if error.code == Some(METHOD_NOT_FOUND) => Cause::NotFound,
+            _ if by_signal => Cause::Signal,
+            _ => Cause::Error,
+        };
+        match (cause, error.retry) {
+            (Cause::NotFound | Cause::NotExecutable, _) => self.dead(cause, cause),
+            (_, Retry::Never) => self.dead(cause, Cause::NoRetry),
+            (_, Retry::After(wait)) => self.charged(Outcome::Failed, cause, Some(wait), random),
+            (_, Retry::Policy) => self.charged(Outcome::Failed, cause, None, random),
+        }
+    }
+
+    fn dead(&self, cause: Cause, job_cause: Cause) -> Verdict {
+        let mut counters = self.job.counters;
+        counters.attempts += 1;
+        Verdict { outcome: Outcome::Failed, cause: Some(cause), next: Next::Dead(job_cause), counters }
+    }
+
+    fn charged(&self, outcome: Outcome, cause: Cause, wait: Option<Duration>, random: &mut Random) -> Verdict {
+        let mut counters = self.job.counters;
+        counters.attempts += 1;
+        let next = if counters.attempts >= self.job.max_attempts.unwrap_or(self.settings.max_attempts) {
+            Next::Dead(Cause::MaxAttempts)
+        } else {
+            let wait = wait.unwrap_or_else(|| backoff::retry(self.settings.backoff, counters.attempts, random));
+            Next::RetryAt(self.now.plus(wait))
+        };
+        Verdict { outcome, cause: Some(cause), next, counters }
+    }
+}
