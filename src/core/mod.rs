@@ -134,7 +134,8 @@ impl Core {
             self.replace(pool, now, out);
             self.dispatch(pool, now, out);
         }
-        self.pools.retain(|_, p| !(p.removed && p.slots.is_empty() && p.leaving.is_empty() && p.is_quiet()));
+        let workers = &self.workers;
+        self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
         self.answer_tickets(out);
     }
 
