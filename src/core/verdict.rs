@@ -83,6 +83,7 @@ impl Case<'_> {
         let cause = match error.kind.as_deref() {
             Some("not_found") => Cause::NotFound,
             Some("not_executable") => Cause::NotExecutable,
+            Some("protocol") => Cause::Protocol,
             _ if error.code == Some(METHOD_NOT_FOUND) => Cause::NotFound,
             _ if by_signal => Cause::Signal,
             _ => Cause::Error,

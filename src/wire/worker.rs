@@ -1,1 +1,402 @@
-//! Worker messages.
+//! The worker protocol: what the master writes to a worker, and what it understands of a worker's lines.
+//!
+//! Anything that is no message of the protocol is output ([`FromWorker::Output`]), never an error: a stray `print`
+//! is harmless.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::core::{Answer, CancelReason, Retry, RunError};
+use crate::model::job::Progress;
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::{Claimed, UnixMicros};
+use crate::store::Detail;
+
+/// The longest result that is kept with a job, in bytes of JSON text.
+pub const MAX_RESULT_BYTES: usize = 64 * 1024;
+/// The longest error text that is kept, in bytes.
+const MAX_ERROR_BYTES: usize = 8 * 1024;
+
+/// What a line of a worker means.
+#[derive(Debug)]
+pub enum FromWorker<'a> {
+    /// The answer to a job.
+    Answer {
+        /// Its request id.
+        request: u64,
+        /// What it says.
+        answer: Answer,
+    },
+    /// The worker is ready.
+    Ready {
+        /// Jobs it does at a time.
+        concurrency: u32,
+    },
+    /// How far a job is.
+    Progress {
+        /// Its request id.
+        request: u64,
+        /// How far.
+        progress: Progress,
+    },
+    /// A job needs more time.
+    Extend {
+        /// Its request id.
+        request: u64,
+        /// From now.
+        by: Duration,
+    },
+    /// The worker wants no more jobs.
+    Retire,
+    /// The worker pushes a job.
+    Push {
+        /// To answer under.
+        id: &'a RawValue,
+        /// [`super::control::PushJob`]
+        params: &'a RawValue,
+    },
+    /// A request we do not know; it is answered with an error.
+    Unknown {
+        /// To answer under.
+        id: &'a RawValue,
+        /// What it asked for.
+        method: String,
+    },
+    /// Not a message: output.
+    Output,
+}
+
+#[derive(Deserialize)]
+struct Raw<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(default)]
+    run: Option<RunMember>,
+}
+
+/// A member that is there, also when it is `null`.
+fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(d).map(Some)
+}
+
+/// What an answer may tell of the run, beside its result or error.
+#[derive(Default, Deserialize)]
+struct RunMember {
+    #[serde(default)]
+    exit_code: Option<i32>,
+    #[serde(default)]
+    signal: Option<String>,
+    #[serde(default)]
+    peak_memory_bytes: Option<u64>,
+    #[serde(default)]
+    stderr_tail: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawError {
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    code: Option<i64>,
+    #[serde(default)]
+    data: Option<RawErrorData>,
+}
+
+#[derive(Deserialize)]
+struct RawErrorData {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    retry: Option<RawRetry>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawRetry {
+    Whether(bool),
+    After(f64),
+}
+
+#[derive(Deserialize)]
+struct Params {
+    #[serde(default)]
+    id: Option<u64>,
+    #[serde(default)]
+    concurrency: Option<u32>,
+    #[serde(default)]
+    percent: Option<f64>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    seconds: Option<f64>,
+}
+
+/// Reads one line of a worker.
+#[must_use]
+pub fn parse(line: &[u8]) -> FromWorker<'_> {
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return FromWorker::Output;
+    }
+    let Ok(raw) = serde_json::from_slice::<Raw<'_>>(line) else { return FromWorker::Output };
+    match &raw.method {
+        Some(method) => message(method, raw.id, raw.params),
+        None => answer(&raw).unwrap_or(FromWorker::Output),
+    }
+}
+
+/// The request id that a line over the limit seems to answer: the first `"id": <number>` in its head.
+#[must_use]
+pub fn id_in_head(head: &[u8]) -> Option<u64> {
+    if head.first() != Some(&b'{') {
+        return None;
+    }
+    let at = memchr::memmem::find(head, b"\"id\"")?;
+    let rest = head[at + 4..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
+/// What a line over the limit means for the job it seems to answer: it failed.
+#[must_use]
+pub fn answer_too_long(bytes: u64) -> Answer {
+    let message = format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line");
+    let error = RunError { message, code: None, kind: Some("protocol".to_owned()), retry: Retry::Policy };
+    Answer { verdict: Err(error), detail: Detail::default() }
+}
+
+fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawValue>) -> FromWorker<'a> {
+    let fields = || params.and_then(|p| serde_json::from_str::<Params>(p.get()).ok());
+    let found = match method {
+        "ready" => Some(FromWorker::Ready { concurrency: fields().and_then(|p| p.concurrency).unwrap_or(1) }),
+        "retire" => Some(FromWorker::Retire),
+        "progress" => fields().and_then(|p| {
+            let percent = p.percent.filter(|n| n.is_finite()).map(|n| n.clamp(0.0, 100.0));
+            let message = p.message.map(|m| cut(m, 1000));
+            Some(FromWorker::Progress { request: p.id?, progress: Progress { percent, message } })
+        }),
+        "extend" => fields().and_then(|p| {
+            let by = Duration::try_from_secs_f64(p.seconds?).ok()?;
+            Some(FromWorker::Extend { request: p.id?, by })
+        }),
+        "push" => id.map(|id| FromWorker::Push { id, params: params.unwrap_or(RawValue::NULL) }),
+        _ => id.map(|id| FromWorker::Unknown { id, method: method.to_owned() }),
+    };
+    found.unwrap_or(FromWorker::Output)
+}
+
+fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
+    let request: u64 = raw.id?.get().parse().ok()?;
+    let verdict = match (raw.error, raw.result) {
+        (Some(error), _) if error.get() != "null" => Err(error_of(error.get())),
+        (_, Some(result)) => Ok(result_of(result.get())),
+        (Some(_), None) => Ok(None),
+        (None, None) => return None,
+    };
+    let detail = raw.run.as_ref().map_or_else(Detail::default, |run| Detail {
+        exit_code: run.exit_code,
+        signal: run.signal.clone(),
+        peak_memory: run.peak_memory_bytes,
+        stderr_tail: run.stderr_tail.clone().map(|t| cut(t, MAX_ERROR_BYTES)).unwrap_or_default(),
+        error: None,
+        result: None,
+    });
+    Some(FromWorker::Answer { request, answer: Answer { verdict, detail } })
+}
+
+/// A result as it is kept: `null` is nothing; one over the limit becomes a marked string.
+fn result_of(result: &str) -> Option<String> {
+    match result {
+        "null" => None,
+        short if short.len() <= MAX_RESULT_BYTES => Some(short.to_owned()),
+        long => {
+            let text = serde_json::from_str::<String>(long).unwrap_or_else(|_| long.to_owned());
+            let note = format!("… (cut: {} bytes)", long.len());
+            serde_json::to_string(&(cut(text, MAX_RESULT_BYTES / 2) + &note)).ok()
+        }
+    }
+}
+
+/// An error as it is kept. One that has not the documented form is taken as a message.
+fn error_of(error: &str) -> RunError {
+    let Ok(raw) = serde_json::from_str::<RawError>(error) else {
+        let text = serde_json::from_str::<String>(error).unwrap_or_else(|_| error.to_owned());
+        return RunError { message: cut(text, MAX_ERROR_BYTES), code: None, kind: None, retry: Retry::Policy };
+    };
+    let (kind, retry) = raw.data.map_or((None, None), |d| (d.kind, d.retry));
+    let retry = match retry {
+        Some(RawRetry::Whether(false)) => Retry::Never,
+        Some(RawRetry::After(seconds)) => Duration::try_from_secs_f64(seconds).map_or(Retry::Policy, Retry::After),
+        Some(RawRetry::Whether(true)) | None => Retry::Policy,
+    };
+    let message = raw.message.or_else(|| kind.clone()).unwrap_or_else(|| String::from("error without a message"));
+    RunError { message: cut(message, MAX_ERROR_BYTES), code: raw.code, kind, retry }
+}
+
+/// Cuts a text at a character boundary.
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let mut end = max;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}
+
+/// What a job request says beyond the job itself.
+#[derive(Clone, Copy, Debug)]
+pub struct JobTerms {
+    /// Request id.
+    pub request: u64,
+    /// Attempts it has in all.
+    pub max_attempts: u32,
+    /// How long it may run.
+    pub timeout: Duration,
+    /// When that is over, if it starts now.
+    pub deadline: UnixMicros,
+}
+
+/// Appends a `job` request. Members in the documented order.
+pub fn write_job(out: &mut Vec<u8>, job: &Claimed, terms: &JobTerms) {
+    let JobTerms { request, max_attempts, timeout, deadline } = *terms;
+    out.reserve(300 + job.args.len());
+    let head =
+        format_args!("{{\"jsonrpc\":\"2.0\",\"id\":{request},\"method\":\"job\",\"params\":{{\"job_id\":{}", job.id);
+    write(out, head);
+    out.extend_from_slice(b",\"type\":");
+    write_text(out, &job.kind);
+    out.extend_from_slice(b",\"args\":");
+    // Newlines may stand between the tokens of JSON, never inside one; on the wire they would end the line.
+    out.extend(job.args.bytes().map(|b| if b == b'\n' || b == b'\r' { b' ' } else { b }));
+    out.extend_from_slice(b",\"queue\":");
+    write_text(out, job.queue.as_str());
+    write(out, format_args!(",\"attempt\":{},\"max_attempts\":{max_attempts}", job.attempt()));
+    write(out, format_args!(",\"timeout_s\":{}", timeout.as_secs_f64()));
+    let (deadline, pushed) = (deadline.to_timestamp(), job.pushed_at.to_timestamp());
+    write(out, format_args!(",\"deadline\":\"{deadline:.3}\",\"pushed_at\":\"{pushed:.3}\"}}}}\n"));
+}
+
+/// Appends a `cancel` notification.
+pub fn write_cancel(out: &mut Vec<u8>, request: u64, reason: CancelReason) {
+    let params = format_args!("{{\"id\":{request},\"reason\":\"{}\"}}", reason.as_str());
+    write(out, format_args!("{{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{params}}}\n"));
+}
+
+fn write(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    // Writing to a vector cannot fail.
+    let _ = out.write_fmt(what);
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Nor can this.
+    let _ = serde_json::to_writer(out, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{Counters, JobId, QueueName, RunId};
+
+    fn verdict(line: &str) -> Result<Option<String>, RunError> {
+        match parse(line.as_bytes()) {
+            FromWorker::Answer { request: 1, answer } => answer.verdict,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_are_taken_leniently() {
+        assert_eq!(verdict(r#"{"id":1,"result":null}"#), Ok(None));
+        assert_eq!(verdict(r#" {"jsonrpc":"2.0","result":[1, 2],"id":1,"x":0}"#), Ok(Some("[1, 2]".into())));
+        let error = verdict(r#"{"id":1,"error":{"message":"no","data":{"type":"E","retry":2.5}}}"#).unwrap_err();
+        assert_eq!(error.retry, Retry::After(Duration::from_millis(2500)));
+        assert_eq!((error.message.as_str(), error.kind.as_deref()), ("no", Some("E")));
+        assert_eq!(verdict(r#"{"id":1,"error":"boom"}"#).unwrap_err().message, "boom");
+        let error = verdict(r#"{"id":1,"error":{"code":3,"data":{"retry":false}}}"#).unwrap_err();
+        assert_eq!((error.retry, error.code), (Retry::Never, Some(3)));
+    }
+
+    #[test]
+    fn what_is_no_message_is_output() {
+        for line in
+            ["hello", "", "{", "[1]", r#"{"level":"info"}"#, r#"{"id":1}"#, r#"{"id":"a","result":1}"#, "\u{1b}[31m{"]
+        {
+            assert!(matches!(parse(line.as_bytes()), FromWorker::Output), "{line}");
+        }
+        assert!(matches!(parse(&[b'{', 0xff, b'}']), FromWorker::Output));
+        assert!(matches!(parse("[".repeat(100_000).as_bytes()), FromWorker::Output));
+    }
+
+    #[test]
+    fn messages_are_read() {
+        assert!(matches!(
+            parse(br#"{"method":"ready","params":{"concurrency":3}}"#),
+            FromWorker::Ready { concurrency: 3 }
+        ));
+        assert!(matches!(parse(br#"{"method":"ready"}"#), FromWorker::Ready { concurrency: 1 }));
+        assert!(matches!(parse(br#"{"method":"retire","params":{}}"#), FromWorker::Retire));
+        assert!(matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":-1}}"#), FromWorker::Output));
+        let by = Duration::from_secs(9);
+        assert!(
+            matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":9}}"#), FromWorker::Extend { request: 4, by: b } if b == by)
+        );
+        assert!(matches!(parse(br#"{"id":"x","method":"push","params":{"type":"a"}}"#), FromWorker::Push { .. }));
+        assert!(matches!(parse(br#"{"id":7,"method":"fly"}"#), FromWorker::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_result_over_the_limit_is_cut_and_marked() {
+        let long = format!(r#"{{"id":1,"result":"{}"}}"#, "é".repeat(MAX_RESULT_BYTES));
+        let kept = verdict(&long).unwrap().unwrap();
+        assert!(kept.len() <= MAX_RESULT_BYTES && kept.contains("cut: "), "{}", kept.len());
+        assert!(serde_json::from_str::<String>(&kept).is_ok());
+    }
+
+    #[test]
+    fn the_id_is_found_in_the_head_of_a_line_over_the_limit() {
+        assert_eq!(id_in_head(br#"{"jsonrpc":"2.0","id": 31,"result":"xxxx"#), Some(31));
+        assert_eq!(id_in_head(b"xxxxxxxx"), None);
+        assert_eq!(id_in_head(br#"{"result":"xxxx"#), None);
+    }
+
+    #[test]
+    fn a_job_is_one_line_with_its_members_in_order() {
+        let job = Claimed {
+            id: JobId(31),
+            run: RunId(1),
+            queue: QueueName::default(),
+            kind: Arc::from("a\"b"),
+            args: "{\"x\":\n1e400}".into(),
+            counters: Counters { attempts: 1, crashes: 0, releases: 0 },
+            pushed_at: UnixMicros(1_000_000),
+            due_at: UnixMicros(1_000_000),
+            timeout: None,
+            max_attempts: None,
+            unique: false,
+        };
+        let timeout = Duration::from_millis(1500);
+        let mut out = Vec::new();
+        write_job(&mut out, &job, &JobTerms { request: 2, max_attempts: 3, timeout, deadline: UnixMicros(2_500_000) });
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"job\",\"params\":{\"job_id\":31,\"type\":\"a\\\"b\",\
+             \"args\":{\"x\": 1e400},\"queue\":\"default\",\"attempt\":2,\"max_attempts\":3,\"timeout_s\":1.5,\
+             \"deadline\":\"1970-01-01T00:00:02.500Z\",\"pushed_at\":\"1970-01-01T00:00:01.000Z\"}}\n"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers to who asked, as the parts of them come in.
+
+use super::reader::{Found, Question, no_such_job};
+use super::replies::{Answered, Asked, Gathered, Group, JobWaiter, Origin};
+use super::Master;
+use crate::core::Event;
+use crate::model::{JobId, JobState, Now, QueueName};
+use crate::report::refusals::{self, Change};
+use crate::store::{Op, Reply};
+use crate::wire::control::{PausedQueue, PausedQueues, RefusedJob};
+use crate::wire::rpc::{self, RpcError};
+
+/// Dead jobs retried in one step.
+const RETRY_STEP: u32 = 1000;
+
+impl Master {
+    /// Answers with JSON text, or with an error.
+    pub(super) fn answer(&mut self, origin: &Origin, result: Result<String, RpcError>) {
+        let (Origin::Client(_, under) | Origin::Worker(_, under)) = origin;
+        let line = match result {
+            Ok(json) => rpc::answer_raw(under, &json),
+            Err(error) => rpc::answer(under, &Err::<(), _>(error)).unwrap_or_default(),
+        };
+        match origin {
+            Origin::Client(id, _) => self.clients.answer(*id, &line),
+            Origin::Worker(id, _) => {
+                if let Some(pipes) = self.workers.get_mut(id) {
+                    pipes.outgoing().extend_from_slice(&line);
+                    self.to_flush.insert(*id);
+                }
+            }
+        }
+    }
+
+    /// The reader has found something.
+    pub(super) fn found(&mut self, asked: Asked, found: Found) {
+        match asked {
+            Asked::Answer(origin) => self.answer(&origin, found.json),
+            Asked::Wait(waiter, id) => match &found.job {
+                Some(job) if !job.state.is_final() => {
+                    let over = waiter.until.is_some_and(|at| at <= self.clock.now().mono);
+                    if over {
+                        self.answer(&waiter.origin, found.json);
+                    } else {
+                        self.job_waiters.entry(id).or_default().push(waiter);
+                    }
+                }
+                Some(_) => self.answer(&waiter.origin, found.json),
+                None if found.json.is_err() => self.answer(&waiter.origin, found.json),
+                None => self.answer(&waiter.origin, Err(no_such_job(id))),
+            },
+        }
+        self.job_waiters.retain(|_, waiters| !waiters.is_empty());
+    }
+
+    /// A job may have ended: who waits for it asks the records again.
+    pub(super) fn job_may_have_ended(&mut self, job: JobId) {
+        for waiter in self.job_waiters.remove(&job).unwrap_or_default() {
+            self.look_again(waiter, job);
+        }
+    }
+
+    fn look_again(&mut self, waiter: JobWaiter, job: JobId) {
+        if let Err(Asked::Wait(waiter, _)) = self.reader.ask(Asked::Wait(waiter, job), Question::Job(job)) {
+            // The reader is full of questions: tried again at the next deadline.
+            let soon = self.clock.now().mono + std::time::Duration::from_millis(50);
+            let until = Some(waiter.until.map_or(soon, |at| at.min(soon)));
+            self.job_waiters.entry(job).or_default().push(JobWaiter { until, ..waiter });
+        }
+    }
+
+    /// Those whose patience is over get the job as it is.
+    pub(super) fn expire_waiters(&mut self, now: Now) {
+        if self.job_waiters.is_empty() {
+            return;
+        }
+        let mut over = Vec::new();
+        for (&job, waiters) in &mut self.job_waiters {
+            over.extend(waiters.extract_if(.., |w| w.until.is_some_and(|at| at <= now.mono)).map(|w| (w, job)));
+        }
+        for (waiter, job) in over {
+            self.look_again(waiter, job);
+        }
+    }
+
+    /// One job of several is done with.
+    pub(super) fn job_part(&mut self, group: u64, refused: Option<RefusedJob>) {
+        let whole = self.waits.part(group, |so_far| {
+            if let Gathered::Jobs(jobs) = so_far {
+                match refused {
+                    None => jobs.count += 1,
+                    Some(refused) => jobs.refused.push(refused),
+                }
+            }
+        });
+        self.answer_group(whole);
+    }
+
+    fn answer_group(&mut self, group: Option<Group>) {
+        if let Some(Group { origin, so_far: Gathered::Jobs(jobs), .. }) = group {
+            let json = serde_json::to_string(&jobs).map_err(|e| RpcError::failed(1, e.to_string()));
+            self.answer(&origin, json);
+        }
+    }
+
+    /// All queues of a request are paused or resumed.
+    pub(super) fn paused(&mut self, batch: u64, durable: bool, group: Group) {
+        let Gathered::Queues { names, paused } = group.so_far else { return };
+        let queues = names.into_iter().map(|name| PausedQueue { name, paused }).collect();
+        let json = serde_json::to_string(&PausedQueues { queues }).unwrap_or_default();
+        self.answer_when_safe(batch, durable, group.origin, json);
+    }
+
+    pub(super) fn job_changed(&mut self, group: u64, job: JobId, change: Change, reply: &Reply) {
+        let refused = match reply {
+            Reply::Changed { was, queue } => {
+                let refused = refusals::refused(change, job, *was);
+                if refused.is_none() && change == Change::Retry && *was != JobState::Ready {
+                    self.feed(Event::News { queues: vec![queue.clone()] });
+                }
+                refused
+            }
+            _ => Some(refusals::missing(job)),
+        };
+        self.job_may_have_ended(job);
+        self.job_part(group, refused);
+    }
+
+    /// Asks for dead jobs to be made ready, a step at a time.
+    pub(super) fn retry_dead(&mut self, group: u64, queue: Option<QueueName>) {
+        let now = self.clock.now();
+        let op = Op::RetryDead { queue: queue.clone(), limit: RETRY_STEP };
+        self.batches.add(op, Answered::RetriedDead { group, queue }, true, true, now);
+    }
+
+    pub(super) fn retried_dead(&mut self, group: u64, queue: Option<QueueName>, reply: &Reply) {
+        let Reply::Count(count) = *reply else { return };
+        self.feed(Event::News { queues: queue.iter().cloned().collect() });
+        if count == u64::from(RETRY_STEP) {
+            self.waits.expect_another(group);
+            self.retry_dead(group, queue);
+        }
+        let whole = self.waits.part(group, |so_far| {
+            if let Gathered::Jobs(jobs) = so_far {
+                jobs.count += count;
+            }
+        });
+        self.answer_group(whole);
+    }
+}

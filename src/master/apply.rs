@@ -1,0 +1,150 @@
+//! Carrying out what the core decided.
+
+use super::replies::{Answered, Shape};
+use super::{Master, sampler};
+use crate::core::{Action, Done, Refusal, Signal, Tag, Ticket};
+use crate::model::WorkerId;
+use crate::process::group;
+use crate::report::refusals;
+use crate::store::{Next, Op};
+use crate::wire::rpc::{self, RpcError};
+use crate::wire::worker::{JobTerms, write_cancel, write_job};
+
+impl Master {
+    /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
+    pub(super) fn carry_out(&mut self) {
+        while !self.actions.is_empty() {
+            for action in std::mem::take(&mut self.actions) {
+                self.carry_out_one(action);
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, action: Action) {
+        match action {
+            Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
+            Action::Send { worker, request, job, max_attempts, timeout } => {
+                let deadline = self.clock.now().wall.plus(timeout);
+                if let Some(pipes) = self.workers.get_mut(&worker) {
+                    let terms = JobTerms { request, max_attempts, timeout, deadline };
+                    write_job(pipes.begin_request(request), &job, &terms);
+                    self.to_flush.insert(worker);
+                }
+            }
+            Action::CancelRequest { worker, request, reason } => {
+                if let Some(pipes) = self.workers.get_mut(&worker) {
+                    write_cancel(pipes.outgoing(), request, reason);
+                    self.to_flush.insert(worker);
+                }
+            }
+            Action::CloseStdin { worker } => {
+                if let Some(pipes) = self.workers.get_mut(&worker) {
+                    pipes.close_stdin();
+                    self.to_flush.insert(worker);
+                }
+            }
+            Action::Signal { worker, signal } => self.signal_worker(worker, signal),
+            Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
+            Action::Write(op, tag) => self.write_for_core(op, tag),
+            Action::Reply(ticket, reply) => self.reply(ticket, reply),
+            Action::Note(note) => self.tell(note),
+        }
+    }
+
+    fn signal_worker(&mut self, worker: WorkerId, signal: Signal) {
+        let Some(pipes) = self.workers.get(&worker) else { return };
+        let result = match signal {
+            // A stopped process would not notice.
+            Signal::Term => group::signal_group(pipes.pid, group::Signal::Term)
+                .and_then(|()| group::signal_group(pipes.pid, group::Signal::Cont)),
+            Signal::Kill => group::signal_group(pipes.pid, group::Signal::Kill),
+        };
+        if let Err(error) = result {
+            let name = pipes.name.clone();
+            self.problem("signal", format!("cannot signal worker `{name}`: {error}"));
+        }
+    }
+
+    fn write_for_core(&mut self, op: Op, tag: Tag) {
+        let urgent = match &op {
+            // Somebody idle, or somebody asking, waits for it.
+            Op::Claim(claim) => !claim.workers.is_empty(),
+            Op::Cancel(_) | Op::Promote { .. } => true,
+            _ => false,
+        };
+        let mut answered = Answered::Core(tag);
+        if let Op::Finish(finish) = &op {
+            self.count_run(finish.outcome, finish.next);
+            if !matches!(finish.next, Next::Ready | Next::RetryAt(_)) {
+                answered = Answered::Ended(finish.job.id);
+            }
+        }
+        let now = self.clock.now();
+        self.batches.add(op, answered, urgent, false, now);
+    }
+
+    fn reply(&mut self, ticket: Ticket, reply: Result<Done, Refusal>) {
+        let Some((origin, shape)) = self.waits.close(ticket) else { return };
+        match shape {
+            Shape::Plain => {
+                let result = reply.map(result_of).map_err(|refusal| rpc_error(&refusal));
+                self.answer(&origin, result);
+            }
+            Shape::Part { group, job } => {
+                let refused = match &reply {
+                    Ok(_) => None,
+                    Err(Refusal::NoSuchJob(_)) => Some(refusals::missing(job)),
+                    Err(refusal) => {
+                        let error = rpc_error(refusal);
+                        let exit_code = error.exit_code();
+                        Some(crate::wire::control::RefusedJob { id: job, reason: error.message, exit_code })
+                    }
+                };
+                self.job_part(group, refused);
+            }
+        }
+    }
+}
+
+/// The JSON result of what was done.
+fn result_of(done: Done) -> String {
+    use crate::wire::control::{Restarted, Scaled, ScaledPool, Stopped};
+    let json = match done {
+        Done::Scaled(pools) => {
+            let pools = pools.into_iter().map(|p| ScaledPool {
+                pool: p.pool.to_string(),
+                was: p.was,
+                wanted: p.wanted,
+                ready: p.ready,
+            });
+            serde_json::to_string(&Scaled { pools: pools.collect() })
+        }
+        Done::Restarted { workers, released } => serde_json::to_string(&Restarted { workers, released }),
+        Done::Stopped { workers, released } => serde_json::to_string(&Stopped { workers, released }),
+        Done::Cancelled => Ok(String::from("true")),
+    };
+    json.unwrap_or_else(|_| String::from("null"))
+}
+
+/// A refusal, worded, with the exit code of the command line.
+pub(super) fn rpc_error(refusal: &Refusal) -> RpcError {
+    let (exit_code, message) = match refusal {
+        Refusal::NoSuchPool(name) => (4, format!("there is no pool `{name}`; see `queue-work status`")),
+        Refusal::NoSuchQueue(name) => (4, format!("no pool serves the queue `{name}`; see `queue-work status`")),
+        Refusal::NoSuchWorker(name) => (4, format!("there is no worker `{name}`; see `queue-work status`")),
+        Refusal::NoSuchJob(id) => (4, format!("there is no job {id}")),
+        Refusal::WhichPool(names) => {
+            let names: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+            (2, format!("there are several pools: {}; say which with --pool or --queue", names.join(", ")))
+        }
+        Refusal::PoolExists(name) => (5, format!("there is a pool `{name}` already; scale it, or choose another name")),
+        Refusal::Stopping => (5, String::from("the master is stopping")),
+        Refusal::JobEnded(id, "succeeded") => (5, format!("job {id} has succeeded")),
+        Refusal::JobEnded(id, "running") => (5, format!("job {id} is running and could not be ended")),
+        Refusal::JobEnded(id, state) => (5, format!("job {id} is {state} already")),
+        Refusal::ReplacementFailed { worker, why } => {
+            (1, format!("worker `{worker}` does not come up: {why}; see `queue-work logs {worker}`"))
+        }
+    };
+    RpcError { code: rpc::FAILED, message, data: Some(rpc::ErrorData { exit_code }) }
+}

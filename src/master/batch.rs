@@ -1,0 +1,100 @@
+//! Gathering changes into batches for the writer, and taking the answers apart again.
+//!
+//! Group commit: at most two batches are on their way; a batch goes at once when somebody waits for it, and
+//! after a millisecond or so when nobody does. Knows nothing of what a change means.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::{Mono, Now};
+use crate::store::writer::{Batch, Unsent, Writer};
+use crate::store::{Op, Reply};
+
+/// Batches on their way at most.
+const ON_THE_WAY: usize = 2;
+/// How long a change that nobody waits for may lie, so that others join it.
+const PACE: Duration = Duration::from_micros(1500);
+/// A batch of this many changes goes without further waiting.
+const ENOUGH: usize = 1024;
+
+/// Changes of type-tagged origin `T`, on their way to the store.
+#[derive(Debug)]
+pub(super) struct Batches<T> {
+    ops: Vec<Op>,
+    tags: Vec<T>,
+    since: Option<Mono>,
+    urgent: bool,
+    sync: bool,
+    number: u64,
+    on_the_way: VecDeque<(u64, Vec<T>)>,
+}
+
+impl<T> Batches<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            ops: Vec::new(),
+            tags: Vec::new(),
+            since: None,
+            urgent: false,
+            sync: false,
+            number: 0,
+            on_the_way: VecDeque::new(),
+        }
+    }
+
+    /// Adds a change. `urgent`: somebody waits for it to be committed; `sync`: for it to be on the disk.
+    pub(super) fn add(&mut self, op: Op, tag: T, urgent: bool, sync: bool, now: Now) {
+        self.ops.push(op);
+        self.tags.push(tag);
+        self.since.get_or_insert(now.mono);
+        self.urgent |= urgent;
+        self.sync |= sync;
+    }
+
+    /// Sends a batch if it is time.
+    pub(super) fn send(&mut self, writer: &Writer, now: Now) {
+        if self.ops.is_empty() || self.on_the_way.len() >= ON_THE_WAY {
+            return;
+        }
+        let waited = self.since.is_some_and(|since| now.mono.since(since) >= PACE);
+        if !self.urgent && !waited && self.ops.len() < ENOUGH {
+            return;
+        }
+        let ops = std::mem::take(&mut self.ops);
+        let batch = Batch { number: self.number + 1, ops, at: now.wall, sync: self.sync };
+        match writer.send(batch) {
+            Ok(()) => {
+                self.number += 1;
+                self.on_the_way.push_back((self.number, std::mem::take(&mut self.tags)));
+                self.since = None;
+                self.urgent = false;
+                self.sync = false;
+            }
+            Err(Unsent::Full(batch) | Unsent::Gone(batch)) => self.ops = batch.ops,
+        }
+    }
+
+    /// The tags of a committed batch with their replies, in order.
+    pub(super) fn committed(&mut self, number: u64, replies: Vec<Reply>) -> Vec<(T, Reply)> {
+        self.take(number).into_iter().zip(replies).collect()
+    }
+
+    /// The tags of a batch that is over.
+    pub(super) fn take(&mut self, number: u64) -> Vec<T> {
+        match self.on_the_way.front() {
+            Some((first, _)) if *first == number => self.on_the_way.pop_front().map(|(_, t)| t).unwrap_or_default(),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// When [`Batches::send`] has something to do, if nothing else happens.
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        let free = self.on_the_way.len() < ON_THE_WAY;
+        self.since.filter(|_| free).map(|since| if self.urgent { since } else { since + PACE })
+    }
+
+    /// Nothing is waiting or on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.on_the_way.is_empty()
+    }
+}

@@ -1,0 +1,105 @@
+//! The end of a master: when a drain is complete, and what is said and written last.
+
+use std::time::Duration;
+
+use mio::Events;
+
+use super::{Master, wall};
+use crate::core::Phase;
+use crate::report::Event;
+use crate::wire::control::Stopped;
+use crate::wire::rpc::RpcError;
+
+/// How long the last answers may take to be written.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
+impl Master {
+    /// With `--drain`: stops when nothing is ready, running or waiting for a retry in the queues that are served.
+    pub(super) fn end_if_drained(&mut self) {
+        if !self.fixed.config.drain || self.core.phase() != Phase::Running {
+            return;
+        }
+        let served = |name| self.core.pools().any(|(_, pool)| pool.serves(name));
+        let left = |t: &crate::model::QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
+        let left: u64 = self.totals.iter().filter(|t| served(&t.name)).map(left).sum();
+        let done = self.summary.jobs();
+        self.console.progress(done, done + left);
+        if left == 0 && self.core.is_quiet() && self.batches.is_empty() {
+            self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
+            self.stop_quietly();
+        }
+    }
+
+    fn stop_quietly(&mut self) {
+        let command = crate::core::Command::StopAll { grace: None };
+        self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
+    }
+
+    /// Tells people that the end has begun, once.
+    pub(super) fn announce_stop(&mut self, grace: Option<Duration>) {
+        if self.is_stopping() {
+            return;
+        }
+        let running = self.core.workers().map(|(_, w)| w.flights.len() as u64).sum();
+        let own = self.core.pools().map(|(_, p)| p.settings.grace).max().unwrap_or_default();
+        self.say(Event::Stopping { running, grace_s: grace.unwrap_or(own).as_secs_f64() });
+    }
+
+    pub(super) fn announce_force(&mut self) {
+        if self.core.phase() != Phase::Forced {
+            let running = self.core.workers().map(|(_, w)| w.flights.len() as u64).sum();
+            self.say(Event::Forced { running });
+        }
+    }
+
+    /// Everybody has left: ends the generation, answers who waits for that, says the summary. False: the store did
+    /// not take the end.
+    pub(super) fn finish(&mut self, in_order: bool) -> bool {
+        let ended = match self.writer.take() {
+            Some(writer) => writer.stop(in_order.then(wall)),
+            None => Ok(()),
+        };
+        if let Err(error) = &ended {
+            self.say(Event::Problem { text: error.to_string() });
+        }
+        let (released, workers) = self.core.stop_summary();
+        let json = serde_json::to_string(&Stopped { workers, released }).map_err(|e| RpcError::failed(1, e.to_string()));
+        for origin in std::mem::take(&mut self.stop_waiters) {
+            self.answer(&origin, json.clone());
+        }
+        for (origin, _) in self.waits.synced(u64::MAX) {
+            let text = "the master ended before the change was known to be on the disk";
+            self.answer(&origin, Err(RpcError::failed(1, text)));
+        }
+        self.write_last_answers();
+        if let Some(guardian) = self.guardian.take() {
+            // Nothing of ours is left: it may go without looking.
+            let (mut child, _) = guardian.bye();
+            let _ = child.wait();
+        }
+        self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
+        let summary = self.summary.clone();
+        self.say(if self.fixed.config.drain && self.interrupts == 0 {
+            Event::Drained { summary }
+        } else {
+            Event::Stopped { summary }
+        });
+        self.console.finish();
+        in_order && ended.is_ok()
+    }
+
+    fn write_last_answers(&mut self) {
+        let mut events = Events::with_capacity(64);
+        let until = self.clock.now().mono + LAST_ANSWERS;
+        self.clients.flush();
+        while self.clients.has_unsent() && self.clock.now().mono < until {
+            let _ = self.poll.poll(&mut events, Some(Duration::from_millis(20)));
+            for event in &events {
+                if let super::Source::Client(id) = super::Source::of(event.token()) {
+                    self.clients.writable(id);
+                }
+            }
+            self.clients.flush();
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! The methods of the control socket and of workers: what each asks of the core, the store or the reader.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::clients::ClientId;
+use super::reader::Question;
+use super::replies::{Answered, Asked, Gathered, JobWaiter, Origin, PushAnswer, Shape};
+use super::workers::{free_name, settings};
+use super::{Master, PoolSource};
+use crate::config::PoolKind;
+use crate::core::{Command, Event, Phase, Target, Ticket};
+use crate::model::{NewJob, PoolName, Pushed, QueueName, QueueOrder};
+use crate::report::refusals::Change;
+use crate::store::{JobFilter, Op, Reply, RunFilter, WorkerFilter};
+use crate::wire::control::{
+    ChangedJobs, Follow, Jobs, OneJob, PushJob, PushMany, PushedMany, Queues, Restart, Scale, SpawnPool, Stop,
+};
+use crate::wire::push::to_new_job;
+use crate::wire::rpc::{self, RpcError};
+
+/// What a method comes to: nothing more to say now, or an answer at once.
+type Handled = Result<Option<String>, RpcError>;
+
+/// The most workers of a pool.
+const MAX_WORKERS: u32 = 10_000;
+
+impl Master {
+    /// Reads a client and handles every line.
+    pub(super) fn read_client(&mut self, id: ClientId) {
+        let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
+        self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
+        for line in lines {
+            match line {
+                Some(line) => self.request(id, &line),
+                None => {
+                    let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
+                    self.refuse(id, rpc::INVALID_REQUEST, text);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: ClientId, code: i64, message: String) {
+        let error = RpcError { code, message, data: None };
+        if let Ok(line) = rpc::answer(RawValue::NULL, &Err::<(), _>(error)) {
+            self.clients.answer(id, &line);
+        }
+    }
+
+    fn request(&mut self, id: ClientId, line: &[u8]) {
+        if line.trim_ascii().is_empty() {
+            self.clients.no_answer(id);
+            return;
+        }
+        let request: rpc::Request<'_> = match serde_json::from_slice(line) {
+            Ok(request) => request,
+            Err(error) => {
+                let code = if error.is_data() { rpc::INVALID_REQUEST } else { rpc::PARSE_ERROR };
+                self.refuse(id, code, format!("not a request: {error}"));
+                return;
+            }
+        };
+        let Some(under) = request.id else {
+            // A notification: nothing of ours is one, except the nudge.
+            if request.method == "ping" {
+                self.nudge();
+            }
+            self.clients.no_answer(id);
+            return;
+        };
+        let origin = Origin::Client(id, under.to_owned());
+        let params = request.params.map_or("null", RawValue::get);
+        match self.call(&request.method, params, &origin) {
+            Ok(None) => {}
+            Ok(Some(result)) => self.answer(&origin, Ok(result)),
+            Err(error) => self.answer(&origin, Err(error)),
+        }
+    }
+
+    fn call(&mut self, method: &str, params: &str, origin: &Origin) -> Handled {
+        match method {
+            "ping" => {
+                self.nudge();
+                Ok(Some(format!("{{\"generation\":{}}}", self.fixed.generation)))
+            }
+            "status" => self.status_json().map(Some),
+            "push" => {
+                self.push_one(origin.clone(), params, PushAnswer::One);
+                Ok(None)
+            }
+            "push_many" => self.push_many(origin, parse(params)?),
+            "scale" => self.scale(origin, parse(params)?),
+            "spawn" => self.spawn_pool(origin, parse(params)?),
+            "restart" => self.restart(origin, &parse(params)?),
+            "stop" => self.stop_request(origin, &parse(params)?),
+            "pause" => self.pause(origin, &parse(params)?, true),
+            "resume" => self.pause(origin, &parse(params)?, false),
+            "jobs.list" => self.ask(origin, Question::Jobs(or_default::<JobFilter>(params)?)),
+            "runs.list" => self.ask(origin, Question::Runs(or_default::<RunFilter>(params)?)),
+            "workers.list" => self.ask(origin, Question::Workers(or_default::<WorkerFilter>(params)?)),
+            "jobs.show" => self.ask(origin, Question::Job(parse::<OneJob>(params)?.id)),
+            "jobs.wait" => self.wait_for_job(origin, parse(params)?),
+            "jobs.cancel" => self.cancel_jobs(origin, parse(params)?),
+            "jobs.retry" => self.change_jobs(origin, parse(params)?, Change::Retry),
+            "jobs.delete" => self.change_jobs(origin, parse(params)?, Change::Delete),
+            "logs.follow" => self.follow(origin, or_default(params)?),
+            _ => {
+                Err(RpcError { code: rpc::METHOD_NOT_FOUND, message: format!("there is no method `{method}`"), data: None })
+            }
+        }
+    }
+
+    /// Somebody says that the store was written to by another process.
+    fn nudge(&mut self) {
+        if let Some(writer) = &self.writer {
+            writer.check();
+        }
+    }
+
+    /// Pushes a job for a client or a worker.
+    pub(super) fn push_one(&mut self, origin: Origin, params: &str, how: PushAnswer) {
+        let now = self.clock.now().wall;
+        let job = parse::<PushJob>(params).and_then(|p| to_job(&p, now));
+        match job {
+            Ok(job) => self.push(origin, vec![job], how),
+            Err(error) => self.answer(&origin, Err(error)),
+        }
+    }
+
+    fn push_many(&mut self, origin: &Origin, params: PushMany) -> Handled {
+        let now = self.clock.now().wall;
+        let jobs = params.jobs.iter().enumerate().map(|(at, job)| {
+            to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
+        });
+        let jobs = jobs.collect::<Result<Vec<NewJob>, _>>()?;
+        let how = PushAnswer::Many { ids: params.ids };
+        if jobs.is_empty() {
+            return Ok(Some(pushed(&Reply::Pushed(Vec::new()), how)));
+        }
+        self.push(origin.clone(), jobs, how);
+        Ok(None)
+    }
+
+    fn push(&mut self, origin: Origin, jobs: Vec<NewJob>, how: PushAnswer) {
+        if let Some(problem) = self.problems.get("store") {
+            let error = RpcError::failed(1, format!("the job was not added: {problem}"));
+            self.answer(&origin, Err(error));
+            return;
+        }
+        let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
+        queues.dedup();
+        let now = self.clock.now();
+        self.batches.add(Op::Push(jobs.into()), Answered::Pushed { origin, how }, true, true, now);
+        // The claim that follows in the same batch sees them.
+        self.feed(Event::News { queues });
+    }
+
+    fn command(&mut self, origin: &Origin, command: Command) -> Handled {
+        let ticket = self.ticket(origin.clone(), Shape::Plain);
+        self.feed(Event::Command { ticket, command });
+        Ok(None)
+    }
+
+    fn scale(&mut self, origin: &Origin, params: Scale) -> Handled {
+        if params.workers > MAX_WORKERS {
+            return Err(RpcError::params(format!("`workers` is {}; the most is {MAX_WORKERS}", params.workers)));
+        }
+        let target = target(false, params.queue, params.pool, Vec::new())?;
+        self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait })
+    }
+
+    fn spawn_pool(&mut self, origin: &Origin, params: SpawnPool) -> Handled {
+        let pool = self.pool_config(&params)?;
+        let command = Command::AddPool { settings: Box::new(settings(&pool)), wait: !params.no_wait };
+        let before: Vec<_> = self.core.pools().map(|(id, _)| id).collect();
+        let handled = self.command(origin, command);
+        // The source of its workers must be known before the core asks for the first, at its next settling.
+        let new = self.core.pools().map(|(id, _)| id).find(|id| !before.contains(id));
+        if let Some(id) = new {
+            self.tell_pool(&pool);
+            self.pools.insert(id, PoolSource { config: pool });
+        }
+        handled
+    }
+
+    fn pool_config(&self, params: &SpawnPool) -> Result<crate::config::PoolConfig, RpcError> {
+        let bad = |text: String| RpcError::params(text);
+        let mut pool = self.fixed.config.defaults.clone();
+        let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>();
+        let queues = queues.map_err(|e| bad(e.to_string()))?;
+        let command: Vec<std::ffi::OsString> =
+            params.command.iter().flatten().map(std::ffi::OsString::from).collect();
+        pool.kind = match params.kind.as_deref() {
+            None if command.is_empty() => PoolKind::Exec,
+            None | Some("protocol") => PoolKind::Protocol,
+            Some("exec") => PoolKind::Exec,
+            Some("opaque") => PoolKind::Opaque,
+            Some(other) => {
+                return Err(bad(format!("`kind` is `{other}`; use `protocol`, `exec` or `opaque`")));
+            }
+        };
+        if command.is_empty() && pool.kind != PoolKind::Exec {
+            return Err(bad(format!("a pool of kind `{}` needs a command", pool.kind.as_str())));
+        }
+        if queues.is_empty() && pool.kind != PoolKind::Opaque {
+            return Err(bad(String::from("a pool needs a queue; say which with --queue")));
+        }
+        pool.workers = params.workers.unwrap_or(pool.workers);
+        if !(1..=MAX_WORKERS).contains(&pool.workers) {
+            return Err(bad(format!("`workers` is {}; use 1 to {MAX_WORKERS}", pool.workers)));
+        }
+        let taken = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
+        let wish = queues.first().map_or("opaque", QueueName::as_str);
+        pool.name = match &params.pool {
+            Some(name) => PoolName::new(name).map_err(|e| bad(e.to_string()))?,
+            None => free_name(wish, taken).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
+        };
+        pool.queues = QueueOrder::Strict(queues);
+        pool.command = command;
+        pool.cwd = params.cwd.as_ref().map(Into::into).or(pool.cwd);
+        Ok(pool)
+    }
+
+    fn restart(&mut self, origin: &Origin, params: &Restart) -> Handled {
+        let target = target(params.all, params.queue.clone(), params.pool.clone(), params.workers.clone())?;
+        if target == Target::All && !params.all {
+            return Err(RpcError::params("say what to restart: --all, --queue, --pool or workers"));
+        }
+        self.command(origin, Command::Restart { target, at_once: params.now, wait: !params.no_wait })
+    }
+
+    fn stop_request(&mut self, origin: &Origin, params: &Stop) -> Handled {
+        let grace = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
+        let grace = grace.map_err(|e| RpcError::params(format!("`timeout_s`: {e}")))?;
+        let target = target(false, params.queue.clone(), None, params.workers.clone())?;
+        if target != Target::All {
+            return self.command(origin, Command::StopSome { target, grace, wait: !params.no_wait });
+        }
+        self.stop(grace);
+        if params.no_wait {
+            return Ok(Some(String::from("{\"workers\":0,\"released\":0}")));
+        }
+        self.stop_waiters.push(origin.clone());
+        Ok(None)
+    }
+
+    fn pause(&mut self, origin: &Origin, params: &Queues, paused: bool) -> Handled {
+        let names = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|e| RpcError::params(e.to_string()))?;
+        if names.is_empty() {
+            return Err(RpcError::params("say which queues"));
+        }
+        let command = if paused {
+            Command::Pause { queues: names.clone() }
+        } else {
+            Command::Resume { queues: names.clone() }
+        };
+        let gathered = Gathered::Queues { names: names.clone(), paused };
+        let group = self.waits.gather(origin.clone(), names.len(), gathered);
+        let now = self.clock.now();
+        for queue in names {
+            self.batches.add(Op::Pause { queue, paused }, Answered::Paused { group }, true, true, now);
+        }
+        self.feed(Event::Command { ticket: Ticket(0), command });
+        Ok(None)
+    }
+
+    fn ask(&mut self, origin: &Origin, question: Question) -> Handled {
+        match self.reader.ask(Asked::Answer(origin.clone()), question) {
+            Ok(()) => Ok(None),
+            Err(_) => Err(busy()),
+        }
+    }
+
+    fn wait_for_job(&mut self, origin: &Origin, params: OneJob) -> Handled {
+        let wait = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
+        let wait = wait.map_err(|e| RpcError::params(format!("`timeout_s`: {e}")))?;
+        let until = wait.map(|wait| self.clock.now().mono + wait);
+        let waiter = JobWaiter { origin: origin.clone(), until };
+        // Asked first: if it ends in between, its end is told to who waits by then.
+        self.job_waiters.entry(params.id).or_default();
+        match self.reader.ask(Asked::Wait(waiter, params.id), Question::Job(params.id)) {
+            Ok(()) => Ok(None),
+            Err(_) => Err(busy()),
+        }
+    }
+
+    fn cancel_jobs(&mut self, origin: &Origin, params: Jobs) -> Handled {
+        let ids = self.job_ids(&params)?;
+        let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
+        for job in ids {
+            let ticket = self.ticket(origin.clone(), Shape::Part { group, job });
+            self.feed(Event::Command { ticket, command: Command::Cancel { job, wait: !params.no_wait } });
+        }
+        Ok(None)
+    }
+
+    fn change_jobs(&mut self, origin: &Origin, params: Jobs, change: Change) -> Handled {
+        if params.all && change == Change::Retry {
+            let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
+            let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
+            let group = self.waits.gather(origin.clone(), 1, Gathered::Jobs(ChangedJobs::default()));
+            self.retry_dead(group, queue);
+            return Ok(None);
+        }
+        let ids = self.job_ids(&params)?;
+        let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
+        let now = self.clock.now();
+        for job in ids {
+            let op = if change == Change::Retry { Op::Retry(job) } else { Op::Delete(job) };
+            self.batches.add(op, Answered::Changed { group, job, change }, true, true, now);
+        }
+        Ok(None)
+    }
+
+    fn job_ids(&self, params: &Jobs) -> Result<Vec<crate::model::JobId>, RpcError> {
+        let mut ids = params.ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Err(RpcError::params("say which jobs, by their ids"));
+        }
+        Ok(ids)
+    }
+
+    fn follow(&mut self, origin: &Origin, which: Follow) -> Handled {
+        match origin {
+            Origin::Client(id, _) => {
+                self.clients.follow(*id, which);
+                Ok(Some(String::from("true")))
+            }
+            Origin::Worker(..) => Err(RpcError::params("a worker cannot follow the log")),
+        }
+    }
+
+    /// Whether the master is on its way out.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.core.phase() != Phase::Running
+    }
+}
+
+fn busy() -> RpcError {
+    RpcError::failed(1, "too many questions are waiting; try again")
+}
+
+fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
+    serde_json::from_str(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
+}
+
+fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError> {
+    if params == "null" { Ok(T::default()) } else { parse::<T>(params) }
+}
+
+fn to_job(job: &PushJob, now: crate::model::UnixMicros) -> Result<NewJob, RpcError> {
+    to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
+}
+
+fn target(
+    all: bool,
+    queue: Option<String>,
+    pool: Option<String>,
+    workers: Vec<String>,
+) -> Result<Target, RpcError> {
+    let given = usize::from(all) + usize::from(queue.is_some()) + usize::from(pool.is_some());
+    if given + usize::from(!workers.is_empty()) > 1 {
+        return Err(RpcError::params("give one of: all, a queue, a pool, workers"));
+    }
+    let bad = |e: crate::model::NameError| RpcError::params(e.to_string());
+    Ok(match (queue, pool) {
+        (Some(queue), _) => Target::Queue(QueueName::new(&queue).map_err(bad)?),
+        (None, Some(pool)) => Target::Pool(PoolName::new(&pool).map_err(bad)?),
+        (None, None) if !workers.is_empty() => Target::Workers(workers),
+        (None, None) => Target::All,
+    })
+}
+
+/// The answer to a push, as JSON.
+pub(super) fn pushed(reply: &Reply, how: PushAnswer) -> String {
+    let Reply::Pushed(jobs) = reply else { return String::from("null") };
+    let json = match how {
+        PushAnswer::One => serde_json::to_string(&jobs.first()),
+        PushAnswer::Worker => {
+            let id = jobs.first().map_or(0, |p: &Pushed| p.id.0);
+            let again = jobs.first().is_some_and(|p| p.deduplicated);
+            Ok(format!("{{\"job_id\":{id},\"deduplicated\":{again}}}"))
+        }
+        PushAnswer::Many { ids } => serde_json::to_string(&PushedMany {
+            count: jobs.len() as u64,
+            deduplicated: jobs.iter().filter(|p| p.deduplicated).count() as u64,
+            first_id: jobs.iter().map(|p| p.id).min(),
+            last_id: jobs.iter().map(|p| p.id).max(),
+            ids: ids.then(|| jobs.iter().map(|p| p.id).collect()),
+        }),
+    };
+    json.unwrap_or_else(|_| String::from("null"))
+}

@@ -1,0 +1,209 @@
+//! The shell: one thread that owns the state of the master, around the core that decides.
+//!
+//! A turn: wait for something (`poll`), take in what workers, clients, threads and signals say, reap who has exited,
+//! let the core settle, carry out its actions, hand changes to the writer, write what can be written. Nothing in it
+//! waits, except `poll` until the next deadline.
+//!
+//! Blocking edges are threads: the store writer and its sync, the reader of records, the sampler, the logs, the
+//! sweeper, the console. They talk to this thread by one channel and a waker.
+//!
+//! Invariants:
+//! - No `?` in a turn: an error is an event, it must not abandon living children.
+//! - A job's first byte is written only after its claim came back from a committed batch.
+//! - Every child is known to the guardian before anything is sent to it.
+
+mod answers;
+mod apply;
+mod batch;
+mod clients;
+mod clock;
+mod console;
+mod ending;
+pub mod logs;
+mod methods;
+mod pipes;
+mod reader;
+mod replies;
+pub mod sampler;
+mod signals;
+mod snapshot;
+mod startup;
+mod tell;
+mod turn;
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use mio::{Poll, Token, Waker};
+
+use crate::config::{Config, PoolConfig};
+use crate::core::{Action, Core, Event, PoolId, Ticket};
+use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
+use crate::process::guardian::Guardian;
+use crate::process::lock::Lock;
+use crate::process::sweep::{SweepDone, Sweeper};
+use crate::report::summary::Summary;
+use crate::store::writer::{Writer, Written};
+
+use batch::Batches;
+use clients::Clients;
+pub use clock::{Clock, wall};
+use console::Console;
+use logs::Logs;
+use pipes::{Pipe, Pipes};
+use reader::{Found, Reader};
+use replies::{Asked, Answered, Origin, Waits};
+use sampler::{Sample, Sampler};
+use signals::Signals;
+
+pub use startup::{Failure, run};
+
+/// What the threads say to the supervisor.
+#[derive(Debug)]
+enum Inbox {
+    Written(Written),
+    Samples(Vec<Sample>),
+    Swept(SweepDone),
+    Read(Box<(Asked, Found)>),
+    Interrupt,
+}
+
+/// Who is meant by a readiness event: the number of a worker or client, and in the low bits which of its
+/// descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Worker(WorkerId, Pipe),
+    Client(clients::ClientId),
+    Listener,
+    Waker,
+    Signals,
+}
+
+impl Source {
+    fn token(self) -> Token {
+        let (number, kind) = match self {
+            Self::Worker(id, Pipe::Stdin) => (id.0 as usize, 0),
+            Self::Worker(id, Pipe::Stdout) => (id.0 as usize, 1),
+            Self::Worker(id, Pipe::Stderr) => (id.0 as usize, 2),
+            Self::Worker(id, Pipe::Protocol) => (id.0 as usize, 3),
+            Self::Client(id) => (id.0, 4),
+            Self::Listener => (0, 5),
+            Self::Waker => (1, 5),
+            Self::Signals => (2, 5),
+        };
+        Token(number << 3 | kind)
+    }
+
+    fn of(token: Token) -> Self {
+        let number = token.0 >> 3;
+        let worker = WorkerId(number as i64);
+        match token.0 & 7 {
+            0 => Self::Worker(worker, Pipe::Stdin),
+            1 => Self::Worker(worker, Pipe::Stdout),
+            2 => Self::Worker(worker, Pipe::Stderr),
+            3 => Self::Worker(worker, Pipe::Protocol),
+            4 => Self::Client(clients::ClientId(number)),
+            _ => match number {
+                0 => Self::Listener,
+                1 => Self::Waker,
+                _ => Self::Signals,
+            },
+        }
+    }
+}
+
+/// Where the pools of the core come from.
+#[derive(Debug)]
+struct PoolSource {
+    config: PoolConfig,
+}
+
+/// What does not change while the master lives.
+#[derive(Debug)]
+struct Fixed {
+    config: Config,
+    generation: Generation,
+    cookie: String,
+    exe: PathBuf,
+    started_at: UnixMicros,
+    pid: u32,
+    /// Variables of ours in the environment we inherited; they are not passed on to workers.
+    inherited: Vec<std::ffi::OsString>,
+}
+
+/// The running master.
+struct Master {
+    fixed: Fixed,
+    clock: Clock,
+    poll: Poll,
+    inbox: Receiver<Inbox>,
+    core: Core,
+    actions: Vec<Action>,
+    pools: BTreeMap<PoolId, PoolSource>,
+    workers: HashMap<WorkerId, Pipes>,
+    pids: HashMap<u32, WorkerId>,
+    /// Workers with bytes to write, and pipes that may have more to read although no edge will tell.
+    to_flush: BTreeSet<WorkerId>,
+    to_read: VecDeque<(WorkerId, Pipe)>,
+    /// Workers that have exited and wait for a place in the sweeper's queue.
+    to_sweep: VecDeque<WorkerId>,
+    clients: Clients,
+    waits: Waits,
+    batches: Batches<Answered>,
+    writer: Option<Writer>,
+    reader: Reader<Asked>,
+    guardian: Option<Guardian>,
+    sweeper: Sweeper,
+    sampler: Sampler,
+    logs: Logs,
+    console: Console,
+    signals: Signals,
+    scratch: Vec<u8>,
+    totals: Vec<QueueTotals>,
+    summary: Summary,
+    /// Ended runs per second of the last ten, for the rate.
+    rate: VecDeque<(u64, u64)>,
+    interrupts: u32,
+    /// Waits for the end of the master.
+    stop_waiters: Vec<Origin>,
+    /// Waits for a job to end.
+    job_waiters: HashMap<JobId, Vec<replies::JobWaiter>>,
+    problems: BTreeMap<&'static str, String>,
+    prune_at: crate::model::Mono,
+    /// Another generation has begun: nothing may be written any more.
+    superseded: bool,
+    sampling_busy: bool,
+    // Last, so that the lock outlives everything that writes.
+    _lock: Lock,
+}
+
+/// The threads' way to the supervisor.
+#[derive(Clone)]
+struct Mail {
+    to: Sender<Inbox>,
+    waker: Arc<Waker>,
+}
+
+impl Mail {
+    fn send(&self, what: Inbox) {
+        // Fails only when the supervisor is gone, and then nobody is interested.
+        if self.to.send(what).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+impl Master {
+    fn ticket(&mut self, origin: Origin, shape: replies::Shape) -> Ticket {
+        self.waits.open(origin, shape)
+    }
+
+    /// Tells the core what happened.
+    fn feed(&mut self, event: Event) {
+        let now = self.clock.now();
+        self.core.handle(event, now, &mut self.actions);
+    }
+}

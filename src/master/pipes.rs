@@ -1,0 +1,321 @@
+//! The pipes of one worker: bytes in both directions, never blocking, in bounded memory.
+//!
+//! Knows lines and messages, not what they mean for jobs. Invariants: no read or write waits; at most `BUDGET` bytes
+//! are read per stream and turn, so that one chatty worker does not starve the rest; what a worker had not read
+//! when it died is known ([`Pipes::read_up_to`]).
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::process::Child;
+use std::sync::Arc;
+
+use mio::unix::pipe::{Receiver, Sender};
+use mio::{Interest, Registry, Token};
+use serde_json::value::RawValue;
+
+use super::logs::Stream;
+use crate::core::Event;
+use crate::model::WorkerId;
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::process::spawn::Spawned;
+use crate::wire::lines::{Line, Lines};
+use crate::wire::worker::{self as wire, FromWorker};
+
+/// Bytes read per stream and turn.
+const BUDGET: usize = 256 * 1024;
+/// Bytes read from the pipes of a worker that has exited: more than a pipe can hold.
+const LAST_WORDS: usize = 2 * 1024 * 1024;
+/// The longest line of output that is kept; longer ones are cut.
+const MAX_OUTPUT_LINE: usize = 64 * 1024;
+/// How many lines, and bytes, of stderr are kept for the records.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 4 * 1024;
+
+/// Which of a worker's pipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pipe {
+    Stdin,
+    Stdout,
+    Stderr,
+    Protocol,
+}
+
+/// What a worker said in a turn.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// For the core.
+    pub(super) events: Vec<Event>,
+    /// For the log.
+    pub(super) output: Vec<(Stream, Vec<u8>)>,
+    /// Requests: what it is answered under, and with which params; `Err`: a method we do not know.
+    pub(super) requests: Vec<(Box<RawValue>, Result<Box<RawValue>, String>)>,
+}
+
+/// One worker's process and pipes.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) name: Arc<str>,
+    pub(super) pid: u32,
+    pub(super) child: Child,
+    stdin: Option<Sender>,
+    stdout: Option<Receiver>,
+    stderr: Option<Receiver>,
+    protocol: Option<Receiver>,
+    /// Bytes still to be written to stdin, from `sent` on.
+    out: Vec<u8>,
+    sent: usize,
+    /// Bytes that went into stdin, ever.
+    written: u64,
+    /// Where in the stream each request begins.
+    requests: VecDeque<(u64, u64)>,
+    close_stdin: bool,
+    messages: Lines,
+    out_lines: Lines,
+    err_lines: Lines,
+    tail: VecDeque<String>,
+    opaque: bool,
+}
+
+impl Pipes {
+    /// Takes over the pipes of a worker and registers them; `token` names each of them.
+    pub(super) fn new(
+        name: Arc<str>,
+        spawned: Spawned,
+        opaque: bool,
+        registry: &Registry,
+        token: impl Fn(Pipe) -> Token,
+    ) -> io::Result<Self> {
+        let mut pipes = Self {
+            name,
+            pid: spawned.pid,
+            child: spawned.child,
+            stdin: spawned.stdin.map(Sender::from),
+            stdout: Some(Receiver::from(spawned.stdout)),
+            stderr: Some(Receiver::from(spawned.stderr)),
+            protocol: spawned.protocol.map(|p| Receiver::from(std::os::fd::OwnedFd::from(p))),
+            out: Vec::new(),
+            sent: 0,
+            written: 0,
+            requests: VecDeque::new(),
+            close_stdin: false,
+            messages: Lines::new(MAX_LINE_BYTES),
+            out_lines: Lines::new(MAX_OUTPUT_LINE),
+            err_lines: Lines::new(MAX_OUTPUT_LINE),
+            tail: VecDeque::new(),
+            opaque,
+        };
+        if let Some(stdin) = &mut pipes.stdin {
+            stdin.set_nonblocking(true)?;
+            registry.register(stdin, token(Pipe::Stdin), Interest::WRITABLE)?;
+        }
+        let readers = [(&mut pipes.stdout, Pipe::Stdout), (&mut pipes.stderr, Pipe::Stderr)];
+        for (reader, pipe) in readers.into_iter().chain([(&mut pipes.protocol, Pipe::Protocol)]) {
+            if let Some(reader) = reader {
+                reader.set_nonblocking(true)?;
+                registry.register(reader, token(pipe), Interest::READABLE)?;
+            }
+        }
+        Ok(pipes)
+    }
+
+    /// Where to append a job request.
+    pub(super) fn begin_request(&mut self, request: u64) -> &mut Vec<u8> {
+        if self.requests.is_empty() {
+            self.tail.clear();
+        }
+        self.requests.push_back((request, self.written + (self.out.len() - self.sent) as u64));
+        &mut self.out
+    }
+
+    /// Where to append anything else.
+    pub(super) fn outgoing(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// The request was answered.
+    pub(super) fn end_request(&mut self, request: u64) {
+        self.requests.retain(|&(r, _)| r != request);
+    }
+
+    /// Closes stdin when everything is written.
+    pub(super) fn close_stdin(&mut self) {
+        self.close_stdin = true;
+    }
+
+    /// Writes what can be written now. A worker that reads no more is not an error: its exit will tell.
+    pub(super) fn flush(&mut self) {
+        let Some(stdin) = &mut self.stdin else {
+            self.out.clear();
+            self.sent = 0;
+            return;
+        };
+        while self.sent < self.out.len() {
+            match stdin.write(&self.out[self.sent..]) {
+                Ok(n) => {
+                    self.sent += n;
+                    self.written += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    self.out.clear();
+                    self.sent = 0;
+                }
+            }
+        }
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+            if self.out.capacity() > 256 * 1024 {
+                self.out = Vec::new();
+            }
+            if self.close_stdin {
+                self.stdin = None;
+            }
+        }
+    }
+
+    /// Reads what one pipe has, within the budget; true if there may be more.
+    pub(super) fn read(&mut self, id: WorkerId, pipe: Pipe, scratch: &mut [u8], heard: &mut Heard) -> bool {
+        self.read_at_most(id, pipe, BUDGET, scratch, heard)
+    }
+
+    /// Reads the last words of a worker that has exited: what is in its pipes now, not what a grandchild that holds
+    /// them may write later.
+    pub(super) fn read_last_words(&mut self, id: WorkerId, scratch: &mut [u8], heard: &mut Heard) {
+        for pipe in [Pipe::Stderr, Pipe::Stdout, Pipe::Protocol] {
+            self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
+        }
+        for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
+            if !lines.rest().is_empty() {
+                heard.output.push((stream, lines.rest()[..lines.rest().len().min(MAX_OUTPUT_LINE)].to_vec()));
+            }
+        }
+        let rest = self.err_lines.rest().to_vec();
+        if !rest.is_empty() {
+            keep(&mut self.tail, &rest);
+            heard.output.push((Stream::Stderr, rest));
+        }
+    }
+
+    fn read_at_most(&mut self, id: WorkerId, pipe: Pipe, most: usize, scratch: &mut [u8], heard: &mut Heard) -> bool {
+        let mut left = most;
+        loop {
+            let reader = match pipe {
+                Pipe::Stdin => return false,
+                Pipe::Stdout => &mut self.stdout,
+                Pipe::Stderr => &mut self.stderr,
+                Pipe::Protocol => &mut self.protocol,
+            };
+            let Some(open) = reader else { return false };
+            match open.read(scratch) {
+                Ok(0) => {
+                    *reader = None;
+                    return false;
+                }
+                Ok(n) => {
+                    self.take_in(id, pipe, &scratch[..n], heard);
+                    left = left.saturating_sub(n);
+                    if left == 0 {
+                        return true;
+                    }
+                    // A short read emptied the pipe: the next edge tells of more.
+                    if n < scratch.len() {
+                        return false;
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => {
+                    *reader = None;
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, id: WorkerId, pipe: Pipe, chunk: &[u8], heard: &mut Heard) {
+        let speaks = match pipe {
+            Pipe::Stdin => return,
+            Pipe::Stderr => {
+                let tail = &mut self.tail;
+                self.err_lines.push(chunk, |line| {
+                    let text = text_of(line);
+                    keep(tail, text);
+                    heard.output.push((Stream::Stderr, text.to_vec()));
+                });
+                return;
+            }
+            Pipe::Stdout => self.protocol.is_none() && !self.opaque,
+            Pipe::Protocol => true,
+        };
+        if speaks {
+            self.messages.push(chunk, |line| message(id, line, heard));
+        } else {
+            self.out_lines.push(chunk, |line| heard.output.push((Stream::Stdout, text_of(line).to_vec())));
+        }
+    }
+
+    /// The last request of which the worker had read anything; asked after it has exited.
+    pub(super) fn read_up_to(&self) -> u64 {
+        let unread = self.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0);
+        let consumed = self.written.saturating_sub(unread);
+        self.requests.iter().filter(|&&(_, start)| start < consumed).map(|&(r, _)| r).max().unwrap_or(0)
+    }
+
+    /// The last lines on stderr.
+    pub(super) fn tail(&self) -> String {
+        self.tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Turns one line of a worker into what the core, the log or a request handler takes.
+fn message(id: WorkerId, line: Line<'_>, heard: &mut Heard) {
+    let text = match line {
+        Line::Whole(text) => text,
+        Line::TooLong { head, bytes } => {
+            too_long(id, head, bytes, heard);
+            return;
+        }
+    };
+    match wire::parse(text) {
+        FromWorker::Answer { request, answer } => heard.events.push(Event::Answered { worker: id, request, answer }),
+        FromWorker::Ready { concurrency } => heard.events.push(Event::Ready { worker: id, concurrency }),
+        FromWorker::Progress { request, progress } => {
+            heard.events.push(Event::Progress { worker: id, request, progress });
+        }
+        FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
+        FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
+        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Ok(params.to_owned()))),
+        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Err(method))),
+        FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
+    }
+}
+
+/// A line over the limit fails the job it answers; if it answers none it is output.
+fn too_long(id: WorkerId, head: &[u8], bytes: u64, heard: &mut Heard) {
+    if let Some(request) = wire::id_in_head(head) {
+        heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_too_long(bytes) });
+    } else {
+        heard.output.push((Stream::Stdout, head.to_vec()));
+    }
+}
+
+fn text_of(line: Line<'_>) -> &[u8] {
+    match line {
+        Line::Whole(text) => text,
+        Line::TooLong { head, .. } => head,
+    }
+}
+
+fn cut(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(MAX_OUTPUT_LINE)]
+}
+
+fn keep(tail: &mut VecDeque<String>, line: &[u8]) {
+    let line = &line[line.len().saturating_sub(TAIL_BYTES)..];
+    tail.push_back(String::from_utf8_lossy(line).into_owned());
+    while tail.len() > TAIL_LINES || (tail.len() > 1 && tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES) {
+        tail.pop_front();
+    }
+}

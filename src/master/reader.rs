@@ -1,0 +1,105 @@
+//! The reading thread: answers questions about records from a connection of its own, so that neither the master nor
+//! the writer waits for them.
+
+use std::path::PathBuf;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use crate::model::{JobId, JobRecord};
+use crate::store::sqlite::SqliteRecords;
+use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::wire::rpc::RpcError;
+
+/// Questions that may wait.
+const CAPACITY: usize = 256;
+/// Rows of a list where no limit is given.
+pub(super) const DEFAULT_LIMIT: u32 = 50;
+/// Most rows of a list.
+const MAX_LIMIT: u32 = 10_000;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(super) enum Question {
+    Job(JobId),
+    Jobs(JobFilter),
+    Runs(RunFilter),
+    Workers(WorkerFilter),
+}
+
+/// The answer: JSON text, and the job where one was asked for.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) json: Result<String, RpcError>,
+    pub(super) job: Option<JobRecord>,
+}
+
+/// The handle on the thread; `A` says where an answer goes.
+#[derive(Debug)]
+pub(super) struct Reader<A>(Sender<(A, Question)>);
+
+impl<A: Send + 'static> Reader<A> {
+    pub(super) fn start(path: PathBuf, mut notify: impl FnMut(A, Found) + Send + 'static) -> std::io::Result<Self> {
+        let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
+        std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            let mut records = None;
+            for (to, question) in inbox {
+                let found = answer(&mut records, &path, question);
+                notify(to, found);
+            }
+        })?;
+        Ok(Self(questions))
+    }
+
+    /// Asks; gives the address back when too many questions wait.
+    pub(super) fn ask(&self, to: A, question: Question) -> Result<(), A> {
+        self.0.try_send((to, question)).map_err(|e| match e {
+            TrySendError::Full((to, _)) | TrySendError::Disconnected((to, _)) => to,
+        })
+    }
+}
+
+fn answer(records: &mut Option<SqliteRecords>, path: &std::path::Path, question: Question) -> Found {
+    let result = open(records, path).and_then(|records| look_up(records, question));
+    result.unwrap_or_else(|error| {
+        // A connection that failed is not used again.
+        *records = None;
+        Found { json: Err(RpcError::failed(1, error.to_string())), job: None }
+    })
+}
+
+fn open<'a>(
+    records: &'a mut Option<SqliteRecords>,
+    path: &std::path::Path,
+) -> Result<&'a mut SqliteRecords, StoreError> {
+    match records {
+        Some(open) => Ok(open),
+        None => Ok(records.insert(SqliteRecords::open(path)?)),
+    }
+}
+
+fn look_up(records: &mut SqliteRecords, question: Question) -> Result<Found, StoreError> {
+    let most = |limit: Option<u32>| Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
+    Ok(match question {
+        Question::Job(id) => {
+            let job = records.job(id)?;
+            let json = job.as_ref().map_or_else(|| Err(no_such_job(id)), to_json);
+            Found { json, job }
+        }
+        Question::Jobs(filter) => list(&records.jobs(&JobFilter { limit: most(filter.limit), ..filter })?),
+        Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
+        Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
+    })
+}
+
+/// The error for a job that is not on record.
+pub(super) fn no_such_job(id: JobId) -> RpcError {
+    RpcError::failed(4, format!("there is no job {id}"))
+}
+
+fn list(rows: &impl serde::Serialize) -> Found {
+    Found { json: to_json(rows), job: None }
+}
+
+fn to_json(what: &impl serde::Serialize) -> Result<String, RpcError> {
+    serde_json::to_string(what).map_err(|e| RpcError::failed(1, format!("cannot write the answer: {e}")))
+}

@@ -1,0 +1,140 @@
+//! Who asked for what, and how the answer is shaped when it comes.
+//!
+//! Invariant: every request that is owed an answer is in exactly one of: a ticket, a change on its way, a question to
+//! the reader, a wait for a job, a wait for the disk, a wait for the end of the master.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::value::RawValue;
+
+use super::clients::ClientId;
+use crate::core::{Tag, Ticket};
+use crate::model::{JobId, Mono, QueueName, WorkerId};
+use crate::report::refusals::Change;
+use crate::wire::control::ChangedJobs;
+
+/// Who asked, and under which id.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    Client(ClientId, Box<RawValue>),
+    Worker(WorkerId, Box<RawValue>),
+}
+
+/// What a ticket's answer looks like.
+#[derive(Clone, Debug)]
+pub(super) enum Shape {
+    /// As the core says it.
+    Plain,
+    /// One job of several to be cancelled.
+    Part { group: u64, job: JobId },
+}
+
+/// What becomes of the reply to a change.
+#[derive(Clone, Debug)]
+pub(super) enum Answered {
+    /// It is the core's.
+    Core(Tag),
+    /// A run has ended, and its job with it.
+    Ended(JobId),
+    /// The ids of pushed jobs, to one who asked for one, for several, or for several with all ids.
+    Pushed { origin: Origin, how: PushAnswer },
+    /// One queue of several was paused or resumed.
+    Paused { group: u64 },
+    /// One job of several was retried or deleted.
+    Changed { group: u64, job: JobId, change: Change },
+    /// Dead jobs were retried; again if there were as many as the limit.
+    RetriedDead { group: u64, queue: Option<QueueName> },
+    /// Old records were removed.
+    Pruned,
+}
+
+/// The form of the answer to a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PushAnswer {
+    One,
+    Worker,
+    Many { ids: bool },
+}
+
+/// A question to the reader, and what to do with what it finds.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// Answer with it.
+    Answer(Origin),
+    /// Answer if the job has ended; else wait.
+    Wait(JobWaiter, JobId),
+}
+
+/// Waits for a job to end.
+#[derive(Clone, Debug)]
+pub(super) struct JobWaiter {
+    pub(super) origin: Origin,
+    /// Answer with the job as it is by then.
+    pub(super) until: Option<Mono>,
+}
+
+/// A request about several jobs or queues, being gathered.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) origin: Origin,
+    pub(super) left: usize,
+    pub(super) so_far: Gathered,
+}
+
+/// What was gathered so far.
+#[derive(Debug)]
+pub(super) enum Gathered {
+    Jobs(ChangedJobs),
+    Queues { names: Vec<QueueName>, paused: bool },
+}
+
+/// All open tickets and groups, and answers that wait for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    next: u64,
+    tickets: BTreeMap<Ticket, (Origin, Shape)>,
+    groups: BTreeMap<u64, Group>,
+    /// Answers by the batch that must be on the disk first.
+    pub(super) unsynced: VecDeque<(u64, Origin, String)>,
+}
+
+impl Waits {
+    pub(super) fn open(&mut self, origin: Origin, shape: Shape) -> Ticket {
+        self.next += 1;
+        let ticket = Ticket(self.next);
+        self.tickets.insert(ticket, (origin, shape));
+        ticket
+    }
+
+    pub(super) fn close(&mut self, ticket: Ticket) -> Option<(Origin, Shape)> {
+        self.tickets.remove(&ticket)
+    }
+
+    /// Opens a group of `left` parts.
+    pub(super) fn gather(&mut self, origin: Origin, left: usize, so_far: Gathered) -> u64 {
+        self.next += 1;
+        self.groups.insert(self.next, Group { origin, left, so_far });
+        self.next
+    }
+
+    /// Puts a part into its group; the group, if it is whole now.
+    pub(super) fn part(&mut self, id: u64, put: impl FnOnce(&mut Gathered)) -> Option<Group> {
+        let group = self.groups.get_mut(&id)?;
+        put(&mut group.so_far);
+        group.left = group.left.saturating_sub(1);
+        if group.left == 0 { self.groups.remove(&id) } else { None }
+    }
+
+    /// One more part of a group is to come.
+    pub(super) fn expect_another(&mut self, id: u64) {
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.left += 1;
+        }
+    }
+
+    /// Answers that wait for a batch up to this one.
+    pub(super) fn synced(&mut self, batch: u64) -> Vec<(Origin, String)> {
+        let end = self.unsynced.iter().position(|(b, _, _)| *b > batch).unwrap_or(self.unsynced.len());
+        self.unsynced.drain(..end).map(|(_, origin, answer)| (origin, answer)).collect()
+    }
+}

@@ -1,0 +1,59 @@
+//! Signals to the master: each becomes a flag and wakes the supervisor.
+//!
+//! ctrlc keeps Ctrl-C, signal-hook the rest; handlers block nothing, so workers inherit a clean mask. TERM and HUP
+//! stop with grace, however often they come; Ctrl-C stops with grace the first time and without it the second.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
+
+/// The self-pipe and the flags.
+#[derive(Debug)]
+pub(super) struct Signals {
+    pipe: UnixStream,
+    children: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Installs the handlers. Before the first child is started and before the database is opened.
+    pub(super) fn install() -> std::io::Result<Self> {
+        let (pipe, write) = UnixStream::pair()?;
+        pipe.set_nonblocking(true)?;
+        let (children, terminate) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        // The flag is set before the byte is written: actions of one signal run in the order registered.
+        signal_hook::flag::register(SIGCHLD, Arc::clone(&children))?;
+        for signal in [SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&terminate))?;
+        }
+        for signal in [SIGCHLD, SIGTERM, SIGHUP] {
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?.into())?;
+        }
+        Ok(Self { pipe, children, terminate })
+    }
+
+    pub(super) fn register(&self, registry: &Registry, token: Token) -> std::io::Result<()> {
+        use std::os::fd::AsRawFd;
+        registry.register(&mut mio::unix::SourceFd(&self.pipe.as_raw_fd()), token, Interest::READABLE)
+    }
+
+    /// Empties the pipe; the flags say what came.
+    pub(super) fn drain(&mut self) {
+        let mut bytes = [0; 256];
+        while self.pipe.read(&mut bytes).is_ok_and(|n| n > 0) {}
+    }
+
+    /// Whether a child may have exited since the last call.
+    pub(super) fn children_exited(&self) -> bool {
+        self.children.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether we were told to stop since the last call.
+    pub(super) fn told_to_stop(&self) -> bool {
+        self.terminate.swap(false, Ordering::SeqCst)
+    }
+}

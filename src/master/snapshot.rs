@@ -1,0 +1,176 @@
+//! The status document of a running master: from memory, so that it answers also when the store is busy.
+
+use super::{Master, sampler};
+use crate::config::limits_in_force;
+use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotView, State};
+use crate::model::{Now, QueueTotals, UnixMicros, WorkerState};
+use crate::model::worker::signal_name;
+use crate::report::Status;
+use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
+use crate::wire::rpc::RpcError;
+
+/// The rate is that of this many whole seconds.
+const RATE_SECONDS: u64 = 10;
+
+impl Master {
+    pub(super) fn status_json(&self) -> Result<String, RpcError> {
+        serde_json::to_string(&self.status()).map_err(|e| RpcError::failed(1, format!("cannot write the status: {e}")))
+    }
+
+    fn status(&self) -> Status {
+        let now = self.clock.now();
+        let mut pools: Vec<PoolStatus> = self.core.pools().map(|(id, pool)| self.pool_status(id, pool, now)).collect();
+        pools.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut workers: Vec<WorkerStatus> = Vec::new();
+        for (_, pool) in self.core.pools() {
+            workers.extend(pool.slots().flat_map(|slot| self.slot_status(pool, &slot, now)));
+            let leaving = pool.leaving().filter_map(|id| self.core.worker(id)).filter(|w| w.is_alive());
+            workers.extend(leaving.map(|w| self.worker_status(pool, w, None, now)));
+        }
+        workers.sort_by(|a, b| (&a.pool, a.slot, a.state as u8).cmp(&(&b.pool, b.slot, b.state as u8)));
+        Status {
+            master: Some(self.master_status(now)),
+            queues: self.totals.iter().map(|t| queue_status(t, now.wall)).collect(),
+            pools,
+            workers,
+            jobs_per_s: self.jobs_per_s(now),
+        }
+    }
+
+    fn master_status(&self, now: Now) -> MasterStatus {
+        let state = match self.core.phase() {
+            Phase::Running => "running",
+            Phase::Stopping => "draining",
+            Phase::Forced => "stopping",
+        };
+        MasterStatus {
+            pid: self.fixed.pid,
+            generation: self.fixed.generation,
+            state: state.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.fixed.started_at,
+            uptime_s: now.mono.0 as f64 / 1e6,
+            database: self.fixed.config.database.to_string_lossy().into_owned(),
+            durability: self.fixed.config.durability.as_str().to_owned(),
+            memory_bytes: sampler::own_memory(),
+            problems: self.problems.values().cloned().collect(),
+        }
+    }
+
+    fn pool_status(&self, id: PoolId, pool: &Pool, now: Now) -> PoolStatus {
+        let current: Vec<&Handle> =
+            pool.slots().filter_map(|s| s.current).filter_map(|w| self.core.worker(w)).collect();
+        let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
+        let (idle, busy) = (count(WorkerState::Idle), count(WorkerState::Busy));
+        let problem = pool.slots().find_map(|slot| {
+            let problem = slot.problem?;
+            let wait = slot.not_before.map(|at| at.since(now.mono).as_secs_f64());
+            Some(match wait {
+                Some(wait) => format!("{problem}; next try in {wait:.1} s"),
+                None => problem.to_owned(),
+            })
+        });
+        PoolStatus {
+            name: pool.settings.name.to_string(),
+            queues: pool.settings.order.names().cloned().collect(),
+            kind: self.pools.get(&id).map_or("", |p| p.config.kind.as_str()).to_owned(),
+            wanted: pool.wanted,
+            ready: idle + busy,
+            busy,
+            starting: pool.slots().count() as u32 - idle - busy,
+            draining: pool.leaving().count() as u32,
+            limits: self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default(),
+            problem,
+        }
+    }
+
+    fn slot_status(&self, pool: &Pool, slot: &SlotView<'_>, now: Now) -> Vec<WorkerStatus> {
+        let here = [slot.current, slot.successor].into_iter().flatten().filter_map(|id| self.core.worker(id));
+        let mut all: Vec<WorkerStatus> = here.map(|w| self.worker_status(pool, w, Some(slot), now)).collect();
+        if all.is_empty() {
+            all.push(WorkerStatus {
+                id: format!("{}-{}", pool.settings.name, slot.slot),
+                pool: pool.settings.name.to_string(),
+                slot: slot.slot,
+                pid: None,
+                state: WorkerState::Backoff,
+                generation: self.fixed.generation,
+                jobs_done: 0,
+                memory_bytes: None,
+                peak_memory_bytes: None,
+                cpu_percent: None,
+                uptime_s: 0.0,
+                restarts: slot.restarts,
+                last_exit: last_exit(slot),
+                deadline_s: slot.not_before.map(|at| at.since(now.mono).as_secs_f64()),
+                job: None,
+            });
+        }
+        all
+    }
+
+    fn worker_status(&self, pool: &Pool, worker: &Handle, slot: Option<&SlotView<'_>>, now: Now) -> WorkerStatus {
+        let job = worker.flights.front().filter(|f| f.started.is_some());
+        WorkerStatus {
+            id: worker.name.to_string(),
+            pool: pool.settings.name.to_string(),
+            slot: worker.slot,
+            pid: worker.pid,
+            state: worker.word(),
+            generation: self.fixed.generation,
+            jobs_done: worker.jobs_done,
+            memory_bytes: worker.memory,
+            peak_memory_bytes: worker.peak,
+            cpu_percent: worker.cpu,
+            uptime_s: now.mono.since(worker.since).as_secs_f64(),
+            restarts: slot.map_or(0, |s| s.restarts),
+            last_exit: slot.and_then(last_exit),
+            deadline_s: deadline(worker, now),
+            job: job.map(|f| worker_job(f, now)),
+        }
+    }
+
+    fn jobs_per_s(&self, now: Now) -> f64 {
+        let second = now.mono.0 / 1_000_000;
+        let from = second.saturating_sub(RATE_SECONDS);
+        let runs: u64 = self.rate.iter().filter(|(s, _)| (from..second).contains(s)).map(|(_, n)| n).sum();
+        let seconds = second.min(RATE_SECONDS);
+        if seconds == 0 { 0.0 } else { runs as f64 / seconds as f64 }
+    }
+}
+
+fn deadline(worker: &Handle, now: Now) -> Option<f64> {
+    match worker.state {
+        State::Draining { .. } | State::Ending { .. } => worker.grace_until().map(|at| at.since(now.mono).as_secs_f64()),
+        State::Starting { .. } | State::Ready | State::Killed { .. } | State::Gone { .. } => None,
+    }
+}
+
+fn last_exit(slot: &SlotView<'_>) -> Option<LastExit> {
+    slot.last_exit.map(|(reason, exit)| LastExit::new(reason.as_str(), exit, signal_name))
+}
+
+fn worker_job(flight: &Flight, now: Now) -> WorkerJob {
+    WorkerJob {
+        id: flight.job.id,
+        kind: flight.job.kind.to_string(),
+        attempt: flight.job.attempt(),
+        running_s: flight.started.map_or(0.0, |at| now.mono.since(at).as_secs_f64()),
+        progress: flight.progress.clone(),
+    }
+}
+
+/// A queue as the status shows it.
+pub(super) fn queue_status(totals: &QueueTotals, now: UnixMicros) -> QueueStatus {
+    QueueStatus {
+        name: totals.name.clone(),
+        paused: totals.paused,
+        ready: totals.ready,
+        scheduled: totals.scheduled,
+        running: totals.running,
+        dead: totals.dead,
+        oldest_ready_s: totals.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),
+        succeeded_total: totals.succeeded_total,
+        failed_total: totals.failed_total,
+    }
+}

@@ -1,0 +1,299 @@
+//! From a configuration to a running master, in the order that safety wants: signals, lock, database, guardian,
+//! proof that the generation before is dead, recovery, socket, pools.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Poll, Waker};
+
+use super::batch::Batches;
+use super::clients::Clients;
+use super::clock::Clock;
+use super::console::Console;
+use super::logs::{self, Logs};
+use super::reader::Reader;
+use super::replies::Waits;
+use super::sampler::Sampler;
+use super::signals::Signals;
+use super::workers::settings;
+use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
+use crate::config::{Config, Durability};
+use crate::core::Core;
+use crate::model::Mono;
+use crate::process::guardian::Guardian;
+use crate::process::lock::{Lock, LockError};
+use crate::process::sweep::{self, Sweeper};
+use crate::process::{exits, identity};
+use crate::report::events::Level;
+use crate::report::{Event, Printer, Summary};
+use crate::store::sqlite::SqliteStore;
+use crate::store::writer::{self, Writer};
+use crate::store::{self, Start, Store, StoreError};
+
+/// How long the processes of a dead generation may take to die.
+const PROOF: Duration = Duration::from_secs(10);
+/// Longest path of a unix socket, in bytes.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Why a master did not start, or did not end in order.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Another master runs on this store.
+    #[error(transparent)]
+    Held(LockError),
+    /// The lock file cannot be used.
+    #[error("cannot lock the store: {0}")]
+    Lock(LockError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The control socket cannot be made.
+    #[error("cannot listen at `{path}`: {why}; choose another with --socket")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Processes of the generation before cannot be killed.
+    #[error("processes of the last master still live and cannot be killed: {0:?}; end them, then start again")]
+    Survivors(Vec<u32>),
+    /// The system refuses something the master needs.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What.
+        doing: &'static str,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The end could not be written.
+    #[error("the master ended, but not everything could be written; the next start recovers")]
+    NotInOrder,
+    /// Ended by a second Ctrl-C.
+    #[error("ended at once")]
+    Interrupted,
+}
+
+fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
+    move |source| Failure::System { doing, source }
+}
+
+/// Runs a master until it is stopped.
+pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
+    let mut master = start(config, printer, least)?;
+    let in_order = master.turns();
+    let interrupted = master.interrupts > 1;
+    if !master.finish(in_order) {
+        return Err(Failure::NotInOrder);
+    }
+    if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failure> {
+    let clock = Clock::start();
+    // Before anything is started or opened: a signal in between must not leave half a master behind.
+    let signals = Signals::install().map_err(system("install signal handlers"))?;
+    let poll = Poll::new().map_err(system("wait for events"))?;
+    let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(system("wait for events"))?;
+    signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
+    let (to, inbox) = crossbeam_channel::unbounded();
+    let mail = Mail { to, waker: Arc::new(waker) };
+    let interrupt = mail.clone();
+    // A second handler is only there if we run inside another program; then its Ctrl-C stands.
+    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
+
+    check_socket_path(&config.socket)?;
+    make_folder(&config.database)?;
+    let pid = std::process::id();
+    let started_at = wall();
+    let lock = Lock::take(&lock_path(&config.database), pid, started_at).map_err(|e| match e {
+        LockError::Held { .. } => Failure::Held(e),
+        e => Failure::Lock(e),
+    })?;
+    let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
+    let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
+    exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
+    let guardian = start_guardian(&exe, &cookie);
+    let guardian_pid = guardian.as_ref().map(Guardian::pid);
+
+    let mut store = SqliteStore::open(&config.database)?;
+    let me = store::Master {
+        pid,
+        pid_start: identity::start_time(pid).unwrap_or(0),
+        boot_id: identity::boot_id().to_owned(),
+        cookie: cookie.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let begun = store.begin(&me, started_at)?;
+    let recovered = recover(&mut store, &begun, guardian_pid)?;
+    let totals = store.totals()?;
+    let due = store.next_due()?;
+
+    let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
+        .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
+    let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
+    let console = Console::start(printer, least).map_err(system("start a thread"))?;
+    let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let inherited = inherited.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect();
+    let generation = begun.generation;
+    let mut master = Master {
+        core: Core::new(begun.next_worker, seed),
+        fixed: Fixed { config, generation, cookie, exe, started_at, pid, inherited },
+        clock,
+        poll,
+        inbox,
+        actions: Vec::new(),
+        pools: BTreeMap::new(),
+        workers: HashMap::new(),
+        pids: HashMap::new(),
+        to_flush: BTreeSet::new(),
+        to_read: VecDeque::new(),
+        to_sweep: VecDeque::new(),
+        clients,
+        waits: Waits::default(),
+        batches: Batches::new(),
+        writer: Some(threads.writer),
+        reader: threads.reader,
+        guardian,
+        sweeper: threads.sweeper,
+        sampler: threads.sampler,
+        logs: threads.logs,
+        console,
+        signals,
+        scratch: vec![0; 64 * 1024],
+        totals,
+        summary: Summary::default(),
+        rate: VecDeque::new(),
+        interrupts: 0,
+        stop_waiters: Vec::new(),
+        job_waiters: HashMap::new(),
+        problems: BTreeMap::new(),
+        prune_at: Mono(0),
+        superseded: false,
+        sampling_busy: false,
+        _lock: lock,
+    };
+    master.feed(crate::core::Event::Due(due));
+    master.open_pools(recovered);
+    Ok(master)
+}
+
+impl Master {
+    fn open_pools(&mut self, recovered: u64) {
+        let pools = self.fixed.config.pools.clone();
+        self.say(Event::MasterStarted {
+            pid: self.fixed.pid,
+            generation: self.fixed.generation,
+            database: self.fixed.config.database.to_string_lossy().into_owned(),
+            socket: self.fixed.config.socket.to_string_lossy().into_owned(),
+            durability: self.fixed.config.durability,
+            pools: pools.iter().map(|p| p.name.to_string()).collect(),
+            workers: pools.iter().map(|p| p.workers).sum(),
+        });
+        if recovered > 0 {
+            self.say(Event::Recovered { jobs: recovered });
+        }
+        if self.guardian.is_none() {
+            self.problem("guardian", "the guardian cannot be started: workers may outlive a killed master".to_owned());
+        }
+        for pool in pools {
+            self.tell_pool(&pool);
+            if let Ok(id) = self.core.add_pool(settings(&pool)) {
+                self.pools.insert(id, PoolSource { config: pool });
+            }
+        }
+        let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
+        if !paused.is_empty() {
+            let command = crate::core::Command::Pause { queues: paused };
+            self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
+        }
+    }
+}
+
+/// Where the lock of a store is.
+#[must_use]
+pub fn lock_path(database: &Path) -> PathBuf {
+    beside(database, ".lock")
+}
+
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+fn check_socket_path(path: &Path) -> Result<(), Failure> {
+    let bytes = path.as_os_str().len();
+    if bytes > MAX_SOCKET_PATH - 4 {
+        let why = format!("the path has {bytes} bytes, a socket's may have {}", MAX_SOCKET_PATH - 4);
+        return Err(Failure::Socket { path: path.to_owned(), why });
+    }
+    Ok(())
+}
+
+/// Makes the folder of the default database; that of another must be there.
+fn make_folder(database: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let Some(folder) = database.parent() else { return Ok(()) };
+    if folder.is_dir() || !folder.ends_with("queue-work") {
+        return Ok(());
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(system("make the folder of the database"))
+}
+
+pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
+    Guardian::start(exe, cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
+}
+
+/// Proves that nothing of the last generation lives, then gives back what it held.
+fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Result<u64, Failure> {
+    let Some(last) = &begun.crashed else { return Ok(0) };
+    let selector = sweep::Selector {
+        wanted: sweep::Wanted::Instance(last.cookie.clone()),
+        exempt: guardian.into_iter().collect(),
+    };
+    let swept = sweep::kill_all(&selector, PROOF);
+    if !swept.left.is_empty() {
+        return Err(Failure::Survivors(swept.left));
+    }
+    Ok(store.recover(wall())?.released)
+}
+
+/// The blocking edges.
+struct Threads {
+    writer: Writer,
+    reader: Reader<super::Asked>,
+    sweeper: Sweeper,
+    sampler: Sampler,
+    logs: Logs,
+}
+
+impl Threads {
+    fn start(config: &Config, store: SqliteStore, guardian: Option<u32>, mail: &Mail) -> std::io::Result<Self> {
+        let durability = match config.durability {
+            Durability::Full => writer::Durability::Full,
+            Durability::Process => writer::Durability::Normal,
+        };
+        let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
+        let wal = Some(beside(&config.database, "-wal"));
+        let options = logs::Options {
+            max_file_bytes: config.log_file_bytes,
+            files: config.log_files as usize,
+            ..logs::Options::new(config.logs_dir.clone())
+        };
+        Ok(Self {
+            writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
+            reader: Reader::start(config.database.clone(), move |asked, found| {
+                to_reader.send(Inbox::Read(Box::new((asked, found))));
+            })?,
+            sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {
+                to_sweeper.send(Inbox::Swept(done));
+            })?,
+            sampler: Sampler::start(20_000, move |samples| to_sampler.send(Inbox::Samples(samples.to_vec())))?,
+            logs: Logs::start(options)?,
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! Telling people: the core's notes become events, worker output goes to the log, problems are kept for `status`.
+
+use super::logs::{Line, Stream, escape};
+use super::{Master, wall};
+use crate::config::{PoolConfig, limits_in_force};
+use crate::core::Note;
+use crate::model::{Cause, MemoryLimit, Outcome, QueueOrder, WorkerId};
+use crate::report::Event;
+use crate::report::events::Level;
+use crate::store::Next;
+use crate::wire::control::{Follow, LogLine};
+use crate::wire::rpc;
+
+impl Master {
+    /// Prints an event.
+    pub(super) fn say(&mut self, event: Event) {
+        self.console.say(event, wall());
+    }
+
+    /// Something is wrong: said once, and kept until it is over.
+    pub(super) fn problem(&mut self, what: &'static str, text: String) {
+        if self.problems.get(what) != Some(&text) {
+            self.problems.insert(what, text.clone());
+            self.say(Event::Problem { text });
+        }
+    }
+
+    /// It is over.
+    pub(super) fn problem_over(&mut self, what: &'static str) {
+        self.problems.remove(what);
+    }
+
+    /// A pool begins.
+    pub(super) fn tell_pool(&mut self, pool: &PoolConfig) {
+        let queues = match &pool.queues {
+            order @ (QueueOrder::Strict(_) | QueueOrder::Weighted(_)) => order.names().cloned().collect(),
+        };
+        self.say(Event::PoolStarted {
+            pool: pool.name.to_string(),
+            kind: pool.kind.as_str().to_owned(),
+            queues,
+            workers: pool.workers,
+            limits: limits_in_force(pool),
+        });
+    }
+
+    /// Words a note of the core.
+    pub(super) fn tell(&mut self, note: Note) {
+        let event = match note {
+            Note::WorkerReady { worker, pid } => Event::WorkerStarted { worker, pid },
+            Note::WorkerEnded { worker, pid, reason, exit, jobs_done } => {
+                Event::WorkerEnded { worker, pid: Some(pid), reason, exit: Some(exit), jobs_done }
+            }
+            Note::SpawnFailed { worker, error, next_in } => {
+                Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
+            }
+            Note::Backoff { worker, deaths, next_in } => {
+                let why = format!("it ended {deaths} times in a row before it did anything");
+                Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }
+            }
+            Note::RunFailed { job, kind, worker, cause, error, next } => {
+                let Some(event) = run_failed(job, &kind, worker, cause, error, next) else { return };
+                event
+            }
+            Note::StrayAnswer { worker, request } => {
+                let text = format!("worker `{worker}` answered request {request}, which it does not hold; ignored");
+                Event::Debug { text }
+            }
+            Note::LimitBelowBaseline { worker, limit, baseline } => Event::MemoryBaseline {
+                pool: worker.rsplit_once('-').map_or(worker.clone(), |(pool, _)| pool.to_owned()),
+                limit: MemoryLimit::Absolute(limit),
+                baseline_bytes: baseline,
+            },
+            Note::Scaled(count) => {
+                Event::Scaled { pool: count.pool.to_string(), was: count.was, wanted: count.wanted }
+            }
+            Note::Unkillable { worker, pid, .. } => {
+                Event::Problem { text: format!("worker `{worker}` (pid {pid}) does not end, even by KILL") }
+            }
+        };
+        self.say(event);
+    }
+
+    /// Counts a run for the summary and the rate.
+    pub(super) fn count_run(&mut self, outcome: Outcome, next: Next) {
+        self.summary.count_run(outcome);
+        match next {
+            Next::Succeeded => self.summary.succeeded += 1,
+            Next::Dead(_) => self.summary.dead += 1,
+            Next::Cancelled(_) => self.summary.cancelled += 1,
+            Next::Ready | Next::RetryAt(_) => {}
+        }
+        let second = self.clock.now().mono.0 / 1_000_000;
+        match self.rate.back_mut() {
+            Some((last, runs)) if *last == second => *runs += 1,
+            Some(_) | None => self.rate.push_back((second, 1)),
+        }
+        while self.rate.len() > 11 {
+            self.rate.pop_front();
+        }
+    }
+
+    /// Passes on what a worker wrote that is no message.
+    pub(super) fn log_output(&mut self, id: WorkerId, output: Vec<(Stream, Vec<u8>)>) {
+        let Some(worker) = self.core.worker(id) else { return };
+        let (name, pool) = (worker.name.clone(), worker.pool);
+        let job = (worker.concurrency == 1).then(|| worker.flights.front().map(|f| f.job.id)).flatten();
+        let shown = self.console.shows(Level::Detail);
+        let followed = self.clients.has_followers();
+        let at = wall();
+        for (stream, text) in output {
+            if shown || followed {
+                let stream = match stream {
+                    Stream::Stdout => "out",
+                    Stream::Stderr => "err",
+                };
+                let line =
+                    LogLine { at, worker: name.to_string(), stream: stream.to_owned(), job, text: escape(&text) };
+                if followed && let Ok(bytes) = rpc::notification("log", &line) {
+                    let serves = |queue: &str| {
+                        self.core.pool(pool).is_some_and(|p| p.settings.order.names().any(|q| q.as_str() == queue))
+                    };
+                    self.clients.publish(|follow| wanted(follow, &line, serves), &bytes);
+                }
+                if shown {
+                    self.console.say(Event::Output(line), at);
+                }
+            }
+            self.logs.send(Line { worker: name.clone(), stream, job, text, at });
+        }
+    }
+}
+
+fn wanted(follow: &Follow, line: &LogLine, serves: impl Fn(&str) -> bool) -> bool {
+    follow.worker.as_ref().is_none_or(|w| *w == line.worker)
+        && follow.job.is_none_or(|job| line.job == Some(job))
+        && follow.queue.as_ref().is_none_or(|q| serves(q))
+}
+
+/// A run that did not succeed, as people should hear of it.
+fn run_failed(
+    job: crate::model::JobId,
+    kind: &str,
+    worker: String,
+    cause: Cause,
+    error: Option<String>,
+    next: Next,
+) -> Option<Event> {
+    let kind = kind.to_owned();
+    let outcome = match cause {
+        Cause::Timeout => Outcome::TimedOut,
+        Cause::WorkerExited | Cause::Memory => Outcome::Crashed,
+        Cause::Stop | Cause::Restart | Cause::Scale | Cause::Recycle | Cause::MasterLost => Outcome::Released,
+        _ => Outcome::Failed,
+    };
+    match next {
+        Next::Dead(cause) => Some(Event::JobDead { job, kind, cause, error }),
+        Next::RetryAt(at) => {
+            let retry_in_s = at.since(wall()).as_secs_f64();
+            Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s })
+        }
+        Next::Ready => Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s: 0.0 }),
+        Next::Succeeded | Next::Cancelled(_) => None,
+    }
+}

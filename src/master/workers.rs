@@ -1,0 +1,243 @@
+//! Worker processes: starting them, hearing them out, reaping them.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::pipes::{Heard, Pipe, Pipes};
+use super::replies::{Origin, PushAnswer};
+use super::{Master, Source, sampler};
+use crate::config::{PoolConfig, PoolKind, ReadyWhen};
+use crate::core::{Event, PoolId, Prefetch, Settings};
+use crate::model::{PoolName, QueueOrder, Slot, WorkerId};
+use crate::process::spawn::{Spawned, Spec, SpawnError, StdinKind, resolve, spawn};
+use crate::process::{exits, group, sweep};
+use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
+
+impl Master {
+    /// Starts a worker the core asked for, and tells the core what came of it.
+    pub(super) fn start_worker(&mut self, id: WorkerId, pool: PoolId, slot: Slot) {
+        let event = match self.try_start(id, pool, slot) {
+            Ok(pid) => Event::Spawned { worker: id, pid },
+            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string() },
+        };
+        self.feed(event);
+    }
+
+    fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
+        let source = &self.pools[&pool].config;
+        let spec = self.spec(source, id, slot)?;
+        let opaque = source.kind == PoolKind::Opaque;
+        let name: Arc<str> = format!("{}-{slot}", source.name).into();
+        let program = spec.program.to_string_lossy().into_owned();
+        let spawned = spawn(&spec)?;
+        let pid = spawned.pid;
+        if let Some(guardian) = &mut self.guardian {
+            // If it is gone its exit will tell, and the next one is told of everybody.
+            let _ = guardian.add(pid);
+        }
+        match self.adopt(id, name, spawned, opaque) {
+            Ok(pipes) => {
+                self.pids.insert(pid, id);
+                self.workers.insert(id, pipes);
+                self.tell_sampler(sampler::Command::Watch { worker: id, pid });
+                Ok(pid)
+            }
+            Err(source) => Err(SpawnError::Io { program, source }),
+        }
+    }
+
+    fn adopt(&self, id: WorkerId, name: Arc<str>, spawned: Spawned, opaque: bool) -> std::io::Result<Pipes> {
+        let pid = spawned.pid;
+        Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token())
+            .inspect_err(|_| {
+                // It is nobody's now: it is reaped as a stranger.
+                let _ = group::signal_group(pid, group::Signal::Kill);
+            })
+    }
+
+    fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot) -> Result<Spec, SpawnError> {
+        let path = std::env::var_os("PATH");
+        let (program, args) = match (pool.kind, pool.command.split_first()) {
+            (PoolKind::Exec, template) => {
+                let mut args = vec![OsString::from("__worker")];
+                if template.is_some() {
+                    args.extend(["--template".into(), "--".into()]);
+                    args.extend(pool.command.iter().cloned());
+                }
+                (self.fixed.exe.clone(), args)
+            }
+            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
+                (resolve(program, pool.cwd.as_deref(), path.as_deref())?, args.to_vec())
+            }
+            (PoolKind::Protocol | PoolKind::Opaque, None) => {
+                return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
+            }
+        };
+        let own: [(&str, OsString); 7] = [
+            ("QUEUE_WORK_POOL", pool.name.as_str().into()),
+            ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.name).into()),
+            ("QUEUE_WORK_SLOT", slot.to_string().into()),
+            ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
+            ("QUEUE_WORK_DATABASE", self.fixed.config.database.clone().into()),
+            ("QUEUE_WORK_PROTOCOL", "1".into()),
+            (sweep::VARIABLE, self.mark(id).into()),
+        ];
+        let env = pool.env.iter().cloned().chain(own.into_iter().map(|(name, value)| (name.into(), value)));
+        Ok(Spec {
+            program,
+            args,
+            cwd: pool.cwd.clone(),
+            env: env.collect(),
+            env_remove: self.fixed.inherited.clone(),
+            stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
+            protocol_fd: pool.protocol_fd,
+        })
+    }
+
+    /// What is found in the environment of everything this worker starts.
+    fn mark(&self, id: WorkerId) -> String {
+        format!("{}:{id}", self.fixed.cookie)
+    }
+
+    /// Reads one pipe of a worker and passes on what it said.
+    pub(super) fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
+        let mut heard = Heard::default();
+        let Some(pipes) = self.workers.get_mut(&id) else { return };
+        // What a job wrote on stderr before its answer belongs to that job.
+        if pipe != Pipe::Stderr {
+            pipes.read(id, Pipe::Stderr, &mut self.scratch, &mut heard);
+        }
+        if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
+            self.to_read.push_back((id, pipe));
+        }
+        self.pass_on(id, heard);
+    }
+
+    fn pass_on(&mut self, id: WorkerId, heard: Heard) {
+        if !heard.output.is_empty() {
+            self.log_output(id, heard.output);
+        }
+        for mut event in heard.events {
+            if let Event::Answered { request, answer, .. } = &mut event
+                && let Some(pipes) = self.workers.get_mut(&id)
+            {
+                pipes.end_request(*request);
+                if answer.verdict.is_err() && answer.detail.stderr_tail.is_empty() {
+                    answer.detail.stderr_tail = pipes.tail();
+                }
+            }
+            self.feed(event);
+        }
+        for (under, request) in heard.requests {
+            let origin = Origin::Worker(id, under);
+            match request {
+                Ok(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
+                Err(method) => {
+                    let error = RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None };
+                    self.answer(&origin, Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reaps everybody who has exited: peek, end what is left of the group, hear the last words, reap.
+    pub(super) fn reap(&mut self) {
+        while let Some(pid) = exits::peek() {
+            if let Some(id) = self.pids.remove(&pid) {
+                self.bury(id, pid);
+            } else if self.guardian.as_ref().is_some_and(|g| g.pid() == pid) {
+                self.guardian_died();
+            } else {
+                exits::reap_stranger(pid);
+            }
+        }
+    }
+
+    fn bury(&mut self, id: WorkerId, pid: u32) {
+        // While it is not reaped, its number cannot belong to anybody else.
+        let _ = group::signal_group(pid, group::Signal::Kill);
+        let mut heard = Heard::default();
+        if let Some(pipes) = self.workers.get_mut(&id) {
+            pipes.read_last_words(id, &mut self.scratch, &mut heard);
+        }
+        self.pass_on(id, heard);
+        let Some(mut pipes) = self.workers.remove(&id) else { return };
+        if let Some(guardian) = &mut self.guardian {
+            let _ = guardian.remove(pid);
+        }
+        self.tell_sampler(sampler::Command::Unwatch(id));
+        let read = pipes.read_up_to();
+        let exit = match pipes.child.wait() {
+            Ok(status) => exits::exit_of(status),
+            Err(_) => crate::model::worker::Exit::Code(-1),
+        };
+        self.feed(Event::Exited { worker: id, exit, stderr_tail: pipes.tail(), read });
+        self.to_sweep.push_back(id);
+    }
+
+    /// Hands workers that have exited to the sweeper, as far as it takes them.
+    pub(super) fn sweep(&mut self) {
+        while let Some(&worker) = self.to_sweep.front() {
+            let request = sweep::Request { worker, value: self.mark(worker) };
+            if self.sweeper.request(request).is_err() {
+                return;
+            }
+            self.to_sweep.pop_front();
+        }
+    }
+
+    /// The guardian is gone: another takes its place and is told of everybody.
+    fn guardian_died(&mut self) {
+        if let Some(mut old) = self.guardian.take() {
+            let _ = old.try_wait();
+        }
+        self.guardian = super::startup::start_guardian(&self.fixed.exe, &self.fixed.cookie);
+        match &mut self.guardian {
+            Some(guardian) => {
+                for &pid in self.pids.keys() {
+                    let _ = guardian.add(pid);
+                }
+                self.problem_over("guardian");
+            }
+            None => self.problem("guardian", "the guardian died and cannot be started again".to_owned()),
+        }
+    }
+
+    pub(super) fn tell_sampler(&self, command: sampler::Command) {
+        if !self.sampler.tell(command) {
+            log::debug!("the sampler is behind: {command:?} was not taken");
+        }
+    }
+}
+
+/// What the core must know of a pool.
+pub(super) fn settings(pool: &PoolConfig) -> Settings {
+    Settings {
+        name: pool.name.clone(),
+        order: if pool.kind == PoolKind::Opaque { QueueOrder::Strict(Vec::new()) } else { pool.queues.clone() },
+        workers: pool.workers,
+        opaque: pool.kind == PoolKind::Opaque,
+        ready_by_message: pool.ready == ReadyWhen::Message,
+        ready_timeout: pool.ready_timeout,
+        timeout: pool.timeout,
+        max_attempts: pool.max_attempts,
+        max_crashes: pool.max_crashes,
+        backoff: pool.backoff,
+        memory: pool.memory,
+        memory_max: pool.memory_max,
+        max_jobs: pool.max_jobs,
+        max_time: pool.max_time,
+        grace: pool.grace,
+        kill_after: pool.kill_after,
+        prefetch: match pool.prefetch {
+            crate::config::Prefetch::Auto => Prefetch::Auto,
+            crate::config::Prefetch::Fixed(n) => Prefetch::Fixed(n),
+        },
+    }
+}
+
+/// A name for a pool that is not taken: that of its first queue, with `-2`, `-3` … where needed.
+pub(super) fn free_name(wish: &str, taken: impl Fn(&str) -> bool) -> Option<PoolName> {
+    let numbered = (2..10_000).map(|n| format!("{wish}-{n}"));
+    std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).and_then(|n| PoolName::new(&n).ok())
+}
