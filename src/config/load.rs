@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use config::Value;
 
 use super::document::{self, Layer, Table};
-use super::paths::{self, File};
+use super::paths::{self, File, Paths};
 use super::problem::{ConfigErrors, Problem};
 use super::raw::{self, RawKeep, RawTop};
 use super::show::Origins;
@@ -47,11 +47,13 @@ impl Config {
         let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };
         let mut origins = Origins::default();
         problems.extend(rules::flags(flags));
-        let paths = paths::settle(flags, &file, env, cwd, &mut origins);
-        let config = match paths {
-            Ok(paths) => resolve(&layers, paths, &mut origins, &mut problems),
-            Err(problem) => Err(problem),
-        };
+        problems.extend(paths::flag_problems(flags));
+        let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
+            problems.push(problem);
+            // Never used, because there is a problem; the rest is checked all the same.
+            Paths { database: PathBuf::new(), socket: PathBuf::new(), logs_dir: PathBuf::new() }
+        });
+        let config = resolve(&layers, paths, &mut origins, &mut problems);
         let config = config.map_err(|problem| problems.push(problem)).ok();
         let warnings = config.as_ref().map(|config| {
             problems.extend(rules::config(config, &layers, &origins));
@@ -80,7 +82,7 @@ fn all_problems(file: &Layer, others: Vec<Problem>) -> ConfigErrors {
 
 fn resolve(
     layers: &Layers<'_>,
-    paths: paths::Paths,
+    paths: Paths,
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) -> Result<Config, Problem> {
@@ -90,7 +92,7 @@ fn resolve(
 
 fn merged(
     layers: &Layers<'_>,
-    paths: paths::Paths,
+    paths: Paths,
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) -> Result<Config, String> {

@@ -5,10 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Flags;
 use super::document::{self, Layer, Table};
 use super::problem::{ConfigErrors, Problem};
 use super::show::Origins;
+use super::{Flags, schema};
 
 /// Where things are; all absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,9 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// its paths is wrong, or if no place for the database is known.
 pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Paths, ConfigErrors> {
     let file = File::find(flags, cwd)?;
+    let mut problems = flag_problems(flags);
     let concerns = |problem: &&Problem| ["", "database", "socket", "log_dir"].contains(&problem.key.as_str());
-    let problems: Vec<_> = file.layer.problems.iter().filter(concerns).cloned().collect();
+    problems.splice(0..0, file.layer.problems.iter().filter(concerns).cloned());
     if !problems.is_empty() {
         return Err(ConfigErrors(problems));
     }
@@ -83,7 +84,15 @@ fn name(flags: &Flags, cwd: &Path) -> Result<Option<PathBuf>, Problem> {
     Ok(places.iter().map(PathBuf::from).find(|place| cwd.join(place).is_file()))
 }
 
-/// Decides the three paths: flag or environment, then file, then default.
+/// What is wrong with the paths that the flags name. (`--database=~/x` reaches us unexpanded from most shells.)
+pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
+    let named = [("database", &flags.database), ("socket", &flags.socket)];
+    let texts = named.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?.to_str()?)));
+    let refused = texts.filter_map(|(field, text)| Some((field, schema::path_text(text).err()?)));
+    refused.map(|(field, refusal)| flags.problem(field, refusal.of_flag())).collect()
+}
+
+/// Decides the three paths; fails only where no place for the database is known. In order: flag or environment, then file, then default.
 pub(super) fn settle(
     flags: &Flags,
     file: &File,
@@ -93,22 +102,18 @@ pub(super) fn settle(
 ) -> Result<Paths, Problem> {
     let mut said = |field: &str, flag: Option<&PathBuf>| {
         let (path, origin) = match flag {
-            Some(path) if path.as_os_str().is_empty() => return Err(flags.problem(field, "the path is empty")),
             Some(path) => (absolute(cwd, path), flags.origin_of(field)),
-            None => match in_file(&file.layer.top, file.folder(), field) {
-                Some(found) => found,
-                None => return Ok(None),
-            },
+            None => in_file(&file.layer.top, file.folder(), field)?,
         };
         origins.set(field, &origin);
-        Ok(Some(path))
+        Some(path)
     };
-    let database = said("database", flags.database.as_ref())?;
+    let database = said("database", flags.database.as_ref());
     // A socket and an output folder that the file names beside its own database belong to that one: another
     // database has its own, or a verb would talk to the wrong master.
     let another = flags.database.is_some() && file.layer.top.contains_key("database");
-    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref())? };
-    let logs_dir = if another { None } else { said("log_dir", None)? };
+    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref()) };
+    let logs_dir = if another { None } else { said("log_dir", None) };
     let database = match database {
         Some(path) => path,
         None => default_database(env)?,

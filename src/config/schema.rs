@@ -148,7 +148,7 @@ impl Refusal {
     /// Worded for a flag, whose name stands before it.
     pub(super) fn of_flag(&self) -> String {
         match self {
-            Self::Is(value, why) => format!("{value} is out of range; {why}"),
+            Self::Is(value, why) => format!("it is {value}; {why}"),
             Self::Says(text) => text.clone(),
         }
     }
