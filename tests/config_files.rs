@@ -23,9 +23,9 @@ fn the_example_has_three_pools_of_three_kinds() {
     assert!(matches!(&app.queues, QueueOrder::Strict(names) if names.len() == 2));
     assert!(matches!(&images.queues, QueueOrder::Weighted(names) if names.len() == 2));
     assert_eq!(legacy.queues.names().count(), 0);
-    assert_eq!((app.ready, app.ready_timeout), (ReadyWhen::Message, Duration::from_secs(60)));
+    assert_eq!((app.ready, app.ready_timeout), (ReadyWhen::Message, Duration::from_mins(1)));
     assert_eq!((app.max_attempts, images.max_attempts), (5, 5));
-    assert_eq!((images.timeout, images.max_time), (Duration::from_secs(120), None));
+    assert_eq!((images.timeout, images.max_time), (Duration::from_mins(2), None));
     assert_eq!(legacy.memory, Some(MemoryLimit::Absolute(512 << 20)));
     assert_eq!(legacy.command[0], root.join("config/bin/consume"));
     assert_eq!(app.cwd, Some(root.join("config/../app")));

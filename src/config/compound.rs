@@ -9,7 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::{Reader, Table, entries, shown};
-use super::schema::{Key, Kind, Written, path_text};
+use super::schema::{Key, Kind};
+use super::values::{Written, path_text};
 use crate::model::QueueName;
 
 const WEIGHT: Key = Key { name: "weight", kind: Kind::Count(1, 1000), word: None };

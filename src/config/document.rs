@@ -11,7 +11,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
-use super::schema::{self, Key, Kind, Written};
+use super::schema::{self, Key, Kind};
+use super::values::Written;
 use crate::model::PoolName;
 
 /// Values of one table, each with its origin.
@@ -213,14 +214,18 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
     if let Some(near) = schema::nearest(name, here.chain(tables)) {
         return format!("unknown key `{name}`; did you mean `{near}`?");
     }
-    if schema::find(&[schema::LIMITS], name).is_some() {
-        return format!("unknown key `{name}` here; it belongs in `[defaults]` or `[pools.NAME]`");
-    }
-    if schema::find(&[schema::POOL], name).is_some() {
-        return format!("unknown key `{name}` here; it belongs in `[pools.NAME]`");
-    }
-    if schema::find(&[schema::TOP], name).is_some() {
-        return format!("unknown key `{name}` here; it belongs at the top of the file, before any table");
+    let elsewhere = [
+        (schema::LIMITS, "in `[defaults]` or `[pools.NAME]`"),
+        (schema::POOL, "in `[pools.NAME]`"),
+        (schema::TOP, "at the top of the file, before any table"),
+        (schema::KEEP, "in `[keep]`"),
+    ];
+    for (keys, place) in elsewhere {
+        match schema::nearest(name, keys.iter().map(|key| key.name)) {
+            Some(near) if near == name => return format!("unknown key `{name}` here; it belongs {place}"),
+            Some(near) => return format!("unknown key `{name}`; did you mean `{near}`, which belongs {place}?"),
+            None => {}
+        }
     }
     format!("unknown key `{name}`")
 }

@@ -6,7 +6,8 @@ use config::{Value, ValueKind};
 
 use super::document::Table;
 use super::problem::Problem;
-use super::schema::{self, Kind, MOST_WORKERS, Refusal, Written};
+use super::schema::{self, Kind, MOST_WORKERS};
+use super::values::{Refusal, Written};
 use super::{Flags, Prefetch, units};
 use crate::model::MemoryLimit;
 

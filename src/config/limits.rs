@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{PoolConfig, Prefetch, units};
+use super::{PoolConfig, PoolKind, Prefetch, units};
 
-/// The limits in force, each with its unit: `memory` = `+128M`, `max_time` = `1h ± 10 %`. One that is off is not
-/// listed.
+/// What concerns jobs and has no meaning for an opaque pool, which gets none from us.
+pub(super) const OF_JOBS: [&str; 7] =
+    ["backoff", "max_attempts", "max_crashes", "max_jobs", "prefetch", "ready_timeout", "timeout"];
+
+/// The limits in force, each with its unit: `memory` = `+128M`, `max_time` = `1h ± 10 %`. One that is off, or
+/// has no meaning for this kind of pool, is not listed.
 #[must_use]
 pub fn limits_in_force(pool: &PoolConfig) -> BTreeMap<String, String> {
-    let all = limits_of(pool).into_iter();
+    let means_something = |key: &str| pool.kind != PoolKind::Opaque || !OF_JOBS.contains(&key);
+    let all = limits_of(pool).into_iter().filter(|(key, _)| means_something(key));
     all.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 

@@ -17,6 +17,7 @@ mod rules;
 mod schema;
 mod show;
 pub mod units;
+mod values;
 
 #[cfg(test)]
 mod tests;

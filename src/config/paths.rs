@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::document::{self, Layer, Table};
 use super::problem::{ConfigErrors, Problem};
 use super::show::Origins;
-use super::{Flags, schema};
+use super::{Flags, values};
 
 /// Where things are; all absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl File {
         let bytes = std::fs::read(&path)
             .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
             Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
         })?;
         Ok(Self { path: Some(path), layer: document::read(&text, Some(&name)) })
@@ -88,7 +88,7 @@ fn name(flags: &Flags, cwd: &Path) -> Result<Option<PathBuf>, Problem> {
 pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
     let named = [("database", &flags.database), ("socket", &flags.socket)];
     let texts = named.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?.to_str()?)));
-    let refused = texts.filter_map(|(field, text)| Some((field, schema::path_text(text).err()?)));
+    let refused = texts.filter_map(|(field, text)| Some((field, values::path_text(text).err()?)));
     refused.map(|(field, refusal)| flags.problem(field, refusal.of_flag())).collect()
 }
 

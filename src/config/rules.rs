@@ -3,6 +3,7 @@
 //! Looks at merged values, so that a flag which contradicts the file is found too; each problem is reported where
 //! the value that is to be changed was said.
 
+use super::limits::OF_JOBS;
 use super::load::Layers;
 use super::problem::Problem;
 use super::show::Origins;
@@ -55,7 +56,11 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
             format!("`keep.runs` is {runs}, shorter than `keep.succeeded`, {jobs}: jobs will outlive their runs");
         warnings.push(in_file(layers, &["keep.runs", "keep.succeeded"], message));
     }
-    if layers.flags.names_pools() && !file.pools.is_empty() {
+    if !layers.flags.names_pools() {
+        for pool in config.pools.iter().filter(|pool| pool.kind == PoolKind::Opaque) {
+            warnings.extend(without_effect(pool, layers));
+        }
+    } else if !file.pools.is_empty() {
         let name = file.file.as_deref().unwrap_or("the file".as_ref()).display();
         let field = if layers.flags.queues.is_empty() { "command" } else { "queues" };
         let message = format!("the pools of `{name}` are not used");
@@ -65,6 +70,14 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         });
     }
     warnings
+}
+
+/// Limits on jobs that an opaque pool sets itself.
+fn without_effect(pool: &PoolConfig, layers: &Layers<'_>) -> Vec<Problem> {
+    let path = |key: &str| format!("pools.{}.{key}", pool.name);
+    let said = OF_JOBS.iter().filter(|key| layers.file.layer.places.contains_key(&path(key)));
+    let message = |key: &str| format!("`{key}` has no effect on an opaque pool, which gets no jobs from here");
+    said.map(|key| in_file(layers, &[&path(key)], message(key))).collect()
 }
 
 /// A problem at the first of these keys that the file has.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::model::MemoryLimit;
 
 /// The longest duration that can be written: a hundred years, so that any sum with a date still fits.
-pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+pub const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
 /// In the order in which they must be written; in nanoseconds.
 const TIME_UNITS: [(&str, u128); 6] = [

@@ -20,7 +20,8 @@ fn all_problems_are_reported_at_once_each_with_its_place() {
     assert_eq!(
         Case::new(toml).errors(),
         [
-            "queue-work.toml:1:1: unknown key `wokers`",
+            "queue-work.toml:1:1: unknown key `wokers`; did you mean `workers`, which belongs in `[defaults]` or \
+             `[pools.NAME]`?",
             "queue-work.toml:2:13: `log_files` is 2.7; it must be a whole number",
             "queue-work.toml:4:8: `dead`: `30` has no unit; write `10s`, `5m` or `2h`",
             "queue-work.toml:6:10: `memory` is 1K; the least is 1M",
@@ -172,6 +173,7 @@ fn a_key_in_the_wrong_table_is_told_its_place() {
     assert_eq!(problem("[defaults]\nqueues = [\"a\"]"), "2:1: unknown key `queues` here; it belongs in `[pools.NAME]`");
     let here = "2:1: unknown key `database` here; it belongs at the top of the file, before any table";
     assert_eq!(problem("[defaults]\ndatabase = \"x\""), here);
+    assert_eq!(problem("zzz = 1"), "1:1: unknown key `zzz`");
     assert_eq!(problem("[pool.a]"), "1:2: unknown key `pool`; did you mean `pools`?");
     assert_eq!(problem("pools = 3"), "1:1: `pools` is 3; write a table `[pools.NAME]` for each pool");
     assert_eq!(problem("[pools]\na = 3"), "2:1: `pools.a` is 3; write a table `[pools.a]`");
@@ -274,5 +276,22 @@ fn no_message_shows_the_value_of_a_variable() {
     {
         let message = in_pool(line);
         assert!(!message.contains("s3cret") && !message.contains("5432"), "{message}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic_or_point_outside_of_it(
+        lines in proptest::collection::vec(
+            "\\[{0,2}(pools|defaults|keep|é)?(\\.[a-z\"]{0,3})?\\]{0,2}|(workers|queues|command|env|memory|timeout|kind|[a-z]{1,8}) ?= ?(-?[0-9]{1,20}|\"\\PC{0,6}\"|\\[\"a\"(, [0-9])?\\]|\\{ [a-c] = [0-9.]{1,3} \\}|\\PC{0,5})",
+            0..8,
+        )
+    ) {
+        let text = lines.join("\n");
+        for problem in crate::config::document::read(&text, None).problems {
+            proptest::prop_assert!(problem.line >= 1 && problem.line <= lines.len().max(1), "{}", problem);
+            let line = text.split('\n').nth(problem.line - 1).unwrap_or_default();
+            proptest::prop_assert!(problem.column >= 1 && problem.column <= line.chars().count() + 1, "{}", problem);
+        }
     }
 }
