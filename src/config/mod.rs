@@ -4,7 +4,29 @@
 //! Layers, lowest first: `config/default.toml` (embedded), a file, environment, flags. All problems are reported
 //! at once.
 
+mod compound;
+mod document;
+mod flags;
+mod limits;
+mod load;
+mod paths;
+mod pools;
+mod problem;
+mod raw;
+mod rules;
+mod schema;
+mod show;
 pub mod units;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use limits::limits_in_force;
+pub use load::Loaded;
+pub use paths::{Paths, paths};
+pub use problem::{ConfigErrors, Problem};
+pub use show::{Origins, Shown, show, template};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

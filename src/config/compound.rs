@@ -1,0 +1,160 @@
+//! The keys of a pool that hold more than one value: `queues`, `command`, `env`.
+//!
+//! Part of the walk of [`super::document`]; each element is checked by itself and reported at its own place.
+
+use std::collections::BTreeSet;
+
+use config::{Value, ValueKind};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::document::{Reader, Table, entries, shown};
+use super::schema::{Key, Kind};
+use super::values::{Written, path_text};
+use crate::model::QueueName;
+
+const WEIGHT: Key = Key { name: "weight", kind: Kind::Count(1, 1000), word: None };
+
+impl Reader<'_> {
+    /// `["high", "mail"]` or `{ high = 3, mail = 1 }`, as texts `high` or `high=3` in the order written.
+    pub(super) fn queues(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let at = value.span().start;
+        let names = match value.get_ref() {
+            DeValue::Array(names) => names.iter().map(|name| self.queue(path, name)).collect::<Vec<_>>(),
+            DeValue::Table(weights) => {
+                let weights = entries(weights).into_iter();
+                weights.map(|(name, at, weight)| self.weighted(path, name, at, weight)).collect()
+            }
+            other => {
+                let is = shown(other);
+                let example = if other.is_str() { is.clone() } else { "\"high\"".into() };
+                let message =
+                    format!("`queues` is {is}; write a list, such as [{example}], or {{ high = 3, low = 1 }}");
+                self.problem(at, path, message);
+                return None;
+            }
+        };
+        if names.is_empty() {
+            let message = "`queues` is empty; name a queue, or leave the key out to serve the queue of the pool's name";
+            self.problem(at, path, message.into());
+            return None;
+        }
+        let names: Vec<String> = names.into_iter().collect::<Option<_>>()?;
+        self.no_name_twice(at, path, &names)?;
+        Some(Value::new(Some(&self.origin(at)), names))
+    }
+
+    fn no_name_twice(&mut self, at: usize, path: &str, names: &[String]) -> Option<()> {
+        let mut seen = BTreeSet::new();
+        let Some(twice) = names.iter().find(|name| !seen.insert(*name)) else { return Some(()) };
+        self.problem(at, path, format!("`queues` names `{twice}` twice"));
+        None
+    }
+
+    fn queue(&mut self, path: &str, name: &Spanned<DeValue<'_>>) -> Option<String> {
+        let at = name.span().start;
+        let DeValue::String(text) = name.get_ref() else {
+            let is = shown(name.get_ref());
+            self.problem(at, path, format!("`queues` contains {is}; each queue is a name in quotes"));
+            return None;
+        };
+        self.queue_name(path, at, text)
+    }
+
+    fn queue_name(&mut self, path: &str, at: usize, name: &str) -> Option<String> {
+        QueueName::new(name).map_err(|error| self.problem(at, path, error.to_string())).ok()?;
+        Some(name.to_owned())
+    }
+
+    fn weighted(&mut self, path: &str, name: &str, at: usize, weight: &Spanned<DeValue<'_>>) -> Option<String> {
+        let checked = self.queue_name(path, at, name);
+        let text = shown(weight.get_ref());
+        let written = match weight.get_ref() {
+            DeValue::Integer(_) => Written::Whole(text.parse().ok(), &text),
+            _ => Written::Other(text),
+        };
+        match WEIGHT.check(&written) {
+            Ok(number) => checked.map(|name| format!("{name}={number}")),
+            Err(refusal) => {
+                self.problem(weight.span().start, path, refusal.of_key(&format!("queues.{name}")));
+                None
+            }
+        }
+    }
+
+    /// A program and its arguments; never a line for a shell.
+    pub(super) fn command(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let at = value.span().start;
+        let DeValue::Array(words) = value.get_ref() else {
+            let message = as_an_array(value.get_ref());
+            self.problem(at, path, message);
+            return None;
+        };
+        if words.is_empty() {
+            self.problem(at, path, "`command` is empty; write the program and its arguments".into());
+            return None;
+        }
+        let words: Vec<_> = words.iter().enumerate().map(|(n, word)| self.word(path, n == 0, word)).collect();
+        let words: Vec<String> = words.into_iter().collect::<Option<_>>()?;
+        Some(Value::new(Some(&self.origin(at)), words))
+    }
+
+    fn word(&mut self, path: &str, is_program: bool, word: &Spanned<DeValue<'_>>) -> Option<String> {
+        let at = word.span().start;
+        let DeValue::String(text) = word.get_ref() else {
+            let is = shown(word.get_ref());
+            self.problem(at, path, format!("`command` contains {is}; each argument is a text in quotes"));
+            return None;
+        };
+        if text.contains('\0') {
+            self.problem(at, path, format!("`command` contains {text:?}; an argument cannot contain a zero byte"));
+            return None;
+        }
+        if is_program && let Err(refusal) = path_text(text) {
+            self.problem(at, path, refusal.of_key("command[0]"));
+            return None;
+        }
+        Some(text.to_string())
+    }
+
+    /// Variables. Their values may be secrets: no message shows one.
+    pub(super) fn env(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let DeValue::Table(table) = value.get_ref() else {
+            let message = "`env` is not a table; write { NAME = \"value\" }".to_owned();
+            self.problem(value.span().start, path, message);
+            return None;
+        };
+        Some(Value::new(None, ValueKind::Table(self.variables(path, table))))
+    }
+
+    fn variables(&mut self, path: &str, table: &DeTable<'_>) -> Table {
+        let mut variables = Table::new();
+        for (name, at, value) in entries(table) {
+            let path = format!("{path}.{name}");
+            match value.get_ref() {
+                _ if name.is_empty() || name.contains(['=', '\0']) => {
+                    self.problem(at, &path, format!("{name:?} cannot be the name of a variable"));
+                }
+                DeValue::String(text) if text.contains('\0') => {
+                    self.problem(at, &path, format!("`env.{name}` contains a zero byte"));
+                }
+                DeValue::String(text) => {
+                    let value = Value::new(Some(&self.origin(at)), text.to_string());
+                    variables.insert(name.to_owned(), value);
+                }
+                _ => self.problem(at, &path, format!("`env.{name}` is not a text; write it in quotes")),
+            }
+        }
+        variables
+    }
+}
+
+/// The message for a command that is not an array, with the array it would be.
+fn as_an_array(value: &DeValue<'_>) -> String {
+    let is = shown(value);
+    let words = match value.as_str() {
+        Some(line) if !line.trim().is_empty() => line.split_whitespace().map(|w| format!("{w:?}")).collect(),
+        _ => vec!["\"python3\"".to_owned(), "\"worker.py\"".to_owned()],
+    };
+    format!("`command` is {is}; no shell reads it, so write an array: [{}]", words.join(", "))
+}

@@ -1,0 +1,231 @@
+//! One TOML text becomes one layer of checked values, each with its origin, and a list of problems with their places.
+//!
+//! Walks the spanned document instead of deserialising it, because deserialising stops at the first problem.
+//! Knows nothing of other layers. Invariant: what is in a table of the layer passed [`super::schema`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use config::{Map, Value, ValueKind};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Problem;
+use super::schema::{self, Key, Kind};
+use super::values::Written;
+use crate::model::PoolName;
+
+/// Values of one table, each with its origin.
+pub(super) type Table = Map<String, Value>;
+
+/// What one file says.
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    /// The file as the user named it; `None` for the built-in one.
+    pub(super) file: Option<PathBuf>,
+    pub(super) top: Table,
+    pub(super) keep: Table,
+    pub(super) defaults: Table,
+    /// In the order of the file.
+    pub(super) pools: Vec<(PoolName, Table)>,
+    /// Where each key stands (`pools.mail.workers`): line and column.
+    pub(super) places: BTreeMap<String, (usize, usize)>,
+    /// The keys whose value was refused.
+    pub(super) refused: BTreeSet<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The lowest layer: every key that has a fixed default.
+const BUILT_IN: &str = include_str!("../../config/default.toml");
+
+/// The text of the lowest layer, commented for people.
+pub(super) const fn built_in_text() -> &'static str {
+    BUILT_IN
+}
+
+/// The lowest layer.
+pub(super) fn built_in() -> Layer {
+    read(BUILT_IN, None)
+}
+
+/// Reads a file's text; a syntax error is one problem and leaves the layer empty.
+pub(super) fn read(text: &str, file: Option<&Path>) -> Layer {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let layer = Layer { file: file.map(Path::to_owned), ..Layer::default() };
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
+    let mut reader = Reader { text, starts, layer };
+    match DeTable::parse(text) {
+        Ok(document) => reader.document(document.get_ref()),
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            reader.problem(at, "", format!("not valid TOML: {}", error.message().replace('\n', ", ")));
+        }
+    }
+    reader.layer.problems.sort_by_key(|p| (p.line, p.column));
+    reader.layer
+}
+
+/// The entries of a table in the order written.
+pub(super) fn entries<'a, 'i>(table: &'a DeTable<'i>) -> Vec<(&'a str, usize, &'a Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().map(|(k, v)| (k.get_ref().as_ref(), k.span().start, v)).collect();
+    entries.sort_by_key(|(_, at, _)| *at);
+    entries
+}
+
+/// A value as it is quoted in a message.
+pub(super) fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(yes) => yes.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}
+
+/// Walks one document.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    /// Offsets at which the lines begin.
+    starts: Vec<usize>,
+    layer: Layer,
+}
+
+impl Reader<'_> {
+    /// Line and column of an offset, both from 1.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= at).max(1);
+        let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
+        (line, before.chars().count() + 1)
+    }
+
+    /// Where a value at this offset comes from, for people.
+    pub(super) fn origin(&self, at: usize) -> String {
+        match &self.layer.file {
+            Some(file) => format!("file {}:{}", file.display(), self.place(at).0),
+            None => "default".into(),
+        }
+    }
+
+    pub(super) fn problem(&mut self, at: usize, key: &str, message: String) {
+        let (line, column) = self.place(at);
+        self.layer.refused.insert(key.to_owned());
+        let file = self.layer.file.clone();
+        self.layer.problems.push(Problem { file, line, column, key: key.to_owned(), message });
+    }
+
+    fn document(&mut self, document: &DeTable<'_>) {
+        for (name, at, value) in entries(document) {
+            match name {
+                "keep" => {
+                    self.layer.keep = self.table(name, at, value, &[schema::KEEP]);
+                }
+                "defaults" => {
+                    self.layer.defaults = self.table(name, at, value, &[schema::LIMITS]);
+                }
+                "pools" => self.pools(at, value),
+                _ => {
+                    let entry = self.entry("", name, at, value, &[schema::TOP]);
+                    self.layer.top.extend(entry);
+                }
+            }
+        }
+    }
+
+    fn pools(&mut self, at: usize, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(pools) = value.get_ref() else {
+            let is = shown(value.get_ref());
+            return self.problem(at, "pools", format!("`pools` is {is}; write a table `[pools.NAME]` for each pool"));
+        };
+        for (name, at, value) in entries(pools) {
+            let path = format!("pools.{name}");
+            let table = self.table(&path, at, value, &[schema::POOL, schema::LIMITS]);
+            match PoolName::new(name) {
+                Ok(name) => self.layer.pools.push((name, table)),
+                Err(error) => self.problem(at, &path, error.to_string()),
+            }
+        }
+    }
+
+    fn table(&mut self, path: &str, at: usize, value: &Spanned<DeValue<'_>>, keys: &[&'static [Key]]) -> Table {
+        let place = self.place(at);
+        self.layer.places.insert(path.to_owned(), place);
+        let DeValue::Table(table) = value.get_ref() else {
+            let is = shown(value.get_ref());
+            self.problem(at, path, format!("`{path}` is {is}; write a table `[{path}]`"));
+            return Table::new();
+        };
+        let entries = entries(table).into_iter();
+        entries.filter_map(|(name, at, value)| self.entry(path, name, at, value, keys)).collect()
+    }
+
+    /// One key with its value; `None` if it was refused.
+    fn entry(
+        &mut self,
+        table: &str,
+        name: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        keys: &[&'static [Key]],
+    ) -> Option<(String, Value)> {
+        let path = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+        let Some(key) = schema::find(keys, name) else {
+            self.problem(at, &path, unknown(name, table, keys));
+            return None;
+        };
+        let place = self.place(at);
+        self.layer.places.insert(path.clone(), place);
+        let value = match key.kind {
+            Kind::Queues => self.queues(&path, value),
+            Kind::Command => self.command(&path, value),
+            Kind::Env => self.env(&path, value),
+            _ => self.scalar(key, &path, at, value),
+        }?;
+        Some((name.to_owned(), value))
+    }
+
+    fn scalar(&mut self, key: Key, path: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let number;
+        let written = match value.get_ref() {
+            DeValue::String(text) => Written::Text(text),
+            DeValue::Integer(integer) => {
+                let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+                number = parsed.map_or_else(|| integer.to_string(), |n| n.to_string());
+                Written::Whole(parsed, &number)
+            }
+            other => Written::Other(shown(other)),
+        };
+        match key.check(&written) {
+            Ok(text) => Some(Value::new(Some(&self.origin(at)), ValueKind::String(text))),
+            Err(refusal) => {
+                self.problem(value.span().start, path, refusal.of_key(key.name));
+                None
+            }
+        }
+    }
+}
+
+/// The message for a key that does not exist: the nearest one, or the table in which it does exist.
+fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
+    let here = keys.iter().flat_map(|list| list.iter()).map(|key| key.name);
+    let tables = schema::TABLES.iter().copied().filter(|_| table.is_empty());
+    if let Some(near) = schema::nearest(name, here.chain(tables)) {
+        return format!("unknown key `{name}`; did you mean `{near}`?");
+    }
+    let elsewhere = [
+        (schema::LIMITS, "in `[defaults]` or `[pools.NAME]`"),
+        (schema::POOL, "in `[pools.NAME]`"),
+        (schema::TOP, "at the top of the file, before any table"),
+        (schema::KEEP, "in `[keep]`"),
+    ];
+    for (keys, place) in elsewhere {
+        match schema::nearest(name, keys.iter().map(|key| key.name)) {
+            Some(near) if near == name => return format!("unknown key `{name}` here; it belongs {place}"),
+            Some(near) => return format!("unknown key `{name}`; did you mean `{near}`, which belongs {place}?"),
+            None => {}
+        }
+    }
+    format!("unknown key `{name}`")
+}

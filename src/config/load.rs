@@ -1,0 +1,149 @@
+//! Brings the layers together: built-in defaults, file, environment and flags become one [`Config`].
+//!
+//! Invariant: a problem in one layer does not hide those in another; either all problems are returned or a
+//! configuration that has none.
+
+use std::path::{Path, PathBuf};
+
+use config::Value;
+
+use super::document::{self, Layer, Table};
+use super::paths::{self, File, Paths};
+use super::problem::{ConfigErrors, Problem};
+use super::raw::{self, RawKeep, RawTop};
+use super::show::Origins;
+use super::{Config, Durability, Flags, KeepFor, pools, rules};
+
+/// A configuration, and how it came about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// Where each value comes from.
+    pub origins: Origins,
+    /// What is allowed, but probably not meant.
+    pub warnings: Vec<Problem>,
+    /// The file that was read, absolute.
+    pub file: Option<PathBuf>,
+}
+
+/// Everything that has a say.
+pub(super) struct Layers<'a> {
+    pub(super) built_in: Layer,
+    pub(super) file: &'a File,
+    pub(super) flags: &'a Flags,
+    /// The limits among the flags.
+    pub(super) limits: Table,
+    pub(super) cwd: &'a Path,
+}
+
+impl Config {
+    /// Reads the file (that of `--config`, else `queue-work.toml` or `config/queue-work.toml` in `cwd`, else none) and
+    /// lays the flags over it. Fails with every problem there is: unreadable file, unknown keys, wrong values,
+    /// contradictions.
+    pub fn load(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Loaded, ConfigErrors> {
+        let file = File::find(flags, cwd)?;
+        let (limits, mut problems) = flags.limits();
+        let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };
+        let mut origins = Origins::default();
+        problems.extend(rules::flags(flags));
+        problems.extend(paths::flag_problems(flags));
+        let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
+            problems.push(problem);
+            // Never used, because there is a problem; the rest is checked all the same.
+            Paths { database: PathBuf::new(), socket: PathBuf::new(), logs_dir: PathBuf::new() }
+        });
+        let config = resolve(&layers, paths, &mut origins, &mut problems);
+        let config = config.map_err(|problem| problems.push(problem)).ok();
+        let warnings = config.as_ref().map(|config| {
+            problems.extend(rules::config(config, &layers, &origins));
+            rules::warnings(config, &layers)
+        });
+        match (config, problems.is_empty() && file.layer.problems.is_empty()) {
+            (Some(config), true) => {
+                Ok(Loaded { config, origins, warnings: warnings.unwrap_or_default(), file: file.path })
+            }
+            _ => Err(all_problems(&file.layer, problems)),
+        }
+    }
+}
+
+/// Those of the file in its order, then those of the flags; each once.
+fn all_problems(file: &Layer, others: Vec<Problem>) -> ConfigErrors {
+    let mut problems: Vec<Problem> = Vec::new();
+    for problem in file.problems.iter().cloned().chain(others) {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems.sort_by_key(|p| (p.file.is_none(), p.line, p.column));
+    ConfigErrors(problems)
+}
+
+fn resolve(
+    layers: &Layers<'_>,
+    paths: Paths,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+) -> Result<Config, Problem> {
+    // The tables hold checked values only, so this fails for no file and no flag.
+    merged(layers, paths, origins, problems).map_err(|text| Problem::with_key("", format!("BUG: {text}")))
+}
+
+fn merged(
+    layers: &Layers<'_>,
+    paths: Paths,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+) -> Result<Config, String> {
+    let (flags, file) = (layers.flags, &layers.file.layer);
+    let mut over = Table::new();
+    if let Some(durability) = flags.durability {
+        let value = Value::new(Some(&flags.origin_of("durability")), durability.as_str());
+        over.insert("durability".into(), value);
+    }
+    let mut top = merge(&[&layers.built_in.top, &file.top, &over])?;
+    top.retain(|key, _| !["database", "socket", "log_dir"].contains(&key.as_str()));
+    origins.set_table("", &top);
+    let keep = merge(&[&layers.built_in.keep, &file.keep])?;
+    origins.set_table("keep", &keep);
+    if flags.drain {
+        origins.set("drain", &flags.origin_of("drain"));
+    }
+    let top: RawTop = raw::read(&top)?;
+    let keep: RawKeep = raw::read(&keep)?;
+    Ok(Config {
+        database: paths.database,
+        socket: paths.socket,
+        logs_dir: paths.logs_dir,
+        durability: if top.durability == "process" { Durability::Process } else { Durability::Full },
+        pools: pools::all(layers, origins, problems)?,
+        drain: flags.drain,
+        keep: KeepFor { succeeded: keep.succeeded, dead: keep.dead, runs: keep.runs },
+        log_file_bytes: top.log_file_size,
+        log_files: top.log_files,
+        defaults: pools::defaults(layers, origins)?,
+    })
+}
+
+/// Lays tables over each other, the last on top; every value keeps its origin.
+pub(super) fn merge(tables: &[&Table]) -> Result<Table, String> {
+    let builder =
+        tables.iter().fold(config::Config::builder(), |builder, table| builder.add_source(Source((*table).clone())));
+    let merged = builder.build().and_then(|merged| merged.cache.into_table());
+    merged.map_err(|error| error.to_string())
+}
+
+/// A table as the `config` crate takes it.
+#[derive(Clone, Debug)]
+struct Source(Table);
+
+impl config::Source for Source {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Table, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}

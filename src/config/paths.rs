@@ -1,0 +1,153 @@
+//! Which file is read, and where the database, the socket and the worker output are.
+//!
+//! Used by [`super::Config::load`] and, alone, by the verbs that only need to find a master or a store. Both go
+//! through the same function, so they never disagree.
+
+use std::path::{Path, PathBuf};
+
+use super::document::{self, Layer, Table};
+use super::problem::{ConfigErrors, Problem};
+use super::show::Origins;
+use super::{Flags, values};
+
+/// Where things are; all absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The database.
+    pub database: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Folder of the worker output files.
+    pub logs_dir: PathBuf,
+}
+
+/// The variables of the environment, by name.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Finds database, socket and output folder as [`super::Config::load`] would, without looking at the pools: a
+/// mistake in a limit does not keep `status` from working. Fails if the file cannot be read or parsed, if one of
+/// its paths is wrong, or if no place for the database is known.
+pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Paths, ConfigErrors> {
+    let file = File::find(flags, cwd)?;
+    let mut problems = flag_problems(flags);
+    let concerns = |problem: &&Problem| ["", "database", "socket", "log_dir"].contains(&problem.key.as_str());
+    problems.splice(0..0, file.layer.problems.iter().filter(concerns).cloned());
+    if !problems.is_empty() {
+        return Err(ConfigErrors(problems));
+    }
+    Ok(settle(flags, &file, env, cwd, &mut Origins::default())?)
+}
+
+/// The configuration file, or an empty layer where there is none.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    /// Absolute.
+    pub(super) path: Option<PathBuf>,
+    pub(super) layer: Layer,
+}
+
+impl File {
+    /// Finds and reads it.
+    pub(super) fn find(flags: &Flags, cwd: &Path) -> Result<Self, Problem> {
+        let Some(name) = name(flags, cwd)? else { return Ok(Self::default()) };
+        let path = absolute(cwd, &name);
+        let bytes = std::fs::read(&path)
+            .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
+            Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
+        })?;
+        Ok(Self { path: Some(path), layer: document::read(&text, Some(&name)) })
+    }
+
+    /// The folder to which the paths in it are relative.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.path.as_deref().and_then(Path::parent)
+    }
+}
+
+/// The file as the user named it, or as it is found here.
+fn name(flags: &Flags, cwd: &Path) -> Result<Option<PathBuf>, Problem> {
+    if let Some(name) = &flags.config {
+        return match std::fs::metadata(cwd.join(name)) {
+            Ok(about) if about.is_dir() => {
+                Err(flags.problem("config", format!("`{}` is a folder; name a file", name.display())))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let next = "write one with `queue-work config init`";
+                Err(flags.problem("config", format!("there is no file `{}`; {next}", name.display())))
+            }
+            _ => Ok(Some(name.clone())),
+        };
+    }
+    let places = ["queue-work.toml", "config/queue-work.toml"];
+    Ok(places.iter().map(PathBuf::from).find(|place| cwd.join(place).is_file()))
+}
+
+/// What is wrong with the paths that the flags name. (`--database=~/x` reaches us unexpanded from most shells.)
+pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
+    let named = [("database", &flags.database), ("socket", &flags.socket)];
+    let texts = named.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?.to_str()?)));
+    let refused = texts.filter_map(|(field, text)| Some((field, values::path_text(text).err()?)));
+    refused.map(|(field, refusal)| flags.problem(field, refusal.of_flag())).collect()
+}
+
+/// Decides the three paths; fails only where no place for the database is known. In order: flag or environment, then file, then default.
+pub(super) fn settle(
+    flags: &Flags,
+    file: &File,
+    env: Env<'_>,
+    cwd: &Path,
+    origins: &mut Origins,
+) -> Result<Paths, Problem> {
+    let mut said = |field: &str, flag: Option<&PathBuf>| {
+        let (path, origin) = match flag {
+            Some(path) => (absolute(cwd, path), flags.origin_of(field)),
+            None => in_file(&file.layer.top, file.folder(), field)?,
+        };
+        origins.set(field, &origin);
+        Some(path)
+    };
+    let database = said("database", flags.database.as_ref());
+    // A socket and an output folder that the file names beside its own database belong to that one: another
+    // database has its own, or a verb would talk to the wrong master.
+    let another = flags.database.is_some() && file.layer.top.contains_key("database");
+    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref()) };
+    let logs_dir = if another { None } else { said("log_dir", None) };
+    let database = match database {
+        Some(path) => path,
+        None => default_database(env)?,
+    };
+    let beside = |suffix: &str| {
+        let mut name = database.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let socket = socket.unwrap_or_else(|| beside(".sock"));
+    let logs_dir = logs_dir.unwrap_or_else(|| beside(".logs"));
+    Ok(Paths { database, socket, logs_dir })
+}
+
+fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, String)> {
+    let value = top.get(field)?;
+    let origin = value.origin().unwrap_or_default().to_owned();
+    let path = value.clone().into_string().ok()?;
+    Some((absolute(folder?, Path::new(&path)), origin))
+}
+
+/// `$XDG_STATE_HOME` counts only if it is absolute, as its specification says.
+fn default_database(env: Env<'_>) -> Result<PathBuf, Problem> {
+    let folder = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+    let state = state.ok_or_else(|| {
+        let message = "there is no place for the database: neither `XDG_STATE_HOME` nor `HOME` is an absolute path; \
+                       name one with `--database PATH`";
+        Problem::with_key("", message)
+    })?;
+    Ok(state.join("queue-work/queue-work.db"))
+}
+
+/// Joined, and without `.` components; links and `..` are left to the system.
+pub(super) fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(path).components().collect()
+}

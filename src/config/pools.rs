@@ -1,0 +1,193 @@
+//! The pools: those of the file, or those that the command line names in their place.
+//!
+//! Each pool is merged from the limits of the built-in defaults, the file's `[defaults]`, its own table and the
+//! flags, in this order.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use config::Value;
+
+use super::document::Table;
+use super::load::{Layers, merge};
+use super::paths::absolute;
+use super::problem::Problem;
+use super::raw::{self, RawLimits, RawPool};
+use super::show::Origins;
+use super::{Flags, PoolConfig, PoolKind, ReadyWhen};
+use crate::model::{PoolName, QueueName, QueueOrder};
+
+/// The values of [`Config::defaults`](super::Config): a pool that says nothing itself.
+pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<PoolConfig, String> {
+    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
+    origins.set_table("defaults", &table);
+    let name = PoolName::new("default").map_err(|e| e.to_string())?;
+    Ok(pool(name, QueueOrder::Strict(vec![QueueName::default()]), PoolKind::Exec, &raw::read(&table)?))
+}
+
+/// All of them, in the order of the file or of `--queue`.
+pub(super) fn all(
+    layers: &Layers<'_>,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<PoolConfig>, String> {
+    let flags = layers.flags;
+    if flags.names_pools() {
+        return flags.pool_names(problems).into_iter().map(|name| of_flags(layers, origins, name)).collect();
+    }
+    let pools = &layers.file.layer.pools;
+    if pools.is_empty() {
+        let name = PoolName::new("default").map_err(|e| e.to_string())?;
+        return Ok(vec![of_file(layers, origins, &name, &Table::new())?]);
+    }
+    pools.iter().map(|(name, table)| of_file(layers, origins, name, table)).collect()
+}
+
+fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Table) -> Result<PoolConfig, String> {
+    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, own, &layers.limits])?;
+    origins.set_table(&format!("pools.{name}"), &table);
+    let written: RawPool = raw::read(&table)?;
+    let folder = layers.file.folder().unwrap_or(layers.cwd);
+    let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
+    let kind = match written.kind.as_deref() {
+        Some("opaque") => PoolKind::Opaque,
+        Some("exec") => PoolKind::Exec,
+        Some(_) => PoolKind::Protocol,
+        None => kind_for(&command),
+    };
+    let queues = match written.queues {
+        Some(queues) => order(&queues)?,
+        None if kind == PoolKind::Opaque => QueueOrder::Strict(Vec::new()),
+        None => QueueOrder::Strict(vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?]),
+    };
+    let ready = if written.ready.as_deref() == Some("message") { ReadyWhen::Message } else { ReadyWhen::Spawned };
+    Ok(PoolConfig {
+        command,
+        cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
+        env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        ready,
+        protocol_fd: written.protocol_fd,
+        ..pool(name.clone(), queues, kind, &raw::read(&table)?)
+    })
+}
+
+fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Result<PoolConfig, String> {
+    let flags = layers.flags;
+    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
+    let path = format!("pools.{name}");
+    origins.set_table(&path, &table);
+    if !flags.queues.is_empty() {
+        origins.set(&format!("{path}.queues"), &flags.origin_of("queues"));
+    }
+    if !flags.command.is_empty() {
+        origins.set(&format!("{path}.command"), "command line, after --");
+    }
+    let kind = match (flags.exec, flags.opaque) {
+        (_, true) => PoolKind::Opaque,
+        (true, false) => PoolKind::Exec,
+        (false, false) => kind_for(&flags.command),
+    };
+    for (given, field) in [(flags.exec, "exec"), (flags.opaque, "opaque")] {
+        if given {
+            origins.set(&format!("{path}.kind"), &flags.origin_of(field));
+        }
+    }
+    let queues = match kind {
+        PoolKind::Opaque => Vec::new(),
+        PoolKind::Exec | PoolKind::Protocol => vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?],
+    };
+    let command = flags.command.clone();
+    Ok(PoolConfig { command, ..pool(name, QueueOrder::Strict(queues), kind, &raw::read(&table)?) })
+}
+
+/// A program speaks the protocol unless it is said otherwise; without one, jobs carry their own command.
+const fn kind_for(command: &[OsString]) -> PoolKind {
+    if command.is_empty() { PoolKind::Exec } else { PoolKind::Protocol }
+}
+
+/// A program with a slash in its path is a path; a bare name is looked up in `PATH`.
+fn command(folder: &Path, words: Vec<String>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+    if let Some(program) = words.first_mut()
+        && program.as_encoded_bytes().contains(&b'/')
+    {
+        *program = absolute(folder, &PathBuf::from(&*program)).into_os_string();
+    }
+    words
+}
+
+/// Reads `name` or `name=weight`; one way for all of them.
+fn order(queues: &[String]) -> Result<QueueOrder, String> {
+    let mut weighted = Vec::new();
+    let mut strict = Vec::new();
+    for queue in queues {
+        let (name, weight) =
+            queue.split_once('=').map_or((queue.as_str(), None), |(name, weight)| (name, Some(weight)));
+        let name = QueueName::new(name).map_err(|e| e.to_string())?;
+        match weight {
+            Some(weight) => weighted.push((name, weight.parse().map_err(|_| format!("`{weight}` is not a weight"))?)),
+            None => strict.push(name),
+        }
+    }
+    Ok(if weighted.is_empty() { QueueOrder::Strict(strict) } else { QueueOrder::Weighted(weighted) })
+}
+
+fn pool(name: PoolName, queues: QueueOrder, kind: PoolKind, limits: &RawLimits) -> PoolConfig {
+    PoolConfig {
+        name,
+        queues,
+        workers: limits.workers,
+        kind,
+        command: Vec::new(),
+        cwd: None,
+        env: Vec::new(),
+        ready: ReadyWhen::Spawned,
+        ready_timeout: limits.ready_timeout,
+        protocol_fd: None,
+        timeout: limits.timeout,
+        max_attempts: limits.max_attempts,
+        max_crashes: limits.max_crashes,
+        backoff: limits.backoff,
+        memory: limits.memory,
+        memory_max: limits.memory_max,
+        max_jobs: limits.max_jobs,
+        max_time: limits.max_time,
+        grace: limits.grace,
+        kill_after: limits.kill_after,
+        prefetch: limits.prefetch,
+    }
+}
+
+impl Flags {
+    /// Whether the command line says what the pools are, so that those of the file do not count.
+    pub(super) fn names_pools(&self) -> bool {
+        !self.queues.is_empty() || !self.command.is_empty()
+    }
+
+    /// One pool per queue named; `default` where only a command is given.
+    fn pool_names(&self, problems: &mut Vec<Problem>) -> Vec<PoolName> {
+        let mut names: Vec<PoolName> = Vec::new();
+        for queue in &self.queues {
+            // A queue name is a pool name too; the message speaks of what the user wrote.
+            match QueueName::new(queue)
+                .map_err(|e| e.to_string())
+                .and_then(|q| PoolName::new(q.as_str()).map_err(|e| e.to_string()))
+            {
+                Ok(name) if names.contains(&name) => {
+                    problems.push(self.problem("queues", format!("`{name}` is named twice")));
+                }
+                Ok(name) => names.push(name),
+                Err(message) => problems.push(self.problem("queues", message)),
+            }
+        }
+        if self.queues.is_empty() {
+            names.extend(PoolName::new("default"));
+        }
+        names
+    }
+}
+
+/// The origin of a value, in words.
+pub(super) fn origin(value: &Value) -> &str {
+    value.origin().unwrap_or("default")
+}

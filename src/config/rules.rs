@@ -1,0 +1,156 @@
+//! Rules between values: what each allows by itself, but not together.
+//!
+//! Looks at merged values, so that a flag which contradicts the file is found too; each problem is reported where
+//! the value that is to be changed was said.
+
+use super::limits::OF_JOBS;
+use super::load::Layers;
+use super::problem::Problem;
+use super::show::Origins;
+use super::{Config, Flags, PoolConfig, PoolKind, ReadyWhen, units};
+use crate::model::MemoryLimit;
+
+/// Contradictions among the flags.
+pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if flags.exec && flags.opaque {
+        problems.push(flags.problem("opaque", "it cannot go together with `--exec`; leave one of them out"));
+    }
+    for (given, field) in [(flags.exec, "exec"), (flags.opaque, "opaque")] {
+        if given && flags.command.is_empty() {
+            problems.push(flags.problem(field, "there is no command; write it at the end, after `--`"));
+        }
+    }
+    if flags.opaque && !flags.queues.is_empty() {
+        let message = "an opaque worker fetches its own jobs elsewhere; leave out `--queue`";
+        problems.push(flags.problem("opaque", message));
+    }
+    let empty = flags.command.first().is_some_and(|program| program.is_empty());
+    if empty {
+        problems.push(Problem::with_key("--", "the command is empty; write the program and its arguments"));
+    }
+    problems
+}
+
+/// Contradictions in what is in force.
+pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) -> Vec<Problem> {
+    let mut rules = Rules { layers, origins, problems: Vec::new() };
+    rules.memory("defaults", &config.defaults);
+    for pool in &config.pools {
+        let path = format!("pools.{}", pool.name);
+        rules.memory(&path, pool);
+        if !layers.flags.names_pools() {
+            rules.kind(&path, pool);
+        }
+    }
+    rules.problems
+}
+
+/// What is allowed, but probably not meant.
+pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
+    let mut warnings = Vec::new();
+    let file = &layers.file.layer;
+    if config.keep.runs < config.keep.succeeded {
+        let (runs, jobs) = (units::show_duration(config.keep.runs), units::show_duration(config.keep.succeeded));
+        let message =
+            format!("`keep.runs` is {runs}, shorter than `keep.succeeded`, {jobs}: jobs will outlive their runs");
+        warnings.push(in_file(layers, &["keep.runs", "keep.succeeded"], message));
+    }
+    if !layers.flags.names_pools() {
+        for pool in config.pools.iter().filter(|pool| pool.kind == PoolKind::Opaque) {
+            warnings.extend(without_effect(pool, layers));
+        }
+    } else if !file.pools.is_empty() {
+        let name = file.file.as_deref().unwrap_or("the file".as_ref()).display();
+        let field = if layers.flags.queues.is_empty() { "command" } else { "queues" };
+        let message = format!("the pools of `{name}` are not used");
+        warnings.push(match field {
+            "command" => Problem::with_key("--", message),
+            _ => layers.flags.problem(field, message),
+        });
+    }
+    warnings
+}
+
+/// Limits on jobs that an opaque pool sets itself.
+fn without_effect(pool: &PoolConfig, layers: &Layers<'_>) -> Vec<Problem> {
+    let path = |key: &str| format!("pools.{}.{key}", pool.name);
+    let said = OF_JOBS.iter().filter(|key| layers.file.layer.places.contains_key(&path(key)));
+    let message = |key: &str| format!("`{key}` has no effect on an opaque pool, which gets no jobs from here");
+    said.map(|key| in_file(layers, &[&path(key)], message(key))).collect()
+}
+
+/// A problem at the first of these keys that the file has.
+fn in_file(layers: &Layers<'_>, keys: &[&str], message: String) -> Problem {
+    let file = &layers.file.layer;
+    let found = keys.iter().find_map(|key| Some((*key, *file.places.get(*key)?)));
+    match found {
+        Some((key, (line, column))) => Problem { file: file.file.clone(), line, column, key: key.into(), message },
+        None => Problem::with_key(keys.first().copied().unwrap_or_default(), message),
+    }
+}
+
+struct Rules<'a> {
+    layers: &'a Layers<'a>,
+    origins: &'a Origins,
+    problems: Vec<Problem>,
+}
+
+impl Rules<'_> {
+    /// Reports it where the value of this key was said: by a flag, in the pool, or in `[defaults]`.
+    fn problem(&mut self, path: &str, key: &str, message: impl Into<String>) {
+        let full = format!("{path}.{key}");
+        let said = self.origins.get(&full).split_once(' ');
+        let problem = match said {
+            Some(("flag" | "environment", name)) => Problem::with_key(name, message),
+            _ => in_file(self.layers, &[&full, &format!("defaults.{key}"), path], message.into()),
+        };
+        self.problems.push(problem);
+    }
+
+    /// Whether the file says this key, rightly or not.
+    fn says(&self, path: &str, key: &str) -> bool {
+        self.layers.file.layer.places.contains_key(&format!("{path}.{key}"))
+    }
+
+    fn memory(&mut self, path: &str, pool: &PoolConfig) {
+        if let (Some(MemoryLimit::Absolute(soft)), Some(hard)) = (pool.memory, pool.memory_max)
+            && soft >= hard
+        {
+            let (soft, hard) = (units::show_bytes(soft), units::show_bytes(hard));
+            let message = format!("`memory` is {soft}, but `memory_max` kills at {hard}; `memory` must be lower");
+            self.problem(path, "memory", message);
+        }
+    }
+
+    fn kind(&mut self, path: &str, pool: &PoolConfig) {
+        let refused = &self.layers.file.layer.refused;
+        // Without a valid kind or command there is no telling what the rest should have been.
+        if refused.contains(&format!("{path}.kind")) || refused.contains(&format!("{path}.command")) {
+            return;
+        }
+        let kind = pool.kind.as_str();
+        if pool.command.is_empty() && pool.kind != PoolKind::Exec {
+            self.problem(
+                path,
+                "kind",
+                format!("`kind` is \"{kind}\", but there is no `command`; write the worker program"),
+            );
+        }
+        if pool.kind == PoolKind::Opaque && self.says(path, "queues") {
+            let message = "an opaque worker fetches its own jobs elsewhere; leave out `queues`";
+            self.problem(path, "queues", message);
+        }
+        if pool.kind == PoolKind::Protocol {
+            return;
+        }
+        if pool.protocol_fd.is_some() {
+            let message = format!("`protocol_fd` is only for workers of kind \"protocol\", and this one is \"{kind}\"");
+            self.problem(path, "protocol_fd", message);
+        }
+        if pool.ready == ReadyWhen::Message {
+            let message = format!("`ready` is \"message\", but a worker of kind \"{kind}\" sends none");
+            self.problem(path, "ready", message);
+        }
+    }
+}

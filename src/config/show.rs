@@ -1,0 +1,143 @@
+//! What is in force and where it comes from, worded for `config show`.
+//!
+//! Invariant: the value of a variable for workers is never shown; it may be a secret.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use config::ValueKind;
+
+use super::document::{self, Table};
+use super::limits::limits_of;
+use super::load::Loaded;
+use super::{PoolConfig, PoolKind, ReadyWhen, pools, units};
+use crate::model::QueueOrder;
+
+/// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
+/// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<String, String>);
+
+impl Origins {
+    /// The origin of the value of this key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> &str {
+        self.0.get(key).map_or("default", String::as_str)
+    }
+
+    pub(super) fn set(&mut self, key: &str, origin: &str) {
+        self.0.insert(key.to_owned(), origin.to_owned());
+    }
+
+    pub(super) fn set_table(&mut self, path: &str, table: &Table) {
+        for (key, value) in table {
+            let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            match &value.kind {
+                ValueKind::Table(inner) => self.set_table(&key, inner),
+                _ => self.set(&key, pools::origin(value)),
+            }
+        }
+    }
+}
+
+/// One line of `config show`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Shown {
+    /// `pools.mail.workers`
+    pub key: String,
+    /// With its unit.
+    pub value: String,
+    /// As in [`Origins`].
+    pub origin: String,
+}
+
+/// Every key in force, in the order of the file.
+#[must_use]
+pub fn show(loaded: &Loaded) -> Vec<Shown> {
+    let (config, keep) = (&loaded.config, &loaded.config.keep);
+    let mut lines = vec![
+        ("database".to_owned(), config.database.display().to_string()),
+        ("socket".to_owned(), config.socket.display().to_string()),
+        ("durability".to_owned(), config.durability.as_str().to_owned()),
+        ("log_dir".to_owned(), config.logs_dir.display().to_string()),
+        ("log_file_size".to_owned(), units::show_bytes(config.log_file_bytes)),
+        ("log_files".to_owned(), config.log_files.to_string()),
+        ("drain".to_owned(), config.drain.to_string()),
+        ("keep.succeeded".to_owned(), units::show_duration(keep.succeeded)),
+        ("keep.dead".to_owned(), units::show_duration(keep.dead)),
+        ("keep.runs".to_owned(), units::show_duration(keep.runs)),
+    ];
+    limits("defaults", &config.defaults, &mut lines);
+    for pool in &config.pools {
+        let path = format!("pools.{}", pool.name);
+        identity(&path, pool, &mut lines);
+        limits(&path, pool, &mut lines);
+    }
+    let shown = |(key, value): (String, String)| {
+        let origin = loaded.origins.get(&key).to_owned();
+        Shown { key, value, origin }
+    };
+    lines.into_iter().map(shown).collect()
+}
+
+/// The keys that only a pool has, where they say something.
+fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
+    let mut line = |key: &str, value: String| lines.push((format!("{path}.{key}"), value));
+    if pool.kind != PoolKind::Opaque {
+        line("queues", show_queues(&pool.queues));
+    }
+    line("kind", pool.kind.as_str().to_owned());
+    if !pool.command.is_empty() {
+        line("command", show_command(&pool.command));
+    }
+    if let Some(cwd) = &pool.cwd {
+        line("cwd", cwd.display().to_string());
+    }
+    for (name, _) in &pool.env {
+        line(&format!("env.{}", name.display()), "(set)".into());
+    }
+    if pool.kind == PoolKind::Protocol {
+        line("ready", if pool.ready == ReadyWhen::Message { "message" } else { "spawned" }.into());
+    }
+    if let Some(fd) = pool.protocol_fd {
+        line("protocol_fd", fd.to_string());
+    }
+}
+
+fn limits(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
+    lines.push((format!("{path}.workers"), pool.workers.to_string()));
+    for (key, value) in limits_of(pool) {
+        lines.push((format!("{path}.{key}"), value.unwrap_or_else(|| "off".into())));
+    }
+}
+
+/// `high, mail` (in this order) or `high = 3, mail = 1`.
+fn show_queues(queues: &QueueOrder) -> String {
+    let names: Vec<String> = match queues {
+        QueueOrder::Strict(names) => names.iter().map(ToString::to_string).collect(),
+        QueueOrder::Weighted(weights) => weights.iter().map(|(name, weight)| format!("{name} = {weight}")).collect(),
+    };
+    names.join(", ")
+}
+
+/// Words with anything but plain characters are quoted, so that their ends can be seen.
+fn show_command(words: &[OsString]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,{}@%+".contains(c);
+    let words = words.iter().map(|word| {
+        let text = word.to_string_lossy();
+        if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("{text:?}") }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A commented file to start from, for `config init`: every key with its default, commented out, so that a later
+/// change of a default reaches those who never chose one.
+#[must_use]
+pub fn template() -> &'static str {
+    static TEMPLATE: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let is_value = |line: &str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        let lines = document::built_in_text().lines();
+        lines.map(|line| if is_value(line) { format!("# {line}\n") } else { format!("{line}\n") }).collect()
+    });
+    &TEMPLATE
+}

@@ -1,0 +1,210 @@
+//! What is in force, given a file, an environment and flags.
+
+use super::*;
+use crate::model::{MemoryLimit, QueueOrder};
+
+#[test]
+fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
+    let loaded = Case::empty().load();
+    let config = &loaded.config;
+    assert_eq!(loaded.file, None);
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(config.database, Path::new("/home/me/.local/state/queue-work/queue-work.db"));
+    assert_eq!(config.socket, Path::new("/home/me/.local/state/queue-work/queue-work.db.sock"));
+    assert_eq!(config.logs_dir, Path::new("/home/me/.local/state/queue-work/queue-work.db.logs"));
+    assert_eq!((config.durability, config.drain), (Durability::Full, false));
+    assert_eq!((config.log_file_bytes, config.log_files), (10 << 20, 5));
+    let day = secs(86_400);
+    assert_eq!(config.keep, KeepFor { succeeded: day, dead: day * 30, runs: day * 7 });
+    let [pool] = &config.pools[..] else { panic!("{:?}", config.pools) };
+    assert_eq!(*pool, config.defaults);
+    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec!["default"], PoolKind::Exec));
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    assert_eq!((pool.workers as usize, pool.max_attempts, pool.max_crashes), (cpus, 3, 3));
+    assert_eq!((pool.timeout, pool.backoff, pool.max_time), (secs(3600), secs(5), Some(secs(3600))));
+    assert_eq!((pool.memory, pool.memory_max), (Some(MemoryLimit::Growth(128 << 20)), None));
+    assert_eq!((pool.max_jobs, pool.prefetch, pool.protocol_fd), (None, Prefetch::Auto, None));
+    assert_eq!((pool.grace, pool.kill_after, pool.ready_timeout), (secs(30), secs(5), secs(30)));
+}
+
+#[test]
+fn a_pool_inherits_from_the_defaults_and_says_the_rest_itself() {
+    let loaded = Case::new(
+        "[defaults]\ntimeout = \"5m\"\nworkers = 2\nmemory = \"off\"\n\
+         [pools.mail]\nworkers = 0\ncommand = [\"python3\", \"w.py\"]\n[pools.other]\nmax_jobs = 5\nmax_time = \"none\"\n",
+    )
+    .load();
+    let [mail, other] = &loaded.config.pools[..] else { panic!() };
+    assert_eq!((mail.workers, mail.timeout, mail.memory, mail.kind), (0, secs(300), None, PoolKind::Protocol));
+    assert_eq!((other.workers, other.timeout, other.max_jobs, other.max_time), (2, secs(300), Some(5), None));
+    assert_eq!((queues(mail), queues(other), other.kind), (vec!["mail"], vec!["other"], PoolKind::Exec));
+    assert_eq!(loaded.config.defaults.timeout, secs(300));
+}
+
+#[test]
+fn a_flag_wins_over_environment_file_and_default() {
+    let flags = Flags {
+        workers: Some(7),
+        memory: Some(MemoryLimit::Growth(5_000_001)),
+        timeout: Some(Duration::from_micros(1_500_250)),
+        durability: Some(Durability::Process),
+        from_env: ["timeout".to_owned()].into(),
+        ..Flags::default()
+    };
+    let toml =
+        "durability = \"full\"\n[defaults]\nmax_attempts = 4\n[pools.a]\nworkers = 1\ntimeout = \"5m\"\n[pools.b]\n";
+    let loaded = Case::new(toml).flags(flags).load();
+    for pool in loaded.config.pools.iter().chain([&loaded.config.defaults]) {
+        assert_eq!((pool.workers, pool.max_attempts), (7, 4));
+        assert_eq!(pool.memory, Some(MemoryLimit::Growth(5_000_001)));
+        assert_eq!(pool.timeout, Duration::from_micros(1_500_250));
+    }
+    assert_eq!(loaded.config.durability, Durability::Process);
+    let origin = |key| loaded.origins.get(key).to_owned();
+    assert_eq!(origin("pools.a.workers"), "flag --workers");
+    assert_eq!(origin("defaults.timeout"), "environment QUEUE_WORK_TIMEOUT");
+    assert_eq!(origin("pools.b.max_attempts"), "file queue-work.toml:3");
+    assert_eq!(origin("pools.b.grace"), "default");
+    assert_eq!(origin("durability"), "flag --durability");
+    assert_eq!(origin("keep.dead"), "default");
+}
+
+#[test]
+fn pools_and_queues_keep_the_order_of_the_file() {
+    let loaded =
+        Case::new("[pools.z]\nqueues = { low = 1, high = 3, a = 2 }\n[pools.a]\nqueues = [\"q2\", \"q1\"]\n").load();
+    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.name.as_str()).collect();
+    assert_eq!(names, ["z", "a"]);
+    let QueueOrder::Weighted(weights) = &loaded.config.pools[0].queues else { panic!() };
+    let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
+    assert_eq!(weights, [("low", 1), ("high", 3), ("a", 2)]);
+    assert_eq!(queues(&loaded.config.pools[1]), ["q2", "q1"]);
+    assert!(matches!(loaded.config.pools[1].queues, QueueOrder::Strict(_)));
+}
+
+#[test]
+fn queues_on_the_command_line_replace_the_pools_of_the_file() {
+    let flags = Flags {
+        queues: vec!["a".into(), "b.1".into()],
+        workers: Some(3),
+        command: words(&["./w", "--x"]),
+        exec: true,
+        ..Flags::default()
+    };
+    let toml = "[defaults]\ngrace = \"1s\"\n[pools.a]\ntimeout = \"5m\"\n[pools.mail]\n";
+    let loaded = Case::new(toml).flags(flags).load();
+    let [a, b] = &loaded.config.pools[..] else { panic!() };
+    assert_eq!((a.name.as_str(), queues(a), b.name.as_str(), queues(b)), ("a", vec!["a"], "b.1", vec!["b.1"]));
+    assert_eq!((a.workers, a.kind, &a.command), (3, PoolKind::Exec, &words(&["./w", "--x"])));
+    assert_eq!((a.grace, a.timeout), (secs(1), secs(3600)));
+    let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["`--queue`: the pools of `queue-work.toml` are not used"]);
+}
+
+#[test]
+fn a_command_alone_makes_the_pool_default() {
+    let flags = Flags { command: words(&["python3", "w.py"]), ..Flags::default() };
+    let loaded = Case::new("[pools.mail]\n").flags(flags.clone()).load();
+    let [pool] = &loaded.config.pools[..] else { panic!() };
+    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec!["default"], PoolKind::Protocol));
+    assert_eq!(loaded.origins.get("pools.default.command"), "command line, after --");
+    assert_eq!(loaded.warnings.len(), 1);
+    let loaded = Case::empty().flags(Flags { opaque: true, ..flags }).load();
+    let pool = &loaded.config.pools[0];
+    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec![], PoolKind::Opaque));
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn paths_in_a_file_are_relative_to_it_and_flags_to_where_one_stands() {
+    let toml = "database = \"../var/q.db\"\nlog_dir = \"./out\"\n\
+                [pools.a]\ncommand = [\"./bin/w\", \"./x\"]\ncwd = \"app\"\n[pools.b]\ncommand = [\"python3\", \"w.py\"]\n";
+    let case = Case::empty().file("config/queue-work.toml", toml);
+    let loaded = case.load();
+    let folder = case.path("config");
+    assert_eq!(loaded.file, Some(at(&folder, "queue-work.toml")));
+    assert_eq!(loaded.config.database, at(&folder, "../var/q.db"));
+    assert_eq!(loaded.config.socket, at(&folder, "../var/q.db.sock"));
+    assert_eq!(loaded.config.logs_dir, at(&folder, "out"));
+    let [a, b] = &loaded.config.pools[..] else { panic!() };
+    assert_eq!(a.cwd, Some(at(&folder, "app")));
+    assert_eq!(a.command, [at(&folder, "bin/w").into_os_string(), "./x".into()]);
+    assert_eq!((&b.command, &b.cwd), (&words(&["python3", "w.py"]), &None));
+    let flags = Flags { socket: Some("s".into()), config: Some("config/queue-work.toml".into()), ..Flags::default() };
+    let case = case.flags(flags);
+    assert_eq!(case.load().config.socket, case.path("s"));
+}
+
+#[test]
+fn the_file_here_is_found_before_the_one_in_the_folder_config() {
+    let case =
+        Case::new("log_files = 2").file("config/queue-work.toml", "log_files = 3").file("x.toml", "log_files = 4");
+    assert_eq!(case.load().config.log_files, 2);
+    let case = case.flags(Flags { config: Some("x.toml".into()), ..Flags::default() });
+    assert_eq!(case.load().config.log_files, 4);
+}
+
+#[test]
+fn the_database_is_in_the_state_folder_unless_that_is_relative() {
+    let database = |case: Case| case.load().config.database;
+    assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "/state")), Path::new("/state/queue-work/queue-work.db"));
+    let home = Path::new("/home/me/.local/state/queue-work/queue-work.db");
+    assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "state")), home);
+    assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "")), home);
+}
+
+#[test]
+fn another_database_has_its_own_socket_and_output_folder() {
+    let toml = "database = \"a.db\"\nsocket = \"a.socket\"\nlog_dir = \"a-logs\"\n";
+    let other = Flags { database: Some("b.db".into()), ..Flags::default() };
+    let case = Case::new(toml).flags(other.clone());
+    let config = case.load().config;
+    assert_eq!((config.database, config.socket), (case.path("b.db"), case.path("b.db.sock")));
+    assert_eq!(config.logs_dir, case.path("b.db.logs"));
+    let case = Case::new("socket = \"a.socket\"\n").flags(other);
+    assert_eq!(case.load().config.socket, case.path("a.socket"));
+}
+
+#[test]
+fn paths_alone_are_those_of_the_whole_configuration() {
+    for toml in ["", "database = \"x/q.db\"\n", "socket = \"s\"\nlog_dir = \"l\"\n[pools.a]\n"] {
+        let database = [None, Some(PathBuf::from("d.db"))];
+        for flags in database.map(|database| Flags { database, ..Flags::default() }) {
+            let case = Case::new(toml).flags(flags);
+            let (paths, config) = (case.paths().unwrap(), case.load().config);
+            let whole = Paths { database: config.database, socket: config.socket, logs_dir: config.logs_dir };
+            assert_eq!(paths, whole);
+        }
+    }
+}
+
+#[test]
+fn paths_alone_do_not_mind_a_mistake_elsewhere() {
+    let case = Case::new("database = \"q.db\"\nwrokers = 3\n[pools.a]\nworkers = \"many\"\n");
+    assert_eq!(case.paths().unwrap().database, case.path("q.db"));
+    let errors = |toml: &str| Case::new(toml).paths().unwrap_err().to_string();
+    assert_eq!(
+        errors("database = 3\nlog_files = 0\n"),
+        "queue-work.toml:1:12: `database` is 3; it must be a path in quotes"
+    );
+    assert!(
+        errors("database = \n").starts_with("queue-work.toml:1:12: not valid TOML: "),
+        "{}",
+        errors("database = \n")
+    );
+}
+
+#[test]
+fn variables_of_workers_keep_their_case_and_their_dots() {
+    let loaded = Case::new("[pools.a]\nenv = { DB = \"x\", db = \"y\", \"a.b\" = \"\" }\n").load();
+    let expected = [("DB", "x"), ("a.b", ""), ("db", "y")].map(|(name, value)| (name.into(), value.into()));
+    assert_eq!(loaded.config.pools[0].env, expected);
+}
+
+#[test]
+fn a_pool_may_be_named_with_any_character_of_a_name() {
+    let loaded = Case::new("[pools.\"mail.high:1\"]\nworkers = 1\n[pools.\"Über\"]\n[pools.\"über\"]\n").load();
+    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.name.as_str()).collect();
+    assert_eq!(names, ["mail.high:1", "Über", "über"]);
+    assert_eq!(loaded.config.pools[0].workers, 1);
+}

@@ -1,0 +1,45 @@
+//! The configuration files that are handed out are valid, and mean what their comments say.
+
+use std::path::Path;
+use std::time::Duration;
+
+use queue_work::config::{Config, Flags, Loaded, PoolKind, ReadyWhen, template};
+use queue_work::model::{MemoryLimit, QueueOrder};
+
+/// Loads a file from `cwd` with nothing but a home.
+fn load(file: &str, cwd: &Path) -> Loaded {
+    let flags = Flags { config: Some(file.into()), ..Flags::default() };
+    let env = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+    Config::load(&flags, &env, cwd).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn the_example_has_three_pools_of_three_kinds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let loaded = load("config/example.toml", root);
+    assert_eq!(loaded.warnings, []);
+    let [app, images, legacy] = &loaded.config.pools[..] else { panic!("{:?}", loaded.config.pools) };
+    assert_eq!([app.kind, images.kind, legacy.kind], [PoolKind::Protocol, PoolKind::Exec, PoolKind::Opaque]);
+    assert!(matches!(&app.queues, QueueOrder::Strict(names) if names.len() == 2));
+    assert!(matches!(&images.queues, QueueOrder::Weighted(names) if names.len() == 2));
+    assert_eq!(legacy.queues.names().count(), 0);
+    assert_eq!((app.ready, app.ready_timeout), (ReadyWhen::Message, Duration::from_mins(1)));
+    assert_eq!((app.max_attempts, images.max_attempts), (5, 5));
+    assert_eq!((images.timeout, images.max_time), (Duration::from_mins(2), None));
+    assert_eq!(legacy.memory, Some(MemoryLimit::Absolute(512 << 20)));
+    assert_eq!(legacy.command[0], root.join("config/bin/consume"));
+    assert_eq!(app.cwd, Some(root.join("config/../app")));
+    assert_eq!(loaded.config.socket, root.join("config/../var/queue-work.db.sock"));
+}
+
+#[test]
+fn the_defaults_written_out_are_the_defaults() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("template.toml"), template()).unwrap();
+    let written = load("config/default.toml", root);
+    let commented = load("template.toml", folder.path());
+    assert_eq!(written.config, commented.config);
+    assert_eq!(written.origins.get("defaults.timeout").split(':').next(), Some("file config/default.toml"));
+    assert_eq!(commented.origins.get("defaults.timeout"), "default");
+}
