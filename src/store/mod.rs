@@ -13,9 +13,10 @@
 
 pub mod memory;
 pub mod sqlite;
+pub mod writer;
 
-// #[cfg(test)]
-// mod conformance;
+#[cfg(test)]
+mod conformance;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod faulty;
 mod ops;
 mod records;
 mod state;
+mod upkeep;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -263,6 +263,10 @@ impl Store for SqliteStore {
         self.seen = None;
         self.broken = true;
         self.conn = open::writer(&self.path, Missing::Refuse)?;
+        // If a sync of the log failed, its pages may be lost to the disk though they can still be read: what was
+        // committed goes to the database file, which is synced.
+        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        checkpoint.map_err(|e| error::map(&self.path, &e))?;
         self.broken = false;
         Ok(())
     }
