@@ -11,6 +11,7 @@
 //! - An `Op` about a run that is no longer the job's current one changes nothing: [`Reply::Stale`].
 //! - Ids are never used twice.
 
+mod boxed;
 pub mod memory;
 pub mod sqlite;
 pub mod writer;

@@ -3,12 +3,11 @@
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
 use crate::model::job::Progress;
-use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{
     Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
 };
-use crate::store::sqlite::{EXPIRED_PER_CLAIM, LOST};
-use crate::store::{Claim, Detail, Finish, Keep, Next, Op, Reply, WorkerEnded, WorkerStarted, signal_name};
+use crate::store::sqlite::EXPIRED_PER_CLAIM;
+use crate::store::{Claim, Finish, Next, Op, Reply};
 
 use super::state::{Job, Place, Run, Running, State};
 

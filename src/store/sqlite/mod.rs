@@ -14,6 +14,8 @@ mod life;
 mod migrate;
 mod names;
 mod open;
+#[cfg(test)]
+mod open_tests;
 mod operator;
 mod prune;
 mod push;

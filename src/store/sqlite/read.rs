@@ -25,14 +25,14 @@ pub struct SqliteRecords {
     path: PathBuf,
 }
 
-/// `state` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
+/// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
 const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), j.max_attempts, j.timeout_us, \
      CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
        WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
-       ELSE 3 END AS state, \
+       ELSE 3 END AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at";
 /// Every table by its key, `runs` by `runs_by_job`.
@@ -105,7 +105,7 @@ impl Records for SqliteRecords {
             .and(&format!("{id} >"), filter.after.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
             .and("t.name =", filter.kind.as_deref())
-            .and("state =", state);
+            .and("place =", state);
         self.worded(|conn| query.read(conn, &format!("ORDER BY {id}"), filter.limit, job))
     }
 
