@@ -206,6 +206,10 @@ impl Store for SqliteStore {
     fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         loop {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "a path to the method is tied to one lifetime"
+            )]
             let released = self.step(at, |batch| batch.release_left())?;
             recovered.released += released as u64;
             if released == 0 {

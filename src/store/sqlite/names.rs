@@ -14,9 +14,9 @@ use crate::model::QueueName;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     queues: HashMap<QueueName, i64>,
-    queue_names: HashMap<i64, QueueName>,
+    queues_by_id: HashMap<i64, QueueName>,
     types: HashMap<Arc<str>, i64>,
-    type_names: HashMap<i64, Arc<str>>,
+    types_by_id: HashMap<i64, Arc<str>>,
 }
 
 impl Names {
@@ -50,7 +50,7 @@ impl Names {
 
     /// The name of a queue.
     pub(super) fn queue_name(&mut self, conn: &Connection, id: i64) -> Result<QueueName> {
-        if let Some(name) = self.queue_names.get(&id) {
+        if let Some(name) = self.queues_by_id.get(&id) {
             return Ok(name.clone());
         }
         let text: String = conn.prepare_cached(sql::QUEUE_NAME)?.query_row([id], |row| row.get(0))?;
@@ -61,7 +61,7 @@ impl Names {
 
     fn keep_queue(&mut self, name: &QueueName, id: i64) {
         self.queues.insert(name.clone(), id);
-        self.queue_names.insert(id, name.clone());
+        self.queues_by_id.insert(id, name.clone());
     }
 
     /// The row of a type, made if it is new.
@@ -70,26 +70,25 @@ impl Names {
             return Ok(id);
         }
         let found = conn.prepare_cached(sql::TYPE_ID)?.query_row([&**name], |row| row.get(0)).optional()?;
-        let id = match found {
-            Some(id) => id,
-            None => {
-                conn.prepare_cached(sql::TYPE_ADD)?.execute([&**name])?;
-                conn.last_insert_rowid()
-            }
+        let id = if let Some(id) = found {
+            id
+        } else {
+            conn.prepare_cached(sql::TYPE_ADD)?.execute([&**name])?;
+            conn.last_insert_rowid()
         };
         self.types.insert(name.clone(), id);
-        self.type_names.insert(id, name.clone());
+        self.types_by_id.insert(id, name.clone());
         Ok(id)
     }
 
     /// The name of a type.
     pub(super) fn kind_name(&mut self, conn: &Connection, id: i64) -> Result<Arc<str>> {
-        if let Some(name) = self.type_names.get(&id) {
+        if let Some(name) = self.types_by_id.get(&id) {
             return Ok(name.clone());
         }
         let name: Arc<str> = conn.prepare_cached(sql::TYPE_NAME)?.query_row([id], |row| row.get(0))?;
         self.types.insert(name.clone(), id);
-        self.type_names.insert(id, name.clone());
+        self.types_by_id.insert(id, name.clone());
         Ok(name)
     }
 }

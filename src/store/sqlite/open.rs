@@ -3,6 +3,7 @@
 //! Knows nothing of jobs. Invariant: a file that is not ours is never written to, and once the file exists
 //! nothing but SQLite opens it (closing any other handle on it would drop SQLite's locks).
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
@@ -32,7 +33,7 @@ pub(super) enum Missing {
     Refuse,
 }
 
-fn cannot(doing: &'static str, path: &Path, reason: impl ToString) -> StoreError {
+fn cannot(doing: &'static str, path: &Path, reason: &dyn Display) -> StoreError {
     StoreError::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }
 }
 
@@ -41,7 +42,7 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
     match missing {
         Missing::Create => create(path)?,
-        Missing::Refuse if !path.exists() => return Err(cannot("open", path, "it does not exist any more")),
+        Missing::Refuse if !path.exists() => return Err(cannot("open", path, &"it does not exist any more")),
         Missing::Refuse => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -49,7 +50,7 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
     refuse_foreign(&conn, path, true)?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
-        return Err(cannot("write to", path, "it is read-only; check its permissions"));
+        return Err(cannot("write to", path, &"it is read-only; check its permissions"));
     }
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
@@ -59,7 +60,7 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
 /// Opens for reading; sees what a master is writing, and works without one.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
-        return Err(cannot("read", path, "it does not exist"));
+        return Err(cannot("read", path, &"it does not exist"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
@@ -76,14 +77,14 @@ fn create(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
-            Err(cannot("open", path, "it is a directory"))
+            Err(cannot("open", path, &"it is a directory"))
         }
         Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(e) => match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
-                Err(cannot("create", path, format_args!("the folder `{}` does not exist", folder.display())))
+                Err(cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display())))
             }
-            _ => Err(cannot("create", path, e)),
+            _ => Err(cannot("create", path, &e)),
         },
     }
 }
@@ -100,7 +101,7 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
     match read().map_err(|e| map(path, &e))? {
         (APPLICATION_ID, _, _) => Ok(()),
         (0, 0, 0) if empty_is_fine => Ok(()),
-        (0, 0, 0) => Err(cannot("read", path, "it is empty")),
+        (0, 0, 0) => Err(cannot("read", path, &"it is empty")),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),
     }
 }
@@ -131,7 +132,7 @@ fn write_ahead_log(conn: &Connection, path: &Path) -> Result<(), StoreError> {
             Ok(mode) if mode == "wal" => return Ok(()),
             Ok(mode) => {
                 let reason = format!("its file system allows no write-ahead log (journal mode `{mode}`)");
-                return Err(cannot("write to", path, reason));
+                return Err(cannot("write to", path, &reason));
             }
             Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|e| map(path, &e))?;

@@ -31,9 +31,9 @@ impl Batch<'_> {
             self.run(sql::EXPIRING_ADD, (expires_at.0, w.id))?;
         }
         if w.due_at > self.at.0 {
-            self.enter_scheduled(w)?
+            self.enter_scheduled(w)?;
         } else {
-            self.enter_ready(w)?
+            self.enter_ready(w)?;
         }
         Ok(Pushed { id: JobId(w.id), deduplicated: false })
     }

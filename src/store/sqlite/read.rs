@@ -63,7 +63,8 @@ impl<'a> Query<'a> {
     fn and<T: ToSql + 'a>(mut self, condition: &str, value: Option<T>) -> Self {
         if let Some(value) = value {
             self.params.push(Box::new(value));
-            self.text += &format!(" AND {condition} ?{}", self.params.len());
+            let number = self.params.len().to_string();
+            self.text.extend([" AND ", condition, " ?", &number]);
         }
         self
     }
