@@ -25,7 +25,7 @@ mod totals;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
 use self::names::Names;
@@ -148,8 +148,10 @@ fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64)
     let read = || {
         conn.prepare_cached(sql::GENERATION_NOW)?
             .query_row([], |row| Ok((Generation(row.get(0)?), row.get::<_, i64>(1)? as u64)))
+            .optional()
     };
-    let (last, applied) = read().map_err(|e| error::map(path, &e))?;
+    // No generation at all: the file was replaced by another.
+    let (last, applied) = read().map_err(|e| error::map(path, &e))?.unwrap_or_default();
     if last != ours {
         return Err(StoreError::Superseded(last));
     }

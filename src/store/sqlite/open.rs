@@ -42,13 +42,12 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
     match missing {
         Missing::Create => create(path)?,
-        Missing::Refuse if !path.exists() => return Err(cannot("open", path, &"it does not exist any more")),
-        Missing::Refuse => {}
+        Missing::Refuse => exists(path, "open", "it does not exist any more")?,
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
-    refuse_foreign(&conn, path, true)?;
+    refuse_foreign(&conn, path, missing == Missing::Create)?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
         return Err(cannot("write to", path, &"it is read-only; check its permissions"));
     }
@@ -59,9 +58,7 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
 
 /// Opens for reading; sees what a master is writing, and works without one.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
-        return Err(cannot("read", path, &"it does not exist"));
-    }
+    exists(path, "read", "it does not exist")?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
@@ -71,6 +68,14 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;").map_err(|e| map(path, &e))?;
     Ok(conn)
+}
+
+fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(cannot(doing, path, &if_not)),
+        Err(e) => Err(cannot(doing, path, &e)),
+    }
 }
 
 fn create(path: &Path) -> Result<(), StoreError> {
@@ -101,7 +106,7 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
     match read().map_err(|e| map(path, &e))? {
         (APPLICATION_ID, _, _) => Ok(()),
         (0, 0, 0) if empty_is_fine => Ok(()),
-        (0, 0, 0) => Err(cannot("read", path, &"it is empty")),
+        (0, 0, 0) => Err(cannot("open", path, &"it is empty")),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),
     }
 }

@@ -121,6 +121,8 @@ fn a_database_that_vanished_is_not_replaced_by_an_empty_one() {
     cannot(store.reopen(), "it does not exist any more");
     assert!(!path.exists());
     assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Io(_))), "it must be reopened first");
+    std::fs::write(&path, "").unwrap();
+    cannot(store.reopen(), "it is empty");
 }
 
 #[test]
