@@ -11,6 +11,14 @@
 //! - An `Op` about a run that is no longer the job's current one changes nothing: [`Reply::Stale`].
 //! - Ids are never used twice.
 
+mod boxed;
+pub mod memory;
+pub mod sqlite;
+pub mod writer;
+
+#[cfg(test)]
+mod conformance;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -299,6 +307,10 @@ pub trait Store: Send {
     /// in fact committed, this returns `Err(StoreError::AlreadyApplied)`: a failed commit means "unknown".
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError>;
 
+    /// The answers to a batch whose commit failed and that turned out to be [`StoreError::AlreadyApplied`]: they
+    /// were computed before the commit. `None` if they are not known (any more).
+    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>>;
+
     /// The next time [`Op::Promote`] has something to do.
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError>;
 
@@ -440,4 +452,9 @@ pub enum StoreError {
     /// Anything else SQLite says.
     #[error("the database failed: {0}")]
     Other(String),
+}
+
+/// The name of a signal, such as `SIGKILL`.
+fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number).map_or_else(|_| format!("SIG{number}"), |s| s.as_str().to_owned())
 }

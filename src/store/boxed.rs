@@ -1,0 +1,36 @@
+//! A boxed store is a store, so that wrappers such as [`Faulty`](super::memory::Faulty) take one of any kind.
+//!
+//! Invariant: every call goes to the store inside, unchanged.
+
+use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use crate::model::{QueueTotals, UnixMicros};
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+        (**self).begin(master, at)
+    }
+    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+        (**self).recover(at)
+    }
+    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        (**self).end(at)
+    }
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+        (**self).apply(batch, ops, at)
+    }
+    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
+        (**self).replies_of(batch)
+    }
+    fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
+        (**self).next_due()
+    }
+    fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        (**self).totals()
+    }
+    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        (**self).changed_by_others()
+    }
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        (**self).reopen()
+    }
+}

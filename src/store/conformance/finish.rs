@@ -1,0 +1,195 @@
+//! Cases about what happens to a running job, and about the listings.
+
+use super::*;
+use crate::model::job::Progress;
+
+pub(super) fn a_success_is_recorded_with_its_result(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    kit.pass(3);
+    let claimed = kit.claim_one();
+    assert!(matches!(kit.succeed(&claimed), Reply::Done));
+    let record = kit.job(id);
+    assert_eq!((record.state, record.result.unwrap().get()), (JobState::Succeeded, "[1]"));
+    assert_eq!((record.cause, record.error, record.finished_at), (None, None, Some(kit.later(2))));
+    let run = kit.runs(&RunFilter::default()).remove(0);
+    assert_eq!((run.id, run.job_id, run.attempt, run.outcome), (claimed.run, id, 1, Outcome::Succeeded));
+    assert_eq!((run.kind.as_str(), run.queue, run.generation.0), ("resize", QueueName::default(), 1));
+    assert!((run.waited_s - 3.0).abs() < 1e-9 && (run.duration_s - 2.0).abs() < 1e-9);
+    assert_eq!((run.worker, run.pid), (None, None));
+    assert_eq!((kit.totals().succeeded_total, kit.totals().failed_total, kit.totals().running), (1, 0, 0));
+}
+
+pub(super) fn a_failed_run_waits_for_its_retry(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    let claimed = kit.claim_one();
+    kit.finish(&claimed, Outcome::TimedOut, Next::RetryAt(kit.later(25)), counters(1, 0, 0));
+    let record = kit.job(id);
+    assert_eq!((record.state, record.due_at), (JobState::Scheduled, kit.later(25)));
+    assert_eq!((record.error.as_deref(), record.cause), (Some("run 1 ended"), Some(Cause::Error)));
+    assert!(record.result.is_none() && record.finished_at.is_none());
+    assert_eq!((kit.totals().scheduled, kit.totals().retrying, kit.totals().failed_total), (1, 1, 1));
+    kit.pass(25);
+    kit.one(Op::Promote { limit: 9 });
+    let again = kit.claim_one();
+    assert_eq!((again.attempt(), again.run.0, again.due_at), (2, 2, kit.at()));
+}
+
+pub(super) fn a_released_job_is_at_the_front_again(kit: &mut Kit) {
+    kit.push(vec![job(), job()]);
+    kit.pass(1);
+    kit.push([NewJob { priority: -1, ..job() }]);
+    let first = kit.claim_one();
+    kit.finish(&first, Outcome::Released, Next::Ready, counters(0, 0, 1));
+    let again = kit.claim_one();
+    assert_eq!((again.id, again.due_at, again.counters), (first.id, first.due_at, counters(0, 0, 1)));
+    assert_eq!(kit.totals().failed_total, 0);
+}
+
+pub(super) fn a_dead_job_says_why(kit: &mut Kit) {
+    let id = kit.job_in(JobState::Dead, job());
+    let record = kit.job(id);
+    assert_eq!((record.cause, record.error.as_deref()), (Some(Cause::MaxAttempts), Some("run 1 ended")));
+    assert_eq!((record.counters, record.finished_at), (counters(1, 0, 0), Some(kit.later(2))));
+    assert!(record.result.is_none());
+    assert_eq!((kit.totals().dead, kit.totals().failed_total), (1, 1));
+}
+
+pub(super) fn a_cancelled_run_ends_its_job(kit: &mut Kit) {
+    let id = kit.job_in(JobState::Cancelled, job());
+    assert_eq!(kit.job(id).cause, Some(Cause::Cancelled));
+    assert_eq!((kit.totals().dead, kit.totals().failed_total), (0, 0));
+    assert!(kit.claim(9).is_empty());
+}
+
+pub(super) fn a_stale_finish_changes_nothing(kit: &mut Kit) {
+    kit.push_one(unique("k"));
+    let first = kit.claim_one();
+    kit.finish(&first, Outcome::Released, Next::Ready, counters(0, 0, 1));
+    let second = kit.claim_one();
+    let (runs, totals) = (kit.runs(&RunFilter::default()), kit.totals());
+    for next in [Next::Succeeded, Next::Ready, Next::RetryAt(kit.at()), Next::Dead(Cause::Error)] {
+        assert!(matches!(kit.finish(&first, Outcome::Failed, next, counters(9, 9, 9)), Reply::Stale));
+    }
+    assert_eq!((kit.runs(&RunFilter::default()), kit.totals()), (runs, totals));
+    assert!(kit.push([unique("k")])[0].deduplicated);
+    assert!(matches!(kit.succeed(&second), Reply::Done));
+    assert!(matches!(kit.succeed(&second), Reply::Stale), "a run ends once");
+    assert_eq!(kit.totals().succeeded_total, 1);
+}
+
+pub(super) fn an_unclaimed_job_leaves_no_trace(kit: &mut Kit) {
+    kit.push(vec![job(), job()]);
+    let first = kit.claim_one();
+    assert!(matches!(kit.one(Op::Unclaim { job: first.id, run: first.run }), Reply::Done));
+    assert!(kit.runs(&RunFilter::default()).is_empty());
+    let again = kit.claim_one();
+    assert_eq!((again.id, again.counters), (first.id, Counters::default()));
+    assert!(again.run > first.run, "a run id is never given twice");
+}
+
+pub(super) fn an_unclaimed_job_can_expire_again(kit: &mut Kit) {
+    let id = kit.push_one(NewJob { expires_at: Some(kit.later(1)), ..job() });
+    let claimed = kit.claim_one();
+    kit.one(Op::Unclaim { job: id, run: claimed.run });
+    assert_eq!(kit.store.next_due().unwrap(), Some(kit.later(1)));
+    kit.pass(1);
+    assert!(kit.claim(9).is_empty());
+    assert_eq!(kit.job(id).cause, Some(Cause::Expired));
+}
+
+pub(super) fn a_stale_unclaim_assign_or_progress_changes_nothing(kit: &mut Kit) {
+    kit.push_one(job());
+    let first = kit.claim_one();
+    kit.one(Op::Unclaim { job: first.id, run: first.run });
+    let second = kit.claim_one();
+    let (job, run) = (first.id, first.run);
+    let progress = Progress { percent: Some(50.0), message: None };
+    let stale = [
+        Op::Unclaim { job, run },
+        Op::Assign { job, run, worker: WorkerId(3) },
+        Op::Progress { job, run, progress: progress.clone() },
+        Op::Unclaim { job: JobId(99), run },
+    ];
+    assert!(kit.apply(&stale).iter().all(|reply| matches!(reply, Reply::Stale)));
+    assert_eq!((kit.state(job), kit.job(job).progress), (Some(JobState::Running), None));
+    assert!(matches!(kit.one(Op::Progress { job, run: second.run, progress }), Reply::Done));
+}
+
+pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    let claimed = kit.claim_one();
+    for progress in [
+        Progress { percent: Some(12.5), message: Some("a".into()) },
+        Progress { percent: None, message: Some("b".into()) },
+    ] {
+        kit.one(Op::Progress { job: id, run: claimed.run, progress: progress.clone() });
+        assert_eq!(kit.job(id).progress, Some(progress));
+    }
+    kit.succeed(&claimed);
+    assert_eq!(kit.job(id).progress.unwrap().message.as_deref(), Some("b"));
+    kit.one(Op::Delete(id));
+    assert!(kit.records.job(id).unwrap().is_none());
+}
+
+pub(super) fn counters_come_back_at_the_next_claim(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    for (outcome, charged) in [
+        (Outcome::Failed, counters(1, 0, 0)),
+        (Outcome::Crashed, counters(1, 1, 0)),
+        (Outcome::Released, counters(1, 1, 1)),
+    ] {
+        let claimed = kit.claim_one();
+        kit.finish(&claimed, outcome, Next::Ready, charged);
+        assert_eq!(kit.job(id).counters, charged);
+    }
+    let claimed = kit.claim_one();
+    assert_eq!((claimed.counters, claimed.attempt()), (counters(1, 1, 1), 2));
+    kit.one(Op::Unclaim { job: id, run: claimed.run });
+    let claimed = kit.claim_one();
+    kit.succeed(&claimed);
+    assert_eq!(kit.job(id).counters, counters(1, 1, 1));
+    assert_eq!(kit.totals().failed_total, 2);
+}
+
+pub(super) fn runs_are_listed_newest_first_by_filter(kit: &mut Kit) {
+    kit.push(vec![job(), job(), job()]);
+    for (outcome, next) in [
+        (Outcome::Failed, Next::Ready),
+        (Outcome::Succeeded, Next::Succeeded),
+        (Outcome::Succeeded, Next::Succeeded),
+        (Outcome::Crashed, Next::Dead(Cause::Poison)),
+    ] {
+        let claimed = kit.claim_one();
+        kit.finish(&claimed, outcome, next, counters(1, 0, 0));
+        kit.pass(10);
+    }
+    let all = RunFilter::default();
+    let list = |kit: &mut Kit, filter: RunFilter| kit.runs(&filter).iter().map(|r| r.id.0).collect::<Vec<_>>();
+    assert_eq!(list(kit, all.clone()), [4, 3, 2, 1]);
+    assert_eq!(list(kit, RunFilter { job: Some(JobId(1)), ..all.clone() }), [2, 1]);
+    assert_eq!(list(kit, RunFilter { outcome: Some(Outcome::Succeeded), ..all.clone() }), [3, 2]);
+    assert_eq!(list(kit, RunFilter { before: Some(RunId(3)), limit: Some(1), ..all.clone() }), [2]);
+    assert_eq!(list(kit, RunFilter { since: Some(kit.later(-18)), ..all.clone() }), [4, 3]);
+    assert_eq!(list(kit, RunFilter { queue: Some(queue("other")), ..all }), [0; 0]);
+}
+
+pub(super) fn jobs_are_listed_by_filter(kit: &mut Kit) {
+    let states = [JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Running, JobState::Scheduled];
+    for state in states.into_iter().chain([JobState::Ready]) {
+        kit.job_in(state, job());
+    }
+    kit.push(vec![NewJob { kind: "other".into(), queue: queue("q"), ..job() }; 3]);
+    let all = JobFilter::default();
+    let list = |kit: &mut Kit, f: JobFilter| kit.records.jobs(&f).unwrap().iter().map(|j| j.id.0).collect::<Vec<_>>();
+    assert_eq!(list(kit, all.clone()), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (id, state) in (1_i64..).zip(states) {
+        assert_eq!(list(kit, JobFilter { state: Some(state), ..all.clone() }), [id], "{state:?}");
+        let after = Some(JobId(id));
+        assert_eq!(list(kit, JobFilter { state: Some(state), after, ..all.clone() }), [0; 0], "{state:?}");
+    }
+    let ready = JobFilter { state: Some(JobState::Ready), ..all.clone() };
+    assert_eq!(list(kit, JobFilter { limit: Some(2), after: Some(JobId(6)), ..ready.clone() }), [7, 8]);
+    assert_eq!(list(kit, JobFilter { queue: Some(queue("default")), ..ready.clone() }), [6]);
+    assert_eq!(list(kit, JobFilter { kind: Some("other".into()), ..ready }), [7, 8, 9]);
+    assert_eq!(list(kit, JobFilter { limit: Some(0), ..all }), [0; 0]);
+}

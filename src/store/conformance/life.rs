@@ -1,0 +1,132 @@
+//! Cases about generations, recovery and workers.
+
+use super::*;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Generation, PoolName, Slot};
+use crate::store::memory::{Fault, Faulty};
+use crate::store::{StoreError, WorkerEnded, WorkerFilter, WorkerStarted};
+
+pub(super) fn worker(id: i64, slot: u32, at: UnixMicros) -> WorkerStarted {
+    WorkerStarted { worker: WorkerId(id), pool: PoolName::new("pool").unwrap(), slot: Slot(slot), pid: 100 + slot, at }
+}
+
+pub(super) fn a_generation_that_did_not_end_is_found_crashed(kit: &mut Kit) {
+    let start = kit.begin(2);
+    assert_eq!((start.generation, start.crashed), (Generation(2), Some(master(1))));
+    kit.store.end(kit.at()).unwrap();
+    let last = kit.records.last_master().unwrap().unwrap();
+    assert_eq!((last.master, last.generation), (master(2), Generation(2)));
+    assert_eq!((last.started_at, last.ended_at), (kit.at(), Some(kit.at())));
+    assert_eq!(kit.begin(3).crashed, None);
+}
+
+pub(super) fn a_superseded_master_is_refused_everything(kit: &mut Kit) {
+    kit.push_one(job());
+    let mut other = (kit.connect)();
+    other.begin(&master(2), kit.at()).unwrap();
+    let at = kit.at();
+    let by = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Superseded(Generation(2)))));
+    by(kit.store.apply(9, &[Op::Push([job()].into())], at).map(drop));
+    by(kit.store.recover(at).map(drop));
+    by(kit.store.end(at));
+    assert_eq!(kit.totals().ready, 1);
+    assert_eq!(kit.records.last_master().unwrap().unwrap().ended_at, None);
+}
+
+pub(super) fn a_batch_is_applied_once(kit: &mut Kit) {
+    kit.push_one(job());
+    let again = kit.store.apply(kit.batch, &[Op::Push([job()].into())], kit.at());
+    assert!(matches!(again, Err(StoreError::AlreadyApplied)));
+    kit.store.reopen().unwrap();
+    let again = kit.store.apply(kit.batch, &[Op::Push([job()].into())], kit.at());
+    assert!(matches!(again, Err(StoreError::AlreadyApplied)));
+    kit.push_one(job());
+    assert_eq!(kit.totals().ready, 2);
+    kit.begin(2);
+    kit.push_one(job());
+    assert_eq!(kit.totals().ready, 3, "each generation counts its batches from 1");
+}
+
+pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
+    kit.push(vec![unique("k"), job()]);
+    let first = kit.claim_one();
+    kit.finish(&first, Outcome::Crashed, Next::Ready, counters(0, 1, 0));
+    let claimed = kit.claim(2);
+    kit.pass(7);
+    kit.begin(2);
+    let at = kit.at();
+    assert_eq!(kit.store.recover(at).unwrap().released, 2);
+    kit.check_totals();
+    assert_eq!(kit.store.recover(at).unwrap().released, 0);
+    let record = kit.job(first.id);
+    assert_eq!((record.state, record.counters), (JobState::Ready, counters(0, 1, 1)));
+    assert_eq!((record.cause, record.due_at), (Some(Cause::MasterLost), first.due_at));
+    let run = kit.runs(&RunFilter { job: Some(first.id), ..RunFilter::default() }).remove(0);
+    assert_eq!((run.id, run.outcome, run.cause), (claimed[0].run, Outcome::Released, Some(Cause::MasterLost)));
+    assert_eq!((run.ended_at, run.attempt, run.generation), (at, 1, Generation(1)));
+    assert_eq!(run.error.as_deref(), Some("the master died while this ran"));
+    assert_eq!((run.worker, run.stderr_tail.as_str()), (None, ""));
+    assert!(matches!(kit.succeed(&Arc::new(claimed[0].clone())), Reply::Stale));
+    assert_eq!(kit.claim_one().id, first.id);
+}
+
+pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {
+    let at = kit.at();
+    kit.one(Op::WorkerStarted(Box::new(worker(1, 1, at))));
+    assert_eq!(kit.begin(2).next_worker, WorkerId(2));
+    kit.one(Op::WorkerStarted(Box::new(worker(2, 1, at))));
+    kit.pass(1);
+    kit.store.recover(kit.at()).unwrap();
+    let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
+    assert_eq!((workers[0].ended_at, workers[0].generation), (None, Generation(2)));
+    assert_eq!((workers[1].ended_at, workers[1].reason), (Some(kit.at()), Some(EndReason::MasterLost)));
+}
+
+pub(super) fn ids_go_on_after_a_restart(kit: &mut Kit) {
+    kit.push_one(job());
+    let first = kit.claim_one();
+    kit.one(Op::Unclaim { job: first.id, run: first.run });
+    kit.begin(2);
+    assert_eq!(kit.claim_one().run, RunId(first.run.0 + 1));
+}
+
+pub(super) fn workers_are_on_record(kit: &mut Kit) {
+    let at = kit.at();
+    for (id, slot) in [(1, 1), (2, 2)] {
+        kit.one(Op::WorkerStarted(Box::new(worker(id, slot, at))));
+    }
+    let ended = |id, reason, exit| {
+        Op::WorkerEnded(Box::new(WorkerEnded {
+            worker: WorkerId(id),
+            reason,
+            exit,
+            jobs_done: 5,
+            peak_memory: Some(1 << 33),
+            at,
+        }))
+    };
+    kit.one(ended(1, EndReason::MemoryMax, Some(Exit::Signal(9))));
+    kit.one(ended(2, EndReason::Exited, Some(Exit::Code(3))));
+    let all = kit.records.workers(&WorkerFilter::default()).unwrap();
+    assert_eq!(all.iter().map(|w| w.id.as_str()).collect::<Vec<_>>(), ["pool-2", "pool-1"]);
+    assert_eq!((all[0].exit_code, all[0].signal.as_deref()), (Some(3), None));
+    assert_eq!((all[1].exit_code, all[1].signal.as_deref()), (None, Some("SIGKILL")));
+    assert_eq!((all[1].jobs_done, all[1].peak_memory_bytes, all[1].pid), (5, Some(1 << 33), 101));
+    let one = WorkerFilter { worker: Some("pool-1".into()), ..WorkerFilter::default() };
+    assert_eq!(kit.records.workers(&one).unwrap().len(), 1);
+    let none = WorkerFilter { pool: Some("poo".into()), limit: Some(1), ..WorkerFilter::default() };
+    assert!(kit.records.workers(&none).unwrap().is_empty());
+}
+
+pub(super) fn the_answers_of_a_batch_survive_an_unknown_commit(kit: &mut Kit) {
+    let mut store = Faulty::new((kit.connect)()).with(1, Fault::AfterCommit);
+    store.begin(&master(2), kit.at()).unwrap();
+    let push = [Op::Push([job()].into())];
+    assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))));
+    assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))), "not before it is reopened");
+    store.reopen().unwrap();
+    assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::AlreadyApplied)));
+    assert!(store.replies_of(2).is_none());
+    assert!(matches!(&store.replies_of(1).unwrap()[..], [Reply::Pushed(p)] if p[0].id == JobId(1)));
+    assert_eq!(kit.totals().ready, 1);
+}

@@ -1,0 +1,272 @@
+//! One suite for every store: each case is a test of its own over SQLite and over memory.
+//!
+//! Knows the interface only. Invariant checked after every batch: the totals are what counting the jobs gives, and
+//! the writing and the reading side agree on them.
+
+mod claim;
+mod finish;
+mod life;
+mod operator;
+mod prune;
+mod push;
+mod random;
+
+use std::sync::Arc;
+
+use super::memory::MemoryStore;
+use super::sqlite::{SqliteRecords, SqliteStore};
+use super::{Claim, Detail, Finish, Keep, Master, Next, Op, Records, Reply, Start, Store};
+use crate::model::{
+    Cause, Claimed, Counters, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
+    UnixMicros, WorkerId,
+};
+use crate::store::{JobFilter, RunFilter};
+
+const SECOND: i64 = 1_000_000;
+
+/// A store under test, with a clock of its own.
+struct Kit {
+    store: Box<dyn Store>,
+    records: Box<dyn Records>,
+    connect: Box<dyn Fn() -> Box<dyn Store>>,
+    batch: u64,
+    now: i64,
+    /// Removed with the kit.
+    _dir: Option<tempfile::TempDir>,
+}
+
+fn sqlite() -> Kit {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let records = SqliteRecords::open(&path).unwrap();
+    let connect = Box::new(move || Box::new(SqliteStore::open(&path).unwrap()) as Box<dyn Store>);
+    Kit::new(Box::new(store), Box::new(records), connect, Some(dir))
+}
+
+fn memory() -> Kit {
+    let store = MemoryStore::new();
+    let (records, root) = (store.connect(), store.connect());
+    Kit::new(Box::new(store), Box::new(records), Box::new(move || Box::new(root.connect())), None)
+}
+
+fn master(pid: u32) -> Master {
+    Master { pid, pid_start: 7, boot_id: "boot".into(), cookie: format!("cookie-{pid}"), version: "0.1.0".into() }
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+fn job() -> NewJob {
+    NewJob {
+        kind: "resize".into(),
+        args: "{}".into(),
+        queue: QueueName::default(),
+        priority: 0,
+        due_at: None,
+        expires_at: None,
+        timeout: None,
+        max_attempts: None,
+        unique: None,
+    }
+}
+
+fn unique(key: &str) -> NewJob {
+    NewJob { unique: Some(key.into()), ..job() }
+}
+
+fn counters(attempts: u32, crashes: u32, releases: u32) -> Counters {
+    Counters { attempts, crashes, releases }
+}
+
+impl Kit {
+    fn new(
+        store: Box<dyn Store>,
+        records: Box<dyn Records>,
+        connect: Box<dyn Fn() -> Box<dyn Store>>,
+        dir: Option<tempfile::TempDir>,
+    ) -> Self {
+        let mut kit = Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, _dir: dir };
+        kit.begin(1);
+        kit
+    }
+
+    fn at(&self) -> UnixMicros {
+        UnixMicros(self.now)
+    }
+
+    fn later(&self, seconds: i64) -> UnixMicros {
+        UnixMicros(self.now + seconds * SECOND)
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now += seconds * SECOND;
+    }
+
+    fn begin(&mut self, pid: u32) -> Start {
+        self.batch = 0;
+        let at = self.at();
+        self.store.begin(&master(pid), at).unwrap()
+    }
+
+    fn apply(&mut self, ops: &[Op]) -> Vec<Reply> {
+        self.batch += 1;
+        let at = self.at();
+        let replies = self.store.apply(self.batch, ops, at).unwrap();
+        assert_eq!(replies.len(), ops.len());
+        self.check_totals();
+        replies
+    }
+
+    fn one(&mut self, op: Op) -> Reply {
+        self.apply(&[op]).pop().unwrap()
+    }
+
+    fn check_totals(&mut self) {
+        let totals = self.records.queue_totals().unwrap();
+        assert_eq!(self.store.totals().unwrap(), totals);
+        let jobs = self.records.jobs(&JobFilter::default()).unwrap();
+        for t in totals {
+            let count = |state| jobs.iter().filter(|j| j.queue == t.name && j.state == state).count() as u64;
+            let counted = [JobState::Ready, JobState::Scheduled, JobState::Running, JobState::Dead].map(count);
+            assert_eq!([t.ready, t.scheduled, t.running, t.dead], counted, "{t:?}");
+            assert!(t.retrying <= t.scheduled, "{t:?}");
+            assert_eq!(t.oldest_ready_at.is_some(), t.ready > 0, "{t:?}");
+        }
+    }
+
+    fn push(&mut self, jobs: impl Into<Arc<[NewJob]>>) -> Vec<Pushed> {
+        match self.one(Op::Push(jobs.into())) {
+            Reply::Pushed(pushed) => pushed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn push_one(&mut self, job: NewJob) -> JobId {
+        self.push([job])[0].id
+    }
+
+    fn claim_as(&mut self, claim: Claim) -> (Vec<Claimed>, bool) {
+        match self.one(Op::Claim(claim)) {
+            Reply::Claimed { jobs, more } => (jobs, more),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn claim(&mut self, total: u32) -> Vec<Claimed> {
+        let takes = vec![(QueueName::default(), total)];
+        self.claim_as(Claim { takes, workers: vec![], total, max_bytes: usize::MAX }).0
+    }
+
+    fn claim_one(&mut self) -> Arc<Claimed> {
+        let mut jobs = self.claim(1);
+        assert_eq!(jobs.len(), 1);
+        Arc::new(jobs.remove(0))
+    }
+
+    fn finish_op(&self, job: &Arc<Claimed>, outcome: Outcome, next: Next, counters: Counters) -> Op {
+        let error = (outcome != Outcome::Succeeded).then(|| format!("run {} ended", job.run));
+        Op::Finish(Box::new(Finish {
+            job: job.clone(),
+            worker: WorkerId(0),
+            outcome,
+            cause: (outcome != Outcome::Succeeded).then_some(Cause::Error),
+            detail: Detail { error, result: Some("[1]".into()), ..Detail::default() },
+            started_at: self.at(),
+            ended_at: self.later(2),
+            next,
+            counters,
+        }))
+    }
+
+    fn finish(&mut self, job: &Arc<Claimed>, outcome: Outcome, next: Next, counters: Counters) -> Reply {
+        let op = self.finish_op(job, outcome, next, counters);
+        self.one(op)
+    }
+
+    fn succeed(&mut self, job: &Arc<Claimed>) -> Reply {
+        self.finish(job, Outcome::Succeeded, Next::Succeeded, job.counters)
+    }
+
+    /// One job, pushed and brought to a state.
+    fn job_in(&mut self, state: JobState, new: NewJob) -> JobId {
+        let due_at = if state == JobState::Scheduled { Some(self.later(60)) } else { new.due_at };
+        let id = self.push_one(NewJob { due_at, ..new });
+        if matches!(state, JobState::Scheduled | JobState::Ready) {
+            return id;
+        }
+        let job = self.claim_one();
+        assert_eq!(job.id, id);
+        match state {
+            JobState::Succeeded => drop(self.succeed(&job)),
+            JobState::Dead => {
+                self.finish(&job, Outcome::Failed, Next::Dead(Cause::MaxAttempts), counters(1, 0, 0));
+            }
+            JobState::Cancelled => {
+                self.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), counters(0, 0, 0));
+            }
+            JobState::Running | JobState::Scheduled | JobState::Ready => {}
+        }
+        assert_eq!(self.state(id), Some(state));
+        id
+    }
+
+    fn job(&mut self, id: JobId) -> JobRecord {
+        self.records.job(id).unwrap().unwrap()
+    }
+
+    fn state(&mut self, id: JobId) -> Option<JobState> {
+        self.records.job(id).unwrap().map(|job| job.state)
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Vec<RunRecord> {
+        self.records.runs(filter).unwrap()
+    }
+
+    fn totals(&mut self) -> crate::model::QueueTotals {
+        let mut all = self.store.totals().unwrap();
+        let at = all.iter().position(|t| t.name == QueueName::default()).unwrap();
+        all.remove(at)
+    }
+
+    fn keep_nothing(&self) -> Keep {
+        let later = self.later(1000);
+        Keep { succeeded_since: later, dead_since: later, runs_since: later, limit: 1000 }
+    }
+}
+
+/// Runs each case over each store.
+macro_rules! suite {
+    ($($topic:ident: $($case:ident),+;)+) => {
+        mod on_sqlite { $($(#[test] fn $case() { super::$topic::$case(&mut super::sqlite()); })+)+ }
+        mod on_memory { $($(#[test] fn $case() { super::$topic::$case(&mut super::memory()); })+)+ }
+    };
+}
+
+suite! {
+    push: ids_grow_and_are_never_used_again, a_job_keeps_everything_it_was_pushed_with,
+        a_unique_key_gives_back_the_unfinished_job, a_unique_key_is_seen_within_a_batch,
+        a_unique_key_is_free_after_each_ending, a_job_due_later_is_scheduled,
+        data_that_looks_odd_comes_back_unchanged, what_another_process_pushes_is_noticed;
+    claim: the_order_is_priority_then_due_then_id, a_claim_gives_every_detail_of_the_job,
+        strict_order_takes_all_of_the_first_queue_first, shares_leave_room_and_take_what_is_left,
+        unknown_and_paused_queues_give_nothing, a_claim_stops_at_its_bytes, a_claim_stops_at_its_total,
+        a_job_past_its_expiry_is_cancelled_instead_of_claimed, a_job_past_its_expiry_is_cancelled_by_promotion,
+        a_job_that_has_started_does_not_expire, promotion_makes_ready_what_is_due_in_bounded_steps,
+        next_due_is_the_first_of_due_and_expiry, jobs_are_claimed_for_workers_in_order;
+    finish: a_success_is_recorded_with_its_result, a_failed_run_waits_for_its_retry,
+        a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,
+        a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
+        a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
+        counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
+    operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, a_retried_job_starts_anew,
+        a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
+        operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
+    life: a_generation_that_did_not_end_is_found_crashed, a_superseded_master_is_refused_everything,
+        a_batch_is_applied_once, recovery_gives_back_what_was_running, recovery_ends_the_workers_that_were_left,
+        ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
+    prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
+        runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
+        ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs;
+}

@@ -1,0 +1,109 @@
+//! Cases about what operators do.
+
+use super::*;
+
+fn was(reply: &Reply) -> JobState {
+    match reply {
+        Reply::Changed { was, queue } if *queue == QueueName::default() => *was,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Applies `op` to a job in each state; says what it became.
+fn in_each_state(kit: &mut Kit, op: fn(JobId) -> Op) -> Vec<(JobState, Option<JobState>)> {
+    let mut seen = Vec::new();
+    for state in JobState::ALL {
+        let id = kit.job_in(state, job());
+        let reply = kit.one(op(id));
+        assert_eq!(was(&reply), state);
+        seen.push((state, kit.state(id)));
+        while let Some(job) = kit.claim(1).pop() {
+            kit.succeed(&Arc::new(job));
+        }
+    }
+    seen
+}
+
+pub(super) fn cancel_in_each_state(kit: &mut Kit) {
+    for (before, after) in in_each_state(kit, Op::Cancel) {
+        let changed = matches!(before, JobState::Ready | JobState::Scheduled);
+        assert_eq!(after, Some(if changed { JobState::Cancelled } else { before }));
+    }
+    let id = kit.job_in(JobState::Ready, job());
+    kit.one(Op::Cancel(id));
+    let record = kit.job(id);
+    assert_eq!((record.cause, record.error, record.finished_at), (Some(Cause::Cancelled), None, Some(kit.at())));
+}
+
+pub(super) fn retry_in_each_state(kit: &mut Kit) {
+    for (before, after) in in_each_state(kit, Op::Retry) {
+        let changed = matches!(before, JobState::Dead | JobState::Cancelled | JobState::Scheduled);
+        assert_eq!(after, Some(if changed { JobState::Ready } else { before }));
+    }
+}
+
+pub(super) fn delete_in_each_state(kit: &mut Kit) {
+    for (before, after) in in_each_state(kit, Op::Delete) {
+        assert_eq!(after, (before == JobState::Running).then_some(JobState::Running));
+    }
+    assert!(kit.claim(9).is_empty());
+    assert_eq!(kit.store.next_due().unwrap(), None);
+}
+
+pub(super) fn a_retried_job_starts_anew(kit: &mut Kit) {
+    let id = kit.push_one(NewJob { expires_at: Some(kit.later(1)), ..job() });
+    kit.pass(5);
+    kit.one(Op::Promote { limit: 9 });
+    kit.one(Op::Retry(id));
+    let record = kit.job(id);
+    assert_eq!((record.state, record.due_at, record.finished_at), (JobState::Ready, kit.at(), None));
+    let claimed = kit.claim_one();
+    assert_eq!(claimed.id, id, "an expiry in the past does not end a job that was asked for again");
+    kit.finish(&claimed, Outcome::Failed, Next::Dead(Cause::NoRetry), counters(1, 2, 0));
+    kit.one(Op::Retry(id));
+    assert_eq!((kit.job(id).counters, kit.totals().dead), (Counters::default(), 0));
+    let claimed = kit.claim_one();
+    kit.finish(&claimed, Outcome::Failed, Next::RetryAt(kit.later(99)), counters(1, 0, 0));
+    kit.one(Op::Retry(id));
+    assert_eq!((kit.totals().retrying, kit.totals().scheduled, kit.totals().ready), (0, 0, 1));
+}
+
+pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
+    let first = kit.job_in(JobState::Dead, unique("k"));
+    kit.one(Op::Retry(first));
+    assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }]);
+    kit.one(Op::Cancel(first));
+    let second = kit.push_one(unique("k"));
+    kit.one(Op::Retry(first));
+    kit.one(Op::Delete(first));
+    assert_eq!(kit.push([unique("k")]), [Pushed { id: second, deduplicated: true }], "the key stayed with the second");
+}
+
+pub(super) fn retry_dead_goes_by_queue_and_in_steps(kit: &mut Kit) {
+    let dead: Vec<JobId> = (0..3).map(|_| kit.job_in(JobState::Dead, job())).collect();
+    kit.job_in(JobState::Cancelled, job());
+    let retry = |kit: &mut Kit, queue, limit| match kit.one(Op::RetryDead { queue, limit }) {
+        Reply::Count(n) => n,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(retry(kit, Some(queue("other")), 9), 0);
+    assert_eq!(retry(kit, Some(QueueName::default()), 2), 2);
+    assert_eq!(kit.state(dead[2]), Some(JobState::Dead));
+    assert_eq!(retry(kit, None, 9), 1);
+    assert_eq!(retry(kit, None, 9), 0);
+    assert_eq!((kit.totals().ready, kit.totals().dead), (3, 0));
+}
+
+pub(super) fn operations_on_no_job_are_missing(kit: &mut Kit) {
+    let none = JobId(77);
+    let replies = kit.apply(&[Op::Cancel(none), Op::Retry(none), Op::Delete(none)]);
+    assert!(replies.iter().all(|reply| matches!(reply, Reply::Missing)));
+}
+
+pub(super) fn a_paused_queue_still_takes_jobs(kit: &mut Kit) {
+    kit.one(Op::Pause { queue: QueueName::default(), paused: true });
+    kit.push_one(job());
+    assert!(kit.totals().paused);
+    assert_eq!(kit.totals().ready, 1);
+    assert!(kit.claim(1).is_empty());
+}

@@ -1,0 +1,126 @@
+//! Cases about pushing.
+
+use std::time::Duration;
+
+use super::*;
+
+pub(super) fn ids_grow_and_are_never_used_again(kit: &mut Kit) {
+    let first = kit.push(vec![job(), job()]);
+    assert_eq!((first[0].id, first[1].id), (JobId(1), JobId(2)));
+    kit.one(Op::Delete(JobId(2)));
+    assert_eq!(kit.push_one(job()), JobId(3));
+}
+
+pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
+    let new = NewJob {
+        kind: "käse 🧀".into(),
+        args: r#"{"z": 1.10, "a": [1e400, null]}"#.into(),
+        queue: queue("mail"),
+        priority: -100,
+        due_at: Some(kit.later(-5)),
+        expires_at: Some(kit.later(500)),
+        timeout: Some(Duration::from_micros(1_500_001)),
+        max_attempts: Some(9),
+        unique: Some("k".into()),
+    };
+    let id = kit.push_one(new.clone());
+    let record = kit.job(id);
+    assert_eq!((record.kind.as_str(), record.args.get()), (&*new.kind, &*new.args));
+    assert_eq!((record.queue, record.priority, record.state), (new.queue, -100, JobState::Ready));
+    assert_eq!((record.unique.as_deref(), record.max_attempts), (Some("k"), Some(9)));
+    assert_eq!(record.timeout_s, Some(1.500_001));
+    assert_eq!((record.pushed_at, Some(record.due_at), record.expires_at), (kit.at(), new.due_at, new.expires_at));
+    assert_eq!(record.counters, Counters::default());
+    assert!(record.result.is_none() && record.cause.is_none() && record.error.is_none());
+    assert!(record.progress.is_none() && record.finished_at.is_none());
+}
+
+pub(super) fn a_unique_key_gives_back_the_unfinished_job(kit: &mut Kit) {
+    let id = kit.push_one(unique("k"));
+    for other in [queue("other"), QueueName::default()] {
+        let pushed = kit.push([NewJob { queue: other, ..unique("k") }]);
+        assert_eq!(pushed, [Pushed { id, deduplicated: true }]);
+    }
+    assert_eq!(kit.claim(9).len(), 1);
+    assert!(kit.push([unique("k")])[0].deduplicated, "a running job is unfinished");
+    assert!(!kit.push([unique("other")])[0].deduplicated);
+}
+
+pub(super) fn a_unique_key_is_seen_within_a_batch(kit: &mut Kit) {
+    let pushed = kit.push(vec![unique("k"), unique("l"), unique("k")]);
+    assert_eq!(
+        pushed.iter().map(|p| (p.id.0, p.deduplicated)).collect::<Vec<_>>(),
+        [(1, false), (2, false), (1, true)]
+    );
+}
+
+pub(super) fn a_unique_key_is_free_after_each_ending(kit: &mut Kit) {
+    for state in [JobState::Succeeded, JobState::Dead, JobState::Cancelled] {
+        kit.job_in(state, unique("k"));
+        assert!(!kit.push([unique("k")])[0].deduplicated, "{state:?}");
+        let id = kit.push([unique("k")])[0].id;
+        kit.one(Op::Cancel(id));
+    }
+    let expiring = NewJob { expires_at: Some(kit.later(1)), ..unique("k") };
+    kit.push([expiring]);
+    kit.pass(2);
+    kit.one(Op::Promote { limit: 9 });
+    let id = kit.push_one(unique("k"));
+    kit.one(Op::Delete(id));
+    assert!(!kit.push([unique("k")])[0].deduplicated, "deleted");
+    let job = kit.claim_one();
+    kit.finish(&job, Outcome::Failed, Next::RetryAt(kit.later(9)), counters(1, 0, 0));
+    assert!(kit.push([unique("k")])[0].deduplicated, "a job that waits for its retry is unfinished");
+}
+
+pub(super) fn a_job_due_later_is_scheduled(kit: &mut Kit) {
+    let later = kit.push_one(NewJob { due_at: Some(kit.later(1)), ..job() });
+    let now = kit.push_one(NewJob { due_at: Some(kit.at()), ..job() });
+    assert_eq!((kit.state(later), kit.state(now)), (Some(JobState::Scheduled), Some(JobState::Ready)));
+    let totals = kit.totals();
+    assert_eq!((totals.scheduled, totals.retrying, totals.ready), (1, 0, 1));
+    assert_eq!(kit.claim(9).len(), 1);
+}
+
+pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
+    for args in ["\"a\\u0000b\"", "18446744073709551616", "1.0", "{\"a\":1,\"a\":2}", "\"\u{1F980}\"", "\"'; --\""] {
+        let id = kit.push_one(NewJob { args: args.into(), unique: Some(format!("{args}\0x").into()), ..job() });
+        assert_eq!(kit.job(id).args.get(), args);
+        assert_eq!(kit.job(id).unique.unwrap(), format!("{args}\0x"));
+        let claimed = kit.claim_one();
+        assert_eq!(&*claimed.args, args);
+        let Op::Finish(mut finish) =
+            kit.finish_op(&claimed, Outcome::Failed, Next::Dead(Cause::Error), counters(1, 0, 0))
+        else {
+            unreachable!()
+        };
+        finish.detail = Detail {
+            error: Some("nul \0 in it".into()),
+            stderr_tail: "a\0b\n".into(),
+            peak_memory: Some(1 << 40),
+            exit_code: Some(-1),
+            signal: Some("SIGKILL".into()),
+            result: None,
+        };
+        kit.one(Op::Finish(finish));
+        assert_eq!(kit.job(id).error.as_deref(), Some("nul \0 in it"));
+        let run = kit.runs(&RunFilter { job: Some(id), ..RunFilter::default() }).remove(0);
+        assert_eq!((run.stderr_tail.as_str(), run.peak_memory_bytes), ("a\0b\n", Some(1 << 40)));
+        assert_eq!((run.exit_code, run.signal.as_deref()), (Some(-1), Some("SIGKILL")));
+    }
+}
+
+pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
+    kit.push_one(job());
+    kit.store.changed_by_others().unwrap();
+    kit.push_one(job());
+    assert!(!kit.store.changed_by_others().unwrap(), "our own commits are not news");
+    let mut other = (kit.connect)();
+    let pushed = other.apply(0, &[Op::Push([NewJob { queue: queue("new"), ..job() }].into())], kit.at()).unwrap();
+    assert!(matches!(&pushed[0], Reply::Pushed(p) if p[0].id == JobId(3)));
+    assert!(kit.store.changed_by_others().unwrap());
+    assert!(!kit.store.changed_by_others().unwrap());
+    kit.check_totals();
+    let claim = Claim { takes: vec![(queue("new"), 9)], workers: vec![], total: 9, max_bytes: 99 };
+    assert_eq!(kit.claim_as(claim).0.len(), 1);
+}

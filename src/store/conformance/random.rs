@@ -1,0 +1,149 @@
+//! Random operations on both stores at once: the same answers, the same records.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::job::Progress;
+use crate::store::WorkerFilter;
+
+/// One step, in terms of "the n-th job or claim so far".
+#[derive(Clone, Debug)]
+enum Step {
+    Push { queue: u8, priority: i8, due: Option<i64>, expires: Option<i64>, unique: Option<u8> },
+    Claim { takes: Vec<(u8, u32)>, total: u32, max_bytes: usize },
+    Finish { claim: usize, how: u8 },
+    Unclaim { claim: usize },
+    Progress { claim: usize },
+    Promote { limit: u32 },
+    Cancel(i64),
+    Retry(i64),
+    Delete(i64),
+    RetryDead { queue: Option<u8>, limit: u32 },
+    Pause { queue: u8, paused: bool },
+    Prune { succeeded: i64, dead: i64, runs: i64, limit: u32 },
+    Pass(i64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = 1..30_i64;
+    let near = proptest::option::of(-3..6_i64);
+    prop_oneof![
+        6 => (0..3_u8, -2..3_i8, near.clone(), near, proptest::option::of(0..3_u8)).prop_map(
+            |(queue, priority, due, expires, unique)| Step::Push { queue, priority, due, expires, unique }
+        ),
+        6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..6_u32, 0..9_usize)
+            .prop_map(|(takes, total, max_bytes)| Step::Claim { takes, total, max_bytes }),
+        8 => (0..40_usize, 0..7_u8).prop_map(|(claim, how)| Step::Finish { claim, how }),
+        1 => (0..40_usize).prop_map(|claim| Step::Unclaim { claim }),
+        1 => (0..40_usize).prop_map(|claim| Step::Progress { claim }),
+        3 => (1..4_u32).prop_map(|limit| Step::Promote { limit }),
+        1 => id.clone().prop_map(Step::Cancel),
+        1 => id.clone().prop_map(Step::Retry),
+        1 => id.prop_map(Step::Delete),
+        1 => (proptest::option::of(0..4_u8), 0..3_u32).prop_map(|(queue, limit)| Step::RetryDead { queue, limit }),
+        1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause { queue, paused }),
+        2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32)
+            .prop_map(|(succeeded, dead, runs, limit)| Step::Prune { succeeded, dead, runs, limit }),
+        3 => (0..4_i64).prop_map(Step::Pass),
+        1 => Just(Step::Restart),
+    ]
+}
+
+fn named(n: u8) -> QueueName {
+    queue(["default", "a", "b", "c"][usize::from(n)])
+}
+
+fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
+    let current = |n: usize| claims.get(n % claims.len().max(1));
+    Some(match step {
+        Step::Push { queue, priority, due, expires, unique } => Op::Push(Arc::new([NewJob {
+            queue: named(*queue),
+            priority: *priority,
+            due_at: due.map(|s| kit.later(s)),
+            expires_at: expires.map(|s| kit.later(s)),
+            unique: unique.map(|key| key.to_string().into()),
+            ..job()
+        }])),
+        Step::Claim { takes, total, max_bytes } => Op::Claim(Claim {
+            takes: takes.iter().map(|(n, most)| (named(*n), *most)).collect(),
+            workers: vec![WorkerId(1)],
+            total: *total,
+            max_bytes: *max_bytes,
+        }),
+        Step::Finish { claim, how } => {
+            let job = current(*claim)?;
+            let mut c = job.counters;
+            c.attempts += 1;
+            let (outcome, next) = match how {
+                0..=2 => (Outcome::Succeeded, Next::Succeeded),
+                3 => (Outcome::Crashed, Next::Ready),
+                4 => (Outcome::Failed, Next::RetryAt(kit.later(2))),
+                5 => (Outcome::TimedOut, Next::Dead(Cause::MaxAttempts)),
+                _ => (Outcome::Cancelled, Next::Cancelled(Cause::Cancelled)),
+            };
+            kit.finish_op(job, outcome, next, c)
+        }
+        Step::Unclaim { claim } => current(*claim).map(|c| Op::Unclaim { job: c.id, run: c.run })?,
+        Step::Progress { claim } => {
+            let c = current(*claim)?;
+            let progress = Progress { percent: Some(c.run.0 as f64), message: None };
+            Op::Progress { job: c.id, run: c.run, progress }
+        }
+        Step::Promote { limit } => Op::Promote { limit: *limit },
+        Step::Cancel(id) => Op::Cancel(JobId(*id)),
+        Step::Retry(id) => Op::Retry(JobId(*id)),
+        Step::Delete(id) => Op::Delete(JobId(*id)),
+        Step::RetryDead { queue, limit } => Op::RetryDead { queue: queue.map(named), limit: *limit },
+        Step::Pause { queue, paused } => Op::Pause { queue: named(*queue), paused: *paused },
+        Step::Prune { succeeded, dead, runs, limit } => Op::Prune(Keep {
+            succeeded_since: kit.later(-succeeded),
+            dead_since: kit.later(-dead),
+            runs_since: kit.later(-runs),
+            limit: *limit,
+        }),
+        Step::Pass(_) | Step::Restart => return None,
+    })
+}
+
+fn everything(kit: &mut Kit) -> String {
+    let jobs = kit.records.jobs(&JobFilter::default()).unwrap();
+    let runs = kit.runs(&RunFilter::default());
+    let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
+    let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
+    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}")
+}
+
+fn agree(steps: &[Step]) {
+    let (mut a, mut b) = (sqlite(), memory());
+    let mut claims: Vec<Arc<Claimed>> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Pass(seconds) => [&mut a, &mut b].into_iter().for_each(|kit| kit.pass(*seconds)),
+            Step::Restart => {
+                for kit in [&mut a, &mut b] {
+                    kit.begin(9);
+                    kit.store.recover(kit.at()).unwrap();
+                }
+            }
+            step => {
+                let Some(op) = op(&a, &claims, step) else { continue };
+                let (left, right) = (a.one(op.clone()), b.one(op));
+                assert_eq!(format!("{left:?}"), format!("{right:?}"), "{step:?}");
+                if let Reply::Claimed { jobs, .. } = left {
+                    claims.extend(jobs.into_iter().map(Arc::new));
+                }
+            }
+        }
+        assert_eq!(everything(&mut a), everything(&mut b), "{step:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_operations_leave_the_same_records_in_both_stores(steps in proptest::collection::vec(step(), 1..60)) {
+        agree(&steps);
+    }
+}

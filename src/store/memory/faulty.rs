@@ -1,0 +1,127 @@
+//! A store whose commits fail when a test says so.
+//!
+//! Knows nothing of what is stored. Invariant: a batch that fails before its commit leaves no trace; one that fails
+//! after it is applied in full and answers [`StoreError::Io`], as an unknown outcome does.
+
+use std::collections::BTreeMap;
+
+use crate::model::{QueueTotals, UnixMicros};
+use crate::store::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+
+/// What goes wrong with one call of [`Store::apply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is applied; the error is `Io`.
+    BeforeCommit,
+    /// All is applied; the error is `Io` all the same.
+    AfterCommit,
+    /// Nothing is applied; the disk is full.
+    Full,
+    /// Nothing is applied; another program holds the lock.
+    Busy,
+}
+
+/// A store with faults.
+#[derive(Debug)]
+pub struct Faulty<S> {
+    inner: S,
+    calls: u64,
+    faults: BTreeMap<u64, Fault>,
+    pending: Option<(u64, Vec<Reply>)>,
+    must_reopen: bool,
+    failing_reopens: u32,
+}
+
+impl<S: Store> Faulty<S> {
+    /// No faults yet.
+    pub fn new(inner: S) -> Self {
+        Self { inner, calls: 0, faults: BTreeMap::new(), pending: None, must_reopen: false, failing_reopens: 0 }
+    }
+
+    /// The `n`-th call of `apply` from the start (from 1) fails.
+    #[must_use]
+    pub fn with(mut self, n: u64, fault: Fault) -> Self {
+        self.faults.insert(n, fault);
+        self
+    }
+
+    /// The next call of `apply` fails.
+    pub fn fail_next(&mut self, fault: Fault) {
+        self.faults.insert(self.calls + 1, fault);
+    }
+
+    /// The next `n` calls of `reopen` fail.
+    #[must_use]
+    pub fn with_failing_reopens(mut self, n: u32) -> Self {
+        self.failing_reopens = n;
+        self
+    }
+
+    /// The store inside.
+    pub fn inner(&mut self) -> &mut S {
+        &mut self.inner
+    }
+}
+
+fn unknown() -> StoreError {
+    StoreError::Io("injected".to_owned())
+}
+
+impl<S: Store> Store for Faulty<S> {
+    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+        self.inner.begin(master, at)
+    }
+
+    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+        self.inner.recover(at)
+    }
+
+    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        self.inner.end(at)
+    }
+
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+        self.calls += 1;
+        if self.must_reopen {
+            return Err(StoreError::Io("not reopened".to_owned()));
+        }
+        let Some(fault) = self.faults.remove(&self.calls) else { return self.inner.apply(batch, ops, at) };
+        self.must_reopen = true;
+        let path = "injected".to_owned();
+        match fault {
+            Fault::BeforeCommit => Err(unknown()),
+            Fault::AfterCommit => {
+                let replies = self.inner.apply(batch, ops, at)?;
+                self.pending = Some((batch, replies));
+                Err(unknown())
+            }
+            Fault::Full => Err(StoreError::Full { path }),
+            Fault::Busy => Err(StoreError::Busy { path }),
+        }
+    }
+
+    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
+        self.pending.take_if(|(pending, _)| *pending == batch).map(|(_, replies)| replies)
+    }
+
+    fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
+        self.inner.next_due()
+    }
+
+    fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        self.inner.totals()
+    }
+
+    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        self.inner.changed_by_others()
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.failing_reopens > 0 {
+            self.failing_reopens -= 1;
+            return Err(unknown());
+        }
+        self.must_reopen = false;
+        self.inner.reopen()
+    }
+}

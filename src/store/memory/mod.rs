@@ -1,0 +1,142 @@
+//! The store in memory: for simulation, and to hold the SQLite one against.
+//!
+//! Keeps nothing. Invariant: it answers as the SQLite store does, record for record; the conformance suite and a
+//! comparison over random operations hold both to it.
+
+mod faulty;
+mod ops;
+mod records;
+mod state;
+mod upkeep;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use self::faulty::{Fault, Faulty};
+use self::state::{Life, State};
+use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
+
+/// One connection to a store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    generation: Option<Generation>,
+    /// Commits made through this connection, to tell those of others.
+    own: u64,
+    seen: u64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another connection to the same store, as another process would have.
+    #[must_use]
+    pub fn connect(&self) -> Self {
+        let commits = self.state().commits;
+        Self { state: self.state.clone(), generation: None, own: 0, seen: commits }
+    }
+
+    /// A panic elsewhere does not make the state worse than a crash would.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ours(&self, state: &State) -> Result<Generation, StoreError> {
+        let none = || StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned());
+        let ours = self.generation.ok_or_else(none)?;
+        let last = state.lives.keys().next_back().copied().map(Generation);
+        match last {
+            Some(last) if last == ours => Ok(ours),
+            last => Err(StoreError::Superseded(last.unwrap_or_default())),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+        let mut state = self.state();
+        let last = state.lives.last_key_value().map(|(n, life)| (*n, life.clone()));
+        let number = last.as_ref().map_or(0, |(n, _)| *n) + 1;
+        let life = Life { master: master.clone(), started_at: at, ended_at: None, batch: 0 };
+        state.lives.insert(number, life);
+        state.commits += 1;
+        let start = Start {
+            generation: Generation(number),
+            next_worker: WorkerId(state.worker_high + 1),
+            crashed: last.filter(|(_, life)| life.ended_at.is_none()).map(|(_, life)| life.master),
+        };
+        drop(state);
+        self.own += 1;
+        self.generation = Some(start.generation);
+        Ok(start)
+    }
+
+    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+        let mut state = self.state();
+        let ours = self.ours(&state)?;
+        let released = state.recover(ours, at);
+        state.commits += 1;
+        drop(state);
+        self.own += 1;
+        Ok(Recovered { released })
+    }
+
+    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let ours = self.ours(&state)?;
+        if let Some(life) = state.lives.get_mut(&ours.0) {
+            life.ended_at = Some(at);
+        }
+        state.commits += 1;
+        drop(state);
+        self.own += 1;
+        Ok(())
+    }
+
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+        let mut state = self.state();
+        if self.generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
+            return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
+        }
+        if batch != 0 {
+            let ours = self.ours(&state)?;
+            if let Some(life) = state.lives.get_mut(&ours.0) {
+                if batch <= life.batch {
+                    return Err(StoreError::AlreadyApplied);
+                }
+                life.batch = batch;
+            }
+        }
+        let generation = self.generation.unwrap_or_default();
+        let replies = ops.iter().map(|op| state.apply(op, generation, at)).collect();
+        state.commits += 1;
+        drop(state);
+        self.own += 1;
+        Ok(replies)
+    }
+
+    fn replies_of(&mut self, _batch: u64) -> Option<Vec<Reply>> {
+        None
+    }
+
+    fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
+        Ok(self.state().next_due().map(UnixMicros))
+    }
+
+    fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        Ok(self.state().totals())
+    }
+
+    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        let others = self.state().commits - self.own;
+        Ok(std::mem::replace(&mut self.seen, others) != others)
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! The operations on the store in memory.
+//!
+//! Invariant: an operation checks before it changes anything; none can fail half-way.
+
+use crate::model::job::Progress;
+use crate::model::{
+    Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
+};
+use crate::store::sqlite::EXPIRED_PER_CLAIM;
+use crate::store::{Claim, Finish, Next, Op, Reply};
+
+use super::state::{Job, Place, Run, Running, State};
+
+impl State {
+    pub(super) fn apply(&mut self, op: &Op, generation: Generation, at: UnixMicros) -> Reply {
+        match op {
+            Op::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
+            Op::Claim(claim) => self.claim(claim, generation, at),
+            Op::Finish(finish) => self.finish(finish, generation),
+            Op::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
+            Op::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
+                job.place = Place::Running(Running { worker: worker.0, ..running });
+            }),
+            Op::Promote { limit } => self.promote(*limit, at),
+            Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
+            Op::Cancel(job) => self.cancel(*job, at),
+            Op::Retry(job) => self.retry(*job, at),
+            Op::Delete(job) => self.delete(*job),
+            Op::RetryDead { queue, limit } => self.retry_dead(queue.as_ref(), *limit, at),
+            Op::Pause { queue, paused } => {
+                self.queue(queue).paused = *paused;
+                Reply::Done
+            }
+            Op::WorkerStarted(worker) => self.worker_started(worker, generation),
+            Op::WorkerEnded(worker) => self.worker_ended(worker),
+            Op::Prune(keep) => self.prune(keep),
+        }
+    }
+
+    fn push(&mut self, new: &NewJob, at: UnixMicros) -> Pushed {
+        if let Some(&id) = new.unique.as_deref().and_then(|key| self.uniques.get(key)) {
+            return Pushed { id: JobId(id), deduplicated: true };
+        }
+        self.job_high += 1;
+        let id = self.job_high;
+        if let Some(key) = &new.unique {
+            self.uniques.insert(key.to_string(), id);
+        }
+        let due_at = new.due_at.unwrap_or(at);
+        let place = if due_at > at { Place::Scheduled } else { Place::Ready };
+        self.put(id, Job { new: new.clone(), pushed_at: at, due_at, place, past: None, progress: None });
+        Pushed { id: JobId(id), deduplicated: false }
+    }
+
+    fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
+        let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, 0, false);
+        for (queue, most) in &claim.takes {
+            if self.queues.get(queue).is_none_or(|q| q.paused) {
+                continue;
+            }
+            let goal = (claim.total as usize).min(jobs.len() + *most as usize);
+            while jobs.len() < goal && !more {
+                let Some(id) = self.front(queue) else { break };
+                let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
+                if lapsed {
+                    self.expire(id, at);
+                    expired += 1;
+                    more = expired >= EXPIRED_PER_CLAIM;
+                    continue;
+                }
+                if !jobs.is_empty() && bytes.saturating_add(size) > claim.max_bytes {
+                    more = true;
+                    break;
+                }
+                bytes += size;
+                let worker = claim.workers.get(jobs.len()).map_or(0, |w| w.0);
+                jobs.extend(self.start(id, worker, generation, at));
+            }
+        }
+        Reply::Claimed { jobs, more }
+    }
+
+    fn start(&mut self, id: i64, worker: i64, generation: Generation, at: UnixMicros) -> Option<Claimed> {
+        let mut job = self.take(id)?;
+        self.run_high += 1;
+        let counters = job.past.unwrap_or_default();
+        let claimed = Claimed {
+            id: JobId(id),
+            run: RunId(self.run_high),
+            queue: job.new.queue.clone(),
+            kind: job.new.kind.clone(),
+            args: job.new.args.clone(),
+            counters,
+            pushed_at: job.pushed_at,
+            due_at: job.due_at,
+            timeout: job.new.timeout,
+            max_attempts: job.new.max_attempts,
+            unique: job.new.unique.is_some(),
+        };
+        let attempt = claimed.attempt();
+        job.place =
+            Place::Running(Running { run: claimed.run, worker, attempt, started_at: at, generation: generation.0 });
+        self.put(id, job);
+        Some(claimed)
+    }
+
+    fn expire(&mut self, id: i64, at: UnixMicros) {
+        self.end(id, JobState::Cancelled, Cause::Expired, None, at);
+    }
+
+    /// A job is dead or cancelled.
+    fn end(&mut self, id: i64, state: JobState, cause: Cause, error: Option<String>, at: UnixMicros) {
+        let Some(mut job) = self.take(id) else { return };
+        self.free_unique(id, &job);
+        job.place = Place::Ended { state, cause, error, at };
+        self.put(id, job);
+    }
+
+    fn current(&self, job: JobId, run: RunId) -> Option<Running> {
+        match self.jobs.get(&job.0)?.place {
+            Place::Running(running) if running.run == run => Some(running),
+            _ => None,
+        }
+    }
+
+    fn change_running(&mut self, id: JobId, run: RunId, change: impl FnOnce(&mut Job, Running)) -> Reply {
+        let Some(running) = self.current(id, run) else { return Reply::Stale };
+        let Some(mut job) = self.take(id.0) else { return Reply::Stale };
+        change(&mut job, running);
+        self.put(id.0, job);
+        Reply::Done
+    }
+
+    fn progress(&mut self, id: JobId, run: RunId, progress: &Progress) -> Reply {
+        self.change_running(id, run, |job, _| job.progress = Some(progress.clone()))
+    }
+
+    fn finish(&mut self, f: &Finish, generation: Generation) -> Reply {
+        let (id, next) = (f.job.id.0, f.next);
+        let reply = self.change_running(f.job.id, f.job.run, |job, _| {
+            if next != Next::Succeeded {
+                job.past = Some(f.counters);
+                job.due_at = if let Next::RetryAt(at) = next { at } else { f.job.due_at };
+            }
+            job.place = match next {
+                Next::Succeeded => Place::Succeeded,
+                Next::Ready => Place::Ready,
+                Next::RetryAt(_) => Place::Scheduled,
+                Next::Dead(cause) => over(JobState::Dead, cause, f),
+                Next::Cancelled(cause) => over(JobState::Cancelled, cause, f),
+            };
+        });
+        if matches!(reply, Reply::Stale) {
+            return reply;
+        }
+        if let (Next::Succeeded | Next::Dead(_) | Next::Cancelled(_), Some(job)) = (next, self.jobs.get(&id).cloned()) {
+            self.free_unique(id, &job);
+        }
+        let totals = self.queue(&f.job.queue);
+        totals.succeeded_total += u64::from(next == Next::Succeeded);
+        totals.failed_total += u64::from(matches!(f.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed));
+        self.runs.insert(f.job.run.0, run_of(f, generation));
+        Reply::Done
+    }
+
+    fn promote(&mut self, limit: u32, at: UnixMicros) -> Reply {
+        let expired = self.lapsed(at, limit);
+        for &id in &expired {
+            self.expire(id, at);
+        }
+        let mut queues = Vec::new();
+        for id in self.due(at, limit) {
+            if let Some(mut job) = self.take(id) {
+                job.place = Place::Ready;
+                queues.push(job.new.queue.clone());
+                self.put(id, job);
+            }
+        }
+        queues.sort();
+        queues.dedup();
+        let expired = expired.into_iter().map(JobId).collect();
+        Reply::Promoted { queues, expired, more: self.next_due().is_some_and(|t| t <= at.0) }
+    }
+
+    fn was(&self, id: JobId) -> Option<(JobState, Reply)> {
+        let job = self.jobs.get(&id.0)?;
+        let was = job.state();
+        Some((was, Reply::Changed { was, queue: job.new.queue.clone() }))
+    }
+
+    fn cancel(&mut self, id: JobId, at: UnixMicros) -> Reply {
+        let Some((was, reply)) = self.was(id) else { return Reply::Missing };
+        if matches!(was, JobState::Ready | JobState::Scheduled) {
+            self.end(id.0, JobState::Cancelled, Cause::Cancelled, None, at);
+        }
+        reply
+    }
+
+    fn retry(&mut self, id: JobId, at: UnixMicros) -> Reply {
+        let Some((was, reply)) = self.was(id) else { return Reply::Missing };
+        if !matches!(was, JobState::Dead | JobState::Cancelled | JobState::Scheduled) {
+            return reply;
+        }
+        if let Some(mut job) = self.take(id.0) {
+            if let Some(key) = &job.new.unique {
+                self.uniques.entry(key.to_string()).or_insert(id.0);
+            }
+            job.past = Some(Counters::default());
+            job.due_at = at;
+            job.place = Place::Ready;
+            self.put(id.0, job);
+        }
+        reply
+    }
+
+    fn delete(&mut self, id: JobId) -> Reply {
+        let Some((was, reply)) = self.was(id) else { return Reply::Missing };
+        if was != JobState::Running {
+            self.forget(id.0);
+            self.runs.retain(|_, run| run.job != id.0);
+        }
+        reply
+    }
+
+    pub(super) fn forget(&mut self, id: i64) {
+        if let Some(job) = self.take(id) {
+            self.free_unique(id, &job);
+        }
+    }
+
+    /// Ended jobs in one state, oldest first.
+    pub(super) fn ended(
+        &self,
+        wanted: JobState,
+        queue: Option<&QueueName>,
+        before: UnixMicros,
+        limit: u32,
+    ) -> Vec<i64> {
+        let mut found: Vec<(i64, i64)> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| queue.is_none_or(|name| *name == job.new.queue))
+            .filter_map(|(&id, job)| match job.place {
+                Place::Ended { state, at, .. } if state == wanted && at < before => Some((at.0, id)),
+                _ => None,
+            })
+            .collect();
+        found.sort_unstable();
+        found.into_iter().take(limit as usize).map(|(_, id)| id).collect()
+    }
+
+    fn retry_dead(&mut self, queue: Option<&QueueName>, limit: u32, at: UnixMicros) -> Reply {
+        let ids = self.ended(JobState::Dead, queue, UnixMicros(i64::MAX), limit);
+        for &id in &ids {
+            self.retry(JobId(id), at);
+        }
+        Reply::Count(ids.len() as u64)
+    }
+}
+
+fn over(state: JobState, cause: Cause, f: &Finish) -> Place {
+    Place::Ended { state, cause, error: f.detail.error.clone(), at: f.ended_at }
+}
+
+fn run_of(f: &Finish, generation: Generation) -> Run {
+    Run {
+        job: f.job.id.0,
+        kind: f.job.kind.to_string(),
+        queue: f.job.queue.clone(),
+        worker: f.worker.0,
+        generation: generation.0,
+        attempt: f.job.attempt(),
+        outcome: f.outcome,
+        cause: f.cause,
+        detail: f.detail.clone(),
+        started_at: f.started_at,
+        ended_at: f.ended_at,
+        waited_us: f.started_at.since(f.job.due_at).as_micros() as i64,
+    }
+}

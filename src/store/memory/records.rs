@@ -1,0 +1,131 @@
+//! The reading side of the store in memory.
+//!
+//! Never changes anything. Invariant: the same filters give the same records in the same order as SQLite.
+
+use serde_json::value::RawValue;
+
+use super::MemoryStore;
+use super::state::{Job, Place, Run, State};
+use crate::model::{Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord};
+use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+
+fn json(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(|e| StoreError::Other(e.to_string()))
+}
+
+fn most(limit: Option<u32>) -> usize {
+    limit.map_or(usize::MAX, |n| n as usize)
+}
+
+impl State {
+    fn job_record(&self, id: i64, job: &Job) -> Result<JobRecord, StoreError> {
+        let last = self.runs.values().rev().find(|run| run.job == id);
+        let (cause, error, finished_at) = match &job.place {
+            Place::Ended { cause, error, at, .. } => (Some(*cause), error.clone(), Some(*at)),
+            _ => last.map_or((None, None, None), |run| {
+                (run.cause, run.detail.error.clone(), Some(run.ended_at).filter(|_| job.state().is_final()))
+            }),
+        };
+        let result = last.filter(|_| job.state() == JobState::Succeeded).and_then(|run| run.detail.result.clone());
+        Ok(JobRecord {
+            id: JobId(id),
+            kind: job.new.kind.to_string(),
+            queue: job.new.queue.clone(),
+            state: job.state(),
+            args: json(job.new.args.to_string())?,
+            priority: job.new.priority,
+            unique: job.new.unique.as_deref().map(str::to_owned),
+            counters: job.past.unwrap_or_default(),
+            max_attempts: job.new.max_attempts,
+            timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),
+            result: result.map(json).transpose()?,
+            cause,
+            error,
+            progress: job.progress.clone(),
+            pushed_at: job.pushed_at,
+            due_at: job.due_at,
+            expires_at: job.new.expires_at,
+            finished_at,
+        })
+    }
+
+    fn run_record(&self, id: i64, run: &Run) -> RunRecord {
+        let worker = self.workers.get(&run.worker);
+        RunRecord {
+            id: RunId(id),
+            job_id: JobId(run.job),
+            kind: run.kind.clone(),
+            queue: run.queue.clone(),
+            worker: worker.map(|w| w.id.clone()),
+            pid: worker.map(|w| w.pid),
+            generation: Generation(run.generation),
+            attempt: run.attempt,
+            outcome: run.outcome,
+            cause: run.cause,
+            exit_code: run.detail.exit_code,
+            signal: run.detail.signal.clone(),
+            error: run.detail.error.clone(),
+            stderr_tail: run.detail.stderr_tail.clone(),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            duration_s: run.ended_at.since(run.started_at).as_secs_f64(),
+            waited_s: run.waited_us as f64 / 1e6,
+            peak_memory_bytes: run.detail.peak_memory,
+        }
+    }
+}
+
+impl Records for MemoryStore {
+    fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
+        let state = self.state();
+        state.jobs.get(&id.0).map(|job| state.job_record(id.0, job)).transpose()
+    }
+
+    fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
+        let state = self.state();
+        let after = filter.after.map_or(i64::MIN, |id| id.0);
+        let jobs = state.jobs.iter().filter(|(id, job)| {
+            **id > after
+                && filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
+                && filter.state.is_none_or(|wanted| wanted == job.state())
+                && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
+        });
+        jobs.take(most(filter.limit)).map(|(id, job)| state.job_record(*id, job)).collect()
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        let state = self.state();
+        let before = filter.before.map_or(i64::MAX, |id| id.0);
+        let runs = state.runs.iter().rev().filter(|(id, run)| {
+            **id < before
+                && filter.job.is_none_or(|job| job.0 == run.job)
+                && filter.queue.as_ref().is_none_or(|name| *name == run.queue)
+                && filter.outcome.is_none_or(|wanted| wanted == run.outcome)
+                && filter.since.is_none_or(|since| run.ended_at >= since)
+        });
+        Ok(runs.take(most(filter.limit)).map(|(id, run)| state.run_record(*id, run)).collect())
+    }
+
+    fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
+        let state = self.state();
+        let workers = state.workers.values().rev().filter(|w| {
+            filter.pool.as_deref().is_none_or(|pool| pool == w.pool)
+                && filter.worker.as_deref().is_none_or(|id| id == w.id)
+        });
+        Ok(workers.take(most(filter.limit)).cloned().collect())
+    }
+
+    fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        Ok(self.state().totals())
+    }
+
+    fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
+        let state = self.state();
+        Ok(state.lives.last_key_value().map(|(n, life)| LastMaster {
+            master: life.master.clone(),
+            generation: Generation(*n),
+            started_at: life.started_at,
+            ended_at: life.ended_at,
+        }))
+    }
+}

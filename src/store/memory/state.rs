@@ -1,0 +1,215 @@
+//! The tables of the store in memory, and how a job moves between them.
+//!
+//! Knows nothing of operations. Invariant: a job moves by [`State::put`] only, which keeps the order of the queues,
+//! the times due and the totals.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::job::Progress;
+use crate::model::{
+    Cause, Counters, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
+};
+use crate::store::{Detail, Master};
+
+/// One life of a master.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    pub(super) master: Master,
+    pub(super) started_at: UnixMicros,
+    pub(super) ended_at: Option<UnixMicros>,
+    pub(super) batch: u64,
+}
+
+/// Where a job is.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Ready,
+    Scheduled,
+    Running(Running),
+    Succeeded,
+    Ended { state: JobState, cause: Cause, error: Option<String>, at: UnixMicros },
+}
+
+/// The current run of a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    pub(super) run: RunId,
+    pub(super) worker: i64,
+    pub(super) attempt: u32,
+    pub(super) started_at: UnixMicros,
+    pub(super) generation: i64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) new: NewJob,
+    pub(super) pushed_at: UnixMicros,
+    pub(super) due_at: UnixMicros,
+    pub(super) place: Place,
+    /// What was charged; `None`: it has no past.
+    pub(super) past: Option<Counters>,
+    pub(super) progress: Option<Progress>,
+}
+
+impl Job {
+    pub(super) fn state(&self) -> JobState {
+        match self.place {
+            Place::Ready => JobState::Ready,
+            Place::Scheduled => JobState::Scheduled,
+            Place::Running(_) => JobState::Running,
+            Place::Succeeded => JobState::Succeeded,
+            Place::Ended { state, .. } => state,
+        }
+    }
+
+    fn order(&self, id: i64) -> Order {
+        (self.new.queue.clone(), -i64::from(self.new.priority), self.due_at.0, id)
+    }
+
+    /// When it lapses, while it can: waiting, and never started.
+    fn lapses(&self) -> Option<i64> {
+        let waits = matches!(self.place, Place::Ready | Place::Scheduled) && self.past.is_none();
+        self.new.expires_at.filter(|_| waits).map(|at| at.0)
+    }
+
+    /// Whether it has lapsed by now.
+    pub(super) fn has_lapsed(&self, now: UnixMicros) -> bool {
+        self.lapses().is_some_and(|at| at <= now.0)
+    }
+}
+
+/// The order of the queues: queue, -priority, due, id.
+type Order = (QueueName, i64, i64, i64);
+
+/// A run on record.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) job: i64,
+    pub(super) kind: String,
+    pub(super) queue: QueueName,
+    pub(super) worker: i64,
+    pub(super) generation: i64,
+    pub(super) attempt: u32,
+    pub(super) outcome: Outcome,
+    pub(super) cause: Option<Cause>,
+    pub(super) detail: Detail,
+    pub(super) started_at: UnixMicros,
+    pub(super) ended_at: UnixMicros,
+    pub(super) waited_us: i64,
+}
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) jobs: BTreeMap<i64, Job>,
+    pub(super) runs: BTreeMap<i64, Run>,
+    pub(super) workers: BTreeMap<i64, WorkerRecord>,
+    pub(super) lives: BTreeMap<i64, Life>,
+    pub(super) queues: BTreeMap<QueueName, QueueTotals>,
+    pub(super) uniques: HashMap<String, i64>,
+    pub(super) running: BTreeMap<i64, i64>,
+    ready: BTreeSet<Order>,
+    scheduled: BTreeSet<(i64, i64)>,
+    expiring: BTreeSet<(i64, i64)>,
+    pub(super) job_high: i64,
+    pub(super) run_high: i64,
+    pub(super) worker_high: i64,
+    pub(super) runs_seen: i64,
+    pub(super) commits: u64,
+}
+
+impl State {
+    /// Takes a job out, leaving every order and total as if it were not there.
+    pub(super) fn take(&mut self, id: i64) -> Option<Job> {
+        let job = self.jobs.remove(&id)?;
+        if let Some(at) = job.lapses() {
+            self.expiring.remove(&(at, id));
+        }
+        let totals = self.queue(&job.new.queue);
+        match &job.place {
+            Place::Ready => totals.ready -= 1,
+            Place::Scheduled => {
+                totals.scheduled -= 1;
+                totals.retrying -= u64::from(job.past.is_some());
+            }
+            Place::Running(_) => totals.running -= 1,
+            Place::Ended { state: JobState::Dead, .. } => totals.dead -= 1,
+            Place::Ended { .. } | Place::Succeeded => {}
+        }
+        match &job.place {
+            Place::Ready => drop(self.ready.remove(&job.order(id))),
+            Place::Scheduled => drop(self.scheduled.remove(&(job.due_at.0, id))),
+            Place::Running(_) => drop(self.running.remove(&id)),
+            Place::Ended { .. } | Place::Succeeded => {}
+        }
+        Some(job)
+    }
+
+    /// Puts a job where it says it is.
+    pub(super) fn put(&mut self, id: i64, job: Job) {
+        if let Some(at) = job.lapses() {
+            self.expiring.insert((at, id));
+        }
+        let totals = self.queue(&job.new.queue);
+        match &job.place {
+            Place::Ready => totals.ready += 1,
+            Place::Scheduled => {
+                totals.scheduled += 1;
+                totals.retrying += u64::from(job.past.is_some());
+            }
+            Place::Running(_) => totals.running += 1,
+            Place::Ended { state: JobState::Dead, .. } => totals.dead += 1,
+            Place::Ended { .. } | Place::Succeeded => {}
+        }
+        match &job.place {
+            Place::Ready => drop(self.ready.insert(job.order(id))),
+            Place::Scheduled => drop(self.scheduled.insert((job.due_at.0, id))),
+            Place::Running(running) => drop(self.running.insert(id, running.run.0)),
+            Place::Ended { .. } | Place::Succeeded => {}
+        }
+        self.jobs.insert(id, job);
+    }
+
+    /// The totals of a queue, made if it is new.
+    pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueTotals {
+        if !self.queues.contains_key(name) {
+            self.queues.insert(name.clone(), QueueTotals { name: name.clone(), ..QueueTotals::default() });
+        }
+        self.queues.entry(name.clone()).or_default()
+    }
+
+    /// The first ready job of a queue.
+    pub(super) fn front(&self, queue: &QueueName) -> Option<i64> {
+        let from = (queue.clone(), i64::MIN, i64::MIN, i64::MIN);
+        self.ready.range(from..).next().filter(|(name, ..)| name == queue).map(|(.., id)| *id)
+    }
+
+    /// Scheduled jobs that are due.
+    pub(super) fn due(&self, now: UnixMicros, limit: u32) -> Vec<i64> {
+        self.scheduled.range(..=(now.0, i64::MAX)).take(limit as usize).map(|(_, id)| *id).collect()
+    }
+
+    /// Jobs that have lapsed.
+    pub(super) fn lapsed(&self, now: UnixMicros, limit: u32) -> Vec<i64> {
+        self.expiring.range(..=(now.0, i64::MAX)).take(limit as usize).map(|(_, id)| *id).collect()
+    }
+
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
+        first(&self.scheduled).into_iter().chain(first(&self.expiring)).min()
+    }
+
+    pub(super) fn totals(&self) -> Vec<QueueTotals> {
+        let oldest = |name| self.front(name).and_then(|id| self.jobs.get(&id)).map(|job| job.due_at);
+        self.queues.values().map(|t| QueueTotals { oldest_ready_at: oldest(&t.name), ..t.clone() }).collect()
+    }
+
+    /// Frees the unique key of a job, if it holds it.
+    pub(super) fn free_unique(&mut self, id: i64, job: &Job) {
+        if let Some(key) = job.new.unique.as_deref()
+            && self.uniques.get(key) == Some(&id)
+        {
+            self.uniques.remove(key);
+        }
+    }
+}

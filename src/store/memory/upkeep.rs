@@ -1,0 +1,127 @@
+//! Upkeep of the store in memory: workers on record, recovery, retention.
+//!
+//! Invariant: the same rows go in the same step as in SQLite.
+
+use super::state::{Place, Run, State};
+use crate::model::worker::{EndReason, Exit, WorkerRecord};
+use crate::model::{Cause, Generation, JobState, Outcome, UnixMicros};
+use crate::store::sqlite::LOST;
+use crate::store::{Detail, Keep, Reply, WorkerEnded, WorkerStarted, signal_name};
+
+impl State {
+    pub(super) fn worker_started(&mut self, w: &WorkerStarted, generation: Generation) -> Reply {
+        self.worker_high = self.worker_high.max(w.worker.0);
+        let record = WorkerRecord {
+            incarnation: w.worker,
+            id: format!("{}-{}", w.pool, w.slot),
+            pool: w.pool.as_str().to_owned(),
+            slot: w.slot,
+            pid: w.pid,
+            generation,
+            started_at: w.at,
+            ended_at: None,
+            reason: None,
+            exit_code: None,
+            signal: None,
+            jobs_done: 0,
+            peak_memory_bytes: None,
+        };
+        self.workers.insert(w.worker.0, record);
+        Reply::Done
+    }
+
+    pub(super) fn worker_ended(&mut self, w: &WorkerEnded) -> Reply {
+        if let Some(record) = self.workers.get_mut(&w.worker.0) {
+            record.ended_at = Some(w.at);
+            record.reason = Some(w.reason);
+            record.exit_code = if let Some(Exit::Code(code)) = w.exit { Some(code) } else { None };
+            record.signal = if let Some(Exit::Signal(n)) = w.exit { Some(signal_name(n)) } else { None };
+            record.jobs_done = w.jobs_done;
+            record.peak_memory_bytes = w.peak_memory;
+        }
+        Reply::Done
+    }
+
+    pub(super) fn recover(&mut self, ours: Generation, at: UnixMicros) -> u64 {
+        let mut released = 0;
+        for id in self.running.keys().copied().collect::<Vec<_>>() {
+            let Some(Place::Running(running)) = self.jobs.get(&id).map(|job| job.place.clone()) else { continue };
+            if running.generation >= ours.0 {
+                continue;
+            }
+            let Some(mut job) = self.take(id) else { continue };
+            let run = Run {
+                job: id,
+                kind: job.new.kind.to_string(),
+                queue: job.new.queue.clone(),
+                worker: running.worker,
+                generation: running.generation,
+                attempt: running.attempt,
+                outcome: Outcome::Released,
+                cause: Some(Cause::MasterLost),
+                detail: Detail { error: Some(LOST.to_owned()), ..Detail::default() },
+                started_at: running.started_at,
+                ended_at: at,
+                waited_us: running.started_at.since(job.due_at).as_micros() as i64,
+            };
+            self.runs.insert(running.run.0, run);
+            job.past.get_or_insert_default().releases += 1;
+            job.place = Place::Ready;
+            self.put(id, job);
+            released += 1;
+        }
+        for worker in self.workers.values_mut().filter(|w| w.ended_at.is_none() && w.generation < ours) {
+            worker.ended_at = Some(at);
+            worker.reason = Some(EndReason::MasterLost);
+        }
+        released
+    }
+
+    pub(super) fn prune(&mut self, keep: &Keep) -> Reply {
+        let mut removed = self.prune_succeeded(keep);
+        for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
+            for id in self.ended(state, None, since, keep.limit) {
+                self.forget(id);
+                removed += 1;
+            }
+        }
+        let (limit, since) = (keep.limit as usize, keep.runs_since);
+        let seen = self.runs.range(..=self.runs_seen).take(limit);
+        let runs: Vec<i64> = seen.filter(|(_, run)| run.ended_at < since).map(|(id, _)| *id).collect();
+        let old = |w: &WorkerRecord| w.ended_at.is_some_and(|at| at < since);
+        let workers: Vec<i64> = self.workers.iter().take(limit).filter(|(_, w)| old(w)).map(|(id, _)| *id).collect();
+        let last = self.lives.keys().next_back().copied();
+        let lives = self.lives.iter().take(limit).filter(|(n, _)| Some(**n) != last);
+        let lives: Vec<i64> =
+            lives.filter(|(_, l)| l.ended_at.unwrap_or(l.started_at) < since).map(|(n, _)| *n).collect();
+        removed += runs.len() + workers.len() + lives.len();
+        self.runs.retain(|id, _| !runs.contains(id));
+        self.workers.retain(|id, _| !workers.contains(id));
+        self.lives.retain(|n, _| !lives.contains(n));
+        Reply::Count(removed as u64)
+    }
+
+    fn prune_succeeded(&mut self, keep: &Keep) -> usize {
+        let before = self.running.values().min().copied().unwrap_or(i64::MAX);
+        let onward: Vec<(i64, i64, Outcome, UnixMicros)> = self
+            .runs
+            .range(self.runs_seen + 1..before.max(self.runs_seen + 1))
+            .take(keep.limit as usize)
+            .map(|(id, run)| (*id, run.job, run.outcome, run.ended_at))
+            .collect();
+        let mut removed = 0;
+        for (id, job, outcome, ended_at) in onward {
+            if outcome == Outcome::Succeeded {
+                if ended_at >= keep.succeeded_since {
+                    break;
+                }
+                if self.jobs.get(&job).is_some_and(|job| matches!(job.place, Place::Succeeded)) {
+                    self.forget(job);
+                    removed += 1;
+                }
+            }
+            self.runs_seen = id;
+        }
+        removed
+    }
+}

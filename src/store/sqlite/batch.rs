@@ -1,0 +1,222 @@
+//! One transaction in progress: what every operation needs, and the moves they are made of.
+//!
+//! Does not begin, commit or roll back. Invariant: a row enters or leaves `ready`, `scheduled`, `running` or `ended`
+//! only through the moves here or with a count beside it, so the totals change with the rows.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
+
+use super::names::Names;
+use super::{codes, sql};
+use crate::model::{Cause, Counters, JobState, QueueName, UnixMicros};
+
+/// By how much the totals of a queue change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Change {
+    pub(super) ready: i64,
+    pub(super) scheduled: i64,
+    pub(super) retrying: i64,
+    pub(super) running: i64,
+    pub(super) dead: i64,
+    pub(super) succeeded: i64,
+    pub(super) failed: i64,
+}
+
+/// The highest ids given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct High {
+    pub(super) run: i64,
+    pub(super) worker: i64,
+}
+
+/// Statements that are run once per job; looked up once per batch.
+#[derive(Default)]
+pub(super) struct Hot<'c> {
+    pub(super) job_add: Option<CachedStatement<'c>>,
+    pub(super) ready_add: Option<CachedStatement<'c>>,
+    pub(super) running_add: Option<CachedStatement<'c>>,
+    pub(super) running_delete: Option<CachedStatement<'c>>,
+    pub(super) run_add: Option<CachedStatement<'c>>,
+}
+
+/// Prepares a statement at its first use.
+pub(super) fn hot<'a, 'c>(
+    slot: &'a mut Option<CachedStatement<'c>>,
+    conn: &'c Connection,
+    text: &str,
+) -> Result<&'a mut CachedStatement<'c>> {
+    match slot {
+        Some(statement) => Ok(statement),
+        None => Ok(slot.insert(conn.prepare_cached(text)?)),
+    }
+}
+
+/// A job waiting in `ready`: its key, and whether it has a past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) queue: i64,
+    pub(super) nprio: i64,
+    pub(super) due_at: i64,
+    pub(super) id: i64,
+    pub(super) tried: bool,
+}
+
+/// Where a job was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) at: Waiting,
+    pub(super) state: JobState,
+    pub(super) expires_at: Option<i64>,
+    pub(super) unique: bool,
+}
+
+/// The transaction.
+pub(super) struct Batch<'c> {
+    pub(super) conn: &'c Connection,
+    pub(super) names: &'c mut Names,
+    pub(super) high: &'c mut High,
+    pub(super) hot: Hot<'c>,
+    pub(super) generation: i64,
+    pub(super) at: UnixMicros,
+    changes: BTreeMap<i64, Change>,
+}
+
+impl<'c> Batch<'c> {
+    pub(super) fn new(
+        conn: &'c Connection,
+        names: &'c mut Names,
+        high: &'c mut High,
+        generation: i64,
+        at: UnixMicros,
+    ) -> Self {
+        Self { conn, names, high, hot: Hot::default(), generation, at, changes: BTreeMap::new() }
+    }
+
+    /// What changes in the totals of a queue.
+    pub(super) fn change(&mut self, queue: i64) -> &mut Change {
+        self.changes.entry(queue).or_default()
+    }
+
+    /// Writes the totals; the last thing before the commit.
+    pub(super) fn write_changes(&mut self) -> Result<()> {
+        for (queue, c) in std::mem::take(&mut self.changes) {
+            self.conn.prepare_cached(sql::QUEUE_COUNT)?.execute(params![
+                queue,
+                c.ready,
+                c.scheduled,
+                c.retrying,
+                c.running,
+                c.dead,
+                c.succeeded,
+                c.failed
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Runs one cached statement.
+    pub(super) fn run(&self, text: &str, params: impl rusqlite::Params) -> Result<usize> {
+        self.conn.prepare_cached(text)?.execute(params)
+    }
+
+    /// The ids a query yields.
+    pub(super) fn ids(&self, text: &str, params: impl rusqlite::Params) -> Result<Vec<i64>> {
+        self.conn.prepare_cached(text)?.query_map(params, |row| row.get(0))?.collect()
+    }
+
+    /// Finds a job.
+    pub(super) fn place(&self, id: i64) -> Result<Option<Place>> {
+        let mut statement = self.conn.prepare_cached(sql::JOB_PLACE)?;
+        statement
+            .query_row([id], |row| {
+                let ended: Option<i64> = row.get(7)?;
+                let state = match ended {
+                    Some(number) => codes::word(&JobState::ALL, number)?,
+                    None if row.get(6)? => JobState::Running,
+                    None if row.get(8)? => JobState::Ready,
+                    None if row.get(9)? => JobState::Scheduled,
+                    None => JobState::Succeeded,
+                };
+                let at =
+                    Waiting { queue: row.get(0)?, nprio: row.get(1)?, due_at: row.get(2)?, id, tried: row.get(5)? };
+                Ok(Place { at, state, expires_at: row.get(3)?, unique: row.get(4)? })
+            })
+            .optional()
+    }
+
+    /// The name of a queue.
+    pub(super) fn queue_name(&mut self, id: i64) -> Result<QueueName> {
+        self.names.queue_name(self.conn, id)
+    }
+
+    pub(super) fn enter_ready(&mut self, w: Waiting) -> Result<()> {
+        let statement = hot(&mut self.hot.ready_add, self.conn, sql::READY_ADD)?;
+        statement.execute((w.queue, w.nprio, w.due_at, w.id, w.tried))?;
+        self.change(w.queue).ready += 1;
+        Ok(())
+    }
+
+    pub(super) fn leave_ready(&mut self, w: Waiting) -> Result<()> {
+        self.run(sql::READY_DELETE, (w.queue, w.nprio, w.due_at, w.id))?;
+        self.change(w.queue).ready -= 1;
+        Ok(())
+    }
+
+    pub(super) fn enter_scheduled(&mut self, w: Waiting) -> Result<()> {
+        self.run(sql::SCHEDULED_ADD, (w.due_at, w.id, w.tried))?;
+        let change = self.change(w.queue);
+        change.scheduled += 1;
+        change.retrying += i64::from(w.tried);
+        Ok(())
+    }
+
+    pub(super) fn leave_scheduled(&mut self, w: Waiting) -> Result<()> {
+        self.run(sql::SCHEDULED_DELETE, (w.due_at, w.id))?;
+        let change = self.change(w.queue);
+        change.scheduled -= 1;
+        change.retrying -= i64::from(w.tried);
+        Ok(())
+    }
+
+    /// A job is dead or cancelled.
+    pub(super) fn enter_ended(
+        &mut self,
+        (queue, id): (i64, i64),
+        state: JobState,
+        cause: Cause,
+        error: Option<&str>,
+        at: UnixMicros,
+    ) -> Result<()> {
+        self.run(sql::ENDED_ADD, params![id, queue, codes::state(state), codes::cause(cause), error, at.0])?;
+        self.change(queue).dead += i64::from(state == JobState::Dead);
+        Ok(())
+    }
+
+    pub(super) fn leave_ended(&mut self, queue: i64, id: i64, state: JobState) -> Result<()> {
+        self.run(sql::ENDED_DELETE, [id])?;
+        self.change(queue).dead -= i64::from(state == JobState::Dead);
+        Ok(())
+    }
+
+    pub(super) fn free_unique(&self, id: i64) -> Result<()> {
+        self.run(sql::UNIQUE_FREE, [id]).map(drop)
+    }
+
+    pub(super) fn put_tries(&self, id: i64, due_at: i64, c: Counters) -> Result<()> {
+        self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases)).map(drop)
+    }
+
+    /// A job that waits leaves its place, whichever of the two it is, and no longer lapses.
+    pub(super) fn leave_waiting(&mut self, place: &Place) -> Result<()> {
+        match place.state {
+            JobState::Ready => self.leave_ready(place.at)?,
+            JobState::Scheduled => self.leave_scheduled(place.at)?,
+            JobState::Running | JobState::Succeeded | JobState::Dead | JobState::Cancelled => {}
+        }
+        match place.expires_at {
+            Some(expires_at) if !place.at.tried => self.run(sql::EXPIRING_DELETE, (expires_at, place.at.id)).map(drop),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Handing out jobs: the front of a queue moves to `running`.
+//!
+//! Invariant: what is taken is always the first rows of the queue by its key, so they leave `ready` in one range
+//! delete; a fresh job costs no look-up beyond its own row.
+
+use rusqlite::{Result, Row, params};
+
+use super::batch::{Batch, Waiting, hot};
+use super::sql;
+use crate::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
+use crate::store::{Claim, Reply};
+
+/// How many jobs that have lapsed one claim clears away before it says "more".
+pub(crate) const EXPIRED_PER_CLAIM: usize = 10_000;
+
+/// One row of the front of a queue.
+struct Front {
+    at: Waiting,
+    kind: i64,
+    args: Box<str>,
+    expires_at: Option<i64>,
+    timeout: Option<u64>,
+    max_attempts: Option<u32>,
+    unique: bool,
+    pushed_at: i64,
+}
+
+/// What a claim has taken so far.
+#[derive(Default)]
+struct Taken {
+    jobs: Vec<Claimed>,
+    bytes: usize,
+    expired: usize,
+    more: bool,
+}
+
+impl Front {
+    fn read(queue: i64, row: &Row<'_>) -> Result<Self> {
+        let at = Waiting { queue, nprio: row.get(0)?, due_at: row.get(1)?, id: row.get(2)?, tried: row.get(3)? };
+        Ok(Self {
+            at,
+            kind: row.get(4)?,
+            args: row.get(5)?,
+            expires_at: row.get(6)?,
+            timeout: row.get::<_, Option<i64>>(7)?.map(i64::unsigned_abs),
+            max_attempts: row.get(8)?,
+            unique: row.get(9)?,
+            pushed_at: row.get(10)?,
+        })
+    }
+
+    /// A job that has started once does not lapse any more.
+    fn has_expired(&self, now: UnixMicros) -> bool {
+        !self.at.tried && self.expires_at.is_some_and(|at| at <= now.0)
+    }
+}
+
+impl Batch<'_> {
+    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Reply> {
+        let mut taken = Taken::default();
+        for (name, most) in &claim.takes {
+            let left = (claim.total as usize).saturating_sub(taken.jobs.len());
+            if left == 0 || taken.more {
+                break;
+            }
+            let Some(queue) = self.names.queue(self.conn, name)? else { continue };
+            let paused: bool = self.conn.prepare_cached(sql::QUEUE_PAUSED)?.query_row([queue], |row| row.get(0))?;
+            if !paused {
+                self.take((queue, name), left.min(*most as usize), claim, &mut taken)?;
+            }
+        }
+        Ok(Reply::Claimed { jobs: taken.jobs, more: taken.more })
+    }
+
+    fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
+        let goal = taken.jobs.len() + most;
+        while taken.jobs.len() < goal && !taken.more {
+            let front = self.front(queue.0, goal - taken.jobs.len(), claim.max_bytes, taken)?;
+            let Some(last) = front.last().map(|f| f.at) else { break };
+            self.run(sql::READY_DELETE_FRONT, (last.queue, last.nprio, last.due_at, last.id))?;
+            self.change(queue.0).ready -= front.len() as i64;
+            let mut expired = 0;
+            for row in front {
+                if row.has_expired(self.at) {
+                    expired += 1;
+                    self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
+                    self.expire(row.at, row.unique)?;
+                } else {
+                    let job = self.start(queue.1, row, claim, taken.jobs.len())?;
+                    taken.jobs.push(job);
+                }
+            }
+            taken.expired += expired;
+            taken.more |= taken.expired >= EXPIRED_PER_CLAIM;
+            if expired == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first rows, as many as fit into the bytes that are left.
+    fn front(&self, queue: i64, most: usize, max_bytes: usize, taken: &mut Taken) -> Result<Vec<Front>> {
+        let mut statement = self.conn.prepare_cached(sql::READY_FRONT)?;
+        let mut rows = statement.query((queue, most as i64))?;
+        let mut front = Vec::with_capacity(most.min(1024));
+        let mut first = taken.jobs.is_empty();
+        while let Some(row) = rows.next()? {
+            let row = Front::read(queue, row)?;
+            if !row.has_expired(self.at) {
+                let bytes = taken.bytes.saturating_add(row.args.len());
+                if bytes > max_bytes && !first {
+                    taken.more = true;
+                    break;
+                }
+                taken.bytes = bytes;
+                first = false;
+            }
+            front.push(row);
+        }
+        Ok(front)
+    }
+
+    fn start(&mut self, queue: &QueueName, row: Front, claim: &Claim, place: usize) -> Result<Claimed> {
+        let Waiting { id, due_at, tried, .. } = row.at;
+        if let (Some(expires_at), false) = (row.expires_at, tried) {
+            self.run(sql::EXPIRING_DELETE, (expires_at, id))?;
+        }
+        let counters = if tried { self.counters(id)? } else { Counters::default() };
+        self.high.run += 1;
+        let run = self.high.run;
+        let worker = claim.workers.get(place).map_or(0, |w| w.0);
+        let statement = hot(&mut self.hot.running_add, self.conn, sql::RUNNING_ADD)?;
+        let attempt = counters.attempts + 1;
+        statement.execute(params![id, run, worker, attempt, due_at, self.at.0, self.generation, tried])?;
+        self.change(row.at.queue).running += 1;
+        Ok(Claimed {
+            id: JobId(id),
+            run: RunId(run),
+            queue: queue.clone(),
+            kind: self.names.kind_name(self.conn, row.kind)?,
+            args: row.args,
+            counters,
+            pushed_at: UnixMicros(row.pushed_at),
+            due_at: UnixMicros(due_at),
+            timeout: row.timeout.map(std::time::Duration::from_micros),
+            max_attempts: row.max_attempts,
+            unique: row.unique,
+        })
+    }
+
+    fn counters(&self, id: i64) -> Result<Counters> {
+        self.conn
+            .prepare_cached(sql::TRIES_GET)?
+            .query_row([id], |row| Ok(Counters { attempts: row.get(0)?, crashes: row.get(1)?, releases: row.get(2)? }))
+    }
+}

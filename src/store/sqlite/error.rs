@@ -1,0 +1,65 @@
+//! What SQLite says, put into the words of [`StoreError`].
+//!
+//! Does not decide what to do about it. Invariant: "the outcome of a commit is unknown" is always
+//! [`StoreError::Io`] or [`StoreError::Full`], never anything milder.
+
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::store::StoreError;
+
+/// Words an error of an open database.
+pub(super) fn map(path: &Path, error: &Error) -> StoreError {
+    let shown = || path.display().to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full { path: shown() },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path: shown() },
+        Some(ErrorCode::NotADatabase) => StoreError::Foreign { path: shown() },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            StoreError::Cannot { doing: "write to", path: shown(), reason: error.to_string() }
+        }
+        Some(ErrorCode::CannotOpen) => StoreError::Cannot { doing: "open", path: shown(), reason: error.to_string() },
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::FileLockingProtocolFailed) => {
+            StoreError::Io(error.to_string())
+        }
+        _ => StoreError::Other(error.to_string()),
+    }
+}
+
+/// Words an error of COMMIT: whatever it is, the truth must be read back.
+pub(super) fn map_commit(path: &Path, error: &Error) -> StoreError {
+    match map(path, error) {
+        full @ StoreError::Full { .. } => full,
+        other => StoreError::Io(format!("the commit failed: {other}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn mapped(code: i32) -> StoreError {
+        map(Path::new("q.db"), &Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn each_sqlite_error_has_its_own_word() {
+        assert!(matches!(mapped(ffi::SQLITE_FULL), StoreError::Full { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_BUSY), StoreError::Busy { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_BUSY_SNAPSHOT), StoreError::Busy { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_IOERR_FSYNC), StoreError::Io(_)));
+        assert!(matches!(mapped(ffi::SQLITE_CORRUPT), StoreError::Io(_)));
+        assert!(matches!(mapped(ffi::SQLITE_NOTADB), StoreError::Foreign { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_READONLY), StoreError::Cannot { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_CONSTRAINT), StoreError::Other(_)));
+    }
+
+    #[test]
+    fn a_commit_that_failed_is_unknown() {
+        let busy = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None);
+        assert!(matches!(map_commit(Path::new("q.db"), &busy), StoreError::Io(_)));
+    }
+}

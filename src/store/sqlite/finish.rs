@@ -1,0 +1,135 @@
+//! What happens to a running job: it ends, is given back, is assigned, says something of itself.
+//!
+//! Invariant: every change begins with a compare on the run id; no row of that run means [`Reply::Stale`] and
+//! nothing else. A success writes one row and deletes one.
+
+use rusqlite::{OptionalExtension, Result, params};
+
+use super::batch::{Batch, Waiting, hot};
+use super::{codes, sql};
+use crate::model::job::Progress;
+use crate::model::{JobId, JobState, Outcome, RunId, UnixMicros, WorkerId};
+use crate::store::{Finish, Next, Reply};
+
+/// One row is the current run; none is a normal answer.
+fn reply(changed: usize) -> Reply {
+    if changed == 1 { Reply::Done } else { Reply::Stale }
+}
+
+impl Batch<'_> {
+    pub(super) fn finish(&mut self, finish: &Finish) -> Result<Reply> {
+        let job = &finish.job;
+        let statement = hot(&mut self.hot.running_delete, self.conn, sql::RUNNING_DELETE)?;
+        if statement.execute((job.id.0, job.run.0))? != 1 {
+            return Ok(Reply::Stale);
+        }
+        let queue = self.names.queue_or_new(self.conn, &job.queue)?;
+        self.record(queue, finish)?;
+        let change = self.change(queue);
+        change.running -= 1;
+        let failed = matches!(finish.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed);
+        change.failed += i64::from(failed);
+        if finish.next == Next::Succeeded {
+            change.succeeded += 1;
+        } else {
+            self.go_on(queue, finish)?;
+        }
+        let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
+        if over && job.unique {
+            self.free_unique(job.id.0)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    fn record(&mut self, queue: i64, finish: &Finish) -> Result<()> {
+        let Finish { job, detail, .. } = finish;
+        let kind = self.names.kind_or_new(self.conn, &job.kind)?;
+        let generation = self.generation;
+        hot(&mut self.hot.run_add, self.conn, sql::RUN_ADD)?.execute(params![
+            job.run.0,
+            job.id.0,
+            queue,
+            kind,
+            known(finish.worker.0),
+            generation,
+            job.attempt(),
+            codes::outcome(finish.outcome),
+            finish.cause.map(codes::cause),
+            detail.exit_code,
+            detail.signal.as_deref(),
+            detail.error.as_deref(),
+            detail.stderr_tail,
+            detail.result.as_deref(),
+            finish.started_at.0,
+            finish.ended_at.0,
+            waited(finish.started_at, job.due_at),
+            detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        ])?;
+        Ok(())
+    }
+
+    /// The job has a past from now on; it waits again or is over.
+    fn go_on(&mut self, queue: i64, finish: &Finish) -> Result<()> {
+        let (id, due_at) = (finish.job.id.0, finish.job.due_at);
+        let error = finish.detail.error.as_deref();
+        let due_at = if let Next::RetryAt(at) = finish.next { at } else { due_at };
+        self.put_tries(id, due_at.0, finish.counters)?;
+        match finish.next {
+            Next::Ready | Next::RetryAt(_) => {
+                let nprio = self.conn.prepare_cached(sql::JOB_PRIO)?.query_row([id], |row| row.get(0))?;
+                let w = Waiting { queue, nprio, due_at: due_at.0, id, tried: true };
+                if finish.next == Next::Ready { self.enter_ready(w) } else { self.enter_scheduled(w) }
+            }
+            Next::Dead(cause) => self.enter_ended((queue, id), JobState::Dead, cause, error, finish.ended_at),
+            Next::Cancelled(cause) => self.enter_ended((queue, id), JobState::Cancelled, cause, error, finish.ended_at),
+            Next::Succeeded => Ok(()),
+        }
+    }
+
+    /// Back to its old place; a job that has never started can lapse again.
+    pub(super) fn unclaim(&mut self, job: JobId, run: RunId) -> Result<Reply> {
+        let taken = self
+            .conn
+            .prepare_cached(sql::RUNNING_TAKE)?
+            .query_row((job.0, run.0), |row| {
+                let at = Waiting {
+                    due_at: row.get(0)?,
+                    tried: row.get(1)?,
+                    queue: row.get(2)?,
+                    nprio: row.get(3)?,
+                    id: job.0,
+                };
+                Ok((at, row.get::<_, Option<i64>>(4)?))
+            })
+            .optional()?;
+        let Some((at, expires_at)) = taken else { return Ok(Reply::Stale) };
+        self.run(sql::RUNNING_DELETE, (job.0, run.0))?;
+        if let (Some(expires_at), false) = (expires_at, at.tried) {
+            self.run(sql::EXPIRING_ADD, (expires_at, at.id))?;
+        }
+        self.change(at.queue).running -= 1;
+        self.enter_ready(at)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn assign(&self, job: JobId, run: RunId, worker: WorkerId) -> Result<Reply> {
+        self.run(sql::RUNNING_ASSIGN, (job.0, run.0, worker.0)).map(reply)
+    }
+
+    pub(super) fn progress(&self, job: JobId, run: RunId, progress: &Progress) -> Result<Reply> {
+        if !self.conn.prepare_cached(sql::RUNNING_IS)?.exists((job.0, run.0))? {
+            return Ok(Reply::Stale);
+        }
+        self.run(sql::PROGRESS_PUT, params![job.0, progress.percent, progress.message]).map(reply)
+    }
+}
+
+/// Worker 0 is nobody.
+pub(super) fn known(worker: i64) -> Option<i64> {
+    (worker != 0).then_some(worker)
+}
+
+/// From due to started, in microseconds.
+pub(super) fn waited(started_at: UnixMicros, due_at: UnixMicros) -> i64 {
+    started_at.since(due_at).as_micros() as i64
+}

@@ -1,0 +1,151 @@
+//! The lives of the master on this database: how one begins, what it recovers, how it ends.
+//!
+//! Invariant: ids go on where any earlier life stopped, also when its rows have been pruned.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::batch::{Batch, High, Waiting};
+use super::finish::{known, waited};
+use super::prune::highest;
+use super::{codes, sql};
+use crate::model::worker::EndReason;
+use crate::model::{Cause, Counters, Generation, Outcome, UnixMicros, WorkerId};
+use crate::store::{LastMaster, Master, Start};
+
+/// Jobs or workers of one transaction of a recovery.
+pub(super) const STEP: u32 = 1000;
+/// Said of every run the recovery records.
+pub(crate) const LOST: &str = "the master died while this ran";
+
+/// The last life on record.
+pub(super) struct Last {
+    pub(super) master: LastMaster,
+    high: High,
+}
+
+/// Reads the last life on record.
+pub(super) fn last(conn: &Connection) -> Result<Option<Last>> {
+    conn.prepare_cached(sql::GENERATION_LAST)?
+        .query_row([], |row| {
+            let master = Master {
+                pid: row.get(4)?,
+                pid_start: row.get::<_, i64>(5)? as u64,
+                boot_id: row.get(6)?,
+                cookie: row.get(7)?,
+                version: row.get(8)?,
+            };
+            let master = LastMaster {
+                master,
+                generation: Generation(row.get(0)?),
+                started_at: UnixMicros(row.get(9)?),
+                ended_at: row.get::<_, Option<i64>>(10)?.map(UnixMicros),
+            };
+            Ok(Last { master, high: High { run: row.get(2)?, worker: row.get(3)? } })
+        })
+        .optional()
+}
+
+/// Adds a generation; gives what it finds and the ids to go on from.
+pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Start, High)> {
+    let last = last(conn)?;
+    let before = last.as_ref().map(|l| l.high).unwrap_or_default();
+    let high = High {
+        run: before.run.max(highest(conn, sql::RUN_HIGH, 0)?).max(highest(conn, sql::RUNNING_BOUNDS, 1)?),
+        worker: before.worker.max(highest(conn, sql::WORKER_HIGH, 0)?),
+    };
+    let generation = Generation(last.as_ref().map_or(0, |l| l.master.generation.0) + 1);
+    conn.prepare_cached(sql::GENERATION_ADD)?.execute(params![
+        generation.0,
+        master.pid,
+        master.pid_start as i64,
+        master.boot_id,
+        master.cookie,
+        master.version,
+        at.0,
+        high.run,
+        high.worker
+    ])?;
+    let crashed = last.filter(|l| l.master.ended_at.is_none()).map(|l| l.master.master);
+    Ok((Start { generation, next_worker: WorkerId(high.worker + 1), crashed }, high))
+}
+
+/// A job that an earlier life left running.
+struct Left {
+    at: Waiting,
+    run: i64,
+    worker: i64,
+    attempt: i64,
+    started_at: UnixMicros,
+    generation: i64,
+    kind: i64,
+    counters: Counters,
+}
+
+impl Left {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        let at = Waiting { id: row.get(0)?, due_at: row.get(4)?, queue: row.get(7)?, nprio: row.get(9)?, tried: true };
+        let releases: u32 = row.get(12)?;
+        Ok(Self {
+            at,
+            run: row.get(1)?,
+            worker: row.get(2)?,
+            attempt: row.get(3)?,
+            started_at: UnixMicros(row.get(5)?),
+            generation: row.get(6)?,
+            kind: row.get(8)?,
+            counters: Counters { attempts: row.get(10)?, crashes: row.get(11)?, releases: releases.saturating_add(1) },
+        })
+    }
+}
+
+impl Batch<'_> {
+    /// Gives back a bounded number of jobs of earlier lives; how many.
+    pub(super) fn release_left(&mut self) -> Result<usize> {
+        let left: Vec<Left> = self
+            .conn
+            .prepare_cached(sql::RUNNING_LEFT)?
+            .query_map((self.generation, STEP), Left::read)?
+            .collect::<Result<_>>()?;
+        for job in &left {
+            self.run(sql::RUNNING_DELETE, (job.at.id, job.run))?;
+            self.change(job.at.queue).running -= 1;
+            self.record_lost(job)?;
+            self.put_tries(job.at.id, job.at.due_at, job.counters)?;
+            self.enter_ready(job.at)?;
+        }
+        Ok(left.len())
+    }
+
+    fn record_lost(&self, job: &Left) -> Result<()> {
+        let none = None::<i64>;
+        self.run(
+            sql::RUN_ADD,
+            params![
+                job.run,
+                job.at.id,
+                job.at.queue,
+                job.kind,
+                known(job.worker),
+                job.generation,
+                job.attempt,
+                codes::outcome(Outcome::Released),
+                codes::cause(Cause::MasterLost),
+                none,
+                none,
+                LOST,
+                "",
+                none,
+                job.started_at.0,
+                self.at.0,
+                waited(job.started_at, UnixMicros(job.at.due_at)),
+                none
+            ],
+        )
+        .map(drop)
+    }
+
+    /// Gives an end to a bounded number of workers of earlier lives; how many.
+    pub(super) fn end_left(&self) -> Result<usize> {
+        self.run(sql::WORKERS_LOST, (self.generation, self.at.0, codes::reason(EndReason::MasterLost), STEP))
+    }
+}

@@ -1,0 +1,281 @@
+//! The store in an SQLite file.
+//!
+//! Knows nothing of workers or of policy; what becomes of a job is said by [`Finish::next`](crate::store::Finish).
+//! Invariants: every write transaction is IMMEDIATE and rolled back whole on any error; whatever was cached in a
+//! transaction that was rolled back is forgotten; after a failed commit nothing is written before
+//! [`Store::reopen`].
+
+mod batch;
+mod claim;
+mod codes;
+mod error;
+mod finish;
+mod life;
+mod migrate;
+mod names;
+mod open;
+#[cfg(test)]
+mod open_tests;
+mod operator;
+mod prune;
+mod push;
+mod read;
+mod sql;
+mod totals;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use self::batch::{Batch, High};
+use self::names::Names;
+use self::open::Missing;
+use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use crate::model::{Generation, QueueTotals, UnixMicros};
+
+pub(crate) use self::claim::EXPIRED_PER_CLAIM;
+pub(crate) use self::life::LOST;
+pub use self::read::SqliteRecords;
+
+/// The writing connection to a database file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    conn: Connection,
+    path: PathBuf,
+    names: Names,
+    high: High,
+    generation: Option<Generation>,
+    /// `PRAGMA data_version` when last asked; `None` after a reopen: anything may have happened.
+    seen: Option<i64>,
+    /// A commit failed: whether it took place is unknown.
+    broken: bool,
+    /// The answers that were computed before the commit that failed.
+    pending: Option<(u64, Vec<Reply>)>,
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it if it is missing, brings it to the newest schema.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let conn = open::writer(path, Missing::Create)?;
+        let mut store = Self {
+            conn,
+            path: path.to_owned(),
+            names: Names::default(),
+            high: High::default(),
+            generation: None,
+            seen: None,
+            broken: false,
+            pending: None,
+        };
+        store.seen = Some(store.data_version()?);
+        Ok(store)
+    }
+
+    fn data_version(&self) -> Result<i64, StoreError> {
+        let read = || self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0));
+        read().map_err(|e| error::map(&self.path, &e))
+    }
+
+    fn command(&self, text: &str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(text)?.execute([]).map(drop)
+    }
+
+    /// Runs `work` in one transaction, after `check` has read that it may; nothing stays if anything fails.
+    fn transaction<T>(
+        &mut self,
+        at: UnixMicros,
+        check: impl FnOnce(&Connection) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        if self.broken {
+            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
+        }
+        self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
+        let result = check(&self.conn).and_then(|()| {
+            let generation = self.generation.map_or(0, |g| g.0);
+            let mut batch = Batch::new(&self.conn, &mut self.names, &mut self.high, generation, at);
+            work(&mut batch).map_err(|e| error::map(&self.path, &e))
+        });
+        if result.is_err() {
+            self.roll_back();
+        }
+        result
+    }
+
+    /// The error that led here is the one to report, so one of the rollback only asks for a reopen.
+    fn roll_back(&mut self) {
+        self.names.clear();
+        if !self.conn.is_autocommit() && self.command("ROLLBACK").is_err() {
+            self.broken = true;
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let result = self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
+        if result.is_err() {
+            self.broken = true;
+            self.roll_back();
+        }
+        result
+    }
+
+    /// One step of a recovery; how many rows it changed.
+    fn step(
+        &mut self,
+        at: UnixMicros,
+        work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<usize>,
+    ) -> Result<usize, StoreError> {
+        let (generation, path) = (self.generation, self.path.clone());
+        let changed = self.transaction(
+            at,
+            |conn| refuse(conn, &path, generation, 0),
+            |batch| {
+                let changed = work(batch)?;
+                batch.write_changes()?;
+                Ok(changed)
+            },
+        )?;
+        self.commit()?;
+        Ok(changed)
+    }
+}
+
+/// Refuses a batch that was applied before, and everything once another generation has begun.
+fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64) -> Result<(), StoreError> {
+    let Some(ours) = ours else {
+        return Err(StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned()));
+    };
+    let read = || {
+        conn.prepare_cached(sql::GENERATION_NOW)?
+            .query_row([], |row| Ok((Generation(row.get(0)?), row.get::<_, i64>(1)? as u64)))
+            .optional()
+    };
+    // No generation at all: the file was replaced by another.
+    let (last, applied) = read().map_err(|e| error::map(path, &e))?.unwrap_or_default();
+    if last != ours {
+        return Err(StoreError::Superseded(last));
+    }
+    if number != 0 && number <= applied {
+        return Err(StoreError::AlreadyApplied);
+    }
+    Ok(())
+}
+
+impl Batch<'_> {
+    fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
+        match op {
+            Op::Push(jobs) => self.push(jobs),
+            Op::Claim(claim) => self.claim(claim),
+            Op::Finish(finish) => self.finish(finish),
+            Op::Unclaim { job, run } => self.unclaim(*job, *run),
+            Op::Assign { job, run, worker } => self.assign(*job, *run, *worker),
+            Op::Promote { limit } => self.promote(*limit),
+            Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
+            Op::Cancel(job) => self.cancel(*job),
+            Op::Retry(job) => self.retry(*job),
+            Op::Delete(job) => self.delete(*job),
+            Op::RetryDead { queue, limit } => self.retry_dead(queue.as_ref(), *limit),
+            Op::Pause { queue, paused } => self.pause(queue, *paused),
+            Op::WorkerStarted(worker) => self.worker_started(worker),
+            Op::WorkerEnded(worker) => self.worker_ended(worker),
+            Op::Prune(keep) => self.prune(keep),
+        }
+    }
+
+    /// Applies all, and leaves the marks that make ids and batch numbers good after a crash.
+    fn apply_all(&mut self, number: u64, ops: &[Op]) -> rusqlite::Result<Vec<Reply>> {
+        let before = *self.high;
+        let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
+        self.write_changes()?;
+        if number != 0 || *self.high != before {
+            let (run, worker) = (self.high.run, self.high.worker);
+            self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
+        }
+        Ok(replies)
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+        let (start, high) = self.transaction(at, |_| Ok(()), |batch| life::begin(batch.conn, master, at))?;
+        self.commit()?;
+        self.generation = Some(start.generation);
+        self.high = high;
+        self.pending = None;
+        Ok(start)
+    }
+
+    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered::default();
+        loop {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "a path to the method is tied to one lifetime"
+            )]
+            let released = self.step(at, |batch| batch.release_left())?;
+            recovered.released += released as u64;
+            if released == 0 {
+                break;
+            }
+        }
+        while self.step(at, |batch| batch.end_left())? > 0 {}
+        Ok(recovered)
+    }
+
+    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        self.step(at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
+    }
+
+    fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+        let (generation, path) = (self.generation, self.path.clone());
+        if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
+            return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
+        }
+        let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
+        let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
+        match self.commit() {
+            Ok(()) => {
+                self.pending = None;
+                Ok(replies)
+            }
+            Err(error) => {
+                self.pending = Some((number, replies));
+                Err(error)
+            }
+        }
+    }
+
+    fn replies_of(&mut self, number: u64) -> Option<Vec<Reply>> {
+        self.pending.take_if(|(pending, _)| *pending == number).map(|(_, replies)| replies)
+    }
+
+    fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
+        let read = || self.conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+        Ok(read().map_err(|e| error::map(&self.path, &e))?.map(UnixMicros))
+    }
+
+    fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        totals::read(&self.conn).map_err(|e| error::map(&self.path, &e))
+    }
+
+    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        let now = self.data_version()?;
+        Ok(self.seen.replace(now) != Some(now))
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        // The old connection goes first: it may hold the write lock.
+        let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;
+        drop(std::mem::replace(&mut self.conn, nothing));
+        self.names.clear();
+        self.seen = None;
+        self.broken = true;
+        self.conn = open::writer(&self.path, Missing::Refuse)?;
+        // If a sync of the log failed, its pages may be lost to the disk though they can still be read: what was
+        // committed goes to the database file, which is synced.
+        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        checkpoint.map_err(|e| error::map(&self.path, &e))?;
+        self.broken = false;
+        Ok(())
+    }
+}

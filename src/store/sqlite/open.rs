@@ -1,0 +1,149 @@
+//! Opens the database file: checks whose it is, sets it up, migrates it.
+//!
+//! Knows nothing of jobs. Invariant: a file that is not ours is never written to, and once the file exists
+//! nothing but SQLite opens it (closing any other handle on it would drop SQLite's locks).
+
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{error::map, migrate};
+use crate::store::StoreError;
+
+/// "QWRK", as in `migrations/0001_core.sql`.
+const APPLICATION_ID: i64 = 1_364_677_195;
+/// The first SQLite without the WAL-reset corruption.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long to wait for another writer.
+const BUSY: Duration = Duration::from_secs(5);
+/// Kept prepared; there are about 60 statements.
+const STATEMENTS: usize = 128;
+
+/// Whether a file that is missing may be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Make it, with mode 0600.
+    Create,
+    /// Refuse: it was there before, and an empty one in its place would hide the loss.
+    Refuse,
+}
+
+fn cannot(doing: &'static str, path: &Path, reason: &dyn Display) -> StoreError {
+    StoreError::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Opens for writing.
+pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreError> {
+    assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
+    match missing {
+        Missing::Create => create(path)?,
+        Missing::Refuse => exists(path, "open", "it does not exist any more")?,
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
+    conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
+    refuse_foreign(&conn, path, missing == Missing::Create)?;
+    if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
+        return Err(cannot("write to", path, &"it is read-only; check its permissions"));
+    }
+    set_up(&conn, path)?;
+    migrate::migrate(&mut conn, path)?;
+    Ok(conn)
+}
+
+/// Opens for reading; sees what a master is writing, and works without one.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    exists(path, "read", "it does not exist")?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
+    conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
+    refuse_foreign(&conn, path, false)?;
+    let found = migrate::version(&conn).map_err(|e| map(path, &e))?;
+    migrate::refuse_newer(path, found)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;").map_err(|e| map(path, &e))?;
+    Ok(conn)
+}
+
+fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(cannot(doing, path, &if_not)),
+        Err(e) => Err(cannot(doing, path, &e)),
+    }
+}
+
+fn create(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
+            Err(cannot("open", path, &"it is a directory"))
+        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+                Err(cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display())))
+            }
+            _ => Err(cannot("create", path, &e)),
+        },
+    }
+}
+
+/// An empty file is free to take for a writer; anything else must carry our mark.
+fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result<(), StoreError> {
+    let read = || -> rusqlite::Result<(i64, i64, i64)> {
+        // One snapshot: another process may be migrating an empty file between two reads.
+        let tx = conn.unchecked_transaction()?;
+        let tables = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let id = tx.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        Ok((id, migrate::version(&tx)?, tables))
+    };
+    match read().map_err(|e| map(path, &e))? {
+        (APPLICATION_ID, _, _) => Ok(()),
+        (0, 0, 0) if empty_is_fine => Ok(()),
+        (0, 0, 0) => Err(cannot("open", path, &"it is empty")),
+        _ => Err(StoreError::Foreign { path: path.display().to_string() }),
+    }
+}
+
+/// The settings of the writing connection, measured in research/prototype.md: page 4096, a checkpoint every 400
+/// pages and a small cache do best; NORMAL because the log is synced by a thread of its own.
+fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    conn.execute_batch("PRAGMA page_size = 4096").map_err(|e| map(path, &e))?;
+    write_ahead_log(conn, path)?;
+    conn.execute_batch(
+        "PRAGMA synchronous = NORMAL;
+         PRAGMA wal_autocheckpoint = 400;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -32000;
+         PRAGMA mmap_size = 268435456;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA foreign_keys = OFF;",
+    )
+    .map_err(|e| map(path, &e))
+}
+
+/// SQLite does not wait for others while it changes the mode of a new file, so the wait is ours: an empty write
+/// transaction, which does.
+fn write_ahead_log(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    for _ in 0..100 {
+        match conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                let reason = format!("its file system allows no write-ahead log (journal mode `{mode}`)");
+                return Err(cannot("write to", path, &reason));
+            }
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|e| map(path, &e))?;
+            }
+            Err(e) => return Err(map(path, &e)),
+        }
+    }
+    Err(StoreError::Busy { path: path.display().to_string() })
+}

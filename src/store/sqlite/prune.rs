@@ -1,0 +1,103 @@
+//! Forgetting what is past its time, a bounded number of rows a step.
+//!
+//! Invariant: a step looks at no more than `limit` rows of each table, whatever their number.
+//!
+//! Succeeded jobs have no table and no index of their own: that would be one more write per job. But each has a run
+//! that succeeded, and runs lie in the order of their ids, nearly that of time. So retention walks along `runs`
+//! with a cursor that is kept in the database: it passes what did not succeed, deletes the job of what succeeded
+//! long enough ago, and stops at the first that is still too young. Two things follow:
+//! - Run ids are given at the claim, so a run with a low id may be recorded late. The cursor never passes the
+//!   lowest run that is still in `running`, or it would miss it.
+//! - A run may only go once the cursor has passed it: runs live at least as long as the succeeded job they belong
+//!   to, whatever the settings say, and the job's result with them.
+//!
+//! Dead and cancelled jobs are found by the index on `ended`; their runs stay until their own time.
+
+use rusqlite::{OptionalExtension, Result};
+
+use super::batch::Batch;
+use super::{codes, sql};
+use crate::model::{JobState, Outcome, UnixMicros};
+use crate::store::{Keep, Reply};
+
+impl Batch<'_> {
+    pub(super) fn prune(&mut self, keep: &Keep) -> Result<Reply> {
+        let seen = self.prune_succeeded(keep)?;
+        let mut removed = seen.removed;
+        removed += self.prune_ended(JobState::Cancelled, keep.succeeded_since, keep.limit)?;
+        removed += self.prune_ended(JobState::Dead, keep.dead_since, keep.limit)?;
+        let since = keep.runs_since.0;
+        removed += self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
+        removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
+        removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
+        Ok(Reply::Count(removed as u64))
+    }
+
+    fn prune_succeeded(&mut self, keep: &Keep) -> Result<Seen> {
+        let start: i64 = self.conn.prepare_cached(sql::SEEN_GET)?.query_row([], |row| row.get(0))?;
+        let open: Option<i64> = self.conn.prepare_cached(sql::RUNNING_BOUNDS)?.query_row([], |row| row.get(0))?;
+        let mut seen = Seen { cursor: start, removed: 0 };
+        for run in self.onward(start, open.unwrap_or(i64::MAX), keep.limit)? {
+            if run.outcome == Outcome::Succeeded {
+                if run.ended_at >= keep.succeeded_since {
+                    break;
+                }
+                if let Some(place) = self.place(run.job)?
+                    && place.state == JobState::Succeeded
+                {
+                    self.forget(&place)?;
+                    seen.removed += 1;
+                }
+            }
+            seen.cursor = run.id;
+        }
+        if seen.cursor != start {
+            self.run(sql::SEEN_SET, [seen.cursor])?;
+        }
+        Ok(seen)
+    }
+
+    fn onward(&self, after: i64, before: i64, limit: u32) -> Result<Vec<Run>> {
+        self.conn
+            .prepare_cached(sql::RUNS_ONWARD)?
+            .query_map((after, before, limit), |row| {
+                Ok(Run {
+                    id: row.get(0)?,
+                    job: row.get(1)?,
+                    outcome: codes::word(&Outcome::ALL, row.get(2)?)?,
+                    ended_at: UnixMicros(row.get(3)?),
+                })
+            })?
+            .collect()
+    }
+
+    fn prune_ended(&mut self, state: JobState, since: UnixMicros, limit: u32) -> Result<usize> {
+        let ids = self.ids(sql::ENDED_BEFORE, (codes::state(state), since.0, limit))?;
+        for &id in &ids {
+            if let Some(place) = self.place(id)? {
+                self.forget(&place)?;
+            }
+        }
+        Ok(ids.len())
+    }
+}
+
+/// What the walk along `runs` did.
+struct Seen {
+    cursor: i64,
+    removed: usize,
+}
+
+/// A run the walk comes by.
+struct Run {
+    id: i64,
+    job: i64,
+    outcome: Outcome,
+    ended_at: UnixMicros,
+}
+
+/// The highest id of a table, 0 if it is empty.
+pub(super) fn highest(conn: &rusqlite::Connection, text: &str, column: usize) -> Result<i64> {
+    let highest: Option<Option<i64>> = conn.prepare_cached(text)?.query_row([], |row| row.get(column)).optional()?;
+    Ok(highest.flatten().unwrap_or(0))
+}

@@ -1,0 +1,105 @@
+//! Adding jobs, and making ready what is due.
+//!
+//! Invariant: `expiring` has a row for exactly the waiting jobs that can lapse and have never started.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Result, params};
+
+use super::batch::{Batch, Waiting, hot};
+use super::sql;
+use crate::model::{Cause, JobId, JobState, NewJob, Pushed, UnixMicros};
+use crate::store::Reply;
+
+impl Batch<'_> {
+    pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
+        jobs.iter().map(|job| self.push_one(job)).collect::<Result<_>>().map(Reply::Pushed)
+    }
+
+    fn push_one(&mut self, job: &NewJob) -> Result<Pushed> {
+        if let Some(key) = job.unique.as_deref() {
+            let holder = self.conn.prepare_cached(sql::UNIQUE_GET)?.query_row([key], |row| row.get(0)).optional()?;
+            if let Some(id) = holder {
+                return Ok(Pushed { id: JobId(id), deduplicated: true });
+            }
+        }
+        let w = self.add_job(job)?;
+        if let Some(key) = job.unique.as_deref() {
+            self.run(sql::UNIQUE_ADD, (key, w.id))?;
+        }
+        if let Some(expires_at) = job.expires_at {
+            self.run(sql::EXPIRING_ADD, (expires_at.0, w.id))?;
+        }
+        if w.due_at > self.at.0 {
+            self.enter_scheduled(w)?;
+        } else {
+            self.enter_ready(w)?;
+        }
+        Ok(Pushed { id: JobId(w.id), deduplicated: false })
+    }
+
+    fn add_job(&mut self, job: &NewJob) -> Result<Waiting> {
+        let queue = self.names.queue_or_new(self.conn, &job.queue)?;
+        let kind = self.names.kind_or_new(self.conn, &job.kind)?;
+        let nprio = -i64::from(job.priority);
+        let due_at = job.due_at.unwrap_or(self.at).0;
+        let timeout = job.timeout.map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX));
+        hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
+            queue,
+            kind,
+            &*job.args,
+            nprio,
+            due_at,
+            job.expires_at.map(|t| t.0),
+            timeout,
+            job.max_attempts,
+            job.unique.as_deref(),
+            self.at.0
+        ])?;
+        Ok(Waiting { queue, nprio, due_at, id: self.conn.last_insert_rowid(), tried: false })
+    }
+
+    pub(super) fn promote(&mut self, limit: u32) -> Result<Reply> {
+        let mut expired = Vec::new();
+        for id in self.ids(sql::EXPIRING_DUE, (self.at.0, limit))? {
+            if let Some(place) = self.place(id)? {
+                self.leave_waiting(&place)?;
+                self.expire(place.at, place.unique)?;
+            }
+            expired.push(JobId(id));
+        }
+        let mut queues = BTreeSet::new();
+        for w in self.due(limit)? {
+            self.leave_scheduled(w)?;
+            self.enter_ready(w)?;
+            queues.insert(w.queue);
+        }
+        let mut queues = queues.into_iter().map(|id| self.queue_name(id)).collect::<Result<Vec<_>>>()?;
+        queues.sort();
+        let next: Option<i64> = self.conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get(0))?;
+        Ok(Reply::Promoted { queues, expired, more: next.is_some_and(|at| UnixMicros(at) <= self.at) })
+    }
+
+    fn due(&self, limit: u32) -> Result<Vec<Waiting>> {
+        self.conn
+            .prepare_cached(sql::SCHEDULED_DUE)?
+            .query_map((self.at.0, limit), |row| {
+                Ok(Waiting {
+                    due_at: row.get(0)?,
+                    id: row.get(1)?,
+                    tried: row.get(2)?,
+                    queue: row.get(3)?,
+                    nprio: row.get(4)?,
+                })
+            })?
+            .collect()
+    }
+
+    /// A job that has left its place lapses.
+    pub(super) fn expire(&mut self, w: Waiting, unique: bool) -> Result<()> {
+        if unique {
+            self.free_unique(w.id)?;
+        }
+        self.enter_ended((w.queue, w.id), JobState::Cancelled, Cause::Expired, None, self.at)
+    }
+}

@@ -1,0 +1,231 @@
+//! The reading side: jobs, runs, workers and totals as records.
+//!
+//! Never writes; sees what is committed, beside a master or without one. Invariant: a record is read in one
+//! statement, hence from one snapshot; where a job is, is found by point look-ups in keys.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::{ToSql, Type};
+use rusqlite::{Connection, Error, Result, Row};
+use serde_json::value::RawValue;
+
+use super::{codes, error, life, names, open, totals};
+use crate::model::job::Progress;
+use crate::model::worker::EndReason;
+use crate::model::{
+    Cause, Counters, Generation, JobId, JobRecord, JobState, Outcome, QueueTotals, RunId, RunRecord, Slot, UnixMicros,
+    WorkerId, WorkerRecord,
+};
+use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter, signal_name};
+
+/// A reading connection to a database file.
+#[derive(Debug)]
+pub struct SqliteRecords {
+    conn: Connection,
+    path: PathBuf,
+}
+
+/// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
+const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
+     coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), j.max_attempts, j.timeout_us, \
+     CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
+       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
+         AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
+       WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
+       ELSE 3 END AS place, \
+     l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
+     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at";
+/// Every table by its key, `runs` by `runs_by_job`.
+const JOB_JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues q ON q.id = j.queue \
+     LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     LEFT JOIN ended e ON e.job_id = j.id LEFT JOIN progress p ON p.job_id = j.id \
+     LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
+/// `runs.id` or `runs_by_job`, then keys.
+const RUN: &str = "SELECT r.id, r.job_id, t.name, q.name, w.pool, w.slot, w.pid, r.generation, r.attempt, r.outcome, \
+     r.cause, r.exit_code, r.signal, r.error, r.stderr_tail, r.started_at, r.ended_at, r.waited_us, r.peak_memory \
+     FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
+     LEFT JOIN workers w ON w.id = r.worker WHERE 1";
+/// `workers.id`, downwards.
+const WORKER: &str = "SELECT id, pool, slot, pid, generation, started_at, ended_at, reason, exit_code, signal, \
+     jobs_done, peak_memory FROM workers WHERE 1";
+
+/// A statement put together from the parts of a filter.
+struct Query<'a> {
+    text: String,
+    params: Vec<Box<dyn ToSql + 'a>>,
+}
+
+impl<'a> Query<'a> {
+    fn new(text: String) -> Self {
+        Self { text, params: Vec::new() }
+    }
+
+    fn and<T: ToSql + 'a>(mut self, condition: &str, value: Option<T>) -> Self {
+        if let Some(value) = value {
+            self.params.push(Box::new(value));
+            let number = self.params.len().to_string();
+            self.text.extend([" AND ", condition, " ?", &number]);
+        }
+        self
+    }
+
+    fn read<T>(self, conn: &Connection, end: &str, limit: Option<u32>, f: fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let limit = limit.map_or(-1, i64::from);
+        let text = format!("{} {end} LIMIT {limit}", self.text);
+        let params: Vec<&dyn ToSql> = self.params.iter().map(AsRef::as_ref).collect();
+        conn.prepare(&text)?.query_map(&*params, f)?.collect()
+    }
+}
+
+impl SqliteRecords {
+    /// Opens an existing database for reading.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { conn: open::reader(path)?, path: path.to_owned() })
+    }
+
+    fn worded<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
+        read(&self.conn).map_err(|e| error::map(&self.path, &e))
+    }
+}
+
+impl Records for SqliteRecords {
+    fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
+        let query = Query::new(format!("{JOB} FROM jobs j {JOB_JOINS} WHERE 1")).and("j.id =", Some(id.0));
+        self.worded(|conn| query.read(conn, "", None, job).map(|mut found| found.pop()))
+    }
+
+    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up.
+    fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
+        let state = filter.state.map(codes::state);
+        let (from, id) = match filter.state {
+            Some(JobState::Running) => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
+            Some(JobState::Dead | JobState::Cancelled) => ("ended d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
+            Some(JobState::Scheduled | JobState::Ready | JobState::Succeeded) | None => ("jobs j", "j.id"),
+        };
+        let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE 1"))
+            .and(&format!("{id} >"), filter.after.map(|id| id.0))
+            .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
+            .and("t.name =", filter.kind.as_deref())
+            .and("place =", state);
+        self.worded(|conn| query.read(conn, &format!("ORDER BY {id}"), filter.limit, job))
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        let query = Query::new(RUN.to_owned())
+            .and("r.job_id =", filter.job.map(|id| id.0))
+            .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
+            .and("r.outcome =", filter.outcome.map(codes::outcome))
+            .and("r.ended_at >=", filter.since.map(|at| at.0))
+            .and("r.id <", filter.before.map(|id| id.0));
+        self.worded(|conn| query.read(conn, "ORDER BY r.id DESC", filter.limit, run))
+    }
+
+    fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
+        let query = Query::new(WORKER.to_owned())
+            .and("pool =", filter.pool.as_deref())
+            .and("pool || '-' || slot =", filter.worker.as_deref());
+        self.worded(|conn| query.read(conn, "ORDER BY id DESC", filter.limit, worker))
+    }
+
+    fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        self.worded(totals::read)
+    }
+
+    fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
+        self.worded(|conn| Ok(life::last(conn)?.map(|last| last.master)))
+    }
+}
+
+fn json(text: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(text).map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+}
+
+fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(UnixMicros))
+}
+
+fn cause(row: &Row<'_>, column: usize) -> Result<Option<Cause>> {
+    let number: Option<i64> = row.get(column)?;
+    Ok(number.map(|n| codes::word(&Cause::ALL, n)).transpose()?)
+}
+
+fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+fn job(row: &Row<'_>) -> Result<JobRecord> {
+    let state = codes::word(&JobState::ALL, row.get(11)?)?;
+    // What is said last of a job: by its last run, or by its end without one.
+    let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
+    let result: Option<String> = if state == JobState::Succeeded { row.get(12)? } else { None };
+    let progress = match row.get::<_, Option<i64>>(19)? {
+        Some(_) => Some(Progress { percent: row.get(20)?, message: row.get(21)? }),
+        None => None,
+    };
+    Ok(JobRecord {
+        id: JobId(row.get(0)?),
+        kind: row.get(1)?,
+        queue: names::queue_name(&row.get::<_, String>(2)?)?,
+        state,
+        args: json(row.get(3)?)?,
+        priority: -row.get::<_, i8>(4)?,
+        unique: row.get(5)?,
+        counters: Counters { attempts: row.get(6)?, crashes: row.get(7)?, releases: row.get(8)? },
+        max_attempts: row.get(9)?,
+        timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
+        result: result.map(json).transpose()?,
+        cause: cause(row, why)?,
+        error: row.get(why + 1)?,
+        progress,
+        pushed_at: UnixMicros(row.get(22)?),
+        due_at: UnixMicros(row.get(23)?),
+        expires_at: time(row, 24)?,
+        finished_at: if finished || state == JobState::Succeeded { time(row, why + 2)? } else { None },
+    })
+}
+
+fn run(row: &Row<'_>) -> Result<RunRecord> {
+    let (pool, slot): (Option<String>, Option<i64>) = (row.get(4)?, row.get(5)?);
+    let (started_at, ended_at) = (UnixMicros(row.get(15)?), UnixMicros(row.get(16)?));
+    Ok(RunRecord {
+        id: RunId(row.get(0)?),
+        job_id: JobId(row.get(1)?),
+        kind: row.get(2)?,
+        queue: names::queue_name(&row.get::<_, String>(3)?)?,
+        worker: pool.zip(slot).map(|(pool, slot)| format!("{pool}-{slot}")),
+        pid: row.get(6)?,
+        generation: Generation(row.get(7)?),
+        attempt: row.get(8)?,
+        outcome: codes::word(&Outcome::ALL, row.get(9)?)?,
+        cause: cause(row, 10)?,
+        exit_code: row.get(11)?,
+        signal: row.get(12)?,
+        error: row.get(13)?,
+        stderr_tail: row.get(14)?,
+        started_at,
+        ended_at,
+        duration_s: ended_at.since(started_at).as_secs_f64(),
+        waited_s: seconds(row.get(17)?),
+        peak_memory_bytes: row.get::<_, Option<i64>>(18)?.map(|n| n as u64),
+    })
+}
+
+fn worker(row: &Row<'_>) -> Result<WorkerRecord> {
+    let (pool, slot): (String, u32) = (row.get(1)?, row.get(2)?);
+    let reason: Option<i64> = row.get(7)?;
+    Ok(WorkerRecord {
+        incarnation: WorkerId(row.get(0)?),
+        id: format!("{pool}-{slot}"),
+        pool,
+        slot: Slot(slot),
+        pid: row.get(3)?,
+        generation: Generation(row.get(4)?),
+        started_at: UnixMicros(row.get(5)?),
+        ended_at: time(row, 6)?,
+        reason: reason.map(|n| codes::word(&EndReason::ALL, n)).transpose()?,
+        exit_code: row.get(8)?,
+        signal: row.get::<_, Option<i32>>(9)?.map(signal_name),
+        jobs_done: row.get::<_, i64>(10)? as u64,
+        peak_memory_bytes: row.get::<_, Option<i64>>(11)?.map(|n| n as u64),
+    })
+}

@@ -1,0 +1,187 @@
+//! The statements of the writing side, each with the key or index that serves it.
+//!
+//! Invariant: nothing here scans a table that grows with the number of jobs or runs.
+
+/// `queues.name` (unique).
+pub(super) const QUEUE_ID: &str = "SELECT id FROM queues WHERE name = ?1";
+/// Appends.
+pub(super) const QUEUE_ADD: &str = "INSERT INTO queues (name) VALUES (?1)";
+/// `queues.id`.
+pub(super) const QUEUE_NAME: &str = "SELECT name FROM queues WHERE id = ?1";
+/// `queues.id`.
+pub(super) const QUEUE_PAUSED: &str = "SELECT paused FROM queues WHERE id = ?1";
+/// `queues.id`.
+pub(super) const QUEUE_PAUSE: &str = "UPDATE queues SET paused = ?2 WHERE id = ?1";
+/// `queues.id`; once per touched queue and batch.
+pub(super) const QUEUE_COUNT: &str = "UPDATE queues SET ready = ready + ?2, scheduled = scheduled + ?3, \
+     retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, succeeded_total = succeeded_total + ?7, \
+     failed_total = failed_total + ?8 WHERE id = ?1";
+/// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
+pub(super) const TOTALS: &str = "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, \
+     failed_total, (SELECT due_at FROM ready WHERE queue = queues.id ORDER BY nprio, due_at, id LIMIT 1) \
+     FROM queues ORDER BY name";
+
+/// `types.name` (unique).
+pub(super) const TYPE_ID: &str = "SELECT id FROM types WHERE name = ?1";
+/// Appends.
+pub(super) const TYPE_ADD: &str = "INSERT INTO types (name) VALUES (?1)";
+/// `types.id`.
+pub(super) const TYPE_NAME: &str = "SELECT name FROM types WHERE id = ?1";
+
+/// Appends.
+pub(super) const JOB_ADD: &str = "INSERT INTO jobs (queue, type, args, nprio, due_at, expires_at, timeout_us, \
+     max_attempts, unique_key, pushed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+/// Point look-ups in the keys of `jobs`, `tries`, `running`, `ended`, `ready` and `scheduled`.
+pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, j.due_at) AS due, j.expires_at, \
+     j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
+     EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
+         AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id), \
+     EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) \
+     FROM jobs j LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     LEFT JOIN ended e ON e.job_id = j.id WHERE j.id = ?1";
+/// `jobs.id`.
+pub(super) const JOB_PRIO: &str = "SELECT nprio FROM jobs WHERE id = ?1";
+/// `jobs.id`.
+pub(super) const JOB_DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
+
+/// Key of `ready`.
+pub(super) const READY_ADD: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Key of `ready`.
+pub(super) const READY_DELETE: &str = "DELETE FROM ready WHERE queue = ?1 AND nprio = ?2 AND due_at = ?3 AND id = ?4";
+/// The front of one queue by the key of `ready`, then `jobs.id`.
+pub(super) const READY_FRONT: &str = "SELECT r.nprio, r.due_at, r.id, r.tried, j.type, j.args, j.expires_at, \
+     j.timeout_us, j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at \
+     FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 \
+     ORDER BY r.nprio, r.due_at, r.id LIMIT ?2";
+/// The front of one queue up to a row, by the key of `ready`: one statement for all rows of a claim.
+pub(super) const READY_DELETE_FRONT: &str =
+    "DELETE FROM ready WHERE queue = ?1 AND (nprio, due_at, id) <= (?2, ?3, ?4)";
+
+/// Key of `scheduled`.
+pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried) VALUES (?1, ?2, ?3)";
+/// Key of `scheduled`.
+pub(super) const SCHEDULED_DELETE: &str = "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2";
+/// What is due, by the key of `scheduled`, then `jobs.id`.
+pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio \
+     FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2";
+/// The first rows by the key of `scheduled` and by the key of `expiring`.
+pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
+     UNION ALL SELECT min(expires_at) FROM expiring)";
+
+/// Appends to a few pages.
+pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \
+     generation, tried) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// `running.job_id`; changes nothing if the run is not the current one.
+pub(super) const RUNNING_DELETE: &str = "DELETE FROM running WHERE job_id = ?1 AND run_id = ?2";
+/// `running.job_id`, then `jobs.id`.
+pub(super) const RUNNING_TAKE: &str = "SELECT r.due_at, r.tried, j.queue, j.nprio, j.expires_at \
+     FROM running r CROSS JOIN jobs j ON j.id = r.job_id WHERE r.job_id = ?1 AND r.run_id = ?2";
+/// `running.job_id`.
+pub(super) const RUNNING_ASSIGN: &str = "UPDATE running SET worker = ?3 WHERE job_id = ?1 AND run_id = ?2";
+/// `running.job_id`.
+pub(super) const RUNNING_IS: &str = "SELECT 1 FROM running WHERE job_id = ?1 AND run_id = ?2";
+/// All of `running` (as many rows as are claimed) in the order of its key; only at the start of a master.
+pub(super) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, r.worker, r.attempt, r.due_at, r.started_at, \
+     r.generation, j.queue, j.type, j.nprio, coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0) \
+     FROM running r CROSS JOIN jobs j ON j.id = r.job_id LEFT JOIN tries x ON x.job_id = r.job_id \
+     WHERE r.generation < ?1 ORDER BY r.job_id LIMIT ?2";
+/// All of `running` (as many rows as are claimed); at the start of a master and when pruning.
+pub(super) const RUNNING_BOUNDS: &str = "SELECT min(run_id), max(run_id) FROM running";
+
+/// `tries.job_id`.
+pub(super) const TRIES_PUT: &str = "INSERT OR REPLACE INTO tries (job_id, due_at, attempts, crashes, releases) \
+     VALUES (?1, ?2, ?3, ?4, ?5)";
+/// `tries.job_id`.
+pub(super) const TRIES_GET: &str = "SELECT attempts, crashes, releases FROM tries WHERE job_id = ?1";
+/// `tries.job_id`.
+pub(super) const TRIES_DELETE: &str = "DELETE FROM tries WHERE job_id = ?1";
+
+/// `ended.job_id`, and one entry in `ended_by_time`.
+pub(super) const ENDED_ADD: &str = "INSERT INTO ended (job_id, queue, state, cause, error, ended_at) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// `ended.job_id`.
+pub(super) const ENDED_DELETE: &str = "DELETE FROM ended WHERE job_id = ?1";
+/// `ended_by_time`: the oldest of one state.
+pub(super) const ENDED_BEFORE: &str =
+    "SELECT job_id FROM ended WHERE state = ?1 AND ended_at < ?2 ORDER BY ended_at, job_id LIMIT ?3";
+/// `ended_by_time`: the dead of all queues, oldest first.
+pub(super) const DEAD_ALL: &str = "SELECT job_id FROM ended WHERE state = ?1 ORDER BY ended_at, job_id LIMIT ?2";
+/// `ended_by_time`: the dead, oldest first, those of other queues passed over. An operator's rare request.
+pub(super) const DEAD_OF_QUEUE: &str =
+    "SELECT job_id FROM ended WHERE state = ?1 AND queue = ?3 ORDER BY ended_at, job_id LIMIT ?2";
+
+/// Key of `uniques`.
+pub(super) const UNIQUE_GET: &str = "SELECT job_id FROM uniques WHERE key = ?1";
+/// Key of `uniques`.
+pub(super) const UNIQUE_ADD: &str = "INSERT INTO uniques (key, job_id) VALUES (?1, ?2)";
+/// `jobs.id`, then the key of `uniques`.
+pub(super) const UNIQUE_FREE: &str =
+    "DELETE FROM uniques WHERE key = (SELECT unique_key FROM jobs WHERE id = ?1) AND job_id = ?1";
+/// `jobs.id`, then the key of `uniques`; a key that another job holds by now stays with it.
+pub(super) const UNIQUE_RETAKE: &str =
+    "INSERT OR IGNORE INTO uniques (key, job_id) SELECT unique_key, id FROM jobs WHERE id = ?1";
+
+/// Key of `expiring`.
+pub(super) const EXPIRING_ADD: &str = "INSERT INTO expiring (expires_at, job_id) VALUES (?1, ?2)";
+/// Key of `expiring`.
+pub(super) const EXPIRING_DELETE: &str = "DELETE FROM expiring WHERE expires_at = ?1 AND job_id = ?2";
+/// Key of `expiring`.
+pub(super) const EXPIRING_DUE: &str =
+    "SELECT job_id FROM expiring WHERE expires_at <= ?1 ORDER BY expires_at, job_id LIMIT ?2";
+
+/// `progress.job_id`.
+pub(super) const PROGRESS_PUT: &str = "INSERT OR REPLACE INTO progress (job_id, percent, message) VALUES (?1, ?2, ?3)";
+/// `progress.job_id`.
+pub(super) const PROGRESS_DELETE: &str = "DELETE FROM progress WHERE job_id = ?1";
+
+/// Appends, nearly: ids are given at the claim. One entry in `runs_by_job`.
+pub(super) const RUN_ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, \
+     cause, exit_code, signal, error, stderr_tail, result, started_at, ended_at, waited_us, peak_memory) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+/// `runs_by_job`.
+pub(super) const RUNS_DELETE_OF_JOB: &str = "DELETE FROM runs WHERE job_id = ?1";
+/// `runs.id`.
+pub(super) const RUN_HIGH: &str = "SELECT max(id) FROM runs";
+/// `runs.id`: onward from where retention stopped.
+pub(super) const RUNS_ONWARD: &str =
+    "SELECT id, job_id, outcome, ended_at FROM runs WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
+/// `runs.id`: among the oldest few, those past their time.
+pub(super) const RUNS_PRUNE: &str = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE id <= ?1 ORDER BY id \
+     LIMIT ?2) AND ended_at < ?3";
+/// One row.
+pub(super) const SEEN_GET: &str = "SELECT runs_seen FROM pruned WHERE id = 1";
+/// One row.
+pub(super) const SEEN_SET: &str = "UPDATE pruned SET runs_seen = ?1 WHERE id = 1";
+
+/// Appends.
+pub(super) const WORKER_ADD: &str =
+    "INSERT INTO workers (id, pool, slot, pid, generation, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// `workers.id`.
+pub(super) const WORKER_END: &str = "UPDATE workers SET ended_at = ?2, reason = ?3, exit_code = ?4, signal = ?5, \
+     jobs_done = ?6, peak_memory = ?7 WHERE id = ?1";
+/// `workers_living`.
+pub(super) const WORKERS_LOST: &str = "UPDATE workers SET ended_at = ?2, reason = ?3 WHERE id IN \
+     (SELECT id FROM workers WHERE ended_at IS NULL AND generation < ?1 LIMIT ?4)";
+/// `workers.id`.
+pub(super) const WORKER_HIGH: &str = "SELECT max(id) FROM workers";
+/// `workers.id`: among the oldest few, those past their time.
+pub(super) const WORKERS_PRUNE: &str =
+    "DELETE FROM workers WHERE id IN (SELECT id FROM workers ORDER BY id LIMIT ?1) AND ended_at < ?2";
+
+/// The last row by key.
+pub(super) const GENERATION_LAST: &str = "SELECT generation, batch, run_high, worker_high, pid, pid_start, boot_id, \
+     cookie, version, started_at, ended_at FROM generations ORDER BY generation DESC LIMIT 1";
+/// The last row by key.
+pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
+/// Appends.
+pub(super) const GENERATION_ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, \
+     version, started_at, run_high, worker_high) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+/// `generations.generation`; once per batch.
+pub(super) const GENERATION_MARK: &str =
+    "UPDATE generations SET batch = max(batch, ?2), run_high = ?3, worker_high = ?4 WHERE generation = ?1";
+/// `generations.generation`.
+pub(super) const GENERATION_END: &str = "UPDATE generations SET ended_at = ?2 WHERE generation = ?1";
+/// `generations.generation`: among the oldest few, those past their time, never the last.
+pub(super) const GENERATIONS_PRUNE: &str = "DELETE FROM generations WHERE generation IN \
+     (SELECT generation FROM generations ORDER BY generation LIMIT ?1) AND coalesce(ended_at, started_at) < ?2 \
+     AND generation < (SELECT max(generation) FROM generations)";

@@ -1,0 +1,291 @@
+//! The writer thread: the only one that writes to the store while a master runs.
+//!
+//! Batches come in by a bounded channel, what became of them goes out by a callback. Knows nothing of what a batch
+//! means. Invariants:
+//! - Batches are applied in the order sent, each exactly once: a commit whose outcome is unknown is tried again under
+//!   its own number, and if it had taken place after all, the answers that were computed for it are given.
+//! - `Committed` for a batch is always said before `Durable` for it.
+//! - Nothing is dropped while the store fails: the batch is tried again until it is in, or the writer is stopped.
+//!
+//! Commits are not synced (`synchronous = NORMAL`); with [`Durability::Full`] a second thread syncs the write-ahead
+//! log for the batches that ask for it, several at once where they come close together. A commit lost in a power cut
+//! before that is one nobody was told is durable.
+
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, never, select};
+
+use self::sync::Syncer;
+use super::{Op, Reply, Store, StoreError};
+use crate::model::{QueueTotals, UnixMicros};
+
+/// Batches on their way at most.
+pub const CAPACITY: usize = 4;
+/// The first wait before a batch that failed is tried again; it doubles up to [`SLOWEST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest wait before a batch that failed is tried again.
+const SLOWEST_RETRY: Duration = Duration::from_millis(500);
+
+/// When a batch counts as safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk: survives a power cut.
+    Full,
+    /// When it is committed: survives the death of the master, not a power cut.
+    Normal,
+}
+
+/// Changes to be made in one transaction.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Its number: 1, 2, 3 … in each generation.
+    pub number: u64,
+    /// What to do, in order.
+    pub ops: Vec<Op>,
+    /// The time it is done at; stays the same however often it is tried.
+    pub at: UnixMicros,
+    /// Whether somebody waits for [`Written::Durable`].
+    pub sync: bool,
+}
+
+/// What the writer says.
+#[derive(Debug)]
+pub enum Written {
+    /// A batch is committed.
+    Committed {
+        /// Which.
+        batch: u64,
+        /// Answers to its operations.
+        replies: Vec<Reply>,
+        /// Totals of all queues after it; empty if the batch cannot have changed any.
+        totals: Vec<QueueTotals>,
+        /// When [`Op::Promote`] has something to do.
+        next_due: Option<UnixMicros>,
+        /// Safe already: no [`Written::Durable`] is needed for it.
+        durable: bool,
+    },
+    /// Every batch up to this one is on the disk.
+    Durable {
+        /// The last one.
+        batch: u64,
+    },
+    /// A sync failed: whether these batches survive a power cut is unknown. The database is
+    /// opened anew.
+    SyncFailed {
+        /// The last of them.
+        batch: u64,
+        /// What the system says.
+        error: String,
+    },
+    /// A batch could not be committed yet; it is being tried again. Said at each attempt.
+    Failing {
+        /// Which.
+        batch: u64,
+        /// What went wrong.
+        error: StoreError,
+    },
+    /// A batch will never be committed: another generation has begun, or the writer was stopped while the store
+    /// failed.
+    Rejected {
+        /// Which.
+        batch: u64,
+        /// Why.
+        error: StoreError,
+    },
+    /// Somebody else has written to the store.
+    Changed {
+        /// Totals of all queues.
+        totals: Vec<QueueTotals>,
+        /// When [`Op::Promote`] has something to do.
+        next_due: Option<UnixMicros>,
+    },
+}
+
+/// A batch that was not taken.
+#[derive(Debug)]
+pub enum Unsent {
+    /// The writer has [`CAPACITY`] batches already.
+    Full(Batch),
+    /// The writer is gone: it panicked.
+    Gone(Batch),
+}
+
+/// What is sent to the thread.
+enum Command {
+    Apply(Batch),
+    Check,
+    End(UnixMicros),
+}
+
+/// The handle on the writer thread.
+#[derive(Debug)]
+pub struct Writer {
+    commands: Sender<Command>,
+    /// Dropped to end the waits between attempts.
+    go_on: Sender<()>,
+    thread: JoinHandle<Result<(), StoreError>>,
+}
+
+impl Writer {
+    /// Starts the thread. `wal` is the write-ahead log to sync, `None` for a store that has none.
+    pub fn start(
+        store: Box<dyn Store>,
+        durability: Durability,
+        wal: Option<PathBuf>,
+        notify: impl Fn(Written) + Send + Clone + 'static,
+    ) -> std::io::Result<Self> {
+        let (commands, inbox) = bounded(CAPACITY);
+        let (go_on, stopped) = bounded(0);
+        let (syncer, lost) = match wal.filter(|_| durability == Durability::Full) {
+            Some(wal) => {
+                let (lost_tx, lost) = bounded(1);
+                (Some(Syncer::start(wal, lost_tx, notify.clone())?), lost)
+            }
+            None => (None, never()),
+        };
+        let turn = Turn { store, notify, stopped, syncer, last: 0 };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&inbox, &lost))?;
+        Ok(Self { commands, go_on, thread })
+    }
+
+    /// Hands over a batch; never waits.
+    pub fn send(&self, batch: Batch) -> Result<(), Unsent> {
+        match self.commands.try_send(Command::Apply(batch)) {
+            Err(TrySendError::Full(Command::Apply(batch))) => Err(Unsent::Full(batch)),
+            Err(TrySendError::Disconnected(Command::Apply(batch))) => Err(Unsent::Gone(batch)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Asks whether somebody else has written; [`Written::Changed`] follows if so. Never waits: while the writer is
+    /// full of work nothing is asked, and the next check still tells.
+    pub fn check(&self) {
+        drop(self.commands.try_send(Command::Check));
+    }
+
+    /// Applies what was sent, ends the generation if `end` says when, and waits for the thread. While the store
+    /// fails, each batch is tried once more and then rejected. The error is that of the end of the generation.
+    pub fn stop(self, end: Option<UnixMicros>) -> Result<(), StoreError> {
+        drop(self.go_on);
+        if let Some(at) = end {
+            // Fails only if the thread is gone, and then the join below says why.
+            drop(self.commands.send(Command::End(at)));
+        }
+        drop(self.commands);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// The state of the thread.
+struct Turn<N> {
+    store: Box<dyn Store>,
+    notify: N,
+    /// Disconnected once the writer is being stopped.
+    stopped: Receiver<()>,
+    syncer: Option<Syncer>,
+    /// The last batch committed.
+    last: u64,
+}
+
+impl<N: Fn(Written)> Turn<N> {
+    fn run(mut self, inbox: &Receiver<Command>, lost: &Receiver<()>) -> Result<(), StoreError> {
+        let mut ended = Ok(());
+        loop {
+            let command = select! {
+                recv(inbox) -> command => command,
+                // A sync failed: the connection goes. A reopen that fails is tried again by the next batch.
+                recv(lost) -> _ => {
+                    drop(self.store.reopen());
+                    continue;
+                }
+            };
+            match command {
+                Ok(Command::Apply(batch)) => self.apply(&batch),
+                Ok(Command::Check) => self.check(),
+                Ok(Command::End(at)) => ended = self.store.end(at),
+                Err(_) => break,
+            }
+        }
+        if let Some(syncer) = self.syncer.take() {
+            syncer.stop(self.last);
+        }
+        ended
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        let mut wait = FIRST_RETRY;
+        let mut stopping = false;
+        loop {
+            let error = match self.attempt(batch) {
+                Ok(replies) => return self.committed(batch, replies),
+                Err(error) => error,
+            };
+            let hopeless = matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
+            if hopeless || stopping {
+                return (self.notify)(Written::Rejected { batch: batch.number, error });
+            }
+            (self.notify)(Written::Failing { batch: batch.number, error });
+            stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
+            wait = (wait * 2).min(SLOWEST_RETRY);
+            // If this fails, so does the next attempt, and says so.
+            drop(self.store.reopen());
+        }
+    }
+
+    /// An earlier attempt may have been committed without our knowing: then its answers are the true ones.
+    fn attempt(&mut self, batch: &Batch) -> Result<Vec<Reply>, StoreError> {
+        match self.store.apply(batch.number, &batch.ops, batch.at) {
+            Err(StoreError::AlreadyApplied) => self.store.replies_of(batch.number).ok_or(StoreError::AlreadyApplied),
+            result => result,
+        }
+    }
+
+    fn committed(&mut self, batch: &Batch, replies: Vec<Reply>) {
+        self.last = batch.number;
+        let totals = if batch.ops.iter().any(counts) { self.store.totals().unwrap_or_default() } else { Vec::new() };
+        let next_due = self.next_due(batch.at);
+        let durable = self.syncer.is_none();
+        (self.notify)(Written::Committed { batch: batch.number, replies, totals, next_due, durable });
+        if let Some(syncer) = self.syncer.as_ref().filter(|_| batch.sync) {
+            syncer.ask(batch.number);
+        }
+    }
+
+    /// If it cannot be read, something may be due at once: a promotion for nothing does no harm.
+    fn next_due(&mut self, now: UnixMicros) -> Option<UnixMicros> {
+        self.store.next_due().unwrap_or(Some(now))
+    }
+
+    fn check(&mut self) {
+        // What cannot be read now is asked again at the next check.
+        if let Ok(true) = self.store.changed_by_others() {
+            let totals = self.store.totals().unwrap_or_default();
+            let next_due = self.next_due(UnixMicros::default());
+            (self.notify)(Written::Changed { totals, next_due });
+        }
+    }
+}
+
+/// Whether an operation can change the totals of a queue.
+fn counts(op: &Op) -> bool {
+    match op {
+        Op::Assign { .. } | Op::Progress { .. } | Op::WorkerStarted(_) | Op::WorkerEnded(_) => false,
+        Op::Push(_)
+        | Op::Claim(_)
+        | Op::Finish(_)
+        | Op::Unclaim { .. }
+        | Op::Promote { .. }
+        | Op::Cancel(_)
+        | Op::Retry(_)
+        | Op::Delete(_)
+        | Op::RetryDead { .. }
+        | Op::Pause { .. }
+        | Op::Prune(_) => true,
+    }
+}

@@ -1,0 +1,201 @@
+//! The writer over the store in memory with faults, and over SQLite for the syncs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::*;
+use crate::model::{JobId, NewJob, Pushed, QueueName};
+use crate::store::memory::{Fault, Faulty, MemoryStore};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Claim, Master, Records};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const AT: UnixMicros = UnixMicros(1_000_000);
+
+fn master() -> Master {
+    Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() }
+}
+
+fn job() -> NewJob {
+    NewJob {
+        kind: "t".into(),
+        args: "1".into(),
+        queue: QueueName::default(),
+        priority: 0,
+        due_at: None,
+        expires_at: None,
+        timeout: None,
+        max_attempts: None,
+        unique: None,
+    }
+}
+
+fn push(number: u64) -> Batch {
+    Batch { number, ops: vec![Op::Push(Arc::new([job()]))], at: AT, sync: true }
+}
+
+fn started(mut store: impl Store + 'static, wal: Option<PathBuf>) -> (Writer, Receiver<Written>) {
+    store.begin(&master(), AT).unwrap();
+    let (tx, rx): (Sender<Written>, _) = unbounded();
+    let notify = move |written| drop(tx.send(written));
+    (Writer::start(Box::new(store), Durability::Full, wal, notify).unwrap(), rx)
+}
+
+fn next(events: &Receiver<Written>) -> Written {
+    events.recv_timeout(PATIENCE).unwrap()
+}
+
+fn pushed(written: &Written) -> (u64, JobId) {
+    let Written::Committed { batch, replies, .. } = written else { panic!("{written:?}") };
+    let [Reply::Pushed(jobs)] = &replies[..] else { panic!("{replies:?}") };
+    let [Pushed { id, deduplicated: false }] = jobs[..] else { panic!("{jobs:?}") };
+    (*batch, id)
+}
+
+#[test]
+fn batches_are_committed_in_order_with_replies_and_totals() {
+    let (writer, events) = started(MemoryStore::new(), None);
+    for number in 1..=3 {
+        writer.send(push(number)).unwrap();
+        let written = next(&events);
+        assert_eq!(pushed(&written), (number, JobId(number as i64)));
+        let Written::Committed { totals, durable, .. } = written else { unreachable!() };
+        assert_eq!((totals[0].ready, durable), (number, true));
+    }
+    writer.stop(Some(AT)).unwrap();
+    assert!(events.recv().is_err(), "nothing is said without need");
+}
+
+#[test]
+fn a_batch_that_fails_before_its_commit_is_tried_again_and_applied_once() {
+    let memory = MemoryStore::new();
+    let mut other = memory.connect();
+    let faulty = Faulty::new(memory).with(1, Fault::BeforeCommit).with(3, Fault::Full).with_failing_reopens(1);
+    let (writer, events) = started(faulty, None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { batch: 1, error: StoreError::Io(_) }));
+    let mut failures = 1;
+    let committed = loop {
+        match next(&events) {
+            Written::Failing { batch: 1, .. } => failures += 1,
+            other => break other,
+        }
+    };
+    assert_eq!(failures, 3, "two faults and one reopen that failed");
+    assert_eq!(pushed(&committed), (1, JobId(1)));
+    writer.stop(None).unwrap();
+    assert_eq!(other.queue_totals().unwrap()[0].ready, 1);
+}
+
+#[test]
+fn the_answers_of_a_commit_that_was_unknown_are_those_it_gave() {
+    let memory = MemoryStore::new();
+    let mut other = memory.connect();
+    let (writer, events) = started(Faulty::new(memory).with(1, Fault::AfterCommit), None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
+    assert_eq!(pushed(&next(&events)), (1, JobId(1)));
+    writer.send(push(2)).unwrap();
+    assert_eq!(pushed(&next(&events)), (2, JobId(2)));
+    writer.stop(None).unwrap();
+    assert_eq!(other.queue_totals().unwrap()[0].ready, 2);
+}
+
+#[test]
+fn a_master_that_was_superseded_is_rejected() {
+    let memory = MemoryStore::new();
+    let mut other = memory.connect();
+    let (writer, events) = started(memory, None);
+    other.begin(&master(), AT).unwrap();
+    writer.send(push(1)).unwrap();
+    let Written::Rejected { batch: 1, error: StoreError::Superseded(by) } = next(&events) else { panic!() };
+    assert_eq!(by.0, 2);
+    assert!(matches!(writer.stop(Some(AT)), Err(StoreError::Superseded(_))));
+    assert!(other.totals().unwrap().is_empty());
+}
+
+#[test]
+fn a_writer_that_is_stopped_tries_once_more_and_gives_up() {
+    let mut faulty = Faulty::new(MemoryStore::new());
+    for n in 1..1000 {
+        faulty = faulty.with(n, Fault::Full);
+    }
+    let (writer, events) = started(faulty, None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
+    writer.stop(None).unwrap();
+    let last = events.iter().last().unwrap();
+    assert!(matches!(last, Written::Rejected { batch: 1, error: StoreError::Full { .. } }), "{last:?}");
+}
+
+#[test]
+fn what_others_push_is_noticed_at_a_check() {
+    let memory = MemoryStore::new();
+    let mut other = memory.connect();
+    let (writer, events) = started(memory, None);
+    other.apply(0, &push(0).ops, AT).unwrap();
+    writer.check();
+    let Written::Changed { totals, next_due: None } = next(&events) else { panic!() };
+    assert_eq!(totals[0].ready, 1);
+    writer.check();
+    writer.stop(None).unwrap();
+    assert!(events.recv().is_err(), "nothing new since");
+}
+
+#[test]
+fn sending_never_waits() {
+    let mut faulty = Faulty::new(MemoryStore::new());
+    for n in 1..1000 {
+        faulty = faulty.with(n, Fault::Busy);
+    }
+    let (writer, events) = started(faulty, None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { .. }));
+    for number in 2..2 + CAPACITY as u64 {
+        writer.send(push(number)).unwrap();
+    }
+    assert!(matches!(writer.send(push(99)), Err(Unsent::Full(Batch { number: 99, .. }))));
+    writer.stop(None).unwrap();
+    let rejected = events.iter().filter(|e| matches!(e, Written::Rejected { .. })).count();
+    assert_eq!(rejected, 1 + CAPACITY);
+}
+
+fn wal_of(db: &Path) -> PathBuf {
+    let mut name = db.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+#[test]
+fn a_batch_is_said_to_be_durable_after_it_is_said_to_be_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let (writer, events) = started(SqliteStore::open(&path).unwrap(), Some(wal_of(&path)));
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 1, durable: false, .. }));
+    assert!(matches!(next(&events), Written::Durable { batch: 1 }));
+    writer.send(Batch { sync: false, ..push(2) }).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 2, .. }));
+    writer.stop(Some(AT)).unwrap();
+    assert!(matches!(next(&events), Written::Durable { batch: 2 }), "the last batches are synced at the stop");
+}
+
+#[test]
+fn a_sync_that_fails_is_said_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let gone = dir.path().join("gone-wal");
+    let (writer, events) = started(SqliteStore::open(&path).unwrap(), Some(gone));
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 1, .. }));
+    assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
+    let claim = Claim { takes: vec![(QueueName::default(), 9)], workers: vec![], total: 9, max_bytes: 99 };
+    writer.send(Batch { number: 2, ops: vec![Op::Claim(claim)], at: AT, sync: false }).unwrap();
+    let Written::Committed { batch: 2, replies, .. } = next(&events) else { panic!() };
+    let [Reply::Claimed { jobs, .. }] = &replies[..] else { panic!() };
+    assert_eq!(jobs.len(), 1);
+    writer.stop(None).unwrap();
+}
