@@ -12,5 +12,7 @@
 //! - One thread owns the state of the master and never blocks; blocking edges are threads joined by channels.
 //! - The claim of a job is committed before its first byte goes to a worker.
 
+pub mod master;
 pub mod model;
+pub mod process;
 pub mod store;

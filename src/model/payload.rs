@@ -22,7 +22,9 @@ pub enum PayloadError {
     #[error("args are not valid JSON: {0}")]
     NotJson(String),
     /// Too long.
-    #[error("args of {bytes} bytes are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path")]
+    #[error(
+        "args of {bytes} bytes are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path"
+    )]
     TooLong {
         /// Their length.
         bytes: usize,

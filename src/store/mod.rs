@@ -405,7 +405,9 @@ pub enum StoreError {
         path: String,
     },
     /// Made by a newer version.
-    #[error("the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work")]
+    #[error(
+        "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work"
+    )]
     Newer {
         /// Which.
         path: String,
