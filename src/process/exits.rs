@@ -123,7 +123,7 @@ mod tests {
             return;
         }
         become_subreaper().unwrap();
-        let out = Command::new("/bin/sh").args(["-c", "sleep 1000 >/dev/null & echo $!"]).output().unwrap();
+        let out = Command::new("/bin/sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo $!"]).output().unwrap();
         let orphan: u32 = String::from_utf8(out.stdout).unwrap().trim().parse().unwrap();
         wait_until("the orphan is ours", || children().contains(&orphan));
         assert!(!reap_stranger(orphan));
