@@ -46,29 +46,18 @@ pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::process::exits::exit_of;
-    use crate::process::identity::Identity;
-    use crate::process::testing::wait_until;
-    use std::io::{BufRead, BufReader};
-    use std::os::unix::process::CommandExt;
-    use std::process::{Command, Stdio};
+    use crate::process::testing::{Family, wait_until};
 
     #[test]
     fn a_signal_reaches_the_children_of_the_leader_and_a_gone_group_is_no_error() {
-        let mut leader = Command::new("/bin/sh")
-            .args(["-c", "sleep 1000 & echo $!; wait"])
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(leader.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let child = Identity::of(line.trim().parse().unwrap()).unwrap();
-        signal_group(leader.id(), Signal::Cont).unwrap();
-        assert!(child.is_alive());
-        signal_group(leader.id(), Signal::Kill).unwrap();
-        wait_until("the child of the leader is dead", || !child.is_alive());
-        assert_eq!(exit_of(leader.wait().unwrap()), crate::model::worker::Exit::Signal(9));
-        signal_group(leader.id(), Signal::Term).unwrap();
+        let mut family = Family::start("signalled");
+        let leader = family.leader.id();
+        signal_group(leader, Signal::Cont).unwrap();
+        assert_eq!(family.children_live(), [true, true]);
+        signal_group(leader, Signal::Kill).unwrap();
+        wait_until("the child in the group is dead", || family.children_live() == [false, true]);
+        assert_eq!(exit_of(family.leader.wait().unwrap()), crate::model::worker::Exit::Signal(9));
+        signal_group(leader, Signal::Term).unwrap();
     }
 
     #[test]

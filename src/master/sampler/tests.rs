@@ -1,9 +1,7 @@
 //! The rhythm, with a clock given; and real processes, measured by the real thread.
 
 use super::*;
-use crate::process::testing::DEADLINE;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use crate::process::testing::{DEADLINE, Family};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -76,26 +74,16 @@ fn a_large_set_is_measured_in_slices_and_one_asked_for_at_once() {
     assert_eq!(slices, [[100; 9].as_slice(), &[99]].concat());
 }
 
-/// A shell with a child; both alive when this returns.
-fn family() -> Child {
-    let mut child = std::process::Command::new("/bin/sh")
-        .args(["-c", "sleep 1000 & echo ready; wait"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
-    child
-}
-
 #[test]
 fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched() {
-    let mut family = family();
-    let tree = with_descendants(family.id());
-    assert_eq!(tree.len(), 2);
+    let family = Family::start("sampled");
+    let pid = family.leader.id();
+    let tree = with_descendants(pid);
+    assert_eq!(tree.len(), 3);
     let (samples, got) = crossbeam_channel::unbounded();
     let sampler = Sampler::start(64, move |found| found.iter().for_each(|s| samples.send(*s).unwrap())).unwrap();
     let (worker, other) = (WorkerId(7), WorkerId(8));
-    assert!(sampler.tell(Command::Watch { worker, pid: family.id() }));
+    assert!(sampler.tell(Command::Watch { worker, pid }));
     assert!(sampler.tell(Command::Now(worker)));
     let sample = got.recv_timeout(DEADLINE).unwrap();
     assert_eq!(sample.worker, worker);
@@ -107,12 +95,8 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
     let sum: u64 = tree.iter().map(|&pid| rss(pid)).sum();
     assert!(sample.memory_bytes.abs_diff(sum) < MIB, "{sample:?}, but {sum}");
     assert!(sampler.tell(Command::Unwatch(worker)) && sampler.tell(Command::Now(worker)));
-    assert!(sampler.tell(Command::Watch { worker: other, pid: family.id() }) && sampler.tell(Command::Now(other)));
+    assert!(sampler.tell(Command::Watch { worker: other, pid }) && sampler.tell(Command::Now(other)));
     assert_eq!(got.recv_timeout(DEADLINE).unwrap().worker, other);
-    for pid in tree {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGKILL).unwrap();
-    }
-    family.wait().unwrap();
     drop(sampler);
     assert!(got.iter().all(|sample| sample.worker == other));
 }

@@ -2,23 +2,8 @@
 
 use super::*;
 use crate::process::identity::{Identity, new_cookie};
-use crate::process::testing::wait_until;
-use std::io::{BufReader, Cursor, Read};
-
-/// A leader in a group of its own, its child, and a grandchild in a session of its own.
-fn family(cookie: &str) -> (Child, [Identity; 3]) {
-    let mut leader = Command::new("/bin/sh")
-        .args(["-c", "sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & wait"])
-        .env(COOKIE_VARIABLE, format!("{cookie}:1"))
-        .process_group(0)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines();
-    let mut next = || Identity::of(lines.next().unwrap().unwrap().parse().unwrap()).unwrap();
-    let all = [next(), next(), Identity::of(leader.id()).unwrap()];
-    (leader, all)
-}
+use crate::process::testing::{Family, wait_until};
+use std::io::{Cursor, Read};
 
 fn stranger() -> (Child, Identity) {
     let child = Command::new("/bin/sleep").arg("1000").process_group(0).spawn().unwrap();
@@ -34,27 +19,25 @@ fn end(mut child: Child) {
 #[test]
 fn at_the_death_of_the_master_every_group_and_what_left_it_is_killed() {
     let cookie = new_cookie().unwrap();
-    let (mut leader, family) = family(&cookie);
+    let family = Family::start(&format!("{cookie}:1"));
     // Announced, but without the cookie: only its group is known.
     let (mut bare, bare_identity) = stranger();
-    let said = format!("{cookie}\n+{}\n+{}\n", leader.id(), bare.id());
+    let said = format!("{cookie}\n+{}\n+{}\n", family.leader.id(), bare.id());
     let Ended::MasterDied { groups, swept } = watch(Cursor::new(said)) else { panic!("nobody said bye") };
     assert_eq!((groups, swept.left), (2, vec![]));
-    assert!(family.iter().all(|process| !process.is_alive()));
+    assert_eq!(family.children_live(), [false, false]);
     wait_until("the one without a cookie is dead", || !bare_identity.is_alive());
-    leader.wait().unwrap();
     bare.wait().unwrap();
 }
 
 #[test]
 fn a_master_that_says_bye_leaves_nobody_killed() {
     let cookie = new_cookie().unwrap();
-    let (leader, family) = family(&cookie);
-    assert_eq!(watch(Cursor::new(format!("{cookie}\n+{}\nbye\n", leader.id()))), Ended::Bye);
-    assert!(family.iter().all(Identity::is_alive));
+    let family = Family::start(&format!("{cookie}:1"));
+    assert_eq!(watch(Cursor::new(format!("{cookie}\n+{}\nbye\n", family.leader.id()))), Ended::Bye);
+    assert_eq!(family.children_live(), [true, true]);
     assert!(matches!(watch(Cursor::new(format!("{cookie}\nbye\n-1\n"))), Ended::MasterDied { .. }));
-    assert!(family.iter().all(|process| !process.is_alive()));
-    end(leader);
+    assert_eq!(family.children_live(), [false, false]);
 }
 
 #[test]

@@ -1,26 +1,9 @@
 //! Sweeping, with real processes that leave their group and session.
 
 use super::*;
-use crate::process::identity::{Identity, new_cookie};
-use crate::process::testing::{DEADLINE, wait_until};
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-
-/// A leader, a child of it and a child in a session of its own, all with this value; the last two as identities.
-fn family(value: &str) -> (Child, [Identity; 2]) {
-    let mut leader = Command::new("/bin/sh")
-        .args(["-c", "sleep 1000 & echo $!; setsid sh -c 'echo $$; exec sleep 1000' & wait"])
-        .env(COOKIE_VARIABLE, value)
-        .process_group(0)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(leader.stdout.take().unwrap()).lines();
-    let mut next = || Identity::of(lines.next().unwrap().unwrap().parse().unwrap()).unwrap();
-    let children = [next(), next()];
-    (leader, children)
-}
+use crate::process::identity::new_cookie;
+use crate::process::testing::{DEADLINE, Family, wait_until};
+use std::process::Command;
 
 fn selector(wanted: Wanted) -> Selector {
     Selector { wanted, exempt: vec![] }
@@ -29,30 +12,27 @@ fn selector(wanted: Wanted) -> Selector {
 #[test]
 fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
     let cookie = new_cookie().unwrap();
-    let (mut leader, children) = family(&format!("{cookie}:12"));
+    let family = Family::start(&format!("{cookie}:12"));
     let wanted = selector(Wanted::Instance(cookie));
     wait_until("all three are found", || find(&wanted).len() == 3);
-    let spared = Selector { exempt: vec![leader.id()], ..wanted.clone() };
+    let spared = Selector { exempt: vec![family.leader.id()], ..wanted.clone() };
     assert_eq!(find(&spared).len(), 2);
     let swept = kill_all(&wanted, DEADLINE);
     assert_eq!(swept, Swept { killed: 3, left: vec![] });
-    assert!(children.iter().all(|child| !child.is_alive()));
+    assert_eq!(family.children_live(), [false, false]);
     assert_eq!(find(&wanted), Vec::<u32>::new());
     assert_eq!(kill_all(&wanted, DEADLINE), Swept::default());
-    leader.wait().unwrap();
 }
 
 #[test]
 fn one_worker_is_swept_and_its_neighbours_live() {
     let cookie = new_cookie().unwrap();
-    let (mut one, gone) = family(&format!("{cookie}:1"));
-    let (mut eleven, kept) = family(&format!("{cookie}:11"));
+    let one = Family::start(&format!("{cookie}:1"));
+    let eleven = Family::start(&format!("{cookie}:11"));
     let swept = kill_all(&selector(Wanted::Worker(format!("{cookie}:1"))), DEADLINE);
     assert_eq!(swept, Swept { killed: 3, left: vec![] });
-    assert!(gone.iter().all(|child| !child.is_alive()) && kept.iter().all(Identity::is_alive));
+    assert_eq!((one.children_live(), eleven.children_live()), ([false; 2], [true; 2]));
     assert_eq!(kill_all(&selector(Wanted::Instance(cookie)), DEADLINE).killed, 3);
-    one.wait().unwrap();
-    eleven.wait().unwrap();
 }
 
 #[test]
@@ -88,7 +68,7 @@ fn the_sweeper_answers_every_request_also_after_it_was_dropped() {
     let cookie = new_cookie().unwrap();
     let (answers, done) = crossbeam_channel::unbounded();
     let sweeper = Sweeper::start(8, vec![], move |answer| answers.send(answer).unwrap()).unwrap();
-    let (mut leader, children) = family(&format!("{cookie}:1"));
+    let family = Family::start(&format!("{cookie}:1"));
     for id in 1..=4 {
         sweeper.request(Request { worker: WorkerId(id), value: format!("{cookie}:{id}") }).unwrap();
     }
@@ -96,6 +76,5 @@ fn the_sweeper_answers_every_request_also_after_it_was_dropped() {
     let mut got: Vec<SweepDone> = done.iter().collect();
     got.sort_by_key(|answer| answer.worker);
     assert_eq!(got.iter().map(|a| (a.worker.0, a.killed)).collect::<Vec<_>>(), [(1, 3), (2, 0), (3, 0), (4, 0)]);
-    assert!(children.iter().all(|child| !child.is_alive()));
-    leader.wait().unwrap();
+    assert_eq!(family.children_live(), [false, false]);
 }
