@@ -149,18 +149,12 @@ impl Watches {
         Self { workers: BTreeMap::new(), busy: true, epoch }
     }
 
-    /// The next tick at or after `then`.
-    fn tick(&self, then: Instant) -> Instant {
-        let since = then.saturating_duration_since(self.epoch);
-        self.epoch + TICK * since.as_millis().div_ceil(TICK.as_millis()) as u32
-    }
-
     fn next_due(&self) -> Option<Instant> {
         self.workers.values().map(|watch| watch.due).min()
     }
 
     fn obey(&mut self, command: Command, now: Instant) {
-        let soon = self.tick(now + INTERVAL);
+        let soon = tick(self.epoch, now + INTERVAL);
         let hurry = |watch: &mut Watch| {
             watch.pause = INTERVAL;
             watch.due = watch.due.min(soon);
@@ -192,7 +186,7 @@ impl Watches {
     /// Those whose time has come, but no more than a slice; the rest is put off by a tick.
     fn take_due(&mut self, now: Instant) -> Vec<WorkerId> {
         let room = SLICE.max(self.workers.len().div_ceil(10));
-        let later = self.tick(now + TICK);
+        let later = tick(self.epoch, now + TICK);
         let mut due = Vec::new();
         for (&worker, watch) in self.workers.iter_mut().filter(|(_, watch)| watch.due <= now) {
             if watch.report_always || due.len() < room {
@@ -227,11 +221,10 @@ impl Watches {
             };
             let seen: Vec<_> = tree.into_iter().filter_map(seen).collect();
             let longest = if self.busy { BUSY_INTERVAL } else { IDLE_INTERVAL };
-            let due = self.tick(now + INTERVAL);
             let Some(watch) = self.workers.get_mut(worker) else { continue };
             samples.extend(watch.update(*worker, &seen, now));
             watch.pause = watch.pause.min(longest);
-            watch.due = due + (watch.pause - INTERVAL);
+            watch.due = tick(self.epoch, now + watch.pause);
         }
         samples
     }
@@ -274,6 +267,12 @@ impl Watch {
         self.report_always = false;
         report.then_some(sample)
     }
+}
+
+/// The next tick at or after `then`.
+fn tick(epoch: Instant, then: Instant) -> Instant {
+    let since = then.saturating_duration_since(epoch);
+    epoch + TICK * since.as_millis().div_ceil(TICK.as_millis()) as u32
 }
 
 /// The process, then all that descend from it.

@@ -45,6 +45,7 @@ fn children() -> Vec<u32> {
 
 /// Reaps an ended child that nobody in this process holds as a `Child`. True if there is nothing left to reap.
 /// Never waits.
+#[must_use]
 pub fn reap_stranger(pid: u32) -> bool {
     match waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::StillAlive) => false,

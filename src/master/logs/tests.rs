@@ -49,7 +49,7 @@ fn a_long_line_is_cut_between_characters_and_marked() {
     let parsed = parse_line(&formatted).unwrap();
     assert!(parsed.text.ends_with("é [65538 more bytes cut]"), "{}", &parsed.text[parsed.text.len() - 40..]);
     assert!(!parsed.text.contains(char::REPLACEMENT_CHARACTER));
-    assert!(format_line(&line("w", None, &[0x80; 70_000])).len() < 4 * 70_000);
+    assert!(format_line(&line("w", None, &vec![0x80; 70_000])).len() < 4 * 70_000);
 }
 
 #[test]

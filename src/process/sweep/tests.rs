@@ -1,6 +1,7 @@
 //! Sweeping, with real processes that leave their group and session.
 
 use super::*;
+use crate::model::WorkerId;
 use crate::process::identity::new_cookie;
 use crate::process::testing::{DEADLINE, Family, wait_until};
 use std::process::Command;
