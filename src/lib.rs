@@ -14,7 +14,9 @@
 
 pub mod config;
 pub mod core;
+pub mod master;
 pub mod model;
+pub mod process;
 pub mod report;
 pub mod store;
 pub mod wire;

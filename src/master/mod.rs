@@ -59,7 +59,7 @@ use replies::{Asked, Answered, Origin, Waits};
 use sampler::{Sample, Sampler};
 use signals::Signals;
 
-pub use startup::{Failure, run};
+pub use startup::{Failure, lock_path, run};
 
 /// What the threads say to the supervisor.
 #[derive(Debug)]

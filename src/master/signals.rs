@@ -31,7 +31,7 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&terminate))?;
         }
         for signal in [SIGCHLD, SIGTERM, SIGHUP] {
-            signal_hook::low_level::pipe::register(signal, write.try_clone()?.into())?;
+            signal_hook::low_level::pipe::register(signal, std::os::fd::OwnedFd::from(write.try_clone()?))?;
         }
         Ok(Self { pipe, children, terminate })
     }

@@ -80,7 +80,7 @@ impl Master {
             ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
             ("QUEUE_WORK_DATABASE", self.fixed.config.database.clone().into()),
             ("QUEUE_WORK_PROTOCOL", "1".into()),
-            (sweep::VARIABLE, self.mark(id).into()),
+            (sweep::COOKIE_VARIABLE, self.mark(id).into()),
         ];
         let env = pool.env.iter().cloned().chain(own.into_iter().map(|(name, value)| (name.into(), value)));
         Ok(Spec {
@@ -148,7 +148,7 @@ impl Master {
             } else if self.guardian.as_ref().is_some_and(|g| g.pid() == pid) {
                 self.guardian_died();
             } else {
-                exits::reap_stranger(pid);
+                let _ = exits::reap_stranger(pid);
             }
         }
     }

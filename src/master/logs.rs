@@ -1,0 +1,190 @@
+//! The output of workers: one thread that owns all log files.
+//!
+//! Does not know what a line means, nor the protocol. The supervisor sends lines over a bounded channel and never
+//! waits: what does not fit, and what cannot be written, is counted, and the count becomes a line of the log.
+//!
+//! Invariants: every line that was sent is in a file or in a count; a file holds whole lines only, even after a full
+//! disk; a log that cannot be written is tried again later and stops nobody.
+
+mod file;
+mod format;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+
+use crate::model::{JobId, UnixMicros};
+use file::WorkerLog;
+pub use format::{MAX_TEXT_BYTES, ParsedLine, escape, format_line, parse_line};
+pub use read::read_tail;
+
+/// Where a line came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The worker's stdout.
+    Stdout,
+    /// The worker's stderr.
+    Stderr,
+}
+
+/// One line of output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// `<pool>-<slot>`.
+    pub worker: Arc<str>,
+    /// Where it came from.
+    pub stream: Stream,
+    /// The job that ran.
+    pub job: Option<JobId>,
+    /// As it was written, without its newline.
+    pub text: Vec<u8>,
+    /// When it was read.
+    pub at: UnixMicros,
+}
+
+/// Where and how much.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the logs; made, with mode 0700, when the first line comes.
+    pub dir: PathBuf,
+    /// A file is set aside when it has more than this.
+    pub max_file_bytes: u64,
+    /// Files kept per worker, the current one included; at least 1.
+    pub files: usize,
+    /// Lines that may wait for the thread.
+    pub capacity: usize,
+}
+
+impl Options {
+    /// 10 MiB × 5 files, in this directory.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir, max_file_bytes: 10 * 1024 * 1024, files: 5, capacity: 8192 }
+    }
+}
+
+/// The file of a worker; `None` for a name that would lead out of the directory.
+#[must_use]
+pub fn path_of(dir: &Path, worker: &str) -> Option<PathBuf> {
+    let usable = !worker.is_empty() && !worker.starts_with('.') && !worker.contains(['/', '\0']);
+    usable.then(|| dir.join(format!("{worker}.log")))
+}
+
+type Dropped = Arc<Mutex<BTreeMap<Arc<str>, u64>>>;
+
+/// The log thread. Dropped, it writes what waits and ends.
+#[derive(Debug)]
+pub struct Logs {
+    lines: Option<Sender<Line>>,
+    dropped: Dropped,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Logs {
+    /// Starts the thread. No file is touched before the first line.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let (lines, incoming) = crossbeam_channel::bounded(options.capacity);
+        let dropped = Dropped::default();
+        let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
+        let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;
+        Ok(Self { lines: Some(lines), dropped, thread: Some(thread) })
+    }
+
+    /// Hands a line over; never waits for a file. False if there was no room: the line is lost and counted.
+    #[expect(clippy::must_use_candidate, reason = "a line that is lost is counted here; the caller need not care")]
+    pub fn send(&self, line: Line) -> bool {
+        let Some(lines) = &self.lines else { return false };
+        match lines.try_send(line) {
+            Ok(()) => true,
+            Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) => {
+                *lock(&self.dropped).entry(line.worker).or_default() += 1;
+                false
+            }
+        }
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.lines = None;
+        if let Some(thread) = self.thread.take() {
+            // It panics only through a fault of ours, which it has reported itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Counts stay right whatever happened to a thread that held them.
+fn lock(dropped: &Dropped) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, u64>> {
+    dropped.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Open files at most; with more workers than that the files are opened again as they are needed.
+const MAX_OPEN: usize = 64;
+/// Lines taken before they are written, where more wait.
+const BATCH: usize = 512;
+/// How soon what could not be written is reported, when no line comes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+struct Writer {
+    options: Options,
+    dropped: Dropped,
+    files: BTreeMap<Arc<str>, WorkerLog>,
+}
+
+impl Writer {
+    fn run(mut self, incoming: &Receiver<Line>) {
+        loop {
+            let first = if self.files.values().any(WorkerLog::owes) {
+                incoming.recv_timeout(LOOK_AGAIN)
+            } else {
+                incoming.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            let over = matches!(first, Err(RecvTimeoutError::Disconnected));
+            for line in first.into_iter().chain(incoming.try_iter()).take(BATCH) {
+                self.take(&line);
+            }
+            if incoming.is_empty() {
+                self.take_counts();
+            }
+            self.write(over);
+            if over {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, line: &Line) {
+        self.log(&line.worker).add(&format_line(line));
+    }
+
+    fn take_counts(&mut self) {
+        let dropped = std::mem::take(&mut *lock(&self.dropped));
+        for (worker, count) in dropped {
+            self.log(&worker).add_lost(count);
+        }
+    }
+
+    fn log(&mut self, worker: &Arc<str>) -> &mut WorkerLog {
+        let path = || path_of(&self.options.dir, worker).unwrap_or_else(|| self.options.dir.join("unnamed.log"));
+        self.files.entry(Arc::clone(worker)).or_insert_with(|| WorkerLog::new(path()))
+    }
+
+    fn write(&mut self, at_once: bool) {
+        let now = Instant::now();
+        for log in self.files.values_mut() {
+            log.write(&self.options, if at_once { None } else { Some(now) });
+        }
+        if self.files.len() > MAX_OPEN {
+            self.files.retain(|_, log| log.owes());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The log file of one worker, set aside when it is full: `w.log`, then `w.log.1` (younger) to `w.log.N` (oldest).
+//!
+//! Rotation is a chain of renames of our own: file-rotate panics when somebody deletes a file that it has set aside,
+//! and loses lines silently when the next file cannot be made.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Options, format};
+
+/// After a failure, the time until the next try.
+const RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct WorkerLog {
+    path: PathBuf,
+    open: Option<(File, u64)>,
+    buffer: Vec<u8>,
+    lines: u64,
+    lost: u64,
+    failed_at: Option<Instant>,
+}
+
+impl WorkerLog {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, open: None, buffer: Vec::new(), lines: 0, lost: 0, failed_at: None }
+    }
+
+    /// A line with its newline.
+    pub(super) fn add(&mut self, line: &str) {
+        self.buffer.extend_from_slice(line.as_bytes());
+        self.lines += 1;
+    }
+
+    pub(super) fn add_lost(&mut self, lines: u64) {
+        self.lost += lines;
+    }
+
+    /// Whether something is to be written or reported.
+    pub(super) fn owes(&self) -> bool {
+        self.lines > 0 || self.lost > 0
+    }
+
+    /// Writes what was added. If that fails, it is lost and counted. `now: None` is the last chance: tries at once.
+    pub(super) fn write(&mut self, options: &Options, now: Option<Instant>) {
+        if !self.owes() {
+            return;
+        }
+        let too_soon = match (self.failed_at, now) {
+            (Some(failed), Some(now)) => now.duration_since(failed) < RETRY,
+            _ => false,
+        };
+        if !too_soon {
+            self.failed_at = if self.try_write(options).is_ok() { None } else { now };
+        }
+        if self.failed_at.is_some() {
+            self.open = None;
+            self.lost += self.lines;
+        }
+        self.buffer.clear();
+        self.lines = 0;
+    }
+
+    fn try_write(&mut self, options: &Options) -> io::Result<()> {
+        let (mut file, size) = match self.open.take() {
+            // Deleted under us: go on in a new one.
+            Some((file, _)) if file.metadata()?.nlink() == 0 => open(&self.path)?,
+            Some(open) => open,
+            None => open(&self.path)?,
+        };
+        let mut size = size;
+        if size > options.max_file_bytes {
+            drop(file);
+            rotate(&self.path, options.files)?;
+            (file, size) = open(&self.path)?;
+        }
+        if self.lost > 0 {
+            // Before the lines that came after those that were lost.
+            let note = format::lost_line(self.lost);
+            file.write_all(note.as_bytes())?;
+            size += note.len() as u64;
+            self.lost = 0;
+        }
+        file.write_all(&self.buffer)?;
+        self.open = Some((file, size + self.buffer.len() as u64));
+        Ok(())
+    }
+}
+
+/// Opens for appending, with the size. A fragment at the end (a full disk, a crash) gets its newline first.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    if let Some(dir) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if size > 0 {
+        file.read_exact_at(&mut last, size - 1)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok((file, size))
+}
+
+/// `w.log.3` → `w.log.4` … `w.log` → `w.log.1`; what would be one too many is overwritten.
+fn rotate(path: &Path, files: usize) -> io::Result<()> {
+    if files <= 1 {
+        return fs::remove_file(path);
+    }
+    for n in (0..files - 1).rev() {
+        match fs::rename(numbered(path, n), numbered(path, n + 1)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The file set aside as the n-th; 0 is the current one.
+pub(super) fn numbered(path: &Path, n: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if n > 0 {
+        name.push(format!(".{n}"));
+    }
+    name.into()
+}

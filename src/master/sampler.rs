@@ -1,0 +1,292 @@
+//! Measures the memory and CPU time of workers, each with all its descendants, in a thread of its own.
+//!
+//! Does not know limits or pools. Every worker has its own rhythm: [`INTERVAL`] while anything changes, then longer and
+//! longer up to [`IDLE_INTERVAL`], so that a sleeping pool costs next to nothing; a sample equal to the one before is
+//! not reported. Large sets are measured in slices, a tenth of them per tick.
+//!
+//! CPU use is reckoned from the accumulated time: sysinfo's own figure relates the time of one process since its last
+//! refresh to the time of the machine since the last refresh of anything, and is wrong when rhythms differ.
+//! Memory is the sum of resident sets, shared pages counted in each. Descendants are those that
+//! `/proc/PID/task/TID/children` leads to; one that was adopted by another is not among them.
+//!
+//! Invariant: a worker that is not watched any more is never reported.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::model::WorkerId;
+use crate::process::identity::children_of;
+
+/// Between two samples of a worker that changes.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two samples of a worker that has not changed for long, while the pools have work.
+pub const BUSY_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while there is no work.
+pub const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+/// Moments are rounded up to this, so that one wake-up serves many workers.
+const TICK: Duration = Duration::from_millis(100);
+/// Measured at once in any case; of more than ten times that, a tenth.
+const SLICE: usize = 64;
+
+/// What the sampler is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Measure this worker from now on.
+    Watch {
+        /// The worker.
+        worker: WorkerId,
+        /// Its process.
+        pid: u32,
+    },
+    /// It has ended.
+    Unwatch(WorkerId),
+    /// Measure it at once and report it, changed or not: it has finished its first job.
+    Now(WorkerId),
+    /// It has something to do: back to [`INTERVAL`].
+    Active(WorkerId),
+    /// Whether there is work anywhere. Told on a change only, not for every job.
+    Busy(bool),
+}
+
+/// One measurement.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Resident memory of it and its descendants, in bytes.
+    pub memory_bytes: u64,
+    /// CPU used since the sample before, in per cent of one CPU, to a tenth.
+    pub cpu_percent: f64,
+}
+
+/// The thread. Dropped, it ends.
+#[derive(Debug)]
+pub struct Sampler {
+    commands: Sender<Command>,
+}
+
+impl Sampler {
+    /// Starts the thread; `notify` runs in it, with everything that one look found.
+    pub fn start(capacity: usize, notify: impl FnMut(&[Sample]) + Send + 'static) -> io::Result<Self> {
+        let (commands, incoming) = crossbeam_channel::bounded(capacity);
+        std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&incoming, notify))?;
+        Ok(Self { commands })
+    }
+
+    /// Tells it something; never waits. False if too much is waiting: say it again later.
+    #[must_use]
+    pub fn tell(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
+}
+
+/// Resident memory of this process, in bytes; 0 where the system does not say.
+#[must_use]
+pub fn own_memory() -> u64 {
+    // `status` rather than `statm`: it counts in kilobytes, not in pages of a size to be asked for.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().strip_suffix(" kB").and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
+    let mut watches = Watches::new(Instant::now());
+    let Ok(mut system) = System::new() else {
+        log::error!("memory and CPU of workers cannot be measured: `/proc` is not readable");
+        // Takes commands all the same: nobody has to care.
+        return incoming.iter().for_each(drop);
+    };
+    loop {
+        let next = match watches.next_due() {
+            Some(due) => incoming.recv_deadline(due),
+            None => incoming.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        if matches!(next, Err(RecvTimeoutError::Disconnected)) {
+            return;
+        }
+        let now = Instant::now();
+        for command in next.into_iter().chain(incoming.try_iter()) {
+            watches.obey(command, now);
+        }
+        let due = watches.take_due(now);
+        if due.is_empty() {
+            continue;
+        }
+        let samples = watches.measure(&due, &mut system);
+        if !samples.is_empty() {
+            notify(&samples);
+        }
+        watches.forget_strangers(&mut system);
+    }
+}
+
+#[derive(Debug)]
+struct Watch {
+    pid: u32,
+    due: Instant,
+    pause: Duration,
+    report_always: bool,
+    measured_at: Instant,
+    /// The worker and its descendants with the CPU time of each, in milliseconds.
+    tree: Vec<(u32, u64)>,
+    last: Option<Sample>,
+}
+
+#[derive(Debug)]
+struct Watches {
+    workers: BTreeMap<WorkerId, Watch>,
+    busy: bool,
+    /// Ticks are counted from here.
+    epoch: Instant,
+}
+
+impl Watches {
+    fn new(epoch: Instant) -> Self {
+        Self { workers: BTreeMap::new(), busy: true, epoch }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.workers.values().map(|watch| watch.due).min()
+    }
+
+    fn obey(&mut self, command: Command, now: Instant) {
+        let soon = tick(self.epoch, now + INTERVAL);
+        let hurry = |watch: &mut Watch| {
+            watch.pause = INTERVAL;
+            watch.due = watch.due.min(soon);
+        };
+        match command {
+            Command::Watch { worker, pid } => {
+                let tree = vec![(pid, 0)];
+                let (measured_at, pause) = (now, INTERVAL);
+                let watch = Watch { pid, due: soon, pause, report_always: true, measured_at, tree, last: None };
+                self.workers.insert(worker, watch);
+            }
+            Command::Unwatch(worker) => drop(self.workers.remove(&worker)),
+            Command::Now(worker) => {
+                if let Some(watch) = self.workers.get_mut(&worker) {
+                    watch.due = now;
+                    watch.report_always = true;
+                }
+            }
+            Command::Active(worker) => self.workers.get_mut(&worker).into_iter().for_each(hurry),
+            Command::Busy(busy) => {
+                self.busy = busy;
+                if busy {
+                    self.workers.values_mut().for_each(hurry);
+                }
+            }
+        }
+    }
+
+    /// Those whose time has come, but no more than a slice; the rest is put off by a tick.
+    fn take_due(&mut self, now: Instant) -> Vec<WorkerId> {
+        let room = SLICE.max(self.workers.len().div_ceil(10));
+        let later = tick(self.epoch, now + TICK);
+        let mut due = Vec::new();
+        for (&worker, watch) in self.workers.iter_mut().filter(|(_, watch)| watch.due <= now) {
+            if watch.report_always || due.len() < room {
+                due.push(worker);
+            } else {
+                watch.due = later;
+            }
+        }
+        due
+    }
+
+    fn measure(&mut self, due: &[WorkerId], system: &mut System) -> Vec<Sample> {
+        let mut pids = Vec::new();
+        let mut trees = Vec::with_capacity(due.len());
+        for worker in due {
+            let watch = &self.workers[worker];
+            let tree = with_descendants(watch.pid);
+            // Those of the time before too, so that sysinfo lets go of the dead.
+            pids.extend(watch.tree.iter().map(|&(pid, _)| pid).chain(tree.iter().copied()).map(Pid::from_u32));
+            trees.push(tree);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
+        let now = Instant::now();
+        let mut samples = Vec::new();
+        for (worker, tree) in due.iter().zip(trees) {
+            let seen = |pid: u32| {
+                let process = system.process(Pid::from_u32(pid))?;
+                Some((pid, process.accumulated_cpu_time(), process.memory()))
+            };
+            let seen: Vec<_> = tree.into_iter().filter_map(seen).collect();
+            let longest = if self.busy { BUSY_INTERVAL } else { IDLE_INTERVAL };
+            let Some(watch) = self.workers.get_mut(worker) else { continue };
+            samples.extend(watch.update(*worker, &seen, now));
+            watch.pause = watch.pause.min(longest);
+            watch.due = tick(self.epoch, now + watch.pause);
+        }
+        samples
+    }
+
+    /// Processes that left the tree of their worker alive stay in sysinfo's list; start a new one when they add up.
+    fn forget_strangers(&self, system: &mut System) {
+        let known: usize = self.workers.values().map(|watch| watch.tree.len()).sum();
+        if system.processes().len() > 2 * known + 256
+            && let Ok(new) = System::new()
+        {
+            *system = new;
+        }
+    }
+}
+
+impl Watch {
+    /// Takes over what was seen of the tree (pid, CPU time, memory). `None` if there is nothing new, or nobody.
+    fn update(&mut self, worker: WorkerId, seen: &[(u32, u64, u64)], now: Instant) -> Option<Sample> {
+        if !seen.iter().any(|&(pid, ..)| pid == self.pid) {
+            self.pause *= 2;
+            return None;
+        }
+        let before = |pid| self.tree.iter().find(|&&(known, _)| known == pid).map_or(0, |&(_, time)| time);
+        let used_ms: u64 = seen.iter().map(|&(pid, time, _)| time.saturating_sub(before(pid))).sum();
+        let elapsed_ms = now.saturating_duration_since(self.measured_at).as_secs_f64() * 1e3;
+        // Too short a time says nothing: the kernel counts in hundredths of a second.
+        let percent = if elapsed_ms < 50.0 {
+            self.last.map_or(0.0, |last| last.cpu_percent)
+        } else {
+            self.measured_at = now;
+            self.tree = seen.iter().map(|&(pid, time, _)| (pid, time)).collect();
+            (used_ms as f64 / elapsed_ms * 1e3).round() / 10.0
+        };
+        let memory_bytes = seen.iter().map(|&(.., memory)| memory).sum();
+        let sample = Sample { worker, memory_bytes, cpu_percent: percent };
+        let changed = self.last != Some(sample);
+        self.pause = if changed || used_ms > 0 { INTERVAL } else { self.pause * 2 };
+        self.last = Some(sample);
+        let report = changed || std::mem::take(&mut self.report_always);
+        self.report_always = false;
+        report.then_some(sample)
+    }
+}
+
+/// The next tick at or after `then`.
+fn tick(epoch: Instant, then: Instant) -> Instant {
+    let since = then.saturating_duration_since(epoch);
+    epoch + TICK * since.as_millis().div_ceil(TICK.as_millis()) as u32
+}
+
+/// The process, then all that descend from it.
+fn with_descendants(pid: u32) -> Vec<u32> {
+    let mut tree = vec![pid];
+    let mut next = 0;
+    while next < tree.len() {
+        // A process that is adopted while we look may come up twice.
+        let children: Vec<u32> = children_of(tree[next]).into_iter().filter(|child| !tree.contains(child)).collect();
+        tree.extend(children);
+        next += 1;
+    }
+    tree
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Learns who has ended, without reaping: a process that is not reaped keeps its id, so its group can be killed
+//! safely. The order on every exit is: [`peek`], kill the group, reap.
+//!
+//! Does not own children: a known child is reaped by `child.try_wait()` of its owner, a stranger (an orphan that came
+//! to us because we are a subreaper) by [`reap_stranger`]. Invariant: `peek` never takes a status from anyone.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+
+use super::identity;
+use crate::model::worker::Exit;
+
+/// Some child that has ended and is not reaped. Reap it before the next call: until then it may be the answer again.
+#[must_use]
+pub fn peek() -> Option<u32> {
+    match peek_at(Id::All) {
+        Ok(pid) => pid,
+        // nix knows no real-time signals and gives no pid for a child that one of them has ended.
+        Err(Errno::EINVAL) => children().into_iter().find(|&pid| has_ended(pid)),
+        Err(_) => None,
+    }
+}
+
+fn peek_at(id: Id<'_>) -> nix::Result<Option<u32>> {
+    let status = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)?;
+    Ok(status.pid().map(|pid| pid.as_raw() as u32))
+}
+
+/// Whether this child has ended and is not reaped. False for what is not our child.
+#[must_use]
+pub fn has_ended(pid: u32) -> bool {
+    matches!(peek_at(Id::Pid(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
+}
+
+/// Our children, in any state.
+fn children() -> Vec<u32> {
+    identity::children_of(std::process::id())
+}
+
+/// Reaps an ended child that nobody in this process holds as a `Child`. True if there is nothing left to reap.
+/// Never waits.
+#[must_use]
+pub fn reap_stranger(pid: u32) -> bool {
+    match waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::StillAlive) => false,
+        // EINVAL: reaped, but ended by a real-time signal; ECHILD: was reaped before.
+        Ok(_) | Err(_) => true,
+    }
+}
+
+/// Makes orphans below us come to us instead of to init, so that they can be found and reaped.
+pub fn become_subreaper() -> io::Result<()> {
+    nix::sys::prctl::set_child_subreaper(true).map_err(io::Error::from)
+}
+
+/// How a process ended.
+#[must_use]
+pub fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => unreachable!("BUG: {status:?} is not the status of an ended process"),
+    }
+}
+
+/// The name of a signal: `SIGKILL`, `SIGRTMIN+3`; for a number that is no signal, `signal 99`.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
+    let (min, max) = (nix::libc::SIGRTMIN(), nix::libc::SIGRTMAX());
+    match Signal::try_from(signal) {
+        Ok(known) => known.as_str().to_owned(),
+        Err(_) if signal == min => "SIGRTMIN".to_owned(),
+        Err(_) if (min..=max).contains(&signal) => format!("SIGRTMIN+{}", signal - min),
+        Err(_) => format!("signal {signal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::testing::{in_own_process, wait_until};
+    use std::process::Command;
+
+    fn sh(script: &str) -> std::process::Child {
+        Command::new("/bin/sh").args(["-c", script]).spawn().unwrap()
+    }
+
+    #[test]
+    fn a_peek_finds_each_ended_child_and_leaves_its_status_to_its_owner() {
+        if !in_own_process("process::exits::tests::a_peek_finds_each_ended_child_and_leaves_its_status_to_its_owner") {
+            return;
+        }
+        assert_eq!(peek(), None);
+        let ends = [("exit 7", Exit::Code(7)), ("kill -KILL $$", Exit::Signal(9)), ("kill -40 $$", Exit::Signal(40))];
+        for (script, exit) in ends {
+            let mut child = sh(script);
+            wait_until("the end of the child is seen", || peek() == Some(child.id()));
+            assert_eq!(peek(), Some(child.id()));
+            assert!(has_ended(child.id()));
+            assert_eq!(child.try_wait().unwrap().map(exit_of), Some(exit));
+            assert_eq!(peek(), None);
+            assert!(!has_ended(child.id()));
+        }
+    }
+
+    #[test]
+    fn a_running_child_is_not_reported() {
+        let mut child = sh("exec sleep 1000");
+        assert!(!has_ended(child.id()));
+        child.kill().unwrap();
+        wait_until("the end of the child is seen", || has_ended(child.id()));
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn an_orphan_comes_to_the_subreaper_and_is_reaped_as_a_stranger() {
+        if !in_own_process("process::exits::tests::an_orphan_comes_to_the_subreaper_and_is_reaped_as_a_stranger") {
+            return;
+        }
+        become_subreaper().unwrap();
+        let out = Command::new("/bin/sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo $!"]).output().unwrap();
+        let orphan: u32 = String::from_utf8(out.stdout).unwrap().trim().parse().unwrap();
+        wait_until("the orphan is ours", || children().contains(&orphan));
+        assert!(!reap_stranger(orphan));
+        nix::sys::signal::kill(Pid::from_raw(orphan as i32), Signal::SIGKILL).unwrap();
+        wait_until("the end of the orphan is seen", || peek() == Some(orphan));
+        assert!(reap_stranger(orphan));
+        assert_eq!(peek(), None);
+    }
+
+    #[test]
+    fn every_signal_has_a_name() {
+        assert_eq!(signal_name(9), "SIGKILL");
+        assert_eq!(signal_name(15), "SIGTERM");
+        assert_eq!(signal_name(34), "SIGRTMIN");
+        assert_eq!(signal_name(37), "SIGRTMIN+3");
+        assert_eq!(signal_name(99), "signal 99");
+    }
+}

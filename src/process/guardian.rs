@@ -1,0 +1,192 @@
+//! The guardian: a small process that outlives the master by a moment, to end what the master leaves behind when it
+//! dies in any way, `kill -9` included.
+//!
+//! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), then `+PID` (a
+//! worker's group was made), `-PID` (it ended and was reaped), at last `bye`. End of input without `bye` means that
+//! the master is dead. A fragment without its newline is never acted upon: half of `+123` is another process.
+//!
+//! Invariants: the guardian does not carry the cookie itself; it kills a group only if its leader is the process that
+//! was announced, or is gone (then the id cannot have passed to another as long as the group exists).
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::group::{Signal, signal_group};
+use super::identity;
+use super::spawn::set_nonblocking;
+use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
+
+/// The hidden verb that the master starts itself with.
+pub const VERB: &str = "guardian";
+
+const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
+/// More than the lines of every process that a machine can hold: the guardian does not read.
+const LONGEST_BACKLOG_BYTES: usize = 1024 * 1024;
+
+/// How the watch ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The master said goodbye; nothing was killed.
+    Bye,
+    /// The master died. So many groups were listed, and this was found by the cookie after they had been killed.
+    MasterDied {
+        /// Groups that were killed.
+        groups: usize,
+        /// What had left its group.
+        swept: Swept,
+    },
+}
+
+/// The body of the hidden verb: watches stdin until it ends. True if nothing is left behind.
+pub fn run() -> io::Result<bool> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    // Caught and forgotten: a Ctrl-C or a stop of the whole service must not end the guardian before the master.
+    let heard = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        signal_hook::flag::register(signal, Arc::clone(&heard))?;
+    }
+    // Keeps no file system busy.
+    std::env::set_current_dir("/")?;
+    Ok(match watch(io::stdin().lock()) {
+        Ended::Bye => true,
+        Ended::MasterDied { swept, .. } => swept.left.is_empty(),
+    })
+}
+
+/// Reads what the master says until it ends, then does what is due.
+pub fn watch(mut input: impl BufRead) -> Ended {
+    let cookie = next_line(&mut input).unwrap_or_default();
+    let mut groups: HashMap<u32, Option<u64>> = HashMap::new();
+    let mut bye = false;
+    while let Some(line) = next_line(&mut input) {
+        bye = line == "bye";
+        if let Some(pid) = line.strip_prefix('+').and_then(|id| id.parse().ok()) {
+            groups.insert(pid, identity::start_time(pid));
+        } else if let Some(pid) = line.strip_prefix('-').and_then(|id| id.parse::<u32>().ok()) {
+            groups.remove(&pid);
+        }
+    }
+    if bye {
+        return Ended::Bye;
+    }
+    for (&pid, &start) in &groups {
+        let now = identity::start_time(pid);
+        if now.is_none() || now == start {
+            // Whatever refuses to be signalled here is swept below, and is reported as left.
+            let _ = signal_group(pid, Signal::Kill);
+        }
+    }
+    let selector = Selector { wanted: Wanted::Instance(cookie), exempt: Vec::new() };
+    Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
+}
+
+/// A whole line; `None` at the end, after an error, and for a fragment.
+fn next_line(input: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    input.read_line(&mut line).ok()?;
+    line.strip_suffix('\n').map(str::to_owned)
+}
+
+/// The master's end. Dropped without [`Guardian::bye`] it looks like the death of the master.
+#[derive(Debug)]
+pub struct Guardian {
+    child: Child,
+    stdin: ChildStdin,
+    backlog: Vec<u8>,
+}
+
+impl Guardian {
+    /// Starts the guardian. Before any thread and any worker, so that none of them is ever without one.
+    pub fn start(exe: &Path, cookie: &str) -> io::Result<Self> {
+        let mut command = Command::new(exe);
+        command.arg(VERB);
+        Self::start_with(command, cookie)
+    }
+
+    fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
+        command.env_remove(COOKIE_VARIABLE).process_group(0);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let stdin = child.stdin.take().ok_or(ErrorKind::BrokenPipe)?;
+        set_nonblocking(&stdin)?;
+        let mut guardian = Self { child, stdin, backlog: Vec::new() };
+        guardian.say(format_args!("{cookie}"))?;
+        Ok(guardian)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A worker was started and leads this group. Never waits; see [`Guardian::flush`] for the error.
+    pub fn add(&mut self, pid: u32) -> io::Result<()> {
+        self.say(format_args!("+{pid}"))
+    }
+
+    /// The worker was reaped, its group killed. Never waits.
+    pub fn remove(&mut self, pid: u32) -> io::Result<()> {
+        self.say(format_args!("-{pid}"))
+    }
+
+    fn say(&mut self, line: std::fmt::Arguments<'_>) -> io::Result<()> {
+        writeln!(self.backlog, "{line}")?;
+        self.flush()
+    }
+
+    /// Writes what it takes now. An error means that the guardian is gone or hears nothing: start another, tell it
+    /// every group that lives, and drop this one with [`Guardian::kill`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        while !self.backlog.is_empty() {
+            match self.stdin.write(&self.backlog) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => drop(self.backlog.drain(..n)),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock && self.backlog.len() <= LONGEST_BACKLOG_BYTES => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something is not yet written: call [`Guardian::flush`] when the pipe takes more.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// How it ended, if it did; reaps it.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Everything has ended in order: lets the guardian go. The child is to be reaped.
+    pub fn bye(mut self) -> (Child, io::Result<()>) {
+        let said = self.say(format_args!("bye"));
+        (self.child, said)
+    }
+
+    /// Ends a guardian that cannot be used, before its pipe is closed, so that it kills nobody. The child is to be
+    /// reaped.
+    pub fn kill(mut self) -> (Child, io::Result<()>) {
+        let killed = self.child.kill();
+        (self.child, killed)
+    }
+}
+
+/// The pipe to the guardian, for a poll.
+impl AsFd for Guardian {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stdin.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Recognises a process: its id, when it started, in which life of the machine; and the cookie of an instance.
+//!
+//! Reads `/proc` only. Invariant: two processes never have the same [`Identity`], however often ids are used again.
+
+use std::fs;
+use std::io::{self, Read};
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+/// One process, for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, in ticks since the machine did.
+    pub start: u64,
+    /// The life of the machine in which it ran.
+    pub boot_id: String,
+}
+
+impl Identity {
+    /// The process that has this id now; `None` if there is none. A zombie has an identity too.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        Some(Self { pid, start: start_time(pid)?, boot_id: boot_id().to_owned() })
+    }
+
+    /// Whether this very process still runs. A zombie does not.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.boot_id == boot_id() && is_alive(self.pid, self.start)
+    }
+}
+
+/// Whether the process that started then still runs, in this life of the machine.
+#[must_use]
+pub(super) fn is_alive(pid: u32, start: u64) -> bool {
+    read_stat(pid).is_some_and(|stat| stat.start == start && !matches!(stat.state, b'Z' | b'X' | b'x'))
+}
+
+/// When the process started, in ticks since the machine did.
+#[must_use]
+pub fn start_time(pid: u32) -> Option<u64> {
+    read_stat(pid).map(|stat| stat.start)
+}
+
+/// This life of the machine; empty where the kernel does not say.
+#[must_use]
+pub fn boot_id() -> &'static str {
+    static BOOT_ID: OnceLock<String> = OnceLock::new();
+    BOOT_ID.get_or_init(|| {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        text.trim().to_owned()
+    })
+}
+
+/// A name for one life of the master that nobody can guess: 128 random bits, in hexadecimal.
+pub fn new_cookie() -> io::Result<String> {
+    use std::fmt::Write;
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// The children of a process, in any state; children of each of its threads. Empty if it is gone.
+#[must_use]
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return children };
+    for thread in threads.flatten() {
+        let Ok(text) = fs::read_to_string(thread.path().join("children")) else { continue };
+        children.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+    }
+    children
+}
+
+struct Stat {
+    state: u8,
+    start: u64,
+}
+
+fn read_stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The name, in parentheses, may hold anything, `)` and newlines too; what follows the last `)` is numbers.
+fn parse_stat(stat: &[u8]) -> Option<Stat> {
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    let mut fields = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    // The state is field 3, the start time field 22.
+    Some(Stat { state, start: fields.nth(18)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::testing::wait_until;
+    use std::process::Command;
+
+    #[test]
+    fn the_start_time_is_read_behind_any_name() {
+        let rest = (4..=21).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        for name in ["sh", "a b", "a) R 1 2", ")", "x\ny) Z", ""] {
+            let stat = parse_stat(format!("12 ({name}) S {rest} 987654 23 24\n").as_bytes()).unwrap();
+            assert_eq!((stat.state, stat.start), (b'S', 987_654), "{name:?}");
+        }
+        for broken in ["", "12 (sh", "12 (sh) ", "12 (sh) S 1 2 3"] {
+            assert!(parse_stat(broken.as_bytes()).is_none(), "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn we_are_alive_and_somebody_with_our_id_but_another_start_or_boot_is_not_us() {
+        let us = Identity::of(std::process::id()).unwrap();
+        assert!(us.is_alive());
+        assert!(!Identity { start: us.start + 1, ..us.clone() }.is_alive());
+        assert!(!Identity { boot_id: "another".to_owned(), ..us }.is_alive());
+        assert_eq!(Identity::of(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_zombie_counts_as_dead() {
+        let mut child = Command::new("/bin/sh").args(["-c", "exec sleep 1000"]).spawn().unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        assert!(identity.is_alive());
+        child.kill().unwrap();
+        wait_until("the zombie counts as dead", || !identity.is_alive());
+        assert!(Identity::of(child.id()).is_some(), "it is not reaped, so its id is still taken");
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn children_are_found_whichever_thread_made_them() {
+        let mut child = std::thread::spawn(|| Command::new("/bin/sleep").arg("1000").spawn().unwrap()).join().unwrap();
+        assert!(children_of(std::process::id()).contains(&child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn cookies_are_long_and_never_the_same() {
+        let (a, b) = (new_cookie().unwrap(), new_cookie().unwrap());
+        assert_ne!(a, b);
+        assert!(a.len() == 32 && a.bytes().all(|c| c.is_ascii_hexdigit()));
+        assert_eq!(boot_id().len(), 36);
+    }
+}

@@ -1,0 +1,183 @@
+//! One master per store: a lock on a file beside it, held for life by the open file.
+//!
+//! Does not know the store. Invariants: the file is never deleted (a deleted lock file is two lock files); the lock,
+//! not the content, says whether a master runs, so what a dead master wrote does no harm.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::UnixMicros;
+
+/// Who runs on a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: UnixMicros,
+}
+
+/// The right to be the master of a store; given back when dropped, or by the kernel when we die.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why there is no lock for us.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another master runs.
+    #[error("another master (pid {pid}, since {}) runs on this store; stop it first, or use another `--database`", started_at.to_timestamp())]
+    Held {
+        /// Its process id.
+        pid: u32,
+        /// When it started.
+        started_at: UnixMicros,
+    },
+    /// Another master runs, and has not yet written who it is.
+    #[error("another master is just starting on this store; `{}` is locked", path.display())]
+    HeldByUnknown {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The file cannot be used.
+    #[error("cannot lock `{}`: {source}", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// [`Lock::holder`] takes a shared lock for a moment, which must not make a starting master give up.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+impl Lock {
+    /// Takes the lock for the process `pid` and writes down who holds it.
+    pub fn take(path: &Path, pid: u32, started_at: UnixMicros) -> Result<Self, LockError> {
+        let failed = |source| LockError::Io { path: path.to_owned(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(match read_holder(&file) {
+                        Some(Holder { pid, started_at }) => LockError::Held { pid, started_at },
+                        None => LockError::HeldByUnknown { path: path.to_owned() },
+                    });
+                }
+            }
+        }
+        write_holder(&file, Holder { pid, started_at }).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+
+    /// The master that runs on the store, if one does. It is `Some` with pid 0 for one that has not yet said who it is.
+    pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => {
+                Ok(Some(read_holder(&file).unwrap_or(Holder { pid: 0, started_at: UnixMicros(0) })))
+            }
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+}
+
+/// Emptied first: a reader sees nothing rather than the name of the one before.
+fn write_holder(file: &File, holder: Holder) -> io::Result<()> {
+    file.set_len(0)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    let mut text = serde_json::to_vec(&holder)?;
+    text.push(b'\n');
+    file.write_all_at(&text, 0)
+}
+
+fn read_holder(mut file: &File) -> Option<Holder> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(path: &Path, pid: u32) -> Result<Lock, LockError> {
+        Lock::take(path, pid, UnixMicros(1_700_000_000_000_000))
+    }
+
+    #[test]
+    fn a_second_master_is_refused_with_the_name_of_the_first_until_that_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db.lock");
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        let first = take(&path, 4711).unwrap();
+        let refused = take(&path, 4712).unwrap_err();
+        assert!(matches!(refused, LockError::Held { pid: 4711, .. }));
+        assert!(refused.to_string().contains("pid 4711, since 2023-11-14T22:13:20Z"), "{refused}");
+        assert_eq!(Lock::holder(&path).unwrap().map(|h| h.pid), Some(4711));
+        drop(first);
+        assert_eq!(Lock::holder(&path).unwrap(), None);
+        let _second = take(&path, 5).unwrap();
+        assert_eq!(Lock::holder(&path).unwrap().map(|h| h.pid), Some(5));
+    }
+
+    #[test]
+    fn the_file_is_private_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db.lock");
+        fs::write(&path, "what a dead master wrote, and more of it than fits").unwrap();
+        drop(take(&path, 7).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"pid\":7,\"started_at\":\"2023-11-14T22:13:20.000000Z\"}\n");
+    }
+
+    #[test]
+    fn one_that_only_asks_does_not_keep_a_master_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db.lock");
+        drop(take(&path, 1).unwrap());
+        let asking = File::open(&path).unwrap();
+        asking.try_lock_shared().unwrap();
+        let (before, after) = std::sync::mpsc::channel();
+        let starting = std::thread::spawn(move || {
+            before.send(()).unwrap();
+            take(&path, 2)
+        });
+        after.recv().unwrap();
+        drop(asking);
+        assert!(starting.join().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_holder_that_has_not_written_its_name_is_still_a_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db.lock");
+        let file = File::create(&path).unwrap();
+        file.try_lock().unwrap();
+        assert!(matches!(take(&path, 2), Err(LockError::HeldByUnknown { .. })));
+        assert_eq!(Lock::holder(&path).unwrap().map(|h| h.pid), Some(0));
+    }
+}

@@ -1,0 +1,18 @@
+//! Processes: spawning, signalling, recognising and finding them.
+//!
+//! Knows nothing of jobs, pools or the store. Linux only, no `unsafe`, no `pre_exec` of our own.
+//!
+//! Invariants:
+//! - Only a process known not to have been reaped, or one whose start time was just compared, is signalled.
+//! - Every worker leads a process group of its own and carries the instance cookie in its environment.
+
+pub mod exits;
+pub mod group;
+pub mod guardian;
+pub mod identity;
+pub mod lock;
+pub mod spawn;
+pub mod sweep;
+
+#[cfg(test)]
+pub(crate) mod testing;

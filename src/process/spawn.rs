@@ -1,0 +1,254 @@
+//! Starts a program in a process group of its own, with pipes to it.
+//!
+//! Does not know what the program is for. Invariant: the cost of a spawn does not depend on the size of the master,
+//! unless a protocol descriptor is asked for. std uses `posix_spawn` as long as the program is a path, nothing runs
+//! between fork and exec and no user is changed; `protocol_fd` needs such a hook (command-fds), hence the fork.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+
+use command_fds::{CommandFdExt, FdMapping};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{AccessFlags, access};
+
+/// What the child's stdin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinKind {
+    /// A pipe from us.
+    Pipe,
+    /// `/dev/null`.
+    Null,
+}
+
+/// A program to start.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The program, as [`resolve`] gave it.
+    pub program: PathBuf,
+    /// Its arguments, without the program's own name.
+    pub args: Vec<OsString>,
+    /// Where it runs; `None`: where we run.
+    pub cwd: Option<PathBuf>,
+    /// Added to the environment it inherits.
+    pub env: Vec<(OsString, OsString)>,
+    /// Taken from the environment it inherits, before `env` is added.
+    pub env_remove: Vec<OsString>,
+    /// What its stdin is.
+    pub stdin: StdinKind,
+    /// A further pipe to us, at this descriptor of the child (3 or higher).
+    pub protocol_fd: Option<i32>,
+}
+
+/// A program that was started. All pipes are blocking; see [`set_nonblocking`].
+#[derive(Debug)]
+pub struct Spawned {
+    /// To be reaped by whoever holds it.
+    pub child: Child,
+    /// Its process id, and the id of its group.
+    pub pid: u32,
+    /// To its stdin, if that was asked for.
+    pub stdin: Option<ChildStdin>,
+    /// From its stdout.
+    pub stdout: ChildStdout,
+    /// From its stderr.
+    pub stderr: ChildStderr,
+    /// From its protocol descriptor, if that was asked for.
+    pub protocol: Option<PipeReader>,
+}
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// There is no such program, or no interpreter for it.
+    #[error("cannot run `{program}`: {why}")]
+    NotFound {
+        /// As it was written.
+        program: String,
+        /// What was looked for, and where.
+        why: String,
+    },
+    /// It exists, but is no program that we may run.
+    #[error("cannot run `{program}`: {why}")]
+    NotExecutable {
+        /// As it was written.
+        program: String,
+        /// What it is instead, and what to do.
+        why: String,
+    },
+    /// It cannot run where it should.
+    #[error("cannot run `{program}` in `{cwd}`: {why}")]
+    Cwd {
+        /// As it was written.
+        program: String,
+        /// The directory.
+        cwd: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The protocol descriptor is one of stdin, stdout and stderr, or out of range.
+    #[error("cannot run `{program}`: `protocol_fd` is {fd}; use 3 to 255")]
+    ProtocolFd {
+        /// As it was written.
+        program: String,
+        /// The number given.
+        fd: i32,
+    },
+    /// Anything else.
+    #[error("cannot run `{program}`: {source}")]
+    Io {
+        /// As it was written.
+        program: String,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    /// Whether the same may work in a moment: the machine was out of processes, memory or descriptors, or the
+    /// program's file was just being written.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        let temporary = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY, Errno::EINTR];
+        source.raw_os_error().is_some_and(|code| temporary.contains(&Errno::from_raw(code)))
+    }
+}
+
+/// Finds a program once, so that each spawn takes a path: a bare name in `path_env` (a `PATH`), a name with a slash
+/// relative to `cwd` (else to where we run). The path is absolute, so `cwd` of the child does not change its meaning.
+pub fn resolve(program: &OsStr, cwd: Option<&Path>, path_env: Option<&OsStr>) -> Result<PathBuf, SpawnError> {
+    let shown = || program.to_string_lossy().into_owned();
+    let io_error = |source| SpawnError::Io { program: shown(), source };
+    let base = std::path::absolute(cwd.unwrap_or(Path::new("."))).map_err(io_error)?;
+    if program.is_empty() {
+        return Err(SpawnError::NotFound { program: shown(), why: "the name is empty".to_owned() });
+    }
+    if program.as_encoded_bytes().contains(&b'/') {
+        let path = base.join(program);
+        return match look_at(&path) {
+            Found::Program => Ok(path),
+            Found::Nothing => Err(SpawnError::NotFound { program: shown(), why: "no such file".to_owned() }),
+            Found::Other(why) => Err(SpawnError::NotExecutable { program: shown(), why }),
+            Found::Error(errno) => Err(io_error(errno.into())),
+        };
+    }
+    let mut near = None;
+    for dir in std::env::split_paths(path_env.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"))) {
+        let path = base.join(dir).join(program);
+        match look_at(&path) {
+            Found::Program => return Ok(path),
+            Found::Other(why) => near = near.or(Some(format!("`{}`: {why}", path.display()))),
+            Found::Nothing | Found::Error(_) => {}
+        }
+    }
+    Err(match near {
+        Some(why) => SpawnError::NotExecutable { program: shown(), why },
+        None => SpawnError::NotFound { program: shown(), why: "not found in PATH".to_owned() },
+    })
+}
+
+enum Found {
+    Program,
+    Nothing,
+    Other(String),
+    Error(Errno),
+}
+
+fn look_at(path: &Path) -> Found {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Found::Other("it is a directory".to_owned()),
+        Ok(found) if !found.is_file() => Found::Other("it is not a file".to_owned()),
+        Ok(_) => match access(path, AccessFlags::X_OK) {
+            Ok(()) => Found::Program,
+            Err(Errno::EACCES) => Found::Other("it is not executable; chmod +x it".to_owned()),
+            Err(errno) => Found::Error(errno),
+        },
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Found::Nothing,
+        Err(e) => Found::Error(e.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
+    }
+}
+
+/// Starts the program. Blocks until its exec has succeeded or failed; so a failure is known here and now.
+pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
+    let shown = || spec.program.to_string_lossy().into_owned();
+    let io_error = |source| SpawnError::Io { program: shown(), source };
+    let mut command = command(spec);
+    let mut protocol = None;
+    if let Some(fd) = spec.protocol_fd {
+        if !(3..=255).contains(&fd) {
+            return Err(SpawnError::ProtocolFd { program: shown(), fd });
+        }
+        let (reader, writer) = io::pipe().map_err(io_error)?;
+        let mapping = FdMapping { parent_fd: OwnedFd::from(writer), child_fd: fd };
+        command.fd_mappings(vec![mapping]).map_err(|e| io_error(io::Error::other(e)))?;
+        protocol = Some(reader);
+    }
+    let mut child = command.spawn().map_err(|e| explain(spec, e))?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        unreachable!("BUG: stdout and stderr of a child were not piped");
+    };
+    Ok(Spawned { pid: child.id(), stdin: child.stdin.take(), stdout, stderr, protocol, child })
+}
+
+fn command(spec: &Spec) -> Command {
+    let mut command = Command::new(&spec.program);
+    command.args(&spec.args).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(match spec.stdin {
+        StdinKind::Pipe => Stdio::piped(),
+        StdinKind::Null => Stdio::null(),
+    });
+    if let Some(cwd) = &spec.cwd {
+        command.current_dir(cwd);
+    }
+    for name in &spec.env_remove {
+        command.env_remove(name);
+    }
+    command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command
+}
+
+/// Exec reports one errno for the directory, the file and the interpreter; looks for the one that is meant.
+fn explain(spec: &Spec, source: io::Error) -> SpawnError {
+    let program = spec.program.to_string_lossy().into_owned();
+    let Some(errno) = source.raw_os_error().map(Errno::from_raw) else { return SpawnError::Io { program, source } };
+    if !matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ENOEXEC) {
+        return SpawnError::Io { program, source };
+    }
+    if let Some(cwd) = &spec.cwd {
+        let why = match cwd.metadata() {
+            Err(e) => Some(e.to_string()),
+            Ok(found) if !found.is_dir() => Some("it is not a directory".to_owned()),
+            Ok(_) => access(cwd, AccessFlags::X_OK).err().map(|e| e.desc().to_lowercase()),
+        };
+        if let Some(why) = why {
+            return SpawnError::Cwd { program, cwd: cwd.to_string_lossy().into_owned(), why };
+        }
+    }
+    match (look_at(&spec.program), errno) {
+        (Found::Nothing, _) => SpawnError::NotFound { program, why: "no such file".to_owned() },
+        (Found::Other(why), _) => SpawnError::NotExecutable { program, why },
+        (Found::Program, Errno::ENOENT) => {
+            SpawnError::NotFound { program, why: "its interpreter does not exist; look at its `#!` line".to_owned() }
+        }
+        (Found::Program, Errno::ENOEXEC) => SpawnError::NotExecutable {
+            program,
+            why: "it is no program for this machine; a script needs a `#!` line".to_owned(),
+        },
+        _ => SpawnError::Io { program, source },
+    }
+}
+
+/// Makes reads and writes on this end of a pipe return at once; the child's end stays as it is.
+pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The thread that sweeps after workers that have ended.
+//!
+//! Invariant: every request is answered once, at the latest at its deadline; one that hangs holds up no other.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::{FIRST_PAUSE, LONGEST_PAUSE, Pursuit, Swept, Wanted, pass};
+use crate::model::WorkerId;
+
+/// How long one worker's leftovers may take to die before they are reported as left.
+const WORKER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Ask for the leftovers of a worker to be killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The worker, which has ended.
+    pub worker: WorkerId,
+    /// Its value of the variable.
+    pub value: String,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepDone {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How many processes it had left behind.
+    pub killed: usize,
+    /// Those that could not be killed in time.
+    pub left: Vec<u32>,
+}
+
+/// A thread that sweeps after workers. All requests that wait share one look at the machine's processes.
+#[derive(Debug)]
+pub struct Sweeper {
+    requests: Sender<Request>,
+}
+
+impl Sweeper {
+    /// Starts the thread; it ends when the `Sweeper` is dropped and every request is answered. `notify` runs in it.
+    pub fn start(
+        capacity: usize,
+        exempt: Vec<u32>,
+        notify: impl FnMut(SweepDone) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (requests, incoming) = crossbeam_channel::bounded(capacity);
+        thread::Builder::new().name("sweeper".to_owned()).spawn(move || serve(&incoming, &exempt, notify))?;
+        Ok(Self { requests })
+    }
+
+    /// Asks for a sweep; never waits. Gives the request back when too many wait already.
+    pub fn request(&self, request: Request) -> Result<(), Request> {
+        self.requests.try_send(request).map_err(crossbeam_channel::TrySendError::into_inner)
+    }
+}
+
+fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(SweepDone)) {
+    let mut pursuits: Vec<Pursuit<WorkerId>> = Vec::new();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let first = if pursuits.is_empty() {
+            pause = FIRST_PAUSE;
+            incoming.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            incoming.recv_timeout(pause)
+        };
+        match first {
+            Err(RecvTimeoutError::Disconnected) if pursuits.is_empty() => return,
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(request) => pursuits.extend(
+                std::iter::once(request)
+                    .chain(incoming.try_iter())
+                    .map(|request| Pursuit::new(Wanted::Worker(request.value), WORKER_DEADLINE, request.worker)),
+            ),
+        }
+        pass(&mut pursuits, exempt);
+        pursuits.retain(|pursuit| {
+            // Asked once: the deadline may pass between two answers.
+            let over = pursuit.is_over();
+            if over {
+                let Swept { killed, left } = pursuit.outcome();
+                notify(SweepDone { worker: pursuit.owner, killed, left });
+            }
+            !over
+        });
+    }
+}

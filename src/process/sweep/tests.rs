@@ -1,0 +1,81 @@
+//! Sweeping, with real processes that leave their group and session.
+
+use super::*;
+use crate::model::WorkerId;
+use crate::process::identity::new_cookie;
+use crate::process::testing::{DEADLINE, Family, wait_until};
+use std::process::Command;
+
+fn selector(wanted: Wanted) -> Selector {
+    Selector { wanted, exempt: vec![] }
+}
+
+#[test]
+fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
+    let cookie = new_cookie().unwrap();
+    let family = Family::start(&format!("{cookie}:12"));
+    let wanted = selector(Wanted::Instance(cookie));
+    wait_until("all three are found", || find(&wanted).len() == 3);
+    let spared = Selector { exempt: vec![family.leader.id()], ..wanted.clone() };
+    assert_eq!(find(&spared).len(), 2);
+    let swept = kill_all(&wanted, DEADLINE);
+    assert_eq!(swept, Swept { killed: 3, left: vec![] });
+    assert_eq!(family.children_live(), [false, false]);
+    assert_eq!(find(&wanted), Vec::<u32>::new());
+    assert_eq!(kill_all(&wanted, DEADLINE), Swept::default());
+}
+
+#[test]
+fn one_worker_is_swept_and_its_neighbours_live() {
+    let cookie = new_cookie().unwrap();
+    let one = Family::start(&format!("{cookie}:1"));
+    let eleven = Family::start(&format!("{cookie}:11"));
+    let swept = kill_all(&selector(Wanted::Worker(format!("{cookie}:1"))), DEADLINE);
+    assert_eq!(swept, Swept { killed: 3, left: vec![] });
+    assert_eq!((one.children_live(), eleven.children_live()), ([false; 2], [true; 2]));
+    assert_eq!(kill_all(&selector(Wanted::Instance(cookie)), DEADLINE).killed, 3);
+}
+
+#[test]
+fn a_process_that_forks_as_fast_as_it_can_is_caught() {
+    let cookie = new_cookie().unwrap();
+    let script = "while :; do (sleep 0.02 & sleep 0.02) & sleep 0.001; done";
+    let mut leader = Command::new("/bin/sh").args(["-c", script]).env(COOKIE_VARIABLE, &cookie).spawn().unwrap();
+    let wanted = selector(Wanted::Instance(cookie));
+    wait_until("it has forked", || find(&wanted).len() > 5);
+    assert_eq!(kill_all(&wanted, DEADLINE).left, Vec::<u32>::new());
+    assert_eq!(find(&wanted), Vec::<u32>::new());
+    leader.wait().unwrap();
+}
+
+#[test]
+fn only_the_whole_variable_counts() {
+    let cookie_in = |environ: &[u8]| cookie_of(environ).map(<[u8]>::to_vec);
+    assert_eq!(cookie_in(b"A=1\0QUEUE_WORK_INSTANCE=abc:1\0B=2\0"), Some(b"abc:1".to_vec()));
+    assert_eq!(cookie_in(b"A=QUEUE_WORK_INSTANCE=abc\0XQUEUE_WORK_INSTANCE=abc\0"), None);
+    assert_eq!(cookie_in(b"QUEUE_WORK_INSTANCES=abc\0"), None);
+    let instance = Wanted::Instance("abc".into());
+    assert!(instance.matches(b"abc") && instance.matches(b"abc:1"));
+    assert!(!instance.matches(b"abcd") && !instance.matches(b"ab") && !instance.matches(b"xabc"));
+    let worker = Wanted::Worker("abc:1".into());
+    assert!(worker.matches(b"abc:1") && !worker.matches(b"abc:12") && !worker.matches(b"abc"));
+    for nobody in [Wanted::Instance(String::new()), Wanted::Worker(String::new())] {
+        assert!(!nobody.matches(b"") && !nobody.matches(b":1") && !nobody.matches(b"abc"));
+    }
+}
+
+#[test]
+fn the_sweeper_answers_every_request_also_after_it_was_dropped() {
+    let cookie = new_cookie().unwrap();
+    let (answers, done) = crossbeam_channel::unbounded();
+    let sweeper = Sweeper::start(8, vec![], move |answer| answers.send(answer).unwrap()).unwrap();
+    let family = Family::start(&format!("{cookie}:1"));
+    for id in 1..=4 {
+        sweeper.request(Request { worker: WorkerId(id), value: format!("{cookie}:{id}") }).unwrap();
+    }
+    drop(sweeper);
+    let mut got: Vec<SweepDone> = done.iter().collect();
+    got.sort_by_key(|answer| answer.worker);
+    assert_eq!(got.iter().map(|a| (a.worker.0, a.killed)).collect::<Vec<_>>(), [(1, 3), (2, 0), (3, 0), (4, 0)]);
+    assert_eq!(family.children_live(), [false, false]);
+}
