@@ -347,15 +347,17 @@ fn inherited() -> usize {
 
 #[test]
 fn a_command_starts_with_the_signals_and_files_that_the_worker_was_started_with() {
+    /// Those a program may use: 32 and 33 belong to the C library, whose `posix_spawn` has its own ways with them.
+    const ORDINARY: u64 = 0x7fff_ffff;
+    /// Rust ignores it for itself only.
     const SIGPIPE: u64 = 1 << 12;
     let mut bench =
         Bench::template(&["sh", "-c", "grep -E 'Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l"]);
     bench.job(1, "x", &json!(null));
     let answer = bench.answer();
     let words: Vec<&str> = answer["result"].as_str().expect("a text").split_whitespace().collect();
-    // Rust ignores SIGPIPE for itself only.
-    let ignored = format!("{:016x}", mask("SigIgn:") & !SIGPIPE);
+    let number = |at: usize| u64::from_str_radix(words[at], 16).expect("a number") & ORDINARY;
+    assert_eq!((number(1), number(3)), (0, mask("SigIgn:") & ORDINARY & !SIGPIPE), "{words:?}");
     // `ls` itself has the folder open.
-    let files = (inherited() + 1).to_string();
-    assert_eq!(words, ["SigBlk:", "0000000000000000", "SigIgn:", &ignored, &files]);
+    assert_eq!(words[4], (inherited() + 1).to_string());
 }
