@@ -129,7 +129,7 @@ mod tests {
             peak_memory_bytes: None,
         };
         let line = finished("1", &done);
-        assert_eq!(line.iter().filter(|&&b| b == b'\n').count(), 1);
+        assert_eq!(line.iter().position(|&b| b == b'\n'), Some(line.len() - 1));
         let value: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
         assert_eq!(value["result"], stdout);
     }

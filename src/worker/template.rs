@@ -162,8 +162,7 @@ mod tests {
     fn fill(command: &[&str], args: &str) -> Result<Vec<String>, FillError> {
         let template = Template::parse(command.iter().map(OsString::from).collect()).expect("a template");
         let args: Box<RawValue> = serde_json::from_str(args).expect("JSON");
-        let argv = template.fill(&args)?;
-        Ok(argv.into_iter().map(|a| a.into_string().expect("UTF-8")).collect())
+        Ok(template.fill(&args)?.into_iter().map(|a| a.into_string().expect("UTF-8")).collect())
     }
 
     #[test]

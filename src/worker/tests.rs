@@ -54,7 +54,10 @@ impl Bench {
         let (end, ended) = channel();
         let (send, answers) = channel();
         let threads = vec![
-            spawn(move || drop(end.send(serve(io, template.as_ref()).expect("the loop goes on")))),
+            spawn(move || {
+                let ended = serve(io, template.as_ref()).expect("the loop goes on");
+                end.send(ended).unwrap_or_default();
+            }),
             spawn(move || {
                 for line in BufReader::new(output).lines() {
                     let line = line.expect("a line");

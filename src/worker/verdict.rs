@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn exit_codes_and_signals_become_verdicts() {
-        let table: &[(Ending, Option<(i64, &str, &str, Option<bool>)>)] = &[
+        type Expected = Option<(i64, &'static str, &'static str, Option<bool>)>;
+        let table: &[(Ending, Expected)] = &[
             (Ending::Exit(0), None),
             (Ending::Exit(1), Some((1, "exit", "exit status 1", None))),
             (Ending::Exit(3), Some((3, "exit", "exit status 3", None))),
