@@ -14,13 +14,12 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::command::{Running, Tokens};
-use super::lines::Line;
+use super::intake::Desk;
 use super::pipes::{Input, Outbox};
-use super::request::{self, Message, Pending};
+use super::request::Pending;
 use super::template::Template;
-use super::verdict::{Failure, Reason};
+use super::verdict::Reason;
 use super::{answer, clock, plan};
-use crate::model::payload::MAX_LINE_BYTES;
 
 const INPUT: Token = Token(0);
 const OUTPUT: Token = Token(1);
@@ -156,18 +155,9 @@ impl<'a> Worker<'a> {
 
     fn read_input(&mut self) {
         let Self { input, output, log, pending, current, .. } = self;
-        let cut = input.read(|line| match line {
-            Line::Whole(line) => match request::parse(line) {
-                Message::Job(job) => pending.push_back(job),
-                Message::Cancel { id, reason } => cancel(&id, reason, pending, current, output),
-                Message::UnknownMethod { id, method } => output.push(&answer::unknown_method(&id, &method)),
-                Message::Ignored => {}
-                Message::Garbage(why) => note(log, &format!("a line from the master cannot be read: {why}")),
-            },
-            Line::TooLong { start } => too_long(start, output, log),
-        });
-        if cut {
-            note(log, "the last line from the master has no end; it is dropped");
+        let mut desk = Desk { pending, current, output, log };
+        if input.read(|line| desk.take(line)) {
+            desk.note("the last line from the master has no end; it is dropped");
         }
     }
 
@@ -215,39 +205,6 @@ impl<'a> Worker<'a> {
             None
         }
     }
-}
-
-/// A job that runs is told to end; one that waits is dropped and answered. Another id has been answered already.
-fn cancel(
-    id: &str,
-    reason: Reason,
-    pending: &mut VecDeque<Pending>,
-    current: &mut Option<(Box<str>, Running)>,
-    output: &mut Outbox,
-) {
-    match current {
-        Some((running, command)) if **running == *id => command.tell(reason, clock::now()),
-        _ => {
-            if let Some(at) = pending.iter().position(|job| *job.id == *id) {
-                pending.remove(at);
-                output.push(&answer::refused(id, &Failure::told(reason)));
-            }
-        }
-    }
-}
-
-fn too_long(start: &[u8], output: &mut Outbox, log: &mut Outbox) {
-    let message = format!("a line of more than {MAX_LINE_BYTES} bytes cannot be taken");
-    match request::id_near_the_start(start) {
-        Some(id) => output.push(&answer::refused(&id, &Failure::invalid(message))),
-        None => note(log, &message),
-    }
-}
-
-/// A line of our own in the log.
-fn note(log: &mut Outbox, text: &str) {
-    log.end_line();
-    log.push(format!("queue-work: {text}\n").as_bytes());
 }
 
 /// Empties a signal socket; true if there was something in it.

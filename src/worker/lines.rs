@@ -11,7 +11,7 @@ const START_BYTES: usize = 256;
 const KEEP_BYTES: usize = 64 * 1024;
 
 /// One line, without its newline.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     Whole(&'a [u8]),
     TooLong { start: &'a [u8] },

@@ -24,6 +24,7 @@ mod answer;
 mod clock;
 mod command;
 mod event_loop;
+mod intake;
 mod lines;
 mod pipes;
 mod plan;
