@@ -20,3 +20,4 @@ pub mod process;
 pub mod report;
 pub mod store;
 pub mod wire;
+pub mod worker;

@@ -1,0 +1,247 @@
+//! One running command: its process group, its three pipes, its end.
+//!
+//! Knows nothing of the protocol. Invariants: the end of the process is the truth, never the end of a pipe (a
+//! grandchild may hold it); only a child that is not yet reaped is signalled, so no signal reaches a stranger; nothing
+//! of its group is left when it has finished.
+
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use mio::unix::pipe::{Receiver, Sender};
+use mio::{Interest, Registry, Token};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use wait4::Wait4;
+
+use super::answer::Finished;
+use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
+use super::plan::Plan;
+use super::resolve::{check_cwd, resolve, spawn_failure};
+use super::tail::Tail;
+use super::verdict::{Ending, Failure, Reason};
+
+/// What is kept of stdout.
+const STDOUT_BYTES: usize = 64 * 1024;
+/// What is kept of stderr.
+const STDERR_BYTES: usize = 4 * 1024;
+/// How many of its lines.
+const STDERR_LINES: usize = 20;
+/// From TERM to KILL.
+pub(super) const TERM_GRACE: Duration = Duration::from_secs(5);
+/// Most bytes taken from a pipe after the command has ended: what it can hold, not what a grandchild goes on writing.
+const DRAIN_BYTES: usize = 1 << 20;
+/// While this many bytes wait for the log, the command's stderr is not read.
+const LOG_BACKLOG_BYTES: usize = 64 * 1024;
+
+/// The names under which news of the pipes arrive.
+#[derive(Clone, Copy)]
+pub(super) struct Tokens {
+    pub(super) stdin: Token,
+    pub(super) stdout: Token,
+    pub(super) stderr: Token,
+}
+
+/// A command that was started and is not yet reaped.
+pub(super) struct Running {
+    child: Child,
+    stdin: Option<Feed>,
+    stdout: Stream,
+    stderr: Stream,
+    told: Option<Reason>,
+    kill_at: Option<Instant>,
+    reaped: bool,
+}
+
+/// What is still to be written to the command.
+struct Feed {
+    pipe: Sender,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+/// One pipe from the command; `None` when its end was seen.
+struct Stream {
+    pipe: Option<Receiver>,
+    ready: bool,
+    tail: Tail,
+}
+
+impl Running {
+    /// Starts the command in a process group of its own.
+    pub(super) fn start(plan: Plan, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
+        if let Some(cwd) = &plan.cwd {
+            check_cwd(cwd)?;
+        }
+        let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
+        let path = path.or_else(|| std::env::var_os("PATH"));
+        let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
+        let mut command = std::process::Command::new(program);
+        command.arg0(&plan.argv[0]).args(&plan.argv[1..]).envs(plan.env).process_group(0);
+        command.stdin(if plan.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(cwd) = &plan.cwd {
+            command.current_dir(cwd);
+        }
+        let child = command.spawn().map_err(|e| spawn_failure(&plan.argv[0], &e))?;
+        let stream = |keep| Stream { pipe: None, ready: false, tail: Tail::new(keep) };
+        let (stdout, stderr) = (stream(STDOUT_BYTES), stream(STDERR_BYTES));
+        let mut running = Self { child, stdin: None, stdout, stderr, told: None, kill_at: None, reaped: false };
+        // From here on dropping `running` ends the command.
+        running.connect(plan.stdin, registry, tokens).map_err(|e| spawn_failure(&plan.argv[0], &e))?;
+        Ok(running)
+    }
+
+    fn connect(&mut self, stdin: Option<Vec<u8>>, registry: &Registry, tokens: Tokens) -> io::Result<()> {
+        if let Some((pipe, bytes)) = self.child.stdin.take().zip(stdin) {
+            let mut pipe = Sender::from(pipe);
+            pipe.set_nonblocking(true)?;
+            registry.register(&mut pipe, tokens.stdin, Interest::WRITABLE)?;
+            self.stdin = Some(Feed { pipe, bytes, written: 0 });
+        }
+        self.stdout.pipe = self.child.stdout.take().map(Receiver::from);
+        self.stderr.pipe = self.child.stderr.take().map(Receiver::from);
+        for (stream, token) in [(&mut self.stdout, tokens.stdout), (&mut self.stderr, tokens.stderr)] {
+            if let Some(pipe) = &mut stream.pipe {
+                pipe.set_nonblocking(true)?;
+                registry.register(pipe, token, Interest::READABLE)?;
+            }
+        }
+        self.feed();
+        Ok(())
+    }
+
+    /// There may be something to read on stdout.
+    pub(super) fn stdout_ready(&mut self) {
+        self.stdout.ready = true;
+    }
+
+    /// There may be something to read on stderr.
+    pub(super) fn stderr_ready(&mut self) {
+        self.stderr.ready = true;
+    }
+
+    /// Writes what the command takes of its standard input; one that does not read it misses nothing else.
+    pub(super) fn feed(&mut self) {
+        let Some(feed) = &mut self.stdin else { return };
+        while feed.written < feed.bytes.len() {
+            match feed.pipe.write(&feed.bytes[feed.written..]) {
+                Ok(n) if n > 0 => feed.written += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.stdin = None;
+    }
+
+    /// Reads what is there, for one turn; stderr goes on to `log`.
+    pub(super) fn read(&mut self, log: &mut Outbox) {
+        if self.stdout.ready {
+            self.stdout.read(TURN_BYTES, |_| {});
+        }
+        if self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES {
+            self.stderr.read(TURN_BYTES, |bytes| log.push(bytes));
+        }
+    }
+
+    /// Whether [`Self::read`] has more to do.
+    pub(super) fn has_more(&self, log: &Outbox) -> bool {
+        self.stdout.ready || (self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES)
+    }
+
+    /// Tells the command to end; the first reason stays.
+    pub(super) fn tell(&mut self, reason: Reason, now: Instant) {
+        if self.told.is_none() {
+            self.told = Some(reason);
+            self.kill_at = Some(now + TERM_GRACE);
+            self.signal(Signal::SIGTERM);
+            // A stopped process takes no TERM before it goes on.
+            self.signal(Signal::SIGCONT);
+        }
+    }
+
+    /// When it is killed, if it does not end before.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.kill_at
+    }
+
+    /// Kills it if its time is over.
+    pub(super) fn check_deadline(&mut self, now: Instant) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.signal(Signal::SIGKILL);
+        }
+    }
+
+    /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, reaps.
+    pub(super) fn try_finish(&mut self, log: &mut Outbox) -> io::Result<Option<Finished>> {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        if waitid(Id::Pid(self.group()), peek)? == WaitStatus::StillAlive {
+            return Ok(None);
+        }
+        self.stdout.read(DRAIN_BYTES, |_| {});
+        self.stderr.read(DRAIN_BYTES, |bytes| log.push(bytes));
+        log.end_line();
+        // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
+        self.signal(Signal::SIGKILL);
+        let Some(used) = self.child.try_wait4()? else { return Ok(None) };
+        self.reaped = true;
+        let ending = used.status.code().map_or_else(|| Ending::Signal(used.status.signal().unwrap_or(0)), Ending::Exit);
+        Ok(Some(Finished {
+            ending,
+            told: self.told,
+            stdout: self.stdout.tail.text(),
+            stderr_tail: self.stderr.tail.last_lines(STDERR_LINES),
+            peak_memory_bytes: Some(used.rusage.maxrss),
+        }))
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.reaped {
+            // It fails only where nothing is left to signal, or what is left is another user's.
+            let _ = killpg(self.group(), signal);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+impl Stream {
+    fn read(&mut self, most: usize, mut each: impl FnMut(&[u8])) {
+        let Some(pipe) = &mut self.pipe else {
+            self.ready = false;
+            return;
+        };
+        let mut chunk = [0; CHUNK_BYTES];
+        let mut taken = 0;
+        while taken < most {
+            match pipe.read(&mut chunk) {
+                Ok(n) if n > 0 => {
+                    taken += n;
+                    self.tail.push(&chunk[..n]);
+                    each(&chunk[..n]);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return;
+                }
+                Ok(_) | Err(_) => {
+                    (self.ready, self.pipe) = (false, None);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The built-in worker: an ordinary protocol worker that runs commands, one at a time.
+//!
+//! The body of a hidden verb. It reads jobs on stdin and answers on stdout (JSON lines, see `wire`); a job is a
+//! command of its own (type `exec`) or fills in the command of `--exec`. It knows nothing of the master but those
+//! lines, so one code path serves all jobs. It sends nothing before the first job. To stay small it has one thread and
+//! allocates as it goes.
+//!
+//! What the types of its errors mean (`error.data.type`):
+//!
+//! | type | when | retried |
+//! | --- | --- | --- |
+//! | `exit` | the command ended with a code that is not 0 | 75 yes, 65 no, else by policy |
+//! | `signal` | a signal ended it | by policy |
+//! | `timeout`, `cancelled`, `shutdown` | the master sent `cancel` with that reason | by the master |
+//! | `not_found`, `not_executable` | there is no such program, or it may not be executed | no |
+//! | `bad_cwd` | the folder to run in does not exist | by policy |
+//! | `spawn` | the system refused (processes, memory, files) | yes |
+//! | `invalid`, `no_such_type` | the job is written wrong, or is not a command | no |
+//!
+//! `peak_memory_bytes` is what the kernel counted for the command (and those of its children that it waited for); it
+//! is never less than this worker's own resident set, which the command shares until it is executed.
+
+mod answer;
+mod clock;
+mod command;
+mod event_loop;
+mod intake;
+mod lines;
+mod pipes;
+mod plan;
+mod request;
+mod resolve;
+mod tail;
+mod template;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+
+pub use template::{FillError, Template, TemplateError};
+
+use event_loop::{Ended, Io};
+
+/// Serves until the input ends (0), the output is gone (1) or SIGTERM (143). `template` is the command of `--exec`
+/// with its placeholders; without it jobs of type `exec` run their own commands. A template that cannot be used ends
+/// it with 2.
+pub fn run(template: Option<Vec<OsString>>) -> ExitCode {
+    let template = match template.map(Template::parse).transpose() {
+        Ok(template) => template,
+        Err(e) => {
+            eprintln!("queue-work: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    match standard_io().and_then(|io| event_loop::serve(io, template.as_ref())) {
+        Ok(Ended::InputClosed) => ExitCode::SUCCESS,
+        Ok(Ended::OutputGone) => ExitCode::FAILURE,
+        Ok(Ended::Terminated) => ExitCode::from(128 + SIGTERM as u8),
+        Err(e) => {
+            eprintln!("queue-work: the built-in worker cannot go on: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The streams and signals of this process. Handlers rather than ignored signals: a command that is started gets the
+/// defaults back.
+fn standard_io() -> io::Result<Io> {
+    let (child_exits, on_exit) = UnixStream::pair()?;
+    let (terminate, on_term) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGCHLD, on_exit)?;
+    signal_hook::low_level::pipe::register(SIGTERM, on_term)?;
+    // The terminal's Ctrl-C is the master's business.
+    signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)))?;
+    Ok(Io {
+        input: io::stdin().as_fd().try_clone_to_owned()?,
+        output: io::stdout().as_fd().try_clone_to_owned()?,
+        log: io::stderr().as_fd().try_clone_to_owned()?,
+        child_exits,
+        terminate,
+    })
+}

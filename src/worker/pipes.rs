@@ -1,0 +1,147 @@
+//! The worker's own three streams: lines in, answers out, log out.
+//!
+//! Knows nothing of jobs. Invariants: nothing here waits (a pipe or socket is made non-blocking; a file is always
+//! ready); what could not be written yet is kept in order; a reader that is gone is remembered, not an error.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use super::lines::{Line, Lines};
+
+/// Most bytes taken from one stream in one turn.
+pub(super) const TURN_BYTES: usize = 64 * 1024;
+/// Bytes read at once; on the stack.
+pub(super) const CHUNK_BYTES: usize = 8 * 1024;
+/// A buffer larger than this is given back when it is empty.
+const KEEP_BYTES: usize = 64 * 1024;
+
+/// The stream of lines from the master.
+pub(super) struct Input {
+    file: File,
+    lines: Lines,
+    /// There may be something to read.
+    pub(super) ready: bool,
+    /// The end has not been seen.
+    pub(super) open: bool,
+}
+
+impl Input {
+    pub(super) fn new(fd: OwnedFd, registry: &Registry, token: Token) -> io::Result<Self> {
+        let file = File::from(fd);
+        let watched = watch(&file, registry, token, Interest::READABLE)?;
+        if watched {
+            set_nonblocking(&file)?;
+        }
+        Ok(Self { file, lines: Lines::default(), ready: !watched, open: true })
+    }
+
+    /// Hands over the lines that are there, for one turn. True if the stream ended within a line.
+    pub(super) fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
+        let mut chunk = [0; CHUNK_BYTES];
+        for _ in 0..TURN_BYTES / CHUNK_BYTES {
+            match self.file.read(&mut chunk) {
+                Ok(0) => {
+                    (self.ready, self.open) = (false, false);
+                    return self.lines.is_partial();
+                }
+                Ok(n) => self.lines.feed(&chunk[..n], &mut each),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return false;
+                }
+                Err(_) => {
+                    // A stream that cannot be read any more is as good as ended.
+                    (self.ready, self.open) = (false, false);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// A stream out of the worker.
+pub(super) struct Outbox {
+    file: File,
+    waiting: Vec<u8>,
+    /// Nobody reads any more; what is written from now on is dropped.
+    pub(super) gone: bool,
+    at_line_start: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(fd: OwnedFd, registry: &Registry, token: Token) -> io::Result<Self> {
+        let file = File::from(fd);
+        watch(&file, registry, token, Interest::WRITABLE)?;
+        let kind = file.metadata()?.file_type();
+        // A terminal or file may be shared with others, who would not expect it; it takes what is written.
+        if kind.is_fifo() || kind.is_socket() {
+            set_nonblocking(&file)?;
+        }
+        Ok(Self { file, waiting: Vec::new(), gone: false, at_line_start: true })
+    }
+
+    /// Bytes that could not be written yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Writes, or keeps for later.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.at_line_start = *last == b'\n';
+            self.waiting.extend_from_slice(bytes);
+            self.flush();
+        }
+    }
+
+    /// Ends a line that was begun, so that the next text has one of its own.
+    pub(super) fn end_line(&mut self) {
+        if !self.at_line_start {
+            self.push(b"\n");
+        }
+    }
+
+    /// Writes what it can.
+    pub(super) fn flush(&mut self) {
+        let mut written = 0;
+        while written < self.waiting.len() && !self.gone {
+            match self.file.write(&self.waiting[written..]) {
+                Ok(n) if n > 0 => written += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(_) | Err(_) => self.gone = true,
+            }
+        }
+        if self.gone {
+            self.waiting.clear();
+        } else {
+            self.waiting.drain(..written);
+        }
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(KEEP_BYTES);
+        }
+    }
+}
+
+/// Asks for news of a stream; false for a file, which never has any.
+fn watch(file: &File, registry: &Registry, token: Token, interest: Interest) -> io::Result<bool> {
+    match registry.register(&mut SourceFd(&file.as_raw_fd()), token, interest) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+fn set_nonblocking(file: &File) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
+    fcntl(file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! A bench over the real binary: a database of its own, commands, a master, and a look at what is left over.
+//!
+//! Invariants: nothing of the caller's environment reaches the binary (no `QUEUE_WORK_*`, no home); nothing waits for a
+//! fixed time, everything for a condition with a deadline; when a bench is dropped no process of it is left.
+
+mod clock;
+mod leftovers;
+mod master;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) use clock::{eventually, now};
+pub(crate) use leftovers::Leftover;
+pub(crate) use master::Master;
+
+/// Longer than anything should take on a slow machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// The longest path of a Unix socket, in bytes.
+const SOCKET_PATH_BYTES: usize = 107;
+/// Names every process of a bench.
+const DATABASE: &str = "QUEUE_WORK_DATABASE";
+
+/// A folder with a database, and the binary to use on it.
+pub(crate) struct Bench {
+    folder: TempDir,
+    database: PathBuf,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it said.
+    pub(crate) stderr: String,
+    /// Its exit code; -1 if a signal ended it.
+    pub(crate) code: i32,
+}
+
+impl Run {
+    /// Panics with everything that is known, unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Its stdout as one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+    }
+}
+
+/// A command that is about to be run.
+pub(crate) struct Verb {
+    command: assert_cmd::Command,
+}
+
+impl Verb {
+    /// What it reads.
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.command.write_stdin(bytes);
+        self
+    }
+
+    /// One more variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs it; panics if it takes longer than a minute.
+    #[track_caller]
+    pub(crate) fn run(mut self) -> Run {
+        let out = self.command.timeout(2 * DEADLINE).output().expect("the binary can be run");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Run { stdout: text(out.stdout), stderr: text(out.stderr), code: out.status.code().unwrap_or(-1) }
+    }
+}
+
+impl Bench {
+    /// A bench with an empty folder.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("qw").tempdir().expect("a folder");
+        let database = folder.path().join("q.db");
+        let socket = database.as_os_str().len() + ".sock".len();
+        assert!(socket <= SOCKET_PATH_BYTES, "TMPDIR is too long for a Unix socket: {}", database.display());
+        Self { folder, database }
+    }
+
+    /// The folder of the bench; commands run in it.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The database.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// The binary with these arguments, on this bench.
+    pub(crate) fn verb(&self, args: &[&str]) -> Verb {
+        let mut command = assert_cmd::Command::from_std(self.std_command());
+        command.args(args);
+        Verb { command }
+    }
+
+    /// Runs the binary with these arguments.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.verb(args).run()
+    }
+
+    /// Runs the binary; panics unless it ends with 0. Returns its stdout.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        self.run(args).expect_code(0).stdout
+    }
+
+    /// Pushes one job with these arguments and returns its id.
+    #[track_caller]
+    pub(crate) fn push(&self, args: &[&str]) -> i64 {
+        let all: Vec<&str> = ["push", "--json"].iter().chain(args).copied().collect();
+        let pushed = self.run(&all).expect_code(0).json();
+        pushed["id"].as_i64().unwrap_or_else(|| panic!("no id in {pushed}"))
+    }
+
+    /// The job on record.
+    #[track_caller]
+    pub(crate) fn job(&self, id: i64) -> Value {
+        self.run(&["jobs", "show", &id.to_string(), "--json"]).expect_code(0).json()
+    }
+
+    /// Every run on record of a job, newest first.
+    #[track_caller]
+    pub(crate) fn runs(&self, job: i64) -> Vec<Value> {
+        let runs = self.run(&["runs", "--job", &job.to_string(), "--json"]).expect_code(0).json();
+        runs.as_array().unwrap_or_else(|| panic!("not an array: {runs}")).clone()
+    }
+
+    /// `status --json`; `null` if it could not be had.
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&self.run(&["status", "--json"]).stdout).unwrap_or(Value::Null)
+    }
+
+    /// Starts a master with these arguments and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start(&self, args: &[&str]) -> Master<'_> {
+        self.start_with(args, &[])
+    }
+
+    /// Starts a master with more variables in its environment.
+    #[track_caller]
+    pub(crate) fn start_with(&self, args: &[&str], env: &[(&str, &str)]) -> Master<'_> {
+        let mut command = self.std_command();
+        command.args(args).envs(env.iter().copied());
+        Master::start(self, command)
+    }
+
+    /// Waits until `condition` holds; panics with the state of everything if it does not in time.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) {
+        assert!(eventually(deadline, || condition(self)), "waited {deadline:?} for {what}\n{}", self.dump());
+    }
+
+    /// Waits until a job is in this state, and returns it.
+    #[track_caller]
+    pub(crate) fn wait_for_job(&self, id: i64, state: &str) -> Value {
+        self.wait_for(&format!("job {id} to be {state}"), DEADLINE, |bench| bench.job(id)["state"] == state);
+        self.job(id)
+    }
+
+    /// What is left of this bench: every process that has its database in its environment.
+    pub(crate) fn leftovers(&self) -> Vec<Leftover> {
+        leftovers::find(DATABASE, &self.database)
+    }
+
+    /// Panics if a process of this bench is still there, or does not end soon.
+    #[track_caller]
+    pub(crate) fn expect_no_leftovers(&self) {
+        self.wait_for("no process to be left", Duration::from_secs(5), |bench| bench.leftovers().is_empty());
+    }
+
+    /// The state of everything, for a panic.
+    pub(crate) fn dump(&self) -> String {
+        let status = serde_json::to_string_pretty(&self.status()).unwrap_or_default();
+        let masters = master::logs(self.path());
+        format!("status: {status}\nprocesses: {:#?}\n{masters}", self.leftovers())
+    }
+
+    fn std_command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queue-work"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("QUEUE_WORK_") {
+                command.env_remove(name);
+            }
+        }
+        command.current_dir(self.path()).env(DATABASE, &self.database).env("HOME", self.path());
+        command.env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
+        command
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A process may start another while we look: until none is left.
+        eventually(Duration::from_secs(5), || {
+            let left = self.leftovers();
+            left.iter().for_each(Leftover::kill);
+            left.is_empty()
+        });
+    }
+}
+
+/// The command line of a fixture: `python3 …/tests/fixtures/NAME`.
+pub(crate) fn fixture(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    assert!(path.exists(), "there is no fixture {name}");
+    // Debian's own, where there is one: a version manager's `python3` is a slow script around another.
+    let python = ["/usr/bin/python3", "python3"].into_iter().find(|p| !p.contains('/') || Path::new(p).exists());
+    // No `.pyc` files beside the fixtures, no site packages: it starts faster.
+    let words = [python.unwrap_or("python3"), "-B", "-S", path.to_str().expect("UTF-8")];
+    words.map(str::to_owned).to_vec()
+}
+
+/// Not every test file uses every part of the bench; here each part is used once.
+const _: fn(&Bench) = |bench| {
+    let mut master = bench.start(&[]);
+    master.signal(nix::sys::signal::Signal::SIGTERM);
+    let _ = (master.pid(), master.stderr(), master.wait_exit(DEADLINE), now());
+    master.kill9();
+    let _ = (bench.ok(&[]), bench.push(&[]), bench.runs(0), bench.wait_for_job(0, ""), bench.database());
+    let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
+    bench.expect_no_leftovers();
+    let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
+};
