@@ -102,6 +102,30 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
 }
 
 #[test]
+fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
+    let mut family = Family::start("asleep");
+    let (worker, now) = (WorkerId(1), Instant::now());
+    let mut watches = Watches::new(now);
+    watches.obey(Command::Watch { worker, pid: family.leader.id() }, now);
+    watches.obey(Command::Busy(false), now);
+    assert!(!watches.still_sleeps(worker, now), "it was never measured");
+    let watch = watches.workers.get_mut(&worker).unwrap();
+    watch.report_always = false;
+    watch.pause = 2 * INTERVAL;
+    watch.tree = vec![(family.leader.id(), 0), (family.children[0].pid, 0)];
+    assert!(!watches.still_sleeps(worker, now), "there is nothing yet to compare with");
+    assert!(watches.still_sleeps(worker, now));
+    assert_eq!(watches.workers[&worker].pause, 4 * INTERVAL);
+    watches.obey(Command::Busy(true), now);
+    assert!(!watches.still_sleeps(worker, now));
+    watches.obey(Command::Busy(false), now);
+    watches.workers.get_mut(&worker).unwrap().pause = 2 * INTERVAL;
+    family.leader.kill().unwrap();
+    family.leader.wait().unwrap();
+    assert!(!watches.still_sleeps(worker, now), "it is gone");
+}
+
+#[test]
 fn our_own_memory_is_known() {
     assert!(own_memory() > MIB);
 }
