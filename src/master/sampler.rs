@@ -1,8 +1,8 @@
 //! Measures the memory and CPU time of workers, each with all its descendants, in a thread of its own.
 //!
 //! Does not know limits or pools. Every worker has its own rhythm: [`INTERVAL`] while anything changes, then longer and
-//! longer up to [`IDLE_INTERVAL`], so that a sleeping pool costs next to nothing; a sample equal to the one before is
-//! not reported. Large sets are measured in slices, a tenth of them per tick.
+//! longer up to [`IDLE_INTERVAL`]; a sample equal to the one before is not reported. While no pool has work, one read per
+//! process tells that it still sleeps, at half the cost of measuring it. Large sets are measured in slices, a tenth of them per tick.
 //!
 //! CPU use is reckoned from the accumulated time: sysinfo's own figure relates the time of one process since its last
 //! refresh to the time of the machine since the last refresh of anything, and is wrong when rhythms differ.
@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::model::WorkerId;
-use crate::process::identity::children_of;
+use crate::process::identity::{activity_of, children_of};
 
 /// Between two samples of a worker that changes.
 pub const INTERVAL: Duration = Duration::from_secs(1);
@@ -112,7 +112,8 @@ fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
         for command in next.into_iter().chain(incoming.try_iter()) {
             watches.obey(command, now);
         }
-        let due = watches.take_due(now);
+        let mut due = watches.take_due(now);
+        due.retain(|&worker| !watches.still_sleeps(worker, now));
         if due.is_empty() {
             continue;
         }
@@ -133,6 +134,8 @@ struct Watch {
     measured_at: Instant,
     /// The worker and its descendants with the CPU time of each, in milliseconds.
     tree: Vec<(u32, u64)>,
+    /// What each of the tree did up to the last look.
+    activity: Vec<Option<[u64; 4]>>,
     last: Option<Sample>,
 }
 
@@ -163,7 +166,9 @@ impl Watches {
             Command::Watch { worker, pid } => {
                 let tree = vec![(pid, 0)];
                 let (measured_at, pause) = (now, INTERVAL);
-                let watch = Watch { pid, due: soon, pause, report_always: true, measured_at, tree, last: None };
+                let activity = Vec::new();
+                let watch =
+                    Watch { pid, due: soon, pause, report_always: true, measured_at, tree, activity, last: None };
                 self.workers.insert(worker, watch);
             }
             Command::Unwatch(worker) => drop(self.workers.remove(&worker)),
@@ -196,6 +201,23 @@ impl Watches {
             }
         }
         due
+    }
+
+    /// Whether a worker that did nothing before has done nothing since; then it need not be measured. Only while there
+    /// is no work: a process that starts another may leave no trace in its own figures.
+    fn still_sleeps(&mut self, worker: WorkerId, now: Instant) -> bool {
+        let Some(watch) = self.workers.get_mut(&worker) else { return true };
+        if self.busy || watch.report_always || watch.pause == INTERVAL {
+            return false;
+        }
+        let activity = watch.tree.iter().map(|&(pid, _)| activity_of(pid)).collect();
+        let before = std::mem::replace(&mut watch.activity, activity);
+        let sleeps = before == watch.activity && before.iter().all(Option::is_some);
+        if sleeps {
+            watch.pause = (watch.pause * 2).min(IDLE_INTERVAL);
+            watch.due = tick(self.epoch, now + watch.pause);
+        }
+        sleeps
     }
 
     fn measure(&mut self, due: &[WorkerId], system: &mut System) -> Vec<Sample> {

@@ -78,6 +78,20 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     children
 }
 
+/// What changes when a process does anything worth speaking of: start, page faults, CPU ticks, resident pages. Cheaper
+/// than anything else that says so; a zombie or nobody is `None`.
+#[must_use]
+pub fn activity_of(pid: u32) -> Option<[u64; 4]> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let Stat { state, start } = parse_stat(&stat)?;
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    let numbers = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace().skip(1);
+    let numbers: Vec<u64> = numbers.take(21).map(|n| n.parse().unwrap_or(0)).collect();
+    // By the numbers of proc(5): 10 minflt, 14 utime, 15 stime, 24 rss; the first here is field 4.
+    let field = |n: usize| numbers.get(n - 4).copied();
+    (state != b'Z').then_some([start, field(10)?, field(14)? + field(15)?, field(24)?])
+}
+
 struct Stat {
     state: u8,
     start: u64,
@@ -132,6 +146,19 @@ mod tests {
         wait_until("the zombie counts as dead", || !identity.is_alive());
         assert!(Identity::of(child.id()).is_some(), "it is not reaped, so its id is still taken");
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn whatever_a_process_does_changes_its_activity() {
+        let mut asleep = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        wait_until("it sleeps", || activity_of(asleep.id()).is_some_and(|a| Some(a) == activity_of(asleep.id())));
+        asleep.kill().unwrap();
+        wait_until("its end shows", || activity_of(asleep.id()).is_none());
+        asleep.wait().unwrap();
+        let before = activity_of(std::process::id()).unwrap();
+        let memory = vec![1_u8; 8 * 1024 * 1024];
+        let after = activity_of(std::process::id()).unwrap();
+        assert!(after[1] > before[1] && after[3] > 0 && memory[1] == 1, "{before:?} {after:?}");
     }
 
     #[test]

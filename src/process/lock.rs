@@ -25,7 +25,15 @@ pub struct Holder {
 /// The right to be the master of a store; given back when dropped, or by the kernel when we die.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// Closing is not enough: a child that another thread is just starting has the file open too, until its exec.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // If it fails, closing the file does the same a moment later.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why there is no lock for us.
@@ -85,7 +93,7 @@ impl Lock {
             }
         }
         write_holder(&file, Holder { pid, started_at }).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// The master that runs on the store, if one does. It is `Some` with pid 0 for one that has not yet said who it is.
@@ -96,7 +104,7 @@ impl Lock {
             Err(e) => return Err(e),
         };
         match file.try_lock_shared() {
-            Ok(()) => Ok(None),
+            Ok(()) => file.unlock().map(|()| None),
             Err(TryLockError::WouldBlock) => {
                 Ok(Some(read_holder(&file).unwrap_or(Holder { pid: 0, started_at: UnixMicros(0) })))
             }
@@ -167,7 +175,7 @@ mod tests {
             take(&path, 2)
         });
         after.recv().unwrap();
-        drop(asking);
+        asking.unlock().unwrap();
         assert!(starting.join().unwrap().is_ok());
     }
 

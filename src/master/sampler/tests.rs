@@ -1,7 +1,7 @@
 //! The rhythm, with a clock given; and real processes, measured by the real thread.
 
 use super::*;
-use crate::process::testing::{DEADLINE, Family};
+use crate::process::testing::{DEADLINE, Family, wait_until};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -99,6 +99,31 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
     assert_eq!(got.recv_timeout(DEADLINE).unwrap().worker, other);
     drop(sampler);
     assert!(got.iter().all(|sample| sample.worker == other));
+}
+
+#[test]
+fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
+    let mut family = Family::start("asleep");
+    let (worker, now) = (WorkerId(1), Instant::now());
+    let mut watches = Watches::new(now);
+    watches.obey(Command::Watch { worker, pid: family.leader.id() }, now);
+    watches.obey(Command::Busy(false), now);
+    assert!(!watches.still_sleeps(worker, now), "it was never measured");
+    let watch = watches.workers.get_mut(&worker).unwrap();
+    watch.report_always = false;
+    watch.pause = 2 * INTERVAL;
+    watch.tree = vec![(family.leader.id(), 0), (family.children[0].pid, 0)];
+    assert!(!watches.still_sleeps(worker, now), "there is nothing yet to compare with");
+    // It may have to settle: a program that has just started goes on touching its memory.
+    wait_until("it sleeps", || watches.still_sleeps(worker, now));
+    assert_eq!(watches.workers[&worker].pause, 4 * INTERVAL);
+    watches.obey(Command::Busy(true), now);
+    assert!(!watches.still_sleeps(worker, now));
+    watches.obey(Command::Busy(false), now);
+    watches.workers.get_mut(&worker).unwrap().pause = 2 * INTERVAL;
+    family.leader.kill().unwrap();
+    family.leader.wait().unwrap();
+    assert!(!watches.still_sleeps(worker, now), "it is gone");
 }
 
 #[test]
