@@ -1,8 +1,19 @@
 //! Everything worded for people and for JSON: the status model, tables, events.
 //!
 //! Knows nothing of how the facts came about. Invariant: no other module words anything for people, except the
-//! texts of error types.
+//! texts of error types and the one line in which a verb says what it did.
 
+pub mod events;
+pub mod lists;
+pub mod printer;
+pub mod refusals;
 pub mod status;
+pub mod status_text;
+pub mod summary;
+pub mod tables;
+pub mod words;
 
+pub use events::Event;
+pub use printer::Printer;
 pub use status::Status;
+pub use summary::Summary;

@@ -5,5 +5,6 @@
 
 pub mod control;
 pub mod lines;
+pub mod push;
 pub mod rpc;
 pub mod worker;

@@ -1,0 +1,276 @@
+//! What a master reports while it runs: typed here, worded in `text`, as JSON by [`json`].
+//!
+//! Invariant: who reports an event knows nothing of its wording, and who words it knows nothing of the master.
+
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Summary;
+use crate::config::Durability;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, Generation, JobId, MemoryLimit, Outcome, QueueName, UnixMicros};
+use crate::wire::control::LogLine;
+
+pub use text::{end_reason, exit, label, line};
+
+/// Something a person or a program may want to know.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The master is up.
+    MasterStarted {
+        /// Its process id.
+        pid: u32,
+        /// Which life on this store.
+        generation: Generation,
+        /// Path of the database.
+        database: String,
+        /// Path of the control socket.
+        socket: String,
+        /// `full` or `process`.
+        #[serde(serialize_with = "as_word")]
+        durability: Durability,
+        /// Names of the pools.
+        pools: Vec<String>,
+        /// Workers wanted, in all.
+        workers: u32,
+    },
+    /// A pool begins.
+    PoolStarted {
+        /// Its name.
+        pool: String,
+        /// `protocol`, `exec` or `opaque`.
+        kind: String,
+        /// What it serves.
+        queues: Vec<QueueName>,
+        /// Workers wanted.
+        workers: u32,
+        /// Limits in force, worded as in the status document.
+        limits: BTreeMap<String, String>,
+    },
+    /// A worker process runs.
+    WorkerStarted {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker process has ended.
+    WorkerEnded {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Its process id; `null` if it never ran.
+        pid: Option<u32>,
+        /// Why.
+        reason: EndReason,
+        /// How.
+        exit: Option<Exit>,
+        /// Jobs it answered.
+        jobs_done: u64,
+    },
+    /// A run ended badly, and its job will be tried again.
+    JobFailed {
+        /// The job.
+        job: JobId,
+        /// Its type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Failed, timed out or crashed.
+        outcome: Outcome,
+        /// Why.
+        cause: Option<Cause>,
+        /// Error text.
+        error: Option<String>,
+        /// When it is tried again, in seconds from now.
+        retry_in_s: f64,
+    },
+    /// A job was given up.
+    JobDead {
+        /// The job.
+        job: JobId,
+        /// Its type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// Why.
+        cause: Cause,
+        /// Error text.
+        error: Option<String>,
+    },
+    /// A slot waits before its next spawn.
+    Backoff {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// What happened.
+        why: String,
+        /// When it is tried again, in seconds from now.
+        next_in_s: f64,
+    },
+    /// Jobs of an earlier life of the master are ready again.
+    Recovered {
+        /// How many.
+        jobs: u64,
+    },
+    /// The wanted number of workers has changed.
+    Scaled {
+        /// The pool.
+        pool: String,
+        /// Before.
+        was: u32,
+        /// Now.
+        wanted: u32,
+    },
+    /// Workers are being replaced.
+    RestartBegan {
+        /// How many.
+        workers: u64,
+    },
+    /// All of them are replaced.
+    RestartDone {
+        /// How many.
+        workers: u64,
+        /// Jobs that were given back.
+        released: u64,
+    },
+    /// The master is stopping.
+    Stopping {
+        /// Jobs that run.
+        running: u64,
+        /// How long they may go on, in seconds.
+        grace_s: f64,
+    },
+    /// The running jobs are ended at once.
+    Forced {
+        /// How many.
+        running: u64,
+    },
+    /// Something is wrong.
+    Problem {
+        /// What, and what to do.
+        text: String,
+    },
+    /// An absolute memory limit lies below what a worker needs.
+    MemoryBaseline {
+        /// The pool.
+        pool: String,
+        /// The limit.
+        limit: MemoryLimit,
+        /// What a worker uses after its first job, in bytes.
+        baseline_bytes: u64,
+    },
+    /// Nothing is left to do, as `--drain` wants.
+    Drained {
+        /// What was done.
+        summary: Summary,
+    },
+    /// The master has ended.
+    Stopped {
+        /// What was done.
+        summary: Summary,
+    },
+    /// A worker wrote a line.
+    Output(LogLine),
+    /// What only a developer of queue-work wants to know.
+    Debug {
+        /// What.
+        text: String,
+    },
+}
+
+/// How much an event matters, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `-vv`.
+    Debug,
+    /// `-v`.
+    Detail,
+    /// Without options.
+    Normal,
+    /// Also with `-q`.
+    Problem,
+}
+
+impl Level {
+    /// The least level shown with so many `-v`, or `-q`.
+    #[must_use]
+    pub const fn shown(verbose: u8, quiet: bool) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Problem,
+            (false, 0) => Self::Normal,
+            (false, 1) => Self::Detail,
+            (false, 2..) => Self::Debug,
+        }
+    }
+}
+
+impl Event {
+    /// How much it matters.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Debug { .. } => Level::Debug,
+            Self::WorkerStarted { .. } | Self::Output(_) => Level::Detail,
+            Self::WorkerEnded { reason, .. } => ended_level(*reason),
+            Self::MasterStarted { .. }
+            | Self::PoolStarted { .. }
+            | Self::JobFailed { .. }
+            | Self::Recovered { .. }
+            | Self::Scaled { .. }
+            | Self::RestartBegan { .. }
+            | Self::RestartDone { .. }
+            | Self::Stopping { .. }
+            | Self::Forced { .. }
+            | Self::Drained { .. }
+            | Self::Stopped { .. } => Level::Normal,
+            Self::JobDead { .. } | Self::Backoff { .. } | Self::Problem { .. } | Self::MemoryBaseline { .. } => {
+                Level::Problem
+            }
+        }
+    }
+}
+
+/// Ends that were asked for matter less than those that were not.
+const fn ended_level(reason: EndReason) -> Level {
+    match reason {
+        EndReason::Scaled | EndReason::Restarted | EndReason::Stopped | EndReason::Retired => Level::Detail,
+        EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::JobCancelled => Level::Normal,
+        EndReason::Exited
+        | EndReason::MemoryMax
+        | EndReason::JobTimeout
+        | EndReason::ReadyTimeout
+        | EndReason::Protocol
+        | EndReason::SpawnFailed
+        | EndReason::MasterLost => Level::Problem,
+    }
+}
+
+/// The event as one JSON object, without a line break: `{"at": …, "level": …, "event": "job_dead", …}`.
+#[must_use]
+pub fn json(event: &Event, at: UnixMicros) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        time: UnixMicros,
+        level: &'static str,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    let level = match event.level() {
+        Level::Debug => "debug",
+        Level::Detail | Level::Normal => "info",
+        Level::Problem => "warn",
+    };
+    serde_json::to_string(&Line { time: at, level, event })
+        .unwrap_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn as_word<S: serde::Serializer>(d: &Durability, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(d.as_str())
+}
+
+#[cfg(test)]
+mod tests;

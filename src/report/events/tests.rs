@@ -1,0 +1,76 @@
+//! The wording of events, as a table.
+
+use super::*;
+
+fn dead() -> Event {
+    Event::JobDead {
+        job: JobId(31),
+        kind: "exec".into(),
+        cause: Cause::MaxAttempts,
+        error: Some("exit\x1b 3\n".into()),
+    }
+}
+
+fn ended(reason: EndReason) -> Event {
+    Event::WorkerEnded { worker: "default-1".into(), pid: Some(7), reason, exit: Some(Exit::Signal(9)), jobs_done: 1 }
+}
+
+#[test]
+fn events_are_worded_in_one_line() {
+    let failed = Event::JobFailed {
+        job: JobId(3),
+        kind: "resize".into(),
+        worker: "mail-2".into(),
+        outcome: Outcome::Failed,
+        cause: Some(Cause::Error),
+        error: None,
+        retry_in_s: 5.0,
+    };
+    let pool = Event::PoolStarted {
+        pool: "default".into(),
+        kind: "exec".into(),
+        queues: vec![QueueName::default()],
+        workers: 4,
+        limits: BTreeMap::from([("memory".into(), "+128M".into())]),
+    };
+    let table = [
+        (dead(), "job 31 (`exec`) is dead (max_attempts): exit\\x1b 3; see `queue-work jobs show 31`"),
+        (ended(EndReason::Exited), "worker `default-1` ended by itself after 1 job (SIGKILL)"),
+        (failed, "job 3 (`resize`) failed (error) on `mail-2`; next try in 5s"),
+        (pool, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
+        (
+            Event::Stopping { running: 2, grace_s: 30.0 },
+            "stopping: 2 running jobs may go on for 30s; press Ctrl-C again to end now",
+        ),
+        (Event::Scaled { pool: "default".into(), was: 4, wanted: 1 }, "pool `default` goes from 4 to 1 worker"),
+        (Event::Forced { running: 1 }, "ending 1 running job now"),
+    ];
+    for (event, text) in table {
+        assert_eq!(line(&event), text);
+    }
+}
+
+#[test]
+fn quiet_shows_problems_and_verbose_shows_worker_starts() {
+    let start = Event::WorkerStarted { worker: "default-1".into(), pid: 7 };
+    let shown = |event: &Event, verbose, quiet| event.level() >= Level::shown(verbose, quiet);
+    assert!(shown(&dead(), 0, true));
+    assert!(!shown(&Event::Recovered { jobs: 1 }, 0, true));
+    assert!(!shown(&start, 0, false) && shown(&start, 1, false));
+    assert!(shown(&ended(EndReason::Exited), 0, true));
+    assert!(!shown(&ended(EndReason::Scaled), 0, false));
+    assert!(shown(&Event::Debug { text: String::new() }, 2, false));
+}
+
+#[test]
+fn an_event_is_one_json_object_with_its_time() {
+    let text = json(&dead(), UnixMicros(0));
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(value["event"], "job_dead");
+    assert_eq!(value["time"], "1970-01-01T00:00:00.000000Z");
+    assert_eq!((&value["level"], &value["job"], &value["type"]), (&"warn".into(), &31.into(), &"exec".into()));
+    assert!(!text.contains('\n'));
+    let line = LogLine { at: UnixMicros(0), worker: "a-1".into(), stream: "out".into(), job: None, text: "x".into() };
+    let value: serde_json::Value = serde_json::from_str(&json(&Event::Output(line), UnixMicros(0))).expect("JSON");
+    assert_eq!((&value["event"], &value["text"]), (&"output".into(), &"x".into()));
+}

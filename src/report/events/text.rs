@@ -1,0 +1,193 @@
+//! The wording of events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Event;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, MemoryLimit, Outcome, QueueName};
+use crate::report::words;
+
+/// The most of an error text that is shown in a line.
+const ERROR_CHARS: usize = 200;
+
+/// The event as one line, without a line break.
+#[must_use]
+pub fn line(event: &Event) -> String {
+    match event {
+        Event::MasterStarted { pid, generation, database, pools, workers, .. } => {
+            let pools = words::count(pools.len() as u64, "pool");
+            let workers = words::count(u64::from(*workers), "worker");
+            format!("master {pid} runs on `{database}` (generation {generation}): {pools}, {workers}")
+        }
+        Event::PoolStarted { pool, kind, queues, workers, limits } => {
+            pool_started(pool, kind, queues, *workers, limits)
+        }
+        Event::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
+        Event::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
+        Event::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s } => {
+            let what = failed(*outcome, *cause, error.as_deref());
+            format!("job {job} (`{}`) {what} on `{worker}`; {}", words::one_line(kind, 60), again(*retry_in_s))
+        }
+        Event::JobDead { job, kind, cause, error } => {
+            let error = error.as_deref().map(|e| format!(": {}", words::one_line(e, ERROR_CHARS))).unwrap_or_default();
+            let kind = words::one_line(kind, 60);
+            format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
+        }
+        Event::Backoff { worker, why, next_in_s } => {
+            format!(
+                "worker `{worker}`: {}; next try in {}",
+                words::one_line(why, ERROR_CHARS),
+                words::seconds(*next_in_s)
+            )
+        }
+        Event::Output(out) => output(out),
+        _ => rarer(event),
+    }
+}
+
+/// The second half of [`line`], on the life of the master.
+fn rarer(event: &Event) -> String {
+    match event {
+        Event::Recovered { jobs } => {
+            format!("the last master ended without a word; {} it left running: ready again", words::count(*jobs, "job"))
+        }
+        Event::Scaled { pool, was, wanted } => {
+            format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
+        }
+        Event::RestartBegan { workers } => format!("replacing {}", words::count(*workers, "worker")),
+        Event::RestartDone { workers, released } => {
+            format!("replaced {}{}", words::count(*workers, "worker"), given_back(*released))
+        }
+        Event::Stopping { running: 0, .. } => "stopping".to_owned(),
+        Event::Stopping { running, grace_s } => format!(
+            "stopping: {} may go on for {}; press Ctrl-C again to end now",
+            words::count(*running, "running job"),
+            words::seconds(*grace_s)
+        ),
+        Event::Forced { running } => format!("ending {} now", words::count(*running, "running job")),
+        Event::Problem { text } => format!("problem: {}", words::one_line(text, 2_000)),
+        Event::MemoryBaseline { pool, limit, baseline_bytes } => memory_baseline(pool, *limit, *baseline_bytes),
+        Event::Drained { summary } => format!("nothing left to do: {summary}"),
+        Event::Stopped { summary } => format!("stopped: {summary}"),
+        Event::Debug { text } => words::one_line(text, 2_000),
+        Event::MasterStarted { .. }
+        | Event::PoolStarted { .. }
+        | Event::WorkerStarted { .. }
+        | Event::WorkerEnded { .. }
+        | Event::JobFailed { .. }
+        | Event::JobDead { .. }
+        | Event::Backoff { .. }
+        | Event::Output(_) => unreachable!("BUG: worded by `line`"),
+    }
+}
+
+fn pool_started(
+    pool: &str,
+    kind: &str,
+    queues: &[QueueName],
+    workers: u32,
+    limits: &BTreeMap<String, String>,
+) -> String {
+    let what = match kind {
+        "exec" => "commands as jobs",
+        "opaque" => "workers that fetch their own jobs",
+        _ => "workers that speak the protocol",
+    };
+    let serves = if queues.is_empty() { String::new() } else { format!(" for {}", words::list(queues)) };
+    let limits: Vec<String> = limits.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let limits = if limits.is_empty() { String::new() } else { format!("; {}", limits.join(", ")) };
+    format!("pool `{pool}`: {}{serves}, {what}{limits}", words::count(u64::from(workers), "worker"))
+}
+
+fn worker_ended(worker: &str, reason: EndReason, how: Option<Exit>, jobs_done: u64) -> String {
+    let how = how.map(|e| format!(" ({})", exit(e))).unwrap_or_default();
+    format!("worker `{worker}` {} after {}{how}", end_reason(reason), words::count(jobs_done, "job"))
+}
+
+/// Why a worker ended, as what is said of it.
+#[must_use]
+pub const fn end_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Exited => "ended by itself",
+        EndReason::Retired => "retired",
+        EndReason::Scaled => "was scaled down",
+        EndReason::Restarted => "was restarted",
+        EndReason::Stopped => "was stopped",
+        EndReason::MaxJobs => "was recycled (max_jobs)",
+        EndReason::MaxTime => "was recycled (max_time)",
+        EndReason::Memory => "was recycled (memory)",
+        EndReason::MemoryMax => "was killed (memory_max)",
+        EndReason::JobTimeout => "was ended with its job (timeout)",
+        EndReason::JobCancelled => "was ended with its job (cancelled)",
+        EndReason::ReadyTimeout => "was not ready in time",
+        EndReason::Protocol => "broke the protocol",
+        EndReason::SpawnFailed => "could not be started",
+        EndReason::MasterLost => "was lost with its master",
+    }
+}
+
+/// How a process ended.
+#[must_use]
+pub fn exit(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(n) => {
+            nix::sys::signal::Signal::try_from(n).map_or_else(|_| format!("signal {n}"), |s| s.as_str().to_owned())
+        }
+    }
+}
+
+fn failed(outcome: Outcome, cause: Option<Cause>, error: Option<&str>) -> String {
+    let verb = match outcome {
+        Outcome::Failed => "failed",
+        Outcome::TimedOut => "timed out",
+        Outcome::Crashed => "crashed",
+        Outcome::Succeeded => "succeeded",
+        Outcome::Cancelled => "was cancelled",
+        Outcome::Released => "was given back",
+    };
+    match (error, cause) {
+        (Some(error), _) => format!("{verb} ({})", words::one_line(error, ERROR_CHARS)),
+        (None, Some(cause)) => format!("{verb} ({cause})"),
+        (None, None) => verb.to_owned(),
+    }
+}
+
+fn again(retry_in_s: f64) -> String {
+    if retry_in_s > 0.0 {
+        format!("next try in {}", words::duration(Duration::try_from_secs_f64(retry_in_s).unwrap_or_default()))
+    } else {
+        "it is ready again".to_owned()
+    }
+}
+
+fn given_back(released: u64) -> String {
+    if released == 0 { String::new() } else { format!("; {} given back", words::count(released, "job")) }
+}
+
+fn memory_baseline(pool: &str, limit: MemoryLimit, baseline_bytes: u64) -> String {
+    let limit = match limit {
+        MemoryLimit::Growth(bytes) => format!("+{}", words::bytes(bytes)),
+        MemoryLimit::Absolute(bytes) => words::bytes(bytes),
+    };
+    let baseline = words::bytes(baseline_bytes);
+    format!(
+        "pool `{pool}`: the limit `memory = {limit}` is below the {baseline} a worker uses after its first job, so it \
+         is not applied; raise it, or write `memory = \"+{limit}\"` to limit growth"
+    )
+}
+
+/// A line of worker output with its label: `default-1[job 31] text`.
+fn output(out: &crate::wire::control::LogLine) -> String {
+    format!("{} {}", label(out), out.text)
+}
+
+/// `default-1[job 31]`, or `default-1` between jobs.
+#[must_use]
+pub fn label(out: &crate::wire::control::LogLine) -> String {
+    match out.job {
+        Some(job) => format!("{}[job {job}]", out.worker),
+        None => out.worker.clone(),
+    }
+}

@@ -1,0 +1,90 @@
+//! Prints the events of a master on stderr: lines for people, or JSON; with `--drain` on a terminal a progress bar.
+//!
+//! Invariant: a stderr that is gone or slow to close never ends the master; what cannot be written is dropped.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::events::{self, Event, Level};
+use crate::model::UnixMicros;
+
+/// Prints events.
+pub struct Printer {
+    least: Level,
+    json: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Printer {
+    /// `bar`: show progress, if stderr is a terminal and events are for people.
+    #[must_use]
+    pub fn new(verbose: u8, quiet: bool, json: bool, bar: bool) -> Self {
+        let bar = (bar && !json && !quiet && std::io::stderr().is_terminal()).then(progress_bar);
+        Self { least: Level::shown(verbose, quiet), json, bar }
+    }
+
+    /// Whether events of this level are shown, so that others need not be made.
+    #[must_use]
+    pub fn shows(&self, level: Level) -> bool {
+        level >= self.least
+    }
+
+    /// Prints an event, if it is shown.
+    pub fn event(&self, event: &Event, at: UnixMicros) {
+        if !self.shows(event.level()) {
+            return;
+        }
+        let line = if self.json { events::json(event, at) } else { coloured(event) };
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print(&line)),
+            None => print(&line),
+        }
+    }
+
+    /// How far a draining master is.
+    pub fn progress(&self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the bar away, before the summary.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl fmt::Debug for Printer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Printer").field("least", &self.least).field("json", &self.json).finish_non_exhaustive()
+    }
+}
+
+/// A bar that counts jobs, on stderr.
+#[must_use]
+pub fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} jobs, {per_sec:0}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn coloured(event: &Event) -> String {
+    let line = events::line(event);
+    let colour = match event.level() {
+        Level::Problem => anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Yellow.into())),
+        Level::Normal => return line,
+        Level::Debug | Level::Detail => anstyle::Style::new().dimmed(),
+    };
+    format!("{colour}{line}{colour:#}")
+}
+
+fn print(line: &str) {
+    // Colours are taken out where stderr is no terminal, or NO_COLOR says so.
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}

@@ -1,0 +1,69 @@
+//! Why a job cannot be retried, cancelled or deleted in the state it is in; for the master and for the command line.
+
+use crate::model::{JobId, JobState};
+use crate::wire::control::RefusedJob;
+
+/// What was to be done with a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Make it ready again.
+    Retry,
+    /// Cancel it.
+    Cancel,
+    /// Forget it.
+    Delete,
+}
+
+impl Change {
+    /// `retried`, `cancelled`, `deleted`.
+    #[must_use]
+    pub const fn done(self) -> &'static str {
+        match self {
+            Self::Retry => "retried",
+            Self::Cancel => "cancelled",
+            Self::Delete => "deleted",
+        }
+    }
+}
+
+/// For a job that does not exist.
+#[must_use]
+pub fn missing(id: JobId) -> RefusedJob {
+    RefusedJob { id, reason: format!("there is no job {id}"), exit_code: 4 }
+}
+
+/// Why nothing was changed in a job that was in the state `was`; `None` if it was changed.
+#[must_use]
+pub fn refused(change: Change, id: JobId, was: JobState) -> Option<RefusedJob> {
+    use JobState::{Cancelled, Dead, Ready, Running, Scheduled, Succeeded};
+    let reason = match (change, was) {
+        (Change::Retry, Scheduled | Dead | Cancelled)
+        | (Change::Cancel, Scheduled | Ready)
+        | (Change::Delete, Scheduled | Ready | Succeeded | Dead | Cancelled) => return None,
+        (Change::Retry, Ready) => format!("job {id} is ready already"),
+        (Change::Retry | Change::Delete, Running) => format!("job {id} is running; cancel it first"),
+        (Change::Retry | Change::Cancel, Succeeded) => format!("job {id} has succeeded"),
+        (Change::Cancel, Running) => format!("job {id} is running and could not be ended"),
+        (Change::Cancel, Dead) => format!("job {id} is dead already"),
+        (Change::Cancel, Cancelled) => format!("job {id} is cancelled already"),
+    };
+    Some(RefusedJob { id, reason, exit_code: 5 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_refused_only_in_states_that_do_not_allow_the_change() {
+        let changed =
+            |change| JobState::ALL.into_iter().filter(|s| refused(change, JobId(7), *s).is_none()).collect::<Vec<_>>();
+        assert_eq!(changed(Change::Retry), [JobState::Scheduled, JobState::Dead, JobState::Cancelled]);
+        assert_eq!(changed(Change::Cancel), [JobState::Scheduled, JobState::Ready]);
+        assert_eq!(changed(Change::Delete).len(), 5);
+        assert_eq!(
+            refused(Change::Retry, JobId(7), JobState::Succeeded).map(|r| r.reason),
+            Some("job 7 has succeeded".into())
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Durations, sizes, counts, times and lists in words.
+//!
+//! Invariant: what a worker or a user wrote is never shown with its control characters.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::model::UnixMicros;
+
+const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
+
+/// `4ms`, `2.5s`, `12s`, `1h 5m`, `2d 3h`: two units at most.
+#[must_use]
+pub fn duration(d: Duration) -> String {
+    let seconds = d.as_secs();
+    match seconds {
+        0 if d < Duration::from_millis(1) => format!("{}µs", d.as_micros()),
+        0 => format!("{}ms", d.as_millis()),
+        1..10 if d.subsec_millis() >= 100 => format!("{seconds}.{}s", d.subsec_millis() / 100),
+        1..60 => format!("{seconds}s"),
+        _ => long(seconds),
+    }
+}
+
+fn long(seconds: u64) -> String {
+    let smaller = [(3_600, "h"), (60, "m"), (1, "s")];
+    for ((unit, name), (next, next_name)) in UNITS.into_iter().zip(smaller) {
+        if seconds >= unit {
+            let rest = seconds % unit / next;
+            let rest = if rest == 0 { String::new() } else { format!(" {rest}{next_name}") };
+            return format!("{}{name}{rest}", seconds / unit);
+        }
+    }
+    format!("{seconds}s")
+}
+
+/// [`duration`] of a number of seconds; nothing sensible counts as zero.
+#[must_use]
+pub fn seconds(s: f64) -> String {
+    duration(Duration::try_from_secs_f64(s).unwrap_or_default())
+}
+
+/// `0B`, `512K`, `12.3M`: 1024-based, as sizes are read.
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    let mut value = n as f64;
+    let mut unit = "B";
+    for next in ["K", "M", "G", "T"] {
+        if value < 1023.95 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    let text = format!("{value:.1}");
+    format!("{}{unit}", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// `1 job`, `2 jobs`, `0 jobs`.
+#[must_use]
+pub fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
+#[must_use]
+pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
+    let mut out = String::new();
+    for (n, name) in names.iter().enumerate() {
+        let before = match n {
+            0 => "",
+            _ if n + 1 == names.len() => " and ",
+            _ => ", ",
+        };
+        let _ = write!(out, "{before}`{name}`");
+    }
+    out
+}
+
+/// A time in the zone of this machine, to the second.
+#[must_use]
+pub fn time(t: UnixMicros) -> String {
+    t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The text with every control character but tab and line break written as `\x1b` or `\u{9b}`.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    escape_but(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// The text on one line, escaped, at most `max` characters of it.
+#[must_use]
+pub fn one_line(text: &str, max: usize) -> String {
+    let mut cut: String = text.trim_end().chars().take(max).collect();
+    if text.trim_end().chars().nth(max).is_some() {
+        cut.pop();
+        cut.push('…');
+    }
+    escape_but(&cut.replace('\n', " ⏎ "), |_| false)
+}
+
+fn escape_but(text: &str, keep: impl Fn(char) -> bool) -> String {
+    if !text.chars().any(|c| c.is_control() && !keep(c)) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::with_capacity(text.len() + 8), |mut out, c| {
+        if !c.is_control() || keep(c) {
+            out.push(c);
+        } else if c.is_ascii() {
+            let _ = write!(out, "\\x{:02x}", u32::from(c));
+        } else {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let table = [
+            (0.0, "0µs"),
+            (0.000_25, "250µs"),
+            (0.004, "4ms"),
+            (1.0, "1s"),
+            (2.55, "2.5s"),
+            (12.9, "12s"),
+            (60.0, "1m"),
+            (65.0, "1m 5s"),
+            (3_900.0, "1h 5m"),
+            (86_400.0, "1d"),
+            (2.0 * 86_400.0 + 3.0 * 3_600.0 + 5.0, "2d 3h"),
+            (-1.0, "0µs"),
+            (f64::NAN, "0µs"),
+        ];
+        for (s, text) in table {
+            assert_eq!(seconds(s), text, "{s}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_1024_based_with_one_decimal() {
+        for (n, text) in
+            [(0, "0B"), (1023, "1023B"), (1024, "1K"), (12_897_485, "12.3M"), (1 << 30, "1G"), (1_048_575, "1M")]
+        {
+            assert_eq!(bytes(n), text, "{n}");
+        }
+    }
+
+    #[test]
+    fn counts_and_lists_read_well() {
+        assert_eq!(
+            (count(1, "job"), count(0, "job"), count(4, "worker")),
+            ("1 job".into(), "0 jobs".into(), "4 workers".into())
+        );
+        assert_eq!(list(&["a"]), "`a`");
+        assert_eq!(list(&["a", "b"]), "`a` and `b`");
+        assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(escape("a\x1b[2J\tb\n\u{9b}"), "a\\x1b[2J\tb\n\\u{9b}");
+        assert_eq!(one_line("ab\ncd\x07", 80), "ab ⏎ cd\\x07");
+        assert_eq!(one_line("abcdef", 4), "abc…");
+        assert_eq!(one_line("abcd\n", 4), "abcd");
+    }
+}
