@@ -12,8 +12,11 @@
 //! - One thread owns the state of the master and never blocks; blocking edges are threads joined by channels.
 //! - The claim of a job is committed before its first byte goes to a worker.
 
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod core;
+pub mod error;
 pub mod master;
 pub mod model;
 pub mod process;

@@ -1,8 +1,8 @@
 //! Answers to who asked, as the parts of them come in.
 
+use super::Master;
 use super::reader::{Found, Question, no_such_job};
 use super::replies::{Answered, Asked, Gathered, Group, JobWaiter, Origin};
-use super::Master;
 use crate::core::Event;
 use crate::model::{JobId, JobState, Now, QueueName};
 use crate::report::refusals::{self, Change};

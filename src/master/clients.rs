@@ -219,7 +219,8 @@ impl Clients {
             }
             let dropped = std::mem::take(&mut client.dropped);
             if dropped > 0 {
-                let note = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"dropped\",\"params\":{{\"lines\":{dropped}}}}}\n");
+                let note =
+                    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"dropped\",\"params\":{{\"lines\":{dropped}}}}}\n");
                 client.out.extend_from_slice(note.as_bytes());
             }
             client.out.extend_from_slice(line);

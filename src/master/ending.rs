@@ -63,7 +63,8 @@ impl Master {
             self.say(Event::Problem { text: error.to_string() });
         }
         let (released, workers) = self.core.stop_summary();
-        let json = serde_json::to_string(&Stopped { workers, released }).map_err(|e| RpcError::failed(1, e.to_string()));
+        let json =
+            serde_json::to_string(&Stopped { workers, released }).map_err(|e| RpcError::failed(1, e.to_string()));
         for origin in std::mem::take(&mut self.stop_waiters) {
             self.answer(&origin, json.clone());
         }

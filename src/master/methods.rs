@@ -108,9 +108,11 @@ impl Master {
             "jobs.retry" => self.change_jobs(origin, parse(params)?, Change::Retry),
             "jobs.delete" => self.change_jobs(origin, parse(params)?, Change::Delete),
             "logs.follow" => self.follow(origin, or_default(params)?),
-            _ => {
-                Err(RpcError { code: rpc::METHOD_NOT_FOUND, message: format!("there is no method `{method}`"), data: None })
-            }
+            _ => Err(RpcError {
+                code: rpc::METHOD_NOT_FOUND,
+                message: format!("there is no method `{method}`"),
+                data: None,
+            }),
         }
     }
 
@@ -192,8 +194,7 @@ impl Master {
         let mut pool = self.fixed.config.defaults.clone();
         let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>();
         let queues = queues.map_err(|e| bad(e.to_string()))?;
-        let command: Vec<std::ffi::OsString> =
-            params.command.iter().flatten().map(std::ffi::OsString::from).collect();
+        let command: Vec<std::ffi::OsString> = params.command.iter().flatten().map(std::ffi::OsString::from).collect();
         pool.kind = match params.kind.as_deref() {
             None if command.is_empty() => PoolKind::Exec,
             None | Some("protocol") => PoolKind::Protocol,
@@ -254,11 +255,8 @@ impl Master {
         if names.is_empty() {
             return Err(RpcError::params("say which queues"));
         }
-        let command = if paused {
-            Command::Pause { queues: names.clone() }
-        } else {
-            Command::Resume { queues: names.clone() }
-        };
+        let command =
+            if paused { Command::Pause { queues: names.clone() } } else { Command::Resume { queues: names.clone() } };
         let gathered = Gathered::Queues { names: names.clone(), paused };
         let group = self.waits.gather(origin.clone(), names.len(), gathered);
         let now = self.clock.now();
@@ -359,12 +357,7 @@ fn to_job(job: &PushJob, now: crate::model::UnixMicros) -> Result<NewJob, RpcErr
     to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
 }
 
-fn target(
-    all: bool,
-    queue: Option<String>,
-    pool: Option<String>,
-    workers: Vec<String>,
-) -> Result<Target, RpcError> {
+fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<String>) -> Result<Target, RpcError> {
     let given = usize::from(all) + usize::from(queue.is_some()) + usize::from(pool.is_some());
     if given + usize::from(!workers.is_empty()) > 1 {
         return Err(RpcError::params("give one of: all, a queue, a pool, workers"));

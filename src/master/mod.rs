@@ -55,7 +55,7 @@ use console::Console;
 use logs::Logs;
 use pipes::{Pipe, Pipes};
 use reader::{Found, Reader};
-use replies::{Asked, Answered, Origin, Waits};
+use replies::{Answered, Asked, Origin, Waits};
 use sampler::{Sample, Sampler};
 use signals::Signals;
 

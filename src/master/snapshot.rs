@@ -3,8 +3,8 @@
 use super::{Master, sampler};
 use crate::config::limits_in_force;
 use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotView, State};
-use crate::model::{Now, QueueTotals, UnixMicros, WorkerState};
 use crate::model::worker::signal_name;
+use crate::model::{Now, QueueTotals, UnixMicros, WorkerState};
 use crate::report::Status;
 use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
 use crate::wire::rpc::RpcError;
@@ -141,7 +141,9 @@ impl Master {
 
 fn deadline(worker: &Handle, now: Now) -> Option<f64> {
     match worker.state {
-        State::Draining { .. } | State::Ending { .. } => worker.grace_until().map(|at| at.since(now.mono).as_secs_f64()),
+        State::Draining { .. } | State::Ending { .. } => {
+            worker.grace_until().map(|at| at.since(now.mono).as_secs_f64())
+        }
         State::Starting { .. } | State::Ready | State::Killed { .. } | State::Gone { .. } => None,
     }
 }

@@ -105,7 +105,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
 
     check_socket_path(&config.socket)?;
-    make_folder(&config.database)?;
     let pid = std::process::id();
     let started_at = wall();
     let lock = Lock::take(&lock_path(&config.database), pid, started_at).map_err(|e| match e {
@@ -232,16 +231,6 @@ fn check_socket_path(path: &Path) -> Result<(), Failure> {
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())
-}
-
-/// Makes the folder of the default database; that of another must be there.
-fn make_folder(database: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    let Some(folder) = database.parent() else { return Ok(()) };
-    if folder.is_dir() || !folder.ends_with("queue-work") {
-        return Ok(());
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(system("make the folder of the database"))
 }
 
 pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {

@@ -71,9 +71,7 @@ impl Master {
                 limit: MemoryLimit::Absolute(limit),
                 baseline_bytes: baseline,
             },
-            Note::Scaled(count) => {
-                Event::Scaled { pool: count.pool.to_string(), was: count.was, wanted: count.wanted }
-            }
+            Note::Scaled(count) => Event::Scaled { pool: count.pool.to_string(), was: count.was, wanted: count.wanted },
             Note::Unkillable { worker, pid, .. } => {
                 Event::Problem { text: format!("worker `{worker}` (pid {pid}) does not end, even by KILL") }
             }
@@ -159,7 +157,9 @@ fn run_failed(
             let retry_in_s = at.since(wall()).as_secs_f64();
             Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s })
         }
-        Next::Ready => Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s: 0.0 }),
+        Next::Ready => {
+            Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s: 0.0 })
+        }
         Next::Succeeded | Next::Cancelled(_) => None,
     }
 }

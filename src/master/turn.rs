@@ -182,7 +182,9 @@ impl Master {
             }
             Written::SyncFailed { batch, error } => {
                 for (origin, _) in self.waits.synced(batch) {
-                    let text = format!("the change was written, but it is unknown whether it would survive a power cut: {error}");
+                    let text = format!(
+                        "the change was written, but it is unknown whether it would survive a power cut: {error}"
+                    );
                     self.answer(&origin, Err(crate::wire::rpc::RpcError::failed(1, text)));
                 }
                 self.problem("sync", format!("syncing the database failed: {error}"));

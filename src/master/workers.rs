@@ -9,7 +9,7 @@ use super::{Master, Source, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Prefetch, Settings};
 use crate::model::{PoolName, QueueOrder, Slot, WorkerId};
-use crate::process::spawn::{Spawned, Spec, SpawnError, StdinKind, resolve, spawn};
+use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 
@@ -48,22 +48,20 @@ impl Master {
 
     fn adopt(&self, id: WorkerId, name: Arc<str>, spawned: Spawned, opaque: bool) -> std::io::Result<Pipes> {
         let pid = spawned.pid;
-        Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token())
-            .inspect_err(|_| {
+        Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token()).inspect_err(
+            |_| {
                 // It is nobody's now: it is reaped as a stranger.
                 let _ = group::signal_group(pid, group::Signal::Kill);
-            })
+            },
+        )
     }
 
     fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot) -> Result<Spec, SpawnError> {
         let path = std::env::var_os("PATH");
         let (program, args) = match (pool.kind, pool.command.split_first()) {
-            (PoolKind::Exec, template) => {
-                let mut args = vec![OsString::from("__worker")];
-                if template.is_some() {
-                    args.extend(["--template".into(), "--".into()]);
-                    args.extend(pool.command.iter().cloned());
-                }
+            (PoolKind::Exec, _) => {
+                let verb = OsString::from(crate::worker::VERB);
+                let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
                 (self.fixed.exe.clone(), args)
             }
             (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
@@ -133,7 +131,8 @@ impl Master {
             match request {
                 Ok(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
                 Err(method) => {
-                    let error = RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None };
+                    let error =
+                        RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None };
                     self.answer(&origin, Err(error));
                 }
             }

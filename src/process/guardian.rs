@@ -24,7 +24,7 @@ use super::spawn::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
 
 /// The hidden verb that the master starts itself with.
-pub const VERB: &str = "guardian";
+pub const VERB: &str = "__guardian";
 
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// More than the lines of every process that a machine can hold: the guardian does not read.

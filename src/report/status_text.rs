@@ -1,5 +1,7 @@
 //! The status document as tables for people.
 
+use std::fmt::Write as _;
+
 use super::status::{MasterStatus, PoolStatus, QueueStatus, Status, WorkerJob, WorkerStatus};
 use super::tables::{Align, Column, render};
 use super::words;
@@ -152,12 +154,12 @@ fn worker_row(w: &WorkerStatus) -> Vec<String> {
 fn job(job: &WorkerJob) -> String {
     let mut text = format!("{} {} for {}", job.id, words::one_line(&job.kind, 30), words::seconds(job.running_s));
     if job.attempt > 1 {
-        text.push_str(&format!(", attempt {}", job.attempt));
+        let _ = write!(text, ", attempt {}", job.attempt);
     }
     if let Some(progress) = &job.progress {
         let percent = progress.percent.map(|p| format!(", {p:.0}%")).unwrap_or_default();
         let message = progress.message.as_deref().map(|m| format!(", {}", words::one_line(m, MESSAGE_CHARS)));
-        text.push_str(&format!("{percent}{}", message.unwrap_or_default()));
+        let _ = write!(text, "{percent}{}", message.unwrap_or_default());
     }
     text
 }

@@ -1,5 +1,7 @@
 //! Tables for people: no borders, numbers to the right, a heading.
 
+use std::fmt::Write as _;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// A column: its heading, and whether it holds numbers.
@@ -34,7 +36,7 @@ pub fn render(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     table.lines().enumerate().fold(String::new(), |mut out, (n, line)| {
         let line = line.trim_end();
         if n == 0 {
-            out.push_str(&format!("{bold}{line}{bold:#}\n"));
+            let _ = writeln!(out, "{bold}{line}{bold:#}");
         } else {
             out.push_str(line);
             out.push('\n');

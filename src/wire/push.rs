@@ -14,8 +14,6 @@ use super::control::{PushJob, Span};
 use crate::config::units;
 use crate::model::{NewJob, QueueName, UnixMicros, payload};
 
-/// A hundred years: what is longer is a mistake.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 
 /// The type of a job that is a command.
@@ -70,7 +68,7 @@ fn priority(priority: Option<i64>) -> Result<i8, String> {
 fn due_at(job: &PushJob, now: UnixMicros) -> Result<Option<UnixMicros>, String> {
     match (span("delay", job.delay.as_ref())?, job.at) {
         (Some(_), Some(_)) => Err("`delay` and `at` exclude one another".to_owned()),
-        (None, Some(at)) if at > now.plus(LONGEST) => Err("`at` is more than a hundred years away".to_owned()),
+        (None, Some(at)) if at > now.plus(units::LONGEST) => Err("`at` is more than a hundred years away".to_owned()),
         (Some(delay), None) => Ok(Some(now.plus(delay)).filter(|due| *due > now)),
         (None, at) => Ok(at.filter(|due| *due > now)),
     }
@@ -83,7 +81,7 @@ fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
         Some(Span::Seconds(s)) => Duration::try_from_secs_f64(*s)
             .map_err(|_| format!("`{what}`: {s} is not a number of seconds; write 10 or \"10s\""))?,
     };
-    if duration > LONGEST {
+    if duration > units::LONGEST {
         return Err(format!("`{what}` is longer than a hundred years"));
     }
     Ok(Some(duration))

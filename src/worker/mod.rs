@@ -51,6 +51,9 @@ pub use template::{FillError, Template, TemplateError};
 
 use event_loop::{Ended, Io};
 
+/// The hidden verb the master starts it by; what follows is the command of every job, if the pool has one.
+pub const VERB: &str = "__worker";
+
 /// Serves until the input ends (0), the output is gone (1) or SIGTERM (143). `template` is the command of `--exec`
 /// with its placeholders; without it jobs of type `exec` run their own commands. A template that cannot be used ends
 /// it with 2.

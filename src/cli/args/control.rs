@@ -1,0 +1,149 @@
+//! The options of the verbs that ask the master something, and of those for packagers.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::values;
+use crate::config::units;
+
+/// Show queues, pools, workers and totals.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show it again and again, this often [default: 2s]
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
+    #[arg(value_parser = values::positive_duration)]
+    pub(crate) watch: Option<Duration>,
+}
+
+/// Set the wanted number of workers of a pool.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScaleArgs {
+    /// Wanted workers, 0 to 10000
+    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub(crate) workers: u32,
+    /// The pools that serve this queue [default: the only pool]
+    #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
+    pub(crate) queue: Option<String>,
+    /// This pool
+    #[arg(long, value_name = "NAME", value_parser = values::pool)]
+    pub(crate) pool: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+}
+
+/// Whether to wait for the effect.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct NoWait {
+    /// Return at once, not when it is so
+    #[arg(long, env = "QUEUE_WORK_NO_WAIT", value_parser = FalseyValueParser::new())]
+    pub(crate) no_wait: bool,
+}
+
+/// Add a pool to the running master.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SpawnArgs {
+    /// Queues it serves, the first that has a job first; several with commas or by repeating
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
+    #[arg(required_unless_present = "opaque")]
+    pub(crate) queue: Vec<String>,
+    /// Workers, 1 to 10000 [default: the number of CPUs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) workers: Option<u32>,
+    /// Its name [default: that of its first queue]
+    #[arg(long, value_name = "NAME", value_parser = values::pool, required_unless_present = "queue")]
+    pub(crate) pool: Option<String>,
+    /// Each job runs the command after `--`
+    #[arg(long, conflicts_with = "opaque", requires = "command")]
+    pub(crate) exec: bool,
+    /// The program after `--` fetches its jobs elsewhere
+    #[arg(long, requires = "command")]
+    pub(crate) opaque: bool,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+    /// The worker program and its arguments; without: jobs are commands
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Replace workers, one after the other.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("target").required(true).multiple(false).args(["all", "queue", "pool", "workers"]))]
+pub(crate) struct RestartArgs {
+    /// Every worker
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The workers of pools that serve this queue
+    #[arg(long, value_name = "NAME", value_parser = values::queue)]
+    pub(crate) queue: Option<String>,
+    /// The workers of this pool
+    #[arg(long, value_name = "NAME", value_parser = values::pool)]
+    pub(crate) pool: Option<String>,
+    /// These workers, such as `default-1`
+    #[arg(value_name = "WORKER")]
+    pub(crate) workers: Vec<String>,
+    /// End running jobs at once; they go back to the front and nothing is charged
+    #[arg(long)]
+    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+}
+
+/// Stop the master, or workers.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StopArgs {
+    /// How long running jobs may go on, such as `30s` [default: the grace of their pool]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(value_parser = units::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Only the pools that serve this queue
+    #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "workers")]
+    pub(crate) queue: Option<String>,
+    /// Only these workers, such as `default-1`
+    #[arg(value_name = "WORKER")]
+    pub(crate) workers: Vec<String>,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+}
+
+/// Queues by name.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct QueuesArgs {
+    /// The queues
+    #[arg(value_name = "QUEUE", required = true, value_parser = values::queue)]
+    pub(crate) queues: Vec<String>,
+}
+
+/// Check, show or write the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Say everything that is wrong with the configuration
+    Check,
+    /// Show what is in force and where each value comes from
+    Show,
+    /// Write a file with every key explained
+    Init {
+        /// Where; `-` for stdout
+        #[arg(value_name = "PATH", default_value = "queue-work.toml")]
+        path: PathBuf,
+    },
+}
+
+/// Print a completion script.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the manual page.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Of this verb only, such as `push` or `jobs list`
+    #[arg(value_name = "VERB")]
+    pub(crate) verb: Vec<String>,
+}

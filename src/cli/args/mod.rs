@@ -1,0 +1,171 @@
+//! What may be typed: one type per verb, as it was written. What it means is decided by the verbs.
+//!
+//! Invariants: a value that parses is in its range; every option that sets something has a variable
+//! `QUEUE_WORK_<NAME>` (of a verb: `QUEUE_WORK_<VERB>_<NAME>`). Options that choose a target (`--all`, `--pool`, …)
+//! have none: an inherited variable must not widen what a command does.
+
+pub(crate) mod control;
+pub(crate) mod push;
+pub(crate) mod records;
+pub(crate) mod start;
+#[cfg(test)]
+mod tests;
+pub(crate) mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use start::StartArgs;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "queue-work",
+    version,
+    about = "A queue-worker pool manager: a durable queue, and a master that starts, feeds, recycles and scales workers",
+    long_about = "A queue-worker pool manager in one binary: a durable queue in an SQLite file, and a master that \
+                  starts, feeds, recycles and scales worker processes.\n\n\
+                  Without a verb it runs the master in the foreground, as `start` does.",
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) start: StartArgs,
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  queue-work push -- convert a.png b.jpg                     add a job that is a command
+  queue-work push resize '{\"file\": \"a.png\"}'                 add a job for a worker program
+  queue-work --workers=4 --queue=default                     run the master
+  queue-work --workers=4 --queue=default -- python worker.py
+  queue-work status
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no master runs, 4 no such job, worker, pool or queue,
+5 refused, 130 ended by a second Ctrl-C";
+
+/// Options of every verb.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: `queue-work.toml` or `config/queue-work.toml` here]
+    #[arg(long, global = true, value_name = "FILE", env = "QUEUE_WORK_CONFIG", help_heading = GLOBAL)]
+    pub(crate) config: Option<PathBuf>,
+    /// Database file [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
+    #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_DATABASE", help_heading = GLOBAL)]
+    pub(crate) database: Option<PathBuf>,
+    /// Control socket of the master [default: beside the database, `<database>.sock`]
+    #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_SOCKET", help_heading = GLOBAL)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Say more: worker starts and worker output; twice: everything [default: what matters]
+    #[arg(short, long, global = true, action = ArgAction::Count, env = "QUEUE_WORK_VERBOSE", help_heading = GLOBAL)]
+    pub(crate) verbose: u8,
+    /// Say only what is wrong
+    #[arg(short, long, global = true, env = "QUEUE_WORK_QUIET", help_heading = GLOBAL)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) quiet: bool,
+    /// How the master words its events
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", env = "QUEUE_WORK_LOG_FORMAT")]
+    #[arg(help_heading = GLOBAL)]
+    pub(crate) log_format: LogFormat,
+    /// Print data as JSON
+    #[arg(long, global = true, env = "QUEUE_WORK_JSON", help_heading = GLOBAL)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+const GLOBAL: &str = "Options of every verb";
+
+/// How the master words its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the master in the foreground (as without a verb)
+    Start(Box<StartArgs>),
+    /// Add jobs
+    Push(Box<push::PushArgs>),
+    /// Show queues, pools, workers and totals; works without a master too (exit code 3)
+    Status(control::StatusArgs),
+    /// Set the wanted number of workers
+    Scale(control::ScaleArgs),
+    /// Add a pool to the running master
+    Spawn(control::SpawnArgs),
+    /// Replace workers, one after the other: a new one is ready before the old one leaves
+    Restart(control::RestartArgs),
+    /// Stop the master, or workers; running jobs may finish within the grace period
+    Stop(control::StopArgs),
+    /// Stop handing out jobs of queues; kept across restarts of the master
+    Pause(control::QueuesArgs),
+    /// Go on handing out jobs of queues
+    Resume(control::QueuesArgs),
+    /// List, show, retry, cancel, delete or wait for jobs
+    #[command(subcommand)]
+    Jobs(records::JobsVerb),
+    /// Show the history of runs, newest first
+    Runs(records::RunsArgs),
+    /// Show the history of workers, newest first
+    Workers(records::WorkersArgs),
+    /// Show the output of workers
+    Logs(records::LogsArgs),
+    /// Check, show or write the configuration
+    #[command(subcommand)]
+    Config(control::ConfigVerb),
+    /// Print a completion script for a shell
+    Completions(control::CompletionsArgs),
+    /// Print the manual page (roff), of everything or of one verb
+    Man(control::ManArgs),
+}
+
+/// The parsed command line, and which options of `start` came from the environment.
+pub(crate) struct Parsed {
+    pub(crate) cli: Cli,
+    pub(crate) from_env: std::collections::BTreeSet<String>,
+}
+
+/// Parses; an error is worded by clap, which also "fails" for `--help` and `--version`.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
+    refuse_misplaced(&mut command, &matches)?;
+    let of_start = matches.subcommand_matches("start").unwrap_or(&matches);
+    let from_env = start::FIELDS
+        .iter()
+        .chain(&["config", "database", "socket"])
+        .filter(|id| of_start.value_source(id) == Some(ValueSource::EnvVariable))
+        .map(|id| (*id).to_owned())
+        .collect();
+    Ok(Parsed { cli, from_env })
+}
+
+/// `queue-work --workers 4 push` would quietly drop `--workers`; `config` is the one verb that looks at it.
+fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some(verb) = matches.subcommand_name().filter(|v| *v != "config") else { return Ok(()) };
+    let typed = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let Some(id) = start::FIELDS.iter().find(typed) else { return Ok(()) };
+    let option = id.replace('_', "-");
+    let message = match verb {
+        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`\n"),
+        _ => format!(
+            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`\n"
+        ),
+    };
+    Err(command.error(clap::error::ErrorKind::ArgumentConflict, message))
+}

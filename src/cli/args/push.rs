@@ -1,0 +1,88 @@
+//! The options of `push`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::values;
+use crate::config::units;
+use crate::model::UnixMicros;
+
+/// Add jobs: `push TYPE [JSON]` for a worker program, `push -- CMD…` for a command.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are flags as they were typed")]
+#[command(after_help = "\
+Examples:
+  queue-work push resize '{\"file\": \"a.png\"}'
+  queue-work push --delay 10m -- rsync -a src/ backup/
+  ls *.png | queue-work push --lines -- convert {} {}.jpg
+  queue-work push --jsonl < jobs.jsonl
+  queue-work push --wait -- make test; echo $?")]
+pub(crate) struct PushArgs {
+    /// The queue, made if it is new [default: default]
+    #[arg(long, value_name = "NAME", env = "QUEUE_WORK_PUSH_QUEUE", value_parser = values::queue)]
+    pub(crate) queue: Option<String>,
+    /// -100 to 100; higher goes first [default: 0]
+    #[arg(long, value_name = "N", env = "QUEUE_WORK_PUSH_PRIORITY", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(-100..=100))]
+    pub(crate) priority: Option<i64>,
+    /// Not before this long from now, such as `10s`
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_DELAY", allow_negative_numbers = true)]
+    #[arg(value_parser = units::duration, conflicts_with = "at")]
+    pub(crate) delay: Option<Duration>,
+    /// Not before this time, such as `2026-12-31T23:59:00Z`
+    #[arg(long, value_name = "RFC3339", env = "QUEUE_WORK_PUSH_AT", value_parser = values::at)]
+    pub(crate) at: Option<UnixMicros>,
+    /// Cancelled if it has not started within this long from now
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_EXPIRES", allow_negative_numbers = true)]
+    #[arg(value_parser = values::positive_duration)]
+    pub(crate) expires: Option<Duration>,
+    /// Longest run [default: what its pool says]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(value_parser = values::positive_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Most attempts, from 1 [default: what its pool says]
+    #[arg(long, value_name = "N", env = "QUEUE_WORK_PUSH_MAX_ATTEMPTS", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_attempts: Option<u32>,
+    /// While a job with this key is unfinished, print the id of that one instead
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["lines", "jsonl"])]
+    pub(crate) unique: Option<String>,
+    /// A variable for the command; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, conflicts_with = "jsonl")]
+    pub(crate) env: Vec<(String, String)>,
+    /// Wait for the job, print its result and exit with the command's own code; needs a master
+    #[arg(long, env = "QUEUE_WORK_PUSH_WAIT", value_parser = FalseyValueParser::new())]
+    #[arg(conflicts_with_all = ["lines", "jsonl"])]
+    pub(crate) wait: bool,
+    /// One job per line of stdin; `{}` in the command is the line, else it becomes the last argument (with TYPE: the
+    /// args, a string); empty lines are skipped
+    #[arg(long, help_heading = BULK, conflicts_with = "jsonl")]
+    pub(crate) lines: bool,
+    /// One job object per line of stdin: {"type", "args", "queue"?, "priority"?, "delay"?, …}; empty lines are skipped
+    #[arg(long, help_heading = BULK, conflicts_with_all = ["kind", "args", "command"])]
+    pub(crate) jsonl: bool,
+    /// Read the lines from this file, not from stdin
+    #[arg(long, value_name = "FILE", help_heading = BULK)]
+    pub(crate) file: Option<PathBuf>,
+    /// Leave bad lines out; without, one bad line is enough to add nothing
+    #[arg(long, help_heading = BULK)]
+    pub(crate) skip_bad: bool,
+    /// Print every id, one a line
+    #[arg(long, help_heading = BULK, conflicts_with = "json")]
+    pub(crate) ids: bool,
+    /// The job's type: what is to be done
+    #[arg(value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// The job's args, `-` for stdin [default: null]
+    #[arg(value_name = "JSON", allow_negative_numbers = true, conflicts_with_all = ["lines", "command"])]
+    pub(crate) args: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "CMD", conflicts_with = "kind")]
+    pub(crate) command: Vec<OsString>,
+}
+
+const BULK: &str = "Many jobs at once";

@@ -1,0 +1,171 @@
+//! What parses, what does not, and what it means.
+
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+
+use super::*;
+use crate::config::{Durability, Prefetch};
+use crate::model::MemoryLimit;
+
+fn parsed(words: &[&str]) -> Result<Cli, clap::Error> {
+    let words = std::iter::once("queue-work").chain(words.iter().copied()).map(OsString::from);
+    parse(words).map(|p| p.cli)
+}
+
+fn good(words: &[&str]) -> Cli {
+    parsed(words).unwrap_or_else(|e| panic!("{words:?}: {e}"))
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_options_of_start_stand_with_and_without_the_verb() {
+    let bare = good(&["--workers=4", "--queue=a,b", "--queue", "c", "--drain", "--", "python", "-u", "w.py"]);
+    let Some(Verb::Start(start)) =
+        good(&["start", "--workers", "4", "--queue", "a,b,c", "--drain", "--", "python", "-u", "w.py"]).verb
+    else {
+        panic!("no start")
+    };
+    for args in [&bare.start, start.as_ref()] {
+        let flags = args.to_flags(&Global::default(), ["queue".to_owned()].into());
+        assert_eq!((flags.workers, flags.drain), (Some(4), true));
+        assert_eq!(flags.queues, ["a", "b", "c"]);
+        assert_eq!(flags.command, ["python", "-u", "w.py"]);
+        assert!(flags.from_env.contains("queues"));
+    }
+    assert!(bare.verb.is_none());
+    assert!(good(&[]).verb.is_none());
+}
+
+#[test]
+fn values_have_units_and_ranges() {
+    let cli = good(&[
+        "--memory",
+        "+128M",
+        "--memory-max",
+        "1G",
+        "--max-time",
+        "30m",
+        "--timeout=90s",
+        "--grace",
+        "0s",
+        "--prefetch",
+        "8",
+        "--durability",
+        "process",
+        "--backoff",
+        "500ms",
+        "--max-attempts",
+        "5",
+        "--max-jobs",
+        "100",
+    ]);
+    let args = cli.start;
+    assert_eq!((args.memory, args.memory_max), (Some(MemoryLimit::Growth(128 << 20)), Some(1 << 30)));
+    assert_eq!((args.max_time, args.grace), (Some(Duration::from_mins(30)), Some(Duration::ZERO)));
+    assert_eq!((args.prefetch, args.durability), (Some(Prefetch::Fixed(8)), Some(Durability::Process)));
+    assert_eq!((args.max_attempts, args.max_jobs), (Some(5), Some(100)));
+}
+
+#[test]
+fn bad_values_are_usage_errors_that_name_the_option() {
+    let table: [(&[&str], &str); 22] = [
+        (&["--workers", "0"], "--workers"),
+        (&["--workers", "-1"], "--workers"),
+        (&["--workers", "100000"], "--workers"),
+        (&["--workers=four"], "--workers"),
+        (&["--memory", "1K"], "--memory"),
+        (&["--memory", "-1M"], "--memory"),
+        (&["--memory-max", "12"], "--memory-max"),
+        (&["--timeout", "30"], "--timeout"),
+        (&["--timeout", "0s"], "--timeout"),
+        (&["--grace", "-5s"], "--grace"),
+        (&["--prefetch", "0"], "--prefetch"),
+        (&["--queue", "a/b"], "--queue"),
+        (&["--queue", ""], "--queue"),
+        (&["--durability", "none"], "--durability"),
+        (&["--log-format", "xml"], "--log-format"),
+        (&["push", "--priority", "101", "t"], "--priority"),
+        (&["push", "--priority", "-101", "t"], "--priority"),
+        (&["push", "--at", "tomorrow", "t"], "--at"),
+        (&["scale", "10001"], "<N>"),
+        (&["scale", "-1"], "<N>"),
+        (&["jobs", "list", "--state", "odd"], "--state"),
+        (&["status", "--watch", "0s"], "--watch"),
+    ];
+    for (words, option) in table {
+        let error = parsed(words).expect_err(&format!("{words:?}"));
+        assert_eq!(error.exit_code(), 2, "{words:?}");
+        assert!(error.to_string().contains(option), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let table: [&[&str]; 14] = [
+        &["nonsense"],
+        &["--workers", "4", "push", "t"],
+        &["--workers", "4", "start"],
+        &["push", "--delay", "1s", "--at", "2030-01-01T00:00:00Z", "t"],
+        &["push", "--lines", "--jsonl"],
+        &["push", "t", "--", "cmd"],
+        &["push", "--lines", "--wait", "t"],
+        &["push", "--jsonl", "t"],
+        &["scale", "4", "--queue", "a", "--pool", "b"],
+        &["scale"],
+        &["restart"],
+        &["restart", "--all", "--queue", "a"],
+        &["jobs", "retry"],
+        &["jobs", "retry", "--queue", "a", "1"],
+    ];
+    for words in table {
+        assert_eq!(parsed(words).expect_err(&format!("{words:?}")).exit_code(), 2);
+    }
+    assert!(good(&["--exec"]).start.check().is_err());
+    assert!(good(&["--opaque", "--", "x"]).start.check().is_ok());
+}
+
+#[test]
+fn options_of_every_verb_stand_before_and_after_it() {
+    for words in [&["--json", "--database", "x.db", "status"][..], &["status", "--json", "--database", "x.db"]] {
+        let global = good(words).global;
+        assert!(global.json, "{words:?}");
+        assert_eq!(global.database, Some("x.db".into()));
+    }
+    let global = good(&["-vv", "--log-format", "json"]).global;
+    assert_eq!((global.verbose, global.log_format), (2, LogFormat::Json));
+}
+
+#[test]
+fn verbs_take_their_words() {
+    let verb = |words: &[&str]| good(words).verb.expect("a verb");
+    assert!(matches!(verb(&["push", "t", "-1"]), Verb::Push(p) if p.args.as_deref() == Some("-1")));
+    assert!(matches!(verb(&["push", "t", "-"]), Verb::Push(p) if p.args.as_deref() == Some("-")));
+    assert!(matches!(verb(&["push", "--", "a", "--b"]), Verb::Push(p) if p.command == ["a", "--b"]));
+    assert!(matches!(verb(&["status", "--watch"]), Verb::Status(s) if s.watch == Some(Duration::from_secs(2))));
+    assert!(
+        matches!(verb(&["status", "--watch", "500ms"]), Verb::Status(s) if s.watch == Some(Duration::from_millis(500)))
+    );
+    assert!(
+        matches!(verb(&["jobs", "cancel", "1", "2"]), Verb::Jobs(records::JobsVerb::Cancel { ids, .. }) if ids.ids == [1, 2])
+    );
+    assert!(matches!(verb(&["logs", "-f", "-n", "5", "a-1"]), Verb::Logs(l) if l.follow && l.lines == 5));
+    assert!(
+        matches!(verb(&["spawn", "--queue", "a", "--workers", "2", "--", "x"]), Verb::Spawn(s) if s.command == ["x"])
+    );
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(matches!(verb(&["completions", shell]), Verb::Completions(_)));
+    }
+}
+
+#[test]
+fn help_and_version_are_no_failures() {
+    for (words, kind) in [(&["--help"], ErrorKind::DisplayHelp), (&["--version"], ErrorKind::DisplayVersion)] {
+        let error = parsed(words).expect_err("it is worded by clap");
+        assert_eq!((error.kind(), error.exit_code()), (kind, 0));
+    }
+}

@@ -1,0 +1,78 @@
+//! Values: what is taken for a duration, a size, a name; out of range is said here, with the range.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::config::{Durability, Prefetch, units};
+use crate::model::{JobState, MemoryLimit, Outcome, PoolName, QueueName, UnixMicros};
+
+/// The least memory limit that makes sense: below it no process lives.
+const MIN_MEMORY: u64 = 1 << 20;
+
+pub(crate) fn queue(text: &str) -> Result<String, String> {
+    QueueName::new(text).map(String::from).map_err(|e| e.to_string())
+}
+
+pub(crate) fn pool(text: &str) -> Result<String, String> {
+    PoolName::new(text).map(String::from).map_err(|e| e.to_string())
+}
+
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    match units::duration(text)? {
+        Duration::ZERO => Err("it must be longer than 0s".to_owned()),
+        d => Ok(d),
+    }
+}
+
+pub(crate) fn memory_limit(text: &str) -> Result<MemoryLimit, String> {
+    let limit = units::memory_limit(text)?;
+    let (MemoryLimit::Growth(bytes) | MemoryLimit::Absolute(bytes)) = limit;
+    enough_memory(bytes).map(|_| limit)
+}
+
+pub(crate) fn memory_max(text: &str) -> Result<u64, String> {
+    units::bytes(text).and_then(enough_memory)
+}
+
+fn enough_memory(bytes: u64) -> Result<u64, String> {
+    if bytes < MIN_MEMORY { Err("it must be at least 1M".to_owned()) } else { Ok(bytes) }
+}
+
+pub(crate) fn prefetch(text: &str) -> Result<Prefetch, String> {
+    if text == "auto" {
+        return Ok(Prefetch::Auto);
+    }
+    match text.parse() {
+        Ok(n @ 1..=1000) => Ok(Prefetch::Fixed(n)),
+        _ => Err("write `auto` or a number from 1 to 1000".to_owned()),
+    }
+}
+
+pub(crate) fn at(text: &str) -> Result<UnixMicros, String> {
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(UnixMicros::from_timestamp)
+        .map_err(|_| "write a time with its zone, such as `2026-12-31T23:59:00Z` or `…+01:00`".to_owned())
+}
+
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write `NAME=value`".to_owned()),
+    }
+}
+
+pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {
+    PossibleValuesParser::new(["full", "process"])
+        .map(|word| if word == "full" { Durability::Full } else { Durability::Process })
+}
+
+pub(crate) fn state() -> impl TypedValueParser<Value = JobState> {
+    PossibleValuesParser::new(JobState::ALL.map(JobState::as_str))
+        .map(|word| JobState::ALL.into_iter().find(|s| s.as_str() == word).unwrap_or(JobState::Ready))
+}
+
+pub(crate) fn outcome() -> impl TypedValueParser<Value = Outcome> {
+    PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str))
+        .map(|word| Outcome::ALL.into_iter().find(|o| o.as_str() == word).unwrap_or(Outcome::Failed))
+}

@@ -1,0 +1,123 @@
+//! The doors to the parts beside the command line: configuration, store, master, built-in worker, guardian.
+//!
+//! Invariant: the verbs reach those parts through here only, and every failure of theirs becomes an [`Error`] here.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
+use crate::error::{Code, Error};
+use crate::master::{self, Failure};
+use crate::model::JobId;
+use crate::process::guardian;
+use crate::process::lock::Lock;
+use crate::report::Printer;
+use crate::report::events::Level;
+use crate::store::sqlite::{SqliteRecords, SqliteStore};
+use crate::store::{Records, Store, StoreError};
+use crate::wire::control::LogLine;
+use crate::worker;
+
+/// Where things are.
+pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
+    config::paths(flags, &variable, &here()?).map_err(|e| invalid(&e))
+}
+
+/// A configuration that is valid.
+pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
+    Config::load(flags, &variable, &here()?).map_err(|e| invalid(&e))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn here() -> Result<std::path::PathBuf, Error> {
+    std::env::current_dir().map_err(|e| Error::io("find out the current folder", e))
+}
+
+fn invalid(errors: &ConfigErrors) -> Error {
+    Error::Config(errors.to_string())
+}
+
+/// The records, read-only.
+pub(crate) fn open_records(path: &Path) -> Result<Box<dyn Records>, StoreError> {
+    Ok(Box::new(SqliteRecords::open(path)?))
+}
+
+/// The store, to be written to.
+pub(crate) fn open_store(path: &Path) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(SqliteStore::open(path)?))
+}
+
+/// Runs a master until it ends.
+pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Result<Code, Error> {
+    match master::run(config, printer, least) {
+        Ok(()) => Ok(Code::DONE),
+        Err(Failure::Interrupted) => Err(Error::Interrupted),
+        Err(Failure::Held(error)) => Err(Error::Refused(error.to_string())),
+        Err(Failure::Store(error)) => Err(Error::Store(error)),
+        Err(error @ Failure::Socket { .. }) => Err(Error::Usage(error.to_string())),
+        Err(error @ (Failure::Lock(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder)) => {
+            Err(Error::Failed(error.to_string()))
+        }
+    }
+}
+
+/// Becomes the built-in worker; `template`: what follows its verb, a command for every job.
+pub(crate) fn run_worker(template: &[OsString]) -> std::process::ExitCode {
+    worker::run((!template.is_empty()).then(|| template.to_vec()))
+}
+
+/// Becomes the guardian.
+pub(crate) fn run_guardian() -> Result<Code, Error> {
+    match guardian::run() {
+        Ok(true) => Ok(Code::DONE),
+        Ok(false) => Err(Error::Failed("processes of the dead master cannot be killed".to_owned())),
+        Err(error) => Err(Error::io("watch over the master", error)),
+    }
+}
+
+/// Whether a master holds the lock of the store.
+pub(crate) fn master_holds_lock(database: &Path) -> io::Result<bool> {
+    match Lock::holder(&master::lock_path(database)) {
+        Ok(holder) => Ok(holder.is_some()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// The last lines of a worker, oldest first.
+pub(crate) fn tail(dir: &Path, worker: &str, job: Option<JobId>, lines: usize) -> io::Result<Vec<LogLine>> {
+    let read = master::logs::read_tail(dir, worker, job, lines)?;
+    let parsed = read.iter().filter_map(|line| master::logs::parse_line(line));
+    Ok(parsed
+        .map(|line| LogLine {
+            at: line.at,
+            worker: worker.to_owned(),
+            stream: match line.stream {
+                master::logs::Stream::Stdout => "out",
+                master::logs::Stream::Stderr => "err",
+            }
+            .to_owned(),
+            job: line.job,
+            text: line.text.to_owned(),
+        })
+        .collect())
+}
+
+/// Makes the folder of the default database; others are the user's business.
+pub(crate) fn make_default_folder(database: &Path, flags: &Flags) -> Result<(), Error> {
+    if flags.database.is_some() {
+        return Ok(());
+    }
+    let Some(folder) = database.parent().filter(|f| f.ends_with("queue-work")) else { return Ok(()) };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
+}

@@ -1,0 +1,87 @@
+//! What every verb needs: the options of all verbs, where things are, and the ways to reach the master and the store.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::args::Global;
+use super::backend;
+use crate::client::{Client, ClientError};
+use crate::config::{Flags, Paths};
+use crate::error::Error;
+use crate::model::UnixMicros;
+use crate::store::{Records, Store};
+
+/// What every verb needs.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) flags: Flags,
+}
+
+impl Context {
+    pub(crate) fn new(flags: Flags, global: Global) -> Self {
+        Self { global, flags }
+    }
+
+    /// Where things are; reads the configuration file.
+    pub(crate) fn paths(&self) -> Result<Paths, Error> {
+        backend::paths(&self.flags)
+    }
+
+    /// The master, which must run.
+    pub(crate) fn connect(&self) -> Result<Client, Error> {
+        let paths = self.paths()?;
+        Client::connect(&paths.socket).map_err(|e| match e {
+            ClientError::NoMaster { .. } => Self::no_master(&paths),
+            other => other.into(),
+        })
+    }
+
+    /// The master, if one runs.
+    pub(crate) fn try_connect(&self) -> Result<Option<Client>, Error> {
+        match Client::connect(&self.paths()?.socket) {
+            Ok(client) => Ok(Some(client)),
+            Err(ClientError::NoMaster { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(crate) fn no_master(paths: &Paths) -> Error {
+        Error::NoMaster { database: paths.database.display().to_string() }
+    }
+
+    /// What is on record; `None` while there is no database.
+    pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
+        let database = self.paths()?.database;
+        match database.try_exists() {
+            Ok(true) => Ok(Some(backend::open_records(&database)?)),
+            Ok(false) => Ok(None),
+            Err(e) => Err(Error::io(format!("read the database `{}`", database.display()), e)),
+        }
+    }
+
+    /// The store, to change it without a master; made if it is new, and so is the default folder.
+    pub(crate) fn store(&self) -> Result<Box<dyn Store>, Error> {
+        let database = self.paths()?.database;
+        backend::make_default_folder(&database, &self.flags)?;
+        Ok(backend::open_store(&database)?)
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now() -> UnixMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Waits; the command line has nothing else to do meanwhile.
+pub(crate) fn pause(d: Duration) {
+    std::thread::sleep(d);
+}
+
+/// The current folder as JSON can carry it.
+pub(crate) fn here() -> Result<String, Error> {
+    let dir: PathBuf = std::env::current_dir().map_err(|e| Error::io("find out the current folder", e))?;
+    dir.into_os_string()
+        .into_string()
+        .map_err(|bad| Error::Failed(format!("the current folder {} is not UTF-8; go to another", bad.display())))
+}

@@ -1,0 +1,36 @@
+//! `jobs list`: jobs on record, oldest first.
+
+use crate::cli::args::records::JobsListArgs;
+use crate::cli::context::Context;
+use crate::cli::output::{self, ListForm};
+use crate::error::{Code, Error};
+use crate::model::{JobId, QueueName};
+use crate::report::lists;
+use crate::store::JobFilter;
+
+/// Jobs read at once.
+const PAGE: u32 = 500;
+
+pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error> {
+    let mut records = context.records()?;
+    let mut filter = JobFilter {
+        queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
+        state: args.state,
+        kind: args.kind.clone(),
+        after: args.after.map(JobId),
+        limit: None,
+    };
+    let mut left = args.list.limit;
+    let next = || {
+        filter.limit = Some(left.min(PAGE));
+        let page = match &mut records {
+            Some(records) if left > 0 => records.jobs(&filter)?,
+            _ => Vec::new(),
+        };
+        left -= page.len() as u32;
+        filter.after = page.last().map(|job| job.id);
+        Ok(page)
+    };
+    output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::jobs)?;
+    Ok(Code::DONE)
+}

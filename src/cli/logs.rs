@@ -1,0 +1,176 @@
+//! `logs`: the output of workers, merged by time, each line with its worker and job.
+
+use std::collections::HashMap;
+
+use super::args::records::LogsArgs;
+use super::backend;
+use super::context::Context;
+use super::output;
+use crate::client::{Client, NONE};
+use crate::config::Paths;
+use crate::error::{Code, Error};
+use crate::model::{JobId, UnixMicros};
+use crate::report::Status;
+use crate::report::events;
+use crate::wire::control::{Follow, LogLine};
+
+pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
+    let paths = context.paths()?;
+    let mut client = if args.follow { Some(context.connect()?) } else { context.try_connect()? };
+    let workers = chosen(context, args, &paths, client.as_mut())?;
+    if args.follow {
+        // First ask, then read what is there: no line is missed between the two.
+        let client = client.as_mut().ok_or_else(|| Context::no_master(&paths))?;
+        let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
+        client.call::<serde::de::IgnoredAny>("logs.follow", &follow)?;
+    }
+    let tail = tail(&paths, &workers, args)?;
+    let json = context.global.json || args.jsonl;
+    if context.global.json && !args.jsonl && !args.follow {
+        output::json(&tail)?;
+        return Ok(Code::DONE);
+    }
+    for line in &tail {
+        print(line, json)?;
+    }
+    if let Some(client) = client.filter(|_| args.follow) {
+        follow(client, &tail, json)?;
+    }
+    Ok(Code::DONE)
+}
+
+/// The workers whose output is wanted, of those that have written any.
+fn chosen(
+    context: &Context,
+    args: &LogsArgs,
+    paths: &Paths,
+    client: Option<&mut Client>,
+) -> Result<Vec<String>, Error> {
+    if let Some(id) = args.job.map(JobId) {
+        let job = context.records()?.map(|mut records| records.job(id)).transpose()?.flatten();
+        job.ok_or_else(|| Error::NotFound(format!("there is no job {id}; see `queue-work jobs list`")))?;
+    }
+    let mut workers = written(paths)?;
+    if let Some(wanted) = &args.worker {
+        workers.retain(|w| w == wanted);
+        if workers.is_empty() && !args.follow {
+            return Err(Error::NotFound(format!(
+                "no worker `{wanted}` has written anything; see `queue-work workers`"
+            )));
+        }
+    }
+    if let Some(queue) = &args.queue {
+        let pools = pools_of(queue, client)?;
+        workers.retain(|w| w.rsplit_once('-').is_some_and(|(pool, _)| pools.iter().any(|p| p == pool)));
+    }
+    Ok(workers)
+}
+
+/// The pools that serve a queue; without a master, the one that has its name.
+fn pools_of(queue: &str, client: Option<&mut Client>) -> Result<Vec<String>, Error> {
+    let Some(client) = client else { return Ok(vec![queue.to_owned()]) };
+    let status: Status = client.call("status", &NONE)?;
+    let serves = |p: &crate::report::status::PoolStatus| p.queues.iter().any(|q| q.as_str() == queue);
+    let pools: Vec<String> = status.pools.into_iter().filter(serves).map(|p| p.name).collect();
+    if pools.is_empty() {
+        return Err(Error::NotFound(format!("no pool serves the queue `{queue}`; see `queue-work status`")));
+    }
+    Ok(pools)
+}
+
+/// The workers that have written something.
+fn written(paths: &Paths) -> Result<Vec<String>, Error> {
+    let failed = |e| Error::io(format!("read the folder `{}`", paths.logs_dir.display()), e);
+    let entries = match std::fs::read_dir(&paths.logs_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut workers = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        workers.extend(name.to_str().and_then(|n| n.strip_suffix(".log")).map(str::to_owned));
+    }
+    workers.sort();
+    Ok(workers)
+}
+
+fn tail(paths: &Paths, workers: &[String], args: &LogsArgs) -> Result<Vec<LogLine>, Error> {
+    let mut lines = Vec::new();
+    for worker in workers {
+        let of_worker = backend::tail(&paths.logs_dir, worker, args.job.map(JobId), args.lines)
+            .map_err(|e| Error::io(format!("read the output of `{worker}`"), e))?;
+        lines.extend(of_worker);
+        // Kept small: with a thousand workers most lines are not among the last.
+        if lines.len() > 4 * args.lines {
+            keep_last(&mut lines, args.lines);
+        }
+    }
+    keep_last(&mut lines, args.lines);
+    Ok(lines)
+}
+
+/// The last lines by time; lines of one worker keep their order.
+fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
+    lines.sort_by_key(|line| line.at);
+    lines.drain(..lines.len().saturating_sub(most));
+}
+
+fn follow(mut client: Client, tail: &[LogLine], json: bool) -> Result<(), Error> {
+    // What is in the tail may be announced again; a worker's lines come in order of time.
+    let mut seen: HashMap<&str, UnixMicros> = HashMap::new();
+    for line in tail {
+        seen.insert(&line.worker, line.at);
+    }
+    for notification in client.notifications() {
+        let notification = notification?;
+        if notification.method != "log" {
+            continue;
+        }
+        let Ok(line) = serde_json::from_str::<LogLine>(notification.params.get()) else { continue };
+        if seen.get(line.worker.as_str()).is_none_or(|last| line.at > *last) {
+            print(&line, json)?;
+        }
+    }
+    output::say("the master has ended");
+    Ok(())
+}
+
+fn print(line: &LogLine, json: bool) -> Result<(), Error> {
+    if json {
+        return output::json(line);
+    }
+    let colour = if line.stream == "err" { anstyle::AnsiColor::Yellow } else { anstyle::AnsiColor::Cyan };
+    let colour = anstyle::Style::new().fg_color(Some(colour.into()));
+    output::line(&format!("{colour}{}{colour:#} {}", events::label(line), line.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_merged_by_time() {
+        let line = |at, worker: &str| LogLine {
+            at: UnixMicros(at),
+            worker: worker.into(),
+            stream: "out".into(),
+            job: None,
+            text: String::new(),
+        };
+        let mut lines = vec![line(1, "a-1"), line(4, "a-1"), line(2, "b-1"), line(3, "b-1")];
+        keep_last(&mut lines, 3);
+        assert_eq!(lines.iter().map(|l| l.at.0).collect::<Vec<_>>(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn workers_are_found_by_their_current_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in ["b-1.log", "a-1.log", "a-1.log.1", "notes.txt"] {
+            std::fs::write(dir.path().join(name), "").expect("written");
+        }
+        let paths = |logs_dir| Paths { database: "x".into(), socket: "x".into(), logs_dir };
+        assert_eq!(written(&paths(dir.path().into())).expect("read"), ["a-1", "b-1"]);
+        assert_eq!(written(&paths(dir.path().join("none"))).expect("read"), [""; 0]);
+    }
+}

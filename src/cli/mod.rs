@@ -1,0 +1,94 @@
+//! The command line: one file per verb.
+//!
+//! Two steps: `args` is what was typed, the verbs decide what it means. Knows the client and the seams in `backend`;
+//! SQL, processes and the protocol are elsewhere. Invariant: data goes to stdout and messages to stderr, and a reader
+//! that goes away ends the command without an error.
+
+mod args;
+mod backend;
+mod completions;
+mod config;
+mod context;
+mod jobs;
+mod logs;
+mod man;
+mod output;
+mod pause;
+mod push;
+mod restart;
+mod result;
+mod runs;
+mod scale;
+mod spawn;
+mod start;
+mod status;
+mod stop;
+mod workers;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use args::{Parsed, Verb};
+use context::Context;
+
+use crate::error::{self, Code, Error};
+use crate::process::guardian::VERB as GUARDIAN_VERB;
+use crate::worker::VERB as WORKER_VERB;
+
+/// Runs the command line and says what came of it.
+#[must_use]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // What the master starts goes past the parser of options: it is started often, and its memory counts.
+    match args.get(1).and_then(|verb| verb.to_str()) {
+        Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
+        Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
+        Some(_) | None => {}
+    }
+    let outcome = match args::parse(args) {
+        Ok(parsed) => run(parsed),
+        Err(error) => usage(&error),
+    };
+    error::report(&outcome)
+}
+
+fn run(parsed: Parsed) -> Result<Code, Error> {
+    let Parsed { cli, from_env } = parsed;
+    let start = match &cli.verb {
+        Some(Verb::Start(start)) => start.as_ref(),
+        _ => &cli.start,
+    };
+    let context = Context::new(start.to_flags(&cli.global, from_env), cli.global);
+    let Some(verb) = &cli.verb else { return start::run(&context, &cli.start) };
+    match verb {
+        Verb::Start(args) => start::run(&context, args),
+        Verb::Push(args) => push::run(&context, args),
+        Verb::Status(args) => status::run(&context, args),
+        Verb::Scale(args) => scale::run(&context, args),
+        Verb::Spawn(args) => spawn::run(&context, args),
+        Verb::Restart(args) => restart::run(&context, args),
+        Verb::Stop(args) => stop::run(&context, args),
+        Verb::Pause(args) => pause::run(&context, args, true),
+        Verb::Resume(args) => pause::run(&context, args, false),
+        Verb::Jobs(verb) => jobs::run(&context, verb),
+        Verb::Runs(args) => runs::run(&context, args),
+        Verb::Workers(args) => workers::run(&context, args),
+        Verb::Logs(args) => logs::run(&context, args),
+        Verb::Config(verb) => config::run(&context, verb),
+        Verb::Completions(args) => completions::run(args.shell),
+        Verb::Man(args) => man::run(&args.verb),
+    }
+}
+
+/// What clap has to say: help and version on stdout, errors on stderr in our form.
+fn usage(error: &clap::Error) -> Result<Code, Error> {
+    if !error.use_stderr() {
+        return output::print(&error.render().ansi().to_string()).map(|()| Code::DONE);
+    }
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // Where stderr is gone, the exit code still speaks.
+    let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", text.trim_end());
+    Err(Error::Said(u8::try_from(error.exit_code()).unwrap_or(2)))
+}

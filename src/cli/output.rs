@@ -1,0 +1,134 @@
+//! Writing to stdout and stderr.
+//!
+//! Invariant: nothing here panics; a reader of stdout that has gone is [`Error::BrokenPipe`], which is no failure.
+//! Colours are taken out where the output is no terminal, or `NO_COLOR` says so.
+
+use std::io::{BufWriter, Write};
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Writes text as it is.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::stdout)
+}
+
+/// Writes a line.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    print(&format!("{text}\n"))
+}
+
+/// Writes bytes without looking at them.
+pub(crate) fn raw(bytes: &[u8]) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::stdout)
+}
+
+/// Writes a value as one line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let mut text = to_json(value)?;
+    text.push(b'\n');
+    raw(&text)
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|e| Error::Failed(format!("cannot write JSON: {e}")))
+}
+
+/// Says something on stderr; where that is gone, nobody misses it.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "queue-work: {text}");
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ListForm {
+    /// For people.
+    Table,
+    /// One JSON array.
+    Array,
+    /// One JSON object a line.
+    Lines,
+}
+
+impl ListForm {
+    pub(crate) const fn new(json: bool, jsonl: bool) -> Self {
+        match (json, jsonl) {
+            (_, true) => Self::Lines,
+            (true, false) => Self::Array,
+            (false, false) => Self::Table,
+        }
+    }
+}
+
+/// Prints pages until an empty one comes; JSON needs memory for one page only.
+pub(crate) fn pages<T: Serialize>(
+    form: ListForm,
+    mut next: impl FnMut() -> Result<Vec<T>, Error>,
+    table: impl Fn(&[T]) -> String,
+) -> Result<(), Error> {
+    if form == ListForm::Table {
+        let mut all = Vec::new();
+        loop {
+            match next()? {
+                page if page.is_empty() => return print(&table(&all)),
+                page => all.extend(page),
+            }
+        }
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    write_json(&mut out, form, &mut next)?;
+    out.flush().map_err(Error::stdout)
+}
+
+fn write_json<T: Serialize>(
+    out: &mut impl Write,
+    form: ListForm,
+    next: &mut impl FnMut() -> Result<Vec<T>, Error>,
+) -> Result<(), Error> {
+    let (begin, between, end): (&[u8], &[u8], &[u8]) = match form {
+        ListForm::Lines => (b"", b"\n", b""),
+        ListForm::Array | ListForm::Table => (b"[", b",", b"]\n"),
+    };
+    out.write_all(begin).map_err(Error::stdout)?;
+    let mut first = true;
+    loop {
+        let page = next()?;
+        if page.is_empty() {
+            break;
+        }
+        for item in &page {
+            if !first {
+                out.write_all(between).map_err(Error::stdout)?;
+            }
+            first = false;
+            out.write_all(&to_json(item)?).map_err(Error::stdout)?;
+        }
+    }
+    if form == ListForm::Lines && !first {
+        out.write_all(b"\n").map_err(Error::stdout)?;
+    }
+    out.write_all(end).map_err(Error::stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(form: ListForm, pages: &[&[u32]]) -> String {
+        let mut left = pages.iter().map(|p| p.to_vec());
+        let mut out = Vec::new();
+        write_json(&mut out, form, &mut || Ok(left.next().unwrap_or_default())).expect("written");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_list_is_one_array_or_one_object_a_line_whatever_its_pages() {
+        assert_eq!(written(ListForm::Array, &[&[1, 2], &[3]]), "[1,2,3]\n");
+        assert_eq!(written(ListForm::Array, &[]), "[]\n");
+        assert_eq!(written(ListForm::Lines, &[&[1, 2], &[3]]), "1\n2\n3\n");
+        assert_eq!(written(ListForm::Lines, &[]), "");
+    }
+}

@@ -1,0 +1,106 @@
+//! `push`: adds jobs, one or many.
+//!
+//! Through the master when one runs, else into the store. What a job may be is checked by `wire::push`, before
+//! anything is sent.
+
+mod bulk;
+mod lines;
+mod make;
+mod sink;
+mod spool;
+
+use std::ffi::OsString;
+use std::io::Read;
+
+use super::args::push::PushArgs;
+use super::context::{self, Context};
+use super::{jobs, output};
+use crate::error::{Code, Error};
+use crate::model::payload::MAX_ARGS_BYTES;
+use crate::model::{JobId, QueueName};
+use crate::wire::control::PushJob;
+use crate::wire::push::to_new_job;
+use make::Common;
+use sink::Sink;
+
+pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
+    check(args)?;
+    let common = Common::new(args)?;
+    if args.lines || args.jsonl {
+        return bulk::run(context, args, &common);
+    }
+    let job = single(args, &common)?;
+    to_new_job(&job, &QueueName::default(), context::now()).map_err(Error::Usage)?;
+    let mut sink = if args.wait { Sink::Master(context.connect()?) } else { Sink::open(context)? };
+    let pushed = sink.push(&job)?;
+    if args.wait {
+        return wait(context, sink, pushed.id);
+    }
+    if context.global.json {
+        output::json(&pushed)?;
+    } else {
+        output::line(&pushed.id.to_string())?;
+    }
+    sink.close();
+    Ok(Code::DONE)
+}
+
+fn wait(context: &Context, sink: Sink, id: JobId) -> Result<Code, Error> {
+    match sink {
+        Sink::Master(mut client) => jobs::wait::with_master(context, &mut client, id, None),
+        Sink::Store { .. } => Err(Context::no_master(&context.paths()?)),
+    }
+}
+
+/// What clap cannot say.
+fn check(args: &PushArgs) -> Result<(), Error> {
+    let bulk = args.lines || args.jsonl;
+    let only_bulk = [(args.file.is_some(), "--file"), (args.skip_bad, "--skip-bad"), (args.ids, "--ids")];
+    if let Some((_, option)) = only_bulk.iter().find(|(given, _)| *given && !bulk) {
+        return Err(Error::Usage(format!("`{option}` goes with `--lines` or `--jsonl`")));
+    }
+    if !args.env.is_empty() && args.command.is_empty() {
+        return Err(Error::Usage("`--env` goes with a command after `--`".to_owned()));
+    }
+    if args.kind.is_none() && args.command.is_empty() && !args.jsonl {
+        return Err(Error::Usage(
+            "say what to do: `queue-work push TYPE [JSON]` or `queue-work push -- CMD …`".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn single(args: &PushArgs, common: &Common) -> Result<PushJob, Error> {
+    match &args.kind {
+        Some(kind) => {
+            let text = match args.args.as_deref() {
+                Some("-") => Some(stdin()?),
+                other => other.map(str::to_owned),
+            };
+            common.typed(kind, text.as_deref().unwrap_or("null")).map_err(Error::Usage)
+        }
+        None => common.command(&utf8(&args.command)?).map_err(Error::Usage),
+    }
+}
+
+fn stdin() -> Result<String, Error> {
+    let mut text = String::new();
+    let limit = MAX_ARGS_BYTES as u64 + 1;
+    match std::io::stdin().lock().take(limit).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+            Err(Error::Usage("args are not valid JSON: stdin is not UTF-8".to_owned()))
+        }
+        Err(e) => Err(Error::io("read stdin", e)),
+    }
+}
+
+/// A command as JSON can carry it.
+pub(super) fn utf8(command: &[OsString]) -> Result<Vec<String>, Error> {
+    let text = |word: &OsString| {
+        word.to_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Usage(format!("the argument `{}` is not UTF-8", word.display())))
+    };
+    command.iter().map(text).collect()
+}

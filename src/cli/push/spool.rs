@@ -1,0 +1,83 @@
+//! Good lines wait in an unlinked temporary file until all input was seen: nothing is added before, and memory does
+//! not grow with the input.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+
+use crate::wire::control::PushJob;
+
+/// Being filled.
+pub(super) struct Spool {
+    file: BufWriter<File>,
+    /// Jobs in it.
+    pub(super) count: u64,
+}
+
+impl Spool {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0 })
+    }
+
+    pub(super) fn add(&mut self, job: &PushJob) -> io::Result<()> {
+        serde_json::to_writer(&mut self.file, job)?;
+        self.file.write_all(b"\n")?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// From the beginning.
+    pub(super) fn rewind(self) -> io::Result<Spooled> {
+        let mut file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(Spooled { reader: BufReader::with_capacity(1 << 18, file), ahead: String::new() })
+    }
+}
+
+/// Being read.
+pub(super) struct Spooled {
+    reader: BufReader<File>,
+    /// A job that did not fit the chunk before.
+    ahead: String,
+}
+
+impl Spooled {
+    /// The next jobs as JSON text: at most so many, and so many bytes unless one alone has more. Empty at the end.
+    pub(super) fn chunk(&mut self, jobs: usize, bytes: usize) -> io::Result<Vec<String>> {
+        let mut chunk = Vec::new();
+        let mut total = 0;
+        while chunk.len() < jobs {
+            if self.ahead.is_empty() && self.reader.read_line(&mut self.ahead)? == 0 {
+                break;
+            }
+            if !chunk.is_empty() && total + self.ahead.len() > bytes {
+                break;
+            }
+            total += self.ahead.len();
+            let mut job = std::mem::take(&mut self.ahead);
+            job.pop();
+            chunk.push(job);
+        }
+        Ok(chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_come_back_in_order_in_chunks_of_limited_number_and_size() {
+        let mut spool = Spool::new().expect("a file");
+        for n in 0..5 {
+            let job: PushJob = serde_json::from_str(&format!(r#"{{"type":"t{n}"}}"#)).expect("a job");
+            spool.add(&job).expect("written");
+        }
+        assert_eq!(spool.count, 5);
+        let mut spooled = spool.rewind().expect("read");
+        let mut chunk = |jobs, bytes| spooled.chunk(jobs, bytes).expect("read");
+        assert_eq!(chunk(2, 1000), [r#"{"type":"t0"}"#, r#"{"type":"t1"}"#]);
+        assert_eq!(chunk(10, 30), [r#"{"type":"t2"}"#, r#"{"type":"t3"}"#]);
+        assert_eq!(chunk(10, 1), [r#"{"type":"t4"}"#]);
+        assert_eq!(chunk(10, 1), [""; 0]);
+    }
+}

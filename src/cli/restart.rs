@@ -1,0 +1,50 @@
+//! `restart`: replaces workers, one after the other.
+
+use super::args::control::RestartArgs;
+use super::context::Context;
+use super::output;
+use crate::error::{Code, Error};
+use crate::report::words;
+use crate::wire::control::{Restart, Restarted};
+
+pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> {
+    let params = Restart {
+        all: args.all,
+        queue: args.queue.clone(),
+        pool: args.pool.clone(),
+        workers: args.workers.clone(),
+        now: args.now,
+        no_wait: args.wait.no_wait,
+    };
+    let restarted: Restarted = context.connect()?.call("restart", &params)?;
+    if context.global.json {
+        output::json(&restarted)?;
+    } else {
+        output::line(&worded(&restarted, args.wait.no_wait))?;
+    }
+    Ok(Code::DONE)
+}
+
+fn worded(restarted: &Restarted, no_wait: bool) -> String {
+    let workers = words::count(restarted.workers.len() as u64, "worker");
+    if no_wait {
+        return format!("restarting {workers}");
+    }
+    match restarted.released {
+        0 => format!("restarted {workers}"),
+        n => format!("restarted {workers}: {} released", words::count(n, "job")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_how_many_workers_and_which_jobs_were_given_back() {
+        let restarted = |released| Restarted { workers: vec!["default-1".into()], released };
+        assert_eq!(worded(&restarted(0), false), "restarted 1 worker");
+        assert_eq!(worded(&restarted(2), false), "restarted 1 worker: 2 jobs released");
+        assert_eq!(worded(&restarted(0), true), "restarting 1 worker");
+    }
+}

@@ -1,0 +1,42 @@
+//! `runs`: the history of runs, newest first.
+
+use super::args::records::RunsArgs;
+use super::context::{self, Context};
+use super::output::{self, ListForm};
+use crate::error::{Code, Error};
+use crate::model::{JobId, QueueName, RunId};
+use crate::report::lists;
+use crate::store::RunFilter;
+
+/// Runs read at once.
+const PAGE: u32 = 500;
+
+pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
+    let mut records = context.records()?;
+    if let (Some(id), Some(records)) = (args.job.map(JobId), &mut records)
+        && records.job(id)?.is_none()
+    {
+        return Err(Error::NotFound(format!("there is no job {id}")));
+    }
+    let mut filter = RunFilter {
+        job: args.job.map(JobId),
+        queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
+        outcome: args.outcome,
+        since: args.since.map(|d| context::now().minus(d)),
+        before: args.before.map(RunId),
+        limit: None,
+    };
+    let mut left = args.list.limit;
+    let next = || {
+        filter.limit = Some(left.min(PAGE));
+        let page = match &mut records {
+            Some(records) if left > 0 => records.runs(&filter)?,
+            _ => Vec::new(),
+        };
+        left -= page.len() as u32;
+        filter.before = page.last().map(|run| run.id);
+        Ok(page)
+    };
+    output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::runs)?;
+    Ok(Code::DONE)
+}

@@ -1,0 +1,22 @@
+//! `start`, or no verb: runs the master in the foreground.
+
+use super::args::LogFormat;
+use super::args::start::StartArgs;
+use super::context::Context;
+use super::{backend, output};
+use crate::error::{Code, Error};
+use crate::report::Printer;
+use crate::report::events::Level;
+
+pub(crate) fn run(context: &Context, args: &StartArgs) -> Result<Code, Error> {
+    args.check()?;
+    let loaded = backend::load_config(&context.flags)?;
+    for warning in &loaded.warnings {
+        output::say(&format!("warning: {warning}"));
+    }
+    backend::make_default_folder(&loaded.config.database, &context.flags)?;
+    let global = &context.global;
+    let json = global.log_format == LogFormat::Json;
+    let printer = Printer::new(global.verbose, global.quiet, json, loaded.config.drain);
+    backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
+}

@@ -1,0 +1,85 @@
+//! `stop`: stops the master, the pools of a queue, or workers.
+//!
+//! Without a target it returns when the master has ended: the connection is closed and the lock of the store is free.
+
+use std::time::Duration;
+
+use super::args::control::StopArgs;
+use super::context::{self, Context};
+use super::{backend, output};
+use crate::client::{Client, ClientError};
+use crate::config::Paths;
+use crate::error::{Code, Error};
+use crate::report::words;
+use crate::wire::control::{Stop, Stopped};
+
+/// Between two looks at the lock.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a master may take from closing its socket to its end.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
+    let paths = context.paths()?;
+    let mut client = context.connect()?;
+    let whole = args.queue.is_none() && args.workers.is_empty();
+    let params = Stop {
+        timeout_s: args.timeout.map(|t| t.as_secs_f64()),
+        queue: args.queue.clone(),
+        workers: args.workers.clone(),
+        no_wait: args.wait.no_wait,
+    };
+    let answer = match client.call::<Stopped>("stop", &params) {
+        // It was in more of a hurry than we are: what counts is that it ended.
+        Err(ClientError::Closed) if whole => None,
+        answer => Some(answer?),
+    };
+    if whole && !args.wait.no_wait {
+        wait_for_the_end(client, &paths)?;
+    }
+    if context.global.json {
+        output::json(&answer.unwrap_or_default())?;
+    } else {
+        output::line(&worded(answer.as_ref(), whole, args.wait.no_wait))?;
+    }
+    Ok(Code::DONE)
+}
+
+fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
+    client.wait_until_closed();
+    let mut waited = Duration::ZERO;
+    let held =
+        || backend::master_holds_lock(&paths.database).map_err(|e| Error::io("look at the lock of the store", e));
+    while held()? {
+        if waited > PATIENCE {
+            let database = paths.database.display();
+            return Err(Error::Failed(format!("the master on `{database}` has closed its socket but does not end")));
+        }
+        context::pause(LOOK);
+        waited += LOOK;
+    }
+    Ok(())
+}
+
+fn worded(answer: Option<&Stopped>, whole: bool, no_wait: bool) -> String {
+    let Some(Stopped { workers, released }) = answer else { return "stopped".to_owned() };
+    let (workers, released) = (words::count(*workers, "worker"), words::count(*released, "job"));
+    match (whole, no_wait) {
+        (true, true) => "stopping".to_owned(),
+        (false, true) => format!("stopping {workers}"),
+        (_, false) => format!("stopped: {workers} ended, {released} released"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_what_ended_and_what_was_given_back() {
+        let answer = Stopped { workers: 4, released: 1 };
+        assert_eq!(worded(Some(&answer), true, false), "stopped: 4 workers ended, 1 job released");
+        assert_eq!(worded(Some(&answer), false, true), "stopping 4 workers");
+        assert_eq!(worded(Some(&answer), true, true), "stopping");
+        assert_eq!(worded(None, true, false), "stopped");
+    }
+}

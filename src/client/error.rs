@@ -1,0 +1,55 @@
+//! Why a talk with the master failed.
+
+use std::path::PathBuf;
+
+use crate::wire::rpc::RpcError;
+
+/// Why a talk with the master failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No socket, or nobody behind it.
+    #[error("no master listens on `{}`; start one with `queue-work --queue default`", path.display())]
+    NoMaster {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The system cannot take such a path for a socket.
+    #[error(
+        "the socket path `{}` has {bytes} bytes, the system takes {limit}; give a shorter one with `--socket`",
+        path.display()
+    )]
+    PathTooLong {
+        /// The socket.
+        path: PathBuf,
+        /// Its length.
+        bytes: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// The system refused something.
+    #[error("cannot {doing} the control socket `{}`", path.display())]
+    Io {
+        /// `connect to`, `read from` …
+        doing: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The master closed the connection before it answered.
+    #[error("the master closed the connection; it may have ended: see `queue-work status`")]
+    Closed,
+    /// No answer in time.
+    #[error("the master behind `{}` does not answer", path.display())]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The answer makes no sense.
+    #[error("the master's answer cannot be read ({0}); is it another version?")]
+    Garbled(String),
+    /// The master said no.
+    #[error("{}", .0.message)]
+    Refused(RpcError),
+}

@@ -1,0 +1,66 @@
+//! The client against a scripted master.
+
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use super::*;
+use crate::wire::control::Stopped;
+
+/// A master that reads one line per entry of `script` and answers with it.
+fn master(script: &'static [&'static str]) -> (tempfile::TempDir, PathBuf, thread::JoinHandle<Vec<String>>) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("s.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let handle = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        let mut reader = BufReader::new(stream);
+        let mut heard = Vec::new();
+        for answer in script {
+            let mut line = String::new();
+            reader.read_line(&mut line).expect("a request");
+            heard.push(line);
+            reader.get_mut().write_all(answer.as_bytes()).expect("an answer");
+        }
+        heard
+    });
+    (dir, path, handle)
+}
+
+#[test]
+fn an_answer_is_read_and_a_notification_before_it_is_kept() {
+    let (_dir, path, handle) = master(&[
+        "{\"method\":\"log\",\"params\":{\"a\":1}}\n{\"id\":1,\"result\":{\"workers\":4,\"released\":1}}\n{\"method\":\"log\"}\n",
+    ]);
+    let mut client = Client::connect(&path).expect("a connection");
+    let stopped: Stopped = client.call("stop", &NONE).expect("an answer");
+    assert_eq!(stopped, Stopped { workers: 4, released: 1 });
+    let said: Vec<String> = client.notifications().map(|n| n.expect("said").params.get().to_owned()).collect();
+    assert_eq!(said, ["{\"a\":1}", "null"]);
+    assert_eq!(handle.join().expect("heard"), ["{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":[]}\n"]);
+}
+
+#[test]
+fn a_refusal_keeps_the_exit_code_of_the_master() {
+    let (_dir, path, _handle) = master(&[
+        "{\"id\":1,\"error\":{\"code\":-32000,\"message\":\"there is no pool `x`\",\"data\":{\"exit_code\":4}}}\n",
+        "{\"id\":2,\"result\":null}\n",
+    ]);
+    let mut client = Client::connect(&path).expect("a connection");
+    match client.call::<Stopped>("stop", &NONE) {
+        Err(ClientError::Refused(error)) => assert_eq!(error.exit_code(), 4),
+        other => panic!("{other:?}"),
+    }
+    client.ping().expect("null is an answer");
+    assert!(matches!(client.ping(), Err(ClientError::Closed)));
+}
+
+#[test]
+fn no_socket_nobody_behind_it_and_a_long_path_are_told_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("s.sock");
+    assert!(matches!(Client::connect(&path), Err(ClientError::NoMaster { .. })));
+    drop(UnixListener::bind(&path).expect("a socket"));
+    assert!(matches!(Client::connect(&path), Err(ClientError::NoMaster { .. })));
+    let long = dir.path().join("x".repeat(120));
+    assert!(matches!(Client::connect(&long), Err(ClientError::PathTooLong { .. })));
+}
