@@ -256,6 +256,18 @@ fn floods_are_cut_and_marked() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_holds_up_neither_the_answer_nor_a_cancel() {
+    let mut bench = Bench::new();
+    bench.sh(1, "yes err | head -c 150000 >&2; echo last >&2; echo out");
+    let answer = bench.answer();
+    assert_eq!(answer["result"], "out\n");
+    assert!(answer["run"]["stderr_tail"].as_str().expect("a text").ends_with("err\nlast"), "{answer}");
+    bench.sh(2, "exec yes >&2");
+    bench.cancel(2, "timeout");
+    assert_eq!(bench.answer()["error"]["data"]["type"], "timeout");
+}
+
+#[test]
 fn a_cancelled_command_gets_term_and_the_answer_is_the_reason() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = fifo(&dir);
