@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::PoolId;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Claimed, JobId, Mono, PoolName, Slot, WorkerId};
+use crate::model::{Cause, Claimed, JobId, Mono, Outcome, PoolName, Slot, WorkerId};
 use crate::store::Op;
 
 /// Something to do. Actions about one worker are to be carried out in order.
@@ -241,6 +241,8 @@ pub enum Note {
         kind: Arc<str>,
         /// `<pool>-<slot>`
         worker: String,
+        /// How it ended.
+        outcome: Outcome,
         /// Why.
         cause: Cause,
         /// Error text.

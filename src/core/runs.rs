@@ -64,6 +64,7 @@ impl Core {
                 job: flight.job.id,
                 kind: flight.job.kind.clone(),
                 worker: name.to_owned(),
+                outcome: verdict.outcome,
                 cause: verdict.cause.unwrap_or(Cause::Error),
                 error: detail.error.clone(),
                 next: verdict.next,

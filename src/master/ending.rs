@@ -73,8 +73,10 @@ impl Master {
             self.answer(&origin, Err(RpcError::failed(1, text)));
         }
         self.write_last_answers();
-        if let Some(guardian) = self.guardian.take() {
-            // Nothing of ours is left: it may go without looking.
+        // Where workers are left, the guardian is not told to go: it ends them when we are gone.
+        if self.workers.is_empty()
+            && let Some(guardian) = self.guardian.take()
+        {
             let (mut child, _) = guardian.bye();
             let _ = child.wait();
         }

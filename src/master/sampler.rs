@@ -84,13 +84,13 @@ impl Sampler {
     }
 }
 
-/// Resident memory of this process, in bytes; 0 where the system does not say.
+/// Resident memory of one process, without its descendants, in bytes; `None` where the system does not say.
 #[must_use]
-pub fn own_memory() -> u64 {
+pub fn memory_of(pid: u32) -> Option<u64> {
     // `status` rather than `statm`: it counts in kilobytes, not in pages of a size to be asked for.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().strip_suffix(" kB").and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
@@ -281,6 +281,10 @@ impl Watch {
             (used_ms as f64 / elapsed_ms * 1e3).round() / 10.0
         };
         let memory_bytes = seen.iter().map(|&(.., memory)| memory).sum();
+        // It is just about to be, or no longer, a process with memory of its own.
+        if memory_bytes == 0 {
+            return None;
+        }
         let sample = Sample { worker, memory_bytes, cpu_percent: percent };
         let changed = self.last != Some(sample);
         self.pause = if changed || used_ms > 0 { INTERVAL } else { self.pause * 2 };

@@ -4,7 +4,7 @@ use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::config::{PoolConfig, limits_in_force};
 use crate::core::Note;
-use crate::model::{Cause, MemoryLimit, Outcome, QueueOrder, WorkerId};
+use crate::model::{MemoryLimit, Outcome, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
 use crate::store::Next;
@@ -32,9 +32,7 @@ impl Master {
 
     /// A pool begins.
     pub(super) fn tell_pool(&mut self, pool: &PoolConfig) {
-        let queues = match &pool.queues {
-            order @ (QueueOrder::Strict(_) | QueueOrder::Weighted(_)) => order.names().cloned().collect(),
-        };
+        let queues = pool.queues.names().cloned().collect();
         self.say(Event::PoolStarted {
             pool: pool.name.to_string(),
             kind: pool.kind.as_str().to_owned(),
@@ -58,9 +56,18 @@ impl Master {
                 let why = format!("it ended {deaths} times in a row before it did anything");
                 Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }
             }
-            Note::RunFailed { job, kind, worker, cause, error, next } => {
-                let Some(event) = run_failed(job, &kind, worker, cause, error, next) else { return };
-                event
+            Note::RunFailed { job, kind, worker, outcome, cause, error, next } => {
+                let kind = kind.to_string();
+                let retry_in_s = match next {
+                    Next::Dead(cause) => {
+                        self.say(Event::JobDead { job, kind, cause, error });
+                        return;
+                    }
+                    Next::RetryAt(at) => at.since(wall()).as_secs_f64(),
+                    Next::Ready => 0.0,
+                    Next::Succeeded | Next::Cancelled(_) => return,
+                };
+                Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s }
             }
             Note::StrayAnswer { worker, request } => {
                 let text = format!("worker `{worker}` answered request {request}, which it does not hold; ignored");
@@ -133,33 +140,4 @@ fn wanted(follow: &Follow, line: &LogLine, serves: impl Fn(&str) -> bool) -> boo
     follow.worker.as_ref().is_none_or(|w| *w == line.worker)
         && follow.job.is_none_or(|job| line.job == Some(job))
         && follow.queue.as_ref().is_none_or(|q| serves(q))
-}
-
-/// A run that did not succeed, as people should hear of it.
-fn run_failed(
-    job: crate::model::JobId,
-    kind: &str,
-    worker: String,
-    cause: Cause,
-    error: Option<String>,
-    next: Next,
-) -> Option<Event> {
-    let kind = kind.to_owned();
-    let outcome = match cause {
-        Cause::Timeout => Outcome::TimedOut,
-        Cause::WorkerExited | Cause::Memory => Outcome::Crashed,
-        Cause::Stop | Cause::Restart | Cause::Scale | Cause::Recycle | Cause::MasterLost => Outcome::Released,
-        _ => Outcome::Failed,
-    };
-    match next {
-        Next::Dead(cause) => Some(Event::JobDead { job, kind, cause, error }),
-        Next::RetryAt(at) => {
-            let retry_in_s = at.since(wall()).as_secs_f64();
-            Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s })
-        }
-        Next::Ready => {
-            Some(Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s: 0.0 })
-        }
-        Next::Succeeded | Next::Cancelled(_) => None,
-    }
 }

@@ -115,6 +115,7 @@ impl Master {
         if !heard.output.is_empty() {
             self.log_output(id, heard.output);
         }
+        self.measure_before_the_first_answer(id, &heard.events);
         for mut event in heard.events {
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.workers.get_mut(&id)
@@ -136,6 +137,19 @@ impl Master {
                     self.answer(&origin, Err(error));
                 }
             }
+        }
+    }
+
+    /// A worker that answers before the sampler has come by is measured here, once, so that its first runs have a
+    /// peak on record too.
+    fn measure_before_the_first_answer(&mut self, id: WorkerId, events: &[Event]) {
+        let answered = events.iter().any(|e| matches!(e, Event::Answered { .. }));
+        if !answered || self.core.worker(id).is_none_or(|w| w.memory.is_some()) {
+            return;
+        }
+        let memory = self.workers.get(&id).and_then(|pipes| sampler::memory_of(pipes.pid));
+        if let Some(memory) = memory {
+            self.feed(Event::Sampled { worker: id, memory, cpu: 0.0 });
         }
     }
 
