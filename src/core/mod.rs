@@ -143,7 +143,8 @@ impl Core {
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let due = self.due.filter(|_| !self.promoting).map(|due| now.mono + due.since(now.wall));
-        [self.timers.next(), due].into_iter().flatten().min()
+        let roster = self.pools.values().any(|p| p.dirty).then_some(now.mono);
+        [self.timers.next(), due, roster].into_iter().flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

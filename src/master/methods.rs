@@ -279,12 +279,8 @@ impl Master {
         let wait = wait.map_err(|e| RpcError::params(format!("`timeout_s`: {e}")))?;
         let until = wait.map(|wait| self.clock.now().mono + wait);
         let waiter = JobWaiter { origin: origin.clone(), until };
-        // Asked first: if it ends in between, its end is told to who waits by then.
-        self.job_waiters.entry(params.id).or_default();
-        match self.reader.ask(Asked::Wait(waiter, params.id), Question::Job(params.id)) {
-            Ok(()) => Ok(None),
-            Err(_) => Err(busy()),
-        }
+        self.look_up(waiter, params.id);
+        Ok(None)
     }
 
     fn cancel_jobs(&mut self, origin: &Origin, params: Jobs) -> Handled {
@@ -341,7 +337,8 @@ impl Master {
     }
 }
 
-fn busy() -> RpcError {
+/// The error when the reader has too much to do.
+pub(super) fn busy() -> RpcError {
     RpcError::failed(1, "too many questions are waiting; try again")
 }
 
