@@ -29,6 +29,8 @@ mod roster;
 mod runs;
 mod scale;
 mod shutdown;
+#[cfg(test)]
+mod sim;
 mod verdict;
 mod worker;
 
