@@ -45,13 +45,13 @@ impl World {
     fn check_numbers(&self) {
         for (id, pool) in self.core.pools() {
             let workers: Vec<(_, &Handle)> = self.core.workers().filter(|(_, w)| w.pool == id).collect();
+            if self.core.phase() != Phase::Running {
+                continue;
+            }
             for (worker, handle) in &workers {
                 let in_slot = pool.slots().any(|s| s.current == Some(*worker) || s.successor == Some(*worker));
                 let leaving = pool.leaving().any(|l| l == *worker);
                 assert!(in_slot != leaving || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
-            }
-            if self.core.phase() != Phase::Running {
-                continue;
             }
             let wanted = if pool.removed { 0 } else { pool.wanted as usize };
             assert_eq!(pool.slots().count(), wanted, "slots of {}", pool.settings.name);
