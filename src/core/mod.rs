@@ -144,7 +144,8 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let due = self.due.filter(|_| !self.promoting).map(|due| now.mono + due.since(now.wall));
+        let promotes = self.phase == Phase::Running && !self.promoting;
+        let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
         [self.timers.next(), due].into_iter().flatten().min()
     }
 
