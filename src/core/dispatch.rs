@@ -76,6 +76,16 @@ impl Core {
         self.dispatch(id, now, out);
     }
 
+    /// Gives back what is claimed ahead in a pool that has nobody to do it: scaled to nothing, or waiting to try again.
+    pub(super) fn give_back_idle_claims(&mut self, id: PoolId, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&id) else { return };
+        let works = |w: WorkerId| matches!(self.workers[&w].state, State::Ready | State::Starting { .. });
+        let mut in_slots = pool.slots.values().flat_map(|e| [e.current, e.successor]).flatten();
+        if !pool.ahead.is_empty() && !in_slots.any(works) {
+            self.hold_back(id, |_| true, out);
+        }
+    }
+
     /// Gives claimed jobs to workers, the least loaded first.
     pub(super) fn dispatch(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };

@@ -135,6 +135,7 @@ impl Core {
             self.reconcile(pool, now, out);
             self.replace(pool, now, out);
             self.dispatch(pool, now, out);
+            self.give_back_idle_claims(pool, out);
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
