@@ -57,15 +57,21 @@ impl Core {
         else {
             return;
         };
-        let Some(entry) = pool.slots.remove(&slot) else { return };
         let grace = pool.settings.grace;
         let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
-        if let Some(at) = entry.not_before {
-            self.timers.disarm(at, Timer::Slot(id, slot));
-        }
+        let Some(entry) = self.remove_slot(id, slot) else { return };
         for worker in [entry.current, entry.successor].into_iter().flatten() {
             self.leave(worker, why, grace, now, out);
         }
+    }
+
+    /// Removes a slot; its workers are the caller's business.
+    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotEntry> {
+        let entry = self.pools.get_mut(&id)?.slots.remove(&slot)?;
+        if let Some(at) = entry.not_before {
+            self.timers.disarm(at, Timer::Slot(id, slot));
+        }
+        Some(entry)
     }
 
     /// Asks for a process. The roster knows it before it can speak.

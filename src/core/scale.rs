@@ -109,17 +109,21 @@ impl Core {
                 self.workers.iter().filter(|(_, w)| pools.contains(&w.pool)).map(|(&id, _)| id).collect()
             }
         };
+        let mut leaving = workers.clone();
         for &id in &workers {
-            let (pool_id, slot) = (self.workers[&id].pool, self.workers[&id].slot);
-            let Some(pool) = self.pools.get_mut(&pool_id) else { continue };
-            // The slot goes with its worker.
-            if pool.slots.get(&slot).is_some_and(|e| e.current == Some(id)) {
-                pool.slots.remove(&slot);
-                pool.wanted = pool.wanted.saturating_sub(1);
-                pool.dirty = true;
+            let (pool, slot) = (self.workers[&id].pool, self.workers[&id].slot);
+            // The slot goes with its worker, and so does who was to follow in it.
+            if self.entry(pool, slot).is_some_and(|e| e.current == Some(id)) {
+                leaving.extend(self.remove_slot(pool, slot).and_then(|e| e.successor));
+                if let Some(pool) = self.pools.get_mut(&pool) {
+                    pool.wanted = pool.wanted.saturating_sub(1);
+                    pool.dirty = true;
+                }
             }
-            let grace = grace.unwrap_or(pool.settings.grace);
-            self.leave(id, EndReason::Stopped, grace, now, out);
+        }
+        for id in leaving {
+            let own = self.pools[&self.workers[&id].pool].settings.grace;
+            self.leave(id, EndReason::Stopped, grace.unwrap_or(own), now, out);
         }
         let count = workers.len() as u64;
         self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, wait, out);
