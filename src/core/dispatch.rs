@@ -120,7 +120,7 @@ impl Core {
             peak: worker.memory,
             progress: None,
         });
-        worker.start_flights(now.mono);
+        worker.start_flights(now.mono, pool.settings.kill_after);
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
         self.arm(id);

@@ -122,8 +122,9 @@ impl Core {
 
     pub(super) fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono);
+        worker.start_flights(now.mono, pool.settings.kill_after);
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;

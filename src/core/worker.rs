@@ -187,14 +187,15 @@ impl Handle {
         [state, jobs].into_iter().flatten().min()
     }
 
-    /// Marks as started what the worker can be working on now; true if a deadline was set.
-    pub(super) fn start_flights(&mut self, now: Mono) {
+    /// Marks as started what the worker can be working on now. What was cancelled while it waited gets `patience` from
+    /// now on.
+    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration) {
         for flight in self.flights.iter_mut().take(self.concurrency as usize) {
             if flight.started.is_none() {
                 flight.started = Some(now);
                 flight.deadline = Some(now + flight.timeout);
                 if let Some(ending) = &mut flight.ending {
-                    ending.term_at = ending.term_at.max(now);
+                    ending.term_at = now + patience;
                 }
             }
         }
