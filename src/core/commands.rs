@@ -92,11 +92,14 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&holder) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         let term_at = now.mono + pool.settings.kill_after;
+        let alive = worker.is_alive();
         let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
         let request = flight.request;
         let ending = flight.ending.get_or_insert_with(|| {
             let reason = CancelReason::Cancelled;
-            out.push(Action::CancelRequest { worker: holder, request, reason });
+            if alive {
+                out.push(Action::CancelRequest { worker: holder, request, reason });
+            }
             Ending { why: reason, term_at, tickets: Vec::new() }
         });
         ending.why = CancelReason::Cancelled;
