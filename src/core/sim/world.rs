@@ -150,12 +150,20 @@ impl World {
                 Some(_) | None => break,
             }
         }
-        let (now, mut out) = (self.now(), Vec::new());
-        self.core.settle(now, &mut out);
-        self.carry_out(out);
+        self.settle();
+        if self.core.next_deadline(self.now()).is_some_and(|at| at.0 <= self.mono) {
+            // Where `kill_after` is zero, KILL follows in a turn of its own.
+            self.settle();
+        }
         self.write_batch();
         self.check();
         self.end_if_stopped();
+    }
+
+    fn settle(&mut self) {
+        let (now, mut out) = (self.now(), Vec::new());
+        self.core.settle(now, &mut out);
+        self.carry_out(out);
     }
 
     fn happen(&mut self, what: Happening) {
