@@ -12,6 +12,8 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.faults = false;
         self.broken = false;
+        // Or jobs that became due in the future wait for it.
+        self.skew = self.most_skew;
         self.until("the master that was stopping has stopped", |w| {
             w.core.phase() == Phase::Running || (w.core.stopped() && w.pending.is_empty() && !w.committing)
         });

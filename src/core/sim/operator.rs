@@ -27,7 +27,7 @@ impl World {
             730..735 => self.stop_all(),
             735..740 => self.force(),
             740..744 => self.lose_master(),
-            744..760 => self.skew += self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000,
+            744..760 => self.set_clock(),
             760..770 => self.broken = !self.broken,
             770..860 => self.sample(),
             _ => {}
@@ -164,6 +164,12 @@ impl World {
             let memory = self.chance.range(10, 200);
             self.hear(Event::Sampled { worker, memory, cpu: 0.5 });
         }
+    }
+
+    /// Somebody sets the wall clock, up to an hour back or forward.
+    fn set_clock(&mut self) {
+        self.skew += self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000;
+        self.most_skew = self.most_skew.max(self.skew);
     }
 
     pub(super) fn pool_ids(&self) -> Vec<PoolId> {

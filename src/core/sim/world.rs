@@ -45,6 +45,8 @@ pub(super) struct World {
     pub(super) mono: u64,
     /// How far the wall clock is off.
     pub(super) skew: i64,
+    /// How far it ever was.
+    pub(super) most_skew: i64,
     pub(super) coming: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
     pub(super) store: Store,
@@ -85,6 +87,7 @@ impl World {
             chance: Chance::new(seed),
             mono: 0,
             skew: 1_700_000_000_000_000,
+            most_skew: 1_700_000_000_000_000,
             coming: BTreeMap::new(),
             sequence: 0,
             store: Store::default(),
