@@ -26,9 +26,17 @@ impl Core {
             |e: &SlotEntry| e.successor.is_some() || !e.current.is_some_and(|w| self.workers[&w].is_ready());
         let cap = pool.replace_cap();
         let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());
-        while free > 0 && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
+        while free > 0 && self.may_add_leaver(id) && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
             free -= 1;
         }
+    }
+
+    /// Whether another worker may be replaced while those before it are still leaving: never more of them than the
+    /// pool has places, or slow leavers would pile up. One that not even KILL ends does not count.
+    pub(super) fn may_add_leaver(&self, id: PoolId) -> bool {
+        let counts = |w: &&WorkerId| !matches!(self.workers[*w].state, State::Killed { told: true, .. });
+        let Some(pool) = self.pools.get(&id) else { return false };
+        pool.leaving.iter().filter(counts).count() < pool.wanted.max(1) as usize
     }
 
     /// Retires the next worker that reached a limit; false if there is none.

@@ -14,7 +14,7 @@ use crate::model::{Mono, Now, Slot, WorkerId};
 use crate::store::{Op, WorkerEnded, WorkerStarted};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
-const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -177,8 +177,9 @@ impl Core {
             State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
             State::Gone { .. } => return,
         };
-        let unasked = matches!(why, EndReason::Exited | EndReason::ReadyTimeout | EndReason::MemoryMax);
-        let young = worker.jobs_done == 0 && now.mono.since(worker.since) < HEALTHY_AFTER;
+        let unasked =
+            matches!(why, EndReason::Exited | EndReason::Retired | EndReason::ReadyTimeout | EndReason::MemoryMax);
+        let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };

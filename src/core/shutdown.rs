@@ -185,7 +185,11 @@ impl Core {
         let Some(worker) = self.workers.get(&id) else { return };
         if matches!(worker.state, State::Ready | State::Starting { .. }) {
             let grace = self.pools[&worker.pool].settings.grace;
-            self.vacate_for_successor(id);
+            // One that retires before it did anything is a crash loop in disguise: it keeps its slot until it has
+            // exited, and the next one waits.
+            if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
+                self.vacate_for_successor(id);
+            }
             self.leave(id, EndReason::Retired, grace, now, out);
         }
     }

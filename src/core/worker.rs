@@ -150,6 +150,11 @@ impl Handle {
         !matches!(self.state, State::Gone { .. })
     }
 
+    /// Whether it has finished nothing yet and has not lived for long.
+    pub(super) fn is_young(&self, now: Mono) -> bool {
+        self.jobs_done == 0 && now.since(self.since) < super::roster::HEALTHY_AFTER
+    }
+
     /// The word for its state.
     #[must_use]
     pub fn word(&self) -> WorkerState {
