@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::event::{Command, JobChange};
 use super::pool::PoolId;
-use super::replace::GIVE_UP_AFTER;
 use super::worker::Ending;
 use super::{Action, CancelReason, Core, Done, Phase, Refusal, Tag, Ticket};
 use crate::model::{JobId, JobState, Now, WorkerId};
@@ -195,7 +194,7 @@ impl Core {
     /// A slot of this pool whose new workers do not come up.
     fn failing(&self, id: PoolId) -> Option<Refusal> {
         let pool = self.pools.get(&id)?;
-        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.deaths >= GIVE_UP_AFTER)?;
+        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.is_failing())?;
         let why = entry.problem.clone().unwrap_or_else(|| String::from("it ends before it is ready"));
         Some(Refusal::ReplacementFailed { worker: format!("{}-{slot}", pool.settings.name), why })
     }

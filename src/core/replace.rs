@@ -13,7 +13,14 @@ use crate::model::worker::EndReason;
 use crate::model::{Now, WorkerId};
 
 /// After this many new workers in a row that did not come up, a restart is given up.
-pub(super) const GIVE_UP_AFTER: u32 = 3;
+const GIVE_UP_AFTER: u32 = 3;
+
+impl SlotEntry {
+    /// Its new workers do not come up. Deaths of the past do not count once one is ready.
+    pub(super) fn is_failing(&self) -> bool {
+        self.deaths >= GIVE_UP_AFTER && self.problem.is_some()
+    }
+}
 
 impl Core {
     /// Gives the next workers their turn.
