@@ -180,9 +180,9 @@ impl Core {
                 if workers.iter().all(|w| !self.workers.contains_key(w)) {
                     return Some(Ok(()));
                 }
-                let pool = workers.iter().find_map(|w| self.workers.get(w)).map(|w| w.pool)?;
-                let refusal = self.failing(pool)?;
-                if let Some(pool) = self.pools.get_mut(&pool) {
+                let pools: BTreeSet<PoolId> = workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
+                let refusal = pools.iter().find_map(|&pool| self.failing(pool))?;
+                for pool in self.pools.values_mut() {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));
                 }
                 Some(Err(refusal))

@@ -71,6 +71,10 @@ impl Core {
             };
             match pool.slots.get(&slot) {
                 Some(entry) if entry.current == Some(next.worker) && entry.successor.is_none() => {
+                    if entry.is_failing() {
+                        pool.rolling.clear();
+                        return false;
+                    }
                     if entry.not_before.is_some_and(|at| at > now.mono) {
                         return false;
                     }

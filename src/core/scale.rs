@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commands::Wait;
+use super::deadlines::Timer;
 use super::pool::{Pool, PoolId, Rolling, Settings};
 use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
-use crate::model::{Now, WorkerId};
+use crate::model::{Now, Slot, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
@@ -68,6 +69,14 @@ impl Core {
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let workers = self.target_workers(target)?;
+        for pool in self.target_pools(target).unwrap_or_default() {
+            for slot in self.pools[&pool].slots.keys().copied().collect::<Vec<_>>() {
+                self.forgive(pool, slot);
+            }
+        }
+        for id in &workers {
+            self.forgive(self.workers[id].pool, self.workers[id].slot);
+        }
         let mut names = Vec::new();
         for &id in &workers {
             let worker = &self.workers[&id];
@@ -83,6 +92,19 @@ impl Core {
         let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), names, released: 0 };
         self.wait_or_answer(ticket, wait_for, wait, out);
         Ok(())
+    }
+
+    /// A restart tries anew: what did not come up before may be repaired.
+    fn forgive(&mut self, id: PoolId, slot: Slot) {
+        let Some(entry) = self.entry(id, slot) else { return };
+        entry.deaths = 0;
+        entry.problem = None;
+        if let Some(at) = entry.not_before.take() {
+            self.timers.disarm(at, Timer::Slot(id, slot));
+        }
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.dirty = true;
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
