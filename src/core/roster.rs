@@ -187,8 +187,8 @@ impl Core {
         self.ended += 1;
         self.reload(id);
         self.arm(id);
-        self.vacate(id, &worker, fast, now);
-        self.note_exit(&worker, why, exit, now, out);
+        let in_slot = self.vacate(id, &worker, fast, now);
+        self.note_exit(&worker, in_slot, why, exit, now, out);
         let ended = WorkerEnded {
             worker: id,
             reason: why,
@@ -200,7 +200,7 @@ impl Core {
         out.push(Action::Write(Op::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
-    fn note_exit(&mut self, worker: &Handle, why: EndReason, exit: Exit, now: Now, out: &mut Vec<Action>) {
+    fn note_exit(&mut self, worker: &Handle, in_slot: bool, why: EndReason, exit: Exit, now: Now, out: &mut Vec<Action>) {
         let name = worker.name.to_string();
         let pid = worker.pid.unwrap_or(0);
         out.push(Action::Note(Note::WorkerEnded {
@@ -211,11 +211,19 @@ impl Core {
             jobs_done: worker.jobs_done,
         }));
         let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
+        if !in_slot {
+            // Its slot has moved on; it only completes what was noted when it left.
+            if entry.last_exit == Some((why, None)) {
+                entry.last_exit = Some((why, Some(exit)));
+            }
+            return;
+        }
         entry.last_exit = Some((why, Some(exit)));
         let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let deaths = entry.deaths;
             entry.problem = Some(match exit {
+                _ if why == EndReason::ReadyTimeout => String::from("is not ready in time"),
                 Exit::Code(code) => format!("exits at once with status {code}"),
                 Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
             });
@@ -224,19 +232,20 @@ impl Core {
     }
 
     /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.
-    fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) {
-        let (pool, slot) = (worker.pool, worker.slot);
+    /// False if it was in none.
+    fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) -> bool {
+        let (pool, slot, running) = (worker.pool, worker.slot, self.phase == Phase::Running);
         let random = &mut self.random;
-        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return };
+        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return false };
         if entry.current != Some(id) && entry.successor != Some(id) {
-            return;
+            return false;
         }
         entry.deaths = if fast { entry.deaths + 1 } else { 0 };
         if let Some(old) = entry.not_before.take() {
             self.timers.disarm(old, Timer::Slot(pool, slot));
         }
         let wait = backoff::respawn(entry.deaths, random);
-        if !wait.is_zero() {
+        if running && !wait.is_zero() {
             entry.not_before = Some(now.mono + wait);
             self.timers.arm(now.mono + wait, Timer::Slot(pool, slot));
         }
@@ -249,6 +258,7 @@ impl Core {
         if let Some(pool) = self.pools.get_mut(&pool) {
             pool.dirty = true;
         }
+        true
     }
 
     /// Nothing of it is left: its flights end, and it is forgotten.
@@ -257,9 +267,11 @@ impl Core {
             return;
         }
         self.end_flights(id, now, out);
-        if let Some(worker) = self.workers.remove(&id)
-            && let Some(pool) = self.pools.get_mut(&worker.pool)
-        {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        if let Some(at) = worker.armed {
+            self.timers.disarm(at, Timer::Worker(id));
+        }
+        if let Some(pool) = self.pools.get_mut(&worker.pool) {
             pool.leaving.remove(&id);
             pool.dirty = true;
         }
