@@ -121,7 +121,13 @@ impl Core {
         let reply = match change {
             // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
             JobChange::Was(JobState::Running) if self.knows(job) => {
+                self.asked_again.remove(&(ticket, job));
                 self.cancel(ticket, job, true, now, out);
+                return;
+            }
+            // It was running when the store looked, and has been given back or has ended since: look again, once.
+            JobChange::Was(JobState::Running) if self.asked_again.insert((ticket, job)) => {
+                out.push(Action::Write(Op::Cancel(job), Tag::Cancel { job, ticket }));
                 return;
             }
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, "running")),
@@ -131,6 +137,7 @@ impl Core {
             }
             JobChange::Missing => Err(Refusal::NoSuchJob(job)),
         };
+        self.asked_again.remove(&(ticket, job));
         out.push(Action::Reply(ticket, reply));
     }
 

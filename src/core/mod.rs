@@ -73,6 +73,8 @@ pub struct Core {
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
+    /// Cancellations that are asked of the store for the second time.
+    asked_again: BTreeSet<(Ticket, JobId)>,
     /// Queues that are paused: what was claimed of them before the pause took hold goes back.
     held: BTreeSet<QueueName>,
     /// Runs given back since the stop began, for its summary.
@@ -96,6 +98,7 @@ impl Core {
             random: Random::new(seed),
             due: None,
             promoting: false,
+            asked_again: BTreeSet::new(),
             held: BTreeSet::new(),
             released: 0,
             ended: 0,
