@@ -93,10 +93,9 @@ impl Core {
             return;
         }
         let window = pool.window();
-        while let Some(&(_, _, worker)) = self.pools[&id].load.first() {
-            if room(&self.workers[&worker], window) == 0 {
-                break;
-            }
+        // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
+        let has_room = |core: &Self, w: WorkerId| room(&core.workers[&w], window) > 0;
+        while let Some(worker) = self.pools[&id].load.iter().map(|&(_, _, w)| w).find(|&w| has_room(self, w)) {
             let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
             self.send(worker, job, now, out);
         }
