@@ -43,13 +43,13 @@ impl Core {
         }
     }
 
-    /// Gives up the slot that costs least: an empty one, then one that is starting, then idle, then busy; of equals
+    /// Gives up the slot that costs least: an empty one, then one that is starting or ending, then idle, then busy; of equals
     /// the highest.
     fn give_up_slot(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let rank = |entry: &SlotEntry| match entry.current.map(|w| &self.workers[&w]) {
             None => 0,
-            Some(Handle { state: State::Starting { .. }, .. }) => 1,
+            Some(worker) if !worker.is_ready() => 1,
             Some(worker) if worker.flights.is_empty() => 2,
             Some(_) => 3,
         };
