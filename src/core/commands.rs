@@ -187,7 +187,8 @@ impl Core {
                 if workers.iter().all(|w| !self.workers.contains_key(w)) {
                     return Some(Ok(()));
                 }
-                let pools: BTreeSet<PoolId> = workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
+                let pools: BTreeSet<PoolId> =
+                    workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
                 let refusal = pools.iter().find_map(|&pool| self.failing(pool))?;
                 for pool in self.pools.values_mut() {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));

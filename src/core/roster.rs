@@ -200,7 +200,15 @@ impl Core {
         out.push(Action::Write(Op::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
-    fn note_exit(&mut self, worker: &Handle, in_slot: bool, why: EndReason, exit: Exit, now: Now, out: &mut Vec<Action>) {
+    fn note_exit(
+        &mut self,
+        worker: &Handle,
+        in_slot: bool,
+        why: EndReason,
+        exit: Exit,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let name = worker.name.to_string();
         let pid = worker.pid.unwrap_or(0);
         out.push(Action::Note(Note::WorkerEnded {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::world::World;
 use crate::core::{Handle, Phase, State};
 use crate::model::JobId;
+use crate::model::worker::EndReason;
 
 /// Most workers that a pool of the simulation ever wants.
 const MOST_WANTED: usize = 12;
@@ -51,10 +52,15 @@ impl World {
             for (worker, handle) in &workers {
                 let in_slot = pool.slots().any(|s| s.current == Some(*worker) || s.successor == Some(*worker));
                 let leaving = pool.leaving().any(|l| l == *worker);
-                assert!(in_slot != leaving || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
+                // One that retired before it did anything keeps its slot.
+                let retired = matches!(handle.state, State::Draining { why: EndReason::Retired, .. });
+                let both = retired || matches!(handle.state, State::Ending { .. } | State::Killed { .. });
+                let placed = in_slot != leaving || (in_slot && both);
+                assert!(placed || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
             }
             let wanted = if pool.removed { 0 } else { pool.wanted as usize };
             assert_eq!(pool.slots().count(), wanted, "slots of {}", pool.settings.name);
+            assert!(pool.leaving().count() <= 3 * MOST_WANTED, "workers that leave pile up");
             let successors = pool.slots().filter(|s| s.successor.is_some()).count();
             assert!(successors <= (MOST_WANTED / 4).max(1), "{successors} are being replaced at a time");
             for slot in pool.slots() {

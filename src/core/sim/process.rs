@@ -79,6 +79,10 @@ impl World {
             let wait = self.chance.micros(1000, 2_000_000);
             self.say(id, wait, Event::Ready { worker: id, concurrency });
         }
+        if self.faults && self.chance.often(30) {
+            let wait = self.chance.micros(10, 2_000_000);
+            self.say(id, wait, Event::Retire { worker: id });
+        }
         if self.faults && self.chance.often(50) {
             let wait = self.chance.micros(1000, 60_000_000);
             self.later(wait, Happening::Process(id, Doing::Die(Exit::Code(0))));

@@ -1,7 +1,7 @@
 //! The simulated shell: carries out what the core asks for, writes batches, tells the replies.
 
 use super::world::{Happening, World};
-use crate::core::{Action, Event, JobChange, Phase, Tag};
+use crate::core::{Action, Event, JobChange, Phase, Refusal, Tag};
 use crate::model::Now;
 use crate::store::{Op, Reply};
 
@@ -39,7 +39,9 @@ impl World {
                     self.later(1000, Happening::Deliver(Event::Sampled { worker, memory, cpu: 0.0 }));
                 }
                 Action::Write(op, tag) => self.pending.push((op, tag)),
-                Action::Reply(ticket, _) => {
+                Action::Reply(ticket, reply) => {
+                    let gives_up = matches!(reply, Err(Refusal::JobEnded(_, "running")));
+                    assert!(!gives_up, "a running job is not cancelled");
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }
                 Action::Note(_) => {}
