@@ -189,8 +189,9 @@ impl Core {
                 }
                 let pools: BTreeSet<PoolId> =
                     workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
-                let refusal = pools.iter().find_map(|&pool| self.failing(pool))?;
-                for pool in self.pools.values_mut() {
+                // Only there: who waits for a restart of another pool goes on waiting for it.
+                let (pool, refusal) = pools.iter().find_map(|&pool| Some((pool, self.failing(pool)?)))?;
+                if let Some(pool) = self.pools.get_mut(&pool) {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));
                 }
                 Some(Err(refusal))
