@@ -31,6 +31,8 @@ mod scale;
 mod shutdown;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod worker;
 
