@@ -29,6 +29,10 @@ mod roster;
 mod runs;
 mod scale;
 mod shutdown;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod worker;
 
@@ -71,6 +75,8 @@ pub struct Core {
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
+    /// Cancellations that are asked of the store for the second time.
+    asked_again: BTreeSet<(Ticket, JobId)>,
     /// Queues that are paused: what was claimed of them before the pause took hold goes back.
     held: BTreeSet<QueueName>,
     /// Runs given back since the stop began, for its summary.
@@ -94,6 +100,7 @@ impl Core {
             random: Random::new(seed),
             due: None,
             promoting: false,
+            asked_again: BTreeSet::new(),
             held: BTreeSet::new(),
             released: 0,
             ended: 0,
@@ -133,6 +140,7 @@ impl Core {
             self.reconcile(pool, now, out);
             self.replace(pool, now, out);
             self.dispatch(pool, now, out);
+            self.give_back_idle_claims(pool, out);
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
@@ -142,7 +150,8 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let due = self.due.filter(|_| !self.promoting).map(|due| now.mono + due.since(now.wall));
+        let promotes = self.phase == Phase::Running && !self.promoting;
+        let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
         let roster = self.pools.values().any(|p| p.dirty).then_some(now.mono);
         [self.timers.next(), due, roster].into_iter().flatten().min()
     }

@@ -217,7 +217,7 @@ impl Pool {
     /// Jobs that may be on their way to one worker that does one at a time.
     pub(super) fn window(&self) -> u32 {
         match (self.settings.prefetch, self.estimate) {
-            (Prefetch::Fixed(n), _) => n,
+            (Prefetch::Fixed(n), _) => n.max(1),
             (Prefetch::Auto, None) => 1,
             (Prefetch::Auto, Some(took)) => (1000 / took.as_micros().max(1)).clamp(1, 64) as u32,
         }

@@ -14,7 +14,7 @@ use crate::model::{Mono, Now, Slot, WorkerId};
 use crate::store::{Op, WorkerEnded, WorkerStarted};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
-const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -43,13 +43,13 @@ impl Core {
         }
     }
 
-    /// Gives up the slot that costs least: an empty one, then one that is starting, then idle, then busy; of equals
+    /// Gives up the slot that costs least: an empty one, then one that is starting or ending, then idle, then busy; of equals
     /// the highest.
     fn give_up_slot(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let rank = |entry: &SlotEntry| match entry.current.map(|w| &self.workers[&w]) {
             None => 0,
-            Some(Handle { state: State::Starting { .. }, .. }) => 1,
+            Some(worker) if !worker.is_ready() => 1,
             Some(worker) if worker.flights.is_empty() => 2,
             Some(_) => 3,
         };
@@ -57,15 +57,21 @@ impl Core {
         else {
             return;
         };
-        let Some(entry) = pool.slots.remove(&slot) else { return };
         let grace = pool.settings.grace;
         let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
-        if let Some(at) = entry.not_before {
-            self.timers.disarm(at, Timer::Slot(id, slot));
-        }
+        let Some(entry) = self.remove_slot(id, slot) else { return };
         for worker in [entry.current, entry.successor].into_iter().flatten() {
             self.leave(worker, why, grace, now, out);
         }
+    }
+
+    /// Removes a slot; its workers are the caller's business.
+    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotEntry> {
+        let entry = self.pools.get_mut(&id)?.slots.remove(&slot)?;
+        if let Some(at) = entry.not_before {
+            self.timers.disarm(at, Timer::Slot(id, slot));
+        }
+        Some(entry)
     }
 
     /// Asks for a process. The roster knows it before it can speak.
@@ -116,8 +122,9 @@ impl Core {
 
     pub(super) fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono);
+        worker.start_flights(now.mono, pool.settings.kill_after);
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;
@@ -170,8 +177,9 @@ impl Core {
             State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
             State::Gone { .. } => return,
         };
-        let unasked = matches!(why, EndReason::Exited | EndReason::ReadyTimeout | EndReason::MemoryMax);
-        let young = worker.jobs_done == 0 && now.mono.since(worker.since) < HEALTHY_AFTER;
+        let unasked =
+            matches!(why, EndReason::Exited | EndReason::Retired | EndReason::ReadyTimeout | EndReason::MemoryMax);
+        let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };
@@ -179,8 +187,8 @@ impl Core {
         self.ended += 1;
         self.reload(id);
         self.arm(id);
-        self.vacate(id, &worker, fast, now);
-        self.note_exit(&worker, why, exit, now, out);
+        let in_slot = self.vacate(id, &worker, fast, now);
+        self.note_exit(&worker, in_slot, why, exit, now, out);
         let ended = WorkerEnded {
             worker: id,
             reason: why,
@@ -192,7 +200,15 @@ impl Core {
         out.push(Action::Write(Op::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
-    fn note_exit(&mut self, worker: &Handle, why: EndReason, exit: Exit, now: Now, out: &mut Vec<Action>) {
+    fn note_exit(
+        &mut self,
+        worker: &Handle,
+        in_slot: bool,
+        why: EndReason,
+        exit: Exit,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let name = worker.name.to_string();
         let pid = worker.pid.unwrap_or(0);
         out.push(Action::Note(Note::WorkerEnded {
@@ -203,11 +219,19 @@ impl Core {
             jobs_done: worker.jobs_done,
         }));
         let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
+        if !in_slot {
+            // Its slot has moved on; it only completes what was noted when it left.
+            if entry.last_exit == Some((why, None)) {
+                entry.last_exit = Some((why, Some(exit)));
+            }
+            return;
+        }
         entry.last_exit = Some((why, Some(exit)));
         let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let deaths = entry.deaths;
             entry.problem = Some(match exit {
+                _ if why == EndReason::ReadyTimeout => String::from("is not ready in time"),
                 Exit::Code(code) => format!("exits at once with status {code}"),
                 Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
             });
@@ -216,19 +240,20 @@ impl Core {
     }
 
     /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.
-    fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) {
-        let (pool, slot) = (worker.pool, worker.slot);
+    /// False if it was in none.
+    fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) -> bool {
+        let (pool, slot, running) = (worker.pool, worker.slot, self.phase == Phase::Running);
         let random = &mut self.random;
-        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return };
+        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return false };
         if entry.current != Some(id) && entry.successor != Some(id) {
-            return;
+            return false;
         }
         entry.deaths = if fast { entry.deaths + 1 } else { 0 };
         if let Some(old) = entry.not_before.take() {
             self.timers.disarm(old, Timer::Slot(pool, slot));
         }
         let wait = backoff::respawn(entry.deaths, random);
-        if !wait.is_zero() {
+        if running && !wait.is_zero() {
             entry.not_before = Some(now.mono + wait);
             self.timers.arm(now.mono + wait, Timer::Slot(pool, slot));
         }
@@ -241,6 +266,7 @@ impl Core {
         if let Some(pool) = self.pools.get_mut(&pool) {
             pool.dirty = true;
         }
+        true
     }
 
     /// Nothing of it is left: its flights end, and it is forgotten.
@@ -249,9 +275,11 @@ impl Core {
             return;
         }
         self.end_flights(id, now, out);
-        if let Some(worker) = self.workers.remove(&id)
-            && let Some(pool) = self.pools.get_mut(&worker.pool)
-        {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        if let Some(at) = worker.armed {
+            self.timers.disarm(at, Timer::Worker(id));
+        }
+        if let Some(pool) = self.pools.get_mut(&worker.pool) {
             pool.leaving.remove(&id);
             pool.dirty = true;
         }

@@ -20,13 +20,13 @@ impl Core {
         };
         let Some(flight) = worker.flights.remove(at) else { return };
         worker.jobs_done += 1;
-        worker.start_flights(now.mono);
         let (pool, name, first) = (worker.pool, worker.name.clone(), worker.jobs_done == 1);
         let why_leaving = match worker.state {
             State::Draining { why, .. } | State::Ending { why, .. } | State::Killed { why, .. } => Some(why),
             State::Starting { .. } | State::Ready | State::Gone { .. } => None,
         };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
+        worker.start_flights(now.mono, pool.settings.kill_after);
         let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
         let verdict = match &flight.ending {
             None => case.answered(&answer, &mut self.random),
