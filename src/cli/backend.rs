@@ -7,6 +7,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use super::tail;
 use crate::config::{Config, Flags};
@@ -86,9 +87,10 @@ pub(crate) fn run_master(_config: Config, _printer: Printer) -> Result<Code, Err
     Err(Error::Failed("the master is not connected yet".to_owned()))
 }
 
-/// SEAM: the built-in worker.
-pub(crate) fn run_worker(_template: bool, _command: &[OsString]) -> Result<Code, Error> {
-    Err(Error::Failed("the built-in worker is not connected yet".to_owned()))
+/// SEAM: `worker::run`; it says itself what went wrong.
+pub(crate) fn run_worker(template: bool, command: Vec<OsString>) -> ExitCode {
+    let _template = template.then_some(command);
+    ExitCode::FAILURE
 }
 
 /// SEAM: the guardian.

@@ -30,7 +30,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use args::{Parsed, Verb};
+use args::{Cli, Parsed, Verb};
 use context::Context;
 
 use crate::error::{self, Code, Error};
@@ -39,6 +39,9 @@ use crate::error::{self, Code, Error};
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match args::parse(args) {
+        Ok(Parsed { cli: Cli { verb: Some(Verb::Worker(args)), .. }, .. }) => {
+            return backend::run_worker(args.template, args.command);
+        }
         Ok(parsed) => run(parsed),
         Err(error) => usage(&error),
     };
@@ -70,7 +73,7 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
         Verb::Config(verb) => config::run(&context, verb),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Man(args) => man::run(&args.verb),
-        Verb::Worker(args) => backend::run_worker(args.template, &args.command),
+        Verb::Worker(_) => unreachable!("BUG: `main` runs the built-in worker"),
         Verb::Guardian => backend::run_guardian(),
     }
 }
