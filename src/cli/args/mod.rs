@@ -174,7 +174,7 @@ fn unknown_verb(command: &mut clap::Command, error: clap::Error, args: &[OsStrin
     let near = |name: &&String| strsim::damerau_levenshtein(name, word) <= 2 && !name.starts_with("__");
     let tip = names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(name, word));
     let tip = tip.map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
-    let message = format!("there is no verb `{word}`; {tip}\n");
+    let message = format!("there is no verb `{word}`; {tip}");
     command.error(ErrorKind::InvalidSubcommand, message)
 }
 
@@ -185,9 +185,9 @@ fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result
     let Some(id) = start::FIELDS.iter().find(typed) else { return Ok(()) };
     let option = id.replace('_', "-");
     let message = match verb {
-        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`\n"),
+        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`"),
         _ => format!(
-            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`\n"
+            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`"
         ),
     };
     Err(command.error(ErrorKind::ArgumentConflict, message))
