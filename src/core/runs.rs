@@ -121,7 +121,8 @@ impl Core {
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
+            let error = Some(death(flight.ending.as_ref().map(|e| e.why), why, ours, exit));
+            let detail = Detail { error, stderr_tail: tail.clone(), ..exit_detail(exit) };
             self.end_run(id, &name, flight, verdict, detail, at, now, out);
         }
     }
@@ -174,11 +175,19 @@ fn exit_detail(exit: Exit) -> Detail {
     }
 }
 
-/// The error text of a run whose worker died.
-fn death(why: EndReason, ours: bool, exit: Exit) -> String {
+/// The error text of a run that ended with its worker.
+fn death(asked: Option<CancelReason>, why: EndReason, ours: bool, exit: Exit) -> String {
     let how = match exit {
         Exit::Code(code) => format!("exited with status {code}"),
         Exit::Signal(n) => format!("was ended by {}", crate::model::worker::signal_name(n)),
     };
-    if ours { format!("the worker was ended ({})", why.as_str()) } else { format!("the worker {how}") }
+    let reason = match asked {
+        Some(CancelReason::Timeout) => String::from("it ran past its deadline; "),
+        Some(CancelReason::Cancelled) => String::from("it was cancelled; "),
+        Some(CancelReason::Shutdown) => format!("it was not done when the grace was over ({}); ", why.as_str()),
+        None if why == EndReason::MemoryMax => String::from("over the limit memory_max; "),
+        None if ours => format!("its worker had to be ended ({}); ", why.as_str()),
+        None => String::new(),
+    };
+    format!("{reason}the worker {how}")
 }
