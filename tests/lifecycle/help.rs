@@ -15,7 +15,6 @@ use crate::support::{Bench, DEADLINE, Master, fixture};
 pub(crate) struct Entry {
     pub(crate) word: String,
     pub(crate) job: i64,
-    pub(crate) attempt: u32,
     pub(crate) pid: i32,
 }
 
@@ -65,12 +64,7 @@ pub(crate) fn journal(bench: &Bench) -> Vec<Entry> {
     let entry = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |at: usize| words[at].parse::<i64>().expect("a number");
-        Entry {
-            word: words[0].to_owned(),
-            job: number(1),
-            attempt: u32::try_from(number(2)).expect("an attempt"),
-            pid: i32::try_from(number(3)).expect("a pid"),
-        }
+        Entry { word: words[0].to_owned(), job: number(1), pid: i32::try_from(number(3)).expect("a pid") }
     };
     text.lines().map(entry).collect()
 }

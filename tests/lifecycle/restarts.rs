@@ -105,7 +105,7 @@ fn a_restart_whose_new_workers_do_not_come_up_leaves_the_old_ones_at_work() {
     let old = pids(&wait_ready(&bench, 2));
     std::fs::remove_file(&program).expect("it is there");
     let failed = bench.run(&["restart", "--all"]).expect_code(1);
-    assert!(failed.stderr.contains("not found"), "{failed:?}");
+    assert!(failed.stderr.contains("no such file"), "{failed:?}");
     assert_eq!(pids(&wait_ready(&bench, 2)), old);
     let job = bench.push(&["x", "1"]);
     bench.wait_for_job(job, "succeeded");

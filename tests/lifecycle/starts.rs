@@ -88,10 +88,10 @@ fn a_pool_whose_program_is_missing_says_so_and_comes_up_when_it_is_there() {
     write_pool(&bench, &json!([program]), "workers = 2");
     let job = bench.push(&["x", "5"]);
     let master = bench.start(&[]);
-    let problem = wait_trouble(&bench, "not found");
+    let problem = wait_trouble(&bench, "no such file");
     assert!(problem.contains("late-worker"), "{problem}");
     let refused = bench.run(&["scale", "3"]).expect_code(1);
-    assert!(refused.stderr.contains("not found"), "{refused:?}");
+    assert!(refused.stderr.contains("no such file"), "{refused:?}");
     assert!(bench.runs(job).is_empty());
 
     let words = fixture("echo.py").into_iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(" ");
@@ -102,6 +102,16 @@ fn a_pool_whose_program_is_missing_says_so_and_comes_up_when_it_is_there() {
     expect(&bench.wait_for_job(job, "succeeded"), &json!({"result": 5, "attempts": 0, "crashes": 0, "releases": 0}));
     wait_ready(&bench, 3);
     assert!(pool(&bench, "default")["problem"].is_null(), "{}", pool(&bench, "default"));
+    end(&bench, master);
+}
+
+#[test]
+fn a_program_that_is_not_in_path_is_named() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers=1", "--", "no-such-program-here"]);
+    let problem = wait_trouble(&bench, "no-such-program-here");
+    assert!(problem.contains("PATH"), "{problem}");
+    assert!(master.stderr().contains("no-such-program-here"), "{}", master.stderr());
     end(&bench, master);
 }
 
