@@ -38,8 +38,8 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use action::{Action, CancelReason, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
-pub use event::{Answer, Command, Event, JobChange, Retry, RunError, Target};
+pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use event::{Command, Event, JobChange, Target};
 pub use pool::{Pool, PoolId, Prefetch, Settings, SlotView};
 pub use worker::{Flight, Handle, State};
 

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::event::Answer;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
-use super::{Action, CancelReason, Core, Done, Note, Tag};
+use super::{Action, Core, Done, Note, Tag};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Mono, Now, WorkerId};
-use crate::store::{Detail, Finish, Next, Op};
+use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, WorkerId};
+use crate::store::{Finish, Next, Op};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {

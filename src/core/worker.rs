@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CancelReason, PoolId, Ticket};
+use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, Mono, Slot, WorkerState};
+use crate::model::{CancelReason, Claimed, Mono, Slot, WorkerState};
 
 /// What a worker is doing.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@
 //! queue. A command that was told to end failed for that reason, whatever its exit code. Knows nothing of processes;
 //! the invariant is the table in the tests.
 
+use crate::model::worker::signal_name;
 use serde::Serialize;
 
 use crate::wire::rpc;
@@ -117,11 +118,6 @@ fn words(ending: Ending) -> String {
         Ending::Exit(code) => format!("exit status {code}"),
         Ending::Signal(number) => format!("killed by {}", signal_name(number)),
     }
-}
-
-/// `SIGKILL`, or `SIG34` for a signal without a name of its own.
-pub(super) fn signal_name(number: i32) -> String {
-    nix::sys::signal::Signal::try_from(number).map_or_else(|_| format!("SIG{number}"), |s| s.as_str().to_owned())
 }
 
 #[cfg(test)]

@@ -127,6 +127,6 @@ fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
 }
 
 #[test]
-fn our_own_memory_is_known() {
-    assert!(own_memory() > MIB);
+fn our_memory_of_is_known() {
+    assert!(memory_of(std::process::id()).is_some_and(|bytes| bytes > MIB));
 }
