@@ -75,10 +75,9 @@ impl Core {
         }
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
-                Next::Cancelled(_) => Ok(Done::Cancelled),
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
-                Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+                Next::Cancelled(_) | Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
         }

@@ -11,7 +11,7 @@ use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, Retr
 use crate::store::Next;
 
 /// What the end of a run means.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     pub(super) cause: Option<Cause>,
