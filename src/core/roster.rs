@@ -14,7 +14,7 @@ use crate::model::{Mono, Now, Slot, WorkerId};
 use crate::store::{Op, WorkerEnded, WorkerStarted};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
-pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -159,7 +159,6 @@ impl Core {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub(super) fn exited(
         &mut self,
         id: WorkerId,
@@ -271,7 +270,7 @@ impl Core {
 
     /// Nothing of it is left: its flights end, and it is forgotten.
     pub(super) fn swept(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        if !self.workers.get(&id).is_some_and(|w| !w.is_alive()) {
+        if self.workers.get(&id).is_none_or(Handle::is_alive) {
             return;
         }
         self.end_flights(id, now, out);

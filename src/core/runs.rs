@@ -36,7 +36,7 @@ impl Core {
         }
         let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
         let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
-        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         if first {
             out.push(Action::Measure { worker: id });
         }
@@ -50,7 +50,7 @@ impl Core {
         id: WorkerId,
         name: &str,
         flight: Flight,
-        verdict: Verdict,
+        verdict: &Verdict,
         mut detail: Detail,
         ended: Mono,
         now: Now,
@@ -75,10 +75,9 @@ impl Core {
         }
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
-                Next::Cancelled(_) => Ok(Done::Cancelled),
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
-                Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+                Next::Cancelled(_) | Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
         }
@@ -121,7 +120,7 @@ impl Core {
                 None => case.crashed(why, exit),
             };
             let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
-            self.end_run(id, &name, flight, verdict, detail, at, now, out);
+            self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }
 
