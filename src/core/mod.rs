@@ -21,6 +21,7 @@ mod commands;
 mod deadlines;
 mod dispatch;
 mod event;
+mod exits;
 mod limits;
 mod pool;
 mod random;

@@ -1,20 +1,23 @@
-//! The roster: slots and the workers in them, from the wish for a process to its end.
+//! The roster: slots and the workers in them, from the wish for a process to its being ready.
 //!
 //! `reconcile` compares wanted with actual and is the only place where a slot is made or given up.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::backoff;
 use super::deadlines::Timer;
 use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
-use crate::model::worker::{EndReason, Exit};
+use crate::model::worker::EndReason;
 use crate::model::{Mono, Now, Slot, WorkerId};
+<<<<<<< HEAD
 use crate::store::{Op, WorkerEnded, WorkerStarted};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
+=======
+use crate::store::{Op, WorkerStarted};
+>>>>>>> sim
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -159,6 +162,7 @@ impl Core {
         }
     }
 
+<<<<<<< HEAD
     pub(super) fn exited(
         &mut self,
         id: WorkerId,
@@ -284,6 +288,8 @@ impl Core {
         }
     }
 
+=======
+>>>>>>> sim
     pub(super) fn entry(&mut self, pool: PoolId, slot: Slot) -> Option<&mut SlotEntry> {
         self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot))
     }

@@ -36,7 +36,7 @@ impl Core {
         }
         let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
         let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
-        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         if first {
             out.push(Action::Measure { worker: id });
         }
@@ -50,7 +50,7 @@ impl Core {
         id: WorkerId,
         name: &str,
         flight: Flight,
-        verdict: Verdict,
+        verdict: &Verdict,
         mut detail: Detail,
         ended: Mono,
         now: Now,
@@ -120,7 +120,7 @@ impl Core {
                 None => case.crashed(why, exit),
             };
             let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
-            self.end_run(id, &name, flight, verdict, detail, at, now, out);
+            self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }
 

@@ -152,7 +152,7 @@ impl Handle {
 
     /// Whether it has finished nothing yet and has not lived for long.
     pub(super) fn is_young(&self, now: Mono) -> bool {
-        self.jobs_done == 0 && now.since(self.since) < super::roster::HEALTHY_AFTER
+        self.jobs_done == 0 && now.since(self.since) < super::exits::HEALTHY_AFTER
     }
 
     /// The word for its state.

@@ -138,7 +138,7 @@ mod tests {
             (Ending::Exit(255), Some((255, "exit", "exit status 255", None))),
             (Ending::Signal(9), Some((1, "signal", "killed by SIGKILL", None))),
             (Ending::Signal(11), Some((1, "signal", "killed by SIGSEGV", None))),
-            (Ending::Signal(40), Some((1, "signal", "killed by SIG40", None))),
+            (Ending::Signal(40), Some((1, "signal", "killed by SIGRTMIN+6", None))),
         ];
         for (ending, expected) in table {
             let got = verdict(*ending, None).err();
