@@ -105,7 +105,6 @@ pub(super) struct Rolling {
 }
 
 /// One pool.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, not a state of one thing")]
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the pool")]
 pub struct Pool {

@@ -97,7 +97,6 @@ impl World {
         self.at(at, Happening::Deliver(event));
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "an event is used up by its handler")]
     pub(super) fn process_does(&mut self, id: WorkerId, doing: Doing) {
         match doing {
             Doing::Work => self.work(id),
