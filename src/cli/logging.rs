@@ -7,7 +7,7 @@ use log::LevelFilter;
 
 use super::args::{Global, LogFormat};
 
-/// Overrides the level, as env_logger reads it: `debug`, `queue_work::store=trace` …
+/// Overrides the level, as `env_logger` reads it: `debug`, `queue_work::store=trace` …
 const VARIABLE: &str = "QUEUE_WORK_LOG";
 
 /// Sets up the logger: errors with `-q`, warnings by default, all of our own with `-vv`. Of the libraries, which report

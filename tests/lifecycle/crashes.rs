@@ -5,8 +5,8 @@ use serde_json::json;
 use std::time::Duration;
 
 use crate::help::{
-    end, expect, journal, lives, only_run, open, pid, pids, push_held, records, signal, start, start_journal,
-    wait_ready, wait_started, wait_worker, workers,
+    end, expect, journal, lives, only_run, open, pid, pids, push_held, push_many, records, signal, start,
+    start_journal, wait_ready, wait_started, wait_worker, workers,
 };
 use crate::support::{Bench, DEADLINE, eventually};
 
@@ -41,7 +41,9 @@ fn jobs_of_a_killed_master_are_ready_again_at_the_next_start_uncharged_and_run_o
     assert_eq!(bench.status()["master"]["generation"], 2);
     let lost: Vec<_> = records(&bench).into_iter().filter(|w| w["generation"] == 1).collect();
     assert_eq!(lost.len(), 2, "{lost:#?}");
-    lost.iter().for_each(|w| expect(w, &json!({"reason": "master_lost"})));
+    for w in &lost {
+        expect(w, &json!({"reason": "master_lost"}));
+    }
     end(&bench, master);
 }
 
@@ -146,5 +148,38 @@ fn a_worker_that_was_suspended_is_ended_with_its_job_at_the_deadline() {
     expect(&bench.wait_for_job(job, "dead"), &json!({"cause": "max_attempts", "attempts": 1, "crashes": 0}));
     expect(&only_run(&bench, job), &json!({"outcome": "timed_out", "cause": "timeout", "signal": "SIGTERM"}));
     wait_worker(&bench, "default-1", "idle");
+    end(&bench, master);
+}
+
+#[test]
+fn jobs_on_their_way_to_a_worker_that_dies_are_not_blamed() {
+    let bench = Bench::new();
+    let bad = bench.push(&["exit"]);
+    let good = push_many(&bench, 8, "good");
+    let master = start(&bench, "crash.py", "workers = 1\nprefetch = 16");
+    expect(&bench.wait_for_job(bad, "dead"), &json!({"cause": "poison", "crashes": 3}));
+    for job in good {
+        let done = bench.wait_for_job(job, "succeeded");
+        expect(&done, &json!({"attempts": 0, "crashes": 0, "releases": 0}));
+        expect(&only_run(&bench, job), &json!({"outcome": "succeeded"}));
+    }
+    end(&bench, master);
+}
+
+#[test]
+fn a_built_in_worker_that_is_killed_takes_its_command_with_it_and_the_job_runs_again() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers=1"]);
+    // The first time it lasts, the second time it ends.
+    let script = "if [ -e seen ]; then echo again; else echo $$ > seen.new; mv seen.new seen; exec sleep 1000; fi";
+    let job = bench.push(&["--", "sh", "-c", script]);
+    let seen = bench.path().join("seen");
+    bench.wait_for("the command to run", DEADLINE, |_| seen.exists());
+    let command: i32 = std::fs::read_to_string(&seen).expect("a file").trim().parse().expect("a pid");
+    signal(pid(&wait_worker(&bench, "default-1", "busy")), SIGKILL);
+    expect(&bench.wait_for_job(job, "succeeded"), &json!({"crashes": 1, "attempts": 0, "result": "again\n"}));
+    assert!(!lives(command), "the command outlived its worker");
+    let runs = bench.runs(job);
+    expect(&runs[1], &json!({"outcome": "crashed", "cause": "signal", "signal": "SIGKILL"}));
     end(&bench, master);
 }

@@ -37,7 +37,9 @@ fn an_opaque_pool_is_kept_alive_scaled_and_restarted() {
     // TERM is how it is told, and it ended in order.
     let scaled: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "scaled").collect();
     assert_eq!(scaled.len(), 2, "{scaled:#?}");
-    scaled.iter().for_each(|w| expect(w, &json!({"exit_code": 0})));
+    for w in &scaled {
+        expect(w, &json!({"exit_code": 0}));
+    }
     end(&bench, master);
 }
 

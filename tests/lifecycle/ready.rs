@@ -62,7 +62,9 @@ fn a_worker_that_retires_is_replaced_and_no_job_is_lost() {
     }
     let retired: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "retired").collect();
     assert!(retired.len() >= 3, "{retired:#?}");
-    retired.iter().for_each(|w| expect(w, &json!({"jobs_done": 3, "exit_code": 0})));
+    for w in &retired {
+        expect(w, &json!({"jobs_done": 3, "exit_code": 0}));
+    }
     end(&bench, master);
 }
 

@@ -28,7 +28,9 @@ fn a_rolling_restart_gives_new_processes_and_loses_no_job() {
     assert_eq!((ended.len(), ended.iter().collect::<BTreeSet<_>>().len()), (200, 200));
     let restarted: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "restarted").collect();
     assert_eq!(restarted.len(), 4, "{restarted:#?}");
-    restarted.iter().for_each(|w| expect(w, &json!({"exit_code": 0})));
+    for w in &restarted {
+        expect(w, &json!({"exit_code": 0}));
+    }
     end(&bench, master);
 }
 

@@ -45,7 +45,9 @@ fn scale_down_ends_idle_workers_first_and_lets_busy_ones_finish() {
     wait_ready(&bench, 1);
     let ended: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "scaled").collect();
     assert_eq!(ended.len(), 3, "{ended:#?}");
-    ended.iter().for_each(|w| expect(w, &json!({"exit_code": 0, "signal": null})));
+    for w in &ended {
+        expect(w, &json!({"exit_code": 0, "signal": null}));
+    }
     end(&bench, master);
 }
 

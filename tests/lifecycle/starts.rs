@@ -20,7 +20,7 @@ fn write_pool(bench: &Bench, command: &Value, more: &str) {
 fn wait_trouble(bench: &Bench, text: &str) -> String {
     let mut problem = String::new();
     bench.wait_for(&format!("the pool to say `{text}`"), DEADLINE, |b| {
-        problem = pool(b, "default")["problem"].as_str().unwrap_or_default().to_owned();
+        pool(b, "default")["problem"].as_str().unwrap_or_default().clone_into(&mut problem);
         problem.contains(text) && problem.contains("next try in") && workers(b).iter().any(|w| w["state"] == "backoff")
     });
     problem

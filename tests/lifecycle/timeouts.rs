@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::help::{end, expect, only_run, pid, records, start, wait_ready, wait_worker};
-use crate::support::Bench;
+use crate::support::{Bench, DEADLINE};
 
 #[test]
 fn a_silent_worker_is_ended_by_term_at_the_timeout_and_its_job_charged() {
@@ -89,5 +89,23 @@ fn a_cancelled_job_ends_with_its_worker_where_it_does_not_listen() {
     expect(&only_run(&bench, job), &json!({"outcome": "cancelled", "cause": "cancelled"}));
     wait_worker(&bench, "default-1", "idle");
     expect(&records(&bench)[1], &json!({"reason": "job_cancelled"}));
+    end(&bench, master);
+}
+
+#[test]
+fn a_job_beside_one_that_timed_out_in_the_same_worker_is_given_back() {
+    let bench = Bench::new();
+    let limits = "workers = 1\nready = \"message\"\nkill_after = \"100ms\"\ngrace = \"100ms\"";
+    // It answers only when it holds three.
+    let master = start(&bench, "many_at_once.py", limits);
+    let beside = bench.push(&["x"]);
+    let late = bench.push(&["--timeout", "300ms", "--max-attempts", "1", "x"]);
+    expect(&bench.wait_for_job(late, "dead"), &json!({"cause": "max_attempts", "attempts": 1}));
+    expect(&only_run(&bench, late), &json!({"outcome": "timed_out", "cause": "timeout"}));
+    bench.wait_for("it to be given back", DEADLINE, |b| b.job(beside)["releases"] == 1);
+    expect(&bench.job(beside), &json!({"attempts": 0, "crashes": 0}));
+    let run = bench.runs(beside).pop().expect("a run");
+    let error = "its worker had to be ended (job_timeout); the worker was ended by SIGTERM";
+    expect(&run, &json!({"outcome": "released", "cause": "worker_exited", "error": error}));
     end(&bench, master);
 }
