@@ -180,11 +180,11 @@ fn death(asked: Option<CancelReason>, why: EndReason, ours: bool, exit: Exit) ->
         Exit::Signal(n) => format!("was ended by {}", crate::model::worker::signal_name(n)),
     };
     let reason = match asked {
-        Some(CancelReason::Timeout) => String::from("it ran past its deadline; "),
-        Some(CancelReason::Cancelled) => String::from("it was cancelled; "),
-        Some(CancelReason::Shutdown) => format!("it was not done when the grace was over ({}); ", why.as_str()),
+        Some(CancelReason::Timeout) => String::from("past its deadline; "),
+        Some(CancelReason::Cancelled) => String::from("cancelled; "),
+        Some(CancelReason::Shutdown) => format!("past the grace, {}; ", why.as_str()),
         None if why == EndReason::MemoryMax => String::from("over the limit memory_max; "),
-        None if ours => format!("its worker had to be ended ({}); ", why.as_str()),
+        None if ours => String::from("ended with another job; "),
         None => String::new(),
     };
     format!("{reason}the worker {how}")

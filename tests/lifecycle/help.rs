@@ -121,6 +121,23 @@ pub(crate) fn wait_worker(bench: &Bench, id: &str, state: &str) -> Value {
     found
 }
 
+/// Waits until the pool `default` says this of itself and a worker of it backs off; returns all that it says, and the
+/// worker. Both from one look: the wait may be over at the next.
+#[track_caller]
+pub(crate) fn wait_trouble(bench: &Bench, text: &str) -> (String, Value) {
+    let mut found = (String::new(), Value::Null);
+    bench.wait_for(&format!("the pool to say `{text}`"), DEADLINE, |b| {
+        let status = b.status();
+        let pools = status["pools"].as_array().cloned().unwrap_or_default();
+        let pool = pools.into_iter().find(|p| p["name"] == "default").unwrap_or_default();
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let worker = workers.into_iter().find(|w| w["state"] == "backoff").unwrap_or_default();
+        found = (pool["problem"].as_str().unwrap_or_default().to_owned(), worker);
+        found.0.contains(text) && found.0.contains("next try in") && !found.1.is_null()
+    });
+    found
+}
+
 /// The process ids of workers, in order.
 pub(crate) fn pids(workers: &[Value]) -> Vec<i32> {
     let mut pids: Vec<i32> = workers.iter().map(pid).collect();

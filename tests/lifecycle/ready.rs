@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::help::{
-    end, expect, only_run, pid, pool, push_many, records, start, wait_done, wait_ready, wait_worker, workers,
+    end, expect, only_run, pid, pool, push_many, records, start, wait_done, wait_ready, wait_trouble, wait_worker,
+    workers,
 };
 use crate::support::{Bench, DEADLINE};
 
@@ -29,9 +30,8 @@ fn a_worker_that_is_not_ready_in_time_is_replaced_with_backoff_and_no_job_is_bla
     let job = bench.push(&["x", "1"]);
     // It answers jobs, but never says `ready`.
     let master = start(&bench, "echo.py", "workers = 1\nready = \"message\"\nready_timeout = \"200ms\"");
-    wait_worker(&bench, "default-1", "backoff");
-    let problem = pool(&bench, "default")["problem"].as_str().unwrap_or_default().to_owned();
-    assert!(problem.contains("not ready") && problem.contains("next try in"), "{problem}");
+    let (_, worker) = wait_trouble(&bench, "is not ready in time");
+    expect(&worker["last_exit"], &json!({"reason": "ready_timeout"}));
     let ended = records(&bench);
     assert!(ended.iter().filter(|w| w["reason"] == "ready_timeout").count() >= 2, "{ended:#?}");
     expect(&bench.job(job), &json!({"state": "ready", "attempts": 0, "crashes": 0, "releases": 0}));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::{Value, json};
 
-use crate::help::{configure, end, expect, only_run, pool, records, start, wait_ready, workers};
+use crate::help::{configure, end, expect, only_run, pool, records, start, wait_ready, wait_trouble, workers};
 use crate::support::{Bench, DEADLINE, fixture};
 
 fn write_pool(bench: &Bench, command: &Value, more: &str) {
@@ -15,24 +15,12 @@ fn write_pool(bench: &Bench, command: &Value, more: &str) {
     fs::write(bench.path().join("queue-work.toml"), text).expect("a configuration");
 }
 
-/// Waits until the pool is in trouble and backs off, and returns what it says of it.
-#[track_caller]
-fn wait_trouble(bench: &Bench, text: &str) -> String {
-    let mut problem = String::new();
-    bench.wait_for(&format!("the pool to say `{text}`"), DEADLINE, |b| {
-        pool(b, "default")["problem"].as_str().unwrap_or_default().clone_into(&mut problem);
-        problem.contains(text) && problem.contains("next try in") && workers(b).iter().any(|w| w["state"] == "backoff")
-    });
-    problem
-}
-
 #[test]
 fn a_worker_that_fails_at_boot_backs_off_says_so_and_no_job_is_blamed() {
     let bench = Bench::new();
     let job = bench.push(&["x"]);
     let master = start(&bench, "boot_fail.py", "workers = 2");
-    wait_trouble(&bench, "exits at once with status 1");
-    let worker = workers(&bench).into_iter().find(|w| w["state"] == "backoff").expect("one backs off");
+    let (_, worker) = wait_trouble(&bench, "exits at once with status 1");
     expect(&worker, &json!({"pid": null, "last_exit": {"reason": "exited", "exit_code": 1, "signal": null}}));
     assert!(worker["restarts"].as_u64() >= Some(2), "{worker:#}");
     assert!(worker["deadline_s"].as_f64().is_some(), "{worker:#}");
@@ -88,7 +76,7 @@ fn a_pool_whose_program_is_missing_says_so_and_comes_up_when_it_is_there() {
     write_pool(&bench, &json!([program]), "workers = 2");
     let job = bench.push(&["x", "5"]);
     let master = bench.start(&[]);
-    let problem = wait_trouble(&bench, "no such file");
+    let (problem, _) = wait_trouble(&bench, "no such file");
     assert!(problem.contains("late-worker"), "{problem}");
     let refused = bench.run(&["scale", "3"]).expect_code(1);
     assert!(refused.stderr.contains("no such file"), "{refused:?}");
@@ -109,7 +97,7 @@ fn a_pool_whose_program_is_missing_says_so_and_comes_up_when_it_is_there() {
 fn a_program_that_is_not_in_path_is_named() {
     let bench = Bench::new();
     let master = bench.start(&["--workers=1", "--", "no-such-program-here"]);
-    let problem = wait_trouble(&bench, "no-such-program-here");
+    let (problem, _) = wait_trouble(&bench, "no-such-program-here");
     assert!(problem.contains("PATH"), "{problem}");
     assert!(master.stderr().contains("no-such-program-here"), "{}", master.stderr());
     end(&bench, master);
@@ -123,7 +111,7 @@ fn a_pool_whose_program_is_not_executable_says_so_and_the_master_lives_on() {
     write_pool(&bench, &json!([program]), "workers = 1\n[pools.good]\n");
     let job = bench.push(&["x"]);
     let master = bench.start(&[]);
-    let problem = wait_trouble(&bench, "not executable");
+    let (problem, _) = wait_trouble(&bench, "not executable");
     assert!(problem.contains("worker"), "{problem}");
     // The other pool does not care.
     let good = bench.push(&["--queue", "good", "--", "true"]);

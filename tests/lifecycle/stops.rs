@@ -54,6 +54,9 @@ fn finishes_in_time(signals: &[nix::sys::signal::Signal]) {
     }
     let status = bench.status();
     assert_eq!(status["master"]["state"], "draining", "{status:#}");
+    // Each is shown once, although it has not left its slot.
+    assert_eq!(status["workers"].as_array().map(Vec::len), Some(1), "{status:#}");
+    expect(&status["pools"][0], &json!({"ready": 0, "busy": 0, "starting": 0, "draining": 1}));
     assert!(status["workers"][0]["deadline_s"].as_f64().is_some_and(|s| s > 30.0), "{status:#}");
     open(&bench, "go");
     assert_eq!(master.wait_exit(SOON).code(), Some(0));

@@ -22,9 +22,7 @@ fn a_silent_worker_is_ended_by_term_at_the_timeout_and_its_job_charged() {
         let took = run["duration_s"].as_f64().expect("a number");
         assert!((0.3..5.0).contains(&took), "{took}");
         assert!(
-            run["error"]
-                .as_str()
-                .is_some_and(|e| e.contains("it ran past its deadline; the worker was ended by SIGTERM")),
+            run["error"].as_str().is_some_and(|e| e.contains("past its deadline; the worker was ended by SIGTERM")),
             "{run:#}"
         );
     }
@@ -105,7 +103,7 @@ fn a_job_beside_one_that_timed_out_in_the_same_worker_is_given_back() {
     bench.wait_for("it to be given back", DEADLINE, |b| b.job(beside)["releases"] == 1);
     expect(&bench.job(beside), &json!({"attempts": 0, "crashes": 0}));
     let run = bench.runs(beside).pop().expect("a run");
-    let error = "its worker had to be ended (job_timeout); the worker was ended by SIGTERM";
+    let error = "ended with another job; the worker was ended by SIGTERM";
     expect(&run, &json!({"outcome": "released", "cause": "worker_exited", "error": error}));
     end(&bench, master);
 }
