@@ -9,7 +9,7 @@ use std::time::Duration;
 use mio::{Poll, Waker};
 
 use super::batch::Batches;
-use super::clients::Clients;
+use super::clients::{self, Clients};
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
@@ -226,8 +226,9 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
 
 fn check_socket_path(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
-    if bytes > MAX_SOCKET_PATH - 4 {
-        let why = format!("the path has {bytes} bytes, a socket's may have {}", MAX_SOCKET_PATH - 4);
+    let most = MAX_SOCKET_PATH - clients::HIDDEN.len();
+    if bytes > most {
+        let why = format!("the path has {bytes} bytes, a socket's may have {most}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())

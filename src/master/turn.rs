@@ -78,7 +78,9 @@ impl Master {
                 }
                 Source::Worker(id, pipe) => self.read_worker(id, pipe),
                 Source::Client(id) => {
-                    if event.is_writable() {
+                    if event.is_write_closed() {
+                        self.clients.hung_up(id);
+                    } else if event.is_writable() {
                         self.clients.writable(id);
                     }
                     if event.is_readable() {
@@ -134,6 +136,7 @@ impl Master {
             let _ = guardian.flush();
         }
         self.clients.flush();
+        self.forget_the_gone();
         self.end_if_drained();
         self.sampler_pace();
     }
