@@ -64,6 +64,8 @@ pub(super) struct Clients {
     /// Those that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
+    /// Somebody knocks who could not be let in; no edge will tell again.
+    knocked: bool,
     /// Somebody was dropped since [`Clients::take_dropped`].
     dropped: bool,
 }
@@ -89,12 +91,14 @@ impl Clients {
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
             followers: 0,
+            knocked: false,
             dropped: false,
         })
     }
 
     /// Takes in who knocks; `token` names a connection.
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
+        self.knocked = false;
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -102,6 +106,7 @@ impl Clients {
                 Err(e) => {
                     if e.kind() != io::ErrorKind::WouldBlock {
                         log::warn!("cannot accept a control connection: {e}");
+                        self.knocked = true;
                     }
                     return;
                 }
@@ -127,6 +132,11 @@ impl Clients {
                 self.clients.insert(id, client);
             }
         }
+    }
+
+    /// Whether [`Clients::accept`] is to be tried again in a moment: too many files were open.
+    pub(super) const fn has_knocked(&self) -> bool {
+        self.knocked
     }
 
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
