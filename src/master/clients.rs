@@ -1,13 +1,14 @@
 //! The control socket: connections, lines in, lines out. Never blocks, and never lets a client slow the master.
 //!
 //! Knows nothing of methods. Invariants: only our own user and root may speak; a client that does not read is dropped
-//! once `MAX_UNREAD` bytes wait for it; a client with many unanswered requests is not read further; a line over the
-//! limit ends the connection.
+//! once `MAX_UNREAD` bytes wait for it; a client with many unanswered requests is not read further; one that has hung
+//! up is read to its end (what it asked for is done) and then forgotten, whatever it still waits for; of a line over the
+//! limit nothing is held but its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mio::net::{UnixListener, UnixStream};
@@ -20,6 +21,8 @@ use crate::wire::lines::{Line, Lines};
 
 /// Connections at most; further ones are closed at once.
 const MAX_CLIENTS: usize = 1000;
+/// Added to the path of the socket until it is private.
+pub(super) const HIDDEN: &str = ".new";
 /// Bytes that may wait for a client.
 const MAX_UNREAD: usize = 64 * 1024 * 1024;
 /// Bytes of log lines that may wait for a client that follows; further lines are dropped for it.
@@ -45,6 +48,8 @@ struct Client {
     dropped: u64,
     /// No more requests come; it goes when everything is answered and written.
     ended: bool,
+    /// Nobody hears the answers any more; it goes when everything it said was read.
+    gone: bool,
 }
 
 /// The listener and its connections.
@@ -59,22 +64,21 @@ pub(super) struct Clients {
     /// Those that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
+    /// Somebody knocks who could not be let in; no edge will tell again.
+    knocked: bool,
+    /// Somebody was dropped since [`Clients::take_dropped`].
+    dropped: bool,
 }
 
 impl Clients {
     /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store: what is found there is
     /// stale and is replaced, unless it is no socket.
     pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> io::Result<Self> {
-        use std::os::unix::fs::FileTypeExt;
-        match std::fs::symlink_metadata(path) {
-            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is no socket")),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
+        make_room(path)?;
         // Bound under another name and made private before it can be found.
-        let hidden = path.with_extension("new");
-        let _ = std::fs::remove_file(&hidden);
+        let mut hidden = path.as_os_str().to_owned();
+        hidden.push(HIDDEN);
+        make_room(Path::new(&hidden))?;
         let mut listener = UnixListener::bind(&hidden)?;
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
         std::fs::rename(&hidden, path)?;
@@ -87,11 +91,14 @@ impl Clients {
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
             followers: 0,
+            knocked: false,
+            dropped: false,
         })
     }
 
     /// Takes in who knocks; `token` names a connection.
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
+        self.knocked = false;
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -99,6 +106,7 @@ impl Clients {
                 Err(e) => {
                     if e.kind() != io::ErrorKind::WouldBlock {
                         log::warn!("cannot accept a control connection: {e}");
+                        self.knocked = true;
                     }
                     return;
                 }
@@ -119,17 +127,23 @@ impl Clients {
                     follows: None,
                     dropped: 0,
                     ended: false,
+                    gone: false,
                 };
                 self.all.insert(id, client);
             }
         }
     }
 
+    /// Whether [`Clients::accept`] is to be tried again in a moment: too many files were open.
+    pub(super) const fn has_knocked(&self) -> bool {
+        self.knocked
+    }
+
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
     pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
         let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
-        while client.pending < MAX_PENDING && !client.ended {
+        while client.is_heard() {
             match client.stream.read(scratch) {
                 Ok(0) => client.ended = true,
                 Ok(n) => {
@@ -167,14 +181,14 @@ impl Clients {
         let (now, later) = std::mem::take(&mut self.again)
             .into_iter()
             .filter(|id| all.contains_key(id))
-            .partition(|id| all[id].pending < MAX_PENDING);
+            .partition(|id| all[id].is_heard());
         self.again = later;
         Vec::from_iter::<BTreeSet<_>>(now)
     }
 
     /// Whether somebody is to be read again.
     pub(super) fn has_again(&self) -> bool {
-        self.again.iter().any(|id| self.all.get(id).is_some_and(|c| c.pending < MAX_PENDING))
+        self.again.iter().any(|id| self.all.get(id).is_some_and(Client::is_heard))
     }
 
     /// Answers one request of a client.
@@ -233,11 +247,31 @@ impl Clients {
         self.dirty.insert(id);
     }
 
+    /// The other end was closed for good.
+    pub(super) fn hung_up(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.gone = true;
+            self.dirty.insert(id);
+        }
+    }
+
+    /// Whether anybody was dropped since the last call.
+    pub(super) const fn take_dropped(&mut self) -> bool {
+        std::mem::replace(&mut self.dropped, false)
+    }
+
+    /// Whether it is still there.
+    pub(super) fn has(&self, id: ClientId) -> bool {
+        self.all.contains_key(&id)
+    }
+
     /// Writes what can be written now.
     pub(super) fn flush(&mut self) {
         for id in std::mem::take(&mut self.dirty) {
             let Some(client) = self.all.get_mut(&id) else { continue };
-            if !client.write() || (client.ended && client.out.is_empty() && client.pending == 0) {
+            // Nobody takes what would be written to one that is gone, but its requests are still to be read.
+            let written = client.gone || client.write();
+            if !written || (client.ended && (client.gone || (client.out.is_empty() && client.pending == 0))) {
                 self.drop_client(id);
             }
         }
@@ -250,12 +284,18 @@ impl Clients {
 
     fn drop_client(&mut self, id: ClientId) {
         if let Some(client) = self.all.remove(&id) {
+            self.dropped = true;
             self.followers -= usize::from(client.follows.is_some());
         }
     }
 }
 
 impl Client {
+    /// Whether more requests are taken from it now.
+    const fn is_heard(&self) -> bool {
+        !self.ended && (self.gone || self.pending < MAX_PENDING)
+    }
+
     /// Writes what the socket takes; false if the client is to be dropped.
     fn write(&mut self) -> bool {
         while self.sent < self.out.len() {
@@ -279,6 +319,19 @@ impl Drop for Clients {
     fn drop(&mut self) {
         // We hold the lock of the store: what is at this path is ours.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes a stale socket; whatever else is there stays, and is an error.
+fn make_room(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => {
+            let text = format!("`{}` exists and is no socket", path.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
     }
 }
 

@@ -38,14 +38,14 @@ impl Master {
                 self.request(id, &line);
             } else {
                 let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
-                self.refuse(id, rpc::INVALID_REQUEST, text);
+                self.refuse(id, RawValue::NULL, rpc::INVALID_REQUEST, text);
             }
         }
     }
 
-    fn refuse(&mut self, id: ClientId, code: i64, message: String) {
+    fn refuse(&mut self, id: ClientId, under: &RawValue, code: i64, message: String) {
         let error = RpcError { code, message, data: None };
-        if let Ok(line) = rpc::answer(RawValue::NULL, &Err::<(), _>(error)) {
+        if let Ok(line) = rpc::answer(under, &Err::<(), _>(error)) {
             self.clients.answer(id, &line);
         }
     }
@@ -59,7 +59,7 @@ impl Master {
             Ok(request) => request,
             Err(error) => {
                 let code = if error.is_data() { rpc::INVALID_REQUEST } else { rpc::PARSE_ERROR };
-                self.refuse(id, code, format!("not a request: {error}"));
+                self.refuse(id, rpc::id_of(line), code, format!("not a request: {error}"));
                 return;
             }
         };

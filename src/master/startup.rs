@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Waker};
 
 use super::batch::Batches;
-use super::clients::Clients;
+use super::clients::{self, Clients};
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
@@ -33,7 +33,7 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 
-/// How long the processes of a dead generation may take to die.
+/// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
 /// Longest path of a unix socket, in bytes.
 const MAX_SOCKET_PATH: usize = 107;
@@ -239,8 +239,9 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
 
 fn check_socket_path(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
-    if bytes > MAX_SOCKET_PATH - 4 {
-        let why = format!("the path has {bytes} bytes, a socket's may have {}", MAX_SOCKET_PATH - 4);
+    let most = MAX_SOCKET_PATH - clients::HIDDEN.len();
+    if bytes > most {
+        let why = format!("the path has {bytes} bytes, a socket's may have {most}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())
@@ -250,11 +251,14 @@ pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
     Guardian::start(exe, cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
-/// Proves that nothing of the last generation lives, then gives back what it held.
+/// Proves that nothing of the generations that died lives, then gives back what they held. All of them, not just the
+/// last: that may have died before it had proven anything about the one before.
 fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Result<u64, Failure> {
-    let Some(last) = &begun.crashed else { return Ok(0) };
+    if begun.crashed.is_empty() {
+        return Ok(0);
+    }
     let selector = sweep::Selector {
-        wanted: sweep::Wanted::Instance(last.cookie.clone()),
+        wanted: sweep::Wanted::Instances(begun.crashed.iter().map(|master| master.cookie.clone()).collect()),
         exempt: guardian.into_iter().collect(),
     };
     let swept = sweep::kill_all(&selector, PROOF);

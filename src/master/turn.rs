@@ -13,6 +13,8 @@ use crate::store::{Keep, Op, Reply};
 
 /// How often old records are looked for; at once again while there are many.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
+/// When a control connection could not be accepted, for want of descriptors.
+const KNOCK_AGAIN: Duration = Duration::from_millis(100);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
 /// Nobody is told of the end of a master that cannot write for this long after everybody has left.
@@ -53,6 +55,7 @@ impl Master {
         }
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
+        let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
         let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
@@ -61,6 +64,7 @@ impl Master {
             self.batches.next_deadline(),
             Some(self.prune_at),
             sweep,
+            knocked,
             stopping,
             waiters,
             bar,
@@ -78,7 +82,9 @@ impl Master {
                 }
                 Source::Worker(id, pipe) => self.read_worker(id, pipe),
                 Source::Client(id) => {
-                    if event.is_writable() {
+                    if event.is_write_closed() {
+                        self.clients.hung_up(id);
+                    } else if event.is_writable() {
                         self.clients.writable(id);
                     }
                     if event.is_readable() {
@@ -96,7 +102,7 @@ impl Master {
         for id in self.clients.take_again() {
             self.read_client(id);
         }
-        if listener {
+        if listener || self.clients.has_knocked() {
             self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
         }
         while let Ok(mail) = self.inbox.try_recv() {
@@ -134,6 +140,7 @@ impl Master {
             let _ = guardian.flush();
         }
         self.clients.flush();
+        self.forget_the_gone();
         self.end_if_drained();
         self.sampler_pace();
     }

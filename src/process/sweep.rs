@@ -29,8 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Everything of an instance: the value is the cookie, or begins with the cookie and a colon.
-    Instance(String),
+    /// Everything of these instances: the value is one of the cookies, or begins with one and a colon.
+    Instances(Vec<String>),
     /// What one worker left: exactly this value.
     Worker(String),
 }
@@ -39,10 +39,10 @@ impl Wanted {
     /// Whether a value of the variable is meant. An empty cookie means nobody.
     fn matches(&self, value: &[u8]) -> bool {
         match self {
-            Self::Instance(cookie) => {
+            Self::Instances(cookies) => cookies.iter().any(|cookie| {
                 let rest = value.strip_prefix(cookie.as_bytes());
                 !cookie.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest[0] == b':')
-            }
+            }),
             Self::Worker(exact) => !exact.is_empty() && value == exact.as_bytes(),
         }
     }
@@ -51,7 +51,7 @@ impl Wanted {
     /// and on the death of an instance the jobs of all its workers depend.
     const fn clean_passes(&self) -> u32 {
         match self {
-            Self::Instance(_) => 2,
+            Self::Instances(_) => 2,
             Self::Worker(_) => 1,
         }
     }

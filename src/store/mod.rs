@@ -50,9 +50,10 @@ pub struct Start {
     pub generation: Generation,
     /// The first worker id it may use.
     pub next_worker: WorkerId,
-    /// The last generation, if it did not end in order: its processes must be proven dead, then
-    /// [`Store::recover`] called, before the first claim.
-    pub crashed: Option<Master>,
+    /// The generations that neither ended in order nor were recovered since, oldest first (several when masters died
+    /// while they recovered): the processes of all of them must be proven dead, then [`Store::recover`] called, before
+    /// the first claim.
+    pub crashed: Vec<Master>,
 }
 
 /// What [`Store::recover`] did.
@@ -69,7 +70,7 @@ pub trait Store: Send {
 
     /// Gives back everything earlier generations left running: each job is ready again at its old place with its
     /// attempt refunded (`releases` + 1) and its run recorded as `released`, cause `master_lost`; workers without
-    /// an end get one (`master_lost`). In steps of bounded size inside.
+    /// an end get one (`master_lost`). At last the earlier generations count as ended. In steps of bounded size inside.
     fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError>;
 
     /// Ends the generation in order.

@@ -75,6 +75,9 @@ impl State {
             worker.ended_at = Some(at);
             worker.reason = Some(EndReason::MasterLost);
         }
+        for (_, life) in self.lives.range_mut(..ours.0).filter(|(_, life)| life.ended_at.is_none()) {
+            life.ended_at = Some(at);
+        }
         released
     }
 
