@@ -68,12 +68,14 @@ impl Context {
 }
 
 /// The wall clock.
+#[expect(clippy::disallowed_methods, reason = "the one clock of the command line")]
 pub(crate) fn now() -> UnixMicros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Waits; the command line has nothing else to do meanwhile.
+#[expect(clippy::disallowed_methods, reason = "between two looks; nothing else is to be done meanwhile")]
 pub(crate) fn pause(d: Duration) {
     std::thread::sleep(d);
 }

@@ -9,6 +9,9 @@ use super::args::Cli;
 use super::output;
 use crate::error::{Code, Error};
 
+/// Where every page comes from.
+const SOURCE: &str = concat!("queue-work ", env!("CARGO_PKG_VERSION"));
+
 pub(crate) fn run(verb: &[String]) -> Result<Code, Error> {
     let mut command = Cli::command();
     command.build();
@@ -17,7 +20,7 @@ pub(crate) fn run(verb: &[String]) -> Result<Code, Error> {
         whole(&command, &mut page).map_err(Error::stdout)?;
     } else {
         let found = find(&command, verb)?;
-        Man::new(found.clone()).title(title(found)).render(&mut page).map_err(Error::stdout)?;
+        Man::new(found.clone()).title(title(found)).source(SOURCE).render(&mut page).map_err(Error::stdout)?;
     }
     output::raw(&page).map(|()| Code::DONE)
 }

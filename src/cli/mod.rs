@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod context;
 mod jobs;
+mod logging;
 mod logs;
 mod man;
 mod output;
@@ -55,6 +56,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(parsed: Parsed) -> Result<Code, Error> {
     let Parsed { cli, from_env } = parsed;
+    logging::init(&cli.global);
     let start = match &cli.verb {
         Some(Verb::Start(start)) => start.as_ref(),
         _ => &cli.start,

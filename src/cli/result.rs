@@ -28,9 +28,8 @@ fn explain(job: &JobRecord, last_run: Option<&RunRecord>) {
     if let Some(run) = last_run.filter(|r| !r.stderr_tail.is_empty()) {
         let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(run.stderr_tail.trim_end()));
     }
-    let cause = job.cause.map(|c| format!(" ({c})")).unwrap_or_default();
     let error = job.error.as_deref().map(|e| format!(": {}", words::one_line(e, 500))).unwrap_or_default();
-    output::say(&format!("job {} is {}{cause}{error}", job.id, job.state.as_str()));
+    output::say(&format!("job {} is {}{error}", job.id, words::state(job)));
 }
 
 /// A text as it is, with a line break at its end; anything else as JSON. An empty text prints nothing.

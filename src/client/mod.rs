@@ -156,8 +156,12 @@ impl Client {
     }
 }
 
-/// Params of a method that takes none.
-pub const NONE: [(); 0] = [];
+/// Params of a method that takes none: `{}`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NoParams {}
+
+/// See [`NoParams`].
+pub const NONE: NoParams = NoParams {};
 
 fn as_notification(incoming: &Incoming) -> Option<Notification> {
     let method = incoming.method.clone()?;

@@ -36,7 +36,7 @@ fn an_answer_is_read_and_a_notification_before_it_is_kept() {
     assert_eq!(stopped, Stopped { workers: 4, released: 1 });
     let said: Vec<String> = client.notifications().map(|n| n.expect("said").params.get().to_owned()).collect();
     assert_eq!(said, ["{\"a\":1}", "null"]);
-    assert_eq!(handle.join().expect("heard"), ["{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":[]}\n"]);
+    assert_eq!(handle.join().expect("heard"), ["{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{}}\n"]);
 }
 
 #[test]

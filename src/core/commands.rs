@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use super::event::{Command, JobChange};
 use super::pool::PoolId;
-use super::replace::GIVE_UP_AFTER;
 use super::worker::Ending;
-use super::{Action, CancelReason, Core, Done, Phase, Refusal, Tag, Ticket};
-use crate::model::{JobId, JobState, Now, WorkerId};
+use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
+use crate::model::{CancelReason, JobId, JobState, Now, WorkerId};
 use crate::store::Op;
 
 /// What has to come true before a ticket is answered.
@@ -92,11 +91,14 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&holder) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         let term_at = now.mono + pool.settings.kill_after;
+        let alive = worker.is_alive();
         let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
         let request = flight.request;
         let ending = flight.ending.get_or_insert_with(|| {
             let reason = CancelReason::Cancelled;
-            out.push(Action::CancelRequest { worker: holder, request, reason });
+            if alive {
+                out.push(Action::CancelRequest { worker: holder, request, reason });
+            }
             Ending { why: reason, term_at, tickets: Vec::new() }
         });
         ending.why = CancelReason::Cancelled;
@@ -119,7 +121,13 @@ impl Core {
         let reply = match change {
             // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
             JobChange::Was(JobState::Running) if self.knows(job) => {
+                self.asked_again.remove(&(ticket, job));
                 self.cancel(ticket, job, true, now, out);
+                return;
+            }
+            // It was running when the store looked, and has been given back or has ended since: look again, once.
+            JobChange::Was(JobState::Running) if self.asked_again.insert((ticket, job)) => {
+                out.push(Action::Write(Op::Cancel(job), Tag::Cancel { job, ticket }));
                 return;
             }
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, "running")),
@@ -129,6 +137,7 @@ impl Core {
             }
             JobChange::Missing => Err(Refusal::NoSuchJob(job)),
         };
+        self.asked_again.remove(&(ticket, job));
         out.push(Action::Reply(ticket, reply));
     }
 
@@ -178,8 +187,10 @@ impl Core {
                 if workers.iter().all(|w| !self.workers.contains_key(w)) {
                     return Some(Ok(()));
                 }
-                let pool = workers.iter().find_map(|w| self.workers.get(w)).map(|w| w.pool)?;
-                let refusal = self.failing(pool)?;
+                let pools: BTreeSet<PoolId> =
+                    workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
+                // Only there: who waits for a restart of another pool goes on waiting for it.
+                let (pool, refusal) = pools.iter().find_map(|&pool| Some((pool, self.failing(pool)?)))?;
                 if let Some(pool) = self.pools.get_mut(&pool) {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));
                 }
@@ -192,7 +203,7 @@ impl Core {
     /// A slot of this pool whose new workers do not come up.
     fn failing(&self, id: PoolId) -> Option<Refusal> {
         let pool = self.pools.get(&id)?;
-        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.deaths >= GIVE_UP_AFTER)?;
+        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.is_failing())?;
         let why = entry.problem.clone().unwrap_or_else(|| String::from("it ends before it is ready"));
         Some(Refusal::ReplacementFailed { worker: format!("{}-{slot}", pool.settings.name), why })
     }

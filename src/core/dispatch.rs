@@ -4,6 +4,7 @@
 //! committed before `Send`: the core only knows jobs that came back from a committed claim.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::pool::PoolId;
 use super::worker::{Flight, State};
@@ -76,6 +77,16 @@ impl Core {
         self.dispatch(id, now, out);
     }
 
+    /// Gives back what is claimed ahead in a pool that has nobody to do it: scaled to nothing, or waiting to try again.
+    pub(super) fn give_back_idle_claims(&mut self, id: PoolId, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&id) else { return };
+        let works = |w: WorkerId| matches!(self.workers[&w].state, State::Ready | State::Starting { .. });
+        let mut in_slots = pool.slots.values().flat_map(|e| [e.current, e.successor]).flatten();
+        if !pool.ahead.is_empty() && !in_slots.any(works) {
+            self.hold_back(id, |_| true, out);
+        }
+    }
+
     /// Gives claimed jobs to workers, the least loaded first.
     pub(super) fn dispatch(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
@@ -83,10 +94,9 @@ impl Core {
             return;
         }
         let window = pool.window();
-        while let Some(&(_, _, worker)) = self.pools[&id].load.first() {
-            if room(&self.workers[&worker], window) == 0 {
-                break;
-            }
+        // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
+        let has_room = |core: &Self, w: WorkerId| room(&core.workers[&w], window) > 0;
+        while let Some(worker) = self.pools[&id].load.iter().map(|&(_, _, w)| w).find(|&w| has_room(self, w)) {
             let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
             self.send(worker, job, now, out);
         }
@@ -110,7 +120,12 @@ impl Core {
             peak: worker.memory,
             progress: None,
         });
-        worker.start_flights(now.mono);
+        worker.start_flights(now.mono, pool.settings.kill_after);
+        if pool.estimate.is_none_or(|took| took > Duration::from_millis(1)) {
+            // Where jobs are long enough for it, the store is told who holds each, for the record of a master that dies.
+            let (job, run) = (job.id, job.run);
+            out.push(Action::Write(Op::Assign { job, run, worker: id }, Tag::None));
+        }
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
         self.arm(id);

@@ -15,7 +15,10 @@ impl Core {
         if full {
             self.recycle(id, EndReason::MaxJobs);
         }
-        if healthy && let Some(entry) = self.entry(pool, slot) {
+        if healthy
+            && let Some(entry) = self.entry(pool, slot)
+            && entry.current == Some(id)
+        {
             entry.deaths = 0;
         }
         self.reload(id);

@@ -21,6 +21,7 @@ mod commands;
 mod deadlines;
 mod dispatch;
 mod event;
+mod exits;
 mod limits;
 mod pool;
 mod random;
@@ -29,13 +30,17 @@ mod roster;
 mod runs;
 mod scale;
 mod shutdown;
+#[cfg(test)]
+mod sim;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use action::{Action, CancelReason, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
-pub use event::{Answer, Command, Event, JobChange, Retry, RunError, Target};
+pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use event::{Command, Event, JobChange, Target};
 pub use pool::{Pool, PoolId, Prefetch, Settings, SlotView};
 pub use worker::{Flight, Handle, State};
 
@@ -71,6 +76,8 @@ pub struct Core {
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
+    /// Cancellations that are asked of the store for the second time.
+    asked_again: BTreeSet<(Ticket, JobId)>,
     /// Queues that are paused: what was claimed of them before the pause took hold goes back.
     held: BTreeSet<QueueName>,
     /// Runs given back since the stop began, for its summary.
@@ -94,6 +101,7 @@ impl Core {
             random: Random::new(seed),
             due: None,
             promoting: false,
+            asked_again: BTreeSet::new(),
             held: BTreeSet::new(),
             released: 0,
             ended: 0,
@@ -133,6 +141,7 @@ impl Core {
             self.reconcile(pool, now, out);
             self.replace(pool, now, out);
             self.dispatch(pool, now, out);
+            self.give_back_idle_claims(pool, out);
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
@@ -142,8 +151,10 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let due = self.due.filter(|_| !self.promoting).map(|due| now.mono + due.since(now.wall));
-        [self.timers.next(), due].into_iter().flatten().min()
+        let promotes = self.phase == Phase::Running && !self.promoting;
+        let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
+        let roster = self.pools.values().any(|p| p.dirty).then_some(now.mono);
+        [self.timers.next(), due, roster].into_iter().flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

@@ -6,14 +6,21 @@
 
 use std::time::Duration;
 
-use super::pool::{PoolId, SlotEntry};
+use super::pool::{PoolId, Rolling, SlotEntry};
 use super::worker::State;
 use super::{Action, Core, Phase};
 use crate::model::worker::EndReason;
 use crate::model::{Now, WorkerId};
 
 /// After this many new workers in a row that did not come up, a restart is given up.
-pub(super) const GIVE_UP_AFTER: u32 = 3;
+const GIVE_UP_AFTER: u32 = 3;
+
+impl SlotEntry {
+    /// Its new workers do not come up. Deaths of the past do not count once one is ready.
+    pub(super) fn is_failing(&self) -> bool {
+        self.deaths >= GIVE_UP_AFTER && self.problem.is_some()
+    }
+}
 
 impl Core {
     /// Gives the next workers their turn.
@@ -26,9 +33,17 @@ impl Core {
             |e: &SlotEntry| e.successor.is_some() || !e.current.is_some_and(|w| self.workers[&w].is_ready());
         let cap = pool.replace_cap();
         let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());
-        while free > 0 && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
+        while free > 0 && self.may_add_leaver(id) && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
             free -= 1;
         }
+    }
+
+    /// Whether another worker may be replaced while those before it are still leaving: never more of them than the
+    /// pool has places, or slow leavers would pile up. One that not even KILL ends does not count.
+    pub(super) fn may_add_leaver(&self, id: PoolId) -> bool {
+        let counts = |w: &&WorkerId| !matches!(self.workers[*w].state, State::Killed { told: true, .. });
+        let Some(pool) = self.pools.get(&id) else { return false };
+        pool.leaving.iter().filter(counts).count() < pool.wanted.max(1) as usize
     }
 
     /// Retires the next worker that reached a limit; false if there is none.
@@ -47,30 +62,25 @@ impl Core {
 
     /// Starts the successor of the next worker to be renewed; false if there is none whose time has come.
     fn roll_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
-        loop {
-            let Some(pool) = self.pools.get_mut(&id) else { return false };
-            let Some(next) = pool.rolling.front().cloned() else { return false };
-            let Some(slot) = self.workers.get(&next.worker).map(|w| w.slot) else {
-                pool.rolling.pop_front();
-                continue;
-            };
-            match pool.slots.get(&slot) {
-                Some(entry) if entry.current == Some(next.worker) && entry.successor.is_none() => {
-                    if entry.not_before.is_some_and(|at| at > now.mono) {
-                        return false;
-                    }
-                    let successor = self.spawn(id, slot, now, out);
-                    if let Some(entry) = self.entry(id, slot) {
-                        entry.successor = Some(successor);
-                    }
-                    return true;
-                }
-                // It left for another reason: whoever is in its place is new already.
-                Some(_) | None => {
-                    pool.rolling.pop_front();
-                }
-            }
+        let Some(pool) = self.pools.get_mut(&id) else { return false };
+        let workers = &self.workers;
+        let in_slot = |r: &Rolling| workers.get(&r.worker).map(|w| w.slot);
+        // Those that left for another reason: whoever is in their place is new already.
+        let (slots, rolling) = (&pool.slots, &mut pool.rolling);
+        rolling.retain(|r| in_slot(r).and_then(|s| slots.get(&s)).is_some_and(|e| e.current == Some(r.worker)));
+        let entries = || rolling.iter().filter_map(in_slot).filter_map(|s| Some((s, slots.get(&s)?)));
+        if entries().any(|(_, e)| e.is_failing()) {
+            rolling.clear();
+            return false;
         }
+        // Those whose successor is coming up stay, in case it does not.
+        let due = |e: &SlotEntry| e.successor.is_none() && e.not_before.is_none_or(|at| at <= now.mono);
+        let Some(slot) = entries().find(|(_, e)| due(e)).map(|(s, _)| s) else { return false };
+        let successor = self.spawn(id, slot, now, out);
+        if let Some(entry) = self.entry(id, slot) {
+            entry.successor = Some(successor);
+        }
+        true
     }
 
     /// A worker has become ready: if it is a successor, the old one retires.

@@ -1,20 +1,16 @@
-//! The roster: slots and the workers in them, from the wish for a process to its end.
+//! The roster: slots and the workers in them, from the wish for a process to its being ready.
 //!
 //! `reconcile` compares wanted with actual and is the only place where a slot is made or given up.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::backoff;
 use super::deadlines::Timer;
 use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
-use crate::model::worker::{EndReason, Exit};
+use crate::model::worker::EndReason;
 use crate::model::{Mono, Now, Slot, WorkerId};
-use crate::store::{Op, WorkerEnded, WorkerStarted};
-
-/// A worker that lived this long, or finished a job, ends a row of fast deaths.
-const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+use crate::store::{Op, WorkerStarted};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -43,13 +39,13 @@ impl Core {
         }
     }
 
-    /// Gives up the slot that costs least: an empty one, then one that is starting, then idle, then busy; of equals
+    /// Gives up the slot that costs least: an empty one, then one that is starting or ending, then idle, then busy; of equals
     /// the highest.
     fn give_up_slot(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let rank = |entry: &SlotEntry| match entry.current.map(|w| &self.workers[&w]) {
             None => 0,
-            Some(Handle { state: State::Starting { .. }, .. }) => 1,
+            Some(worker) if !worker.is_ready() => 1,
             Some(worker) if worker.flights.is_empty() => 2,
             Some(_) => 3,
         };
@@ -57,15 +53,21 @@ impl Core {
         else {
             return;
         };
-        let Some(entry) = pool.slots.remove(&slot) else { return };
         let grace = pool.settings.grace;
         let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
-        if let Some(at) = entry.not_before {
-            self.timers.disarm(at, Timer::Slot(id, slot));
-        }
+        let Some(entry) = self.remove_slot(id, slot) else { return };
         for worker in [entry.current, entry.successor].into_iter().flatten() {
             self.leave(worker, why, grace, now, out);
         }
+    }
+
+    /// Removes a slot; its workers are the caller's business.
+    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotEntry> {
+        let entry = self.pools.get_mut(&id)?.slots.remove(&slot)?;
+        if let Some(at) = entry.not_before {
+            self.timers.disarm(at, Timer::Slot(id, slot));
+        }
+        Some(entry)
     }
 
     /// Asks for a process. The roster knows it before it can speak.
@@ -116,8 +118,9 @@ impl Core {
 
     pub(super) fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono);
+        worker.start_flights(now.mono, pool.settings.kill_after);
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;
@@ -149,111 +152,6 @@ impl Core {
         if let Some(next_in) = next_in {
             let worker = worker.name.to_string();
             out.push(Action::Note(Note::SpawnFailed { worker, error, next_in }));
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
-    pub(super) fn exited(
-        &mut self,
-        id: WorkerId,
-        exit: Exit,
-        stderr_tail: &str,
-        read: u64,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let (why, ours) = match worker.state {
-            State::Starting { .. } | State::Ready => (EndReason::Exited, false),
-            // It left as it was asked to, or it died with jobs in hand before we did anything to it.
-            State::Draining { why, .. } => (why, false),
-            State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
-            State::Gone { .. } => return,
-        };
-        let unasked = matches!(why, EndReason::Exited | EndReason::ReadyTimeout | EndReason::MemoryMax);
-        let young = worker.jobs_done == 0 && now.mono.since(worker.since) < HEALTHY_AFTER;
-        let fast =
-            matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
-        worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };
-        let worker = worker.clone();
-        self.ended += 1;
-        self.reload(id);
-        self.arm(id);
-        self.vacate(id, &worker, fast, now);
-        self.note_exit(&worker, why, exit, now, out);
-        let ended = WorkerEnded {
-            worker: id,
-            reason: why,
-            exit: Some(exit),
-            jobs_done: worker.jobs_done,
-            peak_memory: worker.peak,
-            at: now.wall,
-        };
-        out.push(Action::Write(Op::WorkerEnded(Box::new(ended)), Tag::None));
-    }
-
-    fn note_exit(&mut self, worker: &Handle, why: EndReason, exit: Exit, now: Now, out: &mut Vec<Action>) {
-        let name = worker.name.to_string();
-        let pid = worker.pid.unwrap_or(0);
-        out.push(Action::Note(Note::WorkerEnded {
-            worker: name.clone(),
-            pid,
-            reason: why,
-            exit,
-            jobs_done: worker.jobs_done,
-        }));
-        let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
-        entry.last_exit = Some((why, Some(exit)));
-        let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
-        if let Some(next_in) = wait {
-            let deaths = entry.deaths;
-            entry.problem = Some(match exit {
-                Exit::Code(code) => format!("exits at once with status {code}"),
-                Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
-            });
-            out.push(Action::Note(Note::Backoff { worker: name, deaths, next_in }));
-        }
-    }
-
-    /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.
-    fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) {
-        let (pool, slot) = (worker.pool, worker.slot);
-        let random = &mut self.random;
-        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return };
-        if entry.current != Some(id) && entry.successor != Some(id) {
-            return;
-        }
-        entry.deaths = if fast { entry.deaths + 1 } else { 0 };
-        if let Some(old) = entry.not_before.take() {
-            self.timers.disarm(old, Timer::Slot(pool, slot));
-        }
-        let wait = backoff::respawn(entry.deaths, random);
-        if !wait.is_zero() {
-            entry.not_before = Some(now.mono + wait);
-            self.timers.arm(now.mono + wait, Timer::Slot(pool, slot));
-        }
-        if entry.successor == Some(id) {
-            entry.successor = None;
-        } else {
-            entry.current = entry.successor.take();
-            entry.restarts += 1;
-        }
-        if let Some(pool) = self.pools.get_mut(&pool) {
-            pool.dirty = true;
-        }
-    }
-
-    /// Nothing of it is left: its flights end, and it is forgotten.
-    pub(super) fn swept(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        if !self.workers.get(&id).is_some_and(|w| !w.is_alive()) {
-            return;
-        }
-        self.end_flights(id, now, out);
-        if let Some(worker) = self.workers.remove(&id)
-            && let Some(pool) = self.pools.get_mut(&worker.pool)
-        {
-            pool.leaving.remove(&id);
-            pool.dirty = true;
         }
     }
 

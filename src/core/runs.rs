@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::event::Answer;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
-use super::{Action, CancelReason, Core, Done, Note, Tag};
+use super::{Action, Core, Done, Note, Tag};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Mono, Now, WorkerId};
-use crate::store::{Detail, Finish, Next, Op};
+use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, WorkerId};
+use crate::store::{Finish, Next, Op};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -20,13 +19,13 @@ impl Core {
         };
         let Some(flight) = worker.flights.remove(at) else { return };
         worker.jobs_done += 1;
-        worker.start_flights(now.mono);
         let (pool, name, first) = (worker.pool, worker.name.clone(), worker.jobs_done == 1);
         let why_leaving = match worker.state {
             State::Draining { why, .. } | State::Ending { why, .. } | State::Killed { why, .. } => Some(why),
             State::Starting { .. } | State::Ready | State::Gone { .. } => None,
         };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
+        worker.start_flights(now.mono, pool.settings.kill_after);
         let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
         let verdict = match &flight.ending {
             None => case.answered(&answer, &mut self.random),
@@ -37,7 +36,7 @@ impl Core {
         }
         let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
         let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
-        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         if first {
             out.push(Action::Measure { worker: id });
         }
@@ -51,7 +50,7 @@ impl Core {
         id: WorkerId,
         name: &str,
         flight: Flight,
-        verdict: Verdict,
+        verdict: &Verdict,
         mut detail: Detail,
         ended: Mono,
         now: Now,
@@ -76,10 +75,9 @@ impl Core {
         }
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
-                Next::Cancelled(_) => Ok(Done::Cancelled),
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
-                Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+                Next::Cancelled(_) | Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
         }
@@ -122,7 +120,7 @@ impl Core {
                 None => case.crashed(why, exit),
             };
             let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
-            self.end_run(id, &name, flight, verdict, detail, at, now, out);
+            self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commands::Wait;
+use super::deadlines::Timer;
 use super::pool::{Pool, PoolId, Rolling, Settings};
 use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
-use crate::model::{Now, WorkerId};
+use crate::model::{Now, Slot, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
@@ -68,6 +69,14 @@ impl Core {
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let workers = self.target_workers(target)?;
+        for pool in self.target_pools(target).unwrap_or_default() {
+            for slot in self.pools[&pool].slots.keys().copied().collect::<Vec<_>>() {
+                self.forgive(pool, slot);
+            }
+        }
+        for id in &workers {
+            self.forgive(self.workers[id].pool, self.workers[id].slot);
+        }
         let mut names = Vec::new();
         for &id in &workers {
             let worker = &self.workers[&id];
@@ -85,7 +94,19 @@ impl Core {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
+    /// A restart tries anew: what did not come up before may be repaired.
+    fn forgive(&mut self, id: PoolId, slot: Slot) {
+        let Some(entry) = self.entry(id, slot) else { return };
+        entry.deaths = 0;
+        entry.problem = None;
+        if let Some(at) = entry.not_before.take() {
+            self.timers.disarm(at, Timer::Slot(id, slot));
+        }
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.dirty = true;
+        }
+    }
+
     pub(super) fn stop_some(
         &mut self,
         ticket: Ticket,
@@ -109,17 +130,21 @@ impl Core {
                 self.workers.iter().filter(|(_, w)| pools.contains(&w.pool)).map(|(&id, _)| id).collect()
             }
         };
+        let mut leaving = workers.clone();
         for &id in &workers {
-            let (pool_id, slot) = (self.workers[&id].pool, self.workers[&id].slot);
-            let Some(pool) = self.pools.get_mut(&pool_id) else { continue };
-            // The slot goes with its worker.
-            if pool.slots.get(&slot).is_some_and(|e| e.current == Some(id)) {
-                pool.slots.remove(&slot);
-                pool.wanted = pool.wanted.saturating_sub(1);
-                pool.dirty = true;
+            let (pool, slot) = (self.workers[&id].pool, self.workers[&id].slot);
+            // The slot goes with its worker, and so does who was to follow in it.
+            if self.entry(pool, slot).is_some_and(|e| e.current == Some(id)) {
+                leaving.extend(self.remove_slot(pool, slot).and_then(|e| e.successor));
+                if let Some(pool) = self.pools.get_mut(&pool) {
+                    pool.wanted = pool.wanted.saturating_sub(1);
+                    pool.dirty = true;
+                }
             }
-            let grace = grace.unwrap_or(pool.settings.grace);
-            self.leave(id, EndReason::Stopped, grace, now, out);
+        }
+        for id in leaving {
+            let own = self.pools[&self.workers[&id].pool].settings.grace;
+            self.leave(id, EndReason::Stopped, grace.unwrap_or(own), now, out);
         }
         let count = workers.len() as u64;
         self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, wait, out);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::deadlines::Timer;
 use super::worker::{Ending, State};
-use super::{Action, CancelReason, Core, Note, Phase, Signal};
+use super::{Action, Core, Note, Phase, Signal};
 use crate::model::worker::EndReason;
-use crate::model::{Mono, Now, WorkerId};
+use crate::model::{CancelReason, Mono, Now, WorkerId};
 
 /// After KILL this long without an exit, people are told.
 pub(super) const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
@@ -20,11 +20,13 @@ impl Core {
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
         pool.leaving.insert(id);
         let opaque = pool.settings.opaque;
+        // An opaque worker is told by TERM, and even without grace it gets the time to obey.
+        let kill_at = now.mono + grace.max(patience(self.phase, pool.settings.kill_after));
         match worker.state {
             State::Starting { .. } | State::Ready => {
                 let deadline = now.mono + grace;
                 if opaque {
-                    worker.state = State::Ending { why, kill_at: deadline };
+                    worker.state = State::Ending { why, kill_at };
                     out.push(Action::Signal { worker: id, signal: Signal::Term });
                 } else {
                     worker.state = State::Draining { why, deadline, closed: false };
@@ -33,7 +35,10 @@ impl Core {
             State::Draining { why, deadline, closed } => {
                 worker.state = State::Draining { why, deadline: deadline.min(now.mono + grace), closed };
             }
-            State::Ending { .. } | State::Killed { .. } | State::Gone { .. } => {}
+            State::Ending { why, kill_at: before } => {
+                worker.state = State::Ending { why, kill_at: before.min(kill_at) };
+            }
+            State::Killed { .. } | State::Gone { .. } => {}
         }
         self.reload(id);
         self.close_if_idle(id, out);
@@ -73,10 +78,7 @@ impl Core {
     pub(super) fn end(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let patience = match self.phase {
-            Phase::Forced => FORCED_KILL_AFTER,
-            Phase::Running | Phase::Stopping => pool.settings.kill_after,
-        };
+        let patience = patience(self.phase, pool.settings.kill_after);
         match worker.state {
             State::Starting { .. } | State::Ready | State::Draining { .. } => {
                 worker.state = State::Ending { why, kill_at: now.mono + patience };
@@ -183,7 +185,11 @@ impl Core {
         let Some(worker) = self.workers.get(&id) else { return };
         if matches!(worker.state, State::Ready | State::Starting { .. }) {
             let grace = self.pools[&worker.pool].settings.grace;
-            self.vacate_for_successor(id);
+            // One that retires before it did anything is a crash loop in disguise: it keeps its slot until it has
+            // exited, and the next one waits.
+            if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
+                self.vacate_for_successor(id);
+            }
             self.leave(id, EndReason::Retired, grace, now, out);
         }
     }
@@ -219,5 +225,13 @@ impl Core {
         for id in workers {
             self.end(id, EndReason::Stopped, now, out);
         }
+    }
+}
+
+/// From TERM to KILL.
+fn patience(phase: Phase, kill_after: Duration) -> Duration {
+    match phase {
+        Phase::Forced => FORCED_KILL_AFTER.min(kill_after),
+        Phase::Running | Phase::Stopping => kill_after,
     }
 }

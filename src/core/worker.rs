@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CancelReason, PoolId, Ticket};
+use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, Mono, Slot, WorkerState};
+use crate::model::{CancelReason, Claimed, Mono, Slot, WorkerState};
 
 /// What a worker is doing.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +150,11 @@ impl Handle {
         !matches!(self.state, State::Gone { .. })
     }
 
+    /// Whether it has finished nothing yet and has not lived for long.
+    pub(super) fn is_young(&self, now: Mono) -> bool {
+        self.jobs_done == 0 && now.since(self.since) < super::exits::HEALTHY_AFTER
+    }
+
     /// The word for its state.
     #[must_use]
     pub fn word(&self) -> WorkerState {
@@ -187,14 +192,15 @@ impl Handle {
         [state, jobs].into_iter().flatten().min()
     }
 
-    /// Marks as started what the worker can be working on now; true if a deadline was set.
-    pub(super) fn start_flights(&mut self, now: Mono) {
+    /// Marks as started what the worker can be working on now. What was cancelled while it waited gets `patience` from
+    /// now on.
+    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration) {
         for flight in self.flights.iter_mut().take(self.concurrency as usize) {
             if flight.started.is_none() {
                 flight.started = Some(now);
                 flight.deadline = Some(now + flight.timeout);
                 if let Some(ending) = &mut flight.ending {
-                    ending.term_at = ending.term_at.max(now);
+                    ending.term_at = now + patience;
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! Answers to who asked, as the parts of them come in.
 
 use super::Master;
-use super::reader::{Found, Question, no_such_job};
+use super::methods::busy;
+use super::reader::{Found, Question};
 use super::replies::{Answered, Asked, Gathered, Group, JobWaiter, Origin};
 use crate::core::Event;
 use crate::model::{JobId, JobState, Now, QueueName};
@@ -36,36 +37,46 @@ impl Master {
     pub(super) fn found(&mut self, asked: Asked, found: Found) {
         match asked {
             Asked::Answer(origin) => self.answer(&origin, found.json),
-            Asked::Wait(waiter, id) => match &found.job {
-                Some(job) if !job.state.is_final() => {
-                    let over = waiter.until.is_some_and(|at| at <= self.clock.now().mono);
-                    if over {
-                        self.answer(&waiter.origin, found.json);
-                    } else {
-                        self.job_waiters.entry(id).or_default().push(waiter);
-                    }
-                }
-                Some(_) => self.answer(&waiter.origin, found.json),
-                None if found.json.is_err() => self.answer(&waiter.origin, found.json),
-                None => self.answer(&waiter.origin, Err(no_such_job(id))),
-            },
+            Asked::Wait(waiter, id) => self.found_awaited(waiter, id, found),
         }
-        self.job_waiters.retain(|_, waiters| !waiters.is_empty());
+    }
+
+    /// The reader has found a job that somebody waits for.
+    fn found_awaited(&mut self, waiter: JobWaiter, id: JobId, found: Found) {
+        let wait = self.job_waiters.entry(id).or_default();
+        wait.asking = wait.asking.saturating_sub(1);
+        let ended = wait.ended;
+        if wait.asking == 0 {
+            wait.ended = false;
+        }
+        let running = found.job.as_ref().is_some_and(|job| !job.state.is_final());
+        let over = waiter.until.is_some_and(|at| at <= self.clock.now().mono);
+        if running && ended {
+            self.look_up(waiter, id);
+        } else if running && !over {
+            wait.waiters.push(waiter);
+        } else {
+            self.answer(&waiter.origin, found.json);
+        }
+        self.job_waiters.retain(|_, wait| wait.asking > 0 || !wait.waiters.is_empty());
     }
 
     /// A job may have ended: who waits for it asks the records again.
     pub(super) fn job_may_have_ended(&mut self, job: JobId) {
-        for waiter in self.job_waiters.remove(&job).unwrap_or_default() {
-            self.look_again(waiter, job);
+        let Some(wait) = self.job_waiters.get_mut(&job) else { return };
+        wait.ended = wait.asking > 0;
+        for waiter in std::mem::take(&mut wait.waiters) {
+            self.look_up(waiter, job);
         }
     }
 
-    fn look_again(&mut self, waiter: JobWaiter, job: JobId) {
-        if let Err(Asked::Wait(waiter, _)) = self.reader.ask(Asked::Wait(waiter, job), Question::Job(job)) {
-            // The reader is full of questions: tried again at the next deadline.
-            let soon = self.clock.now().mono + std::time::Duration::from_millis(50);
-            let until = Some(waiter.until.map_or(soon, |at| at.min(soon)));
-            self.job_waiters.entry(job).or_default().push(JobWaiter { until, ..waiter });
+    /// Asks the reader for a job that somebody waits for.
+    pub(super) fn look_up(&mut self, waiter: JobWaiter, job: JobId) {
+        let wait = self.job_waiters.entry(job).or_default();
+        match self.reader.ask(Asked::Wait(waiter, job), Question::Job(job)) {
+            Ok(()) => wait.asking += 1,
+            Err(Asked::Wait(waiter, _)) => self.answer(&waiter.origin, Err(busy())),
+            Err(Asked::Answer(_)) => {}
         }
     }
 
@@ -75,11 +86,11 @@ impl Master {
             return;
         }
         let mut over = Vec::new();
-        for (&job, waiters) in &mut self.job_waiters {
-            over.extend(waiters.extract_if(.., |w| w.until.is_some_and(|at| at <= now.mono)).map(|w| (w, job)));
+        for (&job, wait) in &mut self.job_waiters {
+            over.extend(wait.waiters.extract_if(.., |w| w.until.is_some_and(|at| at <= now.mono)).map(|w| (w, job)));
         }
         for (waiter, job) in over {
-            self.look_again(waiter, job);
+            self.look_up(waiter, job);
         }
     }
 

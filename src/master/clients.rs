@@ -52,7 +52,7 @@ struct Client {
 pub(super) struct Clients {
     listener: UnixListener,
     path: PathBuf,
-    clients: BTreeMap<ClientId, Client>,
+    all: BTreeMap<ClientId, Client>,
     next: usize,
     /// Those with bytes to write.
     dirty: BTreeSet<ClientId>,
@@ -82,7 +82,7 @@ impl Clients {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            clients: BTreeMap::new(),
+            all: BTreeMap::new(),
             next: 0,
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
@@ -103,7 +103,7 @@ impl Clients {
                     return;
                 }
             };
-            if !may_speak(&stream) || self.clients.len() >= MAX_CLIENTS {
+            if !may_speak(&stream) || self.all.len() >= MAX_CLIENTS {
                 continue;
             }
             let id = ClientId(self.next);
@@ -120,14 +120,14 @@ impl Clients {
                     dropped: 0,
                     ended: false,
                 };
-                self.clients.insert(id, client);
+                self.all.insert(id, client);
             }
         }
     }
 
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
     pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
         while client.pending < MAX_PENDING && !client.ended {
             match client.stream.read(scratch) {
@@ -163,23 +163,23 @@ impl Clients {
 
     /// Those to be read again this turn, although no edge told.
     pub(super) fn take_again(&mut self) -> Vec<ClientId> {
-        let clients = &self.clients;
+        let all = &self.all;
         let (now, later) = std::mem::take(&mut self.again)
             .into_iter()
-            .filter(|id| clients.contains_key(id))
-            .partition(|id| clients[id].pending < MAX_PENDING);
+            .filter(|id| all.contains_key(id))
+            .partition(|id| all[id].pending < MAX_PENDING);
         self.again = later;
         Vec::from_iter::<BTreeSet<_>>(now)
     }
 
     /// Whether somebody is to be read again.
     pub(super) fn has_again(&self) -> bool {
-        self.again.iter().any(|id| self.clients.get(id).is_some_and(|c| c.pending < MAX_PENDING))
+        self.again.iter().any(|id| self.all.get(id).is_some_and(|c| c.pending < MAX_PENDING))
     }
 
     /// Answers one request of a client.
     pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             client.out.extend_from_slice(line);
             self.dirty.insert(id);
@@ -188,7 +188,7 @@ impl Clients {
 
     /// A request that is not answered (a notification) is done.
     pub(super) fn no_answer(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             self.dirty.insert(id);
         }
@@ -196,7 +196,7 @@ impl Clients {
 
     /// From now on the client gets the log lines that match.
     pub(super) fn follow(&mut self, id: ClientId, which: Follow) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             self.followers += usize::from(client.follows.is_none());
             client.follows = Some(which);
         }
@@ -209,7 +209,7 @@ impl Clients {
 
     /// Sends a log line to who follows and wants it.
     pub(super) fn publish(&mut self, wants: impl Fn(&Follow) -> bool, line: &[u8]) {
-        for (&id, client) in &mut self.clients {
+        for (&id, client) in &mut self.all {
             if !client.follows.as_ref().is_some_and(&wants) {
                 continue;
             }
@@ -236,7 +236,7 @@ impl Clients {
     /// Writes what can be written now.
     pub(super) fn flush(&mut self) {
         for id in std::mem::take(&mut self.dirty) {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let Some(client) = self.all.get_mut(&id) else { continue };
             if !client.write() || (client.ended && client.out.is_empty() && client.pending == 0) {
                 self.drop_client(id);
             }
@@ -245,11 +245,11 @@ impl Clients {
 
     /// Whether bytes wait for anybody.
     pub(super) fn has_unsent(&self) -> bool {
-        self.clients.values().any(|c| !c.out.is_empty())
+        self.all.values().any(|c| !c.out.is_empty())
     }
 
     fn drop_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.remove(&id) {
+        if let Some(client) = self.all.remove(&id) {
             self.followers -= usize::from(client.follows.is_some());
         }
     }

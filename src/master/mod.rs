@@ -170,7 +170,7 @@ struct Master {
     /// Waits for the end of the master.
     stop_waiters: Vec<Origin>,
     /// Waits for a job to end.
-    job_waiters: HashMap<JobId, Vec<replies::JobWaiter>>,
+    job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
     prune_at: crate::model::Mono,
     /// Another generation has begun: nothing may be written any more.

@@ -73,6 +73,19 @@ pub(super) struct JobWaiter {
     pub(super) until: Option<Mono>,
 }
 
+/// Everybody who waits for one job.
+///
+/// A question to the reader may be answered with what was true before the job ended; so an end that is heard of while
+/// questions are open means that they must be asked again.
+#[derive(Debug, Default)]
+pub(super) struct JobWait {
+    /// Questions to the reader that are open.
+    pub(super) asking: u32,
+    /// The job may have ended since the first of them.
+    pub(super) ended: bool,
+    pub(super) waiters: Vec<JobWaiter>,
+}
+
 /// A request about several jobs or queues, being gathered.
 #[derive(Debug)]
 pub(super) struct Group {

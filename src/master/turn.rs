@@ -54,7 +54,7 @@ impl Master {
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
         let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
-        let waiters = self.job_waiters.values().flatten().filter_map(|w| w.until).min();
+        let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),

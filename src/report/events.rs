@@ -2,6 +2,7 @@
 //!
 //! Invariant: who reports an event knows nothing of its wording, and who words it knows nothing of the master.
 
+mod level;
 mod text;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::model::worker::{EndReason, Exit};
 use crate::model::{Cause, Generation, JobId, MemoryLimit, Outcome, QueueName, UnixMicros};
 use crate::wire::control::LogLine;
 
+pub use level::Level;
 pub use text::{end_reason, exit, label, line};
 
 /// Something a person or a program may want to know.
@@ -179,73 +181,6 @@ pub enum Event {
         /// What.
         text: String,
     },
-}
-
-/// How much an event matters, least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// `-vv`.
-    Debug,
-    /// `-v`.
-    Detail,
-    /// Without options.
-    Normal,
-    /// Also with `-q`.
-    Problem,
-}
-
-impl Level {
-    /// The least level shown with so many `-v`, or `-q`.
-    #[must_use]
-    pub const fn shown(verbose: u8, quiet: bool) -> Self {
-        match (quiet, verbose) {
-            (true, _) => Self::Problem,
-            (false, 0) => Self::Normal,
-            (false, 1) => Self::Detail,
-            (false, 2..) => Self::Debug,
-        }
-    }
-}
-
-impl Event {
-    /// How much it matters.
-    #[must_use]
-    pub fn level(&self) -> Level {
-        match self {
-            Self::Debug { .. } => Level::Debug,
-            Self::WorkerStarted { .. } | Self::Output(_) => Level::Detail,
-            Self::WorkerEnded { reason, .. } => ended_level(*reason),
-            Self::MasterStarted { .. }
-            | Self::PoolStarted { .. }
-            | Self::JobFailed { .. }
-            | Self::Recovered { .. }
-            | Self::Scaled { .. }
-            | Self::RestartBegan { .. }
-            | Self::RestartDone { .. }
-            | Self::Stopping { .. }
-            | Self::Forced { .. }
-            | Self::Drained { .. }
-            | Self::Stopped { .. } => Level::Normal,
-            Self::JobDead { .. } | Self::Backoff { .. } | Self::Problem { .. } | Self::MemoryBaseline { .. } => {
-                Level::Problem
-            }
-        }
-    }
-}
-
-/// Ends that were asked for matter less than those that were not.
-const fn ended_level(reason: EndReason) -> Level {
-    match reason {
-        EndReason::Scaled | EndReason::Restarted | EndReason::Stopped | EndReason::Retired => Level::Detail,
-        EndReason::MaxJobs | EndReason::MaxTime | EndReason::Memory | EndReason::JobCancelled => Level::Normal,
-        EndReason::Exited
-        | EndReason::MemoryMax
-        | EndReason::JobTimeout
-        | EndReason::ReadyTimeout
-        | EndReason::Protocol
-        | EndReason::SpawnFailed
-        | EndReason::MasterLost => Level::Problem,
-    }
 }
 
 /// The event as one JSON object, without a line break: `{"at": …, "level": …, "event": "job_dead", …}`.

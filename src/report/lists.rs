@@ -25,12 +25,11 @@ pub fn jobs(jobs: &[JobRecord]) -> String {
         Column("error", Align::Left),
     ];
     let row = |j: &JobRecord| {
-        let state = j.cause.map_or_else(|| j.state.as_str().into(), |c| format!("{} ({c})", j.state.as_str()));
         vec![
             j.id.to_string(),
             words::one_line(&j.kind, 30),
             j.queue.to_string(),
-            state,
+            words::state(j),
             j.priority.to_string(),
             j.counters.attempts.to_string(),
             words::time(j.due_at),
@@ -131,7 +130,7 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("job", job.id.to_string());
     line("type", words::escape(&job.kind));
     line("queue", job.queue.to_string());
-    line("state", job.cause.map_or_else(|| job.state.as_str().into(), |c| format!("{} ({c})", job.state.as_str())));
+    line("state", words::state(job));
     line("args", words::escape(job.args.get()));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));

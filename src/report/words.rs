@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::model::UnixMicros;
+use crate::model::{JobRecord, UnixMicros};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 
@@ -83,6 +83,16 @@ pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
 #[must_use]
 pub fn time(t: UnixMicros) -> String {
     t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The state of a job with its cause, where that says more: `dead (max_attempts)`.
+#[must_use]
+pub fn state(job: &JobRecord) -> String {
+    let state = job.state.as_str();
+    match job.cause {
+        Some(cause) if cause.as_str() != state => format!("{state} ({cause})"),
+        _ => state.to_owned(),
+    }
 }
 
 /// The text with every control character but tab and line break written as `\x1b` or `\u{9b}`.

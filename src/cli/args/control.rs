@@ -96,7 +96,7 @@ pub(crate) struct RestartArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StopArgs {
     /// How long running jobs may go on, such as `30s` [default: the grace of their pool]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Only the pools that serve this queue

@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -142,7 +143,8 @@ pub(crate) struct Parsed {
 /// Parses; an error is worded by clap, which also "fails" for `--help` and `--version`.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
     let mut command = Cli::command();
-    let matches = command.try_get_matches_from_mut(args)?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = command.try_get_matches_from_mut(&args).map_err(|e| unknown_verb(&mut command, e, &args))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
     refuse_misplaced(&mut command, &matches)?;
     let of_start = matches.subcommand_matches("start").unwrap_or(&matches);
@@ -155,6 +157,21 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
     Ok(Parsed { cli, from_env })
 }
 
+/// `queue-work stauts` is a verb that does not exist, not an argument too many.
+fn unknown_verb(command: &mut clap::Command, error: clap::Error, args: &[OsString]) -> clap::Error {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return error };
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    let after_a_verb = args.iter().filter_map(|a| a.to_str()).any(|a| names.iter().any(|n| n == a));
+    if error.kind() != ErrorKind::UnknownArgument || word.starts_with('-') || after_a_verb {
+        return error;
+    }
+    let near = |name: &&String| strsim::damerau_levenshtein(name, word) <= 2 && !name.starts_with("__");
+    let tip = names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(name, word));
+    let tip = tip.map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
+    let message = format!("there is no verb `{word}`; {tip}");
+    command.error(ErrorKind::InvalidSubcommand, message)
+}
+
 /// `queue-work --workers 4 push` would quietly drop `--workers`; `config` is the one verb that looks at it.
 fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some(verb) = matches.subcommand_name().filter(|v| *v != "config") else { return Ok(()) };
@@ -162,10 +179,10 @@ fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result
     let Some(id) = start::FIELDS.iter().find(typed) else { return Ok(()) };
     let option = id.replace('_', "-");
     let message = match verb {
-        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`\n"),
+        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`"),
         _ => format!(
-            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`\n"
+            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`"
         ),
     };
-    Err(command.error(clap::error::ErrorKind::ArgumentConflict, message))
+    Err(command.error(ErrorKind::ArgumentConflict, message))
 }

@@ -30,18 +30,18 @@ pub(crate) struct PushArgs {
     #[arg(value_parser = clap::value_parser!(i64).range(-100..=100))]
     pub(crate) priority: Option<i64>,
     /// Not before this long from now, such as `10s`
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_DELAY", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_DELAY", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration, conflicts_with = "at")]
     pub(crate) delay: Option<Duration>,
     /// Not before this time, such as `2026-12-31T23:59:00Z`
     #[arg(long, value_name = "RFC3339", env = "QUEUE_WORK_PUSH_AT", value_parser = values::at)]
     pub(crate) at: Option<UnixMicros>,
     /// Cancelled if it has not started within this long from now
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_EXPIRES", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_EXPIRES", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) expires: Option<Duration>,
     /// Longest run [default: what its pool says]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Most attempts, from 1 [default: what its pool says]

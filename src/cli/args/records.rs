@@ -87,7 +87,7 @@ pub(crate) struct JobsRetryArgs {
     #[arg(long)]
     pub(crate) all: bool,
     /// With `--all`: only this queue
-    #[arg(long, value_name = "NAME", value_parser = values::queue, requires = "all")]
+    #[arg(long, value_name = "NAME", value_parser = values::queue, requires = "all", conflicts_with = "ids")]
     pub(crate) queue: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct JobsWaitArgs {
     #[arg(value_name = "ID", allow_negative_numbers = true)]
     pub(crate) id: i64,
     /// How long at most, such as `30s` [default: for ever]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_WAIT_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_WAIT_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = crate::config::units::duration)]
     pub(crate) timeout: Option<Duration>,
 }

@@ -66,15 +66,15 @@ pub(crate) struct StartArgs {
     #[arg(value_parser = values::memory_max)]
     pub(crate) memory_max: Option<u64>,
     /// Replace a worker after this time, ± 10 %, such as `30m` [default: 1h]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_MAX_TIME", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_MAX_TIME", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) max_time: Option<Duration>,
     /// Longest run of a job that says nothing itself, such as `90s` [default: 1h]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
     /// How long a running job may go on when its worker is to leave; then TERM, 5s later KILL [default: 30s]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_GRACE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_GRACE", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) grace: Option<Duration>,
     /// Jobs on their way to one worker: a number from 1 to 1000, or `auto` for about 1 ms of work [default: auto]
@@ -86,7 +86,7 @@ pub(crate) struct StartArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
     /// First wait before a retry; each next one is five times as long, at most 1h [default: 5s]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_BACKOFF", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_BACKOFF", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) backoff: Option<Duration>,
     /// A push is answered after it is synced to disk (`full`) or written (`process`) [default: full]

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-
 use super::*;
 use crate::config::{Durability, Prefetch};
 use crate::model::MemoryLimit;
@@ -160,6 +158,16 @@ fn verbs_take_their_words() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         assert!(matches!(verb(&["completions", shell]), Verb::Completions(_)));
     }
+}
+
+#[test]
+fn a_verb_that_does_not_exist_is_called_so() {
+    let error = parsed(&["stauts"]).expect_err("no verb").to_string();
+    assert!(error.contains("there is no verb `stauts`; did you mean `status`?"), "{error}");
+    let error = parsed(&["--json", "frobnicate"]).expect_err("no verb").to_string();
+    assert!(error.contains("there is no verb `frobnicate`; see"), "{error}");
+    let error = parsed(&["status", "now"]).expect_err("no such argument").to_string();
+    assert!(error.contains("unexpected argument 'now'"), "{error}");
 }
 
 #[test]

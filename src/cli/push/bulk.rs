@@ -154,7 +154,11 @@ struct Summary {
 fn worded(pushed: &PushedMany, bad: u64) -> String {
     let mut text = format!("added {}", words::count(pushed.count - pushed.deduplicated, "job"));
     if let (Some(first), Some(last)) = (pushed.first_id, pushed.last_id) {
-        let _ = write!(text, ", ids {first} to {last}");
+        if first == last {
+            let _ = write!(text, ", id {first}");
+        } else {
+            let _ = write!(text, ", ids {first} to {last}");
+        }
     }
     if pushed.deduplicated > 0 {
         let _ = write!(text, "; {} there already", pushed.deduplicated);

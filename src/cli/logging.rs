@@ -1,0 +1,37 @@
+//! The diagnostics of the program itself (the `log` macros), on stderr. What people are to know comes as events.
+
+use std::io::Write;
+
+use env_logger::{Builder, WriteStyle};
+use log::LevelFilter;
+
+use super::args::{Global, LogFormat};
+
+/// Overrides the level, as `env_logger` reads it: `debug`, `queue_work::store=trace` …
+const VARIABLE: &str = "QUEUE_WORK_LOG";
+
+/// Sets up the logger: errors with `-q`, warnings by default, all with `-vv`.
+pub(super) fn init(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => LevelFilter::Error,
+        (false, 0) => LevelFilter::Warn,
+        (false, 1) => LevelFilter::Info,
+        (false, 2..) => LevelFilter::Debug,
+    };
+    let mut builder = Builder::new();
+    builder.filter_level(level).parse_env(VARIABLE).write_style(WriteStyle::Auto);
+    if global.log_format == LogFormat::Json {
+        builder.format(|out, record| {
+            let line = serde_json::json!({
+                "time": jiff::Timestamp::now(),
+                "level": record.level().as_str().to_lowercase(),
+                "event": "diagnostic",
+                "module": record.target(),
+                "text": record.args().to_string(),
+            });
+            writeln!(out, "{line}")
+        });
+    }
+    // A logger that is there already stands.
+    let _ = builder.try_init();
+}

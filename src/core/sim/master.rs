@@ -1,0 +1,105 @@
+//! Lives of the master: it begins, stops in order, or dies; the next one recovers.
+
+use std::time::Duration;
+
+use super::world::{Happening, World};
+use crate::core::{Core, Phase, Prefetch, Settings};
+use crate::model::{MemoryLimit, PoolName, QueueName, QueueOrder, WorkerId};
+
+/// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
+const SLACK: u64 = 8_000_000 + 2_000_000 + 60_000_000;
+
+impl World {
+    pub(super) fn begin_generation(&mut self) {
+        self.core = Core::new(WorkerId(self.next_worker), self.seed ^ self.step);
+        self.stopped_by = None;
+        for _ in 0..self.chance.range(1, 3) {
+            let settings = self.settings();
+            assert!(self.core.add_pool(settings).is_ok());
+        }
+        self.later(1000, Happening::Operator);
+    }
+
+    /// The master dies, and with it every worker; what was not committed is lost.
+    pub(super) fn lose_master(&mut self) {
+        self.coming.clear();
+        self.processes.clear();
+        self.live.clear();
+        self.pending.clear();
+        self.batch.clear();
+        self.replies.clear();
+        self.committing = false;
+        self.open.clear();
+        self.store.recover();
+        self.begin_generation();
+    }
+
+    /// A stop was asked for: it must be complete in time.
+    pub(super) fn expect_stop(&mut self, grace: Option<Duration>) {
+        let own = || self.core.pools().map(|(_, p)| p.settings.grace).max();
+        let grace = grace.or_else(own).unwrap_or_default();
+        let kill_after = self.core.pools().map(|(_, p)| p.settings.kill_after).max().unwrap_or_default();
+        let by = self.mono + (grace + kill_after).as_micros() as u64 + SLACK;
+        self.stopped_by = Some(self.stopped_by.map_or(by, |at| at.min(by)));
+    }
+
+    pub(super) fn end_if_stopped(&mut self) {
+        if self.core.phase() == Phase::Running {
+            return;
+        }
+        if !self.core.stopped() {
+            assert!(self.stopped_by.is_some_and(|at| self.mono <= at), "the master does not stop in time");
+            return;
+        }
+        assert!(self.processes.values().all(|p| !p.alive), "a process outlives the master");
+        if self.pending.is_empty() && !self.committing {
+            assert_eq!(self.store.running(), 0, "a master that stopped in order left jobs running");
+            assert!(self.open.is_empty(), "tickets were never answered: {:?}", self.open);
+            if self.faults {
+                self.lose_master();
+            }
+        }
+    }
+
+    pub(super) fn settings(&mut self) -> Settings {
+        let c = &mut self.chance;
+        let queues: Vec<QueueName> = (0..3).filter(|_| c.often(600)).map(queue).collect();
+        let queues = if queues.is_empty() { vec![queue(0)] } else { queues };
+        let order = if c.often(500) {
+            QueueOrder::Strict(queues)
+        } else {
+            QueueOrder::Weighted(queues.into_iter().map(|q| (q, c.range(1, 10) as u32)).collect())
+        };
+        self.next_pool += 1;
+        Settings {
+            name: name(self.next_pool),
+            order,
+            workers: c.range(0, 9) as u32,
+            opaque: c.often(50),
+            ready_by_message: c.often(500),
+            ready_timeout: Duration::from_secs(5),
+            timeout: Duration::from_micros(c.micros(1000, 20_000_000)),
+            max_attempts: c.range(1, 5) as u32,
+            max_crashes: c.range(1, 4) as u32,
+            backoff: Duration::from_secs(1),
+            memory: *c.pick(&[None, Some(MemoryLimit::Growth(50)), Some(MemoryLimit::Absolute(100))]),
+            memory_max: *c.pick(&[None, None, Some(190)]),
+            max_jobs: *c.pick(&[None, None, Some(1), Some(7)]),
+            max_time: *c.pick(&[None, None, Some(Duration::from_secs(20))]),
+            grace: Duration::from_micros(*c.pick(&[0, 1_000_000, 30_000_000])),
+            kill_after: Duration::from_micros(*c.pick(&[0, 500_000, 5_000_000])),
+            prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
+        }
+    }
+}
+
+pub(super) fn queue(n: u64) -> QueueName {
+    QueueName::new(&format!("q{n}")).unwrap_or_default()
+}
+
+pub(super) fn name(n: u64) -> PoolName {
+    match PoolName::new(&format!("pool{n}")) {
+        Ok(name) => name,
+        Err(error) => panic!("BUG: {error}"),
+    }
+}

@@ -1,0 +1,178 @@
+//! What operators do, and what fate does to the machine.
+
+use std::time::Duration;
+
+use super::master::queue;
+use super::world::{Happening, World};
+use crate::core::{Command, Event, Phase, PoolId, Tag, Target, Ticket};
+use crate::model::{JobId, NewJob, PoolName, QueueName, WorkerId};
+use crate::store::Op;
+
+impl World {
+    pub(super) fn operate(&mut self) {
+        if !self.faults {
+            return;
+        }
+        let wait = self.chance.micros(1000, 2_000_000);
+        self.later(wait, Happening::Operator);
+        match self.chance.range(0, 1000) {
+            0..400 => self.push(),
+            400..440 => self.scale(),
+            440..480 => self.restart(),
+            480..500 => self.stop_some(),
+            500..520 => self.add_pool(),
+            520..640 => self.cancel(),
+            640..680 => self.pause(true),
+            680..730 => self.pause(false),
+            730..735 => self.stop_all(),
+            735..740 => self.force(),
+            740..744 => self.lose_master(),
+            744..760 => self.set_clock(),
+            760..770 => self.broken = !self.broken,
+            770..860 => self.sample(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        let answered = match command {
+            Command::Scale { .. }
+            | Command::AddPool { .. }
+            | Command::Restart { .. }
+            | Command::StopSome { .. }
+            | Command::Cancel { .. } => true,
+            // Their answers are the shell's: the store's reply, or the end of the master.
+            Command::StopAll { .. } | Command::Force | Command::Pause { .. } | Command::Resume { .. } => false,
+        };
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if answered {
+            self.open.insert(ticket);
+        }
+        self.tell(&command);
+        self.hear(Event::Command { ticket: Ticket(ticket), command });
+    }
+
+    fn push(&mut self) {
+        if self.store.unfinished() > 300 {
+            return;
+        }
+        let number = self.chance.micros(1, 64);
+        let wall = self.now().wall;
+        let jobs: Vec<NewJob> = (0..number).map(|_| self.job(wall)).collect();
+        let queues: Vec<QueueName> = jobs.iter().map(|job| job.queue.clone()).collect();
+        self.pending.push((Op::Push(jobs.into()), Tag::None));
+        if self.chance.often(500) {
+            self.hear(Event::News { queues });
+        }
+    }
+
+    fn job(&mut self, wall: crate::model::UnixMicros) -> NewJob {
+        let c = &mut self.chance;
+        NewJob {
+            kind: "x".into(),
+            args: "null".into(),
+            queue: queue(c.range(0, 3)),
+            priority: *c.pick(&[0, 0, 0, 5, -5]),
+            due_at: c.often(100).then(|| wall.plus(Duration::from_micros(c.micros(1000, 60_000_000)))),
+            expires_at: None,
+            timeout: c.often(100).then(|| Duration::from_micros(c.micros(1000, 5_000_000))),
+            max_attempts: c.often(100).then(|| c.range(1, 4) as u32),
+            unique: None,
+        }
+    }
+
+    fn queues(&mut self) -> Vec<QueueName> {
+        vec![queue(self.chance.range(0, 3))]
+    }
+
+    fn target(&mut self) -> Target {
+        let workers: Vec<String> = self.core.workers().map(|(_, w)| w.name.to_string()).collect();
+        let pools: Vec<PoolName> = self.core.pools().map(|(_, p)| p.settings.name.clone()).collect();
+        match self.chance.range(0, 4) {
+            0 => Target::All,
+            1 => Target::Queue(queue(self.chance.range(0, 4))),
+            2 if !pools.is_empty() => Target::Pool(self.chance.pick(&pools).clone()),
+            3 if !workers.is_empty() => Target::Workers(vec![self.chance.pick(&workers).clone()]),
+            _ => Target::Workers(vec![String::from("nobody-1")]),
+        }
+    }
+
+    fn scale(&mut self) {
+        let (target, workers, wait) = (self.target(), self.chance.range(0, 13) as u32, self.chance.often(700));
+        self.command(Command::Scale { target, workers, wait });
+    }
+
+    fn restart(&mut self) {
+        let (target, at_once, wait) = (self.target(), self.chance.often(300), self.chance.often(700));
+        self.command(Command::Restart { target, at_once, wait });
+    }
+
+    fn stop_some(&mut self) {
+        let (target, wait) = (self.target(), self.chance.often(700));
+        let grace = self.chance.often(300).then(|| Duration::from_millis(self.chance.range(0, 3000)));
+        self.command(Command::StopSome { target, grace, wait });
+    }
+
+    fn add_pool(&mut self) {
+        if self.core.pools().count() < 4 {
+            let (settings, wait) = (Box::new(self.settings()), self.chance.often(700));
+            self.command(Command::AddPool { settings, wait });
+        }
+    }
+
+    fn cancel(&mut self) {
+        let held: Vec<JobId> = self.live.keys().copied().collect();
+        let job = if !held.is_empty() && self.chance.often(500) {
+            *self.chance.pick(&held)
+        } else {
+            let last = self.store.pushed();
+            JobId(self.chance.range(last.max(50) as u64 - 49, last as u64 + 2) as i64)
+        };
+        let wait = self.chance.often(500);
+        self.command(Command::Cancel { job, wait });
+    }
+
+    pub(super) fn pause(&mut self, paused: bool) {
+        for queue in self.queues() {
+            self.set_paused(queue, paused);
+        }
+    }
+
+    pub(super) fn set_paused(&mut self, queue: QueueName, paused: bool) {
+        self.pending.push((Op::Pause { queue: queue.clone(), paused }, Tag::None));
+        let queues = vec![queue];
+        self.command(if paused { Command::Pause { queues } } else { Command::Resume { queues } });
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        let grace = self.chance.often(500).then(|| Duration::from_millis(self.chance.range(0, 3000)));
+        self.expect_stop(grace);
+        self.command(Command::StopAll { grace });
+        assert_ne!(self.core.phase(), Phase::Running);
+    }
+
+    fn force(&mut self) {
+        self.expect_stop(Some(Duration::from_secs(1)));
+        self.command(Command::Force);
+    }
+
+    fn sample(&mut self) {
+        let workers: Vec<WorkerId> = self.core.workers().map(|(id, _)| id).collect();
+        if !workers.is_empty() {
+            let worker = *self.chance.pick(&workers);
+            let memory = self.chance.range(10, 200);
+            self.hear(Event::Sampled { worker, memory, cpu: 0.5 });
+        }
+    }
+
+    /// Somebody sets the wall clock, up to an hour back or forward.
+    fn set_clock(&mut self) {
+        self.skew += self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000;
+        self.most_skew = self.most_skew.max(self.skew);
+    }
+
+    pub(super) fn pool_ids(&self) -> Vec<PoolId> {
+        self.core.pools().map(|(id, _)| id).collect()
+    }
+}

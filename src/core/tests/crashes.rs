@@ -1,0 +1,101 @@
+//! Workers that die with jobs in hand.
+
+use super::*;
+
+#[test]
+fn a_worker_killed_while_busy_gives_its_job_back_after_its_leftovers_are_swept_and_is_replaced_at_once() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.said();
+    bench.exit(1, Exit::Signal(9), 1);
+    bench.says(&["spawn 2 in 1"]);
+    bench.pass(3600 * SECOND);
+    assert!(!bench.said().iter().any(|s| s.starts_with("job") || s.starts_with("unclaim")));
+    bench.sweep(1);
+    assert_eq!(bench.said()[0], "job 1 crashed signal => ready 0/1/0");
+}
+
+#[test]
+fn a_worker_that_exits_under_its_job_has_crashed_whatever_its_exit_code() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.said();
+    bench.exit(1, Exit::Code(0), 1);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed worker_exited => ready 0/1/0"]);
+}
+
+#[test]
+fn a_job_whose_workers_die_too_often_is_poison() {
+    let mut bench = Bench::up(|_| {});
+    let counters = Counters { crashes: 2, ..Counters::default() };
+    bench.give(vec![Claimed { counters, ..job(1) }]);
+    bench.said();
+    bench.exit(1, Exit::Signal(11), 1);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed signal => dead poison 0/3/0"]);
+}
+
+#[test]
+fn a_job_that_the_dead_worker_never_read_is_unclaimed_unblamed() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    bench.jobs(3);
+    bench.said();
+    bench.exit(1, Exit::Signal(11), 1);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed signal => ready 0/1/0", "unclaim 2", "unclaim 3"]);
+}
+
+#[test]
+fn a_job_that_was_read_but_not_begun_is_unclaimed_unblamed() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    bench.jobs(2);
+    bench.said();
+    bench.exit(1, Exit::Signal(11), 2);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed signal => ready 0/1/0", "unclaim 2"]);
+}
+
+#[test]
+fn a_worker_that_read_nothing_is_not_held_against_its_job() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.said();
+    bench.exit(1, Exit::Code(1), 0);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "unclaim 1"]);
+}
+
+#[test]
+fn all_that_ran_at_once_in_a_worker_that_dies_have_crashed() {
+    let mut bench = Bench::up(|_| {});
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.jobs(2);
+    bench.said();
+    bench.exit(1, Exit::Signal(11), 2);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed signal => ready 0/1/0", "job 2 crashed signal => ready 0/1/0"]);
+}
+
+#[test]
+fn a_job_that_was_given_back_can_be_claimed_again() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.exit(1, Exit::Signal(9), 1);
+    bench.sweep(1);
+    bench.bring_up();
+    bench.said();
+    bench.give(vec![Claimed { run: RunId(2), ..job(1) }]);
+    bench.says(&["claim 1", "send job 1 to 2"]);
+}
+
+#[test]
+fn a_worker_that_dies_while_it_drains_has_crashed_by_itself() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.command(1, Command::Scale { target: Target::All, workers: 0, wait: false });
+    bench.said();
+    bench.exit(1, Exit::Signal(11), 1);
+    bench.sweep(1);
+    bench.says(&["job 1 crashed signal => ready 0/1/0"]);
+}

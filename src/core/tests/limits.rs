@@ -1,0 +1,131 @@
+//! Workers that reach a limit are replaced, after their job, in turn.
+
+use super::*;
+use crate::model::MemoryLimit;
+
+#[test]
+fn a_worker_is_replaced_after_its_last_job_and_its_slot_is_filled_at_once() {
+    let mut bench = Bench::up(|s| s.max_jobs = Some(2));
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.jobs(1);
+    bench.said();
+    bench.answer(1, 2, well());
+    bench.says(&["job 2 succeeded - => succeeded 0/0/0", "close 1", "spawn 2 in 1"]);
+}
+
+#[test]
+fn no_more_jobs_are_prefetched_than_a_worker_may_do() {
+    let mut bench = Bench::up(|s| (s.max_jobs, s.prefetch) = (Some(2), Prefetch::Fixed(10)));
+    bench.jobs(2);
+    bench.says(&["claim 2", "send job 1 to 1", "send job 2 to 1"]);
+}
+
+#[test]
+fn at_most_one_worker_in_four_is_replaced_at_a_time_and_the_others_go_on() {
+    let mut bench = Bench::up(|s| (s.workers, s.max_jobs) = (8, Some(1)));
+    bench.jobs(8);
+    bench.said();
+    for worker in 1..=8 {
+        bench.event(Event::Answered { worker: WorkerId(worker), request: 1, answer: well() });
+    }
+    let said = bench.said();
+    assert_eq!(said.iter().filter(|s| s.starts_with("spawn")).count(), 2, "{said:?}");
+    bench.jobs(6);
+    assert_eq!(bench.said().iter().filter(|s| s.starts_with("send")).count(), 6);
+    bench.bring_up();
+    let said = bench.said();
+    assert!(said.iter().filter(|s| s.starts_with("spawn")).count() >= 2, "{said:?}");
+}
+
+#[test]
+fn workers_that_are_slow_to_leave_do_not_pile_up() {
+    let mut bench = Bench::up(|s| s.max_jobs = Some(1));
+    for _ in 0..10 {
+        bench.jobs(1);
+        let (worker, flight) = bench.core.workers().find(|(_, w)| !w.flights.is_empty()).unwrap();
+        let request = flight.flights[0].request;
+        bench.answer(worker.0, request, well());
+        bench.bring_up();
+    }
+    assert_eq!(bench.pool().leaving().count(), 1);
+    bench.gone(1);
+    assert_eq!(bench.pool().leaving().count(), 1, "the next has its turn");
+}
+
+#[test]
+fn an_old_worker_is_replaced() {
+    let mut bench = Bench::up(|s| s.max_time = Some(3600 * SECOND));
+    bench.pass(3200 * SECOND);
+    bench.says(&[]);
+    bench.pass(800 * SECOND);
+    let said = bench.said();
+    assert_eq!(said[..2], ["close 1", "spawn 2 in 1"], "{said:?}");
+}
+
+#[test]
+fn growth_is_counted_from_the_first_finished_job() {
+    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Growth(100)));
+    bench.sample(1, 500);
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.said();
+    bench.sample(1, 300);
+    bench.sample(1, 400);
+    bench.says(&[]);
+    bench.sample(1, 401);
+    bench.says(&["close 1", "spawn 2 in 1"]);
+}
+
+#[test]
+fn a_worker_over_an_absolute_limit_is_replaced_after_its_job() {
+    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Absolute(1000)));
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.sample(1, 300);
+    bench.jobs(1);
+    bench.said();
+    bench.sample(1, 1001);
+    bench.says(&["spawn 2 in 1"]);
+    bench.answer(1, 2, well());
+    bench.says(&["job 2 succeeded - => succeeded 0/0/0", "close 1"]);
+}
+
+#[test]
+fn a_limit_below_the_baseline_is_told_once_and_not_applied() {
+    let mut bench = Bench::up(|s| (s.workers, s.memory) = (2, Some(MemoryLimit::Absolute(100))));
+    bench.jobs(2);
+    for worker in [1, 2] {
+        bench.answer(worker, 1, well());
+        bench.sample(worker, 200);
+        bench.sample(worker, 300);
+    }
+    let told = |a: &&Action| matches!(a, Action::Note(Note::LimitBelowBaseline { limit: 100, baseline: 200, .. }));
+    assert_eq!(bench.out.iter().filter(told).count(), 1);
+    assert!(!bench.said().iter().any(|s| s.starts_with("spawn")));
+}
+
+#[test]
+fn a_worker_over_the_hard_limit_is_killed_and_its_job_is_blamed() {
+    let mut bench = Bench::up(|s| s.memory_max = Some(1000));
+    bench.jobs(1);
+    bench.said();
+    bench.sample(1, 1001);
+    bench.says(&["KILL 1"]);
+    bench.exit(1, Exit::Signal(9), 1);
+    bench.sweep(1);
+    bench.says(&["spawn 2 in 1", "job 1 crashed memory => ready 0/1/0"]);
+}
+
+#[test]
+fn an_opaque_worker_that_grew_gets_term_and_the_time_to_obey() {
+    let mut bench = Bench::up(|s| (s.opaque, s.memory) = (true, Some(MemoryLimit::Growth(100))));
+    bench.sample(1, 500);
+    bench.sample(1, 700);
+    bench.says(&["TERM 1", "spawn 2 in 1"]);
+    bench.bring_up();
+    bench.pass(29 * SECOND);
+    bench.says(&[]);
+    bench.pass(SECOND);
+    bench.says(&["KILL 1"]);
+}

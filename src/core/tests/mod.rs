@@ -1,0 +1,242 @@
+//! What the core promises, sentence by sentence: events in, actions out, time as an argument.
+//!
+//! A [`Bench`] is a core with one pool. Actions are read as short lines (`send job 1 to 2`, `TERM 1`); records of
+//! workers, measurements and notes are left out.
+
+mod cancel;
+mod crashes;
+mod dispatch;
+mod limits;
+mod restart;
+mod roster;
+mod runs;
+mod scale;
+mod stop;
+mod timeouts;
+
+use std::time::Duration;
+
+use super::*;
+use crate::model::worker::Exit;
+use crate::model::{Answer, RunError};
+use crate::model::{Claimed, Counters, PoolName, QueueOrder, RunId};
+use crate::model::{Detail, Retry};
+use crate::store::{Next, Op};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Bench {
+    core: Core,
+    now: Now,
+    out: Vec<Action>,
+    jobs: i64,
+    pool: PoolId,
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::new(name).unwrap()
+}
+
+fn settings(name: &str) -> Settings {
+    Settings {
+        name: PoolName::new(name).unwrap(),
+        order: QueueOrder::Strict(vec![queue("default")]),
+        workers: 1,
+        opaque: false,
+        ready_by_message: false,
+        ready_timeout: 30 * SECOND,
+        timeout: 3600 * SECOND,
+        max_attempts: 3,
+        max_crashes: 3,
+        backoff: 5 * SECOND,
+        memory: None,
+        memory_max: None,
+        max_jobs: None,
+        max_time: None,
+        grace: 30 * SECOND,
+        kill_after: 5 * SECOND,
+        prefetch: Prefetch::Fixed(1),
+    }
+}
+
+fn job(id: i64) -> Claimed {
+    Claimed {
+        id: JobId(id),
+        run: RunId(id),
+        queue: queue("default"),
+        kind: "x".into(),
+        args: "null".into(),
+        counters: Counters::default(),
+        pushed_at: UnixMicros(0),
+        due_at: UnixMicros(0),
+        timeout: None,
+        max_attempts: None,
+        unique: false,
+    }
+}
+
+fn well() -> Answer {
+    Answer { verdict: Ok(None), detail: Detail::default() }
+}
+
+fn badly(retry: Retry) -> Answer {
+    let error = RunError { message: String::from("no"), code: None, kind: None, retry };
+    Answer { verdict: Err(error), detail: Detail::default() }
+}
+
+impl Bench {
+    /// A core with a pool, whose workers were asked for.
+    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        let now = Now { mono: Mono(1_000_000), wall: UnixMicros(1_000_000_000_000) };
+        let mut core = Core::new(WorkerId(1), 7);
+        let mut settings = settings("default");
+        change(&mut settings);
+        let pool = core.add_pool(settings).unwrap();
+        let mut bench = Self { core, now, out: Vec::new(), jobs: 0, pool };
+        bench.settle();
+        bench
+    }
+
+    /// A core with a pool whose workers are ready.
+    fn up(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut bench = Self::new(change);
+        bench.bring_up();
+        bench.said();
+        bench
+    }
+
+    /// Everybody who starts becomes ready.
+    fn bring_up(&mut self) {
+        fn starting(core: &Core) -> Option<i64> {
+            core.workers().find(|(_, w)| matches!(w.state, State::Starting { .. })).map(|(id, _)| id.0)
+        }
+        while let Some(id) = starting(&self.core) {
+            self.event(Event::Spawned { worker: WorkerId(id), pid: 100 + id as u32 });
+            self.event(Event::Ready { worker: WorkerId(id), concurrency: 1 });
+        }
+    }
+
+    fn settle(&mut self) {
+        self.core.settle(self.now, &mut self.out);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.core.handle(event, self.now, &mut self.out);
+        self.settle();
+    }
+
+    fn command(&mut self, ticket: u64, command: Command) {
+        self.event(Event::Command { ticket: Ticket(ticket), command });
+    }
+
+    /// Time goes by; every deadline on the way is kept.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.mono + time;
+        loop {
+            let next = self.core.next_deadline(self.now).filter(|&at| at < end).unwrap_or(end);
+            let step = next.since(self.now.mono);
+            self.now = Now { mono: next, wall: self.now.wall.plus(step) };
+            self.settle();
+            if next == end {
+                break;
+            }
+        }
+    }
+
+    /// Asks for jobs and gives `jobs` of as many as the core wants.
+    fn give(&mut self, jobs: Vec<Claimed>) {
+        self.core.claim(&mut self.out);
+        let asked = self.out.iter().rev().find_map(|action| match action {
+            Action::Write(_, Tag::Claim { pool, asked, news }) => Some((*pool, *asked, *news)),
+            _ => None,
+        });
+        let (pool, asked, news) = asked.expect("no claim was asked for");
+        self.event(Event::Claimed { pool, asked, news, jobs, more: false });
+    }
+
+    /// Gives the next `n` jobs.
+    fn jobs(&mut self, n: i64) {
+        let jobs = (self.jobs + 1..=self.jobs + n).map(job).collect();
+        self.jobs += n;
+        self.core.handle(Event::News { queues: Vec::new() }, self.now, &mut self.out);
+        self.give(jobs);
+    }
+
+    fn answer(&mut self, worker: i64, request: u64, answer: Answer) {
+        self.event(Event::Answered { worker: WorkerId(worker), request, answer });
+    }
+
+    fn exit(&mut self, worker: i64, exit: Exit, read: u64) {
+        self.event(Event::Exited { worker: WorkerId(worker), exit, stderr_tail: String::new(), read });
+    }
+
+    fn sweep(&mut self, worker: i64) {
+        self.event(Event::Swept { worker: WorkerId(worker) });
+    }
+
+    fn gone(&mut self, worker: i64) {
+        self.exit(worker, Exit::Code(0), 99);
+        self.sweep(worker);
+    }
+
+    fn sample(&mut self, worker: i64, memory: u64) {
+        self.event(Event::Sampled { worker: WorkerId(worker), memory, cpu: 0.0 });
+    }
+
+    /// What was asked for since the last time.
+    fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.out).iter().filter_map(line).collect()
+    }
+
+    #[track_caller]
+    fn says(&mut self, expected: &[&str]) {
+        assert_eq!(self.said(), expected);
+    }
+
+    fn pool(&self) -> &Pool {
+        self.core.pool(self.pool).unwrap()
+    }
+}
+
+fn line(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::Spawn { worker, slot, .. } => format!("spawn {worker} in {slot}"),
+        Action::Send { worker, job, .. } => format!("send job {} to {worker}", job.id),
+        Action::CancelRequest { worker, request, reason } => format!("cancel {worker}#{request} {}", reason.as_str()),
+        Action::CloseStdin { worker } => format!("close {worker}"),
+        Action::Signal { worker, signal: Signal::Term } => format!("TERM {worker}"),
+        Action::Signal { worker, signal: Signal::Kill } => format!("KILL {worker}"),
+        Action::Write(op, _) => return op_line(op),
+        Action::Reply(ticket, Ok(done)) => format!("ticket {}: {done:?}", ticket.0),
+        Action::Reply(ticket, Err(refusal)) => format!("ticket {}: refused, {refusal:?}", ticket.0),
+        Action::Measure { .. } | Action::Note(_) => return None,
+    })
+}
+
+fn op_line(op: &Op) -> Option<String> {
+    Some(match op {
+        Op::Claim(claim) => format!("claim {}", claim.total),
+        Op::Finish(finish) => {
+            let next = match finish.next {
+                Next::Succeeded => String::from("succeeded"),
+                Next::Ready => String::from("ready"),
+                Next::RetryAt(_) => String::from("retry"),
+                Next::Dead(cause) => format!("dead {}", cause.as_str()),
+                Next::Cancelled(cause) => format!("cancelled {}", cause.as_str()),
+            };
+            let cause = finish.cause.map_or("-", crate::model::Cause::as_str);
+            let Counters { attempts, crashes, releases } = finish.counters;
+            let outcome = finish.outcome.as_str();
+            format!("job {} {outcome} {cause} => {next} {attempts}/{crashes}/{releases}", finish.job.id)
+        }
+        Op::Unclaim { job, .. } => format!("unclaim {job}"),
+        Op::Promote { .. } => String::from("promote"),
+        Op::Cancel(job) => format!("store cancels {job}"),
+        Op::WorkerStarted(_) | Op::WorkerEnded(_) | Op::Progress { .. } | Op::Assign { .. } | Op::Prune(_) => {
+            return None;
+        }
+        Op::Push(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Pause { .. } => {
+            panic!("the core never asks for {op:?}")
+        }
+    })
+}

@@ -1,0 +1,153 @@
+//! New workers for old.
+
+use super::*;
+
+fn restart(bench: &mut Bench, at_once: bool) {
+    bench.command(1, Command::Restart { target: Target::All, at_once, wait: true });
+}
+
+fn fail_successor(bench: &mut Bench) {
+    let id = bench.core.workers().find(|(_, w)| !w.is_ready() && w.is_alive()).map(|(id, _)| id.0).unwrap();
+    bench.gone(id);
+    bench.pass(SECOND);
+}
+
+#[test]
+fn the_new_worker_is_ready_before_the_old_one_is_retired() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.said();
+    restart(&mut bench, false);
+    bench.says(&["spawn 2 in 1"]);
+    bench.bring_up();
+    bench.says(&[]);
+    bench.answer(1, 1, well());
+    bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1"]);
+    bench.gone(1);
+    bench.says(&[r#"ticket 1: Restarted { workers: ["default-1"], released: 0 }"#]);
+}
+
+#[test]
+fn at_most_one_worker_in_four_is_renewed_at_a_time() {
+    let mut bench = Bench::up(|s| s.workers = 8);
+    restart(&mut bench, false);
+    bench.says(&["spawn 9 in 1", "spawn 10 in 2"]);
+    bench.event(Event::Spawned { worker: WorkerId(9), pid: 9 });
+    bench.says(&["close 1", "spawn 11 in 3"]);
+}
+
+#[test]
+fn a_new_worker_that_dies_is_tried_again_also_where_several_are_renewed_at_a_time() {
+    let mut bench = Bench::up(|s| s.workers = 8);
+    restart(&mut bench, true);
+    bench.says(&["spawn 9 in 1", "spawn 10 in 2"]);
+    bench.gone(9);
+    bench.says(&["spawn 11 in 1"]);
+    bench.jobs(1);
+    bench.event(Event::Spawned { worker: WorkerId(11), pid: 11 });
+    bench.says(&["claim 8", "send job 1 to 1", "cancel 1#1 shutdown", "TERM 1", "spawn 12 in 3"]);
+}
+
+#[test]
+fn a_restart_goes_round_until_every_worker_is_new() {
+    let mut bench = Bench::up(|s| s.workers = 5);
+    restart(&mut bench, false);
+    for old in 1..=5 {
+        bench.bring_up();
+        bench.gone(old);
+    }
+    assert!(bench.core.workers().all(|(id, w)| id.0 > 5 && w.is_ready()));
+    assert!(bench.said().last().unwrap().starts_with("ticket 1: Restarted"));
+}
+
+#[test]
+fn restart_now_skips_the_grace_and_gives_the_job_back_unblamed() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.said();
+    restart(&mut bench, true);
+    bench.bring_up();
+    bench.says(&["spawn 2 in 1", "cancel 1#1 shutdown", "TERM 1"]);
+    bench.exit(1, Exit::Signal(15), 1);
+    bench.sweep(1);
+    bench.says(&[
+        "job 1 released restart => ready 0/0/1",
+        r#"ticket 1: Restarted { workers: ["default-1"], released: 1 }"#,
+    ]);
+}
+
+#[test]
+fn a_restart_now_of_an_opaque_worker_leaves_it_the_time_to_obey() {
+    let mut bench = Bench::up(|s| s.opaque = true);
+    restart(&mut bench, true);
+    bench.bring_up();
+    bench.says(&["spawn 2 in 1", "TERM 1"]);
+    bench.pass(4 * SECOND);
+    bench.says(&[]);
+    bench.pass(SECOND);
+    bench.says(&["KILL 1"]);
+}
+
+#[test]
+fn after_three_new_workers_that_do_not_come_up_the_old_ones_go_on() {
+    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    restart(&mut bench, false);
+    for _ in 0..3 {
+        fail_successor(&mut bench);
+    }
+    let said = bench.said();
+    assert!(said.last().unwrap().starts_with("ticket 1: refused, ReplacementFailed"), "{said:?}");
+    assert!(bench.core.worker(WorkerId(1)).unwrap().is_ready());
+    bench.pass(600 * SECOND);
+    bench.says(&[]);
+}
+
+#[test]
+fn a_restart_that_nobody_waits_for_is_given_up_too() {
+    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    bench.command(1, Command::Restart { target: Target::All, at_once: false, wait: false });
+    for _ in 0..3 {
+        fail_successor(&mut bench);
+    }
+    bench.said();
+    bench.pass(600 * SECOND);
+    bench.says(&[]);
+}
+
+#[test]
+fn a_restart_after_a_refused_one_tries_anew() {
+    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    restart(&mut bench, false);
+    for _ in 0..3 {
+        fail_successor(&mut bench);
+    }
+    bench.said();
+    restart(&mut bench, false);
+    bench.says(&["spawn 5 in 1"]);
+    bench.bring_up();
+    bench.gone(1);
+    assert!(bench.said().last().unwrap().starts_with("ticket 1: Restarted"));
+}
+
+#[test]
+fn a_worker_that_dies_while_its_successor_comes_up_is_followed_by_it() {
+    let mut bench = Bench::up(|_| {});
+    restart(&mut bench, false);
+    bench.gone(1);
+    assert!(bench.said().last().unwrap().starts_with("ticket 1: Restarted"));
+    bench.bring_up();
+    bench.says(&[]);
+    assert_eq!(bench.core.workers().count(), 1);
+}
+
+#[test]
+fn one_worker_can_be_restarted_by_name() {
+    let mut bench = Bench::up(|s| s.workers = 2);
+    let target = Target::Workers(vec![String::from("default-2")]);
+    bench.command(1, Command::Restart { target, at_once: false, wait: false });
+    let said = bench.said();
+    assert_eq!(said.last().unwrap(), "spawn 3 in 2");
+    let target = Target::Workers(vec![String::from("default-9")]);
+    bench.command(2, Command::Restart { target, at_once: false, wait: false });
+    bench.says(&[r#"ticket 2: refused, NoSuchWorker("default-9")"#]);
+}

@@ -1,0 +1,103 @@
+//! What answers mean for their jobs.
+
+use super::*;
+use crate::model::Retry;
+use crate::model::answer::NO_SUCH_TYPE;
+use crate::store::Finish;
+
+fn finish(charged: u32, answer: Answer) -> Finish {
+    let mut bench = Bench::up(|_| {});
+    let counters = Counters { attempts: charged, ..Counters::default() };
+    bench.give(vec![Claimed { counters, ..job(1) }]);
+    bench.answer(1, 1, answer);
+    let finish = bench.out.into_iter().find_map(|action| match action {
+        Action::Write(Op::Finish(finish), _) => Some(*finish),
+        _ => None,
+    });
+    finish.unwrap()
+}
+
+fn wait(finish: &Finish) -> Duration {
+    match finish.next {
+        Next::RetryAt(at) => at.since(UnixMicros(1_000_000_000_000)),
+        other => panic!("no retry but {other:?}"),
+    }
+}
+
+#[test]
+fn a_job_that_failed_is_tried_again_later_and_later() {
+    for (charged, seconds) in [(0, 5.0), (1, 25.0)] {
+        let finish = finish(charged, badly(Retry::Policy));
+        let wait = wait(&finish).as_secs_f64();
+        assert!(wait >= seconds * 0.8 && wait <= seconds * 1.2, "after {charged}: {wait}");
+        assert_eq!(finish.counters.attempts, charged + 1);
+    }
+}
+
+#[test]
+fn a_job_that_failed_as_often_as_it_may_is_dead() {
+    let finish = finish(2, badly(Retry::Policy));
+    assert_eq!(finish.next, Next::Dead(crate::model::Cause::MaxAttempts));
+    assert_eq!(finish.counters.attempts, 3);
+}
+
+#[test]
+fn a_worker_says_how_long_to_wait() {
+    assert_eq!(wait(&finish(0, badly(Retry::After(90 * SECOND)))), 90 * SECOND);
+}
+
+#[test]
+fn a_wait_the_worker_asks_for_gives_no_further_attempt() {
+    let finish = finish(2, badly(Retry::After(SECOND)));
+    assert_eq!(finish.next, Next::Dead(crate::model::Cause::MaxAttempts));
+}
+
+#[test]
+fn a_worker_says_not_to_try_again() {
+    let finish = finish(0, badly(Retry::Never));
+    assert_eq!(finish.next, Next::Dead(crate::model::Cause::NoRetry));
+}
+
+#[test]
+fn what_does_not_exist_is_not_tried_again() {
+    let error = RunError { message: String::new(), code: Some(NO_SUCH_TYPE), kind: None, retry: Retry::Policy };
+    let by_code = Answer { verdict: Err(error.clone()), detail: Detail::default() };
+    let error = RunError { code: None, kind: Some(String::from("not_found")), ..error };
+    let by_kind = Answer { verdict: Err(error), detail: Detail::default() };
+    for answer in [by_code, by_kind] {
+        let finish = finish(0, answer);
+        assert_eq!(finish.next, Next::Dead(crate::model::Cause::NotFound));
+        assert_eq!(finish.counters.attempts, 1);
+    }
+}
+
+#[test]
+fn a_jobs_own_number_of_attempts_goes_before_that_of_the_pool() {
+    let mut bench = Bench::up(|_| {});
+    bench.give(vec![Claimed { max_attempts: Some(1), ..job(1) }]);
+    bench.answer(1, 1, badly(Retry::Policy));
+    assert_eq!(bench.said().last().unwrap(), "job 1 failed error => dead max_attempts 1/0/0");
+}
+
+#[test]
+fn a_second_answer_changes_nothing() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.said();
+    bench.answer(1, 1, badly(Retry::Policy));
+    bench.answer(1, 77, well());
+    assert_eq!(bench.out.iter().filter(|a| matches!(a, Action::Note(Note::StrayAnswer { .. }))).count(), 2);
+    bench.says(&[]);
+}
+
+#[test]
+fn answers_may_come_in_any_order() {
+    let mut bench = Bench::up(|_| {});
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.jobs(2);
+    bench.said();
+    bench.answer(1, 2, well());
+    bench.answer(1, 1, well());
+    bench.says(&["job 2 succeeded - => succeeded 0/0/0", "job 1 succeeded - => succeeded 0/0/0"]);
+}
