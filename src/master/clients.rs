@@ -73,8 +73,13 @@ impl Clients {
             Err(e) => return Err(e),
         }
         // Bound under another name and made private before it can be found.
-        let hidden = path.with_extension("new");
-        let _ = std::fs::remove_file(&hidden);
+        let mut hidden = path.as_os_str().to_owned();
+        hidden.push(".new");
+        let hidden = PathBuf::from(hidden);
+        // Of a master that died in between; a file that is no socket is not ours, and the bind fails.
+        if std::fs::symlink_metadata(&hidden).is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(&hidden)?;
+        }
         let mut listener = UnixListener::bind(&hidden)?;
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
         std::fs::rename(&hidden, path)?;
