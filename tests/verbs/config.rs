@@ -32,7 +32,7 @@ fn without_a_file_the_defaults_are_valid_and_in_force() {
         ("defaults.memory", "+128M"),
         ("defaults.memory_max", "off"),
         ("defaults.max_jobs", "off"),
-        ("defaults.max_time", "1h"),
+        ("defaults.max_time", "1h ± 10 %"),
         ("defaults.grace", "30s"),
         ("defaults.kill_after", "5s"),
         ("defaults.ready_timeout", "30s"),

@@ -71,7 +71,7 @@ fn values_out_of_range_and_contradictions_are_refused() {
         ("[defaults]\nmemory = \"512M\"\nmemory_max = \"256M\"\n", "must be lower"),
         ("[pools.a]\nkind = \"protocol\"\n", "no `command`"),
         ("[pools.a]\nkind = \"exec\"\ncommand = [\"{}\"]\n", "placeholder"),
-        ("[pools.a]\nqueues = { a = 0 }\n", "weight"),
+        ("[pools.a]\nqueues = { a = 0 }\n", "the least is 1"),
         ("[pools.a]\nqueues = []\n", "queues"),
         ("[pools.\"a/b\"]\n", "'/'"),
         ("keep = 5\n", "keep"),
