@@ -94,6 +94,20 @@ impl Master {
         }
     }
 
+    /// Forgets the waits of clients that are gone.
+    pub(super) fn forget_the_gone(&mut self) {
+        if !self.clients.take_dropped() {
+            return;
+        }
+        let clients = &self.clients;
+        let listens = |origin: &Origin| !matches!(origin, Origin::Client(id, _) if !clients.has(*id));
+        self.job_waiters.retain(|_, wait| {
+            wait.waiters.retain(|waiter| listens(&waiter.origin));
+            wait.asking > 0 || !wait.waiters.is_empty()
+        });
+        self.stop_waiters.retain(listens);
+    }
+
     /// One job of several is done with.
     pub(super) fn job_part(&mut self, group: u64, refused: Option<RefusedJob>) {
         let whole = self.waits.part(group, |so_far| {

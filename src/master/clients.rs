@@ -1,13 +1,14 @@
 //! The control socket: connections, lines in, lines out. Never blocks, and never lets a client slow the master.
 //!
 //! Knows nothing of methods. Invariants: only our own user and root may speak; a client that does not read is dropped
-//! once `MAX_UNREAD` bytes wait for it; a client with many unanswered requests is not read further; a line over the
-//! limit ends the connection.
+//! once `MAX_UNREAD` bytes wait for it; a client with many unanswered requests is not read further; one that has hung
+//! up is read to its end (what it asked for is done) and then forgotten, whatever it still waits for; of a line over the
+//! limit nothing is held but its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mio::net::{UnixListener, UnixStream};
@@ -15,7 +16,7 @@ use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::wire::control::Follow;
+use crate::wire::control::{Follow, NEW_SOCKET_ENDING};
 use crate::wire::lines::{Line, Lines};
 
 /// Connections at most; further ones are closed at once.
@@ -45,6 +46,8 @@ struct Client {
     dropped: u64,
     /// No more requests come; it goes when everything is answered and written.
     ended: bool,
+    /// Nobody hears the answers any more; it goes when everything it said was read.
+    gone: bool,
 }
 
 /// The listener and its connections.
@@ -52,34 +55,28 @@ struct Client {
 pub(super) struct Clients {
     listener: UnixListener,
     path: PathBuf,
-    clients: BTreeMap<ClientId, Client>,
+    all: BTreeMap<ClientId, Client>,
     next: usize,
     /// Those with bytes to write.
     dirty: BTreeSet<ClientId>,
     /// Those that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
+    /// Somebody knocks who could not be let in; no edge will tell again.
+    knocked: bool,
+    /// Somebody was dropped since [`Clients::take_dropped`].
+    dropped: bool,
 }
 
 impl Clients {
     /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store: what is found there is
     /// stale and is replaced, unless it is no socket.
     pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> io::Result<Self> {
-        use std::os::unix::fs::FileTypeExt;
-        match std::fs::symlink_metadata(path) {
-            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is no socket")),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
-        }
+        make_room(path)?;
         // Bound under another name and made private before it can be found.
         let mut hidden = path.as_os_str().to_owned();
-        hidden.push(".new");
-        let hidden = PathBuf::from(hidden);
-        // Of a master that died in between; a file that is no socket is not ours, and the bind fails.
-        if std::fs::symlink_metadata(&hidden).is_ok_and(|found| found.file_type().is_socket()) {
-            std::fs::remove_file(&hidden)?;
-        }
+        hidden.push(NEW_SOCKET_ENDING);
+        make_room(Path::new(&hidden))?;
         let mut listener = UnixListener::bind(&hidden)?;
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
         std::fs::rename(&hidden, path)?;
@@ -87,16 +84,19 @@ impl Clients {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            clients: BTreeMap::new(),
+            all: BTreeMap::new(),
             next: 0,
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
             followers: 0,
+            knocked: false,
+            dropped: false,
         })
     }
 
     /// Takes in who knocks; `token` names a connection.
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
+        self.knocked = false;
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
@@ -104,11 +104,12 @@ impl Clients {
                 Err(e) => {
                     if e.kind() != io::ErrorKind::WouldBlock {
                         log::warn!("cannot accept a control connection: {e}");
+                        self.knocked = true;
                     }
                     return;
                 }
             };
-            if !may_speak(&stream) || self.clients.len() >= MAX_CLIENTS {
+            if !may_speak(&stream) || self.all.len() >= MAX_CLIENTS {
                 continue;
             }
             let id = ClientId(self.next);
@@ -124,17 +125,23 @@ impl Clients {
                     follows: None,
                     dropped: 0,
                     ended: false,
+                    gone: false,
                 };
-                self.clients.insert(id, client);
+                self.all.insert(id, client);
             }
         }
     }
 
+    /// Whether [`Clients::accept`] is to be tried again in a moment: too many files were open.
+    pub(super) const fn has_knocked(&self) -> bool {
+        self.knocked
+    }
+
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
     pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
-        while client.pending < MAX_PENDING && !client.ended {
+        while client.is_heard() {
             match client.stream.read(scratch) {
                 Ok(0) => client.ended = true,
                 Ok(n) => {
@@ -168,23 +175,23 @@ impl Clients {
 
     /// Those to be read again this turn, although no edge told.
     pub(super) fn take_again(&mut self) -> Vec<ClientId> {
-        let clients = &self.clients;
+        let all = &self.all;
         let (now, later) = std::mem::take(&mut self.again)
             .into_iter()
-            .filter(|id| clients.contains_key(id))
-            .partition(|id| clients[id].pending < MAX_PENDING);
+            .filter(|id| all.contains_key(id))
+            .partition(|id| all[id].is_heard());
         self.again = later;
         Vec::from_iter::<BTreeSet<_>>(now)
     }
 
     /// Whether somebody is to be read again.
     pub(super) fn has_again(&self) -> bool {
-        self.again.iter().any(|id| self.clients.get(id).is_some_and(|c| c.pending < MAX_PENDING))
+        self.again.iter().any(|id| self.all.get(id).is_some_and(Client::is_heard))
     }
 
     /// Answers one request of a client.
     pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             client.out.extend_from_slice(line);
             self.dirty.insert(id);
@@ -193,7 +200,7 @@ impl Clients {
 
     /// A request that is not answered (a notification) is done.
     pub(super) fn no_answer(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             self.dirty.insert(id);
         }
@@ -201,7 +208,7 @@ impl Clients {
 
     /// From now on the client gets the log lines that match.
     pub(super) fn follow(&mut self, id: ClientId, which: Follow) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             self.followers += usize::from(client.follows.is_none());
             client.follows = Some(which);
         }
@@ -214,7 +221,7 @@ impl Clients {
 
     /// Sends a log line to who follows and wants it.
     pub(super) fn publish(&mut self, wants: impl Fn(&Follow) -> bool, line: &[u8]) {
-        for (&id, client) in &mut self.clients {
+        for (&id, client) in &mut self.all {
             if !client.follows.as_ref().is_some_and(&wants) {
                 continue;
             }
@@ -238,11 +245,31 @@ impl Clients {
         self.dirty.insert(id);
     }
 
+    /// The other end was closed for good.
+    pub(super) fn hung_up(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.gone = true;
+            self.dirty.insert(id);
+        }
+    }
+
+    /// Whether anybody was dropped since the last call.
+    pub(super) const fn take_dropped(&mut self) -> bool {
+        std::mem::replace(&mut self.dropped, false)
+    }
+
+    /// Whether it is still there.
+    pub(super) fn has(&self, id: ClientId) -> bool {
+        self.all.contains_key(&id)
+    }
+
     /// Writes what can be written now.
     pub(super) fn flush(&mut self) {
         for id in std::mem::take(&mut self.dirty) {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
-            if !client.write() || (client.ended && client.out.is_empty() && client.pending == 0) {
+            let Some(client) = self.all.get_mut(&id) else { continue };
+            // Nobody takes what would be written to one that is gone, but its requests are still to be read.
+            let written = client.gone || client.write();
+            if !written || (client.ended && (client.gone || (client.out.is_empty() && client.pending == 0))) {
                 self.drop_client(id);
             }
         }
@@ -250,17 +277,23 @@ impl Clients {
 
     /// Whether bytes wait for anybody.
     pub(super) fn has_unsent(&self) -> bool {
-        self.clients.values().any(|c| !c.out.is_empty())
+        self.all.values().any(|c| !c.out.is_empty())
     }
 
     fn drop_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.remove(&id) {
+        if let Some(client) = self.all.remove(&id) {
+            self.dropped = true;
             self.followers -= usize::from(client.follows.is_some());
         }
     }
 }
 
 impl Client {
+    /// Whether more requests are taken from it now.
+    const fn is_heard(&self) -> bool {
+        !self.ended && (self.gone || self.pending < MAX_PENDING)
+    }
+
     /// Writes what the socket takes; false if the client is to be dropped.
     fn write(&mut self) -> bool {
         while self.sent < self.out.len() {
@@ -284,6 +317,19 @@ impl Drop for Clients {
     fn drop(&mut self) {
         // We hold the lock of the store: what is at this path is ours.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes a stale socket; whatever else is there stays, and is an error.
+fn make_room(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
+        Ok(_) => {
+            let text = format!("`{}` exists and is no socket", path.display());
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use mio::{Poll, Waker};
 
 use super::batch::Batches;
@@ -33,7 +34,7 @@ use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
-/// How long the processes of a dead generation may take to die.
+/// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
 
 /// Why a master did not start, or did not end in order.
@@ -97,11 +98,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let poll = Poll::new().map_err(system("wait for events"))?;
     let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(system("wait for events"))?;
     signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
-    let (to, inbox) = crossbeam_channel::unbounded();
-    let mail = Mail { to, waker: Arc::new(waker) };
-    let interrupt = mail.clone();
-    // A second handler is only there if we run inside another program; then its Ctrl-C stands.
-    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
+    let (mail, inbox) = mailbox(waker);
 
     check_socket_path(&config.socket)?;
     let pid = std::process::id();
@@ -118,26 +115,16 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
-    let me = store::Master {
-        pid,
-        pid_start: identity::start_time(pid).unwrap_or(0),
-        boot_id: identity::boot_id().to_owned(),
-        cookie: cookie.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let begun = store.begin(&me, started_at)?;
+    let begun = store.begin(&identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
-    let totals = store.totals()?;
-    let due = store.next_due()?;
+    let (totals, due) = (store.totals()?, store.next_due()?);
 
     let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
         .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
     let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
-    let inherited = std::env::vars_os().map(|(name, _)| name);
-    let inherited = inherited.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect();
-    let generation = begun.generation;
+    let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
         core: Core::new(begun.next_worker, seed),
         fixed: Fixed { config, generation, cookie, exe, started_at, pid, inherited },
@@ -213,6 +200,32 @@ impl Master {
     }
 }
 
+/// The way of the threads, and of Ctrl-C, to the supervisor.
+fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
+    let (to, inbox) = crossbeam_channel::unbounded();
+    let mail = Mail { to, waker: Arc::new(waker) };
+    let interrupt = mail.clone();
+    // A handler is only there already if we run inside another program; then that one stands.
+    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
+    (mail, inbox)
+}
+
+fn identify(pid: u32, cookie: &str) -> store::Master {
+    store::Master {
+        pid,
+        pid_start: identity::start_time(pid).unwrap_or(0),
+        boot_id: identity::boot_id().to_owned(),
+        cookie: cookie.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Variables of ours that we were started with; workers get their own.
+fn inherited_variables() -> Vec<std::ffi::OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect()
+}
+
 /// Where the lock of a store is.
 #[must_use]
 pub fn lock_path(database: &Path) -> PathBuf {
@@ -251,11 +264,14 @@ pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
     Guardian::start(exe, cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
-/// Proves that nothing of the last generation lives, then gives back what it held.
+/// Proves that nothing of the generations that died lives, then gives back what they held. All of them, not just the
+/// last: that may have died before it had proven anything about the one before.
 fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Result<u64, Failure> {
-    let Some(last) = &begun.crashed else { return Ok(0) };
+    if begun.crashed.is_empty() {
+        return Ok(0);
+    }
     let selector = sweep::Selector {
-        wanted: sweep::Wanted::Instance(last.cookie.clone()),
+        wanted: sweep::Wanted::Instances(begun.crashed.iter().map(|master| master.cookie.clone()).collect()),
         exempt: guardian.into_iter().collect(),
     };
     let swept = sweep::kill_all(&selector, PROOF);

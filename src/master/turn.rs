@@ -14,6 +14,8 @@ use crate::store::{Keep, Op, Reply};
 /// How often old records are looked for at least; more often where they are kept for less, and at once again while
 /// there are many.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
+/// When a control connection could not be accepted, for want of descriptors.
+const KNOCK_AGAIN: Duration = Duration::from_millis(100);
 /// Where records are kept for a very short time, they are looked for this often.
 const PRUNE_OFTEN: Duration = Duration::from_secs(1);
 /// How often the writer looks whether another process has written, in case that one could not tell us (it was killed,
@@ -59,6 +61,7 @@ impl Master {
         }
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
+        let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
         let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
@@ -68,6 +71,7 @@ impl Master {
             Some(self.prune_at),
             Some(self.look_at),
             sweep,
+            knocked,
             stopping,
             waiters,
             bar,
@@ -85,7 +89,9 @@ impl Master {
                 }
                 Source::Worker(id, pipe) => self.read_worker(id, pipe),
                 Source::Client(id) => {
-                    if event.is_writable() {
+                    if event.is_write_closed() {
+                        self.clients.hung_up(id);
+                    } else if event.is_writable() {
                         self.clients.writable(id);
                     }
                     if event.is_readable() {
@@ -103,7 +109,7 @@ impl Master {
         for id in self.clients.take_again() {
             self.read_client(id);
         }
-        if listener {
+        if listener || self.clients.has_knocked() {
             self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
         }
         while let Ok(mail) = self.inbox.try_recv() {
@@ -142,6 +148,7 @@ impl Master {
             let _ = guardian.flush();
         }
         self.clients.flush();
+        self.forget_the_gone();
         self.end_if_drained();
         self.sampler_pace();
     }

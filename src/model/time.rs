@@ -56,7 +56,12 @@ impl Serialize for UnixMicros {
 
 impl<'de> Deserialize<'de> for UnixMicros {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        jiff::Timestamp::deserialize(d).map(Self::from_timestamp)
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        let time = text.parse().map(Self::from_timestamp);
+        time.map_err(|_| {
+            let text: String = text.chars().take(50).collect();
+            serde::de::Error::custom(format!("{text:?} is no time such as `2026-01-31T12:00:00Z` (RFC 3339)"))
+        })
     }
 }
 

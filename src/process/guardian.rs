@@ -83,7 +83,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             let _ = signal_group(pid, Signal::Kill);
         }
     }
-    let selector = Selector { wanted: Wanted::Instance(cookie), exempt: Vec::new() };
+    let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
     Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
 }
 

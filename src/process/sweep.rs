@@ -12,7 +12,6 @@ mod sweeper;
 mod tests;
 
 use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -30,8 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Everything of an instance: the value is the cookie, or begins with the cookie and a colon.
-    Instance(String),
+    /// Everything of these instances: the value is one of the cookies, or begins with one and a colon.
+    Instances(Vec<String>),
     /// What one worker left: exactly this value.
     Worker(String),
 }
@@ -40,10 +39,10 @@ impl Wanted {
     /// Whether a value of the variable is meant. An empty cookie means nobody.
     fn matches(&self, value: &[u8]) -> bool {
         match self {
-            Self::Instance(cookie) => {
+            Self::Instances(cookies) => cookies.iter().any(|cookie| {
                 let rest = value.strip_prefix(cookie.as_bytes());
                 !cookie.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest[0] == b':')
-            }
+            }),
             Self::Worker(exact) => !exact.is_empty() && value == exact.as_bytes(),
         }
     }
@@ -52,7 +51,7 @@ impl Wanted {
     /// and on the death of an instance the jobs of all its workers depend.
     const fn clean_passes(&self) -> u32 {
         match self {
-            Self::Instance(_) => 2,
+            Self::Instances(_) => 2,
             Self::Worker(_) => 1,
         }
     }
@@ -98,7 +97,7 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
         if pursuits[0].is_over() {
             return pursuits[0].outcome();
         }
-        thread::sleep(pause);
+        crate::process::clock::pause(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -140,7 +139,7 @@ struct Pursuit<T> {
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
-        let deadline = Instant::now() + deadline;
+        let deadline = crate::process::clock::instant() + deadline;
         Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0 }
     }
 
@@ -154,7 +153,7 @@ impl<T> Pursuit<T> {
     }
 
     fn is_over(&self) -> bool {
-        self.clean >= self.wanted.clean_passes() || Instant::now() >= self.deadline
+        self.clean >= self.wanted.clean_passes() || crate::process::clock::instant() >= self.deadline
     }
 
     fn outcome(&self) -> Swept {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{JobRecord, UnixMicros};
+use crate::model::{JobRecord, JobState, UnixMicros};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 
@@ -85,17 +85,18 @@ pub fn time(t: UnixMicros) -> String {
     t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The state of a job with its cause, where that says more: `dead (max_attempts)`.
+/// The state of a job with its cause, where that says more: `dead (max_attempts)`. While it runs, what ended the run
+/// before says nothing of its state.
 #[must_use]
 pub fn state(job: &JobRecord) -> String {
     let state = job.state.as_str();
     match job.cause {
-        Some(cause) if cause.as_str() != state => format!("{state} ({cause})"),
+        Some(cause) if cause.as_str() != state && job.state != JobState::Running => format!("{state} ({cause})"),
         _ => state.to_owned(),
     }
 }
 
-/// The text with every control character but tab and line break written as `\x1b` or `\u{9b}`.
+/// The text with every unprintable character but tab and line break written as `\x1b` or `\u{9b}`.
 #[must_use]
 pub fn escape(text: &str) -> String {
     escape_but(text, |c| matches!(c, '\n' | '\t'))
@@ -112,12 +113,19 @@ pub fn one_line(text: &str, max: usize) -> String {
     escape_but(&cut.replace('\n', " ⏎ "), |_| false)
 }
 
+/// Whether a character moves the cursor, begins a command to the terminal or turns the direction of writing.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn escape_but(text: &str, keep: impl Fn(char) -> bool) -> String {
-    if !text.chars().any(|c| c.is_control() && !keep(c)) {
+    if !text.chars().any(|c| is_unprintable(c) && !keep(c)) {
         return text.to_owned();
     }
     text.chars().fold(String::with_capacity(text.len() + 8), |mut out, c| {
-        if !c.is_control() || keep(c) {
+        if !is_unprintable(c) || keep(c) {
             out.push(c);
         } else if c.is_ascii() {
             let _ = write!(out, "\\x{:02x}", u32::from(c));
@@ -176,7 +184,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        assert_eq!(escape("a\x1b[2J\tb\n\u{9b}"), "a\\x1b[2J\tb\n\\u{9b}");
+        assert_eq!(escape("a\x1b[2J\tb\n\u{9b}\u{202e}"), "a\\x1b[2J\tb\n\\u{9b}\\u{202e}");
         assert_eq!(one_line("ab\ncd\x07", 80), "ab ⏎ cd\\x07");
         assert_eq!(one_line("abcdef", 4), "abc…");
         assert_eq!(one_line("abcd\n", 4), "abcd");

@@ -17,14 +17,29 @@ pub const FAILED: i64 = -32000;
 /// A request or notification as it arrives.
 #[derive(Debug, Deserialize)]
 pub struct Request<'a> {
-    /// Absent: a notification. Kept as text: a client may use any id.
-    #[serde(borrow, default)]
+    /// Absent: a notification. Kept as text: a client may use any id, `null` too.
+    #[serde(borrow, default, deserialize_with = "some")]
     pub id: Option<&'a RawValue>,
     /// What is asked.
     pub method: std::borrow::Cow<'a, str>,
     /// With what.
     #[serde(borrow, default)]
     pub params: Option<&'a RawValue>,
+}
+
+fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// The id of something that is JSON but no request, where it has one.
+#[must_use]
+pub fn id_of(line: &[u8]) -> &RawValue {
+    #[derive(Deserialize)]
+    struct OnlyId<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    serde_json::from_slice::<OnlyId<'_>>(line).map_or(RawValue::NULL, |only| only.id)
 }
 
 /// An error as it is sent.

@@ -10,11 +10,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::core::{Answer, CancelReason, Retry, RunError};
 use crate::model::job::Progress;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{Claimed, UnixMicros};
-use crate::store::Detail;
+use crate::model::{Answer, CancelReason, Claimed, Detail, Retry, RunError, UnixMicros};
 
 /// The longest result that is kept with a job, in bytes of JSON text.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;

@@ -20,7 +20,7 @@ pub(crate) struct Master<'a> {
 
 impl<'a> Master<'a> {
     #[track_caller]
-    pub(super) fn start(bench: &'a Bench, mut command: Command) -> Self {
+    pub(super) fn launch(bench: &'a Bench, command: &mut Command) -> Self {
         // Files, not pipes: nobody has to read them, and they are there after a kill.
         let number = (1..1000).find(|n| !log_path(bench.path(), *n).exists()).expect("a thousand masters are enough");
         let stderr = log_path(bench.path(), number);
@@ -28,16 +28,20 @@ impl<'a> Master<'a> {
         let stdout = File::create(stderr.with_extension("out")).expect("a file");
         command.stdin(Stdio::null()).stdout(stdout).stderr(file).process_group(0);
         let child = command.spawn().expect("the binary can be started");
-        let mut master = Self { bench, child, stderr };
-        let pid = master.pid();
+        Self { bench, child, stderr }
+    }
+
+    /// Waits until it says that it runs.
+    #[track_caller]
+    pub(crate) fn wait_until_it_runs(&mut self) {
+        let (pid, bench) = (self.pid(), self.bench);
         let runs = eventually(DEADLINE, || {
             let status = &bench.status()["master"];
-            let ended = master.child.try_wait().expect("our child").is_some();
+            let ended = self.child.try_wait().expect("our child").is_some();
             assert!(!ended, "the master ended at once\n{}", bench.dump());
             status["state"] == "running" && status["pid"] == pid
         });
         assert!(runs, "the master does not say that it runs\n{}", bench.dump());
-        master
     }
 
     /// Its process id.

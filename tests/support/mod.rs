@@ -165,9 +165,40 @@ impl Bench {
     /// Starts a master with more variables in its environment.
     #[track_caller]
     pub(crate) fn start_with(&self, args: &[&str], env: &[(&str, &str)]) -> Master<'_> {
+        let mut master = self.launch_with(args, env);
+        master.wait_until_it_runs();
+        master
+    }
+
+    /// Starts a master that need not come so far as to say that it runs.
+    #[track_caller]
+    pub(crate) fn launch(&self, args: &[&str]) -> Master<'_> {
+        self.launch_with(args, &[])
+    }
+
+    /// The same with more variables in its environment.
+    #[track_caller]
+    pub(crate) fn launch_with(&self, args: &[&str], env: &[(&str, &str)]) -> Master<'_> {
         let mut command = self.std_command();
         command.args(args).envs(env.iter().copied());
-        Master::start(self, command)
+        Master::launch(self, &mut command)
+    }
+
+    /// Starts a master with its streams redirected in the words of the shell, and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_redirected(&self, args: &[&str], redirections: &str) -> Master<'_> {
+        let own = self.std_command();
+        let mut command = std::process::Command::new("bash");
+        command.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirections}")).arg(own.get_program()).args(args);
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let mut master = Master::launch(self, command.current_dir(self.path()));
+        master.wait_until_it_runs();
+        master
     }
 
     /// Waits until `condition` holds; panics with the state of everything if it does not in time.
@@ -201,7 +232,8 @@ impl Bench {
         format!("status: {status}\nprocesses: {:#?}\n{masters}", self.leftovers())
     }
 
-    fn std_command(&self) -> std::process::Command {
+    /// The binary on this bench, to be started in another way.
+    pub(crate) fn std_command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queue-work"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("QUEUE_WORK_") {
@@ -245,11 +277,6 @@ const _: fn(&Bench) = |bench| {
     let _ = (bench.ok(&[]), bench.push(&[]), bench.runs(0), bench.wait_for_job(0, ""), bench.database());
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
-    let _ = (
-        bench.start_with(&[], &[]),
-        Bench::new(),
-        bench.command(&[]),
-        clock::eventually(DEADLINE, || true),
-        bench.leftovers().first().map(|l| (l.pid, &l.command)),
-    );
+    let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
+    let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };

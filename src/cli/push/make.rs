@@ -76,7 +76,9 @@ impl Common {
     /// A job of a type, with JSON text as its args.
     pub(super) fn typed(&self, kind: &str, args: &str) -> Result<PushJob, String> {
         let args = one_line(args).into_owned();
-        let args = RawValue::from_string(args).map_err(|e| format!("args are not valid JSON: {e}"))?;
+        let args = RawValue::from_string(args).map_err(|e| {
+            format!("args are not valid JSON: {e}; a string needs its quotes, as in `push {kind} '\"text\"'`")
+        })?;
         Ok(self.job(kind, args))
     }
 

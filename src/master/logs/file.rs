@@ -72,22 +72,39 @@ impl WorkerLog {
             None => open(&self.path)?,
         };
         let mut size = size;
-        if size > options.max_file_bytes {
-            drop(file);
-            rotate(&self.path, options.files)?;
-            (file, size) = open(&self.path)?;
-        }
         if self.lost > 0 {
             // Before the lines that came after those that were lost.
-            let note = format::lost_line(self.lost);
-            file.write_all(note.as_bytes())?;
-            size += note.len() as u64;
-            self.lost = 0;
+            drop(self.buffer.splice(..0, format::lost_line(self.lost).into_bytes()));
         }
-        file.write_all(&self.buffer)?;
-        self.open = Some((file, size + self.buffer.len() as u64));
+        let mut left = &self.buffer[..];
+        while !left.is_empty() {
+            let mut part = whole_lines(left, options.max_file_bytes.saturating_sub(size));
+            if part == 0 && size > 0 {
+                drop(file);
+                rotate(&self.path, options.files)?;
+                (file, size) = open(&self.path)?;
+                part = whole_lines(left, options.max_file_bytes);
+            }
+            // A line that is longer than a file may be gets one of its own.
+            let (now, later) = left.split_at(part.max(first_line(left)));
+            file.write_all(now)?;
+            size += now.len() as u64;
+            left = later;
+        }
+        self.lost = 0;
+        self.open = Some((file, size));
         Ok(())
     }
+}
+
+/// The length of as many whole lines as there is room for.
+fn whole_lines(text: &[u8], room: u64) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX).min(text.len());
+    memchr::memrchr(b'\n', &text[..room]).map_or(0, |end| end + 1)
+}
+
+fn first_line(text: &[u8]) -> usize {
+    memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1)
 }
 
 /// Opens for appending, with the size. A fragment at the end (a full disk, a crash) gets its newline first.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use super::{Line, Stream};
 use crate::model::{JobId, UnixMicros};
+use crate::report::words;
 
 /// The longest text of a line, in bytes; the rest is cut and the cut marked.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -107,12 +108,7 @@ fn escape_into(out: &mut String, text: &[u8]) {
             let _ = match c {
                 '\t' => out.write_char(c),
                 '\0'..='\x1f' | '\x7f' => write!(out, "\\x{:02x}", u32::from(c)),
-                '\u{80}'..='\u{9f}'
-                | '\u{61c}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' => write!(out, "\\u{{{:04x}}}", u32::from(c)),
+                _ if words::is_unprintable(c) => write!(out, "\\u{{{:04x}}}", u32::from(c)),
                 _ => out.write_char(c),
             };
         }

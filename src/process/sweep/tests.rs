@@ -14,7 +14,7 @@ fn selector(wanted: Wanted) -> Selector {
 fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
     let cookie = new_cookie().unwrap();
     let family = Family::start(&format!("{cookie}:12"));
-    let wanted = selector(Wanted::Instance(cookie));
+    let wanted = selector(Wanted::Instances(vec![cookie]));
     wait_until("all three are found", || find(&wanted).len() == 3);
     let spared = Selector { exempt: vec![family.leader.id()], ..wanted.clone() };
     assert_eq!(find(&spared).len(), 2);
@@ -33,7 +33,7 @@ fn one_worker_is_swept_and_its_neighbours_live() {
     let swept = kill_all(&selector(Wanted::Worker(format!("{cookie}:1"))), DEADLINE);
     assert_eq!(swept, Swept { killed: 3, left: vec![] });
     assert_eq!((one.children_live(), eleven.children_live()), ([false; 2], [true; 2]));
-    assert_eq!(kill_all(&selector(Wanted::Instance(cookie)), DEADLINE).killed, 3);
+    assert_eq!(kill_all(&selector(Wanted::Instances(vec![cookie])), DEADLINE).killed, 3);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_process_that_forks_as_fast_as_it_can_is_caught() {
     let cookie = new_cookie().unwrap();
     let script = "while :; do (sleep 0.02 & sleep 0.02) & sleep 0.001; done";
     let mut leader = Command::new("/bin/sh").args(["-c", script]).env(COOKIE_VARIABLE, &cookie).spawn().unwrap();
-    let wanted = selector(Wanted::Instance(cookie));
+    let wanted = selector(Wanted::Instances(vec![cookie]));
     wait_until("it has forked", || find(&wanted).len() > 5);
     assert_eq!(kill_all(&wanted, DEADLINE).left, Vec::<u32>::new());
     assert_eq!(find(&wanted), Vec::<u32>::new());
@@ -54,12 +54,12 @@ fn only_the_whole_variable_counts() {
     assert_eq!(cookie_in(b"A=1\0QUEUE_WORK_INSTANCE=abc:1\0B=2\0"), Some(b"abc:1".to_vec()));
     assert_eq!(cookie_in(b"A=QUEUE_WORK_INSTANCE=abc\0XQUEUE_WORK_INSTANCE=abc\0"), None);
     assert_eq!(cookie_in(b"QUEUE_WORK_INSTANCES=abc\0"), None);
-    let instance = Wanted::Instance("abc".into());
+    let instance = Wanted::Instances(vec!["xyz".into(), "abc".into()]);
     assert!(instance.matches(b"abc") && instance.matches(b"abc:1"));
     assert!(!instance.matches(b"abcd") && !instance.matches(b"ab") && !instance.matches(b"xabc"));
     let worker = Wanted::Worker("abc:1".into());
     assert!(worker.matches(b"abc:1") && !worker.matches(b"abc:12") && !worker.matches(b"abc"));
-    for nobody in [Wanted::Instance(String::new()), Wanted::Worker(String::new())] {
+    for nobody in [Wanted::Instances(vec![String::new()]), Wanted::Worker(String::new())] {
         assert!(!nobody.matches(b"") && !nobody.matches(b":1") && !nobody.matches(b"abc"));
     }
 }

@@ -12,12 +12,24 @@ pub(super) fn worker(id: i64, slot: u32, at: UnixMicros) -> WorkerStarted {
 
 pub(super) fn a_generation_that_did_not_end_is_found_crashed(kit: &mut Kit) {
     let start = kit.begin(2);
-    assert_eq!((start.generation, start.crashed), (Generation(2), Some(master(1))));
+    assert_eq!((start.generation, start.crashed), (Generation(2), vec![master(1)]));
     kit.store.end(kit.at()).unwrap();
     let last = kit.records.last_master().unwrap().unwrap();
     assert_eq!((last.master, last.generation), (master(2), Generation(2)));
     assert_eq!((last.started_at, last.ended_at), (kit.at(), Some(kit.at())));
-    assert_eq!(kit.begin(3).crashed, None);
+    assert_eq!(kit.begin(3).crashed, [master(1)], "nobody has recovered the first");
+}
+
+pub(super) fn generations_that_nobody_recovered_are_all_found_crashed(kit: &mut Kit) {
+    assert_eq!(kit.begin(2).crashed, [master(1)]);
+    assert_eq!(kit.begin(3).crashed, [master(1), master(2)]);
+    let at = kit.at();
+    kit.store.recover(at).unwrap();
+    assert_eq!(kit.records.last_master().unwrap().unwrap().ended_at, None, "the one that recovers goes on");
+    assert_eq!(kit.begin(4).crashed, [master(3)]);
+    kit.store.recover(at).unwrap();
+    kit.store.end(at).unwrap();
+    assert_eq!(kit.begin(5).crashed, []);
 }
 
 pub(super) fn a_superseded_master_is_refused_everything(kit: &mut Kit) {

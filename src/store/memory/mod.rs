@@ -59,16 +59,13 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
         let mut state = self.state();
-        let last = state.lives.last_key_value().map(|(n, life)| (*n, life.clone()));
-        let number = last.as_ref().map_or(0, |(n, _)| *n) + 1;
+        let number = state.lives.keys().next_back().copied().unwrap_or(0) + 1;
+        let crashed = state.lives.values().filter(|life| life.ended_at.is_none()).map(|life| life.master.clone());
+        let crashed = crashed.collect();
         let life = Life { master: master.clone(), started_at: at, ended_at: None, batch: 0 };
         state.lives.insert(number, life);
         state.commits += 1;
-        let start = Start {
-            generation: Generation(number),
-            next_worker: WorkerId(state.worker_high + 1),
-            crashed: last.filter(|(_, life)| life.ended_at.is_none()).map(|(_, life)| life.master),
-        };
+        let start = Start { generation: Generation(number), next_worker: WorkerId(state.worker_high + 1), crashed };
         drop(state);
         self.own += 1;
         self.generation = Some(start.generation);

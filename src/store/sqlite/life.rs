@@ -27,15 +27,8 @@ pub(super) struct Last {
 pub(super) fn last(conn: &Connection) -> Result<Option<Last>> {
     conn.prepare_cached(sql::GENERATION_LAST)?
         .query_row([], |row| {
-            let master = Master {
-                pid: row.get(4)?,
-                pid_start: row.get::<_, i64>(5)? as u64,
-                boot_id: row.get(6)?,
-                cookie: row.get(7)?,
-                version: row.get(8)?,
-            };
             let master = LastMaster {
-                master,
+                master: read_master(row, 4)?,
                 generation: Generation(row.get(0)?),
                 started_at: UnixMicros(row.get(9)?),
                 ended_at: row.get::<_, Option<i64>>(10)?.map(UnixMicros),
@@ -45,9 +38,25 @@ pub(super) fn last(conn: &Connection) -> Result<Option<Last>> {
         .optional()
 }
 
+/// Reads who a generation was, from this column on.
+fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
+    Ok(Master {
+        pid: row.get(at)?,
+        pid_start: row.get::<_, i64>(at + 1)? as u64,
+        boot_id: row.get(at + 2)?,
+        cookie: row.get(at + 3)?,
+        version: row.get(at + 4)?,
+    })
+}
+
+/// Reads the generations whose processes may still live.
+fn crashed(conn: &Connection) -> Result<Vec<Master>> {
+    conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], |row| read_master(row, 0))?.collect()
+}
+
 /// Adds a generation; gives what it finds and the ids to go on from.
 pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Start, High)> {
-    let last = last(conn)?;
+    let (last, crashed) = (last(conn)?, crashed(conn)?);
     let before = last.as_ref().map(|l| l.high).unwrap_or_default();
     let high = High {
         run: before.run.max(highest(conn, sql::RUN_HIGH, 0)?).max(highest(conn, sql::RUNNING_BOUNDS, 1)?),
@@ -65,7 +74,6 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
         high.run,
         high.worker
     ])?;
-    let crashed = last.filter(|l| l.master.ended_at.is_none()).map(|l| l.master.master);
     Ok((Start { generation, next_worker: WorkerId(high.worker + 1), crashed }, high))
 }
 
@@ -142,6 +150,11 @@ impl Batch<'_> {
             ],
         )
         .map(drop)
+    }
+
+    /// Marks the earlier lives as over: nothing of them is left.
+    pub(super) fn end_lives(&self) -> Result<usize> {
+        self.run(sql::GENERATIONS_RECOVERED, (self.generation, self.at.0))
     }
 
     /// Gives an end to a bounded number of workers of earlier lives; how many.

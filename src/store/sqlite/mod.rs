@@ -230,6 +230,7 @@ impl Store for SqliteStore {
             }
         }
         while self.step(at, |batch| batch.end_left())? > 0 {}
+        self.step(at, |batch| batch.end_lives())?;
         Ok(recovered)
     }
 

@@ -173,6 +173,12 @@ pub(super) const GENERATION_LAST: &str = "SELECT generation, batch, run_high, wo
      cookie, version, started_at, ended_at FROM generations ORDER BY generation DESC LIMIT 1";
 /// The last row by key.
 pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
+/// Reads all of the few rows, once per start.
+pub(super) const GENERATIONS_CRASHED: &str = "SELECT pid, pid_start, boot_id, cookie, version FROM generations \
+     WHERE ended_at IS NULL ORDER BY generation";
+/// `generations.generation`, up to ours; once per recovery.
+pub(super) const GENERATIONS_RECOVERED: &str =
+    "UPDATE generations SET ended_at = ?2 WHERE generation < ?1 AND ended_at IS NULL";
 /// Appends.
 pub(super) const GENERATION_ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, \
      version, started_at, run_high, worker_high) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";

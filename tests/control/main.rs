@@ -1,0 +1,13 @@
+//! The control socket with raw lines, and the output of workers, through the real binary.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod grammar;
+mod hostile;
+mod inside;
+mod languages;
+mod methods;
+mod output;
+mod peer;
+mod terminal;
