@@ -69,7 +69,15 @@ fn init(path: &Path) -> Result<Code, Error> {
         .open(path)
         .and_then(|mut file| file.write_all(config::template().as_bytes()));
     match written {
-        Ok(()) => output::line(&format!("wrote `{}`; check it with `queue-work config check`", path.display()))?,
+        Ok(()) => {
+            // The name that is looked for by itself.
+            let option = if path == Path::new("queue-work.toml") {
+                String::new()
+            } else {
+                format!(" --config {}", path.display())
+            };
+            output::line(&format!("wrote `{}`; check it with `queue-work config check{option}`", path.display()))?;
+        }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             return Err(Error::Failed(format!("`{}` exists; give another path, or remove it first", path.display())));
         }

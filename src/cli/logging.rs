@@ -7,10 +7,11 @@ use log::LevelFilter;
 
 use super::args::{Global, LogFormat};
 
-/// Overrides the level, as env_logger reads it: `debug`, `queue_work::store=trace` …
+/// Overrides the level, as `env_logger` reads it: `debug`, `queue_work::store=trace` …
 const VARIABLE: &str = "QUEUE_WORK_LOG";
 
-/// Sets up the logger: errors with `-q`, warnings by default, all with `-vv`.
+/// Sets up the logger: errors with `-q`, warnings by default, all of our own with `-vv`. Of the libraries, which report
+/// every routine step, warnings and worse.
 pub(super) fn init(global: &Global) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => LevelFilter::Error,
@@ -19,7 +20,11 @@ pub(super) fn init(global: &Global) {
         (false, 2..) => LevelFilter::Debug,
     };
     let mut builder = Builder::new();
-    builder.filter_level(level).parse_env(VARIABLE).write_style(WriteStyle::Auto);
+    builder
+        .filter_level(level.min(LevelFilter::Warn))
+        .filter_module("queue_work", level)
+        .parse_env(VARIABLE)
+        .write_style(WriteStyle::Auto);
     if global.log_format == LogFormat::Json {
         builder.format(|out, record| {
             let line = serde_json::json!({

@@ -31,6 +31,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Parsed, Verb};
+use clap::error::ErrorKind;
 use context::Context;
 
 use crate::error::{self, Code, Error};
@@ -89,8 +90,12 @@ fn usage(error: &clap::Error) -> Result<Code, Error> {
         return output::print(&error.render().ansi().to_string()).map(|()| Code::DONE);
     }
     let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let text = match error.kind() {
+        // The help itself, where a verb of `jobs` or `config` is left out.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => text,
+        _ => format!("queue-work: {}", text.strip_prefix("error: ").unwrap_or(&text)),
+    };
     // Where stderr is gone, the exit code still speaks.
-    let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", text.trim_end());
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
     Err(Error::Said(u8::try_from(error.exit_code()).unwrap_or(2)))
 }

@@ -84,15 +84,16 @@ fn single(args: &PushArgs, common: &Common) -> Result<PushJob, Error> {
 }
 
 fn stdin() -> Result<String, Error> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let limit = MAX_ARGS_BYTES as u64 + 1;
-    match std::io::stdin().lock().take(limit).read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-            Err(Error::Usage("args are not valid JSON: stdin is not UTF-8".to_owned()))
-        }
-        Err(e) => Err(Error::io("read stdin", e)),
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| Error::io("read stdin", e))?;
+    // Before anything else: what was not read to its end would be reported as broken.
+    if bytes.len() > MAX_ARGS_BYTES {
+        return Err(Error::Usage(format!(
+            "the args on stdin are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path"
+        )));
     }
+    String::from_utf8(bytes).map_err(|_| Error::Usage("args are not valid JSON: stdin is not UTF-8".to_owned()))
 }
 
 /// A command as JSON can carry it.

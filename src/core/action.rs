@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::PoolId;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Claimed, JobId, Mono, Outcome, PoolName, Slot, WorkerId};
+use crate::model::{CancelReason, Cause, Claimed, JobId, Mono, Outcome, PoolName, Slot, WorkerId};
 use crate::store::Op;
 
 /// Something to do. Actions about one worker are to be carried out in order.
@@ -103,29 +103,6 @@ pub enum Signal {
     Term,
     /// End.
     Kill,
-}
-
-/// Why a job is cancelled at a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelReason {
-    /// Past its deadline.
-    Timeout,
-    /// An operator said so.
-    Cancelled,
-    /// The worker must go.
-    Shutdown,
-}
-
-impl CancelReason {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Cancelled => "cancelled",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// What was done for an operator.

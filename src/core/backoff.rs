@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::random::Random;
 
 /// The longest wait before a retry.
-const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+const LONGEST_RETRY: Duration = Duration::from_hours(1);
 /// The first wait after the second fast death in a row; the first restart is at once.
 const FIRST_RESPAWN: Duration = Duration::from_millis(100);
 /// The longest wait before a spawn.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::event::{Command, JobChange};
 use super::pool::PoolId;
 use super::worker::Ending;
-use super::{Action, CancelReason, Core, Done, Phase, Refusal, Tag, Ticket};
-use crate::model::{JobId, JobState, Now, WorkerId};
+use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
+use crate::model::{CancelReason, JobId, JobState, Now, WorkerId};
 use crate::store::Op;
 
 /// What has to come true before a ticket is answered.

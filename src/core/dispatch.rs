@@ -4,6 +4,7 @@
 //! committed before `Send`: the core only knows jobs that came back from a committed claim.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::pool::PoolId;
 use super::worker::{Flight, State};
@@ -120,6 +121,11 @@ impl Core {
             progress: None,
         });
         worker.start_flights(now.mono, pool.settings.kill_after);
+        if pool.estimate.is_none_or(|took| took > Duration::from_millis(1)) {
+            // Where jobs are long enough for it, the store is told who holds each, for the record of a master that dies.
+            let (job, run) = (job.id, job.run);
+            out.push(Action::Write(Op::Assign { job, run, worker: id }, Tag::None));
+        }
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
         self.arm(id);

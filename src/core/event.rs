@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{PoolId, Settings, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
-use crate::model::{Claimed, JobId, JobState, PoolName, QueueName, UnixMicros, WorkerId};
-use crate::store::Detail;
+use crate::model::{Answer, Claimed, JobId, JobState, PoolName, QueueName, UnixMicros, WorkerId};
 
 /// Something happened.
 #[derive(Debug)]
@@ -141,39 +140,6 @@ pub enum JobChange {
     Was(JobState),
     /// There is no such job.
     Missing,
-}
-
-/// What a worker said about a job.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// Result (JSON text) or error.
-    pub verdict: Result<Option<String>, RunError>,
-    /// What it tells of the run: exit code, signal, memory, stderr.
-    pub detail: Detail,
-}
-
-/// An error a worker answered.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RunError {
-    /// For people.
-    pub message: String,
-    /// JSON-RPC error code.
-    pub code: Option<i64>,
-    /// Kind of error, such as `ValueError`, `not_found`.
-    pub kind: Option<String>,
-    /// What the worker says about trying again.
-    pub retry: Retry,
-}
-
-/// What a worker says about trying again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Nothing: as the pool says.
-    Policy,
-    /// Not again.
-    Never,
-    /// After this long.
-    After(Duration),
 }
 
 /// Which workers an operator means.

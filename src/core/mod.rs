@@ -21,6 +21,7 @@ mod commands;
 mod deadlines;
 mod dispatch;
 mod event;
+mod exits;
 mod limits;
 mod pool;
 mod random;
@@ -38,8 +39,8 @@ mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use action::{Action, CancelReason, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
-pub use event::{Answer, Command, Event, JobChange, Retry, RunError, Target};
+pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use event::{Command, Event, JobChange, Target};
 pub use pool::{Pool, PoolId, Prefetch, Settings, SlotView};
 pub use worker::{Flight, Handle, State};
 

@@ -106,6 +106,7 @@ pub(super) struct Rolling {
 
 /// One pool.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the pool")]
 pub struct Pool {
     /// How it is to be.
     pub settings: Settings,
@@ -202,14 +203,14 @@ impl Pool {
 
     /// The lowest slot number that nobody has, also nobody who is leaving.
     pub(super) fn free_slot(&self, taken: &BTreeSet<Slot>) -> Slot {
-        (1..).map(Slot).find(|s| !self.slots.contains_key(s) && !taken.contains(s)).unwrap_or(Slot(u32::MAX))
+        (1..=u32::MAX).map(Slot).find(|s| !self.slots.contains_key(s) && !taken.contains(s)).unwrap_or(Slot(u32::MAX))
     }
 
     /// Takes in how long a job took: at once for a long one, slowly for short ones, so that one long job among
     /// short ones stops prefetching.
     pub(super) fn observe(&mut self, took: Duration) {
         self.estimate = Some(match self.estimate {
-            Some(old) if took < old => old - (old - took) / 16,
+            Some(old) if took < old => old.saturating_sub(old.saturating_sub(took) / 16),
             _ => took,
         });
     }

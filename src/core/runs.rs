@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::event::Answer;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
-use super::{Action, CancelReason, Core, Done, Note, Tag};
+use super::{Action, Core, Done, Note, Tag};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Mono, Now, WorkerId};
-use crate::store::{Detail, Finish, Next, Op};
+use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, WorkerId};
+use crate::store::{Finish, Next, Op};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -37,7 +36,7 @@ impl Core {
         }
         let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
         let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
-        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         if first {
             out.push(Action::Measure { worker: id });
         }
@@ -51,7 +50,7 @@ impl Core {
         id: WorkerId,
         name: &str,
         flight: Flight,
-        verdict: Verdict,
+        verdict: &Verdict,
         mut detail: Detail,
         ended: Mono,
         now: Now,
@@ -76,10 +75,9 @@ impl Core {
         }
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
-                Next::Cancelled(_) => Ok(Done::Cancelled),
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
-                Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+                Next::Cancelled(_) | Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
         }
@@ -121,8 +119,9 @@ impl Core {
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let detail = Detail { error: Some(death(why, ours, exit)), stderr_tail: tail.clone(), ..exit_detail(exit) };
-            self.end_run(id, &name, flight, verdict, detail, at, now, out);
+            let error = Some(death(flight.ending.as_ref().map(|e| e.why), why, ours, exit));
+            let detail = Detail { error, stderr_tail: tail.clone(), ..exit_detail(exit) };
+            self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }
 
@@ -174,11 +173,19 @@ fn exit_detail(exit: Exit) -> Detail {
     }
 }
 
-/// The error text of a run whose worker died.
-fn death(why: EndReason, ours: bool, exit: Exit) -> String {
+/// The error text of a run that ended with its worker.
+fn death(asked: Option<CancelReason>, why: EndReason, ours: bool, exit: Exit) -> String {
     let how = match exit {
         Exit::Code(code) => format!("exited with status {code}"),
         Exit::Signal(n) => format!("was ended by {}", crate::model::worker::signal_name(n)),
     };
-    if ours { format!("the worker was ended ({})", why.as_str()) } else { format!("the worker {how}") }
+    let reason = match asked {
+        Some(CancelReason::Timeout) => String::from("past its deadline; "),
+        Some(CancelReason::Cancelled) => String::from("cancelled; "),
+        Some(CancelReason::Shutdown) => format!("past the grace, {}; ", why.as_str()),
+        None if why == EndReason::MemoryMax => String::from("over the limit memory_max; "),
+        None if ours => String::from("ended with another job; "),
+        None => String::new(),
+    };
+    format!("{reason}the worker {how}")
 }

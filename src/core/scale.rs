@@ -107,7 +107,6 @@ impl Core {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
     pub(super) fn stop_some(
         &mut self,
         ticket: Ticket,

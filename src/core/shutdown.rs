@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::deadlines::Timer;
 use super::worker::{Ending, State};
-use super::{Action, CancelReason, Core, Note, Phase, Signal};
+use super::{Action, Core, Note, Phase, Signal};
 use crate::model::worker::EndReason;
-use crate::model::{Mono, Now, WorkerId};
+use crate::model::{CancelReason, Mono, Now, WorkerId};
 
 /// After KILL this long without an exit, people are told.
 pub(super) const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);

@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
+use super::Settings;
 use super::backoff;
-use super::event::{Answer, Retry, RunError};
 use super::random::Random;
-use super::{CancelReason, Settings};
+use crate::model::answer::NO_SUCH_TYPE;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Claimed, Counters, Outcome, UnixMicros};
+use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, Retry, RunError, UnixMicros};
 use crate::store::Next;
-use crate::wire::rpc::METHOD_NOT_FOUND;
 
 /// What the end of a run means.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     pub(super) cause: Option<Cause>,
@@ -84,7 +83,7 @@ impl Case<'_> {
             Some("not_found") => Cause::NotFound,
             Some("not_executable") => Cause::NotExecutable,
             Some("protocol") => Cause::Protocol,
-            _ if error.code == Some(METHOD_NOT_FOUND) => Cause::NotFound,
+            _ if error.code == Some(NO_SUCH_TYPE) => Cause::NotFound,
             _ if by_signal => Cause::Signal,
             _ => Cause::Error,
         };

@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CancelReason, PoolId, Ticket};
+use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, Mono, Slot, WorkerState};
+use crate::model::{CancelReason, Claimed, Mono, Slot, WorkerState};
 
 /// What a worker is doing.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +152,7 @@ impl Handle {
 
     /// Whether it has finished nothing yet and has not lived for long.
     pub(super) fn is_young(&self, now: Mono) -> bool {
-        self.jobs_done == 0 && now.since(self.since) < super::roster::HEALTHY_AFTER
+        self.jobs_done == 0 && now.since(self.since) < super::exits::HEALTHY_AFTER
     }
 
     /// The word for its state.

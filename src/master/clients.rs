@@ -16,13 +16,11 @@ use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::wire::control::Follow;
+use crate::wire::control::{Follow, NEW_SOCKET_ENDING};
 use crate::wire::lines::{Line, Lines};
 
 /// Connections at most; further ones are closed at once.
 const MAX_CLIENTS: usize = 1000;
-/// Added to the path of the socket until it is private.
-pub(super) const HIDDEN: &str = ".new";
 /// Bytes that may wait for a client.
 const MAX_UNREAD: usize = 64 * 1024 * 1024;
 /// Bytes of log lines that may wait for a client that follows; further lines are dropped for it.
@@ -57,7 +55,7 @@ struct Client {
 pub(super) struct Clients {
     listener: UnixListener,
     path: PathBuf,
-    clients: BTreeMap<ClientId, Client>,
+    all: BTreeMap<ClientId, Client>,
     next: usize,
     /// Those with bytes to write.
     dirty: BTreeSet<ClientId>,
@@ -77,7 +75,7 @@ impl Clients {
         make_room(path)?;
         // Bound under another name and made private before it can be found.
         let mut hidden = path.as_os_str().to_owned();
-        hidden.push(HIDDEN);
+        hidden.push(NEW_SOCKET_ENDING);
         make_room(Path::new(&hidden))?;
         let mut listener = UnixListener::bind(&hidden)?;
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
@@ -86,7 +84,7 @@ impl Clients {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            clients: BTreeMap::new(),
+            all: BTreeMap::new(),
             next: 0,
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
@@ -111,7 +109,7 @@ impl Clients {
                     return;
                 }
             };
-            if !may_speak(&stream) || self.clients.len() >= MAX_CLIENTS {
+            if !may_speak(&stream) || self.all.len() >= MAX_CLIENTS {
                 continue;
             }
             let id = ClientId(self.next);
@@ -129,7 +127,7 @@ impl Clients {
                     ended: false,
                     gone: false,
                 };
-                self.clients.insert(id, client);
+                self.all.insert(id, client);
             }
         }
     }
@@ -141,7 +139,7 @@ impl Clients {
 
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
     pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
         while client.is_heard() {
             match client.stream.read(scratch) {
@@ -177,23 +175,23 @@ impl Clients {
 
     /// Those to be read again this turn, although no edge told.
     pub(super) fn take_again(&mut self) -> Vec<ClientId> {
-        let clients = &self.clients;
+        let all = &self.all;
         let (now, later) = std::mem::take(&mut self.again)
             .into_iter()
-            .filter(|id| clients.contains_key(id))
-            .partition(|id| clients[id].is_heard());
+            .filter(|id| all.contains_key(id))
+            .partition(|id| all[id].is_heard());
         self.again = later;
         Vec::from_iter::<BTreeSet<_>>(now)
     }
 
     /// Whether somebody is to be read again.
     pub(super) fn has_again(&self) -> bool {
-        self.again.iter().any(|id| self.clients.get(id).is_some_and(Client::is_heard))
+        self.again.iter().any(|id| self.all.get(id).is_some_and(Client::is_heard))
     }
 
     /// Answers one request of a client.
     pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             client.out.extend_from_slice(line);
             self.dirty.insert(id);
@@ -202,7 +200,7 @@ impl Clients {
 
     /// A request that is not answered (a notification) is done.
     pub(super) fn no_answer(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             self.dirty.insert(id);
         }
@@ -210,7 +208,7 @@ impl Clients {
 
     /// From now on the client gets the log lines that match.
     pub(super) fn follow(&mut self, id: ClientId, which: Follow) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             self.followers += usize::from(client.follows.is_none());
             client.follows = Some(which);
         }
@@ -223,7 +221,7 @@ impl Clients {
 
     /// Sends a log line to who follows and wants it.
     pub(super) fn publish(&mut self, wants: impl Fn(&Follow) -> bool, line: &[u8]) {
-        for (&id, client) in &mut self.clients {
+        for (&id, client) in &mut self.all {
             if !client.follows.as_ref().is_some_and(&wants) {
                 continue;
             }
@@ -249,7 +247,7 @@ impl Clients {
 
     /// The other end was closed for good.
     pub(super) fn hung_up(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
+        if let Some(client) = self.all.get_mut(&id) {
             client.gone = true;
             self.dirty.insert(id);
         }
@@ -262,13 +260,13 @@ impl Clients {
 
     /// Whether it is still there.
     pub(super) fn has(&self, id: ClientId) -> bool {
-        self.clients.contains_key(&id)
+        self.all.contains_key(&id)
     }
 
     /// Writes what can be written now.
     pub(super) fn flush(&mut self) {
         for id in std::mem::take(&mut self.dirty) {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let Some(client) = self.all.get_mut(&id) else { continue };
             // Nobody takes what would be written to one that is gone, but its requests are still to be read.
             let written = client.gone || client.write();
             if !written || (client.ended && (client.gone || (client.out.is_empty() && client.pending == 0))) {
@@ -279,11 +277,11 @@ impl Clients {
 
     /// Whether bytes wait for anybody.
     pub(super) fn has_unsent(&self) -> bool {
-        self.clients.values().any(|c| !c.out.is_empty())
+        self.all.values().any(|c| !c.out.is_empty())
     }
 
     fn drop_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.remove(&id) {
+        if let Some(client) = self.all.remove(&id) {
             self.dropped = true;
             self.followers -= usize::from(client.follows.is_some());
         }

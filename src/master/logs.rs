@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
@@ -179,7 +179,7 @@ impl Writer {
     }
 
     fn write(&mut self, at_once: bool) {
-        let now = Instant::now();
+        let now = crate::process::clock::instant();
         for log in self.files.values_mut() {
             log.write(&self.options, if at_once { None } else { Some(now) });
         }

@@ -21,6 +21,7 @@ use crate::wire::control::{
 };
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
+use crate::worker::Template;
 
 /// What a method comes to: nothing more to say now, or an answer at once.
 type Handled = Result<Option<String>, RpcError>;
@@ -34,12 +35,11 @@ impl Master {
         let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
         for line in lines {
-            match line {
-                Some(line) => self.request(id, &line),
-                None => {
-                    let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
-                    self.refuse(id, RawValue::NULL, rpc::INVALID_REQUEST, text);
-                }
+            if let Some(line) = line {
+                self.request(id, &line);
+            } else {
+                let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
+                self.refuse(id, RawValue::NULL, rpc::INVALID_REQUEST, text);
             }
         }
     }
@@ -92,9 +92,9 @@ impl Master {
                 self.push_one(origin.clone(), params, PushAnswer::One);
                 Ok(None)
             }
-            "push_many" => self.push_many(origin, parse(params)?),
+            "push_many" => self.push_many(origin, &parse(params)?),
             "scale" => self.scale(origin, parse(params)?),
-            "spawn" => self.spawn_pool(origin, parse(params)?),
+            "spawn" => self.spawn_pool(origin, &parse(params)?),
             "restart" => self.restart(origin, &parse(params)?),
             "stop" => self.stop_request(origin, &parse(params)?),
             "pause" => self.pause(origin, &parse(params)?, true),
@@ -104,7 +104,7 @@ impl Master {
             "workers.list" => self.ask(origin, Question::Workers(or_default::<WorkerFilter>(params)?)),
             "jobs.show" => self.ask(origin, Question::Job(parse::<OneJob>(params)?.id)),
             "jobs.wait" => self.wait_for_job(origin, parse(params)?),
-            "jobs.cancel" => self.cancel_jobs(origin, parse(params)?),
+            "jobs.cancel" => self.cancel_jobs(origin, &parse(params)?),
             "jobs.retry" => self.change_jobs(origin, parse(params)?, Change::Retry),
             "jobs.delete" => self.change_jobs(origin, parse(params)?, Change::Delete),
             "logs.follow" => self.follow(origin, or_default(params)?),
@@ -133,7 +133,7 @@ impl Master {
         }
     }
 
-    fn push_many(&mut self, origin: &Origin, params: PushMany) -> Handled {
+    fn push_many(&mut self, origin: &Origin, params: &PushMany) -> Handled {
         let now = self.clock.now().wall;
         let jobs = params.jobs.iter().enumerate().map(|(at, job)| {
             to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
@@ -161,6 +161,7 @@ impl Master {
         self.feed(Event::News { queues });
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of every method")]
     fn command(&mut self, origin: &Origin, command: Command) -> Handled {
         let ticket = self.ticket(origin.clone(), Shape::Plain);
         self.feed(Event::Command { ticket, command });
@@ -175,8 +176,8 @@ impl Master {
         self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait })
     }
 
-    fn spawn_pool(&mut self, origin: &Origin, params: SpawnPool) -> Handled {
-        let pool = self.pool_config(&params)?;
+    fn spawn_pool(&mut self, origin: &Origin, params: &SpawnPool) -> Handled {
+        let pool = self.pool_config(params)?;
         let command = Command::AddPool { settings: Box::new(settings(&pool)), wait: !params.no_wait };
         let before: Vec<_> = self.core.pools().map(|(id, _)| id).collect();
         let handled = self.command(origin, command);
@@ -206,6 +207,9 @@ impl Master {
         };
         if command.is_empty() && pool.kind != PoolKind::Exec {
             return Err(bad(format!("a pool of kind `{}` needs a command", pool.kind.as_str())));
+        }
+        if pool.kind == PoolKind::Exec && !command.is_empty() {
+            Template::parse(command.clone()).map_err(|e| bad(e.to_string()))?;
         }
         if queues.is_empty() && pool.kind != PoolKind::Opaque {
             return Err(bad(String::from("a pool needs a queue; say which with --queue")));
@@ -283,8 +287,8 @@ impl Master {
         Ok(None)
     }
 
-    fn cancel_jobs(&mut self, origin: &Origin, params: Jobs) -> Handled {
-        let ids = self.job_ids(&params)?;
+    fn cancel_jobs(&mut self, origin: &Origin, params: &Jobs) -> Handled {
+        let ids = job_ids(params)?;
         let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
         for job in ids {
             let ticket = self.ticket(origin.clone(), Shape::Part { group, job });
@@ -301,7 +305,7 @@ impl Master {
             self.retry_dead(group, queue);
             return Ok(None);
         }
-        let ids = self.job_ids(&params)?;
+        let ids = job_ids(&params)?;
         let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
         let now = self.clock.now();
         for job in ids {
@@ -309,16 +313,6 @@ impl Master {
             self.batches.add(op, Answered::Changed { group, job, change }, true, true, now);
         }
         Ok(None)
-    }
-
-    fn job_ids(&self, params: &Jobs) -> Result<Vec<crate::model::JobId>, RpcError> {
-        let mut ids = params.ids.clone();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.is_empty() {
-            return Err(RpcError::params("say which jobs, by their ids"));
-        }
-        Ok(ids)
     }
 
     fn follow(&mut self, origin: &Origin, which: Follow) -> Handled {
@@ -387,4 +381,15 @@ pub(super) fn pushed(reply: &Reply, how: PushAnswer) -> String {
         }),
     };
     json.unwrap_or_else(|_| String::from("null"))
+}
+
+/// The jobs a request names, each once.
+fn job_ids(params: &Jobs) -> Result<Vec<crate::model::JobId>, RpcError> {
+    let mut ids = params.ids.clone();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Err(RpcError::params("say which jobs, by their ids"));
+    }
+    Ok(ids)
 }

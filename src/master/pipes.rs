@@ -40,6 +40,15 @@ pub(super) enum Pipe {
     Protocol,
 }
 
+/// What a worker asks of us.
+#[derive(Debug)]
+pub(super) enum Asking {
+    /// To push a job with these params.
+    Push(Box<RawValue>),
+    /// Something we do not know.
+    Unknown(String),
+}
+
 /// What a worker said in a turn.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
@@ -47,8 +56,8 @@ pub(super) struct Heard {
     pub(super) events: Vec<Event>,
     /// For the log.
     pub(super) output: Vec<(Stream, Vec<u8>)>,
-    /// Requests: what it is answered under, and with which params; `Err`: a method we do not know.
-    pub(super) requests: Vec<(Box<RawValue>, Result<Box<RawValue>, String>)>,
+    /// Requests, and what each is answered under.
+    pub(super) requests: Vec<(Box<RawValue>, Asking)>,
 }
 
 /// One worker's process and pipes.
@@ -286,18 +295,18 @@ fn message(id: WorkerId, line: Line<'_>, heard: &mut Heard) {
         }
         FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
         FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
-        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Ok(params.to_owned()))),
-        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Err(method))),
+        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
+        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
         FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
     }
 }
 
 /// A line over the limit fails the job it answers; if it answers none it is output.
-fn too_long(id: WorkerId, head: &[u8], bytes: u64, heard: &mut Heard) {
-    if let Some(request) = wire::id_in_head(head) {
+fn too_long(id: WorkerId, start: &[u8], bytes: u64, heard: &mut Heard) {
+    if let Some(request) = wire::id_in_head(start) {
         heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_too_long(bytes) });
     } else {
-        heard.output.push((Stream::Stdout, head.to_vec()));
+        heard.output.push((Stream::Stdout, start.to_vec()));
     }
 }
 

@@ -94,7 +94,7 @@ pub fn memory_of(pid: u32) -> Option<u64> {
 }
 
 fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
-    let mut watches = Watches::new(Instant::now());
+    let mut watches = Watches::new(crate::process::clock::instant());
     let Ok(mut system) = System::new() else {
         log::error!("memory and CPU of workers cannot be measured: `/proc` is not readable");
         // Takes commands all the same: nobody has to care.
@@ -108,7 +108,7 @@ fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
         if matches!(next, Err(RecvTimeoutError::Disconnected)) {
             return;
         }
-        let now = Instant::now();
+        let now = crate::process::clock::instant();
         for command in next.into_iter().chain(incoming.try_iter()) {
             watches.obey(command, now);
         }
@@ -234,7 +234,7 @@ impl Watches {
         pids.dedup();
         let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
-        let now = Instant::now();
+        let now = crate::process::clock::instant();
         let mut samples = Vec::new();
         for (worker, tree) in due.iter().zip(trees) {
             let seen = |pid: u32| {

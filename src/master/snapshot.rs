@@ -1,10 +1,12 @@
 //! The status document of a running master: from memory, so that it answers also when the store is busy.
 
+use std::collections::BTreeSet;
+
 use super::{Master, sampler};
 use crate::config::limits_in_force;
 use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotView, State};
 use crate::model::worker::signal_name;
-use crate::model::{Now, QueueTotals, UnixMicros, WorkerState};
+use crate::model::{Now, QueueTotals, UnixMicros, WorkerId, WorkerState};
 use crate::report::Status;
 use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
 use crate::wire::rpc::RpcError;
@@ -24,8 +26,10 @@ impl Master {
         let mut workers: Vec<WorkerStatus> = Vec::new();
         for (_, pool) in self.core.pools() {
             workers.extend(pool.slots().flat_map(|slot| self.slot_status(pool, &slot, now)));
-            let leaving = pool.leaving().filter_map(|id| self.core.worker(id)).filter(|w| w.is_alive());
-            workers.extend(leaving.map(|w| self.worker_status(pool, w, None, now)));
+            // When the master stops they leave without leaving their slots.
+            let in_slots: BTreeSet<WorkerId> = pool.slots().flat_map(|s| [s.current, s.successor]).flatten().collect();
+            let leaving = pool.leaving().filter(|id| !in_slots.contains(id)).filter_map(|id| self.core.worker(id));
+            workers.extend(leaving.filter(|w| w.is_alive()).map(|w| self.worker_status(pool, w, None, now)));
         }
         workers.sort_by(|a, b| (&a.pool, a.slot, a.state as u8).cmp(&(&b.pool, b.slot, b.state as u8)));
         Status {
@@ -62,6 +66,7 @@ impl Master {
             pool.slots().filter_map(|s| s.current).filter_map(|w| self.core.worker(w)).collect();
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
         let (idle, busy) = (count(WorkerState::Idle), count(WorkerState::Busy));
+        let in_backoff = pool.slots().filter(|s| s.current.is_none()).count() as u32;
         let problem = pool.slots().find_map(|slot| {
             let problem = slot.problem?;
             let wait = slot.not_before.map(|at| at.since(now.mono).as_secs_f64());
@@ -77,7 +82,7 @@ impl Master {
             wanted: pool.wanted,
             ready: idle + busy,
             busy,
-            starting: pool.slots().count() as u32 - idle - busy,
+            starting: count(WorkerState::Starting) + in_backoff,
             draining: pool.leaving().count() as u32,
             limits: self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default(),
             problem,

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::Receiver;
 use mio::{Poll, Waker};
 
 use super::batch::Batches;
-use super::clients::{self, Clients};
+use super::clients::Clients;
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
@@ -31,11 +32,10 @@ use crate::report::{Event, Printer, Summary};
 use crate::store::sqlite::SqliteStore;
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
+use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
 /// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
-/// Longest path of a unix socket, in bytes.
-const MAX_SOCKET_PATH: usize = 107;
 
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
@@ -98,18 +98,15 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let poll = Poll::new().map_err(system("wait for events"))?;
     let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(system("wait for events"))?;
     signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
-    let (to, inbox) = crossbeam_channel::unbounded();
-    let mail = Mail { to, waker: Arc::new(waker) };
-    let interrupt = mail.clone();
-    // A second handler is only there if we run inside another program; then its Ctrl-C stands.
-    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
+    let (mail, inbox) = mailbox(waker);
 
     check_socket_path(&config.socket)?;
     let pid = std::process::id();
     let started_at = wall();
     let lock = Lock::take(&lock_path(&config.database), pid, started_at).map_err(|e| match e {
-        LockError::Held { .. } => Failure::Held(e),
-        e => Failure::Lock(e),
+        LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
+        LockError::Io { .. } if !folder_of(&config.database).exists() => no_folder(&config.database),
+        LockError::Io { .. } => Failure::Lock(e),
     })?;
     let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
@@ -118,26 +115,16 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
-    let me = store::Master {
-        pid,
-        pid_start: identity::start_time(pid).unwrap_or(0),
-        boot_id: identity::boot_id().to_owned(),
-        cookie: cookie.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let begun = store.begin(&me, started_at)?;
+    let begun = store.begin(&identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
-    let totals = store.totals()?;
-    let due = store.next_due()?;
+    let (totals, due) = (store.totals()?, store.next_due()?);
 
     let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
         .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
     let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
-    let inherited = std::env::vars_os().map(|(name, _)| name);
-    let inherited = inherited.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect();
-    let generation = begun.generation;
+    let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
         core: Core::new(begun.next_worker, seed),
         fixed: Fixed { config, generation, cookie, exe, started_at, pid, inherited },
@@ -171,6 +158,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
         prune_at: Mono(0),
+        look_at: Mono(0),
         superseded: false,
         sampling_busy: false,
         _lock: lock,
@@ -212,6 +200,32 @@ impl Master {
     }
 }
 
+/// The way of the threads, and of Ctrl-C, to the supervisor.
+fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
+    let (to, inbox) = crossbeam_channel::unbounded();
+    let mail = Mail { to, waker: Arc::new(waker) };
+    let interrupt = mail.clone();
+    // A handler is only there already if we run inside another program; then that one stands.
+    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
+    (mail, inbox)
+}
+
+fn identify(pid: u32, cookie: &str) -> store::Master {
+    store::Master {
+        pid,
+        pid_start: identity::start_time(pid).unwrap_or(0),
+        boot_id: identity::boot_id().to_owned(),
+        cookie: cookie.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Variables of ours that we were started with; workers get their own.
+fn inherited_variables() -> Vec<std::ffi::OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect()
+}
+
 /// Where the lock of a store is.
 #[must_use]
 pub fn lock_path(database: &Path) -> PathBuf {
@@ -224,11 +238,23 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The lock is beside the database, but it is the database that was asked for.
+fn no_folder(database: &Path) -> Failure {
+    Failure::Store(StoreError::Cannot {
+        doing: "create",
+        path: database.display().to_string(),
+        reason: format!("the folder `{}` does not exist", folder_of(database).display()),
+    })
+}
+
 fn check_socket_path(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
-    let most = MAX_SOCKET_PATH - clients::HIDDEN.len();
-    if bytes > most {
-        let why = format!("the path has {bytes} bytes, a socket's may have {most}");
+    if bytes > MAX_SOCKET_PATH_BYTES {
+        let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())

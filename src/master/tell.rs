@@ -69,10 +69,7 @@ impl Master {
                 };
                 Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s }
             }
-            Note::StrayAnswer { worker, request } => {
-                let text = format!("worker `{worker}` answered request {request}, which it does not hold; ignored");
-                Event::Debug { text }
-            }
+            Note::StrayAnswer { worker, request } => Event::StrayAnswer { worker, request },
             Note::LimitBelowBaseline { worker, limit, baseline } => Event::MemoryBaseline {
                 pool: worker.rsplit_once('-').map_or(worker.clone(), |(pool, _)| pool.to_owned()),
                 limit: MemoryLimit::Absolute(limit),

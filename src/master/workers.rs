@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use super::pipes::{Heard, Pipe, Pipes};
+use super::pipes::{Asking, Heard, Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
@@ -130,8 +130,8 @@ impl Master {
         for (under, request) in heard.requests {
             let origin = Origin::Worker(id, under);
             match request {
-                Ok(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
-                Err(method) => {
+                Asking::Push(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
+                Asking::Unknown(method) => {
                     let error =
                         RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None };
                     self.answer(&origin, Err(error));

@@ -3,6 +3,7 @@
 //! Knows nothing of processes, files, sockets or SQL. Invariant: nothing here does I/O, reads a clock or
 //! draws a random number, so that `core` may import it.
 
+pub mod answer;
 pub mod ids;
 pub mod job;
 pub mod limits;
@@ -12,6 +13,7 @@ pub mod run;
 pub mod time;
 pub mod worker;
 
+pub use answer::{Answer, CancelReason, Detail, Retry, RunError};
 pub use ids::{Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
 pub use limits::MemoryLimit;

@@ -157,7 +157,7 @@ pub struct WorkerRecord {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// The name of a signal number on Linux (`SIGKILL`); `SIG<n>` for one without a name.
+/// The name of a signal number on Linux: `SIGKILL`, `SIGRTMIN+3`; `signal 99` for a number that is none.
 #[must_use]
 pub fn signal_name(number: i32) -> String {
     const NAMES: [&str; 31] = [
@@ -166,5 +166,21 @@ pub fn signal_name(number: i32) -> String {
         "WINCH", "IO", "PWR", "SYS",
     ];
     let name = usize::try_from(number - 1).ok().and_then(|i| NAMES.get(i));
-    name.map_or_else(|| format!("SIG{number}"), |name| format!("SIG{name}"))
+    match (name, number) {
+        (Some(name), _) => format!("SIG{name}"),
+        (None, 34) => String::from("SIGRTMIN"),
+        (None, 35..=64) => format!("SIGRTMIN+{}", number - 34),
+        (None, _) => format!("signal {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signal_name;
+
+    #[test]
+    fn every_signal_has_a_name() {
+        let named = [1, 9, 15, 31, 34, 37, 99].map(signal_name);
+        assert_eq!(named, ["SIGHUP", "SIGKILL", "SIGTERM", "SIGSYS", "SIGRTMIN", "SIGRTMIN+3", "signal 99"]);
+    }
 }

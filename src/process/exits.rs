@@ -9,7 +9,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
@@ -69,18 +68,6 @@ pub fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// The name of a signal: `SIGKILL`, `SIGRTMIN+3`; for a number that is no signal, `signal 99`.
-#[must_use]
-pub fn signal_name(signal: i32) -> String {
-    let (min, max) = (nix::libc::SIGRTMIN(), nix::libc::SIGRTMAX());
-    match Signal::try_from(signal) {
-        Ok(known) => known.as_str().to_owned(),
-        Err(_) if signal == min => "SIGRTMIN".to_owned(),
-        Err(_) if (min..=max).contains(&signal) => format!("SIGRTMIN+{}", signal - min),
-        Err(_) => format!("signal {signal}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,18 +115,9 @@ mod tests {
         let orphan: u32 = String::from_utf8(out.stdout).unwrap().trim().parse().unwrap();
         wait_until("the orphan is ours", || children().contains(&orphan));
         assert!(!reap_stranger(orphan));
-        nix::sys::signal::kill(Pid::from_raw(orphan as i32), Signal::SIGKILL).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(orphan as i32), nix::sys::signal::Signal::SIGKILL).unwrap();
         wait_until("the end of the orphan is seen", || peek() == Some(orphan));
         assert!(reap_stranger(orphan));
         assert_eq!(peek(), None);
-    }
-
-    #[test]
-    fn every_signal_has_a_name() {
-        assert_eq!(signal_name(9), "SIGKILL");
-        assert_eq!(signal_name(15), "SIGTERM");
-        assert_eq!(signal_name(34), "SIGRTMIN");
-        assert_eq!(signal_name(37), "SIGRTMIN+3");
-        assert_eq!(signal_name(99), "signal 99");
     }
 }

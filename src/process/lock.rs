@@ -83,7 +83,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
-                Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) if attempt < TRIES => crate::process::clock::pause(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => {
                     return Err(match read_holder(&file) {
                         Some(Holder { pid, started_at }) => LockError::Held { pid, started_at },

@@ -6,6 +6,7 @@
 //! - Only a process known not to have been reaped, or one whose start time was just compared, is signalled.
 //! - Every worker leads a process group of its own and carries the instance cookie in its environment.
 
+pub mod clock;
 pub mod exits;
 pub mod group;
 pub mod guardian;

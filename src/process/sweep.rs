@@ -12,7 +12,6 @@ mod sweeper;
 mod tests;
 
 use std::fs;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -98,7 +97,7 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
         if pursuits[0].is_over() {
             return pursuits[0].outcome();
         }
-        thread::sleep(pause);
+        crate::process::clock::pause(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -140,7 +139,7 @@ struct Pursuit<T> {
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
-        let deadline = Instant::now() + deadline;
+        let deadline = crate::process::clock::instant() + deadline;
         Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0 }
     }
 
@@ -154,7 +153,7 @@ impl<T> Pursuit<T> {
     }
 
     fn is_over(&self) -> bool {
-        self.clean >= self.wanted.clean_passes() || Instant::now() >= self.deadline
+        self.clean >= self.wanted.clean_passes() || crate::process::clock::instant() >= self.deadline
     }
 
     fn outcome(&self) -> Swept {

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::identity::Identity;
 use super::sweep::COOKIE_VARIABLE;
@@ -15,10 +15,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition; panics with `what` when it does not come true.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
+    let end = super::clock::instant() + DEADLINE;
     while !condition() {
-        assert!(Instant::now() < end, "did not happen in time: {what}");
-        std::thread::sleep(Duration::from_millis(2));
+        assert!(super::clock::instant() < end, "did not happen in time: {what}");
+        super::clock::pause(Duration::from_millis(2));
     }
 }
 

@@ -176,10 +176,12 @@ pub enum Event {
     },
     /// A worker wrote a line.
     Output(LogLine),
-    /// What only a developer of queue-work wants to know.
-    Debug {
-        /// What.
-        text: String,
+    /// A worker answered twice, or what it was not asked.
+    StrayAnswer {
+        /// The worker.
+        worker: String,
+        /// The id it gave.
+        request: u64,
     },
 }
 

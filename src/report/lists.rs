@@ -134,7 +134,8 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("args", words::escape(job.args.get()));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
-    line("attempts", format!("{} of {}", job.counters.attempts, maybe(job.max_attempts.map(|n| n.to_string()))));
+    let of = job.max_attempts.map(|n| format!(" of {n}")).unwrap_or_default();
+    line("attempts", format!("{}{of}", job.counters.attempts));
     line("crashes", job.counters.crashes.to_string());
     line("releases", job.counters.releases.to_string());
     line("timeout", maybe(job.timeout_s.map(words::seconds)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{JobRecord, UnixMicros};
+use crate::model::{JobRecord, JobState, UnixMicros};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 
@@ -85,12 +85,13 @@ pub fn time(t: UnixMicros) -> String {
     t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The state of a job with its cause, where that says more: `dead (max_attempts)`.
+/// The state of a job with its cause, where that says more: `dead (max_attempts)`. While it runs, what ended the run
+/// before says nothing of its state.
 #[must_use]
 pub fn state(job: &JobRecord) -> String {
     let state = job.state.as_str();
     match job.cause {
-        Some(cause) if cause.as_str() != state => format!("{state} ({cause})"),
+        Some(cause) if cause.as_str() != state && job.state != JobState::Running => format!("{state} ({cause})"),
         _ => state.to_owned(),
     }
 }

@@ -10,11 +10,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::core::{Answer, CancelReason, Retry, RunError};
 use crate::model::job::Progress;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{Claimed, UnixMicros};
-use crate::store::Detail;
+use crate::model::{Answer, CancelReason, Claimed, Detail, Retry, RunError, UnixMicros};
 
 /// The longest result that is kept with a job, in bytes of JSON text.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;
@@ -221,8 +219,14 @@ fn result_of(result: &str) -> Option<String> {
         "null" => None,
         short if short.len() <= MAX_RESULT_BYTES => Some(short.to_owned()),
         long => {
-            let text = serde_json::from_str::<String>(long).unwrap_or_else(|_| long.to_owned());
+            // Of a text its own bytes count, not the escapes of its JSON: the output of a command, cut by its worker
+            // with a mark in front, must not be cut a second time.
+            let text = serde_json::from_str::<String>(long).ok();
+            if text.as_ref().is_some_and(|text| text.len() <= MAX_RESULT_BYTES + '…'.len_utf8()) {
+                return Some(long.to_owned());
+            }
             let note = format!("… (cut: {} bytes)", long.len());
+            let text = text.unwrap_or_else(|| long.to_owned());
             serde_json::to_string(&(cut(text, MAX_RESULT_BYTES / 2) + &note)).ok()
         }
     }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::verdict::Reason;
-use super::verdict::{Ending, Failure, signal_name, verdict};
+use super::verdict::{Ending, Failure, verdict};
+use crate::model::worker::signal_name;
 use crate::wire::rpc;
 
 /// What is known of a command that has run.

@@ -5,12 +5,12 @@
 use std::collections::VecDeque;
 
 use super::command::Running;
-use super::lines::Line;
 use super::pipes::Outbox;
 use super::request::{self, Message, Pending};
 use super::verdict::{Failure, Reason};
 use super::{answer, clock};
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::wire::lines::Line;
 
 /// What a line can change.
 pub(super) struct Desk<'a> {
@@ -24,7 +24,7 @@ impl Desk<'_> {
     /// Takes one line.
     pub(super) fn take(&mut self, line: Line<'_>) {
         match line {
-            Line::TooLong { start } => self.too_long(start),
+            Line::TooLong { head, .. } => self.too_long(head),
             Line::Whole(line) => match request::parse(line) {
                 Message::Job(job) => self.pending.push_back(job),
                 Message::Cancel { id, reason } => self.cancel(&id, reason),

@@ -25,7 +25,6 @@ mod clock;
 mod command;
 mod event_loop;
 mod intake;
-mod lines;
 mod pipes;
 mod plan;
 mod request;

@@ -12,7 +12,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::lines::{Line, Lines};
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::wire::lines::{Line, Lines};
 
 /// Most bytes taken from one stream in one turn.
 pub(super) const TURN_BYTES: usize = 64 * 1024;
@@ -38,7 +39,7 @@ impl Input {
         if watched {
             set_nonblocking(&file)?;
         }
-        Ok(Self { file, lines: Lines::default(), ready: !watched, open: true })
+        Ok(Self { file, lines: Lines::new(MAX_LINE_BYTES), ready: !watched, open: true })
     }
 
     /// Hands over the lines that are there, for one turn. True if the stream ended within a line.
@@ -48,9 +49,9 @@ impl Input {
             match self.file.read(&mut chunk) {
                 Ok(0) => {
                     (self.ready, self.open) = (false, false);
-                    return self.lines.is_partial();
+                    return !self.lines.rest().is_empty();
                 }
-                Ok(n) => self.lines.feed(&chunk[..n], &mut each),
+                Ok(n) => self.lines.push(&chunk[..n], &mut each),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;

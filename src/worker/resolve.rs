@@ -6,39 +6,19 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
-
 use super::verdict::Failure;
-
-/// What `execvp` searches where there is no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+use crate::process::spawn::{self, SpawnError};
 
 /// Finds the program of a command that runs in `cwd`.
 pub(super) fn resolve(program: &OsStr, cwd: Option<&Path>, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
-    let here = cwd.unwrap_or(Path::new(""));
-    if program.as_bytes().contains(&b'/') {
-        let at = here.join(program);
-        return match executable(&at) {
-            Found::Yes => Ok(at),
-            Found::NotExecutable => Err(not_executable(program)),
-            Found::No => Err(not_found(program, "there is no such file")),
-        };
-    }
-    let mut seen = false;
-    for dir in std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH))) {
-        // An empty part of `PATH` is the folder itself; `.` keeps a `/` in the path, so that nobody searches again.
-        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { &dir };
-        let at = here.join(dir).join(program);
-        match executable(&at) {
-            Found::Yes => return Ok(at),
-            Found::NotExecutable => seen = true,
-            Found::No => {}
-        }
-    }
-    if seen { Err(not_executable(program)) } else { Err(not_found(program, "it is not on `PATH`")) }
+    spawn::resolve(program, cwd, path).map_err(|error| match error {
+        SpawnError::NotFound { .. } => Failure::new("not_found", Some(false), error.to_string()),
+        SpawnError::NotExecutable { .. } => Failure::new("not_executable", Some(false), error.to_string()),
+        SpawnError::Cwd { .. } => Failure::new("bad_cwd", None, error.to_string()),
+        SpawnError::ProtocolFd { .. } | SpawnError::Io { .. } => Failure::new("spawn", Some(true), error.to_string()),
+    })
 }
 
 /// Whether a command can run in this folder.
@@ -72,63 +52,21 @@ pub(super) fn spawn_failure(program: &OsStr, error: &io::Error) -> Failure {
     }
 }
 
-fn not_found(program: &OsStr, why: &str) -> Failure {
-    Failure::new("not_found", Some(false), format!("cannot run `{}`: {why}", program.to_string_lossy()))
-}
-
 fn not_executable(program: &OsStr) -> Failure {
     let message = format!("cannot run `{}`: it is not executable", program.to_string_lossy());
     Failure::new("not_executable", Some(false), message)
 }
 
-enum Found {
-    Yes,
-    NotExecutable,
-    No,
-}
-
-fn executable(at: &Path) -> Found {
-    match std::fs::metadata(at) {
-        Ok(m) if m.is_file() && access(at, AccessFlags::X_OK).is_ok() => Found::Yes,
-        Ok(_) => Found::NotExecutable,
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Found::NotExecutable,
-        Err(_) => Found::No,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
-    fn a_program_is_found_as_a_shell_would_find_it() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let bin = dir.path().join("bin");
-        fs::create_dir(&bin).expect("a folder");
-        for (name, mode) in [("tool", 0o755), ("plain", 0o644)] {
-            fs::write(bin.join(name), "#!/bin/sh\n").expect("a file");
-            fs::set_permissions(bin.join(name), Permissions::from_mode(mode)).expect("a mode");
-        }
-        let path = format!("/nowhere:{}", bin.display());
-        let find = |program: &str, cwd: Option<&Path>, path: &str| {
-            resolve(program.as_ref(), cwd, Some(path.as_ref())).map_err(|f| f.data.kind)
-        };
-        let tool = bin.join("tool");
-        assert_eq!(find("tool", None, &path), Ok(tool.clone()));
-        assert_eq!(find("./tool", Some(&bin), "").as_deref(), Ok(&*bin.join("./tool")));
-        assert_eq!(find("bin/tool", Some(dir.path()), ""), Ok(tool.clone()));
-        assert_eq!(find("tool", Some(&bin), ":"), Ok(bin.join("./tool")));
-        assert_eq!(find("tool", Some(dir.path()), "bin"), Ok(tool.clone()));
-        assert_eq!(find(tool.to_str().expect("UTF-8"), None, ""), Ok(tool));
-        assert_eq!(find("missing", None, &path), Err("not_found"));
-        assert_eq!(find("./missing", Some(&bin), &path), Err("not_found"));
-        assert_eq!(find("plain", None, &path), Err("not_executable"));
-        assert_eq!(find("./plain", Some(&bin), &path), Err("not_executable"));
-        assert_eq!(find("../bin", Some(&bin), &path), Err("not_executable"));
-        assert!(resolve("sh".as_ref(), None, None).is_ok());
+    fn what_cannot_be_found_and_what_may_not_run_are_told_apart() {
+        let kind = |program: &str| resolve(program.as_ref(), None, Some("/bin".as_ref())).map_err(|f| f.data.kind);
+        assert_eq!(kind("no-such-program"), Err("not_found"));
+        assert_eq!(kind("/etc/passwd"), Err("not_executable"));
+        assert!(kind("sh").is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! queue. A command that was told to end failed for that reason, whatever its exit code. Knows nothing of processes;
 //! the invariant is the table in the tests.
 
+use crate::model::worker::signal_name;
 use serde::Serialize;
 
 use crate::wire::rpc;
@@ -119,11 +120,6 @@ fn words(ending: Ending) -> String {
     }
 }
 
-/// `SIGKILL`, or `SIG34` for a signal without a name of its own.
-pub(super) fn signal_name(number: i32) -> String {
-    nix::sys::signal::Signal::try_from(number).map_or_else(|_| format!("SIG{number}"), |s| s.as_str().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +138,7 @@ mod tests {
             (Ending::Exit(255), Some((255, "exit", "exit status 255", None))),
             (Ending::Signal(9), Some((1, "signal", "killed by SIGKILL", None))),
             (Ending::Signal(11), Some((1, "signal", "killed by SIGSEGV", None))),
-            (Ending::Signal(40), Some((1, "signal", "killed by SIG40", None))),
+            (Ending::Signal(40), Some((1, "signal", "killed by SIGRTMIN+6", None))),
         ];
         for (ending, expected) in table {
             let got = verdict(*ending, None).err();

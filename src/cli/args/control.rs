@@ -13,7 +13,7 @@ use crate::config::units;
 /// Show queues, pools, workers and totals.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Show it again and again, this often [default: 2s]
+    /// Show it again and again, this often [default: 2s]; Ctrl-C ends it
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) watch: Option<Duration>,
@@ -22,10 +22,10 @@ pub(crate) struct StatusArgs {
 /// Set the wanted number of workers of a pool.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScaleArgs {
-    /// Wanted workers, 0 to 10000
+    /// Wanted workers of the pool, 0 to 10000
     #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub(crate) workers: u32,
-    /// The pools that serve this queue [default: the only pool]
+    /// Each pool that serves this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
     pub(crate) queue: Option<String>,
     /// This pool
@@ -38,7 +38,7 @@ pub(crate) struct ScaleArgs {
 /// Whether to wait for the effect.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NoWait {
-    /// Return at once, not when it is so
+    /// Return at once instead of when the change is complete
     #[arg(long, env = "QUEUE_WORK_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
 }
@@ -46,20 +46,20 @@ pub(crate) struct NoWait {
 /// Add a pool to the running master.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SpawnArgs {
-    /// Queues it serves, the first that has a job first; several with commas or by repeating
+    /// Queues the pool serves, each only while those before it have no ready job; several with commas or by repeating
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
     #[arg(required_unless_present = "opaque")]
     pub(crate) queue: Vec<String>,
-    /// Workers, 1 to 10000 [default: the number of CPUs]
+    /// Workers of the pool, 1 to 10000 [default: the number of CPUs]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) workers: Option<u32>,
-    /// Its name [default: that of its first queue]
+    /// Name of the pool [default: that of its first queue]
     #[arg(long, value_name = "NAME", value_parser = values::pool, required_unless_present = "queue")]
     pub(crate) pool: Option<String>,
-    /// Each job runs the command after `--`
+    /// Each job runs the command after `--`: `{}` is the job's args, `{name}` one of them
     #[arg(long, conflicts_with = "opaque", requires = "command")]
     pub(crate) exec: bool,
-    /// The program after `--` fetches its jobs elsewhere
+    /// The program after `--` fetches its jobs elsewhere: keep it alive, scale it, recycle it
     #[arg(long, requires = "command")]
     pub(crate) opaque: bool,
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub(crate) struct StopArgs {
     /// Only the pools that serve this queue
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "workers")]
     pub(crate) queue: Option<String>,
-    /// Only these workers, such as `default-1`
+    /// Only these workers, such as `default-1`; their pools have that many fewer
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
     #[command(flatten)]
@@ -126,7 +126,7 @@ pub(crate) enum ConfigVerb {
     Show,
     /// Write a file with every key explained
     Init {
-        /// Where; `-` for stdout
+        /// Where to write it; `-` for stdout
         #[arg(value_name = "PATH", default_value = "queue-work.toml")]
         path: PathBuf,
     },
@@ -135,7 +135,7 @@ pub(crate) enum ConfigVerb {
 /// Print a completion script.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// The shell to complete in
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
 }

@@ -51,8 +51,14 @@ Examples:
   queue-work --workers=4 --queue=default -- python worker.py
   queue-work status
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no master runs, 4 no such job, worker, pool or queue,
-5 refused, 130 ended by a second Ctrl-C";
+Exit codes:
+    0  done
+    1  it could not be done
+    2  wrong usage or configuration
+    3  no master runs
+    4  no such job, worker, pool or queue
+    5  refused: another master runs, or the state does not allow it
+  130  ended by a second Ctrl-C";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, Args)]
@@ -66,18 +72,18 @@ pub(crate) struct Global {
     /// Control socket of the master [default: beside the database, `<database>.sock`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_SOCKET", help_heading = GLOBAL)]
     pub(crate) socket: Option<PathBuf>,
-    /// Say more: worker starts and worker output; twice: everything [default: what matters]
+    /// Say more: starts of workers and what they print; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, env = "QUEUE_WORK_VERBOSE", help_heading = GLOBAL)]
     pub(crate) verbose: u8,
     /// Say only what is wrong
     #[arg(short, long, global = true, env = "QUEUE_WORK_QUIET", help_heading = GLOBAL)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) quiet: bool,
-    /// How the master words its events
+    /// How the master words what it prints on stderr
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text", env = "QUEUE_WORK_LOG_FORMAT")]
     #[arg(help_heading = GLOBAL)]
     pub(crate) log_format: LogFormat,
-    /// Print data as JSON
+    /// Print data as one JSON document
     #[arg(long, global = true, env = "QUEUE_WORK_JSON", help_heading = GLOBAL)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -104,9 +110,9 @@ pub(crate) enum Verb {
     Push(Box<push::PushArgs>),
     /// Show queues, pools, workers and totals; works without a master too (exit code 3)
     Status(control::StatusArgs),
-    /// Set the wanted number of workers
+    /// Set the wanted number of workers; idle ones leave first, busy ones finish their job
     Scale(control::ScaleArgs),
-    /// Add a pool to the running master
+    /// Add a pool to the running master; it is gone when that master ends
     Spawn(control::SpawnArgs),
     /// Replace workers, one after the other: a new one is ready before the old one leaves
     Restart(control::RestartArgs),

@@ -22,10 +22,10 @@ Examples:
   queue-work push --jsonl < jobs.jsonl
   queue-work push --wait -- make test; echo $?")]
 pub(crate) struct PushArgs {
-    /// The queue, made if it is new [default: default]
+    /// Queue to add to; it need not exist [default: default]
     #[arg(long, value_name = "NAME", env = "QUEUE_WORK_PUSH_QUEUE", value_parser = values::queue)]
     pub(crate) queue: Option<String>,
-    /// -100 to 100; higher goes first [default: 0]
+    /// Priority, -100 to 100; higher goes first [default: 0]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_PUSH_PRIORITY", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i64).range(-100..=100))]
     pub(crate) priority: Option<i64>,
@@ -36,15 +36,15 @@ pub(crate) struct PushArgs {
     /// Not before this time, such as `2026-12-31T23:59:00Z`
     #[arg(long, value_name = "RFC3339", env = "QUEUE_WORK_PUSH_AT", value_parser = values::at)]
     pub(crate) at: Option<UnixMicros>,
-    /// Cancelled if it has not started within this long from now
+    /// Cancelled if it has not started within this long from now, such as `1h`
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_EXPIRES", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) expires: Option<Duration>,
-    /// Longest run [default: what its pool says]
+    /// Longest run, such as `90s` [default: what its pool says, 1h]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Most attempts, from 1 [default: what its pool says]
+    /// Attempts before the job is dead, from 1 [default: what its pool says, 3]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_PUSH_MAX_ATTEMPTS", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
@@ -77,7 +77,7 @@ pub(crate) struct PushArgs {
     /// The job's type: what is to be done
     #[arg(value_name = "TYPE")]
     pub(crate) kind: Option<String>,
-    /// The job's args, `-` for stdin [default: null]
+    /// The job's args, any JSON (a string needs its quotes: '"a.png"'); `-` reads them from stdin [default: null]
     #[arg(value_name = "JSON", allow_negative_numbers = true, conflicts_with_all = ["lines", "command"])]
     pub(crate) args: Option<String>,
     /// The command and its arguments

@@ -12,7 +12,7 @@ use crate::model::{JobState, Outcome};
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Most entries
+    /// Show at most this many
     #[arg(long, value_name = "N", default_value_t = 50, env = "QUEUE_WORK_LIMIT", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
@@ -32,7 +32,7 @@ pub(crate) enum JobsVerb {
         #[arg(value_name = "ID", allow_negative_numbers = true)]
         id: i64,
     },
-    /// Make dead, cancelled or scheduled jobs ready now, their counters at zero
+    /// Make dead, cancelled or scheduled jobs ready now, with their counters at zero
     Retry(JobsRetryArgs),
     /// Cancel jobs, also running ones
     Cancel {
@@ -70,7 +70,7 @@ pub(crate) struct JobsListArgs {
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
-    /// Only ids above this
+    /// Only ids above this, to read on
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) after: Option<i64>,
     #[command(flatten)]
@@ -118,7 +118,7 @@ pub(crate) struct RunsArgs {
     /// Only runs that ended within this long, such as `1h`
     #[arg(long, value_name = "DURATION", value_parser = crate::config::units::duration)]
     pub(crate) since: Option<Duration>,
-    /// Only ids below this
+    /// Only ids below this, to read on
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) before: Option<i64>,
     #[command(flatten)]
@@ -147,13 +147,13 @@ pub(crate) struct LogsArgs {
     /// Only workers of pools that serve this queue
     #[arg(long, value_name = "NAME", value_parser = values::queue)]
     pub(crate) queue: Option<String>,
-    /// Only while this job ran
+    /// Only what was printed while this job ran
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) job: Option<i64>,
-    /// Go on with what comes; needs a master
+    /// Go on with what comes, until Ctrl-C; needs a master
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Most lines of what is there
+    /// Show at most this many of the last lines
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100, env = "QUEUE_WORK_LOGS_LINES")]
     pub(crate) lines: usize,
     /// Print one JSON object a line

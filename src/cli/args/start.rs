@@ -61,7 +61,7 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "SIZE", env = "QUEUE_WORK_MEMORY", allow_hyphen_values = true)]
     #[arg(value_parser = values::memory_limit)]
     pub(crate) memory: Option<MemoryLimit>,
-    /// Kill a worker above this memory, such as `1G` [default: never]
+    /// Kill a worker above this memory at once, its children counted in, such as `1G` [default: never]
     #[arg(long, value_name = "SIZE", env = "QUEUE_WORK_MEMORY_MAX", allow_hyphen_values = true)]
     #[arg(value_parser = values::memory_max)]
     pub(crate) memory_max: Option<u64>,
@@ -69,11 +69,11 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_MAX_TIME", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) max_time: Option<Duration>,
-    /// Longest run of a job that says nothing itself, such as `90s` [default: 1h]
+    /// Longest run of a job that was pushed without a timeout of its own, such as `90s` [default: 1h]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// How long a running job may go on when its worker is to leave; then TERM, 5s later KILL [default: 30s]
+    /// How long a running job may go on when its worker is to leave; then SIGTERM, 5s later SIGKILL [default: 30s]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_GRACE", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) grace: Option<Duration>,
@@ -81,11 +81,11 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "N", env = "QUEUE_WORK_PREFETCH", allow_negative_numbers = true)]
     #[arg(value_parser = values::prefetch)]
     pub(crate) prefetch: Option<Prefetch>,
-    /// Attempts of a job that says nothing itself, from 1 [default: 3]
+    /// Attempts of a job that was pushed without a number of its own, from 1 [default: 3]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_MAX_ATTEMPTS", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
-    /// First wait before a retry; each next one is five times as long, at most 1h [default: 5s]
+    /// Wait before the first retry; each further one is five times as long, at most 1h, ± 20 % [default: 5s]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_BACKOFF", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) backoff: Option<Duration>,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::cli::context::{self, Context};
 use crate::client::{Client, ClientError};
 use crate::error::Error;
-use crate::model::{NewJob, Pushed, QueueName};
+use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Op, Reply, Store};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
@@ -83,8 +83,9 @@ impl<'a> Sink<'a> {
     pub(super) fn push(&mut self, job: &PushJob) -> Result<Pushed, Error> {
         loop {
             if let To::Store(store) = &mut self.to {
-                let job = to_new_job(job, &QueueName::default(), context::now()).map_err(Error::Usage)?;
-                let pushed = apply(store.as_mut(), vec![job])?;
+                let now = context::now();
+                let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
+                let pushed = apply(store.as_mut(), vec![job], now)?;
                 return pushed.first().copied().ok_or_else(|| Error::Failed("the store took no job".to_owned()));
             }
             if let Some(pushed) = self.ask("push", job)? {
@@ -104,7 +105,7 @@ impl<'a> Sink<'a> {
                     to_new_job(&job, &queue, now).map_err(Error::Usage)
                 };
                 let jobs: Vec<NewJob> = jobs.iter().map(job).collect::<Result<_, _>>()?;
-                return Ok(summed(&apply(store.as_mut(), jobs)?, ids));
+                return Ok(summed(&apply(store.as_mut(), jobs, now)?, ids));
             }
             let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
             if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
@@ -124,9 +125,10 @@ impl<'a> Sink<'a> {
     }
 }
 
-fn apply(store: &mut dyn Store, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, Error> {
+/// `now` is also the time from which the delays of the jobs were counted.
+fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    match store.apply(0, &[Op::Push(jobs)], context::now())?.pop() {
+    match store.apply(0, &[Op::Push(jobs)], now)?.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

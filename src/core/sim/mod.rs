@@ -29,7 +29,7 @@ fn the_core_keeps_its_invariants_whatever_goes_wrong_and_everything_ends_well_af
     let steps = number("SIM_STEPS").unwrap_or(3000);
     let seeds = match number("SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 1..number("SIM_SEEDS").unwrap_or(60) + 1,
+        None => 1..number("SIM_SEEDS").unwrap_or(30) + 1,
     };
     let mut total = 0;
     for seed in seeds {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::chance::Chance;
 use super::world::{Doing, Happening, World};
-use crate::core::event::{Answer, Retry, RunError};
 use crate::core::{Event, Signal};
+use crate::model::Detail;
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
+use crate::model::{Answer, Retry, RunError};
 use crate::model::{Claimed, WorkerId};
-use crate::store::Detail;
 
 /// A process and its nature.
 #[derive(Debug, Default)]

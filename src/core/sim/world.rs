@@ -26,7 +26,7 @@ pub(super) enum Happening {
 }
 
 /// What a process does.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Doing {
     Work,
     Done(u64),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::JobState;
+use crate::model::Retry;
 
 fn cancel(bench: &mut Bench, job: i64, wait: bool) {
     bench.command(1, Command::Cancel { job: JobId(job), wait });

@@ -16,11 +16,12 @@ mod timeouts;
 
 use std::time::Duration;
 
-use super::event::{Answer, RunError};
 use super::*;
 use crate::model::worker::Exit;
+use crate::model::{Answer, RunError};
 use crate::model::{Claimed, Counters, PoolName, QueueOrder, RunId};
-use crate::store::{Detail, Next, Op};
+use crate::model::{Detail, Retry};
+use crate::store::{Next, Op};
 
 const SECOND: Duration = Duration::from_secs(1);
 

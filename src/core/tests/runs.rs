@@ -1,8 +1,9 @@
 //! What answers mean for their jobs.
 
 use super::*;
+use crate::model::Retry;
+use crate::model::answer::NO_SUCH_TYPE;
 use crate::store::Finish;
-use crate::wire::rpc::METHOD_NOT_FOUND;
 
 fn finish(charged: u32, answer: Answer) -> Finish {
     let mut bench = Bench::up(|_| {});
@@ -59,7 +60,7 @@ fn a_worker_says_not_to_try_again() {
 
 #[test]
 fn what_does_not_exist_is_not_tried_again() {
-    let error = RunError { message: String::new(), code: Some(METHOD_NOT_FOUND), kind: None, retry: Retry::Policy };
+    let error = RunError { message: String::new(), code: Some(NO_SUCH_TYPE), kind: None, retry: Retry::Policy };
     let by_code = Answer { verdict: Err(error.clone()), detail: Detail::default() };
     let error = RunError { code: None, kind: Some(String::from("not_found")), ..error };
     let by_kind = Answer { verdict: Err(error), detail: Detail::default() };

@@ -82,7 +82,7 @@ fn a_second_stop_can_only_shorten_the_grace() {
         stop(&mut bench, Some(first * SECOND));
         stop(&mut bench, Some(second * SECOND));
         bench.said();
-        bench.pass(at * SECOND - Duration::from_micros(1));
+        bench.pass((at * SECOND).saturating_sub(Duration::from_micros(1)));
         bench.says(&[]);
         bench.pass(Duration::from_micros(1));
         bench.says(&["cancel 1#1 shutdown", "TERM 1", "TERM 2"]);

@@ -1,6 +1,7 @@
 //! Jobs past their deadline: asked, then ended with their worker.
 
 use super::*;
+use crate::model::Retry;
 
 fn running() -> Bench {
     let mut bench = Bench::up(|s| s.timeout = 10 * SECOND);

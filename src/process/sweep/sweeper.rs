@@ -71,7 +71,7 @@ fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(Sw
         };
         match first {
             Err(RecvTimeoutError::Disconnected) if pursuits.is_empty() => return,
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(pause),
+            Err(RecvTimeoutError::Disconnected) => crate::process::clock::pause(pause),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(request) => pursuits.extend(
                 std::iter::once(request)

@@ -36,8 +36,7 @@ impl Event {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::Debug { .. } => Level::Debug,
-            Self::WorkerStarted { .. } | Self::Output(_) => Level::Detail,
+            Self::WorkerStarted { .. } | Self::StrayAnswer { .. } | Self::Output(_) => Level::Detail,
             Self::WorkerEnded { reason, .. } => ended_level(*reason),
             Self::MasterStarted { .. }
             | Self::PoolStarted { .. }

@@ -59,7 +59,8 @@ fn quiet_shows_problems_and_verbose_shows_worker_starts() {
     assert!(!shown(&start, 0, false) && shown(&start, 1, false));
     assert!(shown(&ended(EndReason::Exited), 0, true));
     assert!(!shown(&ended(EndReason::Scaled), 0, false));
-    assert!(shown(&Event::Debug { text: String::new() }, 2, false));
+    let stray = Event::StrayAnswer { worker: "default-1".into(), request: 9 };
+    assert!(!shown(&stray, 0, false) && shown(&stray, 1, false));
 }
 
 #[test]

@@ -70,7 +70,9 @@ fn rarer(event: &Event) -> String {
         Event::MemoryBaseline { pool, limit, baseline_bytes } => memory_baseline(pool, *limit, *baseline_bytes),
         Event::Drained { summary } => format!("nothing left to do: {summary}"),
         Event::Stopped { summary } => format!("stopped: {summary}"),
-        Event::Debug { text } => words::one_line(text, 2_000),
+        Event::StrayAnswer { worker, request } => {
+            format!("worker `{worker}` answered request {request}, which it does not hold; ignored")
+        }
         Event::MasterStarted { .. }
         | Event::PoolStarted { .. }
         | Event::WorkerStarted { .. }

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Claim, Detail, Finish, Keep, Master, Next, Op, Records, Reply, Start, Store};
+use super::{Claim, Finish, Keep, Master, Next, Op, Records, Reply, Start, Store};
 use crate::model::{
-    Cause, Claimed, Counters, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
+    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
     UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::job::Progress;
 use crate::model::{
-    Cause, Counters, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
+    Cause, Counters, Detail, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
-use crate::store::{Detail, Master};
+use crate::store::Master;
 
 /// One life of a master.
 #[derive(Clone, Debug)]

@@ -3,10 +3,11 @@
 //! Invariant: the same rows go in the same step as in SQLite.
 
 use super::state::{Place, Run, State};
+use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
-use crate::model::{Cause, Generation, JobState, Outcome, UnixMicros};
+use crate::model::{Cause, Detail, Generation, JobState, Outcome, UnixMicros};
 use crate::store::sqlite::LOST;
-use crate::store::{Detail, Keep, Reply, WorkerEnded, WorkerStarted, signal_name};
+use crate::store::{Keep, Reply, WorkerEnded, WorkerStarted};
 
 impl State {
     pub(super) fn worker_started(&mut self, w: &WorkerStarted, generation: Generation) -> Reply {

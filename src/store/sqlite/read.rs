@@ -12,11 +12,12 @@ use serde_json::value::RawValue;
 use super::{codes, error, life, names, open, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
+use crate::model::worker::signal_name;
 use crate::model::{
     Cause, Counters, Generation, JobId, JobRecord, JobState, Outcome, QueueTotals, RunId, RunRecord, Slot, UnixMicros,
     WorkerId, WorkerRecord,
 };
-use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter, signal_name};
+use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 /// A reading connection to a database file.
 #[derive(Debug)]

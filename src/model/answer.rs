@@ -1,0 +1,79 @@
+//! What a worker says about a job it was given, and why a job is taken from it.
+
+use std::time::Duration;
+
+/// JSON-RPC error code of a worker that knows no job of this type: not to be tried again.
+pub const NO_SUCH_TYPE: i64 = -32601;
+
+/// What a worker said about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Result (JSON text) or error.
+    pub verdict: Result<Option<String>, RunError>,
+    /// What it tells of the run: exit code, signal, memory, stderr.
+    pub detail: Detail,
+}
+
+/// An error a worker answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunError {
+    /// For people.
+    pub message: String,
+    /// JSON-RPC error code.
+    pub code: Option<i64>,
+    /// Kind of error, such as `ValueError`, `not_found`.
+    pub kind: Option<String>,
+    /// What the worker says about trying again.
+    pub retry: Retry,
+}
+
+/// What a worker says about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing: as the pool says.
+    Policy,
+    /// Not again.
+    Never,
+    /// After this long.
+    After(Duration),
+}
+
+/// What the record says of a run beyond its outcome.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detail {
+    /// Of the command.
+    pub exit_code: Option<i32>,
+    /// Name of the signal, such as `SIGKILL`.
+    pub signal: Option<String>,
+    /// Error text.
+    pub error: Option<String>,
+    /// Last lines on stderr.
+    pub stderr_tail: String,
+    /// Result, JSON text; `None` is `null`.
+    pub result: Option<String>,
+    /// Most memory seen, in bytes.
+    pub peak_memory: Option<u64>,
+}
+
+/// Why a job is cancelled at a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// Past its deadline.
+    Timeout,
+    /// An operator said so.
+    Cancelled,
+    /// The worker must go.
+    Shutdown,
+}
+
+impl CancelReason {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong with a store.
+
+use crate::model::Generation;
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened, made or written.
+    #[error("cannot {doing} the database `{path}`: {reason}")]
+    Cannot {
+        /// `open`, `create`, `write to`, `read` …
+        doing: &'static str,
+        /// Which.
+        path: String,
+        /// What the system says, with the next step where there is one.
+        reason: String,
+    },
+    /// Not ours.
+    #[error("`{path}` is not a queue-work database; choose another with --database")]
+    Foreign {
+        /// Which.
+        path: String,
+    },
+    /// Made by a newer version.
+    #[error(
+        "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work"
+    )]
+    Newer {
+        /// Which.
+        path: String,
+        /// Its schema.
+        found: i64,
+        /// The newest we know.
+        known: i64,
+    },
+    /// Another master has begun a generation on this store.
+    #[error("another master has taken over this store (generation {0})")]
+    Superseded(Generation),
+    /// This batch number was committed before: see [`Store::apply`].
+    #[error("this batch was already applied")]
+    AlreadyApplied,
+    /// No room on the disk.
+    #[error("the disk of the database `{path}` is full; free some space")]
+    Full {
+        /// Which.
+        path: String,
+    },
+    /// Somebody else holds the write lock for too long.
+    #[error("the database `{path}` is locked by another program")]
+    Busy {
+        /// Which.
+        path: String,
+    },
+    /// Reading or writing failed; whether a commit took place is unknown.
+    #[error("input or output on the database failed: {0}")]
+    Io(String),
+    /// Anything else SQLite says.
+    #[error("the database failed: {0}")]
+    Other(String),
+}

@@ -1,0 +1,216 @@
+//! The changes a batch is made of, and the replies to them.
+
+use std::sync::Arc;
+
+use crate::model::job::Progress;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{
+    Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId, Slot,
+    UnixMicros, WorkerId,
+};
+
+/// One change, to be made in a batch with others.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order.
+    Push(Arc<[NewJob]>),
+    /// Take the next jobs. Reply: [`Reply::Claimed`].
+    Claim(Claim),
+    /// End a run. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    Finish(Box<Finish>),
+    /// Give back a job that was claimed and never started: to the front, nothing charged, no run recorded.
+    /// Reply: [`Reply::Done`] or [`Reply::Stale`].
+    Unclaim {
+        /// The job.
+        job: JobId,
+        /// Its current run.
+        run: RunId,
+    },
+    /// Say which worker a job that was claimed ahead went to. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    Assign {
+        /// The job.
+        job: JobId,
+        /// Its current run.
+        run: RunId,
+        /// The worker that holds it now.
+        worker: WorkerId,
+    },
+    /// Make ready what is due, and cancel what has expired, at most `limit` of each. Reply: [`Reply::Promoted`].
+    Promote {
+        /// Bound on the work of one step.
+        limit: u32,
+    },
+    /// What a running job says of itself. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    Progress {
+        /// The job.
+        job: JobId,
+        /// Its current run.
+        run: RunId,
+        /// What it said.
+        progress: Progress,
+    },
+    /// Cancel a job that is ready or scheduled. Reply: [`Reply::Changed`] with the state it had before
+    /// (`Running`: nothing was changed, the master must end the run first), or [`Reply::Missing`].
+    Cancel(JobId),
+    /// Make a dead, cancelled or scheduled job ready now, its counters at zero.
+    /// Reply: [`Reply::Changed`] with the state it had before (other states: nothing changed), or [`Reply::Missing`].
+    Retry(JobId),
+    /// Forget a job that is not running, with its runs. Reply: [`Reply::Changed`] with the state it had before
+    /// (`Running`: nothing was changed), or [`Reply::Missing`].
+    Delete(JobId),
+    /// Retry every dead job of a queue (of all queues: `None`), at most `limit`. Reply: [`Reply::Count`].
+    RetryDead {
+        /// The queue, or all.
+        queue: Option<QueueName>,
+        /// Bound on the work of one step.
+        limit: u32,
+    },
+    /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
+    Pause {
+        /// The queue.
+        queue: QueueName,
+        /// True: stop.
+        paused: bool,
+    },
+    /// A worker was spawned. Reply: [`Reply::Done`].
+    WorkerStarted(Box<WorkerStarted>),
+    /// A worker ended. Reply: [`Reply::Done`].
+    WorkerEnded(Box<WorkerEnded>),
+    /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed.
+    Prune(Keep),
+}
+
+/// A request for jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Queues in the order to try them, each with the most jobs to take at this place; a queue may stand here
+    /// twice (first its share, then what the others left). Paused and unknown queues give nothing.
+    pub takes: Vec<(QueueName, u32)>,
+    /// Workers the first jobs are meant for, in order.
+    pub workers: Vec<WorkerId>,
+    /// Most jobs in all; those beyond `workers` are claimed ahead, for no worker yet (worker 0).
+    pub total: u32,
+    /// Stop after this many bytes of args (the first job is always taken).
+    pub max_bytes: usize,
+}
+
+/// The end of a run, and what becomes of its job.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The job, as it was claimed.
+    pub job: Arc<Claimed>,
+    /// Who ran it.
+    pub worker: WorkerId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// Details for the record.
+    pub detail: Detail,
+    /// When it was handed to the worker.
+    pub started_at: UnixMicros,
+    /// When it ended.
+    pub ended_at: UnixMicros,
+    /// What becomes of the job.
+    pub next: Next,
+    /// Its counters from now on.
+    pub counters: Counters,
+}
+
+/// What becomes of a job whose run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It succeeded.
+    Succeeded,
+    /// It is ready again at its old place: with the old due time it is at the front.
+    Ready,
+    /// It is scheduled for a retry.
+    RetryAt(UnixMicros),
+    /// It is dead.
+    Dead(Cause),
+    /// It is cancelled.
+    Cancelled(Cause),
+}
+
+/// A worker that was spawned. Its id is given by the master: see [`Start::next_worker`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerStarted {
+    /// This process.
+    pub worker: WorkerId,
+    /// Its pool.
+    pub pool: PoolName,
+    /// Its slot.
+    pub slot: Slot,
+    /// Its process id.
+    pub pid: u32,
+    /// When.
+    pub at: UnixMicros,
+}
+
+/// A worker that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerEnded {
+    /// This process.
+    pub worker: WorkerId,
+    /// Why.
+    pub reason: EndReason,
+    /// How; `None` when it never ran.
+    pub exit: Option<Exit>,
+    /// Jobs it answered.
+    pub jobs_done: u64,
+    /// Most memory seen, in bytes.
+    pub peak_memory: Option<u64>,
+    /// When.
+    pub at: UnixMicros,
+}
+
+/// How long things are kept: everything that ended before these times may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Succeeded and cancelled jobs.
+    pub succeeded_since: UnixMicros,
+    /// Dead jobs.
+    pub dead_since: UnixMicros,
+    /// Runs, workers and generations.
+    pub runs_since: UnixMicros,
+    /// Bound on the rows looked at in one step, per table.
+    pub limit: u32,
+}
+
+/// The answer to one [`Op`].
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Done, nothing more to say.
+    Done,
+    /// The run is no longer the job's current one; nothing was changed.
+    Stale,
+    /// One per job pushed.
+    Pushed(Vec<Pushed>),
+    /// The jobs taken. Fewer than asked for: the queues are empty, or `max_bytes` was reached (`more`).
+    Claimed {
+        /// In order.
+        jobs: Vec<Claimed>,
+        /// True if `max_bytes` ended it.
+        more: bool,
+    },
+    /// What [`Op::Promote`] did.
+    Promoted {
+        /// Queues that have new ready jobs.
+        queues: Vec<QueueName>,
+        /// Jobs that expired.
+        expired: Vec<JobId>,
+        /// True if `limit` ended it and there is more to do now.
+        more: bool,
+    },
+    /// The state the job had before, and its queue.
+    Changed {
+        /// State before.
+        was: JobState,
+        /// Its queue.
+        queue: QueueName,
+    },
+    /// No such job.
+    Missing,
+    /// How many.
+    Count(u64),
+}

@@ -1,0 +1,81 @@
+//! The reading side: what can be asked of the records.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Master, StoreError};
+use crate::model::{
+    Generation, JobId, JobRecord, JobState, Outcome, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
+};
+
+/// Which jobs to list. Ascending by id, those after `after`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobFilter {
+    /// Only this queue.
+    pub queue: Option<QueueName>,
+    /// Only this state.
+    pub state: Option<JobState>,
+    /// Only this type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Only ids above this.
+    pub after: Option<JobId>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+/// Which runs to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFilter {
+    /// Only this job.
+    pub job: Option<JobId>,
+    /// Only this queue.
+    pub queue: Option<QueueName>,
+    /// Only this outcome.
+    pub outcome: Option<Outcome>,
+    /// Only runs that ended since.
+    pub since: Option<UnixMicros>,
+    /// Only ids below this.
+    pub before: Option<RunId>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+/// Which workers to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerFilter {
+    /// Only this pool.
+    pub pool: Option<String>,
+    /// Only `<pool>-<slot>`.
+    pub worker: Option<String>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+/// The last generation on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastMaster {
+    /// Who.
+    pub master: Master,
+    /// Its number.
+    pub generation: Generation,
+    /// When it began.
+    pub started_at: UnixMicros,
+    /// When it ended in order, if it did.
+    pub ended_at: Option<UnixMicros>,
+}
+
+/// The reading side.
+pub trait Records {
+    /// One job.
+    fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError>;
+    /// Jobs, ascending by id.
+    fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
+    /// Runs, newest first.
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
+    /// Workers, newest first.
+    fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError>;
+    /// Totals of all queues, by name.
+    fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
+    /// The last generation.
+    fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError>;
+}

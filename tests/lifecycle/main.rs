@@ -1,0 +1,19 @@
+//! The life of workers and of their master, with real processes: how they start, end, are ended, replaced and scaled,
+//! and what is on record of it afterwards. The matrix of research/aesthetics.md, section 3, and the misbehaving workers
+//! of `tests/fixtures`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crashes;
+mod help;
+mod hostile;
+mod pipes;
+mod pools;
+mod ready;
+mod recycling;
+mod restarts;
+mod scaling;
+mod starts;
+mod stops;
+mod timeouts;
