@@ -50,7 +50,7 @@ pub(crate) fn open_records(path: &Path) -> Result<Box<dyn Records>, StoreError> 
 
 /// The store, to be written to.
 pub(crate) fn open_store(path: &Path) -> Result<Box<dyn Store>, StoreError> {
-    Ok(Box::new(SqliteStore::open(path)?))
+    Ok(Box::new(SqliteStore::open_as_guest(path)?))
 }
 
 /// Runs a master until it ends.

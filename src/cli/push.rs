@@ -16,7 +16,7 @@ use super::args::push::PushArgs;
 use super::context::{self, Context};
 use super::{jobs, output};
 use crate::error::{Code, Error};
-use crate::model::payload::{MAX_ARGS_BYTES, PayloadError};
+use crate::model::payload::MAX_ARGS_BYTES;
 use crate::model::{JobId, QueueName};
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
@@ -86,13 +86,12 @@ fn single(args: &PushArgs, common: &Common) -> Result<PushJob, Error> {
 fn stdin() -> Result<String, Error> {
     let mut bytes = Vec::new();
     let limit = MAX_ARGS_BYTES as u64 + 1;
-    let mut input = std::io::stdin().lock();
-    let failed = |e| Error::io("read stdin", e);
-    let read = input.by_ref().take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    if read as u64 == limit {
-        // The rest is read for its length only, and so that the writer is not cut off.
-        let rest = std::io::copy(&mut input, &mut std::io::sink()).map_err(failed)?;
-        return Err(Error::Usage(PayloadError::TooLong { bytes: read + rest as usize }.to_string()));
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| Error::io("read stdin", e))?;
+    // Before anything else: what was not read to its end would be reported as broken.
+    if bytes.len() > MAX_ARGS_BYTES {
+        return Err(Error::Usage(format!(
+            "the args on stdin are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path"
+        )));
     }
     String::from_utf8(bytes).map_err(|_| Error::Usage("args are not valid JSON: stdin is not UTF-8".to_owned()))
 }

@@ -17,10 +17,9 @@ use serde_json::value::RawValue;
 
 pub use error::ClientError;
 
+use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::rpc::{self, RpcError};
 
-/// The longest path a Unix socket can have, in bytes.
-const MAX_SOCKET_PATH: usize = 107;
 /// The longest answer we take, in bytes: a list of jobs may be larger than any line the master takes.
 const MAX_ANSWER: u64 = 1 << 30;
 
@@ -61,8 +60,8 @@ impl Client {
     /// Connects. [`ClientError::NoMaster`] if there is no socket or nobody behind it.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let bytes = path.as_os_str().len();
-        if bytes > MAX_SOCKET_PATH {
-            return Err(ClientError::PathTooLong { path: path.to_owned(), bytes, limit: MAX_SOCKET_PATH });
+        if bytes > MAX_SOCKET_PATH_BYTES {
+            return Err(ClientError::PathTooLong { path: path.to_owned(), bytes, limit: MAX_SOCKET_PATH_BYTES });
         }
         let stream = UnixStream::connect(path).map_err(|source| match source.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {

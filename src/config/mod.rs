@@ -16,7 +16,7 @@ mod raw;
 mod rules;
 mod schema;
 mod show;
-pub mod units;
+pub use crate::model::units;
 mod values;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::show::Origins;
 use super::{Config, Flags, PoolConfig, PoolKind, ReadyWhen, units};
 use crate::model::MemoryLimit;
+use crate::worker::Template;
 
 /// Contradictions among the flags.
 pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
@@ -39,6 +40,7 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
     for pool in &config.pools {
         let path = format!("pools.{}", pool.name);
         rules.memory(&path, pool);
+        rules.template(&path, pool);
         if !layers.flags.names_pools() {
             rules.kind(&path, pool);
         }
@@ -120,6 +122,19 @@ impl Rules<'_> {
             let (soft, hard) = (units::show_bytes(soft), units::show_bytes(hard));
             let message = format!("`memory` is {soft}, but `memory_max` kills at {hard}; `memory` must be lower");
             self.problem(path, "memory", message);
+        }
+    }
+
+    /// A command that no job can be filled into would fail every one of them.
+    fn template(&mut self, path: &str, pool: &PoolConfig) {
+        if pool.kind != PoolKind::Exec || pool.command.first().is_none_or(|program| program.is_empty()) {
+            return;
+        }
+        let Err(error) = Template::parse(pool.command.clone()) else { return };
+        if self.layers.flags.command.is_empty() {
+            self.problem(path, "command", error.to_string());
+        } else {
+            self.problems.push(Problem::with_key("--", error.to_string()));
         }
     }
 

@@ -16,13 +16,11 @@ use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::wire::control::Follow;
+use crate::wire::control::{Follow, NEW_SOCKET_ENDING};
 use crate::wire::lines::{Line, Lines};
 
 /// Connections at most; further ones are closed at once.
 const MAX_CLIENTS: usize = 1000;
-/// Added to the path of the socket until it is private.
-pub(super) const HIDDEN: &str = ".new";
 /// Bytes that may wait for a client.
 const MAX_UNREAD: usize = 64 * 1024 * 1024;
 /// Bytes of log lines that may wait for a client that follows; further lines are dropped for it.
@@ -77,7 +75,7 @@ impl Clients {
         make_room(path)?;
         // Bound under another name and made private before it can be found.
         let mut hidden = path.as_os_str().to_owned();
-        hidden.push(HIDDEN);
+        hidden.push(NEW_SOCKET_ENDING);
         make_room(Path::new(&hidden))?;
         let mut listener = UnixListener::bind(&hidden)?;
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;

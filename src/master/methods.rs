@@ -21,6 +21,7 @@ use crate::wire::control::{
 };
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
+use crate::worker::Template;
 
 /// What a method comes to: nothing more to say now, or an answer at once.
 type Handled = Result<Option<String>, RpcError>;
@@ -206,6 +207,9 @@ impl Master {
         };
         if command.is_empty() && pool.kind != PoolKind::Exec {
             return Err(bad(format!("a pool of kind `{}` needs a command", pool.kind.as_str())));
+        }
+        if pool.kind == PoolKind::Exec && !command.is_empty() {
+            Template::parse(command.clone()).map_err(|e| bad(e.to_string()))?;
         }
         if queues.is_empty() && pool.kind != PoolKind::Opaque {
             return Err(bad(String::from("a pool needs a queue; say which with --queue")));

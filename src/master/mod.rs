@@ -173,6 +173,8 @@ struct Master {
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
     prune_at: crate::model::Mono,
+    /// When to look whether another process has written.
+    look_at: crate::model::Mono,
     /// Another generation has begun: nothing may be written any more.
     superseded: bool,
     sampling_busy: bool,

@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Waker};
 
 use super::batch::Batches;
-use super::clients::{self, Clients};
+use super::clients::Clients;
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
@@ -32,11 +32,10 @@ use crate::report::{Event, Printer, Summary};
 use crate::store::sqlite::SqliteStore;
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
+use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
 /// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
-/// Longest path of a unix socket, in bytes.
-const MAX_SOCKET_PATH: usize = 107;
 
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +104,9 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let pid = std::process::id();
     let started_at = wall();
     let lock = Lock::take(&lock_path(&config.database), pid, started_at).map_err(|e| match e {
-        LockError::Held { .. } => Failure::Held(e),
-        e => Failure::Lock(e),
+        LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
+        LockError::Io { .. } if !folder_of(&config.database).exists() => no_folder(&config.database),
+        LockError::Io { .. } => Failure::Lock(e),
     })?;
     let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
@@ -158,6 +158,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
         prune_at: Mono(0),
+        look_at: Mono(0),
         superseded: false,
         sampling_busy: false,
         _lock: lock,
@@ -237,11 +238,23 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The lock is beside the database, but it is the database that was asked for.
+fn no_folder(database: &Path) -> Failure {
+    Failure::Store(StoreError::Cannot {
+        doing: "create",
+        path: database.display().to_string(),
+        reason: format!("the folder `{}` does not exist", folder_of(database).display()),
+    })
+}
+
 fn check_socket_path(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
-    let most = MAX_SOCKET_PATH - clients::HIDDEN.len();
-    if bytes > most {
-        let why = format!("the path has {bytes} bytes, a socket's may have {most}");
+    if bytes > MAX_SOCKET_PATH_BYTES {
+        let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())

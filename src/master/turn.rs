@@ -11,10 +11,16 @@ use crate::model::{JobState, Mono, Now};
 use crate::store::writer::Written;
 use crate::store::{Keep, Op, Reply};
 
-/// How often old records are looked for; at once again while there are many.
+/// How often old records are looked for at least; more often where they are kept for less, and at once again while
+/// there are many.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// When a control connection could not be accepted, for want of descriptors.
 const KNOCK_AGAIN: Duration = Duration::from_millis(100);
+/// Where records are kept for a very short time, they are looked for this often.
+const PRUNE_OFTEN: Duration = Duration::from_secs(1);
+/// How often the writer looks whether another process has written, in case that one could not tell us (it was killed,
+/// or knew another socket). It costs one read of shared memory.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
 /// Nobody is told of the end of a master that cannot write for this long after everybody has left.
@@ -63,6 +69,7 @@ impl Master {
             self.core.next_deadline(now),
             self.batches.next_deadline(),
             Some(self.prune_at),
+            Some(self.look_at),
             sweep,
             knocked,
             stopping,
@@ -122,6 +129,7 @@ impl Master {
         let now = self.clock.now();
         self.expire_waiters(now);
         self.prune(now);
+        self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
         self.core.claim(&mut self.actions);
@@ -303,8 +311,9 @@ impl Master {
         if now.mono < self.prune_at || self.core.phase() != Phase::Running {
             return;
         }
-        self.prune_at = now.mono + PRUNE_EVERY;
         let keep = self.fixed.config.keep;
+        let shortest = keep.succeeded.min(keep.dead).min(keep.runs);
+        self.prune_at = now.mono + (shortest / 2).clamp(PRUNE_OFTEN, PRUNE_EVERY);
         let keep = Keep {
             succeeded_since: now.wall.minus(keep.succeeded),
             dead_since: now.wall.minus(keep.dead),
@@ -312,6 +321,17 @@ impl Master {
             limit: PRUNE_STEP,
         };
         self.batches.add(Op::Prune(keep), Answered::Pruned, false, false, now);
+    }
+
+    /// Asks the writer, now and then, whether another process has added jobs.
+    fn look_for_others(&mut self, now: Now) {
+        if now.mono < self.look_at {
+            return;
+        }
+        self.look_at = now.mono + LOOK_EVERY;
+        if let Some(writer) = &self.writer {
+            writer.check();
+        }
     }
 
     /// Tells the sampler whether anybody works, on a change.

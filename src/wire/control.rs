@@ -23,10 +23,16 @@ use serde_json::value::RawValue;
 
 use crate::model::{JobId, QueueName, UnixMicros};
 
+/// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
+/// `.new` at its end first.
+pub const MAX_SOCKET_PATH_BYTES: usize = 107 - NEW_SOCKET_ENDING.len();
+/// What the name of a socket ends in until it is private and may be found.
+pub const NEW_SOCKET_ENDING: &str = ".new";
+
 /// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
 /// Durations are seconds (a number) or text such as `"10s"`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a job object such as {\"type\": \"resize\", \"args\": …}")]
 pub struct PushJob {
     /// What is to be done.
     #[serde(rename = "type")]

@@ -95,7 +95,7 @@ impl Common {
 
     /// A job from its JSON, completed with the options.
     pub(super) fn json(&self, line: &str) -> Result<PushJob, String> {
-        let mut job: PushJob = serde_json::from_str(line).map_err(|e| e.to_string())?;
+        let mut job: PushJob = serde_json::from_str(line).map_err(|e| in_one_line(&e))?;
         job.queue.get_or_insert_with(|| self.queue.clone());
         job.priority = job.priority.or(self.priority);
         if job.delay.is_none() && job.at.is_none() {
@@ -107,6 +107,11 @@ impl Common {
         job.max_attempts = job.max_attempts.or(self.max_attempts);
         Ok(job)
     }
+}
+
+/// The line is known already, and it is not the first: only the column helps.
+fn in_one_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// `QUEUE_WORK_QUEUE` names the queues of a master; if it names one, it is also where jobs go.

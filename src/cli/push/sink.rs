@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::cli::context::{self, Context};
 use crate::client::Client;
 use crate::error::Error;
-use crate::model::{NewJob, Pushed, QueueName};
+use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Op, Reply, Store};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
@@ -53,7 +53,7 @@ impl Sink {
             Self::Store { store, .. } => {
                 let now = context::now();
                 let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
-                let pushed = apply(store.as_mut(), vec![job])?;
+                let pushed = apply(store.as_mut(), vec![job], now)?;
                 pushed.first().copied().ok_or_else(|| Error::Failed("the store took no job".to_owned()))
             }
         }
@@ -74,7 +74,7 @@ impl Sink {
                     to_new_job(&job, &queue, now).map_err(Error::Usage)
                 };
                 let jobs: Vec<NewJob> = jobs.iter().map(job).collect::<Result<_, _>>()?;
-                Ok(summed(&apply(store.as_mut(), jobs)?, ids))
+                Ok(summed(&apply(store.as_mut(), jobs, now)?, ids))
             }
         }
     }
@@ -90,9 +90,10 @@ impl Sink {
     }
 }
 
-fn apply(store: &mut dyn Store, jobs: Vec<NewJob>) -> Result<Vec<Pushed>, Error> {
+/// `now` is also the time from which the delays of the jobs were counted.
+fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    match store.apply(0, &[Op::Push(jobs)], context::now())?.pop() {
+    match store.apply(0, &[Op::Push(jobs)], now)?.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

@@ -56,7 +56,18 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database, makes it if it is missing, brings it to the newest schema.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::from_connection(open::writer(path, Missing::Create)?, path)
+    }
+
+    /// As [`Self::open`], for a guest who does one thing and goes: with a small cache and nothing mapped, so that its
+    /// memory does not grow with what it writes.
+    pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let conn = open::writer(path, Missing::Create)?;
+        open::stay_small(&conn, path)?;
+        Self::from_connection(conn, path)
+    }
+
+    fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
         let mut store = Self {
             conn,
             path: path.to_owned(),

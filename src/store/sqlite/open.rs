@@ -129,6 +129,11 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     .map_err(|e| map(path, &e))
 }
 
+/// Takes back the large cache and the mapping.
+pub(super) fn stay_small(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    conn.execute_batch("PRAGMA cache_size = -4000; PRAGMA mmap_size = 0;").map_err(|e| map(path, &e))
+}
+
 /// SQLite does not wait for others while it changes the mode of a new file, so the wait is ours: an empty write
 /// transaction, which does.
 fn write_ahead_log(conn: &Connection, path: &Path) -> Result<(), StoreError> {
