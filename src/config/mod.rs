@@ -7,6 +7,7 @@
 mod compound;
 mod document;
 mod flags;
+mod job_limits;
 mod limits;
 mod load;
 mod paths;
@@ -22,6 +23,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use job_limits::JobLimits;
 pub use limits::limits_in_force;
 pub use load::Loaded;
 pub use paths::{Paths, paths};
