@@ -124,7 +124,7 @@ impl Error {
 
 fn client_code(error: &ClientError) -> u8 {
     match error {
-        ClientError::NoMaster { .. } => 3,
+        ClientError::NoMaster { .. } | ClientError::Unheard => 3,
         ClientError::PathTooLong { .. } => 2,
         ClientError::Refused(error) => error.exit_code(),
         ClientError::Io { .. } | ClientError::Closed | ClientError::Silent { .. } | ClientError::Garbled(_) => 1,

@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     }
     let job = single(args, &common)?;
     to_new_job(&job, &QueueName::default(), context::now()).map_err(Error::Usage)?;
-    let mut sink = if args.wait { Sink::Master(context.connect()?) } else { Sink::open(context)? };
+    let mut sink = Sink::open(context, args.wait)?;
     let pushed = sink.push(&job)?;
     if args.wait {
         return wait(context, sink, pushed.id);
@@ -45,10 +45,10 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     Ok(Code::DONE)
 }
 
-fn wait(context: &Context, sink: Sink, id: JobId) -> Result<Code, Error> {
-    match sink {
-        Sink::Master(mut client) => jobs::wait::with_master(context, &mut client, id, None),
-        Sink::Store { .. } => Err(Context::no_master(&context.paths()?)),
+fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
+    match sink.into_master() {
+        Some(mut client) => jobs::wait::with_master(context, &mut client, id, None),
+        None => Err(Context::no_master(&context.paths()?)),
     }
 }
 

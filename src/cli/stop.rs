@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     };
     let answer = match client.call::<Stopped>("stop", &params) {
         // It was in more of a hurry than we are: what counts is that it ended.
-        Err(ClientError::Closed) if whole => None,
+        Err(ClientError::Closed | ClientError::Unheard) if whole => None,
         answer => Some(answer?),
     };
     if whole && !args.wait.no_wait {

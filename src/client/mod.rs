@@ -148,7 +148,9 @@ impl Client {
 
     fn io(&self, doing: &'static str, source: std::io::Error) -> ClientError {
         match source.kind() {
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ClientError::Closed,
+            // Linux says so of a socket that was closed with something of ours unread, or before we wrote to it. There is
+            // one request at a time, so that is the one; a part of a line is nothing.
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ClientError::Unheard,
             ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::Silent { path: self.path.clone() },
             _ => ClientError::Io { doing, path: self.path.clone(), source },
         }

@@ -51,7 +51,25 @@ fn a_refusal_keeps_the_exit_code_of_the_master() {
         other => panic!("{other:?}"),
     }
     client.ping().expect("null is an answer");
+    assert!(matches!(client.ping(), Err(ClientError::Unheard)));
+}
+
+#[test]
+fn a_request_that_was_read_and_not_answered_may_have_been_done() {
+    let (_dir, path, _handle) = master(&[""]);
+    let mut client = Client::connect(&path).expect("a connection");
     assert!(matches!(client.ping(), Err(ClientError::Closed)));
+}
+
+#[test]
+fn a_request_to_a_master_that_accepts_nobody_any_more_is_unheard() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("s.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let mut client = Client::connect(&path).expect("a connection");
+    let asking = thread::spawn(move || client.ping());
+    drop(listener);
+    assert!(matches!(asking.join().expect("asked"), Err(ClientError::Unheard)));
 }
 
 #[test]

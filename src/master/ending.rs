@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mio::Events;
 
-use super::{Master, wall};
+use super::{Inbox, Master, wall};
 use crate::core::Phase;
 use crate::report::Event;
 use crate::wire::control::Stopped;
@@ -61,6 +61,12 @@ impl Master {
         };
         if let Err(error) = &ended {
             self.say(Event::Problem { text: error.to_string() });
+        }
+        // The threads are gone; what they said last is the fate of what was still on its way.
+        while let Ok(mail) = self.inbox.try_recv() {
+            if let Inbox::Written(written) = mail {
+                self.written(written);
+            }
         }
         let (released, workers) = self.core.stop_summary();
         let json =

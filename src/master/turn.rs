@@ -177,7 +177,7 @@ impl Master {
         }
     }
 
-    fn written(&mut self, written: Written) {
+    pub(super) fn written(&mut self, written: Written) {
         match written {
             Written::Committed { batch, replies, totals, next_due, durable } => {
                 if !totals.is_empty() {

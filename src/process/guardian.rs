@@ -6,7 +6,8 @@
 //! the master is dead. A fragment without its newline is never acted upon: half of `+123` is another process.
 //!
 //! Invariants: the guardian does not carry the cookie itself; it kills a group only if its leader is the process that
-//! was announced, or is gone (then the id cannot have passed to another as long as the group exists).
+//! was announced, or is gone (then the id cannot have passed to another as long as the group exists); a process below a
+//! leader is killed only if it is still the one that was seen there.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, ErrorKind, Write};
@@ -18,8 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use nix::sys::signal::{self, kill};
+use nix::unistd::Pid;
+
 use super::group::{Signal, signal_group};
-use super::identity;
+use super::identity::{self, Identity};
 use super::spawn::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
 
@@ -76,6 +80,9 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     if bye {
         return Ended::Bye;
     }
+    // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
+    // group and have another environment, where no cookie is found.
+    let family = descendants(&groups);
     for (&pid, &start) in &groups {
         let now = identity::start_time(pid);
         if now.is_none() || now == start {
@@ -83,8 +90,27 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             let _ = signal_group(pid, Signal::Kill);
         }
     }
+    for member in family.iter().filter(|member| member.is_alive()) {
+        let _ = kill(Pid::from_raw(member.pid.cast_signed()), signal::Signal::SIGKILL);
+    }
     let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
     Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
+}
+
+/// Everybody below the leaders that were announced and still live.
+fn descendants(groups: &HashMap<u32, Option<u64>>) -> Vec<Identity> {
+    let leaders = groups.iter().filter(|&(&pid, &start)| start.is_some() && identity::start_time(pid) == start);
+    let mut unseen: Vec<u32> = leaders.flat_map(|(&pid, _)| identity::children_of(pid)).collect();
+    let mut seen = HashMap::new();
+    while let Some(pid) = unseen.pop() {
+        if !seen.contains_key(&pid)
+            && let Some(identity) = Identity::of(pid)
+        {
+            seen.insert(pid, identity);
+            unseen.extend(identity::children_of(pid));
+        }
+    }
+    seen.into_values().collect()
 }
 
 /// A whole line; `None` at the end, after an error, and for a fragment.

@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result
     }
     let total = spool.count;
     let mut spooled = spool.rewind().map_err(spooling)?;
-    let mut sink = Sink::open(context)?;
+    let mut sink = Sink::open(context, false)?;
     let pushed = send(context, &mut sink, &mut spooled, total, args.ids)?;
     sink.close();
     conclude(context, &pushed, bad)

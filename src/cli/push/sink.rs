@@ -1,27 +1,30 @@
 //! Where jobs go: to the master, or into the store when none runs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::cli::context::{self, Context};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::error::Error;
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Op, Reply, Store};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
 
-/// Where jobs go.
-pub(super) enum Sink {
+/// Where jobs go. A master that ends before it has heard of a job is none: then the job goes into the store.
+pub(super) struct Sink<'a> {
+    context: &'a Context,
+    to: To,
+    /// The store alone will not do: somebody is to wait for the job.
+    only_master: bool,
+}
+
+enum To {
     Master(Client),
-    Store {
-        store: Box<dyn Store>,
-        /// Of a master that may have started meanwhile.
-        socket: PathBuf,
-    },
+    Store(Box<dyn Store>),
 }
 
 /// The params of `push_many`, with jobs that are JSON text already.
@@ -31,30 +34,62 @@ struct Many<'a> {
     ids: bool,
 }
 
-impl Sink {
-    pub(super) fn open(context: &Context) -> Result<Self, Error> {
+impl To {
+    fn open(context: &Context, only_master: bool) -> Result<Self, Error> {
+        if only_master {
+            return Ok(Self::Master(context.connect()?));
+        }
         Ok(match context.try_connect()? {
             Some(client) => Self::Master(client),
-            None => Self::Store { store: context.store()?, socket: context.paths()?.socket },
+            None => Self::Store(context.store()?),
         })
+    }
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn open(context: &'a Context, only_master: bool) -> Result<Self, Error> {
+        Ok(Self { context, to: To::open(context, only_master)?, only_master })
+    }
+
+    /// The master, to wait for the job; `None` if it was the store that took it.
+    pub(super) fn into_master(self) -> Option<Client> {
+        match self.to {
+            To::Master(client) => Some(client),
+            To::Store(_) => None,
+        }
+    }
+
+    /// Asks the master; `None` if it ended before it heard of this, and another way is open now.
+    fn ask<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<Option<R>, Error> {
+        let To::Master(client) = &mut self.to else { return Ok(None) };
+        match client.call(method, params) {
+            Ok(result) => Ok(Some(result)),
+            Err(ClientError::Unheard) => {
+                self.to = To::open(self.context, self.only_master)?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Jobs and bytes in one chunk: a line of the protocol is limited, a transaction is not.
     pub(super) const fn chunk(&self) -> (usize, usize) {
-        match self {
-            Self::Master(_) => (1_000, 4 << 20),
-            Self::Store { .. } => (10_000, 64 << 20),
+        match self.to {
+            To::Master(_) => (1_000, 4 << 20),
+            To::Store(_) => (10_000, 64 << 20),
         }
     }
 
     pub(super) fn push(&mut self, job: &PushJob) -> Result<Pushed, Error> {
-        match self {
-            Self::Master(client) => Ok(client.call("push", job)?),
-            Self::Store { store, .. } => {
+        loop {
+            if let To::Store(store) = &mut self.to {
                 let now = context::now();
                 let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
                 let pushed = apply(store.as_mut(), vec![job], now)?;
-                pushed.first().copied().ok_or_else(|| Error::Failed("the store took no job".to_owned()))
+                return pushed.first().copied().ok_or_else(|| Error::Failed("the store took no job".to_owned()));
+            }
+            if let Some(pushed) = self.ask("push", job)? {
+                return Ok(pushed);
             }
         }
     }
@@ -62,28 +97,28 @@ impl Sink {
     /// All of them or none; `jobs` are JSON texts of [`PushJob`].
     pub(super) fn push_many(&mut self, jobs: &[String], ids: bool) -> Result<PushedMany, Error> {
         let garbled = |e: serde_json::Error| Error::Failed(format!("cannot read a job back: {e}"));
-        match self {
-            Self::Master(client) => {
-                let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
-                Ok(client.call("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })?)
-            }
-            Self::Store { store, .. } => {
+        loop {
+            if let To::Store(store) = &mut self.to {
                 let (now, queue) = (context::now(), QueueName::default());
                 let job = |text: &String| {
                     let job: PushJob = serde_json::from_str(text).map_err(garbled)?;
                     to_new_job(&job, &queue, now).map_err(Error::Usage)
                 };
                 let jobs: Vec<NewJob> = jobs.iter().map(job).collect::<Result<_, _>>()?;
-                Ok(summed(&apply(store.as_mut(), jobs, now)?, ids))
+                return Ok(summed(&apply(store.as_mut(), jobs, now)?, ids));
+            }
+            let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
+            if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
+                return Ok(pushed);
             }
         }
     }
 
     /// Tells a master that started meanwhile to look at the store; it would find out by itself, later.
     pub(super) fn close(self) {
-        if let Self::Store { socket, store } = self {
+        if let To::Store(store) = self.to {
             drop(store);
-            if let Ok(mut client) = Client::connect(&socket) {
+            if let Ok(Some(mut client)) = self.context.try_connect() {
                 let _ = client.set_timeout(Some(std::time::Duration::from_secs(1))).and_then(|()| client.ping());
             }
         }

@@ -1,0 +1,11 @@
+//! What is left after a death: of the master at any moment, of its guardian, of both, and what the next start finds.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod death;
+mod journal;
+mod locked;
+mod rounds;
+mod second;
+mod stubborn;
