@@ -72,7 +72,7 @@ fn what_is_no_request_gets_an_error_and_the_stream_stays_in_step() {
         (b"{\"id\":1,\"method\":\"ping\"", -32700, Value::Null),
         (b"{\"id\":1,\"method\":\"pi\xffng\"}", -32700, json!(1)),
         (b"\0", -32700, Value::Null),
-        (nested.as_bytes(), -32700, Value::Null),
+        (nested.as_bytes(), -32602, json!(1)),
         (b"[]", -32600, Value::Null),
         (b"[{\"id\":1,\"method\":\"ping\"}]", -32600, Value::Null),
         (b"17", -32600, Value::Null),
@@ -105,6 +105,7 @@ fn params_that_do_not_fit_are_refused_and_named() {
         ("push", json!({"type": "a", "delay": -1}), "delay"),
         ("push", json!({"type": "a", "delay": 1, "at": "2030-01-01T00:00:00Z"}), "delay"),
         ("push", json!({"type": "a", "at": "tomorrow"}), "tomorrow"),
+        ("push", json!({"type": "a", "args": nested(129)}), "nested"),
         ("push_many", json!({"jobs": [{"type": "a"}, {"type": "a", "max_attempts": 0}]}), "job 2"),
         ("scale", json!({"workers": 10_001}), "10000"),
         ("scale", json!({"workers": -1}), "-1"),
@@ -129,7 +130,11 @@ fn params_that_do_not_fit_are_refused_and_named() {
         assert!(text.contains(part), "{method} {params}: {text}");
         assert!(!text.contains('\n') && !text.ends_with('.'), "{method} {params}: {text}");
     }
-    assert_eq!(bench.status()["queues"].as_array().map_or(0, Vec::len), 1, "nothing was added");
+    assert_eq!(bench.status()["queues"].as_array().map_or(0, Vec::len), 0, "nothing was added");
+}
+
+fn nested(depth: usize) -> Value {
+    (1..depth).fold(json!([]), |inner, _| json!([inner]))
 }
 
 #[test]
