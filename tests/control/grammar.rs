@@ -67,7 +67,7 @@ fn what_is_no_request_gets_an_error_and_the_stream_stays_in_step() {
     let _master = bench.start(&["--workers", "1"]);
     let mut peer = Peer::new(&bench);
     let nested = format!("{{\"id\":1,\"method\":\"push\",\"params\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    let cases: [(&[u8], i64, Value); 11] = [
+    let cases: [(&[u8], i64, Value); 12] = [
         (b"hello", -32700, Value::Null),
         (b"{\"id\":1,\"method\":\"ping\"", -32700, Value::Null),
         (b"{\"id\":1,\"method\":\"pi\xffng\"}", -32700, json!(1)),
@@ -75,6 +75,7 @@ fn what_is_no_request_gets_an_error_and_the_stream_stays_in_step() {
         (nested.as_bytes(), -32602, json!(1)),
         (b"[]", -32600, Value::Null),
         (b"[{\"id\":1,\"method\":\"ping\"}]", -32600, Value::Null),
+        (b"[1, \"ping\", null]", -32600, Value::Null),
         (b"17", -32600, Value::Null),
         (b"{\"id\":5}", -32600, json!(5)),
         (b"{\"id\":\"x\",\"method\":5}", -32600, json!("x")),
@@ -161,4 +162,12 @@ fn a_line_over_the_limit_is_refused_and_not_held() {
 
 fn pushed_id(pushed: &Value) -> Value {
     json!({"id": pushed["id"]})
+}
+
+#[test]
+fn a_line_that_is_an_array_is_no_job() {
+    let bench = Bench::new();
+    let refused = bench.verb(&["push", "--jsonl"]).stdin("{\"type\":\"a\"}\n[\"a\",1]\n").run().expect_code(1);
+    assert!(refused.stderr.contains("line 2: it is no object"), "{}", refused.stderr);
+    assert_eq!(bench.ok(&["jobs", "list", "--jsonl"]), "");
 }
