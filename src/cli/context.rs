@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::args::Global;
 use super::backend;
 use crate::client::{Client, ClientError};
-use crate::config::{Flags, Paths};
+use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
 use crate::model::UnixMicros;
 use crate::store::{Records, Store};
@@ -57,6 +57,11 @@ impl Context {
             Ok(false) => Ok(None),
             Err(e) => Err(Error::io(format!("read the database `{}`", database.display()), e)),
         }
+    }
+
+    /// The limits of jobs that say nothing themselves; nothing where the configuration is not valid.
+    pub(crate) fn job_limits(&self) -> Option<JobLimits> {
+        backend::load_config(&self.flags).ok().map(|loaded| JobLimits::new(&loaded.config))
     }
 
     /// The store, to change it without a master; made if it is new, and so is the default folder.

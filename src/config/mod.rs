@@ -7,6 +7,7 @@
 mod compound;
 mod document;
 mod flags;
+mod job_limits;
 mod limits;
 mod load;
 mod paths;
@@ -16,12 +17,13 @@ mod raw;
 mod rules;
 mod schema;
 mod show;
-pub mod units;
+pub use crate::model::units;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use job_limits::JobLimits;
 pub use limits::limits_in_force;
 pub use load::Loaded;
 pub use paths::{Paths, paths};

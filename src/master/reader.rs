@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
+use crate::config::JobLimits;
 use crate::model::{JobId, JobRecord};
 use crate::store::sqlite::SqliteRecords;
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
@@ -38,12 +39,16 @@ pub(super) struct Found {
 pub(super) struct Reader<A>(Sender<(A, Question)>);
 
 impl<A: Send + 'static> Reader<A> {
-    pub(super) fn start(path: PathBuf, mut notify: impl FnMut(A, Found) + Send + 'static) -> std::io::Result<Self> {
+    pub(super) fn start(
+        path: PathBuf,
+        limits: JobLimits,
+        mut notify: impl FnMut(A, Found) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
         std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             let mut records = None;
             for (to, question) in inbox {
-                let found = answer(&mut records, &path, question);
+                let found = answer(&mut records, &path, &limits, question);
                 notify(to, found);
             }
         })?;
@@ -58,8 +63,13 @@ impl<A: Send + 'static> Reader<A> {
     }
 }
 
-fn answer(records: &mut Option<SqliteRecords>, path: &std::path::Path, question: Question) -> Found {
-    let result = open(records, path).and_then(|records| look_up(records, question));
+fn answer(
+    records: &mut Option<SqliteRecords>,
+    path: &std::path::Path,
+    limits: &JobLimits,
+    question: Question,
+) -> Found {
+    let result = open(records, path).and_then(|records| look_up(records, limits, question));
     result.unwrap_or_else(|error| {
         // A connection that failed is not used again.
         *records = None;
@@ -77,15 +87,20 @@ fn open<'a>(
     }
 }
 
-fn look_up(records: &mut SqliteRecords, question: Question) -> Result<Found, StoreError> {
+fn look_up(records: &mut SqliteRecords, limits: &JobLimits, question: Question) -> Result<Found, StoreError> {
     let most = |limit: Option<u32>| Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
     Ok(match question {
         Question::Job(id) => {
-            let job = records.job(id)?;
+            let mut job = records.job(id)?;
+            limits.complete_all(job.as_mut_slice());
             let json = job.as_ref().map_or_else(|| Err(no_such_job(id)), to_json);
             Found { json, job }
         }
-        Question::Jobs(filter) => list(&records.jobs(&JobFilter { limit: most(filter.limit), ..filter })?),
+        Question::Jobs(filter) => {
+            let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..filter })?;
+            limits.complete_all(&mut jobs);
+            list(&jobs)
+        }
         Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
     })

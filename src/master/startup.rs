@@ -20,7 +20,7 @@ use super::sampler::Sampler;
 use super::signals::Signals;
 use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::Mono;
 use crate::process::guardian::Guardian;
@@ -305,7 +305,7 @@ impl Threads {
         };
         Ok(Self {
             writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
-            reader: Reader::start(config.database.clone(), move |asked, found| {
+            reader: Reader::start(config.database.clone(), JobLimits::new(config), move |asked, found| {
                 to_reader.send(Inbox::Read(Box::new((asked, found))));
             })?,
             sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {

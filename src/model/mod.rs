@@ -11,6 +11,7 @@ pub mod payload;
 pub mod queue;
 pub mod run;
 pub mod time;
+pub mod units;
 pub mod worker;
 
 pub use answer::{Answer, CancelReason, Detail, Retry, RunError};

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::control::{PushJob, Span};
-use crate::config::units;
+use crate::model::units;
 use crate::model::{NewJob, QueueName, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;

@@ -111,6 +111,13 @@ impl Bench {
         Verb { command }
     }
 
+    /// The binary with these arguments, to be started by the test itself.
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = self.std_command();
+        command.args(args);
+        command
+    }
+
     /// Runs the binary with these arguments.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Run {
@@ -270,6 +277,6 @@ const _: fn(&Bench) = |bench| {
     let _ = (bench.ok(&[]), bench.push(&[]), bench.runs(0), bench.wait_for_job(0, ""), bench.database());
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
-    let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.std_command());
+    let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
     let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };

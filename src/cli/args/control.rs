@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::values;
-use crate::config::units;
+use crate::model::units;
 
 /// Show queues, pools, workers and totals.
 #[derive(Clone, Debug, Args)]

@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::values;
-use crate::config::units;
 use crate::model::UnixMicros;
+use crate::model::units;
 
 /// Add jobs: `push TYPE [JSON]` for a worker program, `push -- CMD…` for a command.
 #[derive(Clone, Debug, Args)]

@@ -99,7 +99,7 @@ pub(crate) struct JobsWaitArgs {
     pub(crate) id: i64,
     /// How long at most, such as `30s` [default: for ever]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_WAIT_TIMEOUT", allow_hyphen_values = true)]
-    #[arg(value_parser = crate::config::units::duration)]
+    #[arg(value_parser = crate::model::units::duration)]
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct RunsArgs {
     #[arg(long, value_name = "OUTCOME", value_parser = values::outcome())]
     pub(crate) outcome: Option<Outcome>,
     /// Only runs that ended within this long, such as `1h`
-    #[arg(long, value_name = "DURATION", value_parser = crate::config::units::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::model::units::duration)]
     pub(crate) since: Option<Duration>,
     /// Only ids below this, to read on
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]

@@ -13,6 +13,7 @@ const PAGE: u32 = 500;
 
 pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error> {
     let mut records = context.records()?;
+    let limits = context.job_limits();
     let mut filter = JobFilter {
         queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         state: args.state,
@@ -23,10 +24,13 @@ pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
     let mut left = args.list.limit;
     let next = || {
         filter.limit = Some(left.min(PAGE));
-        let page = match &mut records {
+        let mut page = match &mut records {
             Some(records) if left > 0 => records.jobs(&filter)?,
             _ => Vec::new(),
         };
+        if let Some(limits) = &limits {
+            limits.complete_all(&mut page);
+        }
         left -= page.len() as u32;
         filter.after = page.last().map(|job| job.id);
         Ok(page)

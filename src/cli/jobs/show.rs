@@ -13,7 +13,10 @@ const RUNS: u32 = 20;
 
 pub(super) fn run(context: &Context, id: JobId) -> Result<Code, Error> {
     let mut records = context.records()?.ok_or_else(|| missing(id))?;
-    let job = records.job(id)?.ok_or_else(|| missing(id))?;
+    let mut job = records.job(id)?.ok_or_else(|| missing(id))?;
+    if let Some(limits) = context.job_limits() {
+        limits.complete(&mut job);
+    }
     if context.global.json {
         output::json(&job)?;
     } else {

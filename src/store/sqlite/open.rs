@@ -21,6 +21,8 @@ const APPLICATION_ID: i64 = 1_364_677_195;
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// How long to wait for another writer.
 const BUSY: Duration = Duration::from_secs(5);
+/// The header of a database file, in bytes: a shorter file that is not empty is no database.
+const SMALLEST: u64 = 100;
 /// Kept prepared; there are about 60 statements.
 const STATEMENTS: usize = 128;
 
@@ -72,6 +74,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {
     match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(cannot(doing, path, &"it is a directory")),
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::NotFound => Err(cannot(doing, path, &if_not)),
         Err(e) => Err(cannot(doing, path, &e)),
@@ -105,6 +108,10 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
     };
     match read().map_err(|e| map(path, &e))? {
         (APPLICATION_ID, _, _) => Ok(()),
+        // SQLite takes a file of one byte for an empty one, and would write over it.
+        (0, 0, 0) if std::fs::metadata(path).is_ok_and(|found| (1..SMALLEST).contains(&found.len())) => {
+            Err(StoreError::Foreign { path: path.display().to_string() })
+        }
         (0, 0, 0) if empty_is_fine => Ok(()),
         (0, 0, 0) => Err(cannot("open", path, &"it is empty")),
         _ => Err(StoreError::Foreign { path: path.display().to_string() }),

@@ -1,0 +1,91 @@
+//! What the master understands of a worker, line by line.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::model::{Counters, JobId, QueueName, RunId};
+
+fn verdict(line: &str) -> Result<Option<String>, RunError> {
+    match parse(line.as_bytes()) {
+        FromWorker::Answer { request: 1, answer } => answer.verdict,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn answers_are_taken_leniently() {
+    assert_eq!(verdict(r#"{"id":1,"result":null}"#), Ok(None));
+    assert_eq!(verdict(r#" {"jsonrpc":"2.0","result":[1, 2],"id":1,"x":0}"#), Ok(Some("[1, 2]".into())));
+    let error = verdict(r#"{"id":1,"error":{"message":"no","data":{"type":"E","retry":2.5}}}"#).unwrap_err();
+    assert_eq!(error.retry, Retry::After(Duration::from_millis(2500)));
+    assert_eq!((error.message.as_str(), error.kind.as_deref()), ("no", Some("E")));
+    assert_eq!(verdict(r#"{"id":1,"error":"boom"}"#).unwrap_err().message, "boom");
+    let error = verdict(r#"{"id":1,"error":{"code":3,"data":{"retry":false}}}"#).unwrap_err();
+    assert_eq!((error.retry, error.code), (Retry::Never, Some(3)));
+}
+
+#[test]
+fn what_is_no_message_is_output() {
+    for line in
+        ["hello", "", "{", "[1]", r#"{"level":"info"}"#, r#"{"id":1}"#, r#"{"id":"a","result":1}"#, "\u{1b}[31m{"]
+    {
+        assert!(matches!(parse(line.as_bytes()), FromWorker::Output), "{line}");
+    }
+    assert!(matches!(parse(&[b'{', 0xff, b'}']), FromWorker::Output));
+    assert!(matches!(parse("[".repeat(100_000).as_bytes()), FromWorker::Output));
+}
+
+#[test]
+fn messages_are_read() {
+    assert!(matches!(parse(br#"{"method":"ready","params":{"concurrency":3}}"#), FromWorker::Ready { concurrency: 3 }));
+    assert!(matches!(parse(br#"{"method":"ready"}"#), FromWorker::Ready { concurrency: 1 }));
+    assert!(matches!(parse(br#"{"method":"retire","params":{}}"#), FromWorker::Retire));
+    assert!(matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":-1}}"#), FromWorker::Output));
+    let by = Duration::from_secs(9);
+    assert!(
+        matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":9}}"#), FromWorker::Extend { request: 4, by: b } if b == by)
+    );
+    assert!(matches!(parse(br#"{"id":"x","method":"push","params":{"type":"a"}}"#), FromWorker::Push { .. }));
+    assert!(matches!(parse(br#"{"id":7,"method":"fly"}"#), FromWorker::Unknown { .. }));
+}
+
+#[test]
+fn a_result_over_the_limit_is_cut_and_marked() {
+    let long = format!(r#"{{"id":1,"result":"{}"}}"#, "é".repeat(MAX_RESULT_BYTES));
+    let kept = verdict(&long).unwrap().unwrap();
+    assert!(kept.len() <= MAX_RESULT_BYTES && kept.contains("cut: "), "{}", kept.len());
+    assert!(serde_json::from_str::<String>(&kept).is_ok());
+}
+
+#[test]
+fn the_id_is_found_in_the_head_of_a_line_over_the_limit() {
+    assert_eq!(id_in_head(br#"{"jsonrpc":"2.0","id": 31,"result":"xxxx"#), Some(31));
+    assert_eq!(id_in_head(b"xxxxxxxx"), None);
+    assert_eq!(id_in_head(br#"{"result":"xxxx"#), None);
+}
+
+#[test]
+fn a_job_is_one_line_with_its_members_in_order() {
+    let job = Claimed {
+        id: JobId(31),
+        run: RunId(1),
+        queue: QueueName::default(),
+        kind: Arc::from("a\"b"),
+        args: "{\"x\":\n1e400}".into(),
+        counters: Counters { attempts: 1, crashes: 0, releases: 0 },
+        pushed_at: UnixMicros(1_000_000),
+        due_at: UnixMicros(1_000_000),
+        timeout: None,
+        max_attempts: None,
+        unique: false,
+    };
+    let timeout = Duration::from_millis(1500);
+    let mut out = Vec::new();
+    write_job(&mut out, &job, &JobTerms { request: 2, max_attempts: 3, timeout, deadline: UnixMicros(2_500_000) });
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"job\",\"params\":{\"job_id\":31,\"type\":\"a\\\"b\",\
+         \"args\":{\"x\": 1e400},\"queue\":\"default\",\"attempt\":2,\"max_attempts\":3,\"timeout_s\":1.5,\
+         \"deadline\":\"1970-01-01T00:00:02.500Z\",\"pushed_at\":\"1970-01-01T00:00:01.000Z\"}}\n"
+    );
+}

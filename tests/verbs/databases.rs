@@ -1,0 +1,149 @@
+//! Databases that cannot be used: what is said, with which code, and that nothing is harmed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::support::Bench;
+
+/// Verbs that write, read, and run a master.
+const VERBS: [&[&str]; 6] =
+    [&["push", "t"], &["status"], &["jobs", "list"], &["runs"], &["jobs", "cancel", "1"], &["--workers=1", "--drain"]];
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
+    let bench = Bench::new();
+    for content in [&b"not a database, just some text of mine"[..], b"x", &[0; 4096]] {
+        fs::write(bench.database(), content).expect("written");
+        for words in VERBS {
+            let run = bench.run(words).expect_code(1);
+            assert!(run.stderr.contains("is not a queue-work database"), "{words:?}: {}", run.stderr);
+        }
+        assert_eq!(fs::read(bench.database()).expect("a file"), content);
+    }
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_and_left_as_it_is() {
+    let bench = Bench::new();
+    let other = rusqlite::Connection::open(bench.database()).expect("a database");
+    other.execute_batch("CREATE TABLE mine (x); INSERT INTO mine VALUES (1);").expect("written");
+    drop(other);
+    let before = fs::read(bench.database()).expect("a file");
+    for words in VERBS {
+        let run = bench.run(words).expect_code(1);
+        assert!(run.stderr.contains("is not a queue-work database"), "{words:?}: {}", run.stderr);
+    }
+    assert_eq!(fs::read(bench.database()).expect("a file"), before);
+}
+
+#[test]
+fn a_database_of_a_newer_schema_is_refused_and_left_as_it_is() {
+    let bench = Bench::new();
+    bench.push(&["t"]);
+    let newer = rusqlite::Connection::open(bench.database()).expect("a database");
+    newer.execute_batch("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE);").expect("written");
+    drop(newer);
+    for words in VERBS {
+        let run = bench.run(words).expect_code(1);
+        assert!(run.stderr.contains("schema 99") && run.stderr.contains("newer"), "{words:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_database_in_a_folder_that_does_not_exist_is_refused_by_who_would_write_it() {
+    let bench = Bench::new();
+    let path = bench.path().join("no/such/q.db");
+    let path = path.to_str().expect("UTF-8");
+    for words in [&["push", "t"][..], &["--workers=1", "--drain"], &["start", "--drain"]] {
+        let run = bench.run(&[words, &["--database", path]].concat()).expect_code(1);
+        let (folder, _) = path.rsplit_once('/').expect("a folder");
+        assert!(run.stderr.contains(&format!("the folder `{folder}` does not exist")), "{words:?}: {}", run.stderr);
+    }
+    bench.run(&["status", "--database", path]).expect_code(3);
+    assert!(!bench.path().join("no").exists());
+}
+
+#[test]
+fn a_path_too_long_for_a_socket_is_refused_unless_the_socket_is_elsewhere() {
+    let bench = Bench::new();
+    let folder = bench.path().join("d".repeat(120));
+    fs::create_dir(&folder).expect("a folder");
+    let path = folder.join("q.db");
+    let path = path.to_str().expect("UTF-8");
+    for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"]] {
+        let run = bench.run(&[words, &["--database", path]].concat()).expect_code(2);
+        assert!(run.stderr.contains("--socket") && run.stderr.contains("bytes"), "{words:?}: {}", run.stderr);
+    }
+    let socket = bench.path().join("s");
+    let elsewhere = ["--database", path, "--socket", socket.to_str().expect("UTF-8")];
+    bench.run(&[&["push"], &elsewhere[..], &["--", "true"]].concat()).expect_code(0);
+    bench.run(&[&["--workers=1", "--drain"], &elsewhere[..]].concat()).expect_code(0);
+}
+
+#[test]
+fn the_longest_path_that_a_master_takes_is_the_longest_that_a_client_takes() {
+    let bench = Bench::new();
+    let base = bench.path().to_str().expect("UTF-8").len();
+    for (bytes, code) in [(103, 0), (104, 2)] {
+        let socket = bench.path().join("s".repeat(bytes - base - 1));
+        let socket = ["--socket", socket.to_str().expect("UTF-8")];
+        bench.run(&[&["--workers=1", "--drain"], &socket[..]].concat()).expect_code(code);
+        bench.run(&[&["push", "t", "--queue=x"], &socket[..]].concat()).expect_code(code);
+    }
+}
+
+#[test]
+fn something_at_the_place_of_the_socket_is_not_removed() {
+    let bench = Bench::new();
+    let path = bench.path().join("precious");
+    for (place, named) in [(path.clone(), "precious"), (bench.path().join("precious.new"), "precious")] {
+        fs::write(&place, "mine").expect("written");
+        let run = bench.run(&["--workers=1", "--drain", "--socket", path.to_str().expect("UTF-8")]).expect_code(2);
+        assert!(run.stderr.contains(named), "{}", run.stderr);
+        assert_eq!(fs::read_to_string(&place).expect("a file"), "mine");
+        fs::remove_file(place).expect("removed");
+    }
+}
+
+#[test]
+fn a_directory_is_no_database() {
+    let bench = Bench::new();
+    fs::create_dir(bench.database()).expect("a folder");
+    for words in VERBS {
+        let run = bench.run(words).expect_code(1);
+        assert!(
+            run.stderr.contains("directory") || run.stderr.contains("not a queue-work"),
+            "{words:?}: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn a_database_that_may_only_be_read_can_be_read() {
+    if nix::unistd::geteuid().is_root() {
+        // Root may write whatever the mode says; the same path through the code is in `store::sqlite::open_tests`.
+        return;
+    }
+    let bench = Bench::new();
+    bench.push(&["t"]);
+    fs::set_permissions(bench.database(), PermissionsExt::from_mode(0o400)).expect("permitted");
+    let run = bench.run(&["push", "t"]).expect_code(1);
+    assert!(run.stderr.contains("read-only"), "{}", run.stderr);
+    assert_eq!(bench.run(&["jobs", "list", "--json"]).json().as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn the_default_database_is_made_in_the_state_folder_for_its_owner_alone() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["push", "t"]);
+    command.env_remove("QUEUE_WORK_DATABASE");
+    assert!(command.output().expect("it runs").status.success());
+    let folder = bench.path().join(".local/state/queue-work");
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&folder), mode(&folder.join("queue-work.db"))), (0o700, 0o600));
+    let mut command = bench.command(&["push", "t"]);
+    command.env_remove("QUEUE_WORK_DATABASE").env("XDG_STATE_HOME", bench.path().join("state"));
+    assert!(command.output().expect("it runs").status.success());
+    assert!(bench.path().join("state/queue-work/queue-work.db").exists());
+}

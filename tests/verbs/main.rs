@@ -1,0 +1,18 @@
+//! Every verb of the command line, through the real binary: the shapes of its JSON, its exit codes, its help, its
+//! configuration, and what it says of bad input.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod config;
+mod config_bad;
+mod control;
+mod databases;
+mod environment;
+mod help;
+mod master;
+mod packagers;
+mod records;
+mod shape;
+mod shapes;
+mod usage;

@@ -1,0 +1,95 @@
+//! Wrong usage: exit code 2, a message that names what is wrong, nothing on stdout and nothing done.
+
+use super::support::Bench;
+
+#[test]
+fn values_that_cannot_be_are_refused_and_named() {
+    let bench = Bench::new();
+    let long = "x".repeat(300);
+    let table: [(&[&str], &str); 24] = [
+        (&["--workers", "0"], "1..=10000"),
+        (&["--workers", "-1"], "1..=10000"),
+        (&["--workers", "100000"], "1..=10000"),
+        (&["--workers", "four"], "--workers"),
+        (&["--workers", ""], "--workers"),
+        (&["--memory", "1K"], "at least 1M"),
+        (&["--memory", "lots"], "--memory"),
+        (&["--memory-max", "1K"], "at least 1M"),
+        (&["--max-jobs", "0"], "--max-jobs"),
+        (&["--max-attempts", "0"], "--max-attempts"),
+        (&["--timeout", "30"], "no unit"),
+        (&["--grace", "-1s"], "--grace"),
+        (&["--prefetch", "0"], "1 to 1000"),
+        (&["--durability", "maybe"], "full, process"),
+        (&["--queue", "a/b"], "'/'"),
+        (&["--queue", "a\nb"], "'\\n'"),
+        (&["--queue", &long], "300 bytes is too long; the limit is 100"),
+        (&["--queue", ""], "must not be empty"),
+        (&["push", "--queue", "a/b", "t"], "'/'"),
+        (&["push", "--queue", "a\nb", "t"], "'\\n'"),
+        (&["push", "--queue", &long, "t"], "300 bytes"),
+        (&["scale", "10001"], "0..=10000"),
+        (&["scale", "-1"], "0..=10000"),
+        (&["status", "--watch", "0s"], "--watch"),
+    ];
+    for (words, part) in table {
+        let run = bench.run(words).expect_code(2);
+        assert!(run.stderr.starts_with("queue-work: ") && run.stderr.contains(part), "{words:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{words:?}");
+    }
+    assert!(!bench.database().exists());
+}
+
+#[test]
+fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
+    let bench = Bench::new();
+    for (words, part) in [
+        (&["frobnicate"][..], "there is no verb `frobnicate`"),
+        (&["stauts"], "did you mean `status`?"),
+        (&["jobs", "lst"], "list"),
+        (&["config", "shwo"], "show"),
+        (&["--wrokers", "4"], "--workers"),
+        (&["push", "--prority", "4", "t"], "--priority"),
+    ] {
+        let run = bench.run(words).expect_code(2);
+        assert!(run.stderr.contains(part), "{words:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn words_that_are_missing_or_too_many_are_refused() {
+    let bench = Bench::new();
+    let table: [&[&str]; 14] = [
+        &["scale"],
+        &["scale", "1", "2"],
+        &["scale", "1", "--queue=a", "--pool=b"],
+        &["spawn"],
+        &["restart"],
+        &["restart", "--all", "default-1"],
+        &["pause"],
+        &["resume"],
+        &["jobs"],
+        &["jobs", "show"],
+        &["jobs", "wait"],
+        &["config"],
+        &["push", "t", "1", "2"],
+        &["--workers", "4", "push", "t"],
+    ];
+    for words in table {
+        let run = bench.run(words).expect_code(2);
+        assert!(run.stderr.starts_with("queue-work: ") && run.stdout.is_empty(), "{words:?}: {run:?}");
+    }
+    assert!(!bench.database().exists());
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new();
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    for words in [&["push", "t"][..], &["push", "--"], &["push", "--", "echo"]] {
+        let out = bench.command(words).arg(odd).output().expect("it runs");
+        assert_eq!(out.status.code(), Some(2), "{words:?}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains("UTF-8"), "{words:?}");
+    }
+}
