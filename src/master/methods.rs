@@ -39,13 +39,12 @@ impl Master {
                 self.request(id, &line);
             } else {
                 let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
-                self.refuse(id, RawValue::NULL, rpc::INVALID_REQUEST, text);
+                self.refuse(id, RawValue::NULL, RpcError { code: rpc::INVALID_REQUEST, message: text, data: None });
             }
         }
     }
 
-    fn refuse(&mut self, id: ClientId, under: &RawValue, code: i64, message: String) {
-        let error = RpcError { code, message, data: None };
+    fn refuse(&mut self, id: ClientId, under: &RawValue, error: RpcError) {
         if let Ok(line) = rpc::answer(under, &Err::<(), _>(error)) {
             self.clients.answer(id, &line);
         }
@@ -56,11 +55,10 @@ impl Master {
             self.clients.no_answer(id);
             return;
         }
-        let request: rpc::Request<'_> = match serde_json::from_slice(line) {
+        let request = match rpc::parse_request(line) {
             Ok(request) => request,
             Err(error) => {
-                let code = if error.is_data() { rpc::INVALID_REQUEST } else { rpc::PARSE_ERROR };
-                self.refuse(id, rpc::id_of(line), code, format!("not a request: {error}"));
+                self.refuse(id, rpc::id_of(line), error);
                 return;
             }
         };

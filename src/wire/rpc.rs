@@ -31,6 +31,20 @@ fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValu
     <&RawValue>::deserialize(from).map(Some)
 }
 
+/// Reads a line as a request. An array is none, although serde would take it for the members in order.
+pub fn parse_request(line: &[u8]) -> Result<Request<'_>, RpcError> {
+    let refused = |code: i64, why: &str| RpcError { code, message: format!("not a request: {why}"), data: None };
+    match serde_json::from_slice::<Request<'_>>(line) {
+        Err(error) if !error.is_data() => Err(refused(PARSE_ERROR, &error.to_string())),
+        _ if !is_object(line) => Err(refused(INVALID_REQUEST, "it is no object; one request a line is taken")),
+        result => result.map_err(|error| refused(INVALID_REQUEST, &error.to_string())),
+    }
+}
+
+fn is_object(line: &[u8]) -> bool {
+    line.trim_ascii_start().starts_with(b"{")
+}
+
 /// The id of something that is JSON but no request, where it has one.
 #[must_use]
 pub fn id_of(line: &[u8]) -> &RawValue {
@@ -39,7 +53,8 @@ pub fn id_of(line: &[u8]) -> &RawValue {
         #[serde(borrow)]
         id: &'a RawValue,
     }
-    serde_json::from_slice::<OnlyId<'_>>(line).map_or(RawValue::NULL, |only| only.id)
+    let only = if is_object(line) { serde_json::from_slice::<OnlyId<'_>>(line).ok() } else { None };
+    only.map_or(RawValue::NULL, |only| only.id)
 }
 
 /// An error as it is sent.

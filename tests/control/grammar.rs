@@ -67,14 +67,15 @@ fn what_is_no_request_gets_an_error_and_the_stream_stays_in_step() {
     let _master = bench.start(&["--workers", "1"]);
     let mut peer = Peer::new(&bench);
     let nested = format!("{{\"id\":1,\"method\":\"push\",\"params\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    let cases: [(&[u8], i64, Value); 11] = [
+    let cases: [(&[u8], i64, Value); 12] = [
         (b"hello", -32700, Value::Null),
         (b"{\"id\":1,\"method\":\"ping\"", -32700, Value::Null),
         (b"{\"id\":1,\"method\":\"pi\xffng\"}", -32700, json!(1)),
         (b"\0", -32700, Value::Null),
-        (nested.as_bytes(), -32700, Value::Null),
+        (nested.as_bytes(), -32602, json!(1)),
         (b"[]", -32600, Value::Null),
         (b"[{\"id\":1,\"method\":\"ping\"}]", -32600, Value::Null),
+        (b"[1, \"ping\", null]", -32600, Value::Null),
         (b"17", -32600, Value::Null),
         (b"{\"id\":5}", -32600, json!(5)),
         (b"{\"id\":\"x\",\"method\":5}", -32600, json!("x")),
@@ -105,6 +106,7 @@ fn params_that_do_not_fit_are_refused_and_named() {
         ("push", json!({"type": "a", "delay": -1}), "delay"),
         ("push", json!({"type": "a", "delay": 1, "at": "2030-01-01T00:00:00Z"}), "delay"),
         ("push", json!({"type": "a", "at": "tomorrow"}), "tomorrow"),
+        ("push", json!({"type": "a", "args": nested(129)}), "nested"),
         ("push_many", json!({"jobs": [{"type": "a"}, {"type": "a", "max_attempts": 0}]}), "job 2"),
         ("scale", json!({"workers": 10_001}), "10000"),
         ("scale", json!({"workers": -1}), "-1"),
@@ -129,7 +131,11 @@ fn params_that_do_not_fit_are_refused_and_named() {
         assert!(text.contains(part), "{method} {params}: {text}");
         assert!(!text.contains('\n') && !text.ends_with('.'), "{method} {params}: {text}");
     }
-    assert_eq!(bench.status()["queues"].as_array().map_or(0, Vec::len), 1, "nothing was added");
+    assert_eq!(bench.status()["queues"].as_array().map_or(0, Vec::len), 0, "nothing was added");
+}
+
+fn nested(depth: usize) -> Value {
+    (1..depth).fold(json!([]), |inner, _| json!([inner]))
 }
 
 #[test]
@@ -156,4 +162,12 @@ fn a_line_over_the_limit_is_refused_and_not_held() {
 
 fn pushed_id(pushed: &Value) -> Value {
     json!({"id": pushed["id"]})
+}
+
+#[test]
+fn a_line_that_is_an_array_is_no_job() {
+    let bench = Bench::new();
+    let refused = bench.verb(&["push", "--jsonl"]).stdin("{\"type\":\"a\"}\n[\"a\",1]\n").run().expect_code(1);
+    assert!(refused.stderr.contains("line 2: it is no object"), "{}", refused.stderr);
+    assert_eq!(bench.ok(&["jobs", "list", "--jsonl"]), "");
 }

@@ -46,7 +46,7 @@ fn commands_and_what_they_put_aside_do_not_outlive_the_master() {
         let is_ours = |pid: &String| {
             let folder = std::path::Path::new("/proc").join(pid);
             let here = std::fs::read_link(folder.join("cwd")).is_ok_and(|cwd| cwd == bench.path());
-            here && std::fs::read(folder.join("cmdline")).is_ok_and(|c| c == b"sleep\01003\0")
+            here && std::fs::read(folder.join("cmdline")).is_ok_and(|c| c == b"sleep\x001003\x00")
         };
         pids.filter(is_ours).count()
     };

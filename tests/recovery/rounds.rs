@@ -117,8 +117,8 @@ fn check(bench: &Bench, acknowledged: &[i64]) {
     }
     let seen = journal::read(&bench.path().join("journal"));
     let ids: BTreeSet<i64> = jobs.iter().map(|job| job["id"].as_i64().expect("an id")).collect();
-    let lost: Vec<&i64> = acknowledged.iter().filter(|id| !ids.contains(id)).collect();
-    assert!(lost.is_empty(), "lost: {lost:?}");
+    let missing: Vec<&i64> = acknowledged.iter().filter(|id| !ids.contains(id)).collect();
+    assert!(missing.is_empty(), "lost: {missing:?}");
     let mut interrupted = 0;
     for (job, id) in jobs.iter().zip(&ids) {
         let (runs, seen) = (&runs[id], &seen[id]);

@@ -115,7 +115,7 @@ fn every_push_that_was_acknowledged_while_masters_came_and_went_is_done() {
 #[test]
 fn a_start_with_a_hundred_thousand_jobs_waiting_is_quick() {
     let bench = Bench::new();
-    let lines: String = (0..100_000).map(|n| format!("{n}\n")).collect();
+    let lines = (0..100_000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
     bench.verb(&["push", "--lines", "--queue", "default", "--", "sleep", "{}"]).stdin(lines).run().expect_code(0);
     for _ in 0..2 {
         let begun = now();

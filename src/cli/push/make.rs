@@ -96,6 +96,10 @@ impl Common {
     /// A job from its JSON, completed with the options.
     pub(super) fn json(&self, line: &str) -> Result<PushJob, String> {
         let mut job: PushJob = serde_json::from_str(line).map_err(|e| in_one_line(&e))?;
+        // Serde would take an array for the members in order.
+        if !line.trim_start().starts_with('{') {
+            return Err("it is no object, such as `{\"type\": \"resize\"}`".to_owned());
+        }
         job.queue.get_or_insert_with(|| self.queue.clone());
         job.priority = job.priority.or(self.priority);
         if job.delay.is_none() && job.at.is_none() {
