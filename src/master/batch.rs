@@ -107,3 +107,23 @@ impl<T> Batches<T> {
         self.ops.is_empty() && self.on_the_way.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobId, UnixMicros};
+
+    #[test]
+    fn who_waits_for_what_was_added_waits_for_the_next_batch_and_hurries_it() {
+        let mut batches = Batches::new();
+        assert_eq!(batches.horizon(), None, "everything is committed");
+        let now = Now { mono: Mono(0), wall: UnixMicros(0) };
+        batches.add(Op::Cancel(JobId(1)), (), false, false, now);
+        assert_eq!(batches.next_deadline(), Some(now.mono + PACE));
+        assert_eq!(batches.horizon(), Some(1));
+        assert_eq!(batches.next_deadline(), Some(now.mono));
+        batches.on_the_way.push_back((1, std::mem::take(&mut batches.tags)));
+        batches.ops.clear();
+        assert_eq!(batches.horizon(), Some(1), "it is on its way");
+    }
+}

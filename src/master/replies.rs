@@ -166,3 +166,20 @@ impl Waits {
         self.unsynced.drain(..end).map(|(_, origin, answer)| (origin, answer)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_held_until_its_batch_or_a_later_one_is_committed() {
+        let mut waits = Waits::default();
+        for (batch, ticket) in [(3, 1), (4, 2), (4, 3), (6, 4)] {
+            waits.hold(batch, Ticket(ticket), Ok(Done::Cancelled));
+        }
+        let mut up_to = |batch| waits.released(batch).into_iter().map(|(ticket, _)| ticket.0).collect::<Vec<_>>();
+        assert_eq!(up_to(2), Vec::<u64>::new());
+        assert_eq!(up_to(4), [1, 2, 3]);
+        assert_eq!(up_to(u64::MAX), [4]);
+    }
+}
