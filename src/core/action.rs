@@ -205,6 +205,8 @@ pub enum Note {
     Backoff {
         /// `<pool>-<slot>`
         worker: String,
+        /// What is wrong, with the last line the worker printed on stderr.
+        problem: String,
         /// Fast deaths in a row.
         deaths: u32,
         /// When it is tried again.

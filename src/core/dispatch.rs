@@ -38,6 +38,7 @@ impl Core {
                 continue;
             }
             let idle = pool.load.iter().filter(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
+            let idle = idle.filter(|w| self.workers[w].held_until.is_none());
             let claim = Claim {
                 takes: takes(&pool.settings.order, &mut pool.credits, want),
                 workers: idle.skip(on_the_way as usize).take(want as usize).collect(),
@@ -197,6 +198,9 @@ impl Core {
 
 /// How many more jobs a worker can be sent now.
 fn room(worker: &super::Handle, window: u32) -> u32 {
+    if worker.held_until.is_some() {
+        return 0;
+    }
     let held = worker.flights.len() as u32;
     let most = worker.concurrency.max(1) - 1 + window;
     let left = match worker.max_jobs {

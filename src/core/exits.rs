@@ -12,6 +12,8 @@ use crate::store::{Op, WorkerEnded};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
+/// Characters of a worker's last line that are kept with what is wrong.
+const LAST_WORDS: usize = 200;
 
 impl Core {
     pub(super) fn exited(
@@ -84,12 +86,14 @@ impl Core {
         let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let deaths = entry.deaths;
-            entry.problem = Some(match exit {
+            let what = match exit {
                 _ if why == EndReason::ReadyTimeout => String::from("is not ready in time"),
                 Exit::Code(code) => format!("exits at once with status {code}"),
                 Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
-            });
-            out.push(Action::Note(Note::Backoff { worker: name, deaths, next_in }));
+            };
+            let problem = what + &last_words(worker);
+            entry.problem = Some(problem.clone());
+            out.push(Action::Note(Note::Backoff { worker: name, problem, deaths, next_in }));
         }
     }
 
@@ -138,4 +142,13 @@ impl Core {
             pool.dirty = true;
         }
     }
+}
+
+/// The last line on stderr of a worker that is gone, as an addition to what happened: `: no module named x`. Without
+/// control characters: it is shown on terminals.
+fn last_words(worker: &Handle) -> String {
+    let State::Gone { stderr_tail, .. } = &worker.state else { return String::new() };
+    let line = stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let kept = |line: &str| line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect::<String>();
+    line.map_or_else(String::new, |line| format!(": {}", kept(line)))
 }

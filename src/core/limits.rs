@@ -1,19 +1,24 @@
 //! Limits of a worker: jobs, memory, age. Reaching one marks the worker; `replace` gives it its turn.
 
+use std::time::Duration;
+
 use super::worker::State;
 use super::{Action, Core, Note};
 use crate::model::worker::EndReason;
 use crate::model::{MemoryLimit, Now, WorkerId};
 
+/// How long a worker at a limit is given no job while it waits for its turn to be replaced.
+const HELD_FOR: Duration = Duration::from_secs(1);
+
 impl Core {
     /// A job was answered: the worker may be free, at a limit, or done with leaving.
-    pub(super) fn after_job(&mut self, id: WorkerId, out: &mut Vec<Action>) {
+    pub(super) fn after_job(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(&id) else { return };
         let full = worker.max_jobs.is_some_and(|max| worker.jobs_done >= max);
         let healthy = worker.jobs_done == 1;
         let (pool, slot) = (worker.pool, worker.slot);
         if full {
-            self.recycle(id, EndReason::MaxJobs);
+            self.recycle(id, EndReason::MaxJobs, now);
         }
         if healthy
             && let Some(entry) = self.entry(pool, slot)
@@ -27,10 +32,13 @@ impl Core {
     }
 
     /// Marks a worker for replacement.
-    pub(super) fn recycle(&mut self, id: WorkerId, why: EndReason) {
+    /// Until its turn comes it is held back, so that it does not run past its limit; but not for long, if others
+    /// are slow to leave.
+    pub(super) fn recycle(&mut self, id: WorkerId, why: EndReason, now: Now) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if worker.state == State::Ready && worker.recycle.is_none() {
             worker.recycle = Some(why);
+            worker.held_until = Some(now.mono + HELD_FOR);
             if let Some(pool) = self.pools.get_mut(&worker.pool) {
                 pool.recycles.push_back(id);
             }
@@ -68,7 +76,7 @@ impl Core {
             (Some(_), None) | (None, _) => false,
         };
         if over {
-            self.recycle(id, EndReason::Memory);
+            self.recycle(id, EndReason::Memory, now);
         }
     }
 }

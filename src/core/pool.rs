@@ -191,6 +191,12 @@ impl Pool {
         self.leaving.iter().copied()
     }
 
+    /// The memory limit lies below what a worker uses anyway, and is not applied.
+    #[must_use]
+    pub fn memory_limit_is_void(&self) -> bool {
+        self.baseline_told
+    }
+
     /// Nothing is claimed or asked for.
     pub(super) fn is_quiet(&self) -> bool {
         self.ahead.is_empty() && self.asked == 0

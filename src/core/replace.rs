@@ -2,7 +2,8 @@
 //! one) at any moment.
 //!
 //! A worker at a limit leaves and its slot is filled at once. A restart is the other way round: the new worker is
-//! ready before the old one is retired.
+//! ready before the old one is retired. Until its turn comes, a worker at a limit is held back for a moment, so that
+//! `max_jobs` holds also where jobs are much shorter than the start of a worker.
 
 use std::time::Duration;
 

@@ -93,6 +93,7 @@ impl Core {
             max_jobs: settings.max_jobs.map(|n| ((n as f64 * jitter).round() as u64).max(1)),
             expires: settings.max_time.map(|d| now.mono + d.mul_f64(jitter)),
             recycle: None,
+            held_until: None,
             limit_void: false,
             next_request: 1,
             armed: None,

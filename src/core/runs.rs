@@ -40,7 +40,7 @@ impl Core {
         if first {
             out.push(Action::Measure { worker: id });
         }
-        self.after_job(id, out);
+        self.after_job(id, now, out);
     }
 
     /// Ends a run on record, and tells who waits for it.

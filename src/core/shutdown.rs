@@ -134,8 +134,9 @@ impl Core {
         match worker.state {
             State::Starting { ready_by } if ready_by <= now.mono => self.end(id, EndReason::ReadyTimeout, now, out),
             State::Ready if worker.recycle.is_none() && worker.expires.is_some_and(|at| at <= now.mono) => {
-                self.recycle(id, EndReason::MaxTime);
+                self.recycle(id, EndReason::MaxTime, now);
             }
+            State::Ready if worker.held_until.is_some_and(|at| at <= now.mono) => worker.held_until = None,
             State::Draining { deadline, .. } if deadline <= now.mono => self.grace_over(id, now, out),
             State::Ending { why, kill_at } if kill_at <= now.mono => self.kill(id, why, now, out),
             State::Killed { why, since, told: false } if since + UNKILLABLE_AFTER <= now.mono => {

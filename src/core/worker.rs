@@ -130,6 +130,8 @@ pub struct Handle {
     pub expires: Option<Mono>,
     /// It reached a limit and waits for its turn to be replaced.
     pub recycle: Option<EndReason>,
+    /// Until then it is given no job: it is at a limit, and its turn to be replaced should come in a moment.
+    pub held_until: Option<Mono>,
     /// Set once an absolute limit proved to lie below the baseline: the limit is not applied.
     pub limit_void: bool,
     pub(super) next_request: u64,
@@ -182,10 +184,11 @@ impl Handle {
         let state = match self.state {
             State::Starting { ready_by } => Some(ready_by),
             State::Ready if self.recycle.is_none() => self.expires,
+            State::Ready => self.held_until,
             State::Draining { deadline, .. } => Some(deadline),
             State::Ending { kill_at, .. } => Some(kill_at),
             State::Killed { since, told: false, .. } => Some(since + super::shutdown::UNKILLABLE_AFTER),
-            State::Ready | State::Killed { .. } | State::Gone { .. } => None,
+            State::Killed { .. } | State::Gone { .. } => None,
         };
         let watches_jobs = matches!(self.state, State::Ready | State::Draining { .. } | State::Starting { .. });
         let jobs = self.flights.iter().filter(|_| watches_jobs).filter_map(Flight::next_deadline).min();

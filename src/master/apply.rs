@@ -46,7 +46,7 @@ impl Master {
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),
             Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
             Action::Write(op, tag) => self.write_for_core(op, tag),
-            Action::Reply(ticket, reply) => self.reply(ticket, reply),
+            Action::Reply(ticket, reply) => self.waits.replies.push((ticket, reply)),
             Action::Note(note) => self.tell(note),
         }
     }
@@ -81,6 +81,25 @@ impl Master {
         }
         let now = self.clock.now();
         self.batches.add(op, answered, urgent, false, now);
+    }
+
+    /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.
+    /// A refusal has nothing to wait for, and a store that fails keeps nobody.
+    pub(super) fn send_replies(&mut self) {
+        for (ticket, reply) in std::mem::take(&mut self.waits.replies) {
+            let waits = reply.is_ok() && !self.problems.contains_key("store");
+            match self.batches.horizon().filter(|_| waits) {
+                Some(batch) => self.waits.hold(batch, ticket, reply),
+                None => self.reply(ticket, reply),
+            }
+        }
+    }
+
+    /// Replies that waited for this batch, or for one before it.
+    pub(super) fn release_replies(&mut self, batch: u64) {
+        for (ticket, reply) in self.waits.released(batch) {
+            self.reply(ticket, reply);
+        }
     }
 
     fn reply(&mut self, ticket: Ticket, reply: Result<Done, Refusal>) {

@@ -93,6 +93,15 @@ impl<T> Batches<T> {
         self.since.filter(|_| free).map(|since| if self.urgent { since } else { since + PACE })
     }
 
+    /// The batch with which everything added so far is committed, sent at once as somebody waits for it; `None`: it is.
+    pub(super) fn horizon(&mut self) -> Option<u64> {
+        if self.ops.is_empty() {
+            return self.on_the_way.back().map(|&(number, _)| number);
+        }
+        self.urgent = true;
+        Some(self.number + 1)
+    }
+
     /// Nothing is waiting or on its way.
     pub(super) fn is_empty(&self) -> bool {
         self.ops.is_empty() && self.on_the_way.is_empty()

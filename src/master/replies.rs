@@ -1,14 +1,14 @@
 //! Who asked for what, and how the answer is shaped when it comes.
 //!
-//! Invariant: every request that is owed an answer is in exactly one of: a ticket, a change on its way, a question to
-//! the reader, a wait for a job, a wait for the disk, a wait for the end of the master.
+//! Invariant: every request that is owed an answer is in exactly one of: a ticket, a reply to it that waits for
+//! the store, a change on its way, a question to the reader, a wait for a job, a wait for the disk, a wait for the end of the master.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::value::RawValue;
 
 use super::clients::ClientId;
-use crate::core::{Tag, Ticket};
+use crate::core::{Done, Refusal, Tag, Ticket};
 use crate::model::{JobId, Mono, QueueName, WorkerId};
 use crate::report::refusals::Change;
 use crate::wire::control::ChangedJobs;
@@ -107,6 +107,10 @@ pub(super) struct Waits {
     next: u64,
     tickets: BTreeMap<Ticket, (Origin, Shape)>,
     groups: BTreeMap<u64, Group>,
+    /// Replies of this turn.
+    pub(super) replies: Vec<(Ticket, Result<Done, Refusal>)>,
+    /// Replies by the batch that must be committed first: who asked must find on record what was done.
+    uncommitted: VecDeque<(u64, Ticket, Result<Done, Refusal>)>,
     /// Answers by the batch that must be on the disk first.
     pub(super) unsynced: VecDeque<(u64, Origin, String)>,
 }
@@ -143,6 +147,17 @@ impl Waits {
         if let Some(group) = self.groups.get_mut(&id) {
             group.left += 1;
         }
+    }
+
+    /// Lets a reply wait for a batch.
+    pub(super) fn hold(&mut self, batch: u64, ticket: Ticket, reply: Result<Done, Refusal>) {
+        self.uncommitted.push_back((batch, ticket, reply));
+    }
+
+    /// Replies that wait for a batch up to this one.
+    pub(super) fn released(&mut self, batch: u64) -> Vec<(Ticket, Result<Done, Refusal>)> {
+        let end = self.uncommitted.iter().position(|(b, _, _)| *b > batch).unwrap_or(self.uncommitted.len());
+        self.uncommitted.drain(..end).map(|(_, ticket, reply)| (ticket, reply)).collect()
     }
 
     /// Answers that wait for a batch up to this one.

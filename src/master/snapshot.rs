@@ -75,6 +75,12 @@ impl Master {
                 None => problem.to_owned(),
             })
         });
+        let mut limits = self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default();
+        if pool.memory_limit_is_void()
+            && let Some(memory) = limits.get_mut("memory")
+        {
+            memory.push_str(" (not applied: a worker needs more)");
+        }
         PoolStatus {
             name: pool.settings.name.to_string(),
             queues: pool.settings.order.names().cloned().collect(),
@@ -84,7 +90,7 @@ impl Master {
             busy,
             starting: count(WorkerState::Starting) + in_backoff,
             draining: pool.leaving().count() as u32,
-            limits: self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default(),
+            limits,
             problem,
         }
     }

@@ -52,8 +52,8 @@ impl Master {
             Note::SpawnFailed { worker, error, next_in } => {
                 Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
             }
-            Note::Backoff { worker, deaths, next_in } => {
-                let why = format!("it ended {deaths} times in a row before it did anything");
+            Note::Backoff { worker, problem, deaths, next_in } => {
+                let why = format!("{problem} ({deaths} times in a row)");
                 Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }
             }
             Note::RunFailed { job, kind, worker, outcome, cause, error, next } => {

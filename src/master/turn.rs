@@ -134,6 +134,7 @@ impl Master {
         self.carry_out();
         self.core.claim(&mut self.actions);
         self.carry_out();
+        self.send_replies();
         if let Some(writer) = &self.writer {
             self.batches.send(writer, now);
         }
@@ -187,6 +188,7 @@ impl Master {
                 for (answered, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, answered, reply);
                 }
+                self.release_replies(batch);
                 self.problem_over("store");
             }
             Written::Durable { batch } => {
@@ -206,6 +208,7 @@ impl Master {
             }
             Written::Failing { batch: _, error } => {
                 self.problem("store", format!("{error}; it is tried again"));
+                self.release_replies(u64::MAX);
             }
             Written::Rejected { batch, error } => self.rejected(batch, &error),
             Written::Changed { totals, next_due } => {
@@ -219,6 +222,7 @@ impl Master {
     /// A batch will never be written: its askers are told; without the store there is no going on.
     fn rejected(&mut self, batch: u64, error: &crate::store::StoreError) {
         let text = error.to_string();
+        self.release_replies(batch);
         for answered in self.batches.take(batch) {
             if let Answered::Pushed { origin, .. } = answered {
                 self.answer(&origin, Err(crate::wire::rpc::RpcError::failed(1, text.clone())));

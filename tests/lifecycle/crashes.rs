@@ -5,8 +5,8 @@ use serde_json::json;
 use std::time::Duration;
 
 use crate::help::{
-    end, expect, journal, lives, only_run, open, pid, pids, push_held, push_many, records, signal, start,
-    start_journal, wait_ready, wait_started, wait_worker, workers,
+    end, expect, journal, lives, only_run, open, pid, pids, push_held, push_many, signal, start, start_journal,
+    wait_ended, wait_ready, wait_started, wait_worker, workers,
 };
 use crate::support::{Bench, DEADLINE, eventually};
 
@@ -39,7 +39,7 @@ fn jobs_of_a_killed_master_are_ready_again_at_the_next_start_uncharged_and_run_o
     bench.wait_for_job(waiting, "succeeded");
     assert!(master.stderr().contains("2 jobs it left running: ready again"), "{}", master.stderr());
     assert_eq!(bench.status()["master"]["generation"], 2);
-    let lost: Vec<_> = records(&bench).into_iter().filter(|w| w["generation"] == 1).collect();
+    let lost = wait_ended(&bench, "master_lost", 2);
     assert_eq!(lost.len(), 2, "{lost:#?}");
     for w in &lost {
         expect(w, &json!({"reason": "master_lost"}));
@@ -91,8 +91,8 @@ fn a_worker_killed_while_idle_is_replaced_and_nobody_is_blamed() {
         let now = workers(b);
         now.len() == 2 && pids(&now) != pids(&old) && now.iter().all(|w| w["state"] == "idle")
     });
-    let ended = records(&bench).into_iter().find(|w| w["pid"] == old[0]["pid"]).expect("a record");
-    expect(&ended, &json!({"reason": "exited", "signal": "SIGKILL", "exit_code": null}));
+    let ended = wait_ended(&bench, "exited", 1).remove(0);
+    expect(&ended, &json!({"pid": old[0]["pid"], "signal": "SIGKILL", "exit_code": null}));
     let next = bench.push(&["x", "2"]);
     expect(&bench.wait_for_job(next, "succeeded"), &json!({"crashes": 0, "releases": 0}));
     end(&bench, master);

@@ -170,6 +170,18 @@ pub(crate) fn records(bench: &Bench) -> Vec<Value> {
     bench.run(&["workers", "--json"]).expect_code(0).json().as_array().expect("an array").clone()
 }
 
+/// Waits until so many workers, or more, are on record as ended for this reason; returns them, newest first. Status
+/// knows of an end a moment before the store does.
+#[track_caller]
+pub(crate) fn wait_ended(bench: &Bench, reason: &str, count: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    bench.wait_for(&format!("{count} workers on record as {reason}"), DEADLINE, |b| {
+        found = records(b).into_iter().filter(|w| w["reason"] == reason).collect();
+        found.len() >= count
+    });
+    found
+}
+
 /// Panics unless `value` has these members with these values.
 #[track_caller]
 pub(crate) fn expect(value: &Value, members: &Value) {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::help::{
     configure, end, expect, only_run, open, pid, pids, pool, push_held, records, signal, start, start_journal,
-    wait_ready, wait_started, wait_worker, workers,
+    wait_ended, wait_ready, wait_started, wait_worker, workers,
 };
 use crate::support::{Bench, DEADLINE, fixture};
 
@@ -35,7 +35,7 @@ fn an_opaque_pool_is_kept_alive_scaled_and_restarted() {
     bench.ok(&["scale", "1"]);
     wait_ready(&bench, 1);
     // TERM is how it is told, and it ended in order.
-    let scaled: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "scaled").collect();
+    let scaled = wait_ended(&bench, "scaled", 2);
     assert_eq!(scaled.len(), 2, "{scaled:#?}");
     for w in &scaled {
         expect(w, &json!({"exit_code": 0}));

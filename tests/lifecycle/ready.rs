@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::help::{
-    end, expect, only_run, pid, pool, push_many, records, start, wait_done, wait_ready, wait_trouble, wait_worker,
+    end, expect, only_run, pid, pool, push_many, start, wait_done, wait_ended, wait_ready, wait_trouble, wait_worker,
     workers,
 };
 use crate::support::{Bench, DEADLINE};
@@ -32,8 +32,7 @@ fn a_worker_that_is_not_ready_in_time_is_replaced_with_backoff_and_no_job_is_bla
     let master = start(&bench, "echo.py", "workers = 1\nready = \"message\"\nready_timeout = \"200ms\"");
     let (_, worker) = wait_trouble(&bench, "is not ready in time");
     expect(&worker["last_exit"], &json!({"reason": "ready_timeout"}));
-    let ended = records(&bench);
-    assert!(ended.iter().filter(|w| w["reason"] == "ready_timeout").count() >= 2, "{ended:#?}");
+    wait_ended(&bench, "ready_timeout", 2);
     expect(&bench.job(job), &json!({"state": "ready", "attempts": 0, "crashes": 0, "releases": 0}));
     assert!(bench.runs(job).is_empty());
     end(&bench, master);
@@ -60,8 +59,7 @@ fn a_worker_that_retires_is_replaced_and_no_job_is_lost() {
     for job in push_many(&bench, 12, "x") {
         expect(&bench.wait_for_job(job, "succeeded"), &json!({"crashes": 0, "attempts": 0}));
     }
-    let retired: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "retired").collect();
-    assert!(retired.len() >= 3, "{retired:#?}");
+    let retired = wait_ended(&bench, "retired", 3);
     for w in &retired {
         expect(w, &json!({"jobs_done": 3, "exit_code": 0}));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::help::{
-    end, expect, journal, only_run, open, pid, pids, pool, push_held, push_many, records, start, start_journal,
-    wait_done, wait_ready, wait_started, wait_worker, workers,
+    end, expect, journal, only_run, open, pid, pids, pool, push_held, push_many, start, start_journal, wait_done,
+    wait_ended, wait_ready, wait_started, wait_worker, workers,
 };
 use crate::support::{Bench, DEADLINE};
 
@@ -26,7 +26,7 @@ fn a_rolling_restart_gives_new_processes_and_loses_no_job() {
     // Each ran once.
     let ended: Vec<i64> = journal(&bench).iter().filter(|e| e.word == "END").map(|e| e.job).collect();
     assert_eq!((ended.len(), ended.iter().collect::<BTreeSet<_>>().len()), (200, 200));
-    let restarted: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "restarted").collect();
+    let restarted = wait_ended(&bench, "restarted", 4);
     assert_eq!(restarted.len(), 4, "{restarted:#?}");
     for w in &restarted {
         expect(w, &json!({"exit_code": 0}));

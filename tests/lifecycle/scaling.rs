@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::help::{
-    end, expect, journal, only_run, open, pids, pool, push_held, records, start, start_journal, wait_ready,
+    end, expect, journal, only_run, open, pids, pool, push_held, start, start_journal, wait_ended, wait_ready,
     wait_started, workers,
 };
 use crate::support::{Bench, DEADLINE};
@@ -43,7 +43,7 @@ fn scale_down_ends_idle_workers_first_and_lets_busy_ones_finish() {
         expect(&only_run(&bench, job), &json!({"outcome": "succeeded"}));
     }
     wait_ready(&bench, 1);
-    let ended: Vec<_> = records(&bench).into_iter().filter(|w| w["reason"] == "scaled").collect();
+    let ended = wait_ended(&bench, "scaled", 3);
     assert_eq!(ended.len(), 3, "{ended:#?}");
     for w in &ended {
         expect(w, &json!({"exit_code": 0, "signal": null}));

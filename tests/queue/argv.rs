@@ -80,8 +80,8 @@ fn every_line_arrives_as_one_argument_wherever_it_stands() {
 fn every_value_fills_a_template_as_one_argument() {
     let bench = Bench::new();
     let values: Vec<&str> = CORPUS.iter().copied().chain(["line\nbreak", "{}", "{name}", ""]).collect();
-    let lines: String = values.iter().map(|v| format!("{}\n", json!({"type": "t", "args": {"name": v}}))).collect();
-    bench.verb(&["push", "--jsonl"]).stdin(lines).run().expect_code(0);
+    let lines: Vec<String> = values.iter().map(|v| json!({"type": "t", "args": {"name": v}}).to_string()).collect();
+    bench.verb(&["push", "--jsonl"]).stdin(lines.join("\n")).run().expect_code(0);
     let command = command();
     drain(&bench, &[&["--workers=2", "--exec", "--"], &refs(&command)[..], &["{name}", "--x={name}", "{}"]].concat());
     for (value, job) in values.iter().zip(all_jobs(&bench)) {

@@ -45,8 +45,8 @@ fn the_sum_of_each_file_is_the_result_of_its_job_and_each_run_is_on_record() {
     let mut files = odd_files(&bench);
     walk(Path::new("/usr/share/doc"), &mut files);
     let count = files.len();
-    let lines: String = files.iter().map(|f| format!("{}\n", f.to_str().expect("UTF-8"))).collect();
-    let pushed = bench.verb(&["push", "--lines", "--", "sha256sum", "{}"]).stdin(lines).run().expect_code(0);
+    let lines: Vec<&str> = files.iter().map(|f| f.to_str().expect("UTF-8")).collect();
+    let pushed = bench.verb(&["push", "--lines", "--", "sha256sum", "{}"]).stdin(lines.join("\n")).run().expect_code(0);
     assert_eq!(pushed.stdout, "");
     assert_eq!(pushed.stderr, format!("queue-work: added {count} jobs, ids 1 to {count}\n"));
 

@@ -8,9 +8,9 @@ use super::{all_jobs, drain};
 /// Pushes one job per args, runs `argv.py` with these words, and returns the jobs.
 fn run(args: &[Value], template: &[&str]) -> Vec<Value> {
     let bench = Bench::new();
-    let lines: String =
-        args.iter().map(|a| format!("{}\n", json!({"type": "t", "args": a, "max_attempts": 1}))).collect();
-    bench.verb(&["push", "--jsonl"]).stdin(lines).run().expect_code(0);
+    let lines: Vec<String> =
+        args.iter().map(|a| json!({"type": "t", "args": a, "max_attempts": 1}).to_string()).collect();
+    bench.verb(&["push", "--jsonl"]).stdin(lines.join("\n")).run().expect_code(0);
     let words = fixture("argv.py");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     drain(&bench, &[&["--workers=1", "--exec", "--"], &words[..], template].concat());

@@ -248,12 +248,17 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        // A master that was killed has a guardian, which needs a moment; nobody else may be left.
+        let patience = if std::thread::panicking() { Duration::ZERO } else { Duration::from_secs(5) };
+        eventually(patience, || self.leftovers().is_empty());
+        let left = self.leftovers();
         // A process may start another while we look: until none is left.
         eventually(Duration::from_secs(5), || {
             let left = self.leftovers();
             left.iter().for_each(Leftover::kill);
             left.is_empty()
         });
+        assert!(left.is_empty() || std::thread::panicking(), "left over after the test: {left:#?}");
     }
 }
 

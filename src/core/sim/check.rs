@@ -66,7 +66,9 @@ impl World {
             for slot in pool.slots() {
                 assert!(slot.current.is_some() || slot.not_before.is_some(), "slot {} is forgotten", slot.slot);
             }
-            let idle = workers.iter().find(|(_, w)| w.is_ready() && w.flights.is_empty() && !pool.settings.opaque);
+            let idle = workers
+                .iter()
+                .find(|(_, w)| w.is_ready() && w.held_until.is_none() && w.flights.is_empty() && !pool.settings.opaque);
             assert!(pool.ahead.is_empty() || idle.is_none(), "{idle:?} is idle although there are jobs for it");
             let hope = workers.iter().any(|(_, w)| matches!(w.state, State::Ready | State::Starting { .. }));
             assert!(pool.ahead.is_empty() || hope, "jobs are claimed that nobody will do");

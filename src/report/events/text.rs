@@ -35,11 +35,12 @@ pub fn line(event: &Event) -> String {
             format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
         }
         Event::Backoff { worker, why, next_in_s } => {
-            format!(
-                "worker `{worker}`: {}; next try in {}",
-                words::one_line(why, ERROR_CHARS),
-                words::seconds(*next_in_s)
-            )
+            let when = if *next_in_s > 0.0 {
+                format!("next try in {}", words::seconds(*next_in_s))
+            } else {
+                "tried again at once".to_owned()
+            };
+            format!("worker `{worker}`: {}; {when}", words::one_line(why, ERROR_CHARS))
         }
         Event::Output(out) => output(out),
         _ => rarer(event),
