@@ -61,6 +61,9 @@ impl Lines {
     fn hold(&mut self, part: &[u8]) {
         if self.skipped > 0 {
             self.skipped += part.len() as u64;
+            // The head is the same wherever the stream was cut.
+            let missing = HEAD_BYTES.saturating_sub(self.held.len()).min(part.len());
+            self.held.extend_from_slice(&part[..missing]);
         } else if self.held.len() + part.len() > self.max {
             self.skipped = (self.held.len() + part.len()) as u64;
             let missing = HEAD_BYTES.saturating_sub(self.held.len()).min(part.len());
