@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::events::end_reason;
 use super::tables::{Align, Column, render};
 use super::words;
-use crate::model::{JobRecord, RunRecord, WorkerRecord};
+use crate::model::{JobRecord, Outcome, RunRecord, WorkerRecord};
 
 /// The most of args or an error that fits a table.
 const CELL_CHARS: usize = 50;
@@ -77,6 +77,9 @@ pub fn runs(runs: &[RunRecord]) -> String {
 }
 
 fn outcome(run: &RunRecord) -> String {
+    if let (Outcome::Released | Outcome::Cancelled, Some(cause)) = (run.outcome, run.cause) {
+        return format!("{} ({cause})", run.outcome.as_str());
+    }
     let why = match (&run.signal, run.exit_code.filter(|c| *c != 0), run.cause) {
         (Some(signal), _, _) => signal.clone(),
         (None, Some(code), _) => format!("exit code {code}"),

@@ -11,11 +11,8 @@ const MESSAGE_CHARS: usize = 40;
 
 /// Everything, one block after the other.
 #[must_use]
-pub fn status(status: &Status, database: &str) -> String {
-    let mut blocks = vec![match &status.master {
-        Some(master) => master_lines(master, status.jobs_per_s),
-        None => format!("no master runs on `{database}`\n"),
-    }];
+pub fn status(status: &Status) -> String {
+    let mut blocks: Vec<String> = status.master.iter().map(|m| master_lines(m, status.jobs_per_s)).collect();
     if status.queues.is_empty() {
         blocks.push("no jobs yet; add one with `queue-work push -- CMD …`\n".to_owned());
     } else {
@@ -89,11 +86,9 @@ fn pools(pools: &[PoolStatus]) -> String {
         Column("busy", Align::Right),
         Column("starting", Align::Right),
         Column("draining", Align::Right),
-        Column("limits", Align::Left),
     ];
     let row = |p: &PoolStatus| {
         let queues: Vec<&str> = p.queues.iter().map(crate::model::QueueName::as_str).collect();
-        let limits: Vec<String> = p.limits.iter().map(|(name, value)| format!("{name} {value}")).collect();
         vec![
             p.name.clone(),
             p.kind.clone(),
@@ -103,11 +98,14 @@ fn pools(pools: &[PoolStatus]) -> String {
             p.busy.to_string(),
             p.starting.to_string(),
             p.draining.to_string(),
-            limits.join(", "),
         ]
     };
     let mut text = render(&columns, pools.iter().map(row).collect());
     for pool in pools {
+        let limits = words::limits(&pool.limits);
+        if !limits.is_empty() {
+            let _ = writeln!(text, "limits of `{}`: {limits}", pool.name);
+        }
         if let Some(problem) = &pool.problem {
             text.push_str(&warning(&format!("pool `{}`: {problem}", pool.name)));
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a worker or a user wrote is never shown with its control characters.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -83,6 +84,15 @@ pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
 #[must_use]
 pub fn time(t: UnixMicros) -> String {
     t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The limits of a pool that matter every day, those that end or replace something first. The others are in
+/// `config show` and in the status document.
+#[must_use]
+pub fn limits(all: &BTreeMap<String, String>) -> String {
+    let order = ["memory", "memory_max", "max_jobs", "max_time", "timeout", "max_attempts", "backoff", "grace"];
+    let shown = order.iter().filter_map(|name| all.get(*name).map(|value| format!("{name} {value}")));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// The state of a job with its cause, where that says more: `dead (max_attempts)`. While it runs, what ended the run

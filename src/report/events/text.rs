@@ -98,8 +98,8 @@ fn pool_started(
         _ => "workers that speak the protocol",
     };
     let serves = if queues.is_empty() { String::new() } else { format!(" for {}", words::list(queues)) };
-    let limits: Vec<String> = limits.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let limits = if limits.is_empty() { String::new() } else { format!("; {}", limits.join(", ")) };
+    let limits = words::limits(limits);
+    let limits = if limits.is_empty() { limits } else { format!("; {limits}") };
     format!("pool `{pool}`: {}{serves}, {what}{limits}", words::count(u64::from(workers), "worker"))
 }
 
