@@ -82,6 +82,6 @@ mod tests {
         assert_eq!((&json["queues"][0]["name"], &json["queues"][0]["ready"]), (&"default".into(), &2.into()));
         assert_eq!(json["queues"][0]["oldest_ready_s"], 2.5);
         let text = status_text::status(&status);
-        assert!(text.starts_with("queue"), "{text}");
+        assert!(text.contains("default      2") && !text.contains("master"), "{text}");
     }
 }

@@ -36,7 +36,7 @@ pub enum StoreError {
     /// Another master has begun a generation on this store.
     #[error("another master has taken over this store (generation {0})")]
     Superseded(Generation),
-    /// This batch number was committed before: see [`Store::apply`].
+    /// This batch number was committed before: see [`super::Store::apply`].
     #[error("this batch was already applied")]
     AlreadyApplied,
     /// No room on the disk.

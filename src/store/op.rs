@@ -132,7 +132,7 @@ pub enum Next {
     Cancelled(Cause),
 }
 
-/// A worker that was spawned. Its id is given by the master: see [`Start::next_worker`].
+/// A worker that was spawned. Its id is given by the master: see [`super::Start::next_worker`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStarted {
     /// This process.
