@@ -14,8 +14,8 @@ use crate::store::Op;
 pub(super) enum Wait {
     /// These pools have what they want. With what they wanted before.
     Scaled { pools: Vec<(PoolId, u32)> },
-    /// These workers are gone.
-    Restarted { workers: BTreeSet<WorkerId>, names: Vec<String>, released: u64 },
+    /// These workers are gone, and their pools are whole again.
+    Restarted { workers: BTreeSet<WorkerId>, pools: BTreeSet<PoolId>, names: Vec<String>, released: u64 },
     /// These workers are gone.
     Stopped { workers: BTreeSet<WorkerId>, count: u64, released: u64 },
 }
@@ -183,12 +183,12 @@ impl Core {
                 }
                 pools.iter().find_map(|&(id, _)| self.failing(id)).map(Err)
             }
-            Wait::Restarted { workers, .. } => {
-                if workers.iter().all(|w| !self.workers.contains_key(w)) {
+            Wait::Restarted { workers, pools, .. } => {
+                let gone = workers.iter().all(|w| !self.workers.contains_key(w));
+                // Gone is not enough: one that died by itself was not replaced before its successor is there.
+                if gone && pools.iter().all(|&id| self.is_whole(id)) {
                     return Some(Ok(()));
                 }
-                let pools: BTreeSet<PoolId> =
-                    workers.iter().filter_map(|w| self.workers.get(w)).map(|w| w.pool).collect();
                 // Only there: who waits for a restart of another pool goes on waiting for it.
                 let (pool, refusal) = pools.iter().find_map(|&pool| Some((pool, self.failing(pool)?)))?;
                 if let Some(pool) = self.pools.get_mut(&pool) {
@@ -198,6 +198,11 @@ impl Core {
             }
             Wait::Stopped { workers, .. } => workers.iter().all(|w| !self.workers.contains_key(w)).then_some(Ok(())),
         }
+    }
+
+    /// Every slot has a worker that takes jobs.
+    fn is_whole(&self, id: PoolId) -> bool {
+        self.pools.get(&id).is_none_or(|pool| pool.slots.len() == self.ready_count(id) as usize)
     }
 
     /// A slot of this pool whose new workers do not come up.

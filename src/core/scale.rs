@@ -89,7 +89,8 @@ impl Core {
             }
         }
         names.sort();
-        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), names, released: 0 };
+        let pools = workers.iter().map(|w| self.workers[w].pool).collect();
+        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), pools, names, released: 0 };
         self.wait_or_answer(ticket, wait_for, wait, out);
         Ok(())
     }
