@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::event::{Command, JobChange};
-use super::pool::PoolId;
-use super::worker::Ending;
+use super::pool::{Pool, PoolId};
+use super::worker::{Ending, State};
 use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
-use crate::model::{CancelReason, JobId, JobState, Now, WorkerId};
+use crate::model::worker::EndReason;
+use crate::model::{CancelReason, JobId, JobState, Now, Slot, WorkerId};
 use crate::store::Op;
 
 /// What has to come true before a ticket is answered.
@@ -14,8 +15,8 @@ use crate::store::Op;
 pub(super) enum Wait {
     /// These pools have what they want. With what they wanted before.
     Scaled { pools: Vec<(PoolId, u32)> },
-    /// These workers are gone, and their pools are whole again.
-    Restarted { workers: BTreeSet<WorkerId>, pools: BTreeSet<PoolId>, names: Vec<String>, released: u64 },
+    /// These workers are gone, and there are others in their slots.
+    Restarted { workers: BTreeSet<WorkerId>, slots: BTreeSet<(PoolId, Slot)>, names: Vec<String>, released: u64 },
     /// These workers are gone.
     Stopped { workers: BTreeSet<WorkerId>, count: u64, released: u64 },
 }
@@ -176,21 +177,22 @@ impl Core {
             Wait::Scaled { pools } => {
                 let settled = |&(id, _): &(PoolId, u32)| {
                     let Some(pool) = self.pools.get(&id) else { return true };
-                    !pool.dirty && pool.leaving.is_empty() && self.ready_count(id) == pool.wanted
+                    !pool.dirty && !self.scales_down(pool) && self.ready_count(id) == pool.wanted
                 };
                 if pools.iter().all(settled) {
                     return Some(Ok(()));
                 }
-                pools.iter().find_map(|&(id, _)| self.failing(id)).map(Err)
+                let slots = |id| self.pools.get(&id).into_iter().flat_map(|p| p.slots.keys().copied());
+                pools.iter().flat_map(|&(id, _)| slots(id).map(move |s| (id, s))).find_map(|s| self.failing(s)).map(Err)
             }
-            Wait::Restarted { workers, pools, .. } => {
+            Wait::Restarted { workers, slots, .. } => {
                 let gone = workers.iter().all(|w| !self.workers.contains_key(w));
                 // Gone is not enough: one that died by itself was not replaced before its successor is there.
-                if gone && pools.iter().all(|&id| self.is_whole(id)) {
+                if gone && slots.iter().all(|&slot| self.is_filled(slot)) {
                     return Some(Ok(()));
                 }
                 // Only there: who waits for a restart of another pool goes on waiting for it.
-                let (pool, refusal) = pools.iter().find_map(|&pool| Some((pool, self.failing(pool)?)))?;
+                let (pool, refusal) = slots.iter().find_map(|&slot| Some((slot.0, self.failing(slot)?)))?;
                 if let Some(pool) = self.pools.get_mut(&pool) {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));
                 }
@@ -200,15 +202,27 @@ impl Core {
         }
     }
 
-    /// Every slot has a worker that takes jobs.
-    fn is_whole(&self, id: PoolId) -> bool {
-        self.pools.get(&id).is_none_or(|pool| pool.slots.len() == self.ready_count(id) as usize)
+    /// The slot has a worker that takes jobs, or is given up.
+    fn is_filled(&self, (pool, slot): (PoolId, Slot)) -> bool {
+        let entry = self.pools.get(&pool).and_then(|p| p.slots.get(&slot));
+        entry.is_none_or(|e| e.current.is_some_and(|w| self.workers[&w].is_ready()))
     }
 
-    /// A slot of this pool whose new workers do not come up.
-    fn failing(&self, id: PoolId) -> Option<Refusal> {
-        let pool = self.pools.get(&id)?;
-        let (slot, entry) = pool.slots.iter().find(|(_, e)| e.is_failing())?;
+    /// Workers that are too many are still on their way out. One that not even KILL ends is not waited for.
+    fn scales_down(&self, pool: &Pool) -> bool {
+        pool.leaving.iter().any(|w| match self.workers[w].state {
+            State::Draining { why, .. } | State::Ending { why, .. } | State::Gone { why, .. } => {
+                why == EndReason::Scaled
+            }
+            State::Killed { why, told, .. } => why == EndReason::Scaled && !told,
+            State::Starting { .. } | State::Ready => false,
+        })
+    }
+
+    /// New workers of this slot do not come up.
+    fn failing(&self, (pool, slot): (PoolId, Slot)) -> Option<Refusal> {
+        let pool = self.pools.get(&pool)?;
+        let entry = pool.slots.get(&slot).filter(|e| e.is_failing())?;
         let why = entry.problem.clone().unwrap_or_else(|| String::from("it ends before it is ready"));
         Some(Refusal::ReplacementFailed { worker: format!("{}-{slot}", pool.settings.name), why })
     }

@@ -89,8 +89,8 @@ impl Core {
             }
         }
         names.sort();
-        let pools = workers.iter().map(|w| self.workers[w].pool).collect();
-        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), pools, names, released: 0 };
+        let slots = workers.iter().map(|w| (self.workers[w].pool, self.workers[w].slot)).collect();
+        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), slots, names, released: 0 };
         self.wait_or_answer(ticket, wait_for, wait, out);
         Ok(())
     }

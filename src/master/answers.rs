@@ -26,7 +26,7 @@ impl Master {
             Origin::Client(id, _) => self.clients.answer(*id, &line),
             Origin::Worker(id, _) => {
                 if let Some(pipes) = self.workers.get_mut(id) {
-                    pipes.outgoing().extend_from_slice(&line);
+                    pipes.answer(&line);
                     self.to_flush.insert(*id);
                 }
             }
@@ -45,13 +45,10 @@ impl Master {
     fn found_awaited(&mut self, waiter: JobWaiter, id: JobId, found: Found) {
         let wait = self.job_waiters.entry(id).or_default();
         wait.asking = wait.asking.saturating_sub(1);
-        let ended = wait.ended;
-        if wait.asking == 0 {
-            wait.ended = false;
-        }
+        let outdated = waiter.heard != wait.ends;
         let running = found.job.as_ref().is_some_and(|job| !job.state.is_final());
         let over = waiter.until.is_some_and(|at| at <= self.clock.now().mono);
-        if running && ended {
+        if running && outdated {
             self.look_up(waiter, id);
         } else if running && !over {
             wait.waiters.push(waiter);
@@ -64,7 +61,7 @@ impl Master {
     /// A job may have ended: who waits for it asks the records again.
     pub(super) fn job_may_have_ended(&mut self, job: JobId) {
         let Some(wait) = self.job_waiters.get_mut(&job) else { return };
-        wait.ended = wait.asking > 0;
+        wait.ends += 1;
         for waiter in std::mem::take(&mut wait.waiters) {
             self.look_up(waiter, job);
         }
@@ -73,6 +70,7 @@ impl Master {
     /// Asks the reader for a job that somebody waits for.
     pub(super) fn look_up(&mut self, waiter: JobWaiter, job: JobId) {
         let wait = self.job_waiters.entry(job).or_default();
+        let waiter = JobWaiter { heard: wait.ends, ..waiter };
         match self.reader.ask(Asked::Wait(waiter, job), Question::Job(job)) {
             Ok(()) => wait.asking += 1,
             Err(Asked::Wait(waiter, _)) => self.answer(&waiter.origin, Err(busy())),
@@ -147,7 +145,9 @@ impl Master {
             }
             _ => Some(refusals::missing(job)),
         };
-        self.job_may_have_ended(job);
+        if refused.is_none() {
+            self.job_may_have_ended(job);
+        }
         self.job_part(group, refused);
     }
 
@@ -155,7 +155,7 @@ impl Master {
     pub(super) fn retry_dead(&mut self, group: u64, queue: Option<QueueName>) {
         let now = self.clock.now();
         let op = Op::RetryDead { queue: queue.clone(), limit: RETRY_STEP };
-        self.batches.add(op, Answered::RetriedDead { group, queue }, true, true, now);
+        self.batches.add(op, Answered::RetriedDead { group, queue }, true, false, now);
     }
 
     pub(super) fn retried_dead(&mut self, group: u64, queue: Option<QueueName>, reply: &Reply) {

@@ -10,6 +10,9 @@ use crate::store::{Next, Op};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::worker::{JobTerms, write_cancel, write_job};
 
+/// So many changes in the next batch mean that the store is slow or fails.
+const MANY_WAITING: usize = 4096;
+
 impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
@@ -61,7 +64,7 @@ impl Master {
         };
         if let Err(error) = result {
             let name = pipes.name.clone();
-            self.problem("signal", format!("cannot signal worker `{name}`: {error}"));
+            self.say(crate::report::Event::Problem { text: format!("cannot signal worker `{name}`: {error}") });
         }
     }
 
@@ -78,6 +81,10 @@ impl Master {
             if !matches!(finish.next, Next::Ready | Next::RetryAt(_)) {
                 answered = Answered::Ended(finish.job.id);
             }
+        }
+        if matches!(op, Op::Progress { .. }) && self.batches.waiting() > MANY_WAITING {
+            // The store is behind: `status` has it from memory, and the last word counts.
+            return;
         }
         let now = self.clock.now();
         self.batches.add(op, answered, urgent, false, now);

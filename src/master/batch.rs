@@ -14,6 +14,8 @@ use crate::store::{Op, Reply};
 const ON_THE_WAY: usize = 2;
 /// How long a change that nobody waits for may lie, so that others join it.
 const PACE: Duration = Duration::from_micros(1500);
+/// When a writer that is full is tried again.
+const FULL: Duration = Duration::from_millis(10);
 /// A batch of this many changes goes without further waiting.
 const ENOUGH: usize = 1024;
 
@@ -23,6 +25,8 @@ pub(super) struct Batches<T> {
     ops: Vec<Op>,
     tags: Vec<T>,
     since: Option<Mono>,
+    /// The writer took nothing more: not tried again before this.
+    not_before: Option<Mono>,
     urgent: bool,
     sync: bool,
     number: u64,
@@ -35,6 +39,7 @@ impl<T> Batches<T> {
             ops: Vec::new(),
             tags: Vec::new(),
             since: None,
+            not_before: None,
             urgent: false,
             sync: false,
             number: 0,
@@ -57,6 +62,9 @@ impl<T> Batches<T> {
             return;
         }
         let waited = self.since.is_some_and(|since| now.mono.since(since) >= PACE);
+        if self.not_before.is_some_and(|at| now.mono < at) {
+            return;
+        }
         if !self.urgent && !waited && self.ops.len() < ENOUGH {
             return;
         }
@@ -67,10 +75,14 @@ impl<T> Batches<T> {
                 self.number += 1;
                 self.on_the_way.push_back((self.number, std::mem::take(&mut self.tags)));
                 self.since = None;
+                self.not_before = None;
                 self.urgent = false;
                 self.sync = false;
             }
-            Err(Unsent::Full(batch) | Unsent::Gone(batch)) => self.ops = batch.ops,
+            Err(Unsent::Full(batch) | Unsent::Gone(batch)) => {
+                self.ops = batch.ops;
+                self.not_before = Some(now.mono + FULL);
+            }
         }
     }
 
@@ -90,7 +102,8 @@ impl<T> Batches<T> {
     /// When [`Batches::send`] has something to do, if nothing else happens.
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         let free = self.on_the_way.len() < ON_THE_WAY;
-        self.since.filter(|_| free).map(|since| if self.urgent { since } else { since + PACE })
+        let due = self.since.filter(|_| free).map(|since| if self.urgent { since } else { since + PACE });
+        due.map(|at| self.not_before.map_or(at, |not_before| at.max(not_before)))
     }
 
     /// The batch with which everything added so far is committed, sent at once as somebody waits for it; `None`: it is.
@@ -100,6 +113,11 @@ impl<T> Batches<T> {
         }
         self.urgent = true;
         Some(self.number + 1)
+    }
+
+    /// Changes that wait for the next batch.
+    pub(super) fn waiting(&self) -> usize {
+        self.ops.len()
     }
 
     /// Nothing is waiting or on its way.

@@ -146,8 +146,7 @@ impl Master {
     }
 
     fn push(&mut self, origin: Origin, jobs: Vec<NewJob>, how: PushAnswer) {
-        if let Some(problem) = self.problems.get("store") {
-            let error = RpcError::failed(1, format!("the job was not added: {problem}"));
+        if let Err(error) = self.writable() {
             self.answer(&origin, Err(error));
             return;
         }
@@ -157,6 +156,14 @@ impl Master {
         self.batches.add(Op::Push(jobs.into()), Answered::Pushed { origin, how }, true, true, now);
         // The claim that follows in the same batch sees them.
         self.feed(Event::News { queues });
+    }
+
+    /// Nothing is promised while the store fails.
+    fn writable(&self) -> Result<(), RpcError> {
+        match self.problems.get("store") {
+            Some(problem) => Err(RpcError::failed(1, format!("nothing was changed: {problem}"))),
+            None => Ok(()),
+        }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape of every method")]
@@ -257,6 +264,7 @@ impl Master {
         if names.is_empty() {
             return Err(RpcError::params("say which queues"));
         }
+        self.writable()?;
         let command =
             if paused { Command::Pause { queues: names.clone() } } else { Command::Resume { queues: names.clone() } };
         let gathered = Gathered::Queues { names: names.clone(), paused };
@@ -280,12 +288,13 @@ impl Master {
         let wait = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
         let wait = wait.map_err(|e| RpcError::params(format!("`timeout_s`: {e}")))?;
         let until = wait.map(|wait| self.clock.now().mono + wait);
-        let waiter = JobWaiter { origin: origin.clone(), until };
+        let waiter = JobWaiter { origin: origin.clone(), until, heard: 0 };
         self.look_up(waiter, params.id);
         Ok(None)
     }
 
     fn cancel_jobs(&mut self, origin: &Origin, params: &Jobs) -> Handled {
+        self.writable()?;
         let ids = job_ids(params)?;
         let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
         for job in ids {
@@ -296,6 +305,7 @@ impl Master {
     }
 
     fn change_jobs(&mut self, origin: &Origin, params: Jobs, change: Change) -> Handled {
+        self.writable()?;
         if params.all && change == Change::Retry {
             let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
             let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
@@ -308,7 +318,7 @@ impl Master {
         let now = self.clock.now();
         for job in ids {
             let op = if change == Change::Retry { Op::Retry(job) } else { Op::Delete(job) };
-            self.batches.add(op, Answered::Changed { group, job, change }, true, true, now);
+            self.batches.add(op, Answered::Changed { group, job, change }, true, false, now);
         }
         Ok(None)
     }

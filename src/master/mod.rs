@@ -148,6 +148,8 @@ struct Master {
     /// Workers with bytes to write, and pipes that may have more to read although no edge will tell.
     to_flush: BTreeSet<WorkerId>,
     to_read: VecDeque<(WorkerId, Pipe)>,
+    /// Pipes that are not read while their worker is behind with reading its answers.
+    unheard: BTreeSet<(WorkerId, Pipe)>,
     /// Workers that have exited and wait for a place in the sweeper's queue.
     to_sweep: VecDeque<WorkerId>,
     clients: Clients,
@@ -156,6 +158,8 @@ struct Master {
     writer: Option<Writer>,
     reader: Reader<Asked>,
     guardian: Option<Guardian>,
+    /// When a missing guardian is started next.
+    guard_at: crate::model::Mono,
     sweeper: Sweeper,
     sampler: Sampler,
     logs: Logs,

@@ -27,12 +27,16 @@ const BUDGET: usize = 256 * 1024;
 const LAST_WORDS: usize = 2 * 1024 * 1024;
 /// The longest line of output that is kept; longer ones are cut.
 const MAX_OUTPUT_LINE: usize = 64 * 1024;
+/// Requests of a worker that may be unanswered, and bytes that may wait for it beside one job, before it is not heard
+/// further.
+const MAX_UNANSWERED: usize = 1024;
+const MAX_UNREAD: usize = MAX_LINE_BYTES + 4 * 1024 * 1024;
 /// How many lines, and bytes, of stderr are kept for the records.
 const TAIL_LINES: usize = 20;
 const TAIL_BYTES: usize = 4 * 1024;
 
 /// Which of a worker's pipes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pipe {
     Stdin,
     Stdout,
@@ -83,6 +87,8 @@ pub(super) struct Pipes {
     err_lines: Lines,
     tail: VecDeque<String>,
     opaque: bool,
+    /// Requests of the worker that are not answered yet.
+    unanswered: usize,
 }
 
 impl Pipes {
@@ -112,6 +118,7 @@ impl Pipes {
             err_lines: Lines::new(MAX_OUTPUT_LINE),
             tail: VecDeque::new(),
             opaque,
+            unanswered: 0,
         };
         if let Some(stdin) = &mut pipes.stdin {
             stdin.set_nonblocking(true)?;
@@ -136,6 +143,22 @@ impl Pipes {
         &mut self.out
     }
 
+    /// A request of the worker is being dealt with.
+    pub(super) fn asked(&mut self) {
+        self.unanswered += 1;
+    }
+
+    /// Answers a request of the worker.
+    pub(super) fn answer(&mut self, line: &[u8]) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.out.extend_from_slice(line);
+    }
+
+    /// It asks more than it listens to: it is not heard further until it has read its answers.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unanswered > MAX_UNANSWERED || self.out.len() - self.sent > MAX_UNREAD
+    }
+
     /// Where to append anything else.
     pub(super) fn outgoing(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -144,6 +167,11 @@ impl Pipes {
     /// The request was answered.
     pub(super) fn end_request(&mut self, request: u64) {
         self.requests.retain(|&(r, _)| r != request);
+    }
+
+    /// What was printed so far belongs to the job that was just answered, not to the next.
+    pub(super) fn forget_tail(&mut self) {
+        self.tail.clear();
     }
 
     /// Closes stdin when everything is written.

@@ -71,18 +71,20 @@ pub(super) struct JobWaiter {
     pub(super) origin: Origin,
     /// Answer with the job as it is by then.
     pub(super) until: Option<Mono>,
+    /// How often the job may have ended, as far as was known when the records were asked last.
+    pub(super) heard: u64,
 }
 
 /// Everybody who waits for one job.
 ///
-/// A question to the reader may be answered with what was true before the job ended; so an end that is heard of while
-/// questions are open means that they must be asked again.
+/// A question to the reader may be answered with what was true before the job ended; so one that was asked before the
+/// last end that was heard of is asked again, once.
 #[derive(Debug, Default)]
 pub(super) struct JobWait {
     /// Questions to the reader that are open.
     pub(super) asking: u32,
-    /// The job may have ended since the first of them.
-    pub(super) ended: bool,
+    /// How often the job may have ended since somebody waits for it.
+    pub(super) ends: u64,
     pub(super) waiters: Vec<JobWaiter>,
 }
 

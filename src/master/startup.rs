@@ -22,7 +22,7 @@ use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
-use crate::model::Mono;
+use crate::model::{Mono, UnixMicros};
 use crate::process::guardian::Guardian;
 use crate::process::lock::{Lock, LockError};
 use crate::process::sweep::{self, Sweeper};
@@ -103,11 +103,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     check_socket_path(&config.socket)?;
     let pid = std::process::id();
     let started_at = wall();
-    let lock = Lock::take(&lock_path(&config.database), pid, started_at).map_err(|e| match e {
-        LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
-        LockError::Io { .. } if !folder_of(&config.database).exists() => no_folder(&config.database),
-        LockError::Io { .. } => Failure::Lock(e),
-    })?;
+    let lock = take_lock(&config.database, pid, started_at)?;
     let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
@@ -137,6 +133,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         pids: HashMap::new(),
         to_flush: BTreeSet::new(),
         to_read: VecDeque::new(),
+        unheard: BTreeSet::new(),
         to_sweep: VecDeque::new(),
         clients,
         waits: Waits::default(),
@@ -144,6 +141,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         writer: Some(threads.writer),
         reader: threads.reader,
         guardian,
+        guard_at: Mono(0),
         sweeper: threads.sweeper,
         sampler: threads.sampler,
         logs: threads.logs,
@@ -198,6 +196,14 @@ impl Master {
             self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
         }
     }
+}
+
+fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
+    Lock::take(&lock_path(database), pid, started_at).map_err(|e| match e {
+        LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
+        LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
+        LockError::Io { .. } => Failure::Lock(e),
+    })
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.

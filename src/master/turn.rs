@@ -37,6 +37,8 @@ impl Master {
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
                 self.problem("poll", format!("waiting for events failed: {error}"));
+            } else {
+                self.problem_over("poll");
             }
             self.take_in(&events);
             self.settle();
@@ -64,6 +66,7 @@ impl Master {
         let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
         let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
+        let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),
@@ -74,6 +77,7 @@ impl Master {
             knocked,
             stopping,
             waiters,
+            guard,
             bar,
         ];
         // Rounded up: a timer that rings early would turn for nothing.
@@ -132,6 +136,7 @@ impl Master {
         self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
+        self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();
         self.send_replies();
@@ -143,14 +148,10 @@ impl Master {
                 pipes.flush();
             }
         }
-        if let Some(guardian) = &mut self.guardian
-            && guardian.has_backlog()
-        {
-            let _ = guardian.flush();
-        }
         self.clients.flush();
         self.forget_the_gone();
-        self.end_if_drained();
+        self.read_on();
+        self.guard(now);
         self.sampler_pace();
     }
 
@@ -166,7 +167,7 @@ impl Master {
             Inbox::Swept(done) => {
                 if !done.left.is_empty() {
                     let text = format!("processes {:?} of worker {} cannot be killed", done.left, done.worker);
-                    self.problem("sweep", text);
+                    self.say(crate::report::Event::Problem { text });
                 }
                 self.feed(Event::Swept { worker: done.worker });
             }
@@ -259,13 +260,12 @@ impl Master {
 
     fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
         let event = match (tag, reply) {
-            (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more }) => {
+            (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+                self.expired(expired);
                 Event::Claimed { pool, asked, news, jobs, more }
             }
             (Tag::Promote, Reply::Promoted { queues, expired, more }) => {
-                for job in expired {
-                    self.job_may_have_ended(job);
-                }
+                self.expired(expired);
                 Event::Promoted { queues, more }
             }
             (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
@@ -278,17 +278,25 @@ impl Master {
         self.feed(event);
     }
 
+    /// Jobs were cancelled because they had not started in time.
+    fn expired(&mut self, jobs: Vec<crate::model::JobId>) {
+        self.summary.cancelled += jobs.len() as u64;
+        for job in jobs {
+            self.job_may_have_ended(job);
+        }
+    }
+
     fn cancelled(&mut self, ticket: Ticket, job: crate::model::JobId, reply: &Reply) -> Event {
         let change = match reply {
             Reply::Changed { was, .. } => {
                 if matches!(was, JobState::Ready | JobState::Scheduled) {
                     self.summary.cancelled += 1;
+                    self.job_may_have_ended(job);
                 }
                 JobChange::Was(*was)
             }
             _ => JobChange::Missing,
         };
-        self.job_may_have_ended(job);
         Event::JobChanged { ticket, job, change }
     }
 

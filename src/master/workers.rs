@@ -2,16 +2,20 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::pipes::{Asking, Heard, Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Prefetch, Settings};
-use crate::model::{PoolName, QueueOrder, Slot, WorkerId};
+use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
+
+/// When a guardian that could not be started is tried again.
+const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Master {
     /// Starts a worker the core asked for, and tells the core what came of it.
@@ -101,6 +105,10 @@ impl Master {
     pub(super) fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
         let mut heard = Heard::default();
         let Some(pipes) = self.workers.get_mut(&id) else { return };
+        if pipe != Pipe::Stderr && pipes.is_behind() {
+            self.unheard.insert((id, pipe));
+            return;
+        }
         // What a job wrote on stderr before its answer belongs to that job.
         if pipe != Pipe::Stderr {
             pipes.read(id, Pipe::Stderr, &mut self.scratch, &mut heard);
@@ -109,6 +117,12 @@ impl Master {
             self.to_read.push_back((id, pipe));
         }
         self.pass_on(id, heard);
+    }
+
+    /// Hears workers again that have caught up with their answers.
+    pub(super) fn read_on(&mut self) {
+        let workers = &self.workers;
+        self.to_read.extend(self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)));
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {
@@ -124,11 +138,15 @@ impl Master {
                 if answer.verdict.is_err() && answer.detail.stderr_tail.is_empty() {
                     answer.detail.stderr_tail = pipes.tail();
                 }
+                pipes.forget_tail();
             }
             self.feed(event);
         }
         for (under, request) in heard.requests {
             let origin = Origin::Worker(id, under);
+            if let Some(pipes) = self.workers.get_mut(&id) {
+                pipes.asked();
+            }
             match request {
                 Asking::Push(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
                 Asking::Unknown(method) => {
@@ -199,20 +217,35 @@ impl Master {
         }
     }
 
-    /// The guardian is gone: another takes its place and is told of everybody.
+    /// The guardian is gone: another takes its place at once.
     fn guardian_died(&mut self) {
         if let Some(mut old) = self.guardian.take() {
             let _ = old.try_wait();
         }
+        self.guard_at = self.clock.now().mono;
+    }
+
+    /// Sees to it that there is a guardian and that it knows of everybody.
+    pub(super) fn guard(&mut self, now: Now) {
+        if let Some(guardian) = &mut self.guardian
+            && guardian.has_backlog()
+        {
+            // If it is gone, its exit will tell.
+            let _ = guardian.flush();
+        }
+        if self.guardian.is_some() || now.mono < self.guard_at {
+            return;
+        }
         self.guardian = super::startup::start_guardian(&self.fixed.exe, &self.fixed.cookie);
-        match &mut self.guardian {
-            Some(guardian) => {
-                for &pid in self.pids.keys() {
-                    let _ = guardian.add(pid);
-                }
-                self.problem_over("guardian");
+        if let Some(guardian) = &mut self.guardian {
+            for &pid in self.pids.keys() {
+                let _ = guardian.add(pid);
             }
-            None => self.problem("guardian", "the guardian died and cannot be started again".to_owned()),
+            self.problem_over("guardian");
+        } else {
+            self.guard_at = now.mono + GUARD_AGAIN;
+            let text = "the guardian cannot be started: workers may outlive a killed master; it is tried again";
+            self.problem("guardian", text.to_owned());
         }
     }
 

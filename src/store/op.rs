@@ -190,6 +190,8 @@ pub enum Reply {
     Claimed {
         /// In order.
         jobs: Vec<Claimed>,
+        /// Jobs that stood before them and had expired: they are cancelled now.
+        expired: Vec<JobId>,
         /// True if `max_bytes` ended it.
         more: bool,
     },

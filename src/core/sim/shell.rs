@@ -98,7 +98,7 @@ impl World {
             }
             match (tag, reply) {
                 (Tag::None, _) => {}
-                (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more }) => {
+                (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more, .. }) => {
                     self.hear(Event::Claimed { pool, asked, news, jobs, more });
                 }
                 (Tag::Promote, Reply::Promoted { queues, more, .. }) => self.hear(Event::Promoted { queues, more }),

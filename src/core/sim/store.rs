@@ -92,7 +92,7 @@ impl Store {
             }
         }
         let more = short && claim.total > 1;
-        Reply::Claimed { jobs, more }
+        Reply::Claimed { jobs, expired: Vec::new(), more }
     }
 
     fn hand_out(&mut self, id: JobId, now: UnixMicros) -> Claimed {

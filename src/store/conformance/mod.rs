@@ -149,7 +149,7 @@ impl Kit {
 
     fn claim_as(&mut self, claim: Claim) -> (Vec<Claimed>, bool) {
         match self.one(Op::Claim(claim)) {
-            Reply::Claimed { jobs, more } => (jobs, more),
+            Reply::Claimed { jobs, more, .. } => (jobs, more),
             other => panic!("{other:?}"),
         }
     }

@@ -53,7 +53,7 @@ impl State {
     }
 
     fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
-        let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, 0, false);
+        let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, Vec::new(), false);
         for (queue, most) in &claim.takes {
             if self.queues.get(queue).is_none_or(|q| q.paused) {
                 continue;
@@ -64,8 +64,8 @@ impl State {
                 let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
                 if lapsed {
                     self.expire(id, at);
-                    expired += 1;
-                    more = expired >= EXPIRED_PER_CLAIM;
+                    expired.push(JobId(id));
+                    more = expired.len() >= EXPIRED_PER_CLAIM;
                     continue;
                 }
                 if !jobs.is_empty() && bytes.saturating_add(size) > claim.max_bytes {
@@ -77,7 +77,7 @@ impl State {
                 jobs.extend(self.start(id, worker, generation, at));
             }
         }
-        Reply::Claimed { jobs, more }
+        Reply::Claimed { jobs, expired, more }
     }
 
     fn start(&mut self, id: i64, worker: i64, generation: Generation, at: UnixMicros) -> Option<Claimed> {

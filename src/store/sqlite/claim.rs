@@ -30,7 +30,7 @@ struct Front {
 struct Taken {
     jobs: Vec<Claimed>,
     bytes: usize,
-    expired: usize,
+    expired: Vec<JobId>,
     more: bool,
 }
 
@@ -69,7 +69,7 @@ impl Batch<'_> {
                 self.take((queue, name), left.min(*most as usize), claim, &mut taken)?;
             }
         }
-        Ok(Reply::Claimed { jobs: taken.jobs, more: taken.more })
+        Ok(Reply::Claimed { jobs: taken.jobs, expired: taken.expired, more: taken.more })
     }
 
     fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
@@ -79,10 +79,10 @@ impl Batch<'_> {
             let Some(last) = front.last().map(|f| f.at) else { break };
             self.run(sql::READY_DELETE_FRONT, (last.queue, last.nprio, last.due_at, last.id))?;
             self.change(queue.0).ready -= front.len() as i64;
-            let mut expired = 0;
+            let before = taken.expired.len();
             for row in front {
                 if row.has_expired(self.at) {
-                    expired += 1;
+                    taken.expired.push(JobId(row.at.id));
                     self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
                     self.expire(row.at, row.unique)?;
                 } else {
@@ -90,9 +90,8 @@ impl Batch<'_> {
                     taken.jobs.push(job);
                 }
             }
-            taken.expired += expired;
-            taken.more |= taken.expired >= EXPIRED_PER_CLAIM;
-            if expired == 0 {
+            taken.more |= taken.expired.len() >= EXPIRED_PER_CLAIM;
+            if taken.expired.len() == before {
                 break;
             }
         }
