@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, socket};
-use crate::support::{Bench, DEADLINE, eventually, now};
+use crate::support::{Bench, DEADLINE, eventually, fixture, now};
 
 /// How soon `status` answers, whatever others do.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -133,4 +133,52 @@ fn the_socket_is_private_and_another_user_is_refused() {
     };
     assert_eq!(as_user("65534").trim(), "b''");
     assert!(as_user("0").contains("jsonrpc"));
+}
+
+/// The processor time a process has used, in clock ticks (a hundredth of a second).
+fn ticks(pid: u64) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the master lives");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
+    [11, 12].iter().map(|&at| fields[at].parse::<u64>().expect("a number")).sum()
+}
+
+#[test]
+fn a_worker_that_asks_and_does_not_listen_is_not_heard_further_and_fills_no_memory() {
+    let bench = Bench::new();
+    let command = fixture("asks.py");
+    let _master = bench.start(&["--workers", "1", "--queue", "default", "--", &command[0], &command[1]]);
+    // What would grow has two seconds to do so.
+    eventually(Duration::from_secs(2), || {
+        let memory = bench.status()["master"]["memory_bytes"].as_u64().expect("a number");
+        assert!(memory < 150_000_000, "{memory} bytes");
+        false
+    });
+    status_is_prompt(&bench);
+}
+
+#[test]
+fn many_who_wait_for_one_job_are_all_answered_and_cost_nothing_meanwhile() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    let id = bench.push(&["--", "sleep", "60"]);
+    bench.wait_for_job(id, "running");
+    let mut waiting: Vec<Peer> = (0..3).map(|_| Peer::new(&bench)).collect();
+    for peer in &mut waiting {
+        peer.ask(&json!("end"), "jobs.wait", &json!({"id": id}));
+    }
+    let mut peer = Peer::new(&bench);
+    for n in 0..4 {
+        peer.ask(&json!(n), "jobs.retry", &json!({"ids": [id]}));
+    }
+    for _ in 0..4 {
+        assert_eq!(peer.hear()["result"]["refused"][0]["exit_code"], 5);
+    }
+    let pid = bench.status()["master"]["pid"].as_u64().expect("a number");
+    let before = ticks(pid);
+    eventually(Duration::from_secs(1), || false);
+    assert!(ticks(pid) - before < 50, "{} ticks in a second", ticks(pid) - before);
+    peer.call("jobs.cancel", &json!({"ids": [id]}));
+    for peer in &mut waiting {
+        assert_eq!(peer.hear()["result"]["state"], "cancelled");
+    }
 }
