@@ -169,7 +169,7 @@ pub(super) fn rpc_error(refusal: &Refusal) -> RpcError {
         Refusal::JobEnded(id, "running") => (5, format!("job {id} is running and could not be ended")),
         Refusal::JobEnded(id, state) => (5, format!("job {id} is {state} already")),
         Refusal::ReplacementFailed { worker, why } => {
-            (1, format!("worker `{worker}` does not come up: {why}; see `queue-work logs {worker}`"))
+            (1, format!("worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"))
         }
     };
     RpcError { code: rpc::FAILED, message, data: Some(rpc::ErrorData { exit_code }) }
