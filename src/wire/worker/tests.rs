@@ -87,6 +87,15 @@ fn the_id_is_found_in_the_head_of_a_line_over_the_limit() {
 }
 
 #[test]
+fn only_the_id_of_the_message_itself_is_found_in_the_head() {
+    assert_eq!(id_in_head(br#"{"result":{"id":3,"x":"xxxx"#), None);
+    assert_eq!(id_in_head(br#"{"result":[{"id":3,"x":[]}],"id":4,"x":"xxxx"#), Some(4));
+    assert_eq!(id_in_head(br#"{"x":"\"id\":3,","y":"\\","z":"id","id" : 5 ,"result":"xxxx"#), Some(5));
+    assert_eq!(id_in_head(br#"{"x":"{[","id":"6","result":"xxxx"#), Some(6));
+    assert_eq!(id_in_head(br#"{"id":12"#), None, "the number may go on");
+}
+
+#[test]
 fn a_job_is_one_line_with_its_members_in_order() {
     let job = Claimed {
         id: JobId(31),
