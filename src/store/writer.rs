@@ -149,7 +149,7 @@ impl Writer {
             }
             None => (None, never()),
         };
-        let turn = Turn { store, notify, stopped, syncer, last: 0 };
+        let turn = Turn { store, notify, stopped, syncer, last: 0, changed: false };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&inbox, &lost))?;
         Ok(Self { commands, go_on, thread })
     }
@@ -191,6 +191,8 @@ struct Turn<N> {
     syncer: Option<Syncer>,
     /// The last batch committed.
     last: u64,
+    /// Somebody else has written, and it could not be read what.
+    changed: bool,
 }
 
 impl<N: Fn(Written)> Turn<N> {
@@ -264,8 +266,12 @@ impl<N: Fn(Written)> Turn<N> {
 
     fn check(&mut self) {
         // What cannot be read now is asked again at the next check.
-        if let Ok(true) = self.store.changed_by_others() {
-            let totals = self.store.totals().unwrap_or_default();
+        self.changed |= self.store.changed_by_others().unwrap_or(false);
+        if !self.changed {
+            return;
+        }
+        if let Ok(totals) = self.store.totals() {
+            self.changed = false;
             let next_due = self.next_due(UnixMicros::default());
             (self.notify)(Written::Changed { totals, next_due });
         }
