@@ -164,6 +164,25 @@ fn a_change_whose_totals_cannot_be_read_is_told_at_a_later_check() {
 }
 
 #[test]
+fn checks_take_no_place_of_a_batch() {
+    let mut faulty = Faulty::new(MemoryStore::new());
+    for n in 1..1000 {
+        faulty = faulty.with(n, Fault::Busy);
+    }
+    let (writer, events) = started(faulty, None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
+    for _ in 0..100 {
+        writer.check();
+    }
+    for number in 2..=CAPACITY as u64 + 1 {
+        writer.send(push(number)).unwrap();
+    }
+    assert!(matches!(writer.send(push(9)), Err(Unsent::Full(_))));
+    writer.stop(None).unwrap();
+}
+
+#[test]
 fn sending_never_waits() {
     let mut faulty = Faulty::new(MemoryStore::new());
     for n in 1..1000 {
