@@ -9,6 +9,7 @@ use crate::model::{
 
 /// Which jobs to list. Ascending by id, those after `after`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct JobFilter {
     /// Only this queue.
     pub queue: Option<QueueName>,
@@ -25,6 +26,7 @@ pub struct JobFilter {
 
 /// Which runs to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// Only this job.
     pub job: Option<JobId>,
@@ -42,6 +44,7 @@ pub struct RunFilter {
 
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkerFilter {
     /// Only this pool.
     pub pool: Option<String>,
@@ -78,4 +81,18 @@ pub trait Records {
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
     /// The last generation.
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_with_a_member_it_does_not_know_is_refused() {
+        let text = r#"{"limit":1,"stat":"dead"}"#;
+        assert!(serde_json::from_str::<JobFilter>(text).is_err());
+        assert!(serde_json::from_str::<RunFilter>(text).is_err());
+        assert!(serde_json::from_str::<WorkerFilter>(text).is_err());
+        assert_eq!(serde_json::from_str::<JobFilter>(r#"{"limit":1}"#).unwrap().limit, Some(1));
+    }
 }

@@ -119,7 +119,6 @@ pub enum Unsent {
 /// What is sent to the thread.
 enum Command {
     Apply(Batch),
-    Check,
     End(UnixMicros),
 }
 
@@ -127,6 +126,8 @@ enum Command {
 #[derive(Debug)]
 pub struct Writer {
     commands: Sender<Command>,
+    /// Holds one request at most: checks take no place of a batch.
+    checks: Sender<()>,
     /// Dropped to end the waits between attempts.
     go_on: Sender<()>,
     thread: JoinHandle<Result<(), StoreError>>,
@@ -141,6 +142,7 @@ impl Writer {
         notify: impl Fn(Written) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = bounded(CAPACITY);
+        let (checks, asked) = bounded(1);
         let (go_on, stopped) = bounded(0);
         let (syncer, lost) = match wal.filter(|_| durability == Durability::Full) {
             Some(wal) => {
@@ -149,9 +151,10 @@ impl Writer {
             }
             None => (None, never()),
         };
-        let turn = Turn { store, notify, stopped, syncer, last: 0 };
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&inbox, &lost))?;
-        Ok(Self { commands, go_on, thread })
+        let turn = Turn { store, notify, stopped, syncer, last: 0, changed: false };
+        let thread =
+            std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&inbox, &asked, &lost))?;
+        Ok(Self { commands, checks, go_on, thread })
     }
 
     /// Hands over a batch; never waits.
@@ -163,10 +166,10 @@ impl Writer {
         }
     }
 
-    /// Asks whether somebody else has written; [`Written::Changed`] follows if so. Never waits: while the writer is
-    /// full of work nothing is asked, and the next check still tells.
+    /// Asks whether somebody else has written; [`Written::Changed`] follows if so. Never waits: while one is
+    /// asked for already, this is the same one.
     pub fn check(&self) {
-        drop(self.commands.try_send(Command::Check));
+        let _ = self.checks.try_send(());
     }
 
     /// Applies what was sent, ends the generation if `end` says when, and waits for the thread. While the store
@@ -191,14 +194,22 @@ struct Turn<N> {
     syncer: Option<Syncer>,
     /// The last batch committed.
     last: u64,
+    /// Somebody else has written, and it could not be read what.
+    changed: bool,
 }
 
 impl<N: Fn(Written)> Turn<N> {
-    fn run(mut self, inbox: &Receiver<Command>, lost: &Receiver<()>) -> Result<(), StoreError> {
+    fn run(mut self, inbox: &Receiver<Command>, asked: &Receiver<()>, lost: &Receiver<()>) -> Result<(), StoreError> {
         let mut ended = Ok(());
         loop {
             let command = select! {
                 recv(inbox) -> command => command,
+                recv(asked) -> check => {
+                    if check.is_ok() {
+                        self.check();
+                    }
+                    continue;
+                }
                 // A sync failed: the connection goes. A reopen that fails is tried again by the next batch.
                 recv(lost) -> _ => {
                     drop(self.store.reopen());
@@ -207,7 +218,6 @@ impl<N: Fn(Written)> Turn<N> {
             };
             match command {
                 Ok(Command::Apply(batch)) => self.apply(&batch),
-                Ok(Command::Check) => self.check(),
                 Ok(Command::End(at)) => ended = self.store.end(at),
                 Err(_) => break,
             }
@@ -264,8 +274,12 @@ impl<N: Fn(Written)> Turn<N> {
 
     fn check(&mut self) {
         // What cannot be read now is asked again at the next check.
-        if let Ok(true) = self.store.changed_by_others() {
-            let totals = self.store.totals().unwrap_or_default();
+        self.changed |= self.store.changed_by_others().unwrap_or(false);
+        if !self.changed {
+            return;
+        }
+        if let Ok(totals) = self.store.totals() {
+            self.changed = false;
             let next_due = self.next_due(UnixMicros::default());
             (self.notify)(Written::Changed { totals, next_due });
         }

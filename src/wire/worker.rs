@@ -19,6 +19,9 @@ pub const MAX_RESULT_BYTES: usize = 64 * 1024;
 /// The longest error text that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
 
+/// Up to here every whole number is a float of its own.
+const MAX_WHOLE_FLOAT: f64 = 9_007_199_254_740_992.0;
+
 /// What a line of a worker means.
 #[derive(Debug)]
 pub enum FromWorker<'a> {
@@ -80,8 +83,8 @@ struct Raw<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(default)]
-    run: Option<RunMember>,
+    #[serde(borrow, default)]
+    run: Option<&'a RawValue>,
 }
 
 /// A member that is there, also when it is `null`.
@@ -128,9 +131,9 @@ enum RawRetry {
 }
 
 #[derive(Deserialize)]
-struct Params {
-    #[serde(default)]
-    id: Option<u64>,
+struct Params<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(default)]
     concurrency: Option<u32>,
     #[serde(default)]
@@ -154,16 +157,44 @@ pub fn parse(line: &[u8]) -> FromWorker<'_> {
     }
 }
 
-/// The request id that a line over the limit seems to answer: the first `"id": <number>` in its head.
+/// The request id that a line over the limit answers: the `id` of the message itself, never one inside its members, if
+/// it stands whole in the head.
 #[must_use]
 pub fn id_in_head(head: &[u8]) -> Option<u64> {
     if head.first() != Some(&b'{') {
         return None;
     }
-    let at = memchr::memmem::find(head, b"\"id\"")?;
-    let rest = head[at + 4..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(byte) = head.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let text = &head[at..];
+                let end = end_of_text(text)?;
+                let value = text[end + 1..].trim_ascii_start().strip_prefix(b":");
+                if let Some(value) = value.filter(|_| depth == 1 && &text[..end] == b"id") {
+                    let value = value.trim_ascii_start();
+                    let end = value.iter().position(|b| matches!(b, b',' | b'}') || b.is_ascii_whitespace())?;
+                    return request_of(std::str::from_utf8(&value[..end]).ok()?);
+                }
+                at += end + 1;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where a JSON string ends that began just before.
+fn end_of_text(text: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    text.iter().position(|&b| {
+        let ends = b == b'"' && !escaped;
+        escaped = b == b'\\' && !escaped;
+        ends
+    })
 }
 
 /// What a line over the limit means for the job it seems to answer: it failed.
@@ -175,18 +206,18 @@ pub fn answer_too_long(bytes: u64) -> Answer {
 }
 
 fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawValue>) -> FromWorker<'a> {
-    let fields = || params.and_then(|p| serde_json::from_str::<Params>(p.get()).ok());
+    let fields = || params.and_then(|p| serde_json::from_str::<Params<'_>>(p.get()).ok());
     let found = match method {
         "ready" => Some(FromWorker::Ready { concurrency: fields().and_then(|p| p.concurrency).unwrap_or(1) }),
         "retire" => Some(FromWorker::Retire),
         "progress" => fields().and_then(|p| {
             let percent = p.percent.filter(|n| n.is_finite()).map(|n| n.clamp(0.0, 100.0));
             let message = p.message.map(|m| cut(m, 1000));
-            Some(FromWorker::Progress { request: p.id?, progress: Progress { percent, message } })
+            Some(FromWorker::Progress { request: request_of(p.id?.get())?, progress: Progress { percent, message } })
         }),
         "extend" => fields().and_then(|p| {
             let by = Duration::try_from_secs_f64(p.seconds?).ok()?;
-            Some(FromWorker::Extend { request: p.id?, by })
+            Some(FromWorker::Extend { request: request_of(p.id?.get())?, by })
         }),
         "push" => id.map(|id| FromWorker::Push { id, params: params.unwrap_or(RawValue::NULL) }),
         _ => id.map(|id| FromWorker::Unknown { id, method: method.to_owned() }),
@@ -194,22 +225,35 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
     found.unwrap_or(FromWorker::Output)
 }
 
+/// A request id as workers give it back, from its JSON text: a number, also one that went through a float (`1.0`), or
+/// its digits as a string.
+fn request_of(id: &str) -> Option<u64> {
+    if let Some(text) = id.strip_prefix('"') {
+        let digits = text.strip_suffix('"')?;
+        return digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?;
+    }
+    let float = || id.parse::<f64>().ok().filter(|n| (0.0..=MAX_WHOLE_FLOAT).contains(n) && n.fract() == 0.0);
+    id.parse().ok().or_else(|| float().map(|n| n as u64))
+}
+
 fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
-    let request: u64 = raw.id?.get().parse().ok()?;
+    let request = request_of(raw.id?.get())?;
     let verdict = match (raw.error, raw.result) {
         (Some(error), _) if error.get() != "null" => Err(error_of(error.get())),
         (_, Some(result)) => Ok(result_of(result.get())),
         (Some(_), None) => Ok(None),
         (None, None) => return None,
     };
-    let detail = raw.run.as_ref().map_or_else(Detail::default, |run| Detail {
+    // What it tells of the run is of less weight than the answer: if it cannot be read, the answer still counts.
+    let run = raw.run.and_then(|run| serde_json::from_str::<RunMember>(run.get()).ok()).unwrap_or_default();
+    let detail = Detail {
         exit_code: run.exit_code,
-        signal: run.signal.clone(),
+        signal: run.signal,
         peak_memory: run.peak_memory_bytes,
-        stderr_tail: run.stderr_tail.clone().map(|t| cut(t, MAX_ERROR_BYTES)).unwrap_or_default(),
+        stderr_tail: run.stderr_tail.map(|t| cut(t, MAX_ERROR_BYTES)).unwrap_or_default(),
         error: None,
         result: None,
-    });
+    };
     Some(FromWorker::Answer { request, answer: Answer { verdict, detail } })
 }
 

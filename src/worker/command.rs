@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use wait4::Wait4;
 
@@ -22,6 +21,7 @@ use super::plan::Plan;
 use super::resolve::{check_cwd, resolve, spawn_failure};
 use super::tail::Tail;
 use super::verdict::{Ending, Failure, Reason};
+use crate::process::exits;
 
 /// What is kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
@@ -178,8 +178,7 @@ impl Running {
 
     /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, reaps.
     pub(super) fn try_finish(&mut self, log: &mut Outbox) -> io::Result<Option<Finished>> {
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        if waitid(Id::Pid(self.group()), peek)? == WaitStatus::StillAlive {
+        if !exits::has_ended(self.child.id()) {
             return Ok(None);
         }
         self.stdout.read(DRAIN_BYTES, |_| {});

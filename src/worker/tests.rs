@@ -158,6 +158,18 @@ fn a_command_that_fails_answers_with_its_code_and_the_end_of_its_stderr() {
 }
 
 #[test]
+fn a_command_ended_by_a_real_time_signal_failed_and_the_worker_goes_on() {
+    let mut bench = Bench::new();
+    bench.sh(1, "kill -40 $$");
+    let answer = bench.answer();
+    assert_eq!(answer["error"]["message"], "killed by SIGRTMIN+6");
+    assert_eq!(answer["run"]["signal"], "SIGRTMIN+6");
+    bench.sh(2, "exit 0");
+    assert_eq!(bench.answer()["id"], 2);
+    bench.finish();
+}
+
+#[test]
 fn a_command_ended_by_a_signal_answers_with_its_name() {
     let mut bench = Bench::new();
     bench.sh(1, "kill -SEGV $$");

@@ -1,5 +1,6 @@
 //! `push` of one job: to the store, to a master, to a master that starts later, from stdin; and what is on record.
 
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -176,4 +177,16 @@ fn bytes_on_stdin_that_are_no_text_are_refused() {
         assert!(run.stderr.contains("not valid JSON"), "{}", run.stderr);
     }
     assert!(!bench.database().exists());
+}
+
+#[test]
+fn a_master_that_takes_no_more_connections_is_not_asked_for_ever() {
+    let bench = Bench::new();
+    let mut socket = bench.database().as_os_str().to_owned();
+    socket.push(".sock");
+    let listener = UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || listener.incoming().for_each(|stream| drop(stream.expect("a client"))));
+    // A connection that is closed after the request was written and before it was read ends the same way.
+    let run = bench.run(&["push", "t"]).expect_code(1);
+    assert!(run.stderr.contains("the master takes no more connections"), "{}", run.stderr);
 }

@@ -1,6 +1,7 @@
 //! Where jobs go: to the master, or into the store when none runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,12 +15,19 @@ use crate::store::{Op, Reply, Store};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
 
+/// How often in a row a master may close the connection before it hears anything.
+const TRIES: u32 = 20;
+/// Between two of them.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
 /// Where jobs go. A master that ends before it has heard of a job is none: then the job goes into the store.
 pub(super) struct Sink<'a> {
     context: &'a Context,
     to: To,
     /// The store alone will not do: somebody is to wait for the job.
     only_master: bool,
+    /// How often in a row it was not heard.
+    unheard: u32,
 }
 
 enum To {
@@ -48,7 +56,7 @@ impl To {
 
 impl<'a> Sink<'a> {
     pub(super) fn open(context: &'a Context, only_master: bool) -> Result<Self, Error> {
-        Ok(Self { context, to: To::open(context, only_master)?, only_master })
+        Ok(Self { context, to: To::open(context, only_master)?, only_master, unheard: 0 })
     }
 
     /// The master, to wait for the job; `None` if it was the store that took it.
@@ -63,8 +71,20 @@ impl<'a> Sink<'a> {
     fn ask<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<Option<R>, Error> {
         let To::Master(client) = &mut self.to else { return Ok(None) };
         match client.call(method, params) {
-            Ok(result) => Ok(Some(result)),
+            Ok(result) => {
+                self.unheard = 0;
+                Ok(Some(result))
+            }
+            // It has as many clients as it takes, and none of them waits for us.
+            Err(ClientError::Unheard) if self.unheard + 1 >= TRIES => {
+                Err(Error::Failed("the master takes no more connections; try again later".to_owned()))
+            }
             Err(ClientError::Unheard) => {
+                // The first time it has most likely ended, and then there is nothing to wait for.
+                if self.unheard > 0 {
+                    context::pause(BETWEEN_TRIES);
+                }
+                self.unheard += 1;
                 self.to = To::open(self.context, self.only_master)?;
                 Ok(None)
             }
@@ -119,7 +139,7 @@ impl<'a> Sink<'a> {
         if let To::Store(store) = self.to {
             drop(store);
             if let Ok(Some(mut client)) = self.context.try_connect() {
-                let _ = client.set_timeout(Some(std::time::Duration::from_secs(1))).and_then(|()| client.ping());
+                let _ = client.set_timeout(Some(Duration::from_secs(1))).and_then(|()| client.ping());
             }
         }
     }

@@ -30,12 +30,14 @@ pub struct Faulty<S> {
     pending: Option<(u64, Vec<Reply>)>,
     must_reopen: bool,
     failing_reopens: u32,
+    failing_totals: u32,
 }
 
 impl<S: Store> Faulty<S> {
     /// No faults yet.
     pub fn new(inner: S) -> Self {
-        Self { inner, calls: 0, faults: BTreeMap::new(), pending: None, must_reopen: false, failing_reopens: 0 }
+        let (faults, pending) = (BTreeMap::new(), None);
+        Self { inner, calls: 0, faults, pending, must_reopen: false, failing_reopens: 0, failing_totals: 0 }
     }
 
     /// The `n`-th call of `apply` from the start (from 1) fails.
@@ -54,6 +56,13 @@ impl<S: Store> Faulty<S> {
     #[must_use]
     pub fn with_failing_reopens(mut self, n: u32) -> Self {
         self.failing_reopens = n;
+        self
+    }
+
+    /// The next `n` calls of `totals` fail.
+    #[must_use]
+    pub fn with_failing_totals(mut self, n: u32) -> Self {
+        self.failing_totals = n;
         self
     }
 
@@ -109,6 +118,10 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        if self.failing_totals > 0 {
+            self.failing_totals -= 1;
+            return Err(unknown());
+        }
         self.inner.totals()
     }
 

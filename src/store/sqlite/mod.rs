@@ -60,10 +60,10 @@ impl SqliteStore {
     }
 
     /// As [`Self::open`], for a guest who does one thing and goes: with a small cache and nothing mapped, so that its
-    /// memory does not grow with what it writes.
+    /// memory does not grow with what it writes, and what it has committed is on the disk.
     pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let conn = open::writer(path, Missing::Create)?;
-        open::stay_small(&conn, path)?;
+        open::be_guest(&conn, path)?;
         Self::from_connection(conn, path)
     }
 

@@ -136,9 +136,10 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     .map_err(|e| map(path, &e))
 }
 
-/// Takes back the large cache and the mapping.
-pub(super) fn stay_small(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    conn.execute_batch("PRAGMA cache_size = -4000; PRAGMA mmap_size = 0;").map_err(|e| map(path, &e))
+/// For a guest: takes back the large cache and the mapping, and has every commit synced, as no thread does it later.
+pub(super) fn be_guest(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    conn.execute_batch("PRAGMA cache_size = -4000; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;")
+        .map_err(|e| map(path, &e))
 }
 
 /// SQLite does not wait for others while it changes the mode of a new file, so the wait is ours: an empty write

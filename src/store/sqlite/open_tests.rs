@@ -52,6 +52,14 @@ fn a_new_database_is_for_its_owner_only_and_in_wal_mode() {
 }
 
 #[test]
+fn what_a_guest_commits_is_synced() {
+    let (_dir, path) = place();
+    let store = SqliteStore::open_as_guest(&path).unwrap();
+    let read = |pragma: &str| store.conn.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(read("PRAGMA synchronous"), 2);
+}
+
+#[test]
 fn a_reader_sees_what_is_committed_beside_a_writer_and_after_it() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();

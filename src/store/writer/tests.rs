@@ -146,6 +146,43 @@ fn what_others_push_is_noticed_at_a_check() {
 }
 
 #[test]
+fn a_change_whose_totals_cannot_be_read_is_told_at_a_later_check() {
+    let memory = MemoryStore::new();
+    let mut other = memory.connect();
+    let (writer, events) = started(Faulty::new(memory).with_failing_totals(1), None);
+    other.apply(0, &push(0).ops, AT).unwrap();
+    let written = loop {
+        writer.check();
+        if let Ok(written) = events.recv_timeout(Duration::from_millis(1)) {
+            break written;
+        }
+    };
+    let Written::Changed { totals, .. } = written else { panic!("{written:?}") };
+    assert_eq!(totals.len(), 1);
+    assert_eq!(totals[0].ready, 1);
+    writer.stop(None).unwrap();
+}
+
+#[test]
+fn checks_take_no_place_of_a_batch() {
+    let mut faulty = Faulty::new(MemoryStore::new());
+    for n in 1..1000 {
+        faulty = faulty.with(n, Fault::Busy);
+    }
+    let (writer, events) = started(faulty, None);
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
+    for _ in 0..100 {
+        writer.check();
+    }
+    for number in 2..=CAPACITY as u64 + 1 {
+        writer.send(push(number)).unwrap();
+    }
+    assert!(matches!(writer.send(push(9)), Err(Unsent::Full(_))));
+    writer.stop(None).unwrap();
+}
+
+#[test]
 fn sending_never_waits() {
     let mut faulty = Faulty::new(MemoryStore::new());
     for n in 1..1000 {

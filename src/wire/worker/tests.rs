@@ -25,6 +25,28 @@ fn answers_are_taken_leniently() {
 }
 
 #[test]
+fn ids_that_went_through_a_float_or_a_string_are_taken() {
+    for id in ["1", "1.0", "1e0", r#""1""#] {
+        assert_eq!(verdict(&format!(r#"{{"id":{id},"result":7}}"#)), Ok(Some("7".into())), "{id}");
+        let extend = format!(r#"{{"method":"extend","params":{{"id":{id},"seconds":9}}}}"#);
+        assert!(matches!(parse(extend.as_bytes()), FromWorker::Extend { request: 1, .. }), "{id}");
+    }
+    for id in ["1.5", "-1", "1e300", "null", "true", "[1]", "\"\"", r#""+1""#, r#""1.0""#] {
+        let line = format!(r#"{{"id":{id},"result":7}}"#);
+        assert!(matches!(parse(line.as_bytes()), FromWorker::Output), "{id}");
+    }
+}
+
+#[test]
+fn what_an_answer_tells_of_the_run_does_not_spoil_it() {
+    for run in ["[]", "7", "null", r#"{"exit_code":"x"}"#, r#"{"peak_memory_bytes":-1}"#] {
+        assert_eq!(verdict(&format!(r#"{{"id":1,"result":7,"run":{run}}}"#)), Ok(Some("7".into())), "{run}");
+    }
+    let FromWorker::Answer { answer, .. } = parse(br#"{"id":1,"result":7,"run":{"exit_code":3}}"#) else { panic!() };
+    assert_eq!(answer.detail.exit_code, Some(3));
+}
+
+#[test]
 fn what_is_no_message_is_output() {
     for line in
         ["hello", "", "{", "[1]", r#"{"level":"info"}"#, r#"{"id":1}"#, r#"{"id":"a","result":1}"#, "\u{1b}[31m{"]
@@ -62,6 +84,15 @@ fn the_id_is_found_in_the_head_of_a_line_over_the_limit() {
     assert_eq!(id_in_head(br#"{"jsonrpc":"2.0","id": 31,"result":"xxxx"#), Some(31));
     assert_eq!(id_in_head(b"xxxxxxxx"), None);
     assert_eq!(id_in_head(br#"{"result":"xxxx"#), None);
+}
+
+#[test]
+fn only_the_id_of_the_message_itself_is_found_in_the_head() {
+    assert_eq!(id_in_head(br#"{"result":{"id":3,"x":"xxxx"#), None);
+    assert_eq!(id_in_head(br#"{"result":[{"id":3,"x":[]}],"id":4,"x":"xxxx"#), Some(4));
+    assert_eq!(id_in_head(br#"{"x":"\"id\":3,","y":"\\","z":"id","id" : 5 ,"result":"xxxx"#), Some(5));
+    assert_eq!(id_in_head(br#"{"x":"{[","id":"6","result":"xxxx"#), Some(6));
+    assert_eq!(id_in_head(br#"{"id":12"#), None, "the number may go on");
 }
 
 #[test]
