@@ -13,6 +13,7 @@ use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
+use crate::worker;
 
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ impl Master {
         let path = std::env::var_os("PATH");
         let (program, args) = match (pool.kind, pool.command.split_first()) {
             (PoolKind::Exec, _) => {
-                let verb = OsString::from(crate::worker::VERB);
+                let verb = OsString::from(worker::VERB);
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
                 (self.fixed.exe.clone(), args)
             }
@@ -84,7 +85,10 @@ impl Master {
             ("QUEUE_WORK_PROTOCOL", "1".into()),
             (sweep::COOKIE_VARIABLE, self.mark(id).into()),
         ];
-        let env = pool.env.iter().cloned().chain(own.into_iter().map(|(name, value)| (name.into(), value)));
+        let kill_after = (pool.kind == PoolKind::Exec)
+            .then(|| (worker::KILL_AFTER_VARIABLE.into(), pool.kill_after.as_millis().to_string().into()));
+        let env =
+            pool.env.iter().cloned().chain(kill_after).chain(own.into_iter().map(|(name, value)| (name.into(), value)));
         Ok(Spec {
             program,
             args,

@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait4::Wait4;
 
+use super::KILL_AFTER_VARIABLE;
 use super::answer::Finished;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
@@ -29,8 +30,8 @@ const STDOUT_BYTES: usize = 64 * 1024;
 const STDERR_BYTES: usize = 4 * 1024;
 /// How many of its lines.
 const STDERR_LINES: usize = 20;
-/// From TERM to KILL.
-pub(super) const TERM_GRACE: Duration = Duration::from_secs(5);
+/// Between SIGTERM and SIGKILL, where the master says nothing.
+const TERM_GRACE: Duration = Duration::from_secs(5);
 /// Most bytes taken from a pipe after the command has ended: what it can hold, not what a grandchild goes on writing.
 const DRAIN_BYTES: usize = 1 << 20;
 /// While this many bytes wait for the log, the command's stderr is not read.
@@ -62,6 +63,12 @@ struct Feed {
     written: usize,
 }
 
+/// The pool's `kill_after`, as the master passes it on.
+fn term_grace() -> Duration {
+    let said = std::env::var(KILL_AFTER_VARIABLE).ok().and_then(|ms| ms.parse().ok());
+    said.map_or(TERM_GRACE, Duration::from_millis)
+}
+
 /// One pipe from the command; `None` when its end was seen.
 struct Stream {
     pipe: Option<Receiver>,
@@ -79,7 +86,8 @@ impl Running {
         let path = path.or_else(|| std::env::var_os("PATH"));
         let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
         let mut command = std::process::Command::new(program);
-        command.arg0(&plan.argv[0]).args(&plan.argv[1..]).envs(plan.env).process_group(0);
+        command.arg0(&plan.argv[0]).args(&plan.argv[1..]).env_remove(KILL_AFTER_VARIABLE).envs(plan.env);
+        command.process_group(0);
         command.stdin(if plan.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(cwd) = &plan.cwd {
@@ -156,7 +164,7 @@ impl Running {
     pub(super) fn tell(&mut self, reason: Reason, now: Instant) {
         if self.told.is_none() {
             self.told = Some(reason);
-            self.kill_at = Some(now + TERM_GRACE);
+            self.kill_at = Some(now + term_grace());
             self.signal(Signal::SIGTERM);
             // A stopped process takes no TERM before it goes on.
             self.signal(Signal::SIGCONT);

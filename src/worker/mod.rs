@@ -50,6 +50,9 @@ pub use template::{FillError, Template, TemplateError};
 
 use event_loop::{Ended, Io};
 
+/// In its environment: the pool's `kill_after`, in milliseconds.
+pub const KILL_AFTER_VARIABLE: &str = "QUEUE_WORK_KILL_AFTER_MS";
+
 /// The hidden verb the master starts it by; what follows is the command of every job, if the pool has one.
 pub const VERB: &str = "__worker";
 
