@@ -13,18 +13,15 @@ use super::workers::{free_name, settings};
 use super::{Master, PoolSource};
 use crate::config::PoolKind;
 use crate::core::{Command, Event, Phase, Target, Ticket};
-use crate::model::{NewJob, PoolName, Pushed, QueueName, QueueOrder};
+use crate::model::{PoolName, QueueName, QueueOrder};
 use crate::report::refusals::Change;
-use crate::store::{JobFilter, Op, Reply, RunFilter, WorkerFilter};
-use crate::wire::control::{
-    ChangedJobs, Follow, Jobs, OneJob, PushJob, PushMany, PushedMany, Queues, Restart, Scale, SpawnPool, Stop,
-};
-use crate::wire::push::to_new_job;
+use crate::store::{JobFilter, Op, RunFilter, WorkerFilter};
+use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
 use crate::wire::rpc::{self, RpcError};
 use crate::worker::Template;
 
 /// What a method comes to: nothing more to say now, or an answer at once.
-type Handled = Result<Option<String>, RpcError>;
+pub(super) type Handled = Result<Option<String>, RpcError>;
 
 /// The most workers of a pool.
 const MAX_WORKERS: u32 = 10_000;
@@ -121,45 +118,8 @@ impl Master {
         }
     }
 
-    /// Pushes a job for a client or a worker.
-    pub(super) fn push_one(&mut self, origin: Origin, params: &str, how: PushAnswer) {
-        let now = self.clock.now().wall;
-        let job = parse::<PushJob>(params).and_then(|p| to_job(&p, now));
-        match job {
-            Ok(job) => self.push(origin, vec![job], how),
-            Err(error) => self.answer(&origin, Err(error)),
-        }
-    }
-
-    fn push_many(&mut self, origin: &Origin, params: &PushMany) -> Handled {
-        let now = self.clock.now().wall;
-        let jobs = params.jobs.iter().enumerate().map(|(at, job)| {
-            to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
-        });
-        let jobs = jobs.collect::<Result<Vec<NewJob>, _>>()?;
-        let how = PushAnswer::Many { ids: params.ids };
-        if jobs.is_empty() {
-            return Ok(Some(pushed(&Reply::Pushed(Vec::new()), how)));
-        }
-        self.push(origin.clone(), jobs, how);
-        Ok(None)
-    }
-
-    fn push(&mut self, origin: Origin, jobs: Vec<NewJob>, how: PushAnswer) {
-        if let Err(error) = self.writable() {
-            self.answer(&origin, Err(error));
-            return;
-        }
-        let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
-        queues.dedup();
-        let now = self.clock.now();
-        self.batches.add(Op::Push(jobs.into()), Answered::Pushed { origin, how }, true, true, now);
-        // The claim that follows in the same batch sees them.
-        self.feed(Event::News { queues });
-    }
-
     /// Nothing is promised while the store fails.
-    fn writable(&self) -> Result<(), RpcError> {
+    pub(super) fn writable(&self) -> Result<(), RpcError> {
         match self.problems.get("store") {
             Some(problem) => Err(RpcError::failed(1, format!("nothing was changed: {problem}"))),
             None => Ok(()),
@@ -344,16 +304,12 @@ pub(super) fn busy() -> RpcError {
     RpcError::failed(1, "too many questions are waiting; try again")
 }
 
-fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
     serde_json::from_str(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
 }
 
 fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError> {
     if params == "null" { Ok(T::default()) } else { parse::<T>(params) }
-}
-
-fn to_job(job: &PushJob, now: crate::model::UnixMicros) -> Result<NewJob, RpcError> {
-    to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
 }
 
 fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<String>) -> Result<Target, RpcError> {
@@ -368,27 +324,6 @@ fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<S
         (None, None) if !workers.is_empty() => Target::Workers(workers),
         (None, None) => Target::All,
     })
-}
-
-/// The answer to a push, as JSON.
-pub(super) fn pushed(reply: &Reply, how: PushAnswer) -> String {
-    let Reply::Pushed(jobs) = reply else { return String::from("null") };
-    let json = match how {
-        PushAnswer::One => serde_json::to_string(&jobs.first()),
-        PushAnswer::Worker => {
-            let id = jobs.first().map_or(0, |p: &Pushed| p.id.0);
-            let again = jobs.first().is_some_and(|p| p.deduplicated);
-            Ok(format!("{{\"job_id\":{id},\"deduplicated\":{again}}}"))
-        }
-        PushAnswer::Many { ids } => serde_json::to_string(&PushedMany {
-            count: jobs.len() as u64,
-            deduplicated: jobs.iter().filter(|p| p.deduplicated).count() as u64,
-            first_id: jobs.iter().map(|p| p.id).min(),
-            last_id: jobs.iter().map(|p| p.id).max(),
-            ids: ids.then(|| jobs.iter().map(|p| p.id).collect()),
-        }),
-    };
-    json.unwrap_or_else(|_| String::from("null"))
 }
 
 /// The jobs a request names, each once.

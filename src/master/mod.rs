@@ -22,6 +22,7 @@ mod ending;
 pub mod logs;
 mod methods;
 mod pipes;
+mod pushes;
 mod reader;
 mod replies;
 pub mod sampler;

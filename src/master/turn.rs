@@ -240,7 +240,7 @@ impl Master {
             Answered::Core(tag) => self.committed_for_core(tag, reply),
             Answered::Ended(job) => self.job_may_have_ended(job),
             Answered::Pushed { origin, how } => {
-                let answer = super::methods::pushed(&reply, how);
+                let answer = super::pushes::pushed(&reply, how);
                 self.answer_when_safe(batch, durable, origin, answer);
             }
             Answered::Paused { group } => {
