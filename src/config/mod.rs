@@ -17,7 +17,7 @@ mod raw;
 mod rules;
 mod schema;
 mod show;
-pub use crate::model::units;
+pub use crate::model::{Prefetch, units};
 mod values;
 
 #[cfg(test)]
@@ -122,15 +122,6 @@ pub enum ReadyWhen {
     Spawned,
     /// When it sends `ready`.
     Message,
-}
-
-/// How many jobs may be on their way to one worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prefetch {
-    /// About 1 ms of work, 1 to 64.
-    Auto,
-    /// This many, 1 to 1000.
-    Fixed(u32),
 }
 
 /// One pool.

@@ -5,20 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, MemoryLimit, Mono, PoolName, QueueName, QueueOrder, Slot, WorkerId};
+use crate::model::{Claimed, MemoryLimit, Mono, PoolName, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
 
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
-
-/// How many jobs may be on their way to one worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prefetch {
-    /// About 1 ms of work, 1 to 64.
-    Auto,
-    /// This many.
-    Fixed(u32),
-}
 
 /// What the core must know of a pool.
 #[derive(Clone, Debug, PartialEq)]

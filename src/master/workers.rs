@@ -8,7 +8,7 @@ use super::pipes::{Asking, Heard, Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
-use crate::core::{Event, PoolId, Prefetch, Settings};
+use crate::core::{Event, PoolId, Settings};
 use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, sweep};
@@ -279,10 +279,7 @@ pub(super) fn settings(pool: &PoolConfig) -> Settings {
         max_time: pool.max_time,
         grace: pool.grace,
         kill_after: pool.kill_after,
-        prefetch: match pool.prefetch {
-            crate::config::Prefetch::Auto => Prefetch::Auto,
-            crate::config::Prefetch::Fixed(n) => Prefetch::Fixed(n),
-        },
+        prefetch: pool.prefetch,
     }
 }
 

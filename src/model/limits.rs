@@ -11,3 +11,12 @@ pub enum MemoryLimit {
     /// Recycle above this many bytes (`256M`).
     Absolute(u64),
 }
+
+/// How many jobs may be on their way to one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    /// About 1 ms of work, 1 to 64.
+    Auto,
+    /// This many, 1 to 1000.
+    Fixed(u32),
+}

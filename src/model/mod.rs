@@ -17,7 +17,7 @@ pub mod worker;
 pub use answer::{Answer, CancelReason, Detail, Retry, RunError};
 pub use ids::{Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
-pub use limits::MemoryLimit;
+pub use limits::{MemoryLimit, Prefetch};
 pub use queue::{QueueOrder, QueueTotals};
 pub use run::{Cause, Outcome, RunRecord};
 pub use time::{Mono, Now, UnixMicros};

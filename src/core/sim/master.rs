@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::world::{Happening, World};
-use crate::core::{Core, Phase, Prefetch, Settings};
+use crate::core::{Core, Phase, Settings};
+use crate::model::Prefetch;
 use crate::model::{MemoryLimit, PoolName, QueueName, QueueOrder, WorkerId};
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.

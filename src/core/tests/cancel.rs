@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::JobState;
+use crate::model::Prefetch;
 use crate::model::Retry;
 
 fn cancel(bench: &mut Bench, job: i64, wait: bool) {

@@ -1,6 +1,7 @@
 //! Workers that die with jobs in hand.
 
 use super::*;
+use crate::model::Prefetch;
 
 #[test]
 fn a_worker_killed_while_busy_gives_its_job_back_after_its_leftovers_are_swept_and_is_replaced_at_once() {

@@ -1,6 +1,7 @@
 //! Who gets what, and how many at a time.
 
 use super::*;
+use crate::model::Prefetch;
 
 fn ready(bench: &mut Bench, worker: i64, concurrency: u32) {
     bench.event(Event::Ready { worker: WorkerId(worker), concurrency });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::MemoryLimit;
+use crate::model::Prefetch;
 
 #[test]
 fn a_worker_is_replaced_after_its_last_job_and_its_slot_is_filled_at_once() {

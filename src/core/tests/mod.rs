@@ -14,6 +14,7 @@ mod scale;
 mod stop;
 mod timeouts;
 
+use crate::model::Prefetch;
 use std::time::Duration;
 
 use super::*;
