@@ -57,6 +57,23 @@ fn a_command_that_ignores_term_is_killed_after_the_grace() {
 }
 
 #[test]
+fn a_command_has_as_long_to_clean_up_as_its_pool_says() {
+    let bench = Bench::new();
+    let config = bench.path().join("queue-work.toml");
+    std::fs::write(config, "[defaults]\nkill_after = \"30s\"\n").expect("written");
+    let _master = bench.start(&["--workers=1", "--queue=default"]);
+    let (up, clean) = (bench.path().join("up"), bench.path().join("clean"));
+    // Longer than the five seconds that are the default.
+    let script = "trap 'sleep 5.5; : >\"$2\"; exit 0' TERM; : >\"$1\"; while :; do sleep 0.05; done";
+    let words = [up.to_str().expect("UTF-8"), clean.to_str().expect("UTF-8")];
+    let id = bench.push(&["--", "sh", "-c", script, "sh", words[0], words[1]]);
+    assert!(eventually(DEADLINE, || up.exists()));
+    bench.ok(&["jobs", "cancel", &id.to_string()]);
+    assert_eq!(bench.job(id)["state"], "cancelled");
+    assert!(clean.exists(), "it was killed while it cleaned up");
+}
+
+#[test]
 fn a_running_job_is_neither_retried_nor_deleted() {
     let bench = Bench::new();
     let _master = bench.start(&["--workers=1", "--queue=default"]);
