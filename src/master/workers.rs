@@ -9,7 +9,9 @@ use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Settings};
+use crate::model::worker::Exit;
 use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
+use crate::process::mark::Mark;
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
@@ -97,10 +99,11 @@ impl Master {
             env_remove: self.fixed.inherited.clone(),
             stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
+            mark: Mark::of(&self.mark(id)),
         })
     }
 
-    /// What is found in the environment of everything this worker starts.
+    /// What everything that this worker starts is recognised by.
     fn mark(&self, id: WorkerId) -> String {
         format!("{}:{id}", self.fixed.cookie)
     }
@@ -204,7 +207,7 @@ impl Master {
         let read = pipes.read_up_to();
         let exit = match pipes.child.wait() {
             Ok(status) => exits::exit_of(status),
-            Err(_) => crate::model::worker::Exit::Code(-1),
+            Err(_) => Exit::Code(-1),
         };
         self.feed(Event::Exited { worker: id, exit, stderr_tail: pipes.tail(), read });
         self.to_sweep.push_back(id);
