@@ -12,6 +12,7 @@ pub mod exits;
 pub mod group;
 pub mod guardian;
 pub mod identity;
+pub mod inherited;
 pub mod lock;
 pub mod mark;
 pub mod spawn;
