@@ -45,6 +45,7 @@ use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
 use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
 use crate::store::writer::{Writer, Written};
@@ -162,6 +163,7 @@ struct Master {
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
     sweeper: Sweeper,
+    oom: OomWatch,
     sampler: Sampler,
     logs: Logs,
     console: Console,

@@ -25,6 +25,7 @@ use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
 use crate::process::guardian::Guardian;
 use crate::process::lock::{Lock, LockError};
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
 use crate::process::{exits, identity};
 use crate::report::events::Level;
@@ -143,6 +144,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
+        oom: OomWatch::start(),
         sampler: threads.sampler,
         logs: threads.logs,
         console,

@@ -341,6 +341,7 @@ impl Master {
             return;
         }
         self.look_at = now.mono + LOOK_EVERY;
+        self.oom.roll();
         if let Some(writer) = &self.writer {
             writer.check();
         }

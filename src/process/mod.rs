@@ -15,6 +15,7 @@ pub mod identity;
 pub mod inherited;
 pub mod lock;
 pub mod mark;
+pub mod oom;
 pub mod spawn;
 pub mod sweep;
 
