@@ -187,18 +187,30 @@ impl Bench {
     /// Starts a master with its streams redirected in the words of the shell, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_redirected(&self, args: &[&str], redirections: &str) -> Master<'_> {
+        let shell = format!("exec \"$0\" \"$@\" {redirections}");
+        self.start_as(&["bash", "-c", &shell].map(str::to_owned), args)
+    }
+
+    /// Starts a master through a program that becomes it, and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_as(&self, program: &[String], args: &[&str]) -> Master<'_> {
+        let mut master = Master::launch(self, &mut self.command_as(program, args));
+        master.wait_until_it_runs();
+        master
+    }
+
+    /// A program that becomes the binary, or starts it: its last arguments are the binary's path and `args`.
+    pub(crate) fn command_as(&self, program: &[String], args: &[&str]) -> std::process::Command {
         let own = self.std_command();
-        let mut command = std::process::Command::new("bash");
-        command.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirections}")).arg(own.get_program()).args(args);
+        let mut command = std::process::Command::new(&program[0]);
+        command.args(&program[1..]).arg(own.get_program()).args(args).current_dir(self.path());
         for (name, value) in own.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        let mut master = Master::launch(self, command.current_dir(self.path()));
-        master.wait_until_it_runs();
-        master
+        command
     }
 
     /// Waits until `condition` holds; panics with the state of everything if it does not in time.
