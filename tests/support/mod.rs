@@ -187,8 +187,13 @@ impl Bench {
     /// Starts a master with its streams redirected in the words of the shell, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_redirected(&self, args: &[&str], redirections: &str) -> Master<'_> {
-        let shell = format!("exec \"$0\" \"$@\" {redirections}");
-        self.start_as(&["bash", "-c", &shell].map(str::to_owned), args)
+        self.start_by_shell(args, &format!("exec \"$0\" \"$@\" {redirections}"))
+    }
+
+    /// Starts a master by a script of the shell that ends in `exec "$0" "$@"`, and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_by_shell(&self, args: &[&str], script: &str) -> Master<'_> {
+        self.start_as(&["bash", "-c", script].map(str::to_owned), args)
     }
 
     /// Starts a master through a program that becomes it, and waits until it runs.
