@@ -6,7 +6,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::help::{
-    Process, Processes, end, guardian, noted, refs, signal, wait_dead, wait_noted, with_fixture, worker_pid, workers,
+    Process, Processes, can, end, guardian, noted, refs, signal, wait_dead, wait_noted, with_fixture, worker_pid,
+    workers,
 };
 use crate::support::{Bench, DEADLINE, Master, fixture, now};
 
@@ -179,6 +180,42 @@ fn what_sheds_its_mark_on_purpose_lives_on_and_holds_nothing_that_the_next_maste
     next.signal(Signal::SIGTERM);
     assert_eq!(next.wait_exit(DEADLINE).code(), Some(0));
     assert!(escaped[0].is_alive());
+}
+
+/// As `sudo` would leave it: of a worker of this master, but of a user that it may not kill.
+#[test]
+fn what_belongs_to_a_worker_and_may_not_be_killed_is_named_and_no_master_starts_beside_it() {
+    const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let bench = Bench::new();
+    let binary = bench.command(&[]).get_program().to_string_lossy().into_owned();
+    let options = [&NOBODY[1..], &[&binary, "--version"]].concat();
+    if !can("a process of another user", NOBODY[0], &options) || !can("a mark by hand", "prlimit", &["--version"]) {
+        return;
+    }
+    std::os::unix::fs::chown(bench.path(), Some(65534), Some(65534)).expect("the folder is ours");
+    let nobody = NOBODY.map(str::to_owned);
+    let mut master = bench.start_as(&nobody, &["--workers", "1"]);
+    let worker = worker_pid(&bench, "default-1");
+    let limits = std::fs::read_to_string(format!("/proc/{worker}/limits")).expect("it is there");
+    let mark = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout")?.split_whitespace().next());
+    let rttime = format!("--rttime={}:", mark.expect("a mark"));
+    let command = ["prlimit", &rttime, "env", "-i", "sh", "-c", "echo $$ >> pids; exec sleep 1000"];
+    let mut foreign =
+        std::process::Command::new(command[0]).args(&command[1..]).current_dir(bench.path()).spawn().expect("started");
+    let found = wait_noted(&bench, &pids(&bench), 1);
+    signal(worker, Signal::SIGKILL);
+    bench.wait_for("it to be named", DEADLINE, |_| master.stderr().contains(&format!("[{}]", found[0].pid)));
+    assert!(found[0].is_alive());
+    kill_with_guardian(&bench, &mut master);
+    let mut next = bench.command_as(&nobody, &["--workers", "1"]);
+    let refused = next.output().expect("started");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains(&found[0].pid.to_string()), "{refused:?}");
+    foreign.kill().expect("it is ours");
+    foreign.wait().expect("our child");
+    let mut next = bench.start_as(&nobody, &["--workers", "1"]);
+    next.signal(Signal::SIGTERM);
+    assert_eq!(next.wait_exit(DEADLINE).code(), Some(0));
 }
 
 #[test]
