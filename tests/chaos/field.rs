@@ -155,6 +155,7 @@ impl<'a> Field<'a> {
 
     /// Waits until the master runs; then nothing of those before it may be left.
     fn up(&mut self) {
+        self.thaw();
         let Some(chief) = &mut self.chief else { return };
         if let Err(why) = chief.wait_until_up() {
             self.findings.add(Kind::Other, why);
@@ -169,17 +170,20 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Asks the master something, once it is not frozen any more; no answer is no finding.
-    fn ask(&mut self, method: &str, params: &Value) {
+    /// Who asks a frozen master would wait for the one that thaws it.
+    fn thaw(&mut self) {
         let pid = self.chief.as_ref().map(Chief::pid);
         let is_its = |later: &Later| matches!(later, Later::Thaw(frozen) if Some(*frozen) == pid);
-        if let Some(at) = self.later.iter().position(|(_, later)| is_its(later)) {
+        while let Some(at) = self.later.iter().position(|(_, later)| is_its(later)) {
             let (_, later) = self.later.remove(at);
             self.happen(&later);
         }
-        if let Some(chief) = &self.chief {
-            chief.ask(method, params);
-        }
+    }
+
+    /// Asks the master something; no answer is no finding.
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Option<Value> {
+        self.thaw();
+        self.chief.as_ref()?.ask(method, params)?.ok()
     }
 
     /// Lets time pass, and what is due in it happen.
@@ -202,7 +206,7 @@ impl<'a> Field<'a> {
     fn happen(&mut self, later: &Later) {
         match later {
             Later::Thaw(pid) => victims::signal(*pid, nix::sys::signal::Signal::SIGCONT),
-            Later::Resume(queue) => self.ask("resume", &json!({"queues": [queue]})),
+            Later::Resume(queue) => drop(self.ask("resume", &json!({"queues": [queue]}))),
         }
     }
 

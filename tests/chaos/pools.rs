@@ -6,6 +6,8 @@ use crate::dice::Dice;
 use crate::support::{Bench, fixture};
 use crate::worker;
 
+const WEIGHTS: &str = "{ fast = 3, slow = 1 }";
+
 /// What is different from round to round.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -20,9 +22,11 @@ pub(crate) struct Knobs {
     prefetch: &'static str,
     max_jobs: Option<u64>,
     durability: &'static str,
-    weights: bool,
-    must_say_ready: bool,
-    short_lives: bool,
+    /// Weights or a strict order.
+    queues: &'static str,
+    /// How workers of `many` are known to be ready.
+    ready: &'static str,
+    max_time: &'static str,
 }
 
 impl Knobs {
@@ -36,9 +40,9 @@ impl Knobs {
             prefetch: dice.pick(&["\"auto\"", "\"auto\"", "1", "7"]),
             max_jobs: dice.percent(30).then(|| dice.between(3, 30)),
             durability: dice.pick(&["full", "full", "process"]),
-            weights: dice.percent(50),
-            must_say_ready: dice.percent(50),
-            short_lives: dice.percent(15),
+            queues: dice.pick(&[WEIGHTS, "[\"fast\", \"slow\"]"]),
+            ready: dice.pick(&["message", "spawned"]),
+            max_time: if dice.percent(15) { "400ms" } else { "1h" },
         }
     }
 
@@ -52,9 +56,9 @@ impl Knobs {
             prefetch: "\"auto\"",
             max_jobs: None,
             durability: "full",
-            weights: true,
-            must_say_ready: true,
-            short_lives: false,
+            queues: WEIGHTS,
+            ready: "message",
+            max_time: "1h",
         }
     }
 
@@ -76,28 +80,27 @@ impl Knobs {
     /// The file of configuration.
     pub(crate) fn text(&self, bench: &Bench) -> String {
         let max_jobs = self.max_jobs.map_or("\"off\"".to_owned(), |n| n.to_string());
-        let max_time = if self.short_lives { "400ms" } else { "1h" };
         let mut text = format!(
             "durability = \"{}\"\n[defaults]\nbackoff = \"20ms\"\nmax_attempts = 2\ngrace = \"20s\"\n\
-             kill_after = \"300ms\"\nprefetch = {}\nmax_jobs = {max_jobs}\nmax_time = \"{max_time}\"\n",
-            self.durability, self.prefetch
+             kill_after = \"300ms\"\nprefetch = {}\nmax_jobs = {max_jobs}\nmax_time = \"{}\"\n",
+            self.durability, self.prefetch, self.max_time
         );
-        let witness = bench.path().join("witness");
-        let role = format!("{} = \"worker\", {} = {witness:?}", worker::ROLE, worker::WITNESS);
+        let witness = witness(bench);
+        let role = format!("{} = \"worker\", {} = {witness}", worker::ROLE, worker::WITNESS);
         let command = worker::command_line();
         let pools = self.pools();
         if let Some(workers) = self.fast {
-            let queues = if self.weights { "{ fast = 3, slow = 1 }" } else { "[\"fast\", \"slow\"]" };
             let _ = writeln!(
                 text,
-                "[pools.fast]\nqueues = {queues}\nworkers = {workers}\ncommand = {command:?}\nenv = {{ {role} }}"
+                "[pools.fast]\nqueues = {}\nworkers = {workers}\ncommand = {command:?}\nenv = {{ {role} }}",
+                self.queues
             );
         }
         if let Some((workers, at_a_time)) = self.many {
-            let ready = if self.must_say_ready { "ready = \"message\"\n" } else { "" };
             let _ = writeln!(
                 text,
-                "[pools.many]\nworkers = {workers}\ncommand = {command:?}\n{ready}env = {{ {role}, {} = \"{at_a_time}\" }}",
+                "[pools.many]\nworkers = {workers}\ncommand = {command:?}\nready = {:?}\nenv = {{ {role}, {} = \"{at_a_time}\" }}",
+                self.ready,
                 worker::CONCURRENCY
             );
         }
@@ -112,11 +115,16 @@ impl Knobs {
     }
 }
 
+/// The path of the witness file, as a text in TOML.
+fn witness(bench: &Bench) -> String {
+    toml::Value::from(bench.path().join("witness").to_str().expect("UTF-8")).to_string()
+}
+
 /// So many compiled workers for `fast`, two built-in ones for `cmd`, and more lines for both.
 pub(crate) fn plain(bench: &Bench, workers: usize, defaults: &str) -> String {
-    let witness = bench.path().join("witness");
+    let witness = witness(bench);
     format!(
-        "[defaults]\n{defaults}[pools.fast]\nworkers = {workers}\ncommand = {:?}\nenv = {{ {} = \"worker\", {} = {witness:?} }}\n\
+        "[defaults]\n{defaults}[pools.fast]\nworkers = {workers}\ncommand = {:?}\nenv = {{ {} = \"worker\", {} = {witness} }}\n\
          [pools.cmd]\nworkers = 2\n",
         worker::command_line(),
         worker::ROLE,

@@ -107,7 +107,9 @@ impl Pushers<'_> {
 
     /// Pushes these; whether that was acknowledged.
     fn push(&self, wishes: &[Wish], way: Way, talk: &mut Option<Talk>) -> bool {
-        wishes.iter().for_each(|wish| self.ledger.intend(&wish.tag));
+        for wish in wishes {
+            self.ledger.intend(&wish.tag);
+        }
         let jobs: Vec<&Value> = wishes.iter().map(|wish| &wish.job).collect();
         let ids = match way {
             Way::Single => self.over_the_socket(talk, "push", jobs[0], |result| Some(vec![result["id"].as_i64()?])),
@@ -132,14 +134,13 @@ impl Pushers<'_> {
         if talk.is_none() {
             *talk = Talk::open(&self.bench.path().join("q.db.sock")).ok();
         }
-        match talk.as_mut()?.ask(method, params) {
-            Ok(Ok(result)) => Some(ids(&result).unwrap_or_else(|| panic!("not an answer to {method}: {result}"))),
-            // Refused in order, or nobody knows: another attempt with the same key is right in both cases.
-            Ok(Err(_)) | Err(_) => {
-                *talk = None;
-                None
-            }
+        let answer = talk.as_mut()?.ask(method, params);
+        if let Ok(Ok(result)) = answer {
+            return Some(ids(&result).unwrap_or_else(|| panic!("not an answer to {method}: {result}")));
         }
+        // Refused in order, or nobody knows: another attempt with the same key is right in both cases.
+        *talk = None;
+        None
     }
 
     /// `push --jsonl`, which writes to the store itself where no master runs.
@@ -147,7 +148,7 @@ impl Pushers<'_> {
         let mut command = self.bench.command(&["push", "--jsonl", "--ids"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the binary can be started");
-        let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+        let lines = jobs.iter().map(|job| job.to_string() + "\n").collect::<String>();
         let written = child.stdin.take().expect("a pipe").write_all(lines.as_bytes());
         let mut text = String::new();
         let read = child.stdout.take().expect("a pipe").read_to_string(&mut text);

@@ -39,6 +39,7 @@ struct Sample {
 #[test]
 fn everything_at_once_for_a_while_leaves_memory_and_descriptors_as_they_are() {
     let settings = Settings::read();
+    println!();
     let mut bench = Bench::new();
     let ledger = Ledger::new(&bench.path().join("acknowledged"));
     let result = {
@@ -97,8 +98,8 @@ fn soak(field: &mut Field<'_>, bench: &Bench, ledger: &Ledger, settings: &Settin
 }
 
 /// Enough jobs wait, and not too many.
-fn keep_busy(field: &Field<'_>, ledger: &Ledger) {
-    let status = field.chief.as_ref().map(crate::chief::Chief::status).unwrap_or_default();
+fn keep_busy(field: &mut Field<'_>, ledger: &Ledger) {
+    let status = field.ask("status", &serde_json::json!({})).unwrap_or_default();
     let ready =
         status["queues"].as_array().map(|queues| queues.iter().filter_map(|q| q["ready"].as_u64()).sum::<u64>());
     if ready.is_some_and(|ready| ready < BACKLOG) {
@@ -125,8 +126,8 @@ fn judge(samples: &[Sample], settings: &Settings, field: &Field<'_>) -> Figure {
         sorted.sort_unstable();
         sorted[sorted.len() / 2]
     };
-    let least = |of: &[Sample]| of.iter().map(|sample| sample.descriptors).min().unwrap_or(0);
-    let (memory, descriptors) = ((median(first), median(last)), (least(first), least(last)));
+    let fewest = |of: &[Sample]| of.iter().map(|sample| sample.descriptors).min().unwrap_or(0);
+    let (memory, descriptors) = ((median(first), median(last)), (fewest(first), fewest(last)));
     let wal = samples.iter().map(|sample| sample.wal).max().unwrap_or(0);
     // In a short soak the warming up is most of it.
     let allowed = memory.0 / 10 + if settings.soak < Duration::from_mins(1) { 16 << 20 } else { 2 << 20 };

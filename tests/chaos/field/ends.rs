@@ -51,10 +51,11 @@ impl Field<'_> {
             End::KillBoth => {
                 self.tally.kills += 1;
                 let guardian = victims::guardian(database, chief.pid());
-                guardian.into_iter().for_each(|pid| victims::signal(pid, Signal::SIGSTOP));
+                let end_guardian = |signal| guardian.map(|pid| victims::signal(pid, signal));
+                end_guardian(Signal::SIGSTOP);
                 chief.signal(Signal::SIGSTOP);
                 self.orphans.extend(victims::cookies(database));
-                guardian.into_iter().for_each(|pid| victims::signal(pid, Signal::SIGKILL));
+                end_guardian(Signal::SIGKILL);
                 chief.kill9();
             }
             End::Term(times) => self.ask_to_end(chief, Signal::SIGTERM, times, is_up),

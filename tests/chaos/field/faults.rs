@@ -38,7 +38,9 @@ impl Field<'_> {
             Act::Scale(pool, workers) => {
                 self.ask("scale", &json!({"pool": pool, "workers": workers, "no_wait": true}));
             }
-            Act::RestartAll { now } => self.ask("restart", &json!({"all": true, "now": now, "no_wait": true})),
+            Act::RestartAll { now } => {
+                self.ask("restart", &json!({"all": true, "now": now, "no_wait": true}));
+            }
             Act::Pause(queue, time) => {
                 self.ask("pause", &json!({"queues": [queue]}));
                 self.later.push((clock::micros() + time.as_micros() as i64, Later::Resume(queue)));

@@ -64,7 +64,7 @@ fn load(bench: &Bench, dice: &mut Dice) {
     let witness = bench.path().join("witness");
     let mut one = |n: usize| {
         let ms = dice.weighted(&[(70, 0), (20, 5), (10, 40)]);
-        if n % 4 != 0 {
+        if !n.is_multiple_of(4) {
             return job("well", ms);
         }
         let env = json!({worker::ROLE: "command", worker::WITNESS: witness, worker::DEED: "well",

@@ -44,7 +44,7 @@ pub(crate) fn measure(samples: &Samples) -> Vec<Figure> {
 
 /// Adds jobs, with or without a master.
 fn push(bench: &Bench, jobs: impl Iterator<Item = Value>) {
-    let lines: String = jobs.map(|job| format!("{job}\n")).collect();
+    let lines = jobs.map(|job| job.to_string() + "\n").collect::<String>();
     bench.verb(&["push", "--jsonl"]).stdin(lines).run().expect_code(0);
 }
 
