@@ -43,9 +43,11 @@ impl Settings {
         Duration::from_secs(if self.is_strict { 1 } else { 10 })
     }
 
-    /// What to do to see this round again.
+    /// What to do to see this round again; and all of it, where it takes what was before.
     pub(crate) fn again(&self, round: u64) -> String {
-        format!("scripts/chaos --seed {} --round {round}", self.seed)
+        let build = if cfg!(debug_assertions) { " --debug" } else { "" };
+        let command = format!("scripts/chaos --seed {} --jobs {}{build}", self.seed, self.jobs);
+        format!("{command} --round {round}\nand with the rounds before it: {command} --rounds {}", round + 1)
     }
 }
 
