@@ -4,8 +4,6 @@
 mod support;
 
 mod death;
-mod journal;
 mod locked;
-mod rounds;
 mod second;
 mod stubborn;

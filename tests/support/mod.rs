@@ -231,6 +231,11 @@ impl Bench {
         self.job(id)
     }
 
+    /// Leaves the folder where it is when the bench is dropped, for somebody to look at.
+    pub(crate) fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     /// What is left of this bench: every process that has its database in its environment.
     pub(crate) fn leftovers(&self) -> Vec<Leftover> {
         leftovers::find(DATABASE, &self.database)
@@ -300,5 +305,5 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
-    let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
+    let _ = (bench.start_with(&[], &[]), Bench::new().keep(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };
