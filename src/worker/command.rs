@@ -194,7 +194,13 @@ impl Running {
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
         self.signal(Signal::SIGKILL);
-        let Some(used) = self.child.try_wait4()? else { return Ok(None) };
+        let used = loop {
+            match self.child.try_wait4() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                used => break used?,
+            }
+        };
+        let Some(used) = used else { return Ok(None) };
         self.reaped = true;
         let ending = used.status.code().map_or_else(|| Ending::Signal(used.status.signal().unwrap_or(0)), Ending::Exit);
         Ok(Some(Finished {

@@ -4,6 +4,7 @@
 mod support;
 
 mod death;
+mod interrupted;
 mod journal;
 mod locked;
 mod rounds;
