@@ -8,6 +8,7 @@ mod support;
 mod crashes;
 mod help;
 mod hostile;
+mod massacre;
 mod pipes;
 mod pools;
 mod ready;

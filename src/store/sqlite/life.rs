@@ -14,8 +14,15 @@ use crate::store::{LastMaster, Master, Start};
 
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
-/// Said of every run the recovery records.
-pub(crate) const LOST: &str = "the master died while this ran";
+/// Said of a run that the recovery records and that had begun.
+const LOST: &str = "the master died while this ran";
+/// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
+const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
+
+/// What is said of a run that the recovery records.
+pub(crate) fn lost(worker: i64) -> &'static str {
+    if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
+}
 
 /// The last life on record.
 pub(super) struct Last {
@@ -140,7 +147,7 @@ impl Batch<'_> {
                 codes::cause(Cause::MasterLost),
                 none,
                 none,
-                LOST,
+                lost(job.worker),
                 "",
                 none,
                 job.started_at.0,

@@ -34,7 +34,7 @@ use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub(crate) use self::life::LOST;
+pub(crate) use self::life::lost;
 pub use self::read::SqliteRecords;
 
 /// The writing connection to a database file.
