@@ -23,10 +23,11 @@ use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
+use crate::process::exits;
 use crate::process::guardian::Guardian;
+use crate::process::identity::{self, Identity};
 use crate::process::lock::{Lock, LockError};
 use crate::process::sweep::{self, Sweeper};
-use crate::process::{exits, identity};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
 use crate::store::sqlite::SqliteStore;
@@ -111,7 +112,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
-    let begun = store.begin(&identify(pid, &cookie), started_at)?;
+    let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
 
@@ -207,6 +208,17 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.
+/// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
+fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
+    for (master, started_at) in store.unended()? {
+        let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
+        if identity.is_alive() {
+            return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
+        }
+    }
+    Ok(store.begin(us, at)?)
+}
+
 fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
     let (to, inbox) = crossbeam_channel::unbounded();
     let mail = Mail { to, waker: Arc::new(waker) };

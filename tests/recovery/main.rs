@@ -10,3 +10,4 @@ mod locked;
 mod rounds;
 mod second;
 mod stubborn;
+mod takeover;

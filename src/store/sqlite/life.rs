@@ -56,14 +56,15 @@ fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
     })
 }
 
-/// Reads the generations whose processes may still live.
-fn crashed(conn: &Connection) -> Result<Vec<Master>> {
-    conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], |row| read_master(row, 0))?.collect()
+/// Reads who began a generation that has not ended in order, and when.
+pub(super) fn unended(conn: &Connection) -> Result<Vec<(Master, UnixMicros)>> {
+    let row = |row: &Row<'_>| Ok((read_master(row, 0)?, UnixMicros(row.get(5)?)));
+    conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], row)?.collect()
 }
 
 /// Adds a generation; gives what it finds and the ids to go on from.
 pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Start, High)> {
-    let (last, crashed) = (last(conn)?, crashed(conn)?);
+    let (last, crashed) = (last(conn)?, unended(conn)?.into_iter().map(|(master, _)| master).collect());
     let before = last.as_ref().map(|l| l.high).unwrap_or_default();
     let high = High {
         run: before.run.max(highest(conn, sql::RUN_HIGH, 0)?).max(highest(conn, sql::RUNNING_BOUNDS, 1)?),

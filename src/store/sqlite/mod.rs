@@ -69,6 +69,12 @@ impl SqliteStore {
 
     fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
         let mut store = Self {
+    /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
+    /// was taken away under it. To be asked before [`Store::begin`].
+    pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
+        life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
+    }
+
             conn,
             path: path.to_owned(),
             names: Names::default(),
