@@ -30,7 +30,7 @@ use crate::process::lock::{Lock, LockError};
 use crate::process::sweep::{self, Sweeper};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteStore, refuse_remote};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -101,7 +101,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
     let (mail, inbox) = mailbox(waker);
 
-    check_socket_path(&config.socket)?;
+    check_places(&config)?;
     let pid = std::process::id();
     let started_at = wall();
     let lock = take_lock(&config.database, pid, started_at)?;
@@ -269,13 +269,17 @@ fn no_folder(database: &Path) -> Failure {
     })
 }
 
-fn check_socket_path(path: &Path) -> Result<(), Failure> {
+fn check_places(config: &Config) -> Result<(), Failure> {
+    let path = &config.socket;
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH_BYTES {
         let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())
+    if !config.network_fs {
+        refuse_remote(&config.database)?;
+    }
 }
 
 pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
