@@ -157,6 +157,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
         prune_at: Mono(0),
+        log_was_large: false,
         look_at: Mono(0),
         superseded: false,
         sampling_busy: false,
@@ -207,7 +208,6 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
     })
 }
 
-/// The way of the threads, and of Ctrl-C, to the supervisor.
 /// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
 fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
     for (master, started_at) in store.unended()? {
@@ -219,6 +219,7 @@ fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<
     Ok(store.begin(us, at)?)
 }
 
+/// The way of the threads, and of Ctrl-C, to the supervisor.
 fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
     let (to, inbox) = crossbeam_channel::unbounded();
     let mail = Mail { to, waker: Arc::new(waker) };
@@ -250,7 +251,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
     beside(database, ".lock")
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
@@ -276,10 +277,10 @@ fn check_places(config: &Config) -> Result<(), Failure> {
         let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
-    Ok(())
     if !config.network_fs {
         refuse_remote(&config.database)?;
     }
+    Ok(())
 }
 
 pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {

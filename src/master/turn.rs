@@ -344,6 +344,7 @@ impl Master {
             return;
         }
         self.look_at = now.mono + LOOK_EVERY;
+        self.watch_log();
         if let Some(writer) = &self.writer {
             writer.check();
         }

@@ -7,6 +7,7 @@ mod death;
 mod interrupted;
 mod journal;
 mod locked;
+mod log;
 mod rounds;
 mod second;
 mod stubborn;
