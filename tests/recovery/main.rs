@@ -4,10 +4,14 @@
 mod support;
 
 mod death;
+mod descriptors;
+mod first_start;
 mod interrupted;
 mod journal;
+mod keys;
 mod locked;
 mod log;
+mod many;
 mod rounds;
 mod second;
 mod stubborn;

@@ -86,6 +86,42 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     assert_eq!(kit.claim_one().id, first.id);
 }
 
+pub(super) fn recovery_goes_on_until_nothing_is_left(kit: &mut Kit) {
+    // More than two steps; every third is of this generation when it recovers for the second time.
+    kit.push(vec![job(); 2500]);
+    kit.claim(2400);
+    kit.begin(2);
+    let ours = kit.claim(60);
+    assert_eq!(kit.store.recover(kit.at()).unwrap().released, 2400);
+    kit.check_totals();
+    let totals = kit.totals();
+    assert_eq!((totals.ready, totals.running), (2440, 60));
+    assert!(ours.iter().all(|job| kit.state(job.id) == Some(JobState::Running)), "what this generation runs is kept");
+    assert_eq!(kit.runs(&RunFilter::default()).len(), 2400);
+}
+
+pub(super) fn a_unique_key_is_held_through_two_hundred_deaths(kit: &mut Kit) {
+    let id = kit.push_one(unique("k"));
+    for deaths in 1..=200 {
+        let run = kit.claim_one();
+        assert_eq!(run.id, id);
+        if deaths % 10 == 0 {
+            // With the master.
+            kit.begin(deaths);
+            kit.store.recover(kit.at()).unwrap();
+        } else {
+            let next = counters(0, run.counters.crashes + 1, run.counters.releases);
+            kit.finish(&run, Outcome::Crashed, Next::Ready, next);
+        }
+        let again = kit.push([unique("k")]);
+        assert!(again[0].deduplicated && again[0].id == id, "after {deaths} deaths");
+    }
+    assert_eq!(kit.job(id).counters, counters(0, 180, 20));
+    let run = kit.claim_one();
+    kit.succeed(&run);
+    assert!(!kit.push([unique("k")])[0].deduplicated, "its end gives the key back");
+}
+
 pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {
     let at = kit.at();
     kit.one(Op::WorkerStarted(Box::new(worker(1, 1, at))));
