@@ -111,8 +111,10 @@ impl Core {
         let request = worker.next_request;
         worker.next_request += 1;
         self.holders.insert(job.id, id);
+        let ahead = worker.flights.len() >= worker.concurrency as usize;
         worker.flights.push_back(Flight {
             request,
+            ahead,
             job: job.clone(),
             timeout,
             started: None,

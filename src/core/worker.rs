@@ -74,6 +74,8 @@ pub struct Flight {
     pub timeout: Duration,
     /// When it began, as far as we know: when it was sent, or when the one before it was answered.
     pub started: Option<Mono>,
+    /// It was sent while the worker had all it can do at a time, so it began when another ended, or never did.
+    pub ahead: bool,
     /// When it must be done; set when it begins.
     pub deadline: Option<Mono>,
     /// Whether it was asked to end.

@@ -224,7 +224,7 @@ fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
     let (to, inbox) = crossbeam_channel::unbounded();
     let mail = Mail { to, waker: Arc::new(waker) };
     let interrupt = mail.clone();
-    // A handler is only there already if we run inside another program; then that one stands.
+    // There is a handler already if we were started with the signal ignored; then it stays so.
     let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
     (mail, inbox)
 }

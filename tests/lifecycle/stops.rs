@@ -106,6 +106,18 @@ fn hup_and_term_however_often_let_a_running_job_finish() {
 }
 
 #[test]
+fn a_hangup_under_nohup_stops_nothing() {
+    let bench = Bench::new();
+    let mut master = bench.start_by_shell(&["--workers", "1"], "exec nohup \"$0\" \"$@\"");
+    master.signal(SIGHUP);
+    let job = bench.push(&["--", "true"]);
+    bench.wait_for_job(job, "succeeded");
+    expect(&bench.status()["master"], &json!({"state": "running", "pid": master.pid()}));
+    master.signal(SIGTERM);
+    assert_eq!(master.wait_exit(SOON).code(), Some(0));
+}
+
+#[test]
 fn ctrl_c_once_and_then_term_let_a_running_job_finish() {
     finishes_in_time(&[SIGINT, SIGTERM]);
 }

@@ -187,9 +187,15 @@ impl Bench {
     /// Starts a master with its streams redirected in the words of the shell, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_redirected(&self, args: &[&str], redirections: &str) -> Master<'_> {
+        self.start_by_shell(args, &format!("exec \"$0\" \"$@\" {redirections}"))
+    }
+
+    /// Starts a master by a script of the shell that ends in `exec "$0" "$@"`, and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_by_shell(&self, args: &[&str], script: &str) -> Master<'_> {
         let own = self.std_command();
         let mut command = std::process::Command::new("bash");
-        command.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirections}")).arg(own.get_program()).args(args);
+        command.arg("-c").arg(script).arg(own.get_program()).args(args);
         for (name, value) in own.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
