@@ -31,6 +31,7 @@ mod snapshot;
 mod startup;
 mod tell;
 mod turn;
+mod wal;
 mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -180,6 +181,8 @@ struct Master {
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
     prune_at: crate::model::Mono,
+    /// The write-ahead log was too large when it was looked at last.
+    log_was_large: bool,
     /// When to look whether another process has written.
     look_at: crate::model::Mono,
     /// Another generation has begun: nothing may be written any more.

@@ -64,14 +64,17 @@ impl Master {
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
         let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
-        let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
+        let stops = self.core.phase() != Phase::Running;
+        let stopping = stops.then(|| now.mono + Duration::from_millis(200));
+        // A master that stops removes nothing, so this must not wake it.
+        let prune = (!stops).then_some(self.prune_at);
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),
             self.batches.next_deadline(),
-            Some(self.prune_at),
+            prune,
             Some(self.look_at),
             sweep,
             knocked,
@@ -342,6 +345,7 @@ impl Master {
         }
         self.look_at = now.mono + LOOK_EVERY;
         self.oom.roll();
+        self.watch_log();
         if let Some(writer) = &self.writer {
             writer.check();
         }
