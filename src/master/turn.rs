@@ -136,6 +136,9 @@ impl Master {
         self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
+        if !self.core.is_scarce() {
+            self.problem_over("spawn");
+        }
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();

@@ -23,7 +23,9 @@ impl Master {
     pub(super) fn start_worker(&mut self, id: WorkerId, pool: PoolId, slot: Slot) {
         let event = match self.try_start(id, pool, slot) {
             Ok(pid) => Event::Spawned { worker: id, pid },
-            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string() },
+            Err(error) => {
+                Event::SpawnFailed { worker: id, error: error.to_string(), temporary: error.is_temporary() }
+            }
         };
         self.feed(event);
     }

@@ -11,6 +11,7 @@ mod restart;
 mod roster;
 mod runs;
 mod scale;
+mod scarce;
 mod stop;
 mod timeouts;
 
