@@ -11,7 +11,7 @@ use super::{Action, Core, Note, Phase};
 use crate::model::{Mono, Now, WorkerId};
 
 /// Processes asked for in one turn.
-const PER_TURN: u32 = 32;
+const PER_TURN: u32 = 8;
 /// While the machine has nothing left, one is tried this often.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -96,7 +96,8 @@ impl Core {
     /// When processes may be asked for again, if anybody waits for one.
     pub(super) fn next_spawns(&self, now: Mono) -> Option<Mono> {
         let later = self.spawns.scarce_until.filter(|&at| at > now);
-        let dirty = self.pools.values().any(|p| p.dirty).then(|| later.unwrap_or(now));
+        // Those for whom there was no room in this turn have theirs in the next moment.
+        let dirty = self.pools.values().any(|p| p.dirty).then(|| later.unwrap_or(now + Duration::from_micros(1)));
         dirty.or(later)
     }
 

@@ -187,9 +187,21 @@ impl Bench {
     /// Starts a master with its streams redirected in the words of the shell, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_redirected(&self, args: &[&str], redirections: &str) -> Master<'_> {
+        self.start_in_shell(args, "true", redirections)
+    }
+
+    /// Starts a master by a shell that does something before (`ulimit -n 100`), and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_after(&self, before: &str, args: &[&str]) -> Master<'_> {
+        self.start_in_shell(args, before, "")
+    }
+
+    #[track_caller]
+    fn start_in_shell(&self, args: &[&str], before: &str, redirections: &str) -> Master<'_> {
         let own = self.std_command();
         let mut command = std::process::Command::new("bash");
-        command.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirections}")).arg(own.get_program()).args(args);
+        let script = format!("{before}; exec \"$0\" \"$@\" {redirections}");
+        command.arg("-c").arg(script).arg(own.get_program()).args(args);
         for (name, value) in own.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -283,5 +295,6 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
+    let _ = bench.start_after("", &[]);
     let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };
