@@ -9,6 +9,8 @@
 
 mod client;
 mod door;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};

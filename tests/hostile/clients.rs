@@ -1,47 +1,30 @@
 //! Clients of the control socket that come in crowds, and say or hear too little.
 
-use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::help::{a_job_is_done, memory, open_files, status_is_prompt};
 use crate::peer::{Peer, error_of};
-use crate::support::{Bench, DEADLINE, eventually, now};
-
-/// How long a request may take, and a little more.
-const PATIENCE: Duration = Duration::from_secs(45);
+use crate::support::{Bench, DEADLINE, eventually};
 
 #[test]
-fn a_hundred_clients_in_the_middle_of_a_request_hold_nobody_up_and_are_sent_away_after_a_while() {
+fn a_hundred_clients_in_the_middle_of_a_request_hold_nobody_up() {
     let bench = Bench::new();
     let master = bench.start(&["--workers", "2"]);
+    let mut silent = Peer::new(&bench);
+    silent.call("ping", &Value::Null);
     let before = open_files(master.pid());
     let mut half: Vec<Peer> = (0..100).map(|_| Peer::new(&bench)).collect();
     for peer in &mut half {
         peer.say("{");
     }
-    // It goes on all the time, but comes to no end.
-    let mut dribbles = Peer::new(&bench);
-    let mut silent = Peer::new(&bench);
-    silent.call("ping", &Value::Null);
     status_is_prompt(&bench, "100 clients are in the middle of a request");
     a_job_is_done(&bench);
-    let begun = now();
-    let mut letters = "{\"id\":1,\"method\":\"".bytes().chain(std::iter::repeat(b'x'));
-    let dropped = eventually(PATIENCE, || {
-        let byte = letters.next().expect("for ever");
-        dribbles.stream().write_all(&[byte]).is_err()
-    });
-    assert!(dropped && begun.elapsed() > Duration::from_secs(25), "after {:?}", begun.elapsed());
-    for peer in &mut half {
-        assert_eq!(error_of(&peer.hear()), (-32600, "the request was not complete in time".to_owned()));
-        assert!(peer.is_closed());
-    }
-    // Who says nothing at all may stay, and is heard.
+    assert_eq!(error_of(&half[7].say("}\n").hear()).0, -32600);
     assert_eq!(silent.refusal("fly", &Value::Null).0, -32601);
-    let left = || open_files(master.pid());
-    bench.wait_for("the connections to be closed", DEADLINE, |_| left() <= before + 4);
+    drop(half);
+    bench.wait_for("the connections to be closed", DEADLINE, |_| open_files(master.pid()) <= before + 2);
 }
 
 #[test]
@@ -94,21 +77,4 @@ fn a_hundred_clients_that_never_read_a_large_answer_take_bounded_memory_and_hold
     drop(deaf);
     bench.wait_for("the memory to be given back", DEADLINE, |b| memory(b) < before + (150 << 20));
     bench.wait_for("the connections to be closed", DEADLINE, |_| open_files(master.pid()) < 60);
-}
-
-#[test]
-fn a_client_that_stops_reading_is_dropped_after_a_while() {
-    let bench = Bench::new();
-    let _master = bench.start(&["--workers", "1"]);
-    let mut peer = Peer::new(&bench);
-    let large = peer.call("push", &json!({"type": "a", "queue": "nobody", "args": "x".repeat(1 << 20)}));
-    peer.ask(&json!(1), "jobs.show", &json!({"id": large["id"]}));
-    let mut other = Peer::new(&bench);
-    // Its end is told by a write that fails: a line is read by the master as long as it is there.
-    let begun = now();
-    let dropped = eventually(PATIENCE, || {
-        other.call("ping", &Value::Null);
-        peer.stream().write_all(b"\n").is_err()
-    });
-    assert!(dropped && begun.elapsed() > Duration::from_secs(25), "after {:?}", begun.elapsed());
 }
