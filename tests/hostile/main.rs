@@ -11,3 +11,4 @@ mod floods;
 mod help;
 mod loops;
 mod many;
+mod terminal;
