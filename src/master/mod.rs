@@ -25,12 +25,14 @@ mod pipes;
 mod pushes;
 mod reader;
 mod replies;
+mod room;
 pub mod sampler;
 mod signals;
 mod snapshot;
 mod startup;
 mod tell;
 mod turn;
+mod turns;
 mod wal;
 mod workers;
 
@@ -61,6 +63,7 @@ use reader::{Found, Reader};
 use replies::{Answered, Asked, Origin, Waits};
 use sampler::{Sample, Sampler};
 use signals::Signals;
+use turns::Reading;
 
 pub use startup::{Failure, lock_path, run};
 
@@ -148,9 +151,9 @@ struct Master {
     pools: BTreeMap<PoolId, PoolSource>,
     workers: HashMap<WorkerId, Pipes>,
     pids: HashMap<u32, WorkerId>,
-    /// Workers with bytes to write, and pipes that may have more to read although no edge will tell.
+    /// Workers with bytes to write.
     to_flush: BTreeSet<WorkerId>,
-    to_read: VecDeque<(WorkerId, Pipe)>,
+    reading: Reading,
     /// Pipes that are not read while their worker is behind with reading its answers.
     unheard: BTreeSet<(WorkerId, Pipe)>,
     /// Workers that have exited and wait for a place in the sweeper's queue.
@@ -180,6 +183,8 @@ struct Master {
     /// Waits for a job to end.
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
+    /// What was said last of each, and when: one that comes and goes is not said every time.
+    said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     prune_at: crate::model::Mono,
     /// The write-ahead log was too large when it was looked at last.
     log_was_large: bool,

@@ -18,6 +18,7 @@ use super::reader::Reader;
 use super::replies::Waits;
 use super::sampler::Sampler;
 use super::signals::Signals;
+use super::turns::Reading;
 use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
@@ -134,7 +135,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         workers: HashMap::new(),
         pids: HashMap::new(),
         to_flush: BTreeSet::new(),
-        to_read: VecDeque::new(),
+        reading: Reading::default(),
         unheard: BTreeSet::new(),
         to_sweep: VecDeque::new(),
         clients,
@@ -158,6 +159,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
+        said: BTreeMap::new(),
         prune_at: Mono(0),
         log_was_large: false,
         look_at: Mono(0),
@@ -194,6 +196,7 @@ impl Master {
                 self.pools.insert(id, PoolSource { config: pool });
             }
         }
+        self.make_room();
         let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
         if !paused.is_empty() {
             let command = crate::core::Command::Pause { queues: paused };
@@ -326,6 +329,7 @@ impl Threads {
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
+            max_open: super::room::open_logs(),
             ..logs::Options::new(config.logs_dir.clone())
         };
         Ok(Self {

@@ -1,5 +1,7 @@
 //! Telling people: the core's notes become events, worker output goes to the log, problems are kept for `status`.
 
+use std::time::Duration;
+
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::config::{PoolConfig, limits_in_force};
@@ -11,6 +13,9 @@ use crate::store::Next;
 use crate::wire::control::{Follow, LogLine};
 use crate::wire::rpc;
 
+/// How soon a problem that was over is said again, if it is the same.
+const SAID_AGAIN: Duration = Duration::from_secs(5);
+
 impl Master {
     /// Prints an event.
     pub(super) fn say(&mut self, event: Event) {
@@ -19,8 +24,14 @@ impl Master {
 
     /// Something is wrong: said once, and kept until it is over.
     pub(super) fn problem(&mut self, what: &'static str, text: String) {
-        if self.problems.get(what) != Some(&text) {
-            self.problems.insert(what, text.clone());
+        if self.problems.get(what) == Some(&text) {
+            return;
+        }
+        self.problems.insert(what, text.clone());
+        let now = self.clock.now().mono;
+        let again = self.said.get(what).is_some_and(|(said, at)| *said == text && now.since(*at) < SAID_AGAIN);
+        if !again {
+            self.said.insert(what, (text.clone(), now));
             self.say(Event::Problem { text });
         }
     }
@@ -51,6 +62,11 @@ impl Master {
             }
             Note::SpawnFailed { worker, error, next_in } => {
                 Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
+            }
+            Note::Scarce { error } => {
+                let text = format!("no more workers can be started: {error}; it is tried again until it works");
+                self.problem("spawn", text);
+                return;
             }
             Note::Backoff { worker, problem, deaths, next_in } => {
                 let why = format!("{problem} ({deaths} times in a row)");

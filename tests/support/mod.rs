@@ -204,6 +204,12 @@ impl Bench {
         master
     }
 
+    /// Starts a master by a shell that does something before (`ulimit -n 100`), and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_after(&self, before: &str, args: &[&str]) -> Master<'_> {
+        self.start_by_shell(args, &format!("{before}; exec \"$0\" \"$@\""))
+    }
+
     /// A program that becomes the binary, or starts it: its last arguments are the binary's path and `args`.
     pub(crate) fn command_as(&self, program: &[String], args: &[&str]) -> std::process::Command {
         let own = self.std_command();
@@ -305,5 +311,6 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
+    let _ = bench.start_after("", &[]);
     let _ = (bench.start_with(&[], &[]), Bench::new().keep(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };
