@@ -80,11 +80,11 @@ fn cut(recording: &Recording, seed: u64, images: usize, mut also: impl FnMut(usi
 
 #[test]
 fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
-    let recording = run::record("full");
+    let recording = run::record("full", false);
     let seed = variable("POWER_SEED").unwrap_or(SEED);
     let images = variable("POWER_IMAGES").map_or(IMAGES, |n| n as usize);
     let sum = cut(&recording, seed, images, |number, found| {
-        assert!(found.lost.is_empty(), "lost: {found:#?}");
+        assert!(found.lost.is_empty(), "lost: {} {:#?}", found.context, found.lost);
         if number % (images / STARTS).max(1) == 0 {
             check::start_on(found);
         }
@@ -94,10 +94,19 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
     assert!(sum.acknowledged > 10 * images, "the cuts are not where they matter: {sum:?}");
 }
 
+#[test]
+fn a_power_cut_after_syncs_that_failed_loses_nothing_that_was_acknowledged_since() {
+    let recording = run::record("full", true);
+    let sum = cut(&recording, variable("POWER_SEED").unwrap_or(SEED), 200, |_, found| {
+        assert!(found.lost.is_empty(), "lost: {} {:#?}", found.context, found.lost);
+    });
+    println!("power cuts after syncs that failed: {sum:?}");
+}
+
 /// The harness has teeth: what is not promised is lost.
 #[test]
 fn without_syncs_a_power_cut_loses_acknowledged_jobs_but_never_the_database() {
-    let recording = run::record("process");
+    let recording = run::record("process", false);
     let sum = cut(&recording, variable("POWER_SEED").unwrap_or(SEED), 150, |_, _| {});
     println!("power cuts, durability process: {sum:?}");
     assert!(sum.lost > 0, "nothing was lost: the harness would not notice a loss: {sum:?}");

@@ -2,7 +2,8 @@
 //!
 //! The model is the weakest that a file system may offer: of what was written since the last sync of a file any part
 //! may be there, in any order, torn at sectors; a sync of a file covers that file alone, not its name; names that were
-//! made, removed or changed are safe when their folder was synced. A `-shm` does not survive: it is memory.
+//! made, removed or changed are safe when their folder was synced. What a sync was to cover that failed is never safe,
+//! whatever later syncs say, unless it is written anew: so Linux does it. A `-shm` does not survive: it is memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -37,11 +38,19 @@ enum Change {
     Truncate(usize),
 }
 
+#[derive(Clone, Debug)]
+struct Loose {
+    number: u64,
+    change: Change,
+    /// A sync of it has failed.
+    given_up: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Content {
     safe: Vec<u8>,
-    /// With their numbers, growing.
-    loose: Vec<(u64, Change)>,
+    /// In order.
+    loose: Vec<Loose>,
 }
 
 /// A change of the folder that is not synced.
@@ -135,10 +144,17 @@ impl Platter {
                 };
                 self.syncs.insert(*number, sync);
             }
+            Record::SyncFailed { number } => {
+                if let Sync::File(file, count) = self.syncs.remove(number).expect("it has begun") {
+                    let covered = self.files[file].loose.iter_mut().filter(|l| l.number <= count);
+                    covered.for_each(|l| l.given_up = true);
+                }
+            }
             Record::SyncEnd { number } => match self.syncs.remove(number).expect("it has begun") {
                 Sync::File(file, count) => {
                     let Content { safe, loose } = &mut self.files[file];
-                    loose.extract_if(.., |(n, _)| *n <= count).for_each(|(_, c)| change(safe, &c));
+                    let covered = loose.extract_if(.., |l| l.number <= count && !l.given_up);
+                    covered.for_each(|l| change(safe, &l.change));
                 }
                 Sync::Folder(count) => {
                     let covered = self.loose_names.extract_if(.., |(n, _)| *n <= count);
@@ -150,7 +166,7 @@ impl Platter {
 
     fn change(&mut self, file: u64, change: Change) {
         let file = self.known[&file];
-        self.files[file].loose.push((self.count, change));
+        self.files[file].loose.push(Loose { number: self.count, change, given_up: false });
     }
 
     fn rename(&mut self, naming: Naming) {
@@ -162,7 +178,7 @@ impl Platter {
     pub(crate) fn image(&self, left: Left, dice: &mut Dice) -> Vec<(String, Vec<u8>)> {
         // One moment for all files, as when a disk keeps the order; `Subset` has none.
         let until = dice.below(self.count as usize + 1) as u64;
-        let loose = self.files.iter().flat_map(|f| f.loose.first()).map(|(n, _)| *n);
+        let loose = self.files.iter().flat_map(|f| f.loose.first()).map(|l| l.number);
         let first = loose.chain(self.loose_names.first().map(|(n, _)| *n)).min().unwrap_or(self.count);
         let until = first.max(until.max(self.count.saturating_sub(dice.below(64) as u64)));
         let mut stays = |number: u64| match left {
@@ -182,7 +198,7 @@ impl Platter {
             let Some(of_database) = database_file(&path) else { continue };
             let Content { safe, loose } = &self.files[file];
             let mut content = safe.clone();
-            let staying: Vec<&Change> = loose.iter().filter(|(n, _)| stays(*n)).map(|(_, c)| c).collect();
+            let staying: Vec<&Change> = loose.iter().filter(|l| stays(l.number)).map(|l| &l.change).collect();
             for (at, c) in staying.iter().enumerate() {
                 match c {
                     Change::Write { at: place, bytes } if left == Left::Torn && at + 1 == staying.len() => {

@@ -3,12 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::shim::{Record, Shim};
+use crate::shim::{Kind, Record, Shim};
 use crate::support::{Bench, DEADLINE, eventually, fixture};
 
 /// Clients that push at the same time.
@@ -61,7 +61,7 @@ fn push_as_guest(bench: &Bench, shim: &Shim, n: u64) -> Ack {
     Ack { n, id: run.stdout.trim().parse().expect("an id"), at: shim.moment() }
 }
 
-/// Pushes one job after the other over the control socket.
+/// Pushes one job after the other over the control socket; those that were acknowledged.
 fn push_to_master(socket: &Path, shim: &Shim, numbers: &AtomicU64) -> Vec<Ack> {
     let stream = UnixStream::connect(socket).expect("a master");
     stream.set_read_timeout(Some(DEADLINE)).expect("a deadline");
@@ -74,18 +74,29 @@ fn push_to_master(socket: &Path, shim: &Shim, numbers: &AtomicU64) -> Vec<Ack> {
         stream.read_line(&mut answer).expect("an answer");
         let at = shim.moment();
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        let id = answer["result"]["id"].as_i64().unwrap_or_else(|| panic!("refused: {answer}"));
-        Ack { n, id, at }
+        answer["result"]["id"].as_i64().map(|id| Ack { n, id, at })
     };
-    (0..PUSHES).map(|_| push()).collect()
+    (0..PUSHES).filter_map(|_| push()).collect()
 }
 
-/// Records a run with this durability.
-pub(crate) fn record(durability: &str) -> Recording {
+/// Has a sync of the log fail now and then, until it is over.
+fn break_syncs(shim: &Shim, over: &AtomicBool) -> usize {
+    let mut broken = 0;
+    while !over.load(Ordering::Relaxed) {
+        shim.fail(Kind::Sync, "EIO", (4, 1), "-wal");
+        eventually(DEADLINE, || shim.hits().0 > 0 || over.load(Ordering::Relaxed));
+        broken += shim.hits().0;
+    }
+    shim.heal();
+    broken
+}
+
+/// Records a run with this durability; `breaks`: a sync fails now and then.
+pub(crate) fn record(durability: &str, breaks: bool) -> Recording {
     let bench = Bench::with_database("disk/q.db");
     let folder = bench.path().join("disk");
     let shim = Shim::recording(&folder);
-    let numbers = AtomicU64::new(0);
+    let (numbers, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let next = || numbers.fetch_add(1, Ordering::Relaxed);
     let mut acks: Vec<Ack> = (0..3).map(|_| push_as_guest(&bench, &shim, next())).collect();
 
@@ -101,8 +112,14 @@ pub(crate) fn record(durability: &str) -> Recording {
     assert!(listens, "{}", bench.dump());
     let pushed = std::thread::scope(|scope| {
         let pushers = [(); PUSHERS].map(|()| scope.spawn(|| push_to_master(&socket, &shim, &numbers)));
-        pushers.map(|pusher| pusher.join().expect("no panic")).concat()
+        let breaker = breaks.then(|| scope.spawn(|| break_syncs(&shim, &over)));
+        let pushed = pushers.map(|pusher| pusher.join().expect("no panic")).concat();
+        over.store(true, Ordering::Relaxed);
+        let broken = breaker.map_or(0, |breaker| breaker.join().expect("no panic"));
+        assert_eq!(broken > 5, breaks, "{broken} syncs failed");
+        pushed
     });
+    assert!(pushed.len() > PUSHERS * PUSHES / 2, "only {} were acknowledged\n{}", pushed.len(), bench.dump());
     acks.extend(pushed);
     master.signal(Signal::SIGTERM);
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(0), "{}", bench.dump());

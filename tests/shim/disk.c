@@ -14,7 +14,7 @@
  *
  * A record is its head (see `struct head`), the path and the bytes; one write each, so that processes may share a file.
  * A write is recorded after it was done and before its caller goes on; a sync twice, when it begins and when it has
- * succeeded: it covers what was recorded before it began.
+ * succeeded or failed: it covers what was recorded before it began.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -32,7 +32,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC_BEGIN, SYNC_END, UNLINK, RENAME };
+enum kind { CREATE = 1, WRITE, TRUNCATE, SYNC_BEGIN, SYNC_END, UNLINK, RENAME, SYNC_FAILED };
 
 struct head {
     uint32_t kind;
@@ -210,18 +210,18 @@ static int sync_it(int fd, long call) {
     static uint64_t number;
     char path[PATH_MAX];
     if (!path_of(fd, path)) return (int)syscall(call, fd);
-    if (fails("sync", path)) return -1;
     uint64_t file = inode(fd);
+    int fault = fails("sync", path) ? errno : 0;
     pthread_mutex_lock(&lock);
     /* With the process id, as several may write one record. */
     uint64_t mine = (uint64_t)getpid() << 32 | ++number;
     say(SYNC_BEGIN, path, file, mine, NULL, 0);
     pthread_mutex_unlock(&lock);
     /* Without the lock: others write meanwhile, and what they write is not covered. */
-    int done = (int)syscall(call, fd);
-    int error = errno;
+    int done = fault ? -1 : (int)syscall(call, fd);
+    int error = fault ? fault : errno;
     pthread_mutex_lock(&lock);
-    if (done == 0) say(SYNC_END, path, file, mine, NULL, 0);
+    say(done == 0 ? SYNC_END : SYNC_FAILED, path, file, mine, NULL, 0);
     pthread_mutex_unlock(&lock);
     errno = error;
     return done;

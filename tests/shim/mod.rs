@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
@@ -40,7 +41,7 @@ pub(crate) struct Shim {
     own: TempDir,
     folder: PathBuf,
     records: bool,
-    faults: u64,
+    faults: AtomicU64,
 }
 
 /// Which calls are to fail.
@@ -58,7 +59,12 @@ impl Shim {
     /// For the files below `folder`; makes no faults and no record yet.
     pub(crate) fn new(folder: &Path) -> Self {
         library();
-        Self { own: tempfile::tempdir().expect("a folder"), folder: folder.to_owned(), records: false, faults: 0 }
+        Self {
+            own: tempfile::tempdir().expect("a folder"),
+            folder: folder.to_owned(),
+            records: false,
+            faults: AtomicU64::new(0),
+        }
     }
 
     /// The same with a record.
@@ -101,14 +107,14 @@ impl Shim {
 
     /// From now on calls of this kind on files whose path ends in `ending` (`*`: all) fail with `error`, from the
     /// `from`-th on (from 1), `count` of them (0: until [`Shim::heal`]).
-    pub(crate) fn fail(&mut self, kind: Kind, error: &str, (from, count): (u64, u64), ending: &str) {
-        self.faults += 1;
+    pub(crate) fn fail(&self, kind: Kind, error: &str, (from, count): (u64, u64), ending: &str) {
+        let id = self.faults.fetch_add(1, Ordering::Relaxed) + 1;
         let kind = match kind {
             Kind::Write => "write",
             Kind::Sync => "sync",
             Kind::Any => "any",
         };
-        let text = format!("{} {kind} {error} {from} {count} {ending}\n", self.faults);
+        let text = format!("{id} {kind} {error} {from} {count} {ending}\n");
         // At once as a whole.
         let new = self.own.path().join("fault.new");
         fs::write(&new, text).expect("a file");
@@ -123,7 +129,7 @@ impl Shim {
     /// How many calls the last fault has made to fail, and the last of them.
     pub(crate) fn hits(&self) -> (usize, String) {
         let text = fs::read_to_string(self.hits_path()).unwrap_or_default();
-        let id = format!("{} ", self.faults);
+        let id = format!("{} ", self.faults.load(Ordering::Relaxed));
         let hits: Vec<&str> = text.lines().filter(|line| line.starts_with(&id)).collect();
         (hits.len(), hits.last().copied().unwrap_or_default().to_owned())
     }
@@ -142,6 +148,8 @@ pub(crate) enum Record {
     SyncBegin { path: PathBuf, file: u64, number: u64 },
     /// It has succeeded.
     SyncEnd { number: u64 },
+    /// It has failed: what it was to cover is taken for written all the same, and no later sync writes it.
+    SyncFailed { number: u64 },
     /// A name is gone.
     Unlink { path: PathBuf },
     /// A file has another name.
@@ -172,6 +180,7 @@ fn parse(bytes: &[u8]) -> Vec<(u64, Record)> {
             4 => Record::SyncBegin { path, file, number: offset },
             5 => Record::SyncEnd { number: offset },
             6 => Record::Unlink { path },
+            8 => Record::SyncFailed { number: offset },
             7 => Record::Rename { from: path, to: std::str::from_utf8(bytes).expect("UTF-8").into() },
             other => panic!("kind {other} at {at}"),
         };
