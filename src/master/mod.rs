@@ -32,6 +32,7 @@ mod startup;
 mod tell;
 mod turn;
 mod workers;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
+use crate::store::StoreError;
 use crate::store::writer::{Writer, Written};
 
 use batch::Batches;
@@ -177,11 +179,13 @@ struct Master {
     /// Waits for a job to end.
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
+    /// What was said of each problem last, and when.
+    problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     prune_at: crate::model::Mono,
     /// When to look whether another process has written.
     look_at: crate::model::Mono,
-    /// Another generation has begun: nothing may be written any more.
-    superseded: bool,
+    /// Another generation has begun, or the store is gone: nothing may be written any more.
+    lost: Option<StoreError>,
     sampling_busy: bool,
     // Last, so that the lock outlives everything that writes.
     _lock: Lock,

@@ -86,7 +86,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(Failure::NotInOrder);
+        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -155,9 +155,10 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
+        problems_said: BTreeMap::new(),
         prune_at: Mono(0),
         look_at: Mono(0),
-        superseded: false,
+        lost: None,
         sampling_busy: false,
         _lock: lock,
     };

@@ -46,6 +46,24 @@ struct Loose {
     given_up: bool,
 }
 
+impl Loose {
+    /// What is left of it, if it is older, once `newer` is on the disk.
+    fn without(self, newer: &Self) -> Vec<Self> {
+        let (Change::Write { at, bytes }, Change::Write { at: from, bytes: over }) = (&self.change, &newer.change)
+        else {
+            return vec![self];
+        };
+        let to = from + over.len();
+        if self.number > newer.number || to <= *at || at + bytes.len() <= *from {
+            return vec![self];
+        }
+        let part = |at: usize, bytes: &[u8]| Self { change: Change::Write { at, bytes: bytes.to_vec() }, ..self };
+        let before = part(*at, &bytes[..from.saturating_sub(*at).min(bytes.len())]);
+        let after = part(to.max(*at), &bytes[to.saturating_sub(*at).min(bytes.len())..]);
+        vec![before, after]
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Content {
     safe: Vec<u8>,
@@ -153,8 +171,11 @@ impl Platter {
             Record::SyncEnd { number } => match self.syncs.remove(number).expect("it has begun") {
                 Sync::File(file, count) => {
                     let Content { safe, loose } = &mut self.files[file];
-                    let covered = loose.extract_if(.., |l| l.number <= count && !l.given_up);
-                    covered.for_each(|l| change(safe, &l.change));
+                    let covered: Vec<Loose> = loose.extract_if(.., |l| l.number <= count && !l.given_up).collect();
+                    for newer in covered {
+                        *loose = loose.drain(..).flat_map(|older| older.without(&newer)).collect();
+                        change(safe, &newer.change);
+                    }
                 }
                 Sync::Folder(count) => {
                     let covered = self.loose_names.extract_if(.., |(n, _)| *n <= count);
@@ -178,7 +199,7 @@ impl Platter {
     pub(crate) fn image(&self, left: Left, dice: &mut Dice) -> Vec<(String, Vec<u8>)> {
         // One moment for all files, as when a disk keeps the order; `Subset` has none.
         let until = dice.below(self.count as usize + 1) as u64;
-        let loose = self.files.iter().flat_map(|f| f.loose.first()).map(|l| l.number);
+        let loose = self.files.iter().filter_map(|f| f.loose.first()).map(|l| l.number);
         let first = loose.chain(self.loose_names.first().map(|(n, _)| *n)).min().unwrap_or(self.count);
         let until = first.max(until.max(self.count.saturating_sub(dice.below(64) as u64)));
         let mut stays = |number: u64| match left {
@@ -219,7 +240,7 @@ fn tear(content: &mut Vec<u8>, at: usize, bytes: &[u8], which: u64) {
     while from < bytes.len() {
         // To the end of the sector of the disk.
         let to = (from + SECTOR - (at + from) % SECTOR).min(bytes.len());
-        if (which ^ (from as u64 / 512)) % 3 != 0 {
+        if !(which ^ (from / SECTOR) as u64).is_multiple_of(3) {
             change(content, &Change::Write { at: at + from, bytes: bytes[from..to].to_vec() });
         }
         from = to;

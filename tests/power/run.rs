@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use crate::support::{Bench, DEADLINE, eventually, fixture};
 const PUSHERS: usize = 3;
 /// Pushes of each.
 const PUSHES: usize = 110;
+
+/// Tries of all of them together.
+const MOST: u64 = 5000;
 
 /// A push that was acknowledged.
 #[derive(Clone, Debug)]
@@ -76,7 +80,15 @@ fn push_to_master(socket: &Path, shim: &Shim, numbers: &AtomicU64) -> Vec<Ack> {
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
         answer["result"]["id"].as_i64().map(|id| Ack { n, id, at })
     };
-    (0..PUSHES).filter_map(|_| push()).collect()
+    let mut acks = Vec::new();
+    while acks.len() < PUSHES {
+        match push() {
+            Some(ack) => acks.push(ack),
+            // Refused while a sync fails; a moment later it goes.
+            None => assert!(!eventually(Duration::from_millis(10), || numbers.load(Ordering::Relaxed) > MOST)),
+        }
+    }
+    acks
 }
 
 /// Has a sync of the log fail now and then, until it is over.
@@ -119,7 +131,6 @@ pub(crate) fn record(durability: &str, breaks: bool) -> Recording {
         assert_eq!(broken > 5, breaks, "{broken} syncs failed");
         pushed
     });
-    assert!(pushed.len() > PUSHERS * PUSHES / 2, "only {} were acknowledged\n{}", pushed.len(), bench.dump());
     acks.extend(pushed);
     master.signal(Signal::SIGTERM);
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(0), "{}", bench.dump());

@@ -129,6 +129,17 @@ static int fails(const char *kind, const char *path) {
     return 1;
 }
 
+/* As Linux does it, each descriptor that is open when a sync of its file fails hears of that once, whoever asked for it. */
+static struct { uint64_t file, failures; } troubled[64];
+static uint64_t heard[1024];
+
+static uint64_t *failures_of(uint64_t file) {
+    size_t i = 0;
+    while (i < 63 && troubled[i].file != file && troubled[i].file != 0) i++;
+    troubled[i].file = file;
+    return &troubled[i].failures;
+}
+
 static int open_it(int at, const char *path, int flags, mode_t mode) {
     if (path[0] != '/' || !ours(path)) return (int)syscall(SYS_openat, at, path, flags, mode);
     if ((flags & (O_ACCMODE | O_CREAT)) != O_RDONLY && fails("open", path)) return -1;
@@ -137,6 +148,7 @@ static int open_it(int at, const char *path, int flags, mode_t mode) {
     int is_new = (flags & O_CREAT) && stat(path, &s) != 0;
     int fd = (int)syscall(SYS_openat, at, path, flags, mode);
     int error = errno;
+    if (fd >= 0 && fd < 1024) heard[fd] = *failures_of(inode(fd));
     if (fd >= 0 && is_new) say(CREATE, path, inode(fd), 0, NULL, 0);
     if (fd >= 0 && (flags & O_TRUNC)) say(TRUNCATE, path, inode(fd), 0, NULL, 0);
     pthread_mutex_unlock(&lock);
@@ -221,7 +233,16 @@ static int sync_it(int fd, long call) {
     int done = fault ? -1 : (int)syscall(call, fd);
     int error = fault ? fault : errno;
     pthread_mutex_lock(&lock);
-    say(done == 0 ? SYNC_END : SYNC_FAILED, path, file, mine, NULL, 0);
+    uint64_t *failures = failures_of(file);
+    if (done != 0) ++*failures;
+    int old = done == 0 && fd < 1024 && heard[fd] != *failures;
+    if (fd < 1024) heard[fd] = *failures;
+    if (old) {
+        done = -1;
+        error = EIO;
+    } else {
+        say(done == 0 ? SYNC_END : SYNC_FAILED, path, file, mine, NULL, 0);
+    }
     pthread_mutex_unlock(&lock);
     errno = error;
     return done;

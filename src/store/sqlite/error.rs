@@ -31,7 +31,7 @@ pub(super) fn map(path: &Path, error: &Error) -> StoreError {
 pub(super) fn map_commit(path: &Path, error: &Error) -> StoreError {
     match map(path, error) {
         full @ StoreError::Full { .. } => full,
-        other => StoreError::Io(format!("the commit failed: {other}")),
+        other => StoreError::Io(format!("the commit failed: {other}; whether it took place is unknown")),
     }
 }
 
