@@ -69,7 +69,7 @@ impl Master {
         self.release_replies(batch);
         for answered in self.batches.take(batch) {
             if let Answered::Pushed { origin, .. } = answered {
-                self.answer(&origin, Err(RpcError::failed(1, text.clone())));
+                self.answer(&origin, Err(unavailable(&text, false)));
             }
         }
         match error {

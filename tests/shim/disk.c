@@ -6,9 +6,9 @@
  *   DISK_FAULT    a file that says what is to fail; looked at before each call, so that it may come, change and go
  *   DISK_HITS     where to append a line for each call that was made to fail
  *
- * DISK_FAULT is one line: `ID KIND ERRNO FROM COUNT ENDING`. KIND is `write` (and truncation), `sync`, `open` (to write)
- * or `any`; calls on files whose path ends in ENDING (`*`: all) are counted, anew for each ID, and fail from the FROM-th
- * on, COUNT of them (0: all that follow).
+ * DISK_FAULT is one line: `ID KIND ERRNO FROM COUNT ENDING`. KIND is `write`, `sync`, `change` (`write`, and opening to
+ * write) or `any` of them; calls on files whose path ends in ENDING (`*`: all) are counted, anew for each ID, and fail
+ * from the FROM-th on, COUNT of them (0: all that follow).
  *
  * Only the process that is started with it is preloaded: its children find the variable gone.
  *
@@ -110,7 +110,8 @@ static int fails(const char *kind, const char *path) {
     if (sscanf(text, "%llu %15s %15s %llu %llu %127s", &id, wanted, error, &from, &count, ending) != 6) abort();
     size_t p = strlen(path), e = strlen(ending);
     int matches = strcmp(ending, "*") == 0 || (p >= e && strcmp(path + p - e, ending) == 0);
-    if (!matches || (strcmp(wanted, "any") != 0 && strcmp(wanted, kind) != 0)) return 0;
+    if (!matches || (strcmp(wanted, kind) != 0 && strcmp(wanted, "any") != 0 && (strcmp(wanted, "change") != 0 || strcmp(kind, "sync") == 0)))
+        return 0;
     pthread_mutex_lock(&lock);
     if (id != last) seen = 0;
     last = id;
@@ -205,7 +206,6 @@ ssize_t pwrite64(int fd, const void *from, size_t bytes, off_t offset) { return 
 static int truncate_it(int fd, off_t bytes) {
     char path[PATH_MAX];
     int is_ours = path_of(fd, path);
-    if (is_ours && fails("write", path)) return -1;
     pthread_mutex_lock(&lock);
     int done = (int)syscall(SYS_ftruncate, fd, bytes);
     int error = errno;

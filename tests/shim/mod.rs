@@ -47,11 +47,13 @@ pub(crate) struct Shim {
 /// Which calls are to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Writing and cutting off.
+    /// Writing.
     Write,
     /// `fsync` and `fdatasync`.
     Sync,
-    /// All of them, opening for writing too.
+    /// The same, and opening to write.
+    Change,
+    /// All of them.
     Any,
 }
 
@@ -112,6 +114,7 @@ impl Shim {
         let kind = match kind {
             Kind::Write => "write",
             Kind::Sync => "sync",
+            Kind::Change => "change",
             Kind::Any => "any",
         };
         let text = format!("{id} {kind} {error} {from} {count} {ending}\n");

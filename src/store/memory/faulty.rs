@@ -156,7 +156,7 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
-        self.inner.is_applied(batch)
+        if self.must_reopen { Err(unknown()) } else { self.inner.is_applied(batch) }
     }
 
     fn harden(&mut self) -> Result<(), StoreError> {

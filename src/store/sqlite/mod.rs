@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of workers or of policy; what becomes of a job is said by [`Finish::next`](crate::store::Finish).
 //! Invariants: every write transaction is IMMEDIATE and rolled back whole on any error; whatever was cached in a
-//! transaction that was rolled back is forgotten; after a failed commit nothing is written before
+//! transaction that was rolled back is forgotten; after a commit that may have taken place nothing is written before
 //! [`Store::reopen`].
 
 mod batch;
@@ -134,7 +134,8 @@ impl SqliteStore {
     fn commit(&mut self) -> Result<(), StoreError> {
         let result = self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
         if let Err(error) = &result {
-            self.broken = true;
+            // No room: the end of the transaction was not written, so it did not take place.
+            self.broken |= !matches!(error, StoreError::Full { .. });
             self.suspect |= matches!(error, StoreError::Io(_));
             self.roll_back();
         }

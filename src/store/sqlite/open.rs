@@ -51,10 +51,10 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
-    refuse_foreign(&conn, path, missing == Missing::Create)?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
-        return Err(cannot("write to", path, &"it is read-only; check its permissions"));
+        return Err(cannot("write to", path, &"it is read-only; check its permissions and those of the file system"));
     }
+    refuse_foreign(&conn, path, missing == Missing::Create)?;
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
     Ok(conn)

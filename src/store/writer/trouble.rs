@@ -21,8 +21,9 @@ impl<N: Fn(Written)> Turn<N> {
     pub(super) fn apply(&mut self, mut batch: Batch) {
         let mut wait = FIRST_RETRY;
         let mut stopping = false;
+        let mut shut: Option<StoreError> = None;
         for attempt in 1.. {
-            let error = match self.attempt(&batch) {
+            let error = match shut.take().map_or_else(|| self.attempt(&batch), Err) {
                 Ok(replies) => return self.committed(&batch, replies),
                 Err(error) => error,
             };
@@ -32,6 +33,7 @@ impl<N: Fn(Written)> Turn<N> {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
             let reason = error.to_string();
+            let trusted = matches!(error, StoreError::Full { .. } | StoreError::Busy { .. });
             (self.notify)(Written::Failing { batch: batch.number, error });
             // The second attempt follows at once: what passes as quickly need not be known to who pushes.
             if attempt > 1 {
@@ -39,9 +41,12 @@ impl<N: Fn(Written)> Turn<N> {
                 stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
                 wait = (wait * 2).min(SLOWEST_RETRY);
             }
-            // If this fails, so does the next attempt, and says so.
-            let known = self.store.reopen().is_ok() && matches!(self.store.is_applied(batch.number), Ok(false));
-            if known && attempt > 1 {
+            let mut applied = self.store.is_applied(batch.number).ok().filter(|_| trusted);
+            if applied.is_none() {
+                shut = self.store.reopen().err();
+                applied = self.store.is_applied(batch.number).ok().filter(|_| shut.is_none());
+            }
+            if applied == Some(false) && attempt > 1 {
                 self.withdraw(&mut batch, &reason);
             } else if attempt == PATIENCE {
                 self.give_up_waiting(&batch, reason);
