@@ -89,7 +89,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(Failure::NotInOrder);
+        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -159,11 +159,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
-        said: BTreeMap::new(),
+        problems_said: BTreeMap::new(),
         prune_at: Mono(0),
         log_was_large: false,
         look_at: Mono(0),
-        superseded: false,
+        lost: None,
         sampling_busy: false,
         _lock: lock,
     };

@@ -87,8 +87,14 @@ impl Verb {
 impl Bench {
     /// A bench with an empty folder.
     pub(crate) fn new() -> Self {
+        Self::with_database("q.db")
+    }
+
+    /// A bench whose database is at this path below its folder.
+    pub(crate) fn with_database(path: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("qw").tempdir().expect("a folder");
-        let database = folder.path().join("q.db");
+        let database = folder.path().join(path);
+        std::fs::create_dir_all(database.parent().expect("a folder")).expect("a folder");
         let socket = database.as_os_str().len() + ".sock".len();
         assert!(socket <= SOCKET_PATH_BYTES, "TMPDIR is too long for a Unix socket: {}", database.display());
         Self { folder, database }
@@ -311,6 +317,6 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
-    let _ = bench.start_after("", &[]);
+    let _ = (bench.start_after("", &[]), Bench::with_database(""));
     let _ = (bench.start_with(&[], &[]), Bench::new().keep(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };
