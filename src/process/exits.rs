@@ -45,7 +45,7 @@ fn peek_at(child: Option<Pid>) -> nix::Result<Option<u32>> {
 /// Whether we have children at all, dead ones that are not reaped included.
 #[must_use]
 pub fn has_children() -> bool {
-    peek_at(Id::All) != Err(Errno::ECHILD)
+    peek_at(None) != Err(Errno::ECHILD)
 }
 
 /// Whether this child has ended and is not reaped. False for what is not our child.
