@@ -49,7 +49,13 @@ impl Signals {
     /// Empties the pipe; the flags say what came.
     pub(super) fn drain(&mut self) {
         let mut bytes = [0; 256];
-        while self.pipe.read(&mut bytes).is_ok_and(|n| n > 0) {}
+        loop {
+            match self.pipe.read(&mut bytes) {
+                Ok(n) if n > 0 => {}
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Whether a child may have exited since the last call.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::pipes::{Asking, Heard, Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
-use super::{Master, Source, sampler};
+use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Settings};
 use crate::model::worker::Exit;
@@ -17,6 +17,8 @@ use crate::process::{exits, group, oom, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
 
+/// How long workers are read before everything else has its turn.
+const READ_FOR: Duration = Duration::from_millis(1);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -28,7 +30,7 @@ impl Master {
     pub(super) fn start_worker(&mut self, id: WorkerId, pool: PoolId, slot: Slot) {
         let event = match self.try_start(id, pool, slot) {
             Ok(pid) => Event::Spawned { worker: id, pid },
-            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string() },
+            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string(), temporary: error.is_temporary() },
         };
         self.feed(event);
     }
@@ -36,6 +38,7 @@ impl Master {
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
         let source = &self.pools[&pool].config;
         let spec = self.spec(source, id, slot)?;
+        room::for_a_worker(&spec.program)?;
         let opaque = source.kind == PoolKind::Opaque;
         let name: Arc<str> = format!("{}-{slot}", source.name).into();
         let program = spec.program.to_string_lossy().into_owned();
@@ -112,20 +115,43 @@ impl Master {
         format!("{}:{id}", self.fixed.cookie)
     }
 
+    /// Reads what workers say: first those that have just begun to speak, then those that had more to say than is read
+    /// at once. These have half of the time at most, so that a flood keeps nobody waiting but the one it comes from.
+    pub(super) fn read_workers(&mut self) {
+        let begun = self.clock.now().mono;
+        while let Some((id, pipe)) = self.reading.fresh.next() {
+            self.read_worker(id, pipe);
+            if self.clock.now().mono.since(begun) > READ_FOR {
+                return;
+            }
+        }
+        let begun = self.clock.now().mono;
+        while begun >= self.reading.backlog_at
+            && let Some((id, pipe)) = self.reading.backlog.next()
+        {
+            self.read_worker(id, pipe);
+            let now = self.clock.now().mono;
+            if now.since(begun) > READ_FOR {
+                self.reading.backlog_at = now + now.since(begun);
+            }
+        }
+    }
+
     /// Reads one pipe of a worker and passes on what it said.
-    pub(super) fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
+    fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
         let mut heard = Heard::default();
         let Some(pipes) = self.workers.get_mut(&id) else { return };
         if pipe != Pipe::Stderr && pipes.is_behind() {
             self.unheard.insert((id, pipe));
             return;
         }
-        // What a job wrote on stderr before its answer belongs to that job.
-        if pipe != Pipe::Stderr {
-            pipes.read(id, Pipe::Stderr, &mut self.scratch, &mut heard);
-        }
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
-            self.to_read.push_back((id, pipe));
+            self.reading.backlog.join((id, pipe));
+        }
+        // What a job wrote on stderr before its answer belongs to that job.
+        let answers = heard.events.iter().any(|e| matches!(e, Event::Answered { .. }));
+        if answers && pipe != Pipe::Stderr && pipes.read_stderr(id, &mut self.scratch, &mut heard) {
+            self.reading.backlog.join((id, Pipe::Stderr));
         }
         self.pass_on(id, heard);
     }
@@ -133,7 +159,9 @@ impl Master {
     /// Hears workers again that have caught up with their answers.
     pub(super) fn read_on(&mut self) {
         let workers = &self.workers;
-        self.to_read.extend(self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)));
+        for heard in self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)) {
+            self.reading.fresh.join(heard);
+        }
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod exits;
+pub mod files;
 pub mod group;
 pub mod guardian;
 pub mod identity;

@@ -222,7 +222,13 @@ impl Running {
         if self.told.is_some() && !self.is_alone() {
             return Ok(None);
         }
-        let Some(used) = self.child.try_wait4()? else { return Ok(None) };
+        let used = loop {
+            match self.child.try_wait4() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                used => break used?,
+            }
+        };
+        let Some(used) = used else { return Ok(None) };
         self.reaped = true;
         let ending = match (used.status.code(), used.status.signal()) {
             (Some(code), _) => Ending::Exit(code),

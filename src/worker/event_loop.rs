@@ -254,8 +254,11 @@ fn others() -> Vec<Identity> {
 fn swallow(mut socket: &UnixStream) -> bool {
     let mut bytes = [0; 64];
     let mut any = false;
-    while matches!(socket.read(&mut bytes), Ok(n) if n > 0) {
-        any = true;
+    loop {
+        match socket.read(&mut bytes) {
+            Ok(n) if n > 0 => any = true,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return any,
+        }
     }
-    any
 }
