@@ -4,6 +4,13 @@
 mod support;
 
 mod death;
+mod descriptors;
+mod first_start;
+mod interrupted;
+mod keys;
 mod locked;
+mod log;
+mod many;
 mod second;
 mod stubborn;
+mod takeover;
