@@ -96,7 +96,8 @@ fn a_master_killed_at_any_moment_loses_nothing_and_blames_nobody() {
         killed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         acknowledged.concat()
     });
-    assert!(acknowledged.len() > 100, "only {} were pushed", acknowledged.len());
+    // On a quiet machine it is thousands; on one whose disk is busy with other things, a few each round.
+    assert!(acknowledged.len() > ROUNDS as usize, "only {} were pushed", acknowledged.len());
     let mut last = start(&bench, &["--drain"]);
     assert_eq!(last.wait_exit(2 * DEADLINE).code(), Some(0), "{}", bench.dump());
     check(&bench, &acknowledged);
