@@ -18,6 +18,7 @@ use super::reader::Reader;
 use super::replies::Waits;
 use super::sampler::Sampler;
 use super::signals::Signals;
+use super::turns::Reading;
 use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
@@ -27,6 +28,7 @@ use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity::{self, Identity};
 use crate::process::lock::{Lock, LockError};
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
@@ -87,7 +89,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(Failure::NotInOrder);
+        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -133,7 +135,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         workers: HashMap::new(),
         pids: HashMap::new(),
         to_flush: BTreeSet::new(),
-        to_read: VecDeque::new(),
+        reading: Reading::default(),
         unheard: BTreeSet::new(),
         to_sweep: VecDeque::new(),
         clients,
@@ -144,6 +146,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
+        oom: OomWatch::start(),
         sampler: threads.sampler,
         logs: threads.logs,
         console,
@@ -156,10 +159,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
+        problems_said: BTreeMap::new(),
         prune_at: Mono(0),
         log_was_large: false,
         look_at: Mono(0),
-        superseded: false,
+        lost: None,
         sampling_busy: false,
         _lock: lock,
     };
@@ -192,6 +196,7 @@ impl Master {
                 self.pools.insert(id, PoolSource { config: pool });
             }
         }
+        self.make_room();
         let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
         if !paused.is_empty() {
             let command = crate::core::Command::Pause { queues: paused };
@@ -324,6 +329,7 @@ impl Threads {
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
+            max_open: super::room::open_logs(),
             ..logs::Options::new(config.logs_dir.clone())
         };
         Ok(Self {

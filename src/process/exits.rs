@@ -42,6 +42,12 @@ fn peek_at(child: Option<Pid>) -> nix::Result<Option<u32>> {
     Ok(status.pid().map(|pid| pid.as_raw() as u32))
 }
 
+/// Whether we have children at all, dead ones that are not reaped included.
+#[must_use]
+pub fn has_children() -> bool {
+    peek_at(None) != Err(Errno::ECHILD)
+}
+
 /// Whether this child has ended and is not reaped. False for what is not our child.
 #[must_use]
 pub fn has_ended(pid: u32) -> bool {
@@ -95,9 +101,11 @@ mod tests {
             return;
         }
         assert_eq!(peek(), None);
+        assert!(!has_children());
         let ends = [("exit 7", Exit::Code(7)), ("kill -KILL $$", Exit::Signal(9)), ("kill -40 $$", Exit::Signal(40))];
         for (script, exit) in ends {
             let mut child = sh(script);
+            assert!(has_children());
             wait_until("the end of the child is seen", || peek() == Some(child.id()));
             assert_eq!(peek(), Some(child.id()));
             assert!(has_ended(child.id()));

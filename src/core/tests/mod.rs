@@ -12,6 +12,7 @@ mod restart;
 mod roster;
 mod runs;
 mod scale;
+mod scarce;
 mod stop;
 mod timeouts;
 

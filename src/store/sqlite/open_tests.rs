@@ -126,11 +126,31 @@ fn a_database_that_vanished_is_not_replaced_by_an_empty_one() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    cannot(store.reopen(), "it does not exist any more");
+    assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Gone { .. })));
+    assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })));
+    assert!(matches!(store.changed_by_others(), Err(StoreError::Gone { .. })));
     assert!(!path.exists());
-    assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Io(_))), "it must be reopened first");
     std::fs::write(&path, "").unwrap();
-    cannot(store.reopen(), "it is empty");
+    assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })), "another file under the name");
+}
+
+#[test]
+fn what_was_in_a_log_that_was_deleted_is_saved_and_no_answer_is_lost() {
+    for ending in ["-wal", "-shm"] {
+        let (_dir, path) = place();
+        let mut store = SqliteStore::open(&path).unwrap();
+        let master = Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+        store.begin(&master, UnixMicros(1)).unwrap();
+        store.apply(1, &[push()], UnixMicros(1)).unwrap();
+        std::fs::remove_file(path.with_file_name(format!("q.db{ending}"))).unwrap();
+        assert!(matches!(store.apply(2, &[push()], UnixMicros(1)), Err(StoreError::Io(_))), "{ending}");
+        store.reopen().unwrap();
+        store.apply(2, &[push()], UnixMicros(1)).unwrap();
+        assert_eq!(store.totals().unwrap()[0].ready, 2);
+        // Another process sees all of it: it is in files that have names.
+        let mut records = SqliteRecords::open(&path).unwrap();
+        assert_eq!(records.jobs(&JobFilter::default()).unwrap().len(), 2, "{ending}");
+    }
 }
 
 #[test]

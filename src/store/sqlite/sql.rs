@@ -2,6 +2,12 @@
 //!
 //! Invariant: nothing here scans a table that grows with the number of jobs or runs.
 
+/// Pages in the log, in the second column; does nothing.
+pub(super) const LOG_LENGTH: &str = "PRAGMA wal_checkpoint(NOOP)";
+/// Moves what it can to the database, and waits for nobody.
+pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Moves everything, and says in the first column if somebody was in the way.
+pub(super) const CHECKPOINT_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// `queues.name` (unique).
 pub(super) const QUEUE_ID: &str = "SELECT id FROM queues WHERE name = ?1";
 /// Appends.
