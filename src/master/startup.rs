@@ -217,7 +217,7 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
 fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
     for (master, started_at) in store.unended()? {
         let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
-        if identity.is_alive() {
+        if identity.is_alive() && identity.stays_alive() {
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
     }

@@ -6,8 +6,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// How long [`Identity::stays_alive`] looks.
+const LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +30,16 @@ impl Identity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, start: start_time(pid)?, boot_id: boot_id().to_owned() })
+    }
+
+    /// Whether this very process still runs after two seconds. One that is killed gives back its files, and their locks, a
+    /// moment before it is gone.
+    #[must_use]
+    pub fn stays_alive(&self) -> bool {
+        (0..LOOKS).all(|_| {
+            super::clock::pause(BETWEEN_LOOKS);
+            self.is_alive()
+        })
     }
 
     /// Whether this very process still runs. A zombie does not.
