@@ -138,7 +138,9 @@ impl Master {
             return Err(RpcError::params(format!("`workers` is {}; the most is {MAX_WORKERS}", params.workers)));
         }
         let target = target(false, params.queue, params.pool, Vec::new())?;
-        self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait })
+        let handled = self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait });
+        self.make_room();
+        handled
     }
 
     fn spawn_pool(&mut self, origin: &Origin, params: &SpawnPool) -> Handled {
@@ -151,6 +153,7 @@ impl Master {
         if let Some(id) = new {
             self.tell_pool(&pool);
             self.pools.insert(id, PoolSource { config: pool });
+            self.make_room();
         }
         handled
     }

@@ -67,6 +67,11 @@ impl Master {
             Note::SpawnFailed { worker, error, next_in } => {
                 Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
             }
+            Note::Scarce { error } => {
+                let text = format!("no more workers can be started: {error}; it is tried again until it works");
+                self.problem("spawn", text);
+                return;
+            }
             Note::Backoff { worker, problem, deaths, next_in } => {
                 let why = format!("{problem} ({deaths} times in a row)");
                 Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }

@@ -57,20 +57,24 @@ impl Master {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.to_read.is_empty() || self.clients.has_again() {
+        if !self.reading.fresh.is_empty() || self.clients.has_again() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
-        let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
-        let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
+        let knocked = self.clients.knocked().map(|_| now.mono + KNOCK_AGAIN);
+        let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
+        let stops = self.core.phase() != Phase::Running;
+        let stopping = stops.then(|| now.mono + Duration::from_millis(200));
+        // A master that stops removes nothing, so this must not wake it.
+        let prune = (!stops).then_some(self.prune_at);
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),
             self.batches.next_deadline(),
-            Some(self.prune_at),
+            prune,
             Some(self.look_at),
             sweep,
             knocked,
@@ -78,6 +82,7 @@ impl Master {
             waiters,
             guard,
             bar,
+            backlog,
         ];
         // Rounded up: a timer that rings early would turn for nothing.
         deadlines.into_iter().flatten().min().map(|at| Clock::until(now, at) + Duration::from_micros(50))
@@ -90,7 +95,8 @@ impl Master {
                 Source::Worker(id, super::Pipe::Stdin) => {
                     self.to_flush.insert(id);
                 }
-                Source::Worker(id, pipe) => self.read_worker(id, pipe),
+                Source::Worker(id, pipe) if self.reading.backlog.has((id, pipe)) => {}
+                Source::Worker(id, pipe) => self.reading.fresh.join((id, pipe)),
                 Source::Client(id) => {
                     if event.is_write_closed() {
                         self.clients.hung_up(id);
@@ -106,14 +112,12 @@ impl Master {
                 Source::Signals => self.signals.drain(),
             }
         }
-        for (id, pipe) in std::mem::take(&mut self.to_read) {
-            self.read_worker(id, pipe);
-        }
+        self.read_workers();
         for id in self.clients.take_again() {
             self.read_client(id);
         }
-        if listener || self.clients.has_knocked() {
-            self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
+        if listener || self.clients.knocked().is_some() {
+            self.accept();
         }
         while let Ok(mail) = self.inbox.try_recv() {
             self.receive(mail);
@@ -127,6 +131,17 @@ impl Master {
         self.sweep();
     }
 
+    fn accept(&mut self) {
+        self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
+        match self.clients.knocked() {
+            Some(why) => {
+                let text = format!("control connections cannot be accepted: {why}; it is tried again");
+                self.problem("clients", text);
+            }
+            None => self.problem_over("clients"),
+        }
+    }
+
     /// Settles, carries out, hands over, writes.
     fn settle(&mut self) {
         let now = self.clock.now();
@@ -135,6 +150,9 @@ impl Master {
         self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
+        if !self.core.is_scarce() {
+            self.problem_over("spawn");
+        }
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();
@@ -220,6 +238,9 @@ impl Master {
             return;
         }
         self.look_at = now.mono + LOOK_EVERY;
+        self.oom.roll();
+        self.watch_log();
+        self.clients.lose_patience(now.mono);
         if let Some(writer) = &self.writer {
             writer.check();
         }

@@ -19,6 +19,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod operator;
+mod place;
 mod prune;
 mod push;
 mod read;
@@ -37,7 +38,8 @@ use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub(crate) use self::life::LOST;
+pub(crate) use self::life::lost;
+pub use self::place::refuse_remote;
 pub use self::read::SqliteRecords;
 
 /// The writing connection to a database file.
@@ -72,6 +74,12 @@ impl SqliteStore {
         let conn = open::writer(path, Missing::Create)?;
         open::be_guest(&conn, path)?;
         Self::from_connection(conn, path)
+    }
+
+    /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
+    /// was taken away under it. To be asked before [`Store::begin`].
+    pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
+        life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 
     fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
