@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::{ToSql, Type};
+use rusqlite::types::{ToSql, Type, ValueRef};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
@@ -137,8 +137,20 @@ impl Records for SqliteRecords {
     }
 }
 
+/// JSON as it was stored; what is none any more is shown as a text.
 fn json(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+    let shown = |text: &str| serde_json::to_string(text).and_then(RawValue::from_string);
+    let value =
+        if serde_json::from_str::<&RawValue>(&text).is_ok() { RawValue::from_string(text) } else { shown(&text) };
+    value.map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+}
+
+/// A text that may be missing.
+fn maybe(row: &Row<'_>, column: usize) -> Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        _ => Some(names::text(row, column)?),
+    })
 }
 
 fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
@@ -158,25 +170,25 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
     let state = codes::word(&JobState::ALL, row.get(11)?)?;
     // What is said last of a job: by its last run, or by its end without one.
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
-    let result: Option<String> = if state == JobState::Succeeded { row.get(12)? } else { None };
+    let result = if state == JobState::Succeeded { maybe(row, 12)? } else { None };
     let progress = match row.get::<_, Option<i64>>(19)? {
-        Some(_) => Some(Progress { percent: row.get(20)?, message: row.get(21)? }),
+        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe(row, 21)? }),
         None => None,
     };
     Ok(JobRecord {
         id: JobId(row.get(0)?),
-        kind: row.get(1)?,
+        kind: names::text(row, 1)?,
         queue: names::queue_name(&row.get::<_, String>(2)?)?,
         state,
-        args: json(row.get(3)?)?,
+        args: json(names::text(row, 3)?)?,
         priority: -row.get::<_, i8>(4)?,
-        unique: row.get(5)?,
+        unique: maybe(row, 5)?,
         counters: Counters { attempts: row.get(6)?, crashes: row.get(7)?, releases: row.get(8)? },
         max_attempts: row.get(9)?,
         timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
         result: result.map(json).transpose()?,
         cause: cause(row, why)?,
-        error: row.get(why + 1)?,
+        error: maybe(row, why + 1)?,
         progress,
         pushed_at: UnixMicros(row.get(22)?),
         due_at: UnixMicros(row.get(23)?),
@@ -191,7 +203,7 @@ fn run(row: &Row<'_>) -> Result<RunRecord> {
     Ok(RunRecord {
         id: RunId(row.get(0)?),
         job_id: JobId(row.get(1)?),
-        kind: row.get(2)?,
+        kind: names::text(row, 2)?,
         queue: names::queue_name(&row.get::<_, String>(3)?)?,
         worker: pool.zip(slot).map(|(pool, slot)| format!("{pool}-{slot}")),
         pid: row.get(6)?,
@@ -200,9 +212,9 @@ fn run(row: &Row<'_>) -> Result<RunRecord> {
         outcome: codes::word(&Outcome::ALL, row.get(9)?)?,
         cause: cause(row, 10)?,
         exit_code: row.get(11)?,
-        signal: row.get(12)?,
-        error: row.get(13)?,
-        stderr_tail: row.get(14)?,
+        signal: maybe(row, 12)?,
+        error: maybe(row, 13)?,
+        stderr_tail: names::text(row, 14)?,
         started_at,
         ended_at,
         duration_s: ended_at.since(started_at).as_secs_f64(),
