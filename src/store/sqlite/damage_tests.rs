@@ -188,5 +188,5 @@ fn a_job_whose_args_are_no_text_is_dead_and_holds_nobody_up() {
     assert_eq!((totals[0].ready, totals[0].running, totals[0].dead), (0, 2, 1));
     // Its key is free again.
     let again = store.apply(3, &[Op::Push(jobs[1..2].to_vec().into())], now()).unwrap();
-    assert!(format!("{again:?}").contains("4"), "{again:?}");
+    assert!(format!("{again:?}").contains('4'), "{again:?}");
 }

@@ -26,6 +26,8 @@ pub struct SqliteRecords {
     path: PathBuf,
 }
 
+/// Rows that are sorted in a moment.
+const SHORT: i64 = 50_000;
 /// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
 const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), j.max_attempts, j.timeout_us, \
@@ -95,12 +97,19 @@ impl Records for SqliteRecords {
         self.worded(|conn| query.read(conn, "", None, job).map(|mut found| found.pop()))
     }
 
-    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up.
+    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up, and so do
+    /// those whose table is long and in another order than the list.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         let state = filter.state.map(codes::state);
         let (from, id) = match filter.state {
             Some(JobState::Running) => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
             Some(JobState::Dead | JobState::Cancelled) => ("ended d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
+            Some(JobState::Ready) if self.worded(|conn| is_short(conn, "ready"))? => {
+                ("ready d CROSS JOIN jobs j ON j.id = d.id", "d.id")
+            }
+            Some(JobState::Scheduled) if self.worded(|conn| is_short(conn, "scheduled"))? => {
+                ("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id")
+            }
             Some(JobState::Scheduled | JobState::Ready | JobState::Succeeded) | None => ("jobs j", "j.id"),
         };
         let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE 1"))
@@ -151,6 +160,12 @@ fn maybe(row: &Row<'_>, column: usize) -> Result<Option<String>> {
         ValueRef::Null => None,
         _ => Some(names::text(row, column)?),
     })
+}
+
+/// Whether a table is short enough to be sorted for a list.
+fn is_short(conn: &Connection, table: &str) -> Result<bool> {
+    let count = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SHORT} + 1)");
+    conn.prepare_cached(&count)?.query_row([], |row| row.get::<_, i64>(0)).map(|count| count <= SHORT)
 }
 
 fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
