@@ -128,6 +128,8 @@ pub struct Pool {
     pub(super) credits: Vec<i64>,
     /// The roster must be compared with what is wanted.
     pub(super) dirty: bool,
+    /// A worker of it left without a word while it was sent jobs ahead: none are sent ahead any more, unless asked for.
+    pub(super) leaves_silently: bool,
     /// People were told that the memory limit lies below the baseline.
     pub(super) baseline_told: bool,
 }
@@ -153,6 +155,7 @@ impl Pool {
             estimate: None,
             credits: vec![0; weighted],
             dirty: true,
+            leaves_silently: false,
             baseline_told: false,
             settings,
         }
@@ -216,6 +219,7 @@ impl Pool {
     pub(super) fn window(&self) -> u32 {
         match (self.settings.prefetch, self.estimate) {
             (Prefetch::Fixed(n), _) => n.max(1),
+            (Prefetch::Auto, _) if self.leaves_silently => 1,
             (Prefetch::Auto, None) => 1,
             (Prefetch::Auto, Some(took)) => (1000 / took.as_micros().max(1)).clamp(1, 64) as u32,
         }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::deadlines::Timer;
+use super::dispatch::assign;
 use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
@@ -127,7 +128,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono, pool.settings.kill_after);
+        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;

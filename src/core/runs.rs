@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::dispatch::assign;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Tag};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, WorkerId};
+use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, Prefetch, WorkerId};
 use crate::store::{Finish, Next, Op};
 
 impl Core {
@@ -25,7 +26,7 @@ impl Core {
             State::Starting { .. } | State::Ready | State::Gone { .. } => None,
         };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
-        worker.start_flights(now.mono, pool.settings.kill_after);
+        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
         let verdict = match &flight.ending {
             None => case.answered(&answer, &mut self.random),
@@ -106,8 +107,20 @@ impl Core {
         let tail = stderr_tail.clone();
         let (name, pool) = (worker.name.clone(), worker.pool);
         let flights = std::mem::take(&mut worker.flights);
+        // A worker that leaves of its own accord may have what was sent ahead in a buffer, unlooked at. One that did not
+        // announce it is believed where sending ahead can be stopped: the next time, a job in hand is one it began.
+        let silent = why == EndReason::Exited;
+        let auto = self.pools.get(&pool).is_some_and(|p| p.settings.prefetch == Prefetch::Auto);
+        let believed = exit == Exit::Code(0) && !ours && (!silent || auto);
+        if believed
+            && silent
+            && flights.iter().any(|f| f.ahead)
+            && let Some(pool) = self.pools.get_mut(&pool)
+        {
+            pool.leaves_silently = true;
+        }
         for flight in flights {
-            let seen = flight.started.is_some() && flight.request <= read;
+            let seen = flight.started.is_some() && flight.request <= read && !(believed && flight.ahead);
             if !seen && flight.ending.as_ref().is_none_or(|e| e.why == CancelReason::Shutdown) {
                 self.unclaim(&flight, out);
                 continue;

@@ -74,6 +74,8 @@ pub struct Flight {
     pub timeout: Duration,
     /// When it began, as far as we know: when it was sent, or when the one before it was answered.
     pub started: Option<Mono>,
+    /// It was sent while the worker had all it can do at a time, so it began when another ended, or never did.
+    pub ahead: bool,
     /// When it must be done; set when it begins.
     pub deadline: Option<Mono>,
     /// Whether it was asked to end.
@@ -195,9 +197,9 @@ impl Handle {
         [state, jobs].into_iter().flatten().min()
     }
 
-    /// Marks as started what the worker can be working on now. What was cancelled while it waited gets `patience` from
-    /// now on.
-    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration) {
+    /// Marks as started what the worker can be working on now, and tells of each. What was cancelled while it waited
+    /// gets `patience` from now on.
+    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration, mut begun: impl FnMut(&Claimed)) {
         for flight in self.flights.iter_mut().take(self.concurrency as usize) {
             if flight.started.is_none() {
                 flight.started = Some(now);
@@ -205,6 +207,7 @@ impl Handle {
                 if let Some(ending) = &mut flight.ending {
                     ending.term_at = now + patience;
                 }
+                begun(&flight.job);
             }
         }
     }

@@ -33,7 +33,9 @@ mod startup;
 mod tell;
 mod turn;
 mod turns;
+mod wal;
 mod workers;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -47,8 +49,10 @@ use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
 use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
+use crate::store::StoreError;
 use crate::store::writer::{Writer, Written};
 
 use batch::Batches;
@@ -165,6 +169,7 @@ struct Master {
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
     sweeper: Sweeper,
+    oom: OomWatch,
     sampler: Sampler,
     logs: Logs,
     console: Console,
@@ -180,13 +185,15 @@ struct Master {
     /// Waits for a job to end.
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
-    /// What was said last of each, and when: one that comes and goes is not said every time.
-    said: BTreeMap<&'static str, (String, crate::model::Mono)>,
+    /// What was said of each problem last, and when.
+    problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     prune_at: crate::model::Mono,
+    /// The write-ahead log was too large when it was looked at last.
+    log_was_large: bool,
     /// When to look whether another process has written.
     look_at: crate::model::Mono,
-    /// Another generation has begun: nothing may be written any more.
-    superseded: bool,
+    /// Another generation has begun, or the store is gone: nothing may be written any more.
+    lost: Option<StoreError>,
     sampling_busy: bool,
     // Last, so that the lock outlives everything that writes.
     _lock: Lock,

@@ -24,13 +24,15 @@ use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
+use crate::process::exits;
 use crate::process::guardian::Guardian;
+use crate::process::identity::{self, Identity};
 use crate::process::lock::{Lock, LockError};
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
-use crate::process::{exits, identity};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteStore, refuse_remote};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -87,7 +89,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(Failure::NotInOrder);
+        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -101,7 +103,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
     let (mail, inbox) = mailbox(waker);
 
-    check_socket_path(&config.socket)?;
+    check_places(&config)?;
     let pid = std::process::id();
     let started_at = wall();
     let lock = take_lock(&config.database, pid, started_at)?;
@@ -113,7 +115,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 
     let mut store = SqliteStore::open(&config.database)?;
     store.check()?;
-    let begun = store.begin(&identify(pid, &cookie), started_at)?;
+    let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
 
@@ -145,6 +147,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
+        oom: OomWatch::start(),
         sampler: threads.sampler,
         logs: threads.logs,
         console,
@@ -157,10 +160,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
-        said: BTreeMap::new(),
+        problems_said: BTreeMap::new(),
         prune_at: Mono(0),
+        log_was_large: false,
         look_at: Mono(0),
-        superseded: false,
+        lost: None,
         sampling_busy: false,
         _lock: lock,
     };
@@ -210,12 +214,23 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
     })
 }
 
+/// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
+fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
+    for (master, started_at) in store.unended()? {
+        let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
+        if identity.is_alive() {
+            return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
+        }
+    }
+    Ok(store.begin(us, at)?)
+}
+
 /// The way of the threads, and of Ctrl-C, to the supervisor.
 fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
     let (to, inbox) = crossbeam_channel::unbounded();
     let mail = Mail { to, waker: Arc::new(waker) };
     let interrupt = mail.clone();
-    // A handler is only there already if we run inside another program; then that one stands.
+    // There is a handler already if we were started with the signal ignored; then it stays so.
     let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
     (mail, inbox)
 }
@@ -242,7 +257,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
     beside(database, ".lock")
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
@@ -261,11 +276,15 @@ fn no_folder(database: &Path) -> Failure {
     })
 }
 
-fn check_socket_path(path: &Path) -> Result<(), Failure> {
+fn check_places(config: &Config) -> Result<(), Failure> {
+    let path = &config.socket;
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH_BYTES {
         let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
+    }
+    if !config.network_fs {
+        refuse_remote(&config.database)?;
     }
     Ok(())
 }

@@ -13,8 +13,10 @@ use crate::store::Next;
 use crate::wire::control::{Follow, LogLine};
 use crate::wire::rpc;
 
-/// How soon a problem that was over is said again, if it is the same.
-const SAID_AGAIN: Duration = Duration::from_secs(5);
+/// A problem that is still there, or again, is not said sooner.
+const SAME_AGAIN: Duration = Duration::from_mins(1);
+/// Another of the same kind is not said sooner.
+const ANOTHER: Duration = Duration::from_secs(5);
 
 impl Master {
     /// Prints an event.
@@ -22,16 +24,18 @@ impl Master {
         self.console.say(event, wall());
     }
 
-    /// Something is wrong: said once, and kept until it is over.
+    /// Something is wrong: kept until it is over, and said, but not over and over where it comes and goes.
     pub(super) fn problem(&mut self, what: &'static str, text: String) {
-        if self.problems.get(what) == Some(&text) {
-            return;
+        if self.problems.get(what) != Some(&text) {
+            self.problems.insert(what, text.clone());
         }
-        self.problems.insert(what, text.clone());
         let now = self.clock.now().mono;
-        let again = self.said.get(what).is_some_and(|(said, at)| *said == text && now.since(*at) < SAID_AGAIN);
-        if !again {
-            self.said.insert(what, (text.clone(), now));
+        let too_soon = self
+            .problems_said
+            .get(what)
+            .is_some_and(|(last, at)| now.since(*at) < if *last == text { SAME_AGAIN } else { ANOTHER });
+        if !too_soon {
+            self.problems_said.insert(what, (text.clone(), now));
             self.say(Event::Problem { text });
         }
     }

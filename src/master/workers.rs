@@ -9,9 +9,11 @@ use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Settings};
-use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
+use crate::model::worker::Exit;
+use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
+use crate::process::mark::Mark;
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
-use crate::process::{exits, group, sweep};
+use crate::process::{exits, group, oom, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
 
@@ -19,6 +21,9 @@ use crate::worker;
 const READ_FOR: Duration = Duration::from_millis(1);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
+
+/// Added to the last lines of a worker that was killed, but not by us, while the kernel did such things.
+const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
 
 impl Master {
     /// Starts a worker the core asked for, and tells the core what came of it.
@@ -39,6 +44,7 @@ impl Master {
         let program = spec.program.to_string_lossy().into_owned();
         let spawned = spawn(&spec)?;
         let pid = spawned.pid;
+        oom::prefer(pid);
         if let Some(guardian) = &mut self.guardian {
             // If it is gone its exit will tell, and the next one is told of everybody.
             let _ = guardian.add(pid);
@@ -100,10 +106,11 @@ impl Master {
             env_remove: self.fixed.inherited.clone(),
             stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
+            mark: Mark::of(&self.mark(id)),
         })
     }
 
-    /// What is found in the environment of everything this worker starts.
+    /// What everything that this worker starts is recognised by.
     fn mark(&self, id: WorkerId) -> String {
         format!("{}:{id}", self.fixed.cookie)
     }
@@ -232,9 +239,15 @@ impl Master {
         let read = pipes.read_up_to();
         let exit = match pipes.child.wait() {
             Ok(status) => exits::exit_of(status),
-            Err(_) => crate::model::worker::Exit::Code(-1),
+            Err(_) => Exit::Code(-1),
         };
-        self.feed(Event::Exited { worker: id, exit, stderr_tail: pipes.tail(), read });
+        let mut stderr_tail = pipes.tail();
+        let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);
+        if exit == Exit::Signal(9) && !ours && self.oom.killed() {
+            stderr_tail.push_str(if stderr_tail.is_empty() { "" } else { "\n" });
+            stderr_tail.push_str(OUT_OF_MEMORY);
+        }
+        self.feed(Event::Exited { worker: id, exit, stderr_tail, read });
         self.to_sweep.push_back(id);
     }
 

@@ -6,9 +6,9 @@ use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use serde_json::json;
 
 use crate::help::{
-    end, expect, only_run, open, pid, push_held, records, start, start_journal, wait_ready, wait_started,
+    configure, end, expect, only_run, open, pid, push_held, records, start, start_journal, wait_ready, wait_started,
 };
-use crate::support::{Bench, DEADLINE, Master, now};
+use crate::support::{Bench, DEADLINE, Master, eventually, now};
 
 /// Long enough for anything that should happen at once.
 const SOON: Duration = Duration::from_secs(10);
@@ -72,8 +72,49 @@ fn term_lets_a_running_job_finish_and_hands_out_no_more() {
 }
 
 #[test]
+fn a_master_that_waits_for_its_last_job_sleeps_meanwhile() {
+    let bench = Bench::new();
+    // So that old records are due to be looked for all the time.
+    configure(
+        &bench,
+        "journal.py",
+        "workers = 1\nenv = { JOURNAL = \"journal\" }\ngrace = \"60s\"\n[keep]\nruns = \"1s\"\nsucceeded = \"1s\"",
+    );
+    let mut master = bench.start(&[]);
+    push_held(&bench, "go");
+    wait_started(&bench, 1);
+    master.signal(SIGTERM);
+    wait_draining(&bench);
+    let turns = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+        line.trim().parse::<u64>().expect("a number")
+    };
+    // The time is what is tested: past when the next look was due.
+    eventually(Duration::from_secs(2), || false);
+    let before = turns(master.pid());
+    eventually(Duration::from_secs(1), || false);
+    let turns = turns(master.pid()) - before;
+    assert!(turns < 100, "{turns} turns in a second in which nothing happened");
+    open(&bench, "go");
+    assert_eq!(master.wait_exit(SOON).code(), Some(0));
+}
+
+#[test]
 fn hup_and_term_however_often_let_a_running_job_finish() {
     finishes_in_time(&[SIGHUP, SIGTERM, SIGHUP, SIGTERM]);
+}
+
+#[test]
+fn a_hangup_under_nohup_stops_nothing() {
+    let bench = Bench::new();
+    let mut master = bench.start_by_shell(&["--workers", "1"], "exec nohup \"$0\" \"$@\"");
+    master.signal(SIGHUP);
+    let job = bench.push(&["--", "true"]);
+    bench.wait_for_job(job, "succeeded");
+    expect(&bench.status()["master"], &json!({"state": "running", "pid": master.pid()}));
+    master.signal(SIGTERM);
+    assert_eq!(master.wait_exit(SOON).code(), Some(0));
 }
 
 #[test]

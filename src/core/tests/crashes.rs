@@ -58,6 +58,46 @@ fn a_job_that_was_read_but_not_begun_is_unclaimed_unblamed() {
 }
 
 #[test]
+fn a_worker_that_retires_has_not_begun_what_was_sent_ahead_though_its_buffer_has_it() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    bench.jobs(2);
+    bench.event(Event::Retire { worker: WorkerId(1) });
+    bench.answer(1, 1, well());
+    bench.said();
+    bench.exit(1, Exit::Code(0), 2);
+    bench.sweep(1);
+    assert!(bench.said().contains(&String::from("unclaim 2")));
+}
+
+#[test]
+fn of_a_worker_that_leaves_without_a_word_jobs_sent_ahead_are_not_blamed_and_no_more_are_sent() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Auto);
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.jobs(2);
+    bench.answer(1, 2, well());
+    bench.said();
+    bench.exit(1, Exit::Code(0), 3);
+    bench.sweep(1);
+    assert!(bench.said().contains(&String::from("unclaim 3")));
+    bench.bring_up();
+    bench.jobs(2);
+    let sent = bench.said().iter().filter(|s| s.starts_with("send")).count();
+    assert_eq!(sent, 1);
+}
+
+#[test]
+fn where_the_user_wants_jobs_sent_ahead_a_silent_exit_is_a_crash() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    bench.jobs(2);
+    bench.answer(1, 1, well());
+    bench.said();
+    bench.exit(1, Exit::Code(0), 2);
+    bench.sweep(1);
+    assert!(bench.said().contains(&String::from("job 2 crashed worker_exited => ready 0/1/0")));
+}
+
+#[test]
 fn a_worker_that_read_nothing_is_not_held_against_its_job() {
     let mut bench = Bench::up(|_| {});
     bench.jobs(1);

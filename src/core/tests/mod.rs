@@ -6,6 +6,7 @@
 mod cancel;
 mod crashes;
 mod dispatch;
+mod interleavings;
 mod limits;
 mod restart;
 mod roster;
