@@ -114,6 +114,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
+    store.check()?;
     let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
