@@ -98,9 +98,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let clock = Clock::start();
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let signals = Signals::install().map_err(system("install signal handlers"))?;
-    let poll = Poll::new().map_err(system("wait for events"))?;
-    let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(system("wait for events"))?;
-    signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
+    let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
     let (mail, inbox) = mailbox(waker);
 
     check_places(&config)?;
@@ -204,6 +202,13 @@ impl Master {
             self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
         }
     }
+}
+
+fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    signals.register(poll.registry(), Source::Signals.token())?;
+    let waker = Waker::new(poll.registry(), Source::Waker.token())?;
+    Ok((poll, waker))
 }
 
 fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
