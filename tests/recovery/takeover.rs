@@ -98,7 +98,7 @@ fn a_master_that_was_replaced_while_it_slept_ends_at_its_next_write_and_changes_
     let before = dump(&bench);
     master.signal(SIGCONT);
     let status = master.wait_exit(DEADLINE);
-    assert_eq!(status.code(), Some(1), "{}", master.stderr());
+    assert_eq!(status.code(), Some(5), "{}", master.stderr());
     let said = master.stderr();
     assert!(said.contains("another master has taken over this store (generation 2)"), "{said}");
     bench.expect_no_leftovers();
