@@ -31,4 +31,5 @@ mod help;
 mod history;
 mod loops;
 mod many;
+mod secrets;
 mod terminal;
