@@ -161,6 +161,25 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_stat_is_read_behind_any_name_and_any_bytes_do_no_harm(
+            name in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            start in proptest::prelude::any::<u64>(),
+            cut in proptest::prelude::any::<proptest::sample::Index>(),
+        ) {
+            let rest = (4..=21).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+            let mut stat = b"12 (".to_vec();
+            stat.extend_from_slice(&name);
+            stat.extend_from_slice(format!(") R {rest} {start} 23 24 25\n").as_bytes());
+            let read = parse_stat(&stat).expect("it is whole");
+            proptest::prop_assert_eq!((read.state, read.start), (b'R', start));
+            // Half of it, or what is no stat at all, is nobody.
+            let _ = parse_stat(&stat[..cut.index(stat.len())]);
+            let _ = parse_stat(&name);
+        }
+    }
+
     #[test]
     fn we_are_alive_and_somebody_with_our_id_but_another_start_or_boot_is_not_us() {
         let us = Identity::of(std::process::id()).unwrap();

@@ -30,8 +30,9 @@ impl Bench {
 
     fn hears(&mut self, id: ClientId) -> Vec<String> {
         let mut lines = Vec::new();
-        let scratch = &mut vec![0; 100_000];
-        self.clients.read(id, scratch, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
+        let mut scratch = vec![0; 100_000];
+        self.clients
+            .read(id, &mut scratch, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
         lines
     }
 
