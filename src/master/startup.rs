@@ -227,8 +227,7 @@ fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteS
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
     }
-    let begun = store.begin(us, at)?;
-    Ok((store, begun))
+    Ok(store.begin(us, at)?)
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.
