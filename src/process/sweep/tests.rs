@@ -3,7 +3,9 @@
 use super::*;
 use crate::model::WorkerId;
 use crate::process::identity::new_cookie;
-use crate::process::testing::{DEADLINE, Family, wait_until};
+use crate::process::mark::marking;
+use crate::process::testing::{DEADLINE, Family, in_own_process, wait_until};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 fn selector(wanted: Wanted) -> Selector {
@@ -59,6 +61,26 @@ fn a_process_that_forks_as_fast_as_it_can_is_caught() {
     assert_eq!(kill_all(&wanted, DEADLINE).left, Vec::<u32>::new());
     assert_eq!(find(&wanted), Vec::<u32>::new());
     leader.wait().unwrap();
+}
+
+#[test]
+fn a_process_that_is_just_starting_a_program_is_caught() {
+    if !in_own_process("process::sweep::tests::a_process_that_is_just_starting_a_program_is_caught") {
+        return;
+    }
+    // It becomes another program over and over: most of the time its environment is not to be seen.
+    let script = "exec /bin/sh -c \"$0\" \"$0\"";
+    for worker in 0..100 {
+        let value = format!("{}:{worker}", new_cookie().unwrap());
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script, script]).env(COOKIE_VARIABLE, &value).process_group(0);
+        let mut child = marking(Mark::of(&value), || shell.spawn()).unwrap();
+        let swept = kill_all(&selector(Wanted::Worker(value)), DEADLINE);
+        let ended = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(ended && swept == Swept { killed: 1, left: vec![] }, "worker {worker}: {swept:?}");
+    }
 }
 
 #[test]
