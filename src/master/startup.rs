@@ -227,7 +227,8 @@ fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteS
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
     }
-    Ok(store.begin(us, at)?)
+    let begun = store.begin(us, at)?;
+    Ok((store, begun))
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.
