@@ -33,8 +33,23 @@ impl Core {
             State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
             State::Gone { .. } => return,
         };
-        let unasked =
-            matches!(why, EndReason::Exited | EndReason::Retired | EndReason::ReadyTimeout | EndReason::MemoryMax);
+        let unasked = match why {
+            EndReason::Exited
+            | EndReason::Retired
+            | EndReason::ReadyTimeout
+            | EndReason::MemoryMax
+            | EndReason::Protocol => true,
+            EndReason::MaxJobs
+            | EndReason::MaxTime
+            | EndReason::Memory
+            | EndReason::JobTimeout
+            | EndReason::JobCancelled
+            | EndReason::Restarted
+            | EndReason::Scaled
+            | EndReason::Stopped
+            | EndReason::MasterLost
+            | EndReason::SpawnFailed => false,
+        };
         let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);

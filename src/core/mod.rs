@@ -10,7 +10,8 @@
 //!
 //! Invariants:
 //! - A job is in one flight at most; a flight ends in exactly one `Finish` or `Unclaim`.
-//! - A job is ready again only after the worker that held it has exited and its leftovers are swept.
+//! - A job is ready again only after the worker that held it has exited and its leftovers are swept, or while it is
+//!   certain that none of them has read it or ever will.
 //! - Workers of a pool: never more than wanted, plus those leaving, plus at most one in four (at least one) being
 //!   replaced.
 //! - Every state that can last has a deadline in `next_deadline`, except waiting for work and for an exit after KILL.
@@ -44,6 +45,7 @@ pub use event::{Command, Event, JobChange, Target};
 pub use pool::{Pool, PoolId, Settings, SlotView};
 pub use worker::{Flight, Handle, State};
 
+use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use commands::Tickets;
 use deadlines::Timers;
@@ -117,7 +119,8 @@ impl Core {
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
-            Event::Retire { worker } => self.retire(worker, now, out),
+            Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
+            Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, exit, stderr_tail, read } => {
                 self.exited(worker, exit, &stderr_tail, read, now, out);
             }

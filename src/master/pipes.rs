@@ -179,13 +179,14 @@ impl Pipes {
         self.close_stdin = true;
     }
 
-    /// Writes what can be written now. A worker that reads no more is not an error: its exit will tell.
-    pub(super) fn flush(&mut self) {
+    /// Writes what can be written now; false if the worker has closed its input and will never read the rest.
+    pub(super) fn flush(&mut self) -> bool {
         let Some(stdin) = &mut self.stdin else {
             self.out.clear();
             self.sent = 0;
-            return;
+            return true;
         };
+        let mut open = true;
         while self.sent < self.out.len() {
             match stdin.write(&self.out[self.sent..]) {
                 Ok(n) => {
@@ -197,6 +198,7 @@ impl Pipes {
                 Err(_) => {
                     self.out.clear();
                     self.sent = 0;
+                    open = false;
                 }
             }
         }
@@ -210,6 +212,7 @@ impl Pipes {
                 self.stdin = None;
             }
         }
+        open
     }
 
     /// Reads what one pipe has, within the budget; true if there may be more.
@@ -293,7 +296,7 @@ impl Pipes {
         }
     }
 
-    /// The last request of which the worker had read anything; asked after it has exited.
+    /// The last request of which the worker had read anything; asked when it reads no more.
     pub(super) fn read_up_to(&self) -> u64 {
         let unread = self.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0);
         let consumed = self.written.saturating_sub(unread);

@@ -143,16 +143,25 @@ impl Master {
         if let Some(writer) = &self.writer {
             self.batches.send(writer, now);
         }
-        for id in std::mem::take(&mut self.to_flush) {
-            if let Some(pipes) = self.workers.get_mut(&id) {
-                pipes.flush();
-            }
-        }
+        self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
         self.read_on();
         self.guard(now);
         self.sampler_pace();
+    }
+
+    /// Writes to workers what they take now.
+    fn flush_workers(&mut self) {
+        for worker in std::mem::take(&mut self.to_flush) {
+            if let Some(pipes) = self.workers.get_mut(&worker)
+                && !pipes.flush()
+            {
+                let read = pipes.read_up_to();
+                self.feed(Event::InputClosed { worker, read });
+            }
+        }
+        self.carry_out();
     }
 
     fn receive(&mut self, mail: Inbox) {
