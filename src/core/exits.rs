@@ -55,6 +55,9 @@ impl Core {
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };
         let worker = worker.clone();
+        if bug!("requeue_before_swept") {
+            self.end_flights(id, now, out);
+        }
         self.ended += 1;
         self.reload(id);
         self.arm(id);

@@ -73,13 +73,17 @@ impl Clients {
     /// stale and is replaced, unless it is no socket.
     pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> io::Result<Self> {
         make_room(path)?;
+        failpoint!("socket.unlinked");
         // Bound under another name and made private before it can be found.
         let mut hidden = path.as_os_str().to_owned();
         hidden.push(NEW_SOCKET_ENDING);
         make_room(Path::new(&hidden))?;
+        failpoint!("socket.bind", nix::errno::Errno::EADDRINUSE.into());
         let mut listener = UnixListener::bind(&hidden)?;
+        failpoint!("socket.bound");
         std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
         std::fs::rename(&hidden, path)?;
+        failpoint!("socket.named");
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
             listener,
@@ -98,7 +102,8 @@ impl Clients {
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
         self.knocked = false;
         loop {
-            let mut stream = match self.listener.accept() {
+            let accepted = faulty!("client.accept", Err(nix::errno::Errno::EMFILE.into()), self.listener.accept());
+            let mut stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => {
@@ -297,12 +302,16 @@ impl Client {
     /// Writes what the socket takes; false if the client is to be dropped.
     fn write(&mut self) -> bool {
         while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
+            let left = &self.out[self.sent..];
+            match faulty!("client.write", Err(io::ErrorKind::BrokenPipe.into()), self.stream.write(left)) {
                 Ok(n) => self.sent += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.out.len() - self.sent <= MAX_UNREAD,
                 Err(_) => return false,
             }
+        }
+        if self.sent > 0 {
+            failpoint!("client.written");
         }
         self.sent = 0;
         self.out.clear();

@@ -188,10 +188,17 @@ impl Pipes {
         };
         let mut open = true;
         while self.sent < self.out.len() {
-            match stdin.write(&self.out[self.sent..]) {
+            let end = faulty!("dispatch.cut_short", (self.sent + self.out.len()).div_ceil(2), self.out.len());
+            let part = &self.out[self.sent..end];
+            match faulty!("dispatch.write", Err(io::ErrorKind::BrokenPipe.into()), stdin.write(part)) {
                 Ok(n) => {
                     self.sent += n;
                     self.written += n as u64;
+                    if self.sent < self.out.len() {
+                        failpoint!("dispatch.half_written");
+                    } else {
+                        failpoint!("dispatch.written");
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
@@ -226,6 +233,9 @@ impl Pipes {
         for pipe in [Pipe::Stderr, Pipe::Stdout, Pipe::Protocol] {
             self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
         }
+        if bug!("fragment_is_answer") && !self.messages.rest().is_empty() {
+            message(id, Line::Whole(self.messages.rest()), heard);
+        }
         for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
             if !lines.rest().is_empty() {
                 heard.output.push((stream, lines.rest()[..lines.rest().len().min(MAX_OUTPUT_LINE)].to_vec()));
@@ -251,6 +261,10 @@ impl Pipes {
             match open.read(scratch) {
                 Ok(0) => {
                     *reader = None;
+                    if bug!("pipe_end_is_exit") && pipe == Pipe::Stdout {
+                        let (exit, read) = (crate::model::worker::Exit::Code(0), u64::MAX);
+                        heard.events.push(Event::Exited { worker: id, exit, stderr_tail: String::new(), read });
+                    }
                     return false;
                 }
                 Ok(n) => {
@@ -291,6 +305,9 @@ impl Pipes {
         };
         if speaks {
             self.messages.push(chunk, |line| message(id, line, heard));
+            if !self.messages.rest().is_empty() {
+                failpoint!("answer.half_read");
+            }
         } else {
             self.out_lines.push(chunk, |line| heard.output.push((Stream::Stdout, text_of(line).to_vec())));
         }

@@ -156,6 +156,7 @@ impl Master {
         for worker in std::mem::take(&mut self.to_flush) {
             if let Some(pipes) = self.workers.get_mut(&worker)
                 && !pipes.flush()
+                && !bug!("closed_input_ignored")
             {
                 let read = pipes.read_up_to();
                 self.feed(Event::InputClosed { worker, read });
@@ -202,6 +203,7 @@ impl Master {
                 self.problem_over("store");
             }
             Written::Durable { batch } => {
+                failpoint!("push.durable");
                 for (origin, answer) in self.waits.synced(batch) {
                     self.answer(&origin, Ok(answer));
                 }
@@ -249,6 +251,7 @@ impl Master {
             Answered::Core(tag) => self.committed_for_core(tag, reply),
             Answered::Ended(job) => self.job_may_have_ended(job),
             Answered::Pushed { origin, how } => {
+                failpoint!("push.committed");
                 let answer = super::pushes::pushed(&reply, how);
                 self.answer_when_safe(batch, durable, origin, answer);
             }
@@ -270,6 +273,7 @@ impl Master {
     fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
         let event = match (tag, reply) {
             (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+                failpoint!("claim.committed");
                 self.expired(expired);
                 Event::Claimed { pool, asked, news, jobs, more }
             }
@@ -365,6 +369,7 @@ impl Master {
 
     pub(super) fn stop(&mut self, grace: Option<Duration>) {
         self.announce_stop(grace);
+        failpoint!("stop.begun");
         self.feed(Event::Command { ticket: Ticket(0), command: Command::StopAll { grace } });
     }
 

@@ -34,12 +34,15 @@ impl Master {
         let opaque = source.kind == PoolKind::Opaque;
         let name: Arc<str> = format!("{}-{slot}", source.name).into();
         let program = spec.program.to_string_lossy().into_owned();
+        failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
         let spawned = spawn(&spec)?;
+        failpoint!("spawn.after");
         let pid = spawned.pid;
         if let Some(guardian) = &mut self.guardian {
             // If it is gone its exit will tell, and the next one is told of everybody.
             let _ = guardian.add(pid);
         }
+        failpoint!("spawn.guarded");
         match self.adopt(id, name, spawned, opaque) {
             Ok(pipes) => {
                 self.pids.insert(pid, id);
@@ -113,6 +116,9 @@ impl Master {
             self.unheard.insert((id, pipe));
             return;
         }
+        if bug!("stderr_not_drained") && pipe == Pipe::Stderr {
+            return;
+        }
         // What a job wrote on stderr before its answer belongs to that job.
         if pipe != Pipe::Stderr {
             pipes.read(id, Pipe::Stderr, &mut self.scratch, &mut heard);
@@ -138,6 +144,7 @@ impl Master {
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.workers.get_mut(&id)
             {
+                failpoint!("answer.parsed");
                 pipes.end_request(*request);
                 if answer.verdict.is_err() && answer.detail.stderr_tail.is_empty() {
                     answer.detail.stderr_tail = pipes.tail();
@@ -189,8 +196,12 @@ impl Master {
     }
 
     fn bury(&mut self, id: WorkerId, pid: u32) {
+        failpoint!("exit.seen");
         // While it is not reaped, its number cannot belong to anybody else.
-        let _ = group::signal_group(pid, group::Signal::Kill);
+        if !bug!("group_kill_left_out") {
+            let _ = group::signal_group(pid, group::Signal::Kill);
+        }
+        failpoint!("exit.group_killed");
         let mut heard = Heard::default();
         if let Some(pipes) = self.workers.get_mut(&id) {
             pipes.read_last_words(id, &mut self.scratch, &mut heard);
@@ -206,6 +217,7 @@ impl Master {
             Ok(status) => exits::exit_of(status),
             Err(_) => crate::model::worker::Exit::Code(-1),
         };
+        failpoint!("exit.reaped");
         self.feed(Event::Exited { worker: id, exit, stderr_tail: pipes.tail(), read });
         self.to_sweep.push_back(id);
     }
@@ -213,6 +225,12 @@ impl Master {
     /// Hands workers that have exited to the sweeper, as far as it takes them.
     pub(super) fn sweep(&mut self) {
         while let Some(&worker) = self.to_sweep.front() {
+            failpoint!("sweep.asked");
+            if bug!("group_kill_left_out") {
+                self.to_sweep.pop_front();
+                self.feed(Event::Swept { worker });
+                continue;
+            }
             let request = sweep::Request { worker, value: self.mark(worker) };
             if self.sweeper.request(request).is_err() {
                 return;

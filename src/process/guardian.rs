@@ -80,6 +80,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     if bye {
         return Ended::Bye;
     }
+    failpoint!("guardian.alone");
     // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
     // group and have another environment, where no cookie is found.
     let family = descendants(&groups);
@@ -93,6 +94,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     for member in family.iter().filter(|member| member.is_alive()) {
         let _ = kill(Pid::from_raw(member.pid.cast_signed()), signal::Signal::SIGKILL);
     }
+    failpoint!("guardian.groups_killed");
     let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
     Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
 }
@@ -137,9 +139,11 @@ impl Guardian {
     }
 
     fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
+        failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
         command.env_remove(COOKIE_VARIABLE).process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let stdin = child.stdin.take().ok_or(ErrorKind::BrokenPipe)?;
+        failpoint!("guardian.spawned");
         set_nonblocking(&stdin)?;
         let mut guardian = Self { child, stdin, backlog: Vec::new() };
         guardian.say(format_args!("{cookie}"))?;
@@ -171,7 +175,7 @@ impl Guardian {
     /// every group that lives, and drop this one with [`Guardian::kill`].
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.backlog.is_empty() {
-            match self.stdin.write(&self.backlog) {
+            match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), self.stdin.write(&self.backlog)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => drop(self.backlog.drain(..n)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -237,7 +237,7 @@ impl<N: Fn(Written)> Turn<N> {
                 Err(error) => error,
             };
             let hopeless = matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
-            if hopeless || stopping {
+            if hopeless || stopping || bug!("commit_error_is_no") {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
             (self.notify)(Written::Failing { batch: batch.number, error });

@@ -172,6 +172,7 @@ impl<'a> Worker<'a> {
         if std::mem::take(&mut self.may_have_exited)
             && let Some(done) = command.try_finish(&mut self.log)?
         {
+            failpoint!("worker.ended");
             if !self.told_to_end {
                 self.output.push(&answer::finished(id, &done));
             }
@@ -184,10 +185,14 @@ impl<'a> Worker<'a> {
     fn start_next(&mut self, poll: &Poll) {
         while self.current.is_none() && self.output.waiting() < ANSWER_BACKLOG_BYTES {
             let Some(job) = self.pending.pop_front() else { return };
+            failpoint!("worker.before_start");
             let started =
                 plan::plan(&job.params, self.template).and_then(|p| Running::start(p, poll.registry(), COMMAND));
             match started {
-                Ok(command) => self.current = Some((job.id, command)),
+                Ok(command) => {
+                    failpoint!("worker.started");
+                    self.current = Some((job.id, command));
+                }
                 Err(failure) => self.output.push(&answer::refused(&job.id, &failure)),
             }
         }

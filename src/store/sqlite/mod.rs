@@ -9,6 +9,7 @@ mod batch;
 mod claim;
 mod codes;
 mod error;
+mod faults;
 mod finish;
 mod life;
 mod migrate;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
+use self::faults::What;
 use self::names::Names;
 use self::open::Missing;
 use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
@@ -101,6 +103,9 @@ impl SqliteStore {
         if self.broken {
             return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
         }
+        if bug!("answer_before_commit") && !self.conn.is_autocommit() {
+            let _ = self.command("COMMIT");
+        }
         self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
         let result = check(&self.conn).and_then(|()| {
             let generation = self.generation.map_or(0, |g| g.0);
@@ -121,8 +126,9 @@ impl SqliteStore {
         }
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
-        let result = self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
+    fn commit(&mut self, what: What<'_>) -> Result<(), StoreError> {
+        let commit = || self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
+        let result = faults::around(what, commit);
         if result.is_err() {
             self.broken = true;
             self.roll_back();
@@ -130,9 +136,10 @@ impl SqliteStore {
         result
     }
 
-    /// One step of a recovery; how many rows it changed.
+    /// One step of a recovery or of an end; how many rows it changed.
     fn step(
         &mut self,
+        what: What<'_>,
         at: UnixMicros,
         work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<usize>,
     ) -> Result<usize, StoreError> {
@@ -146,7 +153,7 @@ impl SqliteStore {
                 Ok(changed)
             },
         )?;
-        self.commit()?;
+        self.commit(what)?;
         Ok(changed)
     }
 }
@@ -209,7 +216,7 @@ impl Batch<'_> {
 impl Store for SqliteStore {
     fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
         let (start, high) = self.transaction(at, |_| Ok(()), |batch| life::begin(batch.conn, master, at))?;
-        self.commit()?;
+        self.commit(What::Begin)?;
         self.generation = Some(start.generation);
         self.high = high;
         self.pending = None;
@@ -223,19 +230,19 @@ impl Store for SqliteStore {
                 clippy::redundant_closure_for_method_calls,
                 reason = "a path to the method is tied to one lifetime"
             )]
-            let released = self.step(at, |batch| batch.release_left())?;
+            let released = self.step(What::Recovery, at, |batch| batch.release_left())?;
             recovered.released += released as u64;
             if released == 0 {
                 break;
             }
         }
-        while self.step(at, |batch| batch.end_left())? > 0 {}
-        self.step(at, |batch| batch.end_lives())?;
+        while self.step(What::Recovery, at, |batch| batch.end_left())? > 0 {}
+        self.step(What::Recovery, at, |batch| batch.end_lives())?;
         Ok(recovered)
     }
 
     fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
-        self.step(at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
+        self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
     fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
@@ -245,7 +252,10 @@ impl Store for SqliteStore {
         }
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
-        match self.commit() {
+        if bug!("answer_before_commit") {
+            return Ok(replies);
+        }
+        match self.commit(What::Batch(ops)) {
             Ok(()) => {
                 self.pending = None;
                 Ok(replies)
@@ -276,6 +286,7 @@ impl Store for SqliteStore {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
+        failpoint!("store.reopen", StoreError::Io("told to fail".to_owned()));
         // The old connection goes first: it may hold the write lock.
         let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;
         drop(std::mem::replace(&mut self.conn, nothing));
@@ -283,10 +294,12 @@ impl Store for SqliteStore {
         self.seen = None;
         self.broken = true;
         self.conn = open::writer(&self.path, Missing::Refuse)?;
+        failpoint!("store.before_checkpoint");
         // If a sync of the log failed, its pages may be lost to the disk though they can still be read: what was
         // committed goes to the database file, which is synced.
         let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         checkpoint.map_err(|e| error::map(&self.path, &e))?;
+        failpoint!("store.after_checkpoint");
         self.broken = false;
         Ok(())
     }
