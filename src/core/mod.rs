@@ -14,6 +14,7 @@
 //!   certain that none of them has read it or ever will.
 //! - Workers of a pool: never more than wanted, plus those leaving, plus at most one in four (at least one) being
 //!   replaced.
+//! - A machine that has no process left to give is nobody's fault: it is asked again, one process at a time.
 //! - Every state that can last has a deadline in `next_deadline`, except waiting for work and for an exit after KILL.
 
 mod action;
@@ -30,6 +31,7 @@ mod replace;
 mod roster;
 mod runs;
 mod scale;
+mod scarce;
 mod shutdown;
 #[cfg(test)]
 mod sim;
@@ -50,6 +52,7 @@ use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use commands::Tickets;
 use deadlines::Timers;
 use random::Random;
+use scarce::Spawns;
 
 /// What the master as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,7 @@ pub struct Core {
     timers: Timers,
     tickets: Tickets,
     random: Random,
+    spawns: Spawns,
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
@@ -101,6 +105,7 @@ impl Core {
             timers: Timers::default(),
             tickets: Tickets::default(),
             random: Random::new(seed),
+            spawns: Spawns::default(),
             due: None,
             promoting: false,
             asked_again: BTreeSet::new(),
@@ -115,7 +120,8 @@ impl Core {
         let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         match event {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
-            Event::SpawnFailed { worker, error } => self.spawn_failed(worker, error, now, out),
+            Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
+            Event::SpawnFailed { worker, error, temporary: true } => self.spawn_put_off(worker, error, now, out),
             Event::Ready { worker, concurrency } => self.ready(worker, concurrency, now, out),
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
@@ -141,6 +147,7 @@ impl Core {
         let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         self.expire(now, out);
         self.promote(now, out);
+        self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {
             self.reconcile(pool, now, out);
@@ -150,6 +157,7 @@ impl Core {
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
+        self.end_scarcity();
         self.answer_tickets(out);
     }
 
@@ -158,11 +166,10 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let promotes = self.phase == Phase::Running && !self.promoting;
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
-        let roster = self.pools.values().any(|p| p.dirty).then_some(now.mono);
         if bug!("deadlines_by_wall_clock") {
             return self.timers.next().map(|at| now.mono + at.since(by_wall_clock(now).mono));
         }
-        [self.timers.next(), due, roster].into_iter().flatten().min()
+        [self.timers.next(), due, self.next_spawns(now.mono)].into_iter().flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

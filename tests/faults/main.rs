@@ -3,15 +3,14 @@
 //!
 //! Needs a build with the feature `faults`: `cargo test --features faults --test faults`.
 
-#[path = "../recovery/journal.rs"]
-mod journal;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acknowledged;
+mod journal;
 mod oracle;
 mod peer;
 mod sources;
 mod story;
 mod sweep;
-mod syncs;
 mod teeth;

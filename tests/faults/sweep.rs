@@ -18,8 +18,8 @@ const AT_A_TIME: usize = 4;
 const AFTER: [(&str, &str); 4] = [
     ("dispatch.half_written", "dispatch.cut_short=error@3"),
     ("store.reopen", "claim.before_commit=error@2"),
-    ("store.before_checkpoint", "claim.before_commit=error@2"),
-    ("store.after_checkpoint", "claim.before_commit=error@2"),
+    ("store.reopened", "claim.before_commit=error@2"),
+    ("store.log_rewritten", "claim.before_commit=error@2"),
 ];
 
 /// The failpoints, and whether each can do more than kill.

@@ -16,7 +16,7 @@ use crate::support::now;
 
 /// Bug, test program, test.
 const TEETH: [(&str, &str, &str); 22] = [
-    ("answer_before_commit", "faults", "syncs::a_push_that_was_acknowledged_is_there_after_a_kill_at_once"),
+    ("answer_before_commit", "faults", "acknowledged::a_push_that_was_acknowledged_is_there_after_a_kill_at_once"),
     ("cancel_not_counted", "queue_work", "store::conformance::on_sqlite::cancel_in_each_state"),
     ("claim_not_guarded", "queue_work", "store::conformance::on_sqlite::the_order_is_priority_then_due_then_id"),
     (
@@ -68,11 +68,13 @@ const TEETH: [(&str, &str, &str); 22] = [
     ),
     ("socket_without_lock", "recovery", "second::a_second_master_is_refused_and_told_who_is_first_and_since_when"),
     ("stderr_not_drained", "lifecycle", "pipes::a_flood_on_stderr_holds_nobody_up_and_leaves_the_master_small"),
-    ("sync_left_out", "faults", "syncs::a_push_whose_sync_fails_is_not_acknowledged_and_the_next_one_is"),
+    ("sync_left_out", "power", "a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged"),
     ("unique_key_kept", "queue_work", "store::conformance::on_sqlite::a_unique_key_is_free_after_each_ending"),
 ];
 /// How long a check with a bug may wait for what will not come.
 const PATIENCE_S: &str = "5";
+/// Power cuts, where a check makes them.
+const POWER_IMAGES: &str = "100";
 /// Checks at a time: most of them wait.
 const AT_A_TIME: usize = 4;
 
@@ -101,7 +103,7 @@ fn programs() -> BTreeMap<String, PathBuf> {
 
 fn run(program: &PathBuf, tests: &[&str], bug: Option<&str>) -> Output {
     let mut command = Command::new(program);
-    command.arg("--exact").args(tests).env("RUST_BACKTRACE", "0");
+    command.arg("--exact").args(tests).env("RUST_BACKTRACE", "0").env("POWER_IMAGES", POWER_IMAGES);
     if let Some(bug) = bug {
         command.env("QUEUE_WORK_BUG", bug).env("TEST_DEADLINE_S", PATIENCE_S);
     }
