@@ -98,9 +98,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let clock = Clock::start();
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let signals = Signals::install().map_err(system("install signal handlers"))?;
-    let poll = Poll::new().map_err(system("wait for events"))?;
-    let waker = Waker::new(poll.registry(), Source::Waker.token()).map_err(system("wait for events"))?;
-    signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
+    let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
     let (mail, inbox) = mailbox(waker);
 
     check_places(&config)?;
@@ -114,6 +112,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
+    store.check()?;
     let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
@@ -205,6 +204,13 @@ impl Master {
     }
 }
 
+fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    signals.register(poll.registry(), Source::Signals.token())?;
+    let waker = Waker::new(poll.registry(), Source::Waker.token())?;
+    Ok((poll, waker))
+}
+
 fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
     if bug!("socket_without_lock") {
         let _ = std::fs::remove_file(socket);
@@ -220,7 +226,7 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
 fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
     for (master, started_at) in store.unended()? {
         let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
-        if identity.is_alive() {
+        if identity.is_alive() && identity.stays_alive() {
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
     }

@@ -44,9 +44,11 @@ impl Master {
             if self.lost.is_some() {
                 return false;
             }
-            if self.core.stopped() && self.to_sweep.is_empty() {
+            // A claim that cannot be written keeps nobody here who has been told to leave.
+            let nobody = self.core.phase() != Phase::Running && self.core.workers().next().is_none();
+            if nobody && self.to_sweep.is_empty() {
                 let now = self.clock.now().mono;
-                if self.batches.is_empty() {
+                if self.core.stopped() && self.batches.is_empty() {
                     return true;
                 }
                 if now.since(*left_at.get_or_insert(now)) > STUCK_AFTER {

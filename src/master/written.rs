@@ -34,6 +34,7 @@ impl Master {
             }
             Written::Mended { batch, error } => {
                 self.on_the_disk(batch);
+                self.problem_over("store");
                 self.problem("sync", format!("{error}; it was written anew, nothing is lost"));
             }
             Written::SyncFailed { batch, error } => {
@@ -44,15 +45,9 @@ impl Master {
                     let error = RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) };
                     self.answer(&origin, Err(error));
                 }
-                self.problem("sync", error);
+                self.fails(error);
             }
-            Written::Failing { batch: _, error } => {
-                let text = error.to_string();
-                let unsent = self.batches.withdraw_unsent(|tag| matches!(tag, Answered::Pushed { .. }));
-                self.refuse_pushers(unsent, &text, true);
-                self.problem("store", text);
-                self.release_replies(u64::MAX);
-            }
+            Written::Failing { batch: _, error } => self.fails(error.to_string()),
             Written::Withdrawn { batch, error, certain } => self.withdrawn(batch, &error, certain),
             Written::Lost(error) => self.lose(error),
             Written::Rejected { batch, error } => self.rejected(batch, error),
@@ -62,6 +57,14 @@ impl Master {
                 self.feed(Event::News { queues: Vec::new() });
             }
         }
+    }
+
+    /// Nothing can be written now: nobody is to wait for it.
+    fn fails(&mut self, text: String) {
+        let unsent = self.batches.withdraw_unsent(|tag| matches!(tag, Answered::Pushed { .. }));
+        self.refuse_pushers(unsent, &text, true);
+        self.problem("store", text);
+        self.release_replies(u64::MAX);
     }
 
     /// A batch will never be written: its askers are told; without the store there is no going on.

@@ -6,8 +6,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// How long [`Identity::stays_alive`] looks.
+const LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +30,16 @@ impl Identity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, start: start_time(pid)?, boot_id: boot_id().to_owned() })
+    }
+
+    /// Whether this very process still runs after two seconds. One that is killed gives back its files, and their locks, a
+    /// moment before it is gone.
+    #[must_use]
+    pub fn stays_alive(&self) -> bool {
+        (0..LOOKS).all(|_| {
+            super::clock::pause(BETWEEN_LOOKS);
+            self.is_alive()
+        })
     }
 
     /// Whether this very process still runs. A zombie does not.
@@ -143,6 +158,25 @@ mod tests {
         }
         for broken in ["", "12 (sh", "12 (sh) ", "12 (sh) S 1 2 3"] {
             assert!(parse_stat(broken.as_bytes()).is_none(), "{broken:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_stat_is_read_behind_any_name_and_any_bytes_do_no_harm(
+            name in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            start in proptest::prelude::any::<u64>(),
+            cut in proptest::prelude::any::<proptest::sample::Index>(),
+        ) {
+            let rest = (4..=21).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+            let mut stat = b"12 (".to_vec();
+            stat.extend_from_slice(&name);
+            stat.extend_from_slice(format!(") R {rest} {start} 23 24 25\n").as_bytes());
+            let read = parse_stat(&stat).expect("it is whole");
+            proptest::prop_assert_eq!((read.state, read.start), (b'R', start));
+            // Half of it, or what is no stat at all, is nobody.
+            let _ = parse_stat(&stat[..cut.index(stat.len())]);
+            let _ = parse_stat(&name);
         }
     }
 

@@ -21,6 +21,17 @@ pub enum StoreError {
         /// Which.
         path: String,
     },
+    /// Its pages contradict each other.
+    #[error(
+        "the database `{path}` is damaged ({what}); put back a copy, or save what can be read with `sqlite3 {path} \
+         .recover`"
+    )]
+    Damaged {
+        /// Which.
+        path: String,
+        /// What SQLite found first.
+        what: String,
+    },
     /// Made by a newer version.
     #[error(
         "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work"

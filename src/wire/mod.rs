@@ -4,6 +4,8 @@
 //! `params`), lenient in what it takes (`jsonrpc` is never required, unknown members are ignored).
 
 pub mod control;
+#[cfg(test)]
+mod fuzz;
 pub mod lines;
 pub mod push;
 pub mod rpc;

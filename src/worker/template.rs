@@ -201,6 +201,34 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_job_changes_the_number_of_arguments_never_and_their_bytes_only_where_they_are_asked_for(
+            words in proptest::collection::vec("(\\{\\}|\\{x\\}|\\{\\{\\}\\}|[a-z{} $;\"-]{0,6}){0,3}", 0..6),
+            value in "[\\PC\n\t$`;|&'\" -]{0,20}",
+        ) {
+            let command: Vec<&str> = std::iter::once("p").chain(words.iter().map(String::as_str)).collect();
+            let args = serde_json::json!({ "x": value }).to_string();
+            let whole: serde_json::Value = serde_json::from_str(&args).expect("JSON");
+            if let Ok(filled) = fill(&command, &args) {
+                proptest::prop_assert_eq!(filled.len(), command.len());
+                proptest::prop_assert_eq!(&filled[0], "p");
+                for (word, argument) in words.iter().zip(&filled[1..]) {
+                    if !word.contains('{') {
+                        proptest::prop_assert_eq!(word, argument);
+                    }
+                    if word == "{x}" {
+                        proptest::prop_assert_eq!(argument, &value);
+                    }
+                    if word == "{}" {
+                        let argument: serde_json::Value = serde_json::from_str(argument).expect("JSON");
+                        proptest::prop_assert_eq!(&argument, &whole);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_job_that_does_not_fit_is_an_error() {
         assert_eq!(fill(&["p", "{w}"], r#"{"h": 1}"#), Err(FillError::Missing("w".into())));

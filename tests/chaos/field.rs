@@ -162,7 +162,9 @@ impl<'a> Field<'a> {
             return;
         }
         let left = victims::carriers(self.bench.database(), &self.orphans);
-        self.findings.expect(left.is_empty(), Kind::LeftBehind, || format!("in spite of a new master: {left:?}"));
+        self.findings.expect(left.is_empty(), Kind::LeftBehind, || {
+            format!("in spite of a new master: {}", victims::names(&left))
+        });
         self.orphans.clear();
         for queue in ["fast", "slow", "many", "cmd"] {
             // One that nothing was pushed to is not there yet.

@@ -20,6 +20,8 @@ pub(crate) struct Process {
     /// The cookie of its master, for workers and what descends from them.
     pub(crate) cookie: Option<String>,
     pub(crate) is_guardian: bool,
+    /// Its command line.
+    pub(crate) line: String,
 }
 
 /// Every process of the bench with this database, without this one.
@@ -44,7 +46,8 @@ fn read(pid: i32, wanted: &[u8]) -> Option<Process> {
     let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let is_guardian = line.split(|&byte| byte == 0).any(|word| word == b"__guardian");
-    Some(Process { pid, parent, cookie, is_guardian })
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    Some(Process { pid, parent, cookie, is_guardian, line })
 }
 
 /// The guardian of this master.
@@ -69,14 +72,25 @@ pub(crate) fn carriers(database: &Path, cookies: &BTreeSet<String>) -> Vec<Proce
     found
 }
 
-/// Waits until nobody carries one of these cookies; when that was, in microseconds, or who still does.
-pub(crate) fn gone(database: &Path, cookies: &BTreeSet<String>, patience: Duration) -> Result<i64, Vec<Process>> {
-    let mut left = Vec::new();
+/// Waits until nobody carries one of these cookies; when that was, in microseconds, and who was the last, or who still
+/// does.
+pub(crate) fn gone(
+    database: &Path,
+    cookies: &BTreeSet<String>,
+    patience: Duration,
+) -> Result<(i64, Vec<Process>), Vec<Process>> {
+    let (mut left, mut last) = (Vec::new(), Vec::new());
     let gone = clock::soon(patience, || {
-        left = carriers(database, cookies);
+        last = std::mem::replace(&mut left, carriers(database, cookies));
         left.is_empty()
     });
-    if gone { Ok(clock::micros()) } else { Err(left) }
+    if gone { Ok((clock::micros(), last)) } else { Err(left) }
+}
+
+/// Who they are, for people.
+pub(crate) fn names(processes: &[Process]) -> String {
+    let name = |process: &Process| format!("{} `{}`", process.pid, process.line.trim());
+    processes.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Sends a signal to a process, if it is still there.

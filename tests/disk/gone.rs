@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::oracle::{self, Found};
 use crate::pusher::{Pusher, Said};
 use crate::rig::Rig;
@@ -108,6 +110,9 @@ fn a_log_that_is_deleted_under_load_is_saved_and_work_goes_on() {
         for _ in 0..30 {
             assert!(matches!(pusher.push(), Some(Said::Yes(_))));
         }
+        // The reader in the master has the files open as well: who closes them next does not empty the log.
+        let listed = pusher.call("jobs.list", &json!({"limit": 1})).expect("a master");
+        assert_eq!(listed["result"].as_array().map(Vec::len), Some(1), "{listed}");
         remove(rig.bench.database(), ending);
         let again = eventually(DEADLINE, || matches!(pusher.push(), Some(Said::Yes(_))));
         assert!(again, "{}", rig.bench.dump());

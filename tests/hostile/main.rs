@@ -6,9 +6,11 @@ mod peer;
 mod support;
 
 mod clients;
+mod clock;
 mod files;
 mod floods;
 mod help;
+mod history;
 mod loops;
 mod many;
 mod terminal;

@@ -38,6 +38,23 @@ fn a_dead_master_keeps_nobody_from_starting_although_its_lock_file_was_deleted()
     assert_eq!(bench.status()["master"]["generation"], 2);
 }
 
+#[test]
+fn a_master_that_is_just_dying_is_waited_for() {
+    let bench = Bench::new();
+    let mut master = bench.start(&["--workers", "1"]);
+    master.signal(SIGSTOP);
+    fs::remove_file(bench.path().join("q.db.lock")).expect("deleted");
+    let mut next = bench.launch(&["--workers", "1"]);
+    let handles = format!("/proc/{}/fd", next.pid());
+    bench.wait_for("the next one to open the database", DEADLINE, |_| {
+        let links = fs::read_dir(&handles).into_iter().flatten().flatten();
+        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with("q.db-shm"))
+    });
+    master.kill9();
+    next.wait_until_it_runs();
+    assert_eq!(bench.status()["master"]["generation"], 2);
+}
+
 /// Everything the store knows, as text.
 fn dump(bench: &Bench) -> String {
     let open = rusqlite::Connection::open(bench.database()).expect("the database");

@@ -30,8 +30,9 @@ impl Bench {
 
     fn hears(&mut self, id: ClientId) -> Vec<String> {
         let mut lines = Vec::new();
-        let scratch = &mut [0; 100_000];
-        self.clients.read(id, scratch, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
+        let mut scratch = vec![0; 100_000];
+        self.clients
+            .read(id, &mut scratch, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
         lines
     }
 
@@ -88,7 +89,7 @@ fn who_reads_nothing_for_half_a_minute_is_dropped_and_who_reads_slowly_is_not() 
     }
     let mut left = Vec::new();
     for second in 0..100 {
-        let mut some = [0; 64 * 1024];
+        let mut some = vec![0; 64 * 1024];
         let _ = slow.read(&mut some);
         bench.clients.writable(slow_id);
         bench.at(second..second + 1, deaf);

@@ -25,6 +25,19 @@ fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
     assert_eq!(kill_all(&wanted, DEADLINE), Swept::default());
 }
 
+proptest::proptest! {
+    #[test]
+    fn a_cookie_is_found_as_a_whole_entry_of_an_environment_only(
+        entries in proptest::collection::vec("(QUEUE_WORK_INSTANCE|QUEUE_WORK_INSTANCES|X|\\PC{0,3})(=| =|)[a-f:)\n ]{0,6}", 0..8),
+        torn in proptest::prelude::any::<proptest::sample::Index>(),
+    ) {
+        let environ = entries.iter().flat_map(|entry| entry.bytes().chain([0])).collect::<Vec<u8>>();
+        let wanted = entries.iter().find_map(|entry| entry.strip_prefix("QUEUE_WORK_INSTANCE="));
+        proptest::prop_assert_eq!(cookie_of(&environ), wanted.map(str::as_bytes));
+        let _ = cookie_of(&environ[..torn.index(environ.len() + 1)]);
+    }
+}
+
 #[test]
 fn one_worker_is_swept_and_its_neighbours_live() {
     let cookie = new_cookie().unwrap();

@@ -7,7 +7,7 @@ use rusqlite::{Result, Row, params};
 
 use super::batch::{Batch, Waiting, hot};
 use super::sql;
-use crate::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
+use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
 use crate::store::{Claim, Reply};
 
 /// How many jobs that have lapsed one claim clears away before it says "more".
@@ -17,7 +17,8 @@ pub(crate) const EXPIRED_PER_CLAIM: usize = 10_000;
 struct Front {
     at: Waiting,
     kind: i64,
-    args: Box<str>,
+    /// `None`: what stands there is no text.
+    args: Option<Box<str>>,
     expires_at: Option<i64>,
     timeout: Option<u64>,
     max_attempts: Option<u32>,
@@ -40,7 +41,7 @@ impl Front {
         Ok(Self {
             at,
             kind: row.get(4)?,
-            args: row.get(5)?,
+            args: row.get_ref(5)?.as_str_or_null().ok().flatten().map(Into::into),
             expires_at: row.get(6)?,
             timeout: row.get::<_, Option<i64>>(7)?.map(i64::unsigned_abs),
             max_attempts: row.get(8)?,
@@ -87,6 +88,10 @@ impl Batch<'_> {
                     taken.expired.push(JobId(row.at.id));
                     self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
                     self.expire(row.at, row.unique)?;
+                } else if row.args.is_none() {
+                    taken.expired.push(JobId(row.at.id));
+                    self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
+                    self.set_aside(row.at, row.unique)?;
                 } else {
                     let job = self.start(queue.1, row, claim, taken.jobs.len())?;
                     taken.jobs.push(job);
@@ -109,7 +114,7 @@ impl Batch<'_> {
         while let Some(row) = rows.next()? {
             let row = Front::read(queue, row)?;
             if !row.has_expired(self.at) {
-                let bytes = taken.bytes.saturating_add(row.args.len());
+                let bytes = taken.bytes.saturating_add(row.args.as_ref().map_or(0, |args| args.len()));
                 if bytes > max_bytes && !first {
                     taken.more = true;
                     break;
@@ -140,7 +145,7 @@ impl Batch<'_> {
             run: RunId(run),
             queue: queue.clone(),
             kind: self.names.kind_name(self.conn, row.kind)?,
-            args: row.args,
+            args: row.args.unwrap_or_default(),
             counters,
             pushed_at: UnixMicros(row.pushed_at),
             due_at: UnixMicros(due_at),
@@ -148,6 +153,15 @@ impl Batch<'_> {
             max_attempts: row.max_attempts,
             unique: row.unique,
         })
+    }
+
+    /// One whose args cannot be read is dead, and keeps nobody waiting.
+    fn set_aside(&mut self, w: Waiting, unique: bool) -> Result<()> {
+        if unique {
+            self.free_unique(w.id)?;
+        }
+        let error = Some("its args on record are damaged: they are no text");
+        self.enter_ended((w.queue, w.id), JobState::Dead, Cause::NoRetry, error, self.at)
     }
 
     fn counters(&self, id: i64) -> Result<Counters> {

@@ -9,6 +9,8 @@ mod batch;
 mod care;
 mod claim;
 mod codes;
+#[cfg(test)]
+mod damage_tests;
 mod error;
 mod faults;
 mod files;
@@ -68,6 +70,11 @@ impl SqliteStore {
     /// Opens the database, makes it if it is missing, brings it to the newest schema.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Self::from_connection(open::writer(path, Missing::Create)?, path)
+    }
+
+    /// Refuses a damaged database, where that can be found out in a moment.
+    pub fn check(&self) -> Result<(), StoreError> {
+        open::check(&self.conn, &self.path)
     }
 
     /// As [`Self::open`], for a guest who does one thing and goes: with a small cache and nothing mapped, so that its

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Result, types::Type};
+use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 
 use super::sql;
 use crate::model::QueueName;
@@ -86,11 +86,17 @@ impl Names {
         if let Some(name) = self.types_by_id.get(&id) {
             return Ok(name.clone());
         }
-        let name: Arc<str> = conn.prepare_cached(sql::TYPE_NAME)?.query_row([id], |row| row.get(0))?;
-        self.types.insert(name.clone(), id);
+        // A name that is no text, or is gone, keeps its jobs no longer than one that no worker knows.
+        let found = conn.prepare_cached(sql::TYPE_NAME)?.query_row([id], |row| text(row, 0)).optional()?;
+        let name: Arc<str> = found.map_or_else(|| format!("unknown type {id}").into(), Into::into);
         self.types_by_id.insert(id, name.clone());
         Ok(name)
     }
+}
+
+/// A text as far as it is one: what is damaged on the disk must not hide the rest.
+pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
 }
 
 /// A queue name as it was stored; the database may have been edited by hand.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::types::{ToSql, Type};
+use rusqlite::types::{ToSql, Type, ValueRef};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
@@ -28,6 +28,8 @@ pub struct SqliteRecords {
     files: Files,
 }
 
+/// Rows that are sorted in a moment.
+const SHORT: i64 = 50_000;
 /// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
 const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), j.max_attempts, j.timeout_us, \
@@ -104,12 +106,19 @@ impl Records for SqliteRecords {
         self.worded(|conn| query.read(conn, "", None, job).map(|mut found| found.pop()))
     }
 
-    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up.
+    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up, and so do
+    /// those whose table is long and in another order than the list.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         let state = filter.state.map(codes::state);
         let (from, id) = match filter.state {
             Some(JobState::Running) => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
             Some(JobState::Dead | JobState::Cancelled) => ("ended d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
+            Some(JobState::Ready) if self.worded(|conn| is_short(conn, "ready"))? => {
+                ("ready d CROSS JOIN jobs j ON j.id = d.id", "d.id")
+            }
+            Some(JobState::Scheduled) if self.worded(|conn| is_short(conn, "scheduled"))? => {
+                ("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id")
+            }
             Some(JobState::Scheduled | JobState::Ready | JobState::Succeeded) | None => ("jobs j", "j.id"),
         };
         let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE 1"))
@@ -146,8 +155,26 @@ impl Records for SqliteRecords {
     }
 }
 
+/// JSON as it was stored; what is none any more is shown as a text.
 fn json(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+    let shown = |text: &str| serde_json::to_string(text).and_then(RawValue::from_string);
+    let value =
+        if serde_json::from_str::<&RawValue>(&text).is_ok() { RawValue::from_string(text) } else { shown(&text) };
+    value.map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+}
+
+/// A text that may be missing.
+fn maybe(row: &Row<'_>, column: usize) -> Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        _ => Some(names::text(row, column)?),
+    })
+}
+
+/// Whether a table is short enough to be sorted for a list.
+fn is_short(conn: &Connection, table: &str) -> Result<bool> {
+    let count = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SHORT} + 1)");
+    conn.prepare_cached(&count)?.query_row([], |row| row.get::<_, i64>(0)).map(|count| count <= SHORT)
 }
 
 fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
@@ -167,25 +194,25 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
     let state = codes::word(&JobState::ALL, row.get(11)?)?;
     // What is said last of a job: by its last run, or by its end without one.
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
-    let result: Option<String> = if state == JobState::Succeeded { row.get(12)? } else { None };
+    let result = if state == JobState::Succeeded { maybe(row, 12)? } else { None };
     let progress = match row.get::<_, Option<i64>>(19)? {
-        Some(_) => Some(Progress { percent: row.get(20)?, message: row.get(21)? }),
+        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe(row, 21)? }),
         None => None,
     };
     Ok(JobRecord {
         id: JobId(row.get(0)?),
-        kind: row.get(1)?,
+        kind: names::text(row, 1)?,
         queue: names::queue_name(&row.get::<_, String>(2)?)?,
         state,
-        args: json(row.get(3)?)?,
+        args: json(names::text(row, 3)?)?,
         priority: -row.get::<_, i8>(4)?,
-        unique: row.get(5)?,
+        unique: maybe(row, 5)?,
         counters: Counters { attempts: row.get(6)?, crashes: row.get(7)?, releases: row.get(8)? },
         max_attempts: row.get(9)?,
         timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
         result: result.map(json).transpose()?,
         cause: cause(row, why)?,
-        error: row.get(why + 1)?,
+        error: maybe(row, why + 1)?,
         progress,
         pushed_at: UnixMicros(row.get(22)?),
         due_at: UnixMicros(row.get(23)?),
@@ -200,7 +227,7 @@ fn run(row: &Row<'_>) -> Result<RunRecord> {
     Ok(RunRecord {
         id: RunId(row.get(0)?),
         job_id: JobId(row.get(1)?),
-        kind: row.get(2)?,
+        kind: names::text(row, 2)?,
         queue: names::queue_name(&row.get::<_, String>(3)?)?,
         worker: pool.zip(slot).map(|(pool, slot)| format!("{pool}-{slot}")),
         pid: row.get(6)?,
@@ -209,9 +236,9 @@ fn run(row: &Row<'_>) -> Result<RunRecord> {
         outcome: codes::word(&Outcome::ALL, row.get(9)?)?,
         cause: cause(row, 10)?,
         exit_code: row.get(11)?,
-        signal: row.get(12)?,
-        error: row.get(13)?,
-        stderr_tail: row.get(14)?,
+        signal: maybe(row, 12)?,
+        error: maybe(row, 13)?,
+        stderr_tail: names::text(row, 14)?,
         started_at,
         ended_at,
         duration_s: ended_at.since(started_at).as_secs_f64(),

@@ -34,6 +34,13 @@ pub(super) const TYPE_ADD: &str = "INSERT INTO types (name) VALUES (?1)";
 /// `types.id`.
 pub(super) const TYPE_NAME: &str = "SELECT name FROM types WHERE id = ?1";
 
+/// Reads all waiting jobs with point look-ups in the keys of `queues`, `types` and `jobs`; only at the start of a master,
+/// and only of a small database.
+pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue NOT IN (SELECT id FROM queues) \
+     OR type NOT IN (SELECT id FROM types)) \
+     OR EXISTS (SELECT 1 FROM ready r LEFT JOIN jobs j ON j.id = r.id WHERE j.queue IS NOT r.queue) \
+     OR EXISTS (SELECT 1 FROM scheduled s LEFT JOIN jobs j ON j.id = s.id WHERE j.id IS NULL) \
+     OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (queue, type, args, nprio, due_at, expires_at, timeout_us, \
      max_attempts, unique_key, pushed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

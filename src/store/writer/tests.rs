@@ -85,7 +85,7 @@ fn a_batch_that_fails_before_its_commit_is_tried_again_and_applied_once() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
     other.apply(0, &push(0).ops, AT).unwrap();
-    let faulty = Faulty::new(memory).with(1, Fault::BeforeCommit).with(3, Fault::Full).with_failing_reopens(1);
+    let faulty = Faulty::new(memory).with(1, Fault::BeforeCommit).with(2, Fault::Full).with_failing_reopens(1);
     let (writer, events) = started(faulty, None);
     writer.send(cancel(1)).unwrap();
     assert!(matches!(next(&events), Written::Failing { batch: 1, error: StoreError::Io(_) }));

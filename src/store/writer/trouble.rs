@@ -13,9 +13,9 @@ use crate::store::{Op, StoreError};
 /// The first wait before a batch that failed twice is tried again; it doubles up to [`SLOWEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The longest wait before a batch that failed is tried again.
-const SLOWEST_RETRY: Duration = Duration::from_millis(500);
+const SLOWEST_RETRY: Duration = Duration::from_millis(250);
 /// Who pushed something of which nothing can be found out is told so after this many attempts, which takes 2 s.
-const PATIENCE: u32 = 7;
+const PATIENCE: u32 = 10;
 
 impl<N: Fn(Written)> Turn<N> {
     pub(super) fn apply(&mut self, mut batch: Batch) {

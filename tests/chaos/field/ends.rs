@@ -116,12 +116,15 @@ impl Field<'_> {
         }
         let patience = self.settings.patience();
         match victims::gone(self.bench.database(), doomed, LONGEST) {
-            Ok(when) => {
+            Ok((when, last)) => {
+                self.note(&format!("gone after {} µs, the last: {}", when - at, victims::names(&last)));
                 self.tally.gone.push(when - at);
                 let late = when - at > patience.as_micros() as i64;
-                self.findings.expect(!late, Kind::LeftBehind, || format!("gone after {} µs only", when - at));
+                self.findings.expect(!late, Kind::LeftBehind, || {
+                    format!("gone after {} µs only: {}", when - at, victims::names(&last))
+                });
             }
-            Err(left) => self.findings.add(Kind::LeftBehind, format!("after {LONGEST:?}: {left:?}")),
+            Err(left) => self.findings.add(Kind::LeftBehind, format!("after {LONGEST:?}: {}", victims::names(&left))),
         }
     }
 

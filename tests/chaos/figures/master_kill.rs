@@ -36,7 +36,7 @@ pub(super) fn measure(samples: usize) -> Figure {
         let doomed = victims::cookies(bench.database());
         let at = chief.kill9();
         let gone = victims::gone(bench.database(), &doomed, DEADLINE);
-        gone.unwrap_or_else(|left| panic!("left behind: {left:?}")) - at
+        gone.unwrap_or_else(|left| panic!("left behind: {left:?}")).0 - at
     });
     let times = Times::new(times.collect());
     let (median, worst) = (times.percentile(50), times.percentile(100));

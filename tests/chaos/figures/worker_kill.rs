@@ -1,30 +1,40 @@
 //! `kill -9` of a worker with a job: until the job runs again, and the slot has another worker.
-
-use std::time::Duration;
+//!
+//! There are as many jobs as workers, so that the one that was interrupted waits for nobody but its next worker.
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 
-use super::{Bench, Figure, job, push, start};
+use super::{Bench, Figure, job, start};
+use crate::chief::Chief;
 use crate::clock;
+use crate::dice::Dice;
 use crate::support::DEADLINE;
 use crate::table::{Times, ms};
 use crate::victims;
 use crate::witness::Witness;
 
 const WORKERS: usize = 4;
-/// How long each job takes, in milliseconds.
-const JOB_MS: u64 = 60;
-/// A job that has run so long still has most of its time to go.
-const YOUNG_US: i64 = 20_000;
+/// How long each job takes, in milliseconds: long enough to be killed in, and soon done.
+const JOB_MS: u64 = 80;
 
 pub(super) fn measure(samples: usize) -> Figure {
     let bench = Bench::new();
-    push(&bench, (0..200 + 20 * samples).map(|_| job("well", JOB_MS)));
-    let chief = start(&bench, WORKERS, "max_crashes = 1000\n");
+    let chief = start(&bench, WORKERS, "max_crashes = 1000\nprefetch = 1\n");
     let mut witness = Witness::new(&bench.path().join("witness"));
-    let times = (0..samples).map(|_| sample(&mut witness)).collect();
-    chief.stop();
+    let mut dice = Dice::new(1, 2);
+    // The first jobs are left alone: a worker that dies before it has done anything may be the beginning of a crash
+    // loop, and the second such death is not answered at once.
+    occupy(&chief, &mut witness);
+    settle(&mut witness);
+    let mut times = Vec::new();
+    while times.len() < samples {
+        occupy(&chief, &mut witness);
+        times.extend(kill_one(&mut witness, &mut dice));
+        settle(&mut witness);
+    }
     let times = Times::new(times);
+    chief.stop();
     let (median, worst) = (times.percentile(50), times.percentile(99));
     Figure {
         what: "`kill -9` of a worker: its job runs again and the slot is refilled, p99".to_owned(),
@@ -35,22 +45,31 @@ pub(super) fn measure(samples: usize) -> Figure {
     }
 }
 
-/// A worker with a job, and how often its name has come up.
-struct Victim {
-    pid: i32,
-    job: i64,
-    name: String,
+/// Jobs that run, and by whom.
+fn running(witness: &Witness) -> Vec<(i64, i32)> {
+    let last = witness.jobs.iter().filter_map(|(job, runs)| Some((*job, runs.last()?)));
+    last.filter(|(_, run)| run.end.is_none()).map(|(job, run)| (job, run.pid)).collect()
 }
 
-/// Kills one worker; how long it takes, in microseconds, by what the next workers write.
-fn sample(witness: &mut Witness) -> i64 {
-    let mut victim = None;
-    let found = clock::soon(DEADLINE, || {
-        victim = choose(witness.read());
-        victim.is_some()
-    });
-    assert!(found, "no worker has a job");
-    let Victim { pid, job, name } = victim.expect("BUG: it was found");
+/// Gives a job to each worker, and waits until all have begun.
+fn occupy(chief: &Chief, witness: &mut Witness) {
+    let all = witness.read().jobs.len() + WORKERS;
+    let jobs = vec![job("well", JOB_MS); WORKERS];
+    let pushed = chief.ask("push_many", &json!({"jobs": jobs}));
+    assert!(pushed.as_ref().is_some_and(Result::is_ok), "{pushed:?}");
+    assert!(clock::soon(DEADLINE, || witness.read().jobs.len() >= all), "not every job begins");
+}
+
+fn settle(witness: &mut Witness) {
+    assert!(clock::soon(DEADLINE, || running(witness.read()).is_empty()), "not every job ends");
+}
+
+/// Kills one of the busy workers; how long it takes, in microseconds, by what the next workers write. None if
+/// all jobs have ended meanwhile.
+fn kill_one(witness: &mut Witness, dice: &mut Dice) -> Option<i64> {
+    let busy = running(witness.read());
+    let (job, pid) = (!busy.is_empty()).then(|| dice.pick(&busy))?;
+    let name = witness.ups.iter().rfind(|(_, of, _)| *of == pid).expect("it came up").0.clone();
     let at = clock::micros();
     victims::signal(pid, Signal::SIGKILL);
     let mut done = None;
@@ -62,18 +81,5 @@ fn sample(witness: &mut Witness) -> i64 {
         done.is_some()
     });
     assert!(again, "job {job} does not run again, or `{name}` does not come up");
-    // So that the next one is not the second death in a row, after which a worker has to wait.
-    clock::pass(Duration::from_millis(2 * JOB_MS));
-    done.expect("BUG: it was seen") - at
-}
-
-/// A worker that has finished a job and is at the beginning of another.
-fn choose(witness: &Witness) -> Option<Victim> {
-    let now = clock::micros();
-    let is_proven = |pid: i32| witness.jobs.values().flatten().any(|run| run.pid == pid && run.end.is_some());
-    let running = witness.jobs.iter().filter_map(|(job, runs)| Some((*job, runs.last()?)));
-    let mut young = running.filter(|(_, run)| run.end.is_none() && now - run.start < YOUNG_US);
-    let (job, run) = young.find(|(_, run)| is_proven(run.pid))?;
-    let name = witness.ups.iter().find(|(_, pid, _)| *pid == run.pid)?.0.clone();
-    Some(Victim { pid: run.pid, job, name })
+    done.map(|done| done - at)
 }
