@@ -5,12 +5,17 @@
 //! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `report` words everything for people and for JSON; `model` holds the words everybody shares.
+//! `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
 //! - `core` imports nothing but `model` and the types of `store::Op`; no process, file, channel, clock or log in it.
 //! - SQL is in `store` only; wording for people is in `report` and in error types only.
 //! - One thread owns the state of the master and never blocks; blocking edges are threads joined by channels.
 //! - The claim of a job is committed before its first byte goes to a worker.
+
+// First, because its macros are used everywhere.
+#[macro_use]
+mod faults;
 
 pub mod cli;
 pub mod client;

@@ -81,6 +81,7 @@ impl Client {
     /// Asks and waits for the answer, as long as it takes.
     pub fn call<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<R, ClientError> {
         let id = self.send(method, params)?;
+        failpoint!("client.asked");
         loop {
             let incoming = self.receive()?;
             if let Some(notification) = as_notification(&incoming) {

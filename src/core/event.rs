@@ -65,6 +65,13 @@ pub enum Event {
         /// The worker.
         worker: WorkerId,
     },
+    /// The worker closed its input: what it had not read by then nobody will ever read.
+    InputClosed {
+        /// The worker.
+        worker: WorkerId,
+        /// The last request of which it had read anything.
+        read: u64,
+    },
     /// The process ended; everything it wrote was handled before.
     Exited {
         /// The worker.

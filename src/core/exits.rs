@@ -33,13 +33,31 @@ impl Core {
             State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
             State::Gone { .. } => return,
         };
-        let unasked =
-            matches!(why, EndReason::Exited | EndReason::Retired | EndReason::ReadyTimeout | EndReason::MemoryMax);
+        let unasked = match why {
+            EndReason::Exited
+            | EndReason::Retired
+            | EndReason::ReadyTimeout
+            | EndReason::MemoryMax
+            | EndReason::Protocol => true,
+            EndReason::MaxJobs
+            | EndReason::MaxTime
+            | EndReason::Memory
+            | EndReason::JobTimeout
+            | EndReason::JobCancelled
+            | EndReason::Restarted
+            | EndReason::Scaled
+            | EndReason::Stopped
+            | EndReason::MasterLost
+            | EndReason::SpawnFailed => false,
+        };
         let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };
         let worker = worker.clone();
+        if bug!("requeue_before_swept") {
+            self.end_flights(id, now, out);
+        }
         self.ended += 1;
         self.reload(id);
         self.arm(id);

@@ -10,7 +10,8 @@
 //!
 //! Invariants:
 //! - A job is in one flight at most; a flight ends in exactly one `Finish` or `Unclaim`.
-//! - A job is ready again only after the worker that held it has exited and its leftovers are swept.
+//! - A job is ready again only after the worker that held it has exited and its leftovers are swept, or while it is
+//!   certain that none of them has read it or ever will.
 //! - Workers of a pool: never more than wanted, plus those leaving, plus at most one in four (at least one) being
 //!   replaced.
 //! - A machine that has no process left to give is nobody's fault: it is asked again, one process at a time.
@@ -46,6 +47,7 @@ pub use event::{Command, Event, JobChange, Target};
 pub use pool::{Pool, PoolId, Settings, SlotView};
 pub use worker::{Flight, Handle, State};
 
+use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use commands::Tickets;
 use deadlines::Timers;
@@ -115,6 +117,7 @@ impl Core {
 
     /// Takes in what happened. Call [`Core::settle`] when the turn's events are in.
     pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
+        let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         match event {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
             Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
@@ -123,7 +126,8 @@ impl Core {
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
-            Event::Retire { worker } => self.retire(worker, now, out),
+            Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
+            Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, exit, stderr_tail, read } => {
                 self.exited(worker, exit, &stderr_tail, read, now, out);
             }
@@ -140,6 +144,7 @@ impl Core {
 
     /// Brings what is nearer to what is wanted. Once per turn.
     pub fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
+        let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         self.expire(now, out);
         self.promote(now, out);
         self.spawns.begin_turn(now.mono);
@@ -161,6 +166,9 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let promotes = self.phase == Phase::Running && !self.promoting;
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
+        if bug!("deadlines_by_wall_clock") {
+            return self.timers.next().map(|at| now.mono + at.since(by_wall_clock(now).mono));
+        }
         [self.timers.next(), due, self.next_spawns(now.mono)].into_iter().flatten().min()
     }
 
@@ -209,4 +217,9 @@ impl Core {
     pub fn stop_summary(&self) -> (u64, u64) {
         (self.released, self.ended)
     }
+}
+
+/// A time whose monotonic part jumps with the wall clock: what the core would go by if it made that mistake.
+const fn by_wall_clock(now: Now) -> Now {
+    Now { mono: Mono(now.wall.0.unsigned_abs()), wall: now.wall }
 }

@@ -138,6 +138,26 @@ impl Core {
         }
     }
 
+    /// The worker has closed its input: it is of no more use, and what it has not read is for others. What it has read
+    /// it may still answer.
+    pub(super) fn input_closed(&mut self, id: WorkerId, read: u64, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id).filter(|w| w.is_alive()) else { return };
+        let unread = |f: &Flight| {
+            f.request > read && f.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown)
+        };
+        let (unread, held): (Vec<Flight>, _) = std::mem::take(&mut worker.flights).into_iter().partition(unread);
+        worker.flights = held.into();
+        let idle = worker.flights.is_empty();
+        for flight in &unread {
+            self.unclaim(flight, out);
+        }
+        if idle {
+            self.end(id, EndReason::Protocol, now, out);
+        } else {
+            self.retire(id, EndReason::Protocol, now, out);
+        }
+    }
+
     /// Gives back a job that its worker never saw.
     fn unclaim(&mut self, flight: &Flight, out: &mut Vec<Action>) {
         self.holders.remove(&flight.job.id);

@@ -100,7 +100,9 @@ impl Core {
             return;
         }
         worker.state = State::Killed { why, since: now.mono, told: false };
-        out.push(Action::Signal { worker: id, signal: Signal::Kill });
+        if !bug!("kill_left_out") {
+            out.push(Action::Signal { worker: id, signal: Signal::Kill });
+        }
         self.reload(id);
         self.arm(id);
     }
@@ -181,8 +183,8 @@ impl Core {
         }
     }
 
-    /// The worker wants no more jobs.
-    pub(super) fn retire(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+    /// The worker wants no more jobs, or can be given none.
+    pub(super) fn retire(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(&id) else { return };
         if matches!(worker.state, State::Ready | State::Starting { .. }) {
             let grace = self.pools[&worker.pool].settings.grace;
@@ -191,7 +193,7 @@ impl Core {
             if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
                 self.vacate_for_successor(id);
             }
-            self.leave(id, EndReason::Retired, grace, now, out);
+            self.leave(id, why, grace, now, out);
         }
     }
 

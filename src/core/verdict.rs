@@ -58,6 +58,9 @@ impl Case<'_> {
     pub(super) fn released(&self, cause: Cause) -> Verdict {
         let mut counters = self.job.counters;
         counters.releases += 1;
+        if bug!("release_is_charged") {
+            counters.attempts += 1;
+        }
         Verdict { outcome: Outcome::Released, cause: Some(cause), next: Next::Ready, counters }
     }
 

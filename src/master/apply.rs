@@ -56,6 +56,7 @@ impl Master {
 
     fn signal_worker(&mut self, worker: WorkerId, signal: Signal) {
         let Some(pipes) = self.workers.get(&worker) else { return };
+        failpoint!("signal.before");
         let result = match signal {
             // A stopped process would not notice.
             Signal::Term => group::signal_group(pipes.pid, group::Signal::Term)

@@ -99,7 +99,8 @@ impl Clients {
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
         self.knocked = None;
         loop {
-            let mut stream = match self.listener.accept() {
+            let accepted = faulty!("client.accept", Err(nix::errno::Errno::EMFILE.into()), self.listener.accept());
+            let mut stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,

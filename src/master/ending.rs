@@ -55,6 +55,7 @@ impl Master {
     /// Everybody has left: ends the generation, answers who waits for that, says the summary. False: the store did
     /// not take the end.
     pub(super) fn finish(&mut self, in_order: bool) -> bool {
+        failpoint!("stop.everybody_left");
         let ended = match self.writer.take() {
             Some(writer) => writer.stop(in_order.then(wall)),
             None => Ok(()),
@@ -62,6 +63,7 @@ impl Master {
         if let Err(error) = &ended {
             self.say(Event::Problem { text: error.to_string() });
         }
+        failpoint!("stop.written");
         // The threads are gone; what they said last is the fate of what was still on its way.
         while let Ok(mail) = self.inbox.try_recv() {
             if let Inbox::Written(written) = mail {
@@ -79,12 +81,14 @@ impl Master {
             self.answer(&origin, Err(RpcError::failed(1, text)));
         }
         self.write_last_answers();
+        failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.
         if self.workers.is_empty()
             && let Some(guardian) = self.guardian.take()
         {
             let (mut child, _) = guardian.bye();
             let _ = child.wait();
+            failpoint!("stop.guardian_gone");
         }
         self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
         let summary = self.summary.clone();

@@ -181,24 +181,33 @@ impl Pipes {
         self.close_stdin = true;
     }
 
-    /// Writes what can be written now. A worker that reads no more is not an error: its exit will tell.
-    pub(super) fn flush(&mut self) {
+    /// Writes what can be written now; false if the worker has closed its input and will never read the rest.
+    pub(super) fn flush(&mut self) -> bool {
         let Some(stdin) = &mut self.stdin else {
             self.out.clear();
             self.sent = 0;
-            return;
+            return true;
         };
+        let mut open = true;
         while self.sent < self.out.len() {
-            match stdin.write(&self.out[self.sent..]) {
+            let end = faulty!("dispatch.cut_short", (self.sent + self.out.len()).div_ceil(2), self.out.len());
+            let part = &self.out[self.sent..end];
+            match faulty!("dispatch.write", Err(io::ErrorKind::BrokenPipe.into()), stdin.write(part)) {
                 Ok(n) => {
                     self.sent += n;
                     self.written += n as u64;
+                    if self.sent < self.out.len() {
+                        failpoint!("dispatch.half_written");
+                    } else {
+                        failpoint!("dispatch.written");
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => {
                     self.out.clear();
                     self.sent = 0;
+                    open = false;
                 }
             }
         }
@@ -212,6 +221,7 @@ impl Pipes {
                 self.stdin = None;
             }
         }
+        open
     }
 
     /// Reads what one pipe has, within the budget; true if there may be more.
@@ -229,6 +239,9 @@ impl Pipes {
     pub(super) fn read_last_words(&mut self, id: WorkerId, scratch: &mut [u8], heard: &mut Heard) {
         for pipe in [Pipe::Stderr, Pipe::Stdout, Pipe::Protocol] {
             self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
+        }
+        if bug!("fragment_is_answer") && !self.messages.rest().is_empty() {
+            message(id, Line::Whole(self.messages.rest()), heard);
         }
         for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
             if !lines.rest().is_empty() {
@@ -256,6 +269,10 @@ impl Pipes {
             match open.read(&mut scratch[..most]) {
                 Ok(0) => {
                     *reader = None;
+                    if bug!("pipe_end_is_exit") && pipe == Pipe::Stdout {
+                        let (exit, read) = (crate::model::worker::Exit::Code(0), u64::MAX);
+                        heard.events.push(Event::Exited { worker: id, exit, stderr_tail: String::new(), read });
+                    }
                     return false;
                 }
                 Ok(n) => {
@@ -296,12 +313,15 @@ impl Pipes {
         };
         if speaks {
             self.messages.push(chunk, |line| message(id, line, heard));
+            if !self.messages.rest().is_empty() {
+                failpoint!("answer.half_read");
+            }
         } else {
             self.out_lines.push(chunk, |line| heard.output.push((Stream::Stdout, text_of(line).to_vec())));
         }
     }
 
-    /// The last request of which the worker had read anything; asked after it has exited.
+    /// The last request of which the worker had read anything; asked when it reads no more.
     pub(super) fn read_up_to(&self) -> u64 {
         let unread = self.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0);
         let consumed = self.written.saturating_sub(unread);

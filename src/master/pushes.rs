@@ -40,6 +40,7 @@ impl Master {
             self.answer(&origin, Err(error));
             return;
         }
+        failpoint!("push.received");
         let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
         queues.dedup();
         let now = self.clock.now();

@@ -69,7 +69,8 @@ fn answer(
     limits: &JobLimits,
     question: Question,
 ) -> Found {
-    let result = open(records, path).and_then(|records| look_up(records, limits, question));
+    let opened = faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), open(records, path));
+    let result = opened.and_then(|records| look_up(records, limits, question));
     result.unwrap_or_else(|error| {
         // A connection that failed is not used again.
         *records = None;

@@ -104,7 +104,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     check_places(&config)?;
     let pid = std::process::id();
     let started_at = wall();
-    let lock = take_lock(&config.database, pid, started_at)?;
+    let lock = take_lock(&config, pid, started_at)?;
     let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
@@ -209,7 +209,10 @@ fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
     Ok((poll, waker))
 }
 
-fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
+fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
+    if bug!("socket_without_lock") {
+        let _ = std::fs::remove_file(socket);
+    }
     Lock::take(&lock_path(database), pid, started_at).map_err(|e| match e {
         LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
         LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
@@ -296,6 +299,9 @@ fn check_places(config: &Config) -> Result<(), Failure> {
 }
 
 pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
+    if bug!("guardian_left_out") {
+        return None;
+    }
     Guardian::start(exe, cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
@@ -309,7 +315,15 @@ fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Res
         wanted: sweep::Wanted::Instances(begun.crashed.iter().map(|master| master.cookie.clone()).collect()),
         exempt: guardian.into_iter().collect(),
     };
+    failpoint!("recovery.before_kill");
+    if bug!("recovery_before_death") {
+        return Ok(store.recover(wall())?.released);
+    }
     let swept = sweep::kill_all(&selector, PROOF);
+    failpoint!("recovery.killed");
+    if bug!("recovery_left_out") {
+        return Ok(0);
+    }
     if !swept.left.is_empty() {
         return Err(Failure::Survivors(swept.left));
     }

@@ -162,16 +162,26 @@ impl Master {
         if let Some(writer) = &self.writer {
             self.batches.send(writer, now);
         }
-        for id in std::mem::take(&mut self.to_flush) {
-            if let Some(pipes) = self.workers.get_mut(&id) {
-                pipes.flush();
-            }
-        }
+        self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
         self.read_on();
         self.guard(now);
         self.sampler_pace();
+    }
+
+    /// Writes to workers what they take now.
+    fn flush_workers(&mut self) {
+        for worker in std::mem::take(&mut self.to_flush) {
+            if let Some(pipes) = self.workers.get_mut(&worker)
+                && !pipes.flush()
+                && !bug!("closed_input_ignored")
+            {
+                let read = pipes.read_up_to();
+                self.feed(Event::InputClosed { worker, read });
+            }
+        }
+        self.carry_out();
     }
 
     fn receive(&mut self, mail: Inbox) {
@@ -258,6 +268,7 @@ impl Master {
 
     pub(super) fn stop(&mut self, grace: Option<Duration>) {
         self.announce_stop(grace);
+        failpoint!("stop.begun");
         self.feed(Event::Command { ticket: Ticket(0), command: Command::StopAll { grace } });
     }
 

@@ -42,13 +42,16 @@ impl Master {
         let opaque = source.kind == PoolKind::Opaque;
         let name: Arc<str> = format!("{}-{slot}", source.name).into();
         let program = spec.program.to_string_lossy().into_owned();
+        failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
         let spawned = spawn(&spec)?;
+        failpoint!("spawn.after");
         let pid = spawned.pid;
         oom::prefer(pid);
         if let Some(guardian) = &mut self.guardian {
             // If it is gone its exit will tell, and the next one is told of everybody.
             let _ = guardian.add(pid);
         }
+        failpoint!("spawn.guarded");
         match self.adopt(id, name, spawned, opaque) {
             Ok(pipes) => {
                 self.pids.insert(pid, id);
@@ -145,6 +148,9 @@ impl Master {
             self.unheard.insert((id, pipe));
             return;
         }
+        if bug!("stderr_not_drained") && pipe == Pipe::Stderr {
+            return;
+        }
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
             self.reading.backlog.join((id, pipe));
         }
@@ -173,6 +179,7 @@ impl Master {
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.workers.get_mut(&id)
             {
+                failpoint!("answer.parsed");
                 pipes.end_request(*request);
                 if answer.verdict.is_err() && answer.detail.stderr_tail.is_empty() {
                     answer.detail.stderr_tail = pipes.tail();
@@ -224,8 +231,12 @@ impl Master {
     }
 
     fn bury(&mut self, id: WorkerId, pid: u32) {
+        failpoint!("exit.seen");
         // While it is not reaped, its number cannot belong to anybody else.
-        let _ = group::signal_group(pid, group::Signal::Kill);
+        if !bug!("group_kill_left_out") {
+            let _ = group::signal_group(pid, group::Signal::Kill);
+        }
+        failpoint!("exit.group_killed");
         let mut heard = Heard::default();
         if let Some(pipes) = self.workers.get_mut(&id) {
             pipes.read_last_words(id, &mut self.scratch, &mut heard);
@@ -241,6 +252,7 @@ impl Master {
             Ok(status) => exits::exit_of(status),
             Err(_) => Exit::Code(-1),
         };
+        failpoint!("exit.reaped");
         let mut stderr_tail = pipes.tail();
         let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);
         if exit == Exit::Signal(9) && !ours && self.oom.killed() {
@@ -254,6 +266,12 @@ impl Master {
     /// Hands workers that have exited to the sweeper, as far as it takes them.
     pub(super) fn sweep(&mut self) {
         while let Some(&worker) = self.to_sweep.front() {
+            failpoint!("sweep.asked");
+            if bug!("group_kill_left_out") {
+                self.to_sweep.pop_front();
+                self.feed(Event::Swept { worker });
+                continue;
+            }
             let request = sweep::Request { worker, value: self.mark(worker) };
             if self.sweeper.request(request).is_err() {
                 return;

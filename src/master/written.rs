@@ -28,6 +28,7 @@ impl Master {
                 self.problem_over("store");
             }
             Written::Durable { batch } => {
+                failpoint!("push.durable");
                 self.on_the_disk(batch);
                 self.problem_over("sync");
             }
@@ -117,6 +118,7 @@ impl Master {
             Answered::Core(tag) => self.committed_for_core(tag, reply),
             Answered::Ended(job) => self.job_may_have_ended(job),
             Answered::Pushed { origin, how } => {
+                failpoint!("push.committed");
                 let answer = super::pushes::pushed(&reply, how);
                 self.answer_when_safe(batch, durable, origin, answer);
             }
@@ -139,6 +141,7 @@ impl Master {
     fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
         let event = match (tag, reply) {
             (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+                failpoint!("claim.committed");
                 self.expired(expired);
                 Event::Claimed { pool, asked, news, jobs, more }
             }

@@ -77,6 +77,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     if bye {
         return Ended::Bye;
     }
+    failpoint!("guardian.alone");
     // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
     // group and have another environment, where no cookie is found.
     let leaders = groups.iter().filter(|&(&pid, &start)| start.is_some() && identity::start_time(pid) == start);
@@ -91,6 +92,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     for member in &family {
         let _ = kill_process(member.pid, member.start);
     }
+    failpoint!("guardian.groups_killed");
     let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
     Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
 }
@@ -119,11 +121,13 @@ impl Guardian {
     }
 
     fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
+        failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
         command.env_remove(COOKIE_VARIABLE).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Not even that of another instance, one job of which we may be.
         let mut child = mark::marking(None, || command.spawn())?;
         let stdin = child.stdin.take().ok_or(ErrorKind::BrokenPipe)?;
+        failpoint!("guardian.spawned");
         set_nonblocking(&stdin)?;
         let mut guardian = Self { child, stdin, backlog: Vec::new() };
         guardian.say(format_args!("{cookie}"))?;
@@ -155,7 +159,7 @@ impl Guardian {
     /// every group that lives, and drop this one with [`Guardian::kill`].
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.backlog.is_empty() {
-            match self.stdin.write(&self.backlog) {
+            match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), self.stdin.write(&self.backlog)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => drop(self.backlog.drain(..n)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

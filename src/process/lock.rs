@@ -79,6 +79,7 @@ impl Lock {
             .mode(0o600)
             .open(path)
             .map_err(failed)?;
+        failpoint!("lock.before", failed(nix::errno::Errno::ENOLCK.into()));
         for attempt in 1.. {
             match file.try_lock() {
                 Ok(()) => break,
@@ -92,6 +93,7 @@ impl Lock {
                 }
             }
         }
+        failpoint!("lock.taken");
         write_holder(&file, Holder { pid, started_at }).map_err(failed)?;
         Ok(Self { file })
     }

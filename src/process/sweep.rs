@@ -189,6 +189,7 @@ impl<T> Pursuit<T> {
 
 /// Looks once at every process, for all searches together.
 fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
+    failpoint!("sweep.pass");
     for pursuit in pursuits.iter_mut() {
         // Still dying, though without an environment: a process on its way out has neither memory nor variables.
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));

@@ -201,6 +201,7 @@ impl<'a> Worker<'a> {
         if (may_have_exited || overdue)
             && let Some(done) = command.try_finish(&mut self.log, &mut self.oom)?
         {
+            failpoint!("worker.ended");
             if !self.told_to_end {
                 self.output.push(&answer::finished(id, &done));
             }
@@ -215,6 +216,7 @@ impl<'a> Worker<'a> {
     fn start_next(&mut self, poll: &Poll) {
         while self.current.is_none() && self.output.waiting() < ANSWER_BACKLOG_BYTES {
             let Some(job) = self.pending.pop_front() else { return };
+            failpoint!("worker.before_start");
             let others = self.alone.then(others);
             // For many short commands once.
             if clock::now().duration_since(self.counted_at) >= COUNT_EVERY {
@@ -223,7 +225,10 @@ impl<'a> Worker<'a> {
             let started = plan::plan(&job.params, self.template)
                 .and_then(|p| Running::start(p, others, poll.registry(), COMMAND));
             match started {
-                Ok(command) => self.current = Some((job.id, command)),
+                Ok(command) => {
+                    failpoint!("worker.started");
+                    self.current = Some((job.id, command));
+                }
                 Err(failure) => self.output.push(&answer::refused(&job.id, &failure)),
             }
         }

@@ -3,7 +3,9 @@
 use nix::sys::signal::Signal::SIGKILL;
 use serde_json::json;
 
-use crate::help::{end, expect, lives, only_run, pid, pool, push_many, signal, start, wait_ready, wait_worker};
+use crate::help::{
+    end, expect, lives, only_run, pid, pool, push_many, signal, start, wait_ended, wait_ready, wait_worker,
+};
 use crate::support::{Bench, DEADLINE, eventually};
 
 /// The children that `forks.py` answered with.
@@ -56,6 +58,20 @@ fn a_worker_that_closes_its_stdout_and_lives_on_is_ended_at_the_timeout() {
     expect(&bench.wait_for_job(job, "dead"), &json!({"cause": "max_attempts", "attempts": 1, "crashes": 0}));
     expect(&only_run(&bench, job), &json!({"outcome": "timed_out", "cause": "timeout", "signal": "SIGTERM"}));
     wait_worker(&bench, "default-1", "idle");
+    end(&bench, master);
+}
+
+#[test]
+fn a_worker_that_closes_its_stdin_and_lives_on_is_replaced_and_holds_no_job_up() {
+    let bench = Bench::new();
+    let master = start(&bench, "close_stdin.py", "workers = 1\ngrace = \"200ms\"");
+    let first = bench.push(&["x", "1"]);
+    expect(&bench.wait_for_job(first, "succeeded"), &json!({"result": 1}));
+    // What it is sent now it never reads; an hour of timeout is not waited for.
+    let second = bench.push(&["x", "2"]);
+    expect(&bench.wait_for_job(second, "succeeded"), &json!({"result": 2, "attempts": 0, "crashes": 0, "releases": 0}));
+    expect(&only_run(&bench, second), &json!({"outcome": "succeeded"}));
+    expect(&wait_ended(&bench, "protocol", 1)[0], &json!({"jobs_done": 1}));
     end(&bench, master);
 }
 

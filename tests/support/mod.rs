@@ -1,6 +1,7 @@
 //! A bench over the real binary: a database of its own, commands, a master, and a look at what is left over.
 //!
-//! Invariants: nothing of the caller's environment reaches the binary (no `QUEUE_WORK_*`, no home); nothing waits for a
+//! Invariants: nothing of the caller's environment reaches the binary (no `QUEUE_WORK_*`, no home), except which bug is
+//! put into it; nothing waits for a
 //! fixed time, everything for a condition with a deadline; when a bench is dropped no process of it is left.
 
 mod clock;
@@ -270,7 +271,8 @@ impl Bench {
     pub(crate) fn std_command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queue-work"));
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("QUEUE_WORK_") {
+            // A bug that is put in on purpose is put into everything.
+            if name.to_string_lossy().starts_with("QUEUE_WORK_") && name != "QUEUE_WORK_BUG" {
                 command.env_remove(name);
             }
         }
@@ -311,7 +313,7 @@ pub(crate) fn fixture(name: &str) -> Vec<String> {
 const _: fn(&Bench) = |bench| {
     let mut master = bench.start(&[]);
     master.signal(nix::sys::signal::Signal::SIGTERM);
-    let _ = (master.pid(), master.stderr(), master.wait_exit(DEADLINE), now());
+    let _ = (master.pid(), master.has_ended(), master.stderr(), master.wait_exit(DEADLINE), now());
     master.kill9();
     let _ = (bench.ok(&[]), bench.push(&[]), bench.runs(0), bench.wait_for_job(0, ""), bench.database());
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();

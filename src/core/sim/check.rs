@@ -53,7 +53,8 @@ impl World {
                 let in_slot = pool.slots().any(|s| s.current == Some(*worker) || s.successor == Some(*worker));
                 let leaving = pool.leaving().any(|l| l == *worker);
                 // One that retired before it did anything keeps its slot.
-                let retired = matches!(handle.state, State::Draining { why: EndReason::Retired, .. });
+                let retired =
+                    matches!(handle.state, State::Draining { why: EndReason::Retired | EndReason::Protocol, .. });
                 let both = retired || matches!(handle.state, State::Ending { .. } | State::Killed { .. });
                 let placed = in_slot != leaving || (in_slot && both);
                 assert!(placed || !handle.is_alive(), "worker {worker} has no place: {handle:?}");

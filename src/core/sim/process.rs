@@ -32,6 +32,8 @@ pub(super) struct Process {
     ignores_term: bool,
     ignores_end: bool,
     ignores_cancel: bool,
+    /// Its input is closed at its own end: nothing more is read, whatever is written.
+    hung_up: bool,
     /// Of a thousand jobs, it dies under this many.
     crashes: u64,
     slowest: u64,
@@ -117,6 +119,14 @@ impl World {
         assert!(!process.closed, "a job is sent after the end of stdin: {id}");
         assert_eq!(request, process.last_request + 1, "request ids do not increase");
         process.last_request = request;
+        if self.faults && self.chance.often(10) {
+            process.hung_up = true;
+        }
+        if process.hung_up {
+            let read = process.read;
+            self.later(0, Happening::Deliver(Event::InputClosed { worker: id, read }));
+            return;
+        }
         process.stdin.push_back((request, job));
         self.later(20, Happening::Process(id, Doing::Work));
     }
@@ -159,6 +169,9 @@ impl World {
         let mut begun = Vec::new();
         loop {
             let free = (process.busy.len() as u64) < process.concurrency;
+            if process.hung_up {
+                process.stdin.clear();
+            }
             if process.greedy || (free && process.buffer.is_empty()) {
                 while let Some((request, job)) = process.stdin.pop_front() {
                     process.read = request;

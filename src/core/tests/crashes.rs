@@ -140,3 +140,26 @@ fn a_worker_that_dies_while_it_drains_has_crashed_by_itself() {
     bench.sweep(1);
     bench.says(&["job 1 crashed signal => ready 0/1/0"]);
 }
+
+#[test]
+fn a_worker_that_closed_its_input_is_ended_and_what_it_never_read_is_for_others_at_once() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    bench.jobs(2);
+    bench.said();
+    bench.event(Event::InputClosed { worker: WorkerId(1), read: 0 });
+    bench.says(&["unclaim 1", "unclaim 2", "TERM 1"]);
+    bench.exit(1, Exit::Signal(15), 2);
+    bench.sweep(1);
+    assert!(!bench.said().iter().any(|s| s.starts_with("job")), "nobody is blamed");
+}
+
+#[test]
+fn a_worker_that_closed_its_input_may_still_answer_what_it_has_read() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    bench.jobs(2);
+    bench.said();
+    bench.event(Event::InputClosed { worker: WorkerId(1), read: 1 });
+    bench.says(&["unclaim 2"]);
+    bench.answer(1, 1, well());
+    bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1"]);
+}

@@ -99,7 +99,8 @@ impl Client {
     /// Writes what the socket takes; false if the client is to be dropped.
     pub(super) fn write(&mut self) -> bool {
         while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
+            let left = &self.out[self.sent..];
+            match faulty!("client.write", Err(io::ErrorKind::BrokenPipe.into()), self.stream.write(left)) {
                 Ok(n) => {
                     self.sent += n;
                     self.taken += n as u64;
@@ -108,6 +109,9 @@ impl Client {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.unsent() <= MAX_UNREAD,
                 Err(_) => return false,
             }
+        }
+        if self.sent > 0 {
+            failpoint!("client.written");
         }
         self.sent = 0;
         self.out.clear();

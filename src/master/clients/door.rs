@@ -14,13 +14,17 @@ use crate::wire::control::NEW_SOCKET_ENDING;
 /// Listens at `path`, mode 0600. What is found there is replaced, unless it is no socket.
 pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
     make_room(path)?;
+    failpoint!("socket.unlinked");
     // Bound under another name and made private before it can be found.
     let mut hidden = path.as_os_str().to_owned();
     hidden.push(NEW_SOCKET_ENDING);
     make_room(Path::new(&hidden))?;
+    failpoint!("socket.bind", Errno::EADDRINUSE.into());
     let listener = UnixListener::bind(&hidden)?;
+    failpoint!("socket.bound");
     std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
     std::fs::rename(&hidden, path)?;
+    failpoint!("socket.named");
     Ok(listener)
 }
 

@@ -97,7 +97,9 @@ impl WorkerLog {
             }
             // A line that is longer than a file may be gets one of its own.
             let (now, later) = left.split_at(part.max(first_line(left)));
+            failpoint!("log.write", nix::errno::Errno::ENOSPC.into());
             file.write_all(now)?;
+            failpoint!("log.written");
             size += now.len() as u64;
             left = later;
         }
@@ -140,6 +142,7 @@ fn rotate(path: &Path, files: usize) -> io::Result<()> {
         return fs::remove_file(path);
     }
     for n in (0..files - 1).rev() {
+        failpoint!("log.set_aside", nix::errno::Errno::ENOSPC.into());
         match fs::rename(numbered(path, n), numbered(path, n + 1)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             Ok(()) | Err(_) => {}

@@ -84,6 +84,7 @@ fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(Sw
             // Asked once: the deadline may pass between two answers.
             let over = pursuit.is_over();
             if over {
+                failpoint!("sweep.over");
                 let Swept { killed, left } = pursuit.outcome();
                 notify(SweepDone { worker: pursuit.owner, killed, left });
             }

@@ -54,9 +54,11 @@ pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(), StoreErr
         if found == KNOWN {
             return Ok(());
         }
+        failpoint!("migrate.before", StoreError::Io("told to fail".to_owned()));
         conn.set_transaction_behavior(TransactionBehavior::Exclusive);
         let result = migrations().to_latest(conn);
         conn.set_transaction_behavior(TransactionBehavior::Deferred);
+        failpoint!("migrate.after");
         let Err(error) = result else { return Ok(()) };
         let now = version(conn).map_err(|e| map(path, &e))?;
         if now == found {

@@ -12,6 +12,7 @@ mod codes;
 #[cfg(test)]
 mod damage_tests;
 mod error;
+mod faults;
 mod files;
 mod finish;
 mod life;
@@ -33,6 +34,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
+use self::faults::What;
 use self::files::{Fate, Files};
 use self::names::Names;
 use self::open::Missing;
@@ -126,6 +128,9 @@ impl SqliteStore {
         if self.broken {
             return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
         }
+        if bug!("answer_before_commit") && !self.conn.is_autocommit() {
+            let _ = self.command("COMMIT");
+        }
         self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
         let result = check(&self.conn).and_then(|()| {
             let generation = self.generation.map_or(0, |g| g.0);
@@ -146,8 +151,9 @@ impl SqliteStore {
         }
     }
 
-    fn commit(&mut self) -> Result<(), StoreError> {
-        let result = self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
+    fn commit(&mut self, what: What<'_>) -> Result<(), StoreError> {
+        let commit = || self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
+        let result = faults::around(what, commit);
         if let Err(error) = &result {
             // No room: the end of the transaction was not written, so it did not take place.
             self.broken |= !matches!(error, StoreError::Full { .. });
@@ -157,9 +163,10 @@ impl SqliteStore {
         result
     }
 
-    /// One step of a recovery; how many rows it changed.
+    /// One step of a recovery or of an end; how many rows it changed.
     fn step(
         &mut self,
+        what: What<'_>,
         at: UnixMicros,
         work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<usize>,
     ) -> Result<usize, StoreError> {
@@ -173,7 +180,7 @@ impl SqliteStore {
                 Ok(changed)
             },
         )?;
-        self.commit()?;
+        self.commit(what)?;
         self.after_commit()?;
         Ok(changed)
     }
@@ -237,7 +244,7 @@ impl Batch<'_> {
 impl Store for SqliteStore {
     fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
         let (start, high) = self.transaction(at, |_| Ok(()), |batch| life::begin(batch.conn, master, at))?;
-        self.commit()?;
+        self.commit(What::Begin)?;
         self.generation = Some(start.generation);
         self.high = high;
         self.pending = None;
@@ -252,19 +259,19 @@ impl Store for SqliteStore {
                 clippy::redundant_closure_for_method_calls,
                 reason = "a path to the method is tied to one lifetime"
             )]
-            let released = self.step(at, |batch| batch.release_left())?;
+            let released = self.step(What::Recovery, at, |batch| batch.release_left())?;
             recovered.released += released as u64;
             if released == 0 {
                 break;
             }
         }
-        while self.step(at, |batch| batch.end_left())? > 0 {}
-        self.step(at, |batch| batch.end_lives())?;
+        while self.step(What::Recovery, at, |batch| batch.end_left())? > 0 {}
+        self.step(What::Recovery, at, |batch| batch.end_lives())?;
         Ok(recovered)
     }
 
     fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
-        self.step(at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
+        self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
     fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
@@ -275,7 +282,10 @@ impl Store for SqliteStore {
         self.check_files()?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
-        match self.commit().and_then(|()| self.after_commit()) {
+        if bug!("answer_before_commit") {
+            return Ok(replies);
+        }
+        match self.commit(What::Batch(ops)).and_then(|()| self.after_commit()) {
             Ok(()) => {
                 self.pending = None;
                 Ok(replies)
@@ -307,6 +317,7 @@ impl Store for SqliteStore {
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
+        failpoint!("store.reopen", StoreError::Io("told to fail".to_owned()));
         self.save_log()?;
         // The old connection goes first: it may hold the write lock.
         let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;
@@ -317,9 +328,11 @@ impl Store for SqliteStore {
         self.files = None;
         self.conn = open::writer(&self.path, Missing::Refuse)?;
         self.files = Some(Files::of(&self.path));
+        failpoint!("store.reopened");
         if self.suspect {
             self.rewrite_log()?;
         }
+        failpoint!("store.log_rewritten");
         if self.generation.is_some() {
             open::checkpoint_by_hand(&self.conn, &self.path)?;
         }

@@ -47,6 +47,7 @@ fn cannot(doing: &'static str, path: &Path, reason: &dyn Display) -> StoreError 
 
 /// Opens for writing.
 pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreError> {
+    failpoint!("store.open", cannot("open", path, &"told to fail"));
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
     match missing {
         Missing::Create => create(path)?,

@@ -19,6 +19,9 @@ impl Batch<'_> {
         let Some(place) = self.place(job.0)? else { return Ok(Reply::Missing) };
         if matches!(place.state, JobState::Ready | JobState::Scheduled) {
             self.leave_waiting(&place)?;
+            if bug!("cancel_not_counted") {
+                self.change(place.at.queue).ready += 1;
+            }
             if place.unique {
                 self.free_unique(job.0)?;
             }

@@ -29,7 +29,7 @@ impl<N: Fn(Written)> Turn<N> {
             };
             let hopeless =
                 matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied | StoreError::Gone { .. });
-            if hopeless || stopping {
+            if hopeless || stopping || bug!("commit_error_is_no") {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
             let reason = error.to_string();
