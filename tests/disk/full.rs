@@ -110,7 +110,19 @@ fn cycle(rig: &Rig, disk: &Disk<'_>, pusher: &mut Pusher, number: usize) -> Dura
     freed.elapsed()
 }
 
-/// A row of the table of figures.
+/// For the table of `scripts/chaos`; the times are in order.
+fn figures(outcome: &Outcome) -> serde_json::Value {
+    serde_json::json!({
+        "lost": outcome.found.lost,
+        "duplicated": outcome.found.duplicated,
+        "refused_and_found": outcome.found.invented,
+        "acknowledged": outcome.acknowledged,
+        "median_us": outcome.resumed[outcome.resumed.len() / 2].as_micros() as u64,
+        "longest_us": outcome.resumed.last().map(|d| d.as_micros() as u64),
+    })
+}
+
+/// What came of it, in a line.
 fn print(what: &str, outcome: &mut Outcome) {
     outcome.resumed.sort_unstable();
     let longest = outcome.resumed.last().copied().unwrap_or_default();
@@ -134,6 +146,9 @@ fn a_disk_that_is_full_many_times_loses_nothing_and_work_resumes_by_itself() {
     let count = std::env::var("DISK_CYCLES").map_or(CYCLES, |n| n.parse().expect("DISK_CYCLES is a number"));
     let mut outcome = cycles(count);
     print("failing writes", &mut outcome);
+    if let Some(file) = std::env::var_os("DISK_FIGURES") {
+        std::fs::write(file, figures(&outcome).to_string()).expect("the file can be written");
+    }
     assert_eq!(outcome.found, Found::default(), "{outcome:?}");
     assert!(outcome.acknowledged >= count && outcome.refused >= count, "{outcome:?}");
     // The longest wait between two tries is a quarter of a second; on a busy machine half of the cycles may be late.

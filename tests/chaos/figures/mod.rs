@@ -8,6 +8,7 @@ use crate::pools;
 use crate::support::Bench;
 use crate::table::{self, Figure};
 
+mod disk_full;
 mod graceful_stop;
 mod master_kill;
 mod restart;
@@ -22,24 +23,36 @@ pub(crate) struct Samples {
     waiting: usize,
     running: usize,
     stops: usize,
+    /// None: the tests in `tests/disk` see to that.
+    full_disks: Option<usize>,
 }
 
 impl Samples {
     /// Enough for the table.
-    pub(crate) const MANY: Self =
-        Self { worker_kills: 200, master_kills: 50, restarts: 15, waiting: 100_000, running: 64, stops: 50 };
+    pub(crate) const MANY: Self = Self {
+        worker_kills: 200,
+        master_kills: 50,
+        restarts: 15,
+        waiting: 100_000,
+        running: 64,
+        stops: 50,
+        full_disks: Some(100),
+    };
     /// Enough to see that it can be measured.
-    const FEW: Self = Self { worker_kills: 4, master_kills: 2, restarts: 1, waiting: 300, running: 4, stops: 2 };
+    const FEW: Self =
+        Self { worker_kills: 4, master_kills: 2, restarts: 1, waiting: 300, running: 4, stops: 2, full_disks: None };
 }
 
 /// Measures all of them.
 pub(crate) fn measure(samples: &Samples) -> Vec<Figure> {
-    vec![
+    let mut figures = vec![
         worker_kill::measure(samples.worker_kills),
         master_kill::measure(samples.master_kills),
         restart::measure(samples.restarts, samples.waiting, samples.running),
         graceful_stop::measure(samples.stops),
-    ]
+    ];
+    figures.extend(samples.full_disks.map(disk_full::measure));
+    figures
 }
 
 /// Adds jobs, with or without a master.
