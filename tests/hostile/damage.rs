@@ -39,7 +39,9 @@ fn a_damaged_database_is_refused_and_left_as_it_is() {
     }
     let mut renamed = whole.clone();
     let places: Vec<usize> = (0..whole.len() - 11).filter(|&at| &whole[at..at + 11] == b"runs_by_job").collect();
-    places.iter().for_each(|&at| renamed[at] = b'R');
+    for at in places {
+        renamed[at] = b'R';
+    }
     for (what, bytes) in [("cut", &whole[..whole.len() / 2]), ("flipped", &flipped), ("renamed", &renamed)] {
         fs::write(bench.database(), bytes).expect("written");
         let run = bench.run(&["--workers", "1", "--drain"]);
