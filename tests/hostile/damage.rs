@@ -39,7 +39,7 @@ fn a_damaged_database_is_refused_and_left_as_it_is() {
     }
     let mut renamed = whole.clone();
     let places: Vec<usize> = (0..whole.len() - 11).filter(|&at| &whole[at..at + 11] == b"runs_by_job").collect();
-    for &at in &places {
+    for at in places {
         renamed[at] = b'R';
     }
     for (what, bytes) in [("cut", &whole[..whole.len() / 2]), ("flipped", &flipped), ("renamed", &renamed)] {
