@@ -107,8 +107,9 @@ fn a_log_that_is_deleted_under_load_is_saved_and_work_goes_on() {
     let mut master = rig.start();
     let mut pusher = Pusher::connect(rig.bench.database(), 0);
     for ending in ["-wal", "-shm", "-wal"] {
-        for _ in 0..30 {
-            assert!(matches!(pusher.push(), Some(Said::Yes(_))));
+        for n in 0..30 {
+            let said = pusher.push();
+            assert!(matches!(said, Some(Said::Yes(_))), "push {n} before {ending} is deleted: {said:?}");
         }
         // The reader in the master has the files open as well: who closes them next does not empty the log.
         let listed = pusher.call("jobs.list", &json!({"limit": 1})).expect("a master");
