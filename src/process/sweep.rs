@@ -25,6 +25,9 @@ pub const COOKIE_VARIABLE: &str = "QUEUE_WORK_INSTANCE";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Looks that count although somebody had gone before it was his turn: on a machine where programs come and go all the
+/// time, every look is one of these.
+const UNCLEAR_LOOKS: u32 = 3;
 
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +122,12 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     }
 }
 
-/// Calls `each` with pid, start time and sign, for every process that has one.
-fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
+/// Calls `each` with pid, start time and sign, for every process that has one. False if one that was listed had ended
+/// before it was looked at: it may have left a child that was not there when the list was made.
+fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) -> bool {
     let us = std::process::id();
-    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let Ok(processes) = fs::read_dir("/proc") else { return true };
+    let mut all_seen = true;
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         if pid == us || exempt.contains(&pid) {
@@ -132,7 +137,10 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
         // same before and after that was read. The first read just sorts out the many others.
         let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
         if let Some(value) = cookie_of(&environ) {
-            let Some(start) = identity::start_time(pid) else { continue };
+            let Some(start) = identity::start_time(pid) else {
+                all_seen = false;
+                continue;
+            };
             let again = fs::read(entry.path().join("environ")).unwrap_or_default();
             if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
                 each(pid, start, Sign::Value(value));
@@ -140,14 +148,19 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
             }
         }
         // Also one that was just in the middle of an exec: then the environment is not to be seen for a moment.
-        if let Some(mark) = Mark::of_process(pid)
-            && let Some(start) = identity::start_time(pid)
-            && Mark::of_process(pid) == Some(mark)
-            && identity::is_alive(pid, start)
-        {
-            each(pid, start, Sign::Mark(mark));
+        let Some(mark) = Mark::of_process(pid) else {
+            all_seen &= !environ.is_empty() || entry.path().exists();
+            continue;
+        };
+        match identity::start_time(pid) {
+            Some(start) if Mark::of_process(pid) == Some(mark) && identity::is_alive(pid, start) => {
+                each(pid, start, Sign::Mark(mark));
+            }
+            // A zombie still has its mark.
+            Some(_) | None => all_seen = false,
         }
     }
+    all_seen
 }
 
 fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
@@ -162,12 +175,13 @@ struct Pursuit<T> {
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
     clean: u32,
+    unclear: u32,
 }
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
         let deadline = crate::process::clock::instant() + deadline;
-        Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0 }
+        Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0, unclear: 0 }
     }
 
     fn strike(&mut self, pid: u32, start: u64) {
@@ -193,16 +207,21 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
     for pursuit in pursuits.iter_mut() {
         // Still dying, though without an environment: a process on its way out has neither memory nor variables.
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));
-        pursuit.clean += 1;
     }
-    scan(exempt, |pid, start, sign| {
+    let all_seen = scan(exempt, |pid, start, sign| {
         for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(sign)) {
             if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start);
             }
         }
     });
-    for pursuit in pursuits.iter_mut().filter(|pursuit| !pursuit.dying.is_empty()) {
-        pursuit.clean = 0;
+    for pursuit in pursuits {
+        if !pursuit.dying.is_empty() {
+            pursuit.clean = 0;
+        } else if all_seen || pursuit.unclear >= UNCLEAR_LOOKS {
+            pursuit.clean += 1;
+        } else {
+            pursuit.unclear += 1;
+        }
     }
 }
