@@ -99,8 +99,8 @@ pub struct Swept {
 #[must_use]
 pub fn find(selector: &Selector) -> Vec<u32> {
     let mut found = Vec::new();
-    scan(&selector.exempt, |pid, _, sign| {
-        if selector.wanted.matches(sign) {
+    scan(&selector.exempt, |pid, _, sign, lives| {
+        if lives && selector.wanted.matches(sign) {
             found.push(pid);
         }
     });
@@ -122,9 +122,10 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     }
 }
 
-/// Calls `each` with pid, start time and sign, for every process that has one. False if one that was listed had ended
-/// before it was looked at: it may have left a child that was not there when the list was made.
-fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) -> bool {
+/// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign; a zombie has one,
+/// too. False if one that was listed was gone before it was looked at: it may have left a child that was not there when
+/// the list was made.
+fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool {
     let us = std::process::id();
     let Ok(processes) = fs::read_dir("/proc") else { return true };
     let mut all_seen = true;
@@ -143,7 +144,7 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) -> bool {
             };
             let again = fs::read(entry.path().join("environ")).unwrap_or_default();
             if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
-                each(pid, start, Sign::Value(value));
+                each(pid, start, Sign::Value(value), true);
                 continue;
             }
         }
@@ -153,10 +154,9 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) -> bool {
             continue;
         };
         match identity::start_time(pid) {
-            Some(start) if Mark::of_process(pid) == Some(mark) && identity::is_alive(pid, start) => {
-                each(pid, start, Sign::Mark(mark));
+            Some(start) if Mark::of_process(pid) == Some(mark) => {
+                each(pid, start, Sign::Mark(mark), identity::is_alive(pid, start));
             }
-            // A zombie still has its mark.
             Some(_) | None => all_seen = false,
         }
     }
@@ -176,12 +176,16 @@ struct Pursuit<T> {
     dying: Vec<(u32, u64)>,
     clean: u32,
     unclear: u32,
+    /// Those that had ended by themselves, and whether this look has found one more of them.
+    dead: Vec<(u32, u64)>,
+    met_dead: bool,
 }
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
         let deadline = crate::process::clock::instant() + deadline;
-        Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0, unclear: 0 }
+        let (killed, dying, dead) = (Vec::new(), Vec::new(), Vec::new());
+        Self { owner, wanted, deadline, killed, dying, clean: 0, unclear: 0, dead, met_dead: false }
     }
 
     fn strike(&mut self, pid: u32, start: u64) {
@@ -190,6 +194,14 @@ impl<T> Pursuit<T> {
             self.killed.push((pid, start));
         }
         self.dying.push((pid, start));
+    }
+
+    /// A zombie may have left a child that was not there when the list was made; the next list has it.
+    fn meet_dead(&mut self, pid: u32, start: u64) {
+        if !self.dead.contains(&(pid, start)) && !self.killed.contains(&(pid, start)) {
+            self.dead.push((pid, start));
+            self.met_dead = true;
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -208,9 +220,11 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
         // Still dying, though without an environment: a process on its way out has neither memory nor variables.
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));
     }
-    let all_seen = scan(exempt, |pid, start, sign| {
+    let all_seen = scan(exempt, |pid, start, sign, lives| {
         for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(sign)) {
-            if !pursuit.dying.contains(&(pid, start)) {
+            if !lives {
+                pursuit.meet_dead(pid, start);
+            } else if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start);
             }
         }
@@ -218,10 +232,11 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
     for pursuit in pursuits {
         if !pursuit.dying.is_empty() {
             pursuit.clean = 0;
-        } else if all_seen || pursuit.unclear >= UNCLEAR_LOOKS {
+        } else if (all_seen && !pursuit.met_dead) || pursuit.unclear >= UNCLEAR_LOOKS {
             pursuit.clean += 1;
         } else {
             pursuit.unclear += 1;
         }
+        pursuit.met_dead = false;
     }
 }

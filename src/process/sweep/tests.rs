@@ -88,7 +88,7 @@ fn who_starts_a_child_and_ends_while_we_look_leaves_nobody() {
     if !in_own_process("process::sweep::tests::who_starts_a_child_and_ends_while_we_look_leaves_nobody") {
         return;
     }
-    for worker in 0..80 {
+    for worker in 0..50 {
         let value = format!("{}:{worker}", new_cookie().unwrap());
         let script = format!("sleep 0.00{}; sleep 1000 &", worker % 10);
         let mut shell = Command::new("/bin/sh");
