@@ -1,5 +1,6 @@
 //! Fills a store without a master, through the library: what would take a master minutes to get.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,7 +45,13 @@ pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
         let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
         store.apply(0, &[Op::Push(jobs.into())], UnixMicros(now))?;
     }
-    Ok(())
+    drop(store);
+    sync(database)
+}
+
+/// What was written must not be on its way to the disk any more while something is timed.
+fn sync(database: &Path) -> Outcome<()> {
+    Ok(File::open(database)?.sync_all()?)
 }
 
 /// Adds a history of so many runs of the last hours: most succeeded, one in 25 failed and its job ran again, a few timed
@@ -80,7 +87,9 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         batch += 1;
         store.apply(batch, &ends.collect::<Vec<_>>(), at(chunk.end))?;
     }
-    Ok(store.end(at(runs))?)
+    store.end(at(runs))?;
+    drop(store);
+    sync(database)
 }
 
 /// How the n-th run ends.

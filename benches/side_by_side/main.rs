@@ -49,7 +49,7 @@ struct Args {
     #[arg(long)]
     list: bool,
     /// Run each case once, with few jobs: only to see that it works
-    #[arg(long)]
+    #[arg(long, conflicts_with = "long")]
     quick: bool,
     /// Ten million jobs and runs where a million is the default
     #[arg(long)]
@@ -72,6 +72,22 @@ struct Args {
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+impl Args {
+    fn runs(&self) -> u32 {
+        self.runs.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    /// For people who read the table later.
+    fn size(&self) -> String {
+        let size = match (self.quick, self.long) {
+            (true, _) => "hardly any jobs: these figures say nothing about speed",
+            (false, true) => "millions are ten",
+            (false, false) => "millions are one",
+        };
+        format!("medians of {} (lowest … highest); {size}", self.runs())
+    }
 }
 
 fn main() -> ExitCode {
@@ -104,22 +120,16 @@ fn run(args: &Args) -> Outcome<bool> {
     fs::create_dir_all(&parent)?;
     let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&parent)?;
     let machine = Machine::look(folder.path(), &tools)?;
-    print!("{}", machine.text());
+    let head = format!("{}{}\n", machine.text(), args.size());
+    print!("{head}");
     let results: Vec<CaseResult> = chosen.into_iter().map(|case| repeat(case, args, folder.path(), &tools)).collect();
     let (table, left_out) = (report::table(&results), report::left_out(&results));
     println!("\n{table}\n{left_out}");
     if let Some(path) = &args.markdown {
-        fs::write(path, format!("{}\n{table}\n{left_out}", machine.text()))?;
+        fs::write(path, format!("{head}\n{table}\n{left_out}"))?;
     }
     if let Some(path) = &args.json {
-        let size = if args.quick {
-            "quick"
-        } else if args.long {
-            "long"
-        } else {
-            "normal"
-        };
-        fs::write(path, serde_json::to_vec_pretty(&report::json(&machine, size, &results))?)?;
+        fs::write(path, serde_json::to_vec_pretty(&report::json(&machine, &args.size(), &results))?)?;
     }
     if args.keep {
         println!("the databases are in {}", folder.keep().display());
@@ -141,9 +151,8 @@ fn choose(names: &[String]) -> Outcome<Vec<&'static Case>> {
 /// Runs a case as often as asked for. One that fails is not run again.
 fn repeat(case: &'static Case, args: &Args, folder: &Path, tools: &Tools) -> CaseResult {
     let start = now_ns();
-    let runs = args.runs.unwrap_or(if args.quick { 1 } else { 3 });
     let mut result = CaseResult { case, samples: Samples::default(), failed: None };
-    for repetition in 0..runs as usize {
+    for repetition in 0..args.runs() as usize {
         if let Err(error) = once(case, args, repetition, folder, tools, &mut result.samples) {
             result.failed = Some(error.to_string());
             break;

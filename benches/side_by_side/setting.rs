@@ -95,7 +95,9 @@ impl Tools {
     /// The peers by name, with their version; `None` for what is not installed.
     pub(crate) fn peers(&self) -> Vec<(&'static str, Option<String>)> {
         let version = |path: &Option<PathBuf>, option: &str| {
-            path.as_ref().map(|path| said(path, option).lines().next().unwrap_or("of unknown version").to_owned())
+            let first = |text: String| text.lines().next().unwrap_or("of unknown version").to_owned();
+            // task-spooler says what it is as well.
+            path.as_ref().map(|path| first(said(path, option)).split(" - ").next().unwrap_or_default().to_owned())
         };
         vec![
             ("beanstalkd", version(&self.beanstalkd, "-v")),
