@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::client::ClientError;
+use crate::report::words;
 use crate::store::StoreError;
 
 /// How a command ended that did what was asked.
@@ -140,7 +141,8 @@ pub fn worded(error: &Error) -> String {
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
-    text.lines().fold(String::new(), |mut out, line| {
+    // It may quote what a worker or a user wrote.
+    words::escape(&text).lines().fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "queue-work: {line}");
         out
     })

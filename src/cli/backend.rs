@@ -16,7 +16,7 @@ use crate::process::guardian;
 use crate::process::lock::Lock;
 use crate::report::Printer;
 use crate::report::events::Level;
-use crate::store::sqlite::{SqliteRecords, SqliteStore};
+use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote};
 use crate::store::{Records, Store, StoreError};
 use crate::wire::control::LogLine;
 use crate::worker;
@@ -49,7 +49,10 @@ pub(crate) fn open_records(path: &Path) -> Result<Box<dyn Records>, StoreError> 
 }
 
 /// The store, to be written to.
-pub(crate) fn open_store(path: &Path) -> Result<Box<dyn Store>, StoreError> {
+pub(crate) fn open_store(path: &Path, network_fs: bool) -> Result<Box<dyn Store>, StoreError> {
+    if !network_fs {
+        refuse_remote(path)?;
+    }
     Ok(Box::new(SqliteStore::open_as_guest(path)?))
 }
 

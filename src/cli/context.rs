@@ -66,9 +66,9 @@ impl Context {
 
     /// The store, to change it without a master; made if it is new, and so is the default folder.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Error> {
-        let database = self.paths()?.database;
+        let Paths { database, network_fs, .. } = self.paths()?;
         backend::make_default_folder(&database, &self.flags)?;
-        Ok(backend::open_store(&database)?)
+        Ok(backend::open_store(&database, network_fs)?)
     }
 }
 

@@ -36,6 +36,7 @@ use context::Context;
 
 use crate::error::{self, Code, Error};
 use crate::process::guardian::VERB as GUARDIAN_VERB;
+use crate::report::words;
 use crate::worker::VERB as WORKER_VERB;
 
 /// Runs the command line and says what came of it.
@@ -96,6 +97,6 @@ fn usage(error: &clap::Error) -> Result<Code, Error> {
         _ => format!("queue-work: {}", text.strip_prefix("error: ").unwrap_or(&text)),
     };
     // Where stderr is gone, the exit code still speaks.
-    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+    let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(text.trim_end()));
     Err(Error::Said(u8::try_from(error.exit_code()).unwrap_or(2)))
 }

@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::report::words;
 
 /// Writes text as it is.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
@@ -34,12 +35,13 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
 }
 
 fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|e| Error::Failed(format!("cannot write JSON: {e}")))
+    let text = serde_json::to_string(value).map_err(|e| Error::Failed(format!("cannot write JSON: {e}")))?;
+    Ok(words::escape_json(text).into_bytes())
 }
 
 /// Says something on stderr; where that is gone, nobody misses it.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "queue-work: {text}");
+    let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", words::escape(text));
 }
 
 /// How a list is printed.

@@ -39,6 +39,7 @@ fn as_printed(result: Option<&RawValue>, terminal: bool) -> Vec<u8> {
         Ok(text) if text.is_empty() => return Vec::new(),
         Ok(text) if terminal => words::escape(&text),
         Ok(text) => text,
+        Err(_) if terminal => words::escape_json(json.to_owned()),
         Err(_) => json.to_owned(),
     };
     if !text.ends_with('\n') {
@@ -118,6 +119,8 @@ mod tests {
         assert_eq!(printed(r#""\u001b[2J""#, false), "\u{1b}[2J\n");
         assert_eq!(printed(r#""\u001b[2J""#, true), "\\x1b[2J\n");
         assert_eq!(printed(r#"{"a": 1.0}"#, false), "{\"a\": 1.0}\n");
+        assert_eq!(printed("[\"\u{9b}\"]", false), "[\"\u{9b}\"]\n");
+        assert_eq!(printed("[\"\u{9b}\"]", true), "[\"\\u009b\"]\n");
         assert_eq!(as_printed(None, false), b"null\n");
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub logs_dir: PathBuf,
     /// When an answer to a push is given.
     pub durability: Durability,
+    /// Whether the database may lie on a file system of the network.
+    pub network_fs: bool,
     /// The pools, at least one.
     pub pools: Vec<PoolConfig>,
     /// End when nothing is ready, running or waiting for a retry.
@@ -173,6 +175,7 @@ pub struct PoolConfig {
 
 /// What the command line and the environment say, over what the file says. `None`: nothing was said.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Flags {
     /// `--config`
     pub config: Option<PathBuf>,
@@ -182,6 +185,8 @@ pub struct Flags {
     pub socket: Option<PathBuf>,
     /// `--durability`
     pub durability: Option<Durability>,
+    /// `--allow-network-fs`
+    pub allow_network_fs: bool,
     /// `--drain`
     pub drain: bool,
     /// `--queue a,b`: one pool per queue, instead of the pools of the file.

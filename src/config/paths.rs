@@ -19,6 +19,8 @@ pub struct Paths {
     pub socket: PathBuf,
     /// Folder of the worker output files.
     pub logs_dir: PathBuf,
+    /// Whether the database may lie on a file system of the network.
+    pub network_fs: bool,
 }
 
 /// The variables of the environment, by name.
@@ -30,7 +32,8 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Paths, ConfigErrors> {
     let file = File::find(flags, cwd)?;
     let mut problems = flag_problems(flags);
-    let concerns = |problem: &&Problem| ["", "database", "socket", "log_dir"].contains(&problem.key.as_str());
+    let concerns =
+        |problem: &&Problem| ["", "database", "socket", "log_dir", "network_fs"].contains(&problem.key.as_str());
     problems.splice(0..0, file.layer.problems.iter().filter(concerns).cloned());
     if !problems.is_empty() {
         return Err(ConfigErrors(problems));
@@ -125,7 +128,9 @@ pub(super) fn settle(
     };
     let socket = socket.unwrap_or_else(|| beside(".sock"));
     let logs_dir = logs_dir.unwrap_or_else(|| beside(".logs"));
-    Ok(Paths { database, socket, logs_dir })
+    let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
+    let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
+    Ok(Paths { database, socket, logs_dir, network_fs })
 }
 
 fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, String)> {

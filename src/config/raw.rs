@@ -16,6 +16,7 @@ use crate::model::MemoryLimit;
 #[derive(Debug, Deserialize)]
 pub(super) struct RawTop {
     pub(super) durability: String,
+    pub(super) network_fs: String,
     #[serde(deserialize_with = "size")]
     pub(super) log_file_size: u64,
     pub(super) log_files: u32,

@@ -201,6 +201,11 @@ pub enum Note {
         /// When it is tried again.
         next_in: Duration,
     },
+    /// The machine has nothing left to start a worker with.
+    Scarce {
+        /// What it says.
+        error: String,
+    },
     /// A slot waits before the next spawn.
     Backoff {
         /// `<pool>-<slot>`

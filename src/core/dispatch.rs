@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pool::PoolId;
+use super::pool::{Pool, PoolId};
 use super::worker::{Flight, State};
 use super::{Action, Core, Phase, Tag};
 use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
@@ -123,12 +123,7 @@ impl Core {
             peak: worker.memory,
             progress: None,
         });
-        worker.start_flights(now.mono, pool.settings.kill_after);
-        if pool.estimate.is_none_or(|took| took > Duration::from_millis(1)) {
-            // Where jobs are long enough for it, the store is told who holds each, for the record of a master that dies.
-            let (job, run) = (job.id, job.run);
-            out.push(Action::Write(Op::Assign { job, run, worker: id }, Tag::None));
-        }
+        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
         self.arm(id);
@@ -194,6 +189,18 @@ impl Core {
             self.promoting = true;
             self.due = None;
             out.push(Action::Write(Op::Promote { limit: PROMOTE_STEP }, Tag::Promote));
+        }
+    }
+}
+
+/// Tells the store who works on a job that begins, for the record of a master that dies; where jobs are long enough
+/// for it.
+pub(super) fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
+    let long = pool.estimate.is_none_or(|took| took > Duration::from_millis(1));
+    move |job| {
+        if long {
+            let (job, run) = (job.id, job.run);
+            out.push(Action::Write(Op::Assign { job, run, worker }, Tag::None));
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Event {
         worker: WorkerId,
         /// Why, for people.
         error: String,
+        /// The machine was out of processes, memory or descriptors: not the fault of the program.
+        temporary: bool,
     },
     /// The worker sent `ready`.
     Ready {

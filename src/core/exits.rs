@@ -88,6 +88,7 @@ impl Core {
             let deaths = entry.deaths;
             let what = match exit {
                 _ if why == EndReason::ReadyTimeout => String::from("is not ready in time"),
+                _ if why == EndReason::MemoryMax => String::from("is over `memory_max` before its first job is done"),
                 Exit::Code(code) => format!("exits at once with status {code}"),
                 Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
             };

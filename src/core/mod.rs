@@ -13,6 +13,7 @@
 //! - A job is ready again only after the worker that held it has exited and its leftovers are swept.
 //! - Workers of a pool: never more than wanted, plus those leaving, plus at most one in four (at least one) being
 //!   replaced.
+//! - A machine that has no process left to give is nobody's fault: it is asked again, one process at a time.
 //! - Every state that can last has a deadline in `next_deadline`, except waiting for work and for an exit after KILL.
 
 mod action;
@@ -29,6 +30,7 @@ mod replace;
 mod roster;
 mod runs;
 mod scale;
+mod scarce;
 mod shutdown;
 #[cfg(test)]
 mod sim;
@@ -48,6 +50,7 @@ use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use commands::Tickets;
 use deadlines::Timers;
 use random::Random;
+use scarce::Spawns;
 
 /// What the master as a whole is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,7 @@ pub struct Core {
     timers: Timers,
     tickets: Tickets,
     random: Random,
+    spawns: Spawns,
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
@@ -99,6 +103,7 @@ impl Core {
             timers: Timers::default(),
             tickets: Tickets::default(),
             random: Random::new(seed),
+            spawns: Spawns::default(),
             due: None,
             promoting: false,
             asked_again: BTreeSet::new(),
@@ -112,7 +117,8 @@ impl Core {
     pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
         match event {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
-            Event::SpawnFailed { worker, error } => self.spawn_failed(worker, error, now, out),
+            Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
+            Event::SpawnFailed { worker, error, temporary: true } => self.spawn_put_off(worker, error, now, out),
             Event::Ready { worker, concurrency } => self.ready(worker, concurrency, now, out),
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
@@ -136,6 +142,7 @@ impl Core {
     pub fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
         self.expire(now, out);
         self.promote(now, out);
+        self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {
             self.reconcile(pool, now, out);
@@ -145,6 +152,7 @@ impl Core {
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
+        self.end_scarcity();
         self.answer_tickets(out);
     }
 
@@ -153,8 +161,7 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let promotes = self.phase == Phase::Running && !self.promoting;
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
-        let roster = self.pools.values().any(|p| p.dirty).then_some(now.mono);
-        [self.timers.next(), due, roster].into_iter().flatten().min()
+        [self.timers.next(), due, self.next_spawns(now.mono)].into_iter().flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

@@ -75,7 +75,8 @@ impl Core {
             return false;
         }
         // Those whose successor is coming up stay, in case it does not.
-        let due = |e: &SlotEntry| e.successor.is_none() && e.not_before.is_none_or(|at| at <= now.mono);
+        let may = self.spawns.left() > 0;
+        let due = |e: &SlotEntry| may && e.successor.is_none() && e.not_before.is_none_or(|at| at <= now.mono);
         let Some(slot) = entries().find(|(_, e)| due(e)).map(|(s, _)| s) else { return false };
         let successor = self.spawn(id, slot, now, out);
         if let Some(entry) = self.entry(id, slot) {

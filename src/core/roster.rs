@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::deadlines::Timer;
+use super::dispatch::assign;
 use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
@@ -30,7 +31,11 @@ impl Core {
             pool.slots.insert(slot, SlotEntry::default());
         }
         let due = |entry: &SlotEntry| entry.current.is_none() && entry.not_before.is_none_or(|at| at <= now.mono);
-        let empty: Vec<Slot> = pool.slots.iter().filter(|(_, e)| due(e)).map(|(&s, _)| s).collect();
+        let most = self.spawns.left() as usize;
+        let mut empty: Vec<Slot> = pool.slots.iter().filter(|(_, e)| due(e)).map(|(&s, _)| s).collect();
+        // The others have their turn later.
+        pool.dirty = empty.len() > most;
+        empty.truncate(most);
         for slot in empty {
             let worker = self.spawn(id, slot, now, out);
             if let Some(entry) = self.entry(id, slot) {
@@ -72,6 +77,7 @@ impl Core {
 
     /// Asks for a process. The roster knows it before it can speak.
     pub(super) fn spawn(&mut self, id: PoolId, slot: Slot, now: Now, out: &mut Vec<Action>) -> WorkerId {
+        self.spawns.ask(now.mono);
         let worker = WorkerId(self.next_worker);
         self.next_worker += 1;
         let settings = &self.pools[&id].settings;
@@ -106,6 +112,7 @@ impl Core {
     }
 
     pub(super) fn spawned(&mut self, id: WorkerId, pid: u32, now: Now, out: &mut Vec<Action>) {
+        self.spawns.worked();
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.pid = Some(pid);
         let pool = &self.pools[&worker.pool];
@@ -121,7 +128,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono, pool.settings.kill_after);
+        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;
@@ -137,13 +144,7 @@ impl Core {
     }
 
     pub(super) fn spawn_failed(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.remove(&id) else { return };
-        if let Some(at) = worker.armed {
-            self.timers.disarm(at, Timer::Worker(id));
-        }
-        if let Some(pool) = self.pools.get_mut(&worker.pool) {
-            pool.leaving.remove(&id);
-        }
+        let Some(worker) = self.forget_unspawned(id) else { return };
         self.vacate(id, &worker, true, now);
         let next_in = self.entry(worker.pool, worker.slot).map(|entry| {
             entry.last_exit = Some((EndReason::SpawnFailed, None));
@@ -154,6 +155,18 @@ impl Core {
             let worker = worker.name.to_string();
             out.push(Action::Note(Note::SpawnFailed { worker, error, next_in }));
         }
+    }
+
+    /// There will be no process of this worker.
+    pub(super) fn forget_unspawned(&mut self, id: WorkerId) -> Option<Handle> {
+        let worker = self.workers.remove(&id)?;
+        if let Some(at) = worker.armed {
+            self.timers.disarm(at, Timer::Worker(id));
+        }
+        if let Some(pool) = self.pools.get_mut(&worker.pool) {
+            pool.leaving.remove(&id);
+        }
+        Some(worker)
     }
 
     pub(super) fn entry(&mut self, pool: PoolId, slot: Slot) -> Option<&mut SlotEntry> {

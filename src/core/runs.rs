@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::dispatch::assign;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Tag};
@@ -25,7 +26,7 @@ impl Core {
             State::Starting { .. } | State::Ready | State::Gone { .. } => None,
         };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
-        worker.start_flights(now.mono, pool.settings.kill_after);
+        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
         let verdict = match &flight.ending {
             None => case.answered(&answer, &mut self.random),

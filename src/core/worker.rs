@@ -197,9 +197,9 @@ impl Handle {
         [state, jobs].into_iter().flatten().min()
     }
 
-    /// Marks as started what the worker can be working on now. What was cancelled while it waited gets `patience` from
-    /// now on.
-    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration) {
+    /// Marks as started what the worker can be working on now, and tells of each. What was cancelled while it waited
+    /// gets `patience` from now on.
+    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration, mut begun: impl FnMut(&Claimed)) {
         for flight in self.flights.iter_mut().take(self.concurrency as usize) {
             if flight.started.is_none() {
                 flight.started = Some(now);
@@ -207,6 +207,7 @@ impl Handle {
                 if let Some(ending) = &mut flight.ending {
                     ending.term_at = now + patience;
                 }
+                begun(&flight.job);
             }
         }
     }

@@ -91,6 +91,24 @@ impl<T> Batches<T> {
         self.take(number).into_iter().zip(replies).collect()
     }
 
+    /// Takes out the changes that were not yet sent and whose tag matches; their tags.
+    pub(super) fn withdraw_unsent(&mut self, matches: impl Fn(&T) -> bool) -> Vec<T> {
+        let which: Vec<bool> = self.tags.iter().map(matches).collect();
+        let (mut op, mut tag) = (which.iter(), which.iter());
+        self.ops.retain(|_| !op.next().is_some_and(|&out| out));
+        let withdrawn = self.tags.extract_if(.., |_| tag.next().is_some_and(|&out| out)).collect();
+        if self.ops.is_empty() {
+            (self.since, self.urgent, self.sync) = (None, false, false);
+        }
+        withdrawn
+    }
+
+    /// The tags of a batch that is on its way.
+    pub(super) fn tags_of(&mut self, number: u64) -> &mut [T] {
+        let found = self.on_the_way.iter_mut().find(|(n, _)| *n == number);
+        found.map_or(&mut [], |(_, tags)| tags)
+    }
+
     /// The tags of a batch that is over.
     pub(super) fn take(&mut self, number: u64) -> Vec<T> {
         match self.on_the_way.front() {
@@ -130,6 +148,20 @@ impl<T> Batches<T> {
 mod tests {
     use super::*;
     use crate::model::{JobId, UnixMicros};
+
+    #[test]
+    fn what_is_withdrawn_before_it_is_sent_takes_its_tag_along() {
+        let mut batches = Batches::new();
+        let now = Now { mono: Mono(0), wall: UnixMicros(0) };
+        for n in 1..=4 {
+            batches.add(Op::Cancel(JobId(n)), n, false, false, now);
+        }
+        assert_eq!(batches.withdraw_unsent(|n| n % 2 == 0), [2, 4]);
+        assert!(matches!(batches.ops[..], [Op::Cancel(JobId(1)), Op::Cancel(JobId(3))]));
+        assert_eq!(batches.tags, [1, 3]);
+        assert_eq!(batches.withdraw_unsent(|_| true), [1, 3]);
+        assert_eq!(batches.next_deadline(), None, "nothing is left to be sent");
+    }
 
     #[test]
     fn who_waits_for_what_was_added_waits_for_the_next_batch_and_hurries_it() {

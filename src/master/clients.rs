@@ -1,28 +1,38 @@
 //! The control socket: connections, lines in, lines out. Never blocks, and never lets a client slow the master.
 //!
 //! Knows nothing of methods. Invariants: only our own user and root may speak; a client that does not read is dropped
-//! once `MAX_UNREAD` bytes wait for it; a client with many unanswered requests is not read further; one that has hung
-//! up is read to its end (what it asked for is done) and then forgotten, whatever it still waits for; of a line over the
-//! limit nothing is held but its beginning.
+//! once `MAX_UNREAD` bytes wait for it, or `MAX_UNREAD_OF_ALL` for all together, or after a while
+//! ([`Clients::lose_patience`]); so is one that does not come to the end of a request; a client with many unanswered
+//! requests is not read further; one that has hung up is read to its end (what it asked for is done) and then forgotten,
+//! whatever it still waits for; of a line over the limit nothing is held but its beginning; when there is no room for a
+//! newcomer, the one that has been silent for longest and waits for nothing makes way.
+
+mod client;
+mod door;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Permissions;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mio::net::{UnixListener, UnixStream};
+use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use crate::model::payload::MAX_LINE_BYTES;
-use crate::wire::control::{Follow, NEW_SOCKET_ENDING};
-use crate::wire::lines::{Line, Lines};
+use crate::model::Mono;
+use crate::wire::control::Follow;
+use crate::wire::lines::Line;
+use client::Client;
 
-/// Connections at most; further ones are closed at once.
-const MAX_CLIENTS: usize = 1000;
+/// Connections at most, where the limit on open files allows as many.
+pub(super) const MAX_CLIENTS: usize = 1000;
 /// Bytes that may wait for a client.
 const MAX_UNREAD: usize = 64 * 1024 * 1024;
+/// Bytes that may wait for all clients together; beyond, the one for which most wait is dropped.
+const MAX_UNREAD_OF_ALL: usize = 256 * 1024 * 1024;
+/// How long a client may take from the first byte of a request to its last, and to read anything of an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of log lines that may wait for a client that follows; further lines are dropped for it.
 const MAX_UNREAD_LOG: usize = 1024 * 1024;
 /// Requests of one client that may be unanswered before it is read further.
@@ -33,22 +43,6 @@ const BUDGET: usize = 256 * 1024;
 /// A connection, for the life of the master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ClientId(pub(super) usize);
-
-#[derive(Debug)]
-struct Client {
-    stream: UnixStream,
-    lines: Lines,
-    out: Vec<u8>,
-    sent: usize,
-    pending: usize,
-    follows: Option<Follow>,
-    /// Log lines dropped since the last one that was sent.
-    dropped: u64,
-    /// No more requests come; it goes when everything is answered and written.
-    ended: bool,
-    /// Nobody hears the answers any more; it goes when everything it said was read.
-    gone: bool,
-}
 
 /// The listener and its connections.
 #[derive(Debug)]
@@ -62,8 +56,14 @@ pub(super) struct Clients {
     /// Those that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
-    /// Somebody knocks who could not be let in; no edge will tell again.
-    knocked: bool,
+    /// Connections that may be open at a time.
+    room: usize,
+    /// Bytes that wait for all together.
+    unsent: usize,
+    /// Counts what clients say, to know who has been silent for longest.
+    said: u64,
+    /// Somebody knocks who could not be let in, and why; no edge will tell again.
+    knocked: Option<String>,
     /// Somebody was dropped since [`Clients::take_dropped`].
     dropped: bool,
 }
@@ -72,14 +72,7 @@ impl Clients {
     /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store: what is found there is
     /// stale and is replaced, unless it is no socket.
     pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> io::Result<Self> {
-        make_room(path)?;
-        // Bound under another name and made private before it can be found.
-        let mut hidden = path.as_os_str().to_owned();
-        hidden.push(NEW_SOCKET_ENDING);
-        make_room(Path::new(&hidden))?;
-        let mut listener = UnixListener::bind(&hidden)?;
-        std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
-        std::fs::rename(&hidden, path)?;
+        let mut listener = door::listen(path)?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
             listener,
@@ -89,65 +82,66 @@ impl Clients {
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
             followers: 0,
-            knocked: false,
+            room: MAX_CLIENTS,
+            unsent: 0,
+            said: 0,
+            knocked: None,
             dropped: false,
         })
     }
 
+    /// Has at most so many connections from now on.
+    pub(super) const fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
     /// Takes in who knocks; `token` names a connection.
     pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
-        self.knocked = false;
+        self.knocked = None;
         loop {
             let mut stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if door::is_out_of_files(&e) && self.drop_idlest() => continue,
                 Err(e) => {
-                    if e.kind() != io::ErrorKind::WouldBlock {
-                        log::warn!("cannot accept a control connection: {e}");
-                        self.knocked = true;
-                    }
+                    self.knocked = Some(e.to_string());
                     return;
                 }
             };
-            if !may_speak(&stream) || self.all.len() >= MAX_CLIENTS {
+            if !door::may_speak(&stream) || (self.all.len() >= self.room && !self.drop_idlest()) {
                 continue;
             }
             let id = ClientId(self.next);
             self.next += 1;
             let interest = Interest::READABLE | Interest::WRITABLE;
             if registry.register(&mut stream, token(id), interest).is_ok() {
-                let client = Client {
-                    stream,
-                    lines: Lines::new(MAX_LINE_BYTES),
-                    out: Vec::new(),
-                    sent: 0,
-                    pending: 0,
-                    follows: None,
-                    dropped: 0,
-                    ended: false,
-                    gone: false,
-                };
-                self.all.insert(id, client);
+                self.said += 1;
+                self.all.insert(id, Client::new(stream, self.said));
             }
         }
     }
 
-    /// Whether [`Clients::accept`] is to be tried again in a moment: too many files were open.
-    pub(super) const fn has_knocked(&self) -> bool {
-        self.knocked
+    /// Why somebody could not be let in, who is to be let in in a moment.
+    pub(super) const fn knocked(&self) -> Option<&String> {
+        self.knocked.as_ref()
     }
 
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
     pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
         let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
+        self.said += 1;
+        client.heard = self.said;
         while client.is_heard() {
             match client.stream.read(scratch) {
                 Ok(0) => client.ended = true,
                 Ok(n) => {
                     let pending = &mut client.pending;
+                    let half_since = &mut client.half_since;
                     client.lines.push(&scratch[..n], |line| {
                         *pending += 1;
+                        *half_since = None;
                         each(match line {
                             Line::Whole(text) => Some(text),
                             Line::TooLong { .. } => None,
@@ -194,6 +188,7 @@ impl Clients {
         if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
             client.out.extend_from_slice(line);
+            self.unsent += line.len();
             self.dirty.insert(id);
         }
     }
@@ -225,7 +220,7 @@ impl Clients {
             if !client.follows.as_ref().is_some_and(&wants) {
                 continue;
             }
-            if client.out.len() - client.sent > MAX_UNREAD_LOG {
+            if client.unsent() > MAX_UNREAD_LOG {
                 client.dropped += 1;
                 continue;
             }
@@ -234,8 +229,10 @@ impl Clients {
                 let note =
                     format!("{{\"jsonrpc\":\"2.0\",\"method\":\"dropped\",\"params\":{{\"lines\":{dropped}}}}}\n");
                 client.out.extend_from_slice(note.as_bytes());
+                self.unsent += note.len();
             }
             client.out.extend_from_slice(line);
+            self.unsent += line.len();
             self.dirty.insert(id);
         }
     }
@@ -267,11 +264,26 @@ impl Clients {
     pub(super) fn flush(&mut self) {
         for id in std::mem::take(&mut self.dirty) {
             let Some(client) = self.all.get_mut(&id) else { continue };
+            let before = client.unsent();
             // Nobody takes what would be written to one that is gone, but its requests are still to be read.
             let written = client.gone || client.write();
+            self.unsent -= before - client.unsent();
             if !written || (client.ended && (client.gone || (client.out.is_empty() && client.pending == 0))) {
                 self.drop_client(id);
             }
+        }
+        while self.unsent > MAX_UNREAD_OF_ALL {
+            let Some((&id, _)) = self.all.iter().max_by_key(|(_, c)| c.unsent()) else { return };
+            self.drop_client(id);
+        }
+    }
+
+    /// Drops those that take too long to say or to hear anything. To be called every second or so.
+    pub(super) fn lose_patience(&mut self, now: Mono) {
+        let slow: Vec<ClientId> =
+            self.all.iter_mut().filter_map(|(&id, c)| c.is_slow(now, PATIENCE).then_some(id)).collect();
+        for id in slow {
+            self.drop_client(id);
         }
     }
 
@@ -284,32 +296,14 @@ impl Clients {
         if let Some(client) = self.all.remove(&id) {
             self.dropped = true;
             self.followers -= usize::from(client.follows.is_some());
+            self.unsent -= client.unsent();
         }
     }
-}
 
-impl Client {
-    /// Whether more requests are taken from it now.
-    const fn is_heard(&self) -> bool {
-        !self.ended && (self.gone || self.pending < MAX_PENDING)
-    }
-
-    /// Writes what the socket takes; false if the client is to be dropped.
-    fn write(&mut self) -> bool {
-        while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
-                Ok(n) => self.sent += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.out.len() - self.sent <= MAX_UNREAD,
-                Err(_) => return false,
-            }
-        }
-        self.sent = 0;
-        self.out.clear();
-        if self.out.capacity() > 256 * 1024 {
-            self.out = Vec::new();
-        }
-        true
+    /// Makes room for a newcomer; false if everybody waits for something.
+    fn drop_idlest(&mut self) -> bool {
+        let idlest = self.all.iter().filter(|(_, c)| c.is_idle()).min_by_key(|(_, c)| c.heard).map(|(&id, _)| id);
+        idlest.map(|id| self.drop_client(id)).is_some()
     }
 }
 
@@ -318,23 +312,4 @@ impl Drop for Clients {
         // We hold the lock of the store: what is at this path is ours.
         let _ = std::fs::remove_file(&self.path);
     }
-}
-
-/// Removes a stale socket; whatever else is there stays, and is an error.
-fn make_room(path: &Path) -> io::Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path),
-        Ok(_) => {
-            let text = format!("`{}` exists and is no socket", path.display());
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
-/// Whether the other end is our own user or root.
-fn may_speak(stream: &UnixStream) -> bool {
-    getsockopt(stream, PeerCredentials)
-        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::Uid::effective().as_raw())
 }

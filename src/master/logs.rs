@@ -61,13 +61,15 @@ pub struct Options {
     pub files: usize,
     /// Lines that may wait for the thread.
     pub capacity: usize,
+    /// Open files at most; with more workers than that the files are opened again as they are needed.
+    pub max_open: usize,
 }
 
 impl Options {
     /// 10 MiB × 5 files, in this directory.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, max_file_bytes: 10 * 1024 * 1024, files: 5, capacity: 8192 }
+        Self { dir, max_file_bytes: 10 * 1024 * 1024, files: 5, capacity: 8192, max_open: 64 }
     }
 }
 
@@ -127,8 +129,6 @@ fn lock(dropped: &Dropped) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, u64>>
     dropped.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Open files at most; with more workers than that the files are opened again as they are needed.
-const MAX_OPEN: usize = 64;
 /// Lines taken before they are written, where more wait.
 const BATCH: usize = 512;
 /// How soon what could not be written is reported, when no line comes.
@@ -180,11 +180,15 @@ impl Writer {
 
     fn write(&mut self, at_once: bool) {
         let now = crate::process::clock::instant();
+        let mut open = 0;
         for log in self.files.values_mut() {
             log.write(&self.options, if at_once { None } else { Some(now) });
+            open += usize::from(log.is_open());
+            if open > self.options.max_open {
+                log.close();
+                open -= 1;
+            }
         }
-        if self.files.len() > MAX_OPEN {
-            self.files.retain(|_, log| log.owes());
-        }
+        self.files.retain(|_, log| log.is_open() || log.owes());
     }
 }

@@ -121,7 +121,7 @@ impl Master {
     /// Nothing is promised while the store fails.
     pub(super) fn writable(&self) -> Result<(), RpcError> {
         match self.problems.get("store") {
-            Some(problem) => Err(RpcError::failed(1, format!("nothing was changed: {problem}"))),
+            Some(problem) => Err(unavailable(problem, true)),
             None => Ok(()),
         }
     }
@@ -138,7 +138,9 @@ impl Master {
             return Err(RpcError::params(format!("`workers` is {}; the most is {MAX_WORKERS}", params.workers)));
         }
         let target = target(false, params.queue, params.pool, Vec::new())?;
-        self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait })
+        let handled = self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait });
+        self.make_room();
+        handled
     }
 
     fn spawn_pool(&mut self, origin: &Origin, params: &SpawnPool) -> Handled {
@@ -151,6 +153,7 @@ impl Master {
         if let Some(id) = new {
             self.tell_pool(&pool);
             self.pools.insert(id, PoolSource { config: pool });
+            self.make_room();
         }
         handled
     }
@@ -297,6 +300,16 @@ impl Master {
     pub(super) fn is_stopping(&self) -> bool {
         self.core.phase() != Phase::Running
     }
+}
+
+/// The error while the store cannot be written. `certain`: nothing was changed, nor will be.
+pub(super) fn unavailable(problem: &str, certain: bool) -> RpcError {
+    let text = if certain {
+        format!("nothing was changed: {problem}")
+    } else {
+        format!("it is unknown whether anything was or will be changed: {problem}")
+    };
+    RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) }
 }
 
 /// The error when the reader has too much to do.

@@ -25,13 +25,17 @@ mod pipes;
 mod pushes;
 mod reader;
 mod replies;
+mod room;
 pub mod sampler;
 mod signals;
 mod snapshot;
 mod startup;
 mod tell;
 mod turn;
+mod turns;
+mod wal;
 mod workers;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -45,8 +49,10 @@ use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
 use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
+use crate::store::StoreError;
 use crate::store::writer::{Writer, Written};
 
 use batch::Batches;
@@ -59,6 +65,7 @@ use reader::{Found, Reader};
 use replies::{Answered, Asked, Origin, Waits};
 use sampler::{Sample, Sampler};
 use signals::Signals;
+use turns::Reading;
 
 pub use startup::{Failure, lock_path, run};
 
@@ -146,9 +153,9 @@ struct Master {
     pools: BTreeMap<PoolId, PoolSource>,
     workers: HashMap<WorkerId, Pipes>,
     pids: HashMap<u32, WorkerId>,
-    /// Workers with bytes to write, and pipes that may have more to read although no edge will tell.
+    /// Workers with bytes to write.
     to_flush: BTreeSet<WorkerId>,
-    to_read: VecDeque<(WorkerId, Pipe)>,
+    reading: Reading,
     /// Pipes that are not read while their worker is behind with reading its answers.
     unheard: BTreeSet<(WorkerId, Pipe)>,
     /// Workers that have exited and wait for a place in the sweeper's queue.
@@ -162,6 +169,7 @@ struct Master {
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
     sweeper: Sweeper,
+    oom: OomWatch,
     sampler: Sampler,
     logs: Logs,
     console: Console,
@@ -177,11 +185,15 @@ struct Master {
     /// Waits for a job to end.
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
+    /// What was said of each problem last, and when.
+    problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     prune_at: crate::model::Mono,
+    /// The write-ahead log was too large when it was looked at last.
+    log_was_large: bool,
     /// When to look whether another process has written.
     look_at: crate::model::Mono,
-    /// Another generation has begun: nothing may be written any more.
-    superseded: bool,
+    /// Another generation has begun, or the store is gone: nothing may be written any more.
+    lost: Option<StoreError>,
     sampling_busy: bool,
     // Last, so that the lock outlives everything that writes.
     _lock: Lock,

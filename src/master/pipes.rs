@@ -1,7 +1,7 @@
 //! The pipes of one worker: bytes in both directions, never blocking, in bounded memory.
 //!
 //! Knows lines and messages, not what they mean for jobs. Invariants: no read or write waits; at most `BUDGET` bytes
-//! are read per stream and turn, so that one chatty worker does not starve the rest; what a worker had not read
+//! are read per stream before the others are looked at, so that one chatty worker does not starve the rest; what a worker had not read
 //! when it died is known ([`Pipes::read_up_to`]).
 
 use std::collections::VecDeque;
@@ -21,8 +21,10 @@ use crate::process::spawn::Spawned;
 use crate::wire::lines::{Line, Lines};
 use crate::wire::worker::{self as wire, FromWorker};
 
-/// Bytes read per stream and turn.
-const BUDGET: usize = 256 * 1024;
+/// Bytes read per stream before others have their turn.
+const BUDGET: usize = 16 * 1024;
+/// What a pipe holds, as long as nobody has changed that.
+const PIPE: usize = 64 * 1024;
 /// Bytes read from the pipes of a worker that has exited: more than a pipe can hold.
 const LAST_WORDS: usize = 2 * 1024 * 1024;
 /// The longest line of output that is kept; longer ones are cut.
@@ -217,6 +219,11 @@ impl Pipes {
         self.read_at_most(id, pipe, BUDGET, scratch, heard)
     }
 
+    /// Reads what is on stderr by now; true if there may be more.
+    pub(super) fn read_stderr(&mut self, id: WorkerId, scratch: &mut [u8], heard: &mut Heard) -> bool {
+        self.read_at_most(id, Pipe::Stderr, PIPE, scratch, heard)
+    }
+
     /// Reads the last words of a worker that has exited: what is in its pipes now, not what a grandchild that holds
     /// them may write later.
     pub(super) fn read_last_words(&mut self, id: WorkerId, scratch: &mut [u8], heard: &mut Heard) {
@@ -245,7 +252,8 @@ impl Pipes {
                 Pipe::Protocol => &mut self.protocol,
             };
             let Some(open) = reader else { return false };
-            match open.read(scratch) {
+            let most = left.min(scratch.len());
+            match open.read(&mut scratch[..most]) {
                 Ok(0) => {
                     *reader = None;
                     return false;
@@ -257,7 +265,7 @@ impl Pipes {
                         return true;
                     }
                     // A short read emptied the pipe: the next edge tells of more.
-                    if n < scratch.len() {
+                    if n < most {
                         return false;
                     }
                 }

@@ -81,6 +81,7 @@ fn open<'a>(
     records: &'a mut Option<SqliteRecords>,
     path: &std::path::Path,
 ) -> Result<&'a mut SqliteRecords, StoreError> {
+    records.take_if(|open| !open.is_current());
     match records {
         Some(open) => Ok(open),
         None => Ok(records.insert(SqliteRecords::open(path)?)),

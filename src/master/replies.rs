@@ -44,6 +44,8 @@ pub(super) enum Answered {
     Changed { group: u64, job: JobId, change: Change },
     /// Dead jobs were retried; again if there were as many as the limit.
     RetriedDead { group: u64, queue: Option<QueueName> },
+    /// Who pushed it has been told that it failed.
+    Nobody,
     /// Old records were removed.
     Pruned,
 }

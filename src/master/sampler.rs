@@ -6,8 +6,10 @@
 //!
 //! CPU use is reckoned from the accumulated time: sysinfo's own figure relates the time of one process since its last
 //! refresh to the time of the machine since the last refresh of anything, and is wrong when rhythms differ.
-//! Memory is the sum of resident sets, shared pages counted in each. Descendants are those that
-//! `/proc/PID/task/TID/children` leads to; one that was adopted by another is not among them.
+//! Memory is what processes have of their own, in RAM or swapped out. Pages of files and of shared memory do not
+//! count: the kernel takes back the ones, and the others would count in each process that has them; pages that a child
+//! still shares with its parent after a fork do count in both. Descendants are those that `/proc/PID/task/TID/children`
+//! leads to; one that was adopted by another is not among them.
 //!
 //! Invariant: a worker that is not watched any more is never reported.
 
@@ -57,7 +59,7 @@ pub enum Command {
 pub struct Sample {
     /// The worker.
     pub worker: WorkerId,
-    /// Resident memory of it and its descendants, in bytes.
+    /// Memory of its own and its descendants', in bytes.
     pub memory_bytes: u64,
     /// CPU used since the sample before, in per cent of one CPU, to a tenth.
     pub cpu_percent: f64,
@@ -84,13 +86,21 @@ impl Sampler {
     }
 }
 
-/// Resident memory of one process, without its descendants, in bytes; `None` where the system does not say.
+/// What one process has of its own, without its descendants, in bytes; `None` where the system does not say.
 #[must_use]
 pub fn memory_of(pid: u32) -> Option<u64> {
-    // `status` rather than `statm`: it counts in kilobytes, not in pages of a size to be asked for.
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+    // `status` rather than `statm`: it tells swapped pages, and counts in kilobytes, not in pages of a size to be asked.
+    own_memory_in(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn own_memory_in(status: &str) -> Option<u64> {
+    let kilobytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    // Kernels before 4.5 know the sum only.
+    let resident = kilobytes("RssAnon:").or_else(|| kilobytes("VmRSS:"))?;
+    Some((resident + kilobytes("VmSwap:").unwrap_or(0)) * 1024)
 }
 
 fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
@@ -232,14 +242,14 @@ impl Watches {
         }
         pids.sort_unstable();
         pids.dedup();
-        let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+        let what = ProcessRefreshKind::nothing().with_cpu().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
         let now = crate::process::clock::instant();
         let mut samples = Vec::new();
         for (worker, tree) in due.iter().zip(trees) {
             let seen = |pid: u32| {
                 let process = system.process(Pid::from_u32(pid))?;
-                Some((pid, process.accumulated_cpu_time(), process.memory()))
+                Some((pid, process.accumulated_cpu_time(), memory_of(pid)?))
             };
             let seen: Vec<_> = tree.into_iter().filter_map(seen).collect();
             let longest = if self.busy { BUSY_INTERVAL } else { IDLE_INTERVAL };

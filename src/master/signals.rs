@@ -1,8 +1,8 @@
 //! Signals to the master: each becomes a flag and wakes the supervisor.
 //!
 //! ctrlc keeps Ctrl-C, signal-hook the rest; handlers block nothing, so workers inherit a clean mask. TERM and HUP
-//! stop with grace, however often they come; Ctrl-C stops with grace the first time and without it the second. HUP and
-//! Ctrl-C stay ignored where we were started so, as under `nohup` and in the background of a script.
+//! stop with grace, however often they come; Ctrl-C stops with grace the first time and without it the second. HUP
+//! and Ctrl-C do nothing where whoever started us has had them ignored (`nohup`, `&` in a script).
 
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
+
+use crate::process::inherited;
 
 /// The self-pipe and the flags.
 #[derive(Debug)]
@@ -23,12 +25,13 @@ pub(super) struct Signals {
 impl Signals {
     /// Installs the handlers. Before the first child is started and before the database is opened.
     pub(super) fn install() -> std::io::Result<Self> {
+        let ignored = inherited::reset()?;
         let (pipe, write) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
         let (children, terminate) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         // The flag is set before the byte is written: actions of one signal run in the order registered.
         signal_hook::flag::register(SIGCHLD, Arc::clone(&children))?;
-        let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+        let hangup = Some(SIGHUP).filter(|&signal| !ignored.has(signal));
         for signal in [SIGTERM].into_iter().chain(hangup) {
             signal_hook::flag::register(signal, Arc::clone(&terminate))?;
         }
@@ -46,7 +49,13 @@ impl Signals {
     /// Empties the pipe; the flags say what came.
     pub(super) fn drain(&mut self) {
         let mut bytes = [0; 256];
-        while self.pipe.read(&mut bytes).is_ok_and(|n| n > 0) {}
+        loop {
+            match self.pipe.read(&mut bytes) {
+                Ok(n) if n > 0 => {}
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Whether a child may have exited since the last call.
@@ -58,12 +67,4 @@ impl Signals {
     pub(super) fn told_to_stop(&self) -> bool {
         self.terminate.swap(false, Ordering::SeqCst)
     }
-}
-
-/// Whether this process was started with the signal ignored; a bit in a mask of the kernel's.
-fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask & (1 << (signal - 1)) != 0
 }

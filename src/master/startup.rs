@@ -18,18 +18,21 @@ use super::reader::Reader;
 use super::replies::Waits;
 use super::sampler::Sampler;
 use super::signals::Signals;
+use super::turns::Reading;
 use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
+use crate::process::exits;
 use crate::process::guardian::Guardian;
+use crate::process::identity::{self, Identity};
 use crate::process::lock::{Lock, LockError};
+use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
-use crate::process::{exits, identity};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteStore, refuse_remote};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -86,7 +89,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(Failure::NotInOrder);
+        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -100,7 +103,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     signals.register(poll.registry(), Source::Signals.token()).map_err(system("wait for signals"))?;
     let (mail, inbox) = mailbox(waker);
 
-    check_socket_path(&config.socket)?;
+    check_places(&config)?;
     let pid = std::process::id();
     let started_at = wall();
     let lock = take_lock(&config.database, pid, started_at)?;
@@ -111,7 +114,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let mut store = SqliteStore::open(&config.database)?;
-    let begun = store.begin(&identify(pid, &cookie), started_at)?;
+    let begun = begin(&mut store, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
     let (totals, due) = (store.totals()?, store.next_due()?);
 
@@ -132,7 +135,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         workers: HashMap::new(),
         pids: HashMap::new(),
         to_flush: BTreeSet::new(),
-        to_read: VecDeque::new(),
+        reading: Reading::default(),
         unheard: BTreeSet::new(),
         to_sweep: VecDeque::new(),
         clients,
@@ -143,6 +146,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
+        oom: OomWatch::start(),
         sampler: threads.sampler,
         logs: threads.logs,
         console,
@@ -155,9 +159,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         stop_waiters: Vec::new(),
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
+        problems_said: BTreeMap::new(),
         prune_at: Mono(0),
+        log_was_large: false,
         look_at: Mono(0),
-        superseded: false,
+        lost: None,
         sampling_busy: false,
         _lock: lock,
     };
@@ -190,6 +196,7 @@ impl Master {
                 self.pools.insert(id, PoolSource { config: pool });
             }
         }
+        self.make_room();
         let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
         if !paused.is_empty() {
             let command = crate::core::Command::Pause { queues: paused };
@@ -204,6 +211,17 @@ fn take_lock(database: &Path, pid: u32, started_at: UnixMicros) -> Result<Lock, 
         LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
         LockError::Io { .. } => Failure::Lock(e),
     })
+}
+
+/// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
+fn begin(store: &mut SqliteStore, us: &store::Master, at: UnixMicros) -> Result<Start, Failure> {
+    for (master, started_at) in store.unended()? {
+        let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
+        if identity.is_alive() {
+            return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
+        }
+    }
+    Ok(store.begin(us, at)?)
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.
@@ -238,7 +256,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
     beside(database, ".lock")
 }
 
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(ending);
     path.into()
@@ -257,11 +275,15 @@ fn no_folder(database: &Path) -> Failure {
     })
 }
 
-fn check_socket_path(path: &Path) -> Result<(), Failure> {
+fn check_places(config: &Config) -> Result<(), Failure> {
+    let path = &config.socket;
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH_BYTES {
         let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
+    }
+    if !config.network_fs {
+        refuse_remote(&config.database)?;
     }
     Ok(())
 }
@@ -307,6 +329,7 @@ impl Threads {
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
+            max_open: super::room::open_logs(),
             ..logs::Options::new(config.logs_dir.clone())
         };
         Ok(Self {

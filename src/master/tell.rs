@@ -1,5 +1,7 @@
 //! Telling people: the core's notes become events, worker output goes to the log, problems are kept for `status`.
 
+use std::time::Duration;
+
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::config::{PoolConfig, limits_in_force};
@@ -11,16 +13,29 @@ use crate::store::Next;
 use crate::wire::control::{Follow, LogLine};
 use crate::wire::rpc;
 
+/// A problem that is still there, or again, is not said sooner.
+const SAME_AGAIN: Duration = Duration::from_mins(1);
+/// Another of the same kind is not said sooner.
+const ANOTHER: Duration = Duration::from_secs(5);
+
 impl Master {
     /// Prints an event.
     pub(super) fn say(&mut self, event: Event) {
         self.console.say(event, wall());
     }
 
-    /// Something is wrong: said once, and kept until it is over.
+    /// Something is wrong: kept until it is over, and said, but not over and over where it comes and goes.
     pub(super) fn problem(&mut self, what: &'static str, text: String) {
         if self.problems.get(what) != Some(&text) {
             self.problems.insert(what, text.clone());
+        }
+        let now = self.clock.now().mono;
+        let too_soon = self
+            .problems_said
+            .get(what)
+            .is_some_and(|(last, at)| now.since(*at) < if *last == text { SAME_AGAIN } else { ANOTHER });
+        if !too_soon {
+            self.problems_said.insert(what, (text.clone(), now));
             self.say(Event::Problem { text });
         }
     }
@@ -51,6 +66,11 @@ impl Master {
             }
             Note::SpawnFailed { worker, error, next_in } => {
                 Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
+            }
+            Note::Scarce { error } => {
+                let text = format!("no more workers can be started: {error}; it is tried again until it works");
+                self.problem("spawn", text);
+                return;
             }
             Note::Backoff { worker, problem, deaths, next_in } => {
                 let why = format!("{problem} ({deaths} times in a row)");

@@ -6,10 +6,9 @@ use mio::Events;
 
 use super::replies::{Answered, Origin};
 use super::{Clock, Inbox, Master, Source, sampler};
-use crate::core::{Command, Event, JobChange, Phase, Tag, Ticket};
-use crate::model::{JobState, Mono, Now};
-use crate::store::writer::Written;
-use crate::store::{Keep, Op, Reply};
+use crate::core::{Command, Event, Phase, Ticket};
+use crate::model::{Mono, Now};
+use crate::store::{Keep, Op};
 
 /// How often old records are looked for at least; more often where they are kept for less, and at once again while
 /// there are many.
@@ -42,7 +41,7 @@ impl Master {
             }
             self.take_in(&events);
             self.settle();
-            if self.superseded {
+            if self.lost.is_some() {
                 return false;
             }
             if self.core.stopped() && self.to_sweep.is_empty() {
@@ -58,20 +57,24 @@ impl Master {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.to_read.is_empty() || self.clients.has_again() {
+        if !self.reading.fresh.is_empty() || self.clients.has_again() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
         let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
-        let knocked = self.clients.has_knocked().then(|| now.mono + KNOCK_AGAIN);
-        let stopping = (self.core.phase() != Phase::Running).then(|| now.mono + Duration::from_millis(200));
+        let knocked = self.clients.knocked().map(|_| now.mono + KNOCK_AGAIN);
+        let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
+        let stops = self.core.phase() != Phase::Running;
+        let stopping = stops.then(|| now.mono + Duration::from_millis(200));
+        // A master that stops removes nothing, so this must not wake it.
+        let prune = (!stops).then_some(self.prune_at);
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),
             self.batches.next_deadline(),
-            Some(self.prune_at),
+            prune,
             Some(self.look_at),
             sweep,
             knocked,
@@ -79,6 +82,7 @@ impl Master {
             waiters,
             guard,
             bar,
+            backlog,
         ];
         // Rounded up: a timer that rings early would turn for nothing.
         deadlines.into_iter().flatten().min().map(|at| Clock::until(now, at) + Duration::from_micros(50))
@@ -91,7 +95,8 @@ impl Master {
                 Source::Worker(id, super::Pipe::Stdin) => {
                     self.to_flush.insert(id);
                 }
-                Source::Worker(id, pipe) => self.read_worker(id, pipe),
+                Source::Worker(id, pipe) if self.reading.backlog.has((id, pipe)) => {}
+                Source::Worker(id, pipe) => self.reading.fresh.join((id, pipe)),
                 Source::Client(id) => {
                     if event.is_write_closed() {
                         self.clients.hung_up(id);
@@ -107,14 +112,12 @@ impl Master {
                 Source::Signals => self.signals.drain(),
             }
         }
-        for (id, pipe) in std::mem::take(&mut self.to_read) {
-            self.read_worker(id, pipe);
-        }
+        self.read_workers();
         for id in self.clients.take_again() {
             self.read_client(id);
         }
-        if listener || self.clients.has_knocked() {
-            self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
+        if listener || self.clients.knocked().is_some() {
+            self.accept();
         }
         while let Ok(mail) = self.inbox.try_recv() {
             self.receive(mail);
@@ -128,6 +131,17 @@ impl Master {
         self.sweep();
     }
 
+    fn accept(&mut self) {
+        self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
+        match self.clients.knocked() {
+            Some(why) => {
+                let text = format!("control connections cannot be accepted: {why}; it is tried again");
+                self.problem("clients", text);
+            }
+            None => self.problem_over("clients"),
+        }
+    }
+
     /// Settles, carries out, hands over, writes.
     fn settle(&mut self) {
         let now = self.clock.now();
@@ -136,6 +150,9 @@ impl Master {
         self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
+        if !self.core.is_scarce() {
+            self.problem_over("spawn");
+        }
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();
@@ -179,127 +196,6 @@ impl Master {
         }
     }
 
-    pub(super) fn written(&mut self, written: Written) {
-        match written {
-            Written::Committed { batch, replies, totals, next_due, durable } => {
-                if !totals.is_empty() {
-                    self.totals = totals;
-                }
-                self.feed(Event::Due(next_due));
-                for (answered, reply) in self.batches.committed(batch, replies) {
-                    self.committed(batch, durable, answered, reply);
-                }
-                self.release_replies(batch);
-                self.problem_over("store");
-            }
-            Written::Durable { batch } => {
-                for (origin, answer) in self.waits.synced(batch) {
-                    self.answer(&origin, Ok(answer));
-                }
-                self.problem_over("sync");
-            }
-            Written::SyncFailed { batch, error } => {
-                for (origin, _) in self.waits.synced(batch) {
-                    let text = format!(
-                        "the change was written, but it is unknown whether it would survive a power cut: {error}"
-                    );
-                    self.answer(&origin, Err(crate::wire::rpc::RpcError::failed(1, text)));
-                }
-                self.problem("sync", format!("syncing the database failed: {error}"));
-            }
-            Written::Failing { batch: _, error } => {
-                self.problem("store", format!("{error}; it is tried again"));
-                self.release_replies(u64::MAX);
-            }
-            Written::Rejected { batch, error } => self.rejected(batch, &error),
-            Written::Changed { totals, next_due } => {
-                self.totals = totals;
-                self.feed(Event::Due(next_due));
-                self.feed(Event::News { queues: Vec::new() });
-            }
-        }
-    }
-
-    /// A batch will never be written: its askers are told; without the store there is no going on.
-    fn rejected(&mut self, batch: u64, error: &crate::store::StoreError) {
-        let text = error.to_string();
-        self.release_replies(batch);
-        for answered in self.batches.take(batch) {
-            if let Answered::Pushed { origin, .. } = answered {
-                self.answer(&origin, Err(crate::wire::rpc::RpcError::failed(1, text.clone())));
-            }
-        }
-        if matches!(error, crate::store::StoreError::Superseded(_)) {
-            self.superseded = true;
-        }
-        self.problem("store", text);
-    }
-
-    fn committed(&mut self, batch: u64, durable: bool, answered: Answered, reply: Reply) {
-        match answered {
-            Answered::Core(tag) => self.committed_for_core(tag, reply),
-            Answered::Ended(job) => self.job_may_have_ended(job),
-            Answered::Pushed { origin, how } => {
-                let answer = super::pushes::pushed(&reply, how);
-                self.answer_when_safe(batch, durable, origin, answer);
-            }
-            Answered::Paused { group } => {
-                if let Some(group) = self.waits.part(group, |_| ()) {
-                    self.paused(batch, durable, group);
-                }
-            }
-            Answered::Changed { group, job, change } => self.job_changed(group, job, change, &reply),
-            Answered::RetriedDead { group, queue } => self.retried_dead(group, queue, &reply),
-            Answered::Pruned => {
-                if matches!(reply, Reply::Count(n) if n > 0) {
-                    self.prune_at = self.clock.now().mono + Duration::from_millis(100);
-                }
-            }
-        }
-    }
-
-    fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
-        let event = match (tag, reply) {
-            (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
-                self.expired(expired);
-                Event::Claimed { pool, asked, news, jobs, more }
-            }
-            (Tag::Promote, Reply::Promoted { queues, expired, more }) => {
-                self.expired(expired);
-                Event::Promoted { queues, more }
-            }
-            (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
-            (Tag::None, Reply::Stale) => {
-                log::debug!("a change about a run that is over was ignored");
-                return;
-            }
-            (Tag::None | Tag::Claim { .. } | Tag::Promote, _) => return,
-        };
-        self.feed(event);
-    }
-
-    /// Jobs were cancelled because they had not started in time.
-    fn expired(&mut self, jobs: Vec<crate::model::JobId>) {
-        self.summary.cancelled += jobs.len() as u64;
-        for job in jobs {
-            self.job_may_have_ended(job);
-        }
-    }
-
-    fn cancelled(&mut self, ticket: Ticket, job: crate::model::JobId, reply: &Reply) -> Event {
-        let change = match reply {
-            Reply::Changed { was, .. } => {
-                if matches!(was, JobState::Ready | JobState::Scheduled) {
-                    self.summary.cancelled += 1;
-                    self.job_may_have_ended(job);
-                }
-                JobChange::Was(*was)
-            }
-            _ => JobChange::Missing,
-        };
-        Event::JobChanged { ticket, job, change }
-    }
-
     /// Answers now, or when the batch is on the disk.
     pub(super) fn answer_when_safe(&mut self, batch: u64, durable: bool, origin: Origin, answer: String) {
         if durable {
@@ -320,7 +216,8 @@ impl Master {
 
     /// Asks for old records to be removed, a few at a time.
     fn prune(&mut self, now: Now) {
-        if now.mono < self.prune_at || self.core.phase() != Phase::Running {
+        let fails = self.problems.contains_key("store");
+        if now.mono < self.prune_at || fails || self.core.phase() != Phase::Running {
             return;
         }
         let keep = self.fixed.config.keep;
@@ -341,6 +238,9 @@ impl Master {
             return;
         }
         self.look_at = now.mono + LOOK_EVERY;
+        self.oom.roll();
+        self.watch_log();
+        self.clients.lose_patience(now.mono);
         if let Some(writer) = &self.writer {
             writer.check();
         }

@@ -6,24 +6,31 @@ use std::time::Duration;
 
 use super::pipes::{Asking, Heard, Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
-use super::{Master, Source, sampler};
+use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Settings};
-use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId};
+use crate::model::worker::Exit;
+use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
+use crate::process::mark::Mark;
 use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
-use crate::process::{exits, group, sweep};
+use crate::process::{exits, group, oom, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
 
+/// How long workers are read before everything else has its turn.
+const READ_FOR: Duration = Duration::from_millis(1);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
+
+/// Added to the last lines of a worker that was killed, but not by us, while the kernel did such things.
+const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
 
 impl Master {
     /// Starts a worker the core asked for, and tells the core what came of it.
     pub(super) fn start_worker(&mut self, id: WorkerId, pool: PoolId, slot: Slot) {
         let event = match self.try_start(id, pool, slot) {
             Ok(pid) => Event::Spawned { worker: id, pid },
-            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string() },
+            Err(error) => Event::SpawnFailed { worker: id, error: error.to_string(), temporary: error.is_temporary() },
         };
         self.feed(event);
     }
@@ -31,11 +38,13 @@ impl Master {
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
         let source = &self.pools[&pool].config;
         let spec = self.spec(source, id, slot)?;
+        room::for_a_worker(&spec.program)?;
         let opaque = source.kind == PoolKind::Opaque;
         let name: Arc<str> = format!("{}-{slot}", source.name).into();
         let program = spec.program.to_string_lossy().into_owned();
         let spawned = spawn(&spec)?;
         let pid = spawned.pid;
+        oom::prefer(pid);
         if let Some(guardian) = &mut self.guardian {
             // If it is gone its exit will tell, and the next one is told of everybody.
             let _ = guardian.add(pid);
@@ -97,28 +106,52 @@ impl Master {
             env_remove: self.fixed.inherited.clone(),
             stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
+            mark: Mark::of(&self.mark(id)),
         })
     }
 
-    /// What is found in the environment of everything this worker starts.
+    /// What everything that this worker starts is recognised by.
     fn mark(&self, id: WorkerId) -> String {
         format!("{}:{id}", self.fixed.cookie)
     }
 
+    /// Reads what workers say: first those that have just begun to speak, then those that had more to say than is read
+    /// at once. These have half of the time at most, so that a flood keeps nobody waiting but the one it comes from.
+    pub(super) fn read_workers(&mut self) {
+        let begun = self.clock.now().mono;
+        while let Some((id, pipe)) = self.reading.fresh.next() {
+            self.read_worker(id, pipe);
+            if self.clock.now().mono.since(begun) > READ_FOR {
+                return;
+            }
+        }
+        let begun = self.clock.now().mono;
+        while begun >= self.reading.backlog_at
+            && let Some((id, pipe)) = self.reading.backlog.next()
+        {
+            self.read_worker(id, pipe);
+            let now = self.clock.now().mono;
+            if now.since(begun) > READ_FOR {
+                self.reading.backlog_at = now + now.since(begun);
+            }
+        }
+    }
+
     /// Reads one pipe of a worker and passes on what it said.
-    pub(super) fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
+    fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
         let mut heard = Heard::default();
         let Some(pipes) = self.workers.get_mut(&id) else { return };
         if pipe != Pipe::Stderr && pipes.is_behind() {
             self.unheard.insert((id, pipe));
             return;
         }
-        // What a job wrote on stderr before its answer belongs to that job.
-        if pipe != Pipe::Stderr {
-            pipes.read(id, Pipe::Stderr, &mut self.scratch, &mut heard);
-        }
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
-            self.to_read.push_back((id, pipe));
+            self.reading.backlog.join((id, pipe));
+        }
+        // What a job wrote on stderr before its answer belongs to that job.
+        let answers = heard.events.iter().any(|e| matches!(e, Event::Answered { .. }));
+        if answers && pipe != Pipe::Stderr && pipes.read_stderr(id, &mut self.scratch, &mut heard) {
+            self.reading.backlog.join((id, Pipe::Stderr));
         }
         self.pass_on(id, heard);
     }
@@ -126,7 +159,9 @@ impl Master {
     /// Hears workers again that have caught up with their answers.
     pub(super) fn read_on(&mut self) {
         let workers = &self.workers;
-        self.to_read.extend(self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)));
+        for heard in self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)) {
+            self.reading.fresh.join(heard);
+        }
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {
@@ -204,9 +239,15 @@ impl Master {
         let read = pipes.read_up_to();
         let exit = match pipes.child.wait() {
             Ok(status) => exits::exit_of(status),
-            Err(_) => crate::model::worker::Exit::Code(-1),
+            Err(_) => Exit::Code(-1),
         };
-        self.feed(Event::Exited { worker: id, exit, stderr_tail: pipes.tail(), read });
+        let mut stderr_tail = pipes.tail();
+        let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);
+        if exit == Exit::Signal(9) && !ours && self.oom.killed() {
+            stderr_tail.push_str(if stderr_tail.is_empty() { "" } else { "\n" });
+            stderr_tail.push_str(OUT_OF_MEMORY);
+        }
+        self.feed(Event::Exited { worker: id, exit, stderr_tail, read });
         self.to_sweep.push_back(id);
     }
 

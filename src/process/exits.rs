@@ -18,7 +18,7 @@ use crate::model::worker::Exit;
 /// Some child that has ended and is not reaped. Reap it before the next call: until then it may be the answer again.
 #[must_use]
 pub fn peek() -> Option<u32> {
-    match peek_at(Id::All) {
+    match peek_at(None) {
         Ok(pid) => pid,
         // nix knows no real-time signals and gives no pid for a child that one of them has ended.
         Err(Errno::EINVAL) => children().into_iter().find(|&pid| has_ended(pid)),
@@ -26,15 +26,32 @@ pub fn peek() -> Option<u32> {
     }
 }
 
-fn peek_at(id: Id<'_>) -> nix::Result<Option<u32>> {
-    let status = waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT)?;
+fn retry_if_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+fn peek_at(child: Option<Pid>) -> nix::Result<Option<u32>> {
+    // Who is told once that a child has ended must not take an interruption for a no.
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let status = retry_if_interrupted(|| waitid(child.map_or(Id::All, Id::Pid), flags))?;
     Ok(status.pid().map(|pid| pid.as_raw() as u32))
+}
+
+/// Whether we have children at all, dead ones that are not reaped included.
+#[must_use]
+pub fn has_children() -> bool {
+    peek_at(None) != Err(Errno::ECHILD)
 }
 
 /// Whether this child has ended and is not reaped. False for what is not our child.
 #[must_use]
 pub fn has_ended(pid: u32) -> bool {
-    matches!(peek_at(Id::Pid(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
+    matches!(peek_at(Some(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
 }
 
 /// Our children, in any state.
@@ -46,7 +63,7 @@ fn children() -> Vec<u32> {
 /// Never waits.
 #[must_use]
 pub fn reap_stranger(pid: u32) -> bool {
-    match waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG)) {
+    match retry_if_interrupted(|| waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG))) {
         Ok(WaitStatus::StillAlive) => false,
         // EINVAL: reaped, but ended by a real-time signal; ECHILD: was reaped before.
         Ok(_) | Err(_) => true,
@@ -84,9 +101,11 @@ mod tests {
             return;
         }
         assert_eq!(peek(), None);
+        assert!(!has_children());
         let ends = [("exit 7", Exit::Code(7)), ("kill -KILL $$", Exit::Signal(9)), ("kill -40 $$", Exit::Signal(40))];
         for (script, exit) in ends {
             let mut child = sh(script);
+            assert!(has_children());
             wait_until("the end of the child is seen", || peek() == Some(child.id()));
             assert_eq!(peek(), Some(child.id()));
             assert!(has_ended(child.id()));

@@ -1,12 +1,16 @@
-//! Signals a process group.
+//! Signals a process group, or kills one process.
 //!
-//! Does not know whose group it is. Invariant: never signals group 0 (our own) or 1 (which `kill` takes for everyone).
+//! Does not know whose they are. Invariants: never signals group 0 (our own) or 1 (which `kill` takes for everyone); a
+//! process that is not our child is killed only if it is the one that was meant, whoever has its id by now.
 
 use std::io;
 
 use nix::errno::Errno;
 use nix::sys::signal::{self, killpg};
 use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+
+use super::identity;
 
 /// The signals that we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,27 @@ pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// Kills the process that started then; it is no error if that is dead.
+pub fn kill_process(pid: u32, start: u64) -> io::Result<()> {
+    let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };
+    // Opened before the look at the start time: so it is this process that the descriptor means, although its id may
+    // pass to another at any moment.
+    let opened = pidfd_open(id, PidfdFlags::empty());
+    if !identity::is_alive(pid, start) {
+        return Ok(());
+    }
+    let killed = match opened {
+        Ok(process) => pidfd_send_signal(process, rustix::process::Signal::KILL),
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        // No more descriptors, or a kernel before 5.3: then by its id, a moment after the look.
+        Err(_) => rustix::process::kill_process(id, rustix::process::Signal::KILL),
+    };
+    match killed {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +83,18 @@ mod tests {
         wait_until("the child in the group is dead", || family.children_live() == [false, true]);
         assert_eq!(exit_of(family.leader.wait().unwrap()), crate::model::worker::Exit::Signal(9));
         signal_group(leader, Signal::Term).unwrap();
+    }
+
+    #[test]
+    fn a_process_is_killed_only_if_it_started_when_it_should_have() {
+        let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let start = identity::start_time(child.id()).unwrap();
+        kill_process(child.id(), start + 1).unwrap();
+        assert!(identity::is_alive(child.id(), start));
+        kill_process(child.id(), start).unwrap();
+        assert_eq!(exit_of(child.wait().unwrap()), crate::model::worker::Exit::Signal(9));
+        kill_process(child.id(), start).unwrap();
+        assert!(kill_process(0, 0).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! worker's group was made), `-PID` (it ended and was reaped), at last `bye`. End of input without `bye` means that
 //! the master is dead. A fragment without its newline is never acted upon: half of `+123` is another process.
 //!
-//! Invariants: the guardian does not carry the cookie itself; it kills a group only if its leader is the process that
+//! Invariants: the guardian does not carry the cookie itself, nor a mark; it kills a group only if its leader is the process that
 //! was announced, or is gone (then the id cannot have passed to another as long as the group exists); a process below a
 //! leader is killed only if it is still the one that was seen there.
 
@@ -19,13 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use nix::sys::signal::{self, kill};
-use nix::unistd::Pid;
-
-use super::group::{Signal, signal_group};
-use super::identity::{self, Identity};
+use super::group::{Signal, kill_process, signal_group};
 use super::spawn::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
+use super::{identity, mark};
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";
@@ -82,7 +79,8 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     }
     // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
     // group and have another environment, where no cookie is found.
-    let family = descendants(&groups);
+    let leaders = groups.iter().filter(|&(&pid, &start)| start.is_some() && identity::start_time(pid) == start);
+    let family = identity::descendants_of(leaders.map(|(&pid, _)| pid), &[]);
     for (&pid, &start) in &groups {
         let now = identity::start_time(pid);
         if now.is_none() || now == start {
@@ -90,27 +88,11 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             let _ = signal_group(pid, Signal::Kill);
         }
     }
-    for member in family.iter().filter(|member| member.is_alive()) {
-        let _ = kill(Pid::from_raw(member.pid.cast_signed()), signal::Signal::SIGKILL);
+    for member in &family {
+        let _ = kill_process(member.pid, member.start);
     }
     let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
     Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
-}
-
-/// Everybody below the leaders that were announced and still live.
-fn descendants(groups: &HashMap<u32, Option<u64>>) -> Vec<Identity> {
-    let leaders = groups.iter().filter(|&(&pid, &start)| start.is_some() && identity::start_time(pid) == start);
-    let mut unseen: Vec<u32> = leaders.flat_map(|(&pid, _)| identity::children_of(pid)).collect();
-    let mut seen = HashMap::new();
-    while let Some(pid) = unseen.pop() {
-        if !seen.contains_key(&pid)
-            && let Some(identity) = Identity::of(pid)
-        {
-            seen.insert(pid, identity);
-            unseen.extend(identity::children_of(pid));
-        }
-    }
-    seen.into_values().collect()
 }
 
 /// A whole line; `None` at the end, after an error, and for a fragment.
@@ -138,7 +120,9 @@ impl Guardian {
 
     fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
         command.env_remove(COOKIE_VARIABLE).process_group(0);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Not even that of another instance, one job of which we may be.
+        let mut child = mark::marking(None, || command.spawn())?;
         let stdin = child.stdin.take().ok_or(ErrorKind::BrokenPipe)?;
         set_nonblocking(&stdin)?;
         let mut guardian = Self { child, stdin, backlog: Vec::new() };

@@ -2,6 +2,7 @@
 //!
 //! Reads `/proc` only. Invariant: two processes never have the same [`Identity`], however often ids are used again.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -76,6 +77,23 @@ pub fn children_of(pid: u32) -> Vec<u32> {
         children.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
     }
     children
+}
+
+/// Everybody alive below these processes, each seen once; not those below `spared`, nor these themselves.
+#[must_use]
+pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: &[Identity]) -> Vec<Identity> {
+    let mut unseen: Vec<u32> = roots.into_iter().flat_map(children_of).collect();
+    let mut seen = HashMap::new();
+    while let Some(pid) = unseen.pop() {
+        if !seen.contains_key(&pid)
+            && let Some(identity) = Identity::of(pid)
+            && !spared.contains(&identity)
+        {
+            seen.insert(pid, identity);
+            unseen.extend(children_of(pid));
+        }
+    }
+    seen.into_values().filter(Identity::is_alive).collect()
 }
 
 /// What changes when a process does anything worth speaking of: start, page faults, CPU ticks, resident pages. Cheaper
@@ -159,6 +177,22 @@ mod tests {
         let memory = vec![1_u8; 8 * 1024 * 1024];
         let after = activity_of(std::process::id()).unwrap();
         assert!(after[1] > before[1] && after[3] > 0 && memory[1] == 1, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn descendants_are_found_at_any_depth_but_not_below_those_who_are_spared() {
+        let family = crate::process::testing::Family::start("descendants");
+        let found = |spared: &[Identity]| {
+            let mut pids: Vec<u32> = descendants_of([family.leader.id()], spared).iter().map(|d| d.pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        let mut both = family.children.each_ref().map(|child| child.pid);
+        both.sort_unstable();
+        assert_eq!(found(&[]), both);
+        assert_eq!(found(&family.children[..1]), [family.children[1].pid]);
+        let leader = Identity::of(family.leader.id()).unwrap();
+        assert!(!descendants_of([std::process::id()], &[leader]).iter().any(|d| both.contains(&d.pid)));
     }
 
     #[test]

@@ -4,14 +4,19 @@
 //!
 //! Invariants:
 //! - Only a process known not to have been reaped, or one whose start time was just compared, is signalled.
-//! - Every worker leads a process group of its own and carries the instance cookie in its environment.
+//! - Every worker leads a process group of its own and carries the instance cookie in its environment, and the same in a
+//!   mark that its children cannot lose.
 
 pub mod clock;
 pub mod exits;
+pub mod files;
 pub mod group;
 pub mod guardian;
 pub mod identity;
+pub mod inherited;
 pub mod lock;
+pub mod mark;
+pub mod oom;
 pub mod spawn;
 pub mod sweep;
 

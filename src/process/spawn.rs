@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{AccessFlags, access};
 
+use super::mark::{Mark, marking};
+
 /// What the child's stdin is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StdinKind {
@@ -42,6 +44,8 @@ pub struct Spec {
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
+    /// What it and all that descends from it is recognised by.
+    pub mark: Option<Mark>,
 }
 
 /// A program that was started. All pipes are blocking; see [`set_nonblocking`].
@@ -188,7 +192,7 @@ pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
         command.fd_mappings(vec![mapping]).map_err(|e| io_error(io::Error::other(e)))?;
         protocol = Some(reader);
     }
-    let mut child = command.spawn().map_err(|e| explain(spec, e))?;
+    let mut child = marking(spec.mark, || command.spawn()).map_err(|e| explain(spec, e))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         unreachable!("BUG: stdout and stderr of a child were not piped");
     };

@@ -1,11 +1,13 @@
 //! Finds and kills what carries the cookie of an instance or of one worker, wherever it went: a process that left its
-//! group and session still has its environment.
+//! group and session still has its environment, and one that cleared that, or became another user's, still has its mark.
 //!
 //! Does not know groups, pipes or jobs. Blocking: for a thread, the start and the guardian. Reads
-//! `/proc/PID/environ`, which the kernel shows for processes of the same user; one that cannot be read is not ours.
+//! `/proc/PID/environ`, which the kernel shows for processes of the same user, and where that says nothing
+//! `/proc/PID/limits`.
 //!
 //! Invariants: the cookie is compared as a whole entry of the environment; neither we nor the exempt are killed; who
-//! was killed counts as left until it is seen dead, also when its environment can no longer be read.
+//! was killed, or may not be killed by us, counts as left until it is seen dead, also when its environment can no longer
+//! be read.
 
 mod sweeper;
 #[cfg(test)]
@@ -14,10 +16,8 @@ mod tests;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-use super::identity;
+use super::mark::Mark;
+use super::{group, identity};
 pub use sweeper::{Request, SweepDone, Sweeper};
 
 /// The variable of the environment that holds `<cookie>` or `<cookie>:<worker id>`.
@@ -35,9 +35,26 @@ pub enum Wanted {
     Worker(String),
 }
 
+/// By what a process can be recognised.
+#[derive(Clone, Copy, Debug)]
+enum Sign<'a> {
+    /// The value of the variable in its environment.
+    Value(&'a [u8]),
+    /// Its mark: the environment says nothing.
+    Mark(Mark),
+}
+
 impl Wanted {
+    fn matches(&self, sign: Sign<'_>) -> bool {
+        match (self, sign) {
+            (wanted, Sign::Value(value)) => wanted.matches_value(value),
+            (Self::Instances(cookies), Sign::Mark(mark)) => cookies.iter().any(|cookie| mark.is_of(cookie)),
+            (Self::Worker(exact), Sign::Mark(mark)) => Mark::of(exact) == Some(mark),
+        }
+    }
+
     /// Whether a value of the variable is meant. An empty cookie means nobody.
-    fn matches(&self, value: &[u8]) -> bool {
+    fn matches_value(&self, value: &[u8]) -> bool {
         match self {
             Self::Instances(cookies) => cookies.iter().any(|cookie| {
                 let rest = value.strip_prefix(cookie.as_bytes());
@@ -71,7 +88,7 @@ pub struct Selector {
 pub struct Swept {
     /// Processes that were sent SIGKILL.
     pub killed: usize,
-    /// Of those, the ones that were not seen dead by the deadline.
+    /// The ones that were not seen dead by the deadline, and those that we may not kill.
     pub left: Vec<u32>,
 }
 
@@ -79,8 +96,8 @@ pub struct Swept {
 #[must_use]
 pub fn find(selector: &Selector) -> Vec<u32> {
     let mut found = Vec::new();
-    scan(&selector.exempt, |pid, _, value| {
-        if selector.wanted.matches(value) {
+    scan(&selector.exempt, |pid, _, sign| {
+        if selector.wanted.matches(sign) {
             found.push(pid);
         }
     });
@@ -102,8 +119,8 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     }
 }
 
-/// Calls `each` with pid, start time and the value of the variable, for every process that has it.
-fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, &[u8])) {
+/// Calls `each` with pid, start time and sign, for every process that has one.
+fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
     let us = std::process::id();
     let Ok(processes) = fs::read_dir("/proc") else { return };
     for entry in processes.flatten() {
@@ -111,14 +128,24 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, &[u8])) {
         if pid == us || exempt.contains(&pid) {
             continue;
         }
-        let Ok(environ) = fs::read(entry.path().join("environ")) else { continue };
-        let Some(value) = cookie_of(&environ) else { continue };
-        // The id may pass to another process between two reads: an environment belongs to a start time only if that
-        // is the same before and after it was read. The read above just sorts out the many others.
-        let Some(start) = identity::start_time(pid) else { continue };
-        let again = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
-            each(pid, start, value);
+        // The id may pass to another process between two reads: what was read belongs to a start time only if it is the
+        // same before and after that was read. The first read just sorts out the many others.
+        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if let Some(value) = cookie_of(&environ) {
+            let Some(start) = identity::start_time(pid) else { continue };
+            let again = fs::read(entry.path().join("environ")).unwrap_or_default();
+            if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
+                each(pid, start, Sign::Value(value));
+                continue;
+            }
+        }
+        // Also one that was just in the middle of an exec: then the environment is not to be seen for a moment.
+        if let Some(mark) = Mark::of_process(pid)
+            && let Some(start) = identity::start_time(pid)
+            && Mark::of_process(pid) == Some(mark)
+            && identity::is_alive(pid, start)
+        {
+            each(pid, start, Sign::Mark(mark));
         }
     }
 }
@@ -144,12 +171,11 @@ impl<T> Pursuit<T> {
     }
 
     fn strike(&mut self, pid: u32, start: u64) {
-        if identity::is_alive(pid, start) && kill(Pid::from_raw(pid as i32), Signal::SIGKILL).is_ok() {
-            if !self.killed.contains(&(pid, start)) {
-                self.killed.push((pid, start));
-            }
-            self.dying.push((pid, start));
+        // One that we may not kill is left, until it ends by itself: what it belongs to is not over.
+        if group::kill_process(pid, start).is_ok() && !self.killed.contains(&(pid, start)) {
+            self.killed.push((pid, start));
         }
+        self.dying.push((pid, start));
     }
 
     fn is_over(&self) -> bool {
@@ -168,8 +194,8 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));
         pursuit.clean += 1;
     }
-    scan(exempt, |pid, start, value| {
-        for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(value)) {
+    scan(exempt, |pid, start, sign| {
+        for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(sign)) {
             if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start);
             }

@@ -201,6 +201,7 @@ pub fn json(event: &Event, at: UnixMicros) -> String {
         Level::Problem => "warn",
     };
     serde_json::to_string(&Line { time: at, level, event })
+        .map(super::words::escape_json)
         .unwrap_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"))
 }
 

@@ -81,7 +81,7 @@ fn outcome(run: &RunRecord) -> String {
         return format!("{} ({cause})", run.outcome.as_str());
     }
     let why = match (&run.signal, run.exit_code.filter(|c| *c != 0), run.cause) {
-        (Some(signal), _, _) => signal.clone(),
+        (Some(signal), _, _) => words::one_line(signal, 20),
         (None, Some(code), _) => format!("exit code {code}"),
         (None, None, Some(cause)) => cause.to_string(),
         (None, None, None) => return run.outcome.as_str().to_owned(),

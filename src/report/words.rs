@@ -130,6 +130,24 @@ pub fn is_unprintable(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A JSON text in which every unprintable character is escaped. JSON asks for that below a blank only; the others can
+/// stand nowhere but in its strings.
+#[must_use]
+pub fn escape_json(json: String) -> String {
+    let above = |c: char| c >= '\u{7f}' && is_unprintable(c);
+    if !json.chars().any(above) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len() + 16), |mut out, c| {
+        if above(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 fn escape_but(text: &str, keep: impl Fn(char) -> bool) -> String {
     if !text.chars().any(|c| is_unprintable(c) && !keep(c)) {
         return text.to_owned();
@@ -190,6 +208,15 @@ mod tests {
         assert_eq!(list(&["a"]), "`a`");
         assert_eq!(list(&["a", "b"]), "`a` and `b`");
         assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+
+    #[test]
+    fn json_means_the_same_and_has_no_control_characters() {
+        let json = r#"{"é\u001b": "\u009b"}"#.replace("\\u009b", "\u{9b}\u{7f}\u{202e}");
+        let escaped = escape_json(json.clone());
+        assert_eq!(escaped, r#"{"é\u001b": "\u009b\u007f\u202e"}"#);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(&escaped), value(&json));
     }
 
     #[test]

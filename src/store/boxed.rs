@@ -33,4 +33,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
     fn reopen(&mut self) -> Result<(), StoreError> {
         (**self).reopen()
     }
+    fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
+        (**self).is_applied(batch)
+    }
+    fn harden(&mut self) -> Result<(), StoreError> {
+        (**self).harden()
+    }
 }

@@ -39,6 +39,15 @@ pub enum StoreError {
     /// This batch number was committed before: see [`super::Store::apply`].
     #[error("this batch was already applied")]
     AlreadyApplied,
+    /// The file is not where it was: what is written to it is lost, or written elsewhere.
+    #[error(
+        "the database `{path}` was deleted, replaced or moved away while it was in use; put it back, or start again to \
+         have a new one"
+    )]
+    Gone {
+        /// Which.
+        path: String,
+    },
     /// No room on the disk.
     #[error("the disk of the database `{path}` is full; free some space")]
     Full {

@@ -93,9 +93,17 @@ pub trait Store: Send {
     /// Totals of all queues, by name.
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
 
-    /// Whether somebody else has committed since the last call (a push by a process that is no master).
+    /// Whether somebody else has committed since the last call (a push by a process that is no master). An error also
+    /// if the store is not where it was.
     fn changed_by_others(&mut self) -> Result<bool, StoreError>;
 
     /// Drops the connection and opens it anew, after an I/O error.
     fn reopen(&mut self) -> Result<(), StoreError>;
+
+    /// Whether the batch with this number, or a later one, was committed: the truth after a commit that failed.
+    fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError>;
+
+    /// Puts everything that is committed on the disk, after a sync that failed. A later sync that succeeds does not:
+    /// the system takes what it failed to write for written.
+    fn harden(&mut self) -> Result<(), StoreError>;
 }

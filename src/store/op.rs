@@ -26,7 +26,7 @@ pub enum Op {
         /// Its current run.
         run: RunId,
     },
-    /// Say which worker a job that was claimed ahead went to. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    /// Say which worker has begun a job that was claimed ahead. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Assign {
         /// The job.
         job: JobId,

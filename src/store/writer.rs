@@ -5,21 +5,25 @@
 //! - Batches are applied in the order sent, each exactly once: a commit whose outcome is unknown is tried again under
 //!   its own number, and if it had taken place after all, the answers that were computed for it are given.
 //! - `Committed` for a batch is always said before `Durable` for it.
-//! - Nothing is dropped while the store fails: the batch is tried again until it is in, or the writer is stopped.
+//! - Nothing is dropped while the store fails: the batch is tried again until it is in, or the writer is stopped. Only
+//!   pushes are: whoever pushes is better off with a clear no than with waiting, and it is said only when it is certain
+//!   that they were not committed.
 //!
 //! Commits are not synced (`synchronous = NORMAL`); with [`Durability::Full`] a second thread syncs the write-ahead
 //! log for the batches that ask for it, several at once where they come close together. A commit lost in a power cut
-//! before that is one nobody was told is durable.
+//! before that is one nobody was told is durable. After a sync that failed nothing is written or synced before the log
+//! was written anew ([`Store::harden`]).
 
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 
 use self::sync::Syncer;
 use super::{Op, Reply, Store, StoreError};
@@ -27,10 +31,6 @@ use crate::model::{QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
 pub const CAPACITY: usize = 4;
-/// The first wait before a batch that failed is tried again; it doubles up to [`SLOWEST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// The longest wait before a batch that failed is tried again.
-const SLOWEST_RETRY: Duration = Duration::from_millis(500);
 
 /// When a batch counts as safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,15 @@ pub enum Written {
         /// The last one.
         batch: u64,
     },
-    /// A sync failed: whether these batches survive a power cut is unknown. The database is
-    /// opened anew.
+    /// A sync failed, and the log was written anew: every batch up to this one is on the disk.
+    Mended {
+        /// The last one.
+        batch: u64,
+        /// What went wrong.
+        error: String,
+    },
+    /// A sync failed, and the log cannot be written anew, which is tried again: whether these batches survive a power
+    /// cut is unknown. Said at each attempt.
     SyncFailed {
         /// The last of them.
         batch: u64,
@@ -90,6 +97,17 @@ pub enum Written {
         /// What went wrong.
         error: StoreError,
     },
+    /// Whoever pushed something in a batch that fails need not wait any more.
+    Withdrawn {
+        /// Which batch.
+        batch: u64,
+        /// Why.
+        error: String,
+        /// The pushes are taken out of the batch; if not, it is unknown whether they were or will be committed.
+        certain: bool,
+    },
+    /// The store was deleted, replaced or moved away: nothing will be committed any more.
+    Lost(StoreError),
     /// A batch will never be committed: another generation has begun, or the writer was stopped while the store
     /// failed.
     Rejected {
@@ -122,6 +140,9 @@ enum Command {
     End(UnixMicros),
 }
 
+/// A sync that failed, for this reason.
+type FailedSync = String;
+
 /// The handle on the writer thread.
 #[derive(Debug)]
 pub struct Writer {
@@ -144,16 +165,26 @@ impl Writer {
         let (commands, inbox) = bounded(CAPACITY);
         let (checks, asked) = bounded(1);
         let (go_on, stopped) = bounded(0);
-        let (syncer, lost) = match wal.filter(|_| durability == Durability::Full) {
+        let (syncer, failed) = match wal.filter(|_| durability == Durability::Full) {
             Some(wal) => {
-                let (lost_tx, lost) = bounded(1);
-                (Some(Syncer::start(wal, lost_tx, notify.clone())?), lost)
+                let (failed, heard) = bounded(1);
+                (Some(Syncer::start(wal, failed, notify.clone())?), heard)
             }
             None => (None, never()),
         };
-        let turn = Turn { store, notify, stopped, syncer, last: 0, changed: false };
-        let thread =
-            std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&inbox, &asked, &lost))?;
+        let turn = Turn {
+            store,
+            notify,
+            inbox,
+            early: VecDeque::new(),
+            stopped,
+            syncer,
+            last: 0,
+            changed: false,
+            failed,
+            unmended: None,
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&asked))?;
         Ok(Self { commands, checks, go_on, thread })
     }
 
@@ -189,6 +220,9 @@ impl Writer {
 struct Turn<N> {
     store: Box<dyn Store>,
     notify: N,
+    inbox: Receiver<Command>,
+    /// Taken from the inbox while a batch before them failed.
+    early: VecDeque<Command>,
     /// Disconnected once the writer is being stopped.
     stopped: Receiver<()>,
     syncer: Option<Syncer>,
@@ -196,30 +230,32 @@ struct Turn<N> {
     last: u64,
     /// Somebody else has written, and it could not be read what.
     changed: bool,
+    /// Hears of syncs that failed.
+    failed: Receiver<FailedSync>,
+    /// One that was heard of while a batch failed.
+    unmended: Option<FailedSync>,
 }
 
 impl<N: Fn(Written)> Turn<N> {
-    fn run(mut self, inbox: &Receiver<Command>, asked: &Receiver<()>, lost: &Receiver<()>) -> Result<(), StoreError> {
+    fn run(mut self, asked: &Receiver<()>) -> Result<(), StoreError> {
         let mut ended = Ok(());
+        let (inbox, failed) = (self.inbox.clone(), self.failed.clone());
         loop {
-            let command = select! {
-                recv(inbox) -> command => command,
-                recv(asked) -> check => {
-                    if check.is_ok() {
-                        self.check();
-                    }
-                    continue;
-                }
-                // A sync failed: the connection goes. A reopen that fails is tried again by the next batch.
-                recv(lost) -> _ => {
-                    drop(self.store.reopen());
-                    continue;
-                }
-            };
-            match command {
-                Ok(Command::Apply(batch)) => self.apply(&batch),
-                Ok(Command::End(at)) => ended = self.store.end(at),
-                Err(_) => break,
+            // Before anything else: what was committed since must not be taken for synced.
+            if let Some(error) = self.unmended.take().or_else(|| failed.try_recv().ok()) {
+                self.mend(&error);
+            }
+            if let Some(command) = self.early.pop_front() {
+                self.carry_out(command, &mut ended);
+                continue;
+            }
+            select! {
+                recv(inbox) -> command => match command {
+                    Ok(command) => self.carry_out(command, &mut ended),
+                    Err(_) => break,
+                },
+                recv(asked) -> check => if check.is_ok() { self.check(); },
+                recv(failed) -> failed => self.unmended = failed.ok(),
             }
         }
         if let Some(syncer) = self.syncer.take() {
@@ -228,23 +264,10 @@ impl<N: Fn(Written)> Turn<N> {
         ended
     }
 
-    fn apply(&mut self, batch: &Batch) {
-        let mut wait = FIRST_RETRY;
-        let mut stopping = false;
-        loop {
-            let error = match self.attempt(batch) {
-                Ok(replies) => return self.committed(batch, replies),
-                Err(error) => error,
-            };
-            let hopeless = matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
-            if hopeless || stopping {
-                return (self.notify)(Written::Rejected { batch: batch.number, error });
-            }
-            (self.notify)(Written::Failing { batch: batch.number, error });
-            stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
-            wait = (wait * 2).min(SLOWEST_RETRY);
-            // If this fails, so does the next attempt, and says so.
-            drop(self.store.reopen());
+    fn carry_out(&mut self, command: Command, ended: &mut Result<(), StoreError>) {
+        match command {
+            Command::Apply(batch) => self.apply(batch),
+            Command::End(at) => *ended = self.store.end(at),
         }
     }
 
@@ -258,7 +281,7 @@ impl<N: Fn(Written)> Turn<N> {
 
     fn committed(&mut self, batch: &Batch, replies: Vec<Reply>) {
         self.last = batch.number;
-        let totals = if batch.ops.iter().any(counts) { self.store.totals().unwrap_or_default() } else { Vec::new() };
+        let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
         let next_due = self.next_due(batch.at);
         let durable = self.syncer.is_none();
         (self.notify)(Written::Committed { batch: batch.number, replies, totals, next_due, durable });
@@ -267,14 +290,26 @@ impl<N: Fn(Written)> Turn<N> {
         }
     }
 
+    /// What cannot be read now is read at the next check.
+    fn totals(&mut self) -> Vec<QueueTotals> {
+        let totals = self.store.totals();
+        self.changed |= totals.is_err();
+        totals.unwrap_or_default()
+    }
+
     /// If it cannot be read, something may be due at once: a promotion for nothing does no harm.
     fn next_due(&mut self, now: UnixMicros) -> Option<UnixMicros> {
         self.store.next_due().unwrap_or(Some(now))
     }
 
     fn check(&mut self) {
-        // What cannot be read now is asked again at the next check.
-        self.changed |= self.store.changed_by_others().unwrap_or(false);
+        match self.store.changed_by_others() {
+            Ok(changed) => self.changed |= changed,
+            Err(gone @ StoreError::Gone { .. }) => return (self.notify)(Written::Lost(gone)),
+            // The log may be gone. What cannot be read now is asked again at the next check.
+            Err(StoreError::Io(_)) => drop(self.store.reopen()),
+            Err(_) => {}
+        }
         if !self.changed {
             return;
         }

@@ -58,6 +58,12 @@ impl Lines {
         &self.held
     }
 
+    /// Whether a line has begun that has not ended.
+    #[must_use]
+    pub const fn is_inside(&self) -> bool {
+        !self.held.is_empty() || self.skipped > 0
+    }
+
     fn hold(&mut self, part: &[u8]) {
         if self.skipped > 0 {
             self.skipped += part.len() as u64;

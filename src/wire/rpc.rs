@@ -14,6 +14,9 @@ pub const INVALID_PARAMS: i64 = -32602;
 /// It could not be done; `data.exit_code` says which kind.
 pub const FAILED: i64 = -32000;
 
+/// The store cannot be written now: the message says whether anything was changed. Later it may go.
+pub const UNAVAILABLE: i64 = -32001;
+
 /// A request or notification as it arrives.
 #[derive(Debug, Deserialize)]
 pub struct Request<'a> {

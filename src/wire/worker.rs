@@ -19,6 +19,9 @@ pub const MAX_RESULT_BYTES: usize = 64 * 1024;
 /// The longest error text that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
 
+/// The longest word for a kind of error that is kept, in bytes.
+const MAX_KIND_BYTES: usize = 200;
+
 /// Up to here every whole number is a float of its own.
 const MAX_WHOLE_FLOAT: f64 = 9_007_199_254_740_992.0;
 
@@ -248,13 +251,19 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
     let run = raw.run.and_then(|run| serde_json::from_str::<RunMember>(run.get()).ok()).unwrap_or_default();
     let detail = Detail {
         exit_code: run.exit_code,
-        signal: run.signal,
+        signal: run.signal.filter(|name| is_signal(name)),
         peak_memory: run.peak_memory_bytes,
         stderr_tail: run.stderr_tail.map(|t| cut(t, MAX_ERROR_BYTES)).unwrap_or_default(),
         error: None,
         result: None,
     };
     Some(FromWorker::Answer { request, answer: Answer { verdict, detail } })
+}
+
+/// Whether this may be the name of a signal: `SIGTERM`, `SIGRTMIN+3`.
+fn is_signal(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-');
+    name.len() <= 20 && name.starts_with("SIG") && name.bytes().all(fits)
 }
 
 /// A result as it is kept: `null` is nothing; one over the limit becomes a marked string.
@@ -282,7 +291,7 @@ fn error_of(error: &str) -> RunError {
         let text = serde_json::from_str::<String>(error).unwrap_or_else(|_| error.to_owned());
         return RunError { message: cut(text, MAX_ERROR_BYTES), code: None, kind: None, retry: Retry::Policy };
     };
-    let (kind, retry) = raw.data.map_or((None, None), |d| (d.kind, d.retry));
+    let (kind, retry) = raw.data.map_or((None, None), |d| (d.kind.map(|kind| cut(kind, MAX_KIND_BYTES)), d.retry));
     let retry = match retry {
         Some(RawRetry::Whether(false)) => Retry::Never,
         Some(RawRetry::After(seconds)) => Duration::try_from_secs_f64(seconds).map_or(Retry::Policy, Retry::After),

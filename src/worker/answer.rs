@@ -54,6 +54,7 @@ pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
     let (exit_code, signal) = match done.ending {
         Ending::Exit(code) => (Some(code), None),
         Ending::Signal(number) => (None, Some(signal_name(number))),
+        Ending::OutOfMemory => (None, Some(signal_name(9))),
     };
     let run = Run { exit_code, signal, peak_memory_bytes: done.peak_memory_bytes, stderr_tail: &done.stderr_tail };
     let result = if failure.is_none() { Some(&*done.stdout) } else { None };

@@ -2,7 +2,8 @@
 //!
 //! Knows nothing of the protocol. Invariants: the end of the process is the truth, never the end of a pipe (a
 //! grandchild may hold it); only a child that is not yet reaped is signalled, so no signal reaches a stranger; nothing
-//! of its group is left when it has finished.
+//! of its group is left when it has finished, and if it was told to end nothing at all that descends from it: what a
+//! command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -15,14 +16,17 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use wait4::Wait4;
 
-use super::KILL_AFTER_VARIABLE;
 use super::answer::Finished;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
 use super::resolve::{check_cwd, resolve, spawn_failure};
 use super::tail::Tail;
 use super::verdict::{Ending, Failure, Reason};
+use super::{KILL_AFTER_VARIABLE, clock};
 use crate::process::exits;
+use crate::process::group::kill_process;
+use crate::process::identity::{self, Identity};
+use crate::process::oom::OomWatch;
 
 /// What is kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
@@ -32,6 +36,8 @@ const STDERR_BYTES: usize = 4 * 1024;
 const STDERR_LINES: usize = 20;
 /// Between SIGTERM and SIGKILL, where the master says nothing.
 const TERM_GRACE: Duration = Duration::from_secs(5);
+/// How long the end of what a command leaves behind is waited for, after it was killed.
+const LEFTOVERS_DEADLINE: Duration = Duration::from_secs(5);
 /// Most bytes taken from a pipe after the command has ended: what it can hold, not what a grandchild goes on writing.
 const DRAIN_BYTES: usize = 1 << 20;
 /// While this many bytes wait for the log, the command's stderr is not read.
@@ -53,6 +59,11 @@ pub(super) struct Running {
     stderr: Stream,
     told: Option<Reason>,
     kill_at: Option<Instant>,
+    /// What commands before this one have left in sessions of their own, and may keep; `None` where children may be
+    /// anybody's.
+    others: Option<Vec<Identity>>,
+    /// Until when the end of what it leaves behind is waited for; set when it has ended.
+    alone_by: Option<Instant>,
     reaped: bool,
 }
 
@@ -77,8 +88,14 @@ struct Stream {
 }
 
 impl Running {
-    /// Starts the command in a process group of its own.
-    pub(super) fn start(plan: Plan, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
+    /// Starts the command in a process group of its own. `others` are our children now, if all children are commands
+    /// and what comes from them.
+    pub(super) fn start(
+        plan: Plan,
+        others: Option<Vec<Identity>>,
+        registry: &Registry,
+        tokens: Tokens,
+    ) -> Result<Self, Failure> {
         if let Some(cwd) = &plan.cwd {
             check_cwd(cwd)?;
         }
@@ -96,7 +113,8 @@ impl Running {
         let child = command.spawn().map_err(|e| spawn_failure(&plan.argv[0], &e))?;
         let stream = |keep| Stream { pipe: None, ready: false, tail: Tail::new(keep) };
         let (stdout, stderr) = (stream(STDOUT_BYTES), stream(STDERR_BYTES));
-        let mut running = Self { child, stdin: None, stdout, stderr, told: None, kill_at: None, reaped: false };
+        let (told, kill_at, alone_by) = (None, None, None);
+        let mut running = Self { child, stdin: None, stdout, stderr, told, kill_at, others, alone_by, reaped: false };
         // From here on dropping `running` ends the command.
         running.connect(plan.stdin, registry, tokens).map_err(|e| spawn_failure(&plan.argv[0], &e))?;
         Ok(running)
@@ -171,21 +189,28 @@ impl Running {
         }
     }
 
-    /// When it is killed, if it does not end before.
-    pub(super) const fn deadline(&self) -> Option<Instant> {
-        self.kill_at
+    /// When it is killed, or what it left behind is no longer waited for, if that does not end before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.alone_by.or(self.kill_at)
     }
 
-    /// Kills it if its time is over.
-    pub(super) fn check_deadline(&mut self, now: Instant) {
+    /// Kills it if its time is over. True if it may be over otherwise: [`Self::try_finish`].
+    pub(super) fn check_deadline(&mut self, now: Instant) -> bool {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.signal(Signal::SIGKILL);
         }
+        self.alone_by.is_some_and(|at| at <= now)
     }
 
-    /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, reaps.
-    pub(super) fn try_finish(&mut self, log: &mut Outbox) -> io::Result<Option<Finished>> {
+    /// Its process id; it is a child of ours.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, or of
+    /// all that descends from it, reaps.
+    pub(super) fn try_finish(&mut self, log: &mut Outbox, oom: &mut OomWatch) -> io::Result<Option<Finished>> {
         if !exits::has_ended(self.child.id()) {
             return Ok(None);
         }
@@ -194,9 +219,22 @@ impl Running {
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
         self.signal(Signal::SIGKILL);
-        let Some(used) = self.child.try_wait4()? else { return Ok(None) };
+        if self.told.is_some() && !self.is_alone() {
+            return Ok(None);
+        }
+        let used = loop {
+            match self.child.try_wait4() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                used => break used?,
+            }
+        };
+        let Some(used) = used else { return Ok(None) };
         self.reaped = true;
-        let ending = used.status.code().map_or_else(|| Ending::Signal(used.status.signal().unwrap_or(0)), Ending::Exit);
+        let ending = match (used.status.code(), used.status.signal()) {
+            (Some(code), _) => Ending::Exit(code),
+            (None, Some(9)) if self.told.is_none() && oom.killed() => Ending::OutOfMemory,
+            (None, signal) => Ending::Signal(signal.unwrap_or(0)),
+        };
         Ok(Some(Finished {
             ending,
             told: self.told,
@@ -204,6 +242,20 @@ impl Running {
             stderr_tail: self.stderr.tail.last_lines(STDERR_LINES),
             peak_memory_bytes: Some(used.rusage.maxrss),
         }))
+    }
+
+    /// Whether nothing is left of what the command has started; kills it. A job that was told to end may be tried again,
+    /// and what it put aside would run beside that.
+    fn is_alone(&mut self) -> bool {
+        let Some(others) = &self.others else { return true };
+        let now = clock::now();
+        let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
+        let left = identity::descendants_of([std::process::id()], others);
+        for process in &left {
+            // One that we may not kill is waited for until the deadline.
+            let _ = kill_process(process.pid, process.start);
+        }
+        left.is_empty() || by <= now
     }
 
     fn group(&self) -> Pid {

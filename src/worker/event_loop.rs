@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -20,6 +20,9 @@ use super::request::Pending;
 use super::template::Template;
 use super::verdict::Reason;
 use super::{answer, clock, plan};
+use crate::process::exits;
+use crate::process::identity::{self, Identity};
+use crate::process::oom::OomWatch;
 
 const INPUT: Token = Token(0);
 const OUTPUT: Token = Token(1);
@@ -33,6 +36,9 @@ const MAX_PENDING: usize = 1024;
 /// While this many bytes of answers wait, no further job is started.
 const ANSWER_BACKLOG_BYTES: usize = 1 << 20;
 
+/// Deaths for want of memory that are longer ago than this, when a command starts, have nothing to do with it.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
+
 /// What the loop lives on. The signals arrive as bytes on a socket each.
 pub(super) struct Io {
     pub(super) input: OwnedFd,
@@ -40,6 +46,8 @@ pub(super) struct Io {
     pub(super) log: OwnedFd,
     pub(super) child_exits: UnixStream,
     pub(super) terminate: UnixStream,
+    /// Whether all children of this process are commands, and what came to us from them.
+    pub(super) alone: bool,
 }
 
 /// Why the loop left.
@@ -79,8 +87,11 @@ struct Worker<'a> {
     log: Outbox,
     child_exits: UnixStream,
     terminate: UnixStream,
+    alone: bool,
     pending: VecDeque<Pending>,
     current: Option<(Box<str>, Running)>,
+    oom: OomWatch,
+    counted_at: Instant,
     may_have_exited: bool,
     told_to_end: bool,
 }
@@ -100,8 +111,11 @@ impl<'a> Worker<'a> {
             log: Outbox::new(io.log, registry, LOG)?,
             child_exits: io.child_exits,
             terminate: io.terminate,
+            alone: io.alone,
             pending: VecDeque::new(),
             current: None,
+            oom: OomWatch::start(),
+            counted_at: clock::now(),
             may_have_exited: false,
             told_to_end: false,
         })
@@ -161,21 +175,38 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Orphans of our commands come to us; those that have ended are reaped here.
+    fn reap_orphans(&self) {
+        let command = self.current.as_ref().map(|(_, command)| command.pid());
+        if !self.alone {
+            return;
+        }
+        while let Some(pid) = exits::peek().filter(|&pid| Some(pid) != command) {
+            let _ = exits::reap_stranger(pid);
+        }
+    }
+
     fn look_after_command(&mut self) -> io::Result<()> {
+        let may_have_exited = std::mem::take(&mut self.may_have_exited);
+        if may_have_exited {
+            self.reap_orphans();
+        }
         let Some((id, command)) = &mut self.current else { return Ok(()) };
         let now = clock::now();
         if self.told_to_end {
             command.tell(Reason::Shutdown, now);
         }
-        command.check_deadline(now);
+        let overdue = command.check_deadline(now);
         command.read(&mut self.log);
-        if std::mem::take(&mut self.may_have_exited)
-            && let Some(done) = command.try_finish(&mut self.log)?
+        if (may_have_exited || overdue)
+            && let Some(done) = command.try_finish(&mut self.log, &mut self.oom)?
         {
             if !self.told_to_end {
                 self.output.push(&answer::finished(id, &done));
             }
             self.current = None;
+            // Those that it hid, while it was the first to be found.
+            self.reap_orphans();
         }
         Ok(())
     }
@@ -184,8 +215,13 @@ impl<'a> Worker<'a> {
     fn start_next(&mut self, poll: &Poll) {
         while self.current.is_none() && self.output.waiting() < ANSWER_BACKLOG_BYTES {
             let Some(job) = self.pending.pop_front() else { return };
-            let started =
-                plan::plan(&job.params, self.template).and_then(|p| Running::start(p, poll.registry(), COMMAND));
+            let others = self.alone.then(others);
+            // For many short commands once.
+            if clock::now().duration_since(self.counted_at) >= COUNT_EVERY {
+                (self.oom, self.counted_at) = (OomWatch::start(), clock::now());
+            }
+            let started = plan::plan(&job.params, self.template)
+                .and_then(|p| Running::start(p, others, poll.registry(), COMMAND));
             match started {
                 Ok(command) => self.current = Some((job.id, command)),
                 Err(failure) => self.output.push(&answer::refused(&job.id, &failure)),
@@ -207,12 +243,22 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// What the commands of the past have left behind.
+fn others() -> Vec<Identity> {
+    // That there is none is usual, and cheap to know.
+    let pids = if exits::has_children() { identity::children_of(std::process::id()) } else { Vec::new() };
+    pids.into_iter().filter_map(Identity::of).collect()
+}
+
 /// Empties a signal socket; true if there was something in it.
 fn swallow(mut socket: &UnixStream) -> bool {
     let mut bytes = [0; 64];
     let mut any = false;
-    while matches!(socket.read(&mut bytes), Ok(n) if n > 0) {
-        any = true;
+    loop {
+        match socket.read(&mut bytes) {
+            Ok(n) if n > 0 => any = true,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => return any,
+        }
     }
-    any
 }

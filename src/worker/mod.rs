@@ -48,6 +48,7 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 pub use template::{FillError, Template, TemplateError};
 
+use crate::process::exits;
 use event_loop::{Ended, Io};
 
 /// In its environment: the pool's `kill_after`, in milliseconds.
@@ -85,6 +86,7 @@ fn standard_io() -> io::Result<Io> {
     let (terminate, on_term) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGCHLD, on_exit)?;
     signal_hook::low_level::pipe::register(SIGTERM, on_term)?;
+    exits::become_subreaper()?;
     // The terminal's Ctrl-C is the master's business.
     signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)))?;
     Ok(Io {
@@ -93,5 +95,6 @@ fn standard_io() -> io::Result<Io> {
         log: io::stderr().as_fd().try_clone_to_owned()?,
         child_exits,
         terminate,
+        alone: true,
     })
 }

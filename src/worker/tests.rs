@@ -51,6 +51,8 @@ impl Bench {
             log: log_write.into(),
             child_exits,
             terminate: terminate_read,
+            // Other tests have children, too.
+            alone: false,
         };
         let (end, ended) = channel();
         let (send, answers) = channel();
@@ -319,7 +321,8 @@ fn when_nobody_reads_the_answers_the_command_is_killed() {
     let (output, answers) = pipe().expect("a pipe");
     let (mut log, errors) = pipe().expect("a pipe");
     let (terminate, _keep) = UnixStream::pair().expect("a pair");
-    let io = Io { input: input.into(), output: answers.into(), log: errors.into(), child_exits, terminate };
+    let io =
+        Io { input: input.into(), output: answers.into(), log: errors.into(), child_exits, terminate, alone: false };
     let worker = spawn(move || serve(io, None).expect("the loop goes on"));
     writeln!(jobs, r#"{{"id":1,"method":"job","params":{{"type":"exec","args":{{"argv":["sh","-c","echo up >&2; exec sleep 1000"]}}}}}}"#)
         .expect("a reader");

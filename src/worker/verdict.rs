@@ -21,6 +21,8 @@ pub(super) enum Ending {
     Exit(i32),
     /// By this signal.
     Signal(i32),
+    /// By a SIGKILL that seems to be the kernel's: there was no memory left.
+    OutOfMemory,
 }
 
 /// Why a command was told to end.
@@ -109,7 +111,7 @@ pub(super) fn verdict(ending: Ending, told: Option<Reason>) -> Result<(), Failur
             };
             Err(Failure { code: code.into(), ..Failure::new("exit", retry, words(ending)) })
         }
-        (None, Ending::Signal(_)) => Err(Failure::new("signal", None, words(ending))),
+        (None, Ending::Signal(_) | Ending::OutOfMemory) => Err(Failure::new("signal", None, words(ending))),
     }
 }
 
@@ -117,6 +119,7 @@ fn words(ending: Ending) -> String {
     match ending {
         Ending::Exit(code) => format!("exit status {code}"),
         Ending::Signal(number) => format!("killed by {}", signal_name(number)),
+        Ending::OutOfMemory => String::from("killed by SIGKILL, from the kernel, it seems: out of memory"),
     }
 }
 
@@ -139,6 +142,10 @@ mod tests {
             (Ending::Signal(9), Some((1, "signal", "killed by SIGKILL", None))),
             (Ending::Signal(11), Some((1, "signal", "killed by SIGSEGV", None))),
             (Ending::Signal(40), Some((1, "signal", "killed by SIGRTMIN+6", None))),
+            (
+                Ending::OutOfMemory,
+                Some((1, "signal", "killed by SIGKILL, from the kernel, it seems: out of memory", None)),
+            ),
         ];
         for (ending, expected) in table {
             let got = verdict(*ending, None).err();

@@ -8,6 +8,8 @@ mod support;
 mod crashes;
 mod help;
 mod hostile;
+mod late;
+mod massacre;
 mod pipes;
 mod pools;
 mod ready;

@@ -6,9 +6,9 @@ use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use serde_json::json;
 
 use crate::help::{
-    end, expect, only_run, open, pid, push_held, records, start, start_journal, wait_ready, wait_started,
+    configure, end, expect, only_run, open, pid, push_held, records, start, start_journal, wait_ready, wait_started,
 };
-use crate::support::{Bench, DEADLINE, Master, now};
+use crate::support::{Bench, DEADLINE, Master, eventually, now};
 
 /// Long enough for anything that should happen at once.
 const SOON: Duration = Duration::from_secs(10);
@@ -69,6 +69,35 @@ fn finishes_in_time(signals: &[nix::sys::signal::Signal]) {
 #[test]
 fn term_lets_a_running_job_finish_and_hands_out_no_more() {
     finishes_in_time(&[SIGTERM]);
+}
+
+#[test]
+fn a_master_that_waits_for_its_last_job_sleeps_meanwhile() {
+    let bench = Bench::new();
+    // So that old records are due to be looked for all the time.
+    configure(
+        &bench,
+        "journal.py",
+        "workers = 1\nenv = { JOURNAL = \"journal\" }\ngrace = \"60s\"\n[keep]\nruns = \"1s\"\nsucceeded = \"1s\"",
+    );
+    let mut master = bench.start(&[]);
+    push_held(&bench, "go");
+    wait_started(&bench, 1);
+    master.signal(SIGTERM);
+    wait_draining(&bench);
+    let turns = |pid: i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
+        let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+        line.trim().parse::<u64>().expect("a number")
+    };
+    // The time is what is tested: past when the next look was due.
+    eventually(Duration::from_secs(2), || false);
+    let before = turns(master.pid());
+    eventually(Duration::from_secs(1), || false);
+    let turns = turns(master.pid()) - before;
+    assert!(turns < 100, "{turns} turns in a second in which nothing happened");
+    open(&bench, "go");
+    assert_eq!(master.wait_exit(SOON).code(), Some(0));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn workers_that_outlived_master_and_guardian_are_dead_before_their_job_is_handed
 }
 
 /// A master that dies between the beginning of its generation and the proof that the one before is dead.
-fn a_generation_that_does_nothing(bench: &Bench) {
+pub(crate) fn a_generation_that_does_nothing(bench: &Bench) {
     let database = rusqlite::Connection::open(bench.database()).expect("the database");
     let sql = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, version, started_at, run_high, worker_high) \
                SELECT generation + 1, pid, pid_start, boot_id, 'another', version, started_at, run_high, worker_high \

@@ -4,8 +4,13 @@
 mod support;
 
 mod death;
-mod journal;
+mod descriptors;
+mod first_start;
+mod interrupted;
+mod keys;
 mod locked;
-mod rounds;
+mod log;
+mod many;
 mod second;
 mod stubborn;
+mod takeover;

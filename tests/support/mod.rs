@@ -87,8 +87,14 @@ impl Verb {
 impl Bench {
     /// A bench with an empty folder.
     pub(crate) fn new() -> Self {
+        Self::with_database("q.db")
+    }
+
+    /// A bench whose database is at this path below its folder.
+    pub(crate) fn with_database(path: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("qw").tempdir().expect("a folder");
-        let database = folder.path().join("q.db");
+        let database = folder.path().join(path);
+        std::fs::create_dir_all(database.parent().expect("a folder")).expect("a folder");
         let socket = database.as_os_str().len() + ".sock".len();
         assert!(socket <= SOCKET_PATH_BYTES, "TMPDIR is too long for a Unix socket: {}", database.display());
         Self { folder, database }
@@ -193,18 +199,35 @@ impl Bench {
     /// Starts a master by a script of the shell that ends in `exec "$0" "$@"`, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_by_shell(&self, args: &[&str], script: &str) -> Master<'_> {
+        self.start_as(&["bash", "-c", script].map(str::to_owned), args)
+    }
+
+    /// Starts a master through a program that becomes it, and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_as(&self, program: &[String], args: &[&str]) -> Master<'_> {
+        let mut master = Master::launch(self, &mut self.command_as(program, args));
+        master.wait_until_it_runs();
+        master
+    }
+
+    /// Starts a master by a shell that does something before (`ulimit -n 100`), and waits until it runs.
+    #[track_caller]
+    pub(crate) fn start_after(&self, before: &str, args: &[&str]) -> Master<'_> {
+        self.start_by_shell(args, &format!("{before}; exec \"$0\" \"$@\""))
+    }
+
+    /// A program that becomes the binary, or starts it: its last arguments are the binary's path and `args`.
+    pub(crate) fn command_as(&self, program: &[String], args: &[&str]) -> std::process::Command {
         let own = self.std_command();
-        let mut command = std::process::Command::new("bash");
-        command.arg("-c").arg(script).arg(own.get_program()).args(args);
+        let mut command = std::process::Command::new(&program[0]);
+        command.args(&program[1..]).arg(own.get_program()).args(args).current_dir(self.path());
         for (name, value) in own.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
-        let mut master = Master::launch(self, command.current_dir(self.path()));
-        master.wait_until_it_runs();
-        master
+        command
     }
 
     /// Waits until `condition` holds; panics with the state of everything if it does not in time.
@@ -218,6 +241,11 @@ impl Bench {
     pub(crate) fn wait_for_job(&self, id: i64, state: &str) -> Value {
         self.wait_for(&format!("job {id} to be {state}"), DEADLINE, |bench| bench.job(id)["state"] == state);
         self.job(id)
+    }
+
+    /// Leaves the folder where it is when the bench is dropped, for somebody to look at.
+    pub(crate) fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 
     /// What is left of this bench: every process that has its database in its environment.
@@ -289,5 +317,6 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
-    let _ = (bench.start_with(&[], &[]), Bench::new(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
+    let _ = (bench.start_after("", &[]), Bench::with_database(""));
+    let _ = (bench.start_with(&[], &[]), Bench::new().keep(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use super::support::Bench;
+use super::support::{Bench, fixture};
 
 /// Verbs that write, read, and run a master.
 const VERBS: [&[&str]; 6] =
@@ -146,4 +147,54 @@ fn the_default_database_is_made_in_the_state_folder_for_its_owner_alone() {
     command.env_remove("QUEUE_WORK_DATABASE").env("XDG_STATE_HOME", bench.path().join("state"));
     assert!(command.output().expect("it runs").status.success());
     assert!(bench.path().join("state/queue-work/queue-work.db").exists());
+}
+
+/// Runs the binary with these arguments where `remote` is a file system over FUSE; `None`: there can be none.
+fn beside_a_remote_folder(bench: &Bench, args: &[&str]) -> Option<(i32, String)> {
+    fs::create_dir_all(bench.path().join("remote")).expect("a folder");
+    let own = bench.command(args);
+    let mut command = std::process::Command::new("unshare");
+    command.arg("-m").args(fixture("fuse.py")).arg("remote").arg(own.get_program()).args(args);
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let out = command.current_dir(bench.path()).stdin(std::process::Stdio::null()).output().ok()?;
+    let mountable = nix::unistd::geteuid().is_root() && out.status.code() != Some(77);
+    mountable.then(|| (out.status.code().unwrap_or(-1), String::from_utf8_lossy(&out.stderr).into_owned()))
+}
+
+#[test]
+fn a_database_on_a_file_system_of_the_network_is_refused_unless_that_is_allowed() {
+    let bench = Bench::new();
+    for verb in [&["push", "t"][..], &["start", "--workers", "1"]] {
+        let args = [&["--database", "remote/q.db"], verb].concat();
+        let Some((code, said)) = beside_a_remote_folder(&bench, &args) else {
+            println!("skipped: no file system can be mounted here");
+            return;
+        };
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("(FUSE)") && said.contains("--allow-network-fs"), "{said}");
+        // Allowed, it comes as far as that this one is good for nothing.
+        let args = [&["--allow-network-fs"], &args[..]].concat();
+        let (code, said) = beside_a_remote_folder(&bench, &args).expect("as before");
+        assert!(code == 1 && !said.contains("FUSE") && said.contains("remote/q.db"), "{said}");
+    }
+    fs::write(bench.path().join("queue-work.toml"), "network_fs = \"allow\"\n").expect("a configuration");
+    let args = ["--database", "remote/q.db", "push", "t"];
+    let (_, said) = beside_a_remote_folder(&bench, &args).expect("as before");
+    assert!(!said.contains("FUSE"), "{said}");
+}
+
+#[test]
+fn a_database_in_memory_or_on_a_local_disk_is_accepted() {
+    let bench = Bench::new();
+    bench.push(&["t"]);
+    if Path::new("/dev/shm").is_dir() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        let database = folder.path().join("q.db");
+        bench.ok(&["--database", database.to_str().expect("UTF-8"), "push", "t"]);
+    }
 }

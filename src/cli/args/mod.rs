@@ -72,6 +72,10 @@ pub(crate) struct Global {
     /// Control socket of the master [default: beside the database, `<database>.sock`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_SOCKET", help_heading = GLOBAL)]
     pub(crate) socket: Option<PathBuf>,
+    /// Use a database on a file system of the network (NFS, SMB, FUSE …), where it can be corrupted
+    #[arg(long, global = true, env = "QUEUE_WORK_ALLOW_NETWORK_FS", help_heading = GLOBAL)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) allow_network_fs: bool,
     /// Say more: starts of workers and what they print; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, env = "QUEUE_WORK_VERBOSE", help_heading = GLOBAL)]
     pub(crate) verbose: u8,

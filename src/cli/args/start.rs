@@ -119,6 +119,7 @@ impl StartArgs {
             database: global.database.clone(),
             socket: global.socket.clone(),
             durability: self.durability,
+            allow_network_fs: global.allow_network_fs,
             drain: self.drain,
             queues: self.queue.clone(),
             workers: self.workers,

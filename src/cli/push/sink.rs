@@ -11,7 +11,7 @@ use crate::cli::context::{self, Context};
 use crate::client::{Client, ClientError};
 use crate::error::Error;
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
-use crate::store::{Op, Reply, Store};
+use crate::store::{Op, Reply, Store, StoreError};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
 
@@ -148,7 +148,11 @@ impl<'a> Sink<'a> {
 /// `now` is also the time from which the delays of the jobs were counted.
 fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    match store.apply(0, &[Op::Push(jobs)], now)?.pop() {
+    let replies = store.apply(0, &[Op::Push(jobs)], now).map_err(|error| match error {
+        StoreError::Io(_) => Error::Failed(format!("it is unknown whether anything was added: {error}")),
+        certain => certain.into(),
+    });
+    match replies?.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

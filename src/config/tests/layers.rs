@@ -167,12 +167,15 @@ fn another_database_has_its_own_socket_and_output_folder() {
 
 #[test]
 fn paths_alone_are_those_of_the_whole_configuration() {
-    for toml in ["", "database = \"x/q.db\"\n", "socket = \"s\"\nlog_dir = \"l\"\n[pools.a]\n"] {
+    for toml in
+        ["", "network_fs = \"allow\"\n", "database = \"x/q.db\"\n", "socket = \"s\"\nlog_dir = \"l\"\n[pools.a]\n"]
+    {
         let database = [None, Some(PathBuf::from("d.db"))];
         for flags in database.map(|database| Flags { database, ..Flags::default() }) {
             let case = Case::new(toml).flags(flags);
             let (paths, config) = (case.paths().unwrap(), case.load().config);
-            let whole = Paths { database: config.database, socket: config.socket, logs_dir: config.logs_dir };
+            let Config { database, socket, logs_dir, network_fs, .. } = config;
+            let whole = Paths { database, socket, logs_dir, network_fs };
             assert_eq!(paths, whole);
         }
     }
@@ -207,4 +210,17 @@ fn a_pool_may_be_named_with_any_character_of_a_name() {
     let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.name.as_str()).collect();
     assert_eq!(names, ["mail.high:1", "Über", "über"]);
     assert_eq!(loaded.config.pools[0].workers, 1);
+}
+
+#[test]
+fn a_file_system_of_the_network_is_allowed_by_the_file_or_by_the_flag() {
+    assert!(!Case::empty().load().config.network_fs);
+    assert!(Case::new("network_fs = \"allow\"\n").load().config.network_fs);
+    let flags = Flags { allow_network_fs: true, ..Flags::default() };
+    let case = Case::new("network_fs = \"refuse\"\n").flags(flags);
+    assert!(case.load().config.network_fs && case.paths().unwrap().network_fs);
+    let origin = case.load().origins.get("network_fs").to_owned();
+    assert_eq!(origin, "flag --allow-network-fs");
+    let wrong = Case::new("network_fs = \"maybe\"\n");
+    assert!(wrong.paths().is_err(), "who only needs the paths must know it too");
 }

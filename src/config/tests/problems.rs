@@ -295,3 +295,50 @@ proptest::proptest! {
         }
     }
 }
+
+/// Slips of the fingers: a letter left out, doubled, swapped with the next, and one beside it.
+fn slips(key: &str) -> Vec<String> {
+    let with = |change: &dyn Fn(&mut Vec<char>)| {
+        let mut letters: Vec<char> = key.chars().collect();
+        change(&mut letters);
+        letters.into_iter().collect::<String>()
+    };
+    let middle = key.len() / 2;
+    vec![
+        with(&|l| {
+            l.remove(middle);
+        }),
+        with(&|l| l.insert(middle, l[middle])),
+        with(&|l| l.swap(middle - 1, middle)),
+        with(&|l| l[middle] = 'x'),
+    ]
+}
+
+#[test]
+fn each_key_misspelt_is_refused_and_the_right_one_named() {
+    use crate::config::schema::{KEEP, LIMITS, POOL, TABLES, TOP};
+    let tables =
+        [("", TOP), ("[keep]\n", KEEP), ("[defaults]\n", LIMITS), ("[pools.a]\n", LIMITS), ("[pools.a]\n", POOL)];
+    let mut tried = 0;
+    for (table, keys) in tables {
+        for key in keys {
+            for slip in slips(key.name).into_iter().filter(|slip| slip != key.name) {
+                let said = problem(&format!("{table}{slip} = 1\n"));
+                let unknown = format!("unknown key `{slip}`; did you mean `{}`", key.name);
+                assert!(said.contains(&unknown), "{table}{slip}: {said}");
+                tried += 1;
+            }
+        }
+    }
+    for table in TABLES {
+        for slip in slips(table).into_iter().filter(|slip| slip != table) {
+            let said = problem(&format!("[{slip}]\n"));
+            assert!(
+                said.contains(&format!("did you mean `{table}`"))
+                    || said.contains(&format!("did you mean `[{table}]`")),
+                "{slip}: {said}"
+            );
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}

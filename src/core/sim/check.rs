@@ -64,7 +64,8 @@ impl World {
             let successors = pool.slots().filter(|s| s.successor.is_some()).count();
             assert!(successors <= (MOST_WANTED / 4).max(1), "{successors} are being replaced at a time");
             for slot in pool.slots() {
-                assert!(slot.current.is_some() || slot.not_before.is_some(), "slot {} is forgotten", slot.slot);
+                let waits = slot.not_before.is_some() || self.core.is_scarce() || pool.dirty;
+                assert!(slot.current.is_some() || waits, "slot {} is forgotten", slot.slot);
             }
             let idle = workers
                 .iter()

@@ -62,7 +62,8 @@ impl World {
         if self.broken || (self.faults && self.chance.often(20)) {
             if self.chance.often(300) {
                 let error = String::from("no such file");
-                self.later(10, Happening::Deliver(Event::SpawnFailed { worker: id, error }));
+                let temporary = self.chance.often(500);
+                self.later(10, Happening::Deliver(Event::SpawnFailed { worker: id, error, temporary }));
                 return;
             }
             self.processes.insert(id, Process { alive: true, deaf: true, ..Process::default() });

@@ -177,3 +177,22 @@ fn jobs_claimed_ahead_go_back_when_their_queue_is_paused() {
     bench.command(1, Command::Pause { queues: vec![queue("default")] });
     bench.says(&["unclaim 2"]);
 }
+
+#[test]
+fn the_store_is_told_who_works_on_a_job_when_it_begins_not_when_it_is_sent() {
+    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    let told = |bench: &mut Bench| {
+        let of = |action: &Action| match action {
+            Action::Write(Op::Assign { job, worker, .. }, _) => Some((job.0, worker.0)),
+            _ => None,
+        };
+        std::mem::take(&mut bench.out).iter().filter_map(of).collect::<Vec<_>>()
+    };
+    bench.jobs(3);
+    assert_eq!(told(&mut bench), [(1, 1)], "the others wait in its pipe");
+    bench.pass(SECOND);
+    bench.answer(1, 1, well());
+    assert_eq!(told(&mut bench), [(2, 1)]);
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    assert_eq!(told(&mut bench), [(3, 1)]);
+}

@@ -6,11 +6,13 @@
 mod cancel;
 mod crashes;
 mod dispatch;
+mod interleavings;
 mod limits;
 mod restart;
 mod roster;
 mod runs;
 mod scale;
+mod scarce;
 mod stop;
 mod timeouts;
 

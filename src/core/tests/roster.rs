@@ -100,7 +100,8 @@ fn a_worker_that_cannot_be_spawned_is_tried_again_with_backoff() {
     let mut bench = Bench::new(|_| {});
     bench.said();
     for n in 1..3 {
-        bench.event(Event::SpawnFailed { worker: WorkerId(n), error: String::from("no such file") });
+        let error = String::from("no such file");
+        bench.event(Event::SpawnFailed { worker: WorkerId(n), error, temporary: false });
     }
     bench.says(&["spawn 2 in 1"]);
     assert_eq!(bench.pool().slots().next().unwrap().problem, Some("no such file"));

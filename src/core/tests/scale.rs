@@ -78,7 +78,8 @@ fn workers_that_do_not_come_up_refuse_the_scaling_after_three() {
     let mut bench = Bench::new(|s| s.workers = 0);
     scale(&mut bench, 1);
     for n in 1..=3 {
-        bench.event(Event::SpawnFailed { worker: WorkerId(n), error: String::from("no such file") });
+        let error = String::from("no such file");
+        bench.event(Event::SpawnFailed { worker: WorkerId(n), error, temporary: false });
         bench.pass(SECOND);
     }
     let said = bench.said();

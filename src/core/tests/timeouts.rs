@@ -118,3 +118,18 @@ fn a_clock_that_is_set_ends_no_job() {
     bench.settle();
     bench.says(&[]);
 }
+
+#[test]
+fn a_job_that_runs_for_a_day_is_left_alone_however_often_other_times_pass() {
+    let day = 24 * 3600 * SECOND;
+    let mut bench = Bench::up(|s| s.timeout = 2 * day);
+    bench.jobs(1);
+    bench.said();
+    for _ in 0..24 {
+        bench.pass(day / 24);
+        bench.sample(1, 1);
+    }
+    bench.says(&[]);
+    bench.answer(1, 1, well());
+    assert_eq!(bench.said()[0], "job 1 succeeded - => succeeded 0/0/0");
+}

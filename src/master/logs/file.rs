@@ -44,6 +44,16 @@ impl WorkerLog {
         self.lines > 0 || self.lost > 0
     }
 
+    /// Whether its file is open.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Closes its file until something is to be written.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
     /// Writes what was added. If that fails, it is lost and counted. `now: None` is the last chance: tries at once.
     pub(super) fn write(&mut self, options: &Options, now: Option<Instant>) {
         if !self.owes() {

@@ -87,13 +87,8 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
     assert!(sampler.tell(Command::Now(worker)));
     let sample = got.recv_timeout(DEADLINE).unwrap();
     assert_eq!(sample.worker, worker);
-    let rss = |pid| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    };
-    let sum: u64 = tree.iter().map(|&pid| rss(pid)).sum();
-    assert!(sample.memory_bytes.abs_diff(sum) < MIB, "{sample:?}, but {sum}");
+    let sum: u64 = tree.iter().map(|&pid| memory_of(pid).unwrap()).sum();
+    assert!(sum > 0 && sample.memory_bytes.abs_diff(sum) < MIB, "{sample:?}, but {sum}");
     assert!(sampler.tell(Command::Unwatch(worker)) && sampler.tell(Command::Now(worker)));
     assert!(sampler.tell(Command::Watch { worker: other, pid }) && sampler.tell(Command::Now(other)));
     assert_eq!(got.recv_timeout(DEADLINE).unwrap().worker, other);
@@ -127,6 +122,12 @@ fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
 }
 
 #[test]
-fn our_memory_of_is_known() {
-    assert!(memory_of(std::process::id()).is_some_and(|bytes| bytes > MIB));
+fn memory_of_its_own_is_what_is_not_shared_in_ram_or_swapped_out() {
+    let status = "VmRSS:\t  9000 kB\nRssAnon:\t  3000 kB\nRssFile:\t 5000 kB\nRssShmem:\t 1000 kB\nVmSwap:\t 20 kB\n";
+    assert_eq!(own_memory_in(status), Some(3020 * 1024));
+    assert_eq!(own_memory_in("VmRSS:\t  9000 kB\n"), Some(9000 * 1024), "an old kernel");
+    assert_eq!(own_memory_in("Name:\tkthreadd\n"), None);
+    let before = memory_of(std::process::id()).unwrap();
+    let memory = vec![1_u8; 16 << 20];
+    assert!(memory_of(std::process::id()).unwrap() >= before + (12 << 20) && memory[1] == 1);
 }

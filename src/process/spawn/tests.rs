@@ -14,6 +14,7 @@ fn spec(script: &str) -> Spec {
         env_remove: vec![],
         stdin: StdinKind::Null,
         protocol_fd: None,
+        mark: None,
     }
 }
 
@@ -96,6 +97,29 @@ fn a_child_holds_no_descriptor_of_ours_and_blocks_no_signal() {
     let theirs = 0b11_u64 << 31;
     let mask = |line: &str| u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
     assert!(text.lines().count() == 2 && text.lines().all(|line| mask(line) & !theirs == 0), "{text}");
+}
+
+/// Between fork and exec another thread's lock on the heap or the log is held for ever.
+#[test]
+fn spawns_with_a_hook_between_fork_and_exec_hang_nowhere_while_other_threads_allocate() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let over = AtomicBool::new(false);
+    let spec = Spec { protocol_fd: Some(3), ..spec("exit 7") };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut kept = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    kept.push(format!("{:?}", vec![0_u8; 1 + kept.len() % 4096]));
+                    log::trace!("{}", kept.len());
+                    kept.truncate(64);
+                }
+            });
+        }
+        let codes: Vec<_> = (0..200).map(|_| spawn(&spec).unwrap().child.wait().unwrap().code()).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(codes.iter().all(|&code| code == Some(7)), "{codes:?}");
+    });
 }
 
 #[test]

@@ -64,6 +64,7 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     let first = kit.claim_one();
     kit.finish(&first, Outcome::Crashed, Next::Ready, counters(0, 1, 0));
     let claimed = kit.claim(2);
+    kit.one(Op::Assign { job: claimed[1].id, run: claimed[1].run, worker: WorkerId(1) });
     kit.pass(7);
     kit.begin(2);
     let at = kit.at();
@@ -76,10 +77,49 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     let run = kit.runs(&RunFilter { job: Some(first.id), ..RunFilter::default() }).remove(0);
     assert_eq!((run.id, run.outcome, run.cause), (claimed[0].run, Outcome::Released, Some(Cause::MasterLost)));
     assert_eq!((run.ended_at, run.attempt, run.generation), (at, 1, Generation(1)));
-    assert_eq!(run.error.as_deref(), Some("the master died while this ran"));
+    let on_its_way = "the master died while this was on its way to a worker, or had just begun";
+    assert_eq!(run.error.as_deref(), Some(on_its_way));
+    let begun = kit.runs(&RunFilter { job: Some(claimed[1].id), ..RunFilter::default() }).remove(0);
+    assert_eq!(begun.error.as_deref(), Some("the master died while this ran"));
     assert_eq!((run.worker, run.stderr_tail.as_str()), (None, ""));
     assert!(matches!(kit.succeed(&Arc::new(claimed[0].clone())), Reply::Stale));
     assert_eq!(kit.claim_one().id, first.id);
+}
+
+pub(super) fn recovery_goes_on_until_nothing_is_left(kit: &mut Kit) {
+    // More than two steps; every third is of this generation when it recovers for the second time.
+    kit.push(vec![job(); 2500]);
+    kit.claim(2400);
+    kit.begin(2);
+    let ours = kit.claim(60);
+    assert_eq!(kit.store.recover(kit.at()).unwrap().released, 2400);
+    kit.check_totals();
+    let totals = kit.totals();
+    assert_eq!((totals.ready, totals.running), (2440, 60));
+    assert!(ours.iter().all(|job| kit.state(job.id) == Some(JobState::Running)), "what this generation runs is kept");
+    assert_eq!(kit.runs(&RunFilter::default()).len(), 2400);
+}
+
+pub(super) fn a_unique_key_is_held_through_two_hundred_deaths(kit: &mut Kit) {
+    let id = kit.push_one(unique("k"));
+    for deaths in 1..=200 {
+        let run = kit.claim_one();
+        assert_eq!(run.id, id);
+        if deaths % 10 == 0 {
+            // With the master.
+            kit.begin(deaths);
+            kit.store.recover(kit.at()).unwrap();
+        } else {
+            let next = counters(0, run.counters.crashes + 1, run.counters.releases);
+            kit.finish(&run, Outcome::Crashed, Next::Ready, next);
+        }
+        let again = kit.push([unique("k")]);
+        assert!(again[0].deduplicated && again[0].id == id, "after {deaths} deaths");
+    }
+    assert_eq!(kit.job(id).counters, counters(0, 180, 20));
+    let run = kit.claim_one();
+    kit.succeed(&run);
+    assert!(!kit.push([unique("k")])[0].deduplicated, "its end gives the key back");
 }
 
 pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {

@@ -264,7 +264,8 @@ suite! {
         a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
-        a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running, recovery_ends_the_workers_that_were_left,
+        a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
+        recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths, recovery_ends_the_workers_that_were_left,
         ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
     prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,

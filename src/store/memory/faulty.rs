@@ -31,13 +31,23 @@ pub struct Faulty<S> {
     must_reopen: bool,
     failing_reopens: u32,
     failing_totals: u32,
+    failing_hardenings: u32,
 }
 
 impl<S: Store> Faulty<S> {
     /// No faults yet.
     pub fn new(inner: S) -> Self {
         let (faults, pending) = (BTreeMap::new(), None);
-        Self { inner, calls: 0, faults, pending, must_reopen: false, failing_reopens: 0, failing_totals: 0 }
+        Self {
+            inner,
+            calls: 0,
+            faults,
+            pending,
+            must_reopen: false,
+            failing_reopens: 0,
+            failing_totals: 0,
+            failing_hardenings: 0,
+        }
     }
 
     /// The `n`-th call of `apply` from the start (from 1) fails.
@@ -63,6 +73,13 @@ impl<S: Store> Faulty<S> {
     #[must_use]
     pub fn with_failing_totals(mut self, n: u32) -> Self {
         self.failing_totals = n;
+        self
+    }
+
+    /// The next `n` calls of `harden` fail.
+    #[must_use]
+    pub fn with_failing_hardenings(mut self, n: u32) -> Self {
+        self.failing_hardenings = n;
         self
     }
 
@@ -136,5 +153,17 @@ impl<S: Store> Store for Faulty<S> {
         }
         self.must_reopen = false;
         self.inner.reopen()
+    }
+
+    fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
+        if self.must_reopen { Err(unknown()) } else { self.inner.is_applied(batch) }
+    }
+
+    fn harden(&mut self) -> Result<(), StoreError> {
+        if self.failing_hardenings > 0 {
+            self.failing_hardenings -= 1;
+            return Err(unknown());
+        }
+        self.inner.harden()
     }
 }

@@ -136,4 +136,14 @@ impl Store for MemoryStore {
     fn reopen(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
+        let state = self.state();
+        let ours = self.ours(&state)?;
+        Ok(state.lives.get(&ours.0).is_some_and(|life| batch <= life.batch))
+    }
+
+    fn harden(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -6,7 +6,7 @@ use super::state::{Place, Run, State};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{Cause, Detail, Generation, JobState, Outcome, UnixMicros};
-use crate::store::sqlite::LOST;
+use crate::store::sqlite::lost;
 use crate::store::{Keep, Reply, WorkerEnded, WorkerStarted};
 
 impl State {
@@ -60,7 +60,7 @@ impl State {
                 attempt: running.attempt,
                 outcome: Outcome::Released,
                 cause: Some(Cause::MasterLost),
-                detail: Detail { error: Some(LOST.to_owned()), ..Detail::default() },
+                detail: Detail { error: Some(lost(running.worker).to_owned()), ..Detail::default() },
                 started_at: running.started_at,
                 ended_at: at,
                 waited_us: running.started_at.since(job.due_at).as_micros() as i64,

@@ -12,6 +12,10 @@ use crate::store::StoreError;
 /// Words an error of an open database.
 pub(super) fn map(path: &Path, error: &Error) -> StoreError {
     let shown = || path.display().to_string();
+    if error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        // Whatever the reason was, SQLite has forgotten it.
+        return StoreError::Io(format!("cannot make `{}-shm` larger; is the disk full?", shown()));
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { path: shown() },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path: shown() },
@@ -31,6 +35,7 @@ pub(super) fn map(path: &Path, error: &Error) -> StoreError {
 pub(super) fn map_commit(path: &Path, error: &Error) -> StoreError {
     match map(path, error) {
         full @ StoreError::Full { .. } => full,
+        StoreError::Io(reason) => StoreError::Io(format!("the commit failed: {reason}")),
         other => StoreError::Io(format!("the commit failed: {other}")),
     }
 }
@@ -48,6 +53,7 @@ mod tests {
     #[test]
     fn each_sqlite_error_has_its_own_word() {
         assert!(matches!(mapped(ffi::SQLITE_FULL), StoreError::Full { .. }));
+        assert!(mapped(ffi::SQLITE_IOERR_SHMSIZE).to_string().contains("is the disk full?"));
         assert!(matches!(mapped(ffi::SQLITE_BUSY), StoreError::Busy { .. }));
         assert!(matches!(mapped(ffi::SQLITE_BUSY_SNAPSHOT), StoreError::Busy { .. }));
         assert!(matches!(mapped(ffi::SQLITE_IOERR_FSYNC), StoreError::Io(_)));

@@ -14,8 +14,15 @@ use crate::store::{LastMaster, Master, Start};
 
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
-/// Said of every run the recovery records.
-pub(crate) const LOST: &str = "the master died while this ran";
+/// Said of a run that the recovery records and that had begun.
+const LOST: &str = "the master died while this ran";
+/// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
+const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
+
+/// What is said of a run that the recovery records.
+pub(crate) fn lost(worker: i64) -> &'static str {
+    if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
+}
 
 /// The last life on record.
 pub(super) struct Last {
@@ -49,14 +56,15 @@ fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
     })
 }
 
-/// Reads the generations whose processes may still live.
-fn crashed(conn: &Connection) -> Result<Vec<Master>> {
-    conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], |row| read_master(row, 0))?.collect()
+/// Reads who began a generation that has not ended in order, and when.
+pub(super) fn unended(conn: &Connection) -> Result<Vec<(Master, UnixMicros)>> {
+    let row = |row: &Row<'_>| Ok((read_master(row, 0)?, UnixMicros(row.get(5)?)));
+    conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], row)?.collect()
 }
 
 /// Adds a generation; gives what it finds and the ids to go on from.
 pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Start, High)> {
-    let (last, crashed) = (last(conn)?, crashed(conn)?);
+    let (last, crashed) = (last(conn)?, unended(conn)?.into_iter().map(|(master, _)| master).collect());
     let before = last.as_ref().map(|l| l.high).unwrap_or_default();
     let high = High {
         run: before.run.max(highest(conn, sql::RUN_HIGH, 0)?).max(highest(conn, sql::RUNNING_BOUNDS, 1)?),
@@ -140,7 +148,7 @@ impl Batch<'_> {
                 codes::cause(Cause::MasterLost),
                 none,
                 none,
-                LOST,
+                lost(job.worker),
                 "",
                 none,
                 job.started_at.0,

@@ -2,13 +2,15 @@
 //!
 //! Knows nothing of workers or of policy; what becomes of a job is said by [`Finish::next`](crate::store::Finish).
 //! Invariants: every write transaction is IMMEDIATE and rolled back whole on any error; whatever was cached in a
-//! transaction that was rolled back is forgotten; after a failed commit nothing is written before
+//! transaction that was rolled back is forgotten; after a commit that may have taken place nothing is written before
 //! [`Store::reopen`].
 
 mod batch;
+mod care;
 mod claim;
 mod codes;
 mod error;
+mod files;
 mod finish;
 mod life;
 mod migrate;
@@ -17,6 +19,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod operator;
+mod place;
 mod prune;
 mod push;
 mod read;
@@ -28,13 +31,15 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
+use self::files::{Fate, Files};
 use self::names::Names;
 use self::open::Missing;
 use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub(crate) use self::life::LOST;
+pub(crate) use self::life::lost;
+pub use self::place::refuse_remote;
 pub use self::read::SqliteRecords;
 
 /// The writing connection to a database file.
@@ -49,6 +54,10 @@ pub struct SqliteStore {
     seen: Option<i64>,
     /// A commit failed: whether it took place is unknown.
     broken: bool,
+    /// The files of the connection; `None` while there is none.
+    files: Option<Files>,
+    /// Input or output failed: what the log holds may not be on its way to the disk.
+    suspect: bool,
     /// The answers that were computed before the commit that failed.
     pending: Option<(u64, Vec<Reply>)>,
 }
@@ -67,6 +76,12 @@ impl SqliteStore {
         Self::from_connection(conn, path)
     }
 
+    /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
+    /// was taken away under it. To be asked before [`Store::begin`].
+    pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
+        life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
+    }
+
     fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
         let mut store = Self {
             conn,
@@ -76,9 +91,12 @@ impl SqliteStore {
             generation: None,
             seen: None,
             broken: false,
+            files: None,
+            suspect: false,
             pending: None,
         };
         store.seen = Some(store.data_version()?);
+        store.files = Some(Files::of(path));
         Ok(store)
     }
 
@@ -123,8 +141,10 @@ impl SqliteStore {
 
     fn commit(&mut self) -> Result<(), StoreError> {
         let result = self.command("COMMIT").map_err(|e| error::map_commit(&self.path, &e));
-        if result.is_err() {
-            self.broken = true;
+        if let Err(error) = &result {
+            // No room: the end of the transaction was not written, so it did not take place.
+            self.broken |= !matches!(error, StoreError::Full { .. });
+            self.suspect |= matches!(error, StoreError::Io(_));
             self.roll_back();
         }
         result
@@ -147,6 +167,7 @@ impl SqliteStore {
             },
         )?;
         self.commit()?;
+        self.after_commit()?;
         Ok(changed)
     }
 }
@@ -213,6 +234,7 @@ impl Store for SqliteStore {
         self.generation = Some(start.generation);
         self.high = high;
         self.pending = None;
+        open::checkpoint_by_hand(&self.conn, &self.path)?;
         Ok(start)
     }
 
@@ -243,9 +265,10 @@ impl Store for SqliteStore {
         if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
         }
+        self.check_files()?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
-        match self.commit() {
+        match self.commit().and_then(|()| self.after_commit()) {
             Ok(()) => {
                 self.pending = None;
                 Ok(replies)
@@ -271,23 +294,48 @@ impl Store for SqliteStore {
     }
 
     fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        self.check_files()?;
         let now = self.data_version()?;
         Ok(self.seen.replace(now) != Some(now))
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
+        self.save_log()?;
         // The old connection goes first: it may hold the write lock.
         let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;
         drop(std::mem::replace(&mut self.conn, nothing));
         self.names.clear();
         self.seen = None;
         self.broken = true;
+        self.files = None;
         self.conn = open::writer(&self.path, Missing::Refuse)?;
-        // If a sync of the log failed, its pages may be lost to the disk though they can still be read: what was
-        // committed goes to the database file, which is synced.
-        let checkpoint = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        checkpoint.map_err(|e| error::map(&self.path, &e))?;
+        self.files = Some(Files::of(&self.path));
+        if self.suspect {
+            self.rewrite_log()?;
+        }
+        if self.generation.is_some() {
+            open::checkpoint_by_hand(&self.conn, &self.path)?;
+        }
         self.broken = false;
         Ok(())
+    }
+
+    fn is_applied(&mut self, number: u64) -> Result<bool, StoreError> {
+        if self.broken {
+            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
+        }
+        match refuse(&self.conn, &self.path, self.generation, number) {
+            Ok(()) => Ok(false),
+            Err(StoreError::AlreadyApplied) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn harden(&mut self) -> Result<(), StoreError> {
+        self.suspect = true;
+        if self.broken || self.files.as_ref().map(Files::fate) != Some(Fate::Same) {
+            return self.reopen();
+        }
+        self.rewrite_log()
     }
 }

@@ -19,6 +19,8 @@ use crate::store::StoreError;
 const APPLICATION_ID: i64 = 1_364_677_195;
 /// The first SQLite without the WAL-reset corruption.
 const OLDEST_SQLITE: i32 = 3_051_003;
+/// So many pages in the log are moved to the database.
+pub(super) const CHECKPOINT_FRAMES: i64 = 400;
 /// How long to wait for another writer.
 const BUSY: Duration = Duration::from_secs(5);
 /// The header of a database file, in bytes: a shorter file that is not empty is no database.
@@ -49,10 +51,10 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
-    refuse_foreign(&conn, path, missing == Missing::Create)?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
-        return Err(cannot("write to", path, &"it is read-only; check its permissions"));
+        return Err(cannot("write to", path, &"it is read-only; check its permissions and those of the file system"));
     }
+    refuse_foreign(&conn, path, missing == Missing::Create)?;
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
     Ok(conn)
@@ -140,6 +142,11 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
 pub(super) fn be_guest(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.execute_batch("PRAGMA cache_size = -4000; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;")
         .map_err(|e| map(path, &e))
+}
+
+/// For a master: checkpoints are asked for after a commit, so that it is known when one fails.
+pub(super) fn checkpoint_by_hand(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    conn.execute_batch("PRAGMA wal_autocheckpoint = 0").map_err(|e| map(path, &e))
 }
 
 /// SQLite does not wait for others while it changes the mode of a new file, so the wait is ours: an empty write

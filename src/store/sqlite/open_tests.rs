@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
-use crate::model::{NewJob, QueueName, UnixMicros};
-use crate::store::{JobFilter, Op, Records, Store, StoreError};
+use crate::model::{Detail, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
+use crate::store::{Claim, Finish, JobFilter, Keep, Master, Next, Op, Records, Reply, Store, StoreError};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -126,11 +126,31 @@ fn a_database_that_vanished_is_not_replaced_by_an_empty_one() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    cannot(store.reopen(), "it does not exist any more");
+    assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Gone { .. })));
+    assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })));
+    assert!(matches!(store.changed_by_others(), Err(StoreError::Gone { .. })));
     assert!(!path.exists());
-    assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Io(_))), "it must be reopened first");
     std::fs::write(&path, "").unwrap();
-    cannot(store.reopen(), "it is empty");
+    assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })), "another file under the name");
+}
+
+#[test]
+fn what_was_in_a_log_that_was_deleted_is_saved_and_no_answer_is_lost() {
+    for ending in ["-wal", "-shm"] {
+        let (_dir, path) = place();
+        let mut store = SqliteStore::open(&path).unwrap();
+        let master = Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+        store.begin(&master, UnixMicros(1)).unwrap();
+        store.apply(1, &[push()], UnixMicros(1)).unwrap();
+        std::fs::remove_file(path.with_file_name(format!("q.db{ending}"))).unwrap();
+        assert!(matches!(store.apply(2, &[push()], UnixMicros(1)), Err(StoreError::Io(_))), "{ending}");
+        store.reopen().unwrap();
+        store.apply(2, &[push()], UnixMicros(1)).unwrap();
+        assert_eq!(store.totals().unwrap()[0].ready, 2);
+        // Another process sees all of it: it is in files that have names.
+        let mut records = SqliteRecords::open(&path).unwrap();
+        assert_eq!(records.jobs(&JobFilter::default()).unwrap().len(), 2, "{ending}");
+    }
 }
 
 #[test]
@@ -170,4 +190,81 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         seen += 1;
     }
     assert!(seen > 50);
+}
+
+#[test]
+fn there_is_one_sqlite_and_it_is_newer_than_the_corruption_of_reset_logs() {
+    // Fixed in 3.51.3; 3.52.0 was withdrawn.
+    let version = rusqlite::version_number();
+    assert!(version >= 3_051_003 && version != 3_052_000, "{version}");
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let linked: Vec<&str> = lock.lines().filter(|l| l.starts_with("name = ") && l.contains("sqlite")).collect();
+    // Two of them are for WebAssembly only.
+    let known = ["libsqlite3-sys", "rsqlite-vfs", "rusqlite", "rusqlite_migration", "sqlite-wasm-rs"];
+    assert_eq!(linked, known.map(|name| format!("name = \"{name}\"")));
+    // Built in: that of the system is not loaded beside it.
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("libsqlite3"), "{maps}");
+}
+
+/// Pushes, runs and forgets so many jobs.
+fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize) {
+    *now += 1_000_000;
+    let at = UnixMicros(*now);
+    let mut apply = |ops: &[Op]| {
+        *batch += 1;
+        store.apply(*batch, ops, at).unwrap()
+    };
+    apply(&vec![push(); jobs]);
+    let takes = vec![(QueueName::default(), jobs as u32)];
+    let claim = Claim { takes, workers: vec![], total: jobs as u32, max_bytes: usize::MAX };
+    let replies = apply(&[Op::Claim(claim)]);
+    let Reply::Claimed { jobs: claimed, .. } = &replies[0] else { panic!("{replies:?}") };
+    assert_eq!(claimed.len(), jobs);
+    let finish = |job: &crate::model::Claimed| {
+        Op::Finish(Box::new(Finish {
+            job: Arc::new(job.clone()),
+            worker: WorkerId(0),
+            outcome: Outcome::Succeeded,
+            cause: None,
+            detail: Detail { stderr_tail: "x".repeat(200), ..Detail::default() },
+            started_at: at,
+            ended_at: at,
+            next: Next::Succeeded,
+            counters: job.counters,
+        }))
+    };
+    apply(&claimed.iter().map(finish).collect::<Vec<_>>());
+    let past = UnixMicros(*now - 500_000);
+    let keep = Keep { succeeded_since: past, dead_since: past, runs_since: past, limit: 500 };
+    while !matches!(apply(&[Op::Prune(keep)])[..], [Reply::Count(0)]) {}
+}
+
+#[test]
+fn the_file_does_not_grow_with_what_was_forgotten() {
+    let (_dir, path) = place();
+    let mut store = SqliteStore::open(&path).unwrap();
+    let life = Master { pid: 1, pid_start: 1, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+    store.begin(&life, UnixMicros(1)).unwrap();
+    let (mut batch, mut now) = (0, 1_000_000);
+    let mut sizes = Vec::new();
+    for _ in 0..12 {
+        one_day(&mut store, &mut batch, &mut now, 1000);
+        sizes.push(store.conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).unwrap());
+    }
+    assert!(sizes[11] * 10 <= sizes[2] * 12, "pages after each day: {sizes:?}");
+    let log = std::fs::metadata(path.with_file_name("q.db-wal")).unwrap().len();
+    assert!(log < 16 << 20, "the log has {log} bytes");
+}
+
+#[test]
+fn who_began_a_generation_and_did_not_end_it_is_known_before_another_begins() {
+    let (_dir, path) = place();
+    let mut store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.unended().unwrap(), []);
+    let life = |pid| Master { pid, pid_start: 9, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+    store.begin(&life(4), UnixMicros(17)).unwrap();
+    assert_eq!(SqliteStore::open(&path).unwrap().unended().unwrap(), [(life(4), UnixMicros(17))]);
+    store.end(UnixMicros(18)).unwrap();
+    assert_eq!(store.unended().unwrap(), []);
 }

@@ -9,6 +9,7 @@ use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
+use super::files::{Fate, Files};
 use super::{codes, error, life, names, open, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
@@ -24,6 +25,7 @@ use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, Worker
 pub struct SqliteRecords {
     conn: Connection,
     path: PathBuf,
+    files: Files,
 }
 
 /// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
@@ -81,7 +83,14 @@ impl<'a> Query<'a> {
 impl SqliteRecords {
     /// Opens an existing database for reading.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { conn: open::reader(path)?, path: path.to_owned() })
+        let conn = open::reader(path)?;
+        Ok(Self { conn, path: path.to_owned(), files: Files::of(path) })
+    }
+
+    /// Whether the files are still those that were opened: others may hold something else.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.files.fate() == Fate::Same
     }
 
     fn worded<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {

@@ -2,6 +2,12 @@
 //!
 //! Invariant: nothing here scans a table that grows with the number of jobs or runs.
 
+/// Pages in the log, in the second column; does nothing.
+pub(super) const LOG_LENGTH: &str = "PRAGMA wal_checkpoint(NOOP)";
+/// Moves what it can to the database, and waits for nobody.
+pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Moves everything, and says in the first column if somebody was in the way.
+pub(super) const CHECKPOINT_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// `queues.name` (unique).
 pub(super) const QUEUE_ID: &str = "SELECT id FROM queues WHERE name = ?1";
 /// Appends.
@@ -174,8 +180,8 @@ pub(super) const GENERATION_LAST: &str = "SELECT generation, batch, run_high, wo
 /// The last row by key.
 pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
 /// Reads all of the few rows, once per start.
-pub(super) const GENERATIONS_CRASHED: &str = "SELECT pid, pid_start, boot_id, cookie, version FROM generations \
-     WHERE ended_at IS NULL ORDER BY generation";
+pub(super) const GENERATIONS_CRASHED: &str = "SELECT pid, pid_start, boot_id, cookie, version, started_at \
+     FROM generations WHERE ended_at IS NULL ORDER BY generation";
 /// `generations.generation`, up to ours; once per recovery.
 pub(super) const GENERATIONS_RECOVERED: &str =
     "UPDATE generations SET ended_at = ?2 WHERE generation < ?1 AND ended_at IS NULL";

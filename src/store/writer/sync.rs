@@ -1,7 +1,8 @@
 //! Syncs the write-ahead log, in a thread of its own, from a handle of its own.
 //!
 //! Knows nothing of batches but their numbers. Invariant: what is said to be durable was committed before the sync
-//! began. Several requests that come during one sync share the next.
+//! began. Several requests that come during one sync share the next. After a sync that failed there is none until the
+//! writer has put everything on the disk in another way: one that succeeds would promise too much.
 //!
 //! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks.
 
@@ -23,19 +24,26 @@ pub(super) struct Syncer {
     wanted: Arc<AtomicU64>,
     /// One place: a wake-up that is waiting covers every request made before it is taken.
     wake: Sender<()>,
+    /// The last batch that is on the disk all the same.
+    mended: Sender<u64>,
     thread: JoinHandle<()>,
 }
 
 impl Syncer {
-    /// `lost` hears of each sync that failed.
-    pub(super) fn start(wal: PathBuf, lost: Sender<()>, notify: impl Fn(Written) + Send + 'static) -> io::Result<Self> {
+    /// `failed` hears why a sync failed; then [`Syncer::mended`] is waited for.
+    pub(super) fn start(
+        wal: PathBuf,
+        failed: Sender<String>,
+        notify: impl Fn(Written) + Send + 'static,
+    ) -> io::Result<Self> {
         let (wake, woken) = bounded(1);
+        let (mended, heard) = bounded(1);
         let wanted = Arc::new(AtomicU64::new(0));
         let shared = wanted.clone();
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
-            .spawn(move || run(&wal, &woken, &shared, &lost, &notify))?;
-        Ok(Self { wanted, wake, thread })
+            .spawn(move || run(&wal, &woken, &shared, (&failed, &heard), &notify))?;
+        Ok(Self { wanted, wake, mended, thread })
     }
 
     /// Asks for every batch up to this one.
@@ -45,8 +53,16 @@ impl Syncer {
         let _ = self.wake.try_send(());
     }
 
+    /// After a sync that failed: every batch up to this one is on the disk.
+    pub(super) fn mended(&self, batch: u64) {
+        // Full or gone: then nobody waits for it.
+        let _ = self.mended.try_send(batch);
+    }
+
     /// Syncs up to `last` and ends the thread.
     pub(super) fn stop(self, last: u64) {
+        // First: the thread may wait for it, and would not wake up.
+        drop(self.mended);
         if last > 0 {
             self.wanted.store(last, Ordering::Release);
             // Fails only if the thread is gone.
@@ -57,26 +73,33 @@ impl Syncer {
     }
 }
 
-fn run(wal: &Path, woken: &Receiver<()>, wanted: &AtomicU64, lost: &Sender<()>, notify: &impl Fn(Written)) {
-    let mut log = None;
-    let mut done = 0;
+fn run(
+    wal: &Path,
+    woken: &Receiver<()>,
+    wanted: &AtomicU64,
+    (failed, mended): (&Sender<String>, &Receiver<u64>),
+    notify: &impl Fn(Written),
+) {
+    let (mut log, mut done) = (None, 0);
     while woken.recv().is_ok() {
         let batch = wanted.load(Ordering::Acquire);
-        if batch == done {
+        if batch <= done {
             continue;
         }
-        match sync(wal, &mut log) {
-            Ok(()) => {
-                done = batch;
-                notify(Written::Durable { batch });
-            }
-            Err(error) => {
-                log = None;
-                notify(Written::SyncFailed { batch, error: format!("cannot sync `{}`: {error}", wal.display()) });
-                // Full: the writer has yet to hear of an earlier one, which is as good.
-                let _ = lost.try_send(());
-            }
-        }
+        let Err(error) = sync(wal, &mut log) else {
+            done = batch;
+            notify(Written::Durable { batch });
+            continue;
+        };
+        log = None;
+        let error = format!("cannot sync `{}`: {error}", wal.display());
+        let _ = failed.try_send(error.clone());
+        let Ok(batch) = mended.recv() else {
+            // The writer is being stopped.
+            let batch = wanted.load(Ordering::Acquire);
+            return notify(Written::SyncFailed { batch, error });
+        };
+        done = batch;
     }
 }
 

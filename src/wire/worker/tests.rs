@@ -42,8 +42,15 @@ fn what_an_answer_tells_of_the_run_does_not_spoil_it() {
     for run in ["[]", "7", "null", r#"{"exit_code":"x"}"#, r#"{"peak_memory_bytes":-1}"#] {
         assert_eq!(verdict(&format!(r#"{{"id":1,"result":7,"run":{run}}}"#)), Ok(Some("7".into())), "{run}");
     }
-    let FromWorker::Answer { answer, .. } = parse(br#"{"id":1,"result":7,"run":{"exit_code":3}}"#) else { panic!() };
-    assert_eq!(answer.detail.exit_code, Some(3));
+    let detail = |run: &str| match parse(format!(r#"{{"id":1,"result":7,"run":{run}}}"#).as_bytes()) {
+        FromWorker::Answer { answer, .. } => answer.detail,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(detail(r#"{"exit_code":3}"#).exit_code, Some(3));
+    assert_eq!(detail(r#"{"signal":"SIGRTMIN+3"}"#).signal.as_deref(), Some("SIGRTMIN+3"));
+    for signal in ["\\u001b]0;x", "9", "sigterm", "SIGX\\n", "SIGAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        assert_eq!(detail(&format!(r#"{{"signal":"{signal}"}}"#)).signal, None, "{signal}");
+    }
 }
 
 #[test]

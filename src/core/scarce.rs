@@ -1,0 +1,108 @@
+//! How many processes are asked for at a time: a few per turn, so that a thousand workers do not hold up everything
+//! else while they are started, and one now and then while the machine has nothing left to start them with.
+//!
+//! Being out of processes, memory or descriptors is no death of a worker: no slot backs off for it and no restart is
+//! given up. It is over when a process could be started, or when nobody waits for one any more.
+
+use std::time::Duration;
+
+use super::pool::PoolId;
+use super::{Action, Core, Note, Phase};
+use crate::model::{Mono, Now, WorkerId};
+
+/// Processes asked for in one turn.
+const PER_TURN: u32 = 8;
+/// While the machine has nothing left, one is tried this often.
+const TRY_EVERY: Duration = Duration::from_millis(500);
+
+/// What may be asked for now.
+#[derive(Debug, Default)]
+pub(super) struct Spawns {
+    left: u32,
+    /// The machine had nothing left; not asked before this.
+    scarce_until: Option<Mono>,
+}
+
+impl Spawns {
+    /// A turn begins.
+    pub(super) fn begin_turn(&mut self, now: Mono) {
+        self.left = match self.scarce_until {
+            None => PER_TURN,
+            Some(at) if at <= now => 1,
+            Some(_) => 0,
+        };
+    }
+
+    /// How many processes may still be asked for in this turn.
+    pub(super) const fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// One is asked for.
+    pub(super) fn ask(&mut self, now: Mono) {
+        self.left = self.left.saturating_sub(1);
+        if self.scarce_until.is_some() {
+            self.scarce_until = Some(now + TRY_EVERY);
+        }
+    }
+
+    /// One was started.
+    pub(super) const fn worked(&mut self) {
+        self.scarce_until = None;
+    }
+
+    /// None could be started.
+    fn failed(&mut self, now: Mono) {
+        self.left = 0;
+        self.scarce_until = Some(now + TRY_EVERY);
+    }
+}
+
+impl Core {
+    /// The machine had nothing left for this one: its slot stays as it was and waits with all others.
+    pub(super) fn spawn_put_off(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
+        self.spawns.failed(now.mono);
+        let Some(worker) = self.forget_unspawned(id) else { return };
+        if let Some(entry) = self.entry(worker.pool, worker.slot) {
+            if entry.successor == Some(id) {
+                entry.successor = None;
+            } else if entry.current == Some(id) {
+                entry.current = entry.successor.take();
+            } else {
+                return;
+            }
+            entry.problem = Some(error.clone());
+        }
+        if let Some(pool) = self.pools.get_mut(&worker.pool) {
+            pool.dirty = true;
+        }
+        out.push(Action::Note(Note::Scarce { error }));
+    }
+
+    /// Whether the machine has nothing left to start a worker with.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.spawns.scarce_until.is_some()
+    }
+
+    /// Nobody waits for a process any more.
+    pub(super) fn end_scarcity(&mut self) {
+        if self.is_scarce() && (self.phase != Phase::Running || !self.pools.keys().any(|&id| self.waits_for_spawn(id)))
+        {
+            self.spawns.worked();
+        }
+    }
+
+    /// When processes may be asked for again, if anybody waits for one.
+    pub(super) fn next_spawns(&self, now: Mono) -> Option<Mono> {
+        let later = self.spawns.scarce_until.filter(|&at| at > now);
+        // Those for whom there was no room in this turn have theirs in the next moment.
+        let dirty = self.pools.values().any(|p| p.dirty).then(|| later.unwrap_or(now + Duration::from_micros(1)));
+        dirty.or(later)
+    }
+
+    fn waits_for_spawn(&self, id: PoolId) -> bool {
+        let pool = &self.pools[&id];
+        pool.dirty || !pool.rolling.is_empty() || pool.slots.values().any(|e| e.current.is_none())
+    }
+}

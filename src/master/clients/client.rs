@@ -1,0 +1,119 @@
+//! One connection: what it has said and not finished, and what waits for it.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use mio::net::UnixStream;
+
+use super::{MAX_PENDING, MAX_UNREAD};
+use crate::model::Mono;
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::wire::control::Follow;
+use crate::wire::lines::Lines;
+
+/// What one hears that did not come to an end.
+const TOO_SLOW: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
+    \"message\":\"the request was not complete in time\"}}\n";
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) stream: UnixStream,
+    pub(super) lines: Lines,
+    pub(super) out: Vec<u8>,
+    sent: usize,
+    pub(super) pending: usize,
+    pub(super) follows: Option<Follow>,
+    /// Log lines dropped since the last one that was sent.
+    pub(super) dropped: u64,
+    /// No more requests come; it goes when everything is answered and written.
+    pub(super) ended: bool,
+    /// Nobody hears the answers any more; it goes when everything it said was read.
+    pub(super) gone: bool,
+    /// When it said something last, by the count of what all have said.
+    pub(super) heard: u64,
+    /// Since when the request is seen that is not complete.
+    pub(super) half_since: Option<Mono>,
+    /// Since when nothing of what waits for it was taken, and how much it had taken by then.
+    stuck_since: Option<(Mono, u64)>,
+    taken: u64,
+}
+
+impl Client {
+    pub(super) fn new(stream: UnixStream, heard: u64) -> Self {
+        Self {
+            stream,
+            lines: Lines::new(MAX_LINE_BYTES),
+            out: Vec::new(),
+            sent: 0,
+            pending: 0,
+            follows: None,
+            dropped: 0,
+            ended: false,
+            gone: false,
+            heard,
+            half_since: None,
+            stuck_since: None,
+            taken: 0,
+        }
+    }
+
+    /// Whether more requests are taken from it now.
+    pub(super) const fn is_heard(&self) -> bool {
+        !self.ended && (self.gone || self.pending < MAX_PENDING)
+    }
+
+    /// Whether it waits for nothing. It may be in the middle of a request.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.pending == 0 && self.follows.is_none() && self.unsent() == 0
+    }
+
+    /// Bytes that wait for it.
+    pub(super) const fn unsent(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    /// Whether it has taken too long over a request, or to read; looks at what has changed since it was asked last. One
+    /// that follows the log may stop to read it: what it misses is counted.
+    pub(super) fn is_slow(&mut self, now: Mono, patience: Duration) -> bool {
+        if !self.lines.is_inside() || !self.is_heard() {
+            self.half_since = None;
+        } else if now.since(*self.half_since.get_or_insert(now)) > patience {
+            // If it takes that, it knows; else it does not listen anyway.
+            let _ = self.stream.write(TOO_SLOW);
+            return true;
+        }
+        if self.unsent() == 0 || self.follows.is_some() {
+            self.stuck_since = None;
+            return false;
+        }
+        match self.stuck_since {
+            Some((since, taken)) if taken == self.taken => now.since(since) > patience,
+            Some(_) | None => {
+                self.stuck_since = Some((now, self.taken));
+                false
+            }
+        }
+    }
+
+    /// Writes what the socket takes; false if the client is to be dropped.
+    pub(super) fn write(&mut self) -> bool {
+        while self.sent < self.out.len() {
+            match self.stream.write(&self.out[self.sent..]) {
+                Ok(n) => {
+                    self.sent += n;
+                    self.taken += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.unsent() <= MAX_UNREAD,
+                Err(_) => return false,
+            }
+        }
+        self.sent = 0;
+        self.out.clear();
+        if self.out.capacity() > 256 * 1024 {
+            self.out = Vec::new();
+        }
+        true
+    }
+}

@@ -1,0 +1,58 @@
+//! Room for open files: the limit is raised to what the workers and clients need, and what that leaves decides how many
+//! clients there may be.
+
+use std::path::Path;
+
+use super::Master;
+use super::clients::MAX_CLIENTS;
+use crate::process::files;
+use crate::process::spawn::SpawnError;
+
+/// Files of the master itself, without logs: database, records, threads, what is open for a moment while a process is
+/// started.
+const OWN: u64 = 64;
+/// Files per worker: four pipes at most, and one worker in four may be doubled while it is replaced.
+const PER_WORKER: u64 = 5;
+/// Clients there is always room for.
+const FEWEST_CLIENTS: u64 = 8;
+
+/// Files of workers' output that are kept open at most.
+const MOST_LOGS: u64 = 64;
+/// Descriptors that workers leave free: for clients, logs, the records, the sync of the database.
+const LEFT_FREE: u64 = 32;
+
+/// Files of workers' output that are kept open, where so many files may be open.
+pub(super) fn open_logs() -> usize {
+    (files::limit() / 16).clamp(4, MOST_LOGS) as usize
+}
+
+/// A worker does not take the last descriptors: the master must go on to write, and to hear its operator.
+pub(super) fn for_a_worker(program: &Path) -> Result<(), SpawnError> {
+    if files::are_free(LEFT_FREE) {
+        return Ok(());
+    }
+    let source = std::io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32);
+    Err(SpawnError::Io { program: program.to_string_lossy().into_owned(), source })
+}
+
+impl Master {
+    /// To be called when other workers are wanted, before they are started.
+    pub(super) fn make_room(&mut self) {
+        let workers: u64 = self.core.pools().map(|(_, pool)| u64::from(pool.wanted)).sum();
+        let of_workers = PER_WORKER * workers;
+        let can = files::make_room(OWN + MOST_LOGS + of_workers + MAX_CLIENTS as u64);
+        let needed = OWN + open_logs() as u64 + of_workers;
+        let clients = can.saturating_sub(needed).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);
+        self.clients.set_room(clients as usize);
+        let least = needed + FEWEST_CLIENTS;
+        if can < least {
+            let text = format!(
+                "at most {can} files may be open, {workers} workers and their clients need {least}: not all may be \
+                 started; raise the hard limit (`ulimit -Hn`, or `LimitNOFILE` of a service)"
+            );
+            self.problem("files", text);
+        } else {
+            self.problem_over("files");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What the writer says: changes that are committed, on the disk, failing or refused, and who is told.
+//!
+//! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
+//! disk; and nobody who pushes waits for a store that fails.
+
+use super::Master;
+use super::methods::unavailable;
+use super::replies::Answered;
+use crate::core::{Event, JobChange, Tag, Ticket};
+use crate::model::JobState;
+use crate::store::writer::Written;
+use crate::store::{Reply, StoreError};
+use crate::wire::rpc::{self, RpcError};
+use std::time::Duration;
+
+impl Master {
+    pub(super) fn written(&mut self, written: Written) {
+        match written {
+            Written::Committed { batch, replies, totals, next_due, durable } => {
+                if !totals.is_empty() {
+                    self.totals = totals;
+                }
+                self.feed(Event::Due(next_due));
+                for (answered, reply) in self.batches.committed(batch, replies) {
+                    self.committed(batch, durable, answered, reply);
+                }
+                self.release_replies(batch);
+                self.problem_over("store");
+            }
+            Written::Durable { batch } => {
+                self.on_the_disk(batch);
+                self.problem_over("sync");
+            }
+            Written::Mended { batch, error } => {
+                self.on_the_disk(batch);
+                self.problem("sync", format!("{error}; it was written anew, nothing is lost"));
+            }
+            Written::SyncFailed { batch, error } => {
+                for (origin, _) in self.waits.synced(batch) {
+                    let text = format!(
+                        "the change was written, but it is unknown whether it would survive a power cut: {error}"
+                    );
+                    let error = RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) };
+                    self.answer(&origin, Err(error));
+                }
+                self.problem("sync", error);
+            }
+            Written::Failing { batch: _, error } => {
+                let text = error.to_string();
+                let unsent = self.batches.withdraw_unsent(|tag| matches!(tag, Answered::Pushed { .. }));
+                self.refuse_pushers(unsent, &text, true);
+                self.problem("store", text);
+                self.release_replies(u64::MAX);
+            }
+            Written::Withdrawn { batch, error, certain } => self.withdrawn(batch, &error, certain),
+            Written::Lost(error) => self.lose(error),
+            Written::Rejected { batch, error } => self.rejected(batch, error),
+            Written::Changed { totals, next_due } => {
+                self.totals = totals;
+                self.feed(Event::Due(next_due));
+                self.feed(Event::News { queues: Vec::new() });
+            }
+        }
+    }
+
+    /// A batch will never be written: its askers are told; without the store there is no going on.
+    fn rejected(&mut self, batch: u64, error: StoreError) {
+        let text = error.to_string();
+        self.release_replies(batch);
+        for answered in self.batches.take(batch) {
+            if let Answered::Pushed { origin, .. } = answered {
+                self.answer(&origin, Err(unavailable(&text, false)));
+            }
+        }
+        match error {
+            StoreError::Superseded(_) | StoreError::Gone { .. } => self.lose(error),
+            _ => self.problem("store", text),
+        }
+    }
+
+    /// The store is not ours any more, or not where it was: nothing can be recorded, so nothing may run.
+    fn lose(&mut self, error: StoreError) {
+        if self.lost.is_none() {
+            self.problem("store", error.to_string());
+            self.lost = Some(error);
+        }
+    }
+
+    /// Everything up to this batch is on the disk.
+    fn on_the_disk(&mut self, batch: u64) {
+        for (origin, answer) in self.waits.synced(batch) {
+            self.answer(&origin, Ok(answer));
+        }
+    }
+
+    /// Those who pushed something in a batch that fails are not kept waiting.
+    fn withdrawn(&mut self, batch: u64, error: &str, certain: bool) {
+        let waiting = self.batches.tags_of(batch).iter_mut();
+        let pushers = waiting.filter(|tag| matches!(tag, Answered::Pushed { .. }));
+        let pushers: Vec<Answered> = pushers.map(|tag| std::mem::replace(tag, Answered::Nobody)).collect();
+        self.refuse_pushers(pushers, error, certain);
+    }
+
+    fn refuse_pushers(&mut self, pushers: Vec<Answered>, error: &str, certain: bool) {
+        for pusher in pushers {
+            if let Answered::Pushed { origin, .. } = pusher {
+                self.answer(&origin, Err(unavailable(error, certain)));
+            }
+        }
+    }
+
+    fn committed(&mut self, batch: u64, durable: bool, answered: Answered, reply: Reply) {
+        match answered {
+            Answered::Core(tag) => self.committed_for_core(tag, reply),
+            Answered::Ended(job) => self.job_may_have_ended(job),
+            Answered::Pushed { origin, how } => {
+                let answer = super::pushes::pushed(&reply, how);
+                self.answer_when_safe(batch, durable, origin, answer);
+            }
+            Answered::Paused { group } => {
+                if let Some(group) = self.waits.part(group, |_| ()) {
+                    self.paused(batch, durable, group);
+                }
+            }
+            Answered::Changed { group, job, change } => self.job_changed(group, job, change, &reply),
+            Answered::RetriedDead { group, queue } => self.retried_dead(group, queue, &reply),
+            Answered::Nobody => {}
+            Answered::Pruned => {
+                if matches!(reply, Reply::Count(n) if n > 0) {
+                    self.prune_at = self.clock.now().mono + Duration::from_millis(100);
+                }
+            }
+        }
+    }
+
+    fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
+        let event = match (tag, reply) {
+            (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+                self.expired(expired);
+                Event::Claimed { pool, asked, news, jobs, more }
+            }
+            (Tag::Promote, Reply::Promoted { queues, expired, more }) => {
+                self.expired(expired);
+                Event::Promoted { queues, more }
+            }
+            (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
+            (Tag::None, Reply::Stale) => {
+                log::debug!("a change about a run that is over was ignored");
+                return;
+            }
+            (Tag::None | Tag::Claim { .. } | Tag::Promote, _) => return,
+        };
+        self.feed(event);
+    }
+
+    /// Jobs were cancelled because they had not started in time.
+    fn expired(&mut self, jobs: Vec<crate::model::JobId>) {
+        self.summary.cancelled += jobs.len() as u64;
+        for job in jobs {
+            self.job_may_have_ended(job);
+        }
+    }
+
+    fn cancelled(&mut self, ticket: Ticket, job: crate::model::JobId, reply: &Reply) -> Event {
+        let change = match reply {
+            Reply::Changed { was, .. } => {
+                if matches!(was, JobState::Ready | JobState::Scheduled) {
+                    self.summary.cancelled += 1;
+                    self.job_may_have_ended(job);
+                }
+                JobChange::Was(*was)
+            }
+            _ => JobChange::Missing,
+        };
+        Event::JobChanged { ticket, job, change }
+    }
+}

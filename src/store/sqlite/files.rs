@@ -1,0 +1,98 @@
+//! The files behind a connection: whether they are still those that have the names, and the log as a file.
+//!
+//! Knows nothing of what is in them. SQLite keeps its files open and would go on, unnoticed, in files that were deleted,
+//! replaced or moved away. Invariant: the database file is never opened here (closing any other handle on it would drop
+//! SQLite's locks); it is only asked for its identity.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::store::StoreError;
+
+/// Bytes of the log that are written anew at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// The files a connection has open.
+#[derive(Debug)]
+pub(super) struct Files {
+    database: PathBuf,
+    log: PathBuf,
+    index: PathBuf,
+    /// `None`: was not there.
+    known: [Option<Identity>; 3],
+}
+
+/// What has become of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They are where they were.
+    Same,
+    /// The database is, what belongs to it is not: whatever the log holds is in no file that has a name.
+    LogGone,
+    /// The database was deleted, replaced or moved away.
+    Gone,
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+impl Files {
+    /// The files of a database that was just opened and read.
+    pub(super) fn of(database: &Path) -> Self {
+        let (log, index) = (beside(database, "-wal"), beside(database, "-shm"));
+        let known = [identity(database), identity(&log), identity(&index)];
+        Self { database: database.to_owned(), log, index, known }
+    }
+
+    /// What has become of them since.
+    pub(super) fn fate(&self) -> Fate {
+        let [database, log, index] = self.known;
+        if identity(&self.database) != database {
+            Fate::Gone
+        } else if identity(&self.log) != log || identity(&self.index) != index {
+            Fate::LogGone
+        } else {
+            Fate::Same
+        }
+    }
+
+    /// An error unless everything is where it was.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.fate() {
+            Fate::Same => Ok(()),
+            Fate::LogGone => Err(StoreError::Io(format!("`{}` was deleted or replaced", self.log.display()))),
+            Fate::Gone => Err(StoreError::Gone { path: self.database.display().to_string() }),
+        }
+    }
+
+    /// Writes the log anew, in place, and syncs it. After a sync that failed the system takes what it had to write for
+    /// written: a later sync says nothing about it. Only for who keeps all others from writing.
+    pub(super) fn rewrite_log(&self) -> io::Result<()> {
+        let log = OpenOptions::new().read(true).write(true).open(&self.log)?;
+        let mut chunk = vec![0; CHUNK];
+        let mut at = 0;
+        loop {
+            let n = log.read_at(&mut chunk, at)?;
+            if n == 0 {
+                break;
+            }
+            log.write_all_at(&chunk[..n], at)?;
+            at += n as u64;
+        }
+        log.sync_data()?;
+        let folder = self.log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        File::open(folder)?.sync_all()
+    }
+}

@@ -1,0 +1,126 @@
+//! What the writer does while the store fails: tries again, and keeps nobody waiting for a push.
+//!
+//! Invariant: a push is said not to be committed only when the truth was read back, or when it was never tried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
+
+use super::{Batch, CAPACITY, Command, Turn, Written};
+use crate::store::{Op, StoreError};
+
+/// The first wait before a batch that failed twice is tried again; it doubles up to [`SLOWEST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest wait before a batch that failed is tried again.
+const SLOWEST_RETRY: Duration = Duration::from_millis(500);
+/// Who pushed something of which nothing can be found out is told so after this many attempts, which takes 2 s.
+const PATIENCE: u32 = 7;
+
+impl<N: Fn(Written)> Turn<N> {
+    pub(super) fn apply(&mut self, mut batch: Batch) {
+        let mut wait = FIRST_RETRY;
+        let mut stopping = false;
+        let mut shut: Option<StoreError> = None;
+        for attempt in 1.. {
+            let error = match shut.take().map_or_else(|| self.attempt(&batch), Err) {
+                Ok(replies) => return self.committed(&batch, replies),
+                Err(error) => error,
+            };
+            let hopeless =
+                matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied | StoreError::Gone { .. });
+            if hopeless || stopping {
+                return (self.notify)(Written::Rejected { batch: batch.number, error });
+            }
+            let reason = error.to_string();
+            let trusted = matches!(error, StoreError::Full { .. } | StoreError::Busy { .. });
+            (self.notify)(Written::Failing { batch: batch.number, error });
+            // The second attempt follows at once: what passes as quickly need not be known to who pushes.
+            if attempt > 1 {
+                self.take_early(&reason);
+                stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
+                wait = (wait * 2).min(SLOWEST_RETRY);
+            }
+            let mut applied = self.store.is_applied(batch.number).ok().filter(|_| trusted);
+            if applied.is_none() {
+                shut = self.store.reopen().err();
+                applied = self.store.is_applied(batch.number).ok().filter(|_| shut.is_none());
+            }
+            if applied == Some(false) && attempt > 1 {
+                self.withdraw(&mut batch, &reason);
+            } else if attempt == PATIENCE {
+                self.give_up_waiting(&batch, reason);
+            }
+        }
+    }
+
+    /// Nothing can be found out: nobody is to wait for it any longer.
+    fn give_up_waiting(&mut self, batch: &Batch, reason: String) {
+        if batch.ops.iter().any(is_push) {
+            (self.notify)(Written::Withdrawn { batch: batch.number, error: reason, certain: false });
+        }
+        if let Ok(error) = self.failed.try_recv() {
+            (self.notify)(Written::SyncFailed { batch: self.last, error: error.clone() });
+            self.unmended = Some(error);
+        }
+    }
+
+    /// Takes what is in the inbox while the store fails, for the pushes in it.
+    fn take_early(&mut self, reason: &str) {
+        while self.early.len() < CAPACITY
+            && let Ok(mut command) = self.inbox.try_recv()
+        {
+            if let Command::Apply(batch) = &mut command {
+                self.withdraw(batch, reason);
+            }
+            self.early.push_back(command);
+        }
+    }
+
+    /// Takes the pushes out of a batch of which nothing is committed.
+    fn withdraw(&self, batch: &mut Batch, reason: &str) {
+        let mut any = false;
+        for op in batch.ops.iter_mut().filter(|op| is_push(op)) {
+            any = true;
+            // Its place stays, for the replies.
+            *op = Op::Push(Arc::new([]));
+        }
+        if any {
+            (self.notify)(Written::Withdrawn { batch: batch.number, error: reason.to_owned(), certain: true });
+        }
+    }
+
+    /// After a sync that failed: nothing else is done before all that is committed is on the disk.
+    pub(super) fn mend(&mut self, error: &str) {
+        let mut wait = FIRST_RETRY;
+        let mut stopping = false;
+        for attempt in 1.. {
+            let again = match self.store.harden() {
+                Ok(()) => {
+                    (self.notify)(Written::Mended { batch: self.last, error: error.to_owned() });
+                    if let Some(syncer) = &self.syncer {
+                        syncer.mended(self.last);
+                    }
+                    return;
+                }
+                Err(gone @ StoreError::Gone { .. }) => return (self.notify)(Written::Lost(gone)),
+                Err(again) => again.to_string(),
+            };
+            // The first one may only hear of the same failure.
+            if attempt > 1 || stopping {
+                let error = format!("{error}; {again}");
+                self.take_early(&error);
+                (self.notify)(Written::SyncFailed { batch: self.last, error });
+            }
+            if stopping {
+                return;
+            }
+            stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
+            wait = (wait * 2).min(SLOWEST_RETRY);
+        }
+    }
+}
+
+fn is_push(op: &Op) -> bool {
+    matches!(op, Op::Push(jobs) if !jobs.is_empty())
+}

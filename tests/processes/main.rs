@@ -1,0 +1,17 @@
+//! Processes and signals, by faults: what a worker starts and how it hides, what it inherits, how it ends, whose its
+//! number was before, and what it is charged for.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod exits;
+mod help;
+mod inherit;
+mod memory;
+mod namespaces;
+mod orphans;
+mod peers;
+mod recycling;
+mod signals;
+mod stops;
+mod timeouts;

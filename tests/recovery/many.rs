@@ -1,0 +1,63 @@
+//! A master that died with very many jobs claimed.
+
+use std::sync::Arc;
+
+use queue_work::model::{NewJob, QueueName, UnixMicros};
+use queue_work::store::sqlite::SqliteStore;
+use queue_work::store::{Claim, Master, Op, Reply, Store};
+
+use crate::support::{Bench, DEADLINE, now};
+
+const JOBS: u32 = 25_000;
+
+/// What a master leaves that died with all of these claimed.
+fn leave(bench: &Bench, queue: &str) {
+    let mut store = SqliteStore::open(bench.database()).expect("a store");
+    let dead = Master {
+        pid: i32::MAX.unsigned_abs(),
+        pid_start: 1,
+        boot_id: "another".into(),
+        cookie: "of the dead".into(),
+        version: "0".into(),
+    };
+    store.begin(&dead, UnixMicros(1)).expect("a generation");
+    let queue = QueueName::new(queue).expect("a name");
+    let job = NewJob {
+        kind: "t".into(),
+        args: "null".into(),
+        queue: queue.clone(),
+        priority: 0,
+        due_at: None,
+        expires_at: None,
+        timeout: None,
+        max_attempts: None,
+        unique: None,
+    };
+    let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();
+    store.apply(1, &[Op::Push(jobs)], UnixMicros(2)).expect("pushed");
+    let claim = Claim { takes: vec![(queue, JOBS)], workers: vec![], total: JOBS, max_bytes: usize::MAX };
+    let replies = store.apply(2, &[Op::Claim(claim)], UnixMicros(3)).expect("claimed");
+    assert!(matches!(&replies[0], Reply::Claimed { jobs, .. } if jobs.len() == JOBS as usize));
+}
+
+#[test]
+fn twenty_five_thousand_jobs_that_a_dead_master_held_are_all_ready_again_after_one_start() {
+    let bench = Bench::new();
+    leave(&bench, "nobody-serves-this");
+    let begun = now();
+    let master = bench.start(&["--workers", "1"]);
+    let took = begun.elapsed();
+    println!("{JOBS} running jobs recovered, from the start of the master to its first status: {took:?}");
+    assert!(took < DEADLINE, "{took:?}");
+    assert!(master.stderr().contains("25000 jobs it left running: ready again"), "{}", master.stderr());
+    let status = bench.status();
+    let queues = status["queues"].as_array().expect("queues");
+    let queue = queues.iter().find(|q| q["name"] == "nobody-serves-this").expect("the queue");
+    assert_eq!((&queue["running"], &queue["ready"]), (&0.into(), &JOBS.into()), "{queue}");
+    let open = rusqlite::Connection::open(bench.database()).expect("the database");
+    let count = |sql: &str| open.query_row(sql, [], |row| row.get::<_, u32>(0)).expect("a number");
+    assert_eq!(count("SELECT count(*) FROM running"), 0);
+    assert_eq!(count("SELECT count(*) FROM ready"), JOBS);
+    assert_eq!(count("SELECT count(*) FROM runs"), JOBS);
+    assert_eq!(count("SELECT count(*) FROM tries WHERE releases = 1 AND attempts = 0 AND crashes = 0"), JOBS);
+}
