@@ -25,6 +25,9 @@ pub const COOKIE_VARIABLE: &str = "QUEUE_WORK_INSTANCE";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// Looks that count although somebody had gone before it was his turn: on a machine where programs come and go all the
+/// time, every look is one of these.
+const UNCLEAR_LOOKS: u32 = 3;
 
 /// What to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +99,8 @@ pub struct Swept {
 #[must_use]
 pub fn find(selector: &Selector) -> Vec<u32> {
     let mut found = Vec::new();
-    scan(&selector.exempt, |pid, _, sign| {
-        if selector.wanted.matches(sign) {
+    scan(&selector.exempt, |pid, _, sign, lives| {
+        if lives && selector.wanted.matches(sign) {
             found.push(pid);
         }
     });
@@ -119,10 +122,13 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     }
 }
 
-/// Calls `each` with pid, start time and sign, for every process that has one.
-fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
+/// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign; a zombie has one,
+/// too. False if one that was listed was gone before it was looked at: it may have left a child that was not there when
+/// the list was made.
+fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool {
     let us = std::process::id();
-    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let Ok(processes) = fs::read_dir("/proc") else { return true };
+    let mut all_seen = true;
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         if pid == us || exempt.contains(&pid) {
@@ -132,22 +138,29 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>)) {
         // same before and after that was read. The first read just sorts out the many others.
         let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
         if let Some(value) = cookie_of(&environ) {
-            let Some(start) = identity::start_time(pid) else { continue };
+            let Some(start) = identity::start_time(pid) else {
+                all_seen = false;
+                continue;
+            };
             let again = fs::read(entry.path().join("environ")).unwrap_or_default();
             if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
-                each(pid, start, Sign::Value(value));
+                each(pid, start, Sign::Value(value), true);
                 continue;
             }
         }
         // Also one that was just in the middle of an exec: then the environment is not to be seen for a moment.
-        if let Some(mark) = Mark::of_process(pid)
-            && let Some(start) = identity::start_time(pid)
-            && Mark::of_process(pid) == Some(mark)
-            && identity::is_alive(pid, start)
-        {
-            each(pid, start, Sign::Mark(mark));
+        let Some(mark) = Mark::of_process(pid) else {
+            all_seen &= !environ.is_empty() || entry.path().exists();
+            continue;
+        };
+        match identity::start_time(pid) {
+            Some(start) if Mark::of_process(pid) == Some(mark) => {
+                each(pid, start, Sign::Mark(mark), identity::is_alive(pid, start));
+            }
+            Some(_) | None => all_seen = false,
         }
     }
+    all_seen
 }
 
 fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
@@ -162,12 +175,17 @@ struct Pursuit<T> {
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
     clean: u32,
+    unclear: u32,
+    /// Those that had ended by themselves, and whether this look has found one more of them.
+    dead: Vec<(u32, u64)>,
+    met_dead: bool,
 }
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
         let deadline = crate::process::clock::instant() + deadline;
-        Self { owner, wanted, deadline, killed: Vec::new(), dying: Vec::new(), clean: 0 }
+        let (killed, dying, dead) = (Vec::new(), Vec::new(), Vec::new());
+        Self { owner, wanted, deadline, killed, dying, clean: 0, unclear: 0, dead, met_dead: false }
     }
 
     fn strike(&mut self, pid: u32, start: u64) {
@@ -176,6 +194,14 @@ impl<T> Pursuit<T> {
             self.killed.push((pid, start));
         }
         self.dying.push((pid, start));
+    }
+
+    /// A zombie may have left a child that was not there when the list was made; the next list has it.
+    fn meet_dead(&mut self, pid: u32, start: u64) {
+        if !self.dead.contains(&(pid, start)) && !self.killed.contains(&(pid, start)) {
+            self.dead.push((pid, start));
+            self.met_dead = true;
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -193,16 +219,24 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
     for pursuit in pursuits.iter_mut() {
         // Still dying, though without an environment: a process on its way out has neither memory nor variables.
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));
-        pursuit.clean += 1;
     }
-    scan(exempt, |pid, start, sign| {
+    let all_seen = scan(exempt, |pid, start, sign, lives| {
         for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(sign)) {
-            if !pursuit.dying.contains(&(pid, start)) {
+            if !lives {
+                pursuit.meet_dead(pid, start);
+            } else if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start);
             }
         }
     });
-    for pursuit in pursuits.iter_mut().filter(|pursuit| !pursuit.dying.is_empty()) {
-        pursuit.clean = 0;
+    for pursuit in pursuits {
+        if !pursuit.dying.is_empty() {
+            pursuit.clean = 0;
+        } else if (all_seen && !pursuit.met_dead) || pursuit.unclear >= UNCLEAR_LOOKS {
+            pursuit.clean += 1;
+        } else {
+            pursuit.unclear += 1;
+        }
+        pursuit.met_dead = false;
     }
 }

@@ -70,7 +70,7 @@ fn a_process_that_is_just_starting_a_program_is_caught() {
     }
     // It becomes another program over and over: most of the time its environment is not to be seen.
     let script = "exec /bin/sh -c \"$0\" \"$0\"";
-    for worker in 0..100 {
+    for worker in 0..50 {
         let value = format!("{}:{worker}", new_cookie().unwrap());
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", script, script]).env(COOKIE_VARIABLE, &value).process_group(0);
@@ -80,6 +80,26 @@ fn a_process_that_is_just_starting_a_program_is_caught() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(ended && swept == Swept { killed: 1, left: vec![] }, "worker {worker}: {swept:?}");
+    }
+}
+
+#[test]
+fn who_starts_a_child_and_ends_while_we_look_leaves_nobody() {
+    if !in_own_process("process::sweep::tests::who_starts_a_child_and_ends_while_we_look_leaves_nobody") {
+        return;
+    }
+    for worker in 0..50 {
+        let value = format!("{}:{worker}", new_cookie().unwrap());
+        let script = format!("sleep 0.00{}; sleep 1000 &", worker % 10);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &script]).env(COOKIE_VARIABLE, &value).process_group(0);
+        let mut child = marking(Mark::of(&value), || shell.spawn()).unwrap();
+        let wanted = selector(Wanted::Worker(value));
+        let swept = kill_all(&wanted, DEADLINE);
+        child.wait().unwrap();
+        let left = find(&wanted);
+        let _ = kill_all(&wanted, DEADLINE);
+        assert_eq!(left, Vec::<u32>::new(), "worker {worker}: {swept:?}");
     }
 }
 
