@@ -111,15 +111,21 @@ pub fn find(selector: &Selector) -> Vec<u32> {
 #[must_use]
 pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     let mut pursuits = [Pursuit::new(selector.wanted.clone(), deadline, ())];
-    let mut pause = FIRST_PAUSE;
+    let mut pause = Duration::ZERO;
     loop {
         pass(&mut pursuits, &selector.exempt);
         if pursuits[0].is_over() {
             return pursuits[0].outcome();
         }
+        pause = next_pause(&pursuits, pause);
         crate::process::clock::pause(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// Until the next look: who dies is waited for with patience; where nobody does, one more look makes sure, at once.
+fn next_pause<T>(pursuits: &[Pursuit<T>], pause: Duration) -> Duration {
+    let nobody_dies = pursuits.iter().all(|pursuit| pursuit.dying.is_empty());
+    if nobody_dies { FIRST_PAUSE } else { (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) }
 }
 
 /// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign; a zombie has one,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::{FIRST_PAUSE, LONGEST_PAUSE, Pursuit, Swept, Wanted, pass};
+use super::{Pursuit, Swept, Wanted, next_pause, pass};
 use crate::model::WorkerId;
 
 /// How long one worker's leftovers may take to die before they are reported as left.
@@ -60,13 +60,13 @@ impl Sweeper {
 
 fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(SweepDone)) {
     let mut pursuits: Vec<Pursuit<WorkerId>> = Vec::new();
-    let mut pause = FIRST_PAUSE;
+    let mut pause = Duration::ZERO;
     loop {
         let first = if pursuits.is_empty() {
-            pause = FIRST_PAUSE;
+            pause = Duration::ZERO;
             incoming.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = next_pause(&pursuits, pause);
             incoming.recv_timeout(pause)
         };
         match first {
