@@ -1,0 +1,124 @@
+//! One push at a time to an idle pool: when the worker has it, and when the push is answered.
+//!
+//! The clock starts just before the push is written. A worker takes the time as the first thing it does with a job;
+//! both processes read the same clock. Our answer comes after a sync; that of beanstalkd does not wait for one.
+
+use std::time::Duration;
+
+use queue_work::model::Pushed;
+use serde_json::json;
+
+use super::Case;
+use super::drain::both;
+use crate::Outcome;
+use crate::beanstalk::{Connection, Server, Workers};
+use crate::clock::{now_ns, pause};
+use crate::figures::{Row, Samples, Target, Unit, percentile};
+use crate::ours::Master;
+use crate::roles::{self, Stamp};
+use crate::setting::Setting;
+
+const WORKERS: u32 = 4;
+const PEER: &str = "beanstalkd, unsynced";
+
+/// How long a push takes to arrive.
+pub(crate) static LATENCY: Case = Case {
+    name: "latency",
+    about: "from a push to the worker and to the answer, 4 idle workers, one push each 5 to 20 ms",
+    rows: &[
+        row("worker-p50", "push → worker has it, idle pool, p50", 0.20),
+        row("worker-p99", "… p99", 1.0),
+        row("answer-p50", "push → answer, synced, p50", 0.5),
+        row("answer-p99", "… p99", 1.5),
+    ],
+    once,
+};
+
+const fn row(key: &'static str, what: &'static str, at_most: f64) -> Row {
+    Row { key, what, unit: Unit::Millis, target: Target::AtMost(at_most), peers: &[PEER] }
+}
+
+/// When a push was begun and when it was answered.
+#[derive(Clone, Copy)]
+struct Push {
+    begun_ns: u64,
+    answered_ns: u64,
+}
+
+fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
+    let ours = |samples: &mut Samples| {
+        let (worker, answer) = ours(setting)?;
+        samples.ours("worker-p50", of(&worker, 50.0)?);
+        samples.ours("worker-p99", of(&worker, 99.0)?);
+        samples.ours("answer-p50", of(&answer, 50.0)?);
+        samples.ours("answer-p99", of(&answer, 99.0)?);
+        Ok(())
+    };
+    let peers = |samples: &mut Samples| {
+        let Some((worker, answer)) = beanstalkd(setting)? else {
+            samples.missing("beanstalkd", "not installed");
+            return Ok(());
+        };
+        samples.peer("worker-p50", PEER, of(&worker, 50.0)?);
+        samples.peer("worker-p99", PEER, of(&worker, 99.0)?);
+        samples.peer("answer-p50", PEER, of(&answer, 50.0)?);
+        samples.peer("answer-p99", PEER, of(&answer, 99.0)?);
+        Ok(())
+    };
+    both(setting, samples, ours, peers)
+}
+
+fn of(times: &[f64], percent: f64) -> Outcome<f64> {
+    percentile(times, percent).ok_or_else(|| "no job was stamped".into())
+}
+
+/// Milliseconds to the worker, and to the answer.
+fn ours(setting: &Setting<'_>) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let stamps = setting.folder("stamps")?;
+    let master = Master::start(setting, &setting.dir.join("q.db"), WORKERS, &[], &roles::stamping(setting, &stamps))?;
+    master.warm_up("stamp", "[0, 0]")?;
+    let mut client = master.client()?;
+    let pushes = at_intervals(setting, |number| {
+        let _: Pushed = client.call("push", &json!({ "type": "stamp", "args": [number, 0] }))?;
+        Ok(())
+    })?;
+    master.wait_until_done(48 + pushes.len() as u64)?;
+    master.stop()?;
+    times(&pushes, &roles::read(&stamps)?)
+}
+
+fn beanstalkd(setting: &Setting<'_>) -> Outcome<Option<(Vec<f64>, Vec<f64>)>> {
+    let stamps = setting.folder("peer-stamps")?;
+    let Some(server) = Server::start(setting, "beanstalkd", &[])? else { return Ok(None) };
+    let workers = Workers::start(u64::from(WORKERS), || roles::raw_stamping(setting, &server.socket, &stamps))?;
+    let mut client = Connection::open(&server.socket)?;
+    client.put_many(48, b"0")?;
+    client.wait_until_empty()?;
+    let pushes = at_intervals(setting, |number| client.put(number.to_string().as_bytes()))?;
+    client.put_ends(u64::from(WORKERS))?;
+    workers.ended()?;
+    times(&pushes, &roles::read(&stamps)?).map(Some)
+}
+
+/// One push each 5 to 20 ms; the first has number 1.
+fn at_intervals(setting: &Setting<'_>, mut push: impl FnMut(u64) -> Outcome<()>) -> Outcome<Vec<Push>> {
+    let mut all = Vec::new();
+    for number in 1..=setting.n(400, 40) {
+        pause(Duration::from_millis(5 + number * 7 % 16));
+        let begun_ns = now_ns();
+        push(number)?;
+        all.push(Push { begun_ns, answered_ns: now_ns() });
+    }
+    Ok(all)
+}
+
+fn times(pushes: &[Push], stamps: &[Stamp]) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let millis = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e6;
+    let answers = pushes.iter().map(|push| millis(push.begun_ns, push.answered_ns)).collect();
+    let stamped = stamps.iter().filter_map(|s| Some((s, pushes.get(s.job.checked_sub(1)? as usize)?)));
+    let workers: Vec<f64> = stamped.map(|(stamp, push)| millis(push.begun_ns, stamp.at_ns)).collect();
+    if workers.len() != pushes.len() {
+        return Err(format!("{} jobs were pushed and {} stamped", pushes.len(), workers.len()).into());
+    }
+    Ok((workers, answers))
+}

@@ -1,0 +1,46 @@
+//! The cases, in the order of the table.
+
+mod big;
+mod commands;
+mod drain;
+mod history;
+mod idle;
+mod latency;
+mod memory;
+mod mixed;
+mod pool;
+mod push;
+
+use crate::Outcome;
+use crate::figures::{Row, Samples};
+use crate::setting::Setting;
+
+/// Something to measure.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) rows: &'static [Row],
+    /// One repetition: ours and the peers', one after the other.
+    pub(crate) once: fn(&Setting<'_>, &mut Samples) -> Outcome<()>,
+}
+
+pub(crate) static ALL: &[&Case] = &[
+    &drain::COMPILED,
+    &drain::PYTHON,
+    &drain::SCATTERED,
+    &big::BIG,
+    &drain::MANY_WORKERS,
+    &latency::LATENCY,
+    &push::PUSH,
+    &push::BULK,
+    &commands::COMMANDS,
+    &commands::PROCESS,
+    &pool::RECOVERY,
+    &pool::UP,
+    &memory::MASTER,
+    &memory::WORKER,
+    &idle::IDLE,
+    &history::HISTORY,
+    &mixed::MIXED,
+];

@@ -1,0 +1,124 @@
+//! Fills a store without a master, through the library: what would take a master minutes to get.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use queue_work::model::{
+    Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, UnixMicros, WorkerId,
+};
+use queue_work::store::sqlite::SqliteStore;
+use queue_work::store::{Claim, Finish, Master, Next, Op, Reply, Store, WorkerStarted};
+
+use crate::Outcome;
+use crate::clock::wall_us;
+use crate::ours::QUEUE;
+
+/// A queue that nothing came to for a long time.
+pub(crate) const RARE: &str = "rare";
+/// Jobs in one transaction.
+const CHUNK: u64 = 1000;
+/// As many different due times, so that neighbours in the queue are so many ids apart.
+const INTERLEAVED: u64 = 10_007;
+/// The history begins so long ago: less than the shortest time that anything is kept.
+const HISTORY_US: i64 = 20 * 3600 * 1_000_000;
+
+/// In which order the jobs are to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As they were pushed.
+    Pushed,
+    /// Each far from the one before it in the tables.
+    Scattered,
+}
+
+/// Adds jobs that wait in the paused queue.
+pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
+    let mut store = SqliteStore::open(database)?;
+    let now = wall_us();
+    store.apply(0, &[Op::Pause { queue: QueueName::new(QUEUE)?, paused: true }], UnixMicros(now))?;
+    for chunk in chunks(jobs) {
+        let job = |n: u64| {
+            let due = (order == Order::Scattered).then(|| UnixMicros(now - (INTERLEAVED - n % INTERLEAVED) as i64));
+            new_job(QUEUE, due)
+        };
+        let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
+        store.apply(0, &[Op::Push(jobs.into())], UnixMicros(now))?;
+    }
+    drop(store);
+    sync(database)
+}
+
+/// What was written must not be on its way to the disk any more while something is timed.
+fn sync(database: &Path) -> Outcome<()> {
+    Ok(File::open(database)?.sync_all()?)
+}
+
+/// Adds a history of so many runs of the last hours: most succeeded, one in 25 failed and its job ran again, a few timed
+/// out; the first thousand of a queue that nothing came to since.
+pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
+    let mut store = SqliteStore::open(database)?;
+    let start = wall_us() - HISTORY_US;
+    let at = |n: u64| UnixMicros(start + (HISTORY_US as f64 * n as f64 / runs as f64) as i64);
+    let us = Master {
+        pid: std::process::id(),
+        pid_start: 1,
+        boot_id: "bench".to_owned(),
+        cookie: "bench".to_owned(),
+        version: "bench".to_owned(),
+    };
+    let worker = store.begin(&us, at(0))?.next_worker;
+    let started = WorkerStarted { worker, pool: PoolName::new(QUEUE)?, slot: Slot(1), pid: us.pid, at: at(0) };
+    let mut batch = 1;
+    store.apply(batch, &[Op::WorkerStarted(Box::new(started))], at(0))?;
+    for (i, chunk) in chunks(runs).enumerate() {
+        let queue = if i == 0 { RARE } else { QUEUE };
+        // What failed before is ready again, and stands in front.
+        let count = chunk.end - chunk.start;
+        let jobs = (0..count).map(|_| new_job(queue, None)).collect::<Outcome<Vec<_>>>()?;
+        let takes = vec![(QueueName::new(queue)?, count as u32)];
+        let claim = Claim { takes, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
+        batch += 1;
+        let replies = store.apply(batch, &[Op::Push(jobs.into()), Op::Claim(claim)], at(chunk.start))?;
+        let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else {
+            return Err("the store claimed nothing".into());
+        };
+        let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| end(job, worker, n, at(n)));
+        batch += 1;
+        store.apply(batch, &ends.collect::<Vec<_>>(), at(chunk.end))?;
+    }
+    store.end(at(runs))?;
+    drop(store);
+    sync(database)
+}
+
+/// How the n-th run ends.
+fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Op {
+    let (outcome, cause, next) = match n {
+        _ if n % 5003 == 5002 => (RunOutcome::TimedOut, Some(Cause::Timeout), Next::Ready),
+        _ if n % 25 == 24 => (RunOutcome::Failed, Some(Cause::Error), Next::Ready),
+        _ => (RunOutcome::Succeeded, None, Next::Succeeded),
+    };
+    let counters = Counters::default();
+    let detail = Detail::default();
+    let job = Arc::new(job);
+    Op::Finish(Box::new(Finish { job, worker, outcome, cause, detail, started_at: at, ended_at: at, next, counters }))
+}
+
+fn new_job(queue: &str, due_at: Option<UnixMicros>) -> Outcome<NewJob> {
+    Ok(NewJob {
+        kind: "noop".into(),
+        args: "null".into(),
+        queue: QueueName::new(queue)?,
+        priority: 0,
+        due_at,
+        expires_at: None,
+        timeout: None,
+        max_attempts: None,
+        unique: None,
+    })
+}
+
+fn chunks(all: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
+    (0..all.div_ceil(CHUNK)).map(move |i| i * CHUNK..((i + 1) * CHUNK).min(all))
+}
