@@ -1,8 +1,8 @@
 //! The pipes of one worker: bytes in both directions, never blocking, in bounded memory.
 //!
 //! Knows lines and messages, not what they mean for jobs. Invariants: no read or write waits; at most `BUDGET` bytes
-//! are read per stream before the others are looked at, so that one chatty worker does not starve the rest; what a worker had not read
-//! when it died is known ([`Pipes::read_up_to`]).
+//! are read per stream before the others are looked at, so that one chatty worker does not starve the rest; what a
+//! worker had not read when it died is known ([`Pipes::read_up_to`]).
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};

@@ -2,7 +2,8 @@
 //!
 //! Does not know limits or pools. Every worker has its own rhythm: [`INTERVAL`] while anything changes, then longer and
 //! longer up to [`IDLE_INTERVAL`]; a sample equal to the one before is not reported. While no pool has work, one read per
-//! process tells that it still sleeps, at half the cost of measuring it. Large sets are measured in slices, a tenth of them per tick.
+//! process tells that it still sleeps, at half the cost of measuring it. Large sets are measured in slices, a tenth of
+//! them per tick.
 //!
 //! CPU use is reckoned from the accumulated time: sysinfo's own figure relates the time of one process since its last
 //! refresh to the time of the machine since the last refresh of anything, and is wrong when rhythms differ.
@@ -48,8 +49,6 @@ pub enum Command {
     Unwatch(WorkerId),
     /// Measure it at once and report it, changed or not: it has finished its first job.
     Now(WorkerId),
-    /// It has something to do: back to [`INTERVAL`].
-    Active(WorkerId),
     /// Whether there is work anywhere. Told on a change only, not for every job.
     Busy(bool),
 }
@@ -188,7 +187,6 @@ impl Watches {
                     watch.report_always = true;
                 }
             }
-            Command::Active(worker) => self.workers.get_mut(&worker).into_iter().for_each(hurry),
             Command::Busy(busy) => {
                 self.busy = busy;
                 if busy {

@@ -4,7 +4,6 @@
 //! stop with grace, however often they come; Ctrl-C stops with grace the first time and without it the second. HUP
 //! and Ctrl-C do nothing where whoever started us has had them ignored (`nohup`, `&` in a script).
 
-use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
 
-use crate::process::inherited;
+use crate::process::{inherited, wake};
 
 /// The self-pipe and the flags.
 #[derive(Debug)]
@@ -47,15 +46,8 @@ impl Signals {
     }
 
     /// Empties the pipe; the flags say what came.
-    pub(super) fn drain(&mut self) {
-        let mut bytes = [0; 256];
-        loop {
-            match self.pipe.read(&mut bytes) {
-                Ok(n) if n > 0 => {}
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => return,
-            }
-        }
+    pub(super) fn drain(&self) {
+        wake::drain(&self.pipe);
     }
 
     /// Whether a child may have exited since the last call.

@@ -32,7 +32,7 @@ use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::{SqliteStore, refuse_remote};
+use crate::store::sqlite::{SqliteStore, log_path, refuse_remote};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -263,12 +263,8 @@ fn inherited_variables() -> Vec<std::ffi::OsString> {
 /// Where the lock of a store is.
 #[must_use]
 pub fn lock_path(database: &Path) -> PathBuf {
-    beside(database, ".lock")
-}
-
-pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
-    path.push(ending);
+    path.push(".lock");
     path.into()
 }
 
@@ -346,7 +342,7 @@ impl Threads {
             Durability::Process => writer::Durability::Normal,
         };
         let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
-        let wal = Some(beside(&config.database, "-wal"));
+        let wal = Some(log_path(&config.database));
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,

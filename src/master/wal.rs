@@ -2,8 +2,8 @@
 //! program reads and does not end its transaction; and nobody but people can end that.
 
 use super::Master;
-use super::startup::beside;
 use crate::report::words::bytes;
+use crate::store::sqlite::log_path;
 
 /// Past what the log keeps for itself (`journal_size_limit`).
 const LARGE: u64 = 96 << 20;
@@ -12,7 +12,7 @@ impl Master {
     /// Says that the log grows, and that it does no more.
     pub(super) fn watch_log(&mut self) {
         // Its size only: to open it is for SQLite.
-        let size = std::fs::metadata(beside(&self.fixed.config.database, "-wal")).map_or(0, |found| found.len());
+        let size = std::fs::metadata(log_path(&self.fixed.config.database)).map_or(0, |found| found.len());
         // One large transaction makes it large for a moment.
         let was_large = std::mem::replace(&mut self.log_was_large, size > LARGE);
         if size <= LARGE {

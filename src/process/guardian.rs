@@ -186,13 +186,6 @@ impl Guardian {
         let said = self.say(format_args!("bye"));
         (self.child, said)
     }
-
-    /// Ends a guardian that cannot be used, before its pipe is closed, so that it kills nobody. The child is to be
-    /// reaped.
-    pub fn kill(mut self) -> (Child, io::Result<()>) {
-        let killed = self.child.kill();
-        (self.child, killed)
-    }
 }
 
 /// The pipe to the guardian, for a poll.

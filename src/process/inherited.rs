@@ -11,8 +11,8 @@ use std::sync::atomic::AtomicBool;
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ};
 
-/// Those that are cared for. SIGPIPE is ignored by ourselves, and a spawn resets it. Not those of a terminal's job control: a write that
-/// is to be ignored as a background process's would be tried again for ever.
+/// Those that are cared for. SIGPIPE is ignored by ourselves, and a spawn resets it. Not those of a terminal's job
+/// control: a write that is to be ignored as a background process's would be tried again for ever.
 const CARED_FOR: [i32; 10] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ];
 
 /// Signals that we were started with as ignored.

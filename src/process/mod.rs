@@ -19,6 +19,7 @@ pub mod mark;
 pub mod oom;
 pub mod spawn;
 pub mod sweep;
+pub(crate) mod wake;
 
 #[cfg(test)]
 pub(crate) mod testing;

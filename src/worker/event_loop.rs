@@ -5,7 +5,7 @@
 //! leaves, its command has ended or was killed.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use super::{answer, clock, plan};
 use crate::process::exits;
 use crate::process::identity::{self, Identity};
 use crate::process::oom::OomWatch;
+use crate::process::wake;
 
 const INPUT: Token = Token(0);
 const OUTPUT: Token = Token(1);
@@ -141,10 +142,10 @@ impl<'a> Worker<'a> {
             (INPUT, _) => self.input.ready = true,
             (OUTPUT, _) => self.output.gone |= event.is_write_closed(),
             (CHILD, _) => {
-                swallow(&self.child_exits);
+                wake::drain(&self.child_exits);
                 self.may_have_exited = true;
             }
-            (TERM, _) => self.told_to_end |= swallow(&self.terminate),
+            (TERM, _) => self.told_to_end |= wake::drain(&self.terminate),
             (token, Some((_, command))) if token == COMMAND.stdin => command.feed(),
             (token, Some((_, command))) if token == COMMAND.stdout => command.stdout_ready(),
             (token, Some((_, command))) if token == COMMAND.stderr => command.stderr_ready(),
@@ -253,17 +254,4 @@ fn others() -> Vec<Identity> {
     // That there is none is usual, and cheap to know.
     let pids = if exits::has_children() { identity::children_of(std::process::id()) } else { Vec::new() };
     pids.into_iter().filter_map(Identity::of).collect()
-}
-
-/// Empties a signal socket; true if there was something in it.
-fn swallow(mut socket: &UnixStream) -> bool {
-    let mut bytes = [0; 64];
-    let mut any = false;
-    loop {
-        match socket.read(&mut bytes) {
-            Ok(n) if n > 0 => any = true,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => return any,
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::peer::{Peer, socket};
-use crate::support::{Bench, DEADLINE, eventually, fixture, now};
+use crate::support::{Bench, DEADLINE, eventually, fixture};
 
 /// How soon `status` answers, whatever others do.
 const PROMPT: Duration = Duration::from_millis(100);
@@ -16,15 +16,7 @@ const PROMPT: Duration = Duration::from_millis(100);
 /// Asks for the status many times; the one in the middle is what counts, as this machine has other work, too.
 #[track_caller]
 fn status_is_prompt(bench: &Bench) {
-    let mut peer = Peer::new(bench);
-    let mut took: Vec<Duration> = (0..21)
-        .map(|_| {
-            let begun = now();
-            peer.call("status", &Value::Null);
-            begun.elapsed()
-        })
-        .collect();
-    took.sort();
+    let took = Peer::new(bench).status_takes();
     assert!(took[10] < PROMPT, "{took:?}");
 }
 

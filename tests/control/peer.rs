@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Bench, DEADLINE};
+use crate::support::{Bench, DEADLINE, now};
 
 /// A connection to the master of a bench.
 pub(crate) struct Peer {
@@ -45,6 +46,19 @@ impl Peer {
     pub(crate) fn ask(&mut self, id: &Value, method: &str, params: &Value) -> &mut Self {
         let line = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         self.say(format!("{line}\n"))
+    }
+
+    /// How long the status takes, many times, the shortest first.
+    pub(crate) fn status_takes(&mut self) -> Vec<Duration> {
+        let mut took: Vec<Duration> = (0..21)
+            .map(|_| {
+                let begun = now();
+                self.call("status", &Value::Null);
+                begun.elapsed()
+            })
+            .collect();
+        took.sort();
+        took
     }
 
     /// The next line, as it is.

@@ -32,15 +32,7 @@ pub(crate) fn status_is_prompt(bench: &Bench, while_what: &str) {
 
 /// Asks for the status many times, on one connection; prints and returns how long it took, the shortest first.
 pub(crate) fn status_takes(bench: &Bench, while_what: &str) -> Vec<Duration> {
-    let mut peer = Peer::new(bench);
-    let mut took: Vec<Duration> = (0..21)
-        .map(|_| {
-            let begun = now();
-            peer.call("status", &Value::Null);
-            begun.elapsed()
-        })
-        .collect();
-    took.sort();
+    let took = Peer::new(bench).status_takes();
     println!("status while {while_what}: median {:?}, worst {:?}", took[10], took[20]);
     took
 }

@@ -34,7 +34,7 @@ fn a_worker_that_does_not_change_is_looked_at_less_and_less_until_it_is_active()
     assert_eq!(watch.pause, INTERVAL);
     watch.pause = IDLE_INTERVAL;
     watch.due = now + IDLE_INTERVAL;
-    watches.obey(Command::Active(worker), now);
+    watches.obey(Command::Busy(true), now);
     assert!(watches.next_due().unwrap() <= now + INTERVAL + TICK);
 }
 

@@ -42,6 +42,12 @@ fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
+/// Where the write-ahead log of a database is.
+#[must_use]
+pub fn log_path(database: &Path) -> PathBuf {
+    beside(database, "-wal")
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -51,7 +57,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 impl Files {
     /// The files of a database that was just opened and read.
     pub(super) fn of(database: &Path) -> Self {
-        let (log, index) = (beside(database, "-wal"), beside(database, "-shm"));
+        let (log, index) = (log_path(database), beside(database, "-shm"));
         let known = [identity(database), identity(&log), identity(&index)];
         Self { database: database.to_owned(), log, index, known }
     }
@@ -92,7 +98,12 @@ impl Files {
             at += n as u64;
         }
         log.sync_data()?;
-        let folder = self.log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        File::open(folder)?.sync_all()
+        sync_folder(&self.log)
     }
+}
+
+/// Sees to it that the name of a new file is on the disk as well.
+pub(in crate::store) fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(folder)?.sync_all()
 }

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Written;
+use crate::store::sqlite::sync_folder;
 
 /// The handle on the thread.
 #[derive(Debug)]
@@ -121,10 +122,4 @@ fn sync(wal: &Path, log: &mut Option<(File, u64)>) -> io::Result<()> {
     file.sync_data()?;
     failpoint!("sync.after");
     Ok(())
-}
-
-/// The name of a new log must be on the disk as well.
-fn sync_folder(wal: &Path) -> io::Result<()> {
-    let folder = wal.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    File::open(folder)?.sync_all()
 }
