@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
 use queue_work::wire::lines::{Line, Lines};
-use queue_work::wire::worker::{JobTerms, parse, write_job};
+use queue_work::wire::worker::{JobLines, JobTerms, parse};
 
 /// Answers in what is read at once.
 const ANSWERS: usize = 64;
@@ -65,10 +65,10 @@ fn writes(c: &mut Criterion) {
     let mut group = c.benchmark_group("wire: write");
     group.throughput(Throughput::Elements(1));
     group.bench_function("job", |b| {
-        let mut out = Vec::with_capacity(4096);
+        let (mut lines, mut out) = (JobLines::default(), Vec::with_capacity(4096));
         b.iter(|| {
             out.clear();
-            write_job(&mut out, black_box(&job), black_box(&terms));
+            lines.write(&mut out, black_box(&job), black_box(&terms));
             black_box(&out);
         });
     });

@@ -1,6 +1,6 @@
 //! Handing out jobs: what to claim, who gets what.
 //!
-//! Claims are for workers that can take a job now, plus about 4 ms of work ahead where jobs are tiny. The claim is
+//! Claims are for workers that can take a job now, plus about 10 ms of work ahead where jobs are tiny. The claim is
 //! committed before `Send`: the core only knows jobs that came back from a committed claim.
 
 use std::sync::Arc;
@@ -29,15 +29,15 @@ impl Core {
             }
             let window = pool.window();
             let workers = pool.load.len() as u32;
-            let room: u32 = pool.load.iter().map(|&(_, _, w)| room(&self.workers[&w], window)).sum();
+            let room: u32 = pool.not_full(window).map(|w| room(&self.workers[&w], window)).sum();
             let lookahead = pool.lookahead(workers);
             let on_the_way = pool.ahead.len() as u32 + pool.asked;
             let want = (room + lookahead).saturating_sub(on_the_way);
             // A small top-up waits until it is worth a statement, unless a worker would starve for it.
-            if want == 0 || (want < lookahead / 4 && on_the_way > room) {
+            if want == 0 || (want < lookahead / 2 && on_the_way > room) {
                 continue;
             }
-            let idle = pool.load.iter().filter(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
+            let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
             let idle = idle.filter(|w| self.workers[w].held_until.is_none());
             let claim = Claim {
                 takes: takes(&pool.settings.order, &mut pool.credits, want),
@@ -97,7 +97,8 @@ impl Core {
         let window = pool.window();
         // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
         let has_room = |core: &Self, w: WorkerId| room(&core.workers[&w], window) > 0;
-        while let Some(worker) = self.pools[&id].load.iter().map(|&(_, _, w)| w).find(|&w| has_room(self, w)) {
+        loop {
+            let Some(worker) = self.pools[&id].not_full(window).find(|&w| has_room(self, w)) else { break };
             let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
             self.send(worker, job, now, out);
         }

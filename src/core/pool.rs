@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Claimed, MemoryLimit, Mono, PoolName, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
 
+/// Most jobs that are claimed beyond what the workers can take, however tiny they are.
+const MOST_AHEAD: u128 = 2048;
+
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
@@ -228,10 +231,17 @@ impl Pool {
         }
     }
 
-    /// Jobs to claim beyond what the workers can take now: about 4 ms of work, so that none waits for a commit.
+    /// Jobs to claim beyond what the workers can take now: about 10 ms of work, so that none waits for a commit and
+    /// commits are few.
     pub(super) fn lookahead(&self, workers: u32) -> u32 {
         let Some(took) = self.estimate else { return 0 };
-        let jobs = u128::from(workers) * 4000 / took.as_micros().max(1);
-        jobs.min(1024) as u32
+        let jobs = u128::from(workers) * 10_000 / took.as_micros().max(1);
+        jobs.min(MOST_AHEAD) as u32
+    }
+
+    /// Workers that may have room for a job in a window of this size, the least loaded first: what one can do at a time
+    /// beside the window is no more than another window each.
+    pub(super) fn not_full(&self, window: u32) -> impl Iterator<Item = WorkerId> + '_ {
+        self.load.iter().take_while(move |&&(load, _, _)| load < window.saturating_mul(100)).map(|&(_, _, id)| id)
     }
 }

@@ -193,7 +193,9 @@ impl Handle {
             State::Killed { .. } | State::Gone { .. } => None,
         };
         let watches_jobs = matches!(self.state, State::Ready | State::Draining { .. } | State::Starting { .. });
-        let jobs = self.flights.iter().filter(|_| watches_jobs).filter_map(Flight::next_deadline).min();
+        // What has begun stands in front.
+        let begun = self.flights.iter().take_while(|flight| watches_jobs && flight.started.is_some());
+        let jobs = begun.filter_map(Flight::next_deadline).min();
         [state, jobs].into_iter().flatten().min()
     }
 

@@ -3,12 +3,12 @@
 use super::replies::{Answered, Shape};
 use super::{Master, sampler};
 use crate::core::{Action, Done, Refusal, Signal, Tag, Ticket};
-use crate::model::WorkerId;
+use crate::model::{Now, WorkerId};
 use crate::process::group;
 use crate::report::refusals;
 use crate::store::{Next, Op};
 use crate::wire::rpc::{self, RpcError};
-use crate::wire::worker::{JobTerms, write_cancel, write_job};
+use crate::wire::worker::{JobTerms, write_cancel};
 
 /// So many changes in the next batch mean that the store is slow or fails.
 const MANY_WAITING: usize = 4096;
@@ -16,21 +16,25 @@ const MANY_WAITING: usize = 4096;
 impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
+        let mut actions = std::mem::take(&mut self.spare_actions);
         while !self.actions.is_empty() {
-            for action in std::mem::take(&mut self.actions) {
-                self.carry_out_one(action);
+            std::mem::swap(&mut self.actions, &mut actions);
+            let now = self.clock.now();
+            for action in actions.drain(..) {
+                self.carry_out_one(action, now);
             }
         }
+        self.spare_actions = actions;
     }
 
-    fn carry_out_one(&mut self, action: Action) {
+    fn carry_out_one(&mut self, action: Action, now: Now) {
         match action {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
-                let deadline = self.clock.now().wall.plus(timeout);
+                let deadline = now.wall.plus(timeout);
                 if let Some(pipes) = self.workers.get_mut(&worker) {
                     let terms = JobTerms { request, max_attempts, timeout, deadline };
-                    write_job(pipes.begin_request(request), &job, &terms);
+                    self.job_lines.write(pipes.begin_request(request), &job, &terms);
                     self.to_flush.insert(worker);
                 }
             }
@@ -48,7 +52,7 @@ impl Master {
             }
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),
             Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
-            Action::Write(op, tag) => self.write_for_core(op, tag),
+            Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.waits.replies.push((ticket, reply)),
             Action::Note(note) => self.tell(note),
         }
@@ -69,7 +73,7 @@ impl Master {
         }
     }
 
-    fn write_for_core(&mut self, op: Op, tag: Tag) {
+    fn write_for_core(&mut self, op: Op, tag: Tag, now: Now) {
         let urgent = match &op {
             // Somebody idle, or somebody asking, waits for it.
             Op::Claim(claim) => !claim.workers.is_empty(),
@@ -87,7 +91,6 @@ impl Master {
             // The store is behind: `status` has it from memory, and the last word counts.
             return;
         }
-        let now = self.clock.now();
         self.batches.add(op, answered, urgent, false, now);
     }
 

@@ -54,6 +54,7 @@ use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
 use crate::store::StoreError;
 use crate::store::writer::{Writer, Written};
+use crate::wire::worker::JobLines;
 
 use batch::Batches;
 use clients::Clients;
@@ -150,8 +151,11 @@ struct Master {
     inbox: Receiver<Inbox>,
     core: Core,
     actions: Vec<Action>,
+    /// Room for actions that are carried out while others are decided.
+    spare_actions: Vec<Action>,
+    job_lines: JobLines,
     pools: BTreeMap<PoolId, PoolSource>,
-    workers: HashMap<WorkerId, Pipes>,
+    workers: BTreeMap<WorkerId, Pipes>,
     pids: HashMap<u32, WorkerId>,
     /// Workers with bytes to write.
     to_flush: BTreeSet<WorkerId>,

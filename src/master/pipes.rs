@@ -168,7 +168,11 @@ impl Pipes {
 
     /// The request was answered.
     pub(super) fn end_request(&mut self, request: u64) {
-        self.requests.retain(|&(r, _)| r != request);
+        if self.requests.front().is_some_and(|&(r, _)| r == request) {
+            self.requests.pop_front();
+        } else {
+            self.requests.retain(|&(r, _)| r != request);
+        }
     }
 
     /// What was printed so far belongs to the job that was just answered, not to the next.

@@ -36,6 +36,7 @@ use crate::store::sqlite::{SqliteStore, log_path, refuse_remote};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
+use crate::wire::worker::JobLines;
 
 /// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
@@ -128,8 +129,10 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         poll,
         inbox,
         actions: Vec::new(),
+        spare_actions: Vec::new(),
+        job_lines: JobLines::default(),
         pools: BTreeMap::new(),
-        workers: HashMap::new(),
+        workers: BTreeMap::new(),
         pids: HashMap::new(),
         to_flush: BTreeSet::new(),
         reading: Reading::default(),

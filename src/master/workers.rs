@@ -175,6 +175,7 @@ impl Master {
             self.log_output(id, heard.output);
         }
         self.measure_before_the_first_answer(id, &heard.events);
+        let now = self.clock.now();
         for mut event in heard.events {
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.workers.get_mut(&id)
@@ -186,7 +187,7 @@ impl Master {
                 }
                 pipes.forget_tail();
             }
-            self.feed(event);
+            self.core.handle(event, now, &mut self.actions);
         }
         for (under, request) in heard.requests {
             let origin = Origin::Worker(id, under);

@@ -3,8 +3,9 @@
 //! Anything that is no message of the protocol is output ([`FromWorker::Output`]), never an error: a stray `print`
 //! is harmless.
 
+mod write;
+
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,7 +13,9 @@ use serde_json::value::RawValue;
 
 use crate::model::job::Progress;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{Answer, CancelReason, Claimed, Detail, Retry, RunError, UnixMicros};
+use crate::model::{Answer, Detail, Retry, RunError};
+
+pub use self::write::{JobLines, JobTerms, write_cancel};
 
 /// The longest result that is kept with a job, in bytes of JSON text.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;
@@ -311,55 +314,6 @@ fn cut(mut text: String, max: usize) -> String {
         text.truncate(end);
     }
     text
-}
-
-/// What a job request says beyond the job itself.
-#[derive(Clone, Copy, Debug)]
-pub struct JobTerms {
-    /// Request id.
-    pub request: u64,
-    /// Attempts it has in all.
-    pub max_attempts: u32,
-    /// How long it may run.
-    pub timeout: Duration,
-    /// When that is over, if it starts now.
-    pub deadline: UnixMicros,
-}
-
-/// Appends a `job` request. Members in the documented order.
-pub fn write_job(out: &mut Vec<u8>, job: &Claimed, terms: &JobTerms) {
-    let JobTerms { request, max_attempts, timeout, deadline } = *terms;
-    out.reserve(300 + job.args.len());
-    let head =
-        format_args!("{{\"jsonrpc\":\"2.0\",\"id\":{request},\"method\":\"job\",\"params\":{{\"job_id\":{}", job.id);
-    write(out, head);
-    out.extend_from_slice(b",\"type\":");
-    write_text(out, &job.kind);
-    out.extend_from_slice(b",\"args\":");
-    // Newlines may stand between the tokens of JSON, never inside one; on the wire they would end the line.
-    out.extend(job.args.bytes().map(|b| if b == b'\n' || b == b'\r' { b' ' } else { b }));
-    out.extend_from_slice(b",\"queue\":");
-    write_text(out, job.queue.as_str());
-    write(out, format_args!(",\"attempt\":{},\"max_attempts\":{max_attempts}", job.attempt()));
-    write(out, format_args!(",\"timeout_s\":{}", timeout.as_secs_f64()));
-    let (deadline, pushed) = (deadline.to_timestamp(), job.pushed_at.to_timestamp());
-    write(out, format_args!(",\"deadline\":\"{deadline:.3}\",\"pushed_at\":\"{pushed:.3}\"}}}}\n"));
-}
-
-/// Appends a `cancel` notification.
-pub fn write_cancel(out: &mut Vec<u8>, request: u64, reason: CancelReason) {
-    let params = format_args!("{{\"id\":{request},\"reason\":\"{}\"}}", reason.as_str());
-    write(out, format_args!("{{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{params}}}\n"));
-}
-
-fn write(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
-    // Writing to a vector cannot fail.
-    let _ = out.write_fmt(what);
-}
-
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    // Nor can this.
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ fn prefetch_grows_where_jobs_are_tiny_and_ends_with_the_first_long_one() {
     bench.pass(Duration::from_micros(10));
     bench.answer(1, 1, well());
     assert_eq!(bench.pool().window(), 64);
-    assert_eq!(bench.pool().lookahead(1), 400);
+    assert_eq!(bench.pool().lookahead(1), 1000);
     bench.jobs(1);
     bench.pass(SECOND);
     bench.answer(1, 2, well());

@@ -38,6 +38,7 @@ pub(super) struct Hot<'c> {
     pub(super) running_add: Option<CachedStatement<'c>>,
     pub(super) running_delete: Option<CachedStatement<'c>>,
     pub(super) run_add: Option<CachedStatement<'c>>,
+    pub(super) run_add_plain: Option<CachedStatement<'c>>,
 }
 
 /// Prepares a statement at its first use.

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Result, params};
 use super::batch::{Batch, Waiting, hot};
 use super::{codes, sql};
 use crate::model::job::Progress;
-use crate::model::{JobId, JobState, Outcome, RunId, UnixMicros, WorkerId};
+use crate::model::{Detail, JobId, JobState, Outcome, RunId, UnixMicros, WorkerId};
 use crate::store::{Finish, Next, Reply};
 
 /// One row is the current run; none is a normal answer.
@@ -45,6 +45,24 @@ impl Batch<'_> {
         let Finish { job, detail, .. } = finish;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         let generation = self.generation;
+        let peak_memory = detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        if is_plain(finish) {
+            hot(&mut self.hot.run_add_plain, self.conn, sql::RUN_ADD_PLAIN)?.execute((
+                job.run.0,
+                job.id.0,
+                queue,
+                kind,
+                known(finish.worker.0),
+                generation,
+                job.attempt(),
+                codes::outcome(finish.outcome),
+                finish.started_at.0,
+                finish.ended_at.0,
+                waited(finish.started_at, job.due_at),
+                peak_memory,
+            ))?;
+            return Ok(());
+        }
         hot(&mut self.hot.run_add, self.conn, sql::RUN_ADD)?.execute(params![
             job.run.0,
             job.id.0,
@@ -63,7 +81,7 @@ impl Batch<'_> {
             finish.started_at.0,
             finish.ended_at.0,
             waited(finish.started_at, job.due_at),
-            detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            peak_memory,
         ])?;
         Ok(())
     }
@@ -122,6 +140,17 @@ impl Batch<'_> {
         }
         self.run(sql::PROGRESS_PUT, params![job.0, progress.percent, progress.message]).map(reply)
     }
+}
+
+/// Most runs: they succeed without a word.
+fn is_plain(Finish { cause, detail, .. }: &Finish) -> bool {
+    let Detail { exit_code, signal, error, stderr_tail, result, peak_memory: _ } = detail;
+    cause.is_none()
+        && exit_code.is_none()
+        && signal.is_none()
+        && error.is_none()
+        && stderr_tail.is_empty()
+        && result.is_none()
 }
 
 /// Worker 0 is nobody.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{Counters, JobId, QueueName, RunId};
+use crate::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
 
 fn verdict(line: &str) -> Result<Option<String>, RunError> {
     match parse(line.as_bytes()) {
@@ -119,11 +119,22 @@ fn a_job_is_one_line_with_its_members_in_order() {
     };
     let timeout = Duration::from_millis(1500);
     let mut out = Vec::new();
-    write_job(&mut out, &job, &JobTerms { request: 2, max_attempts: 3, timeout, deadline: UnixMicros(2_500_000) });
+    let mut lines = JobLines::default();
+    let terms = JobTerms { request: 2, max_attempts: 3, timeout, deadline: UnixMicros(2_500_999) };
+    lines.write(&mut out, &job, &terms);
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"job\",\"params\":{\"job_id\":31,\"type\":\"a\\\"b\",\
          \"args\":{\"x\": 1e400},\"queue\":\"default\",\"attempt\":2,\"max_attempts\":3,\"timeout_s\":1.5,\
          \"deadline\":\"1970-01-01T00:00:02.500Z\",\"pushed_at\":\"1970-01-01T00:00:01.000Z\"}}\n"
     );
+    // The next one, which shares nothing with it.
+    let mut out = Vec::new();
+    let job = Claimed { args: "[]".into(), pushed_at: UnixMicros(3_001_000), ..job };
+    let terms = JobTerms { timeout: Duration::from_hours(1), deadline: UnixMicros(2_501_000), ..terms };
+    lines.write(&mut out, &job, &terms);
+    assert!(String::from_utf8(out).unwrap().ends_with(
+        "\"args\":[],\"queue\":\"default\",\"attempt\":2,\"max_attempts\":3,\"timeout_s\":3600,\
+             \"deadline\":\"1970-01-01T00:00:02.501Z\",\"pushed_at\":\"1970-01-01T00:00:03.001Z\"}}\n"
+    ));
 }
