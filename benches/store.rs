@@ -36,7 +36,9 @@ impl Bench {
 
     fn apply(&mut self, ops: &[Op]) -> Vec<Reply> {
         self.batch += 1;
-        self.store.apply(self.batch, ops, AT).expect("a transaction")
+        let replies = self.store.apply(self.batch, ops, AT).expect("a transaction");
+        self.store.tend().expect("a checkpoint");
+        replies
     }
 
     fn jobs(&self, count: u32) -> Op {

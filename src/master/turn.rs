@@ -149,7 +149,7 @@ impl Master {
         let now = self.clock.now();
         self.expire_waiters(now);
         self.prune(now);
-        self.look_for_others(now);
+        let looked = self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
         if !self.core.is_scarce() {
@@ -167,7 +167,7 @@ impl Master {
         self.forget_the_gone();
         self.read_on();
         self.guard(now);
-        self.sampler_pace();
+        self.sampler_pace(looked);
     }
 
     /// Writes to workers what they take now.
@@ -244,10 +244,10 @@ impl Master {
         self.batches.add(Op::Prune(keep), Answered::Pruned, false, false, now);
     }
 
-    /// Asks the writer, now and then, whether another process has added jobs.
-    fn look_for_others(&mut self, now: Now) {
+    /// Asks the writer, now and then, whether another process has added jobs; true if it was time for it.
+    fn look_for_others(&mut self, now: Now) -> bool {
         if now.mono < self.look_at {
-            return;
+            return false;
         }
         self.look_at = now.mono + LOOK_EVERY;
         self.oom.roll();
@@ -256,12 +256,14 @@ impl Master {
         if let Some(writer) = &self.writer {
             writer.check();
         }
+        true
     }
 
-    /// Tells the sampler whether anybody works, on a change.
-    fn sampler_pace(&mut self) {
+    /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that
+    /// a job now and then costs no wake-ups.
+    fn sampler_pace(&mut self, looked: bool) {
         let busy = !self.core.is_quiet();
-        if busy != self.sampling_busy && self.sampler.tell(sampler::Command::Busy(busy)) {
+        if (busy || looked) && busy != self.sampling_busy && self.sampler.tell(sampler::Command::Busy(busy)) {
             self.sampling_busy = busy;
         }
     }

@@ -83,6 +83,12 @@ pub trait Store: Send {
     /// in fact committed, this returns `Err(StoreError::AlreadyApplied)`: a failed commit means "unknown".
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError>;
 
+    /// What is due after some batches and nobody is to wait for: the log goes to the database file. An error leaves what
+    /// is committed as it is, and asks for a reopen.
+    fn tend(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// The answers to a batch whose commit failed and that turned out to be [`StoreError::AlreadyApplied`]: they
     /// were computed before the commit. `None` if they are not known (any more).
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>>;

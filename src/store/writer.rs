@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
 
 use self::sync::Syncer;
-use super::{Op, Reply, Store, StoreError};
+use super::{Next, Op, Reply, Store, StoreError};
 use crate::model::{QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
@@ -183,6 +183,7 @@ impl Writer {
             changed: false,
             failed,
             unmended: None,
+            due: None,
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&asked))?;
         Ok(Self { commands, checks, go_on, thread })
@@ -234,11 +235,14 @@ struct Turn<N> {
     failed: Receiver<FailedSync>,
     /// One that was heard of while a batch failed.
     unmended: Option<FailedSync>,
+    /// When something is due next, as it was read last.
+    due: Option<UnixMicros>,
 }
 
 impl<N: Fn(Written)> Turn<N> {
     fn run(mut self, asked: &Receiver<()>) -> Result<(), StoreError> {
         let mut ended = Ok(());
+        self.read_due(UnixMicros::default());
         let (inbox, failed) = (self.inbox.clone(), self.failed.clone());
         loop {
             // Before anything else: what was committed since must not be taken for synced.
@@ -282,11 +286,17 @@ impl<N: Fn(Written)> Turn<N> {
     fn committed(&mut self, batch: &Batch, replies: Vec<Reply>) {
         self.last = batch.number;
         let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
-        let next_due = self.next_due(batch.at);
+        if batch.ops.iter().any(schedules) {
+            self.read_due(batch.at);
+        }
+        let next_due = self.due;
         let durable = self.syncer.is_none();
         (self.notify)(Written::Committed { batch: batch.number, replies, totals, next_due, durable });
         if let Some(syncer) = self.syncer.as_ref().filter(|_| batch.sync) {
             syncer.ask(batch.number);
+        }
+        if let Err(error) = self.store.tend() {
+            (self.notify)(Written::Failing { batch: batch.number, error });
         }
     }
 
@@ -298,8 +308,8 @@ impl<N: Fn(Written)> Turn<N> {
     }
 
     /// If it cannot be read, something may be due at once: a promotion for nothing does no harm.
-    fn next_due(&mut self, now: UnixMicros) -> Option<UnixMicros> {
-        self.store.next_due().unwrap_or(Some(now))
+    fn read_due(&mut self, now: UnixMicros) {
+        self.due = self.store.next_due().unwrap_or(Some(now));
     }
 
     fn check(&mut self) {
@@ -315,9 +325,30 @@ impl<N: Fn(Written)> Turn<N> {
         }
         if let Ok(totals) = self.store.totals() {
             self.changed = false;
-            let next_due = self.next_due(UnixMicros::default());
-            (self.notify)(Written::Changed { totals, next_due });
+            self.read_due(UnixMicros::default());
+            (self.notify)(Written::Changed { totals, next_due: self.due });
         }
+    }
+}
+
+/// Whether it may change what is due next. A claim may only take such a job away, and to look for nothing does no harm.
+fn schedules(op: &Op) -> bool {
+    match op {
+        Op::Push(jobs) => jobs.iter().any(|job| job.due_at.is_some() || job.expires_at.is_some()),
+        Op::Finish(finish) => matches!(finish.next, Next::RetryAt(_)),
+        Op::Claim(_)
+        | Op::Assign { .. }
+        | Op::Progress { .. }
+        | Op::Pause { .. }
+        | Op::WorkerStarted(_)
+        | Op::WorkerEnded(_) => false,
+        Op::Unclaim { .. }
+        | Op::Promote { .. }
+        | Op::Cancel(_)
+        | Op::Retry(_)
+        | Op::Delete(_)
+        | Op::RetryDead { .. }
+        | Op::Prune(_) => true,
     }
 }
 

@@ -126,6 +126,10 @@ impl<S: Store> Store for Faulty<S> {
         }
     }
 
+    fn tend(&mut self) -> Result<(), StoreError> {
+        self.inner.tend()
+    }
+
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
         self.pending.take_if(|(pending, _)| *pending == batch).map(|(_, replies)| replies)
     }

@@ -7,9 +7,14 @@ use super::{SqliteStore, error, open, sql};
 use crate::store::StoreError;
 
 impl SqliteStore {
-    /// What is due after a commit. An error leaves the commit as it is and asks for a reopen.
-    pub(super) fn after_commit(&mut self) -> Result<(), StoreError> {
-        let result = self.check_files().and_then(|()| self.checkpoint_if_due());
+    /// After a commit: an answer must not tell of what is in no file that has a name.
+    pub(super) fn still_there(&mut self) -> Result<(), StoreError> {
+        let result = self.check_files();
+        self.distrust(result)
+    }
+
+    /// After an error nothing is written before a reopen.
+    pub(super) fn distrust(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
         if let Err(error) = &result {
             self.broken = true;
             self.suspect |= matches!(error, StoreError::Io(_));
@@ -23,7 +28,7 @@ impl SqliteStore {
 
     /// SQLite's own checkpoints keep to themselves what fails, and a log that could not be synced would be read, and
     /// overwritten, as if it were safe.
-    fn checkpoint_if_due(&mut self) -> Result<(), StoreError> {
+    pub(super) fn checkpoint_if_due(&mut self) -> Result<(), StoreError> {
         if self.generation.is_none() {
             return Ok(());
         }
@@ -31,7 +36,7 @@ impl SqliteStore {
         let done = frames(sql::LOG_LENGTH)
             .and_then(|length| if length < open::CHECKPOINT_FRAMES { Ok(length) } else { frames(sql::CHECKPOINT) });
         match done.map_err(|e| error::map(&self.path, &e)) {
-            // The log grows, and the next commit tries again.
+            // The log grows, and after the next commit it is tried again.
             Ok(_) | Err(StoreError::Full { .. } | StoreError::Busy { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -183,7 +183,8 @@ impl SqliteStore {
             },
         )?;
         self.commit(what)?;
-        self.after_commit()?;
+        self.still_there()?;
+        self.tend()?;
         Ok(changed)
     }
 }
@@ -287,7 +288,7 @@ impl Store for SqliteStore {
         if bug!("answer_before_commit") {
             return Ok(replies);
         }
-        match self.commit(What::Batch(ops)).and_then(|()| self.after_commit()) {
+        match self.commit(What::Batch(ops)).and_then(|()| self.still_there()) {
             Ok(()) => {
                 self.pending = None;
                 Ok(replies)
@@ -297,6 +298,11 @@ impl Store for SqliteStore {
                 Err(error)
             }
         }
+    }
+
+    fn tend(&mut self) -> Result<(), StoreError> {
+        let result = self.checkpoint_if_due();
+        self.distrust(result)
     }
 
     fn replies_of(&mut self, number: u64) -> Option<Vec<Reply>> {

@@ -2,9 +2,9 @@
 //!
 //! Invariant: holds only what is committed or written by the transaction that is open; whoever rolls back clears it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 
 use super::sql;
