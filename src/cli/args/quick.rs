@@ -15,19 +15,35 @@ use super::{Cli, Global, PLACES, Parsed, Verb, from_env};
 const VERB: &str = "push";
 
 pub(super) fn parse(args: &[OsString]) -> Option<Parsed> {
-    if !args.iter().skip(1).any(|arg| arg == VERB) || std::env::vars_os().any(|(name, _)| is_of_start(&name)) {
+    let verb = verb_at(args)?;
+    if std::env::vars_os().any(|(name, _)| is_of_start(&name)) {
         return None;
     }
-    let push = PushArgs::augment_args(Command::new(VERB));
-    let root = Global::augment_args(Command::new("queue-work")).subcommand(push);
-    let root = root.disable_help_flag(true).disable_help_subcommand(true).subcommand_required(true);
+    let command = PushArgs::augment_args(Global::augment_args(Command::new("queue-work")));
+    let command = command.disable_help_flag(true);
     // Neither is taken apart: the process ends soon.
-    let root = Box::leak(Box::new(root));
-    let matches = Box::leak(Box::new(root.try_get_matches_from_mut(args).ok()?));
-    let push = PushArgs::from_arg_matches(matches.subcommand_matches(VERB)?).ok()?;
+    let command = Box::leak(Box::new(command));
+    let words = args[..verb].iter().chain(&args[verb + 1..]);
+    let matches = Box::leak(Box::new(command.try_get_matches_from_mut(words).ok()?));
+    let push = PushArgs::from_arg_matches(matches).ok()?;
     let global = Global::from_arg_matches(matches).ok()?;
     let cli = Cli { start: StartArgs::default(), global, verb: Some(Verb::Push(Box::new(push))) };
     Some(Parsed { cli, from_env: from_env(matches, PLACES.iter()) })
+}
+
+/// Where the verb stands, if nothing comes before it but the places of things, `--database d`. (What may be given both
+/// before and after it is not taken together here as the whole tree does.)
+fn verb_at(args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while args.get(at)? != VERB {
+        let option = args[at].to_str()?.strip_prefix("--")?;
+        let value = args.get(at + 1)?;
+        if !PLACES.contains(&option) || value.as_encoded_bytes().starts_with(b"-") {
+            return None;
+        }
+        at += 2;
+    }
+    Some(at)
 }
 
 fn is_of_start(name: &OsStr) -> bool {
@@ -42,10 +58,15 @@ mod tests {
 
     #[test]
     fn it_agrees_with_the_whole_tree_and_leaves_to_it_what_is_not_a_plain_push() {
-        let table: [(&str, bool); 22] = [
+        let table: [(&str, bool); 27] = [
             ("push noop", true),
             ("push noop [1] --json", true),
-            ("--database d --socket=s -q push noop", true),
+            ("--database d --socket s push -q noop", true),
+            ("--database push push noop --quiet", true),
+            ("--database d push --database e noop", false),
+            ("--socket=s push noop", false),
+            ("-v push noop -v", false),
+            ("--database --json push noop", false),
             ("push noop --config c --database d -vv --log-format json", true),
             ("push --queue q --priority -5 --delay 1s --unique k --max-attempts 2 noop -1", true),
             ("push --env A=B --timeout 90s -- echo --help push", true),
