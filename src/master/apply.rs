@@ -2,7 +2,7 @@
 
 use super::replies::{Answered, Shape};
 use super::{Master, sampler};
-use crate::core::{Action, Done, Refusal, Signal, Tag, Ticket};
+use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
 use crate::model::WorkerId;
 use crate::process::group;
 use crate::report::refusals;
@@ -17,13 +17,18 @@ impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
         while !self.actions.is_empty() {
+            // What is told wakes somebody who prints it, and waits for nothing; a process may be waited for.
+            let mut notes = Vec::new();
             for action in std::mem::take(&mut self.actions) {
-                self.carry_out_one(action);
+                self.carry_out_one(action, &mut notes);
+            }
+            for note in notes {
+                self.tell(note);
             }
         }
     }
 
-    fn carry_out_one(&mut self, action: Action) {
+    fn carry_out_one(&mut self, action: Action, notes: &mut Vec<Note>) {
         match action {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
@@ -50,7 +55,7 @@ impl Master {
             Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
             Action::Write(op, tag) => self.write_for_core(op, tag),
             Action::Reply(ticket, reply) => self.waits.replies.push((ticket, reply)),
-            Action::Note(note) => self.tell(note),
+            Action::Note(note) => notes.push(note),
         }
     }
 
