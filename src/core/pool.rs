@@ -207,11 +207,6 @@ impl Pool {
         (self.wanted as usize / 4).max(1)
     }
 
-    /// The lowest slot number that nobody has, also nobody who is leaving.
-    pub(super) fn free_slot(&self, taken: &BTreeSet<Slot>) -> Slot {
-        (1..=u32::MAX).map(Slot).find(|s| !self.slots.contains_key(s) && !taken.contains(s)).unwrap_or(Slot(u32::MAX))
-    }
-
     /// Takes in how long a job took: at once for a long one, slowly for short ones, so that one long job among
     /// short ones stops prefetching.
     pub(super) fn observe(&mut self, took: Duration) {

@@ -26,8 +26,10 @@ impl Core {
         }
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let taken: BTreeSet<Slot> = pool.leaving.iter().map(|w| self.workers[w].slot).collect();
+        // The lowest numbers that nobody has, also nobody who is leaving.
+        let mut numbers = (1..=u32::MAX).map(Slot);
         while pool.slots.len() < wanted {
-            let slot = pool.free_slot(&taken);
+            let Some(slot) = numbers.find(|s| !pool.slots.contains_key(s) && !taken.contains(s)) else { break };
             pool.slots.insert(slot, SlotEntry::default());
         }
         let due = |entry: &SlotEntry| entry.current.is_none() && entry.not_before.is_none_or(|at| at <= now.mono);

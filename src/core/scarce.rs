@@ -101,6 +101,12 @@ impl Core {
         dirty.or(later)
     }
 
+    /// Whether there are more processes to ask for than this turn had room for: the next has nothing to wait for.
+    #[must_use]
+    pub fn has_spawns_left(&self) -> bool {
+        self.phase == Phase::Running && !self.is_scarce() && self.pools.values().any(|p| p.dirty)
+    }
+
     fn waits_for_spawn(&self, id: PoolId) -> bool {
         let pool = &self.pools[&id];
         pool.dirty || !pool.rolling.is_empty() || pool.slots.values().any(|e| e.current.is_none())

@@ -2,7 +2,7 @@
 
 use super::replies::{Answered, Shape};
 use super::{Master, sampler};
-use crate::core::{Action, Done, Refusal, Signal, Tag, Ticket};
+use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
 use crate::model::{Now, WorkerId};
 use crate::process::group;
 use crate::report::refusals;
@@ -20,14 +20,19 @@ impl Master {
         while !self.actions.is_empty() {
             std::mem::swap(&mut self.actions, &mut actions);
             let now = self.clock.now();
+            // What is told wakes somebody who prints it, and waits for nothing; a process may be waited for.
+            let mut notes = Vec::new();
             for action in actions.drain(..) {
-                self.carry_out_one(action, now);
+                self.carry_out_one(action, now, &mut notes);
+            }
+            for note in notes {
+                self.tell(note);
             }
         }
         self.spare_actions = actions;
     }
 
-    fn carry_out_one(&mut self, action: Action, now: Now) {
+    fn carry_out_one(&mut self, action: Action, now: Now, notes: &mut Vec<Note>) {
         match action {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
@@ -54,7 +59,7 @@ impl Master {
             Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.waits.replies.push((ticket, reply)),
-            Action::Note(note) => self.tell(note),
+            Action::Note(note) => notes.push(note),
         }
     }
 

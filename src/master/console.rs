@@ -2,15 +2,18 @@
 //! master. What does not fit in its queue is dropped and counted.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
-use crate::model::UnixMicros;
+use crate::model::{Mono, UnixMicros};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 
 /// Events that may wait.
 const CAPACITY: usize = 4096;
+/// The bar is not moved sooner again: each time wakes the thread, and it is drawn no more often.
+const BAR_EVERY: Duration = Duration::from_millis(100);
 
 enum Line {
     Event(Box<Event>, UnixMicros),
@@ -23,12 +26,15 @@ pub(super) struct Console {
     thread: Option<JoinHandle<()>>,
     least: Level,
     dropped: u64,
+    /// When the bar may be moved next; `None` where there is none.
+    bar_at: Option<Mono>,
 }
 
 impl Console {
     /// Starts the thread; events below `least` are not shown by the printer.
     pub(super) fn start(printer: Printer, least: Level) -> std::io::Result<Self> {
         let (lines, inbox) = bounded(CAPACITY);
+        let bar_at = printer.has_bar().then_some(Mono(0));
         let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
             for line in inbox {
                 match line {
@@ -38,7 +44,7 @@ impl Console {
             }
             printer.finish();
         })?;
-        Ok(Self { lines: Some(lines), thread: Some(thread), least, dropped: 0 })
+        Ok(Self { lines: Some(lines), thread: Some(thread), least, dropped: 0, bar_at })
     }
 
     /// Whether events of this level are shown at all.
@@ -62,9 +68,12 @@ impl Console {
         }
     }
 
-    /// Moves the progress bar, where there is one.
-    pub(super) fn progress(&self, done: u64, total: u64) {
-        self.send(Line::Progress { done, total });
+    /// Moves the progress bar, where there is one and it is time.
+    pub(super) fn progress(&mut self, done: u64, total: u64, now: Mono) {
+        if self.bar_at.is_some_and(|at| at <= now) {
+            self.bar_at = Some(now + BAR_EVERY);
+            self.send(Line::Progress { done, total });
+        }
     }
 
     fn send(&self, line: Line) -> bool {

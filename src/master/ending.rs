@@ -23,7 +23,7 @@ impl Master {
         let left = |t: &crate::model::QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
         let left: u64 = self.totals.iter().filter(|t| served(&t.name)).map(left).sum();
         let done = self.summary.jobs();
-        self.console.progress(done, done + left);
+        self.console.progress(done, done + left, self.clock.now().mono);
         if left == 0 && self.core.is_quiet() && self.batches.is_empty() {
             self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
             self.stop_quietly();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Master;
 use super::clients::MAX_CLIENTS;
+use crate::config::Config;
 use crate::process::files;
 use crate::process::spawn::SpawnError;
 
@@ -26,6 +27,20 @@ pub(super) fn open_logs() -> usize {
     (files::limit() / 16).clamp(4, MOST_LOGS) as usize
 }
 
+/// Makes the table of open files as large as it will be. To be called before the first thread is started: a process with
+/// threads waits some ten milliseconds each time the kernel puts a larger table in the place of the old one.
+pub(super) fn prepare(config: &Config) {
+    let workers = config.pools.iter().map(|pool| u64::from(pool.workers)).sum();
+    let _ = raise(workers);
+    // Looking at the last descriptors makes room for all.
+    let _ = files::are_free(LEFT_FREE);
+}
+
+/// Returns how many files may be open.
+fn raise(workers: u64) -> u64 {
+    files::make_room(OWN + MOST_LOGS + PER_WORKER * workers + MAX_CLIENTS as u64)
+}
+
 /// A worker does not take the last descriptors: the master must go on to write, and to hear its operator.
 pub(super) fn for_a_worker(program: &Path) -> Result<(), SpawnError> {
     if files::are_free(LEFT_FREE) {
@@ -39,9 +54,8 @@ impl Master {
     /// To be called when other workers are wanted, before they are started.
     pub(super) fn make_room(&mut self) {
         let workers: u64 = self.core.pools().map(|(_, pool)| u64::from(pool.wanted)).sum();
-        let of_workers = PER_WORKER * workers;
-        let can = files::make_room(OWN + MOST_LOGS + of_workers + MAX_CLIENTS as u64);
-        let needed = OWN + open_logs() as u64 + of_workers;
+        let can = raise(workers);
+        let needed = OWN + open_logs() as u64 + PER_WORKER * workers;
         let clients = can.saturating_sub(needed).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);
         self.clients.set_room(clients as usize);
         let least = needed + FEWEST_CLIENTS;

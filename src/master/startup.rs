@@ -97,6 +97,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
 
 fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failure> {
     let clock = Clock::start();
+    super::room::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let signals = Signals::install().map_err(system("install signal handlers"))?;
     let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;

@@ -59,7 +59,7 @@ impl Master {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.reading.fresh.is_empty() || self.clients.has_again() {
+        if !self.reading.fresh.is_empty() || self.clients.has_again() || self.core.has_spawns_left() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
@@ -130,7 +130,6 @@ impl Master {
         if self.signals.children_exited() {
             self.reap();
         }
-        self.sweep();
     }
 
     fn accept(&mut self) {
@@ -152,6 +151,8 @@ impl Master {
         let looked = self.look_for_others(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
+        // After the spawns: a slot that is empty waits for nothing but its process.
+        self.sweep();
         if !self.core.is_scarce() {
             self.problem_over("spawn");
         }

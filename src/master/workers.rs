@@ -247,7 +247,6 @@ impl Master {
         if let Some(guardian) = &mut self.guardian {
             let _ = guardian.remove(pid);
         }
-        self.tell_sampler(sampler::Command::Unwatch(id));
         let read = pipes.read_up_to();
         let exit = match pipes.child.wait() {
             Ok(status) => exits::exit_of(status),
@@ -267,6 +266,7 @@ impl Master {
     /// Hands workers that have exited to the sweeper, as far as it takes them.
     pub(super) fn sweep(&mut self) {
         while let Some(&worker) = self.to_sweep.front() {
+            self.tell_sampler(sampler::Command::Unwatch(worker));
             failpoint!("sweep.asked");
             if bug!("group_kill_left_out") {
                 self.to_sweep.pop_front();

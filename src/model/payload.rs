@@ -45,13 +45,19 @@ pub enum PayloadError {
 
 /// Checks that `args` is one JSON value within the limits; the text may be stored as it is.
 pub fn check_args(args: &str) -> Result<(), PayloadError> {
+    check_limits(args)?;
+    serde_json::from_str::<&RawValue>(args).map(drop).map_err(|e| PayloadError::NotJson(e.to_string()))
+}
+
+/// Checks that `args`, which is known to be one JSON value, is within the limits.
+pub fn check_limits(args: &str) -> Result<(), PayloadError> {
     if args.len() > MAX_ARGS_BYTES {
         return Err(PayloadError::TooLong { bytes: args.len() });
     }
     if depth(args.as_bytes()) > MAX_DEPTH {
         return Err(PayloadError::TooDeep);
     }
-    serde_json::from_str::<&RawValue>(args).map(drop).map_err(|e| PayloadError::NotJson(e.to_string()))
+    Ok(())
 }
 
 /// Checks a job type.

@@ -3,7 +3,8 @@
 //! The kernel counts such deaths for the whole machine and tells nobody whose they were: a SIGKILL that nobody here sent
 //! while the number went up is taken for one of them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 /// Added to the master's own score, which a worker would inherit: of two, the worker is killed.
 const WORKERS_MORE: i32 = 300;
@@ -40,8 +41,10 @@ impl OomWatch {
 }
 
 fn kills() -> Option<u64> {
-    let text = fs::read_to_string("/proc/vmstat").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+    // The kernel counts everything anew for each read.
+    let mut text = Vec::with_capacity(16 << 10);
+    File::open("/proc/vmstat").ok()?.read_to_end(&mut text).ok()?;
+    std::str::from_utf8(&text).ok()?.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
 }
 
 /// Makes the kernel prefer this process, a child of ours, when it must kill one. Where that cannot be, it is as we are.

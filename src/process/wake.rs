@@ -9,7 +9,9 @@ pub(crate) fn drain(mut socket: &UnixStream) -> bool {
     let mut any = false;
     loop {
         match socket.read(&mut bytes) {
-            Ok(n) if n > 0 => any = true,
+            Ok(n) if n == bytes.len() => any = true,
+            // It held less than was asked for, so now it is empty.
+            Ok(n) if n > 0 => return true,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Ok(_) | Err(_) => return any,
         }

@@ -43,6 +43,12 @@ impl Printer {
         }
     }
 
+    /// Whether progress is shown.
+    #[must_use]
+    pub fn has_bar(&self) -> bool {
+        self.bar.is_some()
+    }
+
     /// How far a draining master is.
     pub fn progress(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {

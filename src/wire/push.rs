@@ -23,7 +23,7 @@ pub const EXEC: &str = "exec";
 pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> Result<NewJob, String> {
     payload::check_type(&job.kind).map_err(|e| e.to_string())?;
     let args = one_line(job.args.as_deref().map_or("null", RawValue::get));
-    payload::check_args(&args).map_err(|e| e.to_string())?;
+    payload::check_limits(&args).map_err(|e| e.to_string())?;
     if job.kind == EXEC {
         check_exec(&args)?;
     }

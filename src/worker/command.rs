@@ -5,9 +5,10 @@
 //! of its group is left when it has finished, and if it was told to end nothing at all that descends from it: what a
 //! command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
-use std::io::{self, Read, Write};
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mio::unix::pipe::{Receiver, Sender};
@@ -54,6 +55,8 @@ pub(super) struct Tokens {
 /// A command that was started and is not yet reaped.
 pub(super) struct Running {
     child: Child,
+    /// Its ends of the pipes, which we keep open: its end is news once, not three times.
+    _ends: Command,
     stdin: Option<Feed>,
     stdout: Stream,
     stderr: Stream,
@@ -102,21 +105,29 @@ impl Running {
         let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
         let path = path.or_else(|| std::env::var_os("PATH"));
         let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
-        let mut command = std::process::Command::new(program);
+        let mut command = Command::new(program);
         command.arg0(&plan.argv[0]).args(&plan.argv[1..]).env_remove(KILL_AFTER_VARIABLE).envs(plan.env);
         command.process_group(0);
         command.stdin(if plan.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let failure = |e: io::Error| spawn_failure(&plan.argv[0], &e);
+        let (stdout, its_stdout) = io::pipe().map_err(failure)?;
+        let (stderr, its_stderr) = io::pipe().map_err(failure)?;
+        command.stdout(its_stdout).stderr(its_stderr);
         if let Some(cwd) = &plan.cwd {
             command.current_dir(cwd);
         }
-        let child = command.spawn().map_err(|e| spawn_failure(&plan.argv[0], &e))?;
-        let stream = |keep| Stream { pipe: None, ready: false, tail: Tail::new(keep) };
-        let (stdout, stderr) = (stream(STDOUT_BYTES), stream(STDERR_BYTES));
+        let child = command.spawn().map_err(failure)?;
+        let stream = |pipe: PipeReader, keep| Stream {
+            pipe: Some(Receiver::from(OwnedFd::from(pipe))),
+            ready: false,
+            tail: Tail::new(keep),
+        };
+        let (stdout, stderr) = (stream(stdout, STDOUT_BYTES), stream(stderr, STDERR_BYTES));
         let (told, kill_at, alone_by) = (None, None, None);
-        let mut running = Self { child, stdin: None, stdout, stderr, told, kill_at, others, alone_by, reaped: false };
+        let mut running =
+            Self { child, _ends: command, stdin: None, stdout, stderr, told, kill_at, others, alone_by, reaped: false };
         // From here on dropping `running` ends the command.
-        running.connect(plan.stdin, registry, tokens).map_err(|e| spawn_failure(&plan.argv[0], &e))?;
+        running.connect(plan.stdin, registry, tokens).map_err(failure)?;
         Ok(running)
     }
 
@@ -127,8 +138,6 @@ impl Running {
             registry.register(&mut pipe, tokens.stdin, Interest::WRITABLE)?;
             self.stdin = Some(Feed { pipe, bytes, written: 0 });
         }
-        self.stdout.pipe = self.child.stdout.take().map(Receiver::from);
-        self.stderr.pipe = self.child.stderr.take().map(Receiver::from);
         for (stream, token) in [(&mut self.stdout, tokens.stdout), (&mut self.stderr, tokens.stderr)] {
             if let Some(pipe) = &mut stream.pipe {
                 pipe.set_nonblocking(true)?;

@@ -69,11 +69,12 @@ pub(super) fn serve(io: Io, template: Option<&Template>) -> io::Result<Ended> {
     let mut worker = Worker::new(io, &poll, template)?;
     loop {
         match poll.poll(&mut events, worker.timeout()) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        }
-        for event in &events {
-            worker.note_event(event);
+            // A signal, and what that is about is known without another look.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => worker.note_exits(),
+            other => {
+                other?;
+                events.iter().for_each(|event| worker.note_event(event));
+            }
         }
         if let Some(ended) = worker.turn(&poll)? {
             return Ok(ended);
@@ -141,10 +142,7 @@ impl<'a> Worker<'a> {
         match (event.token(), &mut self.current) {
             (INPUT, _) => self.input.ready = true,
             (OUTPUT, _) => self.output.gone |= event.is_write_closed(),
-            (CHILD, _) => {
-                wake::drain(&self.child_exits);
-                self.may_have_exited = true;
-            }
+            (CHILD, _) => self.note_exits(),
             (TERM, _) => self.told_to_end |= wake::drain(&self.terminate),
             (token, Some((_, command))) if token == COMMAND.stdin => command.feed(),
             (token, Some((_, command))) if token == COMMAND.stdout => command.stdout_ready(),
@@ -152,6 +150,10 @@ impl<'a> Worker<'a> {
             // The log has room again (`turn` writes), or old news of a command that has ended.
             _ => {}
         }
+    }
+
+    fn note_exits(&mut self) {
+        self.may_have_exited |= wake::drain(&self.child_exits);
     }
 
     /// One turn: what has arrived, what has ended, what is due, what is next.

@@ -6,12 +6,14 @@
 
 pub(crate) mod control;
 pub(crate) mod push;
+mod quick;
 pub(crate) mod records;
 pub(crate) mod start;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -147,24 +149,35 @@ pub(crate) enum Verb {
 /// The parsed command line, and which options of `start` came from the environment.
 pub(crate) struct Parsed {
     pub(crate) cli: Cli,
-    pub(crate) from_env: std::collections::BTreeSet<String>,
+    pub(crate) from_env: BTreeSet<String>,
 }
 
 /// Parses; an error is worded by clap, which also "fails" for `--help` and `--version`.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
-    let mut command = Cli::command();
     let args: Vec<OsString> = args.into_iter().collect();
-    let matches = command.try_get_matches_from_mut(&args).map_err(|e| unknown_verb(&mut command, e, &args))?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
-    refuse_misplaced(&mut command, &matches)?;
+    match quick::parse(&args) {
+        Some(parsed) => Ok(parsed),
+        None => parse_all(&args),
+    }
+}
+
+/// By the whole tree of verbs and options.
+fn parse_all(args: &[OsString]) -> Result<Parsed, clap::Error> {
+    // Not taken apart at the end of a process that is about to end: it has some thousands of parts.
+    let command = Box::leak(Box::new(Cli::command()));
+    let matches = command.try_get_matches_from_mut(args).map_err(|e| unknown_verb(command, e, args))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(command))?;
+    refuse_misplaced(command, &matches)?;
     let of_start = matches.subcommand_matches("start").unwrap_or(&matches);
-    let from_env = start::FIELDS
-        .iter()
-        .chain(&["config", "database", "socket"])
-        .filter(|id| of_start.value_source(id) == Some(ValueSource::EnvVariable))
-        .map(|id| (*id).to_owned())
-        .collect();
-    Ok(Parsed { cli, from_env })
+    Ok(Parsed { cli, from_env: from_env(of_start, start::FIELDS.iter().chain(&PLACES)) })
+}
+
+/// Options of every verb that the configuration asks the origin of.
+const PLACES: [&str; 3] = ["config", "database", "socket"];
+
+fn from_env<'a>(matches: &ArgMatches, ids: impl Iterator<Item = &'a &'a str>) -> BTreeSet<String> {
+    let from_env = |id: &&&str| matches.value_source(id) == Some(ValueSource::EnvVariable);
+    ids.filter(from_env).map(|id| (*id).to_owned()).collect()
 }
 
 /// `queue-work stauts` is a verb that does not exist, not an argument too many.

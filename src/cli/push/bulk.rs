@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::thread;
 
 use super::lines::{Line, Lines};
 use super::make::{Common, fill};
-use super::sink::Sink;
+use super::sink::{Prepared, Sink};
 use super::spool::{Spool, Spooled};
 use super::utf8;
 use crate::cli::args::push::PushArgs;
@@ -93,12 +94,10 @@ fn send(context: &Context, sink: &mut Sink, spooled: &mut Spooled, total: u64, i
         bar.set_length(total);
     }
     let mut all = PushedMany::default();
-    loop {
-        let chunk = spooled.chunk(jobs, bytes).map_err(spooling)?;
-        if chunk.is_empty() {
-            break;
-        }
-        let pushed = sink.push_many(&chunk, ids).map_err(|e| broken_off(e, &all, total))?;
+    let mut next =
+        || Some(spooled.chunk(jobs, bytes).map_err(spooling)).filter(|c| !matches!(c, Ok(c) if c.is_empty()));
+    let mut took = |pushed: Result<PushedMany, Error>| {
+        let pushed = pushed.map_err(|e| broken_off(e, &all, total))?;
         add(&mut all, &pushed);
         if let Some(bar) = &bar {
             bar.set_position(all.count);
@@ -107,7 +106,27 @@ fn send(context: &Context, sink: &mut Sink, spooled: &mut Spooled, total: u64, i
             let _ = writeln!(out, "{id}");
             out
         });
-        output::raw(list.as_bytes())?;
+        output::raw(list.as_bytes())
+    };
+    match sink.as_store() {
+        Some(store) => thread::scope(|scope| {
+            // The next chunk is read while one is written.
+            let (ready, prepared) = crossbeam_channel::bounded(0);
+            scope.spawn(move || {
+                while let Some(chunk) = next() {
+                    let chunk = chunk.and_then(|chunk| Prepared::new(&chunk));
+                    if ready.send(chunk).is_err() {
+                        return;
+                    }
+                }
+            });
+            prepared.into_iter().try_for_each(|chunk| took(chunk.and_then(|chunk| chunk.push(store, ids))))
+        })?,
+        None => {
+            while let Some(chunk) = next() {
+                took(sink.push_many(&chunk?, ids))?;
+            }
+        }
     }
     if let Some(bar) = &bar {
         bar.finish_and_clear();

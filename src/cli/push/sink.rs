@@ -114,18 +114,19 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// The store, if that is where jobs go; then they do to the end.
+    pub(super) fn as_store(&mut self) -> Option<&mut dyn Store> {
+        match &mut self.to {
+            To::Store(store) => Some(store.as_mut()),
+            To::Master(_) => None,
+        }
+    }
+
     /// All of them or none; `jobs` are JSON texts of [`PushJob`].
     pub(super) fn push_many(&mut self, jobs: &[String], ids: bool) -> Result<PushedMany, Error> {
-        let garbled = |e: serde_json::Error| Error::Failed(format!("cannot read a job back: {e}"));
         loop {
             if let To::Store(store) = &mut self.to {
-                let (now, queue) = (context::now(), QueueName::default());
-                let job = |text: &String| {
-                    let job: PushJob = serde_json::from_str(text).map_err(garbled)?;
-                    to_new_job(&job, &queue, now).map_err(Error::Usage)
-                };
-                let jobs: Vec<NewJob> = jobs.iter().map(job).collect::<Result<_, _>>()?;
-                return Ok(summed(&apply(store.as_mut(), jobs, now)?, ids));
+                return Prepared::new(jobs)?.push(store.as_mut(), ids);
             }
             let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
             if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
@@ -143,6 +144,43 @@ impl<'a> Sink<'a> {
             }
         }
     }
+}
+
+/// Jobs as the store takes them.
+pub(super) struct Prepared {
+    jobs: Vec<NewJob>,
+    now: UnixMicros,
+}
+
+impl Prepared {
+    /// From JSON texts of [`PushJob`].
+    pub(super) fn new(texts: &[String]) -> Result<Self, Error> {
+        let (now, queue) = (context::now(), QueueName::default());
+        let mut jobs: Vec<NewJob> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let job: PushJob = serde_json::from_str(text).map_err(garbled)?;
+            let mut job = to_new_job(&job, &queue, now).map_err(Error::Usage)?;
+            // Most are like the one before, and memory holds the words once.
+            if let Some(last) = jobs.last().filter(|last| last.kind == job.kind) {
+                job.kind = last.kind.clone();
+            }
+            if let Some(last) = jobs.last().filter(|last| last.queue == job.queue) {
+                job.queue = last.queue.clone();
+            }
+            jobs.push(job);
+        }
+        Ok(Self { jobs, now })
+    }
+
+    /// All of them or none.
+    pub(super) fn push(self, store: &mut dyn Store, ids: bool) -> Result<PushedMany, Error> {
+        Ok(summed(&apply(store, self.jobs, self.now)?, ids))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn garbled(error: serde_json::Error) -> Error {
+    Error::Failed(format!("cannot read a job back: {error}"))
 }
 
 /// `now` is also the time from which the delays of the jobs were counted.

@@ -17,7 +17,7 @@ fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace
         bench.nothing_left_for(n);
     }
     bench.says(&[]);
-    assert!(bench.core.is_scarce());
+    assert!(bench.core.is_scarce() && !bench.core.has_spawns_left(), "it waits for the next try");
     for n in 4..40 {
         bench.pass(Duration::from_millis(499));
         bench.says(&[]);
@@ -36,6 +36,21 @@ fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace
     // A death that follows is the first: it is replaced at once.
     bench.exit(40, Exit::Signal(11), 0);
     bench.says(&["spawn 43 in 1"]);
+}
+
+#[test]
+fn a_turn_asks_for_some_processes_and_those_that_are_left_wait_for_nothing_but_the_next() {
+    // Eight were asked for already.
+    let mut bench = Bench::new(|s| s.workers = 28);
+    for left in [true, true, false] {
+        assert!(bench.core.has_spawns_left());
+        let mut out = Vec::new();
+        bench.core.settle(bench.now, &mut out);
+        let spawns = out.iter().filter(|action| matches!(action, Action::Spawn { .. })).count();
+        assert_eq!((spawns, bench.core.has_spawns_left()), (if left { 8 } else { 4 }, left));
+    }
+    bench.command(1, Command::StopAll { grace: None });
+    assert!(!bench.core.has_spawns_left());
 }
 
 #[test]
