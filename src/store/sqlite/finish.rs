@@ -65,7 +65,7 @@ impl Batch<'_> {
             waited(finish.started_at, job.due_at),
             detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         ])?;
-        Ok(())
+        self.map_run(queue, finish.outcome, job.run.0, finish.ended_at)
     }
 
     /// The job has a past from now on; it waits again or is over.
