@@ -3,9 +3,8 @@
 
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, bounded};
-
 use crate::model::UnixMicros;
+use crate::process::mailbox::{Sender, bounded};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 

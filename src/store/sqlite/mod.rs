@@ -46,8 +46,8 @@ use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub use self::files::log_path;
 pub(super) use self::files::sync_folder;
+pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
 pub use self::place::refuse_remote;
 pub use self::read::SqliteRecords;
