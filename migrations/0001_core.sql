@@ -143,6 +143,17 @@ CREATE TABLE runs (
 -- Serves "the runs of this job" and "the last run of this job". The only index here: each costs a write per run.
 CREATE INDEX runs_by_job ON runs (job_id);
 
+-- A map of `runs`, written once per thousands of them: some run of the queue with the outcome has its id in the block
+-- (see src/store/sqlite/blocks.rs for its length), and none of those ended after `ended_until`. Serves the filters of
+-- the list of runs.
+CREATE TABLE run_blocks (
+    queue INTEGER NOT NULL,
+    outcome INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    ended_until INTEGER NOT NULL,
+    PRIMARY KEY (queue, outcome, block)
+) STRICT, WITHOUT ROWID;
+
 -- Every worker process.
 CREATE TABLE workers (
     id INTEGER PRIMARY KEY,

@@ -16,7 +16,7 @@ const MANY_WAITING: usize = 4096;
 impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
-        let mut actions = std::mem::take(&mut self.spare_actions);
+        let mut actions = Vec::new();
         while !self.actions.is_empty() {
             std::mem::swap(&mut self.actions, &mut actions);
             let now = self.clock.now();
@@ -29,7 +29,8 @@ impl Master {
                 self.tell(note);
             }
         }
-        self.spare_actions = actions;
+        // The room is kept for the next time.
+        self.actions = actions;
     }
 
     fn carry_out_one(&mut self, action: Action, now: Now, notes: &mut Vec<Note>) {

@@ -4,9 +4,8 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
-
 use crate::model::{Mono, UnixMicros};
+use crate::process::mailbox::{Sender, bounded};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 

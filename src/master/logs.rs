@@ -19,9 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError};
 
 use crate::model::{JobId, UnixMicros};
+use crate::process::mailbox::{self, Sender};
 use file::WorkerLog;
 pub use format::{MAX_TEXT_BYTES, ParsedLine, escape, format_line, parse_line};
 pub use read::read_tail;
@@ -93,7 +94,7 @@ pub struct Logs {
 impl Logs {
     /// Starts the thread. No file is touched before the first line.
     pub fn start(options: Options) -> io::Result<Self> {
-        let (lines, incoming) = crossbeam_channel::bounded(options.capacity);
+        let (lines, incoming) = mailbox::bounded(options.capacity);
         let dropped = Dropped::default();
         let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;

@@ -20,6 +20,7 @@ mod clock;
 mod console;
 mod ending;
 pub mod logs;
+mod looks;
 mod methods;
 mod pipes;
 mod pushes;
@@ -61,6 +62,7 @@ use clients::Clients;
 pub use clock::{Clock, wall};
 use console::Console;
 use logs::Logs;
+use looks::Looks;
 use pipes::{Pipe, Pipes};
 use reader::{Found, Reader};
 use replies::{Answered, Asked, Origin, Waits};
@@ -89,6 +91,7 @@ enum Source {
     Listener,
     Waker,
     Signals,
+    Database,
 }
 
 impl Source {
@@ -102,6 +105,7 @@ impl Source {
             Self::Listener => (0, 5),
             Self::Waker => (1, 5),
             Self::Signals => (2, 5),
+            Self::Database => (3, 5),
         };
         Token(number << 3 | kind)
     }
@@ -118,7 +122,8 @@ impl Source {
             _ => match number {
                 0 => Self::Listener,
                 1 => Self::Waker,
-                _ => Self::Signals,
+                2 => Self::Signals,
+                _ => Self::Database,
             },
         }
     }
@@ -151,8 +156,6 @@ struct Master {
     inbox: Receiver<Inbox>,
     core: Core,
     actions: Vec<Action>,
-    /// Room for actions that are carried out while others are decided.
-    spare_actions: Vec<Action>,
     job_lines: JobLines,
     pools: BTreeMap<PoolId, PoolSource>,
     workers: BTreeMap<WorkerId, Pipes>,
@@ -192,10 +195,9 @@ struct Master {
     /// What was said of each problem last, and when.
     problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     prune_at: crate::model::Mono,
-    /// The write-ahead log was too large when it was looked at last.
-    log_was_large: bool,
-    /// When to look whether another process has written.
-    look_at: crate::model::Mono,
+    /// How often in a row nothing was found to be removed.
+    vain_prunes: u32,
+    looks: Looks,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
     sampling_busy: bool,

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::TrySendError;
 
 use crate::config::JobLimits;
 use crate::model::{JobId, JobRecord};
+use crate::process::mailbox::{Sender, bounded};
 use crate::store::sqlite::SqliteRecords;
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 use crate::wire::rpc::RpcError;

@@ -18,11 +18,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::model::WorkerId;
 use crate::process::identity::{activity_of, children_of};
+use crate::process::mailbox::{self, Sender};
 
 /// Between two samples of a worker that changes.
 pub const INTERVAL: Duration = Duration::from_secs(1);
@@ -73,7 +74,7 @@ pub struct Sampler {
 impl Sampler {
     /// Starts the thread; `notify` runs in it, with everything that one look found.
     pub fn start(capacity: usize, notify: impl FnMut(&[Sample]) + Send + 'static) -> io::Result<Self> {
-        let (commands, incoming) = crossbeam_channel::bounded(capacity);
+        let (commands, incoming) = mailbox::bounded(capacity);
         std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&incoming, notify))?;
         Ok(Self { commands })
     }

@@ -14,6 +14,7 @@ use super::clients::Clients;
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
+use super::looks::Looks;
 use super::reader::Reader;
 use super::replies::Waits;
 use super::sampler::Sampler;
@@ -121,16 +122,15 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
     let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
-    let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
+    let looks = Looks::new(&config, poll.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
-        core: Core::new(begun.next_worker, seed),
+        core: Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17)),
         fixed: Fixed { config, generation, cookie, exe, started_at, pid, inherited },
         clock,
         poll,
         inbox,
         actions: Vec::new(),
-        spare_actions: Vec::new(),
         job_lines: JobLines::default(),
         pools: BTreeMap::new(),
         workers: BTreeMap::new(),
@@ -162,8 +162,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         problems: BTreeMap::new(),
         problems_said: BTreeMap::new(),
         prune_at: Mono(0),
-        log_was_large: false,
-        look_at: Mono(0),
+        vain_prunes: 0,
+        looks,
         lost: None,
         sampling_busy: false,
         _lock: lock,

@@ -17,9 +17,10 @@ const PRUNE_EVERY: Duration = Duration::from_secs(30);
 const KNOCK_AGAIN: Duration = Duration::from_millis(100);
 /// Where records are kept for a very short time, they are looked for this often.
 const PRUNE_OFTEN: Duration = Duration::from_secs(1);
-/// How often the writer looks whether another process has written, in case that one could not tell us (it was killed,
-/// or knew another socket). It costs one read of shared memory.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Where there was something to remove there may be more.
+const PRUNE_ON: Duration = Duration::from_millis(100);
+/// So seldom where nothing was found for a while.
+const PRUNE_SELDOM: Duration = Duration::from_mins(5);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
 /// Nobody is told of the end of a master that cannot write for this long after everybody has left.
@@ -77,7 +78,7 @@ impl Master {
             self.core.next_deadline(now),
             self.batches.next_deadline(),
             prune,
-            Some(self.look_at),
+            Some(self.looks.at),
             sweep,
             knocked,
             stopping,
@@ -112,6 +113,7 @@ impl Master {
                 Source::Listener => listener = true,
                 Source::Waker => {}
                 Source::Signals => self.signals.drain(),
+                Source::Database => self.looks.hear(),
             }
         }
         self.read_workers();
@@ -148,7 +150,7 @@ impl Master {
         let now = self.clock.now();
         self.expire_waiters(now);
         self.prune(now);
-        let looked = self.look_for_others(now);
+        let looked = self.look(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.
@@ -234,8 +236,7 @@ impl Master {
             return;
         }
         let keep = self.fixed.config.keep;
-        let shortest = keep.succeeded.min(keep.dead).min(keep.runs);
-        self.prune_at = now.mono + (shortest / 2).clamp(PRUNE_OFTEN, PRUNE_EVERY);
+        self.prune_at = now.mono + self.prune_pause();
         let keep = Keep {
             succeeded_since: now.wall.minus(keep.succeeded),
             dead_since: now.wall.minus(keep.dead),
@@ -245,19 +246,16 @@ impl Master {
         self.batches.add(Op::Prune(keep), Answered::Pruned, false, false, now);
     }
 
-    /// Asks the writer, now and then, whether another process has added jobs; true if it was time for it.
-    fn look_for_others(&mut self, now: Now) -> bool {
-        if now.mono < self.look_at {
-            return false;
-        }
-        self.look_at = now.mono + LOOK_EVERY;
-        self.oom.roll();
-        self.watch_log();
-        self.clients.lose_patience(now.mono);
-        if let Some(writer) = &self.writer {
-            writer.check();
-        }
-        true
+    fn prune_pause(&self) -> Duration {
+        let keep = self.fixed.config.keep;
+        let half = keep.succeeded.min(keep.dead).min(keep.runs) / 2;
+        half.clamp(PRUNE_OFTEN, (PRUNE_EVERY * 2_u32.pow(self.vain_prunes.min(8))).min(PRUNE_SELDOM))
+    }
+
+    /// Whether there was something to remove.
+    pub(super) fn pruned(&mut self, some: bool) {
+        self.vain_prunes = if some { 0 } else { self.vain_prunes + 1 };
+        self.prune_at = self.clock.now().mono + if some { PRUNE_ON } else { self.prune_pause() };
     }
 
     /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that

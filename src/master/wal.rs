@@ -14,7 +14,7 @@ impl Master {
         // Its size only: to open it is for SQLite.
         let size = std::fs::metadata(log_path(&self.fixed.config.database)).map_or(0, |found| found.len());
         // One large transaction makes it large for a moment.
-        let was_large = std::mem::replace(&mut self.log_was_large, size > LARGE);
+        let was_large = std::mem::replace(&mut self.looks.log_was_large, size > LARGE);
         if size <= LARGE {
             self.problem_over("log");
         } else if was_large {

@@ -11,7 +11,6 @@ use crate::model::JobState;
 use crate::store::writer::Written;
 use crate::store::{Reply, StoreError};
 use crate::wire::rpc::{self, RpcError};
-use std::time::Duration;
 
 impl Master {
     pub(super) fn written(&mut self, written: Written) {
@@ -130,11 +129,7 @@ impl Master {
             Answered::Changed { group, job, change } => self.job_changed(group, job, change, &reply),
             Answered::RetriedDead { group, queue } => self.retried_dead(group, queue, &reply),
             Answered::Nobody => {}
-            Answered::Pruned => {
-                if matches!(reply, Reply::Count(n) if n > 0) {
-                    self.prune_at = self.clock.now().mono + Duration::from_millis(100);
-                }
-            }
+            Answered::Pruned => self.pruned(matches!(reply, Reply::Count(n) if n > 0)),
         }
     }
 

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 /// How long [`Identity::stays_alive`] looks.
 const LOOKS: u32 = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// Room for `/proc/PID/stat`: 52 numbers of at most 20 digits, and a name.
+const STAT_BYTES: usize = 2048;
 
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,8 +117,9 @@ pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: &[Identity])
 /// than anything else that says so; a zombie or nobody is `None`.
 #[must_use]
 pub fn activity_of(pid: u32) -> Option<[u64; 4]> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let Stat { state, start } = parse_stat(&stat)?;
+    let mut space = [0; STAT_BYTES];
+    let stat = stat_of(pid, &mut space)?;
+    let Stat { state, start } = parse_stat(stat)?;
     let end = stat.iter().rposition(|&b| b == b')')?;
     let numbers = std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace().skip(1);
     let numbers: Vec<u64> = numbers.take(21).map(|n| n.parse().unwrap_or(0)).collect();
@@ -131,7 +134,13 @@ struct Stat {
 }
 
 fn read_stat(pid: u32) -> Option<Stat> {
-    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(stat_of(pid, &mut [0; STAT_BYTES])?)
+}
+
+/// The kernel gives all of it in one read, where there is room.
+fn stat_of(pid: u32, space: &mut [u8; STAT_BYTES]) -> Option<&[u8]> {
+    let n = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(space).ok()?;
+    space.get(..n)
 }
 
 /// The name, in parentheses, may hold anything, `)` and newlines too; what follows the last `)` is numbers.

@@ -15,11 +15,13 @@ pub mod guardian;
 pub mod identity;
 pub mod inherited;
 pub mod lock;
+pub mod mailbox;
 pub mod mark;
 pub mod oom;
 pub mod spawn;
 pub mod sweep;
 pub(crate) mod wake;
+pub mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -4,11 +4,13 @@
 //! while the number went up is taken for one of them.
 
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::os::unix::fs::FileExt;
 
 /// Added to the master's own score, which a worker would inherit: of two, the worker is killed.
 const WORKERS_MORE: i32 = 300;
 const HIGHEST: i32 = 1000;
+/// Room for `/proc/vmstat`, which has some 200 lines.
+const VMSTAT_BYTES: usize = 16 * 1024;
 
 /// Counts those deaths.
 #[derive(Debug)]
@@ -41,10 +43,15 @@ impl OomWatch {
 }
 
 fn kills() -> Option<u64> {
-    // The kernel counts everything anew for each read.
-    let mut text = Vec::with_capacity(16 << 10);
-    File::open("/proc/vmstat").ok()?.read_to_end(&mut text).ok()?;
-    std::str::from_utf8(&text).ok()?.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
+    let file = File::open("/proc/vmstat").ok()?;
+    // The kernel gives as much as there is room for: all of it in one read or two.
+    let mut bytes = [0; VMSTAT_BYTES];
+    let mut length = 0;
+    while let n @ 1.. = file.read_at(bytes.get_mut(length..)?, length as u64).ok()? {
+        length += n;
+    }
+    let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
 }
 
 /// Makes the kernel prefer this process, a child of ours, when it must kill one. Where that cannot be, it is as we are.

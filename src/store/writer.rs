@@ -22,8 +22,9 @@ mod trouble;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 use self::sync::Syncer;
 use super::{Next, Op, Reply, Store, StoreError};
@@ -31,6 +32,8 @@ use crate::model::{QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
 pub const CAPACITY: usize = 4;
+/// How long after a look at the store that failed it is looked at again.
+const CHECK_AGAIN: Duration = Duration::from_secs(1);
 
 /// When a batch counts as safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +184,7 @@ impl Writer {
             syncer,
             last: 0,
             changed: false,
+            unknown: false,
             failed,
             unmended: None,
             due: None,
@@ -231,6 +235,8 @@ struct Turn<N> {
     last: u64,
     /// Somebody else has written, and it could not be read what.
     changed: bool,
+    /// Whether somebody else has written could not be found out.
+    unknown: bool,
     /// Hears of syncs that failed.
     failed: Receiver<FailedSync>,
     /// One that was heard of while a batch failed.
@@ -253,12 +259,14 @@ impl<N: Fn(Written)> Turn<N> {
                 self.carry_out(command, &mut ended);
                 continue;
             }
+            let again = if self.changed || self.unknown { after(CHECK_AGAIN) } else { never() };
             select! {
                 recv(inbox) -> command => match command {
                     Ok(command) => self.carry_out(command, &mut ended),
                     Err(_) => break,
                 },
                 recv(asked) -> check => if check.is_ok() { self.check(); },
+                recv(again) -> _ => self.check(),
                 recv(failed) -> failed => self.unmended = failed.ok(),
             }
         }
@@ -313,7 +321,9 @@ impl<N: Fn(Written)> Turn<N> {
     }
 
     fn check(&mut self) {
-        match self.store.changed_by_others() {
+        let changed = self.store.changed_by_others();
+        self.unknown = changed.is_err();
+        match changed {
             Ok(changed) => self.changed |= changed,
             Err(gone @ StoreError::Gone { .. }) => return (self.notify)(Written::Lost(gone)),
             // The log may be gone. What cannot be read now is asked again at the next check.

@@ -17,6 +17,7 @@ mod support;
 mod errors;
 mod full;
 mod gone;
+mod idle;
 mod logs;
 mod oracle;
 mod pusher;

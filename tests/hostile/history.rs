@@ -19,6 +19,9 @@ const RUNS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM
 const JOBS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
      INSERT INTO jobs (id, queue, type, args, nprio, due_at, pushed_at) SELECT i + 10, \
      CASE WHEN i % 100000 = 7 THEN 2 ELSE 1 END, 1, '{\"argv\":[\"true\"]}', 0, ?2 - (?1 - i) * ?3, ?2 - (?1 - i) * ?3 FROM n";
+/// As the writer of the store would have it, which goes by blocks of 2048 ids.
+const BLOCKS: &str = "INSERT INTO run_blocks (queue, outcome, block, ended_until) SELECT queue, outcome, id >> 11, \
+     max(ended_at) FROM runs GROUP BY 1, 2, 3";
 
 fn fill(bench: &Bench, runs: i64) {
     bench.push(&["--", "true"]);
@@ -30,6 +33,7 @@ fn fill(bench: &Bench, runs: i64) {
     conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -100000; BEGIN").expect("settings");
     conn.execute(JOBS, (runs, now, step)).expect("jobs");
     conn.execute(RUNS, (runs, now, step)).expect("runs");
+    conn.execute(BLOCKS, []).expect("blocks");
     conn.execute_batch("COMMIT").expect("written");
 }
 

@@ -24,6 +24,7 @@ pub(crate) static HISTORY: Case = Case {
         filter("outcome", "… `--outcome failed`"),
         filter("no-outcome", "… `--outcome` that never was"),
         filter("since", "… `--since 1h`"),
+        filter("nothing-since", "… `--since 1m`, all of it older"),
         filter("before", "… `--before` the middle"),
         filter("rare-outcome", "… `--queue` of few, `--outcome timed_out`"),
         filter("alone", "… `--outcome` that never was, without a master"),
@@ -50,6 +51,7 @@ fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         ("outcome", &["--outcome", "failed"]),
         ("no-outcome", &["--outcome", "cancelled"]),
         ("since", &["--since", "1h"]),
+        ("nothing-since", &["--since", "1m"]),
         ("before", &["--before", &middle]),
         ("rare-outcome", &["--queue", RARE, "--outcome", "timed_out"]),
     ];

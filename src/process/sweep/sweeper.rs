@@ -6,10 +6,11 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::{Pursuit, Swept, Wanted, next_pause, pass};
 use crate::model::WorkerId;
+use crate::process::mailbox::{self, Sender};
 
 /// How long one worker's leftovers may take to die before they are reported as left.
 const WORKER_DEADLINE: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ impl Sweeper {
         exempt: Vec<u32>,
         notify: impl FnMut(SweepDone) + Send + 'static,
     ) -> io::Result<Self> {
-        let (requests, incoming) = crossbeam_channel::bounded(capacity);
+        let (requests, incoming) = mailbox::bounded(capacity);
         thread::Builder::new().name("sweeper".to_owned()).spawn(move || serve(&incoming, &exempt, notify))?;
         Ok(Self { requests })
     }

@@ -10,6 +10,7 @@ mod operator;
 mod prune;
 mod push;
 mod random;
+mod runs;
 
 use std::sync::Arc;
 
@@ -270,4 +271,6 @@ suite! {
     prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
         ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs;
+    runs: every_filter_finds_what_a_walk_over_all_finds,
+        a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
+use super::blocks::Blocks;
 use super::names::Names;
 use super::{codes, sql};
 use crate::model::{Cause, Counters, JobState, QueueName, UnixMicros};
@@ -76,6 +77,7 @@ pub(super) struct Place {
 pub(super) struct Batch<'c> {
     pub(super) conn: &'c Connection,
     pub(super) names: &'c mut Names,
+    pub(super) blocks: &'c mut Blocks,
     pub(super) high: &'c mut High,
     pub(super) hot: Hot<'c>,
     pub(super) generation: i64,
@@ -86,12 +88,11 @@ pub(super) struct Batch<'c> {
 impl<'c> Batch<'c> {
     pub(super) fn new(
         conn: &'c Connection,
-        names: &'c mut Names,
-        high: &'c mut High,
+        (names, blocks, high): (&'c mut Names, &'c mut Blocks, &'c mut High),
         generation: i64,
         at: UnixMicros,
     ) -> Self {
-        Self { conn, names, high, hot: Hot::default(), generation, at, changes: BTreeMap::new() }
+        Self { conn, names, blocks, high, hot: Hot::default(), generation, at, changes: BTreeMap::new() }
     }
 
     /// What changes in the totals of a queue.

@@ -48,6 +48,12 @@ pub fn log_path(database: &Path) -> PathBuf {
     beside(database, "-wal")
 }
 
+/// The database and what belongs to it.
+#[must_use]
+pub fn store_files(database: &Path) -> [PathBuf; 3] {
+    [database.to_owned(), log_path(database), beside(database, "-shm")]
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

@@ -61,29 +61,29 @@ impl Batch<'_> {
                 waited(finish.started_at, job.due_at),
                 peak_memory,
             ))?;
-            return Ok(());
+        } else {
+            hot(&mut self.hot.run_add, self.conn, sql::RUN_ADD)?.execute(params![
+                job.run.0,
+                job.id.0,
+                queue,
+                kind,
+                known(finish.worker.0),
+                generation,
+                job.attempt(),
+                codes::outcome(finish.outcome),
+                finish.cause.map(codes::cause),
+                detail.exit_code,
+                detail.signal.as_deref(),
+                detail.error.as_deref(),
+                detail.stderr_tail,
+                detail.result.as_deref(),
+                finish.started_at.0,
+                finish.ended_at.0,
+                waited(finish.started_at, job.due_at),
+                peak_memory,
+            ])?;
         }
-        hot(&mut self.hot.run_add, self.conn, sql::RUN_ADD)?.execute(params![
-            job.run.0,
-            job.id.0,
-            queue,
-            kind,
-            known(finish.worker.0),
-            generation,
-            job.attempt(),
-            codes::outcome(finish.outcome),
-            finish.cause.map(codes::cause),
-            detail.exit_code,
-            detail.signal.as_deref(),
-            detail.error.as_deref(),
-            detail.stderr_tail,
-            detail.result.as_deref(),
-            finish.started_at.0,
-            finish.ended_at.0,
-            waited(finish.started_at, job.due_at),
-            peak_memory,
-        ])?;
-        Ok(())
+        self.map_run(queue, finish.outcome, job.run.0, finish.ended_at)
     }
 
     /// The job has a past from now on; it waits again or is over.

@@ -132,7 +132,7 @@ impl Batch<'_> {
         Ok(left.len())
     }
 
-    fn record_lost(&self, job: &Left) -> Result<()> {
+    fn record_lost(&mut self, job: &Left) -> Result<()> {
         let none = None::<i64>;
         self.run(
             sql::RUN_ADD,
@@ -156,8 +156,8 @@ impl Batch<'_> {
                 waited(job.started_at, UnixMicros(job.at.due_at)),
                 none
             ],
-        )
-        .map(drop)
+        )?;
+        self.map_run(job.at.queue, Outcome::Released, job.run, self.at)
     }
 
     /// Marks the earlier lives as over: nothing of them is left.

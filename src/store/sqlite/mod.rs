@@ -6,6 +6,9 @@
 //! [`Store::reopen`].
 
 mod batch;
+mod blocks;
+#[cfg(test)]
+mod blocks_tests;
 mod care;
 mod claim;
 mod codes;
@@ -34,6 +37,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
+use self::blocks::Blocks;
 use self::faults::What;
 use self::files::{Fate, Files};
 use self::names::Names;
@@ -42,8 +46,8 @@ use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub use self::files::log_path;
 pub(super) use self::files::sync_folder;
+pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
 pub use self::place::refuse_remote;
 pub use self::read::SqliteRecords;
@@ -54,6 +58,7 @@ pub struct SqliteStore {
     conn: Connection,
     path: PathBuf,
     names: Names,
+    blocks: Blocks,
     high: High,
     generation: Option<Generation>,
     /// `PRAGMA data_version` when last asked; `None` after a reopen: anything may have happened.
@@ -98,6 +103,7 @@ impl SqliteStore {
             conn,
             path: path.to_owned(),
             names: Names::default(),
+            blocks: Blocks::default(),
             high: High::default(),
             generation: None,
             seen: None,
@@ -136,7 +142,8 @@ impl SqliteStore {
         self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
         let result = check(&self.conn).and_then(|()| {
             let generation = self.generation.map_or(0, |g| g.0);
-            let mut batch = Batch::new(&self.conn, &mut self.names, &mut self.high, generation, at);
+            let (names, blocks, high) = (&mut self.names, &mut self.blocks, &mut self.high);
+            let mut batch = Batch::new(&self.conn, (names, blocks, high), generation, at);
             work(&mut batch).map_err(|e| error::map(&self.path, &e))
         });
         if result.is_err() {
@@ -148,6 +155,7 @@ impl SqliteStore {
     /// The error that led here is the one to report, so one of the rollback only asks for a reopen.
     fn roll_back(&mut self) {
         self.names.clear();
+        self.blocks.clear();
         if !self.conn.is_autocommit() && self.command("ROLLBACK").is_err() {
             self.broken = true;
         }
@@ -331,6 +339,7 @@ impl Store for SqliteStore {
         let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;
         drop(std::mem::replace(&mut self.conn, nothing));
         self.names.clear();
+        self.blocks.clear();
         self.seen = None;
         self.broken = true;
         self.files = None;

@@ -27,7 +27,11 @@ impl Batch<'_> {
         removed += self.prune_ended(JobState::Cancelled, keep.succeeded_since, keep.limit)?;
         removed += self.prune_ended(JobState::Dead, keep.dead_since, keep.limit)?;
         let since = keep.runs_since.0;
-        removed += self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
+        let runs = self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
+        if runs > 0 {
+            self.prune_blocks()?;
+        }
+        removed += runs;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
         Ok(Reply::Count(removed as u64))

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
 use super::files::{Fate, Files};
-use super::{codes, error, life, names, open, totals};
+use super::{blocks, codes, error, life, names, open, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
@@ -55,17 +55,17 @@ const WORKER: &str = "SELECT id, pool, slot, pid, generation, started_at, ended_
      jobs_done, peak_memory FROM workers WHERE 1";
 
 /// A statement put together from the parts of a filter.
-struct Query<'a> {
+pub(super) struct Query<'a> {
     text: String,
     params: Vec<Box<dyn ToSql + 'a>>,
 }
 
 impl<'a> Query<'a> {
-    fn new(text: String) -> Self {
+    pub(super) fn new(text: String) -> Self {
         Self { text, params: Vec::new() }
     }
 
-    fn and<T: ToSql + 'a>(mut self, condition: &str, value: Option<T>) -> Self {
+    pub(super) fn and<T: ToSql + 'a>(mut self, condition: &str, value: Option<T>) -> Self {
         if let Some(value) = value {
             self.params.push(Box::new(value));
             let number = self.params.len().to_string();
@@ -74,12 +74,36 @@ impl<'a> Query<'a> {
         self
     }
 
-    fn read<T>(self, conn: &Connection, end: &str, limit: Option<u32>, f: fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
-        let limit = limit.map_or(-1, i64::from);
-        let text = format!("{} {end} LIMIT {limit}", self.text);
-        let params: Vec<&dyn ToSql> = self.params.iter().map(AsRef::as_ref).collect();
-        conn.prepare(&text)?.query_map(&*params, f)?.collect()
+    /// A condition or an order without a value.
+    pub(super) fn plus(mut self, text: &str) -> Self {
+        self.text.push_str(text);
+        self
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn params(&self) -> Vec<&dyn ToSql> {
+        self.params.iter().map(AsRef::as_ref).collect()
+    }
+
+    pub(super) fn read<T>(
+        mut self,
+        conn: &Connection,
+        end: &str,
+        limit: Option<u32>,
+        f: fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        self.params.push(Box::new(limit.map_or(-1, i64::from)));
+        let text = format!("{} {end} LIMIT ?{}", self.text, self.params.len());
+        conn.prepare_cached(&text)?.query_map(&*self.params(), f)?.collect()
+    }
+}
+
+/// All runs.
+pub(super) fn run_query<'a>() -> Query<'a> {
+    Query::new(RUN.to_owned())
 }
 
 impl SqliteRecords {
@@ -130,7 +154,11 @@ impl Records for SqliteRecords {
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
-        let query = Query::new(RUN.to_owned())
+        let filtered = filter.queue.is_some() || filter.outcome.is_some() || filter.since.is_some();
+        if let (None, Some(limit), true) = (filter.job, filter.limit, filtered) {
+            return self.worded(|conn| blocks::runs(conn, filter, limit));
+        }
+        let query = run_query()
             .and("r.job_id =", filter.job.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
             .and("r.outcome =", filter.outcome.map(codes::outcome))
@@ -221,7 +249,7 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
     })
 }
 
-fn run(row: &Row<'_>) -> Result<RunRecord> {
+pub(super) fn run(row: &Row<'_>) -> Result<RunRecord> {
     let (pool, slot): (Option<String>, Option<i64>) = (row.get(4)?, row.get(5)?);
     let (started_at, ended_at) = (UnixMicros(row.get(15)?), UnixMicros(row.get(16)?));
     Ok(RunRecord {

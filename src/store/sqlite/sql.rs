@@ -165,6 +165,14 @@ pub(super) const RUNS_ONWARD: &str =
 /// `runs.id`: among the oldest few, those past their time.
 pub(super) const RUNS_PRUNE: &str = "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE id <= ?1 ORDER BY id \
      LIMIT ?2) AND ended_at < ?3";
+/// `runs.id`.
+pub(super) const RUN_LOW: &str = "SELECT min(id) FROM runs";
+/// Key of `run_blocks`; once per thousands of runs.
+pub(super) const BLOCK_PUT: &str = "INSERT INTO run_blocks (queue, outcome, block, ended_until) \
+     VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET ended_until = max(ended_until, excluded.ended_until)";
+/// Key of `run_blocks`, with one step into it for each queue.
+pub(super) const BLOCKS_PRUNE: &str =
+    "DELETE FROM run_blocks WHERE queue IN (SELECT id FROM queues) AND outcome = ?1 AND block < ?2";
 /// One row.
 pub(super) const SEEN_GET: &str = "SELECT runs_seen FROM pruned WHERE id = 1";
 /// One row.

@@ -1,0 +1,79 @@
+//! What is looked at now and then, as nobody tells us: whether others have written to the database, the size of its log,
+//! clients that take too long, deaths for want of memory.
+//!
+//! Of the files of the database the kernel tells, as a rule; then nothing is done with them in between, and a master that
+//! has nothing to do does nothing with its store. Where the kernel does not tell, they are looked at every time.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::Master;
+use crate::config::Config;
+use crate::model::{Mono, Now};
+use crate::process::watch::Watch;
+use crate::store::sqlite::store_files;
+
+/// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
+/// another socket.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often deaths for want of memory are counted while nobody works.
+const COUNT_IDLE: Duration = Duration::from_secs(10);
+
+/// When what is looked at.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// The next time.
+    pub(super) at: Mono,
+    /// Tells whether anything was done to the database; `None` where that has to be looked for.
+    watch: Option<Watch>,
+    /// When deaths for want of memory are counted next.
+    count_at: Mono,
+    /// The write-ahead log was too large when it was looked at last.
+    pub(super) log_was_large: bool,
+}
+
+impl Looks {
+    /// Looks at everything at once. On a file system of several machines nobody tells what the others do.
+    pub(super) fn new(config: &Config, registry: &Registry, token: Token) -> Self {
+        let watch = || -> std::io::Result<Watch> {
+            let watch = Watch::new(store_files(&config.database).to_vec())?;
+            registry.register(&mut SourceFd(&watch.as_fd().as_raw_fd()), token, Interest::READABLE)?;
+            Ok(watch)
+        };
+        let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
+        let watch = if config.network_fs { None } else { watch().inspect_err(failed).ok() };
+        Self { at: Mono(0), watch, count_at: Mono(0), log_was_large: false }
+    }
+
+    /// Takes in what the kernel tells.
+    pub(super) fn hear(&mut self) {
+        self.watch.iter_mut().for_each(Watch::drain);
+    }
+}
+
+impl Master {
+    /// Looks, if it is time; asks the writer whether another process has added jobs, unless it is known that nothing was
+    /// written. True if it was time.
+    pub(super) fn look(&mut self, now: Now) -> bool {
+        if now.mono < self.looks.at {
+            return false;
+        }
+        self.looks.at = now.mono + EVERY;
+        self.clients.lose_patience(now.mono);
+        if now.mono >= self.looks.count_at || !self.core.is_quiet() {
+            self.looks.count_at = now.mono + COUNT_IDLE;
+            self.oom.roll();
+        }
+        // A log that is too large is looked at until it is not.
+        if self.looks.watch.as_mut().is_none_or(Watch::look) || self.looks.log_was_large {
+            self.watch_log();
+            if let Some(writer) = &self.writer {
+                writer.check();
+            }
+        }
+        true
+    }
+}

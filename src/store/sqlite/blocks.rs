@@ -1,0 +1,136 @@
+//! A map of `runs` for those who look for few among many: which queues and outcomes lie in which stretch of ids, and
+//! when the last of them ended.
+//!
+//! An index would be a write per run. A block is so long that its rows are written once per thousands of runs; what was
+//! written lately is remembered, so that a run costs a look-up in memory. Invariants:
+//! - Each run lies in a block that has a row for its queue and outcome, whose `ended_until` is not before its end. A row
+//!   may promise more than there is: a run that was deleted leaves it, and the bound is rounded up.
+//! - What is remembered as written is committed or written by the transaction that is open; whoever rolls back clears it.
+
+use std::ops::Range;
+
+use foldhash::HashMap;
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::batch::Batch;
+use super::read::{Query, run_query};
+use super::{codes, sql};
+use crate::model::{Outcome, RunRecord, UnixMicros};
+use crate::store::RunFilter;
+
+/// A block is so many ids, as a power of two. Looking through one takes a fraction of a millisecond; tests have many.
+const SHIFT: u32 = if cfg!(test) { 2 } else { 11 };
+/// So many of the newest ids are looked through first: what is frequent is among them, and needs no map.
+const NEWEST: i64 = 4 << SHIFT;
+/// The bound on the end of runs is rounded up by this, so that a block is touched at most once in this time.
+const AHEAD_US: i64 = 1_000_000;
+/// Rows remembered; then all are forgotten, and written once more at their next run.
+const REMEMBERED: usize = 4096;
+
+/// Queue, outcome, block.
+type Place = (i64, i64, i64);
+
+/// What was written lately: the bound of each row.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    written: HashMap<Place, i64>,
+}
+
+impl Blocks {
+    /// Forgets everything: the rows may not exist.
+    pub(super) fn clear(&mut self) {
+        self.written.clear();
+    }
+}
+
+impl Batch<'_> {
+    /// Enters a run that is being recorded.
+    pub(super) fn map_run(&mut self, queue: i64, outcome: Outcome, run: i64, ended_at: UnixMicros) -> Result<()> {
+        let place = (queue, codes::outcome(outcome), run >> SHIFT);
+        if self.blocks.written.get(&place).is_some_and(|&until| ended_at.0 <= until) {
+            return Ok(());
+        }
+        let until = ended_at.0.saturating_add(AHEAD_US);
+        self.run(sql::BLOCK_PUT, (place.0, place.1, place.2, until))?;
+        if self.blocks.written.len() >= REMEMBERED {
+            self.blocks.clear();
+        }
+        self.blocks.written.insert(place, until);
+        Ok(())
+    }
+
+    /// Removes the blocks that lie before the oldest run.
+    pub(super) fn prune_blocks(&mut self) -> Result<()> {
+        let oldest: Option<i64> = self.conn.prepare_cached(sql::RUN_LOW)?.query_row([], |row| row.get(0))?;
+        let Some(oldest) = oldest else { return Ok(()) };
+        let mut removed = 0;
+        for outcome in Outcome::ALL {
+            removed += self.run(sql::BLOCKS_PRUNE, (codes::outcome(outcome), oldest >> SHIFT))?;
+        }
+        // A run of one of them may still be under way.
+        if removed > 0 {
+            self.blocks.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The runs of a filter, newest first, at most `limit`: from one snapshot, and without looking where none can be.
+pub(super) fn runs(conn: &Connection, filter: &RunFilter, limit: u32) -> Result<Vec<RunRecord>> {
+    let snapshot = conn.unchecked_transaction()?;
+    let queue = match &filter.queue {
+        Some(name) => {
+            let id = snapshot.prepare_cached(sql::QUEUE_ID)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
+            // Nothing was ever in it.
+            let Some(id) = id else { return Ok(Vec::new()) };
+            Some(id)
+        }
+        None => None,
+    };
+    let newest: Option<i64> = snapshot.prepare_cached(sql::RUN_HIGH)?.query_row([], |row| row.get(0))?;
+    let Some(newest) = newest else { return Ok(Vec::new()) };
+    let end = filter.before.map_or(i64::MAX, |id| id.0).min(newest.saturating_add(1));
+    let middle = end.saturating_sub(NEWEST);
+    let mut found = Vec::new();
+    look(&snapshot, filter, queue, middle..end, limit, &mut found)?;
+    let mut blocks = Query::new("SELECT DISTINCT block FROM run_blocks WHERE 1".to_owned())
+        .and("block <=", Some(middle.saturating_sub(1) >> SHIFT))
+        .and("outcome =", filter.outcome.map(codes::outcome))
+        .and("ended_until >=", filter.since.map(|at| at.0));
+    blocks = match queue {
+        Some(queue) => blocks.and("queue =", Some(queue)),
+        // So that the key serves, where only the outcome is given.
+        None => blocks.plus(" AND queue IN (SELECT id FROM queues)"),
+    };
+    blocks = blocks.plus(" ORDER BY block DESC");
+    let mut statement = snapshot.prepare_cached(blocks.text())?;
+    let mut rows = statement.query(&*blocks.params())?;
+    while found.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        let block: i64 = row.get(0)?;
+        let from = block << SHIFT;
+        look(&snapshot, filter, queue, from..middle.min(from + (1 << SHIFT)), limit, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Adds the runs of a stretch of ids, newest first.
+fn look(
+    conn: &Connection,
+    filter: &RunFilter,
+    queue: Option<i64>,
+    ids: Range<i64>,
+    limit: u32,
+    found: &mut Vec<RunRecord>,
+) -> Result<()> {
+    let left = limit.saturating_sub(found.len() as u32);
+    let stretch = run_query()
+        .and("r.id >=", Some(ids.start))
+        .and("r.id <", Some(ids.end))
+        .and("r.queue =", queue)
+        .and("r.outcome =", filter.outcome.map(codes::outcome))
+        .and("r.ended_at >=", filter.since.map(|at| at.0));
+    found.extend(stretch.read(conn, "ORDER BY r.id DESC", Some(left), super::read::run)?);
+    Ok(())
+}

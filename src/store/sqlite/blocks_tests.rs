@@ -1,0 +1,102 @@
+//! That the map of runs is complete, also after what was written was taken back; and that it costs next to nothing.
+
+use std::sync::Arc;
+
+use super::SqliteStore;
+use crate::model::{Claimed, Detail, NewJob, Outcome, PoolName, QueueName, Slot, UnixMicros, WorkerId};
+use crate::store::{Claim, Finish, Master, Next, Op, Reply, Store, WorkerStarted};
+
+const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);
+
+/// A store with so many jobs that run.
+fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
+    let life = Master { pid: 1, pid_start: 1, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+    store.begin(&life, AT).unwrap();
+    let job = NewJob {
+        kind: "t".into(),
+        args: "1".into(),
+        queue: QueueName::default(),
+        priority: 0,
+        due_at: None,
+        expires_at: None,
+        timeout: None,
+        max_attempts: None,
+        unique: None,
+    };
+    let takes = vec![(QueueName::default(), jobs)];
+    let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };
+    let replies = store.apply(1, &[Op::Push(vec![job; jobs as usize].into()), Op::Claim(claim)], AT).unwrap();
+    let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else { panic!("nothing was claimed") };
+    (dir, store, jobs)
+}
+
+fn end(job: &Claimed, ended_at: UnixMicros) -> Op {
+    Op::Finish(Box::new(Finish {
+        job: Arc::new(job.clone()),
+        worker: WorkerId(0),
+        outcome: Outcome::Succeeded,
+        cause: None,
+        detail: Detail::default(),
+        started_at: AT,
+        ended_at,
+        next: Next::Succeeded,
+        counters: job.counters,
+    }))
+}
+
+/// A worker with this number.
+fn worker(id: i64) -> Op {
+    let pool = PoolName::new("p").unwrap();
+    Op::WorkerStarted(Box::new(WorkerStarted { worker: WorkerId(id), pool, slot: Slot(1), pid: 1, at: AT }))
+}
+
+/// Runs that no block promises.
+fn unmapped(store: &SqliteStore) -> i64 {
+    let blocks =
+        "SELECT block FROM run_blocks WHERE queue = r.queue AND outcome = r.outcome AND ended_until >= r.ended_at";
+    // The length of a block in tests.
+    let text = format!("SELECT count(*) FROM runs r WHERE r.id >> 2 NOT IN ({blocks})");
+    store.conn.query_row(&text, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_was_taken_back_is_written_again() {
+    let (_dir, mut store, jobs) = running(8);
+    store.apply(2, &[worker(1)], AT).unwrap();
+    let ends: Vec<Op> = jobs.iter().map(|job| end(job, AT)).collect();
+    let failing: Vec<Op> = ends.iter().cloned().chain([worker(1)]).collect();
+    store.apply(3, &failing, AT).expect_err("there is one with this number");
+    store.apply(3, &ends[..4], AT).unwrap();
+    store.reopen().unwrap();
+    store.apply(4, &ends[4..], AT).unwrap();
+    assert_eq!(store.conn.query_row("SELECT count(*) FROM runs", [], |row| row.get::<_, i64>(0)).unwrap(), 8);
+    assert_eq!(unmapped(&store), 0);
+}
+
+#[test]
+fn a_block_is_written_once_and_then_once_a_second_at_most() {
+    let (_dir, mut store, jobs) = running(1000);
+    store
+        .conn
+        .execute_batch(
+            "CREATE TEMP TABLE writes (n); \
+        CREATE TEMP TRIGGER i AFTER INSERT ON run_blocks BEGIN INSERT INTO writes VALUES (NEW.block); END; \
+        CREATE TEMP TRIGGER u AFTER UPDATE ON run_blocks BEGIN INSERT INTO writes VALUES (NEW.block); END;",
+        )
+        .unwrap();
+    let later = |n: usize| UnixMicros(AT.0 + n as i64 * 10_000);
+    // 10 ms between two of them, 4 in a block: once for each.
+    let ends: Vec<Op> = jobs[..996].iter().enumerate().map(|(n, job)| end(job, later(n))).collect();
+    store.apply(2, &ends, AT).unwrap();
+    let writes = |store: &SqliteStore| -> i64 {
+        store.conn.query_row("SELECT count(*) FROM temp.writes", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(writes(&store), 250, "run ids begin with 1, so the first block has three");
+    // The others of a block half a minute later, one after the other, 0.6 s apart.
+    let ends: Vec<Op> = jobs[996..].iter().enumerate().map(|(n, job)| end(job, later(3000 + 60 * n))).collect();
+    store.apply(3, &ends, AT).unwrap();
+    assert_eq!(writes(&store), 253);
+    assert_eq!(unmapped(&store), 0);
+}

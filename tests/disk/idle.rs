@@ -1,0 +1,59 @@
+//! A master that has nothing to do: it does nothing with its database, and still hears of what others do with it.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::{Bench, DEADLINE, Master, now};
+
+/// Longer than the second at which the database was looked at if nobody told of changes.
+const REST: Duration = Duration::from_secs(3);
+
+/// How often the thread that writes to the store has waited for something.
+fn waits(master: &Master<'_>) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{}/task", master.pid())).expect("it lives");
+    let named = |task: &fs::DirEntry| fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name == "store\n");
+    let task = tasks.flatten().find(named).expect("the thread `store`").path();
+    let status = fs::read_to_string(task.join("status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).expect("the figure");
+    line.trim().parse().expect("a number")
+}
+
+/// Waits until the store has not been touched for a while.
+#[track_caller]
+fn rests(bench: &Bench, master: &Master<'_>) {
+    let (mut before, mut since) = (0, now());
+    bench.wait_for("the store to rest", DEADLINE, |_| {
+        let waits = waits(master);
+        if waits != before {
+            (before, since) = (waits, now());
+        }
+        since.elapsed() >= REST
+    });
+}
+
+#[test]
+fn a_master_with_nothing_to_do_leaves_its_database_alone_and_hears_of_others() {
+    let bench = Bench::new();
+    let mut master = bench.start(&["--workers", "2"]);
+    let told = bench.push(&["--", "true"]);
+    bench.wait_for_job(told, "succeeded");
+    rests(&bench, &master);
+    // A process that does not know the socket cannot tell the master.
+    let untold = bench.push(&["--socket", "of-nobody.sock", "--", "true"]);
+    bench.wait_for_job(untold, "succeeded");
+    rests(&bench, &master);
+    fs::rename(bench.database(), bench.path().join("elsewhere.db")).expect("moved away");
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1));
+}
+
+#[test]
+fn a_database_that_is_reached_through_a_link_is_looked_at_all_the_time() {
+    let bench = Bench::with_database("real/q.db");
+    let link = bench.path().join("link");
+    std::os::unix::fs::symlink("real", &link).expect("a link");
+    let mut master = bench.start(&["--workers", "1", "--database", "link/q.db"]);
+    let untold = bench.push(&["--socket", "of-nobody.sock", "--", "true"]);
+    bench.wait_for_job(untold, "succeeded");
+    fs::remove_file(link).expect("it is there");
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1));
+}
