@@ -15,7 +15,7 @@ use crate::wire::rpc::{self, RpcError};
 impl Master {
     pub(super) fn written(&mut self, written: Written) {
         match written {
-            Written::Committed { batch, replies, totals, next_due, durable } => {
+            Written::Committed { batch, replies, totals, next_due, durable, spent: _ } => {
                 if !totals.is_empty() {
                     self.totals = totals;
                 }

@@ -72,6 +72,8 @@ pub enum Written {
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
         durable: bool,
+        /// What it consisted of, to be thrown away where it was made: that is cheaper than where it was written.
+        spent: Vec<Op>,
     },
     /// Every batch up to this one is on the disk.
     Durable {
@@ -291,7 +293,7 @@ impl<N: Fn(Written)> Turn<N> {
         }
     }
 
-    fn committed(&mut self, batch: &Batch, replies: Vec<Reply>) {
+    fn committed(&mut self, batch: Batch, replies: Vec<Reply>) {
         self.last = batch.number;
         let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
         if batch.ops.iter().any(schedules) {
@@ -299,12 +301,13 @@ impl<N: Fn(Written)> Turn<N> {
         }
         let next_due = self.due;
         let durable = self.syncer.is_none();
-        (self.notify)(Written::Committed { batch: batch.number, replies, totals, next_due, durable });
-        if let Some(syncer) = self.syncer.as_ref().filter(|_| batch.sync) {
-            syncer.ask(batch.number);
+        let Batch { number, ops: spent, sync, .. } = batch;
+        (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
+        if let Some(syncer) = self.syncer.as_ref().filter(|_| sync) {
+            syncer.ask(number);
         }
         if let Err(error) = self.store.tend() {
-            (self.notify)(Written::Failing { batch: batch.number, error });
+            (self.notify)(Written::Failing { batch: number, error });
         }
     }
 

@@ -3,7 +3,7 @@
 //! Invariant: what is taken is always the first rows of the queue by its key, so they leave `ready` in one range
 //! delete; a fresh job costs no look-up beyond its own row.
 
-use rusqlite::{Result, Row, params};
+use rusqlite::{Result, Row};
 
 use super::batch::{Batch, Waiting, hot};
 use super::sql;
@@ -138,7 +138,7 @@ impl Batch<'_> {
         let worker = claim.workers.get(place).map_or(0, |w| w.0);
         let statement = hot(&mut self.hot.running_add, self.conn, sql::RUNNING_ADD)?;
         let attempt = counters.attempts + 1;
-        statement.execute(params![id, run, worker, attempt, due_at, self.at.0, self.generation, tried])?;
+        statement.execute((id, run, worker, attempt, due_at, self.at.0, self.generation, tried))?;
         self.change(row.at.queue).running += 1;
         Ok(Claimed {
             id: JobId(id),

@@ -177,7 +177,7 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
         "PRAGMA synchronous = NORMAL;
          PRAGMA wal_autocheckpoint = 400;
          PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -8000;
+         PRAGMA cache_size = -4000;
          PRAGMA mmap_size = 268435456;
          PRAGMA temp_store = MEMORY;
          PRAGMA foreign_keys = OFF;",

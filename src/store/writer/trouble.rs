@@ -24,7 +24,7 @@ impl<N: Fn(Written)> Turn<N> {
         let mut shut: Option<StoreError> = None;
         for attempt in 1.. {
             let error = match shut.take().map_or_else(|| self.attempt(&batch), Err) {
-                Ok(replies) => return self.committed(&batch, replies),
+                Ok(replies) => return self.committed(batch, replies),
                 Err(error) => error,
             };
             let hopeless =
