@@ -302,10 +302,11 @@ impl<N: Fn(Written)> Turn<N> {
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
+        let syncer = self.syncer.as_ref().filter(|_| sync);
+        // The disk has the most to do.
+        syncer.inspect(|syncer| syncer.ask(number));
         (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
-        if let Some(syncer) = self.syncer.as_ref().filter(|_| sync) {
-            syncer.ask(number);
-        }
+        syncer.inspect(|syncer| syncer.told(number));
         if let Err(error) = self.store.tend() {
             (self.notify)(Written::Failing { batch: number, error });
         }

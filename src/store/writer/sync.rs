@@ -1,7 +1,7 @@
 //! Syncs the write-ahead log, in a thread of its own, from a handle of its own.
 //!
 //! Knows nothing of batches but their numbers. Invariant: what is said to be durable was committed before the sync
-//! began. Several requests that come during one sync share the next. After a sync that failed there is none until the
+//! began, and was said to be committed. Several requests that come during one sync share the next. After a sync that failed there is none until the
 //! writer has put everything on the disk in another way: one that succeeds would promise too much.
 //!
 //! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks.
@@ -23,6 +23,7 @@ use crate::store::sqlite::sync_folder;
 #[derive(Debug)]
 pub(super) struct Syncer {
     wanted: Arc<AtomicU64>,
+    told: Arc<AtomicU64>,
     /// One place: a wake-up that is waiting covers every request made before it is taken.
     wake: Sender<()>,
     /// The last batch that is on the disk all the same.
@@ -39,19 +40,24 @@ impl Syncer {
     ) -> io::Result<Self> {
         let (wake, woken) = bounded(1);
         let (mended, heard) = bounded(1);
-        let wanted = Arc::new(AtomicU64::new(0));
-        let shared = wanted.clone();
+        let (wanted, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let shared = (wanted.clone(), told.clone());
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
-            .spawn(move || run(&wal, &woken, &shared, (&failed, &heard), &notify))?;
-        Ok(Self { wanted, wake, mended, thread })
+            .spawn(move || run(&wal, &woken, (&shared.0, &shared.1), (&failed, &heard), &notify))?;
+        Ok(Self { wanted, told, wake, mended, thread })
     }
 
-    /// Asks for every batch up to this one.
+    /// Asks for every batch up to this one. It is not said to be durable before [`Syncer::told`].
     pub(super) fn ask(&self, batch: u64) {
         self.wanted.store(batch, Ordering::Release);
         // Full is fine: see `wake`.
         let _ = self.wake.try_send(());
+    }
+
+    /// Every batch up to this one was said to be committed.
+    pub(super) fn told(&self, batch: u64) {
+        self.told.store(batch, Ordering::Release);
     }
 
     /// After a sync that failed: every batch up to this one is on the disk.
@@ -65,6 +71,7 @@ impl Syncer {
         // First: the thread may wait for it, and would not wake up.
         drop(self.mended);
         if last > 0 {
+            self.told.store(last, Ordering::Release);
             self.wanted.store(last, Ordering::Release);
             // Fails only if the thread is gone.
             let _ = self.wake.send(());
@@ -77,7 +84,7 @@ impl Syncer {
 fn run(
     wal: &Path,
     woken: &Receiver<()>,
-    wanted: &AtomicU64,
+    (wanted, told): (&AtomicU64, &AtomicU64),
     (failed, mended): (&Sender<String>, &Receiver<u64>),
     notify: &impl Fn(Written),
 ) {
@@ -89,6 +96,10 @@ fn run(
         }
         let Err(error) = sync(wal, &mut log) else {
             done = batch;
+            // A matter of microseconds: the writer was about to say so when it asked.
+            while told.load(Ordering::Acquire) < batch {
+                std::thread::yield_now();
+            }
             notify(Written::Durable { batch });
             continue;
         };
