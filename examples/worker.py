@@ -10,7 +10,8 @@ import time
 
 
 def send(message):
-    print(json.dumps(message), flush=True)
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 def add(a, b):

@@ -25,6 +25,9 @@ impl Master {
                 }
                 self.release_replies(batch);
                 self.problem_over("store");
+                if durable {
+                    self.problem_over("sync");
+                }
             }
             Written::Durable { batch } => {
                 failpoint!("push.durable");

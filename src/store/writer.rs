@@ -80,14 +80,14 @@ pub enum Written {
         /// The last one.
         batch: u64,
     },
-    /// A sync failed, and the log was written anew: every batch up to this one is on the disk.
+    /// A sync or a checkpoint failed, and the log was written anew: every batch up to this one is on the disk.
     Mended {
         /// The last one.
         batch: u64,
         /// What went wrong.
         error: String,
     },
-    /// A sync failed, and the log cannot be written anew, which is tried again: whether these batches survive a power
+    /// A sync or a checkpoint failed, and the log cannot be written anew, which is tried again: whether these batches survive a power
     /// cut is unknown. Said at each attempt.
     SyncFailed {
         /// The last of them.
@@ -254,8 +254,11 @@ impl<N: Fn(Written)> Turn<N> {
         let (inbox, failed) = (self.inbox.clone(), self.failed.clone());
         loop {
             // Before anything else: what was committed since must not be taken for synced.
-            if let Some(error) = self.unmended.take().or_else(|| failed.try_recv().ok()) {
-                self.mend(&error);
+            if let Some(error) = self.unmended.take().or_else(|| failed.try_recv().ok())
+                && self.mend(&error)
+                && let Some(syncer) = &self.syncer
+            {
+                syncer.mended(self.last);
             }
             if let Some(command) = self.early.pop_front() {
                 self.carry_out(command, &mut ended);
@@ -302,14 +305,14 @@ impl<N: Fn(Written)> Turn<N> {
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
-        let syncer = self.syncer.as_ref().filter(|_| sync);
-        // The disk has the most to do.
-        syncer.inspect(|syncer| syncer.ask(number));
+        // First, as the disk has the most to do.
+        self.syncer.iter().filter(|_| sync).for_each(|syncer| syncer.ask(number));
         (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
-        syncer.inspect(|syncer| syncer.told(number));
-        if let Err(error) = self.store.tend() {
-            (self.notify)(Written::Failing { batch: number, error });
-        }
+        let mended = match self.store.tend() {
+            Ok(()) => true,
+            Err(error) => self.mend(&error.to_string()),
+        };
+        self.syncer.iter().filter(|_| mended).for_each(|syncer| syncer.allow(number));
     }
 
     /// What cannot be read now is read at the next check.

@@ -1,6 +1,5 @@
 //! The life of workers and of their master, with real processes: how they start, end, are ended, replaced and scaled,
-//! and what is on record of it afterwards. The matrix of research/aesthetics.md, section 3, and the misbehaving workers
-//! of `tests/fixtures`.
+//! and what is on record of it afterwards; also with the misbehaving workers of `tests/fixtures`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -185,10 +185,9 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     .map_err(|e| map(path, &e))
 }
 
-/// For a guest: takes back the large cache and the mapping, and has every commit synced, as no thread does it later.
+/// For a guest: takes back the mapping, and has every commit synced, as no thread does it later.
 pub(super) fn be_guest(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    conn.execute_batch("PRAGMA cache_size = -4000; PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;")
-        .map_err(|e| map(path, &e))
+    conn.execute_batch("PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;").map_err(|e| map(path, &e))
 }
 
 /// For a master: checkpoints are asked for after a commit, so that it is known when one fails.

@@ -1,7 +1,7 @@
 //! Syncs the write-ahead log, in a thread of its own, from a handle of its own.
 //!
 //! Knows nothing of batches but their numbers. Invariant: what is said to be durable was committed before the sync
-//! began, and was said to be committed. Several requests that come during one sync share the next. After a sync that failed there is none until the
+//! began, was said to be committed, and no checkpoint has failed since. Several requests that come during one sync share the next. After a sync that failed there is none until the
 //! writer has put everything on the disk in another way: one that succeeds would promise too much.
 //!
 //! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks.
@@ -13,17 +13,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Written;
 use crate::store::sqlite::sync_folder;
 
+/// Instead of a batch: nothing more is allowed.
+const NEVER: u64 = u64::MAX;
+
 /// The handle on the thread.
 #[derive(Debug)]
 pub(super) struct Syncer {
     wanted: Arc<AtomicU64>,
-    told: Arc<AtomicU64>,
+    allowed: Arc<AtomicU64>,
     /// One place: a wake-up that is waiting covers every request made before it is taken.
     wake: Sender<()>,
     /// The last batch that is on the disk all the same.
@@ -40,24 +44,24 @@ impl Syncer {
     ) -> io::Result<Self> {
         let (wake, woken) = bounded(1);
         let (mended, heard) = bounded(1);
-        let (wanted, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let shared = (wanted.clone(), told.clone());
+        let (wanted, allowed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let shared = (wanted.clone(), allowed.clone());
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || run(&wal, &woken, (&shared.0, &shared.1), (&failed, &heard), &notify))?;
-        Ok(Self { wanted, told, wake, mended, thread })
+        Ok(Self { wanted, allowed, wake, mended, thread })
     }
 
-    /// Asks for every batch up to this one. It is not said to be durable before [`Syncer::told`].
+    /// Asks for every batch up to this one. Nothing is said before [`Syncer::allow`].
     pub(super) fn ask(&self, batch: u64) {
         self.wanted.store(batch, Ordering::Release);
         // Full is fine: see `wake`.
         let _ = self.wake.try_send(());
     }
 
-    /// Every batch up to this one was said to be committed.
-    pub(super) fn told(&self, batch: u64) {
-        self.told.store(batch, Ordering::Release);
+    /// Every batch up to this one was said to be committed, and nothing failed since: it may be said to be durable.
+    pub(super) fn allow(&self, batch: u64) {
+        self.allowed.store(batch, Ordering::Release);
     }
 
     /// After a sync that failed: every batch up to this one is on the disk.
@@ -66,12 +70,14 @@ impl Syncer {
         let _ = self.mended.try_send(batch);
     }
 
-    /// Syncs up to `last` and ends the thread.
+    /// Syncs up to `last` and ends the thread. What is not allowed by now is not said.
     pub(super) fn stop(self, last: u64) {
+        if self.allowed.load(Ordering::Acquire) < last {
+            self.allowed.store(NEVER, Ordering::Release);
+        }
         // First: the thread may wait for it, and would not wake up.
         drop(self.mended);
         if last > 0 {
-            self.told.store(last, Ordering::Release);
             self.wanted.store(last, Ordering::Release);
             // Fails only if the thread is gone.
             let _ = self.wake.send(());
@@ -84,7 +90,7 @@ impl Syncer {
 fn run(
     wal: &Path,
     woken: &Receiver<()>,
-    (wanted, told): (&AtomicU64, &AtomicU64),
+    (wanted, allowed): (&AtomicU64, &AtomicU64),
     (failed, mended): (&Sender<String>, &Receiver<u64>),
     notify: &impl Fn(Written),
 ) {
@@ -96,9 +102,8 @@ fn run(
         }
         let Err(error) = sync(wal, &mut log) else {
             done = batch;
-            // A matter of microseconds: the writer was about to say so when it asked.
-            while told.load(Ordering::Acquire) < batch {
-                std::thread::yield_now();
+            if !is_allowed(batch, allowed) {
+                return;
             }
             notify(Written::Durable { batch });
             continue;
@@ -113,6 +118,20 @@ fn run(
         };
         done = batch;
     }
+}
+
+/// Waits until it may be said that a batch is durable; false if it never may.
+fn is_allowed(batch: u64, allowed: &AtomicU64) -> bool {
+    // As a rule it is by now: the sync takes the longest.
+    for tries in 0.. {
+        match allowed.load(Ordering::Acquire) {
+            NEVER => return false,
+            up_to if up_to >= batch => break,
+            _ if tries < 100 => std::thread::yield_now(),
+            _ => std::thread::park_timeout(Duration::from_millis(1)),
+        }
+    }
+    true
 }
 
 /// The log is another file after the last connection was closed, so the handle is checked each time.

@@ -90,20 +90,21 @@ impl<N: Fn(Written)> Turn<N> {
         }
     }
 
-    /// After a sync that failed: nothing else is done before all that is committed is on the disk.
-    pub(super) fn mend(&mut self, error: &str) {
+    /// After a sync that failed, or a checkpoint: nothing else is done before all that is committed is on the disk. False:
+    /// that was not to be had before the stop.
+    pub(super) fn mend(&mut self, error: &str) -> bool {
         let mut wait = FIRST_RETRY;
         let mut stopping = false;
         for attempt in 1.. {
             let again = match self.store.harden() {
                 Ok(()) => {
                     (self.notify)(Written::Mended { batch: self.last, error: error.to_owned() });
-                    if let Some(syncer) = &self.syncer {
-                        syncer.mended(self.last);
-                    }
-                    return;
+                    return true;
                 }
-                Err(gone @ StoreError::Gone { .. }) => return (self.notify)(Written::Lost(gone)),
+                Err(gone @ StoreError::Gone { .. }) => {
+                    (self.notify)(Written::Lost(gone));
+                    return false;
+                }
                 Err(again) => again.to_string(),
             };
             // The first one may only hear of the same failure.
@@ -113,11 +114,12 @@ impl<N: Fn(Written)> Turn<N> {
                 (self.notify)(Written::SyncFailed { batch: self.last, error });
             }
             if stopping {
-                return;
+                return false;
             }
             stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
             wait = (wait * 2).min(SLOWEST_RETRY);
         }
+        unreachable!("attempts do not end")
     }
 }
 
