@@ -32,6 +32,7 @@ pub struct Faulty<S> {
     failing_reopens: u32,
     failing_totals: u32,
     failing_hardenings: u32,
+    failing_checkpoints: u32,
 }
 
 impl<S: Store> Faulty<S> {
@@ -47,6 +48,7 @@ impl<S: Store> Faulty<S> {
             failing_reopens: 0,
             failing_totals: 0,
             failing_hardenings: 0,
+            failing_checkpoints: 0,
         }
     }
 
@@ -80,6 +82,13 @@ impl<S: Store> Faulty<S> {
     #[must_use]
     pub fn with_failing_hardenings(mut self, n: u32) -> Self {
         self.failing_hardenings = n;
+        self
+    }
+
+    /// After the next `n` batches the log cannot be written to the database.
+    #[must_use]
+    pub fn with_failing_checkpoints(mut self, n: u32) -> Self {
+        self.failing_checkpoints = n;
         self
     }
 
@@ -127,6 +136,10 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn tend(&mut self) -> Result<(), StoreError> {
+        if self.failing_checkpoints > 0 {
+            self.failing_checkpoints -= 1;
+            return Err(unknown());
+        }
         self.inner.tend()
     }
 

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::*;
 use crate::model::{JobId, JobState, NewJob, Pushed, QueueName};
 use crate::store::memory::{Fault, Faulty, MemoryStore};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{SqliteStore, log_path};
 use crate::store::{Claim, Master, Records};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -291,4 +291,33 @@ fn a_sync_that_failed_is_made_good_before_anything_is_said_to_be_durable() {
     let [Reply::Claimed { jobs, .. }] = &replies[..] else { panic!() };
     assert_eq!(jobs.len(), 1);
     writer.stop(None).unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_failed_is_made_good_before_its_batch_is_said_to_be_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_checkpoints(1).with_failing_hardenings(3);
+    let (writer, events) = started(store, Some(log_path(&path)));
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 1, durable: false, .. }));
+    // The log itself can be synced all the time.
+    assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
+    assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
+    assert!(matches!(next(&events), Written::Mended { batch: 1, .. }));
+    assert!(matches!(next(&events), Written::Durable { batch: 1 }));
+    writer.stop(None).unwrap();
+}
+
+#[test]
+fn nothing_is_said_to_be_durable_where_a_checkpoint_fails_until_the_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q.db");
+    let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_checkpoints(1).with_failing_hardenings(99);
+    let (writer, events) = started(store, Some(log_path(&path)));
+    writer.send(push(1)).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 1, .. }));
+    assert!(matches!(next(&events), Written::SyncFailed { .. }));
+    writer.stop(None).unwrap();
+    assert!(events.iter().all(|said| matches!(said, Written::SyncFailed { .. })));
 }
