@@ -156,7 +156,7 @@ impl Guardian {
     }
 
     /// Writes what it takes now. An error means that the guardian is gone or hears nothing: start another, tell it
-    /// every group that lives, and drop this one with [`Guardian::kill`].
+    /// every group that lives, and forget this one.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.backlog.is_empty() {
             match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), self.stdin.write(&self.backlog)) {
