@@ -155,8 +155,8 @@ impl Guardian {
         self.flush()
     }
 
-    /// Writes what it takes now. An error means that the guardian is gone or hears nothing: start another, tell it
-    /// every group that lives, and forget this one.
+    /// Writes what it takes now. An error means that the guardian is gone: when its exit was seen, start another and
+    /// tell it every group that lives.
     pub fn flush(&mut self) -> io::Result<()> {
         while !self.backlog.is_empty() {
             match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), self.stdin.write(&self.backlog)) {
