@@ -1,7 +1,7 @@
 //! Gathering changes into batches for the writer, and taking the answers apart again.
 //!
 //! Group commit: at most two batches are on their way; a batch goes at once when somebody waits for it, and
-//! after a millisecond or so when nobody does. Knows nothing of what a change means.
+//! after four milliseconds when nobody does. Knows nothing of what a change means.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::store::{Op, Reply};
 /// Batches on their way at most.
 const ON_THE_WAY: usize = 2;
 /// How long a change that nobody waits for may lie, so that others join it.
-const PACE: Duration = Duration::from_micros(1500);
+const PACE: Duration = Duration::from_millis(4);
 /// When a writer that is full is tried again.
 const FULL: Duration = Duration::from_millis(10);
 /// A batch of this many changes goes without further waiting.

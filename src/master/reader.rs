@@ -1,14 +1,12 @@
 //! The reading thread: answers questions about records from a connection of its own, so that neither the master nor
 //! the writer waits for them.
 
-use std::path::PathBuf;
-
 use crossbeam_channel::TrySendError;
 
 use crate::config::JobLimits;
 use crate::model::{JobId, JobRecord};
 use crate::process::mailbox::{Sender, bounded};
-use crate::store::sqlite::SqliteRecords;
+use crate::store::sqlite::{SharedRecords, SqliteRecords};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 use crate::wire::rpc::RpcError;
 
@@ -41,15 +39,14 @@ pub(super) struct Reader<A>(Sender<(A, Question)>);
 
 impl<A: Send + 'static> Reader<A> {
     pub(super) fn start(
-        path: PathBuf,
+        records: SharedRecords,
         limits: JobLimits,
         mut notify: impl FnMut(A, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
         std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
-            let mut records = None;
             for (to, question) in inbox {
-                let found = answer(&mut records, &path, &limits, question);
+                let found = answer(&records, &limits, question);
                 notify(to, found);
             }
         })?;
@@ -64,30 +61,13 @@ impl<A: Send + 'static> Reader<A> {
     }
 }
 
-fn answer(
-    records: &mut Option<SqliteRecords>,
-    path: &std::path::Path,
-    limits: &JobLimits,
-    question: Question,
-) -> Found {
-    let opened = faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), open(records, path));
-    let result = opened.and_then(|records| look_up(records, limits, question));
-    result.unwrap_or_else(|error| {
-        // A connection that failed is not used again.
-        *records = None;
-        Found { json: Err(RpcError::failed(1, error.to_string())), job: None }
-    })
-}
-
-fn open<'a>(
-    records: &'a mut Option<SqliteRecords>,
-    path: &std::path::Path,
-) -> Result<&'a mut SqliteRecords, StoreError> {
-    records.take_if(|open| !open.is_current());
-    match records {
-        Some(open) => Ok(open),
-        None => Ok(records.insert(SqliteRecords::open(path)?)),
-    }
+fn answer(records: &SharedRecords, limits: &JobLimits, question: Question) -> Found {
+    let asked = faulty!(
+        "reader.open",
+        Err(StoreError::Io("told to fail".to_owned())),
+        records.ask(|records| look_up(records, limits, question))
+    );
+    asked.unwrap_or_else(|error| Found { json: Err(RpcError::failed(1, error.to_string())), job: None })
 }
 
 fn look_up(records: &mut SqliteRecords, limits: &JobLimits, question: Question) -> Result<Found, StoreError> {

@@ -347,6 +347,7 @@ impl Threads {
         };
         let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
         let wal = Some(log_path(&config.database));
+        let records = store.records();
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
@@ -355,7 +356,7 @@ impl Threads {
         };
         Ok(Self {
             writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
-            reader: Reader::start(config.database.clone(), JobLimits::new(config), move |asked, found| {
+            reader: Reader::start(records, JobLimits::new(config), move |asked, found| {
                 to_reader.send(Inbox::Read(Box::new((asked, found))));
             })?,
             sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {

@@ -29,6 +29,7 @@ mod place;
 mod prune;
 mod push;
 mod read;
+mod shared;
 mod sql;
 mod totals;
 
@@ -51,12 +52,15 @@ pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
 pub use self::place::refuse_remote;
 pub use self::read::SqliteRecords;
+pub use self::shared::SharedRecords;
 
 /// The writing connection to a database file.
 #[derive(Debug)]
 pub struct SqliteStore {
     conn: Connection,
     path: PathBuf,
+    /// What this process reads the records with.
+    records: SharedRecords,
     names: Names,
     blocks: Blocks,
     high: High,
@@ -98,10 +102,17 @@ impl SqliteStore {
         life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 
+    /// To read the records beside the writer, in the same process.
+    #[must_use]
+    pub fn records(&self) -> SharedRecords {
+        self.records.clone()
+    }
+
     fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
         let mut store = Self {
             conn,
             path: path.to_owned(),
+            records: SharedRecords::new(path.to_owned()),
             names: Names::default(),
             blocks: Blocks::default(),
             high: High::default(),
@@ -334,6 +345,8 @@ impl Store for SqliteStore {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         failpoint!("store.reopen", StoreError::Io("told to fail".to_owned()));
+        let records = self.records();
+        let _closed = records.close();
         self.save_log()?;
         // The old connection goes first: it may hold the write lock.
         let nothing = Connection::open_in_memory().map_err(|e| error::map(&self.path, &e))?;

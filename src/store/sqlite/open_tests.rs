@@ -154,6 +154,25 @@ fn what_was_in_a_log_that_was_deleted_is_saved_and_no_answer_is_lost() {
 }
 
 #[test]
+fn a_reader_in_the_same_process_does_not_keep_the_writer_in_files_without_a_name() {
+    for ending in ["-wal", "-shm"] {
+        let (_dir, path) = place();
+        let mut store = SqliteStore::open(&path).unwrap();
+        let records = store.records();
+        let count = || records.ask(|records| records.jobs(&JobFilter::default())).unwrap().len();
+        store.apply(0, &[push()], UnixMicros(1)).unwrap();
+        assert_eq!(count(), 1);
+        let lost = path.with_file_name(format!("q.db{ending}"));
+        std::fs::remove_file(&lost).unwrap();
+        store.apply(0, &[push()], UnixMicros(1)).unwrap_err();
+        store.reopen().unwrap();
+        assert!(lost.exists(), "{ending}");
+        store.apply(0, &[push()], UnixMicros(1)).unwrap();
+        assert_eq!(count(), 2, "{ending}");
+    }
+}
+
+#[test]
 fn a_failed_operation_leaves_nothing_of_its_batch() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
