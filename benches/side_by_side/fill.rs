@@ -86,7 +86,7 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| end(job, worker, n, at(n)));
         batch += 1;
         store.apply(batch, &ends.collect::<Vec<_>>(), at(chunk.end))?;
-        store.tend()?;
+        store.tend(false)?;
     }
     store.end(at(runs))?;
     drop(store);

@@ -18,8 +18,8 @@ impl<S: Store + ?Sized> Store for Box<S> {
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
         (**self).apply(batch, ops, at)
     }
-    fn tend(&mut self) -> Result<(), StoreError> {
-        (**self).tend()
+    fn tend(&mut self, awaited: bool) -> Result<(), StoreError> {
+        (**self).tend(awaited)
     }
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
         (**self).replies_of(batch)

@@ -308,7 +308,7 @@ impl<N: Fn(Written)> Turn<N> {
         // First, as the disk has the most to do.
         self.syncer.iter().filter(|_| sync).for_each(|syncer| syncer.ask(number));
         (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
-        let mended = match self.store.tend() {
+        let mended = match self.store.tend(sync) {
             Ok(()) => true,
             Err(error) => self.mend(&error.to_string()),
         };

@@ -135,12 +135,12 @@ impl<S: Store> Store for Faulty<S> {
         }
     }
 
-    fn tend(&mut self) -> Result<(), StoreError> {
+    fn tend(&mut self, awaited: bool) -> Result<(), StoreError> {
         if self.failing_checkpoints > 0 {
             self.failing_checkpoints -= 1;
             return Err(unknown());
         }
-        self.inner.tend()
+        self.inner.tend(awaited)
     }
 
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {

@@ -3,7 +3,7 @@
 //! Knows nothing of jobs. Invariant: no connection is dropped before what only it has is in a file that has a name.
 
 use super::files::{Fate, Files};
-use super::{SqliteStore, error, open, sql};
+use super::{SqliteStore, error, sql};
 use crate::store::StoreError;
 
 impl SqliteStore {
@@ -28,13 +28,13 @@ impl SqliteStore {
 
     /// SQLite's own checkpoints keep to themselves what fails, and a log that could not be synced would be read, and
     /// overwritten, as if it were safe.
-    pub(super) fn checkpoint_if_due(&mut self) -> Result<(), StoreError> {
+    pub(super) fn checkpoint_if_due(&mut self, due: i64) -> Result<(), StoreError> {
         if self.generation.is_none() {
             return Ok(());
         }
         let frames = |mode: &str| self.conn.prepare_cached(mode)?.query_row([], |row| row.get::<_, i64>(1));
-        let done = frames(sql::LOG_LENGTH)
-            .and_then(|length| if length < open::CHECKPOINT_FRAMES { Ok(length) } else { frames(sql::CHECKPOINT) });
+        let done =
+            frames(sql::LOG_LENGTH).and_then(|length| if length < due { Ok(length) } else { frames(sql::CHECKPOINT) });
         match done.map_err(|e| error::map(&self.path, &e)) {
             // The log grows, and after the next commit it is tried again.
             Ok(_) | Err(StoreError::Full { .. } | StoreError::Busy { .. }) => Ok(()),

@@ -203,7 +203,7 @@ impl SqliteStore {
         )?;
         self.commit(what)?;
         self.still_there()?;
-        self.tend()?;
+        self.tend(false)?;
         Ok(changed)
     }
 }
@@ -319,8 +319,8 @@ impl Store for SqliteStore {
         }
     }
 
-    fn tend(&mut self) -> Result<(), StoreError> {
-        let result = self.checkpoint_if_due();
+    fn tend(&mut self, awaited: bool) -> Result<(), StoreError> {
+        let result = self.checkpoint_if_due(if awaited { open::MOST_FRAMES } else { open::CHECKPOINT_FRAMES });
         self.distrust(result)
     }
 
