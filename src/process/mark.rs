@@ -8,9 +8,10 @@
 //! Invariant: the limit of our own process is as it was before and after each spawn.
 
 use std::fmt::Write as _;
-use std::fs;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::procfs;
 
 /// Above every limit that anybody sets in earnest, and below what tools take for a negative number.
 const FIRST: u64 = 1 << 62;
@@ -37,8 +38,9 @@ impl Mark {
     pub fn of_process(pid: u32) -> Option<Self> {
         let mut path = String::with_capacity(24);
         let _ = write!(path, "/proc/{pid}/limits");
-        let limits = fs::read(path).ok()?;
-        let line = std::str::from_utf8(&limits).ok()?.lines().find_map(|l| l.strip_prefix("Max realtime timeout"))?;
+        let mut space = Vec::new();
+        let limits = procfs::read(path, &mut space).ok()?;
+        let line = std::str::from_utf8(limits).ok()?.lines().find_map(|l| l.strip_prefix("Max realtime timeout"))?;
         let soft = line.split_ascii_whitespace().next()?.parse().ok()?;
         (FIRST..2 * FIRST).contains(&soft).then_some(Self(soft))
     }

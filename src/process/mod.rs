@@ -18,6 +18,7 @@ pub mod lock;
 pub mod mailbox;
 pub mod mark;
 pub mod oom;
+mod procfs;
 pub mod spawn;
 pub mod sweep;
 pub(crate) mod wake;

@@ -3,14 +3,13 @@
 //! The kernel counts such deaths for the whole machine and tells nobody whose they were: a SIGKILL that nobody here sent
 //! while the number went up is taken for one of them.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
+
+use super::procfs;
 
 /// Added to the master's own score, which a worker would inherit: of two, the worker is killed.
 const WORKERS_MORE: i32 = 300;
 const HIGHEST: i32 = 1000;
-/// Room for `/proc/vmstat`, which has some 200 lines.
-const VMSTAT_BYTES: usize = 16 * 1024;
 
 /// Counts those deaths.
 #[derive(Debug)]
@@ -43,14 +42,8 @@ impl OomWatch {
 }
 
 fn kills() -> Option<u64> {
-    let file = File::open("/proc/vmstat").ok()?;
-    // The kernel gives as much as there is room for: all of it in one read or two.
-    let mut bytes = [0; VMSTAT_BYTES];
-    let mut length = 0;
-    while let n @ 1.. = file.read_at(bytes.get_mut(length..)?, length as u64).ok()? {
-        length += n;
-    }
-    let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
+    let mut space = Vec::new();
+    let text = std::str::from_utf8(procfs::read("/proc/vmstat", &mut space).ok()?).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.parse().ok()
 }
 

@@ -17,7 +17,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::mark::Mark;
-use super::{group, identity};
+use super::{group, identity, procfs};
 pub use sweeper::{Request, SweepDone, Sweeper};
 
 /// The variable of the environment that holds `<cookie>` or `<cookie>:<worker id>`.
@@ -135,6 +135,7 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool 
     let us = std::process::id();
     let Ok(processes) = fs::read_dir("/proc") else { return true };
     let mut all_seen = true;
+    let (mut space, mut more) = (Vec::new(), Vec::new());
     for entry in processes.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         if pid == us || exempt.contains(&pid) {
@@ -142,14 +143,14 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool 
         }
         // The id may pass to another process between two reads: what was read belongs to a start time only if it is the
         // same before and after that was read. The first read just sorts out the many others.
-        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if let Some(value) = cookie_of(&environ) {
+        let environ = procfs::read(entry.path().join("environ"), &mut space).unwrap_or_default();
+        if let Some(value) = cookie_of(environ) {
             let Some(start) = identity::start_time(pid) else {
                 all_seen = false;
                 continue;
             };
-            let again = fs::read(entry.path().join("environ")).unwrap_or_default();
-            if cookie_of(&again) == Some(value) && identity::is_alive(pid, start) {
+            let again = procfs::read(entry.path().join("environ"), &mut more).unwrap_or_default();
+            if cookie_of(again) == Some(value) && identity::is_alive(pid, start) {
                 each(pid, start, Sign::Value(value), true);
                 continue;
             }
