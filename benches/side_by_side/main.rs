@@ -5,13 +5,15 @@
 //! does hits all of them. A figure is the median. Durability is `full` and every run is recorded, in all cases; the
 //! clock of a drain ends when the last completion is committed and synced (see `ours`).
 //!
-//! This program is also the client of the peers, and, started by itself with `--role`, a worker of either side.
+//! This program is also the client of the peers, and, started by itself with `--role`, a worker of either side or a peer
+//! of its own: the least that could be done (see `least`).
 
 mod beanstalk;
 mod cases;
 mod clock;
 mod figures;
 mod fill;
+mod least;
 mod machine;
 mod ours;
 mod proc;

@@ -1,4 +1,5 @@
-//! What this program does when it starts itself as a worker: of queue-work, or of beanstalkd.
+//! What this program does when it starts itself: as a worker of queue-work or of beanstalkd, or as the least that could be
+//! done.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,9 +10,10 @@ use std::time::Duration;
 use crate::Outcome;
 use crate::beanstalk::{Connection, END};
 use crate::clock::{now_ns, pause};
+use crate::least;
 use crate::setting::Setting;
 
-/// The argument that makes a worker of this program.
+/// The argument that makes something else of this program.
 pub(crate) const ROLE: &str = "--role";
 
 /// When a worker was given which job.
@@ -24,6 +26,11 @@ pub(crate) struct Stamp {
 /// Runs a role; `words` is what follows [`ROLE`].
 pub(crate) fn run(words: &[String]) -> Outcome<()> {
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["least-server", socket, log] => least::serve(Path::new(socket), Path::new(log), None),
+        ["least-server", socket, log, stamps] => {
+            least::serve(Path::new(socket), Path::new(log), Some(Path::new(stamps)))
+        }
+        ["least-supervisor", program, workers] => least::supervise(Path::new(program), workers.parse()?),
         ["stamp", stamps] => stamp(Path::new(stamps)),
         ["beanstalk-drain", socket] => beanstalk_drain(Path::new(socket)),
         ["beanstalk-stamp", socket, stamps] => beanstalk_stamp(Path::new(socket), Path::new(stamps)),
@@ -34,6 +41,11 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
 /// The command line of a worker of queue-work that stamps jobs.
 pub(crate) fn stamping(setting: &Setting<'_>, stamps: &Path) -> Vec<std::ffi::OsString> {
     vec![setting.tools.own.clone().into(), ROLE.into(), "stamp".into(), stamps.into()]
+}
+
+/// The same, of the least server.
+pub(crate) fn stamp_into<'a>(command: &'a mut Command, stamps: &Path) -> &'a mut Command {
+    command.args([ROLE, "stamp"]).arg(stamps)
 }
 
 /// A worker of beanstalkd in this program.

@@ -8,6 +8,7 @@ use crate::Outcome;
 use crate::beanstalk::{self, Server};
 use crate::figures::{Row, Samples, Target, Unit};
 use crate::fill::{self, Order};
+use crate::least::{self, LEAST};
 use crate::ours::{Drained, Master};
 use crate::roles;
 use crate::setting::{Setting, python_peer, python_worker};
@@ -34,7 +35,7 @@ pub(crate) static COMPILED: Case = Case {
             what: "the same, prefetch 1",
             unit: Unit::PerSecond,
             target: Target::TimesPeer(3.0),
-            peers: &[DEFAULT, SYNCED],
+            peers: &[DEFAULT, SYNCED, LEAST],
         },
         Row::alone("cpu", "CPU of the master per no-op job", Unit::Micros, Target::AtMost(5.0)),
     ],
@@ -112,6 +113,7 @@ fn compiled(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         Ok(())
     };
     let peers = |samples: &mut Samples| {
+        samples.peer("one", LEAST, least::pipes(setting, 2 * jobs)?);
         // With a sync for each job it would take a minute for all of them.
         for (peer, options, jobs) in [(DEFAULT, &[][..], jobs), (SYNCED, &["-f0"], jobs / 10)] {
             let Some(server) = Server::start(setting, peer, options)? else {

@@ -8,22 +8,26 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Case;
+use super::drain::both;
 use crate::Outcome;
 use crate::clock::{now_ns, pause, seconds_since, until};
 use crate::figures::{Row, Samples, Target, Unit, percentile};
+use crate::least::{LEAST, Least};
 use crate::ours::{Master, QUEUE};
 use crate::proc;
 use crate::setting::Setting;
 
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Of which one is killed.
+const WORKERS: usize = 50;
 
 /// From `kill -9` until the master has a new child, looked for without a pause.
 pub(crate) static RECOVERY: Case = Case {
     name: "recovery",
     about: "`kill -9` of one of 50 workers until its replacement has a pid",
     rows: &[
-        Row::alone("p50", "kill -9 of a worker → replacement has a pid, p50 of 20", Unit::Millis, Target::AtMost(0.5)),
-        Row::alone("max", "… longest of 20", Unit::Millis, Target::AtMost(3.0)),
+        recovery_row("p50", "kill -9 of a worker → replacement has a pid, p50 of 20", 0.5),
+        recovery_row("max", "… longest of 20", 3.0),
     ],
     once: recovery,
 };
@@ -39,13 +43,34 @@ pub(crate) static UP: Case = Case {
     once: up,
 };
 
+const fn recovery_row(key: &'static str, what: &'static str, at_most: f64) -> Row {
+    Row { key, what, unit: Unit::Millis, target: Target::AtMost(at_most), peers: &[LEAST] }
+}
+
 fn recovery(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
-    let noop = [setting.tools.noop.clone().into_os_string()];
-    let master = Master::start(setting, &setting.dir.join("q.db"), 50, &[], &noop)?;
-    master.warm_up("noop", "null")?;
-    let parent = proc::parent_thread(master.pid())?;
-    // Each of them once: a slot whose workers die again and again waits between them.
-    let victims = master.workers(&noop[0])?;
+    let ours = |samples: &mut Samples| {
+        let noop = [setting.tools.noop.clone().into_os_string()];
+        let master = Master::start(setting, &setting.dir.join("q.db"), WORKERS as u32, &[], &noop)?;
+        master.warm_up("noop", "null")?;
+        let (p50, max) = replaced(setting, master.pid(), master.workers(&noop[0])?)?;
+        samples.ours("p50", p50);
+        samples.ours("max", max);
+        master.stop()
+    };
+    let least = |samples: &mut Samples| {
+        let least = Least::supervisor(setting, WORKERS)?;
+        let (p50, max) = replaced(setting, least.pid(), proc::children(least.pid())?)?;
+        samples.peer("p50", LEAST, p50);
+        samples.peer("max", LEAST, max);
+        Ok(())
+    };
+    both(setting, samples, ours, least)
+}
+
+/// Milliseconds until a victim is replaced: the middle one and the longest. Each victim once: a slot whose workers die
+/// again and again waits between them.
+fn replaced(setting: &Setting<'_>, pid: u32, victims: Vec<u32>) -> Outcome<(f64, f64)> {
+    let parent = proc::parent_thread(pid)?;
     let mut times = Vec::new();
     for victim in victims.into_iter().take(setting.n(20, 5) as usize) {
         pause(Duration::from_millis(100));
@@ -58,9 +83,8 @@ fn recovery(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         })?;
         times.push(seconds_since(start) * 1e3);
     }
-    samples.ours("p50", percentile(&times, 50.0).ok_or("no worker was killed")?);
-    samples.ours("max", percentile(&times, 100.0).ok_or("no worker was killed")?);
-    master.stop()
+    let of = |percent| percentile(&times, percent).ok_or("no worker was killed");
+    Ok((of(50.0)?, of(100.0)?))
 }
 
 fn up(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {

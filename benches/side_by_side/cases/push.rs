@@ -12,6 +12,7 @@ use crate::Outcome;
 use crate::beanstalk::{Connection, Server};
 use crate::clock::{now_ns, pause, seconds_since};
 use crate::figures::{Row, Samples, Target, Unit};
+use crate::least::{self, LEAST, Least};
 use crate::ours::{Master, queue_work};
 use crate::proc;
 use crate::pushers::{self, OURS, PEER};
@@ -31,14 +32,14 @@ pub(crate) static PUSH: Case = Case {
             what: "push, 16 clients one at a time, synced",
             unit: Unit::PerSecond,
             target: Target::AtLeast(28_000.0),
-            peers: &[SYNCED],
+            peers: &[SYNCED, LEAST],
         },
         Row {
             key: "one",
             what: "push, one client",
             unit: Unit::PerSecond,
             target: Target::AtLeast(3_000.0),
-            peers: &[SYNCED],
+            peers: &[SYNCED, LEAST],
         },
     ],
     once: push,
@@ -92,6 +93,10 @@ fn push(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         master.stop()
     };
     let peers = |samples: &mut Samples| {
+        let least = Least::server(setting, None)?;
+        samples.peer("many", LEAST, pushers::rate(&least.socket, 16, seconds, least::PUSH)?);
+        samples.peer("one", LEAST, pushers::rate(&least.socket, 1, seconds, least::PUSH)?);
+        drop(least);
         let Some(server) = Server::start(setting, "beanstalkd", &["-f0"])? else {
             samples.missing("beanstalkd", "not installed");
             return Ok(());
