@@ -42,17 +42,7 @@ impl Bench {
     }
 
     fn jobs(&self, count: u32) -> Op {
-        let job = NewJob {
-            kind: "noop".into(),
-            args: "null".into(),
-            queue: self.queue.clone(),
-            priority: 0,
-            due_at: None,
-            expires_at: None,
-            timeout: None,
-            max_attempts: None,
-            unique: None,
-        };
+        let job = NewJob { queue: self.queue.clone(), ..NewJob::new("noop", "null") };
         Op::Push(vec![job; count as usize].into())
     }
 

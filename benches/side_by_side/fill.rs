@@ -107,17 +107,7 @@ fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Op {
 }
 
 fn new_job(queue: &str, due_at: Option<UnixMicros>) -> Outcome<NewJob> {
-    Ok(NewJob {
-        kind: "noop".into(),
-        args: "null".into(),
-        queue: QueueName::new(queue)?,
-        priority: 0,
-        due_at,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    })
+    Ok(NewJob { queue: QueueName::new(queue)?, due_at, ..NewJob::new("noop", "null") })
 }
 
 fn chunks(all: u64) -> impl Iterator<Item = std::ops::Range<u64>> {

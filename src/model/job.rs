@@ -85,6 +85,24 @@ pub struct NewJob {
     pub unique: Option<Box<str>>,
 }
 
+impl NewJob {
+    /// One that is due at once, in the queue `default`, and about which nothing else is said.
+    #[must_use]
+    pub fn new(kind: impl Into<Arc<str>>, args: impl Into<Box<str>>) -> Self {
+        Self {
+            kind: kind.into(),
+            args: args.into(),
+            queue: QueueName::default(),
+            priority: 0,
+            due_at: None,
+            expires_at: None,
+            timeout: None,
+            max_attempts: None,
+            unique: None,
+        }
+    }
+}
+
 /// The answer to one pushed job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pushed {

@@ -22,17 +22,7 @@ fn leave(bench: &Bench, queue: &str) {
     };
     store.begin(&dead, UnixMicros(1)).expect("a generation");
     let queue = QueueName::new(queue).expect("a name");
-    let job = NewJob {
-        kind: "t".into(),
-        args: "null".into(),
-        queue: queue.clone(),
-        priority: 0,
-        due_at: None,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    };
+    let job = NewJob { queue: queue.clone(), ..NewJob::new("t", "null") };
     let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();
     store.apply(1, &[Op::Push(jobs)], UnixMicros(2)).expect("pushed");
     let claim = Claim { takes: vec![(queue, JOBS)], workers: vec![], total: JOBS, max_bytes: usize::MAX };

@@ -70,15 +70,12 @@ impl World {
     fn job(&mut self, wall: crate::model::UnixMicros) -> NewJob {
         let c = &mut self.chance;
         NewJob {
-            kind: "x".into(),
-            args: "null".into(),
             queue: queue(c.range(0, 3)),
             priority: *c.pick(&[0, 0, 0, 5, -5]),
             due_at: c.often(100).then(|| wall.plus(Duration::from_micros(c.micros(1000, 60_000_000)))),
-            expires_at: None,
             timeout: c.often(100).then(|| Duration::from_micros(c.micros(1000, 5_000_000))),
             max_attempts: c.often(100).then(|| c.range(1, 4) as u32),
-            unique: None,
+            ..NewJob::new("x", "null")
         }
     }
 

@@ -77,17 +77,7 @@ impl World {
             failed: 0,
         };
         world.begin();
-        let new = NewJob {
-            kind: "x".into(),
-            args: "null".into(),
-            queue: queue("default"),
-            priority: 0,
-            due_at: None,
-            expires_at: None,
-            timeout: None,
-            max_attempts: None,
-            unique: None,
-        };
+        let new = NewJob::new("x", "null");
         world.pending.push((Op::Push([new].into()), Tag::None));
         world.write();
         assert_eq!(world.holders(), 1, "the job is at a worker");

@@ -60,17 +60,7 @@ fn queue(name: &str) -> QueueName {
 }
 
 fn job() -> NewJob {
-    NewJob {
-        kind: "resize".into(),
-        args: "{}".into(),
-        queue: QueueName::default(),
-        priority: 0,
-        due_at: None,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    }
+    NewJob::new("resize", "{}")
 }
 
 fn unique(key: &str) -> NewJob {

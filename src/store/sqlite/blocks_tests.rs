@@ -14,17 +14,7 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     let mut store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
     let life = Master { pid: 1, pid_start: 1, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
     store.begin(&life, AT).unwrap();
-    let job = NewJob {
-        kind: "t".into(),
-        args: "1".into(),
-        queue: QueueName::default(),
-        priority: 0,
-        due_at: None,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    };
+    let job = NewJob::new("t", "1");
     let takes = vec![(QueueName::default(), jobs)];
     let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };
     let replies = store.apply(1, &[Op::Push(vec![job; jobs as usize].into()), Op::Claim(claim)], AT).unwrap();

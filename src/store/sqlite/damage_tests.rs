@@ -26,15 +26,11 @@ fn master() -> Master {
 
 fn job(n: usize) -> NewJob {
     NewJob {
-        kind: format!("type {}", n % 5).into(),
-        args: format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(n % 200)).into(),
         queue: QueueName::new(["default", "mail"][n % 2]).unwrap(),
         priority: (n % 3) as i8,
         due_at: (n.is_multiple_of(7)).then(|| UnixMicros(now().0 + n as i64)),
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
         unique: (n.is_multiple_of(5)).then(|| format!("key {n}").into()),
+        ..NewJob::new(format!("type {}", n % 5), format!("{{\"n\":{n},\"text\":\"{}\"}}", "x".repeat(n % 200)))
     }
 }
 

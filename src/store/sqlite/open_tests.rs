@@ -24,17 +24,7 @@ fn cannot(result: Result<impl Sized, StoreError>, needle: &str) {
 }
 
 fn push() -> Op {
-    Op::Push(Arc::new([NewJob {
-        kind: "t".into(),
-        args: "1".into(),
-        queue: QueueName::default(),
-        priority: 0,
-        due_at: None,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    }]))
+    Op::Push(Arc::new([NewJob::new("t", "1")]))
 }
 
 #[test]

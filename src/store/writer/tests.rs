@@ -20,17 +20,7 @@ fn master() -> Master {
 }
 
 fn job() -> NewJob {
-    NewJob {
-        kind: "t".into(),
-        args: "1".into(),
-        queue: QueueName::default(),
-        priority: 0,
-        due_at: None,
-        expires_at: None,
-        timeout: None,
-        max_attempts: None,
-        unique: None,
-    }
+    NewJob::new("t", "1")
 }
 
 fn push(number: u64) -> Batch {
