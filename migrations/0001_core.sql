@@ -28,10 +28,11 @@ CREATE TABLE types (
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- What was pushed. Never updated. AUTOINCREMENT: an id is never used again, also after a deletion.
+-- What was pushed. Never updated. An id is never used again, also after a deletion: see `pruned`. (AUTOINCREMENT would
+-- write to a table of its own for each job.)
 -- nprio is -priority, so that one ascending key gives the order of a queue.
 CREATE TABLE jobs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     queue INTEGER NOT NULL,
     type INTEGER NOT NULL,
     args TEXT NOT NULL,
@@ -189,10 +190,12 @@ CREATE TABLE generations (
     worker_high INTEGER NOT NULL
 ) STRICT;
 
--- One row: how far retention has walked through `runs` in search of succeeded jobs.
+-- One row: how far retention has walked through `runs` in search of succeeded jobs, and the highest id of a job that was
+-- ever deleted.
 CREATE TABLE pruned (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    runs_seen INTEGER NOT NULL
+    runs_seen INTEGER NOT NULL,
+    job_high INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO pruned (id, runs_seen) VALUES (1, 0);
+INSERT INTO pruned (id, runs_seen, job_high) VALUES (1, 0, 0);

@@ -298,6 +298,8 @@ impl<N: Fn(Written)> Turn<N> {
 
     fn committed(&mut self, batch: Batch, replies: Vec<Reply>) {
         self.last = batch.number;
+        // First, as the disk has the most to do.
+        self.syncer.iter().filter(|_| batch.sync).for_each(|syncer| syncer.ask(batch.number));
         let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
         if batch.ops.iter().any(schedules) {
             self.read_due(batch.at);
@@ -305,8 +307,6 @@ impl<N: Fn(Written)> Turn<N> {
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
-        // First, as the disk has the most to do.
-        self.syncer.iter().filter(|_| sync).for_each(|syncer| syncer.ask(number));
         (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
         let mended = match self.store.tend(sync) {
             Ok(()) => true,

@@ -251,7 +251,7 @@ suite! {
         a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
         a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
         counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
-    operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, a_retried_job_starts_anew,
+    operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again, a_retried_job_starts_anew,
         a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,

@@ -50,6 +50,24 @@ pub(super) fn delete_in_each_state(kit: &mut Kit) {
     assert_eq!(kit.store.next_due().unwrap(), None);
 }
 
+pub(super) fn an_id_is_never_given_again(kit: &mut Kit) {
+    let push = || Op::Push(Arc::new([job()]));
+    let id = |reply: Option<Reply>| match reply {
+        Some(Reply::Pushed(jobs)) => jobs[0].id.0,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(id(kit.apply(&[push()]).pop()), 1);
+    assert_eq!(id(kit.apply(&[Op::Delete(JobId(1)), push()]).pop()), 2, "deleted in the same batch");
+    assert_eq!(id(kit.apply(&[push(), Op::Delete(JobId(3)), push()]).pop()), 4, "pushed and deleted in the same batch");
+    kit.apply(&[Op::Delete(JobId(4)), Op::Delete(JobId(2))]);
+    let mut other = (kit.connect)();
+    assert_eq!(id(other.apply(0, &[push()], kit.at()).unwrap().pop()), 5, "by another process, when all are deleted");
+    assert_eq!(id(kit.apply(&[push()]).pop()), 6);
+    // One that is deleted below the highest changes nothing.
+    kit.apply(&[Op::Delete(JobId(5))]);
+    assert_eq!(id(kit.apply(&[push()]).pop()), 7);
+}
+
 pub(super) fn a_retried_job_starts_anew(kit: &mut Kit) {
     let id = kit.push_one(NewJob { expires_at: Some(kit.later(1)), ..job() });
     kit.pass(5);

@@ -83,6 +83,10 @@ pub(super) struct Batch<'c> {
     pub(super) generation: i64,
     pub(super) at: UnixMicros,
     changes: BTreeMap<i64, Change>,
+    /// The highest id of a job, once it was asked for.
+    job: Option<i64>,
+    /// The highest id of a job that was deleted.
+    deleted: i64,
 }
 
 impl<'c> Batch<'c> {
@@ -92,7 +96,18 @@ impl<'c> Batch<'c> {
         generation: i64,
         at: UnixMicros,
     ) -> Self {
-        Self { conn, names, blocks, high, hot: Hot::default(), generation, at, changes: BTreeMap::new() }
+        Self {
+            conn,
+            names,
+            blocks,
+            high,
+            hot: Hot::default(),
+            generation,
+            at,
+            changes: BTreeMap::new(),
+            job: None,
+            deleted: 0,
+        }
     }
 
     /// What changes in the totals of a queue.
@@ -100,8 +115,28 @@ impl<'c> Batch<'c> {
         self.changes.entry(queue).or_default()
     }
 
+    /// An id for a new job.
+    pub(super) fn new_job(&mut self) -> Result<i64> {
+        let high = match self.job {
+            Some(high) => high,
+            None => self.conn.prepare_cached(sql::JOB_HIGH)?.query_row([], |row| row.get(0))?,
+        };
+        let id = high.max(self.deleted).saturating_add(1);
+        self.job = Some(id);
+        Ok(id)
+    }
+
+    /// Deletes a job, whose id is not given again.
+    pub(super) fn delete_job(&mut self, id: i64) -> Result<()> {
+        self.deleted = self.deleted.max(id);
+        self.run(sql::JOB_DELETE, [id]).map(drop)
+    }
+
     /// Writes the totals; the last thing before the commit.
     pub(super) fn write_changes(&mut self) -> Result<()> {
+        if self.deleted > 0 {
+            self.run(sql::JOB_HIGH_KEEP, [self.deleted])?;
+        }
         for (queue, c) in std::mem::take(&mut self.changes) {
             self.conn.prepare_cached(sql::QUEUE_COUNT)?.execute(params![
                 queue,

@@ -84,7 +84,10 @@ impl Files {
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.fate() {
             Fate::Same => Ok(()),
-            Fate::LogGone => Err(StoreError::Io(format!("`{}` was deleted or replaced", self.log.display()))),
+            Fate::LogGone => {
+                let lost = if identity(&self.log) == self.known[1] { &self.index } else { &self.log };
+                Err(StoreError::Io(format!("`{}` was deleted or replaced", lost.display())))
+            }
             Fate::Gone => Err(StoreError::Gone { path: self.database.display().to_string() }),
         }
     }

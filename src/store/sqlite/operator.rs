@@ -85,7 +85,7 @@ impl Batch<'_> {
             self.run(sql::TRIES_DELETE, [id])?;
         }
         self.run(sql::PROGRESS_DELETE, [id])?;
-        self.run(sql::JOB_DELETE, [id]).map(drop)
+        self.delete_job(id)
     }
 
     pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<Reply> {

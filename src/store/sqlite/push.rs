@@ -44,7 +44,9 @@ impl Batch<'_> {
         let nprio = -i64::from(job.priority);
         let due_at = job.due_at.unwrap_or(self.at).0;
         let timeout = job.timeout.map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX));
+        let id = self.new_job()?;
         hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
+            id,
             queue,
             kind,
             &*job.args,
@@ -56,7 +58,7 @@ impl Batch<'_> {
             job.unique.as_deref(),
             self.at.0
         ])?;
-        Ok(Waiting { queue, nprio, due_at, id: self.conn.last_insert_rowid(), tried: false })
+        Ok(Waiting { queue, nprio, due_at, id, tried: false })
     }
 
     pub(super) fn promote(&mut self, limit: u32) -> Result<Reply> {

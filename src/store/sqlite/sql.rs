@@ -42,8 +42,13 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM scheduled s LEFT JOIN jobs j ON j.id = s.id WHERE j.id IS NULL) \
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
-pub(super) const JOB_ADD: &str = "INSERT INTO jobs (queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
+     max_attempts, unique_key, pushed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+/// The last row of `jobs`, and one row; once per batch with a push.
+pub(super) const JOB_HIGH: &str =
+    "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
+/// One row; once per batch with a deletion.
+pub(super) const JOB_HIGH_KEEP: &str = "UPDATE pruned SET job_high = max(job_high, ?1) WHERE id = 1";
 /// Point look-ups in the keys of `jobs`, `tries`, `running`, `ended`, `ready` and `scheduled`.
 pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, j.due_at) AS due, j.expires_at, \
      j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
