@@ -234,8 +234,8 @@ impl Pool {
         jobs.min(MOST_AHEAD) as u32
     }
 
-    /// Workers that may have room for a job in a window of this size, the least loaded first: what one can do at a time
-    /// beside the window is no more than another window each.
+    /// Workers that may have room for a job in a window of this size, the least loaded first. One that does `c` jobs at a
+    /// time has room for `c - 1 + window`, which is at most `c * window`.
     pub(super) fn not_full(&self, window: u32) -> impl Iterator<Item = WorkerId> + '_ {
         self.load.iter().take_while(move |&&(load, _, _)| load < window.saturating_mul(100)).map(|&(_, _, id)| id)
     }

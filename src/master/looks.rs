@@ -31,6 +31,8 @@ pub(super) struct Looks {
     watch: Option<Watch>,
     /// When deaths for want of memory are counted next.
     count_at: Mono,
+    /// There was news the last time.
+    once_more: bool,
     /// The write-ahead log was too large when it was looked at last.
     pub(super) log_was_large: bool,
 }
@@ -45,12 +47,19 @@ impl Looks {
         };
         let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
         let watch = if config.network_fs { None } else { watch().inspect_err(failed).ok() };
-        Self { at: Mono(0), watch, count_at: Mono(0), log_was_large: false }
+        Self { at: Mono(0), watch, count_at: Mono(0), once_more: false, log_was_large: false }
     }
 
     /// Takes in what the kernel tells.
     pub(super) fn hear(&mut self) {
         self.watch.iter_mut().for_each(Watch::drain);
+    }
+
+    /// Whether to look at the database. Once more after the last news: that a commit is complete SQLite says through shared
+    /// memory, of which nobody tells, after it was written. And as long as the log is too large.
+    fn has_news(&mut self) -> bool {
+        let news = self.watch.as_mut().is_none_or(Watch::has_news);
+        std::mem::replace(&mut self.once_more, news) || news || self.log_was_large
     }
 }
 
@@ -67,13 +76,33 @@ impl Master {
             self.looks.count_at = now.mono + COUNT_IDLE;
             self.oom.roll();
         }
-        // A log that is too large is looked at until it is not.
-        if self.looks.watch.as_mut().is_none_or(Watch::look) || self.looks.log_was_large {
+        if self.looks.has_news() {
             self.watch_log();
             if let Some(writer) = &self.writer {
                 writer.check();
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_database_is_looked_at_once_more_after_the_last_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().canonicalize().unwrap().join("q.db");
+        std::fs::write(&file, "1").unwrap();
+        let watch = Some(Watch::new(vec![file.clone()]).unwrap());
+        let mut looks = Looks { at: Mono(0), watch, count_at: Mono(0), once_more: false, log_was_large: false };
+        let mut look = || {
+            looks.hear();
+            looks.has_news()
+        };
+        assert_eq!([look(), look(), look(), look()], [true, true, false, false]);
+        std::fs::write(&file, "2").unwrap();
+        assert_eq!([look(), look(), look()], [true, true, false]);
     }
 }

@@ -46,7 +46,7 @@ impl<A: Send + 'static> Reader<A> {
         let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
         std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             for (to, question) in inbox {
-                let found = answer(&records, &limits, question);
+                let found = answer(&records, &limits, &question);
                 notify(to, found);
             }
         })?;
@@ -61,7 +61,7 @@ impl<A: Send + 'static> Reader<A> {
     }
 }
 
-fn answer(records: &SharedRecords, limits: &JobLimits, question: Question) -> Found {
+fn answer(records: &SharedRecords, limits: &JobLimits, question: &Question) -> Found {
     let asked = faulty!(
         "reader.open",
         Err(StoreError::Io("told to fail".to_owned())),
@@ -70,9 +70,9 @@ fn answer(records: &SharedRecords, limits: &JobLimits, question: Question) -> Fo
     asked.unwrap_or_else(|error| Found { json: Err(RpcError::failed(1, error.to_string())), job: None })
 }
 
-fn look_up(records: &mut SqliteRecords, limits: &JobLimits, question: Question) -> Result<Found, StoreError> {
+fn look_up(records: &mut SqliteRecords, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
     let most = |limit: Option<u32>| Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
-    Ok(match question {
+    Ok(match question.clone() {
         Question::Job(id) => {
             let mut job = records.job(id)?;
             limits.complete_all(job.as_mut_slice());

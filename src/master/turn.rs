@@ -10,8 +10,8 @@ use crate::core::{Command, Event, Phase, Ticket};
 use crate::model::{Mono, Now};
 use crate::store::{Keep, Op};
 
-/// How often old records are looked for at least; more often where they are kept for less, and at once again while
-/// there are many.
+/// How often old records are looked for; more often where they are kept for less, at once again while there are many,
+/// and less often where nothing was found.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// When a control connection could not be accepted, for want of descriptors.
 const KNOCK_AGAIN: Duration = Duration::from_millis(100);
@@ -69,8 +69,8 @@ impl Master {
         let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
         let stops = self.core.phase() != Phase::Running;
         let stopping = stops.then(|| now.mono + Duration::from_millis(200));
-        // A master that stops removes nothing, so this must not wake it.
-        let prune = (!stops).then_some(self.prune_at);
+        // Nothing is removed now, so this must not wake it.
+        let prune = self.prunes().then_some(self.prune_at);
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
@@ -231,8 +231,7 @@ impl Master {
 
     /// Asks for old records to be removed, a few at a time.
     fn prune(&mut self, now: Now) {
-        let fails = self.problems.contains_key("store");
-        if now.mono < self.prune_at || fails || self.core.phase() != Phase::Running {
+        if now.mono < self.prune_at || !self.prunes() {
             return;
         }
         let keep = self.fixed.config.keep;
@@ -244,6 +243,11 @@ impl Master {
             limit: PRUNE_STEP,
         };
         self.batches.add(Op::Prune(keep), Answered::Pruned, false, false, now);
+    }
+
+    /// Not while it stops, nor while nothing can be written.
+    fn prunes(&self) -> bool {
+        self.core.phase() == Phase::Running && !self.problems.contains_key("store")
     }
 
     fn prune_pause(&self) -> Duration {

@@ -4,8 +4,8 @@
 //! to watch again: files that are written to all the time cost next to nothing. A file that cannot be watched, as it is
 //! not there, counts as changed.
 //!
-//! Invariant: whatever happens to one of the files after an answer of [`Watch::look`] shows in the next: that it is written
-//! to, replaced, deleted or moved, itself or with a folder above it. Not that another file system is mounted over it, and
+//! Invariant: whatever happens to one of the files after an answer of [`Watch::has_news`] shows in the next: that it is written
+//! to, closed by one who may have, replaced, deleted or moved, itself or with a folder above it. Not that another file system is mounted over it, and
 //! not what is written through shared memory.
 
 use std::io;
@@ -24,7 +24,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the folders above the files, and the files from the first [`Self::look`] on. An error where the kernel does
+    /// Watches the folders above the files, and the files from the first [`Self::has_news`] on. An error where the kernel does
     /// not let us, or where a symbolic link leads to a file: it may come to lead elsewhere, and nobody would tell.
     pub fn new(files: Vec<PathBuf>) -> io::Result<Self> {
         let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
@@ -47,14 +47,15 @@ impl Watch {
         }
     }
 
-    /// Whether to look at the files: something was done to them since the answer before, or that is not known.
-    pub fn look(&mut self) -> bool {
+    /// Whether to look at the files: something was done to them since the answer before, or that is not known. Goes on
+    /// watching.
+    pub fn has_news(&mut self) -> bool {
         if self.quiet {
             return false;
         }
         // The attributes change when a name of the file goes, by deletion or because another takes its place.
-        let done = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVE_SELF;
-        let once = done | AddWatchFlags::IN_ONESHOT;
+        let written = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CLOSE_WRITE;
+        let once = written | AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ONESHOT;
         self.quiet = self.files.iter().all(|file| self.kernel.add_watch(file, once).is_ok());
         true
     }
@@ -86,7 +87,7 @@ mod tests {
             fs::write(file, "1").unwrap();
         }
         let mut watch = Watch::new(files.to_vec()).unwrap();
-        assert!(watch.look(), "who begins has to look");
+        assert!(watch.has_news(), "who begins has to look");
         assert!(!asked(&mut watch));
         (dir, folder, watch)
     }
@@ -94,7 +95,7 @@ mod tests {
     /// The kernel tells at once: before the call that did it returns.
     fn asked(watch: &mut Watch) -> bool {
         watch.drain();
-        watch.look()
+        watch.has_news()
     }
 
     #[test]
@@ -124,6 +125,16 @@ mod tests {
             assert!(asked(&mut watch), "{what}, then written");
             assert!(!asked(&mut watch), "{what}, then written");
         }
+    }
+
+    #[test]
+    fn one_that_was_open_to_be_written_shows_when_it_is_closed() {
+        let (_dir, folder, mut watch) = quiet();
+        let open = fs::OpenOptions::new().append(true).open(folder.join("one")).unwrap();
+        assert!(!asked(&mut watch));
+        drop(open);
+        assert!(asked(&mut watch));
+        assert!(!asked(&mut watch));
     }
 
     #[test]

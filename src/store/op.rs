@@ -76,7 +76,8 @@ pub enum Op {
     WorkerStarted(Box<WorkerStarted>),
     /// A worker ended. Reply: [`Reply::Done`].
     WorkerEnded(Box<WorkerEnded>),
-    /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed.
+    /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
+    /// there is more to look at.
     Prune(Keep),
 }
 

@@ -11,8 +11,8 @@
 //!
 //! Commits are not synced (`synchronous = NORMAL`); with [`Durability::Full`] a second thread syncs the write-ahead
 //! log for the batches that ask for it, several at once where they come close together. A commit lost in a power cut
-//! before that is one nobody was told is durable. After a sync that failed nothing is written or synced before the log
-//! was written anew ([`Store::harden`]).
+//! before that is one nobody was told is durable. After a sync or a checkpoint that failed nothing is written or synced
+//! before the log was written anew ([`Store::harden`]).
 
 mod sync;
 #[cfg(test)]
@@ -87,8 +87,8 @@ pub enum Written {
         /// What went wrong.
         error: String,
     },
-    /// A sync or a checkpoint failed, and the log cannot be written anew, which is tried again: whether these batches survive a power
-    /// cut is unknown. Said at each attempt.
+    /// A sync or a checkpoint failed, and the log cannot be written anew, which is tried again: whether these batches
+    /// survive a power cut is unknown. Said at each attempt.
     SyncFailed {
         /// The last of them.
         batch: u64,
@@ -299,7 +299,11 @@ impl<N: Fn(Written)> Turn<N> {
     fn committed(&mut self, batch: Batch, replies: Vec<Reply>) {
         self.last = batch.number;
         // First, as the disk has the most to do.
-        self.syncer.iter().filter(|_| batch.sync).for_each(|syncer| syncer.ask(batch.number));
+        if batch.sync
+            && let Some(syncer) = &self.syncer
+        {
+            syncer.ask(batch.number);
+        }
         let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
         if batch.ops.iter().any(schedules) {
             self.read_due(batch.at);
@@ -308,11 +312,13 @@ impl<N: Fn(Written)> Turn<N> {
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
         (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
-        let mended = match self.store.tend(sync) {
+        let safe = match self.store.tend(sync) {
             Ok(()) => true,
-            Err(error) => self.mend(&error.to_string()),
+            Err(error) => self.mend(&format!("cannot move the log to the database: {error}")),
         };
-        self.syncer.iter().filter(|_| mended).for_each(|syncer| syncer.allow(number));
+        if safe && let Some(syncer) = &self.syncer {
+            syncer.allow(number);
+        }
     }
 
     /// What cannot be read now is read at the next check.

@@ -124,7 +124,7 @@ fn send(context: &Context, sink: &mut Sink, spooled: &mut Spooled, total: u64, i
         })?,
         None => {
             while let Some(chunk) = next() {
-                took(sink.push_many(&chunk?, ids))?;
+                took(chunk.and_then(|chunk| sink.push_many(&chunk, ids)))?;
             }
         }
     }

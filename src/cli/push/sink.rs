@@ -161,11 +161,13 @@ impl Prepared {
             let job: PushJob = serde_json::from_str(text).map_err(garbled)?;
             let mut job = to_new_job(&job, &queue, now).map_err(Error::Usage)?;
             // Most are like the one before, and memory holds the words once.
-            if let Some(last) = jobs.last().filter(|last| last.kind == job.kind) {
-                job.kind = last.kind.clone();
-            }
-            if let Some(last) = jobs.last().filter(|last| last.queue == job.queue) {
-                job.queue = last.queue.clone();
+            if let Some(last) = jobs.last() {
+                if last.kind == job.kind {
+                    job.kind = last.kind.clone();
+                }
+                if last.queue == job.queue {
+                    job.queue = last.queue.clone();
+                }
             }
             jobs.push(job);
         }

@@ -251,14 +251,15 @@ suite! {
         a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
         a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
         counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
-    operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again, a_retried_job_starts_anew,
-        a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
+    operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again,
+        a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
-        recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths, recovery_ends_the_workers_that_were_left,
-        ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
+        recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths,
+        recovery_ends_the_workers_that_were_left, ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
     prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
+        a_step_past_what_stays_says_that_there_may_be_more,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
         ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs;
     runs: every_filter_finds_what_a_walk_over_all_finds,

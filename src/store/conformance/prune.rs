@@ -47,6 +47,16 @@ pub(super) fn pruning_goes_in_small_steps(kit: &mut Kit) {
     assert_eq!(kit.totals().succeeded_total, 5, "totals are for ever");
 }
 
+pub(super) fn a_step_past_what_stays_says_that_there_may_be_more(kit: &mut Kit) {
+    for _ in 0..4 {
+        kit.job_in(JobState::Dead, job());
+    }
+    let all = kit.at();
+    let keep = Keep { succeeded_since: all, dead_since: all, runs_since: all, limit: 2 };
+    let steps: Vec<u64> = (0..3).map(|_| prune(kit, keep)).collect();
+    assert_eq!(steps, [1, 1, 0], "nothing is removed, but two runs are passed in a step");
+}
+
 pub(super) fn runs_stay_as_long_as_their_succeeded_job(kit: &mut Kit) {
     let id = kit.job_in(JobState::Succeeded, job());
     let keep = Keep { succeeded_since: kit.at(), ..kit.keep_nothing() };

@@ -82,7 +82,7 @@ impl State {
     }
 
     pub(super) fn prune(&mut self, keep: &Keep) -> Reply {
-        let mut removed = self.prune_succeeded(keep);
+        let (mut removed, more) = self.prune_succeeded(keep);
         for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
             for id in self.ended(state, None, since, keep.limit) {
                 self.forget(id);
@@ -102,10 +102,11 @@ impl State {
         self.runs.retain(|id, _| !runs.contains(id));
         self.workers.retain(|id, _| !workers.contains(id));
         self.lives.retain(|n, _| !lives.contains(n));
-        Reply::Count(removed as u64)
+        Reply::Count(removed.max(usize::from(more)) as u64)
     }
 
-    fn prune_succeeded(&mut self, keep: &Keep) -> usize {
+    /// How many were removed, and whether it came as far as it may in one step.
+    fn prune_succeeded(&mut self, keep: &Keep) -> (usize, bool) {
         let before = self.running.values().min().copied().unwrap_or(i64::MAX);
         let onward: Vec<(i64, i64, Outcome, UnixMicros)> = self
             .runs
@@ -113,10 +114,11 @@ impl State {
             .take(keep.limit as usize)
             .map(|(id, run)| (*id, run.job, run.outcome, run.ended_at))
             .collect();
-        let mut removed = 0;
+        let (mut removed, mut more) = (0, onward.len() == keep.limit as usize);
         for (id, job, outcome, ended_at) in onward {
             if outcome == Outcome::Succeeded {
                 if ended_at >= keep.succeeded_since {
+                    more = false;
                     break;
                 }
                 if self.jobs.get(&job).is_some_and(|job| matches!(job.place, Place::Succeeded)) {
@@ -126,6 +128,6 @@ impl State {
             }
             self.runs_seen = id;
         }
-        removed
+        (removed, more)
     }
 }

@@ -84,9 +84,9 @@ pub(super) struct Batch<'c> {
     pub(super) at: UnixMicros,
     changes: BTreeMap<i64, Change>,
     /// The highest id of a job, once it was asked for.
-    job: Option<i64>,
+    job_high: Option<i64>,
     /// The highest id of a job that was deleted.
-    deleted: i64,
+    deleted_high: i64,
 }
 
 impl<'c> Batch<'c> {
@@ -105,8 +105,8 @@ impl<'c> Batch<'c> {
             generation,
             at,
             changes: BTreeMap::new(),
-            job: None,
-            deleted: 0,
+            job_high: None,
+            deleted_high: 0,
         }
     }
 
@@ -116,26 +116,26 @@ impl<'c> Batch<'c> {
     }
 
     /// An id for a new job.
-    pub(super) fn new_job(&mut self) -> Result<i64> {
-        let high = match self.job {
+    pub(super) fn new_job_id(&mut self) -> Result<i64> {
+        let high = match self.job_high {
             Some(high) => high,
             None => self.conn.prepare_cached(sql::JOB_HIGH)?.query_row([], |row| row.get(0))?,
         };
-        let id = high.max(self.deleted).saturating_add(1);
-        self.job = Some(id);
+        let id = high.max(self.deleted_high).saturating_add(1);
+        self.job_high = Some(id);
         Ok(id)
     }
 
     /// Deletes a job, whose id is not given again.
     pub(super) fn delete_job(&mut self, id: i64) -> Result<()> {
-        self.deleted = self.deleted.max(id);
+        self.deleted_high = self.deleted_high.max(id);
         self.run(sql::JOB_DELETE, [id]).map(drop)
     }
 
     /// Writes the totals; the last thing before the commit.
     pub(super) fn write_changes(&mut self) -> Result<()> {
-        if self.deleted > 0 {
-            self.run(sql::JOB_HIGH_KEEP, [self.deleted])?;
+        if self.deleted_high > 0 {
+            self.run(sql::JOB_HIGH_KEEP, [self.deleted_high])?;
         }
         for (queue, c) in std::mem::take(&mut self.changes) {
             self.conn.prepare_cached(sql::QUEUE_COUNT)?.execute(params![

@@ -22,6 +22,14 @@ impl SqliteStore {
         result
     }
 
+    /// An error after one that asks for a reopen.
+    pub(super) fn usable(&self) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) fn check_files(&self) -> Result<(), StoreError> {
         self.files.as_ref().map_or(Ok(()), Files::check)
     }

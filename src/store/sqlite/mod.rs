@@ -67,7 +67,7 @@ pub struct SqliteStore {
     generation: Option<Generation>,
     /// `PRAGMA data_version` when last asked; `None` after a reopen: anything may have happened.
     seen: Option<i64>,
-    /// A commit failed: whether it took place is unknown.
+    /// A commit failed: whether it took place is unknown. Or a reopen did: there is no database behind the connection.
     broken: bool,
     /// The files of the connection; `None` while there is none.
     files: Option<Files>,
@@ -88,7 +88,7 @@ impl SqliteStore {
         open::check(&self.conn, &self.path)
     }
 
-    /// As [`Self::open`], for a guest who does one thing and goes: with a small cache and nothing mapped, so that its
+    /// As [`Self::open`], for a guest who does one thing and goes: with nothing mapped, so that its
     /// memory does not grow with what it writes, and what it has committed is on the disk.
     pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let conn = open::writer(path, Missing::Create)?;
@@ -144,9 +144,7 @@ impl SqliteStore {
         check: impl FnOnce(&Connection) -> Result<(), StoreError>,
         work: impl FnOnce(&mut Batch<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        if self.broken {
-            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
-        }
+        self.usable()?;
         if bug!("answer_before_commit") && !self.conn.is_autocommit() {
             let _ = self.command("COMMIT");
         }
@@ -338,6 +336,7 @@ impl Store for SqliteStore {
     }
 
     fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+        self.usable()?;
         self.check_files()?;
         let now = self.data_version()?;
         Ok(self.seen.replace(now) != Some(now))
@@ -371,9 +370,7 @@ impl Store for SqliteStore {
     }
 
     fn is_applied(&mut self, number: u64) -> Result<bool, StoreError> {
-        if self.broken {
-            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
-        }
+        self.usable()?;
         match refuse(&self.conn, &self.path, self.generation, number) {
             Ok(()) => Ok(false),
             Err(StoreError::AlreadyApplied) => Ok(true),

@@ -23,7 +23,7 @@ const APPLICATION_ID: i64 = 1_364_677_195;
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// So many pages in the log are moved to the database.
 pub(super) const CHECKPOINT_FRAMES: i64 = 400;
-/// As many while each batch has somebody who waits for it: moving them takes a millisecond or two.
+/// So many where somebody waits for the batch that was just committed: moving them takes a millisecond or two.
 pub(super) const MOST_FRAMES: i64 = 1600;
 /// How long to wait for another writer.
 const BUSY: Duration = Duration::from_secs(5);

@@ -164,6 +164,40 @@ fn a_reader_in_the_same_process_does_not_keep_the_writer_in_files_without_a_name
 }
 
 #[test]
+fn a_writer_that_opens_anew_does_not_wait_for_a_long_answer_which_is_given_all_the_same() {
+    let (_dir, path) = place();
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.apply(0, &[push()], UnixMicros(1)).unwrap();
+    let records = store.records();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    let asking = std::thread::spawn(move || {
+        let mut times = 0;
+        records.ask(|records| {
+            times += 1;
+            begun.send(()).unwrap();
+            if times == 1 {
+                records.worded(|conn| conn.query_row(endless, [], |row| row.get::<_, i64>(0)))?;
+            }
+            Ok((times, records.jobs(&JobFilter::default())?.len()))
+        })
+    });
+    begins.recv().unwrap();
+    store.reopen().unwrap();
+    assert_eq!(asking.join().unwrap().unwrap(), (2, 1));
+}
+
+#[test]
+fn after_a_reopen_that_failed_nothing_is_said_of_others_before_one_that_succeeds() {
+    let (_dir, path) = place();
+    let mut store = SqliteStore::open(&path).unwrap();
+    store.broken = true;
+    assert!(matches!(store.changed_by_others(), Err(StoreError::Io(_))));
+    store.reopen().unwrap();
+    assert!(store.changed_by_others().unwrap(), "anything may have happened");
+}
+
+#[test]
 fn a_failed_operation_leaves_nothing_of_its_batch() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();

@@ -34,16 +34,18 @@ impl Batch<'_> {
         removed += runs;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
-        Ok(Reply::Count(removed as u64))
+        Ok(Reply::Count(removed.max(usize::from(seen.more)) as u64))
     }
 
     fn prune_succeeded(&mut self, keep: &Keep) -> Result<Seen> {
         let start: i64 = self.conn.prepare_cached(sql::SEEN_GET)?.query_row([], |row| row.get(0))?;
         let open: Option<i64> = self.conn.prepare_cached(sql::RUNNING_BOUNDS)?.query_row([], |row| row.get(0))?;
-        let mut seen = Seen { cursor: start, removed: 0 };
-        for run in self.onward(start, open.unwrap_or(i64::MAX), keep.limit)? {
+        let runs = self.onward(start, open.unwrap_or(i64::MAX), keep.limit)?;
+        let mut seen = Seen { cursor: start, removed: 0, more: runs.len() == keep.limit as usize };
+        for run in runs {
             if run.outcome == Outcome::Succeeded {
                 if run.ended_at >= keep.succeeded_since {
+                    seen.more = false;
                     break;
                 }
                 if let Some(place) = self.place(run.job)?
@@ -90,6 +92,8 @@ impl Batch<'_> {
 struct Seen {
     cursor: i64,
     removed: usize,
+    /// It came as far as it may in one step.
+    more: bool,
 }
 
 /// A run the walk comes by.

@@ -44,7 +44,7 @@ impl Batch<'_> {
         let nprio = -i64::from(job.priority);
         let due_at = job.due_at.unwrap_or(self.at).0;
         let timeout = job.timeout.map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX));
-        let id = self.new_job()?;
+        let id = self.new_job_id()?;
         hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
             id,
             queue,

@@ -119,7 +119,12 @@ impl SqliteRecords {
         self.files.fate() == Fate::Same
     }
 
-    fn worded<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
+    /// Stops the answer to a question, from another thread.
+    pub(super) fn interrupt(&self) -> rusqlite::InterruptHandle {
+        self.conn.get_interrupt_handle()
+    }
+
+    pub(super) fn worded<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
         read(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 }

@@ -1,8 +1,9 @@
 //! Syncs the write-ahead log, in a thread of its own, from a handle of its own.
 //!
 //! Knows nothing of batches but their numbers. Invariant: what is said to be durable was committed before the sync
-//! began, was said to be committed, and no checkpoint has failed since. Several requests that come during one sync share the next. After a sync that failed there is none until the
-//! writer has put everything on the disk in another way: one that succeeds would promise too much.
+//! began, was said to be committed, and no checkpoint has failed since, or what it left undone was done. Several requests
+//! that come during one sync share the next. After a sync that failed there is none until the writer has put everything
+//! on the disk in another way: one that succeeds would promise too much.
 //!
 //! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks.
 
@@ -128,7 +129,8 @@ fn is_allowed(batch: u64, allowed: &AtomicU64) -> bool {
             NEVER => return false,
             up_to if up_to >= batch => break,
             _ if tries < 100 => std::thread::yield_now(),
-            _ => std::thread::park_timeout(Duration::from_millis(1)),
+            // Then a checkpoint is in the way. Nobody wakes us.
+            _ => std::thread::park_timeout(Duration::from_micros(100)),
         }
     }
     true

@@ -91,11 +91,11 @@ impl<N: Fn(Written)> Turn<N> {
     }
 
     /// After a sync that failed, or a checkpoint: nothing else is done before all that is committed is on the disk. False:
-    /// that was not to be had before the stop.
+    /// that was not to be had before the stop, or the store is gone.
     pub(super) fn mend(&mut self, error: &str) -> bool {
         let mut wait = FIRST_RETRY;
-        let mut stopping = false;
-        for attempt in 1.. {
+        let (mut stopping, mut first) = (false, true);
+        loop {
             let again = match self.store.harden() {
                 Ok(()) => {
                     (self.notify)(Written::Mended { batch: self.last, error: error.to_owned() });
@@ -108,7 +108,7 @@ impl<N: Fn(Written)> Turn<N> {
                 Err(again) => again.to_string(),
             };
             // The first one may only hear of the same failure.
-            if attempt > 1 || stopping {
+            if !first || stopping {
                 let error = format!("{error}; {again}");
                 self.take_early(&error);
                 (self.notify)(Written::SyncFailed { batch: self.last, error });
@@ -118,8 +118,8 @@ impl<N: Fn(Written)> Turn<N> {
             }
             stopping = self.stopped.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
             wait = (wait * 2).min(SLOWEST_RETRY);
+            first = false;
         }
-        unreachable!("attempts do not end")
     }
 }
 
