@@ -4,9 +4,9 @@
 //! to watch again: files that are written to all the time cost next to nothing. A file that cannot be watched, as it is
 //! not there, counts as changed.
 //!
-//! Invariant: whatever happens to one of the files after an answer of [`Watch::has_news`] shows in the next: that it is written
-//! to, closed by one who may have, replaced, deleted or moved, itself or with a folder above it. Not that another file system is mounted over it, and
-//! not what is written through shared memory.
+//! Invariant: whatever happens to one of the files after an answer of [`Watch::has_news`] shows in the next: that it is
+//! written to, closed by one who may have written, replaced, deleted or moved, itself or with a folder above it. Not that
+//! another file system is mounted over it, and not what is written through shared memory.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -24,8 +24,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches the folders above the files, and the files from the first [`Self::has_news`] on. An error where the kernel does
-    /// not let us, or where a symbolic link leads to a file: it may come to lead elsewhere, and nobody would tell.
+    /// Watches the folders above the files, and the files from the first [`Self::has_news`] on. An error where the kernel
+    /// does not let us, or where a symbolic link leads to a file: it may come to lead elsewhere, and nobody would tell.
     pub fn new(files: Vec<PathBuf>) -> io::Result<Self> {
         let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         for file in &files {

@@ -25,7 +25,7 @@ impl SqliteStore {
     /// An error after one that asks for a reopen.
     pub(super) fn usable(&self) -> Result<(), StoreError> {
         if self.broken {
-            return Err(StoreError::Io("a commit failed; the database must be opened anew".to_owned()));
+            return Err(StoreError::Io("after an error the database must be opened anew".to_owned()));
         }
         Ok(())
     }

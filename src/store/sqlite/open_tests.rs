@@ -188,6 +188,32 @@ fn a_writer_that_opens_anew_does_not_wait_for_a_long_answer_which_is_given_all_t
 }
 
 #[test]
+fn a_checkpoint_is_put_off_where_somebody_waits_but_not_for_ever() {
+    let (_dir, path) = place();
+    let mut store = SqliteStore::open(&path).unwrap();
+    let master = Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
+    store.begin(&master, UnixMicros(1)).unwrap();
+    let mut batch = 0;
+    // Pages in the log after so many, and how many of them were moved.
+    let mut grown = |store: &mut SqliteStore, pages: i64, awaited: bool| loop {
+        batch += 1;
+        store.apply(batch, &vec![push(); 100], UnixMicros(1)).unwrap();
+        let length: i64 = store.conn.query_row(super::sql::LOG_LENGTH, [], |row| row.get(1)).unwrap();
+        store.tend(awaited).unwrap();
+        let moved: i64 = store.conn.query_row(super::sql::LOG_LENGTH, [], |row| row.get(2)).unwrap();
+        if length >= pages || moved > 0 {
+            return (length, moved);
+        }
+    };
+    let (length, moved) = grown(&mut store, 1000, true);
+    assert!(length >= 1000 && moved == 0, "{length} {moved}");
+    let (length, moved) = grown(&mut store, i64::MAX, true);
+    assert!(length >= 1600 && moved == length, "{length} {moved}");
+    let (length, moved) = grown(&mut store, i64::MAX, false);
+    assert!((400..1000).contains(&length) && moved == length, "{length} {moved}");
+}
+
+#[test]
 fn after_a_reopen_that_failed_nothing_is_said_of_others_before_one_that_succeeds() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
