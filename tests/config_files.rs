@@ -10,7 +10,7 @@ use queue_work::model::{MemoryLimit, QueueOrder};
 fn load(file: &str, cwd: &Path) -> Loaded {
     let flags = Flags { config: Some(file.into()), ..Flags::default() };
     let env = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
-    Config::load(&flags, &env, cwd).unwrap_or_else(|errors| panic!("{errors}"))
+    Config::load(&flags, &env, Some(cwd)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 #[test]

@@ -23,20 +23,21 @@ use crate::worker;
 
 /// Where things are.
 pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
-    config::paths(flags, &variable, &here()?).map_err(|e| invalid(&e))
+    config::paths(flags, &variable, here().as_deref()).map_err(|e| invalid(&e))
 }
 
 /// A configuration that is valid.
 pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
-    Config::load(flags, &variable, &here()?).map_err(|e| invalid(&e))
+    Config::load(flags, &variable, here().as_deref()).map_err(|e| invalid(&e))
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn here() -> Result<std::path::PathBuf, Error> {
-    std::env::current_dir().map_err(|e| Error::io("find out the current folder", e))
+/// The current folder; only what needs it fails where it was deleted.
+fn here() -> Option<std::path::PathBuf> {
+    std::env::current_dir().ok()
 }
 
 fn invalid(errors: &ConfigErrors) -> Error {

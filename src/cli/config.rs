@@ -17,14 +17,14 @@ pub(crate) fn run(context: &Context, verb: &ConfigVerb) -> Result<Code, Error> {
     match verb {
         ConfigVerb::Check => check(context),
         ConfigVerb::Show => show(context),
-        ConfigVerb::Init { path } => init(path),
+        ConfigVerb::Init { path } => init(path, context.global.quiet),
     }
 }
 
 fn load(context: &Context) -> Result<Loaded, Error> {
     let loaded = backend::load_config(&context.flags)?;
     for warning in &loaded.warnings {
-        output::say(&format!("warning: {warning}"));
+        context.warn(&format!("warning: {warning}"));
     }
     Ok(loaded)
 }
@@ -42,7 +42,7 @@ fn check(context: &Context) -> Result<Code, Error> {
     }
     let what = file.map_or_else(|| "no configuration file; the defaults are".to_owned(), |f| format!("`{f}` is"));
     let pools = words::count(loaded.config.pools.len() as u64, "pool");
-    output::line(&format!("{what} valid: {pools}, {}", words::count(workers, "worker")))?;
+    context.done(&format!("{what} valid: {pools}, {}", words::count(workers, "worker")))?;
     Ok(Code::DONE)
 }
 
@@ -58,7 +58,7 @@ fn show(context: &Context) -> Result<Code, Error> {
     Ok(Code::DONE)
 }
 
-fn init(path: &Path) -> Result<Code, Error> {
+fn init(path: &Path, quiet: bool) -> Result<Code, Error> {
     if path == Path::new("-") {
         output::print(config::template())?;
         return Ok(Code::DONE);
@@ -69,6 +69,7 @@ fn init(path: &Path) -> Result<Code, Error> {
         .open(path)
         .and_then(|mut file| file.write_all(config::template().as_bytes()));
     match written {
+        Ok(()) if quiet => {}
         Ok(()) => {
             // The name that is looked for by itself.
             let option = if path == Path::new("queue-work.toml") {
@@ -94,10 +95,10 @@ mod tests {
     fn init_writes_a_new_file_and_leaves_an_old_one_alone() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("q.toml");
-        assert!(init(&path).is_ok());
+        assert!(init(&path, true).is_ok());
         std::fs::write(&path, "mine").expect("written");
-        assert_eq!(init(&path).expect_err("it exists").exit_code(), 1);
+        assert_eq!(init(&path, true).expect_err("it exists").exit_code(), 1);
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "mine");
-        assert_eq!(init(&dir.path().join("no/q.toml")).expect_err("no folder").exit_code(), 1);
+        assert_eq!(init(&dir.path().join("no/q.toml"), true).expect_err("no folder").exit_code(), 1);
     }
 }

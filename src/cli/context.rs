@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::args::Global;
-use super::backend;
+use super::{backend, output};
 use crate::client::{Client, ClientError};
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
@@ -53,9 +53,21 @@ impl Context {
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
         let database = self.paths()?.database;
         match database.try_exists() {
-            Ok(true) => Ok(Some(backend::open_records(&database)?)),
             Ok(false) => Ok(None),
-            Err(e) => Err(Error::io(format!("read the database `{}`", database.display()), e)),
+            // Opening it says better why it cannot be found.
+            Ok(true) | Err(_) => Ok(Some(backend::open_records(&database)?)),
+        }
+    }
+
+    /// Says what was done, unless nothing is to be said.
+    pub(crate) fn done(&self, text: &str) -> Result<(), Error> {
+        if self.global.quiet { Ok(()) } else { output::line(text) }
+    }
+
+    /// What is probably not meant, unless nothing is to be said.
+    pub(crate) fn warn(&self, text: &str) {
+        if !self.global.quiet {
+            output::say(text);
         }
     }
 

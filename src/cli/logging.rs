@@ -10,11 +10,11 @@ use super::args::{Global, LogFormat};
 /// Overrides the level, as `env_logger` reads it: `debug`, `queue_work::store=trace` …
 const VARIABLE: &str = "QUEUE_WORK_LOG";
 
-/// Sets up the logger: errors with `-q`, warnings by default, all of our own with `-vv`. Of the libraries, which report
+/// Sets up the logger: nothing with `-q`, warnings by default, all of our own with `-vv`. Of the libraries, which report
 /// every routine step, warnings and worse.
 pub(super) fn init(global: &Global) {
     let level = match (global.quiet, global.verbose) {
-        (true, _) => LevelFilter::Error,
+        (true, _) => LevelFilter::Off,
         (false, 0) => LevelFilter::Warn,
         (false, 1) => LevelFilter::Info,
         (false, 2..) => LevelFilter::Debug,

@@ -35,6 +35,7 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
     }
     if let Some(client) = client.filter(|_| args.follow) {
         follow(client, &tail, json)?;
+        context.warn("the master has ended");
     }
     Ok(Code::DONE)
 }
@@ -132,7 +133,6 @@ fn follow(mut client: Client, tail: &[LogLine], json: bool) -> Result<(), Error>
             print(&line, json)?;
         }
     }
-    output::say("the master has ended");
     Ok(())
 }
 

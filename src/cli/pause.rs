@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
         output::json(&answer)?;
     } else {
         let names: Vec<_> = answer.queues.iter().map(|q| &q.name).collect();
-        output::line(&format!("{method}d {}", words::list(&names)))?;
+        context.done(&format!("{method}d {}", words::list(&names)))?;
     }
     Ok(Code::DONE)
 }

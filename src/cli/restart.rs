@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
     if context.global.json {
         output::json(&restarted)?;
     } else {
-        output::line(&worded(&restarted, args.wait.no_wait))?;
+        context.done(&worded(&restarted, args.wait.no_wait))?;
     }
     Ok(Code::DONE)
 }

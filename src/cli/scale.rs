@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
         output::json(&scaled)?;
     } else {
         for pool in &scaled.pools {
-            output::line(&worded(pool))?;
+            context.done(&worded(pool))?;
         }
     }
     Ok(Code::DONE)

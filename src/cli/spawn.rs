@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &SpawnArgs) -> Result<Code, Error> {
     } else {
         for pool in &scaled.pools {
             let workers = words::count(u64::from(pool.wanted), "worker");
-            output::line(&format!("added pool `{}` of {workers}: {} ready", pool.pool, pool.ready))?;
+            context.done(&format!("added pool `{}` of {workers}: {} ready", pool.pool, pool.ready))?;
         }
     }
     Ok(Code::DONE)

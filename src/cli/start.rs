@@ -2,8 +2,8 @@
 
 use super::args::LogFormat;
 use super::args::start::StartArgs;
+use super::backend;
 use super::context::Context;
-use super::{backend, output};
 use crate::error::{Code, Error};
 use crate::report::Printer;
 use crate::report::events::Level;
@@ -12,7 +12,7 @@ pub(crate) fn run(context: &Context, args: &StartArgs) -> Result<Code, Error> {
     args.check()?;
     let loaded = backend::load_config(&context.flags)?;
     for warning in &loaded.warnings {
-        output::say(&format!("warning: {warning}"));
+        context.warn(&format!("warning: {warning}"));
     }
     backend::make_default_folder(&loaded.config.database, &context.flags)?;
     let global = &context.global;

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     if context.global.json {
         output::json(&answer.unwrap_or_default())?;
     } else {
-        output::line(&worded(answer.as_ref(), whole, args.wait.no_wait))?;
+        context.done(&worded(answer.as_ref(), whole, args.wait.no_wait))?;
     }
     Ok(Code::DONE)
 }

@@ -34,14 +34,18 @@ pub(super) struct Layers<'a> {
     pub(super) flags: &'a Flags,
     /// The limits among the flags.
     pub(super) limits: Table,
-    pub(super) cwd: &'a Path,
+    pub(super) cwd: Option<&'a Path>,
 }
 
 impl Config {
     /// Reads the file (that of `--config`, else `queue-work.toml` or `config/queue-work.toml` in `cwd`, else none) and
     /// lays the flags over it. Fails with every problem there is: unreadable file, unknown keys, wrong values,
     /// contradictions.
-    pub fn load(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Loaded, ConfigErrors> {
+    pub fn load(
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<String>,
+        cwd: Option<&Path>,
+    ) -> Result<Loaded, ConfigErrors> {
         let file = File::find(flags, cwd)?;
         let (limits, mut problems) = flags.limits();
         let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };

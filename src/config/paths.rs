@@ -29,7 +29,9 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Finds database, socket and output folder as [`super::Config::load`] would, without looking at the pools: a
 /// mistake in a limit does not keep `status` from working. Fails if the file cannot be read or parsed, if one of
 /// its paths is wrong, or if no place for the database is known.
-pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: &Path) -> Result<Paths, ConfigErrors> {
+/// `cwd`: the current folder; `None` where there is none any more. Then no file is looked for, and only absolute paths
+/// are known.
+pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
     let file = File::find(flags, cwd)?;
     let mut problems = flag_problems(flags);
     let concerns =
@@ -51,9 +53,8 @@ pub(super) struct File {
 
 impl File {
     /// Finds and reads it.
-    pub(super) fn find(flags: &Flags, cwd: &Path) -> Result<Self, Problem> {
-        let Some(name) = name(flags, cwd)? else { return Ok(Self::default()) };
-        let path = absolute(cwd, &name);
+    pub(super) fn find(flags: &Flags, cwd: Option<&Path>) -> Result<Self, Problem> {
+        let Some((name, path)) = name(flags, cwd)? else { return Ok(Self::default()) };
         let bytes = std::fs::read(&path)
             .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -69,10 +70,11 @@ impl File {
     }
 }
 
-/// The file as the user named it, or as it is found here.
-fn name(flags: &Flags, cwd: &Path) -> Result<Option<PathBuf>, Problem> {
+/// The file as the user named it, or as it is found here; and its absolute path.
+fn name(flags: &Flags, cwd: Option<&Path>) -> Result<Option<(PathBuf, PathBuf)>, Problem> {
     if let Some(name) = &flags.config {
-        return match std::fs::metadata(cwd.join(name)) {
+        let path = from_here(flags, cwd, "config", name)?;
+        return match std::fs::metadata(&path) {
             Ok(about) if about.is_dir() => {
                 Err(flags.problem("config", format!("`{}` is a folder; name a file", name.display())))
             }
@@ -80,11 +82,27 @@ fn name(flags: &Flags, cwd: &Path) -> Result<Option<PathBuf>, Problem> {
                 let next = "write one with `queue-work config init`";
                 Err(flags.problem("config", format!("there is no file `{}`; {next}", name.display())))
             }
-            _ => Ok(Some(name.clone())),
+            _ => Ok(Some((name.clone(), path))),
         };
     }
     let places = ["queue-work.toml", "config/queue-work.toml"];
-    Ok(places.iter().map(PathBuf::from).find(|place| cwd.join(place).is_file()))
+    let here = cwd
+        .into_iter()
+        .flat_map(|cwd| places.iter().map(|place| (PathBuf::from(place), absolute(cwd, Path::new(place)))));
+    Ok(here.into_iter().find(|(_, path)| path.is_file()))
+}
+
+/// The absolute path of what an option names.
+fn from_here(flags: &Flags, cwd: Option<&Path>, field: &str, path: &Path) -> Result<PathBuf, Problem> {
+    match cwd {
+        Some(cwd) => Ok(absolute(cwd, path)),
+        None if path.is_absolute() => Ok(path.components().collect()),
+        None => {
+            let why =
+                "is relative to the current folder, which cannot be found (was it deleted?); write the whole path";
+            Err(flags.problem(field, format!("`{}` {why}", path.display())))
+        }
+    }
 }
 
 /// What is wrong with the paths that the flags name. (`--database=~/x` reaches us unexpanded from most shells.)
@@ -100,23 +118,25 @@ pub(super) fn settle(
     flags: &Flags,
     file: &File,
     env: Env<'_>,
-    cwd: &Path,
+    cwd: Option<&Path>,
     origins: &mut Origins,
 ) -> Result<Paths, Problem> {
     let mut said = |field: &str, flag: Option<&PathBuf>| {
-        let (path, origin) = match flag {
-            Some(path) => (absolute(cwd, path), flags.origin_of(field)),
-            None => in_file(&file.layer.top, file.folder(), field)?,
+        let found = match flag {
+            Some(path) => Some((from_here(flags, cwd, field, path)?, flags.origin_of(field))),
+            None => in_file(&file.layer.top, file.folder(), field),
         };
-        origins.set(field, &origin);
-        Some(path)
+        Ok(found.map(|(path, origin)| {
+            origins.set(field, &origin);
+            path
+        }))
     };
-    let database = said("database", flags.database.as_ref());
+    let database = said("database", flags.database.as_ref())?;
     // A socket and an output folder that the file names beside its own database belong to that one: another
     // database has its own, or a verb would talk to the wrong master.
     let another = flags.database.is_some() && file.layer.top.contains_key("database");
-    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref()) };
-    let logs_dir = if another { None } else { said("log_dir", None) };
+    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref())? };
+    let logs_dir = if another { None } else { said("log_dir", None)? };
     let database = match database {
         Some(path) => path,
         None => default_database(env)?,

@@ -47,7 +47,7 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
     let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, own, &layers.limits])?;
     origins.set_table(&format!("pools.{name}"), &table);
     let written: RawPool = raw::read(&table)?;
-    let folder = layers.file.folder().unwrap_or(layers.cwd);
+    let folder = layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""));
     let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
     let kind = match written.kind.as_deref() {
         Some("opaque") => PoolKind::Opaque,

@@ -17,6 +17,7 @@ use crate::model::{PoolName, QueueName, QueueOrder};
 use crate::report::refusals::Change;
 use crate::store::{JobFilter, Op, RunFilter, WorkerFilter};
 use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
+use crate::wire::object;
 use crate::wire::rpc::{self, RpcError};
 use crate::worker::Template;
 
@@ -318,7 +319,7 @@ pub(super) fn busy() -> RpcError {
 }
 
 pub(super) fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
-    serde_json::from_str(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
+    object::read(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
 }
 
 fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError> {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::characters::is_unprintable;
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
@@ -82,7 +84,8 @@ fn check(what: &'static str, name: &str) -> Result<(), NameError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(NameError::TooLong { what, bytes: name.len() });
     }
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
+    // Some letters of Hangul are empty.
+    let allowed = |c: char| c.is_alphanumeric() && !is_unprintable(c) || matches!(c, '.' | '_' | '-' | ':');
     match name.chars().find(|&c| !allowed(c)) {
         Some(bad) => Err(NameError::BadCharacter { what, name: name.to_owned(), bad }),
         None if name.starts_with('-') || name.starts_with('.') => {

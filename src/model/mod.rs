@@ -4,6 +4,7 @@
 //! draws a random number, so that `core` may import it.
 
 pub mod answer;
+pub mod characters;
 pub mod ids;
 pub mod job;
 pub mod limits;

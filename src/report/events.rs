@@ -198,7 +198,7 @@ pub fn json(event: &Event, at: UnixMicros) -> String {
     let level = match event.level() {
         Level::Debug => "debug",
         Level::Detail | Level::Normal => "info",
-        Level::Problem => "warn",
+        Level::Problem | Level::Nothing => "warn",
     };
     serde_json::to_string(&Line { time: at, level, event })
         .map_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"), super::words::escape_json)

@@ -83,7 +83,7 @@ pub fn progress_bar() -> ProgressBar {
 fn coloured(event: &Event) -> String {
     let line = super::words::escape(&events::line(event));
     let colour = match event.level() {
-        Level::Problem => anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Yellow.into())),
+        Level::Problem | Level::Nothing => anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Yellow.into())),
         Level::Normal => return line,
         Level::Debug | Level::Detail => anstyle::Style::new().dimmed(),
     };

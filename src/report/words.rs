@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::model::characters::is_unprintable;
 use crate::model::{JobRecord, JobState, UnixMicros};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
@@ -123,24 +124,30 @@ pub fn one_line(text: &str, max: usize) -> String {
     escape_but(&cut.replace('\n', " ⏎ "), |_| false)
 }
 
-/// Whether a character moves the cursor, begins a command to the terminal or turns the direction of writing.
-#[must_use]
-pub fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Each character of a text, and whether it must be escaped to be shown. One that chooses between the forms of a symbol
+/// (U+FE0E, U+FE0F: the coloured sign of a warning, as many programs print it) may stand once behind that symbol.
+pub fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut before = '\0';
+    text.chars().map(move |c| {
+        let chooses = matches!(c, '\u{fe0e}' | '\u{fe0f}') && before >= '\u{2100}' && !is_unprintable(before);
+        before = c;
+        (c, is_unprintable(c) && !chooses)
+    })
 }
 
 /// A JSON text in which every unprintable character is escaped. JSON asks for that below a blank only; the others can
 /// stand nowhere but in its strings.
 #[must_use]
 pub fn escape_json(json: String) -> String {
-    let above = |c: char| c >= '\u{7f}' && is_unprintable(c);
-    if !json.chars().any(above) {
+    let above = |(c, hidden): (char, bool)| c >= '\u{7f}' && hidden;
+    if json.is_ascii() && !json.contains('\u{7f}') || !marked(&json).any(above) {
         return json;
     }
-    json.chars().fold(String::with_capacity(json.len() + 16), |mut out, c| {
-        if above(c) {
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+    marked(&json).fold(String::with_capacity(json.len() + 16), |mut out, (c, hidden)| {
+        if above((c, hidden)) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(c);
         }
@@ -149,11 +156,11 @@ pub fn escape_json(json: String) -> String {
 }
 
 fn escape_but(text: &str, keep: impl Fn(char) -> bool) -> String {
-    if !text.chars().any(|c| is_unprintable(c) && !keep(c)) {
+    if !marked(text).any(|(c, hidden)| hidden && !keep(c)) {
         return text.to_owned();
     }
-    text.chars().fold(String::with_capacity(text.len() + 8), |mut out, c| {
-        if !is_unprintable(c) || keep(c) {
+    marked(text).fold(String::with_capacity(text.len() + 8), |mut out, (c, hidden)| {
+        if !hidden || keep(c) {
             out.push(c);
         } else if c.is_ascii() {
             let _ = write!(out, "\\x{:02x}", u32::from(c));
@@ -217,6 +224,22 @@ mod tests {
         assert_eq!(escaped, r#"{"é\u001b": "\u009b\u007f\u202e"}"#);
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
         assert_eq!(value(&escaped), value(&json));
+        let json = String::from("\"a\u{200b}\u{e0041}\u{26a0}\u{fe0f}\u{fe0f}\"");
+        let escaped = escape_json(json.clone());
+        assert_eq!(escaped, "\"a\\u200b\\udb40\\udc41\u{26a0}\u{fe0f}\\ufe0f\"");
+        assert_eq!(value(&escaped), value(&json));
+    }
+
+    #[test]
+    fn characters_that_take_no_room_are_shown_and_a_symbol_keeps_its_form() {
+        let invisible =
+            "\u{ad}\u{34f}\u{180e}\u{200b}\u{200c}\u{200d}\u{2060}\u{2064}\u{3164}\u{fe00}\u{feff}\u{e0041}\u{e01ef}";
+        for c in invisible.chars() {
+            let escaped = format!("a\\u{{{:x}}}b", u32::from(c));
+            assert_eq!((escape(&format!("a{c}b")), one_line(&format!("a{c}b"), 9)), (escaped.clone(), escaped));
+        }
+        assert_eq!(escape("\u{26a0}\u{fe0f} é ü 漢 ✔"), "\u{26a0}\u{fe0f} é ü 漢 ✔");
+        assert_eq!(escape("a\u{fe0f}\u{26a0}\u{fe0f}\u{fe0f}"), "a\\u{fe0f}\u{26a0}\u{fe0f}\\u{fe0f}");
     }
 
     #[test]

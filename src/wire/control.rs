@@ -81,6 +81,7 @@ pub enum Span {
 #[serde(deny_unknown_fields)]
 pub struct PushMany {
     /// The jobs.
+    #[serde(deserialize_with = "super::object::list")]
     pub jobs: Vec<PushJob>,
     /// The answer has only the count and the first and last id, unless this is true.
     #[serde(default)]

@@ -7,6 +7,7 @@ pub mod control;
 #[cfg(test)]
 mod fuzz;
 pub mod lines;
+pub mod object;
 pub mod push;
 pub mod rpc;
 pub mod worker;

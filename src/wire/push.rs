@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::control::{PushJob, Span};
+use super::object;
 use crate::model::units;
 use crate::model::{NewJob, QueueName, UnixMicros, payload};
 
@@ -97,7 +98,7 @@ struct Exec {
 }
 
 fn check_exec(args: &str) -> Result<(), String> {
-    let exec: Exec = serde_json::from_str(args).map_err(|_| payload::PayloadError::BadExec.to_string())?;
+    let exec: Exec = object::read(args).map_err(|_| payload::PayloadError::BadExec.to_string())?;
     if exec.argv.first().is_none_or(String::is_empty) {
         return Err(payload::PayloadError::BadExec.to_string());
     }
@@ -188,6 +189,7 @@ mod tests {
             "null",
             "[]",
             r#"{"argv":[]}"#,
+            r#"[["true"]]"#,
             r#"{"argv":[""]}"#,
             r#"{"argv":"ls"}"#,
             r#"{"argv":[1]}"#,

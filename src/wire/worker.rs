@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::object::{self, Object};
+
 use crate::model::job::Progress;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{Answer, Detail, Retry, RunError};
@@ -118,7 +120,7 @@ struct RawError {
     #[serde(default)]
     code: Option<i64>,
     #[serde(default)]
-    data: Option<RawErrorData>,
+    data: Option<Object<RawErrorData>>,
 }
 
 #[derive(Deserialize)]
@@ -212,7 +214,7 @@ pub fn answer_too_long(bytes: u64) -> Answer {
 }
 
 fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawValue>) -> FromWorker<'a> {
-    let fields = || params.and_then(|p| serde_json::from_str::<Params<'_>>(p.get()).ok());
+    let fields = || params.and_then(|p| object::read::<Params<'_>>(p.get()).ok());
     let found = match method {
         "ready" => Some(FromWorker::Ready { concurrency: fields().and_then(|p| p.concurrency).unwrap_or(1) }),
         "retire" => Some(FromWorker::Retire),
@@ -251,7 +253,7 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
         (None, None) => return None,
     };
     // What it tells of the run is of less weight than the answer: if it cannot be read, the answer still counts.
-    let run = raw.run.and_then(|run| serde_json::from_str::<RunMember>(run.get()).ok()).unwrap_or_default();
+    let run = raw.run.and_then(|run| object::read::<RunMember>(run.get()).ok()).unwrap_or_default();
     let detail = Detail {
         exit_code: run.exit_code,
         signal: run.signal.filter(|name| is_signal(name)),
@@ -290,11 +292,12 @@ fn result_of(result: &str) -> Option<String> {
 
 /// An error as it is kept. One that has not the documented form is taken as a message.
 fn error_of(error: &str) -> RunError {
-    let Ok(raw) = serde_json::from_str::<RawError>(error) else {
+    let Ok(raw) = object::read::<RawError>(error) else {
         let text = serde_json::from_str::<String>(error).unwrap_or_else(|_| error.to_owned());
         return RunError { message: cut(text, MAX_ERROR_BYTES), code: None, kind: None, retry: Retry::Policy };
     };
-    let (kind, retry) = raw.data.map_or((None, None), |d| (d.kind.map(|kind| cut(kind, MAX_KIND_BYTES)), d.retry));
+    let (kind, retry) =
+        raw.data.map_or((None, None), |Object(d)| (d.kind.map(|kind| cut(kind, MAX_KIND_BYTES)), d.retry));
     let retry = match retry {
         Some(RawRetry::Whether(false)) => Retry::Never,
         Some(RawRetry::After(seconds)) => Duration::try_from_secs_f64(seconds).map_or(Retry::Policy, Retry::After),

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::template::Template;
 use super::verdict::Failure;
-use crate::wire::rpc;
+use crate::wire::{object, rpc};
 
 /// What is to be started.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ struct Exec {
 /// Works out what to start for a job.
 pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Plan, Failure> {
     let job: Job<'_> =
-        serde_json::from_str(params.get()).map_err(|e| Failure::invalid(format!("the job cannot be read: {e}")))?;
+        object::read(params.get()).map_err(|e| Failure::invalid(format!("the job cannot be read: {e}")))?;
     let args = job.args.unwrap_or(RawValue::NULL);
     let mut plan = match template {
         Some(template) => Plan {
@@ -80,7 +80,7 @@ fn no_such_type(kind: &str) -> Failure {
 
 fn exec(args: &RawValue) -> Result<Plan, Failure> {
     let usage = "a job of type `exec` needs args such as {\"argv\": [\"program\", \"argument\"]}";
-    let exec: Exec = serde_json::from_str(args.get()).map_err(|e| Failure::invalid(format!("{usage}: {e}")))?;
+    let exec: Exec = object::read(args.get()).map_err(|e| Failure::invalid(format!("{usage}: {e}")))?;
     if exec.argv.first().is_none_or(String::is_empty) {
         return Err(Failure::invalid(usage));
     }

@@ -122,7 +122,14 @@ fn params_that_do_not_fit_are_refused_and_named() {
         ("jobs.cancel", json!({"ids": []}), "jobs"),
         ("jobs.list", json!({"state": "happy"}), "happy"),
         ("runs.list", json!({"outcome": "fine"}), "fine"),
-        ("workers.list", json!([1, 2, 3, 4]), ""),
+        ("workers.list", json!([1, 2, 3, 4]), "expected an object"),
+        ("push", json!(["a", 1]), "expected an object"),
+        ("push_many", json!({"jobs": [["a", 1]]}), "expected an object"),
+        ("push_many", json!([[{"type": "a"}]]), "expected an object"),
+        ("jobs.cancel", json!([[1]]), "expected an object"),
+        ("scale", json!([3]), "expected an object"),
+        ("stop", json!([]), "expected an object"),
+        ("push", json!({"type": "exec", "args": [["true"]]}), "argv"),
         ("logs.follow", json!({"since": 1}), "since"),
     ];
     for (method, params, part) in cases {

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::support::{Bench, DEADLINE};
 
 /// Writes to the clipboard, sets the title, clears, moves, overwrites the line, rings; in one and two bytes; turns the
-/// direction of writing; ends lines in ways of its own.
-const EVIL: [&str; 8] = [
+/// direction of writing; ends lines in ways of its own; takes no room.
+const EVIL: [&str; 9] = [
     "\u{1b}]52;c;ZXZpbA==\u{7}",
     "\u{1b}]0;title\u{1b}\\",
     "\u{1b}[2J\u{1b}[1;1Hgone",
@@ -17,6 +17,7 @@ const EVIL: [&str; 8] = [
     "\u{202e}txt.exe\u{2066}\u{200f}",
     "\u{8}\u{8}\u{7f}\u{85}",
     "\u{2028}\u{2029}\u{61c}",
+    "a\u{200b}\u{200c}\u{200d}\u{200e}\u{2060}\u{2064}\u{180e}\u{feff}\u{ad}\u{e0041}\u{fe0f}",
 ];
 
 /// Answers, tells and asks in every way there is, with evil in every text.
@@ -46,7 +47,8 @@ for line in sys.stdin:
 
 fn is_raw(c: char) -> bool {
     (c.is_control() && c != '\n')
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe0f}' | '\u{feff}' | '\u{e0041}')
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn each_object_says_all_that_options_can_say() {
             r#"{"type":"exec","args":{"argv":["true"]}}"#
         );
         let run = bench.verb(&["push", "--jsonl", "--queue=q2", "--json"]).stdin(lines).run().expect_code(0);
-        assert_eq!(run.json(), json!({"count": 3, "first_id": 1, "last_id": 3}));
+        assert_eq!(run.json(), json!({"count": 3, "deduplicated": 0, "first_id": 1, "last_id": 3}));
         let jobs = all_jobs(bench);
         let a = &jobs[0];
         assert_eq!((&a["type"], &a["args"], &a["queue"]), (&json!("a"), &json!({"x": [1, 2]}), &json!("q1")));
@@ -103,7 +103,7 @@ fn no_lines_are_no_jobs() {
     let run = bench.verb(&["push", "--lines", "t"]).stdin("\n\n").run().expect_code(0);
     assert_eq!(run.stderr, "queue-work: added 0 jobs\n");
     let run = bench.verb(&["push", "--jsonl", "--json"]).stdin("").run().expect_code(0);
-    assert_eq!(run.json(), json!({"count": 0, "first_id": null, "last_id": null}));
+    assert_eq!(run.json(), json!({"count": 0, "deduplicated": 0, "first_id": null, "last_id": null}));
     let quiet = bench.verb(&["push", "-q", "--lines", "t"]).stdin("a\n").run().expect_code(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
 }

@@ -57,7 +57,7 @@ fn bad_lines_can_be_left_out() {
             input.extend_from_slice(&[line, b"\n{\"type\":\"t\"}\n"].concat());
         }
         let run = bench.verb(&["push", "--jsonl", "--skip-bad", "--json"]).stdin(input).run().expect_code(0);
-        assert_eq!(run.json(), json!({"count": 14, "first_id": 1, "last_id": 14}));
+        assert_eq!(run.json(), json!({"count": 14, "deduplicated": 0, "first_id": 1, "last_id": 14}));
         assert_eq!(all_jobs(bench).len(), 14);
         assert!(run.stderr.contains("line 1: ") && run.stderr.contains("… and 4 bad lines more"), "{}", run.stderr);
     });

@@ -81,7 +81,7 @@ pub(crate) struct Global {
     /// Say more: starts of workers and what they print; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, env = "QUEUE_WORK_VERBOSE", help_heading = GLOBAL)]
     pub(crate) verbose: u8,
-    /// Say only what is wrong
+    /// Say nothing but the error that ends the command
     #[arg(short, long, global = true, env = "QUEUE_WORK_QUIET", help_heading = GLOBAL)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) quiet: bool,

@@ -105,7 +105,7 @@ fn conclude(context: &Context, change: Change, changed: &ChangedJobs) -> Result<
     if context.global.json {
         output::json(changed)?;
     } else if changed.count > 0 || changed.refused.is_empty() {
-        output::line(&format!("{} {}", change.done(), words::count(changed.count, "job")))?;
+        context.done(&format!("{} {}", change.done(), words::count(changed.count, "job")))?;
     }
     for refused in &changed.refused {
         output::say(&refused.reason);

@@ -155,8 +155,8 @@ fn broken_off(error: Error, all: &PushedMany, total: u64) -> Error {
 
 fn conclude(context: &Context, pushed: &PushedMany, bad: u64) -> Result<Code, Error> {
     if context.global.json {
-        let PushedMany { count, first_id, last_id, .. } = pushed;
-        output::json(&Summary { count: *count, first_id: first_id.map(|i| i.0), last_id: last_id.map(|i| i.0) })?;
+        let (first_id, last_id) = (pushed.first_id.map(|i| i.0), pushed.last_id.map(|i| i.0));
+        output::json(&Summary { count: pushed.count, deduplicated: pushed.deduplicated, first_id, last_id })?;
     } else if !context.global.quiet {
         output::say(&worded(pushed, bad));
     }
@@ -165,7 +165,10 @@ fn conclude(context: &Context, pushed: &PushedMany, bad: u64) -> Result<Code, Er
 
 #[derive(serde::Serialize)]
 struct Summary {
+    /// Jobs that were asked for.
     count: u64,
+    /// How many of them were there already.
+    deduplicated: u64,
     first_id: Option<i64>,
     last_id: Option<i64>,
 }
@@ -225,7 +228,10 @@ mod tests {
         add(&mut all, &chunk(1000, 1, 1000));
         add(&mut all, &chunk(500, 1001, 1500));
         assert_eq!(worded(&all, 2), "added 1500 jobs, ids 1 to 1500; 2 bad lines left out");
-        let summary = Summary { count: all.count, first_id: Some(1), last_id: None };
-        assert_eq!(serde_json::to_string(&summary).expect("JSON"), r#"{"count":1500,"first_id":1,"last_id":null}"#);
+        let summary = Summary { count: all.count, deduplicated: 0, first_id: Some(1), last_id: None };
+        assert_eq!(
+            serde_json::to_string(&summary).expect("JSON"),
+            r#"{"count":1500,"deduplicated":0,"first_id":1,"last_id":null}"#
+        );
     }
 }

@@ -50,7 +50,7 @@ impl Case {
     }
 
     fn try_load(&self) -> Result<Loaded, ConfigErrors> {
-        Config::load(&self.flags, &|name| self.env.get(name).cloned(), self.folder.path())
+        Config::load(&self.flags, &|name| self.env.get(name).cloned(), Some(self.folder.path()))
     }
 
     #[track_caller]
@@ -59,7 +59,7 @@ impl Case {
     }
 
     fn paths(&self) -> Result<Paths, ConfigErrors> {
-        paths(&self.flags, &|name| self.env.get(name).cloned(), self.folder.path())
+        paths(&self.flags, &|name| self.env.get(name).cloned(), Some(self.folder.path()))
     }
 
     /// The problems, one a line.

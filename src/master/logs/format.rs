@@ -1,7 +1,7 @@
 //! The form of a line: `<RFC 3339, microseconds> <out|err> <job id or -> <escaped text>`.
 //!
 //! Invariant: whatever a worker writes, a line stays one line, and shows on a terminal as what it is: no control
-//! character, escape sequence or change of writing direction gets through. (It is for reading: a backslash is not
+//! character, escape sequence, change of writing direction or character without width gets through. (It is for reading: a backslash is not
 //! escaped, so the way back is not unique.)
 
 use std::fmt::Write;
@@ -90,7 +90,8 @@ fn cut(text: &[u8]) -> &[u8] {
 }
 
 /// Makes output fit to be shown: control characters other than tab become `\x1b` or `\u{0085}`, so do marks that
-/// change the direction of writing and line separators; what is not UTF-8 becomes U+FFFD.
+/// change the direction of writing, line separators and what takes no room, joiners too (a picture that is joined from
+/// several becomes several); what is not UTF-8 becomes U+FFFD.
 #[must_use]
 pub fn escape(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
@@ -104,11 +105,11 @@ fn escape_into(out: &mut String, text: &[u8]) {
         return;
     }
     for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
+        for (c, hidden) in words::marked(chunk.valid()) {
             let _ = match c {
                 '\t' => out.write_char(c),
                 '\0'..='\x1f' | '\x7f' => write!(out, "\\x{:02x}", u32::from(c)),
-                _ if words::is_unprintable(c) => write!(out, "\\u{{{:04x}}}", u32::from(c)),
+                _ if hidden => write!(out, "\\u{{{:04x}}}", u32::from(c)),
                 _ => out.write_char(c),
             };
         }

@@ -14,8 +14,10 @@ pub enum Level {
     Detail,
     /// Without options.
     Normal,
-    /// Also with `-q`.
+    /// In colour.
     Problem,
+    /// Also with `-q`: nothing; what ends the command is said as its error.
+    Nothing,
 }
 
 impl Level {
@@ -23,7 +25,7 @@ impl Level {
     #[must_use]
     pub const fn shown(verbose: u8, quiet: bool) -> Self {
         match (quiet, verbose) {
-            (true, _) => Self::Problem,
+            (true, _) => Self::Nothing,
             (false, 0) => Self::Normal,
             (false, 1) => Self::Detail,
             (false, 2..) => Self::Debug,

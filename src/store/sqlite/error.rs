@@ -7,11 +7,13 @@ use std::path::Path;
 
 use rusqlite::{Error, ErrorCode};
 
+use super::access;
 use crate::store::StoreError;
 
 /// Words an error of an open database.
 pub(super) fn map(path: &Path, error: &Error) -> StoreError {
     let shown = || path.display().to_string();
+    let reason = || access::denied(path).unwrap_or_else(|| error.to_string());
     if error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
         // Whatever the reason was, SQLite has forgotten it.
         return StoreError::Io(format!("cannot make `{}-shm` larger; is the disk full?", shown()));
@@ -21,9 +23,9 @@ pub(super) fn map(path: &Path, error: &Error) -> StoreError {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path: shown() },
         Some(ErrorCode::NotADatabase) => StoreError::Foreign { path: shown() },
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            StoreError::Cannot { doing: "write to", path: shown(), reason: error.to_string() }
+            StoreError::Cannot { doing: "write to", path: shown(), reason: reason() }
         }
-        Some(ErrorCode::CannotOpen) => StoreError::Cannot { doing: "open", path: shown(), reason: error.to_string() },
+        Some(ErrorCode::CannotOpen) => StoreError::Cannot { doing: "open", path: shown(), reason: reason() },
         Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::FileLockingProtocolFailed) => {
             StoreError::Io(error.to_string())
         }

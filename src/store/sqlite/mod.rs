@@ -5,6 +5,7 @@
 //! transaction that was rolled back is forgotten; after a commit that may have taken place nothing is written before
 //! [`Store::reopen`].
 
+mod access;
 mod batch;
 mod blocks;
 #[cfg(test)]

@@ -61,7 +61,9 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
     keep_plans(&conn).map_err(|e| map(path, &e))?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
-        return Err(cannot("write to", path, &"it is read-only; check its permissions and those of the file system"));
+        let reason = super::access::denied(path);
+        let reason = reason.as_deref().unwrap_or("it is read-only; check its permissions and those of the file system");
+        return Err(cannot("write to", path, &reason));
     }
     refuse_foreign(&conn, path, missing == Missing::Create)?;
     set_up(&conn, path)?;
@@ -127,7 +129,7 @@ fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreErr
         Ok(found) if found.is_dir() => Err(cannot(doing, path, &"it is a directory")),
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::NotFound => Err(cannot(doing, path, &if_not)),
-        Err(e) => Err(cannot(doing, path, &e)),
+        Err(e) => Err(cannot(doing, path, &super::access::denied(path).unwrap_or_else(|| e.to_string()))),
     }
 }
 
