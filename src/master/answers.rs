@@ -7,7 +7,7 @@ use super::replies::{Answered, Asked, Gathered, Group, JobWaiter, Origin};
 use crate::core::Event;
 use crate::model::{JobId, JobState, Now, QueueName};
 use crate::report::refusals::{self, Change};
-use crate::store::{Op, Reply};
+use crate::store::{DeadJob, Op, Reply};
 use crate::wire::control::{PausedQueue, PausedQueues, RefusedJob};
 use crate::wire::rpc::{self, RpcError};
 
@@ -136,6 +136,7 @@ impl Master {
 
     pub(super) fn job_changed(&mut self, group: u64, job: JobId, change: Change, reply: &Reply) {
         let refused = match reply {
+            Reply::Held { by } => Some(refusals::held(job, *by)),
             Reply::Changed { was, queue } => {
                 let refused = refusals::refused(change, job, *was);
                 if refused.is_none() && change == Change::Retry && *was != JobState::Ready {
@@ -152,22 +153,23 @@ impl Master {
     }
 
     /// Asks for dead jobs to be made ready, a step at a time.
-    pub(super) fn retry_dead(&mut self, group: u64, queue: Option<QueueName>) {
+    pub(super) fn retry_dead(&mut self, group: u64, queue: Option<QueueName>, after: Option<DeadJob>) {
         let now = self.clock.now();
-        let op = Op::RetryDead { queue: queue.clone(), limit: RETRY_STEP };
+        let op = Op::RetryDead { queue: queue.clone(), after, limit: RETRY_STEP };
         self.batches.add(op, Answered::RetriedDead { group, queue }, true, false, now);
     }
 
     pub(super) fn retried_dead(&mut self, group: u64, queue: Option<QueueName>, reply: &Reply) {
-        let Reply::Count(count) = *reply else { return };
+        let Reply::Retried { count, held, next } = *reply else { return };
         self.feed(Event::News { queues: queue.iter().cloned().collect() });
-        if count == u64::from(RETRY_STEP) {
+        if next.is_some() {
             self.waits.expect_another(group);
-            self.retry_dead(group, queue);
+            self.retry_dead(group, queue, next);
         }
         let whole = self.waits.part(group, |so_far| {
             if let Gathered::Jobs(jobs) = so_far {
                 jobs.count += count;
+                jobs.passed_over += held;
             }
         });
         self.answer_group(whole);

@@ -274,7 +274,7 @@ impl Master {
             let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
             let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
             let group = self.waits.gather(origin.clone(), 1, Gathered::Jobs(ChangedJobs::default()));
-            self.retry_dead(group, queue);
+            self.retry_dead(group, queue, None);
             return Ok(None);
         }
         let ids = job_ids(&params)?;

@@ -245,7 +245,7 @@ impl Pipes {
             self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
         }
         if bug!("fragment_is_answer") && !self.messages.rest().is_empty() {
-            message(id, Line::Whole(self.messages.rest()), heard);
+            message(id, Line::Whole(self.messages.rest()), &self.requests, heard);
         }
         for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
             if !lines.rest().is_empty() {
@@ -316,7 +316,8 @@ impl Pipes {
             Pipe::Protocol => true,
         };
         if speaks {
-            self.messages.push(chunk, |line| message(id, line, heard));
+            let requests = &self.requests;
+            self.messages.push(chunk, |line| message(id, line, requests, heard));
             if !self.messages.rest().is_empty() {
                 failpoint!("answer.half_read");
             }
@@ -338,8 +339,9 @@ impl Pipes {
     }
 }
 
-/// Turns one line of a worker into what the core, the log or a request handler takes.
-fn message(id: WorkerId, line: Line<'_>, heard: &mut Heard) {
+/// Turns one line of a worker into what the core, the log or a request handler takes. `requests` are those it has not
+/// answered, as far as what was heard before this chunk goes.
+fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u64)>, heard: &mut Heard) {
     let text = match line {
         Line::Whole(text) => text,
         Line::TooLong { head, bytes } => {
@@ -349,6 +351,9 @@ fn message(id: WorkerId, line: Line<'_>, heard: &mut Heard) {
     };
     match wire::parse(text) {
         FromWorker::Answer { request, answer } => heard.events.push(Event::Answered { worker: id, request, answer }),
+        FromWorker::NoAnswer { request } if is_open(request, requests, heard) => {
+            heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_missing(text) });
+        }
         FromWorker::Ready { concurrency } => heard.events.push(Event::Ready { worker: id, concurrency }),
         FromWorker::Progress { request, progress } => {
             heard.events.push(Event::Progress { worker: id, request, progress });
@@ -357,8 +362,13 @@ fn message(id: WorkerId, line: Line<'_>, heard: &mut Heard) {
         FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
         FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
         FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
-        FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
+        FromWorker::NoAnswer { .. } | FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
     }
+}
+
+fn is_open(request: u64, requests: &VecDeque<(u64, u64)>, heard: &Heard) -> bool {
+    let answers = |event: &Event| matches!(event, Event::Answered { request: answered, .. } if *answered == request);
+    requests.iter().any(|&(open, _)| open == request) && !heard.events.iter().any(answers)
 }
 
 /// A line over the limit fails the job it answers; if it answers none it is output.

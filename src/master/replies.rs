@@ -42,7 +42,7 @@ pub(super) enum Answered {
     Paused { group: u64 },
     /// One job of several was retried or deleted.
     Changed { group: u64, job: JobId, change: Change },
-    /// Dead jobs were retried; again if there were as many as the limit.
+    /// Dead jobs were retried; again while there may be more.
     RetriedDead { group: u64, queue: Option<QueueName> },
     /// Who pushed it has been told that it failed.
     Nobody,

@@ -32,6 +32,16 @@ pub fn missing(id: JobId) -> RefusedJob {
     RefusedJob { id, reason: format!("there is no job {id}"), exit_code: 4 }
 }
 
+/// For a job that cannot be retried, as an unfinished job has its unique key.
+#[must_use]
+pub fn held(id: JobId, by: JobId) -> RefusedJob {
+    let reason = format!(
+        "job {id} cannot be retried: job {by} has its unique key and is unfinished; try again when that has ended \
+         (`queue-work jobs wait {by}`), or end it with `queue-work jobs cancel {by}`"
+    );
+    RefusedJob { id, reason, exit_code: 5 }
+}
+
 /// Why nothing was changed in a job that was in the state `was`; `None` if it was changed.
 #[must_use]
 pub fn refused(change: Change, id: JobId, was: JobState) -> Option<RefusedJob> {

@@ -23,7 +23,7 @@ pub mod writer;
 mod conformance;
 
 pub use error::StoreError;
-pub use op::{Claim, Finish, Keep, Next, Op, Reply, WorkerEnded, WorkerStarted};
+pub use op::{Claim, DeadJob, Finish, Keep, Next, Op, Reply, WorkerEnded, WorkerStarted};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};

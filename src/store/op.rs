@@ -53,15 +53,19 @@ pub enum Op {
     /// (`Running`: nothing was changed, the master must end the run first), or [`Reply::Missing`].
     Cancel(JobId),
     /// Make a dead, cancelled or scheduled job ready now, its counters at zero.
-    /// Reply: [`Reply::Changed`] with the state it had before (other states: nothing changed), or [`Reply::Missing`].
+    /// Reply: [`Reply::Changed`] with the state it had before (other states: nothing changed), [`Reply::Held`] where
+    /// another unfinished job has its unique key (nothing changed), or [`Reply::Missing`].
     Retry(JobId),
     /// Forget a job that is not running, with its runs. Reply: [`Reply::Changed`] with the state it had before
     /// (`Running`: nothing was changed), or [`Reply::Missing`].
     Delete(JobId),
-    /// Retry every dead job of a queue (of all queues: `None`), at most `limit`. Reply: [`Reply::Count`].
+    /// Retry every dead job of a queue (of all queues: `None`), oldest first, at most `limit`; those whose unique key
+    /// another unfinished job has are passed over. Reply: [`Reply::Retried`].
     RetryDead {
         /// The queue, or all.
         queue: Option<QueueName>,
+        /// Only those that died after this one: where the step before stopped.
+        after: Option<DeadJob>,
         /// Bound on the work of one step.
         limit: u32,
     },
@@ -79,6 +83,15 @@ pub enum Op {
     /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
     /// there is more to look at.
     Prune(Keep),
+}
+
+/// The place of a dead job among the dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeadJob {
+    /// When it died.
+    pub at: UnixMicros,
+    /// Which it is.
+    pub id: JobId,
 }
 
 /// A request for jobs.
@@ -211,6 +224,20 @@ pub enum Reply {
         was: JobState,
         /// Its queue.
         queue: QueueName,
+    },
+    /// Another unfinished job has the unique key of this one: nothing was changed.
+    Held {
+        /// The other job.
+        by: JobId,
+    },
+    /// What [`Op::RetryDead`] did.
+    Retried {
+        /// Jobs that are ready now.
+        count: u64,
+        /// Jobs that stay dead: another unfinished job has their unique key.
+        held: u64,
+        /// The last job looked at, if there may be more after it.
+        next: Option<DeadJob>,
     },
     /// No such job.
     Missing,

@@ -286,9 +286,17 @@ pub struct Jobs {
 pub struct ChangedJobs {
     /// How many were changed.
     pub count: u64,
+    /// `jobs.retry` of all: dead jobs that stay so, as another unfinished job has their unique key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: u64,
     /// Those that were not, and why.
     #[serde(default)]
     pub refused: Vec<RefusedJob>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A job that was not changed.

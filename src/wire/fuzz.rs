@@ -116,6 +116,11 @@ proptest! {
                 prop_assert!(object.contains_key("result") || object.contains_key("error"));
                 prop_assert!(answer.verdict.is_ok() || !object["error"].is_null());
             }
+            FromWorker::NoAnswer { .. } => {
+                let object = object.expect("it is an object");
+                prop_assert!(object.contains_key("id") && !object.contains_key("result"));
+                prop_assert!(object.get("error").is_none_or(serde_json::Value::is_null));
+            }
             other => prop_assert!(line.starts_with(b"{") || line.trim_ascii_start().starts_with(b"{"), "{:?}", other),
         }
         let id = worker::id_in_head(&line);

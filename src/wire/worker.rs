@@ -24,6 +24,8 @@ pub const MAX_RESULT_BYTES: usize = 64 * 1024;
 /// The longest error text that is kept, in bytes.
 const MAX_ERROR_BYTES: usize = 8 * 1024;
 
+/// The most of a line that is quoted in an error, in bytes.
+const MAX_QUOTED_BYTES: usize = 200;
 /// The longest word for a kind of error that is kept, in bytes.
 const MAX_KIND_BYTES: usize = 200;
 
@@ -39,6 +41,12 @@ pub enum FromWorker<'a> {
         request: u64,
         /// What it says.
         answer: Answer,
+    },
+    /// A line with an id that says nothing about that job: no method, neither result nor error. An answer without an
+    /// answer if the job is open, else output.
+    NoAnswer {
+        /// The request id.
+        request: u64,
     },
     /// The worker is ready.
     Ready {
@@ -89,6 +97,7 @@ struct Raw<'a> {
     params: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
+    /// `null` is none.
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -205,10 +214,21 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
     })
 }
 
+/// What a line means for the open job whose id it has, if it has neither result nor error: it failed. To wait for
+/// another would be to wait until the timeout.
+#[must_use]
+pub fn answer_missing(line: &[u8]) -> Answer {
+    let line = cut(String::from_utf8_lossy(line).trim().to_owned(), MAX_QUOTED_BYTES);
+    broken(format!("the worker answered without `result` or `error`: {line}"))
+}
+
 /// What a line over the limit means for the job it seems to answer: it failed.
 #[must_use]
 pub fn answer_too_long(bytes: u64) -> Answer {
-    let message = format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line");
+    broken(format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line"))
+}
+
+fn broken(message: String) -> Answer {
     let error = RunError { message, code: None, kind: Some("protocol".to_owned()), retry: Retry::Policy };
     Answer { verdict: Err(error), detail: Detail::default() }
 }
@@ -249,8 +269,7 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
     let verdict = match (raw.error, raw.result) {
         (Some(error), _) if error.get() != "null" => Err(error_of(error.get())),
         (_, Some(result)) => Ok(result_of(result.get())),
-        (Some(_), None) => Ok(None),
-        (None, None) => return None,
+        (Some(_) | None, None) => return Some(FromWorker::NoAnswer { request }),
     };
     // What it tells of the run is of less weight than the answer: if it cannot be read, the answer still counts.
     let run = raw.run.and_then(|run| object::read::<RunMember>(run.get()).ok()).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::sources;
 use crate::support::now;
 
 /// Bug, test program, test.
-const TEETH: [(&str, &str, &str); 22] = [
+const TEETH: [(&str, &str, &str); 23] = [
     ("answer_before_commit", "faults", "acknowledged::a_push_that_was_acknowledged_is_there_after_a_kill_at_once"),
     ("cancel_not_counted", "queue_work", "store::conformance::on_sqlite::cancel_in_each_state"),
     ("claim_not_guarded", "queue_work", "store::conformance::on_sqlite::the_order_is_priority_then_due_then_id"),
@@ -70,6 +70,11 @@ const TEETH: [(&str, &str, &str); 22] = [
     ("stderr_not_drained", "lifecycle", "pipes::a_flood_on_stderr_holds_nobody_up_and_leaves_the_master_small"),
     ("sync_left_out", "power", "a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged"),
     ("unique_key_kept", "queue_work", "store::conformance::on_sqlite::a_unique_key_is_free_after_each_ending"),
+    (
+        "unique_key_shared",
+        "queue_work",
+        "store::conformance::on_sqlite::a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that",
+    ),
 ];
 /// How long a check with a bug may wait for what will not come.
 const PATIENCE_S: &str = "5";

@@ -86,6 +86,27 @@ fn a_second_answer_is_dropped_and_said_so() {
 }
 
 #[test]
+fn an_answer_without_result_or_error_fails_the_run_at_once_and_is_charged() {
+    let bench = Bench::new();
+    let master = start(&bench, "says_nothing.py", "workers = 1\nmax_attempts = 1");
+    for said in ["{}", "{\"resul\": 1}", "{\"error\": null}", "{\"params\": {\"result\": 1}}"] {
+        let job = bench.push(&["x", said]);
+        expect(&bench.wait_for_job(job, "dead"), &json!({"attempts": 1, "crashes": 0, "cause": "max_attempts"}));
+        let run = only_run(&bench, job);
+        expect(&run, &json!({"outcome": "failed", "cause": "protocol"}));
+        let error = run["error"].as_str().expect("a text");
+        assert!(error.starts_with("the worker answered without `result` or `error`: {"), "{error}");
+    }
+    // A result that is `null` is one, and an id that is not open is no answer.
+    for said in ["{\"result\": null}", "{\"result\": null, \"error\": null}", "[{\"id\": 1000}, {\"result\": null}]"] {
+        let job = bench.push(&["x", said]);
+        expect(&bench.wait_for_job(job, "succeeded"), &json!({"result": null, "attempts": 0, "error": null}));
+    }
+    expect(&wait_ready(&bench, 1)[0], &json!({"restarts": 0}));
+    end(&bench, master);
+}
+
+#[test]
 fn an_answer_to_an_unknown_id_is_dropped_and_said_so() {
     let bench = Bench::new();
     configure(&bench, "unknown_id.py", "workers = 1");

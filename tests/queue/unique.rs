@@ -89,15 +89,36 @@ fn the_key_is_free_when_a_running_job_is_cancelled_or_a_waiting_one_expired() {
 }
 
 #[test]
-fn a_dead_job_that_is_retried_leaves_its_key_to_the_job_that_took_it() {
+fn a_job_is_not_retried_while_another_unfinished_job_has_its_key_with_and_without_a_master() {
     let bench = Bench::new();
     push(&bench, &["--max-attempts=1", "--", "false"]);
+    push(&bench, &["--max-attempts=1", "--", "false"]);
+    let free = bench.push(&["--max-attempts=1", "--", "false"]);
     drain(&bench, &["--workers=1"]);
-    expect_free(&bench, 1);
+    assert_eq!(free, 2, "the second push was the first job");
+    let holder = push(&bench, &["--delay=1h", "--", "true"])["id"].as_i64().expect("an id");
+    let refused = |run: super::support::Run| {
+        let run = run.expect_code(5);
+        assert!(run.stderr.contains(&format!("job {holder} has its unique key")), "{}", run.stderr);
+        assert_eq!((bench.job(1)["state"].clone(), run.stdout), (json!("dead"), String::new()));
+    };
+    let all_but_one = |expected: &str| {
+        let run = bench.run(&["jobs", "retry", "--all"]).expect_code(0);
+        assert!(run.stdout.contains(expected), "{}", run.stdout);
+        assert!(run.stderr.contains("passed over 1 dead job"), "{}", run.stderr);
+        assert_eq!(bench.job(1)["state"], "dead");
+    };
+    refused(bench.run(&["jobs", "retry", "1"]));
+    all_but_one("retried 1 job");
+    let _master = bench.start(&["--workers=1", "--queue=default"]);
+    refused(bench.run(&["jobs", "retry", "1"]));
+    bench.wait_for_job(free, "dead");
+    all_but_one("retried 1 job");
+    assert_eq!(push(&bench, &["t"]), json!({"id": holder, "deduplicated": true}));
+    // The way out that the refusal names.
+    bench.ok(&["jobs", "cancel", &holder.to_string()]);
     bench.ok(&["jobs", "retry", "1"]);
-    assert_eq!(push(&bench, &["t"]), json!({"id": 2, "deduplicated": true}));
-    bench.ok(&["jobs", "cancel", "1"]);
-    assert_eq!(push(&bench, &["t"]), json!({"id": 2, "deduplicated": true}));
+    bench.wait_for_job(1, "dead");
 }
 
 #[test]

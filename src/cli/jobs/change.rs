@@ -26,11 +26,10 @@ pub(super) fn retry_all(context: &Context, queue: Option<&str>) -> Result<Code, 
         client.call("jobs.retry", &Jobs { all: true, queue: queue.map(Into::into), ..Jobs::default() })?
     } else {
         let queue = queue.map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
-        let count = match existing_store(context)?.as_deref_mut() {
+        match existing_store(context)?.as_deref_mut() {
             Some(store) => retry_dead(store, queue.as_ref())?,
-            None => 0,
-        };
-        ChangedJobs { count, refused: Vec::new() }
+            None => ChangedJobs::default(),
+        }
     };
     conclude(context, Change::Retry, &changed)
 }
@@ -53,7 +52,8 @@ fn existing_store(context: &Context) -> Result<Option<Box<dyn Store>>, Error> {
 
 fn in_store(store: Option<&mut (dyn Store + 'static)>, change: Change, ids: &[JobId]) -> Result<ChangedJobs, Error> {
     let Some(store) = store else {
-        return Ok(ChangedJobs { count: 0, refused: ids.iter().copied().map(refusals::missing).collect() });
+        let refused = ids.iter().copied().map(refusals::missing).collect();
+        return Ok(ChangedJobs { refused, ..ChangedJobs::default() });
     };
     let op = |id: &JobId| match change {
         Change::Retry => Op::Retry(*id),
@@ -64,7 +64,7 @@ fn in_store(store: Option<&mut (dyn Store + 'static)>, change: Change, ids: &[Jo
     let replies = store.apply(0, &ops, context::now())?;
     let refused: Vec<RefusedJob> =
         ids.iter().zip(&replies).filter_map(|(id, reply)| refusal(change, *id, reply)).collect();
-    Ok(ChangedJobs { count: (ids.len() - refused.len()) as u64, refused })
+    Ok(ChangedJobs { count: (ids.len() - refused.len()) as u64, refused, ..ChangedJobs::default() })
 }
 
 fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
@@ -75,28 +75,30 @@ fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
             exit_code: 5,
         }),
         Reply::Changed { was, .. } => refusals::refused(change, id, *was),
+        Reply::Held { by } => Some(refusals::held(id, *by)),
         Reply::Missing => Some(refusals::missing(id)),
         Reply::Done
         | Reply::Stale
         | Reply::Pushed(_)
         | Reply::Claimed { .. }
         | Reply::Promoted { .. }
+        | Reply::Retried { .. }
         | Reply::Count(_) => None,
     }
 }
 
-fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<u64, Error> {
-    let mut total = 0;
+fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<ChangedJobs, Error> {
+    let (mut changed, mut after) = (ChangedJobs::default(), None);
     loop {
-        let op = Op::RetryDead { queue: queue.cloned(), limit: STEP };
-        let count = match store.apply(0, &[op], context::now())?.first() {
-            Some(Reply::Count(n)) => *n,
-            _ => 0,
-        };
-        total += count;
-        if count < u64::from(STEP) {
-            return Ok(total);
+        let op = Op::RetryDead { queue: queue.cloned(), after, limit: STEP };
+        let replies = store.apply(0, &[op], context::now())?;
+        let Some(Reply::Retried { count, held, next }) = replies.first() else { return Ok(changed) };
+        changed.count += count;
+        changed.passed_over += held;
+        if next.is_none() {
+            return Ok(changed);
         }
+        after = *next;
     }
 }
 
@@ -106,6 +108,10 @@ fn conclude(context: &Context, change: Change, changed: &ChangedJobs) -> Result<
         output::json(changed)?;
     } else if changed.count > 0 || changed.refused.is_empty() {
         context.done(&format!("{} {}", change.done(), words::count(changed.count, "job")))?;
+    }
+    if changed.passed_over > 0 {
+        let jobs = words::count(changed.passed_over, "dead job");
+        output::say(&format!("passed over {jobs}: another unfinished job has the unique key"));
     }
     for refused in &changed.refused {
         output::say(&refused.reason);

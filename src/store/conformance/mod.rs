@@ -12,6 +12,7 @@ mod push;
 mod random;
 mod runs;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::memory::MemoryStore;
@@ -107,6 +108,7 @@ impl Kit {
         let replies = self.store.apply(self.batch, ops, at).unwrap();
         assert_eq!(replies.len(), ops.len());
         self.check_totals();
+        self.check_keys();
         replies
     }
 
@@ -124,6 +126,17 @@ impl Kit {
             assert_eq!([t.ready, t.scheduled, t.running, t.dead], counted, "{t:?}");
             assert!(t.retrying <= t.scheduled, "{t:?}");
             assert_eq!(t.oldest_ready_at.is_some(), t.ready > 0, "{t:?}");
+        }
+    }
+
+    /// Of the jobs with one unique key at most one is unfinished.
+    fn check_keys(&mut self) {
+        let mut holders = BTreeMap::new();
+        for job in self.records.jobs(&JobFilter::default()).unwrap() {
+            if let (Some(key), false) = (job.unique, job.state.is_final()) {
+                let other = holders.insert(key, job.id);
+                assert_eq!(other, None, "it has the key of {} and is unfinished as well", job.id);
+            }
         }
     }
 
@@ -252,7 +265,9 @@ suite! {
         a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
         counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
     operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again,
-        a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free, retry_dead_goes_by_queue_and_in_steps,
+        a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free,
+        a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that,
+        retry_dead_goes_by_queue_and_in_steps, retry_dead_passes_over_those_whose_key_is_held,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,

@@ -91,17 +91,58 @@ pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
     kit.one(Op::Retry(first));
     assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }]);
     kit.one(Op::Cancel(first));
-    let second = kit.push_one(unique("k"));
     kit.one(Op::Retry(first));
-    kit.one(Op::Delete(first));
-    assert_eq!(kit.push([unique("k")]), [Pushed { id: second, deduplicated: true }], "the key stayed with the second");
+    assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }], "taken again after a cancellation");
+}
+
+pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that(kit: &mut Kit) {
+    for state in [JobState::Scheduled, JobState::Ready, JobState::Running] {
+        for ended in [JobState::Dead, JobState::Cancelled] {
+            let key = format!("{state:?} {ended:?}");
+            let first = kit.job_in(ended, unique(&key));
+            let second = kit.job_in(state, unique(&key));
+            assert!(matches!(kit.one(Op::Retry(first)), Reply::Held { by } if by == second), "{key}");
+            assert_eq!(kit.state(first), Some(ended), "{key}");
+            assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
+            kit.one(Op::Delete(first));
+            assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
+            while let Some(job) = kit.claim(1).pop() {
+                kit.succeed(&Arc::new(job));
+            }
+        }
+    }
+}
+
+pub(super) fn retry_dead_passes_over_those_whose_key_is_held(kit: &mut Kit) {
+    let dead: Vec<JobId> = (0..3).map(|_| kit.job_in(JobState::Dead, unique("k"))).collect();
+    let other = kit.job_in(JobState::Dead, job());
+    let holder = kit.push_one(unique("k"));
+    let mut after = None;
+    let mut replies = Vec::new();
+    loop {
+        let Reply::Retried { count, held, next } = kit.one(Op::RetryDead { queue: None, after, limit: 2 }) else {
+            panic!("another reply");
+        };
+        replies.push((count, held));
+        after = next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(replies, [(0, 2), (1, 1), (0, 0)]);
+    assert_eq!(kit.state(other), Some(JobState::Ready));
+    kit.one(Op::Cancel(holder));
+    // Of those that share a key the first that died comes back.
+    let reply = kit.one(Op::RetryDead { queue: Some(QueueName::default()), after: None, limit: 9 });
+    assert!(matches!(reply, Reply::Retried { count: 1, held: 2, next: None }), "{reply:?}");
+    assert_eq!(kit.state(dead[0]), Some(JobState::Ready));
 }
 
 pub(super) fn retry_dead_goes_by_queue_and_in_steps(kit: &mut Kit) {
     let dead: Vec<JobId> = (0..3).map(|_| kit.job_in(JobState::Dead, job())).collect();
     kit.job_in(JobState::Cancelled, job());
-    let retry = |kit: &mut Kit, queue, limit| match kit.one(Op::RetryDead { queue, limit }) {
-        Reply::Count(n) => n,
+    let retry = |kit: &mut Kit, queue, limit| match kit.one(Op::RetryDead { queue, after: None, limit }) {
+        Reply::Retried { count, .. } => count,
         other => panic!("{other:?}"),
     };
     assert_eq!(retry(kit, Some(queue("other")), 9), 0);

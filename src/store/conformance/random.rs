@@ -94,7 +94,7 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         Step::Cancel(id) => Op::Cancel(JobId(*id)),
         Step::Retry(id) => Op::Retry(JobId(*id)),
         Step::Delete(id) => Op::Delete(JobId(*id)),
-        Step::RetryDead { queue, limit } => Op::RetryDead { queue: queue.map(named), limit: *limit },
+        Step::RetryDead { queue, limit } => Op::RetryDead { queue: queue.map(named), after: None, limit: *limit },
         Step::Pause { queue, paused } => Op::Pause { queue: named(*queue), paused: *paused },
         Step::Prune { succeeded, dead, runs, limit } => Op::Prune(Keep {
             succeeded_since: kit.later(-succeeded),
@@ -136,6 +136,7 @@ fn agree(steps: &[Step]) {
             }
         }
         assert_eq!(everything(&mut a), everything(&mut b), "{step:?}");
+        a.check_keys();
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::{
     Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
 };
 use crate::store::sqlite::EXPIRED_PER_CLAIM;
-use crate::store::{Claim, Finish, Next, Op, Reply};
+use crate::store::{Claim, DeadJob, Finish, Next, Op, Reply};
 
 use super::state::{Job, Place, Run, Running, State};
 
@@ -26,7 +26,7 @@ impl State {
             Op::Cancel(job) => self.cancel(*job, at),
             Op::Retry(job) => self.retry(*job, at),
             Op::Delete(job) => self.delete(*job),
-            Op::RetryDead { queue, limit } => self.retry_dead(queue.as_ref(), *limit, at),
+            Op::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
             Op::Pause { queue, paused } => {
                 self.queue(queue).paused = *paused;
                 Reply::Done
@@ -201,10 +201,13 @@ impl State {
         if !matches!(was, JobState::Dead | JobState::Cancelled | JobState::Scheduled) {
             return reply;
         }
-        if let Some(mut job) = self.take(id.0) {
-            if let Some(key) = &job.new.unique {
-                self.uniques.entry(key.to_string()).or_insert(id.0);
+        if let Some(key) = self.jobs.get(&id.0).and_then(|job| job.new.unique.as_deref()).map(str::to_owned) {
+            if let Some(&by) = self.uniques.get(&key).filter(|&&by| by != id.0) {
+                return Reply::Held { by: JobId(by) };
             }
+            self.uniques.insert(key, id.0);
+        }
+        if let Some(mut job) = self.take(id.0) {
             job.past = Some(Counters::default());
             job.due_at = at;
             job.place = Place::Ready;
@@ -229,32 +232,32 @@ impl State {
     }
 
     /// Ended jobs in one state, oldest first.
-    pub(super) fn ended(
-        &self,
-        wanted: JobState,
-        queue: Option<&QueueName>,
-        before: UnixMicros,
-        limit: u32,
-    ) -> Vec<i64> {
-        let mut found: Vec<(i64, i64)> = self
+    pub(super) fn ended(&self, wanted: JobState, queue: Option<&QueueName>, before: UnixMicros) -> Vec<DeadJob> {
+        let mut found: Vec<DeadJob> = self
             .jobs
             .iter()
             .filter(|(_, job)| queue.is_none_or(|name| *name == job.new.queue))
             .filter_map(|(&id, job)| match job.place {
-                Place::Ended { state, at, .. } if state == wanted && at < before => Some((at.0, id)),
+                Place::Ended { state, at, .. } if state == wanted && at < before => Some(DeadJob { at, id: JobId(id) }),
                 _ => None,
             })
             .collect();
         found.sort_unstable();
-        found.into_iter().take(limit as usize).map(|(_, id)| id).collect()
+        found
     }
 
-    fn retry_dead(&mut self, queue: Option<&QueueName>, limit: u32, at: UnixMicros) -> Reply {
-        let ids = self.ended(JobState::Dead, queue, UnixMicros(i64::MAX), limit);
-        for &id in &ids {
-            self.retry(JobId(id), at);
+    fn retry_dead(&mut self, queue: Option<&QueueName>, after: Option<DeadJob>, limit: u32, at: UnixMicros) -> Reply {
+        let all = self.ended(JobState::Dead, queue, UnixMicros(i64::MAX));
+        let found: Vec<DeadJob> =
+            all.into_iter().filter(|job| after.is_none_or(|after| after < *job)).take(limit as usize).collect();
+        let (mut count, mut held) = (0, 0);
+        for job in &found {
+            match self.retry(job.id, at) {
+                Reply::Held { .. } => held += 1,
+                _ => count += 1,
+            }
         }
-        Reply::Count(ids.len() as u64)
+        Reply::Retried { count, held, next: found.last().copied().filter(|_| found.len() == limit as usize) }
     }
 }
 

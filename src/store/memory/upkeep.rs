@@ -84,8 +84,8 @@ impl State {
     pub(super) fn prune(&mut self, keep: &Keep) -> Reply {
         let (mut removed, more) = self.prune_succeeded(keep);
         for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
-            for id in self.ended(state, None, since, keep.limit) {
-                self.forget(id);
+            for job in self.ended(state, None, since).into_iter().take(keep.limit as usize) {
+                self.forget(job.id.0);
                 removed += 1;
             }
         }

@@ -241,7 +241,7 @@ impl Batch<'_> {
             Op::Cancel(job) => self.cancel(*job),
             Op::Retry(job) => self.retry(*job),
             Op::Delete(job) => self.delete(*job),
-            Op::RetryDead { queue, limit } => self.retry_dead(queue.as_ref(), *limit),
+            Op::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
             Op::Pause { queue, paused } => self.pause(queue, *paused),
             Op::WorkerStarted(worker) => self.worker_started(worker),
             Op::WorkerEnded(worker) => self.worker_ended(worker),

@@ -2,13 +2,13 @@
 //!
 //! Invariant: a running job is never changed here; its run must end first.
 
-use rusqlite::{Result, params};
+use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Place, Waiting};
 use super::{codes, sql};
 use crate::model::worker::Exit;
-use crate::model::{Cause, Counters, JobId, JobState, QueueName};
-use crate::store::{Reply, WorkerEnded, WorkerStarted};
+use crate::model::{Cause, Counters, JobId, JobState, QueueName, UnixMicros};
+use crate::store::{DeadJob, Reply, WorkerEnded, WorkerStarted};
 
 impl Batch<'_> {
     fn changed(&mut self, place: &Place) -> Result<Reply> {
@@ -35,10 +35,13 @@ impl Batch<'_> {
         match place.state {
             JobState::Scheduled => self.leave_waiting(&place)?,
             JobState::Dead | JobState::Cancelled => {
-                self.leave_ended(place.at.queue, job.0, place.state)?;
-                if place.unique {
+                if place.unique && !bug!("unique_key_shared") {
+                    if let Some(by) = self.unique_holder(job.0)? {
+                        return Ok(Reply::Held { by });
+                    }
                     self.run(sql::UNIQUE_RETAKE, [job.0])?;
                 }
+                self.leave_ended(place.at.queue, job.0, place.state)?;
             }
             JobState::Ready | JobState::Running | JobState::Succeeded => return self.changed(&place),
         }
@@ -47,19 +50,42 @@ impl Batch<'_> {
         self.changed(&place)
     }
 
-    pub(super) fn retry_dead(&mut self, queue: Option<&QueueName>, limit: u32) -> Result<Reply> {
+    fn unique_holder(&self, job: i64) -> Result<Option<JobId>> {
+        self.conn.prepare_cached(sql::UNIQUE_HOLDER)?.query_row([job], |row| row.get(0).map(JobId)).optional()
+    }
+
+    pub(super) fn retry_dead(
+        &mut self,
+        queue: Option<&QueueName>,
+        after: Option<DeadJob>,
+        limit: u32,
+    ) -> Result<Reply> {
         let dead = codes::state(JobState::Dead);
-        let ids = match queue {
-            None => self.ids(sql::DEAD_ALL, (dead, limit))?,
+        let DeadJob { at, id } = after.unwrap_or(DeadJob { at: UnixMicros(i64::MIN), id: JobId(0) });
+        let found = match queue {
+            None => self.dead_jobs(sql::DEAD_ALL, (dead, limit, at.0, id.0))?,
             Some(name) => match self.names.queue(self.conn, name)? {
-                Some(queue) => self.ids(sql::DEAD_OF_QUEUE, (dead, limit, queue))?,
+                Some(queue) => self.dead_jobs(sql::DEAD_OF_QUEUE, (dead, limit, at.0, id.0, queue))?,
                 None => Vec::new(),
             },
         };
-        for &id in &ids {
-            self.retry(JobId(id))?;
+        let (mut count, mut held) = (0, 0);
+        for job in &found {
+            match self.retry(job.id)? {
+                Reply::Held { .. } => held += 1,
+                _ => count += 1,
+            }
         }
-        Ok(Reply::Count(ids.len() as u64))
+        Ok(Reply::Retried {
+            count,
+            held,
+            next: found.last().copied().filter(|_| found.len() as u64 == u64::from(limit)),
+        })
+    }
+
+    fn dead_jobs(&self, text: &str, params: impl rusqlite::Params) -> Result<Vec<DeadJob>> {
+        let row = |row: &rusqlite::Row<'_>| Ok(DeadJob { at: UnixMicros(row.get(0)?), id: JobId(row.get(1)?) });
+        self.conn.prepare_cached(text)?.query_map(params, row)?.collect()
     }
 
     pub(super) fn delete(&mut self, job: JobId) -> Result<Reply> {

@@ -122,11 +122,12 @@ pub(super) const ENDED_DELETE: &str = "DELETE FROM ended WHERE job_id = ?1";
 /// `ended_by_time`: the oldest of one state.
 pub(super) const ENDED_BEFORE: &str =
     "SELECT job_id FROM ended WHERE state = ?1 AND ended_at < ?2 ORDER BY ended_at, job_id LIMIT ?3";
-/// `ended_by_time`: the dead of all queues, oldest first.
-pub(super) const DEAD_ALL: &str = "SELECT job_id FROM ended WHERE state = ?1 ORDER BY ended_at, job_id LIMIT ?2";
+/// `ended_by_time`: the dead of all queues after one of them, oldest first.
+pub(super) const DEAD_ALL: &str = "SELECT ended_at, job_id FROM ended WHERE state = ?1 \
+     AND (ended_at, job_id) > (?3, ?4) ORDER BY ended_at, job_id LIMIT ?2";
 /// `ended_by_time`: the dead, oldest first, those of other queues passed over. An operator's rare request.
-pub(super) const DEAD_OF_QUEUE: &str =
-    "SELECT job_id FROM ended WHERE state = ?1 AND queue = ?3 ORDER BY ended_at, job_id LIMIT ?2";
+pub(super) const DEAD_OF_QUEUE: &str = "SELECT ended_at, job_id FROM ended WHERE state = ?1 \
+     AND (ended_at, job_id) > (?3, ?4) AND queue = ?5 ORDER BY ended_at, job_id LIMIT ?2";
 
 /// Key of `uniques`.
 pub(super) const UNIQUE_GET: &str = "SELECT job_id FROM uniques WHERE key = ?1";
@@ -135,9 +136,12 @@ pub(super) const UNIQUE_ADD: &str = "INSERT INTO uniques (key, job_id) VALUES (?
 /// `jobs.id`, then the key of `uniques`.
 pub(super) const UNIQUE_FREE: &str =
     "DELETE FROM uniques WHERE key = (SELECT unique_key FROM jobs WHERE id = ?1) AND job_id = ?1";
-/// `jobs.id`, then the key of `uniques`; a key that another job holds by now stays with it.
+/// `jobs.id`, then the key of `uniques`: who has the key of this job.
+pub(super) const UNIQUE_HOLDER: &str =
+    "SELECT u.job_id FROM jobs j CROSS JOIN uniques u ON u.key = j.unique_key WHERE j.id = ?1";
+/// `jobs.id`, then the key of `uniques`.
 pub(super) const UNIQUE_RETAKE: &str =
-    "INSERT OR IGNORE INTO uniques (key, job_id) SELECT unique_key, id FROM jobs WHERE id = ?1";
+    "INSERT INTO uniques (key, job_id) SELECT unique_key, id FROM jobs WHERE id = ?1";
 
 /// Key of `expiring`.
 pub(super) const EXPIRING_ADD: &str = "INSERT INTO expiring (expires_at, job_id) VALUES (?1, ?2)";

@@ -54,9 +54,25 @@ fn what_an_answer_tells_of_the_run_does_not_spoil_it() {
 }
 
 #[test]
+fn an_id_with_neither_result_nor_error_is_told_from_an_answer_whose_result_is_null() {
+    for line in
+        [r#"{"id":1}"#, r#"{"id":1,"resul":1}"#, r#"{"id":1,"error":null}"#, r#"{"id":"1","method":null,"x":{}}"#]
+    {
+        assert!(matches!(parse(line.as_bytes()), FromWorker::NoAnswer { request: 1 }), "{line}");
+    }
+    for line in [r#"{"id":1,"result":null}"#, r#"{"id":1,"result":null,"error":null}"#] {
+        assert_eq!(verdict(line), Ok(None), "{line}");
+    }
+    let error = answer_missing(b" {\"id\":1}\r").verdict.unwrap_err();
+    assert_eq!(error.message, "the worker answered without `result` or `error`: {\"id\":1}");
+    assert_eq!((error.kind.as_deref(), error.retry), (Some("protocol"), Retry::Policy));
+    assert!(answer_missing("ä".repeat(1000).as_bytes()).verdict.unwrap_err().message.len() < 300);
+}
+
+#[test]
 fn what_is_no_message_is_output() {
     for line in
-        ["hello", "", "{", "[1]", r#"{"level":"info"}"#, r#"{"id":1}"#, r#"{"id":"a","result":1}"#, "\u{1b}[31m{"]
+        ["hello", "", "{", "[1]", r#"{"level":"info"}"#, r#"{"id":"a"}"#, r#"{"id":"a","result":1}"#, "\u{1b}[31m{"]
     {
         assert!(matches!(parse(line.as_bytes()), FromWorker::Output), "{line}");
     }
