@@ -8,7 +8,7 @@ use super::{backend, output};
 use crate::client::{Client, ClientError};
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
-use crate::model::UnixMicros;
+use crate::model::{OsText, UnixMicros};
 use crate::store::{Records, Store};
 
 /// What every verb needs.
@@ -97,10 +97,8 @@ pub(crate) fn pause(d: Duration) {
     std::thread::sleep(d);
 }
 
-/// The current folder as JSON can carry it.
-pub(crate) fn here() -> Result<String, Error> {
+/// The current folder.
+pub(crate) fn here() -> Result<OsText, Error> {
     let dir: PathBuf = std::env::current_dir().map_err(|e| Error::io("find out the current folder", e))?;
-    dir.into_os_string()
-        .into_string()
-        .map_err(|bad| Error::Failed(format!("the current folder {} is not UTF-8; go to another", bad.display())))
+    Ok(OsText::from(dir.as_os_str()))
 }

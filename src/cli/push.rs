@@ -9,7 +9,6 @@ mod make;
 mod sink;
 mod spool;
 
-use std::ffi::OsString;
 use std::io::Read;
 
 use super::args::push::PushArgs;
@@ -17,7 +16,7 @@ use super::context::{self, Context};
 use super::{jobs, output};
 use crate::error::{Code, Error};
 use crate::model::payload::MAX_ARGS_BYTES;
-use crate::model::{JobId, QueueName};
+use crate::model::{JobId, OsText, QueueName};
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
 use make::Common;
@@ -59,6 +58,9 @@ fn check(args: &PushArgs) -> Result<(), Error> {
     if let Some((_, option)) = only_bulk.iter().find(|(given, _)| *given && !bulk) {
         return Err(Error::Usage(format!("`{option}` goes with `--lines` or `--jsonl`")));
     }
+    if let Some((_, option)) = [(args.null, "--null"), (args.crlf, "--crlf")].iter().find(|o| o.0 && !args.lines) {
+        return Err(Error::Usage(format!("`{option}` goes with `--lines`")));
+    }
     if !args.env.is_empty() && args.command.is_empty() {
         return Err(Error::Usage("`--env` goes with a command after `--`".to_owned()));
     }
@@ -79,8 +81,13 @@ fn single(args: &PushArgs, common: &Common) -> Result<PushJob, Error> {
             };
             common.typed(kind, text.as_deref().unwrap_or("null")).map_err(Error::Usage)
         }
-        None => common.command(&utf8(&args.command)?).map_err(Error::Usage),
+        None => common.command(&command_of(args)).map_err(Error::Usage),
     }
+}
+
+/// The command that was typed.
+fn command_of(args: &PushArgs) -> Vec<OsText> {
+    args.command.iter().map(OsText::from).collect()
 }
 
 fn stdin() -> Result<String, Error> {
@@ -94,14 +101,4 @@ fn stdin() -> Result<String, Error> {
         )));
     }
     String::from_utf8(bytes).map_err(|_| Error::Usage("args are not valid JSON: stdin is not UTF-8".to_owned()))
-}
-
-/// A command as JSON can carry it.
-pub(super) fn utf8(command: &[OsString]) -> Result<Vec<String>, Error> {
-    let text = |word: &OsString| {
-        word.to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Usage(format!("the argument `{}` is not UTF-8", word.display())))
-    };
-    command.iter().map(text).collect()
 }

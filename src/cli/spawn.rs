@@ -2,9 +2,10 @@
 
 use super::args::control::SpawnArgs;
 use super::context::{self, Context};
-use super::{output, push};
+use super::output;
 use crate::config::PoolKind;
 use crate::error::{Code, Error};
+use crate::model::OsText;
 use crate::report::words;
 use crate::wire::control::{Scaled, SpawnPool};
 
@@ -33,7 +34,7 @@ fn params(args: &SpawnArgs) -> Result<SpawnPool, Error> {
         pool: args.pool.clone(),
         queues: args.queue.clone(),
         workers: args.workers,
-        command: if has_command { Some(push::utf8(&args.command)?) } else { None },
+        command: has_command.then(|| args.command.iter().map(OsText::from).collect()),
         kind: kind.map(|k| k.as_str().to_owned()),
         cwd: if has_command { Some(context::here()?) } else { None },
         no_wait: args.wait.no_wait,

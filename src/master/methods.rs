@@ -13,7 +13,7 @@ use super::workers::{free_name, settings};
 use super::{Master, PoolSource};
 use crate::config::PoolKind;
 use crate::core::{Command, Event, Phase, Target, Ticket};
-use crate::model::{PoolName, QueueName, QueueOrder};
+use crate::model::{OsText, PoolName, QueueName, QueueOrder};
 use crate::report::refusals::Change;
 use crate::store::{JobFilter, Op, RunFilter, WorkerFilter};
 use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
@@ -164,7 +164,7 @@ impl Master {
         let mut pool = self.fixed.config.defaults.clone();
         let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>();
         let queues = queues.map_err(|e| bad(e.to_string()))?;
-        let command: Vec<std::ffi::OsString> = params.command.iter().flatten().map(std::ffi::OsString::from).collect();
+        let command: Vec<_> = params.command.iter().flatten().cloned().map(OsText::into_os_string).collect();
         pool.kind = match params.kind.as_deref() {
             None if command.is_empty() => PoolKind::Exec,
             None | Some("protocol") => PoolKind::Protocol,
@@ -195,7 +195,7 @@ impl Master {
         };
         pool.queues = QueueOrder::Strict(queues);
         pool.command = command;
-        pool.cwd = params.cwd.as_ref().map(Into::into).or(pool.cwd);
+        pool.cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into()).or(pool.cwd);
         Ok(pool)
     }
 

@@ -33,7 +33,7 @@ pub fn jobs(jobs: &[JobRecord]) -> String {
             j.priority.to_string(),
             j.counters.attempts.to_string(),
             words::time(j.due_at),
-            words::one_line(j.args.get(), CELL_CHARS),
+            words::one_line(&words::args(j), CELL_CHARS),
             words::one_line(j.error.as_deref().unwrap_or_default(), CELL_CHARS),
         ]
     };
@@ -134,7 +134,7 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("type", words::escape(&job.kind));
     line("queue", job.queue.to_string());
     line("state", words::state(job));
-    line("args", words::escape(job.args.get()));
+    line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
     let of = job.max_attempts.map(|n| format!(" of {n}")).unwrap_or_default();

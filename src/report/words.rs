@@ -2,14 +2,17 @@
 //!
 //! Invariant: what a worker or a user wrote is never shown with its control characters.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use crate::model::characters::is_unprintable;
-use crate::model::{JobRecord, JobState, UnixMicros};
+use crate::model::{JobRecord, JobState, OsText, UnixMicros};
+use crate::wire::push::EXEC;
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 
@@ -104,6 +107,29 @@ pub fn state(job: &JobRecord) -> String {
     match job.cause {
         Some(cause) if cause.as_str() != state && job.state != JobState::Running => format!("{state} ({cause})"),
         _ => state.to_owned(),
+    }
+}
+
+/// The args of a job as people read them: what is no text in the arguments of a command is shown with `\u{fffd}` for each
+/// byte that is none, not in base64.
+#[must_use]
+pub fn args(job: &JobRecord) -> Cow<'_, str> {
+    let json = job.args.get();
+    if job.kind != EXEC || !json.contains("\"b64\"") {
+        return Cow::Borrowed(json);
+    }
+    let shown = serde_json::from_str(json).map(readable).and_then(|value| serde_json::to_string(&value));
+    shown.map_or(Cow::Borrowed(json), Cow::Owned)
+}
+
+fn readable(value: Value) -> Value {
+    match value {
+        Value::Array(values) => values.into_iter().map(readable).collect(),
+        Value::Object(members) => match serde_json::from_value::<OsText>(Value::Object(members.clone())) {
+            Ok(text) => Value::String(text.lossy().into_owned()),
+            Err(_) => members.into_iter().map(|(name, value)| (name, readable(value))).collect(),
+        },
+        other => other,
     }
 }
 

@@ -21,7 +21,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{JobId, QueueName, UnixMicros};
+use crate::model::{JobId, OsText, QueueName, UnixMicros};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -156,13 +156,13 @@ pub struct SpawnPool {
     pub workers: Option<u32>,
     /// The worker program; absent: commands as jobs.
     #[serde(default)]
-    pub command: Option<Vec<String>>,
+    pub command: Option<Vec<OsText>>,
     /// `protocol`, `exec` or `opaque`; absent: `protocol` with a command, else `exec`.
     #[serde(default)]
     pub kind: Option<String>,
     /// Where its workers run; absent: where the master runs.
     #[serde(default)]
-    pub cwd: Option<String>,
+    pub cwd: Option<OsText>,
     /// Answer at once, not when the workers are ready.
     #[serde(default)]
     pub no_wait: bool,

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::control::{PushJob, Span};
 use super::object;
 use crate::model::units;
-use crate::model::{NewJob, QueueName, UnixMicros, payload};
+use crate::model::{NewJob, OsText, QueueName, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 
@@ -90,27 +90,31 @@ fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
 
 #[derive(Deserialize)]
 struct Exec {
-    argv: Vec<String>,
+    argv: Vec<OsText>,
     #[serde(default)]
-    cwd: Option<String>,
+    cwd: Option<OsText>,
     #[serde(default)]
-    env: Option<BTreeMap<String, String>>,
+    env: Option<BTreeMap<String, OsText>>,
 }
 
 fn check_exec(args: &str) -> Result<(), String> {
     let exec: Exec = object::read(args).map_err(|_| payload::PayloadError::BadExec.to_string())?;
-    if exec.argv.first().is_none_or(String::is_empty) {
+    if exec.argv.first().is_none_or(|program| program.as_bytes().is_empty()) {
         return Err(payload::PayloadError::BadExec.to_string());
     }
-    if exec.argv.iter().chain(&exec.cwd).any(|text| text.contains('\0')) {
+    if exec.argv.iter().chain(&exec.cwd).any(has_nul) {
         return Err("an argument of a command cannot contain a NUL character".to_owned());
     }
     for (name, value) in exec.env.iter().flatten() {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        if name.is_empty() || name.contains(['=', '\0']) || has_nul(value) {
             return Err(format!("the variable {name:?} cannot be set: no `=` in its name, no NUL in it"));
         }
     }
     Ok(())
+}
+
+fn has_nul(text: &OsText) -> bool {
+    text.as_bytes().contains(&0)
 }
 
 /// The same JSON without line breaks: outside strings they are only white space, inside they cannot be.
@@ -184,7 +188,11 @@ mod tests {
 
     #[test]
     fn a_command_needs_a_program_and_strings_without_nul() {
-        let good = [r#"{"argv":["true"]}"#, r#"{"argv":["a","b"],"cwd":"/x","env":{"A":"b"}}"#];
+        let good = [
+            r#"{"argv":["true"]}"#,
+            r#"{"argv":["a","b"],"cwd":"/x","env":{"A":"b"}}"#,
+            r#"{"argv":[{"b64":"/w=="},"b"],"cwd":{"b64":"/w=="},"env":{"A":{"b64":"/w=="}}}"#,
+        ];
         let bad = [
             "null",
             "[]",
@@ -197,6 +205,9 @@ mod tests {
             r#"{"argv":["a"],"cwd":"\u0000"}"#,
             r#"{"argv":["a"],"env":{"A=B":"c"}}"#,
             r#"{"argv":["a"],"env":{"":"c"}}"#,
+            r#"{"argv":[{"b64":"AA=="}]}"#,
+            r#"{"argv":[{"b64":""}]}"#,
+            r#"{"argv":[{"b64":"?"}]}"#,
         ];
         let line = |args: &str| format!(r#"{{"type":"exec","args":{args}}}"#);
         for args in good {

@@ -102,7 +102,7 @@ impl Running {
         if let Some(cwd) = &plan.cwd {
             check_cwd(cwd)?;
         }
-        let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.into());
+        let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
         let path = path.or_else(|| std::env::var_os("PATH"));
         let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
         let mut command = Command::new(program);

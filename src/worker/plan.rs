@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::template::Template;
 use super::verdict::Failure;
+use crate::model::OsText;
 use crate::wire::{object, rpc};
 
 /// What is to be started.
@@ -22,7 +23,7 @@ pub(super) struct Plan {
     pub(super) argv: Vec<OsString>,
     pub(super) cwd: Option<PathBuf>,
     /// Added to the worker's own environment.
-    pub(super) env: Vec<(String, String)>,
+    pub(super) env: Vec<(String, OsString)>,
     /// For the command's standard input; `None`: nothing to read.
     pub(super) stdin: Option<Vec<u8>>,
 }
@@ -43,11 +44,11 @@ struct Job<'a> {
 /// The args of a job of type `exec`.
 #[derive(Deserialize)]
 struct Exec {
-    argv: Vec<String>,
+    argv: Vec<OsText>,
     #[serde(default)]
-    cwd: Option<PathBuf>,
+    cwd: Option<OsText>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, OsText>,
 }
 
 /// Works out what to start for a job.
@@ -65,7 +66,7 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
         None if job.kind == "exec" => exec(args)?,
         None => return Err(no_such_type(&job.kind)),
     };
-    let mut set = |name: &str, value: String| plan.env.push((name.to_owned(), value));
+    let mut set = |name: &str, value: String| plan.env.push((name.to_owned(), value.into()));
     set("QUEUE_WORK_JOB_ID", job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
     set("QUEUE_WORK_ATTEMPT", job.attempt.unwrap_or(1).to_string());
@@ -81,13 +82,13 @@ fn no_such_type(kind: &str) -> Failure {
 fn exec(args: &RawValue) -> Result<Plan, Failure> {
     let usage = "a job of type `exec` needs args such as {\"argv\": [\"program\", \"argument\"]}";
     let exec: Exec = object::read(args.get()).map_err(|e| Failure::invalid(format!("{usage}: {e}")))?;
-    if exec.argv.first().is_none_or(String::is_empty) {
+    if exec.argv.first().is_none_or(|program| program.as_bytes().is_empty()) {
         return Err(Failure::invalid(usage));
     }
     Ok(Plan {
-        argv: exec.argv.into_iter().map(OsString::from).collect(),
-        cwd: exec.cwd,
-        env: exec.env.into_iter().collect(),
+        argv: exec.argv.into_iter().map(OsText::into_os_string).collect(),
+        cwd: exec.cwd.map(|cwd| cwd.into_os_string().into()),
+        env: exec.env.into_iter().map(|(name, value)| (name, value.into_os_string())).collect(),
         stdin: None,
     })
 }
@@ -101,7 +102,7 @@ fn check(plan: &Plan) -> Result<(), Failure> {
         return Err(Failure::invalid("`cwd` contains a NUL byte"));
     }
     for (name, value) in &plan.env {
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        if name.is_empty() || name.contains(['=', '\0']) || value.as_bytes().contains(&0) {
             return Err(Failure::invalid(format!("the environment variable {name:?} cannot be set")));
         }
     }
@@ -126,7 +127,7 @@ mod tests {
         .expect("a plan");
         assert_eq!(plan.argv, ["a", "b c"]);
         assert_eq!(plan.cwd, Some("/x".into()));
-        let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{k}={}", v.display())).collect();
         assert_eq!(env, ["K=V", "QUEUE_WORK_JOB_ID=7", "QUEUE_WORK_JOB_TYPE=exec", "QUEUE_WORK_ATTEMPT=2"]);
         assert_eq!(plan.stdin, None);
     }

@@ -24,7 +24,7 @@ fn args(bench: &Bench) -> Vec<Value> {
 #[test]
 fn each_line_is_a_job_and_fills_every_place_of_the_command() {
     with_and_without_a_master(|bench| {
-        let lines = "a b\n\n$(id) {}\r\n  spaces  \nlast";
+        let lines = "a b\n\n$(id) {}\n  spaces  \nlast";
         let run = bench.verb(&["push", "--lines", "--", "convert", "{}", "{}.jpg"]).stdin(lines).run().expect_code(0);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "queue-work: added 4 jobs, ids 1 to 4\n"));
         let argv: Vec<Value> = args(bench).iter().map(|a| a["argv"].clone()).collect();

@@ -7,6 +7,7 @@ mod support;
 mod argv;
 mod bulk;
 mod bulk_bad;
+mod bytes;
 mod commands;
 mod main_job;
 mod operator;

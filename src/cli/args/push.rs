@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::values;
-use crate::model::UnixMicros;
 use crate::model::units;
+use crate::model::{OsText, UnixMicros};
 
 /// Add jobs: `push TYPE [JSON]` for a worker program, `push -- CMD…` for a command.
 #[derive(Clone, Debug, Args)]
@@ -19,6 +19,7 @@ Examples:
   queue-work push resize '{\"file\": \"a.png\"}'
   queue-work push --delay 10m -- rsync -a src/ backup/
   ls *.png | queue-work push --lines -- convert {} {}.jpg
+  find . -type f -print0 | queue-work push --lines --null -- gzip {}
   queue-work push --jsonl < jobs.jsonl
   queue-work push --wait -- make test; echo $?")]
 pub(crate) struct PushArgs {
@@ -52,8 +53,8 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "KEY", conflicts_with_all = ["lines", "jsonl"])]
     pub(crate) unique: Option<String>,
     /// A variable for the command; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, conflicts_with = "jsonl")]
-    pub(crate) env: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable(), conflicts_with = "jsonl")]
+    pub(crate) env: Vec<(String, OsText)>,
     /// Wait for the job, print its result and exit with the command's own code; needs a master
     #[arg(long, env = "QUEUE_WORK_PUSH_WAIT", value_parser = FalseyValueParser::new())]
     #[arg(conflicts_with_all = ["lines", "jsonl"])]
@@ -65,6 +66,12 @@ pub(crate) struct PushArgs {
     /// One job object per line of stdin: {"type", "args", "queue"?, "priority"?, "delay"?, …}; empty lines are skipped
     #[arg(long, help_heading = BULK, conflicts_with_all = ["kind", "args", "command"])]
     pub(crate) jsonl: bool,
+    /// A NUL byte ends a record, as in `find -print0`: names with line breaks arrive whole
+    #[arg(long, short = '0', help_heading = BULK, conflicts_with = "crlf")]
+    pub(crate) null: bool,
+    /// A line ends in CR LF, as in files of DOS; otherwise a CR is a part of the line
+    #[arg(long, help_heading = BULK)]
+    pub(crate) crlf: bool,
     /// Read the lines from this file, not from stdin
     #[arg(long, value_name = "FILE", help_heading = BULK)]
     pub(crate) file: Option<PathBuf>,

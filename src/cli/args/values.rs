@@ -1,11 +1,12 @@
 //! Values: what is taken for a duration, a size, a name; out of range is said here, with the range.
 
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::config::{Durability, Prefetch, units};
-use crate::model::{JobState, MemoryLimit, Outcome, PoolName, QueueName, UnixMicros};
+use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, QueueName, UnixMicros};
 
 /// The least memory limit that makes sense: below it no process lives.
 const MIN_MEMORY: u64 = 1 << 20;
@@ -55,11 +56,16 @@ pub(crate) fn at(text: &str) -> Result<UnixMicros, String> {
         .map_err(|_| "write a time with its zone, such as `2026-12-31T23:59:00Z` or `…+01:00`".to_owned())
 }
 
-pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write `NAME=value`".to_owned()),
-    }
+pub(crate) fn variable() -> impl TypedValueParser<Value = (String, OsText)> {
+    OsStringValueParser::new().try_map(|text| {
+        let bytes = text.as_bytes();
+        let (name, value) = bytes.split_at(bytes.iter().position(|&b| b == b'=').unwrap_or(0));
+        match std::str::from_utf8(name) {
+            Ok(name) if !name.is_empty() => Ok((name.to_owned(), OsText::from(value[1..].to_vec()))),
+            Ok(_) => Err("write `NAME=value`"),
+            Err(_) => Err("the name of the variable is not UTF-8"),
+        }
+    })
 }
 
 pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {

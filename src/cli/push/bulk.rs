@@ -5,17 +5,17 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::thread;
 
-use super::lines::{Line, Lines};
+use super::command_of;
+use super::lines::{End, Line, Lines};
 use super::make::{Common, fill};
 use super::sink::{Prepared, Sink};
 use super::spool::{Spool, Spooled};
-use super::utf8;
 use crate::cli::args::push::PushArgs;
 use crate::cli::context::{self, Context};
 use crate::cli::output;
 use crate::error::{Code, Error};
-use crate::model::QueueName;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::{OsText, QueueName};
 use crate::report::{printer, words};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
@@ -52,17 +52,25 @@ fn spooling(e: io::Error) -> Error {
 
 /// Checks every line; returns the good ones and the number of bad ones.
 fn read(reader: impl BufRead, args: &PushArgs, common: &Common) -> Result<(Spool, u64), Error> {
-    let template = utf8(&args.command)?;
-    let mut lines = Lines::new(reader, MAX_LINE_BYTES);
+    let template = command_of(args);
+    let end = match (args.null, args.crlf) {
+        (true, _) => End::Nul,
+        (false, true) => End::CrLf,
+        (false, false) => End::Lf,
+    };
+    let mut lines = Lines::new(reader, end, MAX_LINE_BYTES);
     let mut spool = Spool::new().map_err(spooling)?;
     let (mut bad, now) = (0, context::now());
-    let mut number = 0;
+    let (mut number, mut with_cr) = (0, 0);
     while let Some(line) = lines.next().map_err(|e| Error::io("read the lines", e))? {
         number += 1;
         let job = match line {
             // White space between two objects is nothing; in a line of text it is the text.
-            Line::Text(text) if text.is_empty() || args.jsonl && text.trim_ascii().is_empty() => continue,
-            Line::Text(text) => job(args, common, &template, text),
+            Line::Bytes(line) if line.is_empty() || args.jsonl && line.trim_ascii().is_empty() => continue,
+            Line::Bytes(line) => {
+                with_cr += u64::from(args.lines && end == End::Lf && line.ends_with(b"\r"));
+                job(args, common, &template, line)
+            }
             Line::Bad(why) => Err(why.to_owned()),
         };
         let checked = job.and_then(|job| to_new_job(&job, &QueueName::default(), now).map(|_| job));
@@ -71,15 +79,19 @@ fn read(reader: impl BufRead, args: &PushArgs, common: &Common) -> Result<(Spool
             Err(why) => {
                 bad += 1;
                 if bad <= REPORTED {
-                    output::say(&format!("line {number}: {}", words::one_line(&why, 300)));
+                    output::say(&format!("{} {number}: {}", end.unit(), words::one_line(&why, 300)));
                 }
             }
         }
     }
+    // A single one may be the name of a file.
+    if with_cr > 1 && with_cr == spool.count {
+        output::say("every line ends in a CR, which is a part of it; `--crlf` takes it away");
+    }
     Ok((spool, bad))
 }
 
-fn job(args: &PushArgs, common: &Common, template: &[String], line: &str) -> Result<PushJob, String> {
+fn job(args: &PushArgs, common: &Common, template: &[OsText], line: &[u8]) -> Result<PushJob, String> {
     match &args.kind {
         _ if args.jsonl => common.json(line),
         Some(kind) => common.typed_line(kind, line),
@@ -210,6 +222,7 @@ mod tests {
     fn good_and_bad_lines_are_counted_and_empty_ones_skipped() {
         assert_eq!(spooled(&["--lines", "resize"], "a\n\nb\n"), (2, 0));
         assert_eq!(spooled(&["--lines", "--", "echo", "{}"], "a\r\nb\0\nc"), (2, 1));
+        assert_eq!(spooled(&["--lines", "-0", "--", "echo", "{}"], "a\r\nb\0\0\n"), (2, 0));
         assert_eq!(spooled(&["--jsonl"], "{\"type\":\"t\"}\n  \n{\"type\":\"t\",\"x\":1}\nnull\n"), (1, 2));
         assert_eq!(spooled(&["--jsonl"], "{\"type\":\"exec\"}"), (0, 1));
         assert_eq!(spooled(&["--jsonl"], ""), (0, 0));

@@ -1,12 +1,35 @@
-//! Lines of input, with their numbers and a limit on their length.
+//! Lines or records of input, with their numbers and a limit on their length.
+//!
+//! Invariant: what stands between two ends arrives byte for byte; nothing is guessed away.
 
 use std::io::{self, BufRead};
+
+/// What ends a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// A line feed.
+    Lf,
+    /// A line feed, or a carriage return and a line feed.
+    CrLf,
+    /// A NUL byte.
+    Nul,
+}
+
+impl End {
+    /// What a record is called.
+    pub(super) const fn unit(self) -> &'static str {
+        match self {
+            Self::Lf | Self::CrLf => "line",
+            Self::Nul => "record",
+        }
+    }
+}
 
 /// What came next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// A line, without its line break (`\n` or `\r\n`).
-    Text(&'a str),
+    /// A line, without its end.
+    Bytes(&'a [u8]),
     /// A line that cannot be used, and why.
     Bad(&'static str),
 }
@@ -14,6 +37,7 @@ pub(super) enum Line<'a> {
 /// Reads lines one at a time; memory holds one of them.
 pub(super) struct Lines<R> {
     reader: R,
+    end: End,
     limit: usize,
     buffer: Vec<u8>,
     /// Number of the last line, from 1.
@@ -21,12 +45,13 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: BufRead> Lines<R> {
-    pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, limit, buffer: Vec::new(), number: 0 }
+    pub(super) fn new(reader: R, end: End, limit: usize) -> Self {
+        Self { reader, end, limit, buffer: Vec::new(), number: 0 }
     }
 
-    /// The next line; `None` at the end. A last line needs no line break.
+    /// The next line; `None` at the end. A last line needs no end of its own.
     pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        let byte = if self.end == End::Nul { 0 } else { b'\n' };
         self.buffer.clear();
         let (mut any, mut too_long) = (false, false);
         loop {
@@ -39,7 +64,7 @@ impl<R: BufRead> Lines<R> {
                 break;
             }
             any = true;
-            let end = memchr::memchr(b'\n', available);
+            let end = memchr::memchr(byte, available);
             let text = &available[..end.unwrap_or(available.len())];
             too_long = too_long || self.buffer.len() + text.len() > self.limit;
             if !too_long {
@@ -58,8 +83,11 @@ impl<R: BufRead> Lines<R> {
         if too_long {
             return Ok(Some(Line::Bad("it is longer than 16 MiB")));
         }
-        let text = self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer);
-        Ok(Some(std::str::from_utf8(text).map_or(Line::Bad("it is not UTF-8"), Line::Text)))
+        let bytes = match self.end {
+            End::CrLf => self.buffer.strip_suffix(b"\r").unwrap_or(&self.buffer),
+            End::Lf | End::Nul => &self.buffer,
+        };
+        Ok(Some(Line::Bytes(bytes)))
     }
 }
 
@@ -67,21 +95,24 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines_are_split_counted_and_limited() {
-        let input: &[u8] = b"one\r\n\nlonger than ten\n\xff\nlast";
-        let mut lines = Lines::new(io::BufReader::with_capacity(3, input), 10);
-        let expected = [
-            Line::Text("one"),
-            Line::Text(""),
-            Line::Bad("it is longer than 16 MiB"),
-            Line::Bad("it is not UTF-8"),
-            Line::Text("last"),
-        ];
+    fn read<'a>(input: &[u8], end: End, expected: impl IntoIterator<Item = Line<'a>>) {
+        let mut lines = Lines::new(io::BufReader::with_capacity(3, input), end, 10);
+        let mut number = 0;
         for line in expected {
             assert_eq!(lines.next().expect("read"), Some(line));
+            number += 1;
         }
         assert_eq!(lines.next().expect("read"), None);
-        assert_eq!(lines.number, 5);
+        assert_eq!(lines.number, number);
+    }
+
+    #[test]
+    fn lines_are_split_counted_and_limited() {
+        use Line::{Bad, Bytes};
+        let input = b"one\r\n\nlonger than ten\n\xff\nlast\r";
+        let long = || Bad("it is longer than 16 MiB");
+        read(input, End::Lf, [Bytes(b"one\r"), Bytes(b""), long(), Bytes(b"\xff"), Bytes(b"last\r")]);
+        read(input, End::CrLf, [Bytes(b"one"), Bytes(b""), long(), Bytes(b"\xff"), Bytes(b"last")]);
+        read(b"two\nlines\0\r\0\0-", End::Nul, [Bytes(b"two\nlines"), Bytes(b"\r"), Bytes(b""), Bytes(b"-")]);
     }
 }

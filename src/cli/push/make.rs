@@ -11,12 +11,12 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context;
 use crate::error::Error;
-use crate::model::UnixMicros;
+use crate::model::{OsText, UnixMicros};
 use crate::wire::control::{PushJob, Span};
 use crate::wire::push::{EXEC, one_line};
 
 /// What stands for the line in a command.
-const PLACE: &str = "{}";
+const PLACE: &[u8] = b"{}";
 
 /// What is the same for all jobs of one call.
 pub(super) struct Common {
@@ -28,17 +28,17 @@ pub(super) struct Common {
     timeout: Option<Span>,
     max_attempts: Option<u32>,
     unique: Option<String>,
-    env: BTreeMap<String, String>,
-    cwd: String,
+    env: BTreeMap<String, OsText>,
+    cwd: OsText,
 }
 
 /// The args of a job that is a command.
 #[derive(Serialize)]
 struct Exec<'a> {
-    argv: &'a [String],
-    cwd: &'a str,
+    argv: &'a [OsText],
+    cwd: &'a OsText,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    env: &'a BTreeMap<String, String>,
+    env: &'a BTreeMap<String, OsText>,
 }
 
 impl Common {
@@ -54,7 +54,7 @@ impl Common {
             max_attempts: args.max_attempts,
             unique: args.unique.clone(),
             env: args.env.iter().cloned().collect(),
-            cwd: if args.command.is_empty() { String::new() } else { context::here()? },
+            cwd: if args.command.is_empty() { OsText::default() } else { context::here()? },
         })
     }
 
@@ -82,19 +82,22 @@ impl Common {
         Ok(self.job(kind, args))
     }
 
-    /// A job of a type, with a line as its args.
-    pub(super) fn typed_line(&self, kind: &str, line: &str) -> Result<PushJob, String> {
+    /// A job of a type, with a line as its args: a string of JSON, which holds nothing but text.
+    pub(super) fn typed_line(&self, kind: &str, line: &[u8]) -> Result<PushJob, String> {
+        let line =
+            text(line).map_err(|e| format!("{e}, and the args of `{kind}` are a text; a command takes any bytes"))?;
         to_raw_value(line).map(|args| self.job(kind, args)).map_err(|e| e.to_string())
     }
 
     /// A job that is a command.
-    pub(super) fn command(&self, argv: &[String]) -> Result<PushJob, String> {
+    pub(super) fn command(&self, argv: &[OsText]) -> Result<PushJob, String> {
         let exec = Exec { argv, cwd: &self.cwd, env: &self.env };
         to_raw_value(&exec).map(|args| self.job(EXEC, args)).map_err(|e| e.to_string())
     }
 
     /// A job from its JSON, completed with the options.
-    pub(super) fn json(&self, line: &str) -> Result<PushJob, String> {
+    pub(super) fn json(&self, line: &[u8]) -> Result<PushJob, String> {
+        let line = text(line)?;
         let mut job: PushJob = serde_json::from_str(line).map_err(|e| in_one_line(&e))?;
         // Serde would take an array for the members in order.
         if !line.trim_start().starts_with('{') {
@@ -113,6 +116,10 @@ impl Common {
     }
 }
 
+fn text(line: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(line).map_err(|_| "it is not UTF-8")
+}
+
 /// The line is known already, and it is not the first: only the column helps.
 fn in_one_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
@@ -125,12 +132,25 @@ fn queue_of_environment() -> String {
 }
 
 /// The command with `{}` replaced by the line wherever it stands; without any, the line is the last argument.
-pub(super) fn fill(template: &[String], line: &str) -> Vec<String> {
-    if template.iter().any(|word| word.contains(PLACE)) {
-        template.iter().map(|word| word.replace(PLACE, line)).collect()
-    } else {
-        template.iter().cloned().chain([line.to_owned()]).collect()
+pub(super) fn fill(template: &[OsText], line: &[u8]) -> Vec<OsText> {
+    let mut any = false;
+    let mut argv: Vec<OsText> = Vec::with_capacity(template.len() + 1);
+    for word in template {
+        let word = word.as_bytes();
+        let (mut filled, mut from) = (Vec::with_capacity(word.len() + line.len()), 0);
+        for at in memchr::memmem::find_iter(word, PLACE) {
+            any = true;
+            filled.extend_from_slice(&word[from..at]);
+            filled.extend_from_slice(line);
+            from = at + PLACE.len();
+        }
+        filled.extend_from_slice(&word[from..]);
+        argv.push(filled.into());
     }
+    if !any {
+        argv.push(line.to_vec().into());
+    }
+    argv
 }
 
 #[cfg(test)]
@@ -148,13 +168,13 @@ mod tests {
             max_attempts: None,
             unique: None,
             env: BTreeMap::new(),
-            cwd: "/here".into(),
+            cwd: OsText::from("/here"),
         }
     }
 
     #[test]
     fn the_line_replaces_every_place_or_is_the_last_argument() {
-        let words = |template: &[&str]| template.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let words = |template: &[&str]| template.iter().map(|w| OsText::from(*w)).collect::<Vec<_>>();
         let table: [(&[&str], &[&str]); 4] = [
             (&["convert", "{}", "{}.jpg"], &["convert", "a b", "a b.jpg"]),
             (&["rm", "-f"], &["rm", "-f", "a b"]),
@@ -162,29 +182,31 @@ mod tests {
             (&["{}"], &["a b"]),
         ];
         for (template, filled) in table {
-            assert_eq!(fill(&words(template), "a b"), filled, "{template:?}");
+            assert_eq!(fill(&words(template), b"a b"), words(filled), "{template:?}");
         }
-        assert_eq!(fill(&words(&["echo", "{}{}"]), "{}"), ["echo", "{}{}"]);
+        assert_eq!(fill(&words(&["echo", "{}{}"]), b"{}"), words(&["echo", "{}{}"]));
+        let odd = [OsText::from(b"\xe9{}\xff".to_vec())];
+        assert_eq!(fill(&odd, b"\n\xe8"), [OsText::from(b"\xe9\n\xe8\xff".to_vec())]);
     }
 
     #[test]
     fn a_command_carries_its_folder_and_only_variables_that_were_given() {
-        let job = common().command(&["a".into(), "b c".into()]).expect("a job");
+        let job = common().command(&[OsText::from("a"), OsText::from("b c")]).expect("a job");
         assert_eq!(job.args.expect("args").get(), r#"{"argv":["a","b c"],"cwd":"/here"}"#);
-        let env = BTreeMap::from([("K".to_owned(), "V".to_owned())]);
-        let job = Common { env, ..common() }.command(&["a".into()]).expect("a job");
+        let env = BTreeMap::from([("K".to_owned(), OsText::from("V"))]);
+        let job = Common { env, ..common() }.command(&[OsText::from("a")]).expect("a job");
         assert_eq!(job.args.expect("args").get(), r#"{"argv":["a"],"cwd":"/here","env":{"K":"V"}}"#);
         assert_eq!((job.kind.as_str(), job.queue.as_deref(), job.priority), ("exec", Some("mail"), Some(5)));
     }
 
     #[test]
     fn options_apply_to_lines_that_say_nothing_themselves() {
-        let job = common().json(r#"{"type":"t"}"#).expect("a job");
+        let job = common().json(br#"{"type":"t"}"#).expect("a job");
         assert_eq!((job.queue.as_deref(), job.priority, job.delay), (Some("mail"), Some(5), Some(Span::Seconds(10.0))));
-        let line = r#"{"type":"t","queue":"q","priority":1,"at":"2030-01-01T00:00:00Z"}"#;
+        let line = br#"{"type":"t","queue":"q","priority":1,"at":"2030-01-01T00:00:00Z"}"#;
         let job = common().json(line).expect("a job");
         assert_eq!((job.queue.as_deref(), job.priority, job.delay), (Some("q"), Some(1), None));
-        assert!(common().json("{").is_err() && common().json("[]").is_err() && common().json("{}").is_err());
+        assert!(common().json(b"{").is_err() && common().json(b"[]").is_err() && common().json(b"{}").is_err());
     }
 
     #[test]
@@ -192,7 +214,7 @@ mod tests {
         let args = |text| common().typed("t", text).map(|j| j.args.expect("args").get().to_owned());
         assert_eq!(args("{\n\"a\": 1.50}"), Ok("{ \"a\": 1.50}".to_owned()));
         assert!(args("{").is_err() && args("").is_err());
-        let job = common().typed_line("t", "a\"b").expect("a job");
+        let job = common().typed_line("t", b"a\"b").expect("a job");
         assert_eq!(job.args.expect("args").get(), "\"a\\\"b\"");
     }
 }
