@@ -157,7 +157,7 @@ fn a_second_ctrl_c_ends_at_once_with_130_and_gives_the_job_back() {
     let (mut master, job) = busy(&bench, "grace = \"60s\"\nkill_after = \"60s\"");
     master.signal(SIGINT);
     wait_draining(&bench);
-    assert!(master.stderr().contains("press Ctrl-C again"), "{}", master.stderr());
+    bench.wait_for("it to say so", DEADLINE, |_| master.stderr().contains("press Ctrl-C again"));
     master.signal(SIGINT);
     assert_eq!(master.wait_exit(SOON).code(), Some(130));
     bench.expect_no_leftovers();

@@ -23,17 +23,17 @@ impl Leftover {
     }
 }
 
-/// Every process other than this one with `name=value` in its environment. A zombie has none and is not found.
-pub(super) fn find(name: &str, value: &Path) -> Vec<Leftover> {
-    let mut wanted = format!("{name}=").into_bytes();
-    wanted.extend_from_slice(value.as_os_str().as_bytes());
+/// Every process other than this one with one of these variables in its environment. A zombie has none and is not found.
+pub(super) fn find(variables: &[(&str, &Path)]) -> Vec<Leftover> {
+    let variable = |(name, value): &(&str, &Path)| [name.as_bytes(), b"=", value.as_os_str().as_bytes()].concat();
+    let wanted: Vec<Vec<u8>> = variables.iter().map(variable).collect();
     let own = std::process::id().cast_signed();
     let processes = fs::read_dir("/proc").expect("this is Linux");
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|&pid| pid != own)
         .filter_map(|pid| {
             let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-            environ.split(|&b| b == 0).any(|variable| variable == wanted).then(|| {
+            environ.split(|&b| b == 0).any(|variable| wanted.iter().any(|w| w == variable)).then(|| {
                 let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 Leftover { pid, command: String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned() }
             })

@@ -7,6 +7,7 @@
 mod clock;
 mod leftovers;
 mod master;
+mod paths;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,18 +19,22 @@ use tempfile::TempDir;
 pub(crate) use clock::{eventually, now};
 pub(crate) use leftovers::Leftover;
 pub(crate) use master::Master;
+use paths::Form;
 
 /// Longer than anything should take on a slow machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// The longest path of a Unix socket, in bytes.
 const SOCKET_PATH_BYTES: usize = 107;
-/// Names every process of a bench.
+/// Names every process of a bench, as a rule.
 const DATABASE: &str = "QUEUE_WORK_DATABASE";
+/// Names every process of a bench whose database has a name that says too little.
+const MARK: &str = "BENCH";
 
 /// A folder with a database, and the binary to use on it.
 pub(crate) struct Bench {
     folder: TempDir,
     database: PathBuf,
+    form: Form,
 }
 
 /// What a command did.
@@ -98,7 +103,14 @@ impl Bench {
         std::fs::create_dir_all(database.parent().expect("a folder")).expect("a folder");
         let socket = database.as_os_str().len() + ".sock".len();
         assert!(socket <= SOCKET_PATH_BYTES, "TMPDIR is too long for a Unix socket: {}", database.display());
-        Self { folder, database }
+        Self { folder, database, form: paths::chosen() }
+    }
+
+    /// A bench whose database is always given by its own absolute path, for a test of paths.
+    pub(crate) fn by_its_own_path() -> Self {
+        let mut bench = Self::new();
+        bench.form = Form::Plain;
+        bench
     }
 
     /// The folder of the bench; commands run in it.
@@ -109,6 +121,18 @@ impl Bench {
     /// The database.
     pub(crate) fn database(&self) -> &Path {
         &self.database
+    }
+
+    /// A master that is to be started by a link needs a database to link to.
+    fn have_something_to_link(&self) {
+        if self.form == Form::Link && !self.database.exists() {
+            self.run(&["jobs", "retry", "--all"]);
+        }
+    }
+
+    /// The path of the database that the binary is given: another one to the same file, where that is asked for.
+    fn given(&self) -> PathBuf {
+        paths::given(self.form, self.path(), &self.database)
     }
 
     /// The binary with these arguments, on this bench.
@@ -186,6 +210,7 @@ impl Bench {
     /// The same with more variables in its environment.
     #[track_caller]
     pub(crate) fn launch_with(&self, args: &[&str], env: &[(&str, &str)]) -> Master<'_> {
+        self.have_something_to_link();
         let mut command = self.std_command();
         command.args(args).envs(env.iter().copied());
         Master::launch(self, &mut command)
@@ -206,6 +231,7 @@ impl Bench {
     /// Starts a master through a program that becomes it, and waits until it runs.
     #[track_caller]
     pub(crate) fn start_as(&self, program: &[String], args: &[&str]) -> Master<'_> {
+        self.have_something_to_link();
         let mut master = Master::launch(self, &mut self.command_as(program, args));
         master.wait_until_it_runs();
         master
@@ -249,9 +275,9 @@ impl Bench {
         self.folder.disable_cleanup(true);
     }
 
-    /// What is left of this bench: every process that has its database in its environment.
+    /// What is left of this bench: every process that has its database, or its mark, in its environment.
     pub(crate) fn leftovers(&self) -> Vec<Leftover> {
-        leftovers::find(DATABASE, &self.database)
+        leftovers::find(&[(DATABASE, &self.database), (MARK, self.path())])
     }
 
     /// Panics if a process of this bench is still there, or does not end soon.
@@ -276,7 +302,10 @@ impl Bench {
                 command.env_remove(name);
             }
         }
-        command.current_dir(self.path()).env(DATABASE, &self.database).env("HOME", self.path());
+        command.current_dir(self.path()).env(DATABASE, self.given()).env("HOME", self.path());
+        if self.form != Form::Plain {
+            command.env(MARK, self.path());
+        }
         command.env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
         command
     }
@@ -319,6 +348,6 @@ const _: fn(&Bench) = |bench| {
     let _ = bench.verb(&fixture("").iter().map(String::as_str).collect::<Vec<_>>()).stdin("").env("", "").run().json();
     bench.expect_no_leftovers();
     let _ = (bench.launch(&[]), bench.launch_with(&[], &[]), bench.start_redirected(&[], ""), bench.command(&[]));
-    let _ = (bench.start_after("", &[]), Bench::with_database(""));
+    let _ = (bench.start_after("", &[]), Bench::with_database(""), Bench::by_its_own_path());
     let _ = (bench.start_with(&[], &[]), Bench::new().keep(), bench.leftovers().first().map(|l| (l.pid, &l.command)));
 };

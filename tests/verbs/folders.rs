@@ -41,7 +41,7 @@ const VERBS: [(&[&str], i32); 13] = [
 
 #[test]
 fn where_the_current_folder_was_deleted_only_what_needs_it_fails() {
-    let bench = Bench::new();
+    let bench = Bench::by_its_own_path();
     bench.push(&["t"]);
     for (words, code) in VERBS {
         let (found, text) = run_in(&bench, DELETED, words);
@@ -62,7 +62,7 @@ fn where_the_current_folder_was_deleted_only_what_needs_it_fails() {
 
 #[test]
 fn a_master_that_is_started_in_a_folder_that_was_deleted_works() {
-    let bench = Bench::new();
+    let bench = Bench::by_its_own_path();
     let here = ["bash", "-c", &format!("{DELETED} && exec \"$0\" \"$@\"")].map(str::to_owned);
     let _master = bench.start_as(&here, &["--workers=1"]);
     let id = bench.push(&["--", "true"]);
@@ -76,7 +76,7 @@ fn a_master_that_is_started_in_a_folder_that_was_deleted_works() {
 
 #[test]
 fn where_the_current_folder_may_not_be_read_or_has_a_name_that_is_no_text_all_verbs_work() {
-    let bench = Bench::new();
+    let bench = Bench::by_its_own_path();
     bench.push(&["t"]);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
     std::fs::create_dir(bench.path().join(name)).expect("a folder");
@@ -104,7 +104,7 @@ fn a_database_that_another_user_owns_is_named_with_its_owner() {
         println!("skipped: to be another user takes root");
         return;
     }
-    let bench = Bench::new();
+    let bench = Bench::by_its_own_path();
     bench.push(&["t"]);
     let as_other = |before: &str, words: &[&str]| {
         let script = format!("{before} && exec setpriv --reuid=64124 --regid=64124 --clear-groups \"$0\" \"$@\"");
