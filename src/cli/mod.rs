@@ -35,7 +35,9 @@ use clap::error::ErrorKind;
 use context::Context;
 
 use crate::error::{self, Code, Error};
+use crate::process::begin::VERB as START_VERB;
 use crate::process::guardian::VERB as GUARDIAN_VERB;
+use crate::process::inherited;
 use crate::report::words;
 use crate::worker::VERB as WORKER_VERB;
 
@@ -46,6 +48,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // What the master starts goes past the parser of options: it is started often, and its memory counts.
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
+        Some(START_VERB) => return crate::process::begin::run(&args[2..]),
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }
@@ -59,6 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(parsed: Parsed) -> Result<Code, Error> {
     let Parsed { cli, from_env } = parsed;
     logging::init(&cli.global);
+    inherited::survive_file_limit();
     let start = match &cli.verb {
         Some(Verb::Start(start)) => start.as_ref(),
         _ => &cli.start,

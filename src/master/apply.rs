@@ -69,9 +69,9 @@ impl Master {
         failpoint!("signal.before");
         let result = match signal {
             // A stopped process would not notice.
-            Signal::Term => group::signal_group(pipes.pid, group::Signal::Term)
-                .and_then(|()| group::signal_group(pipes.pid, group::Signal::Cont)),
-            Signal::Kill => group::signal_group(pipes.pid, group::Signal::Kill),
+            Signal::Term => group::signal_child(pipes.pid, group::Signal::Term)
+                .and_then(|()| group::signal_child(pipes.pid, group::Signal::Cont)),
+            Signal::Kill => group::signal_child(pipes.pid, group::Signal::Kill),
         };
         if let Err(error) = result {
             let name = pipes.name.clone();

@@ -39,7 +39,6 @@ mod workers;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -48,6 +47,7 @@ use mio::{Poll, Token, Waker};
 use crate::config::{Config, PoolConfig};
 use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
+use crate::process::begin::Step;
 use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
 use crate::process::oom::OomWatch;
@@ -141,7 +141,8 @@ struct Fixed {
     config: Config,
     generation: Generation,
     cookie: String,
-    exe: PathBuf,
+    /// What every worker does before all else.
+    step: Step,
     started_at: UnixMicros,
     pid: u32,
     /// Variables of ours in the environment we inherited; they are not passed on to workers.

@@ -1,8 +1,6 @@
 //! Room for open files: the limit is raised to what the workers and clients need, and what that leaves decides how many
 //! clients there may be.
 
-use std::path::Path;
-
 use super::Master;
 use super::clients::MAX_CLIENTS;
 use crate::config::Config;
@@ -30,6 +28,8 @@ pub(super) fn open_logs() -> usize {
 /// Makes the table of open files as large as it will be. To be called before the first thread is started: a process with
 /// threads waits some ten milliseconds each time the kernel puts a larger table in the place of the old one.
 pub(super) fn prepare(config: &Config) {
+    // Before anything is opened: what we were started with is nobody's business below us.
+    files::close_for_children();
     let workers = config.pools.iter().map(|pool| u64::from(pool.workers)).sum();
     let _ = raise(workers);
     // Looking at the last descriptors makes room for all.
@@ -42,12 +42,12 @@ fn raise(workers: u64) -> u64 {
 }
 
 /// A worker does not take the last descriptors: the master must go on to write, and to hear its operator.
-pub(super) fn for_a_worker(program: &Path) -> Result<(), SpawnError> {
+pub(super) fn for_a_worker(program: impl FnOnce() -> String) -> Result<(), SpawnError> {
     if files::are_free(LEFT_FREE) {
         return Ok(());
     }
     let source = std::io::Error::from_raw_os_error(nix::errno::Errno::EMFILE as i32);
-    Err(SpawnError::Io { program: program.to_string_lossy().into_owned(), source })
+    Err(SpawnError::Io { program: program(), source })
 }
 
 impl Master {

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
 
-use crate::process::{inherited, wake};
+use crate::process::inherited::{self, Ignored};
+use crate::process::wake;
 
 /// The self-pipe and the flags.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers. Before the first child is started and before the database is opened.
-    pub(super) fn install() -> std::io::Result<Self> {
+    /// Installs the handlers, and says which signals were ignored before. Before the first child is started and before the database is opened.
+    pub(super) fn install() -> std::io::Result<(Self, Ignored)> {
         let ignored = inherited::reset()?;
         let (pipe, write) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
@@ -37,7 +38,7 @@ impl Signals {
         for signal in [SIGCHLD, SIGTERM].into_iter().chain(hangup) {
             signal_hook::low_level::pipe::register(signal, std::os::fd::OwnedFd::from(write.try_clone()?))?;
         }
-        Ok(Self { pipe, children, terminate })
+        Ok((Self { pipe, children, terminate }, ignored))
     }
 
     pub(super) fn register(&self, registry: &Registry, token: Token) -> std::io::Result<()> {

@@ -25,6 +25,7 @@ use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
+use crate::process::begin::{self, Step};
 use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity::{self, Identity};
@@ -100,7 +101,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let clock = Clock::start();
     super::room::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
-    let signals = Signals::install().map_err(system("install signal handlers"))?;
+    let (signals, ignored) = Signals::install().map_err(system("install signal handlers"))?;
+    let step = Step { session: begin::has_terminal(), signals: ignored.stay() };
     let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
     let (mail, inbox) = mailbox(waker);
 
@@ -108,10 +110,9 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let pid = std::process::id();
     let started_at = wall();
     let lock = take_lock(&config, pid, started_at)?;
-    let exe = std::env::current_exe().map_err(system("find the path of this program"))?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
-    let guardian = start_guardian(&exe, &cookie);
+    let guardian = start_guardian(&cookie);
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let (mut store, begun) = begin(&config.database, &identify(pid, &cookie), started_at)?;
@@ -126,7 +127,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
         core: Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17)),
-        fixed: Fixed { config, generation, cookie, exe, started_at, pid, inherited },
+        fixed: Fixed { config, generation, cookie, step, started_at, pid, inherited },
         clock,
         poll,
         inbox,
@@ -298,11 +299,11 @@ fn check_places(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn start_guardian(exe: &Path, cookie: &str) -> Option<Guardian> {
+pub(super) fn start_guardian(cookie: &str) -> Option<Guardian> {
     if bug!("guardian_left_out") {
         return None;
     }
-    Guardian::start(exe, cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
+    Guardian::start(cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
 /// Proves that nothing of the generations that died lives, then gives back what they held. All of them, not just the

@@ -12,7 +12,7 @@ use crate::core::{Event, PoolId, Settings};
 use crate::model::worker::Exit;
 use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
 use crate::process::mark::Mark;
-use crate::process::spawn::{SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
+use crate::process::spawn::{Program, SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, oom, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
@@ -38,10 +38,10 @@ impl Master {
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
         let source = &self.pools[&pool].config;
         let spec = self.spec(source, id, slot)?;
-        room::for_a_worker(&spec.program)?;
+        room::for_a_worker(|| spec.shown())?;
         let opaque = source.kind == PoolKind::Opaque;
         let name: Arc<str> = format!("{}-{slot}", source.name).into();
-        let program = spec.program.to_string_lossy().into_owned();
+        let program = spec.shown();
         failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
         let spawned = spawn(&spec)?;
         failpoint!("spawn.after");
@@ -68,7 +68,7 @@ impl Master {
         Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token()).inspect_err(
             |_| {
                 // It is nobody's now: it is reaped as a stranger.
-                let _ = group::signal_group(pid, group::Signal::Kill);
+                let _ = group::signal_child(pid, group::Signal::Kill);
             },
         )
     }
@@ -79,10 +79,10 @@ impl Master {
             (PoolKind::Exec, _) => {
                 let verb = OsString::from(worker::VERB);
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
-                (self.fixed.exe.clone(), args)
+                (Program::Own, args)
             }
             (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
-                (resolve(program, pool.cwd.as_deref(), path.as_deref())?, args.to_vec())
+                (Program::Other(resolve(program, pool.cwd.as_deref(), path.as_deref())?), args.to_vec())
             }
             (PoolKind::Protocol | PoolKind::Opaque, None) => {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
@@ -109,6 +109,7 @@ impl Master {
             env_remove: self.fixed.inherited.clone(),
             stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
+            step: self.fixed.step.clone(),
             mark: Mark::of(&self.mark(id)),
         })
     }
@@ -235,7 +236,7 @@ impl Master {
         failpoint!("exit.seen");
         // While it is not reaped, its number cannot belong to anybody else.
         if !bug!("group_kill_left_out") {
-            let _ = group::signal_group(pid, group::Signal::Kill);
+            let _ = group::signal_child(pid, group::Signal::Kill);
         }
         failpoint!("exit.group_killed");
         let mut heard = Heard::default();
@@ -300,7 +301,7 @@ impl Master {
         if self.guardian.is_some() || now.mono < self.guard_at {
             return;
         }
-        self.guardian = super::startup::start_guardian(&self.fixed.exe, &self.fixed.cookie);
+        self.guardian = super::startup::start_guardian(&self.fixed.cookie);
         if let Some(guardian) = &mut self.guardian {
             for &pid in self.pids.keys() {
                 let _ = guardian.add(pid);

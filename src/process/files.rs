@@ -17,6 +17,12 @@ pub fn make_room(needed: u64) -> u64 {
     wanted
 }
 
+/// Keeps what we were started with, besides the three standard streams, from everything that we start: a descriptor of
+/// a supervisor, the lock of a `flock` around us.
+pub fn close_for_children() {
+    close_fds::set_fds_cloexec(3, &[]);
+}
+
 /// How many files can be open.
 #[must_use]
 pub fn limit() -> u64 {

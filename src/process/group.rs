@@ -46,6 +46,16 @@ pub fn signal_group(leader: u32, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// The same for the group of a child of ours that is not reaped. Before it has made its group, as it makes a session
+/// first, the signal goes to the child alone.
+pub fn signal_child(leader: u32, signal: Signal) -> io::Result<()> {
+    let id = i32::try_from(leader).ok().filter(|&id| id > 1).map(Pid::from_raw).ok_or(Errno::EINVAL)?;
+    match killpg(id, signal::Signal::from(signal)) {
+        Err(Errno::ESRCH) => Ok(signal::kill(id, signal::Signal::from(signal))?),
+        done => Ok(done?),
+    }
+}
+
 /// Kills the process that started then; it is no error if that is dead.
 pub fn kill_process(pid: u32, start: u64) -> io::Result<()> {
     let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };

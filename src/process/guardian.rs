@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +21,7 @@ use std::time::Duration;
 use super::group::{Signal, kill_process, signal_group};
 use super::spawn::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
-use super::{identity, mark};
+use super::{identity, image, mark};
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";
@@ -53,6 +52,7 @@ pub fn run() -> io::Result<bool> {
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::clone(&heard))?;
     }
+    image::take_name();
     // Keeps no file system busy.
     std::env::set_current_dir("/")?;
     Ok(match watch(io::stdin().lock()) {
@@ -114,8 +114,8 @@ pub struct Guardian {
 
 impl Guardian {
     /// Starts the guardian. Before any thread and any worker, so that none of them is ever without one.
-    pub fn start(exe: &Path, cookie: &str) -> io::Result<Self> {
-        let mut command = Command::new(exe);
+    pub fn start(cookie: &str) -> io::Result<Self> {
+        let mut command = image::command();
         command.arg(VERB);
         Self::start_with(command, cookie)
     }

@@ -7,12 +7,14 @@
 //! - Every worker leads a process group of its own and carries the instance cookie in its environment, and the same in a
 //!   mark that its children cannot lose.
 
+pub mod begin;
 pub mod clock;
 pub mod exits;
 pub mod files;
 pub mod group;
 pub mod guardian;
 pub mod identity;
+pub mod image;
 pub mod inherited;
 pub mod lock;
 pub mod mailbox;

@@ -16,6 +16,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{AccessFlags, access};
 
+use super::begin::{self, Step};
+use super::image;
 use super::mark::{Mark, marking};
 
 /// What the child's stdin is.
@@ -27,11 +29,20 @@ pub enum StdinKind {
     Null,
 }
 
+/// What runs in a process that we start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// We ourselves, from the image that runs now; a hidden verb is the first argument.
+    Own,
+    /// Another, as [`resolve`] gave it.
+    Other(PathBuf),
+}
+
 /// A program to start.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// The program, as [`resolve`] gave it.
-    pub program: PathBuf,
+    /// What runs.
+    pub program: Program,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
     /// Where it runs; `None`: where we run.
@@ -44,8 +55,21 @@ pub struct Spec {
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
+    /// What it does before all else, if its program knows [`super::begin`].
+    pub step: Step,
     /// What it and all that descends from it is recognised by.
     pub mark: Option<Mark>,
+}
+
+impl Spec {
+    /// What to call it in messages.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match &self.program {
+            Program::Own => image::name().to_string_lossy().into_owned(),
+            Program::Other(path) => path.to_string_lossy().into_owned(),
+        }
+    }
 }
 
 /// A program that was started. All pipes are blocking; see [`set_nonblocking`].
@@ -179,7 +203,7 @@ fn look_at(path: &Path) -> Found {
 
 /// Starts the program. Blocks until its exec has succeeded or failed; so a failure is known here and now.
 pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
-    let shown = || spec.program.to_string_lossy().into_owned();
+    let shown = || spec.shown();
     let io_error = |source| SpawnError::Io { program: shown(), source };
     let mut command = command(spec);
     let mut protocol = None;
@@ -192,7 +216,12 @@ pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
         command.fd_mappings(vec![mapping]).map_err(|e| io_error(io::Error::other(e)))?;
         protocol = Some(reader);
     }
-    let mut child = marking(spec.mark, || command.spawn()).map_err(|e| explain(spec, e))?;
+    let path = match &spec.program {
+        Program::Own => None,
+        Program::Other(path) => Some(path.as_path()),
+    };
+    let spawned = marking(spec.mark, || command.spawn());
+    let mut child = spawned.map_err(|e| explain(shown(), path, spec.cwd.as_deref(), e))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         unreachable!("BUG: stdout and stderr of a child were not piped");
     };
@@ -200,8 +229,20 @@ pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
 }
 
 fn command(spec: &Spec) -> Command {
-    let mut command = Command::new(&spec.program);
-    command.args(&spec.args).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = match &spec.program {
+        Program::Other(path) if !spec.step.is_needed() => Command::new(path),
+        Program::Own => image::command(),
+        Program::Other(path) => {
+            let mut command = image::command();
+            command.arg(begin::VERB).arg(path);
+            command
+        }
+    };
+    if !spec.step.session {
+        // Who leads a group can make no session; that makes a group, too, a moment later.
+        command.process_group(0);
+    }
+    command.args(&spec.args).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.stdin(match spec.stdin {
         StdinKind::Pipe => Stdio::piped(),
         StdinKind::Null => Stdio::null(),
@@ -212,18 +253,18 @@ fn command(spec: &Spec) -> Command {
     for name in &spec.env_remove {
         command.env_remove(name);
     }
-    command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.envs(spec.env.iter().map(|(name, value)| (name, value))).envs(spec.step.env());
     command
 }
 
-/// Exec reports one errno for the directory, the file and the interpreter; looks for the one that is meant.
-fn explain(spec: &Spec, source: io::Error) -> SpawnError {
-    let program = spec.program.to_string_lossy().into_owned();
+/// Exec reports one errno for the directory, the file and the interpreter; looks for the one that is meant. Without a
+/// path it is our own image, which is there.
+pub(super) fn explain(program: String, path: Option<&Path>, cwd: Option<&Path>, source: io::Error) -> SpawnError {
     let Some(errno) = source.raw_os_error().map(Errno::from_raw) else { return SpawnError::Io { program, source } };
     if !matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ENOEXEC) {
         return SpawnError::Io { program, source };
     }
-    if let Some(cwd) = &spec.cwd {
+    if let Some(cwd) = cwd {
         let why = match cwd.metadata() {
             Err(e) => Some(e.to_string()),
             Ok(found) if !found.is_dir() => Some("it is not a directory".to_owned()),
@@ -233,7 +274,8 @@ fn explain(spec: &Spec, source: io::Error) -> SpawnError {
             return SpawnError::Cwd { program, cwd: cwd.to_string_lossy().into_owned(), why };
         }
     }
-    match (look_at(&spec.program), errno) {
+    let Some(path) = path else { return SpawnError::Io { program, source } };
+    match (look_at(path), errno) {
         (Found::Nothing, _) => SpawnError::NotFound { program, why: "no such file".to_owned() },
         (Found::Other(why), _) => SpawnError::NotExecutable { program, why },
         (Found::Program, Errno::ENOENT) => {

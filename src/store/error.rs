@@ -65,6 +65,17 @@ pub enum StoreError {
         /// Which.
         path: String,
     },
+    /// A file of it has reached the limit of this process.
+    #[error(
+        "`{path}` has reached the limit on the size of files, which counts as a full disk; raise it (`ulimit -f`, or \
+         `prlimit --fsize=unlimited: --pid {pid}`)"
+    )]
+    FileLimit {
+        /// Which.
+        path: String,
+        /// Of this process.
+        pid: u32,
+    },
     /// Somebody else holds the write lock for too long.
     #[error("the database `{path}` is locked by another program")]
     Busy {
@@ -77,4 +88,12 @@ pub enum StoreError {
     /// Anything else SQLite says.
     #[error("the database failed: {0}")]
     Other(String),
+}
+
+impl StoreError {
+    /// Whether there was no room for what was to be written: then it was not written, and can be when there is room.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::FileLimit { .. })
+    }
 }

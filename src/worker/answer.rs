@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::verdict::Reason;
-use super::verdict::{Ending, Failure, verdict};
+use super::verdict::{Ending, Failure, hint, verdict};
 use crate::model::worker::signal_name;
 use crate::wire::rpc;
 
@@ -50,7 +50,10 @@ struct Run<'a> {
 
 /// The answer for a command that has run.
 pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
-    let failure = verdict(done.ending, done.told).err();
+    let failure = verdict(done.ending, done.told).err().map(|mut failure| {
+        failure.message.push_str(hint(&done.stderr_tail));
+        failure
+    });
     let (exit_code, signal) = match done.ending {
         Ending::Exit(code) => (Some(code), None),
         Ending::Signal(number) => (None, Some(signal_name(number))),

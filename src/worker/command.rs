@@ -24,10 +24,10 @@ use super::resolve::{check_cwd, resolve, spawn_failure};
 use super::tail::Tail;
 use super::verdict::{Ending, Failure, Reason};
 use super::{KILL_AFTER_VARIABLE, clock};
-use crate::process::exits;
 use crate::process::group::kill_process;
 use crate::process::identity::{self, Identity};
 use crate::process::oom::OomWatch;
+use crate::process::{begin, exits};
 
 /// What is kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
@@ -107,6 +107,9 @@ impl Running {
         let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
         let mut command = Command::new(program);
         command.arg0(&plan.argv[0]).args(&plan.argv[1..]).env_remove(KILL_AFTER_VARIABLE).envs(plan.env);
+        for name in begin::VARIABLES {
+            command.env_remove(name);
+        }
         command.process_group(0);
         command.stdin(if plan.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let failure = |e: io::Error| spawn_failure(&plan.argv[0], &e);

@@ -94,6 +94,17 @@ impl Failure {
     }
 }
 
+/// What programs say that ask on a terminal, when there is none: the system's word, and that of `sudo`.
+const ASKED: [&str; 2] = ["No such device or address", "terminal is required"];
+const ASKED_ON: [&str; 4] = ["/dev/tty", "could not read", "terminal", "askpass"];
+
+/// What to add to the failure of a command that said this: that there is nobody to ask.
+pub(super) fn hint(stderr: &str) -> &'static str {
+    let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let asked = stderr.lines().any(|line| has(line, &ASKED) && has(line, &ASKED_ON));
+    if asked { "; it asked for a terminal, and jobs have none" } else { "" }
+}
+
 /// Success, or why not.
 pub(super) fn verdict(ending: Ending, told: Option<Reason>) -> Result<(), Failure> {
     match (told, ending) {

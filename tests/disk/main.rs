@@ -18,6 +18,7 @@ mod errors;
 mod full;
 mod gone;
 mod idle;
+mod limit;
 mod logs;
 mod oracle;
 mod pusher;

@@ -69,6 +69,26 @@ fn workers_and_commands_have_the_three_streams_open_and_nothing_else() {
 }
 
 #[test]
+fn what_the_master_was_started_with_is_open_in_nothing_that_it_starts() {
+    let bench = Bench::new();
+    configure(&bench, &asking("ls /proc/$$/fd"), "protocol_fd = 9\n[pools.commands]\nworkers = 1");
+    let master = bench.start_redirected(&[], "3>three 9>nine 42</dev/null 255>&2");
+    let id = bench.push(&["--queue", "commands", "--", "sh", "-c", "ls /proc/$$/fd; ls /proc/$PPID/fd | wc -l"]);
+    let result = bench.wait_for_job(id, "succeeded")["result"].clone();
+    assert!(result.as_str().is_some_and(|text| text.starts_with("0\n1\n2\n") && !text.contains("42")), "{result}");
+    let of = |pid: i32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("it is there");
+        let mut open: Vec<_> = open.filter_map(|fd| fd.ok()?.file_name().into_string().ok()).collect();
+        open.sort();
+        open
+    };
+    assert_eq!(of(worker_pid(&bench, "workers-1")), ["0", "1", "2", "9"], "9 is the pool's own");
+    assert_eq!(of(guardian(&bench).pid), ["0", "1", "2"]);
+    assert!(of(master.pid()).contains(&"42".to_owned()), "the master keeps what it was given");
+    end(&bench, master);
+}
+
+#[test]
 fn a_worker_with_a_protocol_descriptor_has_that_one_more() {
     let bench = Bench::new();
     let script = asking("ls /proc/$$/fd").replace("printf '", ">&3 printf '");

@@ -6,6 +6,7 @@ mod support;
 
 mod exits;
 mod help;
+mod image;
 mod inherit;
 mod memory;
 mod namespaces;
@@ -14,4 +15,5 @@ mod peers;
 mod recycling;
 mod signals;
 mod stops;
+mod terminal;
 mod timeouts;

@@ -45,7 +45,8 @@ impl SqliteStore {
             frames(sql::LOG_LENGTH).and_then(|length| if length < due { Ok(length) } else { frames(sql::CHECKPOINT) });
         match done.map_err(|e| error::map(&self.path, &e)) {
             // The log grows, and after the next commit it is tried again.
-            Ok(_) | Err(StoreError::Full { .. } | StoreError::Busy { .. }) => Ok(()),
+            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
+            Err(error) if error.is_full() => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -176,7 +176,7 @@ impl SqliteStore {
         let result = faults::around(what, commit);
         if let Err(error) = &result {
             // No room: the end of the transaction was not written, so it did not take place.
-            self.broken |= !matches!(error, StoreError::Full { .. });
+            self.broken |= !error.is_full();
             self.suspect |= matches!(error, StoreError::Io(_));
             self.roll_back();
         }

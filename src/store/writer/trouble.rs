@@ -33,7 +33,7 @@ impl<N: Fn(Written)> Turn<N> {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
             let reason = error.to_string();
-            let trusted = matches!(error, StoreError::Full { .. } | StoreError::Busy { .. });
+            let trusted = error.is_full() || matches!(error, StoreError::Busy { .. });
             (self.notify)(Written::Failing { batch: batch.number, error });
             // The second attempt follows at once: what passes as quickly need not be known to who pushes.
             if attempt > 1 {

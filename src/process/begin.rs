@@ -1,0 +1,88 @@
+//! The start step: what happens in the process of a worker before its program does anything.
+//!
+//! std starts a program in a group of its own and no more. What else a worker needs, it does itself if it is ours, and
+//! for any other program a step of ours does it and then becomes that program, under the same process id: a session
+//! without a terminal, signals at their default. Only where it is needed: the step costs an exec.
+//!
+//! Invariant: the variables that ask for it are not in the environment of what is started.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::fcntl::OFlag;
+
+use super::inherited;
+use super::spawn::explain;
+
+/// The hidden verb; the program and its arguments follow.
+pub const VERB: &str = "__start";
+/// Set where a session of its own is wanted.
+const SESSION_VARIABLE: &str = "QUEUE_WORK_SESSION";
+/// All of them, not to be passed on.
+pub const VARIABLES: [&str; 1] = [SESSION_VARIABLE];
+
+/// The exit code of a step whose program cannot be executed, as shells have it.
+const CANNOT_RUN: u8 = 127;
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// A session of its own: what asks on `/dev/tty` fails at once, instead of being stopped until its timeout, or
+    /// writing what it likes to the master's terminal.
+    pub session: bool,
+    /// Signals that stay ignored in the master are to be at their default.
+    pub signals: bool,
+}
+
+impl Step {
+    /// Whether another program than ours needs the step at all.
+    #[must_use]
+    pub const fn is_needed(&self) -> bool {
+        self.session || self.signals
+    }
+
+    /// What asks for it, for the environment of the process.
+    #[must_use]
+    pub fn env(&self) -> Vec<(OsString, OsString)> {
+        let session = self.session.then(|| (SESSION_VARIABLE.into(), "1".into()));
+        session.into_iter().collect()
+    }
+}
+
+/// Whether this process has a terminal that its children would share.
+#[must_use]
+pub fn has_terminal() -> bool {
+    OpenOptions::new().read(true).custom_flags(OFlag::O_NOCTTY.bits()).open("/dev/tty").is_ok()
+}
+
+/// Does it in this process, which has just been started. What fails is said on stderr, and goes without.
+pub fn begin() {
+    if std::env::var_os(SESSION_VARIABLE).is_some()
+        && let Err(errno) = nix::unistd::setsid()
+    {
+        eprintln!("queue-work: no session of its own: {errno}");
+    }
+    if let Err(error) = inherited::reset_all() {
+        eprintln!("queue-work: signals may be ignored: {error}");
+    }
+}
+
+/// The body of the hidden verb: does it, then becomes the program.
+#[must_use]
+pub fn run(args: &[OsString]) -> ExitCode {
+    begin();
+    let Some((program, args)) = args.split_first() else { return ExitCode::from(2) };
+    let mut command = Command::new(program);
+    command.args(args);
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    let error = command.exec();
+    let shown = program.to_string_lossy().into_owned();
+    eprintln!("queue-work: {}", explain(shown, Some(Path::new(program)), None, error));
+    ExitCode::from(CANNOT_RUN)
+}
