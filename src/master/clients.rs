@@ -13,7 +13,7 @@ mod door;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -166,6 +166,24 @@ impl Clients {
         } else {
             self.again.insert(id);
         }
+    }
+
+    /// Memory that the unfinished request of a client takes.
+    pub(super) fn unfinished(&self, id: ClientId) -> usize {
+        self.all.get(&id).map_or(0, |client| client.lines.held_bytes())
+    }
+
+    /// The same of every client.
+    pub(super) fn all_unfinished(&self) -> impl Iterator<Item = (ClientId, usize)> {
+        self.all.iter().map(|(&id, client)| (id, client.lines.held_bytes()))
+    }
+
+    /// Drops one that is in the middle of a request; if it takes that, it knows why, else it does not listen anyway.
+    pub(super) fn refuse_rest(&mut self, id: ClientId, why: &[u8]) {
+        if let Some(client) = self.all.get_mut(&id) {
+            let _ = client.stream.write(why);
+        }
+        self.drop_client(id);
     }
 
     /// Those to be read again this turn, although no edge told.

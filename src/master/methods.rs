@@ -32,6 +32,7 @@ impl Master {
     pub(super) fn read_client(&mut self, id: ClientId) {
         let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
+        self.clients.bound_unfinished(id);
         for line in lines {
             if let Some(line) = line {
                 self.request(id, &line);

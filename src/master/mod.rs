@@ -34,6 +34,7 @@ mod startup;
 mod tell;
 mod turn;
 mod turns;
+mod unfinished;
 mod wal;
 mod workers;
 mod written;

@@ -84,7 +84,7 @@ pub(super) struct Pipes {
     /// Where in the stream each request begins.
     requests: VecDeque<(u64, u64)>,
     close_stdin: bool,
-    messages: Lines,
+    pub(super) messages: Lines,
     out_lines: Lines,
     err_lines: Lines,
     tail: VecDeque<String>,

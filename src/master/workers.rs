@@ -161,6 +161,7 @@ impl Master {
             self.reading.backlog.join((id, Pipe::Stderr));
         }
         self.pass_on(id, heard);
+        self.bound_unfinished(id);
     }
 
     /// Hears workers again that have caught up with their answers.

@@ -1,6 +1,6 @@
 //! Splitting a stream of bytes into lines, in bounded memory.
 //!
-//! Knows nothing of what a line means. Invariants: at most `max` bytes of an unfinished line are held, and none when
+//! Knows nothing of what a line means. Invariants: at most `max` bytes of an unfinished line are held, and little when
 //! the stream stands at a line's beginning; a line that is longer is handed out once, cut, when its newline comes, and
 //! the stream stays in step; a fragment without its newline is never a line (see [`Lines::rest`]).
 
@@ -62,6 +62,21 @@ impl Lines {
     #[must_use]
     pub const fn is_inside(&self) -> bool {
         !self.held.is_empty() || self.skipped > 0
+    }
+
+    /// Memory that an unfinished line takes.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.held.capacity()
+    }
+
+    /// Gives the unfinished line up as if it were over the limit, to have its memory for others.
+    pub fn give_up(&mut self) {
+        if self.skipped == 0 && !self.held.is_empty() {
+            self.skipped = self.held.len() as u64;
+            self.held.truncate(HEAD_BYTES);
+            self.held.shrink_to_fit();
+        }
     }
 
     fn hold(&mut self, part: &[u8]) {
@@ -132,6 +147,21 @@ mod tests {
         let (seen, rest) = split(10, &[&long, &long, b"\nok\n"]);
         assert_eq!(seen, ["<10000:4096>", "ok"]);
         assert_eq!(rest, b"");
+    }
+
+    #[test]
+    fn a_line_that_is_given_up_is_cut_and_the_stream_stays_in_step() {
+        let mut lines = Lines::new(100_000);
+        lines.push(&vec![b'x'; 50_000], |_| panic!("it has no end"));
+        assert!(lines.held_bytes() >= 50_000);
+        lines.give_up();
+        assert!(lines.held_bytes() <= HEAD_BYTES && lines.is_inside());
+        let mut seen = Vec::new();
+        lines.push(b"yz\nok\n", |line| match line {
+            Line::Whole(text) => seen.push((text.len(), 0)),
+            Line::TooLong { head, bytes } => seen.push((head.len(), bytes)),
+        });
+        assert_eq!(seen, [(HEAD_BYTES, 50_002), (2, 0)]);
     }
 
     proptest! {

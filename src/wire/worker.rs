@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::object::{self, Object};
 
 use crate::model::job::Progress;
-use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES};
 use crate::model::{Answer, Detail, Retry, RunError};
 
 pub use self::write::{JobLines, JobTerms, write_cancel};
@@ -222,10 +222,15 @@ pub fn answer_missing(line: &[u8]) -> Answer {
     broken(format!("the worker answered without `result` or `error`: {line}"))
 }
 
-/// What a line over the limit means for the job it seems to answer: it failed.
+/// What a line over the limit, or one that was given up, means for the job it seems to answer: it failed.
 #[must_use]
 pub fn answer_too_long(bytes: u64) -> Answer {
-    broken(format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line"))
+    broken(if bytes > MAX_LINE_BYTES as u64 {
+        format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line")
+    } else {
+        let most = MAX_UNFINISHED_BYTES;
+        format!("the answer of {bytes} bytes was the longest when unfinished lines of all workers took {most} bytes")
+    })
 }
 
 fn broken(message: String) -> Answer {

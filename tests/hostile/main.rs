@@ -33,3 +33,4 @@ mod loops;
 mod many;
 mod secrets;
 mod terminal;
+mod unfinished;

@@ -1,0 +1,65 @@
+//! One bound for all lines that have begun and not ended: those of clients, and those of workers.
+//!
+//! Invariant: together they take at most [`MAX_UNFINISHED_BYTES`], and one read more. What goes first is the line that
+//! takes the most, as it makes the most room: the client is dropped, of the worker's line only the head is kept.
+
+use super::Master;
+use super::clients::{ClientId, Clients};
+use crate::model::WorkerId;
+use crate::model::payload::MAX_UNFINISHED_BYTES;
+
+/// A line up to here is not worth a look at all the others: a thousand of them are far below the bound.
+const SMALL: usize = 64 * 1024;
+/// What a client hears whose line was given up.
+const GIVEN_UP: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
+    \"message\":\"the unfinished requests of all clients take too much memory, and this was the longest; try again\"}}\n";
+
+/// Who is to give up its line, of all with the memory that their lines take; `None` while they are within the bound.
+fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {
+    let (mut sum, mut longest) = (0, None);
+    for (who, bytes) in all {
+        sum += bytes;
+        if longest.as_ref().is_none_or(|(_, most)| bytes > *most) {
+            longest = Some((who, bytes));
+        }
+    }
+    longest.filter(|_| sum > MAX_UNFINISHED_BYTES).map(|(who, _)| who)
+}
+
+impl Clients {
+    /// To be called after a client was read.
+    pub(super) fn bound_unfinished(&mut self, read: ClientId) {
+        let large = self.unfinished(read) > SMALL;
+        while large && let Some(id) = longest(self.all_unfinished()) {
+            self.refuse_rest(id, GIVEN_UP);
+        }
+    }
+}
+
+impl Master {
+    /// To be called after a worker was read.
+    pub(super) fn bound_unfinished(&mut self, read: WorkerId) {
+        let large = self.workers.get(&read).is_some_and(|pipes| pipes.messages.held_bytes() > SMALL);
+        while large && let Some(id) = longest(self.workers.iter().map(|(&id, pipes)| (id, pipes.messages.held_bytes())))
+        {
+            let Some(pipes) = self.workers.get_mut(&id) else { return };
+            pipes.messages.give_up();
+            log::warn!("an unfinished line of worker `{}` was given up: all of them took too much memory", pipes.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_line_goes_first_and_none_while_there_is_room() {
+        let mib = 1024 * 1024;
+        let lines = |sizes: &[usize]| longest(sizes.iter().map(|size| size * mib).enumerate());
+        assert_eq!(lines(&[]), None);
+        assert_eq!(lines(&[100, 100, 56]), None);
+        assert_eq!(lines(&[100, 101, 56]), Some(1));
+        assert_eq!(lines(&[16; 17]), Some(0));
+    }
+}
