@@ -25,8 +25,11 @@ pub(crate) fn conclude(json: bool, job: &JobRecord, last_run: Option<&RunRecord>
 }
 
 fn explain(job: &JobRecord, last_run: Option<&RunRecord>) {
-    if let Some(run) = last_run.filter(|r| !r.stderr_tail.is_empty()) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(run.stderr_tail.trim_end()));
+    for tail in last_run.iter().flat_map(|run| [&run.stdout_tail, &run.stderr_tail]) {
+        let text = words::escape(tail.trim_end());
+        if !text.is_empty() {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        }
     }
     let error = job.error.as_deref().map(|e| format!(": {}", words::one_line(e, 500))).unwrap_or_default();
     output::say(&format!("job {} is {}{error}", job.id, words::state(job)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{PoolId, Settings, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
-use crate::model::{Answer, Claimed, JobId, JobState, PoolName, QueueName, UnixMicros, WorkerId};
+use crate::model::{Answer, Claimed, JobId, JobState, LastLines, PoolName, QueueName, UnixMicros, WorkerId};
 
 /// Something happened.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ pub enum Event {
         worker: WorkerId,
         /// How.
         exit: Exit,
-        /// Its last lines on stderr.
-        stderr_tail: String,
+        /// What it printed last.
+        last: Box<LastLines>,
         /// The last request of which it had read anything; later ones it never saw.
         read: u64,
     },

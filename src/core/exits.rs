@@ -7,7 +7,7 @@ use super::deadlines::Timer;
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Now, WorkerId};
+use crate::model::{LastLines, Now, WorkerId};
 use crate::store::{Op, WorkerEnded};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
@@ -20,7 +20,7 @@ impl Core {
         &mut self,
         id: WorkerId,
         exit: Exit,
-        stderr_tail: &str,
+        last: Box<LastLines>,
         read: u64,
         now: Now,
         out: &mut Vec<Action>,
@@ -53,7 +53,7 @@ impl Core {
         let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
-        worker.state = State::Gone { why, ours, exit, at: now.mono, stderr_tail: stderr_tail.to_owned(), read };
+        worker.state = State::Gone { why, ours, exit, at: now.mono, last, read };
         let worker = worker.clone();
         if bug!("requeue_before_swept") {
             self.end_flights(id, now, out);
@@ -166,8 +166,8 @@ impl Core {
 /// The last line on stderr of a worker that is gone, as an addition to what happened: `: no module named x`. Without
 /// control characters: it is shown on terminals.
 fn last_words(worker: &Handle) -> String {
-    let State::Gone { stderr_tail, .. } = &worker.state else { return String::new() };
-    let line = stderr_tail.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let State::Gone { last, .. } = &worker.state else { return String::new() };
+    let line = last.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
     let kept = |line: &str| line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect::<String>();
     line.map_or_else(String::new, |line| format!(": {}", kept(line)))
 }

@@ -128,9 +128,7 @@ impl Core {
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
-            Event::Exited { worker, exit, stderr_tail, read } => {
-                self.exited(worker, exit, &stderr_tail, read, now, out);
-            }
+            Event::Exited { worker, exit, last, read } => self.exited(worker, exit, last, read, now, out),
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
             Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),

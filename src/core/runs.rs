@@ -8,7 +8,7 @@ use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Tag};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Detail, Mono, Now, Prefetch, WorkerId};
+use crate::model::{Answer, CancelReason, Cause, Detail, LastLines, Mono, Now, Prefetch, WorkerId};
 use crate::store::{Finish, Next, Op};
 
 impl Core {
@@ -103,8 +103,8 @@ impl Core {
     /// Ends the flights of a worker that is gone and swept.
     pub(super) fn end_flights(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        let State::Gone { why, ours, exit, at, ref stderr_tail, read } = worker.state else { return };
-        let tail = stderr_tail.clone();
+        let State::Gone { why, ours, exit, at, ref last, read } = worker.state else { return };
+        let last = last.clone();
         let (name, pool) = (worker.name.clone(), worker.pool);
         let flights = std::mem::take(&mut worker.flights);
         // A worker that leaves of its own accord may have what was sent ahead in a buffer, unlooked at. One that did not
@@ -133,7 +133,8 @@ impl Core {
                 None => case.crashed(why, exit),
             };
             let error = Some(death(flight.ending.as_ref().map(|e| e.why), why, ours, exit));
-            let detail = Detail { error, stderr_tail: tail.clone(), ..exit_detail(exit) };
+            let LastLines { stderr: stderr_tail, stdout: stdout_tail } = (*last).clone();
+            let detail = Detail { error, stderr_tail, stdout_tail, ..exit_detail(exit) };
             self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }

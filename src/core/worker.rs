@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{CancelReason, Claimed, Mono, Slot, WorkerState};
+use crate::model::{CancelReason, Claimed, LastLines, Mono, Slot, WorkerState};
 
 /// What a worker is doing.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,8 +56,8 @@ pub enum State {
         exit: Exit,
         /// When.
         at: Mono,
-        /// Last lines on stderr.
-        stderr_tail: String,
+        /// What it printed last.
+        last: Box<LastLines>,
         /// The last request it had read anything of.
         read: u64,
     },

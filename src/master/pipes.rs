@@ -11,15 +11,15 @@ use std::sync::Arc;
 
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
-use serde_json::value::RawValue;
 
+use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
+use super::tail::Tail;
 use crate::core::Event;
-use crate::model::WorkerId;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::{LastLines, WorkerId};
 use crate::process::spawn::Spawned;
 use crate::wire::lines::{Line, Lines};
-use crate::wire::worker::{self as wire, FromWorker};
 
 /// Bytes read per stream before others have their turn.
 const BUDGET: usize = 16 * 1024;
@@ -27,15 +27,10 @@ const BUDGET: usize = 16 * 1024;
 const PIPE: usize = 64 * 1024;
 /// Bytes read from the pipes of a worker that has exited: more than a pipe can hold.
 const LAST_WORDS: usize = 2 * 1024 * 1024;
-/// The longest line of output that is kept; longer ones are cut.
-const MAX_OUTPUT_LINE: usize = 64 * 1024;
 /// Requests of a worker that may be unanswered, and bytes that may wait for it beside one job, before it is not heard
 /// further.
 const MAX_UNANSWERED: usize = 1024;
 const MAX_UNREAD: usize = MAX_LINE_BYTES + 4 * 1024 * 1024;
-/// How many lines, and bytes, of stderr are kept for the records.
-const TAIL_LINES: usize = 20;
-const TAIL_BYTES: usize = 4 * 1024;
 
 /// Which of a worker's pipes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,26 +39,6 @@ pub(super) enum Pipe {
     Stdout,
     Stderr,
     Protocol,
-}
-
-/// What a worker asks of us.
-#[derive(Debug)]
-pub(super) enum Asking {
-    /// To push a job with these params.
-    Push(Box<RawValue>),
-    /// Something we do not know.
-    Unknown(String),
-}
-
-/// What a worker said in a turn.
-#[derive(Debug, Default)]
-pub(super) struct Heard {
-    /// For the core.
-    pub(super) events: Vec<Event>,
-    /// For the log.
-    pub(super) output: Vec<(Stream, Vec<u8>)>,
-    /// Requests, and what each is answered under.
-    pub(super) requests: Vec<(Box<RawValue>, Asking)>,
 }
 
 /// One worker's process and pipes.
@@ -87,7 +62,10 @@ pub(super) struct Pipes {
     pub(super) messages: Lines,
     out_lines: Lines,
     err_lines: Lines,
-    tail: VecDeque<String>,
+    last_err: Tail,
+    last_out: Tail,
+    /// What the built-in worker last said of the stdout of a command, and of which request.
+    told: Option<(u64, String)>,
     opaque: bool,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
@@ -118,7 +96,9 @@ impl Pipes {
             messages: Lines::new(MAX_LINE_BYTES),
             out_lines: Lines::new(MAX_OUTPUT_LINE),
             err_lines: Lines::new(MAX_OUTPUT_LINE),
-            tail: VecDeque::new(),
+            last_err: Tail::default(),
+            last_out: Tail::default(),
+            told: None,
             opaque,
             unanswered: 0,
         };
@@ -139,7 +119,7 @@ impl Pipes {
     /// Where to append a job request.
     pub(super) fn begin_request(&mut self, request: u64) -> &mut Vec<u8> {
         if self.requests.is_empty() {
-            self.tail.clear();
+            self.forget_tails();
         }
         self.requests.push_back((request, self.written + (self.out.len() - self.sent) as u64));
         &mut self.out
@@ -168,6 +148,7 @@ impl Pipes {
 
     /// The request was answered.
     pub(super) fn end_request(&mut self, request: u64) {
+        self.told.take_if(|(r, _)| *r == request);
         if self.requests.front().is_some_and(|&(r, _)| r == request) {
             self.requests.pop_front();
         } else {
@@ -176,8 +157,9 @@ impl Pipes {
     }
 
     /// What was printed so far belongs to the job that was just answered, not to the next.
-    pub(super) fn forget_tail(&mut self) {
-        self.tail.clear();
+    pub(super) fn forget_tails(&mut self) {
+        self.last_err.clear();
+        self.last_out.clear();
     }
 
     /// Closes stdin when everything is written.
@@ -254,7 +236,7 @@ impl Pipes {
         }
         let rest = self.err_lines.rest().to_vec();
         if !rest.is_empty() {
-            keep(&mut self.tail, &rest);
+            self.last_err.keep(&rest);
             heard.output.push((Stream::Stderr, rest));
         }
     }
@@ -275,7 +257,7 @@ impl Pipes {
                     *reader = None;
                     if bug!("pipe_end_is_exit") && pipe == Pipe::Stdout {
                         let (exit, read) = (crate::model::worker::Exit::Code(0), u64::MAX);
-                        heard.events.push(Event::Exited { worker: id, exit, stderr_tail: String::new(), read });
+                        heard.events.push(Event::Exited { worker: id, exit, last: Box::default(), read });
                     }
                     return false;
                 }
@@ -304,10 +286,10 @@ impl Pipes {
         let speaks = match pipe {
             Pipe::Stdin => return,
             Pipe::Stderr => {
-                let tail = &mut self.tail;
+                let tail = &mut self.last_err;
                 self.err_lines.push(chunk, |line| {
                     let text = text_of(line);
-                    keep(tail, text);
+                    tail.keep(text);
                     heard.output.push((Stream::Stderr, text.to_vec()));
                 });
                 return;
@@ -315,6 +297,7 @@ impl Pipes {
             Pipe::Stdout => self.protocol.is_none() && !self.opaque,
             Pipe::Protocol => true,
         };
+        let before = heard.output.len();
         if speaks {
             let requests = &self.requests;
             self.messages.push(chunk, |line| message(id, line, requests, heard));
@@ -323,6 +306,10 @@ impl Pipes {
             }
         } else {
             self.out_lines.push(chunk, |line| heard.output.push((Stream::Stdout, text_of(line).to_vec())));
+        }
+        heard.output[before..].iter().for_each(|(_, line)| self.last_out.keep(line));
+        if let Some(told) = heard.told.take() {
+            self.told = Some(told);
         }
     }
 
@@ -333,50 +320,10 @@ impl Pipes {
         self.requests.iter().filter(|&&(_, start)| start < consumed).map(|&(r, _)| r).max().unwrap_or(0)
     }
 
-    /// The last lines on stderr.
-    pub(super) fn tail(&self) -> String {
-        self.tail.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
-    }
-}
-
-/// Turns one line of a worker into what the core, the log or a request handler takes. `requests` are those it has not
-/// answered, as far as what was heard before this chunk goes.
-fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u64)>, heard: &mut Heard) {
-    let text = match line {
-        Line::Whole(text) => text,
-        Line::TooLong { head, bytes } => {
-            too_long(id, head, bytes, heard);
-            return;
-        }
-    };
-    match wire::parse(text) {
-        FromWorker::Answer { request, answer } => heard.events.push(Event::Answered { worker: id, request, answer }),
-        FromWorker::NoAnswer { request } if is_open(request, requests, heard) => {
-            heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_missing(text) });
-        }
-        FromWorker::Ready { concurrency } => heard.events.push(Event::Ready { worker: id, concurrency }),
-        FromWorker::Progress { request, progress } => {
-            heard.events.push(Event::Progress { worker: id, request, progress });
-        }
-        FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
-        FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
-        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
-        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
-        FromWorker::NoAnswer { .. } | FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
-    }
-}
-
-fn is_open(request: u64, requests: &VecDeque<(u64, u64)>, heard: &Heard) -> bool {
-    let answers = |event: &Event| matches!(event, Event::Answered { request: answered, .. } if *answered == request);
-    requests.iter().any(|&(open, _)| open == request) && !heard.events.iter().any(answers)
-}
-
-/// A line over the limit fails the job it answers; if it answers none it is output.
-fn too_long(id: WorkerId, start: &[u8], bytes: u64, heard: &mut Heard) {
-    if let Some(request) = wire::id_in_head(start) {
-        heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_too_long(bytes) });
-    } else {
-        heard.output.push((Stream::Stdout, start.to_vec()));
+    /// What was printed last.
+    pub(super) fn last_lines(&self) -> LastLines {
+        let told = self.told.as_ref().map(|(_, stdout)| stdout.clone());
+        LastLines { stderr: self.last_err.text(), stdout: told.unwrap_or_else(|| self.last_out.text()) }
     }
 }
 
@@ -384,17 +331,5 @@ fn text_of(line: Line<'_>) -> &[u8] {
     match line {
         Line::Whole(text) => text,
         Line::TooLong { head, .. } => head,
-    }
-}
-
-fn cut(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(MAX_OUTPUT_LINE)]
-}
-
-fn keep(tail: &mut VecDeque<String>, line: &[u8]) {
-    let line = &line[line.len().saturating_sub(TAIL_BYTES)..];
-    tail.push_back(String::from_utf8_lossy(line).into_owned());
-    while tail.len() > TAIL_LINES || (tail.len() > 1 && tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES) {
-        tail.pop_front();
     }
 }

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pipes::{Asking, Heard, Pipe, Pipes};
+use super::heard::{Asking, Heard};
+use super::pipes::{Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, PoolKind, ReadyWhen};
 use crate::core::{Event, PoolId, Settings};
 use crate::model::worker::Exit;
-use crate::model::{Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
+use crate::model::{Detail, LastLines, Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, oom, sweep};
@@ -183,11 +184,11 @@ impl Master {
                 && let Some(pipes) = self.workers.get_mut(&id)
             {
                 failpoint!("answer.parsed");
-                pipes.end_request(*request);
-                if answer.verdict.is_err() && answer.detail.stderr_tail.is_empty() {
-                    answer.detail.stderr_tail = pipes.tail();
+                if answer.verdict.is_err() {
+                    complete(&mut answer.detail, pipes.last_lines());
                 }
-                pipes.forget_tail();
+                pipes.end_request(*request);
+                pipes.forget_tails();
             }
             self.core.handle(event, now, &mut self.actions);
         }
@@ -255,13 +256,13 @@ impl Master {
             Err(_) => Exit::Code(-1),
         };
         failpoint!("exit.reaped");
-        let mut stderr_tail = pipes.tail();
+        let mut last = Box::new(pipes.last_lines());
         let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);
         if exit == Exit::Signal(9) && !ours && self.oom.killed() {
-            stderr_tail.push_str(if stderr_tail.is_empty() { "" } else { "\n" });
-            stderr_tail.push_str(OUT_OF_MEMORY);
+            last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
+            last.stderr.push_str(OUT_OF_MEMORY);
         }
-        self.feed(Event::Exited { worker: id, exit, stderr_tail, read });
+        self.feed(Event::Exited { worker: id, exit, last, read });
         self.to_sweep.push_back(id);
     }
 
@@ -319,6 +320,16 @@ impl Master {
         if !self.sampler.tell(command) {
             log::debug!("the sampler is behind: {command:?} was not taken");
         }
+    }
+}
+
+/// What the answer of a run that failed does not say of its output, we know.
+fn complete(detail: &mut Detail, last: LastLines) {
+    if detail.stderr_tail.is_empty() {
+        detail.stderr_tail = last.stderr;
+    }
+    if detail.stdout_tail.is_empty() {
+        detail.stdout_tail = last.stdout;
     }
 }
 

@@ -49,10 +49,21 @@ pub struct Detail {
     pub error: Option<String>,
     /// Last lines on stderr.
     pub stderr_tail: String,
+    /// Last lines on stdout, of a run that did not succeed.
+    pub stdout_tail: String,
     /// Result, JSON text; `None` is `null`.
     pub result: Option<String>,
     /// Most memory seen, in bytes.
     pub peak_memory: Option<u64>,
+}
+
+/// What was printed last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastLines {
+    /// On stderr.
+    pub stderr: String,
+    /// On stdout, without what was a message.
+    pub stdout: String,
 }
 
 /// Why a job is cancelled at a worker.

@@ -172,6 +172,9 @@ pub struct RunRecord {
     pub error: Option<String>,
     /// The last lines on stderr.
     pub stderr_tail: String,
+    /// The last lines on stdout, if it did not succeed.
+    #[serde(default)]
+    pub stdout_tail: String,
     /// When it was handed to the worker.
     pub started_at: UnixMicros,
     /// When it ended.

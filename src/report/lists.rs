@@ -154,16 +154,18 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("result", maybe(job.result.as_ref().map(|r| words::escape(r.get()))));
     if !runs_of_it.is_empty() {
         let _ = write!(out, "\n{}", runs(runs_of_it));
-        out.push_str(&stderr_of_last(runs_of_it));
+        out.push_str(&last_lines(runs_of_it));
     }
     out
 }
 
-fn stderr_of_last(runs: &[RunRecord]) -> String {
-    match runs.first() {
-        Some(last) if !last.stderr_tail.is_empty() => {
-            format!("\nlast lines on stderr of run {}:\n{}\n", last.id, words::escape(last.stderr_tail.trim_end()))
-        }
-        _ => String::new(),
-    }
+/// What the last run printed last.
+fn last_lines(runs: &[RunRecord]) -> String {
+    let Some(last) = runs.first() else { return String::new() };
+    let streams = [("stdout", &last.stdout_tail), ("stderr", &last.stderr_tail)];
+    let shown = |(name, tail): (&str, &String)| {
+        let text = words::escape(tail.trim_end());
+        (!text.is_empty()).then(|| format!("\nlast lines on {name} of run {}:\n{text}\n", last.id))
+    };
+    streams.into_iter().filter_map(shown).collect()
 }

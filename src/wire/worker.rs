@@ -67,6 +67,14 @@ pub enum FromWorker<'a> {
         /// From now.
         by: Duration,
     },
+    /// The last lines that the command of a job has printed on stdout by now, in case its worker cannot say them at its
+    /// end. From the built-in worker, whose stdout is not that of its commands.
+    Tail {
+        /// Its request id.
+        request: u64,
+        /// The lines.
+        stdout: String,
+    },
     /// The worker wants no more jobs.
     Retire,
     /// The worker pushes a job.
@@ -120,6 +128,8 @@ struct RunMember {
     peak_memory_bytes: Option<u64>,
     #[serde(default)]
     stderr_tail: Option<String>,
+    #[serde(default)]
+    stdout_tail: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +169,8 @@ struct Params<'a> {
     message: Option<String>,
     #[serde(default)]
     seconds: Option<f64>,
+    #[serde(default)]
+    stdout: Option<String>,
 }
 
 /// Reads one line of a worker.
@@ -252,6 +264,10 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
             let by = Duration::try_from_secs_f64(p.seconds?).ok()?;
             Some(FromWorker::Extend { request: request_of(p.id?.get())?, by })
         }),
+        "tail" => fields().and_then(|p| {
+            let stdout = last_of(p.stdout?, MAX_ERROR_BYTES);
+            Some(FromWorker::Tail { request: request_of(p.id?.get())?, stdout })
+        }),
         "push" => id.map(|id| FromWorker::Push { id, params: params.unwrap_or(RawValue::NULL) }),
         _ => id.map(|id| FromWorker::Unknown { id, method: method.to_owned() }),
     };
@@ -282,7 +298,8 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
         exit_code: run.exit_code,
         signal: run.signal.filter(|name| is_signal(name)),
         peak_memory: run.peak_memory_bytes,
-        stderr_tail: run.stderr_tail.map(|t| cut(t, MAX_ERROR_BYTES)).unwrap_or_default(),
+        stderr_tail: run.stderr_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
+        stdout_tail: run.stdout_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
         error: None,
         result: None,
     };
@@ -329,6 +346,18 @@ fn error_of(error: &str) -> RunError {
     };
     let message = raw.message.or_else(|| kind.clone()).unwrap_or_else(|| String::from("error without a message"));
     RunError { message: cut(message, MAX_ERROR_BYTES), code: raw.code, kind, retry }
+}
+
+/// The end of a text, from a character boundary on.
+fn last_of(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let mut start = text.len() - max;
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        text.drain(..start);
+    }
+    text
 }
 
 /// Cuts a text at a character boundary.

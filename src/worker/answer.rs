@@ -19,6 +19,8 @@ pub(super) struct Finished {
     pub(super) told: Option<Reason>,
     /// The end of its stdout.
     pub(super) stdout: String,
+    /// The last lines of its stdout.
+    pub(super) stdout_tail: String,
     /// The last lines of its stderr.
     pub(super) stderr_tail: String,
     /// Its largest resident set, or that of a child it waited for.
@@ -46,6 +48,9 @@ struct Run<'a> {
     peak_memory_bytes: Option<u64>,
     #[serde(skip_serializing_if = "str::is_empty")]
     stderr_tail: &'a str,
+    /// Where stdout is not the result.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stdout_tail: &'a str,
 }
 
 /// The answer for a command that has run.
@@ -59,9 +64,26 @@ pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
         Ending::Signal(number) => (None, Some(signal_name(number))),
         Ending::OutOfMemory => (None, Some(signal_name(9))),
     };
-    let run = Run { exit_code, signal, peak_memory_bytes: done.peak_memory_bytes, stderr_tail: &done.stderr_tail };
-    let result = if failure.is_none() { Some(&*done.stdout) } else { None };
+    let (result, stdout_tail) = if failure.is_none() { (Some(&*done.stdout), "") } else { (None, &*done.stdout_tail) };
+    let run = Run {
+        exit_code,
+        signal,
+        peak_memory_bytes: done.peak_memory_bytes,
+        stderr_tail: &done.stderr_tail,
+        stdout_tail,
+    };
     line(id, result, failure.as_ref(), Some(run))
+}
+
+/// What a command has printed on stdout by now, for a master that may not hear its end.
+pub(super) fn tail(id: &str, stdout: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Params<'a> {
+        id: &'a RawValue,
+        stdout: &'a str,
+    }
+    let id: &RawValue = serde_json::from_str(id).unwrap_or(RawValue::NULL);
+    rpc::notification("tail", &Params { id, stdout }).expect("BUG: a note is always JSON")
 }
 
 /// The answer for a job that ran no command.
@@ -87,8 +109,8 @@ mod tests {
     use super::*;
 
     fn done(ending: Ending, told: Option<Reason>) -> String {
-        let (stdout, stderr_tail) = ("out\n".to_owned(), "oh\nno".to_owned());
-        let done = Finished { ending, told, stdout, stderr_tail, peak_memory_bytes: Some(4096) };
+        let (stdout, stdout_tail, stderr_tail) = ("out\n".to_owned(), "out".to_owned(), "oh\nno".to_owned());
+        let done = Finished { ending, told, stdout, stdout_tail, stderr_tail, peak_memory_bytes: Some(4096) };
         String::from_utf8(finished("7", &done)).expect("UTF-8")
     }
 
@@ -101,13 +123,13 @@ mod tests {
         assert_eq!(
             done(Ending::Exit(75), None),
             "{\"id\":7,\"error\":{\"code\":75,\"message\":\"exit status 75\",\"data\":{\"type\":\"exit\",\"retry\":true}},\
-             \"run\":{\"exit_code\":75,\"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\"}}\n"
+             \"run\":{\"exit_code\":75,\"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\",\"stdout_tail\":\"out\"}}\n"
         );
         assert_eq!(
             done(Ending::Signal(9), Some(Reason::Timeout)),
             "{\"id\":7,\"error\":{\"code\":1,\"message\":\"timed out; the command then ended: killed by SIGKILL\",\
              \"data\":{\"type\":\"timeout\"}},\"run\":{\"exit_code\":null,\"signal\":\"SIGKILL\",\
-             \"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\"}}\n"
+             \"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\",\"stdout_tail\":\"out\"}}\n"
         );
     }
 
@@ -130,6 +152,7 @@ mod tests {
             ending: Ending::Exit(0),
             told: None,
             stdout: stdout.clone(),
+            stdout_tail: String::new(),
             stderr_tail: String::new(),
             peak_memory_bytes: None,
         };

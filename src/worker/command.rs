@@ -31,10 +31,12 @@ use crate::process::{begin, exits};
 
 /// What is kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
-/// What is kept of stderr.
-const STDERR_BYTES: usize = 4 * 1024;
-/// How many of its lines.
-const STDERR_LINES: usize = 20;
+/// What is kept of stderr, and of the stdout of a run that does not succeed.
+const TAIL_BYTES: usize = 4 * 1024;
+/// How many lines of it.
+const TAIL_LINES: usize = 20;
+/// How often a command's new output is told to the master, which may not hear its end.
+const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Between SIGTERM and SIGKILL, where the master says nothing.
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long the end of what a command leaves behind is waited for, after it was killed.
@@ -60,6 +62,10 @@ pub(super) struct Running {
     stdin: Option<Feed>,
     stdout: Stream,
     stderr: Stream,
+    /// There is output on stdout that the master does not know of.
+    untold: bool,
+    /// When the master was told last, or when it began.
+    told_at: Instant,
     told: Option<Reason>,
     kill_at: Option<Instant>,
     /// What commands before this one have left in sessions of their own, and may keep; `None` where children may be
@@ -125,10 +131,22 @@ impl Running {
             ready: false,
             tail: Tail::new(keep),
         };
-        let (stdout, stderr) = (stream(stdout, STDOUT_BYTES), stream(stderr, STDERR_BYTES));
+        let (stdout, stderr) = (stream(stdout, STDOUT_BYTES), stream(stderr, TAIL_BYTES));
         let (told, kill_at, alone_by) = (None, None, None);
-        let mut running =
-            Self { child, _ends: command, stdin: None, stdout, stderr, told, kill_at, others, alone_by, reaped: false };
+        let mut running = Self {
+            child,
+            _ends: command,
+            stdin: None,
+            stdout,
+            stderr,
+            untold: false,
+            told_at: clock::now(),
+            told,
+            kill_at,
+            others,
+            alone_by,
+            reaped: false,
+        };
         // From here on dropping `running` ends the command.
         running.connect(plan.stdin, registry, tokens).map_err(failure)?;
         Ok(running)
@@ -178,7 +196,8 @@ impl Running {
     /// Reads what is there, for one turn; stderr goes on to `log`.
     pub(super) fn read(&mut self, log: &mut Outbox) {
         if self.stdout.ready {
-            self.stdout.read(TURN_BYTES, |_| {});
+            let untold = &mut self.untold;
+            self.stdout.read(TURN_BYTES, |_| *untold = true);
         }
         if self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES {
             self.stderr.read(TURN_BYTES, |bytes| log.push(bytes));
@@ -188,6 +207,16 @@ impl Running {
     /// Whether [`Self::read`] has more to do.
     pub(super) fn has_more(&self, log: &Outbox) -> bool {
         self.stdout.ready || (self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES)
+    }
+
+    /// The last lines on stdout, if the master is to be told of them now: some time after the first that it does not
+    /// know, and at once when the command is to end.
+    pub(super) fn news(&mut self, now: Instant) -> Option<String> {
+        if !self.untold || (self.told.is_none() && now < self.told_at + TELL_EVERY) {
+            return None;
+        }
+        (self.untold, self.told_at) = (false, now);
+        Some(self.stdout.tail.last_lines(TAIL_LINES, TAIL_BYTES))
     }
 
     /// Tells the command to end; the first reason stays.
@@ -201,9 +230,11 @@ impl Running {
         }
     }
 
-    /// When it is killed, or what it left behind is no longer waited for, if that does not end before.
+    /// When it is killed, or what it left behind is no longer waited for, if that does not end before; or when the master
+    /// is told of its output.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.alone_by.or(self.kill_at)
+        let tell_at = self.untold.then(|| self.told_at + TELL_EVERY);
+        [self.alone_by.or(self.kill_at), tell_at].into_iter().flatten().min()
     }
 
     /// Kills it if its time is over. True if it may be over otherwise: [`Self::try_finish`].
@@ -251,7 +282,8 @@ impl Running {
             ending,
             told: self.told,
             stdout: self.stdout.tail.text(),
-            stderr_tail: self.stderr.tail.last_lines(STDERR_LINES),
+            stdout_tail: self.stdout.tail.last_lines(TAIL_LINES, TAIL_BYTES),
+            stderr_tail: self.stderr.tail.last_lines(TAIL_LINES, TAIL_BYTES),
             peak_memory_bytes: Some(used.rusage.maxrss),
         }))
     }

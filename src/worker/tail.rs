@@ -37,7 +37,11 @@ impl Tail {
 
     /// The text, with `…` in front if its beginning is missing; bytes that are not UTF-8 are replaced.
     pub(super) fn text(&self) -> String {
-        let start = self.bytes.len().saturating_sub(self.keep);
+        self.end(self.keep)
+    }
+
+    fn end(&self, most: usize) -> String {
+        let start = self.bytes.len().saturating_sub(most.min(self.keep));
         if !self.cut && start == 0 {
             return String::from_utf8_lossy(&self.bytes).into_owned();
         }
@@ -52,9 +56,9 @@ impl Tail {
         format!("{CUT}{}", String::from_utf8_lossy(kept))
     }
 
-    /// The last `n` lines of the text, without the final newline.
-    pub(super) fn last_lines(&self, n: usize) -> String {
-        let text = self.text();
+    /// The last `n` lines of the text, of at most so many bytes, without the final newline.
+    pub(super) fn last_lines(&self, n: usize, most: usize) -> String {
+        let text = self.end(most);
         let text = text.trim_end_matches(['\n', '\r']);
         match text.rmatch_indices('\n').nth(n.saturating_sub(1)) {
             Some((at, _)) => text[at + 1..].to_owned(),
@@ -107,9 +111,10 @@ mod tests {
             (b"one\r\ntwo\r\n", 1, "two"),
         ];
         for (bytes, n, text) in table {
-            assert_eq!(tail(100, &[bytes]).last_lines(*n), *text, "{n} of {bytes:?}");
+            assert_eq!(tail(100, &[bytes]).last_lines(*n, 100), *text, "{n} of {bytes:?}");
         }
-        assert_eq!(tail(5, &[b"one\ntwo\n"]).last_lines(20), "…\ntwo");
+        assert_eq!(tail(5, &[b"one\ntwo\n"]).last_lines(20, 100), "…\ntwo");
+        assert_eq!(tail(100, &[b"one\ntwo\n"]).last_lines(20, 5), "…\ntwo");
     }
 
     #[test]

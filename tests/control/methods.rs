@@ -229,6 +229,7 @@ fn jobs_are_paused_listed_cancelled_retried_and_deleted() {
         "signal",
         "error",
         "stderr_tail",
+        "stdout_tail",
         "started_at",
         "ended_at",
         "duration_s",

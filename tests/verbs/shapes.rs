@@ -107,6 +107,7 @@ const RUN: Form = Object(&[
     ("signal", Maybe(&Text)),
     ("error", Maybe(&Text)),
     ("stderr_tail", Text),
+    ("stdout_tail", Text),
     ("started_at", Time),
     ("ended_at", Time),
     ("duration_s", Number),

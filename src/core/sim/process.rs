@@ -65,7 +65,7 @@ impl World {
             if self.chance.often(300) {
                 let error = String::from("no such file");
                 let temporary = self.chance.often(500);
-                self.later(10, Happening::Deliver(Event::SpawnFailed { worker: id, error, temporary }));
+                self.later(10, Happening::Deliver(Box::new(Event::SpawnFailed { worker: id, error, temporary })));
                 return;
             }
             self.processes.insert(id, Process { alive: true, deaf: true, ..Process::default() });
@@ -97,7 +97,7 @@ impl World {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.last_line = process.last_line.max(self.mono + wait);
         let at = process.last_line;
-        self.at(at, Happening::Deliver(event));
+        self.at(at, Happening::Deliver(Box::new(event)));
     }
 
     pub(super) fn process_does(&mut self, id: WorkerId, doing: Doing) {
@@ -108,7 +108,7 @@ impl World {
             Doing::Die(exit) => self.die(id, exit),
             Doing::Sweep => {
                 self.live.retain(|_, holder| *holder != id);
-                self.later(0, Happening::Deliver(Event::Swept { worker: id }));
+                self.later(0, Happening::Deliver(Box::new(Event::Swept { worker: id })));
             }
         }
     }
@@ -124,7 +124,7 @@ impl World {
         }
         if process.hung_up {
             let read = process.read;
-            self.later(0, Happening::Deliver(Event::InputClosed { worker: id, read }));
+            self.later(0, Happening::Deliver(Box::new(Event::InputClosed { worker: id, read })));
             return;
         }
         process.stdin.push_back((request, job));
@@ -256,7 +256,7 @@ impl World {
             return;
         }
         let read = process.read;
-        self.say(id, 100, Event::Exited { worker: id, exit, stderr_tail: String::new(), read });
+        self.say(id, 100, Event::Exited { worker: id, exit, last: Box::default(), read });
         let slow = self.faults && self.chance.often(50);
         let wait = self.processes[&id].last_line - self.mono + if slow { 2_000_000 } else { 50 };
         self.later(wait, Happening::Process(id, Doing::Sweep));

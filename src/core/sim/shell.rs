@@ -36,7 +36,7 @@ impl World {
                 Action::Signal { worker, signal } => self.signal(worker, signal),
                 Action::Measure { worker } => {
                     let memory = self.chance.range(10, 200);
-                    self.later(1000, Happening::Deliver(Event::Sampled { worker, memory, cpu: 0.0 }));
+                    self.later(1000, Happening::Deliver(Box::new(Event::Sampled { worker, memory, cpu: 0.0 })));
                 }
                 Action::Write(op, tag) => self.pending.push((op, tag)),
                 Action::Reply(ticket, reply) => {

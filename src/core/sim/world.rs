@@ -14,7 +14,7 @@ use crate::store::{Op, Reply};
 #[derive(Debug)]
 pub(super) enum Happening {
     /// The core hears of something.
-    Deliver(Event),
+    Deliver(Box<Event>),
     /// A process does something.
     Process(WorkerId, Doing),
     /// The batch is committed, or fails.
@@ -172,7 +172,7 @@ impl World {
     fn happen(&mut self, what: Happening) {
         self.tell(&what);
         match what {
-            Happening::Deliver(event) => self.hear(event),
+            Happening::Deliver(event) => self.hear(*event),
             Happening::Process(id, doing) => self.process_does(id, doing),
             Happening::Commit => self.commit(),
             Happening::Replies => self.hear_replies(),

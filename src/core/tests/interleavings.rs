@@ -240,7 +240,7 @@ impl World {
                 process.exited = true;
                 let read = process.request.map_or(0, |(request, _)| request);
                 let exit = Exit::Signal(if process.killed { 9 } else { 11 });
-                self.hear(Event::Exited { worker: WorkerId(id), exit, stderr_tail: String::new(), read });
+                self.hear(Event::Exited { worker: WorkerId(id), exit, last: Box::default(), read });
             }
             Step::Sweep(id) => {
                 self.processes.remove(&id);

@@ -170,7 +170,7 @@ impl Bench {
     }
 
     fn exit(&mut self, worker: i64, exit: Exit, read: u64) {
-        self.event(Event::Exited { worker: WorkerId(worker), exit, stderr_tail: String::new(), read });
+        self.event(Event::Exited { worker: WorkerId(worker), exit, last: Box::default(), read });
     }
 
     fn sweep(&mut self, worker: i64) {

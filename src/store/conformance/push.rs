@@ -97,6 +97,7 @@ pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
         finish.detail = Detail {
             error: Some("nul \0 in it".into()),
             stderr_tail: "a\0b\n".into(),
+            stdout_tail: "c\0d\n".into(),
             peak_memory: Some(1 << 40),
             exit_code: Some(-1),
             signal: Some("SIGKILL".into()),
@@ -105,6 +106,7 @@ pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
         kit.one(Op::Finish(finish));
         assert_eq!(kit.job(id).error.as_deref(), Some("nul \0 in it"));
         let run = kit.runs(&RunFilter { job: Some(id), ..RunFilter::default() }).remove(0);
+        assert_eq!(run.stdout_tail, "c\0d\n");
         assert_eq!((run.stderr_tail.as_str(), run.peak_memory_bytes), ("a\0b\n", Some(1 << 40)));
         assert_eq!((run.exit_code, run.signal.as_deref()), (Some(-1), Some("SIGKILL")));
     }

@@ -66,6 +66,7 @@ impl State {
             signal: run.detail.signal.clone(),
             error: run.detail.error.clone(),
             stderr_tail: run.detail.stderr_tail.clone(),
+            stdout_tail: run.detail.stdout_tail.clone(),
             started_at: run.started_at,
             ended_at: run.ended_at,
             duration_s: run.ended_at.since(run.started_at).as_secs_f64(),

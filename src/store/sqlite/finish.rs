@@ -81,6 +81,7 @@ impl Batch<'_> {
                 finish.ended_at.0,
                 waited(finish.started_at, job.due_at),
                 peak_memory,
+                detail.stdout_tail,
             ])?;
         }
         self.map_run(queue, finish.outcome, job.run.0, finish.ended_at)
@@ -144,12 +145,13 @@ impl Batch<'_> {
 
 /// Most runs: they succeed without a word.
 fn is_plain(Finish { cause, detail, .. }: &Finish) -> bool {
-    let Detail { exit_code, signal, error, stderr_tail, result, peak_memory: _ } = detail;
+    let Detail { exit_code, signal, error, stderr_tail, stdout_tail, result, peak_memory: _ } = detail;
     cause.is_none()
         && exit_code.is_none()
         && signal.is_none()
         && error.is_none()
         && stderr_tail.is_empty()
+        && stdout_tail.is_empty()
         && result.is_none()
 }
 

@@ -154,7 +154,8 @@ impl Batch<'_> {
                 job.started_at.0,
                 self.at.0,
                 waited(job.started_at, UnixMicros(job.at.due_at)),
-                none
+                none,
+                ""
             ],
         )?;
         self.map_run(job.at.queue, Outcome::Released, job.run, self.at)

@@ -16,7 +16,10 @@ use super::error::map;
 use crate::store::StoreError;
 
 /// The files of `migrations/`, by name.
-pub(super) const FILES: &[(&str, &str)] = &[("0001_core.sql", include_str!("../../../migrations/0001_core.sql"))];
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("0001_core.sql", include_str!("../../../migrations/0001_core.sql")),
+    ("0002_stdout_tail.sql", include_str!("../../../migrations/0002_stdout_tail.sql")),
+];
 
 /// The newest schema this program knows.
 pub(super) const KNOWN: i64 = FILES.len() as i64;

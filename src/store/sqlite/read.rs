@@ -47,7 +47,8 @@ const JOB_JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues 
      LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
 /// `runs.id` or `runs_by_job`, then keys.
 const RUN: &str = "SELECT r.id, r.job_id, t.name, q.name, w.pool, w.slot, w.pid, r.generation, r.attempt, r.outcome, \
-     r.cause, r.exit_code, r.signal, r.error, r.stderr_tail, r.started_at, r.ended_at, r.waited_us, r.peak_memory \
+     r.cause, r.exit_code, r.signal, r.error, r.stderr_tail, r.started_at, r.ended_at, r.waited_us, r.peak_memory, \
+     r.stdout_tail \
      FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
      LEFT JOIN workers w ON w.id = r.worker WHERE 1";
 /// `workers.id`, downwards.
@@ -272,6 +273,7 @@ pub(super) fn run(row: &Row<'_>) -> Result<RunRecord> {
         signal: maybe(row, 12)?,
         error: maybe(row, 13)?,
         stderr_tail: names::text(row, 14)?,
+        stdout_tail: names::text(row, 19)?,
         started_at,
         ended_at,
         duration_s: ended_at.since(started_at).as_secs_f64(),

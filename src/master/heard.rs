@@ -1,0 +1,84 @@
+//! What a worker's lines mean: for the core, for the log, for whoever answers its requests.
+//!
+//! Knows nothing of pipes. Invariant: a line is exactly one of an event, output, a request and a note.
+
+use std::collections::VecDeque;
+
+use serde_json::value::RawValue;
+
+use super::logs::Stream;
+use crate::core::Event;
+use crate::model::WorkerId;
+use crate::wire::lines::Line;
+use crate::wire::worker::{self as wire, FromWorker};
+
+/// The longest line of output that is kept; longer ones are cut.
+pub(super) const MAX_OUTPUT_LINE: usize = 64 * 1024;
+
+/// What a worker asks of us.
+#[derive(Debug)]
+pub(super) enum Asking {
+    /// To push a job with these params.
+    Push(Box<RawValue>),
+    /// Something we do not know.
+    Unknown(String),
+}
+
+/// What a worker said in a turn.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// For the core.
+    pub(super) events: Vec<Event>,
+    /// For the log.
+    pub(super) output: Vec<(Stream, Vec<u8>)>,
+    /// The last lines on stdout of the command of a request.
+    pub(super) told: Option<(u64, String)>,
+    /// Requests, and what each is answered under.
+    pub(super) requests: Vec<(Box<RawValue>, Asking)>,
+}
+
+/// Turns one line of a worker into what the core, the log or a request handler takes. `requests` are those it has not
+/// answered, as far as what was heard before this chunk goes.
+pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u64)>, heard: &mut Heard) {
+    let text = match line {
+        Line::Whole(text) => text,
+        Line::TooLong { head, bytes } => {
+            too_long(id, head, bytes, heard);
+            return;
+        }
+    };
+    match wire::parse(text) {
+        FromWorker::Answer { request, answer } => heard.events.push(Event::Answered { worker: id, request, answer }),
+        FromWorker::NoAnswer { request } if is_open(request, requests, heard) => {
+            heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_missing(text) });
+        }
+        FromWorker::Ready { concurrency } => heard.events.push(Event::Ready { worker: id, concurrency }),
+        FromWorker::Progress { request, progress } => {
+            heard.events.push(Event::Progress { worker: id, request, progress });
+        }
+        FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
+        FromWorker::Tail { request, stdout } => heard.told = Some((request, stdout)),
+        FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
+        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
+        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
+        FromWorker::NoAnswer { .. } | FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
+    }
+}
+
+fn is_open(request: u64, requests: &VecDeque<(u64, u64)>, heard: &Heard) -> bool {
+    let answers = |event: &Event| matches!(event, Event::Answered { request: answered, .. } if *answered == request);
+    requests.iter().any(|&(open, _)| open == request) && !heard.events.iter().any(answers)
+}
+
+/// A line over the limit fails the job it answers; if it answers none it is output.
+fn too_long(id: WorkerId, start: &[u8], bytes: u64, heard: &mut Heard) {
+    if let Some(request) = wire::id_in_head(start) {
+        heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_too_long(bytes) });
+    } else {
+        heard.output.push((Stream::Stdout, start.to_vec()));
+    }
+}
+
+fn cut(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(MAX_OUTPUT_LINE)]
+}
