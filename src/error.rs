@@ -107,7 +107,7 @@ impl Error {
             Self::Refused(_) => 5,
             Self::Interrupted => 130,
             Self::Store(error) => {
-                if matches!(error, StoreError::Superseded(_)) {
+                if matches!(error, StoreError::Superseded(_) | StoreError::Held { .. } | StoreError::Unsafe { .. }) {
                     5
                 } else {
                     1

@@ -9,13 +9,24 @@ use crate::client::{Client, ClientError};
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
 use crate::model::{OsText, UnixMicros};
-use crate::store::{Records, Store};
+use crate::store::{Records, Store, StoreError};
 
 /// What every verb needs.
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) flags: Flags,
 }
+
+/// Where a job can be brought.
+pub(crate) enum Way {
+    Master(Client),
+    Store(Box<dyn Store>),
+}
+
+/// How often a master that holds the store is looked for: for 10 s, longer than a start takes.
+const MOST_TRIES: u32 = 200;
+const SAID_AFTER: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 impl Context {
     pub(crate) fn new(flags: Flags, global: Global) -> Self {
@@ -43,6 +54,31 @@ impl Context {
             Err(ClientError::NoMaster { .. }) => Ok(None),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// The master if one runs, else the store. One that is just starting, and so keeps others from writing, is waited for.
+    pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
+        for tries in 1.. {
+            if let Some(client) = self.try_connect()? {
+                return Ok(Way::Master(client));
+            }
+            match self.store() {
+                Err(Error::Store(error @ StoreError::Held { .. })) => {
+                    let StoreError::Held { path, name, .. } = &error else { continue };
+                    if path != name || tries >= MOST_TRIES {
+                        return Err(error.into());
+                    }
+                    if tries == SAID_AFTER {
+                        output::say(&format!(
+                            "waiting for the master of `{path}`, which holds it but does not listen yet"
+                        ));
+                    }
+                    pause(BETWEEN_TRIES);
+                }
+                store => return store.map(Way::Store),
+            }
+        }
+        Err(Self::no_master(&self.paths()?))
     }
 
     pub(crate) fn no_master(paths: &Paths) -> Error {

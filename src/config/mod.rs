@@ -14,6 +14,7 @@ mod paths;
 mod pools;
 mod problem;
 mod raw;
+mod resolve;
 mod rules;
 mod schema;
 mod show;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::document::{self, Layer, Table};
 use super::problem::{ConfigErrors, Problem};
+use super::resolve::resolve;
 use super::show::Origins;
 use super::{Flags, values};
 
-/// Where things are; all absolute.
+/// Where things are; all absolute, and the database without links on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// The database.
@@ -141,6 +142,10 @@ pub(super) fn settle(
         Some(path) => path,
         None => default_database(env)?,
     };
+    let database = resolve(&database).map_err(|why| match flags.database {
+        Some(_) => flags.problem("database", why),
+        None => Problem::with_key("database", why),
+    })?;
     let beside = |suffix: &str| {
         let mut name = database.clone().into_os_string();
         name.push(suffix);

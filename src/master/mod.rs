@@ -143,6 +143,7 @@ struct PoolSource {
 struct Fixed {
     config: Config,
     generation: Generation,
+    store_id: String,
     cookie: String,
     /// What every worker does before all else.
     step: Step,

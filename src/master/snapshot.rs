@@ -55,6 +55,7 @@ impl Master {
             started_at: self.fixed.started_at,
             uptime_s: now.mono.0 as f64 / 1e6,
             database: self.fixed.config.database.to_string_lossy().into_owned(),
+            store: self.fixed.store_id.clone(),
             durability: self.fixed.config.durability.as_str().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
             problems: self.problems.values().cloned().collect(),

@@ -34,7 +34,7 @@ use crate::process::oom::OomWatch;
 use crate::process::sweep::{self, Sweeper};
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::{SqliteStore, log_path, refuse_remote};
+use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_unusable};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Start, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -117,7 +117,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 
     let (mut store, begun) = begin(&config.database, &identify(pid, &cookie), started_at)?;
     let recovered = recover(&mut store, &begun, guardian_pid)?;
-    let (totals, due) = (store.totals()?, store.next_due()?);
+    let (totals, due, store_id) = (store.totals()?, store.next_due()?, store.id()?);
 
     let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
         .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
@@ -127,7 +127,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
         core: Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17)),
-        fixed: Fixed { config, generation, cookie, step, started_at, pid, inherited },
+        fixed: Fixed { config, generation, store_id, cookie, step, started_at, pid, inherited },
         clock,
         poll,
         inbox,
@@ -225,15 +225,27 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
     })
 }
 
-/// The lock says that nobody else runs, but a lock file can be deleted: who began the last generation must be dead.
+/// The locks say that nobody else runs, but a master of an older version takes one only, whose file can be deleted: who
+/// began the last generation must be dead. Unless this is a copy: then it runs on the original, and nothing of it is ours.
 fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteStore, Start), Failure> {
-    let mut store = SqliteStore::open(database)?;
+    let mut store = SqliteStore::open_as_master(database, &mut |guests| {
+        log::warn!("waiting until others have written to `{}`: processes {guests:?}", database.display());
+    })?;
     store.check()?;
+    let is_copy = store.is_copy()?;
+    let mut of_original = Vec::new();
     for (master, started_at) in store.unended()? {
         let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
-        if identity.is_alive() && identity.stays_alive() {
+        if !identity.is_alive() || !identity.stays_alive() {
+            continue;
+        }
+        if !is_copy {
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
+        of_original.push(master.cookie);
+    }
+    if is_copy {
+        store.renew(&of_original)?;
     }
     let begun = store.begin(us, at)?;
     Ok((store, begun))
@@ -296,6 +308,7 @@ fn check_places(config: &Config) -> Result<(), Failure> {
     if !config.network_fs {
         refuse_remote(&config.database)?;
     }
+    refuse_unusable(&config.database)?;
     Ok(())
 }
 
@@ -313,7 +326,7 @@ fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Res
         return Ok(0);
     }
     let selector = sweep::Selector {
-        wanted: sweep::Wanted::Instances(begun.crashed.iter().map(|master| master.cookie.clone()).collect()),
+        wanted: sweep::Wanted::Instances(begun.crashed.iter().filter_map(started_by).collect()),
         exempt: guardian.into_iter().collect(),
     };
     failpoint!("recovery.before_kill");
@@ -329,6 +342,11 @@ fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Res
         return Err(Failure::Survivors(swept.left));
     }
     Ok(store.recover(wall())?.released)
+}
+
+/// The mark of what a master has started; none where this is a copy of the store on which it runs.
+fn started_by(master: &store::Master) -> Option<String> {
+    Some(master.cookie.clone()).filter(|cookie| !cookie.is_empty())
 }
 
 /// The blocking edges.

@@ -37,6 +37,9 @@ pub struct MasterStatus {
     pub uptime_s: f64,
     /// Path of the database.
     pub database: String,
+    /// Id of the store; a copy has another.
+    #[serde(default)]
+    pub store: String,
     /// `full` or `process`.
     pub durability: String,
     /// Resident memory of the master, in bytes.

@@ -15,6 +15,24 @@ pub enum StoreError {
         /// What the system says, with the next step where there is one.
         reason: String,
     },
+    /// A master runs on the file, or guests write to it for so long that a master did not wait for them.
+    #[error("{}", held(path, *pid, name))]
+    Held {
+        /// As we call it.
+        path: String,
+        /// Who holds it, where that can be seen.
+        pid: Option<u32>,
+        /// As the holder calls it; the same where that cannot be seen.
+        name: String,
+    },
+    /// The file, or where it lies, does not allow it to be used.
+    #[error("the database `{path}` {why}")]
+    Unsafe {
+        /// Which.
+        path: String,
+        /// What is wrong with it, with the way out.
+        why: String,
+    },
     /// Not ours.
     #[error("`{path}` is not a queue-work database; choose another with --database")]
     Foreign {
@@ -95,5 +113,33 @@ impl StoreError {
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::FileLimit { .. })
+    }
+
+    /// The same of another name of the file.
+    pub(crate) fn about(self, name: &std::path::Path, path: &std::path::Path) -> Self {
+        let path = path.display().to_string();
+        match self {
+            Self::Cannot { doing, path: found, reason } if found == name.display().to_string() => {
+                Self::Cannot { doing, path, reason }
+            }
+            Self::Full { .. } => Self::Full { path },
+            other => other,
+        }
+    }
+
+    /// From what the system says.
+    pub(crate) fn cannot(doing: &'static str, path: &std::path::Path, reason: &impl ToString) -> Self {
+        Self::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }
+    }
+}
+
+fn held(path: &str, pid: Option<u32>, name: &str) -> String {
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("another process (pid {pid})"));
+    if name == path {
+        format!("{who} is the master of the database `{path}`, or is writing to it; try again, or end that first")
+    } else {
+        format!(
+            "{who} runs on the database `{path}` by another name, `{name}`; use that name, or end that process first"
+        )
     }
 }

@@ -262,13 +262,18 @@ int unlink(const char *path) {
     return done;
 }
 
-int rename(const char *from, const char *to) {
+static int rename_it(int from_at, const char *from, int to_at, const char *to, unsigned flags) {
     int is_ours = ours(from) || ours(to);
     pthread_mutex_lock(&lock);
-    int done = (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+    int done = (int)syscall(SYS_renameat2, from_at, from, to_at, to, flags);
     int error = errno;
     if (done == 0 && is_ours) say(RENAME, from, 0, strlen(from), to, strlen(to));
     pthread_mutex_unlock(&lock);
     errno = error;
     return done;
+}
+
+int rename(const char *from, const char *to) { return rename_it(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags) {
+    return rename_it(from_at, from, to_at, to, flags);
 }

@@ -15,6 +15,7 @@ const MASTER: Form = Object(&[
     ("started_at", Time),
     ("uptime_s", Number),
     ("database", Text),
+    ("store", Text),
     ("durability", Text),
     ("memory_bytes", Int),
 ]);

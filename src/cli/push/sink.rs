@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::cli::context::{self, Context};
+use crate::cli::context::{self, Context, Way};
 use crate::client::{Client, ClientError};
 use crate::error::Error;
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
@@ -47,9 +47,9 @@ impl To {
         if only_master {
             return Ok(Self::Master(context.connect()?));
         }
-        Ok(match context.try_connect()? {
-            Some(client) => Self::Master(client),
-            None => Self::Store(context.store()?),
+        Ok(match context.master_or_store()? {
+            Way::Master(client) => Self::Master(client),
+            Way::Store(store) => Self::Store(store),
         })
     }
 }
@@ -105,8 +105,15 @@ impl<'a> Sink<'a> {
             if let To::Store(store) = &mut self.to {
                 let now = context::now();
                 let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
-                let pushed = apply(store.as_mut(), vec![job], now)?;
-                return pushed.first().copied().ok_or_else(|| Error::Failed("the store took no job".to_owned()));
+                match apply(store.as_mut(), vec![job], now) {
+                    // A master has started meanwhile.
+                    Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
+                    pushed => {
+                        let none = || Error::Failed("the store took no job".to_owned());
+                        return pushed?.first().copied().ok_or_else(none);
+                    }
+                }
+                continue;
             }
             if let Some(pushed) = self.ask("push", job)? {
                 return Ok(pushed);

@@ -1,8 +1,8 @@
 //! The files behind a connection: whether they are still those that have the names, and the log as a file.
 //!
 //! Knows nothing of what is in them. SQLite keeps its files open and would go on, unnoticed, in files that were deleted,
-//! replaced or moved away. Invariant: the database file is never opened here (closing any other handle on it would drop
-//! SQLite's locks); it is only asked for its identity.
+//! replaced or moved away. Invariant: the database file is never opened here (closing a handle on it would drop SQLite's
+//! locks); it is only asked for its identity.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 const CHUNK: usize = 256 * 1024;
 
 /// Device and inode.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// The files a connection has open.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) enum Fate {
     Gone,
 }
 
-fn identity(path: &Path) -> Option<Identity> {
+pub(super) fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
@@ -54,7 +54,7 @@ pub fn store_files(database: &Path) -> [PathBuf; 3] {
     [database.to_owned(), log_path(database), beside(database, "-shm")]
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -19,6 +19,7 @@ use crate::store::StoreError;
 pub(super) const FILES: &[(&str, &str)] = &[
     ("0001_core.sql", include_str!("../../../migrations/0001_core.sql")),
     ("0002_stdout_tail.sql", include_str!("../../../migrations/0002_stdout_tail.sql")),
+    ("0003_store.sql", include_str!("../../../migrations/0003_store.sql")),
 ];
 
 /// The newest schema this program knows.

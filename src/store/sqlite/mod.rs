@@ -13,18 +13,22 @@ mod blocks_tests;
 mod care;
 mod claim;
 mod codes;
+mod create;
 #[cfg(test)]
 mod damage_tests;
 mod error;
 mod faults;
 mod files;
 mod finish;
+mod identity;
 mod life;
+mod lock;
 mod migrate;
 mod names;
 mod open;
 #[cfg(test)]
 mod open_tests;
+mod opening;
 mod operator;
 mod place;
 mod prune;
@@ -35,6 +39,7 @@ mod sql;
 mod totals;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -42,6 +47,7 @@ use self::batch::{Batch, High};
 use self::blocks::Blocks;
 use self::faults::What;
 use self::files::{Fate, Files};
+use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
 use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
@@ -51,7 +57,7 @@ pub(crate) use self::claim::EXPIRED_PER_CLAIM;
 pub(super) use self::files::sync_folder;
 pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
-pub use self::place::refuse_remote;
+pub use self::place::{refuse_remote, refuse_unusable};
 pub use self::read::SqliteRecords;
 pub use self::shared::SharedRecords;
 
@@ -76,59 +82,13 @@ pub struct SqliteStore {
     suspect: bool,
     /// The answers that were computed before the commit that failed.
     pending: Option<(u64, Vec<Reply>)>,
+    /// A guest has the right to write only for as long as it writes.
+    guest: bool,
+    /// Dropped last, after the connection.
+    handle: Arc<Handle>,
 }
 
 impl SqliteStore {
-    /// Opens the database, makes it if it is missing, brings it to the newest schema.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::from_connection(open::writer(path, Missing::Create)?, path)
-    }
-
-    /// Refuses a damaged database, where that can be found out in a moment.
-    pub fn check(&self) -> Result<(), StoreError> {
-        open::check(&self.conn, &self.path)
-    }
-
-    /// As [`Self::open`], for a guest who does one thing and goes: with nothing mapped, so that its
-    /// memory does not grow with what it writes, and what it has committed is on the disk.
-    pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
-        let conn = open::writer(path, Missing::Create)?;
-        open::be_guest(&conn, path)?;
-        Self::from_connection(conn, path)
-    }
-
-    /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
-    /// was taken away under it. To be asked before [`Store::begin`].
-    pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
-        life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
-    }
-
-    /// To read the records beside the writer, in the same process.
-    #[must_use]
-    pub fn records(&self) -> SharedRecords {
-        self.records.clone()
-    }
-
-    fn from_connection(conn: Connection, path: &Path) -> Result<Self, StoreError> {
-        let mut store = Self {
-            conn,
-            path: path.to_owned(),
-            records: SharedRecords::new(path.to_owned()),
-            names: Names::default(),
-            blocks: Blocks::default(),
-            high: High::default(),
-            generation: None,
-            seen: None,
-            broken: false,
-            files: None,
-            suspect: false,
-            pending: None,
-        };
-        store.seen = Some(store.data_version()?);
-        store.files = Some(Files::of(path));
-        Ok(store)
-    }
-
     fn data_version(&self) -> Result<i64, StoreError> {
         let read = || self.conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0));
         read().map_err(|e| error::map(&self.path, &e))
@@ -300,6 +260,7 @@ impl Store for SqliteStore {
         if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
         }
+        let _writing = if self.guest { Some(self.handle.hold_shared()?) } else { None };
         self.check_files()?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
@@ -356,7 +317,7 @@ impl Store for SqliteStore {
         self.seen = None;
         self.broken = true;
         self.files = None;
-        self.conn = open::writer(&self.path, Missing::Refuse)?;
+        self.conn = open::writer(&self.handle, &self.path, Missing::Refuse)?;
         self.files = Some(Files::of(&self.path));
         failpoint!("store.reopened");
         if self.suspect {

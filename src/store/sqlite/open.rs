@@ -1,20 +1,21 @@
 //! Opens the database file: checks whose it is, sets it up, migrates it.
 //!
-//! Knows nothing of jobs. Invariant: a file that is not ours is never written to, and once the file exists
-//! nothing but SQLite opens it (closing any other handle on it would drop SQLite's locks).
+//! Knows nothing of jobs. Invariant: a file that is not ours is never written to, and none is opened without the handle
+//! of `lock`, which outlives the connection.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{error::map, migrate, names, sql};
+use super::files::{self, Identity};
+use super::lock::Handle;
+use super::{SqliteStore, create, error::map, identity, migrate, names, sql};
 use crate::store::StoreError;
 
 /// "QWRK", as in `migrations/0001_core.sql`.
@@ -44,20 +45,47 @@ pub(super) enum Missing {
     Refuse,
 }
 
-fn cannot(doing: &'static str, path: &Path, reason: &dyn Display) -> StoreError {
+pub(super) fn cannot(doing: &'static str, path: &Path, reason: &dyn Display) -> StoreError {
     StoreError::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }
 }
 
-/// Opens for writing.
-pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreError> {
-    failpoint!("store.open", cannot("open", path, &"told to fail"));
-    assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
+/// The handle on the database, which is made if it is missing and may be. Whether it was made.
+pub(super) fn handle(path: &Path, missing: Missing) -> Result<Arc<Handle>, StoreError> {
     match missing {
-        Missing::Create => create(path)?,
+        Missing::Create => create::if_missing(path)?,
         Missing::Refuse => exists(path, "open", "it does not exist any more")?,
     }
+    Handle::of(path)
+}
+
+/// Opens for writing.
+pub(super) fn writer(handle: &Handle, path: &Path, missing: Missing) -> Result<Connection, StoreError> {
+    failpoint!("store.open", cannot("open", path, &"told to fail"));
+    assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
+    let mut conn = connect(path)?;
+    refuse_foreign(&conn, path, missing == Missing::Create)?;
+    set_up(&conn, path)?;
+    migrate::migrate(&mut conn, path)?;
+    // The name may have been given to another file meanwhile.
+    if files::identity(path) != Some(handle.identity()) {
+        return Err(StoreError::Gone { path: path.display().to_string() });
+    }
+    identity::belong(&conn, handle.identity()).map_err(|e| map(path, &e))?;
+    Ok(conn)
+}
+
+/// Fills a file that was made just now.
+pub(super) fn fill(path: &Path, identity: Identity) -> Result<(), StoreError> {
+    let mut conn = connect(path)?;
+    set_up(&conn, path)?;
+    migrate::migrate(&mut conn, path)?;
+    identity::belong(&conn, identity).map_err(|e| map(path, &e))?;
+    conn.close().map_err(|(_, e)| map(path, &e))
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
     keep_plans(&conn).map_err(|e| map(path, &e))?;
     if conn.is_readonly(rusqlite::MAIN_DB).map_err(|e| map(path, &e))? {
@@ -65,15 +93,13 @@ pub(super) fn writer(path: &Path, missing: Missing) -> Result<Connection, StoreE
         let reason = reason.as_deref().unwrap_or("it is read-only; check its permissions and those of the file system");
         return Err(cannot("write to", path, &reason));
     }
-    refuse_foreign(&conn, path, missing == Missing::Create)?;
-    set_up(&conn, path)?;
-    migrate::migrate(&mut conn, path)?;
     Ok(conn)
 }
 
 /// Opens for reading; sees what a master is writing, and works without one.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreError> {
     exists(path, "read", "it does not exist")?;
+    let handle = Handle::of(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| map(path, &e))?;
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
@@ -81,9 +107,13 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     refuse_foreign(&conn, path, false)?;
     let found = migrate::version(&conn).map_err(|e| map(path, &e))?;
     migrate::refuse_newer(path, found)?;
+    if found < migrate::KNOWN {
+        // What is asked may be in tables that it does not have yet.
+        drop(SqliteStore::open_as_guest(path)?);
+    }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;").map_err(|e| map(path, &e))?;
-    Ok(conn)
+    Ok((conn, handle))
 }
 
 /// Looks through the whole database, as long as that takes but a moment: a start must not wait for the history of years.
@@ -126,26 +156,9 @@ fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
 
 fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreError> {
     match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(cannot(doing, path, &"it is a directory")),
         Ok(_) => Ok(()),
         Err(e) if e.kind() == ErrorKind::NotFound => Err(cannot(doing, path, &if_not)),
         Err(e) => Err(cannot(doing, path, &super::access::denied(path).unwrap_or_else(|| e.to_string()))),
-    }
-}
-
-fn create(path: &Path) -> Result<(), StoreError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {
-            Err(cannot("open", path, &"it is a directory"))
-        }
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
-                Err(cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display())))
-            }
-            _ => Err(cannot("create", path, &e)),
-        },
     }
 }
 
@@ -172,7 +185,7 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
 
 /// The settings of the writing connection, as measured: page 4096, a checkpoint every 400 pages and a small cache do
 /// best (after a page was split SQLite walks through its whole cache at the commit); NORMAL because the log is synced by
-/// a thread of its own.
+/// a thread of its own; nothing mapped, because a page that is cut off or cannot be read would end the process.
 fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA page_size = 4096").map_err(|e| map(path, &e))?;
@@ -182,16 +195,16 @@ fn set_up(conn: &Connection, path: &Path) -> Result<(), StoreError> {
          PRAGMA wal_autocheckpoint = 400;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -4000;
-         PRAGMA mmap_size = 268435456;
+         PRAGMA mmap_size = 0;
          PRAGMA temp_store = MEMORY;
          PRAGMA foreign_keys = OFF;",
     )
     .map_err(|e| map(path, &e))
 }
 
-/// For a guest: takes back the mapping, and has every commit synced, as no thread does it later.
+/// For a guest: has every commit synced, as no thread does it later.
 pub(super) fn be_guest(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    conn.execute_batch("PRAGMA mmap_size = 0; PRAGMA synchronous = FULL;").map_err(|e| map(path, &e))
+    conn.execute_batch("PRAGMA synchronous = FULL").map_err(|e| map(path, &e))
 }
 
 /// For a master: checkpoints are asked for after a commit, so that it is known when one fails.

@@ -1,12 +1,17 @@
-//! Refuses a database on a file system of the network: SQLite's locks, and the memory that its connections share,
-//! cannot be relied on there, and files are corrupted even with a single writer.
+//! Refuses a database where it cannot be safe: on a file system of the network, in a file that has several names, in
+//! what is no file.
 //!
-//! Knows kinds of file systems only. Invariant: what is not known as remote is taken for local.
+//! On the network SQLite's locks, and the memory that its connections share, cannot be relied on, and files are corrupted
+//! even with a single writer. Of a file with two names SQLite would keep two logs. Invariant: what is not known as remote
+//! is taken for local.
 
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::statfs::statfs;
+use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 
 use crate::store::StoreError;
 
@@ -35,6 +40,57 @@ const REMOTE: [(u32, &str); 17] = [
 /// their sign.
 fn remote(magic: i64) -> Option<&'static str> {
     REMOTE.iter().find(|(known, _)| *known == magic as u32).map(|(_, name)| *name)
+}
+
+/// Whether an existing file lies on another machine.
+pub(super) fn is_remote(database: &Path) -> bool {
+    statfs(database).is_ok_and(|fs| remote(fs.filesystem_type().0).is_some())
+}
+
+/// Refuses whatever is no file: to open a pipe, for one, may wait for ever.
+pub(super) fn refuse_special(path: &Path, found: &Metadata) -> Result<(), StoreError> {
+    let kind = found.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let name = match kind {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(StoreError::cannot("open", path, &format!("it is {name}")))
+}
+
+/// Refuses a file that can be reached by several names: SQLite names the log after the path, and with two names there are
+/// two logs.
+pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result<(), StoreError> {
+    let refused = |why: String| Err(StoreError::Unsafe { path: path.display().to_string(), why });
+    if found.nlink() > 1 {
+        let (names, inode) = (found.nlink(), found.ino());
+        return refused(format!(
+            "has {names} names (hard links), and each would have a log of its own; remove all but one (`find / -inum \
+             {inode}` lists them), or make a copy with `VACUUM INTO`"
+        ));
+    }
+    // Where the system cannot tell, the lock on the file keeps a second master out.
+    let about = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
+    if about.is_ok_and(|about| about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
+        return refused(
+            "is mounted as a single file, and what belongs to it would lie elsewhere; mount the folder".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Refuses an existing database that cannot be used, before anything is made beside it.
+pub fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
+    match database.symlink_metadata() {
+        Ok(_) => super::lock::Handle::of(database).map(drop),
+        // Missing, or not to be seen: who makes or opens it says so.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Refuses a database that lies, or would lie, on another machine.

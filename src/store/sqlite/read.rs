@@ -4,13 +4,15 @@
 //! statement, hence from one snapshot; where a job is, is found by point look-ups in keys.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::types::{ToSql, Type, ValueRef};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
 use super::files::{Fate, Files};
-use super::{blocks, codes, error, life, names, open, totals};
+use super::lock::Handle;
+use super::{blocks, codes, error, identity, life, names, open, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
@@ -26,6 +28,8 @@ pub struct SqliteRecords {
     conn: Connection,
     path: PathBuf,
     files: Files,
+    /// Dropped last, after the connection.
+    _handle: Arc<Handle>,
 }
 
 /// Rows that are sorted in a moment.
@@ -110,8 +114,13 @@ pub(super) fn run_query<'a>() -> Query<'a> {
 impl SqliteRecords {
     /// Opens an existing database for reading.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let conn = open::reader(path)?;
-        Ok(Self { conn, path: path.to_owned(), files: Files::of(path) })
+        let (conn, handle) = open::reader(path)?;
+        Ok(Self { conn, path: path.to_owned(), files: Files::of(path), _handle: handle })
+    }
+
+    /// The random id of the store: see [`super::SqliteStore::id`].
+    pub fn store_id(&self) -> std::result::Result<String, StoreError> {
+        identity::id(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 
     /// Whether the files are still those that were opened: others may hold something else.

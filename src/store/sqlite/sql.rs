@@ -205,6 +205,17 @@ pub(super) const WORKERS_PRUNE: &str =
 /// The last row by key.
 pub(super) const GENERATION_LAST: &str = "SELECT generation, batch, run_high, worker_high, pid, pid_start, boot_id, \
      cookie, version, started_at, ended_at FROM generations ORDER BY generation DESC LIMIT 1";
+/// All of the few rows; once per start of a master on a copy.
+pub(super) const GENERATION_DISOWN: &str =
+    "UPDATE generations SET cookie = '', pid = 0, pid_start = 0 WHERE cookie = ?1";
+/// One row.
+pub(super) const STORE_ID: &str = "SELECT id FROM store WHERE one = 1";
+/// One row.
+pub(super) const STORE_FILE: &str = "SELECT device, inode FROM store WHERE one = 1";
+/// One row.
+pub(super) const STORE_BELONGS: &str = "UPDATE store SET device = ?1, inode = ?2 WHERE one = 1";
+/// One row.
+pub(super) const STORE_RENEW: &str = "UPDATE store SET id = lower(hex(randomblob(16))) WHERE one = 1";
 /// The last row by key.
 pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
 /// Reads all of the few rows, once per start.

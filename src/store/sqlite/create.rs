@@ -1,0 +1,76 @@
+//! Makes a new database as a whole, under a name of its own, before it gets the name that others look for.
+//!
+//! So nobody ever finds one that is empty or half made. Invariant: a file that has the name already is left alone.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use super::files::{beside, sync_folder};
+use super::open::{cannot, fill};
+use crate::store::StoreError;
+
+/// Makes the database unless something has its name.
+pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == ErrorKind::NotFound => whole(path),
+        // What it is and whether it can be used is found out by who opens it.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn whole(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |e: &io::Error| {
+        if folder.exists() {
+            cannot("create", path, e)
+        } else {
+            cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display()))
+        }
+    };
+    let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut names = tempfile::Builder::new();
+    let made = names.prefix(".queue-work-").suffix(".new").make_in(folder, open).map_err(|e| failed(&e))?;
+    let (file, name) = made.into_parts();
+    let filled = fill_and_name(&file, &name, path);
+    for ending in ["-wal", "-shm", "-journal"] {
+        // There only after a failure.
+        let _ = std::fs::remove_file(beside(&name, ending));
+    }
+    if filled? {
+        // The name is another file's now, if any.
+        let _ = name.keep();
+    }
+    Ok(())
+}
+
+/// False: another was first.
+fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreError> {
+    let failed = |e: io::Error| cannot("create", path, &e);
+    let found = file.metadata().map_err(failed)?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+    fill(name, (found.dev(), found.ino())).map_err(|e| e.about(name, path))?;
+    file.sync_all().map_err(failed)?;
+    failpoint!("create.before_name");
+    match take_name(name, path) {
+        Ok(()) => sync_folder(path).map(|()| true).map_err(failed),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(e) => Err(failed(e.into())),
+    }
+}
+
+/// Renames, unless the name is taken.
+fn take_name(from: &Path, to: &Path) -> nix::Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        // Some file systems cannot do that. A file with two names for a moment is refused by who opens it then.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            nix::unistd::linkat(AT_FDCWD, from, AT_FDCWD, to, nix::fcntl::AtFlags::empty())?;
+            nix::unistd::unlink(from)
+        }
+        result => result,
+    }
+}

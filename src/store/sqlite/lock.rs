@@ -1,0 +1,183 @@
+//! The right to write belongs to the file, not to one of its names: a lock on the database file itself.
+//!
+//! A master holds it alone and for life, a guest shares it for each write. It is flock(2), which on Linux does not meet
+//! the locks that SQLite takes with fcntl(2). Invariant: while a process has a connection to a database its handle stays
+//! open, as closing any descriptor of a file drops all fcntl locks that the process has on it. So there is one handle for
+//! each file and process, shared by all its connections.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+
+use super::files::Identity;
+use super::place;
+use crate::store::StoreError;
+
+/// How often a master that starts looks whether the guests have ended what they write: for 10 s.
+const MOST_TRIES: u32 = 1000;
+const TRIES_BESIDE_A_MASTER: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+/// So many tries before it is said who is waited for.
+const SAID_AFTER: u32 = 50;
+
+/// The handles of this process.
+static HANDLES: Mutex<Vec<Weak<Handle>>> = Mutex::new(Vec::new());
+
+/// This process's handle on a database file.
+#[derive(Debug)]
+pub(super) struct Handle {
+    file: File,
+    path: PathBuf,
+    identity: Identity,
+    held: Mutex<Held>,
+    /// On a file system of several machines flock(2) is made of fcntl locks, which would meet those of SQLite.
+    lockable: bool,
+}
+
+/// What this process holds.
+#[derive(Debug)]
+enum Held {
+    Shared(u32),
+    Alone,
+}
+
+/// The shared right to write, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Writing(Arc<Handle>);
+
+impl Handle {
+    /// The handle on this database, which exists.
+    pub(super) fn of(path: &Path) -> Result<Arc<Self>, StoreError> {
+        let failed = |e| StoreError::cannot("open", path, &e);
+        let found = std::fs::metadata(path).map_err(failed)?;
+        place::refuse_special(path, &found)?;
+        let mut handles = HANDLES.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| handle.strong_count() > 0);
+        let identity = (found.dev(), found.ino());
+        if let Some(known) = handles.iter().filter_map(Weak::upgrade).find(|known| known.identity == identity) {
+            return Ok(known);
+        }
+        // Whatever may have taken the name meanwhile: nobody waits for the other end of a pipe.
+        let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        place::refuse_special(path, &found)?;
+        place::refuse_names(path, &file, &found)?;
+        let handle = Arc::new(Self {
+            file,
+            path: path.to_owned(),
+            identity: (found.dev(), found.ino()),
+            held: Mutex::new(Held::Shared(0)),
+            lockable: !place::is_remote(path),
+        });
+        handles.push(Arc::downgrade(&handle));
+        Ok(handle)
+    }
+
+    /// Device and inode.
+    pub(super) const fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// For a master: nobody else writes from now on. Guests may end what they write; `waiting` hears which processes
+    /// they are if that takes long.
+    pub(super) fn hold_alone(&self, waiting: &mut dyn FnMut(&[u32])) -> Result<(), StoreError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*held, Held::Shared(0)) {
+            return Err(self.refused());
+        }
+        if self.lockable {
+            self.lock_alone(waiting)?;
+        }
+        *held = Held::Alone;
+        Ok(())
+    }
+
+    fn lock_alone(&self, waiting: &mut dyn FnMut(&[u32])) -> Result<(), StoreError> {
+        for tries in 1.. {
+            match self.file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(e)) => return Err(StoreError::cannot("lock", &self.path, &e)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            // A master stays, unless it is just ending; a guest goes.
+            let most = if self.holders("WRITE").is_empty() { MOST_TRIES } else { TRIES_BESIDE_A_MASTER };
+            if tries >= most {
+                return Err(self.refused());
+            }
+            if tries == SAID_AFTER {
+                waiting(&self.holders("READ"));
+            }
+            std::thread::park_timeout(BETWEEN_TRIES);
+        }
+        Ok(())
+    }
+
+    /// For a guest: no master starts as long as the result lives. Refused while one runs, whatever it calls the file.
+    pub(super) fn hold_shared(self: &Arc<Self>) -> Result<Writing, StoreError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            Held::Alone => return Err(self.refused()),
+            Held::Shared(0) if self.lockable => match self.file.try_lock_shared() {
+                Ok(()) => *held = Held::Shared(1),
+                Err(TryLockError::WouldBlock) => return Err(self.refused()),
+                Err(TryLockError::Error(e)) => return Err(StoreError::cannot("lock", &self.path, &e)),
+            },
+            Held::Shared(count) => *count += 1,
+        }
+        Ok(Writing(Arc::clone(self)))
+    }
+
+    fn refused(&self) -> StoreError {
+        let pid = self.holders("WRITE").first().or(self.holders("READ").first()).copied();
+        let name = pid.and_then(|pid| self.name_in(pid)).unwrap_or_else(|| self.path.clone());
+        StoreError::Held { path: self.path.display().to_string(), pid, name: name.display().to_string() }
+    }
+
+    /// The processes that hold the lock; those that this process cannot see are left out.
+    fn holders(&self, kind: &str) -> Vec<u32> {
+        let (device, inode) = self.identity;
+        let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+        let file = format!("{major:02x}:{minor:02x}:{inode}");
+        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let holder = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+            [_, "FLOCK", _, found, pid, on, ..] if found == kind && on == file => {
+                pid.parse().ok().filter(|pid| *pid > 0)
+            }
+            _ => None,
+        };
+        locks.lines().filter_map(holder).collect()
+    }
+
+    /// What a process calls the file.
+    fn name_in(&self, pid: u32) -> Option<PathBuf> {
+        let mut open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().map(|entry| entry.path());
+        let ours = |fd: &PathBuf| std::fs::metadata(fd).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
+        std::fs::read_link(open.find(ours)?).ok()
+    }
+}
+
+/// Closing is not enough: a child that another thread is just starting has the file open too, until its exec.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // If it fails, closing the file does the same a moment later.
+        let _ = self.file.unlock();
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Held::Shared(count) = &mut *held {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                // If it fails, the lock goes with the process.
+                let _ = self.0.file.unlock();
+            }
+        }
+    }
+}
