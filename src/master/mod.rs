@@ -33,6 +33,7 @@ mod signals;
 mod snapshot;
 mod startup;
 mod tail;
+mod takeover;
 mod tell;
 mod turn;
 mod turns;

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 use mio::{Poll, Waker};
@@ -21,27 +20,24 @@ use super::sampler::Sampler;
 use super::signals::Signals;
 use super::turns::Reading;
 use super::workers::settings;
-use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, wall};
+use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, takeover, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
 use crate::process::exits;
 use crate::process::guardian::Guardian;
-use crate::process::identity::{self, Identity};
+use crate::process::identity;
 use crate::process::lock::{Lock, LockError};
 use crate::process::oom::OomWatch;
-use crate::process::sweep::{self, Sweeper};
+use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
 use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_unusable};
 use crate::store::writer::{self, Writer};
-use crate::store::{self, Start, Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::worker::JobLines;
-
-/// How long the processes of dead generations may take to die.
-const PROOF: Duration = Duration::from_secs(10);
 
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +111,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian = start_guardian(&cookie);
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
-    let (mut store, begun) = begin(&config.database, &identify(pid, &cookie), started_at)?;
-    let recovered = recover(&mut store, &begun, guardian_pid)?;
+    let (mut store, begun) = takeover::begin(&config.database, &identify(pid, &cookie), started_at)?;
+    let recovered = takeover::recover(&mut store, &begun, guardian_pid)?;
     let (totals, due, store_id) = (store.totals()?, store.next_due()?, store.id()?);
 
     let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
@@ -225,32 +221,6 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
     })
 }
 
-/// The locks say that nobody else runs, but a master of an older version takes one only, whose file can be deleted: who
-/// began the last generation must be dead. Unless this is a copy: then it runs on the original, and nothing of it is ours.
-fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteStore, Start), Failure> {
-    let mut store = SqliteStore::open_as_master(database, &mut |guests| {
-        log::warn!("waiting until others have written to `{}`: processes {guests:?}", database.display());
-    })?;
-    store.check()?;
-    let is_copy = store.is_copy()?;
-    let mut of_original = Vec::new();
-    for (master, started_at) in store.unended()? {
-        let identity = Identity { pid: master.pid, start: master.pid_start, boot_id: master.boot_id };
-        if !identity.is_alive() || !identity.stays_alive() {
-            continue;
-        }
-        if !is_copy {
-            return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
-        }
-        of_original.push(master.cookie);
-    }
-    if is_copy {
-        store.renew(&of_original)?;
-    }
-    let begun = store.begin(us, at)?;
-    Ok((store, begun))
-}
-
 /// The way of the threads, and of Ctrl-C, to the supervisor.
 fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
     let (to, inbox) = crossbeam_channel::unbounded();
@@ -317,36 +287,6 @@ pub(super) fn start_guardian(cookie: &str) -> Option<Guardian> {
         return None;
     }
     Guardian::start(cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
-}
-
-/// Proves that nothing of the generations that died lives, then gives back what they held. All of them, not just the
-/// last: that may have died before it had proven anything about the one before.
-fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u32>) -> Result<u64, Failure> {
-    if begun.crashed.is_empty() {
-        return Ok(0);
-    }
-    let selector = sweep::Selector {
-        wanted: sweep::Wanted::Instances(begun.crashed.iter().filter_map(started_by).collect()),
-        exempt: guardian.into_iter().collect(),
-    };
-    failpoint!("recovery.before_kill");
-    if bug!("recovery_before_death") {
-        return Ok(store.recover(wall())?.released);
-    }
-    let swept = sweep::kill_all(&selector, PROOF);
-    failpoint!("recovery.killed");
-    if bug!("recovery_left_out") {
-        return Ok(0);
-    }
-    if !swept.left.is_empty() {
-        return Err(Failure::Survivors(swept.left));
-    }
-    Ok(store.recover(wall())?.released)
-}
-
-/// The mark of what a master has started; none where this is a copy of the store on which it runs.
-fn started_by(master: &store::Master) -> Option<String> {
-    Some(master.cookie.clone()).filter(|cookie| !cookie.is_empty())
 }
 
 /// The blocking edges.

@@ -233,7 +233,7 @@ fn a_master_does_not_start_on_a_full_disk_and_says_why() {
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(1), "{}", rig.bench.dump());
     assert!(master.stderr().contains("No space left on device"), "{}", master.stderr());
     // The lock can be written, the database cannot.
-    rig.shim.fail(Kind::Write, "ENOSPC", (1, 0), ".db");
+    rig.shim.fail(Kind::Write, "ENOSPC", (1, 0), ".new");
     let mut master = rig.launch();
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(1), "{}", rig.bench.dump());
     assert!(master.stderr().contains("is full; free some space"), "{}", master.stderr());

@@ -3,6 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use queue_work::model::{NewJob, UnixMicros};
+use queue_work::store::sqlite::SqliteStore;
+use queue_work::store::{Op, Reply, Store};
+
 use crate::support::{Bench, DEADLINE, Master, now};
 
 /// Longer than the second at which the database was looked at if nobody told of changes.
@@ -31,6 +35,16 @@ fn rests(bench: &Bench, master: &Master<'_>) {
     });
 }
 
+/// Writes a job to the database as a program that knows nothing of the master, and so cannot tell it.
+fn push_unseen(bench: &Bench) -> i64 {
+    let job = NewJob::new("exec", r#"{"argv": ["true"]}"#);
+    let mut store = SqliteStore::open(bench.database()).expect("the store");
+    let at = UnixMicros(jiff::Timestamp::now().as_microsecond());
+    let replies = store.apply(0, &[Op::Push([job].into())], at).expect("written");
+    let [Reply::Pushed(pushed)] = &replies[..] else { panic!("{replies:?}") };
+    pushed[0].id.0
+}
+
 #[test]
 fn a_master_with_nothing_to_do_leaves_its_database_alone_and_hears_of_others() {
     let bench = Bench::new();
@@ -38,8 +52,7 @@ fn a_master_with_nothing_to_do_leaves_its_database_alone_and_hears_of_others() {
     let told = bench.push(&["--", "true"]);
     bench.wait_for_job(told, "succeeded");
     rests(&bench, &master);
-    // A process that does not know the socket cannot tell the master.
-    let untold = bench.push(&["--socket", "of-nobody.sock", "--", "true"]);
+    let untold = push_unseen(&bench);
     bench.wait_for_job(untold, "succeeded");
     rests(&bench, &master);
     fs::rename(bench.database(), bench.path().join("elsewhere.db")).expect("moved away");
@@ -52,8 +65,12 @@ fn a_database_that_is_reached_through_a_link_is_looked_at_all_the_time() {
     let link = bench.path().join("link");
     std::os::unix::fs::symlink("real", &link).expect("a link");
     let mut master = bench.start(&["--workers", "1", "--database", "link/q.db"]);
-    let untold = bench.push(&["--socket", "of-nobody.sock", "--", "true"]);
+    let untold = push_unseen(&bench);
     bench.wait_for_job(untold, "succeeded");
+    // The link was followed once: nothing depends on it any more.
     fs::remove_file(link).expect("it is there");
+    let again = push_unseen(&bench);
+    bench.wait_for_job(again, "succeeded");
+    fs::rename(bench.database(), bench.path().join("elsewhere.db")).expect("moved away");
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(1));
 }

@@ -138,6 +138,7 @@ pub(crate) fn record(durability: &str, breaks: bool) -> Recording {
     acks.extend((0..2).map(|_| push_as_guest(&bench, &shim, next())));
     let recording = Recording { folder, records: shim.record(), acks };
     assert!(recording.records.len() > 1000, "only {} records: does the shim see everything?", recording.records.len());
-    assert!(recording.syncs_of_database() > 8, "there was no checkpoint under load");
+    let syncs = recording.syncs_of_database();
+    assert!(syncs > 5, "only {syncs} syncs of the database: there was no checkpoint under load");
     recording
 }

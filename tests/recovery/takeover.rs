@@ -48,7 +48,7 @@ fn a_master_that_is_just_dying_is_waited_for() {
     let handles = format!("/proc/{}/fd", next.pid());
     bench.wait_for("the next one to open the database", DEADLINE, |_| {
         let links = fs::read_dir(&handles).into_iter().flatten().flatten();
-        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with("q.db-shm"))
+        links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with("q.db"))
     });
     master.kill9();
     next.wait_until_it_runs();

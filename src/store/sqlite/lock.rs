@@ -19,7 +19,8 @@ use crate::store::StoreError;
 
 /// How often a master that starts looks whether the guests have ended what they write: for 10 s.
 const MOST_TRIES: u32 = 1000;
-const TRIES_BESIDE_A_MASTER: u32 = 20;
+/// One that is killed or ends gives its lock back within two seconds.
+const TRIES_BESIDE_A_MASTER: u32 = 200;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 /// So many tries before it is said who is waited for.
 const SAID_AFTER: u32 = 50;
