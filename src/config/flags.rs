@@ -22,6 +22,11 @@ impl Flags {
         }
     }
 
+    /// Whether the environment says this field, and no flag.
+    pub(super) fn is_from_env(&self, field: &str) -> bool {
+        self.from_env.contains(field)
+    }
+
     /// Where a value of this field comes from, for people.
     pub(super) fn origin_of(&self, field: &str) -> String {
         let name = self.name_of(field);

@@ -27,7 +27,7 @@ mod tests;
 pub use job_limits::JobLimits;
 pub use limits::limits_in_force;
 pub use load::Loaded;
-pub use paths::{Paths, paths};
+pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use problem::{ConfigErrors, Problem};
 pub use show::{Origins, Shown, show, template};
 

@@ -2,7 +2,10 @@
 //!
 //! Used by [`super::Config::load`] and, alone, by the verbs that only need to find a master or a store. Both go
 //! through the same function, so they never disagree.
+//!
+//! Invariant: a socket that was inherited from a master goes with the database of that master and with no other.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::document::{self, Layer, Table};
@@ -10,6 +13,9 @@ use super::problem::{ConfigErrors, Problem};
 use super::resolve::resolve;
 use super::show::Origins;
 use super::{Flags, values};
+
+/// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
+pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
 
 /// Where things are; all absolute, and the database without links on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +120,8 @@ pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
     refused.map(|(field, refusal)| flags.problem(field, refusal.of_flag())).collect()
 }
 
-/// Decides the three paths; fails only where no place for the database is known. In order: flag or environment, then file, then default.
+/// Decides the three paths; fails only where no place for the database is known. In order: flag or environment, then
+/// file, then default. A database that was only inherited from a master gives way to that of a file that was named.
 pub(super) fn settle(
     flags: &Flags,
     file: &File,
@@ -132,20 +139,25 @@ pub(super) fn settle(
             path
         }))
     };
-    let database = said("database", flags.database.as_ref())?;
+    let file_names_one = file.layer.top.contains_key("database");
+    let inherited = || env(SOCKET_DATABASE).is_some_and(|of| flags.database.as_deref() == Some(Path::new(&of)));
+    let named_file = flags.config.is_some() && file_names_one;
+    let own = flags.database.as_ref().filter(|_| !(named_file && flags.is_from_env("database") && inherited()));
     // A socket and an output folder that the file names beside its own database belong to that one: another
     // database has its own, or a verb would talk to the wrong master.
-    let another = flags.database.is_some() && file.layer.top.contains_key("database");
-    let socket = if another && flags.socket.is_none() { None } else { said("socket", flags.socket.as_ref())? };
-    let logs_dir = if another { None } else { said("log_dir", None)? };
-    let database = match database {
+    let another = own.is_some() && file_names_one;
+    let database = match said("database", own)? {
         Some(path) => path,
         None => default_database(env)?,
     };
-    let database = resolve(&database).map_err(|why| match flags.database {
+    let database = resolve(&database).map_err(|why| match own {
         Some(_) => flags.problem("database", why),
         None => Problem::with_key("database", why),
     })?;
+    let socket =
+        flags.socket.as_ref().filter(|_| !flags.is_from_env("socket") || fits(&database, own, flags, env, cwd));
+    let socket = if another && socket.is_none() { None } else { said("socket", socket)? };
+    let logs_dir = if another { None } else { said("log_dir", None)? };
     let beside = |suffix: &str| {
         let mut name = database.clone().into_os_string();
         name.push(suffix);
@@ -156,6 +168,20 @@ pub(super) fn settle(
     let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
     let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
     Ok(Paths { database, socket, logs_dir, network_fs })
+}
+
+/// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else
+/// the one in the environment beside it; where none is known, any but one that was named on the command line.
+fn fits(database: &Path, own: Option<&PathBuf>, flags: &Flags, env: Env<'_>, cwd: Option<&Path>) -> bool {
+    match env(SOCKET_DATABASE).or_else(|| env("QUEUE_WORK_DATABASE")) {
+        Some(of) => is_same_file(database, &cwd.map_or_else(|| of.clone().into(), |cwd| absolute(cwd, Path::new(&of)))),
+        None => own.is_none() || flags.is_from_env("database"),
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| std::fs::metadata(path).map(|about| (about.dev(), about.ino())).ok();
+    one == other || file(one).is_some_and(|found| Some(found) == file(other))
 }
 
 fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, String)> {

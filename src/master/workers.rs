@@ -8,7 +8,7 @@ use super::heard::{Asking, Heard};
 use super::pipes::{Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, room, sampler};
-use crate::config::{PoolConfig, PoolKind, ReadyWhen};
+use crate::config::{PoolConfig, PoolKind, ReadyWhen, SOCKET_DATABASE};
 use crate::core::{Event, PoolId, Settings};
 use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
@@ -89,12 +89,13 @@ impl Master {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
             }
         };
-        let own: [(&str, OsString); 7] = [
+        let own: [(&str, OsString); 8] = [
             ("QUEUE_WORK_POOL", pool.name.as_str().into()),
             ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.name).into()),
             ("QUEUE_WORK_SLOT", slot.to_string().into()),
             ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
             ("QUEUE_WORK_DATABASE", self.fixed.config.database.clone().into()),
+            (SOCKET_DATABASE, self.fixed.config.database.clone().into()),
             ("QUEUE_WORK_PROTOCOL", "1".into()),
             (sweep::COOKIE_VARIABLE, self.mark(id).into()),
         ];

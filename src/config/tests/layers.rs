@@ -166,6 +166,79 @@ fn another_database_has_its_own_socket_and_output_folder() {
 }
 
 #[test]
+fn an_inherited_socket_goes_with_its_own_database_and_with_no_other() {
+    // What the flags or the environment say, and what a worker inherits beside it.
+    let from_env = |fields: &[&str]| fields.iter().map(|f| (*f).to_owned()).collect();
+    let database = |name: &str, fields: &[&str]| Flags {
+        database: Some(name.into()),
+        socket: Some("/m/s".into()),
+        from_env: from_env(fields),
+        ..Flags::default()
+    };
+    let (both, socket): (&[&str], &[&str]) = (&["database", "socket"], &["socket"]);
+    let table = [
+        // In a worker: its own master, whatever stands in the folder.
+        (database("/m/q.db", both), Some("/m/q.db"), "/m/q.db", "/m/s"),
+        (database("/m/q.db", socket), Some("/m/q.db"), "/m/q.db", "/m/s"),
+        // Another database, on the command line or in a variable.
+        (database("/i/q.db", socket), Some("/m/q.db"), "/i/q.db", "/i/q.db.sock"),
+        (database("/i/q.db", both), Some("/m/q.db"), "/i/q.db", "/i/q.db.sock"),
+        // Outside of workers the two variables go together, and a flag for one of them parts them.
+        (database("/m/q.db", both), None, "/m/q.db", "/m/s"),
+        (database("/i/q.db", socket), None, "/i/q.db", "/i/q.db.sock"),
+        // A flag is a flag.
+        (database("/i/q.db", &[]), Some("/m/q.db"), "/i/q.db", "/m/s"),
+        (database("/i/q.db", &["database"]), Some("/m/q.db"), "/i/q.db", "/m/s"),
+    ];
+    for (flags, inherited, database, socket) in table {
+        for toml in ["", "database = \"f.db\"\nsocket = \"f.sock\"\n"] {
+            let mut case = Case::new(toml).flags(flags.clone());
+            if let Some(of) = inherited {
+                case = case.env(SOCKET_DATABASE, of);
+            }
+            let paths = case.paths().unwrap();
+            assert_eq!((paths.database, paths.socket), (database.into(), socket.into()), "{flags:?} {inherited:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_named_in_a_worker_brings_its_own_database_and_one_that_is_found_does_not() {
+    let toml = "database = \"f.db\"\nsocket = \"f.sock\"\n";
+    let found = Flags {
+        database: Some("/m/q.db".into()),
+        socket: Some("/m/s".into()),
+        from_env: ["database".to_owned(), "socket".to_owned()].into(),
+        ..Flags::default()
+    };
+    let named = Flags { config: Some("queue-work.toml".into()), ..found.clone() };
+    let of = |flags: Flags, inherited: &str| {
+        let case = Case::new(toml).flags(flags).env(SOCKET_DATABASE, inherited);
+        let paths = case.paths().unwrap();
+        [paths.database, paths.socket].map(|p| p.strip_prefix(case.folder.path()).map_or(p.clone(), Path::to_path_buf))
+    };
+    assert_eq!(of(found, "/m/q.db"), ["/m/q.db", "/m/s"].map(PathBuf::from));
+    assert_eq!(of(named.clone(), "/m/q.db"), ["f.db", "f.sock"].map(PathBuf::from));
+    // A variable that somebody set is no inheritance.
+    assert_eq!(of(named, "/other/q.db"), ["/m/q.db", "/m/q.db.sock"].map(PathBuf::from));
+}
+
+#[test]
+fn the_database_of_an_inherited_socket_is_recognised_under_another_name() {
+    let case = Case::empty().file("real/q.db", "");
+    std::os::unix::fs::symlink(case.path("real"), case.path("link")).unwrap();
+    let flags = Flags {
+        database: Some("link/q.db".into()),
+        socket: Some("/m/s".into()),
+        from_env: ["socket".to_owned()].into(),
+        ..Flags::default()
+    };
+    let real = case.path("real/q.db").to_str().unwrap().to_owned();
+    let paths = case.flags(flags).env(SOCKET_DATABASE, &real).paths().unwrap();
+    assert_eq!(paths.socket, Path::new("/m/s"));
+}
+
+#[test]
 fn paths_alone_are_those_of_the_whole_configuration() {
     for toml in
         ["", "network_fs = \"allow\"\n", "database = \"x/q.db\"\n", "socket = \"s\"\nlog_dir = \"l\"\n[pools.a]\n"]
