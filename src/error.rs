@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::client::ClientError;
+use crate::model::JobId;
 use crate::report::words;
 use crate::store::StoreError;
 
@@ -18,6 +19,10 @@ impl Code {
     /// Done.
     pub const DONE: Self = Self(0);
 }
+
+/// The exit code of a wait that ended before its job: above every code that a shell gives to a signal (128 + 64), below
+/// those of systemd (from 200) and of ssh (255). A command that ends with it counts as one that ends with 1.
+pub const WAIT_LOST: u8 = 193;
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +66,17 @@ pub enum Error {
     /// The talk with the master failed.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The master went away while a job was waited for.
+    #[error(
+        "the wait for job {id} is over, but not the job: {why}; it is on record and runs when a master does, wait for it with \
+         `queue-work jobs wait {id}`"
+    )]
+    WaitLost {
+        /// The job.
+        id: JobId,
+        /// What happened to the master.
+        why: String,
+    },
     /// Nobody reads our output any more, which is no error.
     #[error("nobody reads the output")]
     BrokenPipe,
@@ -106,6 +122,7 @@ impl Error {
             Self::NotFound(_) => 4,
             Self::Refused(_) => 5,
             Self::Interrupted => 130,
+            Self::WaitLost { .. } => WAIT_LOST,
             Self::Store(error) => {
                 if matches!(error, StoreError::Superseded(_) | StoreError::Held { .. } | StoreError::Unsafe { .. }) {
                     5
@@ -127,6 +144,7 @@ fn client_code(error: &ClientError) -> u8 {
     match error {
         ClientError::NoMaster { .. } | ClientError::Unheard => 3,
         ClientError::PathTooLong { .. } => 2,
+        ClientError::Stranger { .. } => 5,
         ClientError::Refused(error) => error.exit_code(),
         ClientError::Io { .. } | ClientError::Closed | ClientError::Silent { .. } | ClientError::Garbled(_) => 1,
     }
@@ -179,6 +197,7 @@ mod tests {
             (Error::NotFound("x".into()), 4),
             (Error::Refused("x".into()), 5),
             (Error::Interrupted, 130),
+            (Error::WaitLost { id: JobId(1), why: "x".into() }, 193),
             (Error::Client(ClientError::Refused(RpcError::failed(4, "x"))), 4),
             (Error::Client(ClientError::Refused(RpcError::params("x"))), 2),
             (Error::Client(ClientError::Closed), 1),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use queue_work::client::{Client, ClientError, NONE};
+use queue_work::client::{Client, ClientError, NONE, Patience};
 use queue_work::report::{Status, status::QueueStatus};
 use queue_work::wire::control::{PushMany, PushedMany, Queues};
 use serde::de::IgnoredAny;
@@ -119,7 +119,7 @@ impl Master {
                 return Err(format!("the master ended with {status}: {said}").into());
             }
             if client.is_none() {
-                client = match Client::connect(&self.socket) {
+                client = match Client::connect(&self.socket, &self.database, Patience::Limited(DEADLINE)) {
                     Ok(client) => Some(client),
                     Err(ClientError::NoMaster { .. }) => return Ok(false),
                     Err(error) => return Err(error.into()),
@@ -136,9 +136,7 @@ impl Master {
     }
 
     pub(crate) fn client(&self) -> Outcome<Client> {
-        let mut client = Client::connect(&self.socket)?;
-        client.set_timeout(Some(DEADLINE))?;
-        Ok(client)
+        Ok(Client::connect(&self.socket, &self.database, Patience::Limited(DEADLINE))?)
     }
 
     /// Its children that run this program.

@@ -49,6 +49,11 @@ pub(crate) fn open_records(path: &Path) -> Result<Box<dyn Records>, StoreError> 
     Ok(Box::new(SqliteRecords::open(path)?))
 }
 
+/// The id of the store.
+pub(crate) fn store_id(path: &Path) -> Option<String> {
+    SqliteRecords::open(path).and_then(|records| records.store_id()).ok()
+}
+
 /// The store, to be written to.
 pub(crate) fn open_store(path: &Path, network_fs: bool) -> Result<Box<dyn Store>, StoreError> {
     if !network_fs {
@@ -63,6 +68,7 @@ pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Resu
         Ok(()) => Ok(Code::DONE),
         Err(Failure::Interrupted) => Err(Error::Interrupted),
         Err(Failure::Held(error)) => Err(Error::Refused(error.to_string())),
+        Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
         Err(error @ Failure::Socket { .. }) => Err(Error::Usage(error.to_string())),
         Err(error @ (Failure::Lock(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder)) => {
@@ -92,6 +98,16 @@ pub(crate) fn master_holds_lock(database: &Path) -> io::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// The process that holds the lock of the store, as far as can be seen; 0: it has not yet said who it is.
+pub(crate) fn holder(database: &Path) -> Option<u32> {
+    Lock::holder(&master::lock_path(database)).ok().flatten().map(|holder| holder.pid)
+}
+
+/// The memory of a process of ours, in bytes.
+pub(crate) fn memory_of(pid: u32) -> Option<u64> {
+    master::sampler::memory_of(pid)
 }
 
 /// The last lines of a worker, oldest first.

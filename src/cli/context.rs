@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::args::Global;
-use super::{backend, output};
-use crate::client::{Client, ClientError};
+use super::{backend, output, reach};
+use crate::client::{Client, Patience};
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
 use crate::model::{OsText, UnixMicros};
@@ -19,7 +19,7 @@ pub(crate) struct Context {
 
 /// Where a job can be brought.
 pub(crate) enum Way {
-    Master(Client),
+    Master(Box<Client>),
     Store(Box<dyn Store>),
 }
 
@@ -40,33 +40,28 @@ impl Context {
 
     /// The master, which must run.
     pub(crate) fn connect(&self) -> Result<Client, Error> {
-        let paths = self.paths()?;
-        Client::connect(&paths.socket).map_err(|e| match e {
-            ClientError::NoMaster { .. } => Self::no_master(&paths),
-            other => other.into(),
-        })
+        reach::master(&self.paths()?)
     }
 
-    /// The master, if one runs.
+    /// The master, if one can be reached.
     pub(crate) fn try_connect(&self) -> Result<Option<Client>, Error> {
-        match Client::connect(&self.paths()?.socket) {
-            Ok(client) => Ok(Some(client)),
-            Err(ClientError::NoMaster { .. }) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
+        reach::master_if_any(&self.paths()?, Patience::Endless(reach::tell))
     }
 
     /// The master if one runs, else the store. One that is just starting, and so keeps others from writing, is waited for.
     pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
         for tries in 1.. {
             if let Some(client) = self.try_connect()? {
-                return Ok(Way::Master(client));
+                return Ok(Way::Master(Box::new(client)));
             }
             match self.store() {
                 Err(Error::Store(error @ StoreError::Held { .. })) => {
-                    let StoreError::Held { path, name, .. } = &error else { continue };
-                    if path != name || tries >= MOST_TRIES {
+                    let StoreError::Held { path, name, pid } = &error else { continue };
+                    if path != name {
                         return Err(error.into());
+                    }
+                    if tries >= MOST_TRIES {
+                        return Err(Error::Failed(reach::unreachable(&self.paths()?, pid.unwrap_or(0))));
                     }
                     if tries == SAID_AFTER {
                         output::say(&format!(
@@ -78,11 +73,7 @@ impl Context {
                 store => return store.map(Way::Store),
             }
         }
-        Err(Self::no_master(&self.paths()?))
-    }
-
-    pub(crate) fn no_master(paths: &Paths) -> Error {
-        Error::NoMaster { database: paths.database.display().to_string() }
+        Err(reach::none_runs(&self.paths()?))
     }
 
     /// What is on record; `None` while there is no database.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::args::records::LogsArgs;
 use super::backend;
 use super::context::Context;
-use super::output;
+use super::{output, reach};
 use crate::client::{Client, NONE};
 use crate::config::Paths;
 use crate::error::{Code, Error};
@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
     let workers = chosen(context, args, &paths, client.as_mut())?;
     if args.follow {
         // First ask, then read what is there: no line is missed between the two.
-        let client = client.as_mut().ok_or_else(|| Context::no_master(&paths))?;
+        let client = client.as_mut().ok_or_else(|| reach::none_runs(&paths))?;
         let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
         client.call::<serde::de::IgnoredAny>("logs.follow", &follow)?;
     }

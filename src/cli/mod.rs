@@ -16,6 +16,7 @@ mod man;
 mod output;
 mod pause;
 mod push;
+mod reach;
 mod restart;
 mod result;
 mod runs;

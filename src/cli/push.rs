@@ -13,7 +13,7 @@ use std::io::Read;
 
 use super::args::push::PushArgs;
 use super::context::{self, Context};
-use super::{jobs, output};
+use super::{jobs, output, reach};
 use crate::error::{Code, Error};
 use crate::model::payload::MAX_ARGS_BYTES;
 use crate::model::{JobId, OsText, QueueName};
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
 fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
     match sink.into_master() {
         Some(mut client) => jobs::wait::with_master(context, &mut client, id, None),
-        None => Err(Context::no_master(&context.paths()?)),
+        None => Err(reach::none_runs(&context.paths()?)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::value::RawValue;
 
 use super::output;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, WAIT_LOST};
 use crate::model::{Cause, JobRecord, JobState, RunRecord};
 use crate::report::words;
 use crate::wire::push::EXEC;
@@ -51,7 +51,8 @@ fn as_printed(result: Option<&RawValue>, terminal: bool) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// 0 for a job that succeeded; for a command what a shell would say; 1 for others.
+/// 0 for a job that succeeded; for a command what a shell would say; 1 for others, and instead of the code that means
+/// that the job has not ended.
 fn exit_code(job: &JobRecord, last_run: Option<&RunRecord>) -> u8 {
     if job.state == JobState::Succeeded {
         return 0;
@@ -63,7 +64,7 @@ fn exit_code(job: &JobRecord, last_run: Option<&RunRecord>) -> u8 {
         Some(Cause::NotExecutable) => Some(126),
         _ => None,
     });
-    code.and_then(|c| u8::try_from(c).ok()).filter(|c| *c != 0).unwrap_or(1)
+    code.and_then(|c| u8::try_from(c).ok()).filter(|c| ![0, WAIT_LOST].contains(c)).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -100,6 +101,7 @@ mod tests {
             (run(None, None, Some(Cause::NotExecutable)), 126),
             (run(Some(0), None, None), 1),
             (run(Some(300), None, None), 1),
+            (run(Some(193), None, None), 1),
         ];
         for (run, code) in &table {
             assert_eq!(exit_code(&dead, Some(run)), *code, "{run:?}");

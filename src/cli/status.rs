@@ -1,33 +1,41 @@
-//! `status`: queues, pools, workers, totals; without a master, what the store says of the queues, and exit code 3.
+//! `status`: queues, pools, workers, totals; without a master, what the store says of the queues, and exit code 3; with one
+//! that cannot be reached or does not answer in time, the same with exit code 1.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::args::control::StatusArgs;
 use super::context::{self, Context};
-use super::output;
-use crate::client::NONE;
+use super::{backend, output, reach};
+use crate::client::{Client, ClientError, NONE, Patience};
+use crate::config::Paths;
 use crate::error::{Code, Error};
-use crate::model::{QueueTotals, UnixMicros};
+use crate::model::{Generation, QueueTotals, UnixMicros};
 use crate::report::Status;
-use crate::report::status::QueueStatus;
+use crate::report::status::{MasterStatus, QueueStatus};
 use crate::report::status_text;
+use crate::store::LastMaster;
 
-/// A master that takes longer is in trouble, and that is worth knowing.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the master may take before what the store knows is shown instead.
+const PATIENCE: Duration = Duration::from_millis(1500);
 /// Puts the cursor to the top left and clears the screen below it.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
+/// The status, and why it is not from the master.
+struct Found {
+    status: Status,
+    trouble: Option<Error>,
+}
+
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let Some(interval) = args.watch else {
-        let status = fetch(context)?;
+        let Found { status, trouble } = fetch(context)?;
         show(context, &status, "")?;
-        // Its error says that no master runs, and what to do.
-        return if status.master.is_some() { Ok(Code::DONE) } else { Err(Context::no_master(&context.paths()?)) };
+        return trouble.map_or(Ok(Code::DONE), Err);
     };
     let redraw = if std::io::stdout().is_terminal() && !context.global.json { REDRAW } else { "" };
     loop {
-        let status = fetch(context)?;
+        let Found { status, .. } = fetch(context)?;
         let nobody = format!("{redraw}no master runs on `{}`\n\n", context.paths()?.database.display());
         show(context, &status, if status.master.is_some() { redraw } else { &nobody })?;
         context::pause(interval);
@@ -41,19 +49,51 @@ fn show(context: &Context, status: &Status, before: &str) -> Result<(), Error> {
     output::print(&format!("{before}{}", status_text::status(status)))
 }
 
-fn fetch(context: &Context) -> Result<Status, Error> {
-    if let Some(mut client) = context.try_connect()? {
-        client.set_timeout(Some(PATIENCE))?;
-        return Ok(client.call("status", &NONE)?);
-    }
-    let totals = match context.records()? {
-        Some(mut records) => records.queue_totals()?,
-        None => Vec::new(),
+/// From the master; where it does not answer, what the store knows.
+fn fetch(context: &Context) -> Result<Found, Error> {
+    let paths = context.paths()?;
+    let client = Client::connect(&paths.socket, &paths.database, Patience::Limited(PATIENCE));
+    let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
+        Ok(status) => return Ok(Found { status, trouble: None }),
+        Err(ClientError::Silent { pid, .. }) => {
+            let pid = if pid == 0 { backend::holder(&paths.database) } else { Some(pid) };
+            (pid, reach::silent(pid.unwrap_or(0)))
+        }
+        Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
+            let pid = backend::holder(&paths.database);
+            (pid, pid.map(|pid| reach::unreachable(&paths, pid)).unwrap_or_default())
+        }
+        Err(other) => return Err(other.into()),
     };
-    Ok(of_store(totals, context::now()))
+    let mut records = context.records()?;
+    let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
+    let last = records.as_mut().map_or(Ok(None), |records| records.last_master())?;
+    let now = context::now();
+    let master = pid.map(|pid| unreached(&paths, pid, last.as_ref(), &trouble, now));
+    let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(&paths) };
+    Ok(Found { status: of_store(master, totals, now), trouble: Some(trouble) })
 }
 
-fn of_store(totals: Vec<QueueTotals>, now: UnixMicros) -> Status {
+/// What is known of a master that does not answer.
+fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, now: UnixMicros) -> MasterStatus {
+    let last = last.filter(|last| last.master.pid == pid);
+    let started_at = last.map_or(now, |last| last.started_at);
+    MasterStatus {
+        pid,
+        generation: last.map_or(Generation(0), |last| last.generation),
+        state: "unreachable".to_owned(),
+        version: last.map(|last| last.master.version.clone()).unwrap_or_default(),
+        started_at,
+        store: backend::store_id(&paths.database).unwrap_or_default(),
+        uptime_s: now.since(started_at).as_secs_f64(),
+        database: paths.database.display().to_string(),
+        durability: "unknown".to_owned(),
+        memory_bytes: backend::memory_of(pid).unwrap_or(0),
+        problems: vec![trouble.to_owned()],
+    }
+}
+
+fn of_store(master: Option<MasterStatus>, totals: Vec<QueueTotals>, now: UnixMicros) -> Status {
     let queue = |q: QueueTotals| QueueStatus {
         name: q.name,
         paused: q.paused,
@@ -66,7 +106,7 @@ fn of_store(totals: Vec<QueueTotals>, now: UnixMicros) -> Status {
         failed_total: q.failed_total,
     };
     let queues = totals.into_iter().map(queue).collect();
-    Status { master: None, queues, pools: Vec::new(), workers: Vec::new(), jobs_per_s: 0.0 }
+    Status { master, queues, pools: Vec::new(), workers: Vec::new(), jobs_per_s: 0.0 }
 }
 
 #[cfg(test)]
@@ -76,7 +116,7 @@ mod tests {
     #[test]
     fn without_a_master_the_document_has_the_queues_of_the_store() {
         let totals = QueueTotals { ready: 2, oldest_ready_at: Some(UnixMicros(1_000_000)), ..QueueTotals::default() };
-        let status = of_store(vec![totals], UnixMicros(3_500_000));
+        let status = of_store(None, vec![totals], UnixMicros(3_500_000));
         let json = serde_json::to_value(&status).expect("JSON");
         assert_eq!(json["master"], serde_json::Value::Null);
         assert_eq!((&json["queues"][0]["name"], &json["queues"][0]["ready"]), (&"default".into(), &2.into()));

@@ -26,6 +26,18 @@ pub enum ClientError {
         /// The most.
         limit: usize,
     },
+    /// Another user listens there.
+    #[error(
+        "the socket `{}` is none of yours: user {user} listens there, and nothing was said to them; remove it, or choose \
+         another with `--socket`",
+        path.display()
+    )]
+    Stranger {
+        /// The socket.
+        path: PathBuf,
+        /// Whose it is.
+        user: String,
+    },
     /// The system refused something.
     #[error("cannot {doing} the control socket `{}`", path.display())]
     Io {
@@ -48,6 +60,8 @@ pub enum ClientError {
     Silent {
         /// The socket.
         path: PathBuf,
+        /// The process that listens there; 0 where it is not known.
+        pid: u32,
     },
     /// The answer makes no sense.
     #[error("the master's answer cannot be read ({0}); is it another version?")]

@@ -1,8 +1,10 @@
 //! Talks to a running master over its control socket: one request at a time, blocking.
 //!
-//! Does not know what the methods mean. Invariant: the stream stays in step; a notification that comes between a
-//! request and its answer is kept for [`Client::notifications`].
+//! Does not know what the methods mean. Invariants: the stream stays in step; a notification that comes between a
+//! request and its answer is kept for [`Client::notifications`]; no answer counts before the master has said that it
+//! serves the store that is meant.
 
+mod connection;
 mod error;
 
 use std::collections::VecDeque;
@@ -17,19 +19,77 @@ use serde_json::value::RawValue;
 
 pub use error::ClientError;
 
-use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::rpc::{self, RpcError};
+use crate::wire::store_name::{STORE, StoreName};
 
 /// The longest answer we take, in bytes: a list of jobs may be larger than any line the master takes.
 const MAX_ANSWER: u64 = 1 << 30;
+/// How often it is looked how long an answer has been waited for.
+const TICK: Duration = Duration::from_secs(1);
+/// Ticks after which the master is asked whether it is there, the first time and from one time to the next.
+const ASK_AFTER: u32 = 3;
+const ASK_EVERY: u32 = 10;
+/// Ticks after which it is said what is waited for.
+const TELL_AFTER: u32 = 5;
+/// Methods whose answer may take long although all is well.
+const LONG: [&str; 7] = ["jobs.wait", "jobs.cancel", "scale", "spawn", "restart", "stop", "logs.follow"];
+/// The longest that a connection may take where answers may not take long.
+const CONNECT_WITHIN: Duration = Duration::from_millis(300);
+
+/// How long a client waits for the master.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// As long as it takes; it is told once per request when that is long.
+    Endless(fn(Silence)),
+    /// This long for each answer.
+    Limited(Duration),
+}
+
+/// The master has not answered for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Its process id; 0 where it is not known.
+    pub pid: u32,
+    /// It is there, but has not yet done what it was asked for.
+    pub is_alive: bool,
+}
 
 /// A connection to a master.
 #[derive(Debug)]
 pub struct Client {
     path: PathBuf,
+    pid: u32,
     reader: BufReader<UnixStream>,
     next_id: u64,
     kept: VecDeque<Notification>,
+    patience: Patience,
+    /// What has come of the next line.
+    line: Vec<u8>,
+    asked: Asked,
+    store: StoreName,
+    /// The master has said that it serves this store.
+    confirmed: bool,
+}
+
+/// The request that is open.
+#[derive(Debug, Default)]
+enum Asked {
+    /// None.
+    #[default]
+    Nothing,
+    /// It is being written or waited for.
+    Open {
+        /// Its answer may take long.
+        long: bool,
+        /// Ticks since it was begun.
+        ticks: u32,
+        /// It was said what is waited for.
+        told: bool,
+        /// The id of the question whether the master is there, once that is asked.
+        ping: Option<u64>,
+        /// It has said so.
+        is_alive: bool,
+    },
 }
 
 /// What the master says without being asked again.
@@ -57,47 +117,65 @@ struct Incoming {
 }
 
 impl Client {
-    /// Connects. [`ClientError::NoMaster`] if there is no socket or nobody behind it.
-    pub fn connect(path: &Path) -> Result<Self, ClientError> {
-        let bytes = path.as_os_str().len();
-        if bytes > MAX_SOCKET_PATH_BYTES {
-            return Err(ClientError::PathTooLong { path: path.to_owned(), bytes, limit: MAX_SOCKET_PATH_BYTES });
-        }
-        let stream = UnixStream::connect(path).map_err(|source| match source.kind() {
-            ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
-                ClientError::NoMaster { path: path.to_owned() }
+    /// Connects to the master of the store in `database`. [`ClientError::NoMaster`] if there is no socket or nobody behind
+    /// it, [`ClientError::Stranger`] if it is of somebody who must not hear what we say.
+    pub fn connect(path: &Path, database: &Path, patience: Patience) -> Result<Self, ClientError> {
+        let (connecting, each) = match patience {
+            Patience::Endless(_) => (TICK * TELL_AFTER, TICK),
+            Patience::Limited(limit) => (limit.min(CONNECT_WITHIN), limit),
+        };
+        let opened = match (connection::open(path, database, connecting, each), patience) {
+            (Err(ClientError::Silent { pid, .. }), Patience::Endless(tell)) => {
+                tell(Silence { pid, is_alive: false });
+                connection::open(path, database, Duration::ZERO, each)
             }
-            _ => ClientError::Io { doing: "connect to", path: path.to_owned(), source },
-        })?;
-        Ok(Self { path: path.to_owned(), reader: BufReader::new(stream), next_id: 1, kept: VecDeque::new() })
+            (opened, _) => opened,
+        }?;
+        Ok(Self {
+            path: path.to_owned(),
+            pid: opened.pid,
+            reader: BufReader::new(opened.stream),
+            next_id: 1,
+            kept: VecDeque::new(),
+            patience,
+            line: Vec::new(),
+            asked: Asked::Nothing,
+            store: opened.store,
+            confirmed: false,
+        })
     }
 
-    /// How long to wait for each answer; `None`: for ever.
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), ClientError> {
-        let set = |s: &UnixStream| s.set_read_timeout(timeout).and_then(|()| s.set_write_timeout(timeout));
-        set(self.reader.get_ref()).map_err(|e| self.io("set up", e))
-    }
-
-    /// Asks and waits for the answer, as long as it takes.
+    /// Asks and waits for the answer, as long as patience allows.
     pub fn call<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<R, ClientError> {
+        self.asked = Asked::Open { long: LONG.contains(&method), ticks: 0, told: false, ping: None, is_alive: false };
+        let answer = self.ask(method, params);
+        self.asked = Asked::Nothing;
+        let text = answer?;
+        serde_json::from_str(text.get()).map_err(|e| ClientError::Garbled(e.to_string()))
+    }
+
+    fn ask(&mut self, method: &str, params: &impl Serialize) -> Result<Box<RawValue>, ClientError> {
         let id = self.send(method, params)?;
         failpoint!("client.asked");
         loop {
             let incoming = self.receive()?;
             if let Some(notification) = as_notification(&incoming) {
-                self.kept.push_back(notification);
+                self.note(notification)?;
                 continue;
             }
             // An answer without a readable id is about the only request there is.
             let ours = incoming.id.as_ref().is_none_or(|i| i.get() == "null" || i.get() == id.to_string());
             if !ours {
+                self.heard_from(incoming.id.as_deref());
                 continue;
             }
             if let Some(error) = incoming.error {
                 return Err(ClientError::Refused(error));
             }
-            let text = incoming.result.as_deref().map_or("null", RawValue::get);
-            return serde_json::from_str(text).map_err(|e| ClientError::Garbled(e.to_string()));
+            if !self.confirmed {
+                return Err(ClientError::Garbled("it does not say which store it serves".to_owned()));
+            }
+            return Ok(incoming.result.unwrap_or_else(|| RawValue::NULL.to_owned()));
         }
     }
 
@@ -130,32 +208,98 @@ impl Client {
     fn send(&mut self, method: &str, params: &impl Serialize) -> Result<u64, ClientError> {
         let id = self.next_id;
         self.next_id += 1;
-        let line = rpc::request(id, method, params).map_err(|e| ClientError::Garbled(e.to_string()))?;
-        match self.reader.get_mut().write_all(&line) {
-            Ok(()) => Ok(id),
-            Err(e) => Err(self.io("write to", e)),
+        // The store that is meant is said once: the master keeps it in mind for the connection.
+        let store = (id == 1).then_some(&self.store);
+        let line = rpc::request(id, store, method, params).map_err(|e| ClientError::Garbled(e.to_string()))?;
+        let mut left = &line[..];
+        while !left.is_empty() {
+            match self.reader.get_mut().write(left) {
+                Ok(n) => left = &left[n..],
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if is_late(&e) => self.tick(false)?,
+                Err(e) => return Err(self.io("write to", e)),
+            }
         }
+        Ok(id)
     }
 
     fn receive(&mut self) -> Result<Incoming, ClientError> {
-        let mut line = Vec::new();
-        let read = self.reader.by_ref().take(MAX_ANSWER).read_until(b'\n', &mut line);
-        match read {
-            Ok(_) if line.last() != Some(&b'\n') => Err(ClientError::Closed),
-            Ok(_) => serde_json::from_slice(&line).map_err(|e| ClientError::Garbled(e.to_string())),
-            Err(e) => Err(self.io("read from", e)),
+        loop {
+            let room = MAX_ANSWER.saturating_sub(self.line.len() as u64);
+            match self.reader.by_ref().take(room).read_until(b'\n', &mut self.line) {
+                Ok(_) if self.line.last() != Some(&b'\n') => return Err(ClientError::Closed),
+                Ok(_) => {
+                    let incoming = serde_json::from_slice(&self.line);
+                    self.line.clear();
+                    return incoming.map_err(|e| ClientError::Garbled(e.to_string()));
+                }
+                Err(e) if is_late(&e) => self.tick(true)?,
+                Err(e) => return Err(self.io("read from", e)),
+            }
         }
+    }
+
+    /// Nothing has come for a while. `between`: no line is half written, so that the master can be asked.
+    fn tick(&mut self, between: bool) -> Result<(), ClientError> {
+        let Patience::Endless(tell) = self.patience else {
+            return Err(ClientError::Silent { path: self.path.clone(), pid: self.pid });
+        };
+        let Asked::Open { long, ticks, told, ping, is_alive } = &mut self.asked else { return Ok(()) };
+        *ticks += 1;
+        match *ticks % ASK_EVERY {
+            ASK_AFTER if between => {
+                (*ping, *is_alive) = (Some(self.next_id), false);
+                self.send("ping", &NONE)?;
+            }
+            TELL_AFTER if !(*told || *is_alive && *long) => {
+                *told = true;
+                tell(Silence { pid: self.pid, is_alive: *is_alive });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An answer to something else than what is waited for.
+    fn heard_from(&mut self, id: Option<&RawValue>) {
+        if let Asked::Open { ping: Some(ping), is_alive, .. } = &mut self.asked
+            && id.is_some_and(|id| id.get() == ping.to_string())
+        {
+            *is_alive = true;
+        }
+    }
+
+    /// The master says which store it serves, or something else that is for later.
+    fn note(&mut self, notification: Notification) -> Result<(), ClientError> {
+        if notification.method != STORE {
+            self.kept.push_back(notification);
+            return Ok(());
+        }
+        let served: StoreName =
+            serde_json::from_str(notification.params.get()).map_err(|e| ClientError::Garbled(e.to_string()))?;
+        if !served.is_same(&self.store) {
+            return Err(ClientError::Refused(RpcError::failed(5, served.instead_of(&self.store))));
+        }
+        self.confirmed = true;
+        Ok(())
     }
 
     fn io(&self, doing: &'static str, source: std::io::Error) -> ClientError {
         match source.kind() {
             // Linux says so of a socket that was closed with something of ours unread, or before we wrote to it. There is
-            // one request at a time, so that is the one; a part of a line is nothing.
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ClientError::Unheard,
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => ClientError::Silent { path: self.path.clone() },
+            // one request at a time, so that is the one; a part of a line is nothing. Unless the master was asked in
+            // between whether it is there.
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => match self.asked {
+                Asked::Open { ping: Some(_), .. } => ClientError::Closed,
+                Asked::Open { ping: None, .. } | Asked::Nothing => ClientError::Unheard,
+            },
             _ => ClientError::Io { doing, path: self.path.clone(), source },
         }
     }
+}
+
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Params of a method that takes none: `{}`.

@@ -1,14 +1,16 @@
 //! The control socket: connections, lines in, lines out. Never blocks, and never lets a client slow the master.
 //!
-//! Knows nothing of methods. Invariants: only our own user and root may speak; a client that does not read is dropped
+//! Knows nothing of methods. Invariants: only our own user, the owner of the database and root may speak; a client that does not read is dropped
 //! once `MAX_UNREAD` bytes wait for it, or `MAX_UNREAD_OF_ALL` for all together, or after a while
 //! ([`Clients::lose_patience`]); so is one that does not come to the end of a request; a client with many unanswered
-//! requests is not read further; one that has hung up is read to its end (what it asked for is done) and then forgotten,
-//! whatever it still waits for; of a line over the limit nothing is held but its beginning; when there is no room for a
+//! requests is not read further; one that has hung up is read to its end and then forgotten,
+//! whatever it still waits for (what it asked for is done, but for [`Clients::has_given_up`]); one that means another
+//! store gets nothing but a refusal; of a line over the limit nothing is held but its beginning; when there is no room for a
 //! newcomer, the one that has been silent for longest and waits for nothing makes way.
 
 mod client;
 mod door;
+mod greeting;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,13 @@ use mio::{Interest, Registry, Token};
 use crate::model::Mono;
 use crate::wire::control::Follow;
 use crate::wire::lines::Line;
+use crate::wire::rpc;
+use crate::wire::store_name::STORE;
 use client::Client;
+use door::Door;
+pub(super) use door::occupant_for_good;
+use greeting::Greeting;
+pub(super) use greeting::Served;
 
 /// Connections at most, where the limit on open files allows as many.
 pub(super) const MAX_CLIENTS: usize = 1000;
@@ -48,7 +56,10 @@ pub(super) struct ClientId(pub(super) usize);
 #[derive(Debug)]
 pub(super) struct Clients {
     listener: UnixListener,
+    /// The name of the listener.
+    door: Door,
     path: PathBuf,
+    served: Served,
     all: BTreeMap<ClientId, Client>,
     next: usize,
     /// Those with bytes to write.
@@ -69,14 +80,16 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store: what is found there is
-    /// stale and is replaced, unless it is no socket.
-    pub(super) fn listen(path: &Path, registry: &Registry, token: Token) -> io::Result<Self> {
-        let mut listener = door::listen(path)?;
+    /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store. What is found there is replaced
+    /// if it is a stale socket.
+    pub(super) fn listen(path: &Path, served: Served, registry: &Registry, token: Token) -> io::Result<Self> {
+        let (mut listener, door) = Door::open(path, served.owner)?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
             listener,
+            door,
             path: path.to_owned(),
+            served,
             all: BTreeMap::new(),
             next: 0,
             dirty: BTreeSet::new(),
@@ -90,13 +103,26 @@ impl Clients {
         })
     }
 
+    /// Whether the socket still has its name.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.door.is_there()
+    }
+
+    /// Makes a socket that has lost its name anew. To be called when everybody who had found the old one was let in.
+    pub(super) fn listen_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let (mut listener, door) = Door::open(&self.path, self.served.owner)?;
+        registry.register(&mut listener, token, Interest::READABLE)?;
+        (self.listener, self.door) = (listener, door);
+        Ok(())
+    }
+
     /// Has at most so many connections from now on.
     pub(super) const fn set_room(&mut self, room: usize) {
         self.room = room;
     }
 
-    /// Takes in who knocks; `token` names a connection.
-    pub(super) fn accept(&mut self, registry: &Registry, token: impl Fn(ClientId) -> Token) {
+    /// Takes in who knocks, while the master is on time or late; `token` names a connection.
+    pub(super) fn accept(&mut self, registry: &Registry, late: bool, token: impl Fn(ClientId) -> Token) {
         self.knocked = None;
         loop {
             let accepted = faulty!("client.accept", Err(nix::errno::Errno::EMFILE.into()), self.listener.accept());
@@ -110,7 +136,7 @@ impl Clients {
                     return;
                 }
             };
-            if !door::may_speak(&stream) || (self.all.len() >= self.room && !self.drop_idlest()) {
+            if !door::may_speak(&stream, self.served.owner) || (self.all.len() >= self.room && !self.drop_idlest()) {
                 continue;
             }
             let id = ClientId(self.next);
@@ -118,7 +144,7 @@ impl Clients {
             let interest = Interest::READABLE | Interest::WRITABLE;
             if registry.register(&mut stream, token(id), interest).is_ok() {
                 self.said += 1;
-                self.all.insert(id, Client::new(stream, self.said));
+                self.all.insert(id, Client::new(stream, self.said, late));
             }
         }
     }
@@ -206,6 +232,12 @@ impl Clients {
     pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
         if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
+            if client.greeting == Greeting::Due {
+                client.greeting = Greeting::Done;
+                let welcome = rpc::notification(STORE, &self.served.store).unwrap_or_default();
+                client.out.extend_from_slice(&welcome);
+                self.unsent += welcome.len();
+            }
             client.out.extend_from_slice(line);
             self.unsent += line.len();
             self.dirty.insert(id);
@@ -323,12 +355,5 @@ impl Clients {
     fn drop_idlest(&mut self) -> bool {
         let idlest = self.all.iter().filter(|(_, c)| c.is_idle()).min_by_key(|(_, c)| c.heard).map(|(&id, _)| id);
         idlest.map(|id| self.drop_client(id)).is_some()
-    }
-}
-
-impl Drop for Clients {
-    fn drop(&mut self) {
-        // We hold the lock of the store: what is at this path is ours.
-        let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::Master;
+use super::{Master, Source};
 use crate::config::Config;
 use crate::model::{Mono, Now};
 use crate::process::watch::Watch;
@@ -71,6 +71,7 @@ impl Master {
             return false;
         }
         self.looks.at = now.mono + EVERY;
+        self.keep_reachable();
         self.clients.lose_patience(now.mono);
         if now.mono >= self.looks.count_at || !self.core.is_quiet() {
             self.looks.count_at = now.mono + COUNT_IDLE;
@@ -83,6 +84,23 @@ impl Master {
             }
         }
         true
+    }
+
+    /// Makes the control socket again if somebody has removed it, or put something else in its place.
+    fn keep_reachable(&mut self) {
+        if self.clients.is_reachable() {
+            self.problem_over("socket");
+            return;
+        }
+        // Those who had found it are let in first.
+        self.accept();
+        let path = self.fixed.config.socket.display().to_string();
+        match self.clients.listen_again(self.poll.registry(), Source::Listener.token()) {
+            Ok(()) => log::warn!("the control socket `{path}` was gone and is made again"),
+            Err(e) => {
+                self.problem("socket", format!("the control socket `{path}` is gone and cannot be made again: {e}"));
+            }
+        }
     }
 }
 

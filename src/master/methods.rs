@@ -31,6 +31,9 @@ impl Master {
     /// Reads a client and handles every line.
     pub(super) fn read_client(&mut self, id: ClientId) {
         let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
+        if self.late {
+            self.clients.is_late(id);
+        }
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
         self.clients.bound_unfinished(id);
         for line in lines {
@@ -61,6 +64,14 @@ impl Master {
                 return;
             }
         };
+        if let Err(error) = self.let_in(id, request.store) {
+            self.refuse(id, request.id.unwrap_or(RawValue::NULL), error);
+            return;
+        }
+        if self.clients.has_given_up(id) {
+            self.clients.no_answer(id);
+            return;
+        }
         let Some(under) = request.id else {
             // A notification: nothing of ours is one, except the nudge.
             if request.method == "ping" {
@@ -76,6 +87,15 @@ impl Master {
             Ok(Some(result)) => self.answer(&origin, Ok(result)),
             Err(error) => self.answer(&origin, Err(error)),
         }
+    }
+
+    /// Nothing is done for a client that means another store.
+    fn let_in(&mut self, id: ClientId, store: Option<&RawValue>) -> Result<(), RpcError> {
+        if let Some(store) = store {
+            let bad = |e| RpcError::params(format!("`store` does not fit: {e}"));
+            self.clients.greet(id, serde_json::from_str(store.get()).map_err(bad)?);
+        }
+        self.clients.refusal(id).map_or(Ok(()), |text| Err(RpcError::failed(5, text)))
     }
 
     fn call(&mut self, method: &str, params: &str, origin: &Origin) -> Handled {

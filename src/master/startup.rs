@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
-use mio::{Poll, Waker};
+use mio::{Poll, Registry, Waker};
 
 use super::batch::Batches;
-use super::clients::Clients;
+use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::console::Console;
 use super::logs::{self, Logs};
@@ -58,6 +58,14 @@ pub enum Failure {
         path: PathBuf,
         /// What is wrong.
         why: String,
+    },
+    /// Somebody else answers at the control socket.
+    #[error("process {pid} answers at `{path}`: that socket is in use; choose another with `--socket`")]
+    SocketInUse {
+        /// Where.
+        path: PathBuf,
+        /// Who.
+        pid: u32,
     },
     /// Processes of the generation before cannot be killed.
     #[error("processes of the last master still live and cannot be killed: {0:?}; end them, then start again")]
@@ -111,12 +119,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian = start_guardian(&cookie);
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
-    let (mut store, begun) = takeover::begin(&config.database, &identify(pid, &cookie), started_at)?;
+    let (mut store, begun) = takeover::begin(&config, &identify(pid, &cookie), started_at)?;
     let recovered = takeover::recover(&mut store, &begun, guardian_pid)?;
     let (totals, due, store_id) = (store.totals()?, store.next_due()?, store.id()?);
 
-    let clients = Clients::listen(&config.socket, poll.registry(), Source::Listener.token())
-        .map_err(|e| Failure::Socket { path: config.socket.clone(), why: e.to_string() })?;
+    let clients = listen(&config, poll.registry())?;
     let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let looks = Looks::new(&config, poll.registry(), Source::Database.token());
@@ -161,6 +168,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         prune_at: Mono(0),
         vain_prunes: 0,
         looks,
+        late: false,
         lost: None,
         sampling_busy: false,
         _lock: lock,
@@ -219,6 +227,12 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
         LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
         LockError::Io { .. } => Failure::Lock(e),
     })
+}
+
+fn listen(Config { database, socket, .. }: &Config, registry: &Registry) -> Result<Clients, Failure> {
+    let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
+    let served = Served::new(database).map_err(system("look at the database"))?;
+    Clients::listen(socket, served, registry, Source::Listener.token()).map_err(failed)
 }
 
 /// The way of the threads, and of Ctrl-C, to the supervisor.

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::startup::Failure;
-use super::wall;
+use super::{clients, wall};
+use crate::config::Config;
 use crate::model::UnixMicros;
 use crate::process::identity::Identity;
 use crate::process::lock::LockError;
@@ -19,7 +20,11 @@ const PROOF: Duration = Duration::from_secs(10);
 
 /// The locks say that nobody else runs, but a master of an older version takes one only, whose file can be deleted: who
 /// began the last generation must be dead. Unless this is a copy: then it runs on the original, and nothing of it is ours.
-pub(super) fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Result<(SqliteStore, Start), Failure> {
+pub(super) fn begin(
+    Config { database, socket, .. }: &Config,
+    us: &store::Master,
+    at: UnixMicros,
+) -> Result<(SqliteStore, Start), Failure> {
     let mut store = SqliteStore::open_as_master(database, &mut |guests| {
         log::warn!("waiting until others have written to `{}`: processes {guests:?}", database.display());
     })
@@ -36,6 +41,10 @@ pub(super) fn begin(database: &Path, us: &store::Master, at: UnixMicros) -> Resu
             return Err(Failure::Held(LockError::Held { pid: master.pid, started_at }));
         }
         of_original.push(master.cookie);
+    }
+    // Before anything is changed: the socket may be that of another store's master.
+    if let Some(pid) = clients::occupant_for_good(socket) {
+        return Err(Failure::SocketInUse { path: socket.clone(), pid });
     }
     if is_copy {
         store.renew(&of_original)?;

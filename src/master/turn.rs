@@ -23,6 +23,8 @@ const PRUNE_ON: Duration = Duration::from_millis(100);
 const PRUNE_SELDOM: Duration = Duration::from_mins(5);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
+/// A turn that comes so much later than it was to is late.
+const LATE: Duration = Duration::from_secs(1);
 /// Nobody is told of the end of a master that cannot write for this long after everybody has left.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,7 @@ impl Master {
     pub(super) fn turns(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
         let mut left_at: Option<Mono> = None;
+        let mut begun = self.clock.now().mono;
         loop {
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout)
@@ -40,6 +43,8 @@ impl Master {
             } else {
                 self.problem_over("poll");
             }
+            let before = std::mem::replace(&mut begun, self.clock.now().mono);
+            self.late = begun.since(before) > timeout.unwrap_or_default() + LATE;
             self.take_in(&events);
             self.settle();
             if self.lost.is_some() {
@@ -134,8 +139,8 @@ impl Master {
         }
     }
 
-    fn accept(&mut self) {
-        self.clients.accept(self.poll.registry(), |id| Source::Client(id).token());
+    pub(super) fn accept(&mut self) {
+        self.clients.accept(self.poll.registry(), self.late, |id| Source::Client(id).token());
         match self.clients.knocked() {
             Some(why) => {
                 let text = format!("control connections cannot be accepted: {why}; it is tried again");

@@ -57,6 +57,12 @@ pub(super) fn is_alive(pid: u32, start: u64) -> bool {
     read_stat(pid).is_some_and(|stat| stat.start == start && !matches!(stat.state, b'Z' | b'X' | b'x'))
 }
 
+/// The state of a process as the kernel names it (`R`, `S`, `D`, `T`, `t`, `Z` …); `None` if there is none to be seen.
+#[must_use]
+pub fn state_of(pid: u32) -> Option<char> {
+    read_stat(pid).map(|stat| char::from(stat.state))
+}
+
 /// When the process started, in ticks since the machine did.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {

@@ -10,4 +10,5 @@ pub mod lines;
 pub mod object;
 pub mod push;
 pub mod rpc;
+pub mod store_name;
 pub mod worker;

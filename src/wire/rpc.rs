@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::store_name::StoreName;
+
 /// Not JSON.
 pub const PARSE_ERROR: i64 = -32700;
 /// JSON, but not a request.
@@ -28,6 +30,9 @@ pub struct Request<'a> {
     /// With what.
     #[serde(borrow, default)]
     pub params: Option<&'a RawValue>,
+    /// The store that is meant, in the first request of a client that says so.
+    #[serde(borrow, default)]
+    pub store: Option<&'a RawValue>,
 }
 
 fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
@@ -99,16 +104,23 @@ impl RpcError {
     }
 }
 
-/// Writes a request as one line.
-pub fn request(id: u64, method: &str, params: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+/// Writes a request as one line, and which store is meant, if that is to be said.
+pub fn request(
+    id: u64,
+    store: Option<&StoreName>,
+    method: &str,
+    params: &impl Serialize,
+) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Out<'a, P> {
         jsonrpc: &'a str,
         id: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        store: Option<&'a StoreName>,
         method: &'a str,
         params: &'a P,
     }
-    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, method, params })?;
+    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, store, method, params })?;
     line.push(b'\n');
     Ok(line)
 }

@@ -8,6 +8,8 @@ mod hostile;
 mod inside;
 mod languages;
 mod methods;
+mod nested;
 mod output;
 mod peer;
+mod socket_file;
 mod terminal;

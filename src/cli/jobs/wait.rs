@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::missing;
 use crate::cli::context::Context;
 use crate::cli::result;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::error::{Code, Error};
-use crate::model::{JobId, JobRecord, RunRecord};
+use crate::model::{JobId, JobRecord};
 use crate::report::words;
 use crate::store::RunFilter;
 use crate::wire::control::OneJob;
@@ -30,13 +30,37 @@ pub(crate) fn with_master(
     id: JobId,
     timeout: Option<Duration>,
 ) -> Result<Code, Error> {
-    let job: JobRecord = client.call("jobs.wait", &OneJob { id, timeout_s: timeout.map(|t| t.as_secs_f64()) })?;
-    if !job.state.is_final() {
-        let after = words::duration(timeout.unwrap_or_default());
-        return Err(Error::Failed(format!("job {id} is still {} after {after}", job.state.as_str())));
+    let asked = OneJob { id, timeout_s: timeout.map(|t| t.as_secs_f64()) };
+    let ended = client.call::<JobRecord>("jobs.wait", &asked).and_then(|job| {
+        let runs = if job.state.is_final() { client.call("runs.list", &last_run_of(id))? } else { Vec::new() };
+        Ok((job, runs))
+    });
+    match ended {
+        Ok((job, mut runs)) if job.state.is_final() => result::conclude(context.global.json, &job, runs.pop().as_ref()),
+        Ok((job, _)) => {
+            let after = words::duration(timeout.unwrap_or_default());
+            Err(Error::Failed(format!("job {id} is still {} after {after}", job.state.as_str())))
+        }
+        // The job is gone.
+        Err(ClientError::Refused(error)) if error.exit_code() != 1 => Err(ClientError::Refused(error).into()),
+        Err(error) => lost(context, id, &error),
     }
-    let run = client.call::<Vec<RunRecord>>("runs.list", &last_run_of(id))?.pop();
-    result::conclude(context.global.json, &job, run.as_ref())
+}
+
+/// The master is gone, or cannot say what came of the job; it may be on record.
+fn lost(context: &Context, id: JobId, error: &ClientError) -> Result<Code, Error> {
+    if let Ok(Some(mut records)) = context.records()
+        && let Ok(Some(job)) = records.job(id)
+        && job.state.is_final()
+    {
+        let run = records.runs(&last_run_of(id))?.pop();
+        return result::conclude(context.global.json, &job, run.as_ref());
+    }
+    let why = match error {
+        ClientError::Closed | ClientError::Unheard => "the master ended".to_owned(),
+        other => other.to_string(),
+    };
+    Err(Error::WaitLost { id, why })
 }
 
 fn last_run_of(id: JobId) -> RunFilter {

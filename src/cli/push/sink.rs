@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::cli::context::{self, Context, Way};
-use crate::client::{Client, ClientError};
+use crate::cli::reach;
+use crate::client::{Client, ClientError, Patience};
 use crate::error::Error;
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
 use crate::store::{Op, Reply, Store, StoreError};
@@ -31,7 +32,7 @@ pub(super) struct Sink<'a> {
 }
 
 enum To {
-    Master(Client),
+    Master(Box<Client>),
     Store(Box<dyn Store>),
 }
 
@@ -45,7 +46,7 @@ struct Many<'a> {
 impl To {
     fn open(context: &Context, only_master: bool) -> Result<Self, Error> {
         if only_master {
-            return Ok(Self::Master(context.connect()?));
+            return Ok(Self::Master(Box::new(context.connect()?)));
         }
         Ok(match context.master_or_store()? {
             Way::Master(client) => Self::Master(client),
@@ -62,7 +63,7 @@ impl<'a> Sink<'a> {
     /// The master, to wait for the job; `None` if it was the store that took it.
     pub(super) fn into_master(self) -> Option<Client> {
         match self.to {
-            To::Master(client) => Some(client),
+            To::Master(client) => Some(*client),
             To::Store(_) => None,
         }
     }
@@ -146,8 +147,10 @@ impl<'a> Sink<'a> {
     pub(super) fn close(self) {
         if let To::Store(store) = self.to {
             drop(store);
-            if let Ok(Some(mut client)) = self.context.try_connect() {
-                let _ = client.set_timeout(Some(Duration::from_secs(1))).and_then(|()| client.ping());
+            let patience = Patience::Limited(Duration::from_secs(1));
+            let master = self.context.paths().and_then(|paths| reach::master_if_any(&paths, patience));
+            if let Ok(Some(mut client)) = master {
+                let _ = client.ping();
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mio::net::UnixStream;
 
+use super::greeting::Greeting;
 use super::{MAX_PENDING, MAX_UNREAD};
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
@@ -30,6 +31,10 @@ pub(super) struct Client {
     pub(super) ended: bool,
     /// Nobody hears the answers any more; it goes when everything it said was read.
     pub(super) gone: bool,
+    /// Whether it has said which store it means.
+    pub(super) greeting: Greeting,
+    /// It came, or said something, while the master was held up.
+    pub(super) late: bool,
     /// When it said something last, by the count of what all have said.
     pub(super) heard: u64,
     /// Since when the request is seen that is not complete.
@@ -40,7 +45,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: UnixStream, heard: u64) -> Self {
+    pub(super) fn new(stream: UnixStream, heard: u64, late: bool) -> Self {
         Self {
             stream,
             lines: Lines::new(MAX_LINE_BYTES),
@@ -51,6 +56,8 @@ impl Client {
             dropped: 0,
             ended: false,
             gone: false,
+            greeting: Greeting::Unsaid,
+            late,
             heard,
             half_since: None,
             stuck_since: None,

@@ -15,7 +15,9 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
-        let clients = Clients::listen(&folder.path().join("s"), poll.registry(), Token(0)).unwrap();
+        let clients =
+            Clients::listen(&folder.path().join("s"), Served::new(folder.path()).unwrap(), poll.registry(), Token(0))
+                .unwrap();
         Self { clients, poll, folder }
     }
 
@@ -23,7 +25,7 @@ impl Bench {
         let peer = Peer::connect(self.folder.path().join("s")).unwrap();
         peer.set_nonblocking(true).unwrap();
         let id = ClientId(self.clients.next);
-        self.clients.accept(self.poll.registry(), |_| Token(1));
+        self.clients.accept(self.poll.registry(), false, |_| Token(1));
         assert!(self.clients.has(id));
         (peer, id)
     }

@@ -1,0 +1,93 @@
+//! The way to the master, and what is said where it does not lead to an answer.
+//!
+//! Invariant: "no master runs" is said only where nobody holds the lock of the store; a master that runs and cannot be
+//! reached, or does not answer, is named as that.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::FileTypeExt;
+use std::time::Duration;
+
+use super::{backend, context, output};
+use crate::client::{Client, ClientError, Patience, Silence};
+use crate::config::Paths;
+use crate::error::Error;
+use crate::process::identity;
+
+/// How long a master that runs may be without a socket: it makes a lost one anew within a second.
+const WITHOUT_SOCKET: Duration = Duration::from_secs(2);
+/// Between two tries.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// The master, which must run.
+pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match Client::connect(&paths.socket, &paths.database, Patience::Endless(tell)) {
+            Err(ClientError::NoMaster { .. }) => {}
+            connected => return Ok(connected?),
+        }
+        let Some(pid) = backend::holder(&paths.database) else { return Err(none_runs(paths)) };
+        if waited >= WITHOUT_SOCKET {
+            return Err(Error::Failed(unreachable(paths, pid)));
+        }
+        context::pause(AGAIN);
+        waited += AGAIN;
+    }
+}
+
+/// The master, if one can be reached.
+pub(crate) fn master_if_any(paths: &Paths, patience: Patience) -> Result<Option<Client>, Error> {
+    match Client::connect(&paths.socket, &paths.database, patience) {
+        Ok(client) => Ok(Some(client)),
+        Err(ClientError::NoMaster { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// No master runs on the store.
+pub(crate) fn none_runs(paths: &Paths) -> Error {
+    Error::NoMaster { database: paths.database.display().to_string() }
+}
+
+/// A master runs, and nobody answers at its socket.
+pub(crate) fn unreachable(paths: &Paths, pid: u32) -> String {
+    let (database, socket) = (paths.database.display(), paths.socket.display());
+    let why = match std::fs::symlink_metadata(&paths.socket) {
+        Ok(about) if about.file_type().is_socket() => "nobody answers at its socket",
+        Ok(_) => "there is something that is no socket at",
+        Err(_) => "it is just starting or ending, or has another socket than",
+    };
+    let master = name(pid);
+    let mut text = format!("{master} runs on `{database}`, but cannot be reached: {why} `{socket}`; try again");
+    if pid != 0 {
+        let _ = write!(text, ", or end it with `kill {pid}`");
+    }
+    text
+}
+
+/// A master does not answer, and what its process does instead.
+pub(crate) fn silent(pid: u32) -> String {
+    format!("{} does not answer: {}", name(pid), doing(pid))
+}
+
+/// Says what is waited for.
+pub(crate) fn tell(silence: Silence) {
+    let pid = silence.pid;
+    let what = if silence.is_alive { format!("{} has not done it yet", name(pid)) } else { silent(pid) };
+    output::say(&format!("{what}; waiting for it, Ctrl-C gives up"));
+}
+
+fn name(pid: u32) -> String {
+    if pid == 0 { "a master".to_owned() } else { format!("master {pid}") }
+}
+
+fn doing(pid: u32) -> String {
+    match identity::state_of(pid) {
+        Some('T') => format!("it is stopped (state T), `kill -CONT {pid}` lets it go on"),
+        Some('t') => "a debugger holds it (state t)".to_owned(),
+        Some('D') => "it waits for a disk or a device (state D)".to_owned(),
+        Some('Z' | 'X' | 'x') => "it has ended".to_owned(),
+        Some(state) => format!("it is busy or held up (state {state})"),
+        None => "its process cannot be seen from here".to_owned(),
+    }
+}

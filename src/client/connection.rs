@@ -1,0 +1,85 @@
+//! Comes to the master: connects, looks who listens there, and says who is meant.
+//!
+//! Invariant: nothing is sent to a process that may not be trusted with what is pushed: only our own user, root and the
+//! owner of the database serve us.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket};
+use nix::sys::time::TimeVal;
+use nix::unistd::{Uid, User};
+
+use super::ClientError;
+use crate::wire::control::MAX_SOCKET_PATH_BYTES;
+use crate::wire::store_name::StoreName;
+
+/// A connection that may be used.
+pub(super) struct Connection {
+    pub(super) stream: UnixStream,
+    /// The process that listens; 0 where it cannot be seen from here.
+    pub(super) pid: u32,
+    /// The store that is meant.
+    pub(super) store: StoreName,
+}
+
+/// Connects, waiting at most this long for a master that has too many connections, and for each answer later.
+/// [`ClientError::NoMaster`] if there is no socket or nobody behind it.
+pub(super) fn open(
+    path: &Path,
+    database: &Path,
+    connecting: Duration,
+    each: Duration,
+) -> Result<Connection, ClientError> {
+    let bytes = path.as_os_str().len();
+    if bytes > MAX_SOCKET_PATH_BYTES {
+        return Err(ClientError::PathTooLong { path: path.to_owned(), bytes, limit: MAX_SOCKET_PATH_BYTES });
+    }
+    let stream = reach(path, connecting).map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => {
+            ClientError::NoMaster { path: path.to_owned() }
+        }
+        ErrorKind::WouldBlock => ClientError::Silent { path: path.to_owned(), pid: 0 },
+        _ => ClientError::Io { doing: "connect to", path: path.to_owned(), source },
+    })?;
+    let failed = |source| ClientError::Io { doing: "set up", path: path.to_owned(), source };
+    // Not before: the database is older than any socket of a master that serves it.
+    let about = std::fs::metadata(database).ok();
+    let peer = getsockopt(&stream, PeerCredentials).map_err(|e| failed(e.into()))?;
+    let trusted = [Some(0), Some(Uid::effective().as_raw()), about.as_ref().map(MetadataExt::uid)];
+    if !trusted.contains(&Some(peer.uid())) {
+        return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid()) });
+    }
+    stream.set_read_timeout(Some(each)).and_then(|()| stream.set_write_timeout(Some(each))).map_err(failed)?;
+    let store = StoreName::new(database, about.as_ref());
+    Ok(Connection { stream, pid: peer.pid().unsigned_abs(), store })
+}
+
+/// std has no limit for how long a connection may take, and a master that is stopped takes none for ever.
+fn reach(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let address = UnixAddr::new(path)?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let patience = TimeVal::new(patience.as_secs().cast_signed(), i64::from(patience.subsec_micros()));
+    setsockopt(&socket, SendTimeout, &patience)?;
+    loop {
+        match connect(socket.as_raw_fd(), &address) {
+            Ok(()) => return Ok(UnixStream::from(socket)),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// `mallory (1001)`, or the number alone.
+fn name_of(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} ({uid})", user.name),
+        Ok(None) | Err(_) => uid.to_string(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Client and master say whose they are: which store is meant, and which is served.
+//!
+//! Invariant: nothing is done for a client that means another store, nor for one of ours that has given up.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::Uid;
+
+use super::{ClientId, Clients, door};
+use crate::wire::store_name::StoreName;
+
+/// The store that is served.
+#[derive(Debug)]
+pub(in crate::master) struct Served {
+    pub(super) store: StoreName,
+    /// Whose its files are: whoever runs as root works for the owner of the database.
+    pub(super) owner: Uid,
+}
+
+impl Served {
+    pub(in crate::master) fn new(database: &Path) -> std::io::Result<Self> {
+        let (about, us) = (std::fs::metadata(database)?, Uid::effective());
+        let owner = if us.is_root() { Uid::from_raw(about.uid()) } else { us };
+        Ok(Self { store: StoreName::new(database, Some(&about)), owner })
+    }
+}
+
+/// What a client and the master know of each other.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Greeting {
+    /// The client has not said which store it means.
+    Unsaid,
+    /// It means ours; the answer to that goes before the first answer to a request.
+    Due,
+    /// It knows that it is right here.
+    Done,
+    /// It means another store, of this name.
+    Stranger(StoreName),
+}
+
+impl Clients {
+    /// A client says which store it means.
+    pub(in crate::master) fn greet(&mut self, id: ClientId, meant: StoreName) {
+        let Some(client) = self.all.get_mut(&id) else { return };
+        client.greeting = match client.greeting {
+            _ if !meant.is_same(&self.served.store) => Greeting::Stranger(meant),
+            Greeting::Done => Greeting::Done,
+            Greeting::Unsaid | Greeting::Due | Greeting::Stranger(_) => Greeting::Due,
+        };
+    }
+
+    /// Why nothing is done for a client that means another store.
+    pub(in crate::master) fn refusal(&self, id: ClientId) -> Option<String> {
+        match &self.all.get(&id)?.greeting {
+            Greeting::Stranger(meant) => Some(self.served.store.instead_of(meant)),
+            Greeting::Unsaid | Greeting::Due | Greeting::Done => None,
+        }
+    }
+
+    /// The master was held up: what waits from this client has waited for long.
+    pub(in crate::master) fn is_late(&mut self, id: ClientId) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.late = true;
+        }
+    }
+
+    /// Whether the client was there and gave up. One of ours always waits for its answer; others may leave it to us, unless
+    /// that was long ago.
+    pub(in crate::master) fn has_given_up(&self, id: ClientId) -> bool {
+        self.all.get(&id).is_some_and(|c| (c.late || c.greeting != Greeting::Unsaid) && door::has_hung_up(&c.stream))
+    }
+}
