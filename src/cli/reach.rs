@@ -20,18 +20,31 @@ const AGAIN: Duration = Duration::from_millis(20);
 
 /// The master, which must run.
 pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
+    match wait_for_socket(paths, Patience::Endless(tell), WITHOUT_SOCKET) {
+        Ok(client) => Ok(client),
+        Err(ClientError::NoMaster { .. }) => Err(not_reached(paths)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Connects; for one that runs and has no socket this is tried again for so long.
+pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration) -> Result<Client, ClientError> {
     let mut waited = Duration::ZERO;
     loop {
-        match Client::connect(&paths.socket, &paths.database, Patience::Endless(tell)) {
-            Err(ClientError::NoMaster { .. }) => {}
-            connected => return Ok(connected?),
-        }
-        let Some(pid) = backend::holder(&paths.database) else { return Err(none_runs(paths)) };
-        if waited >= WITHOUT_SOCKET {
-            return Err(Error::Failed(unreachable(paths, pid)));
+        match Client::connect(&paths.socket, &paths.database, patience) {
+            Err(ClientError::NoMaster { .. }) if waited < most && backend::holder(&paths.database).is_some() => {}
+            connected => return connected,
         }
         context::pause(AGAIN);
         waited += AGAIN;
+    }
+}
+
+/// Nobody answers: says whether a master runs all the same.
+fn not_reached(paths: &Paths) -> Error {
+    match backend::holder(&paths.database) {
+        Some(pid) => Error::Failed(unreachable(paths, pid)),
+        None => none_runs(paths),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::control::StatusArgs;
 use super::context::{self, Context};
 use super::{backend, output, reach};
-use crate::client::{Client, ClientError, NONE, Patience};
+use crate::client::{ClientError, NONE, Patience};
 use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{Generation, QueueTotals, UnixMicros};
@@ -18,6 +18,8 @@ use crate::store::LastMaster;
 
 /// How long the master may take before what the store knows is shown instead.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long one that runs may be without a socket: it may be just starting, or about to make a lost one anew.
+const WITHOUT_SOCKET: Duration = Duration::from_secs(1);
 /// Puts the cursor to the top left and clears the screen below it.
 const REDRAW: &str = "\x1b[H\x1b[J";
 
@@ -52,7 +54,7 @@ fn show(context: &Context, status: &Status, before: &str) -> Result<(), Error> {
 /// From the master; where it does not answer, what the store knows.
 fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
-    let client = Client::connect(&paths.socket, &paths.database, Patience::Limited(PATIENCE));
+    let client = reach::wait_for_socket(&paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
     let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
         Ok(status) => return Ok(Found { status, trouble: None }),
         Err(ClientError::Silent { pid, .. }) => {
