@@ -92,6 +92,7 @@ fn settings(queue: &QueueName, workers: u32) -> Settings {
         order: QueueOrder::Strict(vec![queue.clone()]),
         workers,
         opaque: false,
+        built_in: false,
         ready_by_message: false,
         ready_timeout: 30 * second,
         timeout: 3600 * second,

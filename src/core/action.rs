@@ -206,6 +206,20 @@ pub enum Note {
         /// What it says.
         error: String,
     },
+    /// A command could not be started: the machine has nothing left for it.
+    NotBegun {
+        /// What it says.
+        error: String,
+        /// How often a job was given back for that, by now.
+        given_back: u64,
+    },
+    /// A job was given back many times in a row, and nothing else ever came of it.
+    GivenBackAgain {
+        /// The job.
+        job: JobId,
+        /// How often.
+        times: u32,
+    },
     /// A slot waits before the next spawn.
     Backoff {
         /// `<pool>-<slot>`

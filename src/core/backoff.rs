@@ -28,6 +28,11 @@ pub(super) fn respawn(deaths: u32, random: &mut Random) -> Duration {
     }
 }
 
+/// Pause of a worker that could not start a command `n` times in a row (from 1): 100 ms doubling to 30 s, ± 20 %.
+pub(super) fn pause(n: u32, random: &mut Random) -> Duration {
+    respawn(n.saturating_add(1), random)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -81,7 +81,11 @@ impl Core {
     /// Gives back what is claimed ahead in a pool that has nobody to do it: scaled to nothing, or waiting to try again.
     pub(super) fn give_back_idle_claims(&mut self, id: PoolId, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get(&id) else { return };
-        let works = |w: WorkerId| matches!(self.workers[&w].state, State::Ready | State::Starting { .. });
+        let works = |w: WorkerId| match self.workers[&w].state {
+            State::Ready => self.workers[&w].paused_until.is_none(),
+            State::Starting { .. } => true,
+            State::Draining { .. } | State::Ending { .. } | State::Killed { .. } | State::Gone { .. } => false,
+        };
         let mut in_slots = pool.slots.values().flat_map(|e| [e.current, e.successor]).flatten();
         if !pool.ahead.is_empty() && !in_slots.any(works) {
             self.hold_back(id, |_| true, out);
@@ -125,6 +129,7 @@ impl Core {
             progress: None,
         });
         worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
+        self.note_releases(job.id, job.counters, out);
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
         self.arm(id);
@@ -134,7 +139,7 @@ impl Core {
     pub(super) fn reload(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        let load = (worker.state == State::Ready && !pool.settings.opaque)
+        let load = (worker.state == State::Ready && worker.paused_until.is_none() && !pool.settings.opaque)
             .then(|| worker.flights.len() as u32 * 100 / worker.concurrency.max(1));
         if load != worker.load {
             if let Some(old) = worker.load {

@@ -25,8 +25,10 @@ mod dispatch;
 mod event;
 mod exits;
 mod limits;
+mod not_begun;
 mod pool;
 mod random;
+mod released;
 mod replace;
 mod roster;
 mod runs;
@@ -51,7 +53,9 @@ use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use commands::Tickets;
 use deadlines::Timers;
+use not_begun::NotBegun;
 use random::Random;
+use released::GivenBack;
 use scarce::Spawns;
 
 /// What the master as a whole is doing.
@@ -79,6 +83,8 @@ pub struct Core {
     tickets: Tickets,
     random: Random,
     spawns: Spawns,
+    not_begun: NotBegun,
+    given_back: GivenBack,
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
@@ -106,6 +112,8 @@ impl Core {
             tickets: Tickets::default(),
             random: Random::new(seed),
             spawns: Spawns::default(),
+            not_begun: NotBegun::default(),
+            given_back: GivenBack::default(),
             due: None,
             promoting: false,
             asked_again: BTreeSet::new(),
@@ -156,6 +164,7 @@ impl Core {
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
         self.end_scarcity();
+        self.end_not_begun(now.mono);
         self.answer_tickets(out);
     }
 

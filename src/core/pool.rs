@@ -25,6 +25,8 @@ pub struct Settings {
     pub workers: u32,
     /// Its workers take no jobs from us.
     pub opaque: bool,
+    /// Its workers are ours: what they say of a command that never began is believed.
+    pub built_in: bool,
     /// A worker is ready when it says so, not when it is spawned.
     pub ready_by_message: bool,
     /// How long it may take to become ready.

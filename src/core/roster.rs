@@ -103,6 +103,8 @@ impl Core {
             recycle: None,
             held_until: None,
             limit_void: false,
+            paused_until: None,
+            pauses: 0,
             next_request: 1,
             armed: None,
             load: None,

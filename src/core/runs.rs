@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::dispatch::assign;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
-use super::{Action, Core, Done, Note, Tag};
+use super::{Action, Core, Done, Note, Settings, Tag};
+use crate::model::answer::NOT_BEGUN;
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Detail, LastLines, Mono, Now, Prefetch, WorkerId};
@@ -19,12 +20,18 @@ impl Core {
             return;
         };
         let Some(flight) = worker.flights.remove(at) else { return };
+        if let Some(error) = never_begun(&self.pools[&worker.pool].settings, &flight, &answer) {
+            self.not_begun(id, flight, error, now, out);
+            return;
+        }
         worker.jobs_done += 1;
         let (pool, name, first) = (worker.pool, worker.name.clone(), worker.jobs_done == 1);
         let why_leaving = match worker.state {
             State::Draining { why, .. } | State::Ending { why, .. } | State::Killed { why, .. } => Some(why),
             State::Starting { .. } | State::Ready | State::Gone { .. } => None,
         };
+        self.begun(id, &flight);
+        let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
         worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
         let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
@@ -74,11 +81,12 @@ impl Core {
             self.released += 1;
             self.tickets.count_released(id);
         }
+        self.count_releases(flight.job.id, verdict, out);
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
-                Next::Cancelled(_) | Next::Ready | Next::RetryAt(_) => Ok(Done::Cancelled),
+                Next::Cancelled(_) | Next::Ready | Next::Behind | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
         }
@@ -95,7 +103,7 @@ impl Core {
             job: flight.job,
         };
         out.push(Action::Write(Op::Finish(Box::new(finish)), Tag::None));
-        if verdict.next == Next::Ready {
+        if matches!(verdict.next, Next::Ready | Next::Behind) {
             self.news(&[queue]);
         }
     }
@@ -159,8 +167,8 @@ impl Core {
         }
     }
 
-    /// Gives back a job that its worker never saw.
-    fn unclaim(&mut self, flight: &Flight, out: &mut Vec<Action>) {
+    /// Gives back a job that its worker never saw, or never began.
+    pub(super) fn unclaim(&mut self, flight: &Flight, out: &mut Vec<Action>) {
         self.holders.remove(&flight.job.id);
         out.push(Action::Write(Op::Unclaim { job: flight.job.id, run: flight.job.run }, Tag::None));
         self.news(std::slice::from_ref(&flight.job.queue));
@@ -182,6 +190,14 @@ impl Core {
         }
         self.arm(id);
     }
+}
+
+/// What a built-in worker says if the machine had nothing left to start the command with, unless the job was to end
+/// anyway.
+fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<String> {
+    let error = answer.verdict.as_ref().err()?;
+    let goes_on = flight.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown);
+    (settings.built_in && goes_on && error.kind.as_deref() == Some(NOT_BEGUN)).then(|| error.message.clone())
 }
 
 /// Why a run was given back when its worker left for this reason.

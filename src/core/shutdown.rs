@@ -132,6 +132,7 @@ impl Core {
 
     fn worker_deadlines(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
         self.job_deadlines(id, now, out);
+        self.end_pause(id, now);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         match worker.state {
             State::Starting { ready_by } if ready_by <= now.mono => self.end(id, EndReason::ReadyTimeout, now, out),

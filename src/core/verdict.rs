@@ -48,7 +48,7 @@ impl Case<'_> {
                 outcome: Outcome::Cancelled,
                 cause: Some(Cause::Cancelled),
                 next: Next::Cancelled(Cause::Cancelled),
-                counters: self.job.counters,
+                counters: self.judged(),
             },
             CancelReason::Shutdown => self.released(how),
         }
@@ -56,17 +56,17 @@ impl Case<'_> {
 
     /// Given back: nothing is blamed on the job.
     pub(super) fn released(&self, cause: Cause) -> Verdict {
-        let mut counters = self.job.counters;
-        counters.releases += 1;
+        let mut counters = self.job.counters.released();
         if bug!("release_is_charged") {
             counters.attempts += 1;
         }
-        Verdict { outcome: Outcome::Released, cause: Some(cause), next: Next::Ready, counters }
+        let next = if counters.goes_behind() { Next::Behind } else { Next::Ready };
+        Verdict { outcome: Outcome::Released, cause: Some(cause), next, counters }
     }
 
     /// Its worker died under it.
     pub(super) fn crashed(&self, why: EndReason, exit: Exit) -> Verdict {
-        let mut counters = self.job.counters;
+        let mut counters = self.judged();
         counters.crashes += 1;
         let cause = match (why, exit) {
             (EndReason::MemoryMax, _) => Cause::Memory,
@@ -77,8 +77,13 @@ impl Case<'_> {
         Verdict { outcome: Outcome::Crashed, cause: Some(cause), next, counters }
     }
 
+    /// What was charged before a run of which something came.
+    fn judged(&self) -> Counters {
+        Counters { releases_in_a_row: 0, ..self.job.counters }
+    }
+
     fn succeeded(&self) -> Verdict {
-        Verdict { outcome: Outcome::Succeeded, cause: None, next: Next::Succeeded, counters: self.job.counters }
+        Verdict { outcome: Outcome::Succeeded, cause: None, next: Next::Succeeded, counters: self.judged() }
     }
 
     fn failed(&self, error: &RunError, by_signal: bool, random: &mut Random) -> Verdict {
@@ -99,13 +104,13 @@ impl Case<'_> {
     }
 
     fn dead(&self, cause: Cause, job_cause: Cause) -> Verdict {
-        let mut counters = self.job.counters;
+        let mut counters = self.judged();
         counters.attempts += 1;
         Verdict { outcome: Outcome::Failed, cause: Some(cause), next: Next::Dead(job_cause), counters }
     }
 
     fn charged(&self, outcome: Outcome, cause: Cause, wait: Option<Duration>, random: &mut Random) -> Verdict {
-        let mut counters = self.job.counters;
+        let mut counters = self.judged();
         counters.attempts += 1;
         let next = if counters.attempts >= self.job.max_attempts.unwrap_or(self.settings.max_attempts) {
             Next::Dead(Cause::MaxAttempts)

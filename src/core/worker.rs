@@ -136,6 +136,10 @@ pub struct Handle {
     pub held_until: Option<Mono>,
     /// Set once an absolute limit proved to lie below the baseline: the limit is not applied.
     pub limit_void: bool,
+    /// It cannot start commands now, and is given none before this.
+    pub paused_until: Option<Mono>,
+    /// Such pauses in a row.
+    pub(super) pauses: u32,
     pub(super) next_request: u64,
     pub(super) armed: Option<Mono>,
     pub(super) load: Option<u32>,
@@ -164,6 +168,7 @@ impl Handle {
     pub fn word(&self) -> WorkerState {
         match self.state {
             State::Starting { .. } => WorkerState::Starting,
+            State::Ready if self.paused_until.is_some() && self.flights.is_empty() => WorkerState::Backoff,
             State::Ready if self.flights.is_empty() => WorkerState::Idle,
             State::Ready => WorkerState::Busy,
             State::Draining { .. } => WorkerState::Draining,
@@ -196,7 +201,8 @@ impl Handle {
         // What has begun stands in front.
         let begun = self.flights.iter().take_while(|flight| watches_jobs && flight.started.is_some());
         let jobs = begun.filter_map(Flight::next_deadline).min();
-        [state, jobs].into_iter().flatten().min()
+        let pause = self.paused_until.filter(|_| self.is_ready());
+        [state, jobs, pause].into_iter().flatten().min()
     }
 
     /// Marks as started what the worker can be working on now, and tells of each. What was cancelled while it waited

@@ -60,6 +60,7 @@ impl Master {
 
     /// A job may have ended: who waits for it asks the records again.
     pub(super) fn job_may_have_ended(&mut self, job: JobId) {
+        self.core.forget_releases(job);
         let Some(wait) = self.job_waiters.get_mut(&job) else { return };
         wait.ends += 1;
         for waiter in std::mem::take(&mut wait.waiters) {

@@ -89,7 +89,7 @@ impl Master {
         let mut answered = Answered::Core(tag);
         if let Op::Finish(finish) = &op {
             self.count_run(finish.outcome, finish.next);
-            if !matches!(finish.next, Next::Ready | Next::RetryAt(_)) {
+            if !matches!(finish.next, Next::Ready | Next::Behind | Next::RetryAt(_)) {
                 answered = Answered::Ended(finish.job.id);
             }
         }

@@ -156,7 +156,8 @@ fn deadline(worker: &Handle, now: Now) -> Option<f64> {
         State::Draining { .. } | State::Ending { .. } => {
             worker.grace_until().map(|at| at.since(now.mono).as_secs_f64())
         }
-        State::Starting { .. } | State::Ready | State::Killed { .. } | State::Gone { .. } => None,
+        State::Ready => worker.paused_until.map(|at| at.since(now.mono).as_secs_f64()),
+        State::Starting { .. } | State::Killed { .. } | State::Gone { .. } => None,
     }
 }
 

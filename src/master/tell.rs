@@ -9,6 +9,7 @@ use crate::core::Note;
 use crate::model::{MemoryLimit, Outcome, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
+use crate::report::words;
 use crate::store::Next;
 use crate::wire::control::{Follow, LogLine};
 use crate::wire::rpc;
@@ -72,6 +73,20 @@ impl Master {
                 self.problem("spawn", text);
                 return;
             }
+            Note::NotBegun { error, given_back } => {
+                let jobs = words::count(given_back, "job");
+                let text = format!("{error}; {jobs} given back, none charged; it is tried again until it works");
+                self.problem("commands", text);
+                return;
+            }
+            Note::GivenBackAgain { job, times } => {
+                let text = format!(
+                    "job {job} was given back {times} times in a row, with nothing charged: it goes behind the others; \
+                     see `queue-work jobs show {job}`, or end it with `queue-work jobs cancel {job}`"
+                );
+                self.problem("released", text);
+                return;
+            }
             Note::Backoff { worker, problem, deaths, next_in } => {
                 let why = format!("{problem} ({deaths} times in a row)");
                 Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }
@@ -84,7 +99,7 @@ impl Master {
                         return;
                     }
                     Next::RetryAt(at) => at.since(wall()).as_secs_f64(),
-                    Next::Ready => 0.0,
+                    Next::Ready | Next::Behind => 0.0,
                     Next::Succeeded | Next::Cancelled(_) => return,
                 };
                 Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s }
@@ -110,7 +125,7 @@ impl Master {
             Next::Succeeded => self.summary.succeeded += 1,
             Next::Dead(_) => self.summary.dead += 1,
             Next::Cancelled(_) => self.summary.cancelled += 1,
-            Next::Ready | Next::RetryAt(_) => {}
+            Next::Ready | Next::Behind | Next::RetryAt(_) => {}
         }
         let second = self.clock.now().mono.0 / 1_000_000;
         match self.rate.back_mut() {

@@ -163,6 +163,12 @@ impl Master {
         if !self.core.is_scarce() {
             self.problem_over("spawn");
         }
+        if !self.core.has_not_begun() {
+            self.problem_over("commands");
+        }
+        if !self.core.gives_back_again() {
+            self.problem_over("released");
+        }
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();

@@ -341,6 +341,7 @@ pub(super) fn settings(pool: &PoolConfig) -> Settings {
         order: if pool.kind == PoolKind::Opaque { QueueOrder::Strict(Vec::new()) } else { pool.queues.clone() },
         workers: pool.workers,
         opaque: pool.kind == PoolKind::Opaque,
+        built_in: pool.kind == PoolKind::Exec,
         ready_by_message: pool.ready == ReadyWhen::Message,
         ready_timeout: pool.ready_timeout,
         timeout: pool.timeout,

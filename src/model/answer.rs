@@ -5,6 +5,10 @@ use std::time::Duration;
 /// JSON-RPC error code of a worker that knows no job of this type: not to be tried again.
 pub const NO_SUCH_TYPE: i64 = -32601;
 
+/// Kind of error of the built-in worker whose command never began, as the machine had nothing left to start it with. Of
+/// no other worker: nothing is charged for it, and a job must not go round without end.
+pub const NOT_BEGUN: &str = "spawn";
+
 /// What a worker said about a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {

@@ -60,6 +60,30 @@ pub struct Counters {
     pub crashes: u32,
     /// Runs that we interrupted; never blamed on the job.
     pub releases: u32,
+    /// Those of them since anything else came of it.
+    #[serde(skip)]
+    pub releases_in_a_row: u32,
+}
+
+/// A job that is given back this often in a row goes behind the others: it may be what makes it happen.
+pub const BEHIND_AFTER: u32 = 5;
+
+impl Counters {
+    /// After a release.
+    #[must_use]
+    pub fn released(self) -> Self {
+        Self {
+            releases: self.releases.saturating_add(1),
+            releases_in_a_row: self.releases_in_a_row.saturating_add(1),
+            ..self
+        }
+    }
+
+    /// Whether the job has been given back so often in a row that it goes behind the others.
+    #[must_use]
+    pub const fn goes_behind(self) -> bool {
+        self.releases_in_a_row >= BEHIND_AFTER
+    }
 }
 
 /// A job as it is pushed: checked, with every default applied.

@@ -83,11 +83,13 @@ pub enum Cause {
     Recycle,
     /// The master itself died while this ran.
     MasterLost,
+    /// The machine had nothing left to start the command with.
+    NotBegun,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::MaxAttempts,
         Self::NoRetry,
         Self::Poison,
@@ -106,6 +108,7 @@ impl Cause {
         Self::Scale,
         Self::Recycle,
         Self::MasterLost,
+        Self::NotBegun,
     ];
 
     /// The word used in JSON and tables.
@@ -130,6 +133,7 @@ impl Cause {
             Self::Scale => "scale",
             Self::Recycle => "recycle",
             Self::MasterLost => "master_lost",
+            Self::NotBegun => "not_begun",
         }
     }
 }

@@ -141,10 +141,15 @@ impl SpawnError {
     /// program's file was just being written.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        let Self::Io { source, .. } = self else { return false };
-        let temporary = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY, Errno::EINTR];
-        source.raw_os_error().is_some_and(|code| temporary.contains(&Errno::from_raw(code)))
+        matches!(self, Self::Io { source, .. } if is_temporary(source))
     }
+}
+
+/// Whether a process may be had in a moment: see [`SpawnError::is_temporary`].
+#[must_use]
+pub fn is_temporary(error: &io::Error) -> bool {
+    let temporary = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE, Errno::ETXTBSY, Errno::EINTR];
+    error.raw_os_error().is_some_and(|code| temporary.contains(&Errno::from_raw(code)))
 }
 
 /// Finds a program once, so that each spawn takes a path: a bare name in `path_env` (a `PATH`), a name with a slash

@@ -138,6 +138,8 @@ pub enum Next {
     Succeeded,
     /// It is ready again at its old place: with the old due time it is at the front.
     Ready,
+    /// It is ready again, behind those that are due by now.
+    Behind,
     /// It is scheduled for a retry.
     RetryAt(UnixMicros),
     /// It is dead.

@@ -148,7 +148,9 @@ impl Running {
             reaped: false,
         };
         // From here on dropping `running` ends the command.
-        running.connect(plan.stdin, registry, tokens).map_err(failure)?;
+        let connected = running.connect(plan.stdin, registry, tokens);
+        // It has begun, so this is an attempt.
+        connected.map_err(|e| Failure::new("refused", None, format!("cannot watch the command: {e}")))?;
         Ok(running)
     }
 

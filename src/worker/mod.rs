@@ -14,7 +14,8 @@
 //! | `timeout`, `cancelled`, `shutdown` | the master sent `cancel` with that reason | by the master |
 //! | `not_found`, `not_executable` | there is no such program, or it may not be executed | no |
 //! | `bad_cwd` | the folder to run in does not exist | by policy |
-//! | `spawn` | the system refused (processes, memory, files) | yes |
+//! | `spawn` | the system had no process, memory or file left, or the program is being written: never begun | uncharged |
+//! | `refused` | the system refused for another reason | by policy |
 //! | `invalid`, `no_such_type` | the job is written wrong, or is not a command | no |
 //!
 //! `peak_memory_bytes` is what the kernel counted for the command (and those of its children that it waited for); it

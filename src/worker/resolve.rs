@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::verdict::Failure;
+use crate::model::answer::NOT_BEGUN;
 use crate::process::spawn::{self, SpawnError};
 
 /// Finds the program of a command that runs in `cwd`.
@@ -17,7 +18,7 @@ pub(super) fn resolve(program: &OsStr, cwd: Option<&Path>, path: Option<&OsStr>)
         SpawnError::NotFound { .. } => Failure::new("not_found", Some(false), error.to_string()),
         SpawnError::NotExecutable { .. } => Failure::new("not_executable", Some(false), error.to_string()),
         SpawnError::Cwd { .. } => Failure::new("bad_cwd", None, error.to_string()),
-        SpawnError::ProtocolFd { .. } | SpawnError::Io { .. } => Failure::new("spawn", Some(true), error.to_string()),
+        SpawnError::ProtocolFd { .. } | SpawnError::Io { .. } => refused(error.is_temporary(), error.to_string()),
     })
 }
 
@@ -48,8 +49,14 @@ pub(super) fn spawn_failure(program: &OsStr, error: &io::Error) -> Failure {
             let message = format!("cannot run `{name}`: it is not a program, nor a script with a `#!` line");
             Failure::new("not_executable", Some(false), message)
         }
-        _ => Failure::new("spawn", Some(true), format!("cannot run `{name}`: {error}")),
+        _ => refused(spawn::is_temporary(error), format!("cannot run `{name}`: {error}")),
     }
+}
+
+/// The system refused. `for_now`: it has no process, memory or file left, or somebody writes to the program; nothing of
+/// the command has run, and none of that is the job's fault.
+fn refused(for_now: bool, message: String) -> Failure {
+    Failure::new(if for_now { NOT_BEGUN } else { "refused" }, None, message)
 }
 
 fn not_executable(program: &OsStr) -> Failure {

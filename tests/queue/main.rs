@@ -10,6 +10,7 @@ mod bulk_bad;
 mod bytes;
 mod commands;
 mod main_job;
+mod not_begun;
 mod operator;
 mod operator_running;
 mod order;

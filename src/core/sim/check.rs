@@ -70,7 +70,10 @@ impl World {
             }
             let idle = workers
                 .iter()
-                .find(|(_, w)| w.is_ready() && w.held_until.is_none() && w.flights.is_empty() && !pool.settings.opaque);
+                .find(|(_, w)| {
+                    w.is_ready() && w.held_until.is_none() && w.paused_until.is_none() && w.flights.is_empty()
+                })
+                .filter(|_| !pool.settings.opaque);
             assert!(pool.ahead.is_empty() || idle.is_none(), "{idle:?} is idle although there are jobs for it");
             let hope = workers.iter().any(|(_, w)| matches!(w.state, State::Ready | State::Starting { .. }));
             assert!(pool.ahead.is_empty() || hope, "jobs are claimed that nobody will do");

@@ -31,7 +31,8 @@ impl World {
         self.replies.clear();
         self.committing = false;
         self.open.clear();
-        self.store.recover();
+        let now = self.now().wall;
+        self.store.recover(now);
         self.begin_generation();
     }
 
@@ -77,6 +78,7 @@ impl World {
             order,
             workers: c.range(0, 9) as u32,
             opaque: c.often(50),
+            built_in: c.often(500),
             ready_by_message: c.often(500),
             ready_timeout: Duration::from_secs(5),
             timeout: Duration::from_micros(c.micros(1000, 20_000_000)),

@@ -121,8 +121,11 @@ impl Store {
         match finish.outcome {
             Outcome::Failed | Outcome::TimedOut => row.runs.attempts += 1,
             Outcome::Crashed => row.runs.crashes += 1,
-            Outcome::Released => row.runs.releases += 1,
+            Outcome::Released => row.runs = row.runs.released(),
             Outcome::Succeeded | Outcome::Cancelled => {}
+        }
+        if finish.outcome != Outcome::Released {
+            row.runs.releases_in_a_row = 0;
         }
         assert_eq!(finish.counters, row.runs, "the counters of job {id} do not add up");
         assert!(finish.started_at <= finish.ended_at, "job {id} ended before it began");
@@ -131,6 +134,10 @@ impl Store {
             Next::Dead(_) => self.end(id, JobState::Dead),
             Next::Cancelled(_) => self.end(id, JobState::Cancelled),
             Next::Ready => self.make_ready(id),
+            Next::Behind => {
+                row.due = finish.ended_at;
+                self.make_ready(id);
+            }
             Next::RetryAt(at) => {
                 assert!(row.job.max_attempts.is_none_or(|most| row.runs.attempts < most), "job {id} tried too often");
                 self.scheduled.insert(id, at);
@@ -185,10 +192,13 @@ impl Store {
     }
 
     /// A new generation gives back what the last one left running.
-    pub(super) fn recover(&mut self) {
+    pub(super) fn recover(&mut self, now: UnixMicros) {
         for id in std::mem::take(&mut self.running).into_keys() {
             if let Some(row) = self.rows.get_mut(&id) {
-                row.runs.releases += 1;
+                row.runs = row.runs.released();
+                if row.runs.goes_behind() {
+                    row.due = now;
+                }
             }
             self.make_ready(id);
         }

@@ -313,6 +313,7 @@ impl World {
             attempts: count(&[Outcome::Failed, Outcome::TimedOut]),
             crashes: count(&[Outcome::Crashed]),
             releases: count(&[Outcome::Released]),
+            ..Counters::default()
         };
         assert_eq!(job.counters, counted, "{runs:#?}");
         let succeeded = count(&[Outcome::Succeeded]);

@@ -8,6 +8,7 @@ mod crashes;
 mod dispatch;
 mod interleavings;
 mod limits;
+mod not_begun;
 mod restart;
 mod roster;
 mod runs;
@@ -46,6 +47,7 @@ fn settings(name: &str) -> Settings {
         order: QueueOrder::Strict(vec![queue("default")]),
         workers: 1,
         opaque: false,
+        built_in: false,
         ready_by_message: false,
         ready_timeout: 30 * SECOND,
         timeout: 3600 * SECOND,
@@ -223,12 +225,13 @@ fn op_line(op: &Op) -> Option<String> {
             let next = match finish.next {
                 Next::Succeeded => String::from("succeeded"),
                 Next::Ready => String::from("ready"),
+                Next::Behind => String::from("behind"),
                 Next::RetryAt(_) => String::from("retry"),
                 Next::Dead(cause) => format!("dead {}", cause.as_str()),
                 Next::Cancelled(cause) => format!("cancelled {}", cause.as_str()),
             };
             let cause = finish.cause.map_or("-", crate::model::Cause::as_str);
-            let Counters { attempts, crashes, releases } = finish.counters;
+            let Counters { attempts, crashes, releases, releases_in_a_row: _ } = finish.counters;
             let outcome = finish.outcome.as_str();
             format!("job {} {outcome} {cause} => {next} {attempts}/{crashes}/{releases}", finish.job.id)
         }

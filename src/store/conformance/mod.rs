@@ -69,7 +69,7 @@ fn unique(key: &str) -> NewJob {
 }
 
 fn counters(attempts: u32, crashes: u32, releases: u32) -> Counters {
-    Counters { attempts, crashes, releases }
+    Counters { attempts, crashes, releases, ..Counters::default() }
 }
 
 impl Kit {

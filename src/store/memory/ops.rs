@@ -140,11 +140,15 @@ impl State {
         let reply = self.change_running(f.job.id, f.job.run, |job, _| {
             if next != Next::Succeeded {
                 job.past = Some(f.counters);
-                job.due_at = if let Next::RetryAt(at) = next { at } else { f.job.due_at };
+                job.due_at = match next {
+                    Next::RetryAt(at) => at,
+                    Next::Behind => f.ended_at,
+                    Next::Ready | Next::Succeeded | Next::Dead(_) | Next::Cancelled(_) => f.job.due_at,
+                };
             }
             job.place = match next {
                 Next::Succeeded => Place::Succeeded,
-                Next::Ready => Place::Ready,
+                Next::Ready | Next::Behind => Place::Ready,
                 Next::RetryAt(_) => Place::Scheduled,
                 Next::Dead(cause) => over(JobState::Dead, cause, f),
                 Next::Cancelled(cause) => over(JobState::Cancelled, cause, f),

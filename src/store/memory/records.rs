@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
-use crate::model::{Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord};
+use crate::model::{Counters, Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord};
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -35,7 +35,7 @@ impl State {
             args: json(job.new.args.to_string())?,
             priority: job.new.priority,
             unique: job.new.unique.as_deref().map(str::to_owned),
-            counters: job.past.unwrap_or_default(),
+            counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },
             max_attempts: job.new.max_attempts,
             timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),
             result: result.map(json).transpose()?,

@@ -66,7 +66,11 @@ impl State {
                 waited_us: running.started_at.since(job.due_at).as_micros() as i64,
             };
             self.runs.insert(running.run.0, run);
-            job.past.get_or_insert_default().releases += 1;
+            let past = job.past.unwrap_or_default().released();
+            job.past = Some(past);
+            if past.goes_behind() {
+                job.due_at = at;
+            }
             job.place = Place::Ready;
             self.put(id, job);
             released += 1;

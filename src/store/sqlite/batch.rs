@@ -241,7 +241,7 @@ impl<'c> Batch<'c> {
     }
 
     pub(super) fn put_tries(&self, id: i64, due_at: i64, c: Counters) -> Result<()> {
-        self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases)).map(drop)
+        self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases, c.releases_in_a_row)).map(drop)
     }
 
     /// A job that waits leaves its place, whichever of the two it is, and no longer lapses.

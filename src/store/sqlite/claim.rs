@@ -165,8 +165,16 @@ impl Batch<'_> {
     }
 
     fn counters(&self, id: i64) -> Result<Counters> {
-        self.conn
-            .prepare_cached(sql::TRIES_GET)?
-            .query_row([id], |row| Ok(Counters { attempts: row.get(0)?, crashes: row.get(1)?, releases: row.get(2)? }))
+        self.conn.prepare_cached(sql::TRIES_GET)?.query_row([id], |row| counters_of(row, 0))
     }
+}
+
+/// Reads what was charged, from this column on.
+pub(super) fn counters_of(row: &Row<'_>, at: usize) -> Result<Counters> {
+    Ok(Counters {
+        attempts: row.get(at)?,
+        crashes: row.get(at + 1)?,
+        releases: row.get(at + 2)?,
+        releases_in_a_row: row.get(at + 3)?,
+    })
 }

@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(
             words.join(" "),
             "max_attempts no_retry poison not_found not_executable cancelled expired error signal timeout memory \
-             worker_exited protocol stop restart scale recycle master_lost"
+             worker_exited protocol stop restart scale recycle master_lost not_begun"
         );
         let words: Vec<_> = JobState::ALL.iter().map(|s| s.as_str()).collect();
         assert_eq!(words.join(" "), "scheduled ready running succeeded dead cancelled");

@@ -91,13 +91,17 @@ impl Batch<'_> {
     fn go_on(&mut self, queue: i64, finish: &Finish) -> Result<()> {
         let (id, due_at) = (finish.job.id.0, finish.job.due_at);
         let error = finish.detail.error.as_deref();
-        let due_at = if let Next::RetryAt(at) = finish.next { at } else { due_at };
+        let due_at = match finish.next {
+            Next::RetryAt(at) => at,
+            Next::Behind => finish.ended_at,
+            Next::Ready | Next::Succeeded | Next::Dead(_) | Next::Cancelled(_) => due_at,
+        };
         self.put_tries(id, due_at.0, finish.counters)?;
         match finish.next {
-            Next::Ready | Next::RetryAt(_) => {
+            Next::Ready | Next::Behind | Next::RetryAt(_) => {
                 let nprio = self.conn.prepare_cached(sql::JOB_PRIO)?.query_row([id], |row| row.get(0))?;
                 let w = Waiting { queue, nprio, due_at: due_at.0, id, tried: true };
-                if finish.next == Next::Ready { self.enter_ready(w) } else { self.enter_scheduled(w) }
+                if matches!(finish.next, Next::RetryAt(_)) { self.enter_scheduled(w) } else { self.enter_ready(w) }
             }
             Next::Dead(cause) => self.enter_ended((queue, id), JobState::Dead, cause, error, finish.ended_at),
             Next::Cancelled(cause) => self.enter_ended((queue, id), JobState::Cancelled, cause, error, finish.ended_at),

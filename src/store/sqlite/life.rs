@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::batch::{Batch, High, Waiting};
+use super::claim::counters_of;
 use super::finish::{known, waited};
 use super::prune::highest;
 use super::{codes, sql};
@@ -100,7 +101,6 @@ struct Left {
 impl Left {
     fn read(row: &Row<'_>) -> Result<Self> {
         let at = Waiting { id: row.get(0)?, due_at: row.get(4)?, queue: row.get(7)?, nprio: row.get(9)?, tried: true };
-        let releases: u32 = row.get(12)?;
         Ok(Self {
             at,
             run: row.get(1)?,
@@ -109,7 +109,7 @@ impl Left {
             started_at: UnixMicros(row.get(5)?),
             generation: row.get(6)?,
             kind: row.get(8)?,
-            counters: Counters { attempts: row.get(10)?, crashes: row.get(11)?, releases: releases.saturating_add(1) },
+            counters: counters_of(row, 10)?.released(),
         })
     }
 }
@@ -126,8 +126,9 @@ impl Batch<'_> {
             self.run(sql::RUNNING_DELETE, (job.at.id, job.run))?;
             self.change(job.at.queue).running -= 1;
             self.record_lost(job)?;
-            self.put_tries(job.at.id, job.at.due_at, job.counters)?;
-            self.enter_ready(job.at)?;
+            let due_at = if job.counters.goes_behind() { self.at.0 } else { job.at.due_at };
+            self.put_tries(job.at.id, due_at, job.counters)?;
+            self.enter_ready(Waiting { due_at, ..job.at })?;
         }
         Ok(left.len())
     }

@@ -20,6 +20,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0001_core.sql", include_str!("../../../migrations/0001_core.sql")),
     ("0002_stdout_tail.sql", include_str!("../../../migrations/0002_stdout_tail.sql")),
     ("0003_store.sql", include_str!("../../../migrations/0003_store.sql")),
+    ("0004_releases_in_a_row.sql", include_str!("../../../migrations/0004_releases_in_a_row.sql")),
 ];
 
 /// The newest schema this program knows.

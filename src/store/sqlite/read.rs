@@ -250,7 +250,12 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
         args: json(names::text(row, 3)?)?,
         priority: -row.get::<_, i8>(4)?,
         unique: maybe(row, 5)?,
-        counters: Counters { attempts: row.get(6)?, crashes: row.get(7)?, releases: row.get(8)? },
+        counters: Counters {
+            attempts: row.get(6)?,
+            crashes: row.get(7)?,
+            releases: row.get(8)?,
+            ..Counters::default()
+        },
         max_attempts: row.get(9)?,
         timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
         result: result.map(json).transpose()?,

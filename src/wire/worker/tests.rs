@@ -126,7 +126,7 @@ fn a_job_is_one_line_with_its_members_in_order() {
         queue: QueueName::default(),
         kind: Arc::from("a\"b"),
         args: "{\"x\":\n1e400}".into(),
-        counters: Counters { attempts: 1, crashes: 0, releases: 0 },
+        counters: Counters { attempts: 1, ..Counters::default() },
         pushed_at: UnixMicros(1_000_000),
         due_at: UnixMicros(1_000_000),
         timeout: None,
