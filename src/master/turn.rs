@@ -33,7 +33,7 @@ impl Master {
     pub(super) fn turns(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
         let mut left_at: Option<Mono> = None;
-        let mut begun = self.clock.now().mono;
+        let (mut begun, mut interrupted) = (self.clock.now().mono, false);
         loop {
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout)
@@ -44,7 +44,9 @@ impl Master {
                 self.problem_over("poll");
             }
             let before = std::mem::replace(&mut begun, self.clock.now().mono);
-            self.late = begun.since(before) > timeout.unwrap_or_default() + LATE;
+            // A wait that a stop interrupts ends without events: they are those of the next.
+            self.late = begun.since(before) > timeout.unwrap_or_default() + LATE || self.late && interrupted;
+            interrupted = events.is_empty();
             self.take_in(&events);
             self.settle();
             if self.lost.is_some() {

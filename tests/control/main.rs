@@ -3,13 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod frozen;
 mod grammar;
 mod hostile;
 mod inside;
 mod languages;
+mod lost;
 mod methods;
 mod nested;
 mod output;
 mod peer;
 mod socket_file;
 mod terminal;
+mod users;

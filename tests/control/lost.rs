@@ -1,0 +1,57 @@
+//! Waits that lose their master: the job is named, and the exit code is none that a command can have.
+
+use std::process::{Child, Stdio};
+
+use crate::support::{Bench, DEADLINE};
+
+const LOST: i32 = 193;
+
+fn begin(bench: &Bench, words: &[&str]) -> Child {
+    let mut command = bench.command(words);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
+}
+
+#[track_caller]
+fn expect_lost(child: Child, id: i64) {
+    let out = child.wait_with_output().expect("our child");
+    let (said, printed) = (String::from_utf8_lossy(&out.stderr), String::from_utf8_lossy(&out.stdout));
+    assert_eq!((out.status.code(), &*printed), (Some(LOST), ""), "{said}");
+    assert!(said.contains(&format!("job {id} ")) && said.contains(&format!("`queue-work jobs wait {id}`")), "{said}");
+}
+
+#[test]
+fn a_wait_that_loses_its_master_names_the_job_and_ends_with_a_code_of_its_own() {
+    let bench = Bench::new();
+    for stop in [true, false] {
+        let mut master = bench.start(&["--workers", "2", "--grace", "0s"]);
+        let pushed = begin(&bench, &["push", "--wait", "--", "sh", "-c", "[ -e go ] && echo done || sleep 1000"]);
+        let id = if stop { 1 } else { 2 };
+        bench.wait_for("the job", DEADLINE, |b| b.run(&["jobs", "show", &id.to_string()]).code == 0);
+        bench.wait_for_job(id, "running");
+        let other = begin(&bench, &["jobs", "wait", &id.to_string()]);
+        if stop {
+            bench.ok(&["stop"]);
+            assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));
+        } else {
+            master.kill9();
+        }
+        expect_lost(pushed, id);
+        expect_lost(other, id);
+        std::fs::write(bench.path().join("go"), "").expect("written");
+        // The next step that is named works.
+        let mut next = bench.start(&["--workers", "1"]);
+        assert_eq!(bench.ok(&["jobs", "wait", &id.to_string()]), "done\n");
+        std::fs::remove_file(bench.path().join("go")).expect("removed");
+        next.kill9();
+    }
+}
+
+#[test]
+fn a_command_with_that_code_counts_as_one_that_failed_with_1() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    for (code, seen) in [(LOST, 1), (192, 192), (194, 194)] {
+        let exit = format!("exit {code}");
+        bench.run(&["push", "--wait", "--max-attempts", "1", "--", "sh", "-c", &exit]).expect_code(seen);
+    }
+}
