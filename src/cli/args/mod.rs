@@ -60,7 +60,8 @@ Exit codes:
     3  no master runs
     4  no such job, worker, pool or queue
     5  refused: another master runs, or the state does not allow it
-  130  ended by a second Ctrl-C";
+  130  ended by a second Ctrl-C
+  193  a wait lost its master; the job goes on when a master runs";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, Args)]
@@ -71,7 +72,7 @@ pub(crate) struct Global {
     /// Database file [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_DATABASE", help_heading = GLOBAL)]
     pub(crate) database: Option<PathBuf>,
-    /// Control socket of the master [default: beside the database, `<database>.sock`]
+    /// Control socket of the master, which must serve this database [default: beside it, `<database>.sock`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_SOCKET", help_heading = GLOBAL)]
     pub(crate) socket: Option<PathBuf>,
     /// Use a database on a file system of the network (NFS, SMB, FUSE …), where it can be corrupted
