@@ -79,7 +79,7 @@ impl Master {
             }
         }
         match error {
-            StoreError::Superseded(_) | StoreError::Gone { .. } => self.lose(error),
+            error if error.is_loss() || matches!(error, StoreError::Superseded(_)) => self.lose(error),
             _ => self.problem("store", text),
         }
     }

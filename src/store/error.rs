@@ -77,6 +77,14 @@ pub enum StoreError {
         /// Which.
         path: String,
     },
+    /// The file has the name and is the same one, but holds something else: whatever was added since is lost.
+    #[error("{}", overwritten(path, *is_log))]
+    Overwritten {
+        /// Which.
+        path: String,
+        /// It is its log that was written over.
+        is_log: bool,
+    },
     /// No room on the disk.
     #[error("the disk of the database `{path}` is full; free some space")]
     Full {
@@ -115,6 +123,12 @@ impl StoreError {
         matches!(self, Self::Full { .. } | Self::FileLimit { .. })
     }
 
+    /// Whether what is committed is no more where it belongs: there is nothing to try again.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::Overwritten { .. })
+    }
+
     /// The same of another name of the file.
     pub(crate) fn about(self, name: &std::path::Path, path: &std::path::Path) -> Self {
         let path = path.display().to_string();
@@ -130,6 +144,18 @@ impl StoreError {
     /// From what the system says.
     pub(crate) fn cannot(doing: &'static str, path: &std::path::Path, reason: &impl ToString) -> Self {
         Self::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }
+    }
+}
+
+fn overwritten(path: &str, is_log: bool) -> String {
+    let next = "restore a copy only while no master runs; start again to go on with what is there";
+    if is_log {
+        format!("the log of the database, `{path}-wal`, was cut or written over while it was in use; {next}")
+    } else {
+        format!(
+            "the database `{path}` was cut or written over while it was in use; its log, which does not belong to it any \
+             more, is set aside as `{path}-wal.lost`; {next}"
+        )
     }
 }
 

@@ -338,7 +338,7 @@ impl<N: Fn(Written)> Turn<N> {
         self.unknown = changed.is_err();
         match changed {
             Ok(changed) => self.changed |= changed,
-            Err(gone @ StoreError::Gone { .. }) => return (self.notify)(Written::Lost(gone)),
+            Err(lost) if lost.is_loss() => return (self.notify)(Written::Lost(lost)),
             // The log may be gone. What cannot be read now is asked again at the next check.
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}

@@ -21,6 +21,7 @@ mod idle;
 mod limit;
 mod logs;
 mod oracle;
+mod overwritten;
 mod pusher;
 mod rig;
 mod tmpfs;

@@ -2,14 +2,20 @@
 //!
 //! Knows nothing of jobs. Invariant: no connection is dropped before what only it has is in a file that has a name.
 
-use super::files::{Fate, Files};
+use rusqlite::config::DbConfig;
+use rusqlite::{Transaction, TransactionBehavior};
+
+use super::content::{Content, Overwritten};
+use super::files::{Fate, Files, beside, log_path};
+use super::seal::Seal;
 use super::{SqliteStore, error, sql};
 use crate::store::StoreError;
 
 impl SqliteStore {
-    /// After a commit: an answer must not tell of what is in no file that has a name.
+    /// After a commit: an answer must not tell of what is in no file that has a name, or was written over.
     pub(super) fn still_there(&mut self) -> Result<(), StoreError> {
-        let result = self.check_files();
+        let counted = self.content.as_mut().map_or(Ok(()), |content| content.count_frames(&self.conn));
+        let result = counted.map_err(|e| self.unreadable(&e)).and_then(|()| self.check_files());
         self.distrust(result)
     }
 
@@ -30,25 +36,107 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) fn check_files(&self) -> Result<(), StoreError> {
-        self.files.as_ref().map_or(Ok(()), Files::check)
+    pub(super) fn check_files(&mut self) -> Result<(), StoreError> {
+        if self.overwritten.is_none() {
+            let Some(files) = &self.files else { return Ok(()) };
+            files.check()?;
+            let Some(content) = &mut self.content else { return Ok(()) };
+            let found = content.look(&self.conn, self.handle.file());
+            match found.map_err(|e| self.unreadable(&e))? {
+                None => return Ok(()),
+                Some(what) => self.keep_apart(what),
+            }
+        }
+        let is_log = self.overwritten == Some(Overwritten::Log);
+        Err(StoreError::Overwritten { path: self.path.display().to_string(), is_log })
     }
 
-    /// SQLite's own checkpoints keep to themselves what fails, and a log that could not be synced would be read, and
-    /// overwritten, as if it were safe.
+    /// Before the connection is opened anew or the log is written anew: of no use to what was written over.
+    pub(super) fn refuse_loss(&mut self) -> Result<(), StoreError> {
+        match self.check_files() {
+            Err(lost) if lost.is_loss() => Err(lost),
+            // The very reason, perhaps.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> StoreError {
+        StoreError::Io(format!("cannot look at `{}` or its log: {error}", self.path.display()))
+    }
+
+    /// The log and the database do not belong together any more: neither is to be changed by the other.
+    fn keep_apart(&mut self, what: Overwritten) {
+        self.overwritten = Some(what);
+        self.broken = true;
+        // Without it SQLite moves the log to the database when the connection is closed.
+        if let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
+            log::error!("cannot keep the log of `{}` apart: {error}", self.path.display());
+        }
+        if what == Overwritten::Database {
+            let log = log_path(&self.path);
+            if let Err(error) = std::fs::rename(&log, beside(&log, ".lost")) {
+                log::error!("cannot set `{}` aside: {error}", log.display());
+            }
+        }
+    }
+
+    /// For a master that has just begun: from now on its files are known by a seal.
+    pub(super) fn begin_seal(&mut self) -> Result<(), StoreError> {
+        let failed = |e: &rusqlite::Error| error::map(&self.path, e);
+        let seal = Seal::new(&self.conn).map_err(|e| failed(&e))?;
+        let content = Content::of(seal, &self.conn, self.handle.file(), &self.path);
+        self.content = Some(content.map_err(|e| self.unreadable(&e))?);
+        self.checkpoint()
+    }
+
+    /// After the files were opened anew, perhaps with what the old connection has moved when it was closed.
+    pub(super) fn know_files_again(&mut self) -> Result<(), StoreError> {
+        let Some(Content { seal, .. }) = self.content.take() else { return Ok(()) };
+        let content = Content::of(seal, &self.conn, self.handle.file(), &self.path);
+        self.content = Some(content.map_err(|e| self.unreadable(&e))?);
+        self.confirm_seal()
+    }
+
+    /// After the database was written to, by us, while others may have done the same.
+    fn confirm_seal(&mut self) -> Result<(), StoreError> {
+        let Some(content) = &mut self.content else { return Ok(()) };
+        if !content.seal.is_in(self.handle.file(), &self.conn).map_err(|e| self.unreadable(&e))? {
+            self.keep_apart(Overwritten::Database);
+        }
+        self.check_files()
+    }
+
+    /// Moves the log to the database if it is long. SQLite's own checkpoints keep to themselves what fails, and a log that
+    /// could not be synced would be read, and overwritten, as if it were safe.
     pub(super) fn checkpoint_if_due(&mut self, due: i64) -> Result<(), StoreError> {
-        if self.generation.is_none() {
-            return Ok(());
+        match &self.content {
+            Some(content) if content.frames >= due as u64 => {}
+            Some(_) | None => return Ok(()),
         }
-        let frames = |mode: &str| self.conn.prepare_cached(mode)?.query_row([], |row| row.get::<_, i64>(1));
-        let done =
-            frames(sql::LOG_LENGTH).and_then(|length| if length < due { Ok(length) } else { frames(sql::CHECKPOINT) });
-        match done.map_err(|e| error::map(&self.path, &e)) {
+        match self.checkpoint() {
             // The log grows, and after the next commit it is tried again.
-            Ok(_) | Err(StoreError::Busy { .. }) => Ok(()),
-            Err(error) if error.is_full() => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error.is_full() || matches!(error, StoreError::Busy { .. }) => Ok(()),
+            result => result,
         }
+    }
+
+    fn checkpoint(&mut self) -> Result<(), StoreError> {
+        // Nothing is written to a file that is not ours any more.
+        self.check_files()?;
+        let Some(content) = &mut self.content else { return Ok(()) };
+        let seal = &mut content.seal;
+        let sealed = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)
+            .and_then(|tx| seal.write(&tx).and_then(|()| tx.commit()));
+        sealed.map_err(|e| error::map(&self.path, &e))?;
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let moved = self.conn.prepare_cached(sql::CHECKPOINT).and_then(|mut moves| moves.query_row([], row));
+        let (busy, length, moved): (bool, i64, i64) = moved.map_err(|e| error::map(&self.path, &e))?;
+        content.frames = length.max(0) as u64;
+        if !busy && moved == length {
+            content.seal.all_moved();
+        }
+        content.note(self.handle.file()).map_err(|e| self.unreadable(&e))?;
+        self.confirm_seal()
     }
 
     /// Everything in the log goes to the database file, which is synced: for a log that has no name any more.

@@ -84,6 +84,11 @@ impl Handle {
         self.identity
     }
 
+    /// To be read from, at a place.
+    pub(super) const fn file(&self) -> &File {
+        &self.file
+    }
+
     /// For a master: nobody else writes from now on. Guests may end what they write; `waiting` hears which processes
     /// they are if that takes long.
     pub(super) fn hold_alone(&self, waiting: &mut dyn FnMut(&[u32])) -> Result<(), StoreError> {

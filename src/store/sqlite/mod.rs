@@ -13,6 +13,7 @@ mod blocks_tests;
 mod care;
 mod claim;
 mod codes;
+mod content;
 mod create;
 #[cfg(test)]
 mod damage_tests;
@@ -34,6 +35,7 @@ mod place;
 mod prune;
 mod push;
 mod read;
+mod seal;
 mod shared;
 mod sql;
 mod totals;
@@ -45,6 +47,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
 use self::blocks::Blocks;
+use self::content::{Content, Overwritten};
 use self::faults::What;
 use self::files::{Fate, Files};
 use self::lock::Handle;
@@ -78,6 +81,10 @@ pub struct SqliteStore {
     broken: bool,
     /// The files of the connection; `None` while there is none.
     files: Option<Files>,
+    /// What a master knows of what is in them.
+    content: Option<Content>,
+    /// Something was written over: nothing can be kept here any more.
+    overwritten: Option<Overwritten>,
     /// Input or output failed: what the log holds may not be on its way to the disk.
     suspect: bool,
     /// The answers that were computed before the commit that failed.
@@ -230,6 +237,7 @@ impl Store for SqliteStore {
         self.high = high;
         self.pending = None;
         open::checkpoint_by_hand(&self.conn, &self.path)?;
+        self.begin_seal()?;
         Ok(start)
     }
 
@@ -306,6 +314,7 @@ impl Store for SqliteStore {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         failpoint!("store.reopen", StoreError::Io("told to fail".to_owned()));
+        self.refuse_loss()?;
         let records = self.records();
         let _closed = records.close();
         self.save_log()?;
@@ -327,6 +336,7 @@ impl Store for SqliteStore {
         if self.generation.is_some() {
             open::checkpoint_by_hand(&self.conn, &self.path)?;
         }
+        self.know_files_again()?;
         self.broken = false;
         Ok(())
     }
@@ -342,6 +352,7 @@ impl Store for SqliteStore {
 
     fn harden(&mut self) -> Result<(), StoreError> {
         self.suspect = true;
+        self.refuse_loss()?;
         if self.broken || self.files.as_ref().map(Files::fate) != Some(Fate::Same) {
             return self.reopen();
         }

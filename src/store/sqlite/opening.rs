@@ -91,6 +91,8 @@ impl SqliteStore {
             seen: None,
             broken: false,
             files: None,
+            content: None,
+            overwritten: None,
             suspect: false,
             pending: None,
         };

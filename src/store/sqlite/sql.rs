@@ -216,6 +216,12 @@ pub(super) const STORE_FILE: &str = "SELECT device, inode FROM store WHERE one =
 pub(super) const STORE_BELONGS: &str = "UPDATE store SET device = ?1, inode = ?2 WHERE one = 1";
 /// One row.
 pub(super) const STORE_RENEW: &str = "UPDATE store SET id = lower(hex(randomblob(16))) WHERE one = 1";
+/// No table.
+pub(super) const SEAL_BEGIN: &str = "SELECT lower(hex(randomblob(8)))";
+/// One row; once per checkpoint.
+pub(super) const SEAL_WRITE: &str = "UPDATE seal SET mark = ?1 WHERE one = 1";
+/// The few rows that name the tables; after another program has rewritten the database.
+pub(super) const SEAL_PAGE: &str = "SELECT rootpage FROM sqlite_schema WHERE name = 'seal' LIMIT 1";
 /// The last row by key.
 pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
 /// Reads all of the few rows, once per start.

@@ -27,8 +27,7 @@ impl<N: Fn(Written)> Turn<N> {
                 Ok(replies) => return self.committed(batch, replies),
                 Err(error) => error,
             };
-            let hopeless =
-                matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied | StoreError::Gone { .. });
+            let hopeless = error.is_loss() || matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
             if hopeless || stopping || bug!("commit_error_is_no") {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
@@ -101,8 +100,8 @@ impl<N: Fn(Written)> Turn<N> {
                     (self.notify)(Written::Mended { batch: self.last, error: error.to_owned() });
                     return true;
                 }
-                Err(gone @ StoreError::Gone { .. }) => {
-                    (self.notify)(Written::Lost(gone));
+                Err(lost) if lost.is_loss() => {
+                    (self.notify)(Written::Lost(lost));
                     return false;
                 }
                 Err(again) => again.to_string(),
