@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
 use crate::error::{Code, Error};
@@ -36,7 +36,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The current folder; only what needs it fails where it was deleted.
-fn here() -> Option<std::path::PathBuf> {
+fn here() -> Option<PathBuf> {
     std::env::current_dir().ok()
 }
 
@@ -108,6 +108,11 @@ pub(crate) fn holder(database: &Path) -> Option<u32> {
 /// The memory of a process of ours, in bytes.
 pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     master::sampler::memory_of(pid)
+}
+
+/// Where the master that holds the lock of the store listens, as it has written down.
+pub(crate) fn socket_of_master(database: &Path) -> Option<PathBuf> {
+    Lock::holder(&master::lock_path(database)).ok()??.socket.map(PathBuf::from)
 }
 
 /// The last lines of a worker, oldest first.

@@ -48,10 +48,12 @@ impl Context {
         reach::master_if_any(&self.paths()?, Patience::Endless(reach::tell))
     }
 
-    /// The master if one runs, else the store. One that is just starting, and so keeps others from writing, is waited for.
+    /// The master if one runs, else the store. One that holds the store may be just starting, and is waited for; or it
+    /// listens elsewhere than we were told.
     pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
+        let mut paths = self.paths()?;
         for tries in 1.. {
-            if let Some(client) = self.try_connect()? {
+            if let Some(client) = reach::master_if_any(&paths, Patience::Endless(reach::tell))? {
                 return Ok(Way::Master(Box::new(client)));
             }
             match self.store() {
@@ -68,12 +70,15 @@ impl Context {
                             "waiting for the master of `{path}`, which holds it but does not listen yet"
                         ));
                     }
-                    pause(BETWEEN_TRIES);
+                    paths.socket = backend::socket_of_master(&paths.database).unwrap_or(paths.socket);
+                    if tries > 1 {
+                        pause(BETWEEN_TRIES);
+                    }
                 }
                 store => return store.map(Way::Store),
             }
         }
-        Err(reach::none_runs(&self.paths()?))
+        Err(reach::none_runs(&paths))
     }
 
     /// What is on record; `None` while there is no database.

@@ -28,7 +28,7 @@ use crate::process::begin::{self, Step};
 use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity;
-use crate::process::lock::{Lock, LockError};
+use crate::process::lock::{Holder, Lock, LockError};
 use crate::process::oom::OomWatch;
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
@@ -222,7 +222,8 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
     if bug!("socket_without_lock") {
         let _ = std::fs::remove_file(socket);
     }
-    Lock::take(&lock_path(database), pid, started_at).map_err(|e| match e {
+    let holder = Holder { pid, started_at, socket: socket.to_str().map(str::to_owned) };
+    Lock::take(&lock_path(database), &holder).map_err(|e| match e {
         LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
         LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
         LockError::Io { .. } => Failure::Lock(e),

@@ -14,12 +14,15 @@ use serde::{Deserialize, Serialize};
 use crate::model::UnixMicros;
 
 /// Who runs on a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process id.
     pub pid: u32,
     /// When it started.
     pub started_at: UnixMicros,
+    /// Where it listens, if that can be written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
 }
 
 /// The right to be the master of a store; given back when dropped, or by the kernel when we die.
@@ -68,8 +71,8 @@ const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 impl Lock {
-    /// Takes the lock for the process `pid` and writes down who holds it.
-    pub fn take(path: &Path, pid: u32, started_at: UnixMicros) -> Result<Self, LockError> {
+    /// Takes the lock and writes down who holds it.
+    pub fn take(path: &Path, holder: &Holder) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { path: path.to_owned(), source };
         let file = OpenOptions::new()
             .read(true)
@@ -87,14 +90,14 @@ impl Lock {
                 Err(TryLockError::WouldBlock) if attempt < TRIES => crate::process::clock::pause(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => {
                     return Err(match read_holder(&file) {
-                        Some(Holder { pid, started_at }) => LockError::Held { pid, started_at },
+                        Some(Holder { pid, started_at, .. }) => LockError::Held { pid, started_at },
                         None => LockError::HeldByUnknown { path: path.to_owned() },
                     });
                 }
             }
         }
         failpoint!("lock.taken");
-        write_holder(&file, Holder { pid, started_at }).map_err(failed)?;
+        write_holder(&file, holder).map_err(failed)?;
         Ok(Self { file })
     }
 
@@ -108,7 +111,7 @@ impl Lock {
         match file.try_lock_shared() {
             Ok(()) => file.unlock().map(|()| None),
             Err(TryLockError::WouldBlock) => {
-                Ok(Some(read_holder(&file).unwrap_or(Holder { pid: 0, started_at: UnixMicros(0) })))
+                Ok(Some(read_holder(&file).unwrap_or(Holder { pid: 0, started_at: UnixMicros(0), socket: None })))
             }
             Err(TryLockError::Error(e)) => Err(e),
         }
@@ -116,10 +119,10 @@ impl Lock {
 }
 
 /// Emptied first: a reader sees nothing rather than the name of the one before.
-fn write_holder(file: &File, holder: Holder) -> io::Result<()> {
+fn write_holder(file: &File, holder: &Holder) -> io::Result<()> {
     file.set_len(0)?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    let mut text = serde_json::to_vec(&holder)?;
+    let mut text = serde_json::to_vec(holder)?;
     text.push(b'\n');
     file.write_all_at(&text, 0)
 }
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     fn take(path: &Path, pid: u32) -> Result<Lock, LockError> {
-        Lock::take(path, pid, UnixMicros(1_700_000_000_000_000))
+        Lock::take(path, &Holder { pid, started_at: UnixMicros(1_700_000_000_000_000), socket: None })
     }
 
     #[test]

@@ -60,6 +60,9 @@ fn is_sound(database: &Path) -> bool {
     conn.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).is_ok_and(|found| found == "ok")
 }
 
+/// Does something to the database.
+type Harm<'a> = &'a dyn Fn(&Path);
+
 /// A backup of the database, as `cp` makes it while nobody uses it.
 fn backup(rig: &Rig) -> PathBuf {
     rig.bench.push(&["echo", "{\"n\": 1000}"]);
@@ -101,7 +104,7 @@ fn a_database_that_is_cut_or_written_over_in_any_way_takes_nothing_more() {
         let mut file = OpenOptions::new().write(true).open(path).expect("a file");
         std::io::Write::write_all(&mut file, &bytes).expect("written");
     };
-    let ways: [(&str, &dyn Fn(&Path)); 6] = [
+    let ways: [(&str, Harm<'_>); 6] = [
         ("emptied", &|database| cut(database, 0)),
         ("cut to one page", &|database| cut(database, 4096)),
         ("without its last page", &|database| cut(database, fs::metadata(database).expect("a file").len() - 4096)),
