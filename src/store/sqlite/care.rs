@@ -9,6 +9,7 @@ use super::content::{Content, Overwritten};
 use super::files::{Fate, Files, beside, log_path};
 use super::seal::Seal;
 use super::{SqliteStore, error, sql};
+use crate::model::Generation;
 use crate::store::StoreError;
 
 impl SqliteStore {
@@ -44,7 +45,10 @@ impl SqliteStore {
             let found = content.look(&self.conn, self.handle.file());
             match found.map_err(|e| self.unreadable(&e))? {
                 None => return Ok(()),
-                Some(what) => self.keep_apart(what),
+                Some(what) => {
+                    self.refuse_another_master()?;
+                    self.keep_apart(what);
+                }
             }
         }
         let is_log = self.overwritten == Some(Overwritten::Log);
@@ -57,6 +61,15 @@ impl SqliteStore {
             Err(lost) if lost.is_loss() => Err(lost),
             // The very reason, perhaps.
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// One of an older version knows no lock on the file, and seals it for itself.
+    fn refuse_another_master(&self) -> Result<(), StoreError> {
+        let now = self.conn.prepare_cached(sql::GENERATION_NOW).and_then(|mut now| now.query_row([], |row| row.get(0)));
+        match now.map(Generation) {
+            Ok(now) if self.generation.is_some_and(|ours| now > ours) => Err(StoreError::Superseded(now)),
+            _ => Ok(()),
         }
     }
 
@@ -101,6 +114,7 @@ impl SqliteStore {
     fn confirm_seal(&mut self) -> Result<(), StoreError> {
         let Some(content) = &mut self.content else { return Ok(()) };
         if !content.seal.is_in(self.handle.file(), &self.conn).map_err(|e| self.unreadable(&e))? {
+            self.refuse_another_master()?;
             self.keep_apart(Overwritten::Database);
         }
         self.check_files()
