@@ -1,6 +1,6 @@
 //! `jobs`: look at jobs on record and change them.
 
-mod change;
+pub(crate) mod change;
 mod list;
 mod show;
 pub(crate) mod wait;

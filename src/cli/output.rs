@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 
 use serde::Serialize;
 
+use crate::client::Client;
 use crate::error::Error;
 use crate::report::words;
 
@@ -42,6 +43,11 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
 /// Says something on stderr; where that is gone, nobody misses it.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", words::escape(text));
+}
+
+/// Says what the master has to say about its last answer. True if that came at once: what was asked for is still to come.
+pub(crate) fn note(client: &mut Client) -> bool {
+    client.take_note().inspect(|text| say(text)).is_some()
 }
 
 /// How a list is printed.

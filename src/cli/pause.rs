@@ -1,16 +1,23 @@
-//! `pause` and `resume`: stop and go on handing out jobs of queues.
+//! `pause` and `resume`: stop and go on handing out jobs of queues. Through the master when one runs, else in the store,
+//! for the next one.
 
 use super::args::control::QueuesArgs;
-use super::context::Context;
-use super::output;
+use super::context::{self, Context};
+use super::jobs::change::existing_store;
+use super::{output, reach};
 use crate::error::{Code, Error};
+use crate::model::QueueName;
 use crate::report::words;
-use crate::wire::control::{PausedQueues, Queues};
+use crate::store::Op;
+use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
     let method = if paused { "pause" } else { "resume" };
     let params = Queues { queues: args.queues.clone() };
-    let answer: PausedQueues = context.connect()?.call(method, &params)?;
+    let answer = match context.try_connect()? {
+        Some(mut client) => client.call(method, &params)?,
+        None => in_store(context, &params, paused)?,
+    };
     if context.global.json {
         output::json(&answer)?;
     } else {
@@ -18,4 +25,13 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
         context.done(&format!("{method}d {}", words::list(&names)))?;
     }
     Ok(Code::DONE)
+}
+
+fn in_store(context: &Context, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
+    let names = params.queues.iter().map(|name| QueueName::new(name)).collect::<Result<Vec<_>, _>>();
+    let names = names.map_err(|e| Error::Usage(e.to_string()))?;
+    let Some(mut store) = existing_store(context)? else { return Err(reach::none_runs(&context.paths()?)) };
+    let ops: Vec<Op> = names.iter().cloned().map(|queue| Op::Pause { queue, paused }).collect();
+    store.apply(0, &ops, context::now())?;
+    Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
 }

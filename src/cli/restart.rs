@@ -16,11 +16,13 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
         now: args.now,
         no_wait: args.wait.no_wait,
     };
-    let restarted: Restarted = context.connect()?.call("restart", &params)?;
+    let mut client = context.connect()?;
+    let restarted: Restarted = client.call("restart", &params)?;
+    let at_once = output::note(&mut client) || args.wait.no_wait;
     if context.global.json {
         output::json(&restarted)?;
     } else {
-        context.done(&worded(&restarted, args.wait.no_wait))?;
+        context.done(&worded(&restarted, at_once))?;
     }
     Ok(Code::DONE)
 }

@@ -10,7 +10,9 @@ use crate::wire::control::{Scale, Scaled, ScaledPool};
 pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
     let params =
         Scale { workers: args.workers, queue: args.queue.clone(), pool: args.pool.clone(), no_wait: args.wait.no_wait };
-    let scaled: Scaled = context.connect()?.call("scale", &params)?;
+    let mut client = context.connect()?;
+    let scaled: Scaled = client.call("scale", &params)?;
+    output::note(&mut client);
     if context.global.json {
         output::json(&scaled)?;
     } else {

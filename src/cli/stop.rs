@@ -33,13 +33,14 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
         Err(ClientError::Closed | ClientError::Unheard) if whole => None,
         answer => Some(answer?),
     };
-    if whole && !args.wait.no_wait {
+    let at_once = output::note(&mut client) || args.wait.no_wait;
+    if whole && !at_once {
         wait_for_the_end(client, &paths)?;
     }
     if context.global.json {
         output::json(&answer.unwrap_or_default())?;
     } else {
-        context.done(&worded(answer.as_ref(), whole, args.wait.no_wait))?;
+        context.done(&worded(answer.as_ref(), whole, at_once))?;
     }
     Ok(Code::DONE)
 }

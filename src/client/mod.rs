@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 
 pub use error::ClientError;
 
+use crate::wire::control::NOTE;
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::store_name::{STORE, StoreName};
 
@@ -177,6 +178,12 @@ impl Client {
             }
             return Ok(incoming.result.unwrap_or_else(|| RawValue::NULL.to_owned()));
         }
+    }
+
+    /// What the master said to people before the last answer: why it came at once.
+    pub fn take_note(&mut self) -> Option<String> {
+        let at = self.kept.iter().position(|kept| kept.method == NOTE)?;
+        serde_json::from_str(self.kept.remove(at)?.params.get()).ok()
     }
 
     /// Asks whether anybody is there; also tells the master to look at the store.

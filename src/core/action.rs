@@ -126,6 +126,8 @@ pub enum Done {
     },
     /// The job will not run again.
     Cancelled,
+    /// This will be so; the answer came at once, as it would have waited for who asks.
+    AtOnce(Box<Done>),
 }
 
 /// A pool in [`Done::Scaled`].

@@ -21,15 +21,31 @@ pub(super) enum Wait {
     Stopped { workers: BTreeSet<WorkerId>, count: u64, released: u64 },
 }
 
+/// Somebody who waits.
+#[derive(Debug)]
+struct Waiter {
+    ticket: Ticket,
+    wait: Wait,
+    /// The worker whose job asks.
+    caller: Option<WorkerId>,
+}
+
+/// Whether an answer is waited for, and by the job of which worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) waits: bool,
+    pub(super) caller: Option<WorkerId>,
+}
+
 /// Everybody who waits.
 #[derive(Debug, Default)]
-pub(super) struct Tickets(Vec<(Ticket, Wait)>);
+pub(super) struct Tickets(Vec<Waiter>);
 
 impl Tickets {
     /// A run of this worker was given back.
     pub(super) fn count_released(&mut self, id: WorkerId) {
-        for (_, wait) in &mut self.0 {
-            match wait {
+        for waiter in &mut self.0 {
+            match &mut waiter.wait {
                 Wait::Restarted { workers, released, .. } | Wait::Stopped { workers, released, .. }
                     if workers.contains(&id) =>
                 {
@@ -42,11 +58,19 @@ impl Tickets {
 }
 
 impl Core {
-    pub(super) fn command(&mut self, ticket: Ticket, command: Command, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn command(
+        &mut self,
+        ticket: Ticket,
+        caller: Option<WorkerId>,
+        command: Command,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let asker = |waits| Asker { waits, caller };
         let refused = self.phase != Phase::Running;
         let result = match command {
             Command::StopAll { grace } => {
-                self.stop_all(grace, now, out);
+                self.stop_all(grace, caller, now, out);
                 Ok(())
             }
             Command::Force => {
@@ -54,7 +78,7 @@ impl Core {
                 Ok(())
             }
             Command::Cancel { job, wait } => {
-                self.cancel(ticket, job, wait, now, out);
+                self.cancel(ticket, job, asker(wait), now, out);
                 Ok(())
             }
             Command::Pause { queues } => {
@@ -70,10 +94,10 @@ impl Core {
                 Ok(())
             }
             _ if refused => Err(Refusal::Stopping),
-            Command::Scale { target, workers, wait } => self.scale(ticket, &target, workers, wait, out),
-            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, wait, out),
-            Command::Restart { target, at_once, wait } => self.restart(ticket, &target, at_once, wait, out),
-            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, grace, wait, now, out),
+            Command::Scale { target, workers, wait } => self.scale(ticket, &target, workers, asker(wait), out),
+            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, asker(wait), out),
+            Command::Restart { target, at_once, wait } => self.restart(ticket, &target, at_once, asker(wait), out),
+            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, grace, asker(wait), now, out),
         };
         if let Err(refusal) = result {
             out.push(Action::Reply(ticket, Err(refusal)));
@@ -81,7 +105,7 @@ impl Core {
     }
 
     /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
-    fn cancel(&mut self, ticket: Ticket, job: JobId, wait: bool, now: Now, out: &mut Vec<Action>) {
+    fn cancel(&mut self, ticket: Ticket, job: JobId, asker: Asker, now: Now, out: &mut Vec<Action>) {
         let Some(&holder) = self.holders.get(&job) else {
             for id in self.pools.keys().copied().collect::<Vec<_>>() {
                 self.hold_back(id, |claimed| claimed.id == job, out);
@@ -103,7 +127,9 @@ impl Core {
             Ending { why: reason, term_at, tickets: Vec::new() }
         });
         ending.why = CancelReason::Cancelled;
-        if wait {
+        if asker.waits && asker.caller == Some(holder) {
+            out.push(Action::Reply(ticket, Ok(Done::AtOnce(Box::new(Done::Cancelled)))));
+        } else if asker.waits {
             ending.tickets.push(ticket);
         } else {
             out.push(Action::Reply(ticket, Ok(Done::Cancelled)));
@@ -123,7 +149,7 @@ impl Core {
             // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
             JobChange::Was(JobState::Running) if self.knows(job) => {
                 self.asked_again.remove(&(ticket, job));
-                self.cancel(ticket, job, true, now, out);
+                self.cancel(ticket, job, Asker { waits: true, caller: None }, now, out);
                 return;
             }
             // It was running when the store looked, and has been given back or has ended since: look again, once.
@@ -146,9 +172,9 @@ impl Core {
         self.holders.contains_key(&job) || self.pools.values().any(|p| p.ahead.iter().any(|j| j.id == job))
     }
 
-    pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, waits: bool, out: &mut Vec<Action>) {
-        if waits {
-            self.tickets.0.push((ticket, wait));
+    pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, asker: Asker, out: &mut Vec<Action>) {
+        if asker.waits {
+            self.tickets.0.push(Waiter { ticket, wait, caller: asker.caller });
         } else {
             let done = self.outcome(wait);
             out.push(Action::Reply(ticket, Ok(done)));
@@ -160,15 +186,52 @@ impl Core {
         if self.tickets.0.is_empty() {
             return;
         }
-        for (ticket, wait) in std::mem::take(&mut self.tickets.0) {
+        let circles = self.circles();
+        for waiter in std::mem::take(&mut self.tickets.0) {
+            let Waiter { ticket, wait, caller } = waiter;
             match self.come_true(&wait) {
+                None if circles.contains(&ticket) => {
+                    let done = Done::AtOnce(Box::new(self.outcome(wait)));
+                    out.push(Action::Reply(ticket, Ok(done)));
+                }
                 Some(Ok(())) => {
                     let done = self.outcome(wait);
                     out.push(Action::Reply(ticket, Ok(done)));
                 }
                 Some(Err(refusal)) => out.push(Action::Reply(ticket, Err(refusal))),
-                None => self.tickets.0.push((ticket, wait)),
+                None => self.tickets.0.push(Waiter { ticket, wait, caller }),
             }
+        }
+    }
+
+    /// Who would wait for itself, through the jobs of others if need be: such waits would end with the grace, and the
+    /// jobs that asked would be given back and ask again. Of a circle the last one is not kept waiting.
+    fn circles(&self) -> Vec<Ticket> {
+        let mut open: Vec<&Waiter> = self.tickets.0.iter().filter(|waiter| waiter.caller.is_some()).collect();
+        let mut found = Vec::new();
+        for at in (0..open.len()).rev() {
+            let (mut unseen, mut seen) = (self.awaited(&open[at].wait), BTreeSet::new());
+            while let Some(worker) = unseen.pop() {
+                if seen.insert(worker) {
+                    let asks = open.iter().filter(|waiter| waiter.caller == Some(worker));
+                    unseen.extend(asks.flat_map(|waiter| self.awaited(&waiter.wait)));
+                }
+            }
+            if open[at].caller.is_some_and(|caller| seen.contains(&caller)) {
+                found.push(open.remove(at).ticket);
+            }
+        }
+        found
+    }
+
+    /// Workers whose jobs must end before this comes true.
+    fn awaited(&self, wait: &Wait) -> Vec<WorkerId> {
+        match wait {
+            Wait::Scaled { pools } => {
+                let leaving = |&(id, _): &(PoolId, u32)| self.pools.get(&id).map(|p| p.leaving.iter().copied());
+                pools.iter().filter_map(leaving).flatten().collect()
+            }
+            Wait::Restarted { workers, .. } | Wait::Stopped { workers, .. } => workers.iter().copied().collect(),
         }
     }
 
@@ -237,8 +300,8 @@ impl Core {
 
     /// The master stops: who waits for anything else is told.
     pub(super) fn refuse_tickets(&mut self, out: &mut Vec<Action>) {
-        for (ticket, _) in std::mem::take(&mut self.tickets.0) {
-            out.push(Action::Reply(ticket, Err(Refusal::Stopping)));
+        for waiter in std::mem::take(&mut self.tickets.0) {
+            out.push(Action::Reply(waiter.ticket, Err(Refusal::Stopping)));
         }
     }
 }

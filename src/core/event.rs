@@ -128,6 +128,8 @@ pub enum Event {
     Command {
         /// Where the answer goes.
         ticket: Ticket,
+        /// The worker from whose job it came, if it did: that is never waited for, nor ended before its time.
+        caller: Option<WorkerId>,
         /// What.
         command: Command,
     },

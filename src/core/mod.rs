@@ -143,7 +143,7 @@ impl Core {
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues, more } => self.promoted(&queues, more),
             Event::Due(due) => self.due = due,
-            Event::Command { ticket, command } => self.command(ticket, command, now, out),
+            Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
             Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
         }
     }

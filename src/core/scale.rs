@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::commands::Wait;
+use super::commands::{Asker, Wait};
 use super::deadlines::Timer;
 use super::pool::{Pool, PoolId, Rolling, Settings};
+use super::shutdown::grace_for;
 use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
 use crate::model::{Now, Slot, WorkerId};
@@ -27,7 +28,7 @@ impl Core {
         ticket: Ticket,
         target: &Target,
         workers: u32,
-        wait: bool,
+        asker: Asker,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let pools = match target {
@@ -44,7 +45,7 @@ impl Core {
             out.push(Action::Note(Note::Scaled(PoolCount { pool: name, was: before, wanted: workers, ready })));
         }
         let wait_for = Wait::Scaled { pools: was };
-        self.wait_or_answer(ticket, wait_for, wait, out);
+        self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }
 
@@ -52,11 +53,11 @@ impl Core {
         &mut self,
         ticket: Ticket,
         settings: Settings,
-        wait: bool,
+        asker: Asker,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let id = self.add_pool(settings)?;
-        self.wait_or_answer(ticket, Wait::Scaled { pools: vec![(id, 0)] }, wait, out);
+        self.wait_or_answer(ticket, Wait::Scaled { pools: vec![(id, 0)] }, asker, out);
         Ok(())
     }
 
@@ -65,7 +66,7 @@ impl Core {
         ticket: Ticket,
         target: &Target,
         at_once: bool,
-        wait: bool,
+        asker: Asker,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let workers = self.target_workers(target)?;
@@ -81,6 +82,7 @@ impl Core {
         for &id in &workers {
             let worker = &self.workers[&id];
             names.push(worker.name.to_string());
+            let at_once = at_once && asker.caller != Some(id);
             if let Some(pool) = self.pools.get_mut(&worker.pool) {
                 match pool.rolling.iter_mut().find(|r| r.worker == id) {
                     Some(rolling) => rolling.at_once |= at_once,
@@ -91,7 +93,7 @@ impl Core {
         names.sort();
         let slots = workers.iter().map(|w| (self.workers[w].pool, self.workers[w].slot)).collect();
         let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), slots, names, released: 0 };
-        self.wait_or_answer(ticket, wait_for, wait, out);
+        self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }
 
@@ -113,7 +115,7 @@ impl Core {
         ticket: Ticket,
         target: &Target,
         grace: Option<Duration>,
-        wait: bool,
+        asker: Asker,
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
@@ -145,10 +147,10 @@ impl Core {
         }
         for id in leaving {
             let own = self.pools[&self.workers[&id].pool].settings.grace;
-            self.leave(id, EndReason::Stopped, grace.unwrap_or(own), now, out);
+            self.leave(id, EndReason::Stopped, grace_for(id, asker.caller, grace, own), now, out);
         }
         let count = workers.len() as u64;
-        self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, wait, out);
+        self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, asker, out);
         Ok(())
     }
 

@@ -199,7 +199,13 @@ impl Core {
     }
 
     /// No more jobs; every worker leaves. Said again, it can only shorten the grace.
-    pub(super) fn stop_all(&mut self, grace: Option<Duration>, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn stop_all(
+        &mut self,
+        grace: Option<Duration>,
+        caller: Option<WorkerId>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         if self.phase == Phase::Running {
             self.phase = Phase::Stopping;
             self.released = 0;
@@ -217,18 +223,27 @@ impl Core {
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for id in workers {
             let own = self.pools[&self.workers[&id].pool].settings.grace;
-            self.leave(id, EndReason::Stopped, grace.unwrap_or(own), now, out);
+            self.leave(id, EndReason::Stopped, grace_for(id, caller, grace, own), now, out);
         }
     }
 
     /// Everybody is told to end now.
     pub(super) fn force(&mut self, now: Now, out: &mut Vec<Action>) {
-        self.stop_all(Some(Duration::ZERO), now, out);
+        self.stop_all(Some(Duration::ZERO), None, now, out);
         self.phase = Phase::Forced;
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for id in workers {
             self.end(id, EndReason::Stopped, now, out);
         }
+    }
+}
+
+/// How long a worker may take to leave: as long as was said, or as its pool says; one whose job asked for it has the
+/// longer of both, or that job would be ended by its own request, and ask again when it is tried again.
+pub(super) fn grace_for(id: WorkerId, caller: Option<WorkerId>, said: Option<Duration>, own: Duration) -> Duration {
+    match said {
+        Some(said) if caller == Some(id) => said.max(own),
+        said => said.unwrap_or(own),
     }
 }
 

@@ -51,7 +51,11 @@ impl Master {
         if running && outdated {
             self.look_up(waiter, id);
         } else if running && !over {
-            wait.waiters.push(waiter);
+            let vain = found.job.as_ref().map_or(Ok(()), |job| self.refuse_vain_wait(waiter.caller, job));
+            match vain {
+                Ok(()) => self.job_waiters.entry(id).or_default().waiters.push(waiter),
+                Err(error) => self.answer(&waiter.origin, Err(error)),
+            }
         } else {
             self.answer(&waiter.origin, found.json);
         }

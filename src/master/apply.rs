@@ -1,6 +1,6 @@
 //! Carrying out what the core decided.
 
-use super::replies::{Answered, Shape};
+use super::replies::{Answered, Origin, Shape};
 use super::{Master, sampler};
 use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
 use crate::model::{Now, WorkerId};
@@ -123,10 +123,12 @@ impl Master {
         let Some((origin, shape)) = self.waits.close(ticket) else { return };
         match shape {
             Shape::Plain => {
+                self.note_if_early(&origin, &reply);
                 let result = reply.map(result_of).map_err(|refusal| rpc_error(&refusal));
                 self.answer(&origin, result);
             }
             Shape::Part { group, job } => {
+                self.note_if_early(&origin, &reply);
                 let refused = match &reply {
                     Ok(_) => None,
                     Err(Refusal::NoSuchJob(_)) => Some(refusals::missing(job)),
@@ -138,6 +140,15 @@ impl Master {
                 };
                 self.job_part(group, refused);
             }
+        }
+    }
+}
+
+impl Master {
+    fn note_if_early(&mut self, origin: &Origin, reply: &Result<Done, Refusal>) {
+        if matches!(reply, Ok(Done::AtOnce(_))) {
+            let caller = self.caller(origin);
+            self.note_at_once(origin, caller);
         }
     }
 }
@@ -158,6 +169,7 @@ fn result_of(done: Done) -> String {
         Done::Restarted { workers, released } => serde_json::to_string(&Restarted { workers, released }),
         Done::Stopped { workers, released } => serde_json::to_string(&Stopped { workers, released }),
         Done::Cancelled => Ok(String::from("true")),
+        Done::AtOnce(done) => return result_of(*done),
     };
     json.unwrap_or_else(|_| String::from("null"))
 }

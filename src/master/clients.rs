@@ -232,6 +232,18 @@ impl Clients {
     pub(super) fn answer(&mut self, id: ClientId, line: &[u8]) {
         if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
+        }
+        self.tell(id, line);
+    }
+
+    /// The process behind a connection; 0 where it cannot be seen from here.
+    pub(super) fn pid_of(&self, id: ClientId) -> u32 {
+        self.all.get(&id).map_or(0, |client| door::pid_of(&client.stream))
+    }
+
+    /// Tells a client something.
+    pub(super) fn tell(&mut self, id: ClientId, line: &[u8]) {
+        if let Some(client) = self.all.get_mut(&id) {
             if client.greeting == Greeting::Due {
                 client.greeting = Greeting::Done;
                 let welcome = rpc::notification(STORE, &self.served.store).unwrap_or_default();

@@ -32,7 +32,7 @@ impl Master {
 
     fn stop_quietly(&mut self) {
         let command = crate::core::Command::StopAll { grace: None };
-        self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
+        self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });
     }
 
     /// Tells people that the end has begun, once.

@@ -151,7 +151,8 @@ impl Master {
     #[expect(clippy::unnecessary_wraps, reason = "the shape of every method")]
     fn command(&mut self, origin: &Origin, command: Command) -> Handled {
         let ticket = self.ticket(origin.clone(), Shape::Plain);
-        self.feed(Event::Command { ticket, command });
+        let caller = self.caller(origin);
+        self.feed(Event::Command { ticket, caller, command });
         Ok(None)
     }
 
@@ -235,8 +236,12 @@ impl Master {
         if target != Target::All {
             return self.command(origin, Command::StopSome { target, grace, wait: !params.no_wait });
         }
-        self.stop(grace);
-        if params.no_wait {
+        let caller = self.caller(origin);
+        self.stop(grace, caller);
+        if params.no_wait || caller.is_some() {
+            if !params.no_wait {
+                self.note_at_once(origin, caller);
+            }
             return Ok(Some(String::from("{\"workers\":0,\"released\":0}")));
         }
         self.stop_waiters.push(origin.clone());
@@ -258,7 +263,7 @@ impl Master {
         for queue in names {
             self.batches.add(Op::Pause { queue, paused }, Answered::Paused { group }, true, true, now);
         }
-        self.feed(Event::Command { ticket: Ticket(0), command });
+        self.feed(Event::Command { ticket: Ticket(0), caller: None, command });
         Ok(None)
     }
 
@@ -273,7 +278,9 @@ impl Master {
         let wait = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
         let wait = wait.map_err(|e| RpcError::params(format!("`timeout_s`: {e}")))?;
         let until = wait.map(|wait| self.clock.now().mono + wait);
-        let waiter = JobWaiter { origin: origin.clone(), until, heard: 0 };
+        let caller = self.caller(origin);
+        self.refuse_own_wait(caller, params.id)?;
+        let waiter = JobWaiter { origin: origin.clone(), until, heard: 0, caller };
         self.look_up(waiter, params.id);
         Ok(None)
     }
@@ -282,9 +289,10 @@ impl Master {
         self.writable()?;
         let ids = job_ids(params)?;
         let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
+        let caller = self.caller(origin);
         for job in ids {
             let ticket = self.ticket(origin.clone(), Shape::Part { group, job });
-            self.feed(Event::Command { ticket, command: Command::Cancel { job, wait: !params.no_wait } });
+            self.feed(Event::Command { ticket, caller, command: Command::Cancel { job, wait: !params.no_wait } });
         }
         Ok(None)
     }

@@ -73,6 +73,8 @@ pub(super) struct JobWaiter {
     pub(super) origin: Origin,
     /// Answer with the job as it is by then.
     pub(super) until: Option<Mono>,
+    /// The worker whose job waits.
+    pub(super) caller: Option<WorkerId>,
     /// How often the job may have ended, as far as was known when the records were asked last.
     pub(super) heard: u64,
 }

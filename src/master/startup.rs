@@ -206,7 +206,7 @@ impl Master {
         let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
         if !paused.is_empty() {
             let command = crate::core::Command::Pause { queues: paused };
-            self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), command });
+            self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });
         }
     }
 }

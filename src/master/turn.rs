@@ -7,7 +7,7 @@ use mio::Events;
 use super::replies::{Answered, Origin};
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Command, Event, Phase, Ticket};
-use crate::model::{Mono, Now};
+use crate::model::{Mono, Now, WorkerId};
 use crate::store::{Keep, Op};
 
 /// How often old records are looked for; more often where they are kept for less, at once again while there are many,
@@ -134,7 +134,7 @@ impl Master {
             self.receive(mail);
         }
         if self.signals.told_to_stop() {
-            self.stop(None);
+            self.stop(None, None);
         }
         if self.signals.children_exited() {
             self.reap();
@@ -236,7 +236,7 @@ impl Master {
     fn interrupted(&mut self) {
         self.interrupts += 1;
         if self.interrupts == 1 {
-            self.stop(None);
+            self.stop(None, None);
         } else {
             self.force();
         }
@@ -284,14 +284,14 @@ impl Master {
         }
     }
 
-    pub(super) fn stop(&mut self, grace: Option<Duration>) {
+    pub(super) fn stop(&mut self, grace: Option<Duration>, caller: Option<WorkerId>) {
         self.announce_stop(grace);
         failpoint!("stop.begun");
-        self.feed(Event::Command { ticket: Ticket(0), command: Command::StopAll { grace } });
+        self.feed(Event::Command { ticket: Ticket(0), caller, command: Command::StopAll { grace } });
     }
 
     pub(super) fn force(&mut self) {
         self.announce_force();
-        self.feed(Event::Command { ticket: Ticket(0), command: Command::Force });
+        self.feed(Event::Command { ticket: Ticket(0), caller: None, command: Command::Force });
     }
 }

@@ -90,6 +90,15 @@ pub fn new_cookie() -> io::Result<String> {
     }))
 }
 
+/// The parent of a process; `None` if it is gone.
+#[must_use]
+pub fn parent_of(pid: u32) -> Option<u32> {
+    let mut space = [0; STAT_BYTES];
+    let stat = stat_of(pid, &mut space)?;
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    std::str::from_utf8(&stat[end + 1..]).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// The children of a process, in any state; children of each of its threads. Empty if it is gone.
 #[must_use]
 pub fn children_of(pid: u32) -> Vec<u32> {

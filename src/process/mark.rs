@@ -50,6 +50,12 @@ impl Mark {
     pub fn is_of(self, cookie: &str) -> bool {
         instance(cookie) == Some((self.0 - FIRST) >> WORKER_BITS)
     }
+
+    /// Which worker of the instance with this cookie it is of.
+    #[must_use]
+    pub fn worker_of(self, cookie: &str) -> Option<u64> {
+        self.is_of(cookie).then_some(self.0 & ((1 << WORKER_BITS) - 1))
+    }
 }
 
 fn instance(cookie: &str) -> Option<u64> {

@@ -16,6 +16,7 @@
 //! | `runs.list` | [`crate::store::RunFilter`] | array of [`crate::model::RunRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
+//! | *(any)* | | a notification [`NOTE`] may come before the answer |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ use crate::model::{JobId, OsText, QueueName, UnixMicros};
 pub const MAX_SOCKET_PATH_BYTES: usize = 107 - NEW_SOCKET_ENDING.len();
 /// What the name of a socket ends in until it is private and may be found.
 pub const NEW_SOCKET_ENDING: &str = ".new";
+
+/// The notification that comes before an answer and says to people what is special about it; its params are a text.
+pub const NOTE: &str = "note";
 
 /// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
 /// Durations are seconds (a number) or text such as `"10s"`.

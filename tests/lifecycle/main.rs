@@ -5,6 +5,7 @@
 mod support;
 
 mod crashes;
+mod from_jobs;
 mod help;
 mod hostile;
 mod late;

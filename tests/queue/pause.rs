@@ -62,11 +62,26 @@ fn a_pause_survives_the_stop_and_the_kill_of_the_master() {
 }
 
 #[test]
-fn pause_and_resume_need_a_master_and_a_queue() {
+fn pause_and_resume_need_a_store_and_a_queue() {
     let bench = Bench::new();
     for verb in ["pause", "resume"] {
         bench.run(&[verb, "default"]).expect_code(3);
         bench.run(&[verb]).expect_code(2);
         bench.run(&[verb, "a/b"]).expect_code(2);
     }
+}
+
+#[test]
+fn a_queue_is_paused_and_resumed_without_a_master_for_the_next_one() {
+    let bench = Bench::new();
+    let id = bench.push(&["--", "true"]);
+    assert_eq!(bench.ok(&["pause", "default"]), "paused `default`\n");
+    let _master = bench.start(&["--workers=1", "--queue=default,other"]);
+    let other = bench.push(&["--queue=other", "--", "true"]);
+    bench.wait_for_job(other, "succeeded");
+    assert_eq!(bench.job(id)["state"], "ready");
+    bench.ok(&["stop"]);
+    assert_eq!(bench.run(&["resume", "--json", "default"]).expect_code(0).json()["queues"][0]["paused"], false);
+    let _master = bench.start(&["--workers=1", "--queue=default"]);
+    bench.wait_for_job(id, "succeeded");
 }

@@ -15,7 +15,11 @@ const STEP: u32 = 1_000;
 pub(super) fn run(context: &Context, change: Change, ids: &[i64], no_wait: bool) -> Result<Code, Error> {
     let ids: Vec<JobId> = ids.iter().copied().map(JobId).collect();
     let changed = match context.try_connect()? {
-        Some(mut client) => client.call(method(change), &Jobs { ids, no_wait, ..Jobs::default() })?,
+        Some(mut client) => {
+            let changed = client.call(method(change), &Jobs { ids, no_wait, ..Jobs::default() })?;
+            output::note(&mut client);
+            changed
+        }
         None => in_store(existing_store(context)?.as_deref_mut(), change, &ids)?,
     };
     conclude(context, change, &changed)
@@ -42,8 +46,8 @@ const fn method(change: Change) -> &'static str {
     }
 }
 
-/// A database is not made only to find no job in it.
-fn existing_store(context: &Context) -> Result<Option<Box<dyn Store>>, Error> {
+/// A database is not made only to find nothing in it.
+pub(crate) fn existing_store(context: &Context) -> Result<Option<Box<dyn Store>>, Error> {
     if context.records()?.is_none() {
         return Ok(None);
     }

@@ -50,7 +50,7 @@ impl World {
             self.open.insert(ticket);
         }
         self.tell(&command);
-        self.hear(Event::Command { ticket: Ticket(ticket), command });
+        self.hear(Event::Command { ticket: Ticket(ticket), caller: None, command });
     }
 
     fn push(&mut self) {

@@ -254,12 +254,16 @@ impl World {
             }
             Step::Cancel => {
                 self.cancelled = true;
-                self.hear(Event::Command { ticket: Ticket(1), command: Command::Cancel { job: JOB, wait: false } });
+                self.hear(Event::Command {
+                    ticket: Ticket(1),
+                    caller: None,
+                    command: Command::Cancel { job: JOB, wait: false },
+                });
             }
             Step::Restart => {
                 self.restarted = true;
                 let command = Command::Restart { target: Target::All, at_once: true, wait: false };
-                self.hear(Event::Command { ticket: Ticket(2), command });
+                self.hear(Event::Command { ticket: Ticket(2), caller: None, command });
             }
             Step::Crash => self.crash(),
         }

@@ -131,7 +131,7 @@ impl Bench {
     }
 
     fn command(&mut self, ticket: u64, command: Command) {
-        self.event(Event::Command { ticket: Ticket(ticket), command });
+        self.event(Event::Command { ticket: Ticket(ticket), caller: None, command });
     }
 
     /// Time goes by; every deadline on the way is kept.

@@ -140,6 +140,11 @@ pub(super) fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
 }
 
+/// The process at the other end, as it connected; 0 where it cannot be seen from here.
+pub(super) fn pid_of(stream: &UnixStream) -> u32 {
+    getsockopt(stream, PeerCredentials).map_or(0, |peer| peer.pid().unsigned_abs())
+}
+
 /// Whether the other end is our own user, the owner of the database, or root.
 pub(super) fn may_speak(stream: &UnixStream, owner: Uid) -> bool {
     let known = [0, owner.as_raw(), Uid::effective().as_raw()];
