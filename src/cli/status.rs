@@ -90,6 +90,7 @@ fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, 
         uptime_s: now.since(started_at).as_secs_f64(),
         database: paths.database.display().to_string(),
         durability: "unknown".to_owned(),
+        containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),
         problems: vec![trouble.to_owned()],
     }

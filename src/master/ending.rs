@@ -89,6 +89,9 @@ impl Master {
             let (mut child, _) = guardian.bye();
             let _ = child.wait();
             failpoint!("stop.guardian_gone");
+            if let Some(group) = &self.fixed.group {
+                group.remove();
+            }
         }
         self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
         let summary = self.summary.clone();

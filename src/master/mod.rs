@@ -21,6 +21,7 @@ mod clock;
 mod console;
 mod ending;
 mod heard;
+mod leftovers;
 pub mod logs;
 mod looks;
 mod methods;
@@ -53,6 +54,7 @@ use crate::config::{Config, PoolConfig};
 use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
 use crate::process::begin::Step;
+use crate::process::cgroup;
 use crate::process::guardian::Guardian;
 use crate::process::lock::Lock;
 use crate::process::oom::OomWatch;
@@ -66,6 +68,7 @@ use batch::Batches;
 use clients::Clients;
 pub use clock::{Clock, wall};
 use console::Console;
+use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
 use pipes::{Pipe, Pipes};
@@ -81,7 +84,7 @@ pub use startup::{Failure, lock_path, run};
 #[derive(Debug)]
 enum Inbox {
     Written(Written),
-    Samples(Vec<Sample>),
+    Samples(Vec<Sample>, Vec<sampler::Family>),
     Swept(SweepDone),
     Read(Box<(Asked, Found)>),
     Interrupt,
@@ -147,6 +150,8 @@ struct Fixed {
     generation: Generation,
     store_id: String,
     cookie: String,
+    /// The control group of all workers, where there is one.
+    group: Option<cgroup::Group>,
     /// What every worker does before all else.
     step: Step,
     started_at: UnixMicros,
@@ -174,6 +179,7 @@ struct Master {
     unheard: BTreeSet<(WorkerId, Pipe)>,
     /// Workers that have exited and wait for a place in the sweeper's queue.
     to_sweep: VecDeque<WorkerId>,
+    leftovers: Leftovers,
     clients: Clients,
     waits: Waits,
     batches: Batches<Answered>,

@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::model::WorkerId;
-use crate::process::identity::{activity_of, children_of};
+use crate::process::identity::{activity_of, children_of, start_time};
 use crate::process::mailbox::{self, Sender};
 
 /// Between two samples of a worker that changes.
@@ -65,6 +65,15 @@ pub struct Sample {
     pub cpu_percent: f64,
 }
 
+/// Who was seen below a worker, where that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The worker.
+    pub worker: WorkerId,
+    /// All its descendants, by pid and start time.
+    pub members: Vec<(u32, u64)>,
+}
+
 /// The thread. Dropped, it ends.
 #[derive(Debug)]
 pub struct Sampler {
@@ -73,7 +82,7 @@ pub struct Sampler {
 
 impl Sampler {
     /// Starts the thread; `notify` runs in it, with everything that one look found.
-    pub fn start(capacity: usize, notify: impl FnMut(&[Sample]) + Send + 'static) -> io::Result<Self> {
+    pub fn start(capacity: usize, notify: impl FnMut(&[Sample], Vec<Family>) + Send + 'static) -> io::Result<Self> {
         let (commands, incoming) = mailbox::bounded(capacity);
         std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&incoming, notify))?;
         Ok(Self { commands })
@@ -103,7 +112,7 @@ fn own_memory_in(status: &str) -> Option<u64> {
     Some((resident + kilobytes("VmSwap:").unwrap_or(0)) * 1024)
 }
 
-fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
+fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample], Vec<Family>)) {
     let mut watches = Watches::new(crate::process::clock::instant());
     let Ok(mut system) = System::new() else {
         log::error!("memory and CPU of workers cannot be measured: `/proc` is not readable");
@@ -128,8 +137,9 @@ fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample])) {
             continue;
         }
         let samples = watches.measure(&due, &mut system);
-        if !samples.is_empty() {
-            notify(&samples);
+        let families = std::mem::take(&mut watches.families);
+        if !samples.is_empty() || !families.is_empty() {
+            notify(&samples, families);
         }
         watches.forget_strangers(&mut system);
     }
@@ -144,6 +154,8 @@ struct Watch {
     measured_at: Instant,
     /// The worker and its descendants with the CPU time of each, in milliseconds.
     tree: Vec<(u32, u64)>,
+    /// Who was below it when its family was told.
+    family: Vec<u32>,
     /// What each of the tree did up to the last look.
     activity: Vec<Option<[u64; 4]>>,
     last: Option<Sample>,
@@ -155,11 +167,13 @@ struct Watches {
     busy: bool,
     /// Ticks are counted from here.
     epoch: Instant,
+    /// Not yet told.
+    families: Vec<Family>,
 }
 
 impl Watches {
     fn new(epoch: Instant) -> Self {
-        Self { workers: BTreeMap::new(), busy: true, epoch }
+        Self { workers: BTreeMap::new(), busy: true, epoch, families: Vec::new() }
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -177,8 +191,17 @@ impl Watches {
                 let tree = vec![(pid, 0)];
                 let (measured_at, pause) = (now, INTERVAL);
                 let activity = Vec::new();
-                let watch =
-                    Watch { pid, due: soon, pause, report_always: true, measured_at, tree, activity, last: None };
+                let watch = Watch {
+                    pid,
+                    due: soon,
+                    pause,
+                    report_always: true,
+                    measured_at,
+                    tree,
+                    activity,
+                    family: Vec::new(),
+                    last: None,
+                };
                 self.workers.insert(worker, watch);
             }
             Command::Unwatch(worker) => drop(self.workers.remove(&worker)),
@@ -233,8 +256,14 @@ impl Watches {
         let mut pids = Vec::new();
         let mut trees = Vec::with_capacity(due.len());
         for worker in due {
-            let watch = &self.workers[worker];
+            let Some(watch) = self.workers.get_mut(worker) else { continue };
             let tree = with_descendants(watch.pid);
+            if tree[1..] != watch.family {
+                watch.family = tree[1..].to_vec();
+                let member = |&pid: &u32| Some((pid, start_time(pid)?));
+                let members = watch.family.iter().filter_map(member).collect();
+                self.families.push(Family { worker: *worker, members });
+            }
             // Those of the time before too, so that sysinfo lets go of the dead.
             pids.extend(watch.tree.iter().map(|&(pid, _)| pid).chain(tree.iter().copied()).map(Pid::from_u32));
             trees.push(tree);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Master, sampler};
+use super::{Master, leftovers, sampler};
 use crate::config::limits_in_force;
 use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotView, State};
 use crate::model::worker::signal_name;
@@ -57,6 +57,7 @@ impl Master {
             database: self.fixed.config.database.to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
             durability: self.fixed.config.durability.as_str().to_owned(),
+            containment: leftovers::containment(self.fixed.group.as_ref()).to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
             problems: self.problems.values().cloned().collect(),
         }

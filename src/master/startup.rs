@@ -12,6 +12,7 @@ use super::batch::Batches;
 use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::console::Console;
+use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
 use super::reader::Reader;
@@ -25,9 +26,11 @@ use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
 use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
+use crate::process::cgroup::Group;
 use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity;
+use crate::process::inherited::Ignored;
 use crate::process::lock::{Holder, Lock, LockError};
 use crate::process::oom::OomWatch;
 use crate::process::sweep::Sweeper;
@@ -106,7 +109,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     super::room::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let (signals, ignored) = Signals::install().map_err(system("install signal handlers"))?;
-    let step = Step { session: begin::has_terminal(), signals: ignored.stay() };
     let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
     let (mail, inbox) = mailbox(waker);
 
@@ -115,8 +117,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let started_at = wall();
     let lock = take_lock(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
-    exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
-    let guardian = start_guardian(&cookie);
+    let (leftovers, group, step) = contain(&cookie, ignored)?;
+    let guardian = start_guardian(&cookie, group.as_ref());
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let (mut store, begun) = takeover::begin(&config, &identify(pid, &cookie), started_at)?;
@@ -130,7 +132,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (generation, inherited) = (begun.generation, inherited_variables());
     let mut master = Master {
         core: Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17)),
-        fixed: Fixed { config, generation, store_id, cookie, step, started_at, pid, inherited },
+        fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
         clock,
         poll,
         inbox,
@@ -143,6 +145,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         reading: Reading::default(),
         unheard: BTreeSet::new(),
         to_sweep: VecDeque::new(),
+        leftovers,
         clients,
         waits: Waits::default(),
         batches: Batches::new(),
@@ -209,6 +212,13 @@ impl Master {
             self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });
         }
     }
+}
+
+/// What holds together what workers start. Before the first child is started.
+fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, Step), Failure> {
+    exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
+    let step = Step { session: begin::has_terminal(), signals: ignored.stay(), cgroup: None };
+    Ok((Leftovers::start(), Group::make(cookie), step))
 }
 
 fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
@@ -297,11 +307,11 @@ fn check_places(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn start_guardian(cookie: &str) -> Option<Guardian> {
+pub(super) fn start_guardian(cookie: &str, group: Option<&Group>) -> Option<Guardian> {
     if bug!("guardian_left_out") {
         return None;
     }
-    Guardian::start(cookie).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
+    Guardian::start(cookie, group).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
 /// The blocking edges.
@@ -336,7 +346,9 @@ impl Threads {
             sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {
                 to_sweeper.send(Inbox::Swept(done));
             })?,
-            sampler: Sampler::start(20_000, move |samples| to_sampler.send(Inbox::Samples(samples.to_vec())))?,
+            sampler: Sampler::start(20_000, move |samples, families| {
+                to_sampler.send(Inbox::Samples(samples.to_vec(), families));
+            })?,
             logs: Logs::start(options)?,
         })
     }

@@ -9,6 +9,7 @@ use super::startup::Failure;
 use super::{clients, wall};
 use crate::config::Config;
 use crate::model::UnixMicros;
+use crate::process::cgroup::{self, Group};
 use crate::process::identity::Identity;
 use crate::process::lock::LockError;
 use crate::process::sweep;
@@ -70,8 +71,13 @@ pub(super) fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u
     if begun.crashed.is_empty() {
         return Ok(0);
     }
+    let cookies: Vec<String> = begun.crashed.iter().filter_map(started_by).collect();
+    // Not where one of them has started us: the others of it carry its sign.
+    let groups = cgroup::left_by(cookies.iter().map(String::as_str));
+    let groups: Vec<Group> = groups.into_iter().filter(|group| !group.has_us()).collect();
     let selector = sweep::Selector {
-        wanted: sweep::Wanted::Instances(begun.crashed.iter().filter_map(started_by).collect()),
+        wanted: sweep::Wanted::Instances(cookies),
+        kin: sweep::Kin { groups: groups.clone(), roots: Vec::new() },
         exempt: guardian.into_iter().collect(),
     };
     failpoint!("recovery.before_kill");
@@ -86,6 +92,7 @@ pub(super) fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u
     if !swept.left.is_empty() {
         return Err(Failure::Survivors(swept.left));
     }
+    groups.iter().for_each(Group::remove);
     Ok(store.recover(wall())?.released)
 }
 

@@ -93,6 +93,7 @@ impl Master {
             guard,
             bar,
             backlog,
+            self.leftovers.next_look(),
         ];
         // Rounded up: a timer that rings early would turn for nothing.
         deadlines.into_iter().flatten().min().map(|at| Clock::until(now, at) + Duration::from_micros(50))
@@ -158,6 +159,7 @@ impl Master {
         self.expire_waiters(now);
         self.prune(now);
         let looked = self.look(now);
+        self.look_at_held(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.
@@ -203,19 +205,16 @@ impl Master {
     fn receive(&mut self, mail: Inbox) {
         match mail {
             Inbox::Written(written) => self.written(written),
-            Inbox::Samples(samples) => {
+            Inbox::Samples(samples, families) => {
+                for family in families {
+                    self.know_family(family);
+                }
                 for sample in samples {
                     let (memory, cpu) = (sample.memory_bytes, sample.cpu_percent);
                     self.feed(Event::Sampled { worker: sample.worker, memory, cpu });
                 }
             }
-            Inbox::Swept(done) => {
-                if !done.left.is_empty() {
-                    let text = format!("processes {:?} of worker {} cannot be killed", done.left, done.worker);
-                    self.say(crate::report::Event::Problem { text });
-                }
-                self.feed(Event::Swept { worker: done.worker });
-            }
+            Inbox::Swept(done) => self.swept(done),
             Inbox::Read(read) => {
                 let (asked, found) = *read;
                 self.found(asked, found);

@@ -12,6 +12,7 @@ use crate::config::{PoolConfig, PoolKind, ReadyWhen, SOCKET_DATABASE};
 use crate::core::{Event, PoolId, Settings};
 use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
+use crate::process::begin::Step;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, group, oom, sweep};
@@ -56,6 +57,7 @@ impl Master {
         match self.adopt(id, name, spawned, opaque) {
             Ok(pipes) => {
                 self.pids.insert(pid, id);
+                self.found_family(id, pid);
                 self.workers.insert(id, pipes);
                 self.tell_sampler(sampler::Command::Watch { worker: id, pid });
                 Ok(pid)
@@ -89,6 +91,8 @@ impl Master {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
             }
         };
+        let cgroup = self.fixed.group.as_ref().map(|group| group.of_worker(id));
+        let step = Step { cgroup, ..self.fixed.step.clone() };
         let own: [(&str, OsString); 8] = [
             ("QUEUE_WORK_POOL", pool.name.as_str().into()),
             ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.name).into()),
@@ -111,13 +115,13 @@ impl Master {
             env_remove: self.fixed.inherited.clone(),
             stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
-            step: self.fixed.step.clone(),
+            step,
             mark: Mark::of(&self.mark(id)),
         })
     }
 
     /// What everything that this worker starts is recognised by.
-    fn mark(&self, id: WorkerId) -> String {
+    pub(super) fn mark(&self, id: WorkerId) -> String {
         format!("{}:{id}", self.fixed.cookie)
     }
 
@@ -269,6 +273,7 @@ impl Master {
 
     /// Hands workers that have exited to the sweeper, as far as it takes them.
     pub(super) fn sweep(&mut self) {
+        let mut strangers = None;
         while let Some(&worker) = self.to_sweep.front() {
             self.tell_sampler(sampler::Command::Unwatch(worker));
             failpoint!("sweep.asked");
@@ -277,7 +282,9 @@ impl Master {
                 self.feed(Event::Swept { worker });
                 continue;
             }
-            let request = sweep::Request { worker, value: self.mark(worker) };
+            let strangers = strangers.get_or_insert_with(|| self.strangers()).clone();
+            let kin = self.kin_of(worker, &strangers);
+            let request = sweep::Request { worker, value: self.mark(worker), kin };
             if self.sweeper.request(request).is_err() {
                 return;
             }
@@ -304,11 +311,12 @@ impl Master {
         if self.guardian.is_some() || now.mono < self.guard_at {
             return;
         }
-        self.guardian = super::startup::start_guardian(&self.fixed.cookie);
+        self.guardian = super::startup::start_guardian(&self.fixed.cookie, self.fixed.group.as_ref());
         if let Some(guardian) = &mut self.guardian {
             for &pid in self.pids.keys() {
                 let _ = guardian.add(pid);
             }
+            self.tell_families();
             self.problem_over("guardian");
         } else {
             self.guard_at = now.mono + GUARD_AGAIN;

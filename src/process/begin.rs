@@ -2,7 +2,7 @@
 //!
 //! std starts a program in a group of its own and no more. What else a worker needs, it does itself if it is ours, and
 //! for any other program a step of ours does it and then becomes that program, under the same process id: a session
-//! without a terminal, signals at their default. Only where it is needed: the step costs an exec.
+//! without a terminal, the control group of the worker, signals at their default. Only where it is needed: the step costs an exec.
 //!
 //! Invariant: the variables that ask for it are not in the environment of what is started.
 
@@ -15,6 +15,7 @@ use std::process::{Command, ExitCode};
 
 use nix::fcntl::OFlag;
 
+use super::cgroup::Group;
 use super::inherited;
 use super::spawn::explain;
 
@@ -22,8 +23,10 @@ use super::spawn::explain;
 pub const VERB: &str = "__start";
 /// Set where a session of its own is wanted.
 const SESSION_VARIABLE: &str = "QUEUE_WORK_SESSION";
+/// The folder of the control group to join.
+const CGROUP_VARIABLE: &str = "QUEUE_WORK_CGROUP";
 /// All of them, not to be passed on.
-pub const VARIABLES: [&str; 1] = [SESSION_VARIABLE];
+pub const VARIABLES: [&str; 2] = [SESSION_VARIABLE, CGROUP_VARIABLE];
 
 /// The exit code of a step whose program cannot be executed, as shells have it.
 const CANNOT_RUN: u8 = 127;
@@ -36,20 +39,23 @@ pub struct Step {
     pub session: bool,
     /// Signals that stay ignored in the master are to be at their default.
     pub signals: bool,
+    /// The control group that it is to be in before it starts anything.
+    pub cgroup: Option<Group>,
 }
 
 impl Step {
     /// Whether another program than ours needs the step at all.
     #[must_use]
     pub const fn is_needed(&self) -> bool {
-        self.session || self.signals
+        self.session || self.signals || self.cgroup.is_some()
     }
 
     /// What asks for it, for the environment of the process.
     #[must_use]
     pub fn env(&self) -> Vec<(OsString, OsString)> {
         let session = self.session.then(|| (SESSION_VARIABLE.into(), "1".into()));
-        session.into_iter().collect()
+        let cgroup = self.cgroup.as_ref().map(|group| (CGROUP_VARIABLE.into(), group.folder().into()));
+        session.into_iter().chain(cgroup).collect()
     }
 }
 
@@ -61,6 +67,11 @@ pub fn has_terminal() -> bool {
 
 /// Does it in this process, which has just been started. What fails is said on stderr, and goes without.
 pub fn begin() {
+    if let Some(folder) = std::env::var_os(CGROUP_VARIABLE)
+        && let Err(error) = Group::at(folder).join()
+    {
+        eprintln!("queue-work: no control group of its own: {error}");
+    }
     if std::env::var_os(SESSION_VARIABLE).is_some()
         && let Err(errno) = nix::unistd::setsid()
     {

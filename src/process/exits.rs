@@ -54,6 +54,18 @@ pub fn has_ended(pid: u32) -> bool {
     matches!(peek_at(Some(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
 }
 
+/// Whether this child has ended, is not reaped, and has failed: by a signal, or with a code other than 0.
+#[must_use]
+pub fn has_failed(pid: u32) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match retry_if_interrupted(|| waitid(Id::Pid(Pid::from_raw(pid as i32)), flags)) {
+        Ok(WaitStatus::Exited(_, code)) => code != 0,
+        // EINVAL: a real-time signal has ended it.
+        Ok(WaitStatus::Signaled(..)) | Err(Errno::EINVAL) => true,
+        Ok(_) | Err(_) => false,
+    }
+}
+
 /// Our children, in any state.
 fn children() -> Vec<u32> {
     identity::children_of(std::process::id())
@@ -108,7 +120,7 @@ mod tests {
             assert!(has_children());
             wait_until("the end of the child is seen", || peek() == Some(child.id()));
             assert_eq!(peek(), Some(child.id()));
-            assert!(has_ended(child.id()));
+            assert!(has_ended(child.id()) && has_failed(child.id()));
             assert_eq!(child.try_wait().unwrap().map(exit_of), Some(exit));
             assert_eq!(peek(), None);
             assert!(!has_ended(child.id()));
@@ -118,7 +130,7 @@ mod tests {
     #[test]
     fn a_running_child_is_not_reported() {
         let mut child = sh("exec sleep 1000");
-        assert!(!has_ended(child.id()));
+        assert!(!has_ended(child.id()) && !has_failed(child.id()));
         child.kill().unwrap();
         wait_until("the end of the child is seen", || has_ended(child.id()));
         child.wait().unwrap();

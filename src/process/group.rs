@@ -23,6 +23,8 @@ pub enum Signal {
     Cont,
     /// Interrupt.
     Int,
+    /// Stand still.
+    Stop,
 }
 
 impl From<Signal> for signal::Signal {
@@ -32,6 +34,7 @@ impl From<Signal> for signal::Signal {
             Signal::Kill => Self::SIGKILL,
             Signal::Cont => Self::SIGCONT,
             Signal::Int => Self::SIGINT,
+            Signal::Stop => Self::SIGSTOP,
         }
     }
 }
@@ -58,6 +61,18 @@ pub fn signal_child(leader: u32, signal: Signal) -> io::Result<()> {
 
 /// Kills the process that started then; it is no error if that is dead.
 pub fn kill_process(pid: u32, start: u64) -> io::Result<()> {
+    signal_process(pid, start, Signal::Kill)
+}
+
+/// Signals the process that started then; it is no error if that is dead.
+pub fn signal_process(pid: u32, start: u64, signal: Signal) -> io::Result<()> {
+    let signal = match signal {
+        Signal::Term => rustix::process::Signal::TERM,
+        Signal::Kill => rustix::process::Signal::KILL,
+        Signal::Cont => rustix::process::Signal::CONT,
+        Signal::Int => rustix::process::Signal::INT,
+        Signal::Stop => rustix::process::Signal::STOP,
+    };
     let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };
     // Opened before the look at the start time: so it is this process that the descriptor means, although its id may
     // pass to another at any moment.
@@ -65,13 +80,13 @@ pub fn kill_process(pid: u32, start: u64) -> io::Result<()> {
     if !identity::is_alive(pid, start) {
         return Ok(());
     }
-    let killed = match opened {
-        Ok(process) => pidfd_send_signal(process, rustix::process::Signal::KILL),
+    let signalled = match opened {
+        Ok(process) => pidfd_send_signal(process, signal),
         Err(rustix::io::Errno::SRCH) => return Ok(()),
         // No more descriptors, or a kernel before 5.3: then by its id, a moment after the look.
-        Err(_) => rustix::process::kill_process(id, rustix::process::Signal::KILL),
+        Err(_) => rustix::process::kill_process(id, signal),
     };
-    match killed {
+    match signalled {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

@@ -1,15 +1,18 @@
 //! The guardian: a small process that outlives the master by a moment, to end what the master leaves behind when it
 //! dies in any way, `kill -9` included.
 //!
-//! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), then `+PID` (a
-//! worker's group was made), `-PID` (it ended and was reaped), at last `bye`. End of input without `bye` means that
-//! the master is dead. A fragment without its newline is never acted upon: half of `+123` is another process.
+//! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), `@FOLDER` (the
+//! control group of all workers, where there is one), then `+PID` (a worker's group was made), `=PID PID:START …` (what
+//! is known to be below this worker, or to be left of it: known here also when worker and master die together), `-PID`
+//! (it ended and was reaped), at last `bye`. End of input without `bye` means that the master is dead. A fragment without its
+//! newline is never acted upon: half of `+123` is another process.
 //!
 //! Invariants: the guardian does not carry the cookie itself, nor a mark; it kills a group only if its leader is the process that
 //! was announced, or is gone (then the id cannot have passed to another as long as the group exists); a process below a
 //! leader is killed only if it is still the one that was seen there.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::{self, BufRead, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
@@ -18,10 +21,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::cgroup::Group;
 use super::group::{Signal, kill_process, signal_group};
 use super::spawn::set_nonblocking;
-use super::sweep::{COOKIE_VARIABLE, Selector, Swept, Wanted, kill_all};
-use super::{identity, image, mark};
+use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
+use super::{identity, image, mark, tree};
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";
@@ -29,6 +33,9 @@ pub const VERB: &str = "__guardian";
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// More than the lines of every process that a machine can hold: the guardian does not read.
 const LONGEST_BACKLOG_BYTES: usize = 1024 * 1024;
+
+/// Of more, the first are told: who descends from them is found.
+const MOST_OF_A_FAMILY: usize = 256;
 
 /// How the watch ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,6 +72,8 @@ pub fn run() -> io::Result<bool> {
 pub fn watch(mut input: impl BufRead) -> Ended {
     let cookie = next_line(&mut input).unwrap_or_default();
     let mut groups: HashMap<u32, Option<u64>> = HashMap::new();
+    let mut families: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    let mut kin = Kin::default();
     let mut bye = false;
     while let Some(line) = next_line(&mut input) {
         bye = line == "bye";
@@ -72,6 +81,11 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             groups.insert(pid, identity::start_time(pid));
         } else if let Some(pid) = line.strip_prefix('-').and_then(|id| id.parse::<u32>().ok()) {
             groups.remove(&pid);
+        } else if let Some((pid, family)) = line.strip_prefix('=').and_then(parse_family) {
+            families.insert(pid, family);
+            families.retain(|_, family| !family.is_empty());
+        } else if let Some(folder) = line.strip_prefix('@') {
+            kin.groups.push(Group::at(folder));
         }
     }
     if bye {
@@ -80,8 +94,9 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     failpoint!("guardian.alone");
     // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
     // group and have another environment, where no cookie is found.
-    let leaders = groups.iter().filter(|&(&pid, &start)| start.is_some() && identity::start_time(pid) == start);
-    let family = identity::descendants_of(leaders.map(|(&pid, _)| pid), &[]);
+    let leaders = groups.iter().filter_map(|(&pid, &start)| Some((pid, start?)));
+    let roots: Vec<(u32, u64)> = leaders.chain(families.into_values().flatten()).collect();
+    let family = tree::stop(&roots, &[]);
     for (&pid, &start) in &groups {
         let now = identity::start_time(pid);
         if now.is_none() || now == start {
@@ -89,12 +104,26 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             let _ = signal_group(pid, Signal::Kill);
         }
     }
-    for member in &family {
-        let _ = kill_process(member.pid, member.start);
+    for &(pid, start) in &family {
+        let _ = kill_process(pid, start);
     }
     failpoint!("guardian.groups_killed");
-    let selector = Selector { wanted: Wanted::Instances(vec![cookie]), exempt: Vec::new() };
-    Ended::MasterDied { groups: groups.len(), swept: kill_all(&selector, SWEEP_DEADLINE) }
+    let made = kin.groups.clone();
+    let selector = Selector { wanted: Wanted::Instances(vec![cookie]), kin, exempt: Vec::new() };
+    let swept = kill_all(&selector, SWEEP_DEADLINE);
+    made.iter().for_each(Group::remove);
+    Ended::MasterDied { groups: groups.len(), swept }
+}
+
+/// `PID PID:START …`.
+fn parse_family(words: &str) -> Option<(u32, Vec<(u32, u64)>)> {
+    let mut words = words.split(' ');
+    let leader = words.next()?.parse().ok()?;
+    let member = |word: &str| {
+        let (pid, start) = word.split_once(':')?;
+        Some((pid.parse().ok()?, start.parse().ok()?))
+    };
+    Some((leader, words.filter_map(member).collect()))
 }
 
 /// A whole line; `None` at the end, after an error, and for a fragment.
@@ -114,10 +143,14 @@ pub struct Guardian {
 
 impl Guardian {
     /// Starts the guardian. Before any thread and any worker, so that none of them is ever without one.
-    pub fn start(cookie: &str) -> io::Result<Self> {
+    pub fn start(cookie: &str, group: Option<&Group>) -> io::Result<Self> {
         let mut command = image::command();
         command.arg(VERB);
-        Self::start_with(command, cookie)
+        let mut guardian = Self::start_with(command, cookie)?;
+        if let Some(folder) = group.and_then(|group| group.folder().to_str()) {
+            guardian.say(format_args!("@{folder}"))?;
+        }
+        Ok(guardian)
     }
 
     fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
@@ -143,6 +176,15 @@ impl Guardian {
     /// A worker was started and leads this group. Never waits; see [`Guardian::flush`] for the error.
     pub fn add(&mut self, pid: u32) -> io::Result<()> {
         self.say(format_args!("+{pid}"))
+    }
+
+    /// All that is known below the worker, or left of it; nothing any more where it is empty. Never waits.
+    pub fn family(&mut self, pid: u32, members: &[(u32, u64)]) -> io::Result<()> {
+        let mut words = pid.to_string();
+        for (pid, start) in members.iter().take(MOST_OF_A_FAMILY) {
+            let _ = write!(words, " {pid}:{start}");
+        }
+        self.say(format_args!("={words}"))
     }
 
     /// The worker was reaped, its group killed. Never waits.

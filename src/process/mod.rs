@@ -8,6 +8,7 @@
 //!   mark that its children cannot lose.
 
 pub mod begin;
+pub mod cgroup;
 pub mod clock;
 pub mod exits;
 pub mod files;
@@ -23,6 +24,7 @@ pub mod oom;
 mod procfs;
 pub mod spawn;
 pub mod sweep;
+pub mod tree;
 pub(crate) mod wake;
 pub mod watch;
 

@@ -16,8 +16,9 @@ mod tests;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::cgroup::Group;
 use super::mark::Mark;
-use super::{group, identity, procfs};
+use super::{group, identity, procfs, tree};
 pub use sweeper::{Request, SweepDone, Sweeper};
 
 /// The variable of the environment that holds `<cookie>` or `<cookie>:<worker id>`.
@@ -82,17 +83,30 @@ impl Wanted {
 pub struct Selector {
     /// What to look for.
     pub wanted: Wanted,
+    /// By the kernel's word: these groups and trees, whatever signs their processes have.
+    pub kin: Kin,
     /// Process ids to spare: the guardian.
     pub exempt: Vec<u32>,
+}
+
+/// What is known to belong to somebody without any sign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// Everybody in these control groups.
+    pub groups: Vec<Group>,
+    /// These processes, by pid and start time, with all that descends from them.
+    pub roots: Vec<(u32, u64)>,
 }
 
 /// The outcome of a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Processes that were sent SIGKILL.
+    /// Processes that were sent SIGKILL, those in a control group not counted.
     pub killed: usize,
-    /// The ones that were not seen dead by the deadline, and those that we may not kill.
+    /// The ones that were not seen dead by the deadline.
     pub left: Vec<u32>,
+    /// Of these, those that we may not kill, by pid and start time.
+    pub foreign: Vec<(u32, u64)>,
 }
 
 /// Those that live now and are meant.
@@ -110,7 +124,7 @@ pub fn find(selector: &Selector) -> Vec<u32> {
 /// Kills what is meant, until nobody of it is left or the deadline has passed.
 #[must_use]
 pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
-    let mut pursuits = [Pursuit::new(selector.wanted.clone(), deadline, ())];
+    let mut pursuits = [Pursuit::new(selector.wanted.clone(), selector.kin.clone(), deadline, ())];
     let mut pause = Duration::ZERO;
     loop {
         pass(&mut pursuits, &selector.exempt);
@@ -124,7 +138,7 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
 
 /// Until the next look: who dies is waited for with patience; where nobody does, one more look makes sure, at once.
 fn next_pause<T>(pursuits: &[Pursuit<T>], pause: Duration) -> Duration {
-    let nobody_dies = pursuits.iter().all(|pursuit| pursuit.dying.is_empty());
+    let nobody_dies = pursuits.iter().all(|pursuit| pursuit.dying.is_empty() && pursuit.groups_are_empty());
     if nobody_dies { FIRST_PAUSE } else { (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) }
 }
 
@@ -170,6 +184,14 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool 
     all_seen
 }
 
+/// What the variable says in the environment that a process was started with.
+#[must_use]
+pub fn value_of(pid: u32) -> Option<String> {
+    let mut space = Vec::new();
+    let environ = procfs::read(format!("/proc/{pid}/environ"), &mut space).ok()?;
+    cookie_of(environ).map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
 fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
     environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(COOKIE_VARIABLE.as_bytes())?.strip_prefix(b"="))
 }
@@ -178,9 +200,12 @@ fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
 struct Pursuit<T> {
     owner: T,
     wanted: Wanted,
+    kin: Kin,
     deadline: Instant,
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
+    /// Those of them that we may not kill.
+    foreign: Vec<(u32, u64)>,
     clean: u32,
     unclear: u32,
     /// Those that had ended by themselves, and whether this look has found one more of them.
@@ -189,18 +214,43 @@ struct Pursuit<T> {
 }
 
 impl<T> Pursuit<T> {
-    fn new(wanted: Wanted, deadline: Duration, owner: T) -> Self {
+    fn new(wanted: Wanted, kin: Kin, deadline: Duration, owner: T) -> Self {
         let deadline = crate::process::clock::instant() + deadline;
-        let (killed, dying, dead) = (Vec::new(), Vec::new(), Vec::new());
-        Self { owner, wanted, deadline, killed, dying, clean: 0, unclear: 0, dead, met_dead: false }
+        let (killed, dying, dead, foreign) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { owner, wanted, kin, deadline, killed, dying, foreign, clean: 0, unclear: 0, dead, met_dead: false }
     }
 
-    fn strike(&mut self, pid: u32, start: u64) {
-        // One that we may not kill is left, until it ends by itself: what it belongs to is not over.
-        if group::kill_process(pid, start).is_ok() && !self.killed.contains(&(pid, start)) {
-            self.killed.push((pid, start));
+    /// With all that descends from it: a process that has lost every sign is known by its parents, as long as they live.
+    fn strike(&mut self, pid: u32, start: u64, exempt: &[u32]) {
+        for process in tree::stop(&[(pid, start)], exempt) {
+            // One that we may not kill is left, until it ends by itself: what it belongs to is not over.
+            if group::kill_process(process.0, process.1).is_err() {
+                self.foreign.push(process);
+            } else if !self.killed.contains(&process) {
+                self.killed.push(process);
+            }
+            self.dying.push(process);
         }
-        self.dying.push((pid, start));
+    }
+
+    /// What is there by the kernel's word is killed, again and again until it is no more.
+    fn strike_kin(&mut self, exempt: &[u32]) {
+        for (pid, start) in std::mem::take(&mut self.kin.roots) {
+            self.strike(pid, start, exempt);
+        }
+        for group in self.kin.groups.iter().filter(|group| group.is_populated()) {
+            // If that fails, its members are killed one by one.
+            let members = if group.kill().is_ok() { Vec::new() } else { group.members() };
+            for pid in members {
+                if let Some(start) = identity::start_time(pid).filter(|_| !exempt.contains(&pid)) {
+                    let _ = group::kill_process(pid, start);
+                }
+            }
+        }
+    }
+
+    fn groups_are_empty(&self) -> bool {
+        !self.kin.groups.iter().any(Group::is_populated)
     }
 
     /// A zombie may have left a child that was not there when the list was made; the next list has it.
@@ -216,7 +266,11 @@ impl<T> Pursuit<T> {
     }
 
     fn outcome(&self) -> Swept {
-        Swept { killed: self.killed.len(), left: self.dying.iter().map(|&(pid, _)| pid).collect() }
+        let in_groups = self.kin.groups.iter().filter(|group| group.is_populated()).flat_map(Group::members);
+        let mut left: Vec<u32> = self.dying.iter().map(|&(pid, _)| pid).chain(in_groups).collect();
+        left.sort_unstable();
+        left.dedup();
+        Swept { killed: self.killed.len(), left, foreign: self.foreign.clone() }
     }
 }
 
@@ -226,18 +280,20 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
     for pursuit in pursuits.iter_mut() {
         // Still dying, though without an environment: a process on its way out has neither memory nor variables.
         pursuit.dying.retain(|&(pid, start)| identity::is_alive(pid, start));
+        pursuit.foreign.retain(|&(pid, start)| identity::is_alive(pid, start));
+        pursuit.strike_kin(exempt);
     }
     let all_seen = scan(exempt, |pid, start, sign, lives| {
         for pursuit in pursuits.iter_mut().filter(|pursuit| pursuit.wanted.matches(sign)) {
             if !lives {
                 pursuit.meet_dead(pid, start);
             } else if !pursuit.dying.contains(&(pid, start)) {
-                pursuit.strike(pid, start);
+                pursuit.strike(pid, start, exempt);
             }
         }
     });
     for pursuit in pursuits {
-        if !pursuit.dying.is_empty() {
+        if !pursuit.dying.is_empty() || !pursuit.groups_are_empty() {
             pursuit.clean = 0;
         } else if (all_seen && !pursuit.met_dead) || pursuit.unclear >= UNCLEAR_LOOKS {
             pursuit.clean += 1;

@@ -42,6 +42,8 @@ pub struct MasterStatus {
     pub store: String,
     /// `full` or `process`.
     pub durability: String,
+    /// What holds together what workers start: `cgroup`, or `tree` where no control group can be made.
+    pub containment: String,
     /// Resident memory of the master, in bytes.
     pub memory_bytes: u64,
     /// What is wrong, if anything (`the disk is full`, …).

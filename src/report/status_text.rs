@@ -29,7 +29,7 @@ pub fn status(status: &Status) -> String {
 
 fn master_lines(master: &MasterStatus, jobs_per_s: f64) -> String {
     let mut text = format!(
-        "master {} is {} for {} (generation {}, {}, version {}), {jobs_per_s:.1} jobs/s\ndatabase `{}`, durability {}\n",
+        "master {} is {} for {} (generation {}, {}, version {}), {jobs_per_s:.1} jobs/s\ndatabase `{}`, durability {}, containment {}\n",
         master.pid,
         master.state,
         words::seconds(master.uptime_s),
@@ -38,6 +38,7 @@ fn master_lines(master: &MasterStatus, jobs_per_s: f64) -> String {
         master.version,
         master.database,
         master.durability,
+        master.containment,
     );
     for problem in &master.problems {
         text.push_str(&warning(problem));

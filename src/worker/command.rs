@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of the protocol. Invariants: the end of the process is the truth, never the end of a pipe (a
 //! grandchild may hold it); only a child that is not yet reaped is signalled, so no signal reaches a stranger; nothing
-//! of its group is left when it has finished, and if it was told to end nothing at all that descends from it: what a
-//! command put into a session of its own comes to us when its parent ends, as we are a subreaper.
+//! of its group is left when it has finished, and if it failed or was told to end nothing at all that descends from it:
+//! what a command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -41,6 +41,8 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long the end of what a command leaves behind is waited for, after it was killed.
 const LEFTOVERS_DEADLINE: Duration = Duration::from_secs(5);
+/// How often those are looked for that may not be killed.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Most bytes taken from a pipe after the command has ended: what it can hold, not what a grandchild goes on writing.
 const DRAIN_BYTES: usize = 1 << 20;
 /// While this many bytes wait for the log, the command's stderr is not read.
@@ -264,7 +266,7 @@ impl Running {
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
         self.signal(Signal::SIGKILL);
-        if self.told.is_some() && !self.is_alone() {
+        if (self.told.is_some() || exits::has_failed(self.child.id())) && !self.is_alone() {
             return Ok(None);
         }
         let used = loop {
@@ -290,16 +292,18 @@ impl Running {
         }))
     }
 
-    /// Whether nothing is left of what the command has started; kills it. A job that was told to end may be tried again,
-    /// and what it put aside would run beside that.
+    /// Whether nothing is left of what the command has started; kills it. A job that failed or was told to end may be
+    /// tried again, and what it put aside would run beside that.
     fn is_alone(&mut self) -> bool {
         let Some(others) = &self.others else { return true };
         let now = clock::now();
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
         let left = identity::descendants_of([std::process::id()], others);
-        for process in &left {
-            // One that we may not kill is waited for until the deadline.
-            let _ = kill_process(process.pid, process.start);
+        let foreign = left.iter().filter(|process| kill_process(process.pid, process.start).is_err()).count();
+        if foreign > 0 && by <= now {
+            // Another user's, which nothing of ours will end: it is waited for, or the master loses its patience.
+            self.alone_by = Some(now + LOOK_AGAIN);
+            return false;
         }
         left.is_empty() || by <= now
     }
@@ -313,6 +317,20 @@ impl Running {
             // It fails only where nothing is left to signal, or what is left is another user's.
             let _ = killpg(self.group(), signal);
         }
+    }
+}
+
+/// Ends everything that descends from us, whichever command has started it: nobody is there any more to do it later. Waits
+/// for what does not die at once.
+pub(super) fn end_all() {
+    let by = clock::now() + LEFTOVERS_DEADLINE;
+    loop {
+        let left = identity::descendants_of([std::process::id()], &[]);
+        let killed = left.iter().filter(|process| kill_process(process.pid, process.start).is_ok()).count();
+        if killed == 0 || clock::now() >= by {
+            return;
+        }
+        crate::process::clock::pause(Duration::from_millis(2));
     }
 }
 

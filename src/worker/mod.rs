@@ -71,7 +71,11 @@ pub fn run(template: Option<Vec<OsString>>) -> ExitCode {
     };
     match standard_io().and_then(|io| event_loop::serve(io, template.as_ref())) {
         Ok(Ended::InputClosed) => ExitCode::SUCCESS,
-        Ok(Ended::OutputGone) => ExitCode::FAILURE,
+        Ok(Ended::OutputGone) => {
+            // The master is dead: what is left in other sessions, of any command, has lost whoever would end it.
+            command::end_all();
+            ExitCode::FAILURE
+        }
         Ok(Ended::Terminated) => ExitCode::from(128 + SIGTERM as u8),
         Err(e) => {
             eprintln!("queue-work: the built-in worker cannot go on: {e}");

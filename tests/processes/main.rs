@@ -8,6 +8,7 @@ mod exits;
 mod help;
 mod image;
 mod inherit;
+mod kin;
 mod memory;
 mod namespaces;
 mod orphans;

@@ -9,7 +9,7 @@ use crate::help::{
     Process, Processes, can, end, guardian, noted, refs, signal, wait_dead, wait_noted, with_fixture, worker_pid,
     workers,
 };
-use crate::support::{Bench, DEADLINE, Master, fixture, now};
+use crate::support::{Bench, DEADLINE, Master, now};
 
 /// How a worker may behave, and the processes that come of it, its own among them.
 const BEHAVIOURS: [(&str, usize); 10] = [
@@ -163,26 +163,7 @@ fn a_command_that_is_timed_out_ends_with_all_that_it_put_aside_and_its_worker_go
     assert!(!kept[0].is_alive());
 }
 
-#[test]
-fn what_sheds_its_mark_on_purpose_lives_on_and_holds_nothing_that_the_next_master_needs() {
-    let bench = Bench::new();
-    let mut master = bench.start(&["--workers", "1"]);
-    let command = fixture("escapes.py");
-    let id = bench.push(&[["--"].as_slice(), &refs(&command)].concat());
-    bench.wait_for_job(id, "succeeded");
-    let escaped = noted(&pids(&bench));
-    // A guardian would find it below the worker.
-    kill_with_guardian(&bench, &mut master);
-    let mut next = bench.start(&["--workers", "1"]);
-    assert!(escaped.len() == 1 && escaped[0].is_alive(), "{escaped:?}");
-    let id = bench.push(&["--", "true"]);
-    bench.wait_for_job(id, "succeeded");
-    next.signal(Signal::SIGTERM);
-    assert_eq!(next.wait_exit(DEADLINE).code(), Some(0));
-    assert!(escaped[0].is_alive());
-}
-
-/// As `sudo` would leave it: of a worker of this master, but of a user that it may not kill.
+/// Of a worker of this master by its mark, but of a user that it may not kill.
 #[test]
 fn what_belongs_to_a_worker_and_may_not_be_killed_is_named_and_no_master_starts_beside_it() {
     const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];

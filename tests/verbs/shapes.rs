@@ -17,6 +17,7 @@ const MASTER: Form = Object(&[
     ("database", Text),
     ("store", Text),
     ("durability", Text),
+    ("containment", Text),
     ("memory_bytes", Int),
 ]);
 

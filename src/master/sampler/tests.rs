@@ -81,7 +81,7 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
     let tree = with_descendants(pid);
     assert_eq!(tree.len(), 3);
     let (found_one, got) = crossbeam_channel::unbounded();
-    let sampler = Sampler::start(64, move |found| found.iter().for_each(|s| found_one.send(*s).unwrap())).unwrap();
+    let sampler = Sampler::start(64, move |found, _| found.iter().for_each(|s| found_one.send(*s).unwrap())).unwrap();
     let (worker, other) = (WorkerId(7), WorkerId(8));
     assert!(sampler.tell(Command::Watch { worker, pid }));
     assert!(sampler.tell(Command::Now(worker)));

@@ -41,6 +41,28 @@ fn a_master_that_says_bye_leaves_nobody_killed() {
 }
 
 #[test]
+fn what_was_seen_below_a_worker_is_ended_though_the_worker_is_gone_and_nothing_tells_whose_it_is() {
+    let ((orphan, seen), (other, kept), (gone, over)) = (stranger(), stranger(), stranger());
+    let said = format!(
+        "{}\n=7 {}:{} nonsense\n=8 {}:{}\n=9 {}:{}\n=9\n",
+        new_cookie().unwrap(),
+        seen.pid,
+        seen.start,
+        kept.pid,
+        kept.start + 1,
+        over.pid,
+        over.start
+    );
+    assert!(matches!(watch(Cursor::new(said)), Ended::MasterDied { groups: 0, .. }));
+    wait_until("the orphan is dead", || !seen.is_alive());
+    assert!(kept.is_alive(), "its number belongs to another now");
+    assert!(over.is_alive(), "nothing was left of the worker");
+    for child in [orphan, other, gone] {
+        end(child);
+    }
+}
+
+#[test]
 fn groups_that_ended_and_fragments_of_a_line_are_not_acted_upon() {
     let (removed, removed_identity) = stranger();
     let (cut, cut_identity) = stranger();

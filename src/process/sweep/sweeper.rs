@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::{Pursuit, Swept, Wanted, next_pause, pass};
+use super::{Kin, Pursuit, Swept, Wanted, next_pause, pass};
 use crate::model::WorkerId;
+use crate::process::cgroup::Group;
 use crate::process::mailbox::{self, Sender};
 
 /// How long one worker's leftovers may take to die before they are reported as left.
@@ -22,6 +23,8 @@ pub struct Request {
     pub worker: WorkerId,
     /// Its value of the variable.
     pub value: String,
+    /// Its control group, and orphans that are known to be its own.
+    pub kin: Kin,
 }
 
 /// The answer to a request.
@@ -33,6 +36,8 @@ pub struct SweepDone {
     pub killed: usize,
     /// Those that could not be killed in time.
     pub left: Vec<u32>,
+    /// Of these, those that we may not kill, by pid and start time.
+    pub foreign: Vec<(u32, u64)>,
 }
 
 /// A thread that sweeps after workers. All requests that wait share one look at the machine's processes.
@@ -74,11 +79,9 @@ fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(Sw
             Err(RecvTimeoutError::Disconnected) if pursuits.is_empty() => return,
             Err(RecvTimeoutError::Disconnected) => crate::process::clock::pause(pause),
             Err(RecvTimeoutError::Timeout) => {}
-            Ok(request) => pursuits.extend(
-                std::iter::once(request)
-                    .chain(incoming.try_iter())
-                    .map(|request| Pursuit::new(Wanted::Worker(request.value), WORKER_DEADLINE, request.worker)),
-            ),
+            Ok(request) => pursuits.extend(std::iter::once(request).chain(incoming.try_iter()).map(|request| {
+                Pursuit::new(Wanted::Worker(request.value), request.kin, WORKER_DEADLINE, request.worker)
+            })),
         }
         pass(&mut pursuits, exempt);
         pursuits.retain(|pursuit| {
@@ -86,8 +89,11 @@ fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(Sw
             let over = pursuit.is_over();
             if over {
                 failpoint!("sweep.over");
-                let Swept { killed, left } = pursuit.outcome();
-                notify(SweepDone { worker: pursuit.owner, killed, left });
+                let Swept { killed, left, foreign } = pursuit.outcome();
+                if left.is_empty() {
+                    pursuit.kin.groups.iter().for_each(Group::remove);
+                }
+                notify(SweepDone { worker: pursuit.owner, killed, left, foreign });
             }
             !over
         });

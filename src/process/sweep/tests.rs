@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 fn selector(wanted: Wanted) -> Selector {
-    Selector { wanted, exempt: vec![] }
+    Selector { wanted, kin: Kin::default(), exempt: vec![] }
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn everything_of_an_instance_is_found_and_killed_wherever_it_went() {
     let spared = Selector { exempt: vec![family.leader.id()], ..wanted.clone() };
     assert_eq!(find(&spared).len(), 2);
     let swept = kill_all(&wanted, DEADLINE);
-    assert_eq!(swept, Swept { killed: 3, left: vec![] });
+    assert_eq!(swept, Swept { killed: 3, ..Swept::default() });
     assert_eq!(family.children_live(), [false, false]);
     assert_eq!(find(&wanted), Vec::<u32>::new());
     assert_eq!(kill_all(&wanted, DEADLINE), Swept::default());
@@ -46,7 +46,7 @@ fn one_worker_is_swept_and_its_neighbours_live() {
     let one = Family::start(&format!("{cookie}:1"));
     let eleven = Family::start(&format!("{cookie}:11"));
     let swept = kill_all(&selector(Wanted::Worker(format!("{cookie}:1"))), DEADLINE);
-    assert_eq!(swept, Swept { killed: 3, left: vec![] });
+    assert_eq!(swept, Swept { killed: 3, ..Swept::default() });
     assert_eq!((one.children_live(), eleven.children_live()), ([false; 2], [true; 2]));
     assert_eq!(kill_all(&selector(Wanted::Instances(vec![cookie])), DEADLINE).killed, 3);
 }
@@ -79,7 +79,7 @@ fn a_process_that_is_just_starting_a_program_is_caught() {
         let ended = child.try_wait().unwrap().is_some();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(ended && swept == Swept { killed: 1, left: vec![] }, "worker {worker}: {swept:?}");
+        assert!(ended && swept == Swept { killed: 1, ..Swept::default() }, "worker {worker}: {swept:?}");
     }
 }
 
@@ -126,7 +126,9 @@ fn the_sweeper_answers_every_request_also_after_it_was_dropped() {
     let sweeper = Sweeper::start(8, vec![], move |answer| answers.send(answer).unwrap()).unwrap();
     let family = Family::start(&format!("{cookie}:1"));
     for id in 1..=4 {
-        sweeper.request(Request { worker: WorkerId(id), value: format!("{cookie}:{id}") }).unwrap();
+        sweeper
+            .request(Request { worker: WorkerId(id), value: format!("{cookie}:{id}"), kin: Kin::default() })
+            .unwrap();
     }
     drop(sweeper);
     let mut got: Vec<SweepDone> = done.iter().collect();

@@ -1,0 +1,194 @@
+//! What workers leave behind when they end: orphans that have come to us, and those that may not be killed.
+//!
+//! The master is a subreaper, so what a dead worker had started is a child of the master before the death is known. Such a
+//! child is the dead worker's by the kernel's word whatever signs it has shed, unless it is known to belong to a worker
+//! that lives, one whose daemons have come to us. The job of a worker is not given back before all of it is dead.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Master, sampler};
+use crate::core::{Event, Phase};
+use crate::model::{Mono, Now, WorkerId};
+use crate::process::cgroup::{self, Group};
+use crate::process::identity::{self, Identity};
+use crate::process::mark::Mark;
+use crate::process::sweep::{self, Kin, SweepDone};
+
+/// How often those that may not be killed are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What is known of those that workers have started.
+#[derive(Debug)]
+pub(super) struct Leftovers {
+    /// Children that this process had before it was the master: whoever became it had started them.
+    before: Vec<Identity>,
+    /// Who comes to us comes from a worker: we had no other children, and are not process 1, to which everybody comes.
+    certain: bool,
+    families: HashMap<WorkerId, Family>,
+    /// Workers that are gone, with what they left and may not be killed.
+    held: Vec<(WorkerId, Vec<(u32, u64)>)>,
+    look_at: Mono,
+}
+
+/// The process of a worker, and what was last seen below it.
+#[derive(Debug)]
+struct Family {
+    leader: u32,
+    members: Vec<(u32, u64)>,
+}
+
+impl Leftovers {
+    /// To be called before the first child is started.
+    pub(super) fn start() -> Self {
+        let us = std::process::id();
+        let before: Vec<_> = identity::children_of(us).into_iter().filter_map(Identity::of).collect();
+        let (families, held) = (HashMap::new(), Vec::new());
+        Self { certain: before.is_empty() && us != 1, before, families, held, look_at: Mono(0) }
+    }
+
+    /// When those that may not be killed are to be looked at, if there are any.
+    pub(super) fn next_look(&self) -> Option<Mono> {
+        (!self.held.is_empty()).then_some(self.look_at)
+    }
+}
+
+impl Master {
+    /// A worker was started.
+    pub(super) fn found_family(&mut self, worker: WorkerId, leader: u32) {
+        self.leftovers.families.insert(worker, Family { leader, members: Vec::new() });
+    }
+
+    /// The sampler has seen who is below a worker. The guardian must know: if both die at once, nobody else does.
+    pub(super) fn know_family(&mut self, seen: sampler::Family) {
+        // It may have ended meanwhile; then what is left of it is known better.
+        let Some(family) = self.leftovers.families.get_mut(&seen.worker).filter(|f| self.pids.contains_key(&f.leader))
+        else {
+            return;
+        };
+        family.members = seen.members;
+        if let Some(guardian) = &mut self.guardian {
+            let _ = guardian.family(family.leader, &family.members);
+        }
+    }
+
+    /// Tells another guardian of everybody.
+    pub(super) fn tell_families(&mut self) {
+        let Some(guardian) = &mut self.guardian else { return };
+        for family in self.leftovers.families.values().filter(|family| !family.members.is_empty()) {
+            let _ = guardian.family(family.leader, &family.members);
+        }
+    }
+
+    /// What is to be ended of a worker that is gone, besides what carries its sign.
+    pub(super) fn kin_of(&mut self, worker: WorkerId, strangers: &[(u32, u64)]) -> Kin {
+        let group = self.fixed.group.as_ref().map(|group| group.of_worker(worker));
+        let mut roots: Vec<_> = strangers.iter().copied().filter(|&stranger| self.is_of(stranger, worker)).collect();
+        if let Some(family) = self.leftovers.families.get_mut(&worker) {
+            if !roots.is_empty()
+                && let Some(guardian) = &mut self.guardian
+            {
+                let _ = guardian.family(family.leader, &roots);
+            }
+            // Also where they are below somebody else than us.
+            roots.append(&mut family.members);
+        }
+        Kin { groups: group.into_iter().collect(), roots }
+    }
+
+    /// Orphans that have come to us: children that are neither workers nor the guardian, and alive.
+    pub(super) fn strangers(&self) -> Vec<(u32, u64)> {
+        let guardian = self.guardian.as_ref().map(crate::process::guardian::Guardian::pid);
+        let known = |pid: &u32| self.pids.contains_key(pid) || guardian == Some(*pid);
+        let children = identity::children_of(self.fixed.pid).into_iter().filter(|pid| !known(pid));
+        let strangers = children.filter_map(Identity::of).filter(|child| !self.leftovers.before.contains(child));
+        strangers.filter(Identity::is_alive).map(|child| (child.pid, child.start)).collect()
+    }
+
+    /// Whether an orphan was started by this worker, which is gone. One of which nothing is known is.
+    fn is_of(&self, (pid, start): (u32, u64), worker: WorkerId) -> bool {
+        let own = self.mark(worker);
+        let lives = |id: &WorkerId| *id != worker && self.workers.contains_key(id);
+        if let Some(name) = self.fixed.group.as_ref().and_then(|group| cgroup::worker_of(pid, group)) {
+            return !self.workers.keys().filter(|id| lives(id)).any(|id| id.to_string() == name);
+        }
+        if let Some(value) = sweep::value_of(pid).filter(|value| value.starts_with(&self.fixed.cookie)) {
+            return value == own || !self.workers.keys().filter(|id| lives(id)).any(|id| self.mark(*id) == value);
+        }
+        if let Some(mark) = Mark::of_process(pid).filter(|mark| mark.is_of(&self.fixed.cookie)) {
+            let is = |id: WorkerId| Mark::of(&self.mark(id)) == Some(mark);
+            return is(worker) || !self.workers.keys().filter(|id| lives(id)).any(|id| is(*id));
+        }
+        let has = |id: &WorkerId| self.leftovers.families.get(id).is_some_and(|f| f.members.contains(&(pid, start)));
+        if has(&worker) {
+            return true;
+        }
+        self.leftovers.certain && !self.leftovers.families.keys().filter(|id| lives(id)).any(has)
+    }
+
+    /// The sweep after a worker has ended. What came to us meanwhile needs another.
+    pub(super) fn swept(&mut self, done: SweepDone) {
+        let running = self.core.phase() == Phase::Running;
+        if running && !done.foreign.is_empty() {
+            return self.hold(done.worker, done.foreign);
+        }
+        if !done.left.is_empty() {
+            let text = format!("processes {:?} of worker {} cannot be killed", done.left, done.worker);
+            self.say(crate::report::Event::Problem { text });
+        }
+        let strangers = self.strangers();
+        let more = strangers.iter().any(|s| !done.left.contains(&s.0) && self.is_of(*s, done.worker));
+        if more && done.left.is_empty() {
+            self.to_sweep.push_back(done.worker);
+        } else {
+            self.let_go(done.worker);
+        }
+    }
+
+    fn hold(&mut self, worker: WorkerId, foreign: Vec<(u32, u64)>) {
+        let pids: Vec<u32> = foreign.iter().map(|&(pid, _)| pid).collect();
+        let text = format!(
+            "processes {pids:?} of worker {worker} cannot be killed: they are another user's; its jobs wait until they \
+             have ended"
+        );
+        self.problem("leftovers", text);
+        self.leftovers.held.push((worker, foreign));
+    }
+
+    /// Those that could not be killed may have ended, or nobody waits for them any more.
+    pub(super) fn look_at_held(&mut self, now: Now) {
+        if self.leftovers.next_look().is_none_or(|at| now.mono < at) {
+            return;
+        }
+        self.leftovers.look_at = now.mono + LOOK_EVERY;
+        let running = self.core.phase() == Phase::Running;
+        for (worker, foreign) in std::mem::take(&mut self.leftovers.held) {
+            let alive = |&(pid, start): &(u32, u64)| identity::start_time(pid) == Some(start);
+            if running && foreign.iter().any(alive) {
+                self.leftovers.held.push((worker, foreign));
+            } else if running {
+                self.to_sweep.push_back(worker);
+            } else {
+                self.let_go(worker);
+            }
+        }
+        if self.leftovers.held.is_empty() {
+            self.problem_over("leftovers");
+        }
+    }
+
+    /// Nothing of the worker is left, or nobody waits for it any longer.
+    fn let_go(&mut self, worker: WorkerId) {
+        if let Some(family) = self.leftovers.families.remove(&worker)
+            && let Some(guardian) = &mut self.guardian
+        {
+            let _ = guardian.family(family.leader, &[]);
+        }
+        self.feed(Event::Swept { worker });
+    }
+}
+
+/// What holds what workers start together, in one word.
+pub(super) const fn containment(group: Option<&Group>) -> &'static str {
+    if group.is_some() { "cgroup" } else { "tree" }
+}

@@ -1,0 +1,260 @@
+//! What belongs to a run by the kernel's word, though it has shed every sign of it: by its control group, and by its
+//! parents alone. Users are switched by what sets up a session (PAM): that clears the environment and sets the limits.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::help::{Process, can, end, guardian, noted, refs, signal, wait_dead, wait_noted, worker_pid};
+use crate::support::{Bench, DEADLINE, Master, fixture};
+
+/// Ways to become another user, to be followed by a script of the shell.
+const WAYS: [&[&str]; 5] = [
+    &["su", "nobody", "-s", "/bin/sh", "-c"],
+    &["su", "-", "nobody", "-s", "/bin/sh", "-c"],
+    &["runuser", "-l", "nobody", "-s", "/bin/sh", "-c"],
+    &["sudo", "-u", "nobody", "sh", "-c"],
+    &["setpriv", "--reuid=65534", "--clear-groups", "--reset-env", "prlimit", "--rttime=unlimited:", "sh", "-c"],
+];
+/// Becomes its arguments where no control group is to be seen.
+const WITHOUT_GROUPS: &str = "for at in $(awk '/ - cgroup2 /{print $5}' /proc/self/mountinfo); do umount -l $at; done; \
+                              exec \"$0\" \"$@\"";
+
+/// What holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Net {
+    Group,
+    Tree,
+}
+
+/// A bench whose folder everybody may write to, and where users may be switched; `None` where they may not.
+fn bench() -> Option<Bench> {
+    let bench = Bench::new();
+    fs::set_permissions(bench.path(), fs::Permissions::from_mode(0o777)).expect("ours");
+    let may = |script: &str, program: &[&str]| {
+        let script = format!("cd {} && {script}", bench.path().display());
+        can("another user", program[0], &[&program[1..], &[&script]].concat())
+    };
+    if !may("test -w .", WAYS[0]) {
+        return None;
+    }
+    fs::write(bench.path().join("pids"), "").expect("written");
+    fs::set_permissions(bench.path().join("pids"), fs::Permissions::from_mode(0o666)).expect("ours");
+    Some(bench)
+}
+
+/// Starts a master that has this net; `None`, with a word, where it cannot be had.
+fn start<'a>(bench: &'a Bench, net: Net, args: &[&str]) -> Option<Master<'a>> {
+    let master = match net {
+        Net::Group => bench.start(args),
+        Net::Tree => {
+            if !can("a file system of our own", "unshare", &["-m", "true"]) {
+                return None;
+            }
+            bench.start_as(&["unshare", "-m", "sh", "-c", WITHOUT_GROUPS].map(str::to_owned), args)
+        }
+    };
+    let containment = bench.status()["master"]["containment"].clone();
+    if (net == Net::Tree) == (containment == "tree") {
+        return Some(master);
+    }
+    println!("skipped: {net:?}: no control group can be made here");
+    end(bench, master);
+    None
+}
+
+/// The ways that work here.
+fn ways() -> impl Iterator<Item = &'static [&'static str]> {
+    WAYS.into_iter().filter(|way| can("a way to another user", way[0], &[&way[1..], &["true"]].concat()))
+}
+
+/// Pushes a job that becomes another user, notes its number and stays; returns it when it runs.
+fn push_away(bench: &Bench, way: &[&str]) -> Process {
+    let script = format!("echo $$ >> {}; exec sleep 1000", bench.path().join("pids").display());
+    bench.push(&[&["--"], way, &[&script]].concat());
+    let found = wait_noted(bench, &bench.path().join("pids"), 1);
+    let process = found[0].clone();
+    // It is this test's from here on.
+    std::mem::forget(found);
+    let shed = |name: &str, sign: &str| {
+        let text = fs::read(format!("/proc/{}/{name}", process.pid)).unwrap_or_default();
+        !String::from_utf8_lossy(&text).lines().any(|line| line.contains(sign) && !line.contains("unlimited"))
+    };
+    // `su` without `-` leaves the environment as it is.
+    assert!(way[..2] == WAYS[0][..2] || shed("environ", "QUEUE_WORK_INSTANCE"), "{way:?} has not shed its environment");
+    bench.wait_for("the mark to be shed", DEADLINE, |_| shed("limits", "Max realtime timeout"));
+    process
+}
+
+/// Kills them as one: none can do anything about the death of the others.
+fn kill_together(bench: &Bench, master: &mut Master<'_>) {
+    let all = [guardian(bench).pid, worker_pid(bench, "default-1")];
+    for pid in all.into_iter().chain([master.pid()]) {
+        signal(pid, Signal::SIGSTOP);
+    }
+    for pid in all {
+        signal(pid, Signal::SIGKILL);
+    }
+    master.kill9();
+}
+
+#[test]
+fn a_job_that_becomes_another_user_never_runs_beside_its_next_attempt_and_does_not_outlive_its_master() {
+    for net in [Net::Group, Net::Tree] {
+        for way in ways() {
+            let Some(bench) = bench() else { return };
+            let Some(mut master) = start(&bench, net, &["--workers", "1"]) else { break };
+            let first = push_away(&bench, way);
+            signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
+            let second = wait_noted(&bench, &bench.path().join("pids"), 2);
+            assert!(!first.is_alive(), "{net:?}, {way:?}: two runs at once\n{}", bench.dump());
+            assert_eq!(second.len(), 1, "{net:?}, {way:?}");
+            master.kill9();
+            wait_dead(&bench, &second);
+            // The next master begins with what the last one held.
+            let Some(next) = start(&bench, net, &["--workers", "1", "--grace", "100ms"]) else { break };
+            let third = wait_noted(&bench, &bench.path().join("pids"), 3);
+            assert_eq!(third.len(), 1, "{net:?}, {way:?}");
+            end(&bench, next);
+            assert!(!third[0].is_alive(), "{net:?}, {way:?}: it outlives a master that was stopped");
+        }
+    }
+}
+
+#[test]
+fn what_a_master_a_worker_and_a_guardian_killed_at_once_leave_in_a_control_group_ends_before_the_next_master_runs() {
+    let Some(way) = ways().next() else { return };
+    let Some(bench) = bench() else { return };
+    let Some(mut master) = start(&bench, Net::Group, &["--workers", "1"]) else { return };
+    let first = push_away(&bench, way);
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", first.pid)).expect("it is there");
+    let name = groups.split('/').find(|part| part.starts_with("queue-work.")).expect("a group");
+    kill_together(&bench, &mut master);
+    assert!(first.is_alive(), "the test needs a survivor");
+    let next = bench.start(&["--workers", "1", "--queue", "other"]);
+    assert!(!first.is_alive(), "{}", bench.dump());
+    end(&bench, next);
+    let left = Command::new("find").args(["/sys/fs/cgroup", "-name", name]).output().expect("found");
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "its folder is left");
+}
+
+#[test]
+fn the_orphans_of_a_worker_that_lives_are_left_alone_when_another_worker_dies() {
+    for net in [Net::Group, Net::Tree] {
+        let bench = Bench::new();
+        let shed = "setsid -f env -i prlimit --rttime=unlimited: sh -c 'echo $$ >> pids; exec sleep 1000' </dev/null >/dev/null 2>&1";
+        let answer = "[ \"$QUEUE_WORK_SLOT\" = 1 ] && SHED; while read -r line; do \
+                      while ! [ -s pids ]; do sleep 0.01; done; \
+                      id=${line#*\\\"id\\\":}; printf '{\"id\":%s,\"result\":1}\\n' \"${id%%,*}\"; done"
+            .replace("SHED", shed);
+        let config = format!("[pools.default]\nworkers = 2\ncommand = {}\n", json!(["sh", "-c", answer]));
+        fs::write(bench.path().join("queue-work.toml"), config).expect("written");
+        let Some(master) = start(&bench, net, &[]) else { continue };
+        let jobs = [bench.push(&["x"]), bench.push(&["x"])];
+        for id in jobs {
+            bench.wait_for_job(id, "succeeded");
+        }
+        let found = noted(&bench.path().join("pids"));
+        assert!(found.len() == 1 && found[0].is_alive(), "{net:?}: {found:?}");
+        // Without groups nobody knows whose it is: it was below its worker for a moment only.
+        let (owner, other) = (worker_pid(&bench, "default-1"), worker_pid(&bench, "default-2"));
+        if net == Net::Group {
+            signal(other, Signal::SIGKILL);
+            bench.wait_for("another worker", DEADLINE, |b| worker_pid(b, "default-2") != other);
+            let id = bench.push(&["x"]);
+            bench.wait_for_job(id, "succeeded");
+            assert!(found[0].is_alive(), "{net:?}: what a living worker had started was killed");
+        }
+        signal(owner, Signal::SIGKILL);
+        wait_dead(&bench, &found);
+        end(&bench, master);
+    }
+}
+
+#[test]
+fn a_leftover_that_may_not_be_killed_keeps_its_job_from_running_again_until_it_has_ended_and_is_named() {
+    const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let Some(bench) = bench() else { return };
+    // A program that becomes root for good, as `sudo` does.
+    let python = bench.path().join("python");
+    let script = "import os,time; os.setresuid(0,0,0); os.setsid(); open('pids','a').write('%d\\n' % os.getpid()); time.sleep(1000)";
+    let copied = Command::new("sh")
+        .args(["-c", "cp \"$(readlink -f \"$(command -v python3)\")\" python; chmod 4755 python"])
+        .current_dir(bench.path())
+        .status()
+        .expect("run");
+    let becomes_root = "import os; os.setresuid(0,0,0)";
+    let program = python.to_str().expect("UTF-8");
+    if !copied.success()
+        || !can("a program that becomes root", NOBODY[0], &[&NOBODY[1..], &[program, "-c", becomes_root]].concat())
+    {
+        return;
+    }
+    let nobody = NOBODY.map(str::to_owned);
+    let master = bench.start_as(&nobody, &["--workers", "1"]);
+    assert_eq!(bench.status()["master"]["containment"], "tree");
+    let verb = |args: &[&str]| bench.command_as(&nobody, args).output().expect("run");
+    let pushed = verb(&["push", "--", program, "-c", script]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    let first = wait_noted(&bench, &bench.path().join("pids"), 1);
+    signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
+    let problems = || bench.status()["master"]["problems"].to_string();
+    bench.wait_for("it to be named", DEADLINE, |_| problems().contains("another user's"));
+    assert!(problems().contains(&first[0].pid.to_string()), "{}", problems());
+    // Other jobs run.
+    assert!(verb(&["push", "--wait", "--", "true"]).status.success());
+    assert_eq!((bench.job(1)["state"].clone(), noted(&bench.path().join("pids")).len()), (json!("running"), 1));
+    signal(first[0].pid, Signal::SIGKILL);
+    let second = wait_noted(&bench, &bench.path().join("pids"), 2);
+    bench.wait_for("the problem to be over", DEADLINE, |_| !problems().contains("another user's"));
+    assert_eq!(second.len(), 1);
+    signal(second[0].pid, Signal::SIGKILL);
+    wait_dead(&bench, &second);
+    drop(verb(&["jobs", "cancel", "1"]));
+    end(&bench, master);
+}
+
+#[test]
+fn a_command_that_fails_ends_with_all_that_it_put_aside_before_it_is_tried_again() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers", "1", "--backoff", "10ms"]);
+    let script = "for pid in $(cat pids 2>/dev/null); do kill -0 $pid 2>/dev/null && echo OVERLAP >> pids; done; \
+                  setsid -f env -i sh -c 'echo $$ >> pids; exec sleep 1000' </dev/null >/dev/null 2>&1; \
+                  while ! [ -s pids ]; do sleep 0.01; done; exit 3";
+    let id = bench.push(&["--max-attempts", "3", "--", "sh", "-c", script]);
+    bench.wait_for_job(id, "dead");
+    assert_eq!(noted(&bench.path().join("pids")).len(), 0, "{}", bench.dump());
+    end(&bench, master);
+}
+
+#[test]
+fn nothing_sheds_its_worker_and_what_comes_of_all_three_deaths_at_once_without_groups_holds_nothing() {
+    let bench = Bench::new();
+    let command = fixture("escapes.py");
+    let Some(mut master) = start(&bench, Net::Tree, &["--workers", "1"]) else { return };
+    let id = bench.push(&[["--"].as_slice(), &refs(&command)].concat());
+    bench.wait_for_job(id, "succeeded");
+    let first = noted(&bench.path().join("pids"));
+    assert!(first.len() == 1 && first[0].is_alive());
+    // The worker sees the end of its master, whoever else is dead.
+    let guardian = guardian(&bench);
+    for pid in [guardian.pid, master.pid()] {
+        signal(pid, Signal::SIGSTOP);
+    }
+    signal(guardian.pid, Signal::SIGKILL);
+    master.kill9();
+    wait_dead(&bench, &first);
+    let Some(mut master) = start(&bench, Net::Tree, &["--workers", "1"]) else { return };
+    let id = bench.push(&[["--"].as_slice(), &refs(&command)].concat());
+    bench.wait_for_job(id, "succeeded");
+    kill_together(&bench, &mut master);
+    let escaped = noted(&bench.path().join("pids"));
+    let next = bench.start(&["--workers", "1"]);
+    let id = bench.push(&["--", "true"]);
+    bench.wait_for_job(id, "succeeded");
+    assert!(escaped.len() == 1 && escaped[0].is_alive(), "{escaped:?}");
+    end(&bench, next);
+}
