@@ -31,8 +31,8 @@ impl Master {
     /// Reads a client and handles every line.
     pub(super) fn read_client(&mut self, id: ClientId) {
         let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
-        if self.late {
-            self.clients.is_late(id);
+        if self.is_late() {
+            self.clients.late(id);
         }
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
         self.clients.bound_unfinished(id);

@@ -211,8 +211,8 @@ struct Master {
     /// How often in a row nothing was found to be removed.
     vain_prunes: u32,
     looks: Looks,
-    /// This turn comes much later than it was to: the master was stopped, or got no time.
-    late: bool,
+    /// Until then what comes may have waited while the master was held up.
+    late_until: crate::model::Mono,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
     sampling_busy: bool,

@@ -171,7 +171,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         prune_at: Mono(0),
         vain_prunes: 0,
         looks,
-        late: false,
+        late_until: Mono(0),
         lost: None,
         sampling_busy: false,
         _lock: lock,

@@ -23,8 +23,10 @@ const PRUNE_ON: Duration = Duration::from_millis(100);
 const PRUNE_SELDOM: Duration = Duration::from_mins(5);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
-/// A turn that comes so much later than it was to is late.
-const LATE: Duration = Duration::from_secs(1);
+/// A master whose turn comes so much later than it was to was held up: stopped, or left without processor time.
+const HELD_UP: Duration = Duration::from_secs(2);
+/// For so long after that it hears what was said meanwhile: a turn or two, and what it had begun before.
+const CATCHES_UP: Duration = Duration::from_secs(1);
 /// Nobody is told of the end of a master that cannot write for this long after everybody has left.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
@@ -33,7 +35,7 @@ impl Master {
     pub(super) fn turns(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
         let mut left_at: Option<Mono> = None;
-        let (mut begun, mut interrupted) = (self.clock.now().mono, false);
+        let mut begun = self.clock.now().mono;
         loop {
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout)
@@ -44,9 +46,9 @@ impl Master {
                 self.problem_over("poll");
             }
             let before = std::mem::replace(&mut begun, self.clock.now().mono);
-            // A wait that a stop interrupts ends without events: they are those of the next.
-            self.late = begun.since(before) > timeout.unwrap_or_default() + LATE || self.late && interrupted;
-            interrupted = events.is_empty();
+            if begun.since(before) > timeout.unwrap_or_default() + HELD_UP {
+                self.late_until = begun + CATCHES_UP;
+            }
             self.take_in(&events);
             self.settle();
             if self.lost.is_some() {
@@ -143,7 +145,8 @@ impl Master {
     }
 
     pub(super) fn accept(&mut self) {
-        self.clients.accept(self.poll.registry(), self.late, |id| Source::Client(id).token());
+        let late = self.is_late();
+        self.clients.accept(self.poll.registry(), late, |id| Source::Client(id).token());
         match self.clients.knocked() {
             Some(why) => {
                 let text = format!("control connections cannot be accepted: {why}; it is tried again");
@@ -151,6 +154,11 @@ impl Master {
             }
             None => self.problem_over("clients"),
         }
+    }
+
+    /// Whether what comes now may have waited while the master was held up.
+    pub(super) fn is_late(&self) -> bool {
+        self.clock.now().mono < self.late_until
     }
 
     /// Settles, carries out, hands over, writes.

@@ -59,7 +59,7 @@ impl Clients {
     }
 
     /// The master was held up: what waits from this client has waited for long.
-    pub(in crate::master) fn is_late(&mut self, id: ClientId) {
+    pub(in crate::master) fn late(&mut self, id: ClientId) {
         if let Some(client) = self.all.get_mut(&id) {
             client.late = true;
         }
