@@ -6,14 +6,14 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
 use crate::error::{Code, Error};
 use crate::master::{self, Failure};
 use crate::model::JobId;
 use crate::process::guardian;
-use crate::process::lock::Lock;
+use crate::process::lock::{Holder, Lock};
 use crate::report::Printer;
 use crate::report::events::Level;
 use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote};
@@ -36,7 +36,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// The current folder; only what needs it fails where it was deleted.
-fn here() -> Option<PathBuf> {
+fn here() -> Option<std::path::PathBuf> {
     std::env::current_dir().ok()
 }
 
@@ -100,19 +100,14 @@ pub(crate) fn master_holds_lock(database: &Path) -> io::Result<bool> {
     }
 }
 
-/// The process that holds the lock of the store, as far as can be seen; 0: it has not yet said who it is.
-pub(crate) fn holder(database: &Path) -> Option<u32> {
-    Lock::holder(&master::lock_path(database)).ok().flatten().map(|holder| holder.pid)
+/// Who holds the lock of the store, as far as can be seen; pid 0: they have not yet said who they are.
+pub(crate) fn holder(database: &Path) -> Option<Holder> {
+    Lock::holder(&master::lock_path(database)).ok().flatten()
 }
 
 /// The memory of a process of ours, in bytes.
 pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     master::sampler::memory_of(pid)
-}
-
-/// Where the master that holds the lock of the store listens, as it has written down.
-pub(crate) fn socket_of_master(database: &Path) -> Option<PathBuf> {
-    Lock::holder(&master::lock_path(database)).ok()??.socket.map(PathBuf::from)
 }
 
 /// The last lines of a worker, oldest first.

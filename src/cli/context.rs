@@ -48,10 +48,9 @@ impl Context {
         reach::master_if_any(&self.paths()?, Patience::Endless(reach::tell))
     }
 
-    /// The master if one runs, else the store. One that holds the store may be just starting, and is waited for; or it
-    /// listens elsewhere than we were told.
+    /// The master if one runs, else the store. One that holds the store may be just starting, and is waited for.
     pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
-        let mut paths = self.paths()?;
+        let paths = self.paths()?;
         for tries in 1.. {
             if let Some(client) = reach::master_if_any(&paths, Patience::Endless(reach::tell))? {
                 return Ok(Way::Master(Box::new(client)));
@@ -63,17 +62,14 @@ impl Context {
                         return Err(error.into());
                     }
                     if tries >= MOST_TRIES {
-                        return Err(Error::Failed(reach::unreachable(&self.paths()?, pid.unwrap_or(0))));
+                        return Err(Error::Failed(reach::unreachable(&paths, pid.unwrap_or(0))));
                     }
                     if tries == SAID_AFTER {
                         output::say(&format!(
                             "waiting for the master of `{path}`, which holds it but does not listen yet"
                         ));
                     }
-                    paths.socket = backend::socket_of_master(&paths.database).unwrap_or(paths.socket);
-                    if tries > 1 {
-                        pause(BETWEEN_TRIES);
-                    }
+                    pause(BETWEEN_TRIES);
                 }
                 store => return store.map(Way::Store),
             }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{backend, context, output};
@@ -27,11 +28,24 @@ pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
     }
 }
 
+/// Connects, where nobody answers to the socket that the master of the store has written down.
+fn connect(paths: &Paths, patience: Patience) -> Result<Client, ClientError> {
+    let nobody = match Client::connect(&paths.socket, &paths.database, patience) {
+        Err(nobody @ ClientError::NoMaster { .. }) => nobody,
+        connected => return connected,
+    };
+    let written = backend::holder(&paths.database).and_then(|holder| holder.socket).map(PathBuf::from);
+    match written.filter(|socket| *socket != paths.socket) {
+        Some(socket) => Client::connect(&socket, &paths.database, patience),
+        None => Err(nobody),
+    }
+}
+
 /// Connects; for one that runs and has no socket this is tried again for so long.
 pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration) -> Result<Client, ClientError> {
     let mut waited = Duration::ZERO;
     loop {
-        match Client::connect(&paths.socket, &paths.database, patience) {
+        match connect(paths, patience) {
             Err(ClientError::NoMaster { .. }) if waited < most && backend::holder(&paths.database).is_some() => {}
             connected => return connected,
         }
@@ -43,14 +57,14 @@ pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration)
 /// Nobody answers: says whether a master runs all the same.
 fn not_reached(paths: &Paths) -> Error {
     match backend::holder(&paths.database) {
-        Some(pid) => Error::Failed(unreachable(paths, pid)),
+        Some(holder) => Error::Failed(unreachable(paths, holder.pid)),
         None => none_runs(paths),
     }
 }
 
 /// The master, if one can be reached.
 pub(crate) fn master_if_any(paths: &Paths, patience: Patience) -> Result<Option<Client>, Error> {
-    match Client::connect(&paths.socket, &paths.database, patience) {
+    match connect(paths, patience) {
         Ok(client) => Ok(Some(client)),
         Err(ClientError::NoMaster { .. }) => Ok(None),
         Err(other) => Err(other.into()),
@@ -68,7 +82,7 @@ pub(crate) fn unreachable(paths: &Paths, pid: u32) -> String {
     let why = match std::fs::symlink_metadata(&paths.socket) {
         Ok(about) if about.file_type().is_socket() => "nobody answers at its socket",
         Ok(_) => "there is something that is no socket at",
-        Err(_) => "it is just starting or ending, or has another socket than",
+        Err(_) => "it is just starting or ending, and does not listen at",
     };
     let master = name(pid);
     let mut text = format!("{master} runs on `{database}`, but cannot be reached: {why} `{socket}`; try again");

@@ -58,11 +58,11 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
         Ok(status) => return Ok(Found { status, trouble: None }),
         Err(ClientError::Silent { pid, .. }) => {
-            let pid = if pid == 0 { backend::holder(&paths.database) } else { Some(pid) };
-            (pid, reach::silent(pid.unwrap_or(0)))
+            let pid = if pid == 0 { holder_of(&paths).unwrap_or(0) } else { pid };
+            (Some(pid), reach::silent(pid))
         }
         Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
-            let pid = backend::holder(&paths.database);
+            let pid = holder_of(&paths);
             (pid, pid.map(|pid| reach::unreachable(&paths, pid)).unwrap_or_default())
         }
         Err(other) => return Err(other.into()),
@@ -74,6 +74,11 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     let master = pid.map(|pid| unreached(&paths, pid, last.as_ref(), &trouble, now));
     let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(&paths) };
     Ok(Found { status: of_store(master, totals, now), trouble: Some(trouble) })
+}
+
+/// The process that holds the lock of the store.
+fn holder_of(paths: &Paths) -> Option<u32> {
+    backend::holder(&paths.database).map(|holder| holder.pid)
 }
 
 /// What is known of a master that does not answer.

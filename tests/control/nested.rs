@@ -69,9 +69,14 @@ fn a_master_elsewhere_is_used_by_its_jobs_although_its_socket_is_not_beside_the_
     let bench = Bench::new();
     let elsewhere = bench.path().join("elsewhere.sock");
     let elsewhere = elsewhere.to_str().expect("UTF-8");
-    let _master = bench.launch_with(&["--workers", "1"], &[("QUEUE_WORK_SOCKET", elsewhere)]);
+    let mut master = bench.launch_with(&["--workers", "1"], &[("QUEUE_WORK_SOCKET", elsewhere)]);
     bench.wait_for("its socket", DEADLINE, |_| std::path::Path::new(elsewhere).exists());
     let with = |args: &[&str]| bench.verb(args).env("QUEUE_WORK_SOCKET", elsewhere).run().expect_code(0).stdout;
     let pushed = with(&["push", "--wait", "--", "sh", "-c", "\"$0\" --database q.db scale 2", PROGRAM]);
     assert!(pushed.starts_with("scaled"), "{pushed}");
+    // Whoever knows the database finds the socket, which the master has written down.
+    for words in [&["scale", "1"][..], &["status"], &["--socket", "nowhere.sock", "scale", "2"], &["stop"]] {
+        bench.ok(words);
+    }
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));
 }
