@@ -12,7 +12,7 @@ use crate::wire::control::{PausedQueue, PausedQueues, RefusedJob};
 use crate::wire::rpc::{self, RpcError};
 
 /// Dead jobs retried in one step.
-const RETRY_STEP: u32 = 1000;
+const RETRY_STEP: u32 = 200;
 
 impl Master {
     /// Answers with JSON text, or with an error.
@@ -114,10 +114,11 @@ impl Master {
     /// One job of several is done with.
     pub(super) fn job_part(&mut self, group: u64, refused: Option<RefusedJob>) {
         let whole = self.waits.part(group, |so_far| {
-            if let Gathered::Jobs(jobs) = so_far {
-                match refused {
+            if let Gathered::Jobs(jobs, all_refused) = so_far {
+                match refused.map(|refused| serde_json::to_string(&refused).unwrap_or_default()) {
                     None => jobs.count += 1,
-                    Some(refused) => jobs.refused.push(refused),
+                    Some(refused) if all_refused.is_empty() => *all_refused = refused,
+                    Some(refused) => all_refused.extend([",", &refused]),
                 }
             }
         });
@@ -125,9 +126,12 @@ impl Master {
     }
 
     fn answer_group(&mut self, group: Option<Group>) {
-        if let Some(Group { origin, so_far: Gathered::Jobs(jobs), .. }) = group {
+        if let Some(Group { origin, so_far: Gathered::Jobs(jobs, refused), .. }) = group {
             let json = serde_json::to_string(&jobs).map_err(|e| RpcError::failed(1, e.to_string()));
-            self.answer(&origin, json);
+            self.answer(
+                &origin,
+                json.map(|json| json.replacen("\"refused\":[]", &format!("\"refused\":[{refused}]"), 1)),
+            );
         }
     }
 
@@ -172,7 +176,7 @@ impl Master {
             self.retry_dead(group, queue, next);
         }
         let whole = self.waits.part(group, |so_far| {
-            if let Gathered::Jobs(jobs) = so_far {
+            if let Gathered::Jobs(jobs, _) = so_far {
                 jobs.count += count;
                 jobs.passed_over += held;
             }

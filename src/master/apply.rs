@@ -120,15 +120,17 @@ impl Master {
     }
 
     fn reply(&mut self, ticket: Ticket, reply: Result<Done, Refusal>) {
-        let Some((origin, shape)) = self.waits.close(ticket) else { return };
+        let Some(shape) = self.waits.close(ticket) else { return };
         match shape {
-            Shape::Plain => {
+            Shape::Plain(origin) => {
                 self.note_if_early(&origin, &reply);
                 let result = reply.map(result_of).map_err(|refusal| rpc_error(&refusal));
                 self.answer(&origin, result);
             }
             Shape::Part { group, job } => {
-                self.note_if_early(&origin, &reply);
+                if let Some(origin) = self.waits.origin_of(group) {
+                    self.note_if_early(&origin, &reply);
+                }
                 let refused = match &reply {
                     Ok(_) => None,
                     Err(Refusal::NoSuchJob(_)) => Some(refusals::missing(job)),

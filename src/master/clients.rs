@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_UNREAD_LOG: usize = 1024 * 1024;
 /// Requests of one client that may be unanswered before it is read further.
 const MAX_PENDING: usize = 1024;
+/// Bytes of requests that may be with their reader before no further long one is taken in.
+const MOST_IN_HAND: usize = 64 * 1024 * 1024;
 /// Bytes read per client and turn.
 const BUDGET: usize = 256 * 1024;
 
@@ -71,6 +73,8 @@ pub(super) struct Clients {
     room: usize,
     /// Bytes that wait for all together.
     unsent: usize,
+    /// Bytes of requests that are being read elsewhere.
+    in_hand: usize,
     /// Counts what clients say, to know who has been silent for longest.
     said: u64,
     /// Somebody knocks who could not be let in, and why; no edge will tell again.
@@ -97,6 +101,7 @@ impl Clients {
             followers: 0,
             room: MAX_CLIENTS,
             unsent: 0,
+            in_hand: 0,
             said: 0,
             knocked: None,
             dropped: false,
@@ -160,7 +165,8 @@ impl Clients {
         let mut left = BUDGET;
         self.said += 1;
         client.heard = self.said;
-        while client.is_heard() {
+        let crowded = self.in_hand >= MOST_IN_HAND;
+        while client.is_heard(crowded) {
             match client.stream.read(scratch) {
                 Ok(0) => client.ended = true,
                 Ok(n) => {
@@ -194,6 +200,27 @@ impl Clients {
         }
     }
 
+    /// A request of so many bytes is read elsewhere.
+    pub(super) fn give_to_reader(&mut self, id: ClientId, bytes: usize) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.being_read += 1;
+        }
+        self.in_hand += bytes;
+    }
+
+    /// It was read.
+    pub(super) fn take_from_reader(&mut self, id: ClientId, bytes: usize) {
+        self.in_hand -= bytes;
+        if let Some(client) = self.all.get_mut(&id) {
+            client.being_read = client.being_read.saturating_sub(1);
+        }
+    }
+
+    /// Whether a request of this client is being read.
+    pub(super) fn is_being_read(&self, id: ClientId) -> bool {
+        self.all.get(&id).is_some_and(|client| client.being_read > 0)
+    }
+
     /// Memory that the unfinished request of a client takes.
     pub(super) fn unfinished(&self, id: ClientId) -> usize {
         self.all.get(&id).map_or(0, |client| client.lines.held_bytes())
@@ -214,18 +241,20 @@ impl Clients {
 
     /// Those to be read again this turn, although no edge told.
     pub(super) fn take_again(&mut self) -> Vec<ClientId> {
+        let crowded = self.in_hand >= MOST_IN_HAND;
         let all = &self.all;
         let (now, later) = std::mem::take(&mut self.again)
             .into_iter()
             .filter(|id| all.contains_key(id))
-            .partition(|id| all[id].is_heard());
+            .partition(|id| all[id].is_heard(crowded));
         self.again = later;
         Vec::from_iter::<BTreeSet<_>>(now)
     }
 
     /// Whether somebody is to be read again.
     pub(super) fn has_again(&self) -> bool {
-        self.again.iter().any(|id| self.all.get(id).is_some_and(Client::is_heard))
+        let crowded = self.in_hand >= MOST_IN_HAND;
+        self.again.iter().any(|id| self.all.get(id).is_some_and(|client| client.is_heard(crowded)))
     }
 
     /// Answers one request of a client.

@@ -1,4 +1,4 @@
-//! The methods of the control socket and of workers: what each asks of the core, the store or the reader.
+//! The methods of the control socket: what each asks of the core, the store or the reader.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 use super::clients::ClientId;
 use super::reader::Question;
 use super::replies::{Answered, Asked, Gathered, JobWaiter, Origin, PushAnswer, Shape};
+use super::requests::{Call, Request};
+use super::tasks::Task;
 use super::workers::{free_name, settings};
 use super::{Master, PoolSource};
 use crate::config::PoolKind;
@@ -28,61 +30,34 @@ pub(super) type Handled = Result<Option<String>, RpcError>;
 const MAX_WORKERS: u32 = 10_000;
 
 impl Master {
-    /// Reads a client and handles every line.
-    pub(super) fn read_client(&mut self, id: ClientId) {
-        let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
-        if self.is_late() {
-            self.clients.late(id);
-        }
-        self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
-        self.clients.bound_unfinished(id);
-        for line in lines {
-            if let Some(line) = line {
-                self.request(id, &line);
-            } else {
-                let text = format!("a line is over the limit of {} bytes", crate::model::payload::MAX_LINE_BYTES);
-                self.refuse(id, RawValue::NULL, RpcError { code: rpc::INVALID_REQUEST, message: text, data: None });
-            }
-        }
-    }
-
     fn refuse(&mut self, id: ClientId, under: &RawValue, error: RpcError) {
         if let Ok(line) = rpc::answer(under, &Err::<(), _>(error)) {
             self.clients.answer(id, &line);
         }
     }
 
-    fn request(&mut self, id: ClientId, line: &[u8]) {
-        if line.trim_ascii().is_empty() {
-            self.clients.no_answer(id);
-            return;
-        }
-        let request = match rpc::parse_request(line) {
-            Ok(request) => request,
-            Err(error) => {
-                self.refuse(id, rpc::id_of(line), error);
-                return;
-            }
+    /// Does what a client asks, or begins to.
+    pub(super) fn carry_out_request(&mut self, id: ClientId, request: Request) {
+        let (store, under, call) = match request {
+            Request::Nothing => return self.clients.no_answer(id),
+            Request::Malformed(under, error) => return self.refuse(id, &under, error),
+            Request::Message { store, id, call } => (store, id, call),
         };
-        if let Err(error) = self.let_in(id, request.store) {
-            self.refuse(id, request.id.unwrap_or(RawValue::NULL), error);
-            return;
+        if let Err(error) = self.let_in(id, store.as_deref()) {
+            return self.refuse(id, under.as_deref().unwrap_or(RawValue::NULL), error);
         }
         if self.clients.has_given_up(id) {
-            self.clients.no_answer(id);
-            return;
+            return self.clients.no_answer(id);
         }
-        let Some(under) = request.id else {
+        let Some(under) = under else {
             // A notification: nothing of ours is one, except the nudge.
-            if request.method == "ping" {
+            if matches!(call, Ok(Call::Other { method, .. }) if method == "ping") {
                 self.nudge();
             }
-            self.clients.no_answer(id);
-            return;
+            return self.clients.no_answer(id);
         };
-        let origin = Origin::Client(id, under.to_owned());
-        let params = request.params.map_or("null", RawValue::get);
-        match self.call(&request.method, params, &origin) {
+        let origin = Origin::Client(id, under);
+        match call.and_then(|call| self.call(call, &origin)) {
             Ok(None) => {}
             Ok(Some(result)) => self.answer(&origin, Ok(result)),
             Err(error) => self.answer(&origin, Err(error)),
@@ -98,18 +73,23 @@ impl Master {
         self.clients.refusal(id).map_or(Ok(()), |text| Err(RpcError::failed(5, text)))
     }
 
-    fn call(&mut self, method: &str, params: &str, origin: &Origin) -> Handled {
+    fn call(&mut self, call: Call, origin: &Origin) -> Handled {
+        match call {
+            Call::Push(job) => self.push(origin.clone(), vec![job], PushAnswer::One),
+            Call::PushMany { jobs, ids } => return Ok(self.push_many(origin, jobs, ids)),
+            Call::Jobs { method, params } => return self.change_jobs(origin, &method, params),
+            Call::Other { method, params } => return self.method(&method, &params, origin),
+        }
+        Ok(None)
+    }
+
+    fn method(&mut self, method: &str, params: &str, origin: &Origin) -> Handled {
         match method {
             "ping" => {
                 self.nudge();
                 Ok(Some(format!("{{\"generation\":{}}}", self.fixed.generation)))
             }
             "status" => self.status_json().map(Some),
-            "push" => {
-                self.push_one(origin.clone(), params, PushAnswer::One);
-                Ok(None)
-            }
-            "push_many" => self.push_many(origin, &parse(params)?),
             "scale" => self.scale(origin, parse(params)?),
             "spawn" => self.spawn_pool(origin, &parse(params)?),
             "restart" => self.restart(origin, &parse(params)?),
@@ -121,9 +101,6 @@ impl Master {
             "workers.list" => self.ask(origin, Question::Workers(or_default::<WorkerFilter>(params)?)),
             "jobs.show" => self.ask(origin, Question::Job(parse::<OneJob>(params)?.id)),
             "jobs.wait" => self.wait_for_job(origin, parse(params)?),
-            "jobs.cancel" => self.cancel_jobs(origin, &parse(params)?),
-            "jobs.retry" => self.change_jobs(origin, parse(params)?, Change::Retry),
-            "jobs.delete" => self.change_jobs(origin, parse(params)?, Change::Delete),
             "logs.follow" => self.follow(origin, or_default(params)?),
             _ => Err(RpcError {
                 code: rpc::METHOD_NOT_FOUND,
@@ -150,7 +127,7 @@ impl Master {
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape of every method")]
     fn command(&mut self, origin: &Origin, command: Command) -> Handled {
-        let ticket = self.ticket(origin.clone(), Shape::Plain);
+        let ticket = self.waits.open(Shape::Plain(origin.clone()));
         let caller = self.caller(origin);
         self.feed(Event::Command { ticket, caller, command });
         Ok(None)
@@ -285,34 +262,27 @@ impl Master {
         Ok(None)
     }
 
-    fn cancel_jobs(&mut self, origin: &Origin, params: &Jobs) -> Handled {
+    fn change_jobs(&mut self, origin: &Origin, method: &str, params: Jobs) -> Handled {
         self.writable()?;
-        let ids = job_ids(params)?;
-        let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
-        let caller = self.caller(origin);
-        for job in ids {
-            let ticket = self.ticket(origin.clone(), Shape::Part { group, job });
-            self.feed(Event::Command { ticket, caller, command: Command::Cancel { job, wait: !params.no_wait } });
-        }
-        Ok(None)
-    }
-
-    fn change_jobs(&mut self, origin: &Origin, params: Jobs, change: Change) -> Handled {
-        self.writable()?;
+        let change = match method {
+            "jobs.cancel" => Change::Cancel,
+            "jobs.delete" => Change::Delete,
+            _ => Change::Retry,
+        };
+        let gathered = Gathered::Jobs(ChangedJobs::default(), String::new());
         if params.all && change == Change::Retry {
             let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
             let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
-            let group = self.waits.gather(origin.clone(), 1, Gathered::Jobs(ChangedJobs::default()));
+            let group = self.waits.gather(origin.clone(), 1, gathered);
             self.retry_dead(group, queue, None);
             return Ok(None);
         }
-        let ids = job_ids(&params)?;
-        let group = self.waits.gather(origin.clone(), ids.len(), Gathered::Jobs(ChangedJobs::default()));
-        let now = self.clock.now();
-        for job in ids {
-            let op = if change == Change::Retry { Op::Retry(job) } else { Op::Delete(job) };
-            self.batches.add(op, Answered::Changed { group, job, change }, true, false, now);
+        if params.ids.is_empty() {
+            return Err(RpcError::params("say which jobs, by their ids"));
         }
+        let group = self.waits.gather(origin.clone(), params.ids.len(), gathered);
+        let (caller, wait) = (self.caller(origin), !params.no_wait);
+        self.waits.tasks.push_back(Task { group, change, wait, caller, jobs: params.ids.into_iter() });
         Ok(None)
     }
 
@@ -367,15 +337,4 @@ fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<S
         (None, None) if !workers.is_empty() => Target::Workers(workers),
         (None, None) => Target::All,
     })
-}
-
-/// The jobs a request names, each once.
-fn job_ids(params: &Jobs) -> Result<Vec<crate::model::JobId>, RpcError> {
-    let mut ids = params.ids.clone();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
-        return Err(RpcError::params("say which jobs, by their ids"));
-    }
-    Ok(ids)
 }

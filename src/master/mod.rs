@@ -29,6 +29,7 @@ mod pipes;
 mod pushes;
 mod reader;
 mod replies;
+mod requests;
 mod room;
 pub mod sampler;
 mod signals;
@@ -36,6 +37,7 @@ mod snapshot;
 mod startup;
 mod tail;
 mod takeover;
+mod tasks;
 mod tell;
 mod turn;
 mod turns;
@@ -51,7 +53,7 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::{Poll, Token, Waker};
 
 use crate::config::{Config, PoolConfig};
-use crate::core::{Action, Core, Event, PoolId, Ticket};
+use crate::core::{Action, Core, Event, PoolId};
 use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
@@ -87,6 +89,7 @@ enum Inbox {
     Samples(Vec<Sample>, Vec<sampler::Family>),
     Swept(SweepDone),
     Read(Box<(Asked, Found)>),
+    Request(Box<(clients::ClientId, usize, requests::Request)>),
     Interrupt,
 }
 
@@ -185,6 +188,7 @@ struct Master {
     batches: Batches<Answered>,
     writer: Option<Writer>,
     reader: Reader<Asked>,
+    requests: requests::RequestReader,
     guardian: Option<Guardian>,
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
@@ -237,10 +241,6 @@ impl Mail {
 }
 
 impl Master {
-    fn ticket(&mut self, origin: Origin, shape: replies::Shape) -> Ticket {
-        self.waits.open(origin, shape)
-    }
-
     /// Tells the core what happened.
     fn feed(&mut self, event: Event) {
         let now = self.clock.now();

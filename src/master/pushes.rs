@@ -1,14 +1,13 @@
 //! Pushing jobs for clients and workers: one at a time, or many in one request.
 
 use super::Master;
-use super::methods::{Handled, parse};
+use super::methods::parse;
 use super::replies::{Answered, Origin, PushAnswer};
+use super::requests::to_job;
 use crate::core::Event;
 use crate::model::{NewJob, Pushed, QueueName};
 use crate::store::{Op, Reply};
-use crate::wire::control::{PushJob, PushMany, PushedMany};
-use crate::wire::push::to_new_job;
-use crate::wire::rpc::RpcError;
+use crate::wire::control::{PushJob, PushedMany};
 
 impl Master {
     /// Pushes a job for a client or a worker.
@@ -21,21 +20,16 @@ impl Master {
         }
     }
 
-    pub(super) fn push_many(&mut self, origin: &Origin, params: &PushMany) -> Handled {
-        let now = self.clock.now().wall;
-        let jobs = params.jobs.iter().enumerate().map(|(at, job)| {
-            to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
-        });
-        let jobs = jobs.collect::<Result<Vec<NewJob>, _>>()?;
-        let how = PushAnswer::Many { ids: params.ids };
+    pub(super) fn push_many(&mut self, origin: &Origin, jobs: Vec<NewJob>, ids: bool) -> Option<String> {
+        let how = PushAnswer::Many { ids };
         if jobs.is_empty() {
-            return Ok(Some(pushed(&Reply::Pushed(Vec::new()), how)));
+            return Some(pushed(&Reply::Pushed(Vec::new()), how));
         }
         self.push(origin.clone(), jobs, how);
-        Ok(None)
+        None
     }
 
-    fn push(&mut self, origin: Origin, jobs: Vec<NewJob>, how: PushAnswer) {
+    pub(super) fn push(&mut self, origin: Origin, jobs: Vec<NewJob>, how: PushAnswer) {
         if let Err(error) = self.writable() {
             self.answer(&origin, Err(error));
             return;
@@ -48,10 +42,6 @@ impl Master {
         // The claim that follows in the same batch sees them.
         self.feed(Event::News { queues });
     }
-}
-
-fn to_job(job: &PushJob, now: crate::model::UnixMicros) -> Result<NewJob, RpcError> {
-    to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
 }
 
 /// The answer to a push, as JSON.

@@ -1,6 +1,6 @@
 //! Who asked for what, and how the answer is shaped when it comes.
 //!
-//! Invariant: every request that is owed an answer is in exactly one of: a ticket, a reply to it that waits for
+//! Invariant: every request that is owed an answer is in exactly one of: a line that is being read, a task, a ticket, a reply to it that waits for
 //! the store, a change on its way, a question to the reader, a wait for a job, a wait for the disk, a wait for the end of the master.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::value::RawValue;
 
 use super::clients::ClientId;
+use super::tasks::Tasks;
 use crate::core::{Done, Refusal, Tag, Ticket};
 use crate::model::{JobId, Mono, QueueName, WorkerId};
 use crate::report::refusals::Change;
@@ -24,7 +25,7 @@ pub(super) enum Origin {
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
     /// As the core says it.
-    Plain,
+    Plain(Origin),
     /// One job of several to be cancelled.
     Part { group: u64, job: JobId },
 }
@@ -103,15 +104,21 @@ pub(super) struct Group {
 /// What was gathered so far.
 #[derive(Debug)]
 pub(super) enum Gathered {
-    Jobs(ChangedJobs),
-    Queues { names: Vec<QueueName>, paused: bool },
+    /// With the JSON of those that were refused, which may be many.
+    Jobs(ChangedJobs, String),
+    Queues {
+        names: Vec<QueueName>,
+        paused: bool,
+    },
 }
 
 /// All open tickets and groups, and answers that wait for the disk.
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     next: u64,
-    tickets: BTreeMap<Ticket, (Origin, Shape)>,
+    tickets: BTreeMap<Ticket, Shape>,
+    /// Work of requests that is left.
+    pub(super) tasks: Tasks,
     groups: BTreeMap<u64, Group>,
     /// Replies of this turn.
     pub(super) replies: Vec<(Ticket, Result<Done, Refusal>)>,
@@ -122,15 +129,20 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    pub(super) fn open(&mut self, origin: Origin, shape: Shape) -> Ticket {
+    pub(super) fn open(&mut self, shape: Shape) -> Ticket {
         self.next += 1;
         let ticket = Ticket(self.next);
-        self.tickets.insert(ticket, (origin, shape));
+        self.tickets.insert(ticket, shape);
         ticket
     }
 
-    pub(super) fn close(&mut self, ticket: Ticket) -> Option<(Origin, Shape)> {
+    pub(super) fn close(&mut self, ticket: Ticket) -> Option<Shape> {
         self.tickets.remove(&ticket)
+    }
+
+    /// Who asked for what a group gathers.
+    pub(super) fn origin_of(&self, group: u64) -> Option<Origin> {
+        self.groups.get(&group).map(|group| group.origin.clone())
     }
 
     /// Opens a group of `left` parts.

@@ -17,6 +17,7 @@ use super::logs::{self, Logs};
 use super::looks::Looks;
 use super::reader::Reader;
 use super::replies::Waits;
+use super::requests::RequestReader;
 use super::sampler::Sampler;
 use super::signals::Signals;
 use super::turns::Reading;
@@ -113,8 +114,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (mail, inbox) = mailbox(waker);
 
     check_places(&config)?;
-    let pid = std::process::id();
-    let started_at = wall();
+    let (pid, started_at) = (std::process::id(), wall());
     let lock = take_lock(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let (leftovers, group, step) = contain(&cookie, ignored)?;
@@ -151,6 +151,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         batches: Batches::new(),
         writer: Some(threads.writer),
         reader: threads.reader,
+        requests: threads.requests,
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
@@ -318,6 +319,7 @@ pub(super) fn start_guardian(cookie: &str, group: Option<&Group>) -> Option<Guar
 struct Threads {
     writer: Writer,
     reader: Reader<super::Asked>,
+    requests: RequestReader,
     sweeper: Sweeper,
     sampler: Sampler,
     logs: Logs,
@@ -330,6 +332,7 @@ impl Threads {
             Durability::Process => writer::Durability::Normal,
         };
         let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
+        let to_requests = mail.clone();
         let wal = Some(log_path(&config.database));
         let records = store.records();
         let options = logs::Options {
@@ -342,6 +345,9 @@ impl Threads {
             writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
             reader: Reader::start(records, JobLimits::new(config), move |asked, found| {
                 to_reader.send(Inbox::Read(Box::new((asked, found))));
+            })?,
+            requests: RequestReader::start(move |client, bytes, request| {
+                to_requests.send(Inbox::Request(Box::new((client, bytes, request))));
             })?,
             sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {
                 to_sweeper.send(Inbox::Swept(done));

@@ -58,7 +58,7 @@ impl Master {
             let nobody = self.core.phase() != Phase::Running && self.core.workers().next().is_none();
             if nobody && self.to_sweep.is_empty() {
                 let now = self.clock.now().mono;
-                if self.core.stopped() && self.batches.is_empty() {
+                if self.core.stopped() && self.batches.is_empty() && self.waits.tasks.is_empty() {
                     return true;
                 }
                 if now.since(*left_at.get_or_insert(now)) > STUCK_AFTER {
@@ -69,7 +69,8 @@ impl Master {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        if !self.reading.fresh.is_empty() || self.clients.has_again() || self.core.has_spawns_left() {
+        if !self.reading.fresh.is_empty() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left()
+        {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
@@ -165,6 +166,7 @@ impl Master {
     fn settle(&mut self) {
         let now = self.clock.now();
         self.expire_waiters(now);
+        self.go_on_with_tasks(now);
         self.prune(now);
         let looked = self.look(now);
         self.look_at_held(now);
@@ -226,6 +228,10 @@ impl Master {
             Inbox::Read(read) => {
                 let (asked, found) = *read;
                 self.found(asked, found);
+            }
+            Inbox::Request(read) => {
+                let (client, bytes, request) = *read;
+                self.request_was_read(client, bytes, request);
             }
             Inbox::Interrupt => self.interrupted(),
         }

@@ -5,11 +5,10 @@
 
 use super::Master;
 use super::clients::{ClientId, Clients};
+use super::requests::LONG;
 use crate::model::WorkerId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 
-/// A line up to here is not worth a look at all the others: a thousand of them are far below the bound.
-const SMALL: usize = 64 * 1024;
 /// What a client hears whose line was given up.
 const GIVEN_UP: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
     \"message\":\"the unfinished requests of all clients take too much memory, and this was the longest; try again\"}}\n";
@@ -27,9 +26,10 @@ fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {
 }
 
 impl Clients {
-    /// To be called after a client was read.
+    /// To be called after a client was read. A line that is not long is not worth a look at all the others: a thousand of
+    /// them are far below the bound.
     pub(super) fn bound_unfinished(&mut self, read: ClientId) {
-        let large = self.unfinished(read) > SMALL;
+        let large = self.unfinished(read) > LONG;
         while large && let Some(id) = longest(self.all_unfinished()) {
             self.refuse_rest(id, GIVEN_UP);
         }
@@ -39,7 +39,7 @@ impl Clients {
 impl Master {
     /// To be called after a worker was read.
     pub(super) fn bound_unfinished(&mut self, read: WorkerId) {
-        let large = self.workers.get(&read).is_some_and(|pipes| pipes.messages.held_bytes() > SMALL);
+        let large = self.workers.get(&read).is_some_and(|pipes| pipes.messages.held_bytes() > LONG);
         while large && let Some(id) = longest(self.workers.iter().map(|(&id, pipes)| (id, pipes.messages.held_bytes())))
         {
             let Some(pipes) = self.workers.get_mut(&id) else { return };

@@ -29,6 +29,7 @@ mod files;
 mod floods;
 mod help;
 mod history;
+mod long_requests;
 mod loops;
 mod many;
 mod secrets;

@@ -7,6 +7,7 @@ use mio::net::UnixStream;
 
 use super::greeting::Greeting;
 use super::{MAX_PENDING, MAX_UNREAD};
+use crate::master::requests::LONG;
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::wire::control::Follow;
@@ -24,6 +25,8 @@ pub(super) struct Client {
     pub(super) out: Vec<u8>,
     sent: usize,
     pub(super) pending: usize,
+    /// Requests that are being read elsewhere.
+    pub(super) being_read: usize,
     pub(super) follows: Option<Follow>,
     /// Log lines dropped since the last one that was sent.
     pub(super) dropped: u64,
@@ -52,6 +55,7 @@ impl Client {
             out: Vec::new(),
             sent: 0,
             pending: 0,
+            being_read: 0,
             follows: None,
             dropped: 0,
             ended: false,
@@ -65,9 +69,10 @@ impl Client {
         }
     }
 
-    /// Whether more requests are taken from it now.
-    pub(super) const fn is_heard(&self) -> bool {
-        !self.ended && (self.gone || self.pending < MAX_PENDING)
+    /// Whether more requests are taken from it now: one long one at a time, and no long one while there are many.
+    pub(super) const fn is_heard(&self, crowded: bool) -> bool {
+        let waits = crowded && self.lines.held_bytes() > LONG;
+        !self.ended && !waits && self.being_read == 0 && (self.gone || self.pending < MAX_PENDING)
     }
 
     /// Whether it waits for nothing. It may be in the middle of a request.
@@ -83,7 +88,7 @@ impl Client {
     /// Whether it has taken too long over a request, or to read; looks at what has changed since it was asked last. One
     /// that follows the log may stop to read it: what it misses is counted.
     pub(super) fn is_slow(&mut self, now: Mono, patience: Duration) -> bool {
-        if !self.lines.is_inside() || !self.is_heard() {
+        if !self.lines.is_inside() || !self.is_heard(false) {
             self.half_since = None;
         } else if now.since(*self.half_since.get_or_insert(now)) > patience {
             // If it takes that, it knows; else it does not listen anyway.
