@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::args::records::LogsArgs;
 use super::backend;
 use super::context::Context;
+use super::known;
 use super::{output, reach};
 use crate::client::{Client, NONE};
 use crate::config::Paths;
@@ -54,7 +55,9 @@ fn chosen(
     let mut workers = written(paths)?;
     if let Some(wanted) = &args.worker {
         workers.retain(|w| w == wanted);
-        if workers.is_empty() && !args.follow {
+        if workers.is_empty() && args.follow {
+            known::worker_to_follow(context, wanted)?;
+        } else if workers.is_empty() {
             return Err(Error::NotFound(format!(
                 "no worker `{wanted}` has written anything; see `queue-work workers`"
             )));
@@ -63,6 +66,9 @@ fn chosen(
     if let Some(queue) = &args.queue {
         let pools = pools_of(queue, client)?;
         workers.retain(|w| w.rsplit_once('-').is_some_and(|(pool, _)| pools.iter().any(|p| p == pool)));
+        if workers.is_empty() {
+            known::queue(context, Some(queue))?;
+        }
     }
     Ok(workers)
 }

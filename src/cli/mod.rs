@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod context;
 mod jobs;
+mod known;
 mod logging;
 mod logs;
 mod man;

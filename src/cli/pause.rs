@@ -4,7 +4,7 @@
 use super::args::control::QueuesArgs;
 use super::context::{self, Context};
 use super::jobs::change::existing_store;
-use super::{output, reach};
+use super::{known, output, reach};
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::report::words;
@@ -13,7 +13,7 @@ use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
     let method = if paused { "pause" } else { "resume" };
-    let params = Queues { queues: args.queues.clone() };
+    let params = Queues { queues: args.queues.clone(), force: args.force };
     let answer = match context.try_connect()? {
         Some(mut client) => client.call(method, &params)?,
         None => in_store(context, &params, paused)?,
@@ -31,6 +31,9 @@ fn in_store(context: &Context, params: &Queues, paused: bool) -> Result<PausedQu
     let names = params.queues.iter().map(|name| QueueName::new(name)).collect::<Result<Vec<_>, _>>();
     let names = names.map_err(|e| Error::Usage(e.to_string()))?;
     let Some(mut store) = existing_store(context)? else { return Err(reach::none_runs(&context.paths()?)) };
+    for name in names.iter().filter(|_| !params.force) {
+        known::queue(context, Some(name.as_str()))?;
+    }
     let ops: Vec<Op> = names.iter().cloned().map(|queue| Op::Pause { queue, paused }).collect();
     store.apply(0, &ops, context::now())?;
     Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })

@@ -2,6 +2,7 @@
 
 use super::args::records::RunsArgs;
 use super::context::{self, Context};
+use super::known;
 use super::output::{self, ListForm};
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName, RunId};
@@ -26,13 +27,17 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         before: args.before.map(RunId),
         limit: None,
     };
-    let mut left = args.list.limit;
+    let (mut left, mut nothing_yet) = (args.list.limit, true);
     let next = || {
         filter.limit = Some(left.min(PAGE));
         let page = match &mut records {
             Some(records) if left > 0 => records.runs(&filter)?,
             _ => Vec::new(),
         };
+        if page.is_empty() && std::mem::take(&mut nothing_yet) {
+            known::queue(context, args.queue.as_deref())?;
+        }
+        nothing_yet = false;
         left -= page.len() as u32;
         filter.before = page.last().map(|run| run.id);
         Ok(page)

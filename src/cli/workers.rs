@@ -16,6 +16,9 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
     if let Some(worker) = args.worker.as_ref().filter(|_| workers.is_empty()) {
         return Err(Error::NotFound(format!("there is no worker `{worker}` on record; see `queue-work workers`")));
     }
+    if let Some(pool) = args.pool.as_ref().filter(|_| workers.is_empty()) {
+        return Err(Error::NotFound(format!("no worker of a pool `{pool}` is on record; see `queue-work status`")));
+    }
     let mut pages = std::iter::once(workers);
     let form = ListForm::new(context.global.json, args.list.jsonl);
     output::pages(form, || Ok(pages.next().unwrap_or_default()), lists::workers)?;

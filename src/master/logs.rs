@@ -4,20 +4,22 @@
 //! waits: what does not fit, and what cannot be written, is counted, and the count becomes a line of the log.
 //!
 //! Invariants: every line that was sent is in a file or in a count; a file holds whole lines only, even after a full
-//! disk; a log that cannot be written is tried again later and stops nobody.
+//! disk; a log that cannot be written is tried again later and stops nobody; what is written is in the file that stands at
+//! its path, whoever moved, deleted or emptied the one before.
 
+mod clean;
 mod file;
 mod format;
 mod read;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError};
 
@@ -83,10 +85,21 @@ pub fn path_of(dir: &Path, worker: &str) -> Option<PathBuf> {
 
 type Dropped = Arc<Mutex<BTreeMap<Arc<str>, u64>>>;
 
+/// What the thread is told.
+#[derive(Debug)]
+enum Message {
+    Line(Line),
+    /// To remove what nobody has written to since then, but the logs of these workers.
+    Clean {
+        since: SystemTime,
+        living: BTreeSet<Arc<str>>,
+    },
+}
+
 /// The log thread. Dropped, it writes what waits and ends.
 #[derive(Debug)]
 pub struct Logs {
-    lines: Option<Sender<Line>>,
+    messages: Option<Sender<Message>>,
     dropped: Dropped,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,30 +107,38 @@ pub struct Logs {
 impl Logs {
     /// Starts the thread. No file is touched before the first line.
     pub fn start(options: Options) -> io::Result<Self> {
-        let (lines, incoming) = mailbox::bounded(options.capacity);
+        let (messages, incoming) = mailbox::bounded(options.capacity);
         let dropped = Dropped::default();
         let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;
-        Ok(Self { lines: Some(lines), dropped, thread: Some(thread) })
+        Ok(Self { messages: Some(messages), dropped, thread: Some(thread) })
     }
 
     /// Hands a line over; never waits for a file. False if there was no room: the line is lost and counted.
     #[expect(clippy::must_use_candidate, reason = "a line that is lost is counted here; the caller need not care")]
     pub fn send(&self, line: Line) -> bool {
-        let Some(lines) = &self.lines else { return false };
-        match lines.try_send(line) {
-            Ok(()) => true,
-            Err(TrySendError::Full(line) | TrySendError::Disconnected(line)) => {
+        let Some(messages) = &self.messages else { return false };
+        match messages.try_send(Message::Line(line)) {
+            Err(TrySendError::Full(Message::Line(line)) | TrySendError::Disconnected(Message::Line(line))) => {
                 *lock(&self.dropped).entry(line.worker).or_default() += 1;
                 false
             }
+            Ok(()) | Err(_) => true,
+        }
+    }
+
+    /// Asks for the logs of workers to be removed that have written nothing since then, but for those that live.
+    pub fn clean(&self, since: SystemTime, living: BTreeSet<Arc<str>>) {
+        if let Some(messages) = &self.messages {
+            // Where there is no room, another time will do.
+            let _ = messages.try_send(Message::Clean { since, living });
         }
     }
 }
 
 impl Drop for Logs {
     fn drop(&mut self) {
-        self.lines = None;
+        self.messages = None;
         if let Some(thread) = self.thread.take() {
             // It panics only through a fault of ours, which it has reported itself.
             let _ = thread.join();
@@ -142,7 +163,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, incoming: &Receiver<Line>) {
+    fn run(mut self, incoming: &Receiver<Message>) {
         loop {
             let first = if self.files.values().any(WorkerLog::owes) {
                 incoming.recv_timeout(LOOK_AGAIN)
@@ -150,8 +171,11 @@ impl Writer {
                 incoming.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             let over = matches!(first, Err(RecvTimeoutError::Disconnected));
-            for line in first.into_iter().chain(incoming.try_iter()).take(BATCH) {
-                self.take(&line);
+            for message in first.into_iter().chain(incoming.try_iter()).take(BATCH) {
+                match message {
+                    Message::Line(line) => self.take(&line),
+                    Message::Clean { since, living } => clean::remove_old(&self.options.dir, since, &living),
+                }
             }
             if incoming.is_empty() {
                 self.take_counts();

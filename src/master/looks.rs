@@ -5,7 +5,8 @@
 //! has nothing to do does nothing with its store. Where the kernel does not tell, they are looked at every time.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -19,6 +20,8 @@ use crate::store::sqlite::store_files;
 /// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
 /// another socket.
 const EVERY: Duration = Duration::from_secs(1);
+/// How seldom old logs are looked for.
+const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
 /// How often deaths for want of memory are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
@@ -31,6 +34,8 @@ pub(super) struct Looks {
     watch: Option<Watch>,
     /// When deaths for want of memory are counted next.
     count_at: Mono,
+    /// When logs of workers that are gone for long are removed next.
+    clean_at: Mono,
     /// There was news the last time.
     once_more: bool,
     /// The write-ahead log was too large when it was looked at last.
@@ -47,7 +52,7 @@ impl Looks {
         };
         let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
         let watch = if config.network_fs { None } else { watch().inspect_err(failed).ok() };
-        Self { at: Mono(0), watch, count_at: Mono(0), once_more: false, log_was_large: false }
+        Self { at: Mono(0), watch, count_at: Mono(0), clean_at: Mono(0), once_more: false, log_was_large: false }
     }
 
     /// Takes in what the kernel tells.
@@ -77,6 +82,7 @@ impl Master {
             self.looks.count_at = now.mono + COUNT_IDLE;
             self.oom.roll();
         }
+        self.clean_logs(now);
         if self.looks.has_news() {
             self.watch_log();
             if let Some(writer) = &self.writer {
@@ -104,6 +110,20 @@ impl Master {
     }
 }
 
+impl Master {
+    /// Has the logs removed of workers that are gone for longer than their records are kept.
+    fn clean_logs(&mut self, now: Now) {
+        if now.mono < self.looks.clean_at {
+            return;
+        }
+        let keep = self.fixed.config.keep.runs;
+        self.looks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
+        let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
+        let living = self.workers.values().map(|pipes| Arc::clone(&pipes.name)).collect();
+        self.logs.clean(SystemTime::UNIX_EPOCH + Duration::from_micros(since), living);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +134,8 @@ mod tests {
         let file = dir.path().canonicalize().unwrap().join("q.db");
         std::fs::write(&file, "1").unwrap();
         let watch = Some(Watch::new(vec![file.clone()]).unwrap());
-        let mut looks = Looks { at: Mono(0), watch, count_at: Mono(0), once_more: false, log_was_large: false };
+        let mut looks =
+            Looks { at: Mono(0), watch, count_at: Mono(0), clean_at: Mono(0), once_more: false, log_was_large: false };
         let mut look = || {
             looks.hear();
             looks.has_news()

@@ -16,7 +16,7 @@ use super::{Master, PoolSource};
 use crate::config::PoolKind;
 use crate::core::{Command, Event, Phase, Target, Ticket};
 use crate::model::{OsText, PoolName, QueueName, QueueOrder};
-use crate::report::refusals::Change;
+use crate::report::refusals::{self, Change};
 use crate::store::{JobFilter, Op, RunFilter, WorkerFilter};
 use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
 use crate::wire::object;
@@ -28,6 +28,8 @@ pub(super) type Handled = Result<Option<String>, RpcError>;
 
 /// The most workers of a pool.
 const MAX_WORKERS: u32 = 10_000;
+/// The most queues that are paused or resumed at once.
+const MAX_QUEUES: usize = 1000;
 
 impl Master {
     fn refuse(&mut self, id: ClientId, under: &RawValue, error: RpcError) {
@@ -231,6 +233,16 @@ impl Master {
         if names.is_empty() {
             return Err(RpcError::params("say which queues"));
         }
+        if names.len() > MAX_QUEUES {
+            return Err(RpcError::params(format!(
+                "{} queues are too many at once; the most is {MAX_QUEUES}",
+                names.len()
+            )));
+        }
+        if let Some(name) = names.iter().find(|name| !params.force && !self.knows_queue(name)) {
+            let text = refusals::no_queue(name.as_str(), self.known_queues());
+            return Err(RpcError::failed(4, format!("{text}; `--force` takes it as it is")));
+        }
         self.writable()?;
         let command =
             if paused { Command::Pause { queues: names.clone() } } else { Command::Resume { queues: names.clone() } };
@@ -242,6 +254,16 @@ impl Master {
         }
         self.feed(Event::Command { ticket: Ticket(0), caller: None, command });
         Ok(None)
+    }
+
+    /// Queues that a pool serves, or that are on record.
+    fn known_queues(&self) -> impl Iterator<Item = &str> {
+        let served = self.core.pools().flat_map(|(_, pool)| pool.settings.order.names());
+        served.chain(self.totals.iter().map(|queue| &queue.name)).map(QueueName::as_str)
+    }
+
+    fn knows_queue(&self, name: &QueueName) -> bool {
+        self.known_queues().any(|known| known == name.as_str())
     }
 
     fn ask(&mut self, origin: &Origin, question: Question) -> Handled {

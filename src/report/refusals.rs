@@ -26,6 +26,23 @@ impl Change {
     }
 }
 
+/// For a queue that nobody knows.
+#[must_use]
+pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    format!("there is no queue `{name}`: no pool serves it, and it never had a job{}", nearest(name, known))
+}
+
+/// What was probably meant, or where to look it up.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let far = name.chars().count() / 3 + 1;
+    let distances = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    match distances.filter(|(distance, _)| *distance <= far).min() {
+        Some((_, known)) => format!("; did you mean `{known}`?"),
+        None => String::from("; see `queue-work status`"),
+    }
+}
+
 /// For a job that does not exist.
 #[must_use]
 pub fn missing(id: JobId) -> RefusedJob {
@@ -63,6 +80,14 @@ pub fn refused(change: Change, id: JobId, was: JobState) -> Option<RefusedJob> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_nobody_knows_is_refused_with_the_nearest_that_is_near() {
+        let tip = |name| nearest(name, ["default", "mail", "mails", "images"].into_iter());
+        assert_eq!(tip("defualt"), "; did you mean `default`?");
+        assert_eq!(tip("mial"), "; did you mean `mail`?");
+        assert_eq!(tip("reports"), "; see `queue-work status`");
+    }
 
     #[test]
     fn a_job_is_refused_only_in_states_that_do_not_allow_the_change() {

@@ -238,6 +238,9 @@ pub struct Stopped {
 pub struct Queues {
     /// The queues.
     pub queues: Vec<String>,
+    /// Also those that no pool serves and that never had a job.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// The answer to `pause` and `resume`.

@@ -198,7 +198,7 @@ fn jobs_are_paused_listed_cancelled_retried_and_deleted() {
     let bench = Bench::new();
     let _master = start_fixture(&bench, "fail.py", "1");
     let mut peer = Peer::new(&bench);
-    let paused = peer.call("pause", &json!({"queues": ["default", "new"]}));
+    let paused = peer.call("pause", &json!({"queues": ["default", "new"], "force": true}));
     assert_eq!(paused["queues"][1], json!({"name": "new", "paused": true}));
     let jobs: Vec<Value> = (0..4).map(|_| json!({"type": "t", "args": {"retry": false}})).collect();
     peer.call("push_many", &json!({"jobs": jobs}));

@@ -238,3 +238,49 @@ fn every_line_of_a_flood_is_kept_or_counted_and_others_go_on() {
     };
     bench.wait_for("every line", DEADLINE, |_| counted() == MIB * 32768);
 }
+
+#[test]
+fn a_log_that_is_moved_deleted_replaced_or_emptied_from_outside_hides_nothing() {
+    let bench = Bench::new();
+    let _master = start(&bench, "", &[]);
+    let dir = bench.path().join("q.db.logs");
+    let (log, aside) = (dir.join("talk-1.log"), dir.join("aside"));
+    let text = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let say = |what: &str| {
+        push(&bench, &says("talk", &[what], &[]));
+        bench.wait_for("the line in the file", DEADLINE, |_| text(&log).contains(what));
+    };
+    say("one");
+    std::fs::rename(&log, &aside).expect("moved, as logrotate does");
+    say("two");
+    assert!(text(&aside).contains("one") && !text(&aside).contains("two"), "{}", text(&aside));
+    assert!(!text(&log).contains("one"), "{}", text(&log));
+    std::fs::copy(&log, &aside).expect("copied …");
+    std::fs::File::options().write(true).open(&log).and_then(|file| file.set_len(0)).expect("… and truncated");
+    say("three");
+    assert!(!text(&log).contains('\0') && text(&log).lines().count() == 1, "{:?}", text(&log));
+    std::fs::remove_file(&log).expect("deleted");
+    say("four");
+    std::fs::write(dir.join("new"), "").and_then(|()| std::fs::rename(dir.join("new"), &log)).expect("replaced");
+    say("five");
+    std::fs::remove_dir_all(&dir).expect("the whole folder");
+    say("six");
+    assert_eq!(logs(&bench, &[], 1).len(), 1);
+}
+
+#[test]
+fn logs_of_pools_that_are_gone_go_with_the_records_of_their_runs() {
+    let bench = Bench::new();
+    let _master = start(&bench, "[keep]\nruns = \"3s\"\n", &[]);
+    let dir = bench.path().join("q.db.logs");
+    push(&bench, &says("talk", &["of one that lives"], &[]));
+    bench.ok(&["spawn", "--queue", "short", "--workers", "1"]);
+    let id = bench.push(&["--queue", "short", "--", "sh", "-c", "echo of one that goes >&2"]);
+    bench.wait_for_job(id, "succeeded");
+    std::fs::write(dir.join("mine.log"), "of somebody else\n").expect("written");
+    let there = |name: &str| dir.join(name).exists();
+    bench.wait_for("both logs", DEADLINE, |_| there("talk-1.log") && there("short-1.log"));
+    bench.ok(&["stop", "short-1"]);
+    bench.wait_for("the log of the pool that is gone to be removed", DEADLINE, |_| !there("short-1.log"));
+    assert!(there("talk-1.log") && there("mine.log"));
+}

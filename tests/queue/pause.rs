@@ -41,7 +41,7 @@ fn a_running_job_is_not_touched_by_a_pause() {
 fn a_pause_survives_the_stop_and_the_kill_of_the_master() {
     let bench = Bench::new();
     let master = bench.start(&["--workers=1", "--queue=default"]);
-    bench.ok(&["pause", "default", "later"]);
+    bench.ok(&["pause", "--force", "default", "later"]);
     let id = bench.push(&["--", "true"]);
     bench.ok(&["stop"]);
     drop(master);
@@ -84,4 +84,58 @@ fn a_queue_is_paused_and_resumed_without_a_master_for_the_next_one() {
     assert_eq!(bench.run(&["resume", "--json", "default"]).expect_code(0).json()["queues"][0]["paused"], false);
     let _master = bench.start(&["--workers=1", "--queue=default"]);
     bench.wait_for_job(id, "succeeded");
+}
+
+#[test]
+fn a_queue_that_nobody_knows_is_not_paused_and_the_nearest_is_named() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1", "--queue=default,images"]);
+    let queues = |bench: &Bench| bench.status()["queues"].as_array().map_or(0, Vec::len);
+    for verb in ["pause", "resume"] {
+        for words in [&["defualt"][..], &["images", "defualt"], &["defualt", "images"]] {
+            let run = bench.run(&[&[verb], words].concat()).expect_code(4);
+            assert!(run.stderr.contains("there is no queue `defualt`"), "{}", run.stderr);
+            assert!(run.stderr.contains("did you mean `default`?"), "{}", run.stderr);
+        }
+    }
+    assert_eq!(queues(&bench), 0, "nothing was made of it, and nothing else was done");
+    bench.push(&["--queue", "later", "t"]);
+    assert_eq!(bench.ok(&["pause", "later"]), "paused `later`\n", "it has a job");
+    assert_eq!(bench.ok(&["pause", "--force", "new"]), "paused `new`\n");
+    assert_eq!(bench.ok(&["resume", "new"]), "resumed `new`\n", "it is on record by now");
+}
+
+#[test]
+fn a_queue_that_nobody_knows_is_refused_by_every_list_and_one_that_is_empty_is_not() {
+    let bench = Bench::new();
+    bench.push(&["--queue", "mails", "t"]);
+    let refused = |bench: &Bench| {
+        let all: [&[&str]; 4] = [
+            &["jobs", "list", "--queue", "mial"],
+            &["runs", "--queue", "mial"],
+            &["logs", "--queue", "mial"],
+            &["jobs", "retry", "--all", "--queue", "mial"],
+        ];
+        for words in all {
+            let run = bench.run(words).expect_code(4);
+            assert!(run.stdout.is_empty() && run.stderr.contains("`mial`"), "{words:?}: {run:?}");
+        }
+    };
+    let empty = |bench: &Bench, queue: &str| {
+        for words in [&["jobs", "list", "--state", "dead"][..], &["runs"], &["jobs", "retry", "--all"]] {
+            bench.run(&[words, &["--queue", queue]].concat()).expect_code(0);
+        }
+    };
+    refused(&bench);
+    empty(&bench, "mails");
+    empty(&bench, "default");
+    let master = bench.start(&["--workers=1", "--queue=reports"]);
+    refused(&bench);
+    empty(&bench, "reports");
+    let run = bench.run(&["jobs", "list", "--queue", "mials"]).expect_code(4);
+    assert!(run.stderr.contains("did you mean `mails`?"), "{}", run.stderr);
+    let run = bench.run(&["logs", "-f", "reprots-1"]).expect_code(4);
+    assert!(run.stderr.contains("did you mean `reports-1`?"), "{}", run.stderr);
+    bench.run(&["workers", "--pool", "reprots"]).expect_code(4);
+    drop(master);
 }

@@ -115,6 +115,9 @@ pub(crate) struct QueuesArgs {
     /// The queues
     #[arg(value_name = "QUEUE", required = true, value_parser = values::queue)]
     pub(crate) queues: Vec<String>,
+    /// Also queues that no pool serves and that never had a job
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Check, show or write the configuration.

@@ -1,7 +1,7 @@
 //! `jobs retry`, `cancel`, `delete`: through the master when one runs, else in the store.
 
 use crate::cli::context::{self, Context};
-use crate::cli::output;
+use crate::cli::{known, output};
 use crate::error::{Code, Error};
 use crate::model::{JobId, JobState, QueueName};
 use crate::report::refusals::{self, Change};
@@ -35,6 +35,9 @@ pub(super) fn retry_all(context: &Context, queue: Option<&str>) -> Result<Code, 
             None => ChangedJobs::default(),
         }
     };
+    if changed == ChangedJobs::default() {
+        known::queue(context, queue)?;
+    }
     conclude(context, Change::Retry, &changed)
 }
 

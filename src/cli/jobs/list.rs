@@ -2,6 +2,7 @@
 
 use crate::cli::args::records::JobsListArgs;
 use crate::cli::context::Context;
+use crate::cli::known;
 use crate::cli::output::{self, ListForm};
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName};
@@ -21,7 +22,7 @@ pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         after: args.after.map(JobId),
         limit: None,
     };
-    let mut left = args.list.limit;
+    let (mut left, mut nothing_yet) = (args.list.limit, true);
     let next = || {
         filter.limit = Some(left.min(PAGE));
         let mut page = match &mut records {
@@ -31,6 +32,10 @@ pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         if let Some(limits) = &limits {
             limits.complete_all(&mut page);
         }
+        if page.is_empty() && std::mem::take(&mut nothing_yet) {
+            known::queue(context, args.queue.as_deref())?;
+        }
+        nothing_yet = false;
         left -= page.len() as u32;
         filter.after = page.last().map(|job| job.id);
         Ok(page)

@@ -75,13 +75,11 @@ impl WorkerLog {
     }
 
     fn try_write(&mut self, options: &Options) -> io::Result<()> {
-        let (mut file, size) = match self.open.take() {
-            // Deleted under us: go on in a new one.
-            Some((file, _)) if file.metadata()?.nlink() == 0 => open(&self.path)?,
-            Some(open) => open,
+        let kept = self.open.take().and_then(|(file, _)| size_if_there(&file, &self.path).map(|size| (file, size)));
+        let (mut file, mut size) = match kept {
+            Some(kept) => kept,
             None => open(&self.path)?,
         };
-        let mut size = size;
         if self.lost > 0 {
             // Before the lines that came after those that were lost.
             drop(self.buffer.splice(..0, format::lost_line(self.lost).into_bytes()));
@@ -107,6 +105,13 @@ impl WorkerLog {
         self.open = Some((file, size));
         Ok(())
     }
+}
+
+/// The size of a file that is still what stands at its path: it may have been moved away, deleted, replaced or cut
+/// short from outside. Writing on in one that has gone from its path would hide what is written.
+fn size_if_there(file: &File, path: &Path) -> Option<u64> {
+    let (open, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+    ((open.dev(), open.ino()) == (there.dev(), there.ino())).then_some(open.len())
 }
 
 /// The length of as many whole lines as there is room for.

@@ -1,0 +1,54 @@
+//! Names of queues and pools that were typed: one that nobody knows is refused, not answered with an empty list.
+//!
+//! Asked only where nothing was found, so that it costs nothing as a rule. Invariant: a name that the store, the master
+//! or the configuration knows is never refused.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::context::Context;
+use super::{backend, reach};
+use crate::client::{NONE, Patience};
+use crate::error::Error;
+use crate::report::{Status, refusals};
+
+/// How long a master may take to say what it serves.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Refuses a queue that nobody knows.
+pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    if let Some(mut records) = context.records()? {
+        known.extend(records.queue_totals()?.into_iter().map(|queue| queue.name.to_string()));
+    }
+    // What is wrong with the configuration is no reason to doubt a name, nor is a master that is silent.
+    if let Ok(loaded) = backend::load_config(&context.flags) {
+        let pools = loaded.config.pools.iter();
+        known.extend(pools.flat_map(|pool| pool.queues.names().map(ToString::to_string).collect::<Vec<_>>()));
+    }
+    if !known.contains(name) {
+        let served = status(context).into_iter().flat_map(|status| status.pools).flat_map(|pool| pool.queues);
+        known.extend(served.map(|queue| queue.to_string()));
+    }
+    if known.contains(name) {
+        return Ok(());
+    }
+    Err(Error::NotFound(refusals::no_queue(name, known.iter().map(String::as_str))))
+}
+
+/// Refuses the name of a worker that neither has a log nor can come to have one.
+pub(crate) fn worker_to_follow(context: &Context, name: &str) -> Result<(), Error> {
+    let Some(status) = status(context) else { return Ok(()) };
+    let pool = name.rsplit_once('-').filter(|(_, slot)| slot.bytes().all(|b| b.is_ascii_digit()));
+    if pool.is_some_and(|(pool, _)| status.pools.iter().any(|known| known.name == pool)) {
+        return Ok(());
+    }
+    let tip = refusals::nearest(name, status.workers.iter().map(|worker| worker.id.as_str()));
+    Err(Error::NotFound(format!("there is no worker `{name}`{tip}")))
+}
+
+fn status(context: &Context) -> Option<Status> {
+    let mut client = reach::master_if_any(&context.paths().ok()?, Patience::Limited(PATIENCE)).ok()??;
+    client.call("status", &NONE).ok()
+}
