@@ -37,9 +37,9 @@ fn beside(bench: &Bench, short: &(&str, Value), long: impl FnOnce(&mut Peer) -> 
 
 /// The same; nobody waits for long.
 #[track_caller]
-fn prompt(bench: &Bench, what: &str, short: (&str, Value), long: impl FnOnce(&mut Peer) -> Value) -> Value {
+fn prompt(bench: &Bench, what: &str, short: &(&str, Value), long: impl FnOnce(&mut Peer) -> Value) -> Value {
     let (begun, name) = (now(), short.0.to_owned());
-    let (answer, longest) = beside(bench, &short, long);
+    let (answer, longest) = beside(bench, short, long);
     println!("{what}: {:?}, a {name} beside it at most {longest:?}", begun.elapsed());
     assert!(longest < PROMPT, "a {name} beside {what} took {longest:?}");
     answer
@@ -62,13 +62,13 @@ fn a_request_that_names_very_many_jobs_keeps_no_push_waiting() {
     bench.verb(&["push", "--lines", "--queue", "nobody", "t"]).stdin(lines).run().expect_code(0);
     let ids: Vec<usize> = (1..=JOBS).collect();
     for method in ["jobs.cancel", "jobs.retry", "jobs.delete"] {
-        let answer = prompt(&bench, method, push(), |peer| peer.call(method, &json!({"ids": ids})));
+        let answer = prompt(&bench, method, &push(), |peer| peer.call(method, &json!({"ids": ids})));
         assert_eq!(answer["count"], JOBS, "{method}");
         assert_eq!(answer["refused"], json!([]), "{method}");
     }
     for method in ["jobs.cancel", "jobs.retry", "jobs.delete"] {
         let answer =
-            prompt(&bench, "the same of jobs that are gone", push(), |peer| peer.call(method, &json!({"ids": ids})));
+            prompt(&bench, "the same of jobs that are gone", &push(), |peer| peer.call(method, &json!({"ids": ids})));
         let refused = answer["refused"].as_array().map_or(0, Vec::len);
         assert_eq!((&answer["count"], refused), (&json!(0), JOBS), "{method}");
     }
@@ -82,7 +82,7 @@ fn a_line_that_takes_long_to_read_keeps_nobody_waiting_and_the_order_of_a_client
     let long = format!(
         "{{\"id\":1,\"method\":\"push\",\"params\":{{\"type\":\"t\",\"queue\":\"nobody\",\"args\":{zeros}}}}}\n"
     );
-    let answers = prompt(&bench, "a push of 14 MiB", ping(), |peer| {
+    let answers = prompt(&bench, "a push of 14 MiB", &ping(), |peer| {
         peer.say(&long).say("{\"id\":2,\"method\":\"push\",\"params\":{\"type\":\"after\",\"queue\":\"nobody\"}}\n");
         json!([peer.hear(), peer.hear()])
     });
@@ -90,10 +90,10 @@ fn a_line_that_takes_long_to_read_keeps_nobody_waiting_and_the_order_of_a_client
     assert_eq!((&answers[0]["id"], &answers[1]["id"]), (&json!(1), &json!(2)));
     assert!(id(0) < id(1), "{answers}");
     let params = format!("{{\"id\":1,\"method\":\"status\",\"params\":{{\"x\":{zeros}}}}}\n");
-    let answer = prompt(&bench, "params that nobody needs", ping(), |peer| peer.say(&params).hear());
+    let answer = prompt(&bench, "params that nobody needs", &ping(), |peer| peer.say(&params).hear());
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
     let wrong = format!("{{\"id\":1,\"method\":{zeros}\n");
-    let answer = prompt(&bench, "a line that is no JSON", ping(), |peer| peer.say(&wrong).hear());
+    let answer = prompt(&bench, "a line that is no JSON", &ping(), |peer| peer.say(&wrong).hear());
     assert_eq!(answer["error"]["code"], -32700, "{answer}");
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
+use super::access;
 use super::files::{beside, sync_folder};
 use super::open::{cannot, fill};
 use crate::store::StoreError;
@@ -27,7 +28,7 @@ fn whole(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let failed = |e: &io::Error| {
         if folder.exists() {
-            cannot("create", path, e)
+            cannot("create", path, &access::denied(path).unwrap_or_else(|| e.to_string()))
         } else {
             cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display()))
         }

@@ -6,6 +6,7 @@
 //! each file and process, shared by all its connections.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::files::Identity;
-use super::place;
+use super::{access, place};
 use crate::store::StoreError;
 
 /// How often a master that starts looks whether the guests have ended what they write: for 10 s.
@@ -53,7 +54,8 @@ pub(super) struct Writing(Arc<Handle>);
 impl Handle {
     /// The handle on this database, which exists.
     pub(super) fn of(path: &Path) -> Result<Arc<Self>, StoreError> {
-        let failed = |e| StoreError::cannot("open", path, &e);
+        let why = |e: &io::Error| access::denied(path).unwrap_or_else(|| e.to_string());
+        let failed = |e| StoreError::cannot("open", path, &why(&e));
         let found = std::fs::metadata(path).map_err(failed)?;
         place::refuse_special(path, &found)?;
         let mut handles = HANDLES.lock().unwrap_or_else(PoisonError::into_inner);
