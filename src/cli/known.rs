@@ -37,6 +37,20 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
     Err(Error::NotFound(refusals::no_queue(name, known.iter().map(String::as_str))))
 }
 
+/// Refuses a pool that nobody knows.
+pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    if let Ok(loaded) = backend::load_config(&context.flags) {
+        known.extend(loaded.config.pools.iter().map(|pool| pool.name.to_string()));
+    }
+    known.extend(status(context).into_iter().flat_map(|status| status.pools).map(|pool| pool.name));
+    if known.contains(name) {
+        return Ok(());
+    }
+    let tip = refusals::nearest(name, known.iter().map(String::as_str));
+    Err(Error::NotFound(format!("there is no pool `{name}`, and no worker of one is on record{tip}")))
+}
+
 /// Refuses the name of a worker that neither has a log nor can come to have one.
 pub(crate) fn worker_to_follow(context: &Context, name: &str) -> Result<(), Error> {
     let Some(status) = status(context) else { return Ok(()) };

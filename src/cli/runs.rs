@@ -27,21 +27,22 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         before: args.before.map(RunId),
         limit: None,
     };
-    let (mut left, mut nothing_yet) = (args.list.limit, true);
-    let next = || {
+    let mut left = args.list.limit;
+    let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let page = match &mut records {
             Some(records) if left > 0 => records.runs(&filter)?,
             _ => Vec::new(),
         };
-        if page.is_empty() && std::mem::take(&mut nothing_yet) {
-            known::queue(context, args.queue.as_deref())?;
-        }
-        nothing_yet = false;
         left -= page.len() as u32;
         filter.before = page.last().map(|run| run.id);
         Ok(page)
     };
+    let mut first = Some(next()?);
+    if first.as_ref().is_some_and(Vec::is_empty) {
+        known::queue(context, args.queue.as_deref())?;
+    }
+    let next = || first.take().map_or_else(&mut next, Ok);
     output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::runs)?;
     Ok(Code::DONE)
 }

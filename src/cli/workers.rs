@@ -2,6 +2,7 @@
 
 use super::args::records::WorkersArgs;
 use super::context::Context;
+use super::known;
 use super::output::{self, ListForm};
 use crate::error::{Code, Error};
 use crate::report::lists;
@@ -17,7 +18,7 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
         return Err(Error::NotFound(format!("there is no worker `{worker}` on record; see `queue-work workers`")));
     }
     if let Some(pool) = args.pool.as_ref().filter(|_| workers.is_empty()) {
-        return Err(Error::NotFound(format!("no worker of a pool `{pool}` is on record; see `queue-work status`")));
+        known::pool(context, pool)?;
     }
     let mut pages = std::iter::once(workers);
     let form = ListForm::new(context.global.json, args.list.jsonl);

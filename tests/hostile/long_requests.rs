@@ -92,7 +92,7 @@ fn a_line_that_takes_long_to_read_keeps_nobody_waiting_and_the_order_of_a_client
     let params = format!("{{\"id\":1,\"method\":\"status\",\"params\":{{\"x\":{zeros}}}}}\n");
     let answer = prompt(&bench, "params that nobody needs", &ping(), |peer| peer.say(&params).hear());
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
-    let wrong = format!("{{\"id\":1,\"method\":{zeros}\n");
+    let wrong = format!("{{\"id\":1,\"method\":\"status\",\"params\":{zeros}\n");
     let answer = prompt(&bench, "a line that is no JSON", &ping(), |peer| peer.say(&wrong).hear());
     assert_eq!(answer["error"]["code"], -32700, "{answer}");
 }

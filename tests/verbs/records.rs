@@ -30,7 +30,6 @@ fn jobs_are_filtered_by_queue_state_and_type_and_paged_by_id() {
     let table: [(&[&str], &[i64]); 10] = [
         (&[], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
         (&["--queue", "b"], &[7, 8]),
-        (&["--queue", "none"], &[]),
         (&["--state", "dead"], &[5, 6]),
         (&["--state", "scheduled"], &[8]),
         (&["--type", "resize"], &[7, 8]),

@@ -22,8 +22,8 @@ pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         after: args.after.map(JobId),
         limit: None,
     };
-    let (mut left, mut nothing_yet) = (args.list.limit, true);
-    let next = || {
+    let mut left = args.list.limit;
+    let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let mut page = match &mut records {
             Some(records) if left > 0 => records.jobs(&filter)?,
@@ -32,14 +32,15 @@ pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         if let Some(limits) = &limits {
             limits.complete_all(&mut page);
         }
-        if page.is_empty() && std::mem::take(&mut nothing_yet) {
-            known::queue(context, args.queue.as_deref())?;
-        }
-        nothing_yet = false;
         left -= page.len() as u32;
         filter.after = page.last().map(|job| job.id);
         Ok(page)
     };
+    let mut first = Some(next()?);
+    if first.as_ref().is_some_and(Vec::is_empty) {
+        known::queue(context, args.queue.as_deref())?;
+    }
+    let next = || first.take().map_or_else(&mut next, Ok);
     output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::jobs)?;
     Ok(Code::DONE)
 }
