@@ -81,6 +81,8 @@ fn a_queue_is_paused_and_resumed_without_a_master_for_the_next_one() {
     bench.wait_for_job(other, "succeeded");
     assert_eq!(bench.job(id)["state"], "ready");
     bench.ok(&["stop"]);
+    let misspelt = bench.run(&["pause", "defualt"]).expect_code(4);
+    assert!(misspelt.stderr.contains("did you mean `default`?"), "{}", misspelt.stderr);
     assert_eq!(bench.run(&["resume", "--json", "default"]).expect_code(0).json()["queues"][0]["paused"], false);
     let _master = bench.start(&["--workers=1", "--queue=default"]);
     bench.wait_for_job(id, "succeeded");
