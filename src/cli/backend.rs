@@ -13,11 +13,12 @@ use crate::error::{Code, Error};
 use crate::master::{self, Failure};
 use crate::model::JobId;
 use crate::process::guardian;
+use crate::process::identity::{self, Identity};
 use crate::process::lock::{Holder, Lock};
 use crate::report::Printer;
 use crate::report::events::Level;
 use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote};
-use crate::store::{Records, Store, StoreError};
+use crate::store::{BulkOwner, Records, Store, StoreError};
 use crate::wire::control::LogLine;
 use crate::worker;
 
@@ -89,6 +90,18 @@ pub(crate) fn run_guardian() -> Result<Code, Error> {
         Ok(false) => Err(Error::Failed("processes of the dead master cannot be killed".to_owned())),
         Err(error) => Err(Error::io("watch over the master", error)),
     }
+}
+
+/// Who pushes in bulk.
+pub(crate) fn this_process() -> BulkOwner {
+    let pid = std::process::id();
+    let pid_start = identity::start_time(pid).unwrap_or(0);
+    BulkOwner { pid, pid_start, boot_id: identity::boot_id().to_owned() }
+}
+
+/// Whether who pushes in bulk is still there.
+pub(crate) fn is_alive(owner: &BulkOwner) -> bool {
+    Identity { pid: owner.pid, start: owner.pid_start, boot_id: owner.boot_id.clone() }.is_alive()
 }
 
 /// Whether a master holds the lock of the store.

@@ -4,10 +4,15 @@
 //! anything is sent.
 
 mod bulk;
+mod input;
+mod interrupt;
 mod lines;
 mod make;
 mod sink;
 mod spool;
+mod staged;
+mod stream;
+mod ways;
 
 use std::io::Read;
 
@@ -54,7 +59,12 @@ fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
 /// What clap cannot say.
 fn check(args: &PushArgs) -> Result<(), Error> {
     let bulk = args.lines || args.jsonl;
-    let only_bulk = [(args.file.is_some(), "--file"), (args.skip_bad, "--skip-bad"), (args.ids, "--ids")];
+    let only_bulk = [
+        (args.file.is_some(), "--file"),
+        (args.skip_bad, "--skip-bad"),
+        (args.ids, "--ids"),
+        (args.stream, "--stream"),
+    ];
     if let Some((_, option)) = only_bulk.iter().find(|(given, _)| *given && !bulk) {
         return Err(Error::Usage(format!("`{option}` goes with `--lines` or `--jsonl`")));
     }

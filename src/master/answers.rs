@@ -109,6 +109,7 @@ impl Master {
             wait.asking > 0 || !wait.waiters.is_empty()
         });
         self.stop_waiters.retain(listens);
+        self.drop_bulks_of_the_gone();
     }
 
     /// One job of several is done with.

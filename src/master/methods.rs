@@ -79,6 +79,7 @@ impl Master {
         match call {
             Call::Push(job) => self.push(origin.clone(), vec![job], PushAnswer::One),
             Call::PushMany { jobs, ids } => return Ok(self.push_many(origin, jobs, ids)),
+            Call::AddToBulk { bulk, jobs } => return self.bulk_add(origin, bulk, jobs),
             Call::Jobs { method, params } => return self.change_jobs(origin, &method, params),
             Call::Other { method, params } => return self.method(&method, &params, origin),
         }
@@ -92,6 +93,9 @@ impl Master {
                 Ok(Some(format!("{{\"generation\":{}}}", self.fixed.generation)))
             }
             "status" => self.status_json().map(Some),
+            "bulk.begin" => self.bulk_begin(origin),
+            "bulk.commit" => self.bulk_commit(origin, &parse(params)?),
+            "bulk.drop" => self.bulk_drop(origin, parse(params)?),
             "scale" => self.scale(origin, parse(params)?),
             "spawn" => self.spawn_pool(origin, &parse(params)?),
             "restart" => self.restart(origin, &parse(params)?),

@@ -15,6 +15,7 @@
 mod answers;
 mod apply;
 mod batch;
+mod bulk;
 mod caller;
 mod clients;
 mod clock;

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::value::RawValue;
 
+use super::bulk::Bulks;
 use super::clients::ClientId;
 use super::tasks::Tasks;
 use crate::core::{Done, Refusal, Tag, Ticket};
-use crate::model::{JobId, Mono, QueueName, WorkerId};
+use crate::model::{BulkId, JobId, Mono, QueueName, WorkerId};
 use crate::report::refusals::Change;
 use crate::wire::control::ChangedJobs;
 
@@ -39,6 +40,12 @@ pub(super) enum Answered {
     Ended(JobId),
     /// The ids of pushed jobs, to one who asked for one, for several, or for several with all ids.
     Pushed { origin: Origin, how: PushAnswer },
+    /// A step of a bulk push that a client waits for.
+    Bulk { origin: Origin, answer: BulkAnswer },
+    /// Jobs of a bulk push were opened.
+    BulkOpened(BulkId),
+    /// Jobs of a bulk push were removed.
+    BulkDropped(BulkId),
     /// One queue of several was paused or resumed.
     Paused { group: u64 },
     /// One job of several was retried or deleted.
@@ -57,6 +64,14 @@ pub(super) enum PushAnswer {
     One,
     Worker,
     Many { ids: bool },
+}
+
+/// Which step of a bulk push is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BulkAnswer {
+    Begun,
+    Added { bulk: BulkId, count: u64 },
+    Committed { bulk: BulkId },
 }
 
 /// A question to the reader, and what to do with what it finds.
@@ -120,6 +135,7 @@ pub(super) struct Waits {
     /// Work of requests that is left.
     pub(super) tasks: Tasks,
     groups: BTreeMap<u64, Group>,
+    pub(super) bulks: Bulks,
     /// Replies of this turn.
     pub(super) replies: Vec<(Ticket, Result<Done, Refusal>)>,
     /// Replies by the batch that must be committed first: who asked must find on record what was done.

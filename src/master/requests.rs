@@ -13,7 +13,8 @@ use super::clients::ClientId;
 use super::methods::parse;
 use super::{Master, wall};
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{NewJob, QueueName, UnixMicros};
+use crate::model::{BulkId, NewJob, QueueName, UnixMicros};
+use crate::wire::bulk::AddToBulk;
 use crate::wire::control::{Jobs, PushJob, PushMany};
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
@@ -46,6 +47,10 @@ pub(super) enum Call {
     PushMany {
         jobs: Vec<NewJob>,
         ids: bool,
+    },
+    AddToBulk {
+        bulk: BulkId,
+        jobs: Vec<NewJob>,
     },
     /// `jobs.cancel`, `jobs.retry` or `jobs.delete`; the ids in order, each once.
     Jobs {
@@ -128,10 +133,11 @@ fn call(method: &str, params: &str, now: UnixMicros) -> Result<Call, RpcError> {
         "push" => Call::Push(to_job(&parse::<PushJob>(params)?, now)?),
         "push_many" => {
             let PushMany { jobs, ids } = parse(params)?;
-            let jobs = jobs.iter().enumerate().map(|(at, job)| {
-                to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
-            });
-            Call::PushMany { jobs: jobs.collect::<Result<_, _>>()?, ids }
+            Call::PushMany { jobs: to_jobs(&jobs, now)?, ids }
+        }
+        "bulk.add" => {
+            let AddToBulk { bulk, jobs } = parse(params)?;
+            Call::AddToBulk { bulk, jobs: to_jobs(&jobs, now)? }
         }
         "jobs.cancel" | "jobs.retry" | "jobs.delete" => {
             let mut params: Jobs = parse(params)?;
@@ -147,6 +153,14 @@ fn call(method: &str, params: &str, now: UnixMicros) -> Result<Call, RpcError> {
         }
         _ => Call::Other { method: method.to_owned(), params: params.to_owned() },
     })
+}
+
+/// Jobs that somebody pushes, checked; one that is not good is named.
+fn to_jobs(jobs: &[PushJob], now: UnixMicros) -> Result<Vec<NewJob>, RpcError> {
+    let jobs = jobs.iter().enumerate().map(|(at, job)| {
+        to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
+    });
+    jobs.collect()
 }
 
 /// A job that somebody pushes, checked.

@@ -123,7 +123,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 
     let (mut store, begun) = takeover::begin(&config, &identify(pid, &cookie), started_at)?;
     let recovered = takeover::recover(&mut store, &begun, guardian_pid)?;
-    let (totals, due, store_id) = (store.totals()?, store.next_due()?, store.id()?);
+    let (totals, due, store_id, left) = (store.totals()?, store.next_due()?, store.id()?, store.bulks()?);
 
     let clients = listen(&config, poll.registry())?;
     let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
@@ -178,12 +178,13 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         _lock: lock,
     };
     master.feed(crate::core::Event::Due(due));
-    master.open_pools(recovered);
+    master.open_pools(recovered, left);
     Ok(master)
 }
 
 impl Master {
-    fn open_pools(&mut self, recovered: u64) {
+    fn open_pools(&mut self, recovered: u64, left: Vec<store::OpenBulk>) {
+        self.take_over(left);
         let pools = self.fixed.config.pools.clone();
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,

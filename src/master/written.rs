@@ -41,12 +41,9 @@ impl Master {
             }
             Written::SyncFailed { batch, error } => {
                 for (origin, _) in self.waits.synced(batch) {
-                    let text = format!(
-                        "the change was written, but it is unknown whether it would survive a power cut: {error}"
-                    );
-                    let error = RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) };
-                    self.answer(&origin, Err(error));
+                    self.answer(&origin, Err(unsynced(&error)));
                 }
+                self.open_synced(batch, Some(&unsynced(&error)));
                 self.fails(error);
             }
             Written::Failing { batch: _, error } => self.fails(error.to_string()),
@@ -63,7 +60,7 @@ impl Master {
 
     /// Nothing can be written now: nobody is to wait for it.
     fn fails(&mut self, text: String) {
-        let unsent = self.batches.withdraw_unsent(|tag| matches!(tag, Answered::Pushed { .. }));
+        let unsent = self.batches.withdraw_unsent(is_push);
         self.refuse_pushers(unsent, &text, true);
         self.problem("store", text);
         self.release_replies(u64::MAX);
@@ -73,11 +70,8 @@ impl Master {
     fn rejected(&mut self, batch: u64, error: StoreError) {
         let text = error.to_string();
         self.release_replies(batch);
-        for answered in self.batches.take(batch) {
-            if let Answered::Pushed { origin, .. } = answered {
-                self.answer(&origin, Err(unavailable(&text, false)));
-            }
-        }
+        let pushers = self.batches.take(batch);
+        self.refuse_pushers(pushers, &text, false);
         match error {
             error if error.is_loss() || matches!(error, StoreError::Superseded(_)) => self.lose(error),
             _ => self.problem("store", text),
@@ -97,20 +91,26 @@ impl Master {
         for (origin, answer) in self.waits.synced(batch) {
             self.answer(&origin, Ok(answer));
         }
+        self.open_synced(batch, None);
     }
 
     /// Those who pushed something in a batch that fails are not kept waiting.
     fn withdrawn(&mut self, batch: u64, error: &str, certain: bool) {
         let waiting = self.batches.tags_of(batch).iter_mut();
-        let pushers = waiting.filter(|tag| matches!(tag, Answered::Pushed { .. }));
+        let pushers = waiting.filter(|tag| is_push(tag));
         let pushers: Vec<Answered> = pushers.map(|tag| std::mem::replace(tag, Answered::Nobody)).collect();
         self.refuse_pushers(pushers, error, certain);
     }
 
     fn refuse_pushers(&mut self, pushers: Vec<Answered>, error: &str, certain: bool) {
         for pusher in pushers {
-            if let Answered::Pushed { origin, .. } = pusher {
-                self.answer(&origin, Err(unavailable(error, certain)));
+            match pusher {
+                Answered::Pushed { origin, .. } => self.answer(&origin, Err(unavailable(error, certain))),
+                Answered::Bulk { origin, answer } => {
+                    self.answer(&origin, Err(unavailable(error, certain)));
+                    self.bulk_failed(answer, certain);
+                }
+                _ => {}
             }
         }
     }
@@ -124,6 +124,9 @@ impl Master {
                 let answer = super::pushes::pushed(&reply, how);
                 self.answer_when_safe(batch, durable, origin, answer);
             }
+            Answered::Bulk { origin, answer } => self.bulk_stepped(batch, durable, &origin, answer, &reply),
+            Answered::BulkOpened(bulk) => self.bulk_opened(bulk, reply),
+            Answered::BulkDropped(bulk) => self.bulk_dropped(bulk, &reply),
             Answered::Paused { group } => {
                 if let Some(group) = self.waits.part(group, |_| ()) {
                     self.paused(batch, durable, group);
@@ -178,4 +181,14 @@ impl Master {
         };
         Event::JobChanged { ticket, job, change }
     }
+}
+
+/// Whether somebody who pushes waits for it.
+const fn is_push(tag: &Answered) -> bool {
+    matches!(tag, Answered::Pushed { .. } | Answered::Bulk { .. })
+}
+
+fn unsynced(error: &str) -> RpcError {
+    let text = format!("the change was written, but it is unknown whether it would survive a power cut: {error}");
+    RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) }
 }

@@ -44,6 +44,10 @@ number!(
     /// One life of the master on a store. From 1; each start is the next number.
     Generation, i64
 );
+number!(
+    /// One bulk push, for ever. From 1.
+    BulkId, i64
+);
 
 /// The longest queue or pool name, in bytes.
 pub const MAX_NAME_BYTES: usize = 100;

@@ -17,7 +17,7 @@ pub mod units;
 pub mod worker;
 
 pub use answer::{Answer, CancelReason, Detail, LastLines, Retry, RunError};
-pub use ids::{Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
+pub use ids::{BulkId, Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
 pub use limits::{MemoryLimit, Prefetch};
 pub use os_text::OsText;

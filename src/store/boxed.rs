@@ -2,7 +2,7 @@
 //!
 //! Invariant: every call goes to the store inside, unchanged.
 
-use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{QueueTotals, UnixMicros};
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -23,6 +23,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
         (**self).replies_of(batch)
+    }
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
+        (**self).bulks()
     }
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {
         (**self).next_due()

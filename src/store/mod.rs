@@ -12,6 +12,7 @@
 //! - Ids are never used twice.
 
 mod boxed;
+mod bulk;
 mod error;
 pub mod memory;
 mod op;
@@ -22,6 +23,7 @@ pub mod writer;
 #[cfg(test)]
 mod conformance;
 
+pub use bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 pub use error::StoreError;
 pub use op::{Claim, DeadJob, Finish, Keep, Next, Op, Reply, WorkerEnded, WorkerStarted};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
@@ -94,6 +96,10 @@ pub trait Store: Send {
     /// The answers to a batch whose commit failed and that turned out to be [`StoreError::AlreadyApplied`]: they
     /// were computed before the commit. `None` if they are not known (any more).
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>>;
+
+    /// The bulk pushes that are not over. Who may write and finds one that nobody goes on with drops it, or opens it if it
+    /// is committed.
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError>;
 
     /// The next time [`Op::Promote`] has something to do.
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError>;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::{BulkStep, Opened};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{
-    Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId, Slot,
-    UnixMicros, WorkerId,
+    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId,
+    Slot, UnixMicros, WorkerId,
 };
 
 /// One change, to be made in a batch with others.
@@ -14,6 +15,8 @@ use crate::model::{
 pub enum Op {
     /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order.
     Push(Arc<[NewJob]>),
+    /// A step of a bulk push.
+    Bulk(BulkStep),
     /// Take the next jobs. Reply: [`Reply::Claimed`].
     Claim(Claim),
     /// End a run. Reply: [`Reply::Done`] or [`Reply::Stale`].
@@ -202,6 +205,15 @@ pub enum Reply {
     Stale,
     /// One per job pushed.
     Pushed(Vec<Pushed>),
+    /// A bulk push was begun.
+    Begun(BulkId),
+    /// Jobs were added to a bulk push; their ids follow one another.
+    Staged {
+        /// The first of them.
+        first: JobId,
+    },
+    /// Jobs of a bulk push were opened.
+    Opened(Opened),
     /// The jobs taken. Fewer than asked for: the queues are empty, or `max_bytes` was reached (`more`).
     Claimed {
         /// In order.

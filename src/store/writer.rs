@@ -27,7 +27,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 use self::sync::Syncer;
-use super::{Next, Op, Reply, Store, StoreError};
+use super::{BulkStep, Next, Op, Reply, Store, StoreError};
 use crate::model::{QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
@@ -359,6 +359,7 @@ fn schedules(op: &Op) -> bool {
     match op {
         Op::Push(jobs) => jobs.iter().any(|job| job.due_at.is_some() || job.expires_at.is_some()),
         Op::Finish(finish) => matches!(finish.next, Next::RetryAt(_)),
+        Op::Bulk(step) => matches!(step, BulkStep::Open { .. }),
         Op::Claim(_)
         | Op::Assign { .. }
         | Op::Progress { .. }
@@ -379,6 +380,7 @@ fn schedules(op: &Op) -> bool {
 fn counts(op: &Op) -> bool {
     match op {
         Op::Assign { .. } | Op::Progress { .. } | Op::WorkerStarted(_) | Op::WorkerEnded(_) => false,
+        Op::Bulk(step) => matches!(step, BulkStep::Commit(_) | BulkStep::Open { .. }),
         Op::Push(_)
         | Op::Claim(_)
         | Op::Finish(_)

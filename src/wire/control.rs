@@ -4,6 +4,10 @@
 //! | --- | --- | --- |
 //! | `push` | [`PushJob`] | [`crate::model::Pushed`] (worker protocol: `{"job_id"}`) |
 //! | `push_many` | [`PushMany`] | [`PushedMany`] |
+//! | `bulk.begin` | none | [`super::bulk::BulkBegun`]: from here to `bulk.commit` nothing is added; dropped when the connection closes |
+//! | `bulk.add` | [`super::bulk::AddToBulk`] | [`super::bulk::BulkAdded`] |
+//! | `bulk.commit` | [`super::bulk::CommitBulk`] | [`super::bulk::BulkDone`], when all jobs are there and safe |
+//! | `bulk.drop` | [`super::bulk::OneBulk`] | `true` |
 //! | `status` | none | [`crate::report::Status`] |
 //! | `scale` | [`Scale`] | [`Scaled`] |
 //! | `spawn` | [`SpawnPool`] | [`Scaled`] |

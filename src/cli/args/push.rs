@@ -75,6 +75,9 @@ pub(crate) struct PushArgs {
     /// Read the lines from this file, not from stdin
     #[arg(long, value_name = "FILE", help_heading = BULK)]
     pub(crate) file: Option<PathBuf>,
+    /// Add jobs as their lines come, not all or none at the end; says at its end how far it came
+    #[arg(long, help_heading = BULK)]
+    pub(crate) stream: bool,
     /// Leave bad lines out; without, one bad line is enough to add nothing
     #[arg(long, help_heading = BULK)]
     pub(crate) skip_bad: bool,

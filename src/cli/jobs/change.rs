@@ -87,6 +87,9 @@ fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
         Reply::Done
         | Reply::Stale
         | Reply::Pushed(_)
+        | Reply::Begun(_)
+        | Reply::Staged { .. }
+        | Reply::Opened(_)
         | Reply::Claimed { .. }
         | Reply::Promoted { .. }
         | Reply::Retried { .. }

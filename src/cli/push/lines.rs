@@ -2,7 +2,7 @@
 //!
 //! Invariant: what stands between two ends arrives byte for byte; nothing is guessed away.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// What ends a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum Line<'a> {
 
 /// Reads lines one at a time; memory holds one of them.
 pub(super) struct Lines<R> {
-    reader: R,
+    reader: BufReader<R>,
     end: End,
     limit: usize,
     buffer: Vec<u8>,
@@ -44,14 +44,26 @@ pub(super) struct Lines<R> {
     pub(super) number: u64,
 }
 
-impl<R: BufRead> Lines<R> {
-    pub(super) fn new(reader: R, end: End, limit: usize) -> Self {
+impl<R: Read> Lines<R> {
+    pub(super) fn new(reader: BufReader<R>, end: End, limit: usize) -> Self {
         Self { reader, end, limit, buffer: Vec::new(), number: 0 }
+    }
+
+    const fn end_byte(&self) -> u8 {
+        match self.end {
+            End::Nul => 0,
+            End::Lf | End::CrLf => b'\n',
+        }
+    }
+
+    /// Whether the next line is there without waiting for it.
+    pub(super) fn has_next(&self) -> bool {
+        memchr::memchr(self.end_byte(), self.reader.buffer()).is_some()
     }
 
     /// The next line; `None` at the end. A last line needs no end of its own.
     pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        let byte = if self.end == End::Nul { 0 } else { b'\n' };
+        let byte = self.end_byte();
         self.buffer.clear();
         let (mut any, mut too_long) = (false, false);
         loop {

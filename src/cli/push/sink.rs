@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::ways::IntoStore;
 use crate::cli::context::{self, Context, Way};
 use crate::cli::reach;
 use crate::client::{Client, ClientError, Patience};
@@ -20,6 +21,10 @@ use crate::wire::push::to_new_job;
 const TRIES: u32 = 20;
 /// Between two of them.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+/// Jobs and bytes of one request to the master.
+pub(super) const REQUEST: (usize, usize) = (STEP, 4 << 20);
+/// So few with failpoints, that a story has several steps.
+const STEP: usize = if cfg!(feature = "faults") { 4 } else { 1000 };
 
 /// Where jobs go. A master that ends before it has heard of a job is none: then the job goes into the store.
 pub(super) struct Sink<'a> {
@@ -31,7 +36,7 @@ pub(super) struct Sink<'a> {
     unheard: u32,
 }
 
-enum To {
+pub(super) enum To {
     Master(Box<Client>),
     Store(Box<dyn Store>),
 }
@@ -81,23 +86,18 @@ impl<'a> Sink<'a> {
                 Err(Error::Failed("the master takes no more connections; try again later".to_owned()))
             }
             Err(ClientError::Unheard) => {
-                // The first time it has most likely ended, and then there is nothing to wait for.
-                if self.unheard > 0 {
-                    context::pause(BETWEEN_TRIES);
-                }
-                self.unheard += 1;
-                self.to = To::open(self.context, self.only_master)?;
+                self.look_again(ClientError::Unheard.into())?;
                 Ok(None)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Jobs and bytes in one chunk: a line of the protocol is limited, a transaction is not.
+    /// Jobs and bytes in one transaction, which the master takes as one request if one starts meanwhile.
     pub(super) const fn chunk(&self) -> (usize, usize) {
         match self.to {
-            To::Master(_) => (1_000, 4 << 20),
-            To::Store(_) => (10_000, 64 << 20),
+            To::Master(_) => REQUEST,
+            To::Store(_) => (10 * STEP, 4 << 20),
         }
     }
 
@@ -122,19 +122,43 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// The store, if that is where jobs go; then they do to the end.
-    pub(super) fn as_store(&mut self) -> Option<&mut dyn Store> {
-        match &mut self.to {
-            To::Store(store) => Some(store.as_mut()),
-            To::Master(_) => None,
+    /// Jobs and bytes in one step of a bulk push, small enough that others do not wait.
+    pub(super) const fn step(&self) -> (usize, usize) {
+        match self.to {
+            To::Master(_) => REQUEST,
+            To::Store(_) => (5 * STEP, 16 << 20),
         }
+    }
+
+    /// Where jobs go now.
+    pub(super) const fn to(&mut self) -> &mut To {
+        &mut self.to
+    }
+
+    /// After a way was closed before anything was added: looks for another.
+    pub(super) fn look_again(&mut self, error: Error) -> Result<(), Error> {
+        if self.unheard + 1 >= TRIES {
+            return Err(error);
+        }
+        // The first time it has most likely ended, and then there is nothing to wait for.
+        if self.unheard > 0 {
+            context::pause(BETWEEN_TRIES);
+        }
+        self.unheard += 1;
+        self.to = To::open(self.context, self.only_master)?;
+        Ok(())
     }
 
     /// All of them or none; `jobs` are JSON texts of [`PushJob`].
     pub(super) fn push_many(&mut self, jobs: &[String], ids: bool) -> Result<PushedMany, Error> {
         loop {
             if let To::Store(store) = &mut self.to {
-                return Prepared::new(jobs)?.push(store.as_mut(), ids);
+                match Prepared::new(jobs)?.push(store.as_mut(), ids) {
+                    // A master has started meanwhile.
+                    Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
+                    pushed => return pushed,
+                }
+                continue;
             }
             let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
             if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
@@ -143,9 +167,11 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Tells a master that started meanwhile to look at the store; it would find out by itself, later.
+    /// Clears away what others have left in the store; tells a master that started meanwhile to look at it, which would find
+    /// out by itself, later.
     pub(super) fn close(self) {
-        if let To::Store(store) = self.to {
+        if let To::Store(mut store) = self.to {
+            IntoStore::new(store.as_mut()).tidy();
             drop(store);
             let patience = Patience::Limited(Duration::from_secs(1));
             let master = self.context.paths().and_then(|paths| reach::master_if_any(&paths, patience));
@@ -158,8 +184,9 @@ impl<'a> Sink<'a> {
 
 /// Jobs as the store takes them.
 pub(super) struct Prepared {
-    jobs: Vec<NewJob>,
-    now: UnixMicros,
+    pub(super) jobs: Vec<NewJob>,
+    /// When.
+    pub(super) now: UnixMicros,
 }
 
 impl Prepared {
@@ -191,7 +218,7 @@ impl Prepared {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
-fn garbled(error: serde_json::Error) -> Error {
+pub(super) fn garbled(error: serde_json::Error) -> Error {
     Error::Failed(format!("cannot read a job back: {error}"))
 }
 

@@ -11,18 +11,26 @@ pub(super) struct Spool {
     file: BufWriter<File>,
     /// Jobs in it.
     pub(super) count: u64,
+    bytes: u64,
 }
 
 impl Spool {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0 })
+        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0, bytes: 0 })
     }
 
     pub(super) fn add(&mut self, job: &PushJob) -> io::Result<()> {
-        serde_json::to_writer(&mut self.file, job)?;
-        self.file.write_all(b"\n")?;
+        let mut line = serde_json::to_vec(job)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
         self.count += 1;
+        self.bytes += line.len() as u64;
         Ok(())
+    }
+
+    /// Whether there are no more than so many jobs and bytes.
+    pub(super) fn fits(&self, (jobs, bytes): (usize, usize)) -> bool {
+        self.count <= jobs as u64 && self.bytes <= bytes as u64
     }
 
     /// From the beginning.
@@ -41,6 +49,12 @@ pub(super) struct Spooled {
 }
 
 impl Spooled {
+    /// From the beginning once more.
+    pub(super) fn again(&mut self) -> io::Result<()> {
+        self.ahead.clear();
+        self.reader.rewind()
+    }
+
     /// The next jobs as JSON text: at most so many, and so many bytes unless one alone has more. Empty at the end.
     pub(super) fn chunk(&mut self, jobs: usize, bytes: usize) -> io::Result<Vec<String>> {
         let mut chunk = Vec::new();

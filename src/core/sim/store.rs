@@ -49,7 +49,7 @@ impl Store {
                 Reply::Done
             }
             Op::WorkerStarted(_) | Op::WorkerEnded(_) => Reply::Done,
-            Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Prune(_) => {
+            Op::Bulk(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Prune(_) => {
                 panic!("the core never asks for {op:?}")
             }
         }

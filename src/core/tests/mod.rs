@@ -241,7 +241,7 @@ fn op_line(op: &Op) -> Option<String> {
         Op::WorkerStarted(_) | Op::WorkerEnded(_) | Op::Progress { .. } | Op::Assign { .. } | Op::Prune(_) => {
             return None;
         }
-        Op::Push(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Pause { .. } => {
+        Op::Push(_) | Op::Bulk(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Pause { .. } => {
             panic!("the core never asks for {op:?}")
         }
     })

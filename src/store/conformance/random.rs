@@ -3,8 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::BulkId;
 use crate::model::job::Progress;
-use crate::store::WorkerFilter;
+use crate::store::{BulkStep, WorkerFilter};
+
+/// Queue, due, expiry and unique key of a job.
+type Rough = (u8, Option<i64>, Option<i64>, Option<u8>);
 
 /// One step, in terms of "the n-th job or claim so far".
 #[derive(Clone, Debug)]
@@ -21,15 +25,16 @@ enum Step {
     RetryDead { queue: Option<u8>, limit: u32 },
     Pause { queue: u8, paused: bool },
     Prune { succeeded: i64, dead: i64, runs: i64, limit: u32 },
+    Stage { bulk: i64, jobs: Vec<Rough> },
+    Bulk { bulk: i64, how: u8, limit: u32 },
     Pass(i64),
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let id = 1..30_i64;
-    let near = proptest::option::of(-3..6_i64);
     prop_oneof![
-        6 => (0..3_u8, -2..3_i8, near.clone(), near, proptest::option::of(0..3_u8)).prop_map(
+        6 => (0..3_u8, -2..3_i8, near(), near(), proptest::option::of(0..3_u8)).prop_map(
             |(queue, priority, due, expires, unique)| Step::Push { queue, priority, due, expires, unique }
         ),
         6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..6_u32, 0..9_usize)
@@ -45,9 +50,16 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause { queue, paused }),
         2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32)
             .prop_map(|(succeeded, dead, runs, limit)| Step::Prune { succeeded, dead, runs, limit }),
+        3 => (0..4_i64, proptest::collection::vec((0..3_u8, near(), near(), proptest::option::of(0..3_u8)), 1..5))
+            .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
+        6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
         3 => (0..4_i64).prop_map(Step::Pass),
         1 => Just(Step::Restart),
     ]
+}
+
+fn near() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::of(-3..6_i64)
 }
 
 fn named(n: u8) -> QueueName {
@@ -102,6 +114,26 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             runs_since: kit.later(-runs),
             limit: *limit,
         }),
+        Step::Stage { bulk: 0, .. } => Op::Bulk(BulkStep::Begin(super::bulk::owner())),
+        Step::Stage { bulk, jobs } => {
+            let job = |(queue, due, expires, unique): &Rough| NewJob {
+                queue: named(*queue),
+                due_at: due.map(|s| kit.later(s)),
+                expires_at: expires.map(|s| kit.later(s)),
+                unique: unique.map(|key| key.to_string().into()),
+                ..job()
+            };
+            Op::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs: jobs.iter().map(job).collect() })
+        }
+        Step::Bulk { bulk, how, limit } => {
+            let (bulk, limit) = (BulkId(*bulk), *limit);
+            Op::Bulk(match how {
+                0 => BulkStep::Begin(super::bulk::owner()),
+                1 => BulkStep::Drop { bulk, limit },
+                2 => BulkStep::Commit(bulk),
+                _ => BulkStep::Open { bulk, limit },
+            })
+        }
         Step::Pass(_) | Step::Restart => return None,
     })
 }
@@ -111,7 +143,8 @@ fn everything(kit: &mut Kit) -> String {
     let runs = kit.runs(&RunFilter::default());
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
     let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
-    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}")
+    let bulks = kit.store.bulks().unwrap();
+    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}")
 }
 
 fn agree(steps: &[Step]) {

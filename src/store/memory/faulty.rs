@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{QueueTotals, UnixMicros};
-use crate::store::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use crate::store::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
 
 /// What goes wrong with one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
         self.pending.take_if(|(pending, _)| *pending == batch).map(|(_, replies)| replies)
+    }
+
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
+        self.inner.bulks()
     }
 
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {

@@ -3,6 +3,7 @@
 //! Keeps nothing. Invariant: it answers as the SQLite store does, record for record; the conformance suite and a
 //! comparison over random operations hold both to it.
 
+mod bulk;
 mod faulty;
 mod ops;
 mod records;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::faulty::{Fault, Faulty};
 use self::state::{Life, State};
-use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
 
 /// One connection to a store in memory.
@@ -118,6 +119,10 @@ impl Store for MemoryStore {
 
     fn replies_of(&mut self, _batch: u64) -> Option<Vec<Reply>> {
         None
+    }
+
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
+        Ok(self.state().open_bulks())
     }
 
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {

@@ -15,6 +15,7 @@ impl State {
     pub(super) fn apply(&mut self, op: &Op, generation: Generation, at: UnixMicros) -> Reply {
         match op {
             Op::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
+            Op::Bulk(step) => self.bulk(step, at),
             Op::Claim(claim) => self.claim(claim, generation, at),
             Op::Finish(finish) => self.finish(finish, generation),
             Op::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
@@ -186,7 +187,8 @@ impl State {
         Reply::Promoted { queues, expired, more: self.next_due().is_some_and(|t| t <= at.0) }
     }
 
-    fn was(&self, id: JobId) -> Option<(JobState, Reply)> {
+    fn was(&mut self, id: JobId) -> Option<(JobState, Reply)> {
+        self.open_one(id.0);
         let job = self.jobs.get(&id.0)?;
         let was = job.state();
         Some((was, Reply::Changed { was, queue: job.new.queue.clone() }))

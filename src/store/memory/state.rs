@@ -9,7 +9,7 @@ use crate::model::job::Progress;
 use crate::model::{
     Cause, Counters, Detail, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
-use crate::store::Master;
+use crate::store::{BulkOwner, Master};
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -25,9 +25,16 @@ pub(super) struct Life {
 pub(super) enum Place {
     Ready,
     Scheduled,
+    /// Pushed in bulk, and not opened yet.
+    Unopened,
     Running(Running),
     Succeeded,
-    Ended { state: JobState, cause: Cause, error: Option<String>, at: UnixMicros },
+    Ended {
+        state: JobState,
+        cause: Cause,
+        error: Option<String>,
+        at: UnixMicros,
+    },
 }
 
 /// The current run of a job.
@@ -54,7 +61,8 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn state(&self) -> JobState {
         match self.place {
-            Place::Ready => JobState::Ready,
+            Place::Unopened if self.due_at > self.pushed_at => JobState::Scheduled,
+            Place::Unopened | Place::Ready => JobState::Ready,
             Place::Scheduled => JobState::Scheduled,
             Place::Running(_) => JobState::Running,
             Place::Succeeded => JobState::Succeeded,
@@ -76,6 +84,15 @@ impl Job {
     pub(super) fn has_lapsed(&self, now: UnixMicros) -> bool {
         self.lapses().is_some_and(|at| at <= now.0)
     }
+}
+
+/// A bulk push that is not over.
+#[derive(Clone, Debug)]
+pub(super) struct Bulk {
+    pub(super) owner: BulkOwner,
+    pub(super) committed: bool,
+    /// By id: staged, or after the commit a mark of what is not opened yet.
+    pub(super) jobs: BTreeMap<i64, Job>,
 }
 
 /// The order of the queues: queue, -priority, due, id.
@@ -111,6 +128,8 @@ pub(super) struct State {
     ready: BTreeSet<Order>,
     scheduled: BTreeSet<(i64, i64)>,
     expiring: BTreeSet<(i64, i64)>,
+    pub(super) bulks: BTreeMap<i64, Bulk>,
+    pub(super) bulk_high: i64,
     pub(super) job_high: i64,
     pub(super) run_high: i64,
     pub(super) worker_high: i64,
@@ -127,7 +146,8 @@ impl State {
         }
         let totals = self.queue(&job.new.queue);
         match &job.place {
-            Place::Ready => totals.ready -= 1,
+            Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled -= 1,
+            Place::Ready | Place::Unopened => totals.ready -= 1,
             Place::Scheduled => {
                 totals.scheduled -= 1;
                 totals.retrying -= u64::from(job.past.is_some());
@@ -140,7 +160,7 @@ impl State {
             Place::Ready => drop(self.ready.remove(&job.order(id))),
             Place::Scheduled => drop(self.scheduled.remove(&(job.due_at.0, id))),
             Place::Running(_) => drop(self.running.remove(&id)),
-            Place::Ended { .. } | Place::Succeeded => {}
+            Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
         }
         Some(job)
     }
@@ -152,7 +172,8 @@ impl State {
         }
         let totals = self.queue(&job.new.queue);
         match &job.place {
-            Place::Ready => totals.ready += 1,
+            Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled += 1,
+            Place::Ready | Place::Unopened => totals.ready += 1,
             Place::Scheduled => {
                 totals.scheduled += 1;
                 totals.retrying += u64::from(job.past.is_some());
@@ -165,7 +186,7 @@ impl State {
             Place::Ready => drop(self.ready.insert(job.order(id))),
             Place::Scheduled => drop(self.scheduled.insert((job.due_at.0, id))),
             Place::Running(running) => drop(self.running.insert(id, running.run.0)),
-            Place::Ended { .. } | Place::Succeeded => {}
+            Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
         }
         self.jobs.insert(id, job);
     }

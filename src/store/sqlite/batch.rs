@@ -162,8 +162,17 @@ impl<'c> Batch<'c> {
         self.conn.prepare_cached(text)?.query_map(params, |row| row.get(0))?.collect()
     }
 
+    /// Deletes jobs of a bulk push, whose ids are not given again.
+    pub(super) fn delete_jobs(&mut self, first: i64, last: i64) -> Result<()> {
+        self.deleted_high = self.deleted_high.max(last);
+        self.run(sql::JOBS_DELETE, (first, last)).map(drop)
+    }
+
     /// Finds a job.
-    pub(super) fn place(&self, id: i64) -> Result<Option<Place>> {
+    pub(super) fn place(&mut self, id: i64) -> Result<Option<Place>> {
+        if !self.is_there(id)? {
+            return Ok(None);
+        }
         let mut statement = self.conn.prepare_cached(sql::JOB_PLACE)?;
         statement
             .query_row([id], |row| {

@@ -10,7 +10,7 @@ use super::files::{Fate, Files, beside, log_path};
 use super::seal::Seal;
 use super::{SqliteStore, error, sql};
 use crate::model::Generation;
-use crate::store::StoreError;
+use crate::store::{BulkStep, Op, StoreError};
 
 impl SqliteStore {
     /// After a commit: an answer must not tell of what is in no file that has a name, or was written over.
@@ -18,6 +18,20 @@ impl SqliteStore {
         let counted = self.content.as_mut().map_or(Ok(()), |content| content.count_frames(&self.conn));
         let result = counted.map_err(|e| self.unreadable(&e)).and_then(|()| self.check_files());
         self.distrust(result)
+    }
+
+    /// A guest has its commits synced, but not what nobody is told to be safe: the steps of a bulk push. The sync of its
+    /// commit is one of the whole log, and so covers those before it.
+    pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        let told = |op: &Op| !matches!(op, Op::Bulk(step) if !matches!(step, BulkStep::Commit(_)));
+        let unsynced = !ops.iter().any(told);
+        if !self.guest || unsynced == self.unsynced {
+            return Ok(());
+        }
+        let mode = if unsynced { "PRAGMA synchronous = NORMAL" } else { "PRAGMA synchronous = FULL" };
+        self.conn.execute_batch(mode).map_err(|e| error::map(&self.path, &e))?;
+        self.unsynced = unsynced;
+        Ok(())
     }
 
     /// After an error nothing is written before a reopen.

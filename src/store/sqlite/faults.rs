@@ -1,5 +1,7 @@
 //! The failpoints around a commit, named by what is in it. Without the feature `faults` it is the commit alone.
 
+#[cfg(feature = "faults")]
+use crate::store::BulkStep;
 use crate::store::{Op, StoreError};
 
 /// What a transaction is about.
@@ -44,6 +46,18 @@ fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     if has(|op| matches!(op, Op::Push(_))) {
         failpoint!("push.before_commit", told());
     }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. }))) {
+        failpoint!("bulk_stage.before_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Commit(_)))) {
+        failpoint!("bulk_commit.before_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Open { .. }))) {
+        failpoint!("bulk_open.before_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Drop { .. }))) {
+        failpoint!("bulk_drop.before_commit", told());
+    }
     if has(|op| matches!(op, Op::Claim(_))) {
         failpoint!("claim.before_commit", told());
     }
@@ -70,6 +84,18 @@ fn after(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     let has = |kind: fn(&Op) -> bool| ops.iter().any(kind);
     if has(|op| matches!(op, Op::Push(_))) {
         failpoint!("push.after_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. }))) {
+        failpoint!("bulk_stage.after_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Commit(_)))) {
+        failpoint!("bulk_commit.after_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Open { .. }))) {
+        failpoint!("bulk_open.after_commit", told());
+    }
+    if has(|op| matches!(op, Op::Bulk(BulkStep::Drop { .. }))) {
+        failpoint!("bulk_drop.after_commit", told());
     }
     if has(|op| matches!(op, Op::Claim(_))) {
         failpoint!("claim.after_commit", told());

@@ -22,6 +22,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0003_store.sql", include_str!("../../../migrations/0003_store.sql")),
     ("0004_releases_in_a_row.sql", include_str!("../../../migrations/0004_releases_in_a_row.sql")),
     ("0005_seal.sql", include_str!("../../../migrations/0005_seal.sql")),
+    ("0006_bulk.sql", include_str!("../../../migrations/0006_bulk.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -10,6 +10,7 @@ mod batch;
 mod blocks;
 #[cfg(test)]
 mod blocks_tests;
+mod bulk;
 mod care;
 mod claim;
 mod codes;
@@ -53,7 +54,7 @@ use self::files::{Fate, Files};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
-use super::{Master, Op, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
@@ -87,6 +88,8 @@ pub struct SqliteStore {
     overwritten: Option<Overwritten>,
     /// Input or output failed: what the log holds may not be on its way to the disk.
     suspect: bool,
+    /// A guest does not have what it commits synced for now.
+    unsynced: bool,
     /// The answers that were computed before the commit that failed.
     pending: Option<(u64, Vec<Reply>)>,
     /// A guest has the right to write only for as long as it writes.
@@ -199,6 +202,7 @@ impl Batch<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
         match op {
             Op::Push(jobs) => self.push(jobs),
+            Op::Bulk(step) => self.bulk(step),
             Op::Claim(claim) => self.claim(claim),
             Op::Finish(finish) => self.finish(finish),
             Op::Unclaim { job, run } => self.unclaim(*job, *run),
@@ -270,6 +274,7 @@ impl Store for SqliteStore {
         }
         let _writing = if self.guest { Some(self.handle.hold_shared()?) } else { None };
         self.check_files()?;
+        self.pace_syncs(ops)?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
         let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
         if bug!("answer_before_commit") {
@@ -294,6 +299,11 @@ impl Store for SqliteStore {
 
     fn replies_of(&mut self, number: u64) -> Option<Vec<Reply>> {
         self.pending.take_if(|(pending, _)| *pending == number).map(|(_, replies)| replies)
+    }
+
+    fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
+        self.usable()?;
+        bulk::all(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError> {

@@ -94,6 +94,7 @@ impl SqliteStore {
             content: None,
             overwritten: None,
             suspect: false,
+            unsynced: false,
             pending: None,
         };
         store.seen = Some(store.data_version()?);

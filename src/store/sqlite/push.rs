@@ -38,7 +38,7 @@ impl Batch<'_> {
         Ok(Pushed { id: JobId(w.id), deduplicated: false })
     }
 
-    fn add_job(&mut self, job: &NewJob) -> Result<Waiting> {
+    pub(super) fn add_job(&mut self, job: &NewJob) -> Result<Waiting> {
         let queue = self.names.queue_or_new(self.conn, &job.queue)?;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         let nprio = -i64::from(job.priority);

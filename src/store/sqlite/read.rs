@@ -41,9 +41,13 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
        WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
-       ELSE 3 END AS place, \
+       WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
+         THEN j.due_at <= j.pushed_at ELSE 3 END AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at";
+/// Whether a job is not one of a bulk push that is not committed; one step into a table that is empty as a rule.
+const THERE: &str = "coalesce((SELECT g.last_id < j.id OR b.committed FROM bulk_ranges g CROSS JOIN bulks b \
+     ON b.id = g.bulk WHERE g.first_id <= j.id ORDER BY g.first_id DESC LIMIT 1), 1)";
 /// Every table by its key, `runs` by `runs_by_job`.
 const JOB_JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues q ON q.id = j.queue \
      LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
@@ -141,7 +145,7 @@ impl SqliteRecords {
 
 impl Records for SqliteRecords {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
-        let query = Query::new(format!("{JOB} FROM jobs j {JOB_JOINS} WHERE 1")).and("j.id =", Some(id.0));
+        let query = Query::new(format!("{JOB} FROM jobs j {JOB_JOINS} WHERE {THERE}")).and("j.id =", Some(id.0));
         self.worded(|conn| query.read(conn, "", None, job).map(|mut found| found.pop()))
     }
 
@@ -160,7 +164,7 @@ impl Records for SqliteRecords {
             }
             Some(JobState::Scheduled | JobState::Ready | JobState::Succeeded) | None => ("jobs j", "j.id"),
         };
-        let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE 1"))
+        let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE {THERE}"))
             .and(&format!("{id} >"), filter.after.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
             .and("t.name =", filter.kind.as_deref())
@@ -214,8 +218,12 @@ fn maybe(row: &Row<'_>, column: usize) -> Result<Option<String>> {
     })
 }
 
-/// Whether a table is short enough to be sorted for a list.
+/// Whether a table is short enough to be sorted for a list, and has all that is in its state: what was pushed in bulk and is
+/// not opened yet is in none.
 fn is_short(conn: &Connection, table: &str) -> Result<bool> {
+    if conn.prepare_cached("SELECT 1 FROM bulks WHERE committed")?.exists([])? {
+        return Ok(false);
+    }
     let count = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SHORT} + 1)");
     conn.prepare_cached(&count)?.query_row([], |row| row.get::<_, i64>(0)).map(|count| count <= SHORT)
 }

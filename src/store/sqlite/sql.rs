@@ -62,6 +62,57 @@ pub(super) const JOB_PRIO: &str = "SELECT nprio FROM jobs WHERE id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_DELETE: &str = "DELETE FROM jobs WHERE id = ?1";
 
+/// `jobs.id`.
+pub(super) const JOBS_DELETE: &str = "DELETE FROM jobs WHERE id BETWEEN ?1 AND ?2";
+
+/// All of the few rows.
+pub(super) const BULKS: &str = "SELECT id, pid, pid_start, boot_id, committed FROM bulks ORDER BY id";
+/// Appends.
+pub(super) const BULK_ADD: &str = "INSERT INTO bulks (pid, pid_start, boot_id) VALUES (?1, ?2, ?3)";
+/// `bulks.id`.
+pub(super) const BULK_GET: &str = "SELECT committed, keyed, expiring, scheduled FROM bulks WHERE id = ?1";
+/// `bulks.id`.
+pub(super) const BULK_MARK: &str =
+    "UPDATE bulks SET keyed = keyed OR ?2, expiring = expiring OR ?3, scheduled = scheduled OR ?4 WHERE id = ?1";
+/// `bulks.id`.
+pub(super) const BULK_COMMIT: &str = "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0";
+/// `bulks.id`.
+pub(super) const BULK_DELETE: &str = "DELETE FROM bulks WHERE id = ?1";
+/// Key of `bulk_counts`.
+pub(super) const BULK_COUNT: &str = "INSERT INTO bulk_counts (bulk, queue, ready, scheduled) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT DO UPDATE SET ready = ready + excluded.ready, scheduled = scheduled + excluded.scheduled";
+/// Key of `bulk_counts`.
+pub(super) const BULK_COUNTS: &str = "SELECT queue, ready, scheduled FROM bulk_counts WHERE bulk = ?1";
+/// Key of `bulk_counts`.
+pub(super) const BULK_COUNTS_DELETE: &str = "DELETE FROM bulk_counts WHERE bulk = ?1";
+/// `bulk_ranges.first_id`.
+pub(super) const RANGE_ADD: &str = "INSERT INTO bulk_ranges (first_id, last_id, bulk) VALUES (?1, ?2, ?3)";
+/// The last row by `bulk_ranges.first_id`.
+pub(super) const RANGE_GROW: &str = "UPDATE bulk_ranges SET last_id = ?3 \
+     WHERE first_id = (SELECT max(first_id) FROM bulk_ranges) AND bulk = ?1 AND last_id = ?2";
+/// The few rows in the order of `bulk_ranges.first_id`.
+pub(super) const RANGE_FIRST: &str =
+    "SELECT first_id, last_id FROM bulk_ranges WHERE bulk = ?1 ORDER BY first_id LIMIT 1";
+/// `bulk_ranges.first_id`.
+pub(super) const RANGE_BEGIN: &str = "UPDATE bulk_ranges SET first_id = ?2 WHERE first_id = ?1";
+/// `bulk_ranges.first_id`.
+pub(super) const RANGE_DELETE: &str = "DELETE FROM bulk_ranges WHERE first_id = ?1";
+/// One step into `bulk_ranges.first_id`: the range of a job, if it ends behind that.
+pub(super) const RANGE_OF: &str =
+    "SELECT first_id, last_id, bulk FROM bulk_ranges WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
+/// `jobs.id`.
+pub(super) const KEYS_OF_RANGE: &str =
+    "SELECT id, unique_key, queue, due_at > pushed_at FROM jobs WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+/// `jobs.id`, then the key of `ready`.
+pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) \
+     SELECT queue, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
+/// `jobs.id`, then the key of `scheduled`.
+pub(super) const SCHEDULED_OPEN: &str = "INSERT INTO scheduled (due_at, id, tried) \
+     SELECT due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at > pushed_at";
+/// `jobs.id`, then the key of `expiring`.
+pub(super) const EXPIRING_OPEN: &str = "INSERT INTO expiring (expires_at, job_id) \
+     SELECT expires_at, id FROM jobs WHERE id BETWEEN ?1 AND ?2 AND expires_at IS NOT NULL";
+
 /// Key of `ready`.
 pub(super) const READY_ADD: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) VALUES (?1, ?2, ?3, ?4, ?5)";
 /// Key of `ready`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::{Batch, CAPACITY, Command, Turn, Written};
-use crate::store::{Op, StoreError};
+use crate::store::{BulkStep, Op, StoreError};
 
 /// The first wait before a batch that failed twice is tried again; it doubles up to [`SLOWEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -122,6 +122,11 @@ impl<N: Fn(Written)> Turn<N> {
     }
 }
 
+/// Whether somebody who pushes waits for it.
 fn is_push(op: &Op) -> bool {
-    matches!(op, Op::Push(jobs) if !jobs.is_empty())
+    match op {
+        Op::Push(jobs) => !jobs.is_empty(),
+        Op::Bulk(step) => matches!(step, BulkStep::Begin(_) | BulkStep::Stage { .. } | BulkStep::Commit(_)),
+        _ => false,
+    }
 }

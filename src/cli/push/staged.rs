@@ -1,0 +1,184 @@
+//! A bulk push in stages: begun, filled a chunk at a time, committed by one small change.
+//!
+//! Invariants: while the commit was not sent, whatever ends the push leaves nothing behind, as nobody goes on with what was
+//! begun: the master drops what a connection leaves, and the next who writes what a process leaves. So a push that loses
+//! its master before can begin again, and does.
+
+use std::collections::HashMap;
+use std::thread;
+
+use super::bulk::{NOTHING, print_ids, spooling};
+use super::interrupt::Interrupts;
+use super::sink::{Prepared, Sink, To};
+use super::spool::{Spool, Spooled};
+use super::ways::{Broken, IntoStore, Stager, ThroughMaster};
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::error::Error;
+use crate::model::{BulkId, JobId};
+use crate::report::{printer, words};
+use crate::wire::bulk::BulkDone;
+use crate::wire::control::PushedMany;
+
+/// Jobs of one chunk, as their way takes them.
+pub(super) enum Chunk {
+    Texts(Vec<String>),
+    Jobs(Prepared),
+}
+
+/// Ids that follow one another.
+struct Range {
+    first: JobId,
+    count: u64,
+}
+
+/// What is the same however often it is begun.
+struct Push<'a> {
+    total: u64,
+    ids: bool,
+    interrupts: &'a Interrupts,
+    bar: Option<indicatif::ProgressBar>,
+}
+
+/// Adds all of the jobs. `None`: a signal came first, and nothing was added.
+pub(super) fn push(
+    context: &Context,
+    sink: &mut Sink<'_>,
+    spool: Spool,
+    ids: bool,
+    interrupts: &Interrupts,
+) -> Result<Option<PushedMany>, Error> {
+    let total = spool.count;
+    let mut spooled = spool.rewind().map_err(spooling)?;
+    let bar = (!context.global.quiet && !context.global.json).then(printer::progress_bar);
+    if let Some(bar) = &bar {
+        bar.set_length(total);
+    }
+    let push = Push { total, ids, interrupts, bar };
+    let done = loop {
+        let tried = push.attempt(sink, &mut spooled);
+        match tried {
+            Err(Broken::Lost(error)) => {
+                // Whoever writes next drops what was begun.
+                sink.look_again(error).inspect_err(|_| output::say(NOTHING))?;
+                spooled.again().map_err(spooling)?;
+            }
+            other => break other,
+        }
+    };
+    if let Some(bar) = &push.bar {
+        bar.finish_and_clear();
+    }
+    match done {
+        Ok((done, ranges)) => {
+            if ids {
+                print_ids(all_ids(&done, &ranges))?;
+            }
+            let BulkDone { deduplicated, first_id, last_id, .. } = done;
+            Ok(Some(PushedMany { count: total, deduplicated, first_id, last_id, ids: None }))
+        }
+        Err(Broken::Interrupted) => Ok(None),
+        Err(Broken::Lost(error) | Broken::Nothing(error)) => {
+            output::say(NOTHING);
+            Err(error)
+        }
+        Err(Broken::Unknown(error)) => Err(error),
+    }
+}
+
+impl Push<'_> {
+    fn attempt(&self, sink: &mut Sink<'_>, spooled: &mut Spooled) -> Result<(BulkDone, Vec<Range>), Broken> {
+        let (jobs, bytes) = sink.step();
+        let (mut master, mut store);
+        let (stager, for_store): (&mut dyn Stager, bool) = match sink.to() {
+            To::Master(client) => {
+                // It may wait for the master, and whatever was begun is dropped with the connection.
+                self.interrupts.free(NOTHING);
+                master = ThroughMaster(client);
+                (&mut master, false)
+            }
+            To::Store(there) => {
+                self.interrupts.busy(NOTHING);
+                store = IntoStore::new(there.as_mut());
+                (&mut store, true)
+            }
+        };
+        thread::scope(|scope| {
+            // The next chunk is read while one is written.
+            let (ready, chunks) = crossbeam_channel::bounded(0);
+            scope.spawn(move || {
+                loop {
+                    let chunk = spooled.chunk(jobs, bytes).map_err(spooling);
+                    if matches!(&chunk, Ok(chunk) if chunk.is_empty()) {
+                        return;
+                    }
+                    let chunk = chunk.and_then(|texts| {
+                        if for_store { Prepared::new(&texts).map(Chunk::Jobs) } else { Ok(Chunk::Texts(texts)) }
+                    });
+                    if ready.send(chunk).is_err() {
+                        return;
+                    }
+                }
+            });
+            let bulk = stager.begin()?;
+            let filled = self.fill(stager, bulk, chunks.into_iter());
+            let ready = filled.and_then(|ranges| self.may_commit(&ranges).map(|()| ranges));
+            let ranges = ready.inspect_err(|_| stager.discard(bulk))?;
+            let done = stager.commit(bulk, self.ids).map_err(|broken| self.doubt(broken, &ranges))?;
+            Ok((done, ranges))
+        })
+    }
+
+    fn fill(
+        &self,
+        stager: &mut dyn Stager,
+        bulk: BulkId,
+        chunks: impl Iterator<Item = Result<Chunk, Error>>,
+    ) -> Result<Vec<Range>, Broken> {
+        let (mut ranges, mut done) = (Vec::<Range>::new(), 0);
+        for chunk in chunks {
+            if self.interrupts.told() {
+                return Err(Broken::Interrupted);
+            }
+            let (first, count) = stager.stage(bulk, chunk.map_err(Broken::Nothing)?)?;
+            match ranges.last_mut() {
+                Some(last) if last.first.0 + last.count as i64 == first.0 => last.count += count,
+                _ => ranges.push(Range { first, count }),
+            }
+            done += count;
+            if let Some(bar) = &self.bar {
+                bar.set_position(done);
+            }
+        }
+        Ok(ranges)
+    }
+
+    fn may_commit(&self, ranges: &[Range]) -> Result<(), Broken> {
+        if self.interrupts.go_ahead(&self.unknown(ranges)) { Ok(()) } else { Err(Broken::Interrupted) }
+    }
+
+    fn unknown(&self, ranges: &[Range]) -> String {
+        let first = ranges.first().map_or(0, |range| range.first.0);
+        let last = ranges.last().map_or(0, |range| range.first.0 + range.count as i64 - 1);
+        format!(
+            "it is unknown whether the {} (ids {first} to {last}) were added, all of them or none; \
+             `queue-work jobs show {first}` tells",
+            words::count(self.total, "job")
+        )
+    }
+
+    /// An error of which nobody can tell whether it came before or after the jobs were added.
+    fn doubt(&self, broken: Broken, ranges: &[Range]) -> Broken {
+        if matches!(broken, Broken::Unknown(_)) {
+            output::say(&self.unknown(ranges));
+        }
+        broken
+    }
+}
+
+/// The ids of all jobs, in the order of the lines.
+fn all_ids<'a>(done: &'a BulkDone, ranges: &'a [Range]) -> impl Iterator<Item = JobId> + 'a {
+    let instead: HashMap<JobId, JobId> = done.duplicates.iter().map(|&[id, holder]| (id, holder)).collect();
+    let ids = ranges.iter().flat_map(|range| range.first.0..range.first.0 + range.count as i64);
+    ids.map(JobId).map(move |id| instead.get(&id).copied().unwrap_or(id))
+}

@@ -1,0 +1,84 @@
+//! A push of so many jobs that they do not fit one transaction, and of which all or none are added.
+//!
+//! It is begun, its jobs are staged in steps, then it is committed, which is one small change, and opened in steps again.
+//! Before the commit nobody sees, counts or runs any of its jobs, and none holds a unique key; after it all of them are on
+//! record and counted, and each can run from when it was opened.
+
+use std::sync::Arc;
+
+use crate::model::{BulkId, JobId, NewJob};
+
+/// The process that pushes: what was not committed when it ended is dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkOwner {
+    /// Its process id.
+    pub pid: u32,
+    /// Start time of the process, in clock ticks since boot.
+    pub pid_start: u64,
+    /// Identity of this boot of the machine.
+    pub boot_id: String,
+}
+
+/// A bulk push that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenBulk {
+    /// Its number, never given again.
+    pub id: BulkId,
+    /// Who began it.
+    pub owner: BulkOwner,
+    /// Whether its jobs are there; else they are yet to be dropped or committed.
+    pub committed: bool,
+}
+
+/// A step of a bulk push. Of one that is over, or was never begun: [`Reply::Missing`](super::Reply::Missing).
+#[derive(Clone, Debug)]
+pub enum BulkStep {
+    /// Begin. Reply: [`Reply::Begun`](super::Reply::Begun).
+    Begin(BulkOwner),
+    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::Reply::Staged), or `Stale` after the commit.
+    Stage {
+        /// To which.
+        bulk: BulkId,
+        /// At least one.
+        jobs: Arc<[NewJob]>,
+    },
+    /// From now on all of its jobs are there. Reply: `Done`, or `Stale` if they were before.
+    Commit(BulkId),
+    /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
+    /// [`Reply::Opened`](super::Reply::Opened), or `Stale` before the commit.
+    Open {
+        /// Of which.
+        bulk: BulkId,
+        /// Bound on the work of one step.
+        limit: u32,
+    },
+    /// Remove a bounded number of its jobs, and itself after the last. Reply: `Count`, less than the limit when nothing is
+    /// left, or `Stale` after the commit.
+    Drop {
+        /// Of which.
+        bulk: BulkId,
+        /// Bound on the work of one step.
+        limit: u32,
+    },
+}
+
+/// What one step has opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// The lowest id that stands for a job pushed: its own, or that of the one that was there already.
+    pub first: Option<JobId>,
+    /// The highest one.
+    pub last: Option<JobId>,
+    /// Jobs that were not added, as another had their unique key, each with that one.
+    pub duplicates: Vec<(JobId, JobId)>,
+    /// Whether there is more to open.
+    pub more: bool,
+}
+
+impl Opened {
+    /// Takes in an id that stands for a job pushed.
+    pub(super) fn note(&mut self, id: JobId) {
+        self.first = Some(self.first.map_or(id, |first| first.min(id)));
+        self.last = self.last.max(Some(id));
+    }
+}

@@ -1,0 +1,240 @@
+//! Bulk pushes: staged in `jobs` alone, committed by one row, opened and dropped by ranges of ids.
+//!
+//! Invariant: a job lies in at most one range, and while it does it is in no other table than `jobs`; the totals count it
+//! from the commit on.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::batch::{Batch, Waiting};
+use super::sql;
+use crate::model::{BulkId, JobId, NewJob};
+use crate::store::{BulkOwner, BulkStep, OpenBulk, Opened, Reply};
+
+/// Reads the bulk pushes that are not over.
+pub(super) fn all(conn: &Connection) -> Result<Vec<OpenBulk>> {
+    let read = |row: &rusqlite::Row<'_>| {
+        let owner = BulkOwner { pid: row.get(1)?, pid_start: row.get::<_, i64>(2)? as u64, boot_id: row.get(3)? };
+        Ok(OpenBulk { id: BulkId(row.get(0)?), owner, committed: row.get(4)? })
+    };
+    conn.prepare_cached(sql::BULKS)?.query_map([], read)?.collect()
+}
+
+/// One of them.
+#[expect(clippy::struct_excessive_bools, reason = "they are independent, as in the table")]
+struct Bulk {
+    committed: bool,
+    keyed: bool,
+    expiring: bool,
+    scheduled: bool,
+}
+
+/// Ids from the first to the last.
+#[derive(Clone, Copy)]
+struct Ids {
+    first: i64,
+    last: i64,
+}
+
+impl Batch<'_> {
+    pub(super) fn bulk(&mut self, step: &BulkStep) -> Result<Reply> {
+        match step {
+            BulkStep::Begin(owner) => self.begin_bulk(owner),
+            BulkStep::Stage { bulk, jobs } => self.stage(*bulk, jobs),
+            BulkStep::Commit(bulk) => self.commit_bulk(*bulk),
+            BulkStep::Open { bulk, limit } => self.open_bulk(*bulk, *limit),
+            BulkStep::Drop { bulk, limit } => self.drop_bulk(*bulk, *limit),
+        }
+    }
+
+    fn begin_bulk(&self, owner: &BulkOwner) -> Result<Reply> {
+        self.run(sql::BULK_ADD, (owner.pid, owner.pid_start as i64, &owner.boot_id))?;
+        Ok(Reply::Begun(BulkId(self.conn.last_insert_rowid())))
+    }
+
+    fn look_up(&self, bulk: BulkId) -> Result<Option<Bulk>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Bulk { committed: row.get(0)?, keyed: row.get(1)?, expiring: row.get(2)?, scheduled: row.get(3)? })
+        };
+        self.conn.prepare_cached(sql::BULK_GET)?.query_row([bulk.0], read).optional()
+    }
+
+    fn stage(&mut self, bulk: BulkId, jobs: &[NewJob]) -> Result<Reply> {
+        match self.look_up(bulk)? {
+            None => return Ok(Reply::Missing),
+            Some(Bulk { committed: true, .. }) => return Ok(Reply::Stale),
+            Some(_) => {}
+        }
+        let mut counts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let mut ids: Option<Ids> = None;
+        for job in jobs {
+            let Waiting { queue, due_at, id, .. } = self.add_job(job)?;
+            let (ready, scheduled) = counts.entry(queue).or_default();
+            *(if due_at > self.at.0 { scheduled } else { ready }) += 1;
+            ids = Some(Ids { first: ids.map_or(id, |ids| ids.first), last: id });
+        }
+        let Some(ids) = ids else { return Ok(Reply::Count(0)) };
+        self.keep_range(bulk, ids)?;
+        let mut later = false;
+        for (queue, (ready, scheduled)) in counts {
+            later |= scheduled > 0;
+            self.run(sql::BULK_COUNT, (bulk.0, queue, ready, scheduled))?;
+        }
+        let (keyed, expiring) = (jobs.iter().any(|j| j.unique.is_some()), jobs.iter().any(|j| j.expires_at.is_some()));
+        if keyed || expiring || later {
+            self.run(sql::BULK_MARK, (bulk.0, keyed, expiring, later))?;
+        }
+        Ok(Reply::Staged { first: JobId(ids.first) })
+    }
+
+    /// Where nobody else has pushed in between, the last range grows.
+    fn keep_range(&self, bulk: BulkId, ids: Ids) -> Result<()> {
+        if self.run(sql::RANGE_GROW, (bulk.0, ids.first - 1, ids.last))? == 0 {
+            self.run(sql::RANGE_ADD, (ids.first, ids.last, bulk.0))?;
+        }
+        Ok(())
+    }
+
+    fn commit_bulk(&mut self, bulk: BulkId) -> Result<Reply> {
+        if self.run(sql::BULK_COMMIT, [bulk.0])? == 0 {
+            return Ok(if self.look_up(bulk)?.is_some() { Reply::Stale } else { Reply::Missing });
+        }
+        let counts: Vec<(i64, i64, i64)> = self
+            .conn
+            .prepare_cached(sql::BULK_COUNTS)?
+            .query_map([bulk.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_>>()?;
+        for (queue, ready, scheduled) in counts {
+            let change = self.change(queue);
+            change.ready += ready;
+            change.scheduled += scheduled;
+        }
+        self.run(sql::BULK_COUNTS_DELETE, [bulk.0])?;
+        Ok(Reply::Done)
+    }
+
+    fn open_bulk(&mut self, id: BulkId, limit: u32) -> Result<Reply> {
+        let Some(bulk) = self.look_up(id)? else { return Ok(Reply::Missing) };
+        if !bulk.committed {
+            return Ok(Reply::Stale);
+        }
+        let (mut opened, mut left) = (Opened::default(), i64::from(limit));
+        while let Some(range) = self.first_range(id)? {
+            if left == 0 {
+                opened.more = true;
+                break;
+            }
+            let ids = Ids { first: range.first, last: range.last.min(range.first + left - 1) };
+            self.shorten(range, ids.last)?;
+            self.open_ids(&bulk, ids, &mut opened)?;
+            left -= ids.last - ids.first + 1;
+        }
+        if !opened.more {
+            self.run(sql::BULK_DELETE, [id.0])?;
+        }
+        Ok(Reply::Opened(opened))
+    }
+
+    fn first_range(&self, bulk: BulkId) -> Result<Option<Ids>> {
+        let read = |row: &rusqlite::Row<'_>| Ok(Ids { first: row.get(0)?, last: row.get(1)? });
+        self.conn.prepare_cached(sql::RANGE_FIRST)?.query_row([bulk.0], read).optional()
+    }
+
+    /// Takes the beginning of a range out of it.
+    fn shorten(&self, range: Ids, up_to: i64) -> Result<()> {
+        if up_to == range.last {
+            self.run(sql::RANGE_DELETE, [range.first]).map(drop)
+        } else {
+            self.run(sql::RANGE_BEGIN, (range.first, up_to + 1)).map(drop)
+        }
+    }
+
+    fn open_ids(&mut self, bulk: &Bulk, ids: Ids, opened: &mut Opened) -> Result<()> {
+        if bulk.keyed {
+            self.take_keys(ids, opened)?;
+        } else {
+            opened.note(JobId(ids.first));
+            opened.note(JobId(ids.last));
+        }
+        self.run(sql::READY_OPEN, (ids.first, ids.last))?;
+        if bulk.scheduled {
+            self.run(sql::SCHEDULED_OPEN, (ids.first, ids.last))?;
+        }
+        if bulk.expiring {
+            self.run(sql::EXPIRING_OPEN, (ids.first, ids.last))?;
+        }
+        Ok(())
+    }
+
+    /// Gives each unique key to the first that asks for it; the others were pushed for nothing.
+    fn take_keys(&mut self, ids: Ids, opened: &mut Opened) -> Result<()> {
+        let jobs: Vec<(i64, Option<String>, i64, bool)> = self
+            .conn
+            .prepare_cached(sql::KEYS_OF_RANGE)?
+            .query_map((ids.first, ids.last), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .collect::<Result<_>>()?;
+        for (id, key, queue, scheduled) in jobs {
+            let holder = match &key {
+                Some(key) => self
+                    .conn
+                    .prepare_cached(sql::UNIQUE_GET)?
+                    .query_row([key], |row| row.get::<_, i64>(0))
+                    .optional()?,
+                None => None,
+            };
+            opened.note(JobId(holder.unwrap_or(id)));
+            if let Some(holder) = holder {
+                opened.duplicates.push((JobId(id), JobId(holder)));
+                self.delete_job(id)?;
+                let change = self.change(queue);
+                *(if scheduled { &mut change.scheduled } else { &mut change.ready }) -= 1;
+            } else if let Some(key) = key {
+                self.run(sql::UNIQUE_ADD, (key, id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_bulk(&mut self, id: BulkId, limit: u32) -> Result<Reply> {
+        match self.look_up(id)? {
+            None => return Ok(Reply::Missing),
+            Some(Bulk { committed: true, .. }) => return Ok(Reply::Stale),
+            Some(_) => {}
+        }
+        let mut left = i64::from(limit);
+        while let Some(range) = self.first_range(id)? {
+            if left == 0 {
+                return Ok(Reply::Count(u64::from(limit)));
+            }
+            let last = range.last.min(range.first + left - 1);
+            self.shorten(range, last)?;
+            self.delete_jobs(range.first, last)?;
+            left -= last - range.first + 1;
+        }
+        self.run(sql::BULK_COUNTS_DELETE, [id.0])?;
+        self.run(sql::BULK_DELETE, [id.0])?;
+        // One less, or who asks would ask again.
+        Ok(Reply::Count((i64::from(limit) - left).clamp(0, i64::from(limit) - 1) as u64))
+    }
+
+    /// Whether a job is there as far as bulk pushes go; one that is not opened yet is opened by itself.
+    pub(super) fn is_there(&mut self, id: i64) -> Result<bool> {
+        let found = self
+            .conn
+            .prepare_cached(sql::RANGE_OF)?
+            .query_row([id], |row| Ok((Ids { first: row.get(0)?, last: row.get(1)? }, BulkId(row.get(2)?))))
+            .optional()?;
+        let Some((range, bulk_id)) = found.filter(|(range, _)| range.last >= id) else { return Ok(true) };
+        let Some(bulk) = self.look_up(bulk_id)?.filter(|bulk| bulk.committed) else { return Ok(false) };
+        self.shorten(range, range.last)?;
+        for (first, last) in [(range.first, id - 1), (id + 1, range.last)] {
+            if first <= last {
+                self.run(sql::RANGE_ADD, (first, last, bulk_id.0))?;
+            }
+        }
+        let mut opened = Opened::default();
+        self.open_ids(&bulk, Ids { first: id, last: id }, &mut opened)?;
+        Ok(opened.duplicates.is_empty())
+    }
+}
