@@ -28,13 +28,16 @@ pub(super) struct Bulks {
     unsynced: VecDeque<(u64, BulkId)>,
 }
 
+/// Who waits for a commit, and whether the answer names the jobs that were there already.
+type Asker = (Origin, bool);
+
 /// One of them.
 #[derive(Debug)]
 enum Bulk {
     /// Its connection adds jobs.
     Staged { client: ClientId, count: u64 },
     /// The commit is on its way, or its jobs are being opened.
-    Committed { asker: Option<(Origin, bool)>, done: BulkDone },
+    Committed { asker: Option<Asker>, done: BulkDone, opening: bool },
     /// Its jobs are being removed.
     Dropped { asker: Option<Origin> },
 }
@@ -44,7 +47,6 @@ impl Master {
     pub(super) fn take_over(&mut self, left: Vec<OpenBulk>) {
         for OpenBulk { id, committed, .. } in left {
             if committed {
-                self.waits.bulks.all.insert(id, Bulk::Committed { asker: None, done: BulkDone::default() });
                 self.open_bulk(id);
             } else {
                 self.drop_bulk(id, None);
@@ -77,7 +79,8 @@ impl Master {
         let count = *self.staged(origin, bulk)?;
         self.writable()?;
         let done = BulkDone { count, ..BulkDone::default() };
-        self.waits.bulks.all.insert(bulk, Bulk::Committed { asker: Some((origin.clone(), params.ids)), done });
+        let asker = Some((origin.clone(), params.ids));
+        self.waits.bulks.all.insert(bulk, Bulk::Committed { asker, done, opening: false });
         self.bulk_step(BulkStep::Commit(bulk), origin, BulkAnswer::Committed { bulk }, true);
         Ok(None)
     }
@@ -158,8 +161,27 @@ impl Master {
         }
     }
 
+    /// While nothing can be written nobody waits for what is added to be opened, which goes on by itself.
+    pub(super) fn answer_committed(&mut self) {
+        let mut answers = Vec::new();
+        for bulk in self.waits.bulks.all.values_mut() {
+            if let Bulk::Committed { asker, done, opening: true } = bulk
+                && let Some((origin, _)) = asker.take()
+            {
+                answers.push((origin, BulkDone { pending: true, ..done.clone() }));
+            }
+        }
+        for (origin, done) in answers {
+            self.answer(&origin, json(&done));
+        }
+    }
+
     fn open_bulk(&mut self, bulk: BulkId) {
         failpoint!("bulk.opening");
+        let new = || Bulk::Committed { asker: None, done: BulkDone::default(), opening: true };
+        if let Bulk::Committed { opening, .. } = self.waits.bulks.all.entry(bulk).or_insert_with(new) {
+            *opening = true;
+        }
         let step = Op::Bulk(BulkStep::Open { bulk, limit: STEP });
         self.batches.add(step, Answered::BulkOpened(bulk), true, false, self.clock.now());
     }
@@ -169,12 +191,13 @@ impl Master {
         // Whoever waits for jobs of whichever of its queues.
         self.feed(Event::News { queues: Vec::new() });
         let more = opened.more;
-        if let Some(Bulk::Committed { asker, done }) = self.waits.bulks.all.get_mut(&bulk) {
-            add(done, opened, asker.as_ref().is_some_and(|(_, ids)| *ids));
+        if let Some(Bulk::Committed { asker: Some((_, ids)), done, .. }) = self.waits.bulks.all.get_mut(&bulk) {
+            add(done, opened, *ids);
         }
         if more {
             self.open_bulk(bulk);
-        } else if let Some(Bulk::Committed { asker: Some((origin, _)), done }) = self.waits.bulks.all.remove(&bulk) {
+        } else if let Some(Bulk::Committed { asker: Some((origin, _)), done, .. }) = self.waits.bulks.all.remove(&bulk)
+        {
             self.answer(&origin, json(&done));
         }
     }
@@ -199,7 +222,7 @@ impl Master {
             }
             // It was committed after all, when nobody expected it any more.
             Reply::Stale => {
-                self.waits.bulks.all.insert(bulk, Bulk::Committed { asker: None, done: BulkDone::default() });
+                self.waits.bulks.all.remove(&bulk);
                 self.open_bulk(bulk);
             }
             _ => {

@@ -62,6 +62,7 @@ impl Master {
     fn fails(&mut self, text: String) {
         let unsent = self.batches.withdraw_unsent(is_push);
         self.refuse_pushers(unsent, &text, true);
+        self.answer_committed();
         self.problem("store", text);
         self.release_replies(u64::MAX);
     }

@@ -61,6 +61,10 @@ pub struct BulkDone {
     pub count: u64,
     /// How many of them were there already.
     pub deduplicated: u64,
+    /// All of them are added, but the store cannot be written now: some run later, and those that were there already are
+    /// not all counted.
+    #[serde(default)]
+    pub pending: bool,
     /// The lowest id; `null` for none.
     pub first_id: Option<JobId>,
     /// The highest id; `null` for none.

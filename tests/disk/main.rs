@@ -14,6 +14,7 @@ mod shim;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bulk;
 mod errors;
 mod full;
 mod gone;

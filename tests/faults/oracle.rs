@@ -32,6 +32,11 @@ pub(crate) fn check(story: &Story<'_>, blameless: bool) {
     assert!(lost.is_empty(), "acknowledged, and not on record: {lost:?}");
     let names: BTreeSet<&str> = jobs.iter().filter_map(|job| job["unique"].as_str()).collect();
     assert_eq!(names.len(), jobs.len(), "something pushed once is there twice");
+    assert!(!names.contains(story::NEVER), "a bulk push that was not committed has added a job");
+    for keys in &story.bulks {
+        let there = keys.iter().filter(|key| names.contains(key.as_str())).count();
+        assert!(there == 0 || there == keys.len(), "{there} jobs of a bulk push of {}", keys.len());
+    }
     // Panics if two runs of a job overlap.
     let seen = journal::read(&bench.path().join(story::JOURNAL));
     for job in &jobs {
@@ -45,6 +50,8 @@ pub(crate) fn check(story: &Story<'_>, blameless: bool) {
     let database = rusqlite::Connection::open(bench.database()).expect("the database");
     let found: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");
     assert_eq!(found, "ok");
+    let open: i64 = database.query_row("SELECT count(*) FROM bulks", [], |row| row.get(0)).expect("counted");
+    assert_eq!(open, 0, "bulk pushes that are not over");
 }
 
 #[track_caller]

@@ -22,6 +22,8 @@ const KINDS: [&str; 16] = [
 
 /// What the workers write down, in the folder of the bench, where everything of a story runs.
 pub(crate) const JOURNAL: &str = "journal";
+/// The key of a job that must never be there.
+pub(crate) const NEVER: &str = "never";
 /// Every hit of a failpoint, in the same folder.
 const HITS: &str = "hits";
 
@@ -35,6 +37,8 @@ pub(crate) struct Story<'a> {
     pub(crate) acknowledged: Vec<i64>,
     /// The one that was cancelled, if its cancellation was acknowledged.
     pub(crate) cancelled: Option<i64>,
+    /// The keys of each bulk push: all of them are on record, or none.
+    pub(crate) bulks: Vec<Vec<String>>,
     /// Keys given out.
     keys: u32,
 }
@@ -85,15 +89,16 @@ impl<'a> Story<'a> {
         );
         fs::write(bench.path().join("queue-work.toml"), text).expect("a configuration");
         let (acknowledged, faults) = (Vec::new(), faults.to_owned());
-        Self { bench, faults, master: None, acknowledged, cancelled: None, keys: 0 }
+        Self { bench, faults, master: None, acknowledged, cancelled: None, bulks: Vec::new(), keys: 0 }
     }
 
     /// From the first push to the end of the last master.
     pub(crate) fn tell(&mut self) {
-        let lines: Vec<String> = KINDS[..5].iter().map(|kind| format!("{}\n", self.job(kind))).collect();
-        self.push_on_the_command_line(&["--jsonl"], &lines.concat());
+        self.push_in_bulk();
         self.push_on_the_command_line(&["quick"], "");
         self.start(true);
+        self.push_in_bulk();
+        self.leave_a_bulk_push();
         self.push_one_by_one();
         self.operate();
         self.wait_until("some jobs to be done", |story| {
@@ -207,6 +212,24 @@ impl<'a> Story<'a> {
             let answer = pushed.json();
             let first = answer[if many { "first_id" } else { "id" }].as_i64().expect("an id");
             self.acknowledged.extend(first..first + lines.lines().count().max(1) as i64);
+        }
+    }
+
+    /// Pushes more lines than fit one step.
+    fn push_in_bulk(&mut self) {
+        let jobs: Vec<Value> = KINDS[..6].iter().map(|kind| self.job(kind)).collect();
+        let key = |job: &Value| job["unique"].as_str().expect("a key").to_owned();
+        self.bulks.push(jobs.iter().map(key).collect());
+        let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+        self.push_on_the_command_line(&["--jsonl"], &lines);
+    }
+
+    /// Begins a bulk push that is never committed.
+    fn leave_a_bulk_push(&mut self) {
+        let mut peer = self.peer();
+        if let Some(begun) = peer.call("bulk.begin", &json!({})) {
+            let job = json!({"type": "quick", "unique": NEVER});
+            peer.call("bulk.add", &json!({"bulk": begun["bulk"], "jobs": [job]}));
         }
     }
 

@@ -20,6 +20,7 @@ mod pools;
 mod push;
 mod retention;
 mod retries;
+mod stream;
 mod templates;
 mod unique;
 mod wait;

@@ -26,12 +26,13 @@ pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result
     if args.stream {
         return stream::run(context, args, input, &interrupts);
     }
-    let (spool, bad) = read(input)?;
+    let nothing = |_: &Error| output::say(NOTHING);
+    let (spool, bad) = read(input).inspect_err(nothing)?;
     if bad > 0 && !args.skip_bad {
         let lines = words::count(bad, "bad line");
         return Err(Error::Failed(format!("{NOTHING} because of {lines}; leave them out with `--skip-bad`")));
     }
-    let mut sink = Sink::open(context, false)?;
+    let mut sink = Sink::open(context, false).inspect_err(nothing)?;
     let pushed = if spool.count == 0 {
         Some(PushedMany::default())
     } else if spool.fits(sink.chunk()) {

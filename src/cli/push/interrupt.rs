@@ -62,9 +62,11 @@ impl Interrupts {
         }
     }
 
-    /// From now on a signal ends the process at once.
-    pub(super) fn free(&self, truth: &str) {
-        self.state().standing = Standing::Free(truth.to_owned());
+    /// Whether to go on, from where a signal ends the process at once; no longer if one came before.
+    pub(super) fn free(&self, truth: &str) -> bool {
+        let mut state = self.state();
+        state.standing = Standing::Free(truth.to_owned());
+        state.told.is_none()
     }
 
     /// From now on the first signal waits for the next step.

@@ -25,6 +25,8 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 pub(super) const REQUEST: (usize, usize) = (STEP, 4 << 20);
 /// So few with failpoints, that a story has several steps.
 const STEP: usize = if cfg!(feature = "faults") { 4 } else { 1000 };
+/// So many times as much in one transaction of a guest.
+const MORE: usize = if cfg!(feature = "faults") { 1 } else { 10 };
 
 /// Where jobs go. A master that ends before it has heard of a job is none: then the job goes into the store.
 pub(super) struct Sink<'a> {
@@ -97,7 +99,7 @@ impl<'a> Sink<'a> {
     pub(super) const fn chunk(&self) -> (usize, usize) {
         match self.to {
             To::Master(_) => REQUEST,
-            To::Store(_) => (10 * STEP, 4 << 20),
+            To::Store(_) => (MORE * STEP, 4 << 20),
         }
     }
 
@@ -126,7 +128,7 @@ impl<'a> Sink<'a> {
     pub(super) const fn step(&self) -> (usize, usize) {
         match self.to {
             To::Master(_) => REQUEST,
-            To::Store(_) => (5 * STEP, 16 << 20),
+            To::Store(_) => (MORE.div_ceil(2) * STEP, 16 << 20),
         }
     }
 

@@ -20,6 +20,9 @@ use crate::report::{printer, words};
 use crate::wire::bulk::BulkDone;
 use crate::wire::control::PushedMany;
 
+/// Said where it is true.
+const PENDING: &str = "all jobs are added; some cannot run before the database can be written again";
+
 /// Jobs of one chunk, as their way takes them.
 pub(super) enum Chunk {
     Texts(Vec<String>),
@@ -30,6 +33,12 @@ pub(super) enum Chunk {
 struct Range {
     first: JobId,
     count: u64,
+}
+
+impl Range {
+    const fn last(&self) -> JobId {
+        JobId(self.first.0 + self.count as i64 - 1)
+    }
 }
 
 /// What is the same however often it is begun.
@@ -71,10 +80,16 @@ pub(super) fn push(
     }
     match done {
         Ok((done, ranges)) => {
+            if done.pending {
+                output::say(PENDING);
+            }
             if ids {
                 print_ids(all_ids(&done, &ranges))?;
             }
-            let BulkDone { deduplicated, first_id, last_id, .. } = done;
+            let BulkDone { deduplicated, mut first_id, mut last_id, pending, .. } = done;
+            if pending {
+                (first_id, last_id) = (ranges.first().map(|r| r.first), ranges.last().map(Range::last));
+            }
             Ok(Some(PushedMany { count: total, deduplicated, first_id, last_id, ids: None }))
         }
         Err(Broken::Interrupted) => Ok(None),
@@ -93,7 +108,9 @@ impl Push<'_> {
         let (stager, for_store): (&mut dyn Stager, bool) = match sink.to() {
             To::Master(client) => {
                 // It may wait for the master, and whatever was begun is dropped with the connection.
-                self.interrupts.free(NOTHING);
+                if !self.interrupts.free(NOTHING) {
+                    return Err(Broken::Interrupted);
+                }
                 master = ThroughMaster(client);
                 (&mut master, false)
             }
@@ -159,7 +176,7 @@ impl Push<'_> {
 
     fn unknown(&self, ranges: &[Range]) -> String {
         let first = ranges.first().map_or(0, |range| range.first.0);
-        let last = ranges.last().map_or(0, |range| range.first.0 + range.count as i64 - 1);
+        let last = ranges.last().map_or(0, |range| range.last().0);
         format!(
             "it is unknown whether the {} (ids {first} to {last}) were added, all of them or none; \
              `queue-work jobs show {first}` tells",

@@ -26,7 +26,9 @@ pub(super) fn run(
     let mut sink = Sink::open(context, false)?;
     let mut all = PushedMany::default();
     loop {
-        interrupts.free(&account(&all, "; nothing else was sent"));
+        if !interrupts.free(&account(&all, "; nothing else was sent")) {
+            break;
+        }
         let Chunk { jobs, from, to, end } = gather(&mut input, args, REQUEST)?;
         if !jobs.is_empty() {
             let unknown = format!("; it is unknown whether those from {from} to {to} were; nothing else was sent");
@@ -41,7 +43,6 @@ pub(super) fn run(
             print_ids(pushed.ids.iter().flatten().copied())?;
         }
         match end {
-            None if interrupts.told() => break,
             None => {}
             Some(End::OfInput) => {
                 input.close();

@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 
 use super::sink::garbled;
 use super::staged::Chunk;
-use crate::cli::{backend, context, output};
+use crate::cli::{backend, context};
 use crate::client::{Client, ClientError, NONE};
 use crate::error::Error;
 use crate::model::{BulkId, JobId};
 use crate::store::{BulkOwner, BulkStep, Op, OpenBulk, Opened, Reply, Store, StoreError};
-use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk, OneBulk};
+use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 
 /// Jobs opened or removed in one transaction of a guest.
 const STEP: u32 = 10_000;
@@ -87,10 +87,8 @@ impl Stager for ThroughMaster<'_> {
         })
     }
 
-    /// What cannot be asked for is done when the connection closes.
-    fn discard(&mut self, bulk: BulkId) {
-        let _ = self.0.call::<bool>("bulk.drop", &OneBulk { bulk });
-    }
+    /// The master does it when the connection closes. Nobody waits for that: its disk may be full.
+    fn discard(&mut self, _bulk: BulkId) {}
 }
 
 /// Into the store.
@@ -199,11 +197,7 @@ impl Stager for IntoStore<'_> {
             }
         });
         // A master that has started opens them.
-        if let Err(error) = opened
-            && !matches!(error, StoreError::Held { .. })
-        {
-            output::say(&format!("the jobs were added; those that do not run yet wait for the next to write: {error}"));
-        }
+        done.pending = opened.is_err_and(|error| !matches!(error, StoreError::Held { .. }));
         Ok(done)
     }
 

@@ -8,7 +8,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 use super::content::{Content, Overwritten};
 use super::files::{Fate, Files, beside, log_path};
 use super::seal::Seal;
-use super::{SqliteStore, error, sql};
+use super::{SqliteStore, Syncs, error, sql};
 use crate::model::Generation;
 use crate::store::{BulkStep, Op, StoreError};
 
@@ -24,13 +24,15 @@ impl SqliteStore {
     /// commit is one of the whole log, and so covers those before it.
     pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
         let told = |op: &Op| !matches!(op, Op::Bulk(step) if !matches!(step, BulkStep::Commit(_)));
-        let unsynced = !ops.iter().any(told);
-        if !self.guest || unsynced == self.unsynced {
-            return Ok(());
+        let (syncs, mode) = if ops.iter().any(told) {
+            (Syncs::Each, "PRAGMA synchronous = FULL")
+        } else {
+            (Syncs::None, "PRAGMA synchronous = NORMAL")
+        };
+        if self.guest.is_some_and(|now| now != syncs) {
+            self.conn.execute_batch(mode).map_err(|e| error::map(&self.path, &e))?;
+            self.guest = Some(syncs);
         }
-        let mode = if unsynced { "PRAGMA synchronous = NORMAL" } else { "PRAGMA synchronous = FULL" };
-        self.conn.execute_batch(mode).map_err(|e| error::map(&self.path, &e))?;
-        self.unsynced = unsynced;
         Ok(())
     }
 

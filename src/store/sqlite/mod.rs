@@ -88,14 +88,20 @@ pub struct SqliteStore {
     overwritten: Option<Overwritten>,
     /// Input or output failed: what the log holds may not be on its way to the disk.
     suspect: bool,
-    /// A guest does not have what it commits synced for now.
-    unsynced: bool,
     /// The answers that were computed before the commit that failed.
     pending: Option<(u64, Vec<Reply>)>,
     /// A guest has the right to write only for as long as it writes.
-    guest: bool,
+    guest: Option<Syncs>,
     /// Dropped last, after the connection.
     handle: Arc<Handle>,
+}
+
+/// Whether a guest has what it commits synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Syncs {
+    Each,
+    /// While nobody is told that it is safe.
+    None,
 }
 
 impl SqliteStore {
@@ -272,7 +278,7 @@ impl Store for SqliteStore {
         if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
         }
-        let _writing = if self.guest { Some(self.handle.hold_shared()?) } else { None };
+        let _writing = if self.guest.is_some() { Some(self.handle.hold_shared()?) } else { None };
         self.check_files()?;
         self.pace_syncs(ops)?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };

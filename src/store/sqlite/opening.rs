@@ -12,7 +12,7 @@ use super::files::Files;
 use super::lock::Handle;
 use super::names::Names;
 use super::open::{self, Missing};
-use super::{SharedRecords, SqliteStore, error, identity, life};
+use super::{SharedRecords, SqliteStore, Syncs, error, identity, life};
 use crate::model::UnixMicros;
 use crate::store::{Master, StoreError};
 
@@ -38,7 +38,7 @@ impl SqliteStore {
         let _writing = handle.hold_shared()?;
         let mut store = Self::from_handle(handle, path)?;
         open::be_guest(&store.conn, path)?;
-        store.guest = true;
+        store.guest = Some(Syncs::Each);
         Ok(store)
     }
 
@@ -81,7 +81,7 @@ impl SqliteStore {
         let mut store = Self {
             conn: open::writer(&handle, path, Missing::Create)?,
             handle,
-            guest: false,
+            guest: None,
             path: path.to_owned(),
             records: SharedRecords::new(path.to_owned()),
             names: Names::default(),
@@ -94,7 +94,6 @@ impl SqliteStore {
             content: None,
             overwritten: None,
             suspect: false,
-            unsynced: false,
             pending: None,
         };
         store.seen = Some(store.data_version()?);
