@@ -63,7 +63,7 @@ pub struct BulkDone {
     pub deduplicated: u64,
     /// All of them are added, but the store cannot be written now: some run later, and those that were there already are
     /// not all counted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
     /// The lowest id; `null` for none.
     pub first_id: Option<JobId>,
