@@ -5,7 +5,7 @@
 //! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `report` words everything for people and for JSON; `model` holds the words everybody shares.
-//! `faults` makes things go wrong in builds for tests.
+//! `trust` says whose files are. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
 //! - `core` imports nothing but `model` and the types of `store::Op`; no process, file, channel, clock or log in it.
@@ -27,5 +27,6 @@ pub mod model;
 pub mod process;
 pub mod report;
 pub mod store;
+pub mod trust;
 pub mod wire;
 pub mod worker;

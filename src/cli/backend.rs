@@ -3,9 +3,7 @@
 //! Invariant: the verbs reach those parts through here only, and every failure of theirs becomes an [`Error`] here.
 
 use std::ffi::OsString;
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
@@ -17,8 +15,9 @@ use crate::process::identity::{self, Identity};
 use crate::process::lock::{Holder, Lock};
 use crate::report::Printer;
 use crate::report::events::Level;
-use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote};
+use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote, refuse_shared, refuse_unusable};
 use crate::store::{BulkOwner, Records, Store, StoreError};
+use crate::trust;
 use crate::wire::control::LogLine;
 use crate::worker;
 
@@ -56,9 +55,14 @@ pub(crate) fn store_id(path: &Path) -> Option<String> {
 }
 
 /// The store, to be written to.
-pub(crate) fn open_store(path: &Path, network_fs: bool) -> Result<Box<dyn Store>, StoreError> {
-    if !network_fs {
+pub(crate) fn open_store(paths: &Paths) -> Result<Box<dyn Store>, StoreError> {
+    let path = &paths.database;
+    if !paths.network_fs {
         refuse_remote(path)?;
+    }
+    refuse_unusable(path)?;
+    if !paths.shared_folder {
+        refuse_shared(path)?;
     }
     Ok(Box::new(SqliteStore::open_as_guest(path)?))
 }
@@ -148,9 +152,5 @@ pub(crate) fn make_default_folder(database: &Path, flags: &Flags) -> Result<(), 
         return Ok(());
     }
     let Some(folder) = database.parent().filter(|f| f.ends_with("queue-work")) else { return Ok(()) };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
+    trust::make_folder(folder).map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
 }

@@ -106,9 +106,9 @@ impl Context {
 
     /// The store, to change it without a master; made if it is new, and so is the default folder.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Error> {
-        let Paths { database, network_fs, .. } = self.paths()?;
-        backend::make_default_folder(&database, &self.flags)?;
-        Ok(backend::open_store(&database, network_fs)?)
+        let paths = self.paths()?;
+        backend::make_default_folder(&paths.database, &self.flags)?;
+        Ok(backend::open_store(&paths)?)
     }
 }
 

@@ -175,7 +175,13 @@ mod tests {
         for name in ["b-1.log", "a-1.log", "a-1.log.1", "notes.txt"] {
             std::fs::write(dir.path().join(name), "").expect("written");
         }
-        let paths = |logs_dir| Paths { database: "x".into(), socket: "x".into(), logs_dir, network_fs: false };
+        let paths = |logs_dir| Paths {
+            database: "x".into(),
+            socket: "x".into(),
+            logs_dir,
+            network_fs: false,
+            shared_folder: false,
+        };
         assert_eq!(written(&paths(dir.path().into())).expect("read"), ["a-1", "b-1"]);
         assert_eq!(written(&paths(dir.path().join("none"))).expect("read"), [""; 0]);
     }

@@ -55,7 +55,13 @@ impl Config {
         let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
             problems.push(problem);
             // Never used, because there is a problem; the rest is checked all the same.
-            Paths { database: PathBuf::new(), socket: PathBuf::new(), logs_dir: PathBuf::new(), network_fs: false }
+            Paths {
+                database: PathBuf::new(),
+                socket: PathBuf::new(),
+                logs_dir: PathBuf::new(),
+                network_fs: false,
+                shared_folder: false,
+            }
         });
         let config = resolve(&layers, paths, &mut origins, &mut problems);
         let config = config.map_err(|problem| problems.push(problem)).ok();
@@ -106,8 +112,12 @@ fn merged(
         let value = Value::new(Some(&flags.origin_of("durability")), durability.as_str());
         over.insert("durability".into(), value);
     }
-    if flags.allow_network_fs {
-        over.insert("network_fs".into(), Value::new(Some(&flags.origin_of("allow_network_fs")), "allow"));
+    let allowed = [
+        (flags.allow_network_fs, "network_fs", "allow_network_fs"),
+        (flags.allow_shared_folder, "shared_folder", "allow_shared_folder"),
+    ];
+    for (_, key, flag) in allowed.into_iter().filter(|(given, ..)| *given) {
+        over.insert(key.into(), Value::new(Some(&flags.origin_of(flag)), "allow"));
     }
     let mut top = merge(&[&layers.built_in.top, &file.top, &over])?;
     top.retain(|key, _| !["database", "socket", "log_dir"].contains(&key.as_str()));
@@ -125,6 +135,7 @@ fn merged(
         logs_dir: paths.logs_dir,
         durability: if top.durability == "process" { Durability::Process } else { Durability::Full },
         network_fs: top.network_fs == "allow",
+        shared_folder: top.shared_folder == "allow",
         pools: pools::all(layers, origins, problems)?,
         drain: flags.drain,
         keep: KeepFor { succeeded: keep.succeeded, dead: keep.dead, runs: keep.runs },

@@ -50,6 +50,8 @@ pub struct Config {
     pub durability: Durability,
     /// Whether the database may lie on a file system of the network.
     pub network_fs: bool,
+    /// Whether others may write to the database or its folder.
+    pub shared_folder: bool,
     /// The pools, at least one.
     pub pools: Vec<PoolConfig>,
     /// End when nothing is ready, running or waiting for a retry.
@@ -188,6 +190,8 @@ pub struct Flags {
     pub durability: Option<Durability>,
     /// `--allow-network-fs`
     pub allow_network_fs: bool,
+    /// `--allow-shared-folder`
+    pub allow_shared_folder: bool,
     /// `--drain`
     pub drain: bool,
     /// `--queue a,b`: one pool per queue, instead of the pools of the file.

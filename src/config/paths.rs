@@ -5,6 +5,8 @@
 //!
 //! Invariant: a socket that was inherited from a master goes with the database of that master and with no other.
 
+use std::fs;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,7 @@ use super::problem::{ConfigErrors, Problem};
 use super::resolve::resolve;
 use super::show::Origins;
 use super::{Flags, values};
+use crate::trust;
 
 /// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
 pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
@@ -28,6 +31,8 @@ pub struct Paths {
     pub logs_dir: PathBuf,
     /// Whether the database may lie on a file system of the network.
     pub network_fs: bool,
+    /// Whether others may write to the database or its folder.
+    pub shared_folder: bool,
 }
 
 /// The variables of the environment, by name.
@@ -41,8 +46,9 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
     let file = File::find(flags, cwd)?;
     let mut problems = flag_problems(flags);
-    let concerns =
-        |problem: &&Problem| ["", "database", "socket", "log_dir", "network_fs"].contains(&problem.key.as_str());
+    let concerns = |problem: &&Problem| {
+        ["", "database", "socket", "log_dir", "network_fs", "shared_folder"].contains(&problem.key.as_str())
+    };
     problems.splice(0..0, file.layer.problems.iter().filter(concerns).cloned());
     if !problems.is_empty() {
         return Err(ConfigErrors(problems));
@@ -62,7 +68,7 @@ impl File {
     /// Finds and reads it.
     pub(super) fn find(flags: &Flags, cwd: Option<&Path>) -> Result<Self, Problem> {
         let Some((name, path)) = name(flags, cwd)? else { return Ok(Self::default()) };
-        let bytes = std::fs::read(&path)
+        let bytes = read(&path, flags.config.is_some())
             .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
@@ -75,6 +81,18 @@ impl File {
     pub(super) fn folder(&self) -> Option<&Path> {
         self.path.as_deref().and_then(Path::parent)
     }
+}
+
+/// Reads it; one that was only found must be ours, as it says which commands run.
+fn read(path: &Path, was_named: bool) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    if !was_named && let Some(whose) = trust::distrust_of_found(&file.metadata()?) {
+        let next = format!("if it may say what runs as you, name it with `--config {}`", path.display());
+        return Err(io::Error::other(format!("it {whose}; {next}")));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The file as the user named it, or as it is found here; and its absolute path.
@@ -167,7 +185,8 @@ pub(super) fn settle(
     let logs_dir = logs_dir.unwrap_or_else(|| beside(".logs"));
     let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
     let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
-    Ok(Paths { database, socket, logs_dir, network_fs })
+    let shared_folder = flags.allow_shared_folder || file.layer.top.get("shared_folder").is_some_and(allowed);
+    Ok(Paths { database, socket, logs_dir, network_fs, shared_folder })
 }
 
 /// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else

@@ -17,6 +17,7 @@ use crate::model::MemoryLimit;
 pub(super) struct RawTop {
     pub(super) durability: String,
     pub(super) network_fs: String,
+    pub(super) shared_folder: String,
     #[serde(deserialize_with = "size")]
     pub(super) log_file_size: u64,
     pub(super) log_files: u32,

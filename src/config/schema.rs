@@ -61,6 +61,7 @@ pub(super) const TOP: &[Key] = &[
     key("socket", Kind::Path),
     key("durability", Kind::Choice(&["full", "process"])),
     key("network_fs", Kind::Choice(&["refuse", "allow"])),
+    key("shared_folder", Kind::Choice(&["refuse", "allow"])),
     key("log_dir", Kind::Path),
     key("log_file_size", Kind::Size(1 << 10)),
     key("log_files", Kind::Count(1, 1000)),

@@ -60,6 +60,7 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
         ("socket".to_owned(), config.socket.display().to_string()),
         ("durability".to_owned(), config.durability.as_str().to_owned()),
         ("network_fs".to_owned(), if config.network_fs { "allow" } else { "refuse" }.to_owned()),
+        ("shared_folder".to_owned(), if config.shared_folder { "allow" } else { "refuse" }.to_owned()),
         ("log_dir".to_owned(), config.logs_dir.display().to_string()),
         ("log_file_size".to_owned(), units::show_bytes(config.log_file_bytes)),
         ("log_files".to_owned(), config.log_files.to_string()),

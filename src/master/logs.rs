@@ -25,6 +25,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError};
 
 use crate::model::{JobId, UnixMicros};
 use crate::process::mailbox::{self, Sender};
+use crate::trust::Owner;
 use file::WorkerLog;
 pub use format::{MAX_TEXT_BYTES, ParsedLine, escape, format_line, parse_line};
 pub use read::read_tail;
@@ -64,6 +65,10 @@ pub struct Options {
     pub files: usize,
     /// Lines that may wait for the thread.
     pub capacity: usize,
+    /// To whom the files belong; others may not write to the directory unless it is `shared_folder`.
+    pub owner: Owner,
+    /// Others may write to the directory.
+    pub shared_folder: bool,
     /// Open files at most; with more workers than that the files are opened again as they are needed.
     pub max_open: usize,
 }
@@ -71,8 +76,16 @@ pub struct Options {
 impl Options {
     /// 10 MiB × 5 files, in this directory.
     #[must_use]
-    pub fn new(dir: PathBuf) -> Self {
-        Self { dir, max_file_bytes: 10 * 1024 * 1024, files: 5, capacity: 8192, max_open: 64 }
+    pub fn new(dir: PathBuf, owner: Owner) -> Self {
+        Self {
+            dir,
+            owner,
+            shared_folder: false,
+            max_file_bytes: 10 * 1024 * 1024,
+            files: 5,
+            capacity: 8192,
+            max_open: 64,
+        }
     }
 }
 

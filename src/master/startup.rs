@@ -37,9 +37,10 @@ use crate::process::oom::OomWatch;
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_unusable};
+use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_shared, refuse_unusable};
 use crate::store::writer::{self, Writer};
 use crate::store::{self, Store, StoreError};
+use crate::trust::Owner;
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::worker::JobLines;
 
@@ -235,7 +236,7 @@ fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: Uni
         let _ = std::fs::remove_file(socket);
     }
     let holder = Holder { pid, started_at, socket: socket.to_str().map(str::to_owned) };
-    Lock::take(&lock_path(database), &holder).map_err(|e| match e {
+    Lock::take(&lock_path(database), &holder, Owner::of_store(database)).map_err(|e| match e {
         LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
         LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
         LockError::Io { .. } => Failure::Lock(e),
@@ -295,6 +296,14 @@ fn no_folder(database: &Path) -> Failure {
     })
 }
 
+/// Root may work on a user's store, but should know whose commands it runs.
+fn warn_of_owner(database: &Path) {
+    let owner = Owner::of_store(database);
+    if owner.is_another() {
+        log::warn!("`{}` belongs to `{}`: what that user pushes runs as you", database.display(), owner.name());
+    }
+}
+
 fn check_places(config: &Config) -> Result<(), Failure> {
     let path = &config.socket;
     let bytes = path.as_os_str().len();
@@ -306,6 +315,10 @@ fn check_places(config: &Config) -> Result<(), Failure> {
         refuse_remote(&config.database)?;
     }
     refuse_unusable(&config.database)?;
+    if !config.shared_folder {
+        refuse_shared(&config.database)?;
+    }
+    warn_of_owner(&config.database);
     Ok(())
 }
 
@@ -340,7 +353,8 @@ impl Threads {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
             max_open: super::room::open_logs(),
-            ..logs::Options::new(config.logs_dir.clone())
+            shared_folder: config.shared_folder,
+            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(&config.database))
         };
         Ok(Self {
             writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,

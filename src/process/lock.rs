@@ -9,9 +9,11 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::model::UnixMicros;
+use crate::trust::{self, Owner};
 
 /// Who runs on a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,16 +74,11 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 impl Lock {
     /// Takes the lock and writes down who holds it.
-    pub fn take(path: &Path, holder: &Holder) -> Result<Self, LockError> {
+    pub fn take(path: &Path, holder: &Holder, owner: Owner) -> Result<Self, LockError> {
         let failed = |source| LockError::Io { path: path.to_owned(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = trust::open(path, &mut options, owner).map_err(failed)?;
         failpoint!("lock.before", failed(nix::errno::Errno::ENOLCK.into()));
         for attempt in 1.. {
             match file.try_lock() {
@@ -103,7 +100,9 @@ impl Lock {
 
     /// The master that runs on the store, if one does. It is `Some` with pid 0 for one that has not yet said who it is.
     pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
-        let file = match File::open(path) {
+        // A link may lead anywhere, and at a pipe one would wait.
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
@@ -138,7 +137,11 @@ mod tests {
     use super::*;
 
     fn take(path: &Path, pid: u32) -> Result<Lock, LockError> {
-        Lock::take(path, &Holder { pid, started_at: UnixMicros(1_700_000_000_000_000), socket: None })
+        Lock::take(
+            path,
+            &Holder { pid, started_at: UnixMicros(1_700_000_000_000_000), socket: None },
+            Owner::of_store(path),
+        )
     }
 
     #[test]

@@ -6,3 +6,4 @@ mod support;
 mod copies;
 mod guests;
 mod names;
+mod trust;

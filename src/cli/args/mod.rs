@@ -65,6 +65,7 @@ Exit codes:
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Global {
     /// Configuration file [default: `queue-work.toml` or `config/queue-work.toml` here]
     #[arg(long, global = true, value_name = "FILE", env = "QUEUE_WORK_CONFIG", help_heading = GLOBAL)]
@@ -79,6 +80,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "QUEUE_WORK_ALLOW_NETWORK_FS", help_heading = GLOBAL)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) allow_network_fs: bool,
+    /// Use a database that others may write to, or in a folder where they may: they can have commands run as you
+    #[arg(long, global = true, env = "QUEUE_WORK_ALLOW_SHARED_FOLDER", help_heading = GLOBAL)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) allow_shared_folder: bool,
     /// Say more: starts of workers and what they print; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, env = "QUEUE_WORK_VERBOSE", help_heading = GLOBAL)]
     pub(crate) verbose: u8,

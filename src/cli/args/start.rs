@@ -120,6 +120,7 @@ impl StartArgs {
             socket: global.socket.clone(),
             durability: self.durability,
             allow_network_fs: global.allow_network_fs,
+            allow_shared_folder: global.allow_shared_folder,
             drain: self.drain,
             queues: self.queue.clone(),
             workers: self.workers,

@@ -3,13 +3,14 @@
 //! Rotation is a chain of renames of our own: file-rotate panics when somebody deletes a file that it has set aside,
 //! and loses lines silently when the next file cannot be made.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Options, format};
+use crate::trust;
 
 /// After a failure, the time until the next try.
 const RETRY: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ impl WorkerLog {
         let kept = self.open.take().and_then(|(file, _)| size_if_there(&file, &self.path).map(|size| (file, size)));
         let (mut file, mut size) = match kept {
             Some(kept) => kept,
-            None => open(&self.path)?,
+            None => open(&self.path, options)?,
         };
         if self.lost > 0 {
             // Before the lines that came after those that were lost.
@@ -90,7 +91,7 @@ impl WorkerLog {
             if part == 0 && size > 0 {
                 drop(file);
                 rotate(&self.path, options.files)?;
-                (file, size) = open(&self.path)?;
+                (file, size) = open(&self.path, options)?;
                 part = whole_lines(left, options.max_file_bytes);
             }
             // A line that is longer than a file may be gets one of its own.
@@ -125,11 +126,17 @@ fn first_line(text: &[u8]) -> usize {
 }
 
 /// Opens for appending, with the size. A fragment at the end (a full disk, a crash) gets its newline first.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    if let Some(dir) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+fn open(path: &Path, options: &Options) -> io::Result<(File, u64)> {
+    let dir = &options.dir;
+    if !dir.exists() {
+        trust::make_folder(dir)?;
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    if !options.shared_folder {
+        trust::check_folder(dir, options.owner)?;
+    }
+    let mut how = OpenOptions::new();
+    how.read(true).append(true).create(true).mode(0o600);
+    let mut file = trust::open(path, &mut how, options.owner)?;
     let size = file.metadata()?.len();
     let mut last = [b'\n'];
     if size > 0 {

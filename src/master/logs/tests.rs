@@ -1,8 +1,13 @@
 //! The log thread, with real files.
 
 use super::*;
+use crate::trust::Owner;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+
+fn options_of(dir: &Path) -> Options {
+    Options::new(dir.to_owned(), Owner::of_store(dir))
+}
 
 fn line(worker: &str, job: Option<i64>, text: &[u8]) -> Line {
     let at = UnixMicros(1_700_000_000_123_456);
@@ -55,7 +60,7 @@ fn a_long_line_is_cut_between_characters_and_marked() {
 #[test]
 fn each_worker_has_a_private_file_and_its_lines_can_be_asked_for_by_job() {
     let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::start(Options::new(dir.path().join("logs"))).unwrap();
+    let logs = Logs::start(options_of(&dir.path().join("logs"))).unwrap();
     for n in 0..10 {
         assert!(logs.send(line("a-1", Some(n % 3), format!("line {n}").as_bytes())));
     }
@@ -74,7 +79,7 @@ fn each_worker_has_a_private_file_and_its_lines_can_be_asked_for_by_job() {
 #[test]
 fn a_full_file_is_set_aside_the_oldest_goes_and_a_deleted_one_does_no_harm() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { max_file_bytes: 100, files: 3, ..Options::new(dir.path().to_owned()) };
+    let options = Options { max_file_bytes: 100, files: 3, ..options_of(dir.path()) };
     let mut log = WorkerLog::new(dir.path().join("w.log"));
     let mut write = |n: usize| {
         log.add(&format_line(&line("w", None, format!("line {n:04}").as_bytes())));
@@ -101,7 +106,7 @@ fn a_full_file_is_set_aside_the_oldest_goes_and_a_deleted_one_does_no_harm() {
 #[test]
 fn what_cannot_be_written_is_counted_and_written_about_when_it_can() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options::new(dir.path().join("logs"));
+    let options = options_of(&dir.path().join("logs"));
     // A file where the directory should be: fails for root, too.
     fs::write(&options.dir, "in the way").unwrap();
     let mut log = WorkerLog::new(options.dir.join("w.log"));
@@ -125,7 +130,7 @@ fn what_cannot_be_written_is_counted_and_written_about_when_it_can() {
 fn a_fragment_from_a_crash_does_not_swallow_the_next_line() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("w.log"), "2023-11-14T22:13:20Z out - ok\n2023-11-14T22:13:20Z ou").unwrap();
-    let logs = Logs::start(Options::new(dir.path().to_owned())).unwrap();
+    let logs = Logs::start(options_of(dir.path())).unwrap();
     logs.send(line("w", None, b"next"));
     drop(logs);
     let lines = read_tail(dir.path(), "w", None, 10).unwrap();
@@ -136,7 +141,7 @@ fn a_fragment_from_a_crash_does_not_swallow_the_next_line() {
 #[test]
 fn every_line_is_written_or_counted_when_there_is_no_room() {
     let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::start(Options { capacity: 4, ..Options::new(dir.path().to_owned()) }).unwrap();
+    let logs = Logs::start(Options { capacity: 4, ..options_of(dir.path()) }).unwrap();
     let total = 20_000_u64;
     let sent = (0..total).filter(|n| logs.send(line("w", None, format!("line {n}").as_bytes()))).count() as u64;
     drop(logs);

@@ -14,6 +14,7 @@ use super::access;
 use super::files::{beside, sync_folder};
 use super::open::{cannot, fill};
 use crate::store::StoreError;
+use crate::trust::Owner;
 
 /// Makes the database unless something has its name.
 pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
@@ -54,6 +55,7 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
     let failed = |e: io::Error| cannot("create", path, &e);
     let found = file.metadata().map_err(failed)?;
     file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+    Owner::of_store(path).take(file).map_err(failed)?;
     fill(name, (found.dev(), found.ino())).map_err(|e| e.about(name, path))?;
     file.sync_all().map_err(failed)?;
     failpoint!("create.before_name");

@@ -61,7 +61,7 @@ pub(crate) use self::claim::EXPIRED_PER_CLAIM;
 pub(super) use self::files::sync_folder;
 pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
-pub use self::place::{refuse_remote, refuse_unusable};
+pub use self::place::{refuse_remote, refuse_shared, refuse_unusable};
 pub use self::read::SqliteRecords;
 pub use self::shared::SharedRecords;
 

@@ -13,7 +13,9 @@ use nix::errno::Errno;
 use nix::sys::statfs::statfs;
 use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 
+use super::files;
 use crate::store::StoreError;
+use crate::trust::Owner;
 
 /// Kinds by the numbers of statfs(2). With FUSE the files may be anywhere.
 const REMOTE: [(u32, &str); 17] = [
@@ -80,6 +82,30 @@ pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result
         return refused(
             "is mounted as a single file, and what belongs to it would lie elsewhere; mount the folder".to_owned(),
         );
+    }
+    Ok(())
+}
+
+/// Refuses a database that others may write to, or could put in our place: whoever writes to it has commands run as us.
+pub fn refuse_shared(database: &Path) -> Result<(), StoreError> {
+    let owner = Owner::of_store(database);
+    let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let next = "give it, and its folder, to one user alone (`chmod go-w`), or allow that with --allow-shared-folder";
+    let unsafe_because = |why| StoreError::Unsafe { path: database.display().to_string(), why };
+    // What is missing, or may not be looked at, is named by who opens it.
+    if let Some(whose) = folder.metadata().ok().and_then(|found| owner.who_else(&found)) {
+        return Err(unsafe_because(format!("lies in `{}`, which {whose}; {next}", folder.display())));
+    }
+    let folder_of = folder.metadata().ok().map(|found| found.uid());
+    if database.symlink_metadata().is_ok_and(|found| !Owner::is_ours(&found) && Some(found.uid()) != folder_of) {
+        // Root may work on the store of a user, but not on what a user has put where root did not look for it.
+        return Err(unsafe_because(format!("belongs to `{}`, its folder does not; {next}", owner.name())));
+    }
+    for file in files::store_files(database) {
+        if let Some(whose) = file.symlink_metadata().ok().and_then(|found| owner.who_else(&found)) {
+            let what = if file == database { String::new() } else { format!("has `{}`, which ", file.display()) };
+            return Err(unsafe_because(format!("{what}{whose}; {next}")));
+        }
     }
     Ok(())
 }
