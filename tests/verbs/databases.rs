@@ -170,7 +170,7 @@ fn beside_a_remote_folder(bench: &Bench, args: &[&str]) -> Option<(i32, String)>
 fn a_database_on_a_file_system_of_the_network_is_refused_unless_that_is_allowed() {
     let bench = Bench::new();
     for verb in [&["push", "t"][..], &["start", "--workers", "1"]] {
-        let args = [&["--database", "remote/q.db"], verb].concat();
+        let args = [&["--database", "remote/q.db", "--allow-shared-folder"], verb].concat();
         let Some((code, said)) = beside_a_remote_folder(&bench, &args) else {
             println!("skipped: no file system can be mounted here");
             return;
@@ -183,7 +183,7 @@ fn a_database_on_a_file_system_of_the_network_is_refused_unless_that_is_allowed(
         assert!(code == 1 && !said.contains("FUSE") && said.contains("remote/q.db"), "{said}");
     }
     fs::write(bench.path().join("queue-work.toml"), "network_fs = \"allow\"\n").expect("a configuration");
-    let args = ["--database", "remote/q.db", "push", "t"];
+    let args = ["--database", "remote/q.db", "--allow-shared-folder", "push", "t"];
     let (_, said) = beside_a_remote_folder(&bench, &args).expect("as before");
     assert!(!said.contains("FUSE"), "{said}");
 }
