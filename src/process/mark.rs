@@ -1,9 +1,8 @@
-//! A mark on a process that it cannot lose by accident: every child inherits it, through `env -i`, `setsid`, `sudo`, any
-//! number of forks and execs, and from its first instruction on.
+//! A mark on a process that every child inherits, through `env -i`, `setsid`, any number of forks and execs, and from its
+//! first instruction on. What sets up a session (PAM: `sudo`, `su`) takes it away; then control group and parents tell.
 //!
 //! It is the soft limit on CPU time under real-time scheduling (`RLIMIT_RTTIME`), set to a number of more than a hundred
-//! thousand years: it limits nobody, `/proc/PID/limits` shows it to everybody, and nothing changes it but who means to
-//! (`prlimit --rttime=unlimited:`). Without it, a process is known by its environment alone.
+//! thousand years: it limits nobody, and `/proc/PID/limits` shows it to everybody.
 //!
 //! Invariant: the limit of our own process is as it was before and after each spawn.
 

@@ -5,7 +5,8 @@
 //! Invariants:
 //! - Only a process known not to have been reaped, or one whose start time was just compared, is signalled.
 //! - Every worker leads a process group of its own and carries the instance cookie in its environment, and the same in a
-//!   mark that its children cannot lose.
+//!   mark; where one can be made it is in a control group of its own. What it has started is known by these and by its
+//!   parents, each of which holds alone.
 
 pub mod begin;
 pub mod cgroup;
