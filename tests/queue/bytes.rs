@@ -80,7 +80,7 @@ fn what_is_not_text_passes_through_a_master_as_bytes() {
 
 #[test]
 fn arguments_folder_and_variables_of_a_command_need_not_be_text() {
-    let bench = Bench::new();
+    let bench = Bench::by_its_own_path();
     let odd = OsStr::from_bytes(b"caf\xe9");
     let folder = bench.path().join(odd);
     std::fs::create_dir(&folder).expect("a folder");

@@ -56,7 +56,7 @@ fn stale_files_of_a_dead_master_are_in_nobodys_way() {
     {
         drop(UnixListener::bind(&socket).expect("a socket nobody listens at"));
         fs::write(bench.path().join("q.db.lock"), &lock).expect("written");
-        assert_eq!(bench.run(&["pause", "default"]).expect_code(3).stdout, "");
+        assert_eq!(bench.run(&["scale", "2"]).expect_code(3).stdout, "");
         let mut master = bench.start(&["--workers", "1"]);
         let id = bench.push(&["--", "true"]);
         bench.wait_for_job(id, "succeeded");
