@@ -51,7 +51,10 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
 
 fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
     match sink.into_master() {
-        Some(mut client) => jobs::wait::with_master(context, &mut client, id, None),
+        Some(mut client) => {
+            jobs::wait::tell_when_interrupted(id);
+            jobs::wait::with_master(context, &mut client, id, None)
+        }
         None => Err(reach::none_runs(&context.paths()?)),
     }
 }

@@ -12,7 +12,7 @@ use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 use crate::report::Status;
-use crate::report::status::{MasterStatus, QueueStatus};
+use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text;
 use crate::store::LastMaster;
 
@@ -88,7 +88,7 @@ fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, 
     MasterStatus {
         pid,
         generation: last.map_or(Generation(0), |last| last.generation),
-        state: "unreachable".to_owned(),
+        state: UNREACHABLE.to_owned(),
         version: last.map(|last| last.master.version.clone()).unwrap_or_default(),
         started_at,
         store: backend::store_id(&paths.database).unwrap_or_default(),

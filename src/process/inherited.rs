@@ -23,7 +23,9 @@ const HIGHEST: i32 = 64;
 pub struct Ignored(u64);
 
 impl Ignored {
-    fn of_this_process() -> Self {
+    /// Those of this process, now.
+    #[must_use]
+    pub fn of_this_process() -> Self {
         Self(mask_in(&fs::read_to_string("/proc/self/status").unwrap_or_default()))
     }
 

@@ -20,6 +20,9 @@ pub struct Status {
     pub jobs_per_s: f64,
 }
 
+/// The state of a master that runs and does not answer; the rest is then from the store, as far as that knows it.
+pub const UNREACHABLE: &str = "unreachable";
+
 /// The running master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MasterStatus {
@@ -27,7 +30,7 @@ pub struct MasterStatus {
     pub pid: u32,
     /// Which life on this store.
     pub generation: Generation,
-    /// `starting`, `recovering`, `running`, `draining` or `stopping`.
+    /// `starting`, `recovering`, `running`, `draining` or `stopping`; or [`UNREACHABLE`].
     pub state: String,
     /// Of the program.
     pub version: String,

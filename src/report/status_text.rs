@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::status::{MasterStatus, PoolStatus, QueueStatus, Status, WorkerJob, WorkerStatus};
+use super::status::{MasterStatus, PoolStatus, QueueStatus, Status, UNREACHABLE, WorkerJob, WorkerStatus};
 use super::tables::{Align, Column, render};
 use super::words;
 
@@ -28,7 +28,19 @@ pub fn status(status: &Status) -> String {
 }
 
 fn master_lines(master: &MasterStatus, jobs_per_s: f64) -> String {
-    let mut text = format!(
+    let mut text = if master.state == UNREACHABLE {
+        format!("master {} is unreachable; below is what the store knows\ndatabase `{}`\n", master.pid, master.database)
+    } else {
+        answering(master, jobs_per_s)
+    };
+    for problem in &master.problems {
+        text.push_str(&warning(problem));
+    }
+    text
+}
+
+fn answering(master: &MasterStatus, jobs_per_s: f64) -> String {
+    format!(
         "master {} is {} for {} (generation {}, {}, version {}), {jobs_per_s:.1} jobs/s\ndatabase `{}`, durability {}, containment {}\n",
         master.pid,
         master.state,
@@ -39,11 +51,7 @@ fn master_lines(master: &MasterStatus, jobs_per_s: f64) -> String {
         master.database,
         master.durability,
         master.containment,
-    );
-    for problem in &master.problems {
-        text.push_str(&warning(problem));
-    }
-    text
+    )
 }
 
 fn warning(problem: &str) -> String {

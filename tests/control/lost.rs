@@ -1,6 +1,10 @@
 //! Waits that lose their master: the job is named, and the exit code is none that a command can have.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{Bench, DEADLINE};
 
@@ -43,6 +47,33 @@ fn a_wait_that_loses_its_master_names_the_job_and_ends_with_a_code_of_its_own() 
         assert_eq!(bench.ok(&["jobs", "wait", &id.to_string()]), "done\n");
         std::fs::remove_file(bench.path().join("go")).expect("removed");
         next.kill9();
+    }
+}
+
+#[test]
+fn a_wait_that_is_interrupted_names_the_job_which_goes_on() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    for (id, signal) in [(1, Signal::SIGINT), (2, Signal::SIGTERM)] {
+        let pushed = begin(&bench, &["push", "--wait", "--", "sh", "-c", "until [ -e go ]; do sleep 0.02; done"]);
+        bench.wait_for("the job", DEADLINE, |b| b.run(&["jobs", "show", &id.to_string()]).code == 0);
+        bench.wait_for_job(id, "running");
+        // Its signals are caught as soon as it waits, which is when its push is answered.
+        let caught = format!("/proc/{}/status", pushed.id());
+        let mask = 1_u64 << (signal as i32 - 1);
+        bench.wait_for("it to wait", DEADLINE, |_| {
+            let status = std::fs::read_to_string(&caught).expect("our child");
+            let mask_caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+            mask_caught.and_then(|text| u64::from_str_radix(text, 16).ok()).is_some_and(|caught| caught & mask != 0)
+        });
+        kill(Pid::from_raw(pushed.id().cast_signed()), signal).expect("our child");
+        let out = pushed.wait_with_output().expect("our child");
+        assert_eq!(out.status.signal(), Some(signal as i32), "{out:?}");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(said.contains(&format!("job {id} goes on")) && said.contains(&format!("jobs wait {id}`")), "{said}");
+        std::fs::write(bench.path().join("go"), "").expect("written");
+        bench.wait_for_job(id, "succeeded");
+        std::fs::remove_file(bench.path().join("go")).expect("removed");
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
 use super::missing;
 use crate::cli::context::Context;
-use crate::cli::result;
+use crate::cli::{output, result};
 use crate::client::{Client, ClientError};
 use crate::error::{Code, Error};
 use crate::model::{JobId, JobRecord};
+use crate::process::inherited::Ignored;
 use crate::report::words;
 use crate::store::RunFilter;
 use crate::wire::control::OneJob;
@@ -45,6 +50,20 @@ pub(crate) fn with_master(
         Err(ClientError::Refused(error)) if error.exit_code() != 1 => Err(ClientError::Refused(error).into()),
         Err(error) => lost(context, id, &error),
     }
+}
+
+/// Ctrl-C, SIGTERM and SIGHUP end a wait, not its job: says so to whoever cannot know its id yet.
+pub(crate) fn tell_when_interrupted(id: JobId) {
+    let ignored = Ignored::of_this_process();
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !ignored.has(s))) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            output::say(&format!("job {id} goes on; wait for it with `queue-work jobs wait {id}`"));
+            let _ = emulate_default_handler(signal);
+        }
+    });
 }
 
 /// The master is gone, or cannot say what came of the job; it may be on record.
