@@ -41,14 +41,24 @@ pub enum StoreError {
     },
     /// Its pages contradict each other.
     #[error(
-        "the database `{path}` is damaged ({what}); put back a copy, or save what can be read with `sqlite3 {path} \
-         .recover`"
+        "the database `{path}` is damaged ({what}); keep the file and its `-wal`, and put back a copy, or try one that \
+         `sqlite3 {path} \"VACUUM INTO 'copy.db'\"` makes"
     )]
     Damaged {
         /// Which.
         path: String,
         /// What SQLite found first.
         what: String,
+    },
+    /// Made by a version that was never released.
+    #[error(
+        "the database `{path}` was made by an older development version of queue-work, from before 0.1.0, whose tables are \
+         others; choose another with --database; what this one holds can be looked at with `sqlite3`, best in a copy \
+         (`sqlite3 {path} \"VACUUM INTO 'copy.db'\"`)"
+    )]
+    Unreleased {
+        /// Which.
+        path: String,
     },
     /// Made by a newer version.
     #[error(

@@ -50,6 +50,45 @@ fn a_database_of_a_newer_schema_is_refused_and_left_as_it_is() {
     }
 }
 
+/// The tables of 0.1.0.
+const FIRST: &str = include_str!("../../migrations/0001_core.sql");
+
+fn make_old(bench: &Bench, tables: &str) {
+    let old = rusqlite::Connection::open(bench.database()).expect("a database");
+    old.execute_batch(tables).expect("tables");
+    old.execute_batch("PRAGMA user_version = 1; PRAGMA journal_mode = WAL;").expect("written");
+}
+
+#[test]
+fn a_database_of_a_development_version_is_named_as_that_by_every_verb_and_left_as_it_is() {
+    let bench = Bench::new();
+    let other =
+        FIRST.replace("runs_seen INTEGER NOT NULL,\n    job_high INTEGER NOT NULL", "runs_seen INTEGER NOT NULL");
+    let other = other.replace("(id, runs_seen, job_high) VALUES (1, 0, 0)", "(id, runs_seen) VALUES (1, 0)");
+    assert_ne!(other, FIRST);
+    make_old(&bench, &other);
+    let before = fs::read(bench.database()).expect("a file");
+    for words in VERBS.iter().filter(|words| words[0] != "jobs" || words[1] == "list") {
+        let run = bench.run(words).expect_code(1);
+        assert!(run.stderr.contains("older development version"), "{words:?}: {}", run.stderr);
+        assert!(run.stderr.contains("VACUUM INTO") && !run.stderr.contains(".recover"), "{}", run.stderr);
+    }
+    assert_eq!(fs::read(bench.database()).expect("a file"), before);
+}
+
+#[test]
+fn a_database_of_an_older_release_is_brought_up_to_date_by_whatever_verb_comes_first() {
+    for first in [&["status"][..], &["jobs", "list"], &["push", "--", "true"], &["--workers=1", "--drain"]] {
+        let bench = Bench::new();
+        make_old(&bench, FIRST);
+        let code = bench.run(first).code;
+        assert!(code == 0 || first == ["status"] && code == 3, "{first:?}");
+        let id = bench.push(&["--", "true"]);
+        bench.ok(&["--workers=1", "--drain"]);
+        assert_eq!(bench.job(id)["state"], "succeeded");
+    }
+}
+
 #[test]
 fn a_database_in_a_folder_that_does_not_exist_is_refused_by_who_would_write_it() {
     let bench = Bench::new();

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use rusqlite_migration::{HookError, M, Migrations};
 
 use super::error::map;
+use super::open;
 use crate::store::StoreError;
 
 /// The files of `migrations/`, by name.
@@ -46,11 +47,33 @@ pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Refuses a schema newer than we know.
-pub(super) fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
+fn refuse_newer(path: &Path, found: i64) -> Result<(), StoreError> {
     if found > KNOWN {
         return Err(StoreError::Newer { path: path.display().to_string(), found, known: KNOWN });
     }
     Ok(())
+}
+
+/// Refuses a schema that no release has made: a development version had the number of one, and other tables.
+fn refuse_unreleased(conn: &Connection, path: &Path, found: i64) -> Result<(), StoreError> {
+    let failed = |e: &rusqlite::Error| map(path, e);
+    let mut model = Connection::open_in_memory().map_err(|e| failed(&e))?;
+    migrations().to_version(&mut model, found as usize).map_err(|e| worded(path, &e))?;
+    let released = open::tables(&model).map_err(|e| failed(&e))?;
+    if released.is_subset(&open::tables(conn).map_err(|e| failed(&e))?) {
+        return Ok(());
+    }
+    Err(StoreError::Unreleased { path: path.display().to_string() })
+}
+
+/// Refuses what cannot be brought to the schema this program knows; whether that is to be done.
+pub(super) fn is_older(conn: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let found = version(conn).map_err(|e| map(path, &e))?;
+    refuse_newer(path, found)?;
+    if found < KNOWN {
+        refuse_unreleased(conn, path, found)?;
+    }
+    Ok(found < KNOWN)
 }
 
 /// Applies what is missing, in one exclusive transaction.
@@ -93,6 +116,26 @@ mod tests {
         names.sort();
         let listed: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, listed);
+    }
+
+    /// FNV-1a, 64 bits.
+    fn hash(text: &str) -> u64 {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// A database that was made with a migration has it for ever: what is to be changed goes into a new file.
+    #[test]
+    fn no_migration_is_ever_changed() {
+        let frozen = [
+            ("0001_core.sql", 0x908b_a588_540d_b47a),
+            ("0002_stdout_tail.sql", 0x5b09_f4b6_5e77_020d),
+            ("0003_store.sql", 0x04d9_615f_6da3_ae90),
+            ("0004_releases_in_a_row.sql", 0xfd18_4a1b_7de8_6d64),
+            ("0005_seal.sql", 0x7c72_5745_d400_75d4),
+            ("0006_bulk.sql", 0x18af_9724_61ae_8a2a),
+        ];
+        let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
+        assert_eq!(found, frozen);
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub(super) fn writer(handle: &Handle, path: &Path, missing: Missing) -> Result<C
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
     let mut conn = connect(path)?;
     refuse_foreign(&conn, path, missing == Missing::Create)?;
+    migrate::is_older(&conn, path)?;
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
     // The name may have been given to another file meanwhile.
@@ -105,9 +106,7 @@ pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreErro
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
     keep_plans(&conn).map_err(|e| map(path, &e))?;
     refuse_foreign(&conn, path, false)?;
-    let found = migrate::version(&conn).map_err(|e| map(path, &e))?;
-    migrate::refuse_newer(path, found)?;
-    if found < migrate::KNOWN {
+    if migrate::is_older(&conn, path)? {
         // What is asked may be in tables that it does not have yet.
         drop(SqliteStore::open_as_guest(path)?);
     }
@@ -149,7 +148,7 @@ fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Every table and index as it is written down in the database.
-fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
+pub(super) fn tables(conn: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
     let mut statement = conn.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema")?;
     statement.query_map([], |row| Ok((names::text(row, 0)?, names::text(row, 1)?)))?.collect()
 }
