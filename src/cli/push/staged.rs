@@ -87,7 +87,7 @@ pub(super) fn push(
                 print_ids(all_ids(&done, &ranges))?;
             }
             let BulkDone { deduplicated, mut first_id, mut last_id, pending, .. } = done;
-            if pending {
+            if pending || first_id.is_none() {
                 (first_id, last_id) = (ranges.first().map(|r| r.first), ranges.last().map(Range::last));
             }
             Ok(Some(PushedMany { count: total, deduplicated, first_id, last_id, ids: None }))

@@ -123,16 +123,17 @@ impl<'a> IntoStore<'a> {
         }
     }
 
-    /// Opens all jobs of a bulk push that is committed. What is left over is opened by whoever writes next.
-    fn open(&mut self, bulk: BulkId, mut each: impl FnMut(Opened)) -> Result<(), StoreError> {
+    /// Opens all jobs of a bulk push that is committed. What is left over is opened by whoever writes next; false: some were
+    /// opened by another.
+    fn open(&mut self, bulk: BulkId, mut each: impl FnMut(Opened)) -> Result<bool, StoreError> {
         while let Reply::Opened(opened) = self.step(BulkStep::Open { bulk, limit: STEP }, context::now())? {
             let more = opened.more;
             each(opened);
             if !more {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Whether it was committed: the truth after a commit that failed.
@@ -147,9 +148,12 @@ impl<'a> IntoStore<'a> {
         let Ok(left) = self.store.bulks() else { return };
         let until = context::now().0 + TIDY;
         for OpenBulk { id, owner, committed } in left {
+            if backend::is_alive(&owner) {
+                continue;
+            }
             if committed {
                 let _ = self.open(id, |_| ());
-            } else if !backend::is_alive(&owner) {
+            } else {
                 let step = || BulkStep::Drop { bulk: id, limit: STEP };
                 while matches!(self.step(step(), context::now()), Ok(Reply::Count(n)) if n >= u64::from(STEP))
                     && context::now().0 < until
@@ -196,6 +200,10 @@ impl Stager for IntoStore<'_> {
                 done.duplicates.extend(opened.duplicates.into_iter().map(|(id, holder)| [id, holder]));
             }
         });
+        if !matches!(opened, Ok(true)) {
+            // What came of all of them is known to another.
+            (done.first_id, done.last_id) = (None, None);
+        }
         // A master that has started opens them.
         done.pending = opened.is_err_and(|error| !matches!(error, StoreError::Held { .. }));
         Ok(done)
