@@ -18,6 +18,11 @@ use nix::unistd::{AccessFlags, access};
 
 use super::clock;
 
+/// What the folder of a master's group begins with.
+const PREFIX: &str = "queue-work.";
+const JOIN_TRIES: u32 = 10;
+/// What a write says to a group that was removed after it was opened.
+const NO_DEVICE: Option<i32> = Some(nix::errno::Errno::ENODEV as i32);
 /// Folders below a hierarchy that are looked through for what a dead master has left.
 const MOST_FOLDERS: usize = 100_000;
 /// How long a group that has just been killed may take to be empty before its folder is left.
@@ -33,6 +38,7 @@ impl Group {
     #[must_use]
     pub fn make(cookie: &str) -> Option<Self> {
         let parent = own()?;
+        remove_empty(&parent);
         let group = Self(parent.join(folder_name(cookie)?));
         fs::create_dir(&group.0).ok()?;
         // To move a process, who does it must be allowed to in the group above both.
@@ -65,11 +71,15 @@ impl Group {
 
     /// Puts this process there, and so all that it starts from now on; makes the group.
     pub fn join(&self) -> io::Result<()> {
-        match fs::create_dir(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
+        // Another master may be just removing it, as nobody is in it yet.
+        for _ in 0..JOIN_TRIES {
+            fs::create_dir_all(&self.0)?;
+            match fs::write(self.0.join("cgroup.procs"), "0") {
+                Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == NO_DEVICE => {}
+                done => return done,
+            }
         }
-        fs::write(self.0.join("cgroup.procs"), "0")
+        Err(io::Error::other(format!("`{}` is removed again and again", self.0.display())))
     }
 
     /// Sends SIGKILL to everybody in it and below it, whoever's they are; also to those that are just being started.
@@ -109,6 +119,10 @@ impl Group {
         while self.is_populated() && clock::instant() < by {
             clock::pause(LOOK_EVERY);
         }
+        self.remove_folders();
+    }
+
+    fn remove_folders(&self) {
         // The lowest first: a folder with folders cannot be removed.
         for folder in folders_below(&self.0).iter().rev() {
             if let Err(error) = fs::remove_dir(folder)
@@ -140,9 +154,19 @@ pub fn worker_of(pid: u32, group: &Group) -> Option<String> {
     parts.nth(1).map(str::to_owned)
 }
 
+/// Removes the groups there that nobody is in: those of masters that were killed with their guardian and had no next one. A
+/// master that lives and has no worker yet does not miss it: the first of them makes it anew.
+fn remove_empty(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+    for group in ours.map(|entry| Group(entry.path())).filter(|group| !group.is_populated()) {
+        group.remove_folders();
+    }
+}
+
 /// The cookie is what its processes are known by; a part of it is enough for a name that everybody can see.
 fn folder_name(cookie: &str) -> Option<String> {
-    Some(format!("queue-work.{}", cookie.get(..16)?))
+    Some(format!("{PREFIX}{}", cookie.get(..16)?))
 }
 
 /// A folder and all below it, each before those that are in it.
@@ -241,7 +265,7 @@ mod tests {
         };
         let worker = group.of_worker(7);
         let script = format!(
-            "mkdir {0} && echo $$ > {0}/cgroup.procs && setsid -f env -i sleep 1000 && echo ready; exec sleep 1000",
+            "mkdir -p {0} && echo $$ > {0}/cgroup.procs && setsid -f env -i sleep 1000 && echo ready; exec sleep 1000",
             worker.folder().display()
         );
         let mut child = Command::new("/bin/sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();

@@ -30,19 +30,18 @@ enum Net {
     Tree,
 }
 
-/// A bench whose folder everybody may write to, and where users may be switched; `None` where they may not.
+/// A bench with a file for everybody, where users may be switched; `None` where they may not.
 fn bench() -> Option<Bench> {
     let bench = Bench::new();
-    fs::set_permissions(bench.path(), fs::Permissions::from_mode(0o777)).expect("ours");
-    let may = |script: &str, program: &[&str]| {
-        let script = format!("cd {} && {script}", bench.path().display());
-        can("another user", program[0], &[&program[1..], &[&script]].concat())
-    };
-    if !may("test -w .", WAYS[0]) {
+    let pids = bench.path().join("pids");
+    fs::write(&pids, "").expect("written");
+    for (path, mode) in [(bench.path(), 0o755), (&pids, 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    }
+    let script = format!("test -w {}", pids.display());
+    if !can("another user", WAYS[0][0], &[&WAYS[0][1..], &[&script]].concat()) {
         return None;
     }
-    fs::write(bench.path().join("pids"), "").expect("written");
-    fs::set_permissions(bench.path().join("pids"), fs::Permissions::from_mode(0o666)).expect("ours");
     Some(bench)
 }
 
@@ -178,26 +177,21 @@ fn the_orphans_of_a_worker_that_lives_are_left_alone_when_another_worker_dies() 
 fn a_leftover_that_may_not_be_killed_keeps_its_job_from_running_again_until_it_has_ended_and_is_named() {
     const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let Some(bench) = bench() else { return };
+    std::os::unix::fs::chown(bench.path(), Some(65534), Some(65534)).expect("the folder is ours");
     // A program that becomes root for good, as `sudo` does.
-    let python = bench.path().join("python");
-    let script = "import os,time; os.setresuid(0,0,0); os.setsid(); open('pids','a').write('%d\\n' % os.getpid()); time.sleep(1000)";
-    let copied = Command::new("sh")
-        .args(["-c", "cp \"$(readlink -f \"$(command -v python3)\")\" python; chmod 4755 python"])
-        .current_dir(bench.path())
-        .status()
-        .expect("run");
-    let becomes_root = "import os; os.setresuid(0,0,0)";
-    let program = python.to_str().expect("UTF-8");
-    if !copied.success()
-        || !can("a program that becomes root", NOBODY[0], &[&NOBODY[1..], &[program, "-c", becomes_root]].concat())
-    {
+    let copy = "cp \"$(command -v setpriv)\" become && chmod 4755 become";
+    let copied = Command::new("sh").args(["-c", copy]).current_dir(bench.path()).status().expect("run").success();
+    let program = bench.path().join("become");
+    let become_root = [program.to_str().expect("UTF-8"), "--reuid=0", "--regid=0", "--clear-groups", "sh", "-c"];
+    let what = "a program that becomes root";
+    if !copied || !can(what, NOBODY[0], &[&NOBODY[1..], &become_root, &["true"]].concat()) {
         return;
     }
     let nobody = NOBODY.map(str::to_owned);
     let master = bench.start_as(&nobody, &["--workers", "1"]);
     assert_eq!(bench.status()["master"]["containment"], "tree");
     let verb = |args: &[&str]| bench.command_as(&nobody, args).output().expect("run");
-    let pushed = verb(&["push", "--", program, "-c", script]);
+    let pushed = verb(&[&["push", "--"], become_root.as_slice(), &["echo $$ >> pids; exec sleep 1000"]].concat());
     assert!(pushed.status.success(), "{pushed:?}");
     let first = wait_noted(&bench, &bench.path().join("pids"), 1);
     signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
