@@ -83,6 +83,8 @@ pub enum Tag {
     },
     /// `Event::Promoted`.
     Promote,
+    /// `Event::Shifted`.
+    Shift,
     /// `Event::JobChanged`.
     Cancel {
         /// The job.

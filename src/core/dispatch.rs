@@ -20,7 +20,7 @@ const PROMOTE_STEP: u32 = 1000;
 impl Core {
     /// Asks for jobs where workers can take them. Called when a batch is about to be written, after its pushes.
     pub fn claim(&mut self, out: &mut Vec<Action>) {
-        if self.phase != Phase::Running {
+        if self.phase != Phase::Running || self.is_out_of_time() {
             return;
         }
         for (&id, pool) in &mut self.pools {
@@ -191,7 +191,11 @@ impl Core {
 
     /// Asks the store to make ready what is due.
     pub(super) fn promote(&mut self, now: Now, out: &mut Vec<Action>) {
-        if self.phase == Phase::Running && !self.promoting && self.due.is_some_and(|due| due <= now.wall) {
+        if self.phase == Phase::Running
+            && !self.promoting
+            && !self.is_out_of_time()
+            && self.due.is_some_and(|due| due <= now.wall)
+        {
             self.promoting = true;
             self.due = None;
             out.push(Action::Write(Op::Promote { limit: PROMOTE_STEP }, Tag::Promote));

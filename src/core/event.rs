@@ -122,6 +122,16 @@ pub enum Event {
         /// There is more to do now.
         more: bool,
     },
+    /// The wall clock was set, by so many microseconds; 0: it may have been while nobody looked.
+    ClockSet {
+        /// Forward, or back.
+        by: i64,
+    },
+    /// A step of moving what waits for a length of time is done.
+    Shifted {
+        /// Where to go on, if there may be more.
+        next: Option<(UnixMicros, JobId)>,
+    },
     /// When the store next has something to promote.
     Due(Option<UnixMicros>),
     /// An operator wants something.

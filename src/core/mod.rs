@@ -19,6 +19,7 @@
 
 mod action;
 mod backoff;
+mod clock_set;
 mod commands;
 mod deadlines;
 mod dispatch;
@@ -51,6 +52,7 @@ pub use worker::{Flight, Handle, State};
 
 use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
+use clock_set::Shifts;
 use commands::Tickets;
 use deadlines::Timers;
 use not_begun::NotBegun;
@@ -85,6 +87,7 @@ pub struct Core {
     spawns: Spawns,
     not_begun: NotBegun,
     given_back: GivenBack,
+    shifts: Shifts,
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
@@ -114,6 +117,7 @@ impl Core {
             spawns: Spawns::default(),
             not_begun: NotBegun::default(),
             given_back: GivenBack::default(),
+            shifts: Shifts::default(),
             due: None,
             promoting: false,
             asked_again: BTreeSet::new(),
@@ -142,6 +146,8 @@ impl Core {
             Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues, more } => self.promoted(&queues, more),
+            Event::ClockSet { by } => self.clock_set(by, now),
+            Event::Shifted { next } => self.shifted(next),
             Event::Due(due) => self.due = due,
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
             Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
@@ -152,6 +158,7 @@ impl Core {
     pub fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
         let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         self.expire(now, out);
+        self.shift(out);
         self.promote(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
@@ -171,7 +178,7 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let promotes = self.phase == Phase::Running && !self.promoting;
+        let promotes = self.phase == Phase::Running && !self.promoting && !self.is_out_of_time();
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
         if bug!("deadlines_by_wall_clock") {
             return self.timers.next().map(|at| now.mono + at.since(by_wall_clock(now).mono));

@@ -84,6 +84,7 @@ impl Master {
             // Somebody idle, or somebody asking, waits for it.
             Op::Claim(claim) => !claim.workers.is_empty(),
             Op::Cancel(_) | Op::Promote { .. } => true,
+            Op::Shift(shift) => shift.by != 0,
             _ => false,
         };
         let mut answered = Answered::Core(tag);

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use super::clock::Steps;
 use super::{Master, Source};
 use crate::config::Config;
 use crate::model::{Mono, Now};
@@ -40,6 +41,8 @@ pub(super) struct Looks {
     once_more: bool,
     /// The write-ahead log was too large when it was looked at last.
     pub(super) log_was_large: bool,
+    /// Whether the wall clock was set.
+    pub(super) steps: Steps,
 }
 
 impl Looks {
@@ -52,7 +55,12 @@ impl Looks {
         };
         let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
         let watch = if config.network_fs { None } else { watch().inspect_err(failed).ok() };
-        Self { at: Mono(0), watch, count_at: Mono(0), clean_at: Mono(0), once_more: false, log_was_large: false }
+        Self::watching(watch)
+    }
+
+    fn watching(watch: Option<Watch>) -> Self {
+        let (zero, steps) = (Mono(0), Steps::start());
+        Self { at: zero, watch, count_at: zero, clean_at: zero, once_more: false, log_was_large: false, steps }
     }
 
     /// Takes in what the kernel tells.
@@ -134,8 +142,7 @@ mod tests {
         let file = dir.path().canonicalize().unwrap().join("q.db");
         std::fs::write(&file, "1").unwrap();
         let watch = Some(Watch::new(vec![file.clone()]).unwrap());
-        let mut looks =
-            Looks { at: Mono(0), watch, count_at: Mono(0), clean_at: Mono(0), once_more: false, log_was_large: false };
+        let mut looks = Looks::watching(watch);
         let mut look = || {
             looks.hear();
             looks.has_news()

@@ -186,6 +186,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 impl Master {
     fn open_pools(&mut self, recovered: u64, left: Vec<store::OpenBulk>) {
         self.take_over(left);
+        // The clock may have been set while no master ran, or be right again.
+        self.feed(crate::core::Event::ClockSet { by: 0 });
         let pools = self.fixed.config.pools.clone();
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,

@@ -8,6 +8,7 @@ use super::replies::{Answered, Origin};
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::model::{Mono, Now, WorkerId};
+use crate::report::words;
 use crate::store::{Keep, Op};
 
 /// How often old records are looked for; more often where they are kept for less, at once again while there are many,
@@ -21,6 +22,8 @@ const PRUNE_OFTEN: Duration = Duration::from_secs(1);
 const PRUNE_ON: Duration = Duration::from_millis(100);
 /// So seldom where nothing was found for a while.
 const PRUNE_SELDOM: Duration = Duration::from_mins(5);
+/// So long after the clock was set forward, in case it is set back.
+const PRUNE_AFTER_STEP: Duration = Duration::from_hours(1);
 /// Rows looked at in one step, per table.
 const PRUNE_STEP: u32 = 500;
 /// A master whose turn comes so much later than it was to was held up: stopped, or left without processor time.
@@ -164,6 +167,7 @@ impl Master {
 
     /// Settles, carries out, hands over, writes.
     fn settle(&mut self) {
+        self.heed_clock();
         let now = self.clock.now();
         self.expire_waiters(now);
         self.go_on_with_tasks(now);
@@ -255,13 +259,28 @@ impl Master {
         }
     }
 
+    /// Tells the core if the wall clock was set. If forward, records are not removed for a while: by a clock that is wrong for
+    /// a moment everything is old.
+    fn heed_clock(&mut self) {
+        let Some(by) = self.looks.steps.step() else { return };
+        let how = words::duration(Duration::from_micros(by.unsigned_abs()));
+        let to = if by > 0 { "forward" } else { "back" };
+        let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");
+        self.say(crate::report::Event::Problem { text });
+        if by > 0 {
+            self.looks.steps.doubtful_until = self.clock.now().mono + PRUNE_AFTER_STEP;
+            self.prune_at = self.prune_at.max(self.looks.steps.doubtful_until);
+        }
+        self.feed(Event::ClockSet { by });
+    }
+
     /// Asks for old records to be removed, a few at a time.
     fn prune(&mut self, now: Now) {
         if now.mono < self.prune_at || !self.prunes() {
             return;
         }
         let keep = self.fixed.config.keep;
-        self.prune_at = now.mono + self.prune_pause();
+        self.prune_at = (now.mono + self.prune_pause()).max(self.looks.steps.doubtful_until);
         let keep = Keep {
             succeeded_since: now.wall.minus(keep.succeeded),
             dead_since: now.wall.minus(keep.dead),
@@ -285,7 +304,8 @@ impl Master {
     /// Whether there was something to remove.
     pub(super) fn pruned(&mut self, some: bool) {
         self.vain_prunes = if some { 0 } else { self.vain_prunes + 1 };
-        self.prune_at = self.clock.now().mono + if some { PRUNE_ON } else { self.prune_pause() };
+        let next = self.clock.now().mono + if some { PRUNE_ON } else { self.prune_pause() };
+        self.prune_at = next.max(self.looks.steps.doubtful_until);
     }
 
     /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that

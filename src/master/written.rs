@@ -151,12 +151,13 @@ impl Master {
                 self.expired(expired);
                 Event::Promoted { queues, more }
             }
+            (Tag::Shift, Reply::Shifted { next }) => Event::Shifted { next },
             (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");
                 return;
             }
-            (Tag::None | Tag::Claim { .. } | Tag::Promote, _) => return,
+            (Tag::None | Tag::Claim { .. } | Tag::Promote | Tag::Shift, _) => return,
         };
         self.feed(event);
     }

@@ -99,6 +99,8 @@ pub struct NewJob {
     pub priority: i8,
     /// Not before this time. `None`: at once.
     pub due_at: Option<UnixMicros>,
+    /// How long that is from now, where it was said as a length.
+    pub wait: Option<Duration>,
     /// Cancelled if it has not started by then.
     pub expires_at: Option<UnixMicros>,
     /// Longest run; `None`: what the pool says.
@@ -119,6 +121,7 @@ impl NewJob {
             queue: QueueName::default(),
             priority: 0,
             due_at: None,
+            wait: None,
             expires_at: None,
             timeout: None,
             max_attempts: None,

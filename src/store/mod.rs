@@ -25,7 +25,9 @@ mod conformance;
 
 pub use bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 pub use error::StoreError;
-pub use op::{Claim, DeadJob, Finish, Keep, Next, Op, Reply, WorkerEnded, WorkerStarted};
+pub use op::{
+    Claim, DeadJob, Finish, Keep, LONGEST_RETRY_US, Next, Op, Reply, Shift, Waits, WorkerEnded, WorkerStarted,
+};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};

@@ -43,6 +43,9 @@ pub enum Op {
         /// Bound on the work of one step.
         limit: u32,
     },
+    /// The clock was set, or may have been: move what waits for a length of time, a step at a time.
+    /// Reply: [`Reply::Shifted`].
+    Shift(Shift),
     /// What a running job says of itself. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Progress {
         /// The job.
@@ -96,6 +99,55 @@ pub struct DeadJob {
     /// Which it is.
     pub id: JobId,
 }
+
+/// Waits of which kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// For a retry, or for the end of a delay.
+    Due,
+    /// For the expiry of what has not started.
+    Expiry,
+}
+
+/// A step of moving what waits for a length of time. What began to wait between `from` and now is right already; nothing
+/// waits for longer from now than it was to wait in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// Which.
+    pub waits: Waits,
+    /// By so many microseconds.
+    pub by: i64,
+    /// What the clock said just after it was set.
+    pub from: UnixMicros,
+    /// Where the step before stopped.
+    pub after: Option<(UnixMicros, JobId)>,
+    /// Bound on the rows looked at.
+    pub limit: u32,
+}
+
+impl Shift {
+    /// Where to begin or go on: later ones first where they move to later, so that none is met again.
+    #[must_use]
+    pub fn cursor(&self) -> (UnixMicros, JobId) {
+        let (first, last) = ((UnixMicros(i64::MIN), JobId(0)), (UnixMicros(i64::MAX), JobId(i64::MAX)));
+        self.after.unwrap_or(if self.by > 0 { last } else { first })
+    }
+
+    /// When something is due that was due `at`, and was to wait for `wait` microseconds; what is not above zero is no such
+    /// length any more, as the clock was set in between.
+    #[must_use]
+    pub fn moved(&self, at: UnixMicros, wait: i64, now: UnixMicros) -> UnixMicros {
+        let began = at.0.saturating_sub(wait);
+        if self.by != 0 && (self.from.0..=now.0).contains(&began) {
+            return at;
+        }
+        let longest = if wait > 0 { now.0.saturating_add(wait) } else { i64::MAX };
+        UnixMicros(at.0.saturating_add(self.by).min(longest))
+    }
+}
+
+/// The longest wait for a retry of which it is not on record how long it was to be, in microseconds.
+pub const LONGEST_RETRY_US: i64 = 72 * 60 * 1_000_000;
 
 /// A request for jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,6 +283,11 @@ pub enum Reply {
         expired: Vec<JobId>,
         /// True if `limit` ended it and there is more to do now.
         more: bool,
+    },
+    /// How far [`Op::Shift`] came, if there may be more.
+    Shifted {
+        /// The last one looked at.
+        next: Option<(UnixMicros, JobId)>,
     },
     /// The state the job had before, and its queue.
     Changed {

@@ -368,6 +368,7 @@ fn schedules(op: &Op) -> bool {
         | Op::WorkerEnded(_) => false,
         Op::Unclaim { .. }
         | Op::Promote { .. }
+        | Op::Shift(_)
         | Op::Cancel(_)
         | Op::Retry(_)
         | Op::Delete(_)
@@ -386,6 +387,7 @@ fn counts(op: &Op) -> bool {
         | Op::Finish(_)
         | Op::Unclaim { .. }
         | Op::Promote { .. }
+        | Op::Shift(_)
         | Op::Cancel(_)
         | Op::Retry(_)
         | Op::Delete(_)

@@ -50,6 +50,7 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         queue: queue.map_err(|e| e.to_string())?,
         priority: priority(job.priority)?,
         due_at,
+        wait: span("delay", job.delay.as_ref())?.filter(|_| due_at.is_some()),
         expires_at,
         timeout,
         max_attempts: job.max_attempts,

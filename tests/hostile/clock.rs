@@ -68,7 +68,9 @@ fn a_clock_that_is_set_an_hour_forward_makes_due_what_is_due_by_then_and_ends_no
     let Some(master) = start(&bench, "[pools.default]\nworkers = 2\ntimeout = \"30m\"\n") else { return };
     let long = bench.push(&["--", "sh", "-c", "while [ ! -e go ]; do sleep 0.05; done"]);
     bench.wait_for_job(long, "running");
-    let soon = bench.push(&["--delay", "50m", "--", "true"]);
+    let in_50_minutes = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(50);
+    let soon = bench.push(&["--at", &in_50_minutes.to_string(), "--", "true"]);
+    let length = bench.push(&["--delay", "50m", "--", "true"]);
     let later = bench.push(&["--delay", "3h", "--", "true"]);
     a_job_is_done(&bench);
     set(&bench, 3600);
@@ -76,6 +78,7 @@ fn a_clock_that_is_set_an_hour_forward_makes_due_what_is_due_by_then_and_ends_no
     bench.wait_for_job(soon, "succeeded");
     println!("a job that became due as the clock was set was done after {:?}", begun.elapsed());
     assert_eq!(bench.job(later)["state"], "scheduled");
+    assert_eq!(bench.job(length)["state"], "scheduled", "50 minutes are not over");
     // Its timeout of half an hour is not over.
     assert_eq!(bench.job(long)["state"], "running");
     let used = cpu(master.pid(), Duration::from_secs(1));
@@ -123,4 +126,64 @@ fn a_clock_that_is_set_an_hour_back_holds_up_nothing_that_runs_or_waits_for_a_wo
         a_job_is_done(&bench);
     }
     assert!(eventually(DEADLINE, || bench.status()["master"]["state"] == "running"));
+}
+
+const YEAR: i64 = 365 * 24 * 3600;
+
+#[test]
+fn a_retry_waits_as_long_as_it_was_to_though_the_clock_was_a_year_ahead_when_it_began() {
+    let bench = Bench::new();
+    let config = "[pools.default]\nworkers = 1\nbackoff = \"4s\"\n";
+    let Some(master) = start(&bench, config) else { return };
+    set(&bench, YEAR);
+    let job = bench.push(&["--max-attempts=2", "--", "false"]);
+    bench.wait_for_job(job, "scheduled");
+    let begun = now();
+    set(&bench, 0);
+    bench.wait_for_job(job, "dead");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let said = master.stderr();
+    assert!(said.contains("the clock was set 365d back"), "{said}");
+}
+
+#[test]
+fn a_wait_of_a_master_whose_clock_was_wrong_is_not_longer_under_the_next_one() {
+    let bench = Bench::new();
+    let config = "[pools.default]\nworkers = 1\nbackoff = \"4s\"\n";
+    let Some(mut master) = start(&bench, config) else { return };
+    set(&bench, YEAR);
+    let job = bench.push(&["--max-attempts=2", "--", "false"]);
+    let delayed = bench.push(&["--delay=6s", "--", "true"]);
+    bench.wait_for_job(job, "scheduled");
+    master.kill9();
+    drop(master);
+    bench.expect_no_leftovers();
+    let _master = bench.start(&[]);
+    bench.wait_for_job(job, "dead");
+    bench.wait_for_job(delayed, "succeeded");
+}
+
+#[test]
+fn a_clock_that_is_years_ahead_for_a_moment_expires_nothing_and_forgets_nothing() {
+    let bench = Bench::new();
+    let config = "[pools.default]\nworkers = 1\n[keep]\nruns = \"10d\"\nsucceeded = \"10d\"\n";
+    let Some(_master) = start(&bench, config) else { return };
+    let old = bench.push(&["--", "true"]);
+    bench.wait_for_job(old, "succeeded");
+    bench.ok(&["pause", "default"]);
+    let waits = bench.push(&["--expires=1h", "--", "true"]);
+    let delayed = bench.push(&["--delay=2h", "--", "true"]);
+    for offset in [3 * YEAR, 0, -YEAR, 0] {
+        set(&bench, offset);
+        // A push is answered by a master that has looked at its clock.
+        let other = bench.push(&["--queue=other", "--delay=1h", "x"]);
+        bench.wait_for("two looks at the clock", DEADLINE, |b| {
+            let other = b.job(other);
+            other["state"] == "scheduled" && b.status()["master"]["uptime_s"].as_f64() > Some(1.0)
+        });
+        assert_eq!((&bench.job(waits)["state"], &bench.job(delayed)["state"]), (&json!("ready"), &json!("scheduled")));
+        assert_eq!(bench.runs(old).len(), 1, "its history is forgotten");
+    }
+    bench.ok(&["resume", "default"]);
+    bench.wait_for_job(waits, "succeeded");
 }

@@ -93,6 +93,7 @@ fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
         | Reply::Claimed { .. }
         | Reply::Promoted { .. }
         | Reply::Retried { .. }
+        | Reply::Shifted { .. }
         | Reply::Count(_) => None,
     }
 }

@@ -165,8 +165,13 @@ impl World {
 
     /// Somebody sets the wall clock, up to an hour back or forward.
     fn set_clock(&mut self) {
-        self.skew += self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000;
+        let by = self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000;
+        self.skew += by;
         self.most_skew = self.most_skew.max(self.skew);
+        // The shell may not have noticed.
+        if self.chance.often(800) {
+            self.hear(Event::ClockSet { by });
+        }
     }
 
     pub(super) fn pool_ids(&self) -> Vec<PoolId> {

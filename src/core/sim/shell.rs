@@ -101,6 +101,7 @@ impl World {
                 (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more, .. }) => {
                     self.hear(Event::Claimed { pool, asked, news, jobs, more });
                 }
+                (Tag::Shift, Reply::Shifted { next }) => self.hear(Event::Shifted { next }),
                 (Tag::Promote, Reply::Promoted { queues, more, .. }) => self.hear(Event::Promoted { queues, more }),
                 (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
                     self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });

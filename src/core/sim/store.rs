@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Claimed, Counters, JobId, JobState, NewJob, Outcome, QueueName, RunId, UnixMicros};
-use crate::store::{Claim, Finish, Next, Op, Reply};
+use crate::store::{Claim, Finish, Next, Op, Reply, Shift, Waits};
 
 /// What of a job never changes, and what was charged to it.
 #[derive(Debug)]
@@ -18,7 +18,9 @@ struct Row {
 pub(super) struct Store {
     rows: BTreeMap<JobId, Row>,
     ready: BTreeSet<(QueueName, i16, UnixMicros, JobId)>,
+    /// With how long they were to wait, where that is a length.
     scheduled: BTreeMap<JobId, UnixMicros>,
+    waits: BTreeMap<JobId, i64>,
     running: BTreeMap<JobId, RunId>,
     ended: BTreeMap<JobId, JobState>,
     paused: BTreeSet<QueueName>,
@@ -39,6 +41,7 @@ impl Store {
                 Reply::Done
             }
             Op::Promote { limit } => self.promote(*limit, now),
+            Op::Shift(shift) => self.shift(shift, now),
             Op::Cancel(job) => self.cancel(*job),
             Op::Pause { queue, paused } => {
                 if *paused {
@@ -141,6 +144,7 @@ impl Store {
             Next::RetryAt(at) => {
                 assert!(row.job.max_attempts.is_none_or(|most| row.runs.attempts < most), "job {id} tried too often");
                 self.scheduled.insert(id, at);
+                self.waits.insert(id, at.0 - finish.ended_at.0);
             }
         }
         Reply::Done
@@ -163,10 +167,29 @@ impl Store {
         let mut queues = BTreeSet::new();
         for id in due.into_iter().take(limit as usize) {
             self.scheduled.remove(&id);
+            self.waits.remove(&id);
             self.make_ready(id);
             queues.insert(self.rows[&id].job.queue.clone());
         }
         Reply::Promoted { queues: queues.into_iter().collect(), expired: Vec::new(), more }
+    }
+
+    /// One job at a time.
+    fn shift(&mut self, shift: &Shift, now: UnixMicros) -> Reply {
+        let mut keys: Vec<_> = self.scheduled.iter().map(|(&id, &at)| (at, id)).collect();
+        keys.sort_unstable();
+        let cursor = shift.cursor();
+        let next = if shift.by > 0 {
+            keys.into_iter().rev().find(|key| *key < cursor)
+        } else {
+            keys.into_iter().find(|key| *key > cursor)
+        };
+        if let (Some((at, id)), Waits::Due) = (next, shift.waits)
+            && let Some(&wait) = self.waits.get(&id)
+        {
+            self.scheduled.insert(id, shift.moved(at, wait, now));
+        }
+        Reply::Shifted { next: next.filter(|_| shift.waits == Waits::Due) }
     }
 
     fn cancel(&mut self, id: JobId) -> Reply {
@@ -176,6 +199,7 @@ impl Store {
         if let JobState::Ready | JobState::Scheduled = was {
             self.ready.retain(|key| key.3 != id);
             self.scheduled.remove(&id);
+            self.waits.remove(&id);
             self.end(id, JobState::Cancelled);
         }
         Reply::Changed { was, queue }

@@ -4,6 +4,7 @@
 //! workers, measurements and notes are left out.
 
 mod cancel;
+mod clock_set;
 mod crashes;
 mod dispatch;
 mod interleavings;
@@ -237,6 +238,7 @@ fn op_line(op: &Op) -> Option<String> {
         }
         Op::Unclaim { job, .. } => format!("unclaim {job}"),
         Op::Promote { .. } => String::from("promote"),
+        Op::Shift(shift) => format!("shift {:?} by {} s", shift.waits, shift.by / 1_000_000),
         Op::Cancel(job) => format!("store cancels {job}"),
         Op::WorkerStarted(_) | Op::WorkerEnded(_) | Op::Progress { .. } | Op::Assign { .. } | Op::Prune(_) => {
             return None;

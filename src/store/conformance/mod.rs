@@ -12,13 +12,14 @@ mod prune;
 mod push;
 mod random;
 mod runs;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Claim, Finish, Keep, Master, Next, Op, Records, Reply, Start, Store};
+use super::{Claim, Finish, Keep, Master, Next, Op, Records, Reply, Shift, Start, Store, Waits};
 use crate::model::{
     Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
     UnixMicros, WorkerId,
@@ -289,6 +290,9 @@ suite! {
         a_step_past_what_stays_says_that_there_may_be_more,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
         ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs;
+    waits: what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in_time_stays,
+        a_clock_that_is_set_again_and_again_leaves_lengths_as_they_were,
+        nothing_waits_for_longer_than_it_was_to_wait_in_all;
     runs: every_filter_finds_what_a_walk_over_all_finds,
         a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }

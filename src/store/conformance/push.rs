@@ -17,6 +17,7 @@ pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
         args: r#"{"z": 1.10, "a": [1e400, null]}"#.into(),
         queue: queue("mail"),
         priority: -100,
+        wait: None,
         due_at: Some(kit.later(-5)),
         expires_at: Some(kit.later(500)),
         timeout: Some(Duration::from_micros(1_500_001)),

@@ -27,6 +27,7 @@ enum Step {
     Prune { succeeded: i64, dead: i64, runs: i64, limit: u32 },
     Stage { bulk: i64, jobs: Vec<Rough> },
     Bulk { bulk: i64, how: u8, limit: u32 },
+    Shift { expiry: bool, by: i64, limit: u32 },
     Pass(i64),
     Restart,
 }
@@ -53,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..4_i64, proptest::collection::vec((0..3_u8, near(), near(), proptest::option::of(0..3_u8)), 1..5))
             .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
+        2 => (any::<bool>(), -5..6_i64, 0..4_u32).prop_map(|(expiry, by, limit)| Step::Shift { expiry, by, limit }),
         3 => (0..4_i64).prop_map(Step::Pass),
         1 => Just(Step::Restart),
     ]
@@ -73,6 +75,7 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             queue: named(*queue),
             priority: *priority,
             due_at: due.map(|s| kit.later(s)),
+            wait: due.filter(|s| *s > 0 && s % 2 == 0).map(|s| std::time::Duration::from_secs(s.unsigned_abs())),
             expires_at: expires.map(|s| kit.later(s)),
             unique: unique.map(|key| key.to_string().into()),
             ..job()
@@ -125,17 +128,24 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             };
             Op::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs: jobs.iter().map(job).collect() })
         }
-        Step::Bulk { bulk, how, limit } => {
-            let (bulk, limit) = (BulkId(*bulk), *limit);
-            Op::Bulk(match how {
-                0 => BulkStep::Begin(super::bulk::owner()),
-                1 => BulkStep::Drop { bulk, limit },
-                2 => BulkStep::Commit(bulk),
-                _ => BulkStep::Open { bulk, limit },
-            })
-        }
+        Step::Bulk { bulk, how, limit } => Op::Bulk(bulk_step(BulkId(*bulk), *how, *limit)),
+        Step::Shift { expiry, by, limit } => Op::Shift(shift(kit, *expiry, *by, *limit)),
         Step::Pass(_) | Step::Restart => return None,
     })
+}
+
+fn bulk_step(bulk: BulkId, how: u8, limit: u32) -> BulkStep {
+    match how {
+        0 => BulkStep::Begin(super::bulk::owner()),
+        1 => BulkStep::Drop { bulk, limit },
+        2 => BulkStep::Commit(bulk),
+        _ => BulkStep::Open { bulk, limit },
+    }
+}
+
+fn shift(kit: &Kit, expiry: bool, by: i64, limit: u32) -> Shift {
+    let waits = if expiry { Waits::Expiry } else { Waits::Due };
+    Shift { waits, by: by * SECOND, from: kit.later(-1), after: None, limit }
 }
 
 fn everything(kit: &mut Kit) -> String {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ops::wait_of;
 use super::state::{Bulk, Job, Place, State};
 use crate::model::{BulkId, JobId, NewJob, UnixMicros};
 use crate::store::{BulkStep, OpenBulk, Opened, Reply};
@@ -50,8 +51,15 @@ impl State {
             self.queue(&new.queue);
             self.job_high += 1;
             let due_at = new.due_at.unwrap_or(at);
-            let job =
-                Job { new: new.clone(), pushed_at: at, due_at, place: Place::Unopened, past: None, progress: None };
+            let job = Job {
+                new: new.clone(),
+                pushed_at: at,
+                due_at,
+                wait: wait_of(new),
+                place: Place::Unopened,
+                past: None,
+                progress: None,
+            };
             if let Some(bulk) = self.bulks.get_mut(&bulk.0) {
                 bulk.jobs.insert(self.job_high, job);
             }

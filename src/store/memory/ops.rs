@@ -23,6 +23,7 @@ impl State {
                 job.place = Place::Running(Running { worker: worker.0, ..running });
             }),
             Op::Promote { limit } => self.promote(*limit, at),
+            Op::Shift(shift) => self.shift(shift, at),
             Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
             Op::Cancel(job) => self.cancel(*job, at),
             Op::Retry(job) => self.retry(*job, at),
@@ -49,7 +50,10 @@ impl State {
         }
         let due_at = new.due_at.unwrap_or(at);
         let place = if due_at > at { Place::Scheduled } else { Place::Ready };
-        self.put(id, Job { new: new.clone(), pushed_at: at, due_at, place, past: None, progress: None });
+        self.put(
+            id,
+            Job { new: new.clone(), pushed_at: at, due_at, wait: wait_of(new), place, past: None, progress: None },
+        );
         Pushed { id: JobId(id), deduplicated: false }
     }
 
@@ -146,6 +150,9 @@ impl State {
                     Next::Behind => f.ended_at,
                     Next::Ready | Next::Succeeded | Next::Dead(_) | Next::Cancelled(_) => f.job.due_at,
                 };
+            }
+            if let Next::RetryAt(at) = next {
+                job.wait = Some(at.0.saturating_sub(f.ended_at.0));
             }
             job.place = match next {
                 Next::Succeeded => Place::Succeeded,
@@ -286,4 +293,9 @@ fn run_of(f: &Finish, generation: Generation) -> Run {
         ended_at: f.ended_at,
         waited_us: f.started_at.since(f.job.due_at).as_micros() as i64,
     }
+}
+
+/// How long a job is to wait, if that was said as a length.
+pub(super) fn wait_of(new: &NewJob) -> Option<i64> {
+    new.wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
 }

@@ -9,7 +9,7 @@ use crate::model::job::Progress;
 use crate::model::{
     Cause, Counters, Detail, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
-use crate::store::{BulkOwner, Master};
+use crate::store::{BulkOwner, Master, Waits};
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Job {
     pub(super) new: NewJob,
     pub(super) pushed_at: UnixMicros,
     pub(super) due_at: UnixMicros,
+    /// How long it was to wait until then, if that is a length.
+    pub(super) wait: Option<i64>,
     pub(super) place: Place,
     /// What was charged; `None`: it has no past.
     pub(super) past: Option<Counters>,
@@ -213,6 +215,14 @@ impl State {
     /// Jobs that have lapsed.
     pub(super) fn lapsed(&self, now: UnixMicros, limit: u32) -> Vec<i64> {
         self.expiring.range(..=(now.0, i64::MAX)).take(limit as usize).map(|(_, id)| *id).collect()
+    }
+
+    /// What waits, by the time until when.
+    pub(super) fn waits(&self, which: Waits) -> &BTreeSet<(i64, i64)> {
+        match which {
+            Waits::Due => &self.scheduled,
+            Waits::Expiry => &self.expiring,
+        }
     }
 
     pub(super) fn next_due(&self) -> Option<i64> {

@@ -5,9 +5,9 @@
 use super::state::{Place, Run, State};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
-use crate::model::{Cause, Detail, Generation, JobState, Outcome, UnixMicros};
+use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, UnixMicros};
 use crate::store::sqlite::lost;
-use crate::store::{Keep, Reply, WorkerEnded, WorkerStarted};
+use crate::store::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
 
 impl State {
     pub(super) fn worker_started(&mut self, w: &WorkerStarted, generation: Generation) -> Reply {
@@ -83,6 +83,33 @@ impl State {
             life.ended_at = Some(at);
         }
         released
+    }
+
+    pub(super) fn shift(&mut self, shift: &Shift, now: UnixMicros) -> Reply {
+        let (at, id) = shift.cursor();
+        let (all, limit) = (self.waits(shift.waits), shift.limit as usize);
+        let rows: Vec<(i64, i64)> = if shift.by > 0 {
+            all.range(..(at.0, id.0)).rev().take(limit).copied().collect()
+        } else {
+            all.iter().filter(|&&key| key > (at.0, id.0)).take(limit).copied().collect()
+        };
+        for &(at, id) in &rows {
+            let Some(mut job) = self.take(id) else { continue };
+            let (tried, wait) = (job.past.is_some(), job.wait);
+            match shift.waits {
+                Waits::Due => {
+                    if let Some(length) = wait.or_else(|| tried.then_some(LONGEST_RETRY_US)) {
+                        job.due_at = shift.moved(UnixMicros(at), length, now);
+                    }
+                }
+                Waits::Expiry => {
+                    job.new.expires_at = Some(shift.moved(UnixMicros(at), at - job.pushed_at.0, now));
+                }
+            }
+            self.put(id, job);
+        }
+        let last = rows.last().map(|&(at, id)| (UnixMicros(at), JobId(id)));
+        Reply::Shifted { next: last.filter(|_| rows.len() == limit) }
     }
 
     pub(super) fn prune(&mut self, keep: &Keep) -> Reply {

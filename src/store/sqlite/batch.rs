@@ -209,8 +209,9 @@ impl<'c> Batch<'c> {
         Ok(())
     }
 
-    pub(super) fn enter_scheduled(&mut self, w: Waiting) -> Result<()> {
-        self.run(sql::SCHEDULED_ADD, (w.due_at, w.id, w.tried))?;
+    /// `wait`: for how long, in microseconds, if it waits for a retry.
+    pub(super) fn enter_scheduled(&mut self, w: Waiting, wait: Option<i64>) -> Result<()> {
+        self.run(sql::SCHEDULED_ADD, (w.due_at, w.id, w.tried, wait))?;
         let change = self.change(w.queue);
         change.scheduled += 1;
         change.retrying += i64::from(w.tried);

@@ -101,7 +101,10 @@ impl Batch<'_> {
             Next::Ready | Next::Behind | Next::RetryAt(_) => {
                 let nprio = self.conn.prepare_cached(sql::JOB_PRIO)?.query_row([id], |row| row.get(0))?;
                 let w = Waiting { queue, nprio, due_at: due_at.0, id, tried: true };
-                if matches!(finish.next, Next::RetryAt(_)) { self.enter_scheduled(w) } else { self.enter_ready(w) }
+                match finish.next {
+                    Next::RetryAt(at) => self.enter_scheduled(w, Some(at.0.saturating_sub(finish.ended_at.0))),
+                    _ => self.enter_ready(w),
+                }
             }
             Next::Dead(cause) => self.enter_ended((queue, id), JobState::Dead, cause, error, finish.ended_at),
             Next::Cancelled(cause) => self.enter_ended((queue, id), JobState::Cancelled, cause, error, finish.ended_at),

@@ -24,6 +24,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0004_releases_in_a_row.sql", include_str!("../../../migrations/0004_releases_in_a_row.sql")),
     ("0005_seal.sql", include_str!("../../../migrations/0005_seal.sql")),
     ("0006_bulk.sql", include_str!("../../../migrations/0006_bulk.sql")),
+    ("0007_waits.sql", include_str!("../../../migrations/0007_waits.sql")),
 ];
 
 /// The newest schema this program knows.

@@ -38,6 +38,7 @@ mod push;
 mod read;
 mod seal;
 mod shared;
+mod shift;
 mod sql;
 mod totals;
 
@@ -214,6 +215,7 @@ impl Batch<'_> {
             Op::Unclaim { job, run } => self.unclaim(*job, *run),
             Op::Assign { job, run, worker } => self.assign(*job, *run, *worker),
             Op::Promote { limit } => self.promote(*limit),
+            Op::Shift(shift) => self.shift(shift),
             Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
             Op::Cancel(job) => self.cancel(*job),
             Op::Retry(job) => self.retry(*job),

@@ -31,7 +31,7 @@ impl Batch<'_> {
             self.run(sql::EXPIRING_ADD, (expires_at.0, w.id))?;
         }
         if w.due_at > self.at.0 {
-            self.enter_scheduled(w)?;
+            self.enter_scheduled(w, None)?;
         } else {
             self.enter_ready(w)?;
         }
@@ -43,7 +43,7 @@ impl Batch<'_> {
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         let nprio = -i64::from(job.priority);
         let due_at = job.due_at.unwrap_or(self.at).0;
-        let timeout = job.timeout.map(|t| i64::try_from(t.as_micros()).unwrap_or(i64::MAX));
+        let timeout = job.timeout.map(micros);
         let id = self.new_job_id()?;
         hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
             id,
@@ -56,7 +56,8 @@ impl Batch<'_> {
             timeout,
             job.max_attempts,
             job.unique.as_deref(),
-            self.at.0
+            self.at.0,
+            job.wait.map(micros)
         ])?;
         Ok(Waiting { queue, nprio, due_at, id, tried: false })
     }
@@ -104,4 +105,8 @@ impl Batch<'_> {
         }
         self.enter_ended((w.queue, w.id), JobState::Cancelled, Cause::Expired, None, self.at)
     }
+}
+
+fn micros(d: std::time::Duration) -> i64 {
+    i64::try_from(d.as_micros()).unwrap_or(i64::MAX)
 }

@@ -43,7 +43,7 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+     max_attempts, unique_key, pushed_at, wait_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 /// The last row of `jobs`, and one row; once per batch with a push.
 pub(super) const JOB_HIGH: &str =
     "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
@@ -127,12 +127,34 @@ pub(super) const READY_DELETE_FRONT: &str =
     "DELETE FROM ready WHERE queue = ?1 AND (nprio, due_at, id) <= (?2, ?3, ?4)";
 
 /// Key of `scheduled`.
-pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried) VALUES (?1, ?2, ?3)";
+pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
 /// Key of `scheduled`.
 pub(super) const SCHEDULED_DELETE: &str = "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2";
 /// What is due, by the key of `scheduled`, then `jobs.id`.
 pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2";
+/// Down the key of `scheduled`, then `jobs.id`.
+pub(super) const SCHEDULED_DOWN: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us \
+     FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE (s.due_at, s.id) < (?1, ?2) \
+     ORDER BY s.due_at DESC, s.id DESC LIMIT ?3";
+/// Up the key of `scheduled`, then `jobs.id`.
+pub(super) const SCHEDULED_UP: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us \
+     FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE (s.due_at, s.id) > (?1, ?2) \
+     ORDER BY s.due_at, s.id LIMIT ?3";
+/// `tries.job_id`; only when the clock was set.
+pub(super) const TRIES_DUE: &str = "UPDATE tries SET due_at = ?2 WHERE job_id = ?1";
+/// `jobs.id`; only when the clock was set.
+pub(super) const JOB_DUE: &str = "UPDATE jobs SET due_at = ?2 WHERE id = ?1";
+/// `jobs.id`; only when the clock was set.
+pub(super) const JOB_EXPIRES: &str = "UPDATE jobs SET expires_at = ?2 WHERE id = ?1";
+/// Down the key of `expiring`, then `jobs.id`.
+pub(super) const EXPIRING_DOWN: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \
+     FROM expiring e CROSS JOIN jobs j ON j.id = e.job_id WHERE (e.expires_at, e.job_id) < (?1, ?2) \
+     ORDER BY e.expires_at DESC, e.job_id DESC LIMIT ?3";
+/// Up the key of `expiring`, then `jobs.id`.
+pub(super) const EXPIRING_UP: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \
+     FROM expiring e CROSS JOIN jobs j ON j.id = e.job_id WHERE (e.expires_at, e.job_id) > (?1, ?2) \
+     ORDER BY e.expires_at, e.job_id LIMIT ?3";
 /// The first rows by the key of `scheduled` and by the key of `expiring`.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
      UNION ALL SELECT min(expires_at) FROM expiring)";
