@@ -24,5 +24,6 @@ mod logs;
 mod oracle;
 mod overwritten;
 mod pusher;
+mod reads;
 mod rig;
 mod tmpfs;

@@ -7,7 +7,7 @@
  *   DISK_HITS     where to append a line for each call that was made to fail
  *
  * DISK_FAULT is one line: `ID KIND ERRNO FROM COUNT ENDING`. KIND is `write`, `sync`, `change` (`write`, and opening to
- * write) or `any` of them; calls on files whose path ends in ENDING (`*`: all) are counted, anew for each ID, and fail
+ * write), `any` of them, or `read`; calls on files whose path ends in ENDING (`*`: all) are counted, anew for each ID, and fail
  * from the FROM-th on, COUNT of them (0: all that follow).
  *
  * Only the process that is started with it is preloaded: its children find the variable gone.
@@ -110,6 +110,7 @@ static int fails(const char *kind, const char *path) {
     if (sscanf(text, "%llu %15s %15s %llu %llu %127s", &id, wanted, error, &from, &count, ending) != 6) abort();
     size_t p = strlen(path), e = strlen(ending);
     int matches = strcmp(ending, "*") == 0 || (p >= e && strcmp(path + p - e, ending) == 0);
+    if ((strcmp(kind, "read") == 0) != (strcmp(wanted, "read") == 0)) return 0;
     if (!matches || (strcmp(wanted, kind) != 0 && strcmp(wanted, "any") != 0 && (strcmp(wanted, "change") != 0 || strcmp(kind, "sync") == 0)))
         return 0;
     pthread_mutex_lock(&lock);
@@ -202,6 +203,15 @@ static ssize_t write_it(int fd, const void *from, size_t bytes, off_t offset) {
 ssize_t write(int fd, const void *from, size_t bytes) { return write_it(fd, from, bytes, -1); }
 ssize_t pwrite(int fd, const void *from, size_t bytes, off_t offset) { return write_it(fd, from, bytes, offset); }
 ssize_t pwrite64(int fd, const void *from, size_t bytes, off_t offset) { return write_it(fd, from, bytes, offset); }
+
+static int may_read(int fd) {
+    char path[PATH_MAX];
+    return !fault[0] || !path_of(fd, path) || !fails("read", path);
+}
+
+ssize_t read(int fd, void *to, size_t bytes) { return may_read(fd) ? syscall(SYS_read, fd, to, bytes) : -1; }
+ssize_t pread(int fd, void *to, size_t bytes, off_t at) { return may_read(fd) ? syscall(SYS_pread64, fd, to, bytes, at) : -1; }
+ssize_t pread64(int fd, void *to, size_t bytes, off_t at) { return may_read(fd) ? syscall(SYS_pread64, fd, to, bytes, at) : -1; }
 
 static int truncate_it(int fd, off_t bytes) {
     char path[PATH_MAX];

@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     Change,
     /// All of them.
     Any,
+    /// Reading, which none of the others is.
+    Read,
 }
 
 impl Shim {
@@ -116,6 +118,7 @@ impl Shim {
             Kind::Sync => "sync",
             Kind::Change => "change",
             Kind::Any => "any",
+            Kind::Read => "read",
         };
         let text = format!("{id} {kind} {error} {from} {count} {ending}\n");
         // At once as a whole.
