@@ -6,7 +6,8 @@
 
 -- One row per bulk push, with the process that pushes it: what was begun by one that is gone is dropped. AUTOINCREMENT: who
 -- goes on with a bulk push that was dropped meanwhile must not find another under its number.
--- committed: 0 while jobs are added, 1 once all of them are there. keyed, expiring, scheduled: whether any of its jobs has
+-- committed: 0 while jobs are added, 1 once all of them are there. dropped: 1 once the first of its jobs was removed: it can
+-- neither grow nor be committed any more. keyed, expiring, scheduled: whether any of its jobs has
 -- a unique key, can lapse, is due later.
 CREATE TABLE bulks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -14,6 +15,7 @@ CREATE TABLE bulks (
     pid_start INTEGER NOT NULL,
     boot_id TEXT NOT NULL,
     committed INTEGER NOT NULL DEFAULT 0,
+    dropped INTEGER NOT NULL DEFAULT 0,
     keyed INTEGER NOT NULL DEFAULT 0,
     expiring INTEGER NOT NULL DEFAULT 0,
     scheduled INTEGER NOT NULL DEFAULT 0

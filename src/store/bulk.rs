@@ -35,14 +35,15 @@ pub struct OpenBulk {
 pub enum BulkStep {
     /// Begin. Reply: [`Reply::Begun`](super::Reply::Begun).
     Begin(BulkOwner),
-    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::Reply::Staged), or `Stale` after the commit.
+    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::Reply::Staged), or `Stale` after the commit or a drop.
     Stage {
         /// To which.
         bulk: BulkId,
         /// At least one.
         jobs: Arc<[NewJob]>,
     },
-    /// From now on all of its jobs are there. Reply: `Done`, or `Stale` if they were before.
+    /// From now on all of its jobs are there. Reply: `Done`, or `Stale` if they were before, or if
+    /// some were dropped.
     Commit(BulkId),
     /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
     /// [`Reply::Opened`](super::Reply::Opened), or `Stale` before the commit.

@@ -220,7 +220,7 @@ impl<'a> Story<'a> {
         let jobs: Vec<Value> = KINDS[..6].iter().map(|kind| self.job(kind)).collect();
         let key = |job: &Value| job["unique"].as_str().expect("a key").to_owned();
         self.bulks.push(jobs.iter().map(key).collect());
-        let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+        let lines = jobs.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
         self.push_on_the_command_line(&["--jsonl"], &lines);
     }
 

@@ -113,6 +113,17 @@ pub(super) fn what_is_dropped_leaves_nothing_and_its_ids_are_not_given_again(kit
     assert!(drop_some(kit, next, 1) < 1, "one without a job");
 }
 
+pub(super) fn a_bulk_push_of_which_a_part_was_dropped_can_neither_grow_nor_be_committed(kit: &mut Kit) {
+    let bulk = begin(kit);
+    stage(kit, bulk, vec![job(); 3]);
+    assert_eq!(drop_some(kit, bulk, 2), 2);
+    for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit(bulk)] {
+        assert!(matches!(kit.one(Op::Bulk(step)), Reply::Stale));
+    }
+    assert!(drop_some(kit, bulk, 2) < 2);
+    assert_eq!((ids(kit), kit.totals().ready), (vec![], 0));
+}
+
 pub(super) fn a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to(kit: &mut Kit) {
     let bulk = begin(kit);
     stage(kit, bulk, [job()]);

@@ -264,7 +264,7 @@ suite! {
         data_that_looks_odd_comes_back_unchanged, what_another_process_pushes_is_noticed;
     bulk: a_staged_job_is_not_there_in_any_way, a_bulk_push_is_there_as_a_whole_with_its_commit,
         what_is_dropped_leaves_nothing_and_its_ids_are_not_given_again,
-        a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to, unique_keys_are_decided_when_a_bulk_push_is_opened,
+        a_bulk_push_of_which_a_part_was_dropped_can_neither_grow_nor_be_committed, a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to, unique_keys_are_decided_when_a_bulk_push_is_opened,
         a_job_that_is_not_opened_yet_can_be_cancelled_and_deleted;
     claim: the_order_is_priority_then_due_then_id, a_claim_gives_every_detail_of_the_job,
         strict_order_takes_all_of_the_first_queue_first, shares_leave_room_and_take_what_is_left,

@@ -15,7 +15,7 @@ impl State {
         let (bulk, committed) = match step {
             BulkStep::Begin(owner) => {
                 self.bulk_high += 1;
-                let bulk = Bulk { owner: owner.clone(), committed: false, jobs: BTreeMap::new() };
+                let bulk = Bulk { owner: owner.clone(), committed: false, dropped: false, jobs: BTreeMap::new() };
                 self.bulks.insert(self.bulk_high, bulk);
                 return Reply::Begun(BulkId(self.bulk_high));
             }
@@ -25,6 +25,7 @@ impl State {
         match self.bulks.get(&bulk.0) {
             None => return Reply::Missing,
             Some(found) if found.committed != committed => return Reply::Stale,
+            Some(found) if found.dropped && !matches!(step, BulkStep::Drop { .. }) => return Reply::Stale,
             Some(_) => {}
         }
         match step {
@@ -122,6 +123,7 @@ impl State {
             bulk.jobs.remove(job);
         }
         if !bulk.jobs.is_empty() {
+            bulk.dropped = true;
             return Reply::Count(u64::from(limit));
         }
         self.bulks.remove(&id.0);

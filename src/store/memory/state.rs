@@ -93,6 +93,8 @@ impl Job {
 pub(super) struct Bulk {
     pub(super) owner: BulkOwner,
     pub(super) committed: bool,
+    /// Some of its jobs were removed: it can neither grow nor be committed.
+    pub(super) dropped: bool,
     /// By id: staged, or after the commit a mark of what is not opened yet.
     pub(super) jobs: BTreeMap<i64, Job>,
 }

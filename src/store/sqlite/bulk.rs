@@ -25,6 +25,7 @@ pub(super) fn all(conn: &Connection) -> Result<Vec<OpenBulk>> {
 #[expect(clippy::struct_excessive_bools, reason = "they are independent, as in the table")]
 struct Bulk {
     committed: bool,
+    dropped: bool,
     keyed: bool,
     expiring: bool,
     scheduled: bool,
@@ -55,7 +56,13 @@ impl Batch<'_> {
 
     fn look_up(&self, bulk: BulkId) -> Result<Option<Bulk>> {
         let read = |row: &rusqlite::Row<'_>| {
-            Ok(Bulk { committed: row.get(0)?, keyed: row.get(1)?, expiring: row.get(2)?, scheduled: row.get(3)? })
+            Ok(Bulk {
+                committed: row.get(0)?,
+                dropped: row.get(1)?,
+                keyed: row.get(2)?,
+                expiring: row.get(3)?,
+                scheduled: row.get(4)?,
+            })
         };
         self.conn.prepare_cached(sql::BULK_GET)?.query_row([bulk.0], read).optional()
     }
@@ -63,7 +70,7 @@ impl Batch<'_> {
     fn stage(&mut self, bulk: BulkId, jobs: &[NewJob]) -> Result<Reply> {
         match self.look_up(bulk)? {
             None => return Ok(Reply::Missing),
-            Some(Bulk { committed: true, .. }) => return Ok(Reply::Stale),
+            Some(bulk) if bulk.committed || bulk.dropped => return Ok(Reply::Stale),
             Some(_) => {}
         }
         let mut counts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
@@ -205,6 +212,7 @@ impl Batch<'_> {
         let mut left = i64::from(limit);
         while let Some(range) = self.first_range(id)? {
             if left == 0 {
+                self.run(sql::BULK_DROP, [id.0])?;
                 return Ok(Reply::Count(u64::from(limit)));
             }
             let last = range.last.min(range.first + left - 1);

@@ -133,7 +133,8 @@ mod tests {
             ("0003_store.sql", 0x04d9_615f_6da3_ae90),
             ("0004_releases_in_a_row.sql", 0xfd18_4a1b_7de8_6d64),
             ("0005_seal.sql", 0x7c72_5745_d400_75d4),
-            ("0006_bulk.sql", 0x18af_9724_61ae_8a2a),
+            ("0006_bulk.sql", 0x02a2_225f_4f3f_5bfa),
+            ("0007_waits.sql", 0xc7a9_42cd_a34d_b095),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);

@@ -70,12 +70,14 @@ pub(super) const BULKS: &str = "SELECT id, pid, pid_start, boot_id, committed FR
 /// Appends.
 pub(super) const BULK_ADD: &str = "INSERT INTO bulks (pid, pid_start, boot_id) VALUES (?1, ?2, ?3)";
 /// `bulks.id`.
-pub(super) const BULK_GET: &str = "SELECT committed, keyed, expiring, scheduled FROM bulks WHERE id = ?1";
+pub(super) const BULK_GET: &str = "SELECT committed, dropped, keyed, expiring, scheduled FROM bulks WHERE id = ?1";
 /// `bulks.id`.
 pub(super) const BULK_MARK: &str =
     "UPDATE bulks SET keyed = keyed OR ?2, expiring = expiring OR ?3, scheduled = scheduled OR ?4 WHERE id = ?1";
 /// `bulks.id`.
-pub(super) const BULK_COMMIT: &str = "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0";
+pub(super) const BULK_COMMIT: &str = "UPDATE bulks SET committed = 1 WHERE id = ?1 AND committed = 0 AND dropped = 0";
+/// `bulks.id`.
+pub(super) const BULK_DROP: &str = "UPDATE bulks SET dropped = 1 WHERE id = ?1";
 /// `bulks.id`.
 pub(super) const BULK_DELETE: &str = "DELETE FROM bulks WHERE id = ?1";
 /// Key of `bulk_counts`.
