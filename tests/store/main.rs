@@ -6,4 +6,5 @@ mod support;
 mod copies;
 mod guests;
 mod names;
+mod stale;
 mod trust;

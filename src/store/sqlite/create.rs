@@ -1,6 +1,7 @@
 //! Makes a new database as a whole, under a name of its own, before it gets the name that others look for.
 //!
-//! So nobody ever finds one that is empty or half made. Invariant: a file that has the name already is left alone.
+//! So nobody ever finds one that is empty or half made. Invariants: a file that has the name already is left alone; a new
+//! one does not get the log of another.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -11,8 +12,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::access;
-use super::files::{beside, sync_folder};
+use super::files::{beside, folder_of, sync_folder};
 use super::open::{cannot, fill};
+use super::stale::Naming;
 use crate::store::StoreError;
 use crate::trust::Owner;
 
@@ -26,7 +28,7 @@ pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
 }
 
 fn whole(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let failed = |e: &io::Error| {
         if folder.exists() {
             cannot("create", path, &access::denied(path).unwrap_or_else(|| e.to_string()))
@@ -59,6 +61,11 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
     fill(name, (found.dev(), found.ino())).map_err(|e| e.about(name, path))?;
     file.sync_all().map_err(failed)?;
     failpoint!("create.before_name");
+    let naming = Naming::begin(path).map_err(failed)?;
+    if path.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    naming.set_aside().map_err(failed)?;
     match take_name(name, path) {
         Ok(()) => sync_folder(path).map(|()| true).map_err(failed),
         Err(Errno::EEXIST) => Ok(false),

@@ -40,6 +40,7 @@ mod seal;
 mod shared;
 mod shift;
 mod sql;
+mod stale;
 mod totals;
 
 use std::path::{Path, PathBuf};

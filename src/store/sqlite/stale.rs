@@ -1,0 +1,92 @@
+//! What a deleted database has left beside its name: a log, its index, a journal.
+//!
+//! SQLite would take them for those of the next database with that name, and move their pages into it. Invariants:
+//! nothing but an empty file or an index is removed; files of a database that is there are never touched.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+
+use super::files::{beside, folder_of};
+
+/// A new database gets its name in less time than this, in steps.
+const MOST_TRIES: u32 = 500;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+/// So many files are kept under one name.
+const MOST_KEPT: u32 = 1000;
+
+/// As long as it lives no other process gives a database in this folder its name.
+#[derive(Debug)]
+pub(super) struct Naming<'a> {
+    database: &'a Path,
+    _folder: Option<Flock<File>>,
+}
+
+impl<'a> Naming<'a> {
+    /// Waits for others, who take a moment.
+    pub(super) fn begin(database: &'a Path) -> io::Result<Self> {
+        let mut folder = File::open(folder_of(database))?;
+        for _ in 0..MOST_TRIES {
+            match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => return Ok(Self { database, _folder: Some(locked) }),
+                Err((again, Errno::EWOULDBLOCK)) => folder = again,
+                // A file system of the network may have no locks on folders.
+                Err(_) => return Ok(Self { database, _folder: None }),
+            }
+            std::thread::park_timeout(BETWEEN_TRIES);
+        }
+        let path = folder_of(database).display();
+        Err(io::Error::other(format!("another process holds a lock on the folder `{path}`; end it, and try again")))
+    }
+
+    /// Sets aside what is there although the database is not.
+    pub(super) fn set_aside(&self) -> io::Result<()> {
+        let database = self.database;
+        remove(&beside(database, "-shm"))?;
+        for ending in ["-wal", "-journal"] {
+            let stale = beside(database, ending);
+            match stale.symlink_metadata() {
+                Ok(found) if found.is_file() && found.len() == 0 => remove(&stale)?,
+                Ok(_) => {
+                    let kept = keep(&stale)?;
+                    let (found, kept, database) = (stale.display(), kept.display(), database.display());
+                    log::warn!(
+                        "`{found}` was left by a database that is not there any more; it is kept as `{kept}`, and \
+                         `{database}` begins anew"
+                    );
+                }
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Gives it a name that nothing has.
+fn keep(stale: &Path) -> io::Result<PathBuf> {
+    for n in 1..MOST_KEPT {
+        let kept = beside(stale, &if n == 1 { ".lost".to_owned() } else { format!(".lost.{n}") });
+        if kept.symlink_metadata().is_ok() {
+            continue;
+        }
+        match renameat2(AT_FDCWD, stale, AT_FDCWD, &kept, RenameFlags::RENAME_NOREPLACE) {
+            Ok(()) => return Ok(kept),
+            Err(Errno::EEXIST) => {}
+            Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(stale, &kept).map(|()| kept),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(io::Error::other(format!("there are too many files named `{}.lost`; remove them", stale.display())))
+}
