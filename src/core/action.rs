@@ -210,7 +210,7 @@ pub enum Note {
         /// What it says.
         error: String,
     },
-    /// A command could not be started: the machine has nothing left for it.
+    /// A command could not be started for now.
     NotBegun {
         /// What it says.
         error: String,

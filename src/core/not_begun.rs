@@ -1,8 +1,12 @@
-//! Commands that the machine has nothing left to start with: no process, no memory, no file.
+//! Commands that cannot be started now. What never began is no attempt.
 //!
-//! What never began is no attempt: the job goes back to the front, with no run on record, and its worker is given none
-//! for a while. A job that cannot be begun again and again goes behind the others, with one run that says so: somebody may
-//! be writing to its program for hours. When a command could be started after all, nobody pauses any longer.
+//! Where the machine has no process, memory or file left, the job goes back to the front, with no run on record, and its
+//! worker is given none for a while. A job that cannot be begun again and again goes behind the others, with one run that
+//! says so. When a command could be started after all, nobody pauses any longer.
+//!
+//! Where somebody writes to the program, that may last for hours and concerns no other job: the job alone is put off,
+//! longer each time, with a run that says so. A worker that meets nothing else makes a short pause, so that a queue full of
+//! them does not fill the records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +21,22 @@ use crate::store::Next;
 /// After the last pause this long without another, it is over.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// Programs that were busy in a row before a worker pauses for it, and for how long at most.
+const BUSY_BEFORE_PAUSE: u32 = 5;
+const LONGEST_BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many jobs that were put off are remembered.
+const MOST_PUT_OFF: usize = 1000;
+
+/// Why a command could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// The machine has nothing left for any command.
+    Means,
+    /// Somebody writes to its program.
+    Program,
+}
+
 /// What could not be begun lately.
 #[derive(Debug, Default)]
 pub(super) struct NotBegun {
@@ -26,14 +46,38 @@ pub(super) struct NotBegun {
     given_back: u64,
     /// The last time, and when it is over if there is no other.
     trouble: Option<(Mono, Mono)>,
+    /// Jobs whose programs were busy, and when they must have been tried again.
+    put_off: BTreeMap<JobId, Mono>,
 }
 
 impl Core {
     /// The command of this flight was not started.
-    pub(super) fn not_begun(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn not_begun(
+        &mut self,
+        id: WorkerId,
+        flight: Flight,
+        lack: Lack,
+        error: String,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.start_flights(now.mono, pool.settings.kill_after, super::dispatch::assign(id, pool, out));
+        self.not_begun.given_back += 1;
+        out.push(Action::Note(Note::NotBegun { error: error.clone(), given_back: self.not_begun.given_back }));
+        match lack {
+            Lack::Means => self.give_back_and_pause(id, flight, error, now, out),
+            Lack::Program => self.put_off(id, flight, error, now, out),
+        }
+        self.reload(id);
+        self.close_if_idle(id, out);
+        self.arm(id);
+    }
+
+    fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
         // What it had been sent ahead fails with the first.
         let until = *worker.paused_until.get_or_insert_with(|| {
             worker.pauses += 1;
@@ -42,8 +86,6 @@ impl Core {
         let name = worker.name.clone();
         let over = self.not_begun.trouble.map_or(until, |(_, over)| over.max(until)).max(until) + QUIET;
         self.not_begun.trouble = Some((now.mono, over));
-        self.not_begun.given_back += 1;
-        out.push(Action::Note(Note::NotBegun { error: error.clone(), given_back: self.not_begun.given_back }));
         let times = self.not_begun.jobs.entry(flight.job.id).or_default();
         *times += 1;
         if *times < BEHIND_AFTER {
@@ -55,18 +97,36 @@ impl Core {
             let detail = Detail { error: Some(error), ..Detail::default() };
             self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         }
-        self.reload(id);
-        self.close_if_idle(id, out);
-        self.arm(id);
+    }
+
+    fn put_off(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
+        let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+        let released = case.released(Cause::NotBegun);
+        let wait = backoff::pause(released.counters.releases_in_a_row, &mut self.random);
+        let verdict = super::verdict::Verdict { next: Next::RetryAt(now.wall.plus(wait)), ..released };
+        worker.pauses += 1;
+        if worker.pauses > BUSY_BEFORE_PAUSE {
+            let pause = backoff::pause(worker.pauses - BUSY_BEFORE_PAUSE, &mut self.random).min(LONGEST_BUSY_PAUSE);
+            worker.paused_until.get_or_insert(now.mono + pause);
+        }
+        let name = worker.name.clone();
+        if self.not_begun.put_off.len() < MOST_PUT_OFF {
+            self.not_begun.put_off.insert(flight.job.id, now.mono + wait + QUIET);
+        }
+        let detail = Detail { error: Some(error), ..Detail::default() };
+        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
     }
 
     /// A run was answered that had begun.
     pub(super) fn begun(&mut self, id: WorkerId, flight: &Flight) {
-        let Some((last, _)) = self.not_begun.trouble else { return };
         self.not_begun.jobs.remove(&flight.job.id);
+        self.not_begun.put_off.remove(&flight.job.id);
         if let Some(worker) = self.workers.get_mut(&id).filter(|w| self.pools[&w.pool].settings.built_in) {
             worker.pauses = 0;
-            if flight.started.is_some_and(|at| at > last) {
+            let last = self.not_begun.trouble.map(|(last, _)| last);
+            if last.is_some_and(|last| flight.started.is_some_and(|at| at > last)) {
                 self.end_pauses();
             }
         }
@@ -97,7 +157,8 @@ impl Core {
         if self.not_begun.trouble.is_some_and(|(_, over)| over <= now) {
             self.not_begun.trouble = None;
         }
-        if self.not_begun.trouble.is_none() && self.not_begun.given_back > 0 {
+        self.not_begun.put_off.retain(|_, over| *over > now);
+        if !self.has_not_begun() && self.not_begun.given_back > 0 {
             self.not_begun = NotBegun::default();
         }
     }
@@ -105,6 +166,6 @@ impl Core {
     /// Whether commands cannot be started now.
     #[must_use]
     pub fn has_not_begun(&self) -> bool {
-        self.not_begun.trouble.is_some()
+        self.not_begun.trouble.is_some() || !self.not_begun.put_off.is_empty()
     }
 }

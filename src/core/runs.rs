@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::dispatch::assign;
+use super::not_begun::Lack;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Settings, Tag};
-use crate::model::answer::NOT_BEGUN;
+use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Detail, LastLines, Mono, Now, Prefetch, WorkerId};
@@ -20,8 +21,8 @@ impl Core {
             return;
         };
         let Some(flight) = worker.flights.remove(at) else { return };
-        if let Some(error) = never_begun(&self.pools[&worker.pool].settings, &flight, &answer) {
-            self.not_begun(id, flight, error, now, out);
+        if let Some((lack, error)) = never_begun(&self.pools[&worker.pool].settings, &flight, &answer) {
+            self.not_begun(id, flight, lack, error, now, out);
             return;
         }
         worker.jobs_done += 1;
@@ -66,7 +67,8 @@ impl Core {
     ) {
         self.holders.remove(&flight.job.id);
         detail.peak_memory = detail.peak_memory.or(flight.peak);
-        if verdict.next != Next::Succeeded {
+        // What never began is named as a problem, once for all jobs.
+        if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
             out.push(Action::Note(Note::RunFailed {
                 job: flight.job.id,
                 kind: flight.job.kind.clone(),
@@ -192,12 +194,16 @@ impl Core {
     }
 }
 
-/// What a built-in worker says if the machine had nothing left to start the command with, unless the job was to end
-/// anyway.
-fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<String> {
+/// What a built-in worker says if the command could not be started for now, unless the job was to end anyway.
+fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<(Lack, String)> {
     let error = answer.verdict.as_ref().err()?;
     let goes_on = flight.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown);
-    (settings.built_in && goes_on && error.kind.as_deref() == Some(NOT_BEGUN)).then(|| error.message.clone())
+    let lack = match error.kind.as_deref() {
+        Some(NOT_BEGUN) => Lack::Means,
+        Some(PROGRAM_BUSY) => Lack::Program,
+        _ => return None,
+    };
+    (settings.built_in && goes_on).then(|| (lack, error.message.clone()))
 }
 
 /// Why a run was given back when its worker left for this reason.

@@ -9,6 +9,9 @@ pub const NO_SUCH_TYPE: i64 = -32601;
 /// no other worker: nothing is charged for it, and a job must not go round without end.
 pub const NOT_BEGUN: &str = "spawn";
 
+/// The same where only this program cannot be started now: somebody writes to it.
+pub const PROGRAM_BUSY: &str = "busy";
+
 /// What a worker said about a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::verdict::Failure;
-use crate::model::answer::NOT_BEGUN;
+use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::process::spawn::{self, SpawnError};
 
 /// Finds the program of a command that runs in `cwd`.
@@ -49,12 +49,13 @@ pub(super) fn spawn_failure(program: &OsStr, error: &io::Error) -> Failure {
             let message = format!("cannot run `{name}`: it is not a program, nor a script with a `#!` line");
             Failure::new("not_executable", Some(false), message)
         }
+        io::ErrorKind::ExecutableFileBusy => Failure::new(PROGRAM_BUSY, None, format!("cannot run `{name}`: {error}")),
         _ => refused(spawn::is_temporary(error), format!("cannot run `{name}`: {error}")),
     }
 }
 
-/// The system refused. `for_now`: it has no process, memory or file left, or somebody writes to the program; nothing of
-/// the command has run, and none of that is the job's fault.
+/// The system refused. `for_now`: it has no process, memory or file left; nothing of the command has run, and none of
+/// that is the job's fault.
 fn refused(for_now: bool, message: String) -> Failure {
     Failure::new(if for_now { NOT_BEGUN } else { "refused" }, None, message)
 }

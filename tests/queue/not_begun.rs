@@ -90,6 +90,13 @@ fn a_program_that_stays_busy_holds_up_no_other_job_and_is_named() {
     let other = bench.push(&["--", "true"]);
     let _master = bench.start(&["--workers=2", "--queue=default"]);
     bench.wait_for_job(other, "succeeded");
+    // Nor, later, one that is pushed while it is tried again and again.
+    for _ in 0..20 {
+        bench.run(&["push", "--wait", "--timeout", "5s", "--", "true"]).expect_code(0);
+    }
+    let states: Vec<_> =
+        bench.status()["workers"].as_array().expect("workers").iter().map(|w| w["state"].clone()).collect();
+    assert!(!states.contains(&json!("backoff")), "{states:?}");
     bench.wait_for("the run that says so", DEADLINE, |b| !b.runs(stuck).is_empty());
     let run = &bench.runs(stuck)[0];
     assert_eq!(

@@ -7,7 +7,7 @@ use super::chance::Chance;
 use super::world::{Doing, Happening, World};
 use crate::core::{Event, Signal};
 use crate::model::Detail;
-use crate::model::answer::NOT_BEGUN;
+use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{Answer, Retry, RunError};
@@ -233,7 +233,8 @@ impl World {
             2..5 => Retry::Policy,
             _ => return Answer { verdict: Ok(None), detail: Detail::default() },
         };
-        let kind = self.chance.often(400).then(|| NOT_BEGUN.to_owned());
+        let kind = if self.chance.often(500) { NOT_BEGUN } else { PROGRAM_BUSY };
+        let kind = self.chance.often(400).then(|| kind.to_owned());
         let error = RunError { message: String::from("no"), code: None, kind, retry };
         Answer { verdict: Err(error), detail: Detail::default() }
     }

@@ -1,14 +1,21 @@
 //! Commands that the machine has nothing left to start with, and jobs that are given back again and again.
 
 use super::*;
-use crate::model::answer::NOT_BEGUN;
+use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::BEHIND_AFTER;
 use crate::model::{Cause, Outcome};
 use crate::store::Finish;
 
 fn refused() -> Answer {
-    let error =
-        RunError { message: "no process".into(), code: None, kind: Some(NOT_BEGUN.into()), retry: Retry::Policy };
+    answer("no process", NOT_BEGUN)
+}
+
+fn busy() -> Answer {
+    answer("text file busy", PROGRAM_BUSY)
+}
+
+fn answer(message: &str, kind: &str) -> Answer {
+    let error = RunError { message: message.into(), code: None, kind: Some(kind.into()), retry: Retry::Policy };
     Answer { verdict: Err(error), detail: Detail::default() }
 }
 
@@ -19,6 +26,10 @@ impl Bench {
             _ => None,
         };
         std::mem::take(&mut self.out).into_iter().filter_map(finish).collect()
+    }
+
+    fn news(&mut self) {
+        self.core.handle(Event::News { queues: Vec::new() }, self.now, &mut self.out);
     }
 
     fn worker(&self, id: i64) -> &Handle {
@@ -107,6 +118,52 @@ fn a_job_that_cannot_be_begun_again_and_again_goes_behind_the_others_with_one_ru
         }
         let pause = bench.worker(1).paused_until.unwrap().since(bench.now.mono);
         bench.pass(pause);
+    }
+}
+
+#[test]
+fn a_job_whose_program_is_busy_is_put_off_alone_and_longer_each_time() {
+    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut counters = Counters::default();
+    let mut request = 0;
+    for (n, ms) in [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000].into_iter().enumerate() {
+        bench.news();
+        bench.give(vec![Claimed { counters, ..job(1) }]);
+        bench.said();
+        request += 1;
+        bench.answer(1, request, busy());
+        assert!(bench.core.has_not_begun());
+        let end = bench.finishes().pop().unwrap();
+        assert_eq!((end.outcome, end.cause), (Outcome::Released, Some(Cause::NotBegun)));
+        assert_eq!((end.counters.attempts, end.counters.crashes), (0, 0));
+        let Next::RetryAt(at) = end.next else { panic!("{:?}", end.next) };
+        let wait = at.since(bench.now.wall).as_millis();
+        assert!(wait >= ms * 79 / 100 && wait <= (ms * 121 / 100).min(30_000), "{n}: {wait}");
+        counters = end.counters;
+        // The worker goes on with another job at once.
+        assert_eq!(bench.worker(1).paused_until, None, "{n}");
+        bench.news();
+        bench.give(vec![job(2)]);
+        bench.pass(Duration::from_millis(1));
+        request += 1;
+        bench.answer(1, request, well());
+        bench.said();
+    }
+    bench.pass(32 * SECOND);
+    assert!(!bench.core.has_not_begun(), "it was cancelled meanwhile");
+}
+
+#[test]
+fn a_worker_that_meets_nothing_but_busy_programs_makes_pauses_of_a_second_at_most() {
+    let mut bench = Bench::up(|s| s.built_in = true);
+    for n in 1..=30 {
+        bench.news();
+        bench.give(vec![job(n)]);
+        bench.answer(1, n as u64, busy());
+        let pause = bench.worker(1).paused_until.map(|until| until.since(bench.now.mono));
+        assert_eq!(pause.is_some(), n > 5, "{n}");
+        assert!(pause.is_none_or(|pause| pause <= SECOND), "{n}: {pause:?}");
+        bench.pass(pause.unwrap_or_default());
     }
 }
 
