@@ -123,13 +123,13 @@ impl SqliteStore {
         let Some(Content { seal, .. }) = self.content.take() else { return Ok(()) };
         let content = Content::of(seal, &self.conn, self.handle.file(), &self.path);
         self.content = Some(content.map_err(|e| self.unreadable(&e))?);
-        self.confirm_seal()
+        self.confirm_seal(true)
     }
 
     /// After the database was written to, by us, while others may have done the same.
-    fn confirm_seal(&mut self) -> Result<(), StoreError> {
+    fn confirm_seal(&mut self, is_whole: bool) -> Result<(), StoreError> {
         let Some(content) = &mut self.content else { return Ok(()) };
-        if !content.seal.is_in(self.handle.file(), &self.conn).map_err(|e| self.unreadable(&e))? {
+        if !is_whole || !content.seal.is_in(self.handle.file(), &self.conn).map_err(|e| self.unreadable(&e))? {
             self.refuse_another_master()?;
             self.keep_apart(Overwritten::Database);
         }
@@ -165,8 +165,8 @@ impl SqliteStore {
         if !busy && moved == length {
             content.seal.all_moved();
         }
-        content.note(self.handle.file()).map_err(|e| self.unreadable(&e))?;
-        self.confirm_seal()
+        let is_whole = content.note(&self.conn, self.handle.file()).map_err(|e| self.unreadable(&e))?;
+        self.confirm_seal(is_whole)
     }
 
     /// Everything in the log goes to the database file, which is synced: for a log that has no name any more.

@@ -56,10 +56,12 @@ impl Content {
         Ok(content)
     }
 
-    /// After what this process itself has written to the database.
-    pub(super) fn note(&mut self, database: &File) -> io::Result<()> {
-        self.noted = state(&database.metadata()?);
-        Ok(())
+    /// After what this process itself has written to the database; false if it was cut meanwhile.
+    pub(super) fn note(&mut self, conn: &Connection, database: &File) -> io::Result<bool> {
+        let found = database.metadata()?;
+        let is_whole = !self.is_cut(&found, conn);
+        self.noted = state(&found);
+        Ok(is_whole)
     }
 
     /// Reads how long the log is.
