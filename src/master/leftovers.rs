@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Master, sampler};
-use crate::core::{Event, Phase};
+use crate::core::Event;
 use crate::model::{Mono, Now, WorkerId};
 use crate::process::cgroup::{self, Group};
 use crate::process::identity::{self, Identity};
@@ -50,6 +50,21 @@ impl Leftovers {
     /// When those that may not be killed are to be looked at, if there are any.
     pub(super) fn next_look(&self) -> Option<Mono> {
         (!self.held.is_empty()).then_some(self.look_at)
+    }
+
+    /// Whether what this worker left may not be killed, and lives.
+    pub(super) fn holds(&self, worker: WorkerId) -> bool {
+        self.held.iter().any(|(id, _)| *id == worker)
+    }
+
+    /// The processes that are left of workers, and may not be killed.
+    pub(super) fn held_pids(&self) -> Vec<u32> {
+        self.held.iter().flat_map(|(_, foreign)| foreign.iter().map(|&(pid, _)| pid)).collect()
+    }
+
+    /// Whether a process is one of those.
+    fn has_held(&self, process: (u32, u64)) -> bool {
+        self.held.iter().any(|(_, foreign)| foreign.contains(&process))
     }
 }
 
@@ -105,31 +120,31 @@ impl Master {
         strangers.filter(Identity::is_alive).map(|child| (child.pid, child.start)).collect()
     }
 
-    /// Whether an orphan was started by this worker, which is gone. One of which nothing is known is.
+    /// Whether an orphan was started by this worker, which is gone. One of which nothing is known is, unless another
+    /// worker that is gone is known to have left it.
     fn is_of(&self, (pid, start): (u32, u64), worker: WorkerId) -> bool {
         let own = self.mark(worker);
         let lives = |id: &WorkerId| *id != worker && self.workers.contains_key(id);
         if let Some(name) = self.fixed.group.as_ref().and_then(|group| cgroup::worker_of(pid, group)) {
-            return !self.workers.keys().filter(|id| lives(id)).any(|id| id.to_string() == name);
+            return name == worker.to_string();
         }
         if let Some(value) = sweep::value_of(pid).filter(|value| value.starts_with(&self.fixed.cookie)) {
-            return value == own || !self.workers.keys().filter(|id| lives(id)).any(|id| self.mark(*id) == value);
+            return value == own;
         }
         if let Some(mark) = Mark::of_process(pid).filter(|mark| mark.is_of(&self.fixed.cookie)) {
-            let is = |id: WorkerId| Mark::of(&self.mark(id)) == Some(mark);
-            return is(worker) || !self.workers.keys().filter(|id| lives(id)).any(|id| is(*id));
+            return Mark::of(&own) == Some(mark);
         }
         let has = |id: &WorkerId| self.leftovers.families.get(id).is_some_and(|f| f.members.contains(&(pid, start)));
         if has(&worker) {
             return true;
         }
-        self.leftovers.certain && !self.leftovers.families.keys().filter(|id| lives(id)).any(has)
+        let unclaimed = self.leftovers.certain && !self.leftovers.has_held((pid, start));
+        unclaimed && !self.leftovers.families.keys().filter(|id| lives(id)).any(has)
     }
 
     /// The sweep after a worker has ended. What came to us meanwhile needs another.
     pub(super) fn swept(&mut self, done: SweepDone) {
-        let running = self.core.phase() == Phase::Running;
-        if running && !done.foreign.is_empty() {
+        if !done.foreign.is_empty() {
             return self.hold(done.worker, done.foreign);
         }
         if !done.left.is_empty() {
@@ -146,38 +161,47 @@ impl Master {
     }
 
     fn hold(&mut self, worker: WorkerId, foreign: Vec<(u32, u64)>) {
-        let pids: Vec<u32> = foreign.iter().map(|&(pid, _)| pid).collect();
-        let text = format!(
-            "processes {pids:?} of worker {worker} cannot be killed: they are another user's; its jobs wait until they \
-             have ended"
-        );
-        self.problem("leftovers", text);
         self.leftovers.held.push((worker, foreign));
+        self.name_held();
     }
 
-    /// Those that could not be killed may have ended, or nobody waits for them any more.
+    /// One problem names them all.
+    fn name_held(&mut self) {
+        let of_worker = |(worker, foreign): &(WorkerId, Vec<(u32, u64)>)| {
+            let pids: Vec<u32> = foreign.iter().map(|&(pid, _)| pid).collect();
+            format!("processes {pids:?} of worker {worker}")
+        };
+        let all: Vec<String> = self.leftovers.held.iter().map(of_worker).collect();
+        if all.is_empty() {
+            return self.problem_over("leftovers");
+        }
+        let all = all.join(", ");
+        let text = format!(
+            "{all} cannot be killed: they are another user's; the jobs of their workers wait until they have ended"
+        );
+        self.problem("leftovers", text);
+    }
+
+    /// Those that could not be killed may have ended. Also while the master stops: a job is never given back beside them.
     pub(super) fn look_at_held(&mut self, now: Now) {
         if self.leftovers.next_look().is_none_or(|at| now.mono < at) {
             return;
         }
         self.leftovers.look_at = now.mono + LOOK_EVERY;
-        let running = self.core.phase() == Phase::Running;
+        let before = self.leftovers.held.len();
         for (worker, foreign) in std::mem::take(&mut self.leftovers.held) {
-            let alive = |&(pid, start): &(u32, u64)| identity::start_time(pid) == Some(start);
-            if running && foreign.iter().any(alive) {
+            if foreign.iter().any(|&(pid, start)| identity::is_alive(pid, start)) {
                 self.leftovers.held.push((worker, foreign));
-            } else if running {
-                self.to_sweep.push_back(worker);
             } else {
-                self.let_go(worker);
+                self.to_sweep.push_back(worker);
             }
         }
-        if self.leftovers.held.is_empty() {
-            self.problem_over("leftovers");
+        if self.leftovers.held.len() < before {
+            self.name_held();
         }
     }
 
-    /// Nothing of the worker is left, or nobody waits for it any longer.
+    /// Nothing of the worker is left.
     fn let_go(&mut self, worker: WorkerId) {
         if let Some(family) = self.leftovers.families.remove(&worker)
             && let Some(guardian) = &mut self.guardian

@@ -72,8 +72,8 @@ pub enum Failure {
         /// Who.
         pid: u32,
     },
-    /// Processes of the generation before cannot be killed.
-    #[error("processes of the last master still live and cannot be killed: {0:?}; end them, then start again")]
+    /// Processes of a generation that has ended cannot be killed.
+    #[error("processes of a master that has ended still live and cannot be killed: {0:?}; end them, then start again")]
     Survivors(Vec<u32>),
     /// The system refuses something the master needs.
     #[error("cannot {doing}: {source}")]
@@ -101,7 +101,9 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
     let in_order = master.turns();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
-        return Err(master.lost.take().map_or(Failure::NotInOrder, Failure::Store));
+        let left = master.leftovers.held_pids();
+        let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };
+        return Err(master.lost.take().map_or(failure, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }

@@ -57,8 +57,10 @@ impl Master {
             if self.lost.is_some() {
                 return false;
             }
-            // A claim that cannot be written keeps nobody here who has been told to leave.
-            let nobody = self.core.phase() != Phase::Running && self.core.workers().next().is_none();
+            // A claim that cannot be written keeps nobody here who has been told to leave, nor does what a worker left and
+            // may not be killed: then the end is not in order, and the next start sees to it that it has ended.
+            let stops = self.core.phase() != Phase::Running;
+            let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
             if nobody && self.to_sweep.is_empty() {
                 let now = self.clock.now().mono;
                 if self.core.stopped() && self.batches.is_empty() && self.waits.tasks.is_empty() {

@@ -53,7 +53,7 @@ impl Identity {
 
 /// Whether the process that started then still runs, in this life of the machine.
 #[must_use]
-pub(super) fn is_alive(pid: u32, start: u64) -> bool {
+pub fn is_alive(pid: u32, start: u64) -> bool {
     read_stat(pid).is_some_and(|stat| stat.start == start && !matches!(stat.state, b'Z' | b'X' | b'x'))
 }
 

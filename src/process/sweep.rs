@@ -225,11 +225,11 @@ impl<T> Pursuit<T> {
         for process in tree::stop(&[(pid, start)], exempt) {
             // One that we may not kill is left, until it ends by itself: what it belongs to is not over.
             if group::kill_process(process.0, process.1).is_err() {
-                self.foreign.push(process);
-            } else if !self.killed.contains(&process) {
-                self.killed.push(process);
+                add(&mut self.foreign, process);
+            } else {
+                add(&mut self.killed, process);
             }
-            self.dying.push(process);
+            add(&mut self.dying, process);
         }
     }
 
@@ -271,6 +271,12 @@ impl<T> Pursuit<T> {
         left.sort_unstable();
         left.dedup();
         Swept { killed: self.killed.len(), left, foreign: self.foreign.clone() }
+    }
+}
+
+fn add(all: &mut Vec<(u32, u64)>, process: (u32, u64)) {
+    if !all.contains(&process) {
+        all.push(process);
     }
 }
 

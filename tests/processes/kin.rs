@@ -31,7 +31,7 @@ enum Net {
 }
 
 /// A bench with a file for everybody, where users may be switched; `None` where they may not.
-fn bench() -> Option<Bench> {
+pub(crate) fn bench() -> Option<Bench> {
     let bench = Bench::new();
     let pids = bench.path().join("pids");
     fs::write(&pids, "").expect("written");
@@ -171,44 +171,6 @@ fn the_orphans_of_a_worker_that_lives_are_left_alone_when_another_worker_dies() 
         wait_dead(&bench, &found);
         end(&bench, master);
     }
-}
-
-#[test]
-fn a_leftover_that_may_not_be_killed_keeps_its_job_from_running_again_until_it_has_ended_and_is_named() {
-    const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let Some(bench) = bench() else { return };
-    std::os::unix::fs::chown(bench.path(), Some(65534), Some(65534)).expect("the folder is ours");
-    // A program that becomes root for good, as `sudo` does.
-    let copy = "cp \"$(command -v setpriv)\" become && chmod 4755 become";
-    let copied = Command::new("sh").args(["-c", copy]).current_dir(bench.path()).status().expect("run").success();
-    let program = bench.path().join("become");
-    let become_root = [program.to_str().expect("UTF-8"), "--reuid=0", "--regid=0", "--clear-groups", "sh", "-c"];
-    let what = "a program that becomes root";
-    if !copied || !can(what, NOBODY[0], &[&NOBODY[1..], &become_root, &["true"]].concat()) {
-        return;
-    }
-    let nobody = NOBODY.map(str::to_owned);
-    let master = bench.start_as(&nobody, &["--workers", "1"]);
-    assert_eq!(bench.status()["master"]["containment"], "tree");
-    let verb = |args: &[&str]| bench.command_as(&nobody, args).output().expect("run");
-    let pushed = verb(&[&["push", "--"], become_root.as_slice(), &["echo $$ >> pids; exec sleep 1000"]].concat());
-    assert!(pushed.status.success(), "{pushed:?}");
-    let first = wait_noted(&bench, &bench.path().join("pids"), 1);
-    signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
-    let problems = || bench.status()["master"]["problems"].to_string();
-    bench.wait_for("it to be named", DEADLINE, |_| problems().contains("another user's"));
-    assert!(problems().contains(&first[0].pid.to_string()), "{}", problems());
-    // Other jobs run.
-    assert!(verb(&["push", "--wait", "--", "true"]).status.success());
-    assert_eq!((bench.job(1)["state"].clone(), noted(&bench.path().join("pids")).len()), (json!("running"), 1));
-    signal(first[0].pid, Signal::SIGKILL);
-    let second = wait_noted(&bench, &bench.path().join("pids"), 2);
-    bench.wait_for("the problem to be over", DEADLINE, |_| !problems().contains("another user's"));
-    assert_eq!(second.len(), 1);
-    signal(second[0].pid, Signal::SIGKILL);
-    wait_dead(&bench, &second);
-    drop(verb(&["jobs", "cancel", "1"]));
-    end(&bench, master);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod support;
 
 mod exits;
+mod foreign;
 mod help;
 mod image;
 mod inherit;

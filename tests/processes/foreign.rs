@@ -1,0 +1,154 @@
+//! What a worker leaves and may not be killed, as it has become another user's for good: no job is given out beside it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::help::{can, end, noted, signal, wait_dead, wait_noted, worker_pid, workers};
+use crate::kin::bench;
+use crate::support::{Bench, DEADLINE, Master};
+
+const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+const WHAT: &str = "a program that becomes root";
+
+/// A bench of user nobody, with a program that becomes root for good, as `sudo` does.
+struct Nobody {
+    bench: Bench,
+    become_root: PathBuf,
+}
+
+impl Nobody {
+    /// `None`, with a word, where there can be none.
+    fn new() -> Option<Self> {
+        let bench = bench()?;
+        std::os::unix::fs::chown(bench.path(), Some(65534), Some(65534)).expect("the folder is ours");
+        let copy = "cp \"$(command -v setpriv)\" become && chmod 4755 become";
+        let copied = Command::new("sh").args(["-c", copy]).current_dir(bench.path()).status().expect("run").success();
+        let nobody = Self { become_root: bench.path().join("become"), bench };
+        let works = copied && can(WHAT, NOBODY[0], &[&NOBODY[1..], &nobody.as_root("true")].concat());
+        works.then_some(nobody)
+    }
+
+    fn as_root<'a>(&'a self, script: &'a str) -> [&'a str; 7] {
+        let program = self.become_root.to_str().expect("UTF-8");
+        [program, "--reuid=0", "--regid=0", "--clear-groups", "sh", "-c", script]
+    }
+
+    fn start(&self, args: &[&str]) -> Master<'_> {
+        let master = self.bench.start_as(&NOBODY.map(str::to_owned), args);
+        assert_eq!(self.bench.status()["master"]["containment"], "tree");
+        master
+    }
+
+    fn verb(&self, args: &[&str]) -> Output {
+        self.bench.command_as(&NOBODY.map(str::to_owned), args).output().expect("run")
+    }
+
+    /// Pushes a job that becomes root, and notes its number in `pids`.
+    fn push_as_root(&self, script: &str) {
+        let pushed = self.verb(&[["push", "--"].as_slice(), &self.as_root(script)].concat());
+        assert!(pushed.status.success(), "{pushed:?}");
+    }
+
+    fn pids(&self) -> PathBuf {
+        self.bench.path().join("pids")
+    }
+
+    fn problems(&self) -> String {
+        self.bench.status()["master"]["problems"].to_string()
+    }
+
+    fn wait_named(&self, pid: i32) {
+        self.bench.wait_for("it to be named", DEADLINE, |_| self.problems().contains("another user's"));
+        assert!(self.problems().contains(&pid.to_string()), "{}", self.problems());
+    }
+}
+
+const STAYS: &str = "echo $$ >> pids; exec sleep 1000";
+
+#[test]
+fn a_leftover_that_may_not_be_killed_keeps_its_job_from_running_again_until_it_has_ended_and_is_named() {
+    let Some(nobody) = Nobody::new() else { return };
+    let bench = &nobody.bench;
+    let master = nobody.start(&["--workers", "1"]);
+    nobody.push_as_root(STAYS);
+    let first = wait_noted(bench, &nobody.pids(), 1);
+    signal(worker_pid(bench, "default-1"), Signal::SIGKILL);
+    nobody.wait_named(first[0].pid);
+    // Other jobs run.
+    assert!(nobody.verb(&["push", "--wait", "--", "true"]).status.success());
+    assert_eq!((bench.job(1)["state"].clone(), noted(&nobody.pids()).len()), (json!("running"), 1));
+    signal(first[0].pid, Signal::SIGKILL);
+    let second = wait_noted(bench, &nobody.pids(), 2);
+    bench.wait_for("the problem to be over", DEADLINE, |_| !nobody.problems().contains("another user's"));
+    assert_eq!(second.len(), 1);
+    signal(second[0].pid, Signal::SIGKILL);
+    wait_dead(bench, &second);
+    drop(nobody.verb(&["jobs", "cancel", "1"]));
+    end(bench, master);
+}
+
+#[test]
+fn a_stop_gives_no_job_back_beside_what_may_not_be_killed_and_the_next_start_waits_for_its_end() {
+    let Some(nobody) = Nobody::new() else { return };
+    let bench = &nobody.bench;
+    // Held before the stop, and by it.
+    for held_before in [true, false] {
+        fs::write(nobody.pids(), "").expect("written");
+        let mut master = nobody.start(&["--workers", "1", "--grace", "100ms"]);
+        nobody.push_as_root(STAYS);
+        let first = wait_noted(bench, &nobody.pids(), 1);
+        if held_before {
+            signal(worker_pid(bench, "default-1"), Signal::SIGKILL);
+            nobody.wait_named(first[0].pid);
+        }
+        master.signal(Signal::SIGTERM);
+        assert_eq!(master.wait_exit(2 * DEADLINE).code(), Some(1), "{}", bench.dump());
+        assert!(first[0].is_alive(), "the test needs a survivor");
+        let refused = nobody.verb(&["start", "--workers", "1"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot be killed") && said.contains(&first[0].pid.to_string()), "{said}");
+        signal(first[0].pid, Signal::SIGKILL);
+        wait_dead(bench, &first);
+        let next = nobody.start(&["--workers", "1"]);
+        let second = wait_noted(bench, &nobody.pids(), 2);
+        assert_eq!(second.len(), 1);
+        signal(second[0].pid, Signal::SIGKILL);
+        wait_dead(bench, &second);
+        drop(nobody.verb(&["jobs", "cancel", if held_before { "1" } else { "2" }]));
+        end(bench, next);
+    }
+}
+
+#[test]
+fn a_leftover_that_may_not_be_killed_holds_only_the_jobs_of_its_own_worker() {
+    let Some(nobody) = Nobody::new() else { return };
+    let bench = &nobody.bench;
+    let master = nobody.start(&["--workers", "2", "--backoff", "10ms"]);
+    nobody.push_as_root(STAYS);
+    let first = wait_noted(bench, &nobody.pids(), 1);
+    let busy = workers(bench).iter().find(|w| w["job"] != json!(null)).and_then(|w| w["pid"].as_i64());
+    signal(busy.expect("one works") as i32, Signal::SIGKILL);
+    nobody.wait_named(first[0].pid);
+    // Another worker dies with a job in hand: that is given out again.
+    let pushed = nobody.verb(&[
+        "push",
+        "--",
+        "sh",
+        "-c",
+        "echo $$ >> others; [ $(wc -l < others) -ge 2 ] || kill -9 $PPID; exit 0",
+    ]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    bench.wait_for_job(2, "succeeded");
+    assert_eq!(bench.job(1)["state"], "running");
+    signal(first[0].pid, Signal::SIGKILL);
+    let second = wait_noted(bench, &nobody.pids(), 2);
+    signal(second[0].pid, Signal::SIGKILL);
+    wait_dead(bench, &second);
+    drop(nobody.verb(&["jobs", "cancel", "1"]));
+    end(bench, master);
+}
