@@ -23,8 +23,8 @@ pub(crate) enum Way {
     Store(Box<dyn Store>),
 }
 
-/// How often a master that holds the store is looked for: for 10 s, longer than a start takes.
-const MOST_TRIES: u32 = 200;
+/// How often a master that holds the store is looked for: for 25 s, longer than a start takes that waits for others.
+const MOST_TRIES: u32 = 500;
 const SAID_AFTER: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
@@ -48,21 +48,33 @@ impl Context {
         reach::master_if_any(&self.paths()?, Patience::Endless(reach::tell))
     }
 
-    /// The master if one runs, else the store. One that holds the store may be just starting, and is waited for.
+    /// The master if one runs, else the store, which is made if it is new.
     pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
+        let way = self.way(|| self.store().map(Some))?;
+        way.map_or_else(|| Err(reach::none_runs(&self.paths()?)), Ok)
+    }
+
+    /// The master if one runs, else the store; a database is not made only to find nothing in it.
+    pub(crate) fn master_or_existing_store(&self) -> Result<Option<Way>, Error> {
+        self.way(|| self.records()?.map(|_| self.store()).transpose())
+    }
+
+    /// One that holds the store may be just starting, and is waited for.
+    fn way(&self, open: impl Fn() -> Result<Option<Box<dyn Store>>, Error>) -> Result<Option<Way>, Error> {
         let paths = self.paths()?;
         for tries in 1.. {
             if let Some(client) = reach::master_if_any(&paths, Patience::Endless(reach::tell))? {
-                return Ok(Way::Master(Box::new(client)));
+                return Ok(Some(Way::Master(Box::new(client))));
             }
-            match self.store() {
+            match open() {
                 Err(Error::Store(error @ StoreError::Held { .. })) => {
-                    let StoreError::Held { path, name, pid } = &error else { continue };
+                    let StoreError::Held { path, name, pid, is_master } = &error else { continue };
                     if path != name {
                         return Err(error.into());
                     }
                     if tries >= MOST_TRIES {
-                        return Err(Error::Failed(reach::unreachable(&paths, pid.unwrap_or(0))));
+                        let unreachable = || Error::Failed(reach::unreachable(&paths, pid.unwrap_or(0)));
+                        return Err(if *is_master || pid.is_none() { unreachable() } else { error.into() });
                     }
                     if tries == SAID_AFTER {
                         output::say(&format!(
@@ -71,7 +83,7 @@ impl Context {
                     }
                     pause(BETWEEN_TRIES);
                 }
-                store => return store.map(Way::Store),
+                store => return Ok(store?.map(Way::Store)),
             }
         }
         Err(reach::none_runs(&paths))

@@ -2,21 +2,21 @@
 //! for the next one.
 
 use super::args::control::QueuesArgs;
-use super::context::{self, Context};
-use super::jobs::change::existing_store;
+use super::context::{self, Context, Way};
 use super::{known, output, reach};
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::report::words;
-use crate::store::Op;
+use crate::store::{Op, Store};
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
     let method = if paused { "pause" } else { "resume" };
     let params = Queues { queues: args.queues.clone(), force: args.force };
-    let answer = match context.try_connect()? {
-        Some(mut client) => client.call(method, &params)?,
-        None => in_store(context, &params, paused)?,
+    let answer = match context.master_or_existing_store()? {
+        Some(Way::Master(mut client)) => client.call(method, &params)?,
+        Some(Way::Store(mut store)) => in_store(context, store.as_mut(), &params, paused)?,
+        None => return Err(reach::none_runs(&context.paths()?)),
     };
     if context.global.json {
         output::json(&answer)?;
@@ -27,10 +27,9 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
     Ok(Code::DONE)
 }
 
-fn in_store(context: &Context, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
+fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
     let names = params.queues.iter().map(|name| QueueName::new(name)).collect::<Result<Vec<_>, _>>();
     let names = names.map_err(|e| Error::Usage(e.to_string()))?;
-    let Some(mut store) = existing_store(context)? else { return Err(reach::none_runs(&context.paths()?)) };
     for name in names.iter().filter(|_| !params.force) {
         known::queue(context, Some(name.as_str()))?;
     }

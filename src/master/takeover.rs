@@ -56,7 +56,7 @@ pub(super) fn begin(
 
 /// When the master that holds the store began, which is on record where it calls the database what we call it.
 fn held_since(database: &Path, refused: StoreError) -> Failure {
-    let StoreError::Held { pid: Some(pid), path, name } = &refused else { return refused.into() };
+    let StoreError::Held { pid: Some(pid), is_master: true, path, name } = &refused else { return refused.into() };
     match SqliteRecords::open(database).and_then(|mut records| records.last_master()) {
         Ok(Some(last)) if path == name && last.master.pid == *pid && last.ended_at.is_none() => {
             Failure::Held(LockError::Held { pid: *pid, started_at: last.started_at })

@@ -16,12 +16,14 @@ pub enum StoreError {
         reason: String,
     },
     /// A master runs on the file, or guests write to it for so long that a master did not wait for them.
-    #[error("{}", held(path, *pid, name))]
+    #[error("{}", held(path, *pid, *is_master, name))]
     Held {
         /// As we call it.
         path: String,
         /// Who holds it, where that can be seen.
         pid: Option<u32>,
+        /// It is a master; where it cannot be seen it may be one.
+        is_master: bool,
         /// As the holder calls it; the same where that cannot be seen.
         name: String,
     },
@@ -169,10 +171,15 @@ fn overwritten(path: &str, is_log: bool) -> String {
     }
 }
 
-fn held(path: &str, pid: Option<u32>, name: &str) -> String {
+fn held(path: &str, pid: Option<u32>, is_master: bool, name: &str) -> String {
     let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("another process (pid {pid})"));
+    let does = match (pid, is_master) {
+        (_, true) => "is the master of the database",
+        (Some(_), false) => "is writing to the database",
+        (None, false) => "is the master of, or is writing to, the database",
+    };
     if name == path {
-        format!("{who} is the master of the database `{path}`, or is writing to it; try again, or end that first")
+        format!("{who} {does} `{path}`; try again, or end that first")
     } else {
         format!(
             "{who} runs on the database `{path}` by another name, `{name}`; use that name, or end that process first"

@@ -1,6 +1,6 @@
 //! `jobs retry`, `cancel`, `delete`: through the master when one runs, else in the store.
 
-use crate::cli::context::{self, Context};
+use crate::cli::context::{self, Context, Way};
 use crate::cli::{known, output};
 use crate::error::{Code, Error};
 use crate::model::{JobId, JobState, QueueName};
@@ -14,26 +14,31 @@ const STEP: u32 = 1_000;
 
 pub(super) fn run(context: &Context, change: Change, ids: &[i64], no_wait: bool) -> Result<Code, Error> {
     let ids: Vec<JobId> = ids.iter().copied().map(JobId).collect();
-    let changed = match context.try_connect()? {
-        Some(mut client) => {
+    let changed = match context.master_or_existing_store()? {
+        Some(Way::Master(mut client)) => {
             let changed = client.call(method(change), &Jobs { ids, no_wait, ..Jobs::default() })?;
             output::note(&mut client);
             changed
         }
-        None => in_store(existing_store(context)?.as_deref_mut(), change, &ids)?,
+        Some(Way::Store(mut store)) => in_store(store.as_mut(), change, &ids)?,
+        None => {
+            let refused = ids.iter().copied().map(refusals::missing).collect();
+            ChangedJobs { refused, ..ChangedJobs::default() }
+        }
     };
     conclude(context, change, &changed)
 }
 
 pub(super) fn retry_all(context: &Context, queue: Option<&str>) -> Result<Code, Error> {
-    let changed = if let Some(mut client) = context.try_connect()? {
-        client.call("jobs.retry", &Jobs { all: true, queue: queue.map(Into::into), ..Jobs::default() })?
-    } else {
-        let queue = queue.map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
-        match existing_store(context)?.as_deref_mut() {
-            Some(store) => retry_dead(store, queue.as_ref())?,
-            None => ChangedJobs::default(),
+    let changed = match context.master_or_existing_store()? {
+        Some(Way::Master(mut client)) => {
+            client.call("jobs.retry", &Jobs { all: true, queue: queue.map(Into::into), ..Jobs::default() })?
         }
+        Some(Way::Store(mut store)) => {
+            let queue = queue.map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
+            retry_dead(store.as_mut(), queue.as_ref())?
+        }
+        None => ChangedJobs::default(),
     };
     if changed == ChangedJobs::default() {
         known::queue(context, queue)?;
@@ -49,19 +54,7 @@ const fn method(change: Change) -> &'static str {
     }
 }
 
-/// A database is not made only to find nothing in it.
-pub(crate) fn existing_store(context: &Context) -> Result<Option<Box<dyn Store>>, Error> {
-    if context.records()?.is_none() {
-        return Ok(None);
-    }
-    context.store().map(Some)
-}
-
-fn in_store(store: Option<&mut (dyn Store + 'static)>, change: Change, ids: &[JobId]) -> Result<ChangedJobs, Error> {
-    let Some(store) = store else {
-        let refused = ids.iter().copied().map(refusals::missing).collect();
-        return Ok(ChangedJobs { refused, ..ChangedJobs::default() });
-    };
+fn in_store(store: &mut dyn Store, change: Change, ids: &[JobId]) -> Result<ChangedJobs, Error> {
     let op = |id: &JobId| match change {
         Change::Retry => Op::Retry(*id),
         Change::Cancel => Op::Cancel(*id),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::files::Identity;
+use super::files::{Identity, beside};
 use super::{access, place};
 use crate::store::StoreError;
 
@@ -125,9 +125,15 @@ impl Handle {
         Ok(())
     }
 
-    /// For a guest: no master starts as long as the result lives. Refused while one runs, whatever it calls the file.
+    /// For a guest: no master starts as long as the result lives. Refused while one runs, whatever it calls the file, and
+    /// while one is starting, which many guests would otherwise keep waiting.
     pub(super) fn hold_shared(self: &Arc<Self>) -> Result<Writing, StoreError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lockable
+            && let Some(lock) = masters_lock(&self.path)
+        {
+            return Err(self.refused_for(holders(lock, "WRITE").first().copied(), true, &self.path));
+        }
         match &mut *held {
             Held::Alone => return Err(self.refused()),
             Held::Shared(0) if self.lockable => match self.file.try_lock_shared() {
@@ -141,24 +147,18 @@ impl Handle {
     }
 
     fn refused(&self) -> StoreError {
-        let pid = self.holders("WRITE").first().or(self.holders("READ").first()).copied();
+        let master = self.holders("WRITE").first().copied();
+        let pid = master.or(self.holders("READ").first().copied());
         let name = pid.and_then(|pid| self.name_in(pid)).unwrap_or_else(|| self.path.clone());
-        StoreError::Held { path: self.path.display().to_string(), pid, name: name.display().to_string() }
+        self.refused_for(pid, master.is_some(), &name)
     }
 
-    /// The processes that hold the lock; those that this process cannot see are left out.
+    fn refused_for(&self, pid: Option<u32>, is_master: bool, name: &Path) -> StoreError {
+        StoreError::Held { path: self.path.display().to_string(), pid, is_master, name: name.display().to_string() }
+    }
+
     fn holders(&self, kind: &str) -> Vec<u32> {
-        let (device, inode) = self.identity;
-        let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
-        let file = format!("{major:02x}:{minor:02x}:{inode}");
-        let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-        let holder = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
-            [_, "FLOCK", _, found, pid, on, ..] if found == kind && on == file => {
-                pid.parse().ok().filter(|pid| *pid > 0)
-            }
-            _ => None,
-        };
-        locks.lines().filter_map(holder).collect()
+        holders(self.identity, kind)
     }
 
     /// What a process calls the file.
@@ -166,6 +166,31 @@ impl Handle {
         let mut open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().map(|entry| entry.path());
         let ours = |fd: &PathBuf| std::fs::metadata(fd).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         std::fs::read_link(open.find(ours)?).ok()
+    }
+}
+
+/// The processes that hold the lock on a file; those that this process cannot see are left out.
+fn holders((device, inode): Identity, kind: &str) -> Vec<u32> {
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let file = format!("{major:02x}:{minor:02x}:{inode}");
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
+        [_, "FLOCK", _, found, pid, on, ..] if found == kind && on == file => pid.parse().ok().filter(|pid| *pid > 0),
+        _ => None,
+    };
+    locks.lines().filter_map(holder).collect()
+}
+
+/// The lock of the master beside the database, where one holds it: it has that before it waits for the database. Of older
+/// versions it is the only one.
+fn masters_lock(database: &Path) -> Option<Identity> {
+    // A link may lead anywhere, and at a pipe one would wait.
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(beside(database, ".lock")).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => file.metadata().ok().map(|found| (found.dev(), found.ino())),
+        // One that cannot be asked says nothing; the lock on the database does.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
 
