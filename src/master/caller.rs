@@ -3,9 +3,12 @@
 //! Found by the kernel's word about the other end of the connection: the worker it descends from, or whose mark it has.
 //! Variables of the environment are not looked at: they outlive the job.
 
+use std::time::Duration;
+
 use super::Master;
+use super::clock::TICK;
 use super::replies::Origin;
-use crate::core::Flight;
+use crate::core::Handle;
 use crate::model::job::JobRecord;
 use crate::model::{JobId, JobState, WorkerId};
 use crate::process::identity;
@@ -15,18 +18,42 @@ use crate::wire::rpc::{self, RpcError};
 
 /// Further up nobody looks: the tree may change meanwhile.
 const MOST_GENERATIONS: usize = 1000;
+/// How late the news of an end may be.
+const LATE_NEWS: Duration = Duration::from_secs(1);
 
 impl Master {
     /// The worker from whose job a request came.
     pub(super) fn caller(&self, origin: &Origin) -> Option<WorkerId> {
         let Origin::Client(client, _) = origin else { return None };
         let pid = self.clients.pid_of(*client);
-        let mut ancestors = std::iter::successors(Some(pid), |&pid| identity::parent_of(pid));
-        let by_descent = ancestors.by_ref().take_while(|&pid| pid > 1).take(MOST_GENERATIONS);
-        by_descent.into_iter().find_map(|pid| self.pids.get(&pid).copied()).or_else(|| {
-            let worker = Mark::of_process(pid)?.worker_of(&self.fixed.cookie)?;
-            self.workers.keys().copied().find(|id| id.0.unsigned_abs() == worker)
-        })
+        let ancestors = std::iter::successors(Some(pid), |&pid| identity::parent_of(pid));
+        let ancestors: Vec<u32> = ancestors.take_while(|&pid| pid > 1).take(MOST_GENERATIONS).collect();
+        let by_descent = ancestors.iter().enumerate().find_map(|(at, pid)| Some((at, *self.pids.get(pid)?)));
+        let (below, worker) = by_descent.or_else(|| self.by_mark(&ancestors))?;
+        let is_left = below.checked_sub(1).is_some_and(|at| self.is_of_an_earlier_job(ancestors[at], worker));
+        (!is_left).then_some(worker)
+    }
+
+    /// The worker whose mark the first of these has, and how many of them have it.
+    fn by_mark(&self, ancestors: &[u32]) -> Option<(usize, WorkerId)> {
+        let marked = |pid: &u32| Mark::of_process(*pid)?.worker_of(&self.fixed.cookie);
+        let worker = marked(ancestors.first()?)?;
+        let id = self.workers.keys().copied().find(|id| id.0.unsigned_abs() == worker)?;
+        Some((ancestors.iter().take_while(|pid| marked(pid) == Some(worker)).count(), id))
+    }
+
+    /// Whether a process directly below a worker was there before the job that runs there now: an earlier one has left it.
+    /// Of the built-in worker only, which starts a process for each job.
+    fn is_of_an_earlier_job(&self, pid: u32, worker: WorkerId) -> bool {
+        let Some(worker) = self.core.worker(worker) else { return true };
+        if !self.core.pool(worker.pool).is_some_and(|pool| pool.settings.built_in) {
+            return false;
+        }
+        let begun = worker.flights.iter().find_map(|flight| Some((flight.started?, flight.ahead)));
+        let (Some((begun, ahead)), Some(start)) = (begun, identity::start_time(pid)) else { return true };
+        // What was sent ahead begins before the master hears that the one before it has ended.
+        let before = if ahead { LATE_NEWS } else { TICK };
+        self.clock.age(start) > self.clock.now().mono.since(begun) + before
     }
 
     /// Tells a client why it is not kept waiting.
@@ -48,31 +75,33 @@ impl Master {
         }
     }
 
-    /// Whether this worker runs the job.
-    pub(super) fn runs(&self, worker: WorkerId, job: JobId) -> bool {
-        let runs = |flight: &Flight| flight.job.id == job && flight.started.is_some();
-        self.core.worker(worker).is_some_and(|w| w.flights.iter().any(runs))
+    /// Whether this worker runs the job and no other: of several, the one that asks is not known.
+    fn runs_alone(&self, worker: WorkerId, job: JobId) -> bool {
+        let begun = |w: &Handle| w.flights.iter().filter(|flight| flight.started.is_some()).map(|f| f.job.id).collect();
+        self.core.worker(worker).map(begun).is_some_and(|begun: Vec<JobId>| begun == [job])
     }
 
     /// Refuses a wait for a job from inside itself.
     pub(super) fn refuse_own_wait(&self, caller: Option<WorkerId>, job: JobId) -> Result<(), RpcError> {
         match caller {
-            Some(worker) if self.runs(worker, job) => {
+            Some(worker) if self.runs_alone(worker, job) => {
                 Err(RpcError::failed(5, format!("job {job} is not waited for: this was called from it")))
             }
             _ => Ok(()),
         }
     }
 
-    /// Refuses a wait that could not end: the job needs a worker, and every worker that serves its queue runs a job that
-    /// waits for another.
+    /// Refuses a wait that could not end: the job needs a worker, and every worker that serves its queue runs
+    /// nothing but jobs that wait for another.
     pub(super) fn refuse_vain_wait(&self, caller: Option<WorkerId>, job: &JobRecord) -> Result<(), RpcError> {
         let Some(caller) = caller.filter(|_| matches!(job.state, JobState::Ready | JobState::Scheduled)) else {
             return Ok(());
         };
         let waits = |id: WorkerId| {
-            let mut waiters = self.job_waiters.values().flat_map(|wait| &wait.waiters);
-            id == caller || waiters.any(|waiter| waiter.caller == Some(id))
+            let waiters = self.job_waiters.values().flat_map(|wait| &wait.waiters);
+            let waiting = waiters.filter(|waiter| waiter.caller == Some(id)).count() + usize::from(id == caller);
+            let jobs = self.core.worker(id).map_or(1, |worker| worker.concurrency as usize);
+            waiting >= jobs
         };
         let serving = self.core.pools().filter(|(_, pool)| !pool.removed && pool.serves(&job.queue));
         let slots: Vec<_> = serving.flat_map(|(_, pool)| pool.slots()).collect();

@@ -4,22 +4,38 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Mono, Now, UnixMicros};
 
+/// The kernel counts the start of a process in ticks of this length, on every machine that Rust knows.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
 /// Both clocks; monotonic time counts from when it was made.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(Instant);
+pub struct Clock {
+    start: Instant,
+    /// How long the machine had slept by then, in microseconds.
+    slept: i64,
+}
 
 impl Clock {
     /// Starts counting.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self { start: Instant::now(), slept: slept() }
     }
 
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { mono: Mono(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)), wall: wall() }
+        Now { mono: Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)), wall: wall() }
+    }
+
+    /// How old a process is that started then, in ticks since the machine did; less what the machine may have slept
+    /// meanwhile.
+    #[must_use]
+    pub(super) fn age(&self, start_ticks: u64) -> Duration {
+        let ticks = i64::try_from(start_ticks).unwrap_or(i64::MAX);
+        let age = boot().saturating_sub(ticks.saturating_mul(10_000)).saturating_sub(slept() - self.slept);
+        Duration::from_micros(u64::try_from(age).unwrap_or(0))
     }
 
     /// How long from `now` until `at`; zero if that is past.
@@ -63,14 +79,25 @@ impl Steps {
 
 /// How far the wall clock is before the one that nobody sets; `None` where they could not be read together.
 fn ahead() -> Option<i64> {
-    let boot = || {
-        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1000)
-    };
     (0..TRIES).find_map(|_| {
         let (before, wall, after) = (boot(), wall(), boot());
         (after - before < TOGETHER_US).then(|| wall.0.saturating_sub(after))
     })
+}
+
+/// The clock that goes on while the machine sleeps, in microseconds.
+fn boot() -> i64 {
+    micros(rustix::time::ClockId::Boottime)
+}
+
+/// How long the machine has slept since it started, in microseconds.
+fn slept() -> i64 {
+    boot().saturating_sub(micros(rustix::time::ClockId::Monotonic))
+}
+
+fn micros(clock: rustix::time::ClockId) -> i64 {
+    let since = rustix::time::clock_gettime(clock);
+    since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1000)
 }
 
 /// The wall clock.
@@ -91,6 +118,15 @@ mod tests {
         let told: Vec<Option<i64>> =
             [400_000, 900_000, 3_900_000, 3_900_000, -6_100_000].map(|ahead| steps.compare(ahead)).into();
         assert_eq!(told, [None, None, Some(3_000_000), None, Some(-10_000_000)]);
+    }
+
+    #[test]
+    fn the_age_of_a_process_is_told_by_its_start() {
+        let clock = Clock::start();
+        let start = crate::process::identity::start_time(std::process::id()).unwrap();
+        let age = clock.age(start);
+        assert!(age < Duration::from_hours(1), "{age:?}");
+        assert_eq!(clock.age(start.saturating_sub(100)).saturating_sub(age).as_secs(), 1);
     }
 
     #[test]

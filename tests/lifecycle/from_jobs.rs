@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Bench, DEADLINE, Master};
+use crate::support::{Bench, DEADLINE, Master, fixture};
 
 /// The path of the binary, for scripts of jobs.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_queue-work");
@@ -135,4 +135,46 @@ fn a_job_that_waits_for_one_that_only_its_own_worker_could_run_is_told_so() {
     bench.ok(&["scale", "2"]);
     let job = push(&bench, "$q push --wait -- echo well");
     assert_eq!(bench.wait_for_job(job, "succeeded")["result"], "well\n");
+}
+
+#[test]
+fn what_an_earlier_job_has_left_is_not_taken_for_the_job_that_runs_now() {
+    let bench = Bench::new();
+    let _master = start(&bench, "1");
+    let left = "until test -e go; do sleep 0.02; done; $q jobs wait 2 --timeout 100ms 2> waited; \
+                $q jobs cancel 2 > cancelled 2>&1; touch done";
+    let job = push(&bench, &format!("export q; setsid sh -c '{left}' > /dev/null 2>&1 & true"));
+    bench.wait_for_job(job, "succeeded");
+    let next = push(&bench, "sleep 60");
+    bench.wait_for_job(next, "running");
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    bench.wait_for("it to have asked", DEADLINE, |b| b.path().join("done").exists());
+    let said = ["waited", "cancelled"].map(|name| std::fs::read_to_string(bench.path().join(name)).expect("a text"));
+    assert!(!said[0].contains("this was called from") && !said[1].contains("at once"), "{said:?}");
+    assert_eq!(bench.job(next)["state"], "cancelled", "it was waited for");
+}
+
+#[test]
+fn a_worker_with_several_jobs_at_a_time_is_blocked_only_when_all_of_them_wait() {
+    let bench = Bench::new();
+    let worker = fixture("runs.py");
+    let mut args = vec!["--workers=1", "--"];
+    args.extend(worker.iter().map(String::as_str));
+    let _master = bench.start(&args);
+    let run = |argv: &[&str]| bench.push(&["run", &json!(argv).to_string()]);
+    // For one that is still to run beside it, and for one that runs beside it.
+    let pushes = run(&[PROGRAM, "push", "--wait", "run", "[\"true\"]"]);
+    assert_eq!(bench.wait_for_job(pushes, "succeeded")["result"], 0);
+    let slow = run(&["sh", "-c", "until test -e go; do sleep 0.02; done"]);
+    bench.wait_for_job(slow, "running");
+    let told = format!("{PROGRAM} jobs wait {slow} --timeout 100ms; touch go; {PROGRAM} jobs wait {slow}");
+    let waits = run(&["sh", "-c", &told]);
+    assert_eq!(bench.wait_for_job(waits, "succeeded")["result"], 0);
+    // Two that wait for what neither leaves room for: one of them is refused.
+    let each =
+        format!("touch $0; until test -e a -a -e b; do sleep 0.02; done; {PROGRAM} push --wait run '[\"true\"]'");
+    let both = ["a", "b"].map(|name| run(&["sh", "-c", &each, name]));
+    let mut codes = both.map(|job| bench.wait_for_job(job, "succeeded")["result"].as_i64());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(5)]);
 }
