@@ -40,15 +40,27 @@ impl Group {
         let parent = own()?;
         remove_empty(&parent);
         let group = Self(parent.join(folder_name(cookie)?));
-        fs::create_dir(&group.0).ok()?;
-        // To move a process, who does it must be allowed to in the group above both.
-        let may_join = [&parent, &group.0].iter().all(|g| access(&g.join("cgroup.procs"), AccessFlags::W_OK).is_ok());
-        let is_plain = fs::read_to_string(group.0.join("cgroup.type")).is_ok_and(|kind| kind.trim() == "domain");
-        if may_join && is_plain && access(&group.0.join("cgroup.kill"), AccessFlags::W_OK).is_ok() {
-            return Some(group);
+        for _ in 0..JOIN_TRIES {
+            if group.make_in(&parent) {
+                return Some(group);
+            }
+            // Unless another master that starts has just removed it, as nobody is in it yet, there can be none here.
+            if fs::remove_dir(&group.0).err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound) {
+                return None;
+            }
         }
-        let _ = fs::remove_dir(&group.0);
         None
+    }
+
+    /// Makes its folder. False: it cannot be used, or is gone again.
+    fn make_in(&self, parent: &Path) -> bool {
+        if !parent.is_dir() || fs::create_dir(&self.0).is_err() {
+            return false;
+        }
+        // To move a process, who does it must be allowed to in the group above both.
+        let may_join = [parent, &self.0].iter().all(|g| access(&g.join("cgroup.procs"), AccessFlags::W_OK).is_ok());
+        let is_plain = fs::read_to_string(self.0.join("cgroup.type")).is_ok_and(|kind| kind.trim() == "domain");
+        may_join && is_plain && access(&self.0.join("cgroup.kill"), AccessFlags::W_OK).is_ok()
     }
 
     /// At this folder.
