@@ -88,7 +88,7 @@ impl Master {
             self.clients.late(id);
         }
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
-        self.clients.bound_unfinished(id);
+        self.bound_unfinished_of_client(id);
         for line in lines {
             let bytes = line.as_ref().map_or(0, Vec::len);
             if bytes <= LONG && !self.clients.is_being_read(id) {

@@ -1,17 +1,17 @@
-//! One bound for all lines that have begun and not ended: those of clients, and those of workers.
+//! One bound for all lines that have begun and not ended, of clients and workers together.
 //!
 //! Invariant: together they take at most [`MAX_UNFINISHED_BYTES`], and one read more. What goes first is the line that
 //! takes the most, as it makes the most room: the client is dropped, of the worker's line only the head is kept.
 
 use super::Master;
-use super::clients::{ClientId, Clients};
+use super::clients::ClientId;
 use super::requests::LONG;
 use crate::model::WorkerId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 
 /// What a client hears whose line was given up.
 const GIVEN_UP: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
-    \"message\":\"the unfinished requests of all clients take too much memory, and this was the longest; try again\"}}\n";
+    \"message\":\"unfinished requests and answers take too much memory together, and this was the longest; try again\"}}\n";
 
 /// Who is to give up its line, of all with the memory that their lines take; `None` while they are within the bound.
 fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {
@@ -25,26 +25,44 @@ fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {
     longest.filter(|_| sum > MAX_UNFINISHED_BYTES).map(|(who, _)| who)
 }
 
-impl Clients {
-    /// To be called after a client was read. A line that is not long is not worth a look at all the others: a thousand of
-    /// them are far below the bound.
-    pub(super) fn bound_unfinished(&mut self, read: ClientId) {
-        let large = self.unfinished(read) > LONG;
-        while large && let Some(id) = longest(self.all_unfinished()) {
-            self.refuse_rest(id, GIVEN_UP);
-        }
-    }
+/// Whose line it is.
+enum Who {
+    Client(ClientId),
+    Worker(WorkerId),
 }
 
 impl Master {
+    /// To be called after a client was read. A line that is not long is not worth a look at all the others: a thousand of
+    /// them are far below the bound.
+    pub(super) fn bound_unfinished_of_client(&mut self, read: ClientId) {
+        if self.clients.unfinished(read) > LONG {
+            self.bound_unfinished();
+        }
+    }
+
     /// To be called after a worker was read.
-    pub(super) fn bound_unfinished(&mut self, read: WorkerId) {
-        let large = self.workers.get(&read).is_some_and(|pipes| pipes.messages.held_bytes() > LONG);
-        while large && let Some(id) = longest(self.workers.iter().map(|(&id, pipes)| (id, pipes.messages.held_bytes())))
-        {
-            let Some(pipes) = self.workers.get_mut(&id) else { return };
-            pipes.messages.give_up();
-            log::warn!("an unfinished line of worker `{}` was given up: all of them took too much memory", pipes.name);
+    pub(super) fn bound_unfinished_of_worker(&mut self, read: WorkerId) {
+        if self.workers.get(&read).is_some_and(|pipes| pipes.messages.held_bytes() > LONG) {
+            self.bound_unfinished();
+        }
+    }
+
+    fn bound_unfinished(&mut self) {
+        loop {
+            let clients = self.clients.all_unfinished().map(|(id, bytes)| (Who::Client(id), bytes));
+            let workers = self.workers.iter().map(|(&id, pipes)| (Who::Worker(id), pipes.messages.held_bytes()));
+            match longest(clients.chain(workers)) {
+                None => return,
+                Some(Who::Client(id)) => self.clients.refuse_rest(id, GIVEN_UP),
+                Some(Who::Worker(id)) => {
+                    let Some(pipes) = self.workers.get_mut(&id) else { return };
+                    pipes.messages.give_up();
+                    log::warn!(
+                        "an unfinished line of worker `{}` was given up: all of them took too much memory",
+                        pipes.name
+                    );
+                }
+            }
         }
     }
 }

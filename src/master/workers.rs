@@ -167,7 +167,7 @@ impl Master {
             self.reading.backlog.join((id, Pipe::Stderr));
         }
         self.pass_on(id, heard);
-        self.bound_unfinished(id);
+        self.bound_unfinished_of_worker(id);
     }
 
     /// Hears workers again that have caught up with their answers.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 pub const MAX_ARGS_BYTES: usize = MAX_LINE_BYTES - 64 * 1024;
 /// The longest protocol line, in bytes (16 MiB).
 pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
-/// Memory that the unfinished lines of all clients may take together, and those of all workers.
+/// Memory that the unfinished lines of all clients and workers may take together.
 pub const MAX_UNFINISHED_BYTES: usize = 256 * 1024 * 1024;
 /// The deepest nesting of arrays and objects; what common JSON readers take.
 pub const MAX_DEPTH: usize = 128;

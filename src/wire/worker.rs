@@ -241,7 +241,9 @@ pub fn answer_too_long(bytes: u64) -> Answer {
         format!("the answer of {bytes} bytes is too long; the limit is {MAX_LINE_BYTES} bytes a line")
     } else {
         let most = MAX_UNFINISHED_BYTES;
-        format!("the answer of {bytes} bytes was the longest when unfinished lines of all workers took {most} bytes")
+        format!(
+            "the answer of {bytes} bytes was the longest when unfinished requests and answers took {most} bytes together"
+        )
     })
 }
 
