@@ -111,15 +111,15 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     children
 }
 
-/// Everybody alive below these processes, each seen once; not those below `spared`, nor these themselves.
+/// Everybody alive below these processes, each seen once; not those that are `spared`, nor those below them.
 #[must_use]
-pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: &[Identity]) -> Vec<Identity> {
+pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: impl Fn(&Identity) -> bool) -> Vec<Identity> {
     let mut unseen: Vec<u32> = roots.into_iter().flat_map(children_of).collect();
     let mut seen = HashMap::new();
     while let Some(pid) = unseen.pop() {
         if !seen.contains_key(&pid)
             && let Some(identity) = Identity::of(pid)
-            && !spared.contains(&identity)
+            && !spared(&identity)
         {
             seen.insert(pid, identity);
             unseen.extend(children_of(pid));
@@ -241,7 +241,8 @@ mod tests {
     fn descendants_are_found_at_any_depth_but_not_below_those_who_are_spared() {
         let family = crate::process::testing::Family::start("descendants");
         let found = |spared: &[Identity]| {
-            let mut pids: Vec<u32> = descendants_of([family.leader.id()], spared).iter().map(|d| d.pid).collect();
+            let mut pids: Vec<u32> =
+                descendants_of([family.leader.id()], |d| spared.contains(d)).iter().map(|d| d.pid).collect();
             pids.sort_unstable();
             pids
         };
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(found(&[]), both);
         assert_eq!(found(&family.children[..1]), [family.children[1].pid]);
         let leader = Identity::of(family.leader.id()).unwrap();
-        assert!(!descendants_of([std::process::id()], &[leader]).iter().any(|d| both.contains(&d.pid)));
+        assert!(!descendants_of([std::process::id()], |d| *d == leader).iter().any(|d| both.contains(&d.pid)));
     }
 
     #[test]

@@ -187,13 +187,23 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool 
 /// What the variable says in the environment that a process was started with.
 #[must_use]
 pub fn value_of(pid: u32) -> Option<String> {
+    variable_of(pid, COOKIE_VARIABLE)
+}
+
+/// What another variable says there.
+#[must_use]
+pub fn variable_of(pid: u32, name: &str) -> Option<String> {
     let mut space = Vec::new();
     let environ = procfs::read(format!("/proc/{pid}/environ"), &mut space).ok()?;
-    cookie_of(environ).map(|value| String::from_utf8_lossy(value).into_owned())
+    value_in(environ, name).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 fn cookie_of(environ: &[u8]) -> Option<&[u8]> {
-    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(COOKIE_VARIABLE.as_bytes())?.strip_prefix(b"="))
+    value_in(environ, COOKIE_VARIABLE)
+}
+
+fn value_in<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    environ.split(|&b| b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 /// One search under way, for `owner`.

@@ -60,7 +60,7 @@ mod tests {
     }
 
     fn below(pid: u32) -> Vec<(u32, u64)> {
-        identity::descendants_of([pid], &[]).iter().map(|process| (process.pid, process.start)).collect()
+        identity::descendants_of([pid], |_| false).iter().map(|process| (process.pid, process.start)).collect()
     }
 
     #[test]

@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 use wait4::Wait4;
 
 use super::answer::Finished;
+use super::others::Others;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
 use super::resolve::{check_cwd, resolve, spawn_failure};
@@ -25,7 +26,7 @@ use super::tail::Tail;
 use super::verdict::{Ending, Failure, Reason};
 use super::{KILL_AFTER_VARIABLE, clock};
 use crate::process::group::kill_process;
-use crate::process::identity::{self, Identity};
+use crate::process::identity;
 use crate::process::oom::OomWatch;
 use crate::process::{begin, exits};
 
@@ -72,7 +73,7 @@ pub(super) struct Running {
     kill_at: Option<Instant>,
     /// What commands before this one have left in sessions of their own, and may keep; `None` where children may be
     /// anybody's.
-    others: Option<Vec<Identity>>,
+    others: Option<Others>,
     /// Until when the end of what it leaves behind is waited for; set when it has ended.
     alone_by: Option<Instant>,
     reaped: bool,
@@ -99,20 +100,16 @@ struct Stream {
 }
 
 impl Running {
-    /// Starts the command in a process group of its own. `others` are our children now, if all children are commands
-    /// and what comes from them.
-    pub(super) fn start(
-        plan: Plan,
-        others: Option<Vec<Identity>>,
-        registry: &Registry,
-        tokens: Tokens,
-    ) -> Result<Self, Failure> {
+    /// Starts the command in a process group of its own. `alone`: all our children are commands, and what
+    /// comes from them.
+    pub(super) fn start(plan: Plan, alone: bool, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
         if let Some(cwd) = &plan.cwd {
             check_cwd(cwd)?;
         }
         let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
         let path = path.or_else(|| std::env::var_os("PATH"));
         let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
+        let mut others = alone.then(|| Others::before(&plan.env));
         let mut command = Command::new(program);
         command.arg0(&plan.argv[0]).args(&plan.argv[1..]).env_remove(KILL_AFTER_VARIABLE).envs(plan.env);
         for name in begin::VARIABLES {
@@ -128,6 +125,9 @@ impl Running {
             command.current_dir(cwd);
         }
         let child = command.spawn().map_err(failure)?;
+        if let Some(others) = &mut others {
+            others.began(child.id());
+        }
         let stream = |pipe: PipeReader, keep| Stream {
             pipe: Some(Receiver::from(OwnedFd::from(pipe))),
             ready: false,
@@ -298,7 +298,7 @@ impl Running {
         let Some(others) = &self.others else { return true };
         let now = clock::now();
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
-        let left = identity::descendants_of([std::process::id()], others);
+        let left = identity::descendants_of([std::process::id()], |process| others.has(process));
         let foreign = left.iter().filter(|process| kill_process(process.pid, process.start).is_err()).count();
         if foreign > 0 && by <= now {
             // Another user's, which nothing of ours will end: it is waited for, or the master loses its patience.
@@ -325,7 +325,7 @@ impl Running {
 pub(super) fn end_all() {
     let by = clock::now() + LEFTOVERS_DEADLINE;
     loop {
-        let left = identity::descendants_of([std::process::id()], &[]);
+        let left = identity::descendants_of([std::process::id()], |_| false);
         let killed = left.iter().filter(|process| kill_process(process.pid, process.start).is_ok()).count();
         if killed == 0 || clock::now() >= by {
             return;

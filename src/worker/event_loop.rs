@@ -21,7 +21,6 @@ use super::template::Template;
 use super::verdict::Reason;
 use super::{answer, clock, plan};
 use crate::process::exits;
-use crate::process::identity::{self, Identity};
 use crate::process::oom::OomWatch;
 use crate::process::wake;
 
@@ -226,13 +225,12 @@ impl<'a> Worker<'a> {
         while self.current.is_none() && self.output.waiting() < ANSWER_BACKLOG_BYTES {
             let Some(job) = self.pending.pop_front() else { return };
             failpoint!("worker.before_start");
-            let others = self.alone.then(others);
             // For many short commands once.
             if clock::now().duration_since(self.counted_at) >= COUNT_EVERY {
                 (self.oom, self.counted_at) = (OomWatch::start(), clock::now());
             }
             let started = plan::plan(&job.params, self.template)
-                .and_then(|p| Running::start(p, others, poll.registry(), COMMAND));
+                .and_then(|p| Running::start(p, self.alone, poll.registry(), COMMAND));
             match started {
                 Ok(command) => {
                     failpoint!("worker.started");
@@ -255,11 +253,4 @@ impl<'a> Worker<'a> {
             None
         }
     }
-}
-
-/// What the commands of the past have left behind.
-fn others() -> Vec<Identity> {
-    // That there is none is usual, and cheap to know.
-    let pids = if exits::has_children() { identity::children_of(std::process::id()) } else { Vec::new() };
-    pids.into_iter().filter_map(Identity::of).collect()
 }

@@ -26,6 +26,7 @@ mod clock;
 mod command;
 mod event_loop;
 mod intake;
+mod others;
 mod pipes;
 mod plan;
 mod request;

@@ -51,6 +51,9 @@ struct Exec {
     env: BTreeMap<String, OsText>,
 }
 
+/// The variable that tells a command, and all that it starts, its job.
+pub(super) const JOB_VARIABLE: &str = "QUEUE_WORK_JOB_ID";
+
 /// Works out what to start for a job.
 pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Plan, Failure> {
     let job: Job<'_> =
@@ -67,7 +70,7 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
         None => return Err(no_such_type(&job.kind)),
     };
     let mut set = |name: &str, value: String| plan.env.push((name.to_owned(), value.into()));
-    set("QUEUE_WORK_JOB_ID", job.id.map_or_else(String::new, |id| id.get().to_owned()));
+    set(JOB_VARIABLE, job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
     set("QUEUE_WORK_ATTEMPT", job.attempt.unwrap_or(1).to_string());
     check(&plan)?;

@@ -187,6 +187,25 @@ fn a_command_that_fails_ends_with_all_that_it_put_aside_before_it_is_tried_again
 }
 
 #[test]
+fn what_the_daemon_of_a_job_that_succeeded_starts_later_outlives_a_job_that_fails() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers", "1", "--max-attempts", "1"]);
+    // It starts another while the next job runs, and ends.
+    let daemon = "while ! [ -e runs ]; do sleep 0.01; done; setsid sh -c 'echo $$ >> pids; exec sleep 1000' & exit 0";
+    let first = bench.push(&["--", "sh", "-c", "setsid sh -c \"$0\" </dev/null >/dev/null 2>&1 &", daemon]);
+    bench.wait_for_job(first, "succeeded");
+    let script = "echo > runs; setsid -f sh -c 'echo $$ >> own; exec sleep 1000' </dev/null >/dev/null 2>&1; \
+                  while ! [ -s pids ] || ! [ -s own ]; do sleep 0.01; done; exit 1";
+    let second = bench.push(&["--", "sh", "-c", script]);
+    bench.wait_for_job(second, "dead");
+    let kept = noted(&bench.path().join("pids"));
+    assert!(kept.len() == 1 && kept[0].is_alive(), "{}", bench.dump());
+    assert_eq!(noted(&bench.path().join("own")).len(), 0, "what the failed command started lives");
+    end(&bench, master);
+    wait_dead(&bench, &kept);
+}
+
+#[test]
 fn nothing_sheds_its_worker_and_what_comes_of_all_three_deaths_at_once_without_groups_holds_nothing() {
     let bench = Bench::new();
     let command = fixture("escapes.py");
