@@ -146,7 +146,11 @@ fn client_code(error: &ClientError) -> u8 {
         ClientError::PathTooLong { .. } => 2,
         ClientError::Stranger { .. } => 5,
         ClientError::Refused(error) => error.exit_code(),
-        ClientError::Io { .. } | ClientError::Closed | ClientError::Silent { .. } | ClientError::Garbled(_) => 1,
+        ClientError::Io { .. }
+        | ClientError::Closed
+        | ClientError::Silent { .. }
+        | ClientError::Garbled(_)
+        | ClientError::Older { .. } => 1,
     }
 }
 

@@ -66,7 +66,24 @@ pub enum ClientError {
     /// The answer makes no sense.
     #[error("the master's answer cannot be read ({0}); is it another version?")]
     Garbled(String),
+    /// It does not say which store it serves, as 0.1.0 does not: it may have done what it was asked for.
+    #[error("{}", older(*pid))]
+    Older {
+        /// Its process; 0 where it is not known.
+        pid: u32,
+    },
     /// The master said no.
     #[error("{}", .0.message)]
     Refused(RpcError),
+}
+
+fn older(pid: u32) -> String {
+    let (who, end) = match pid {
+        0 => (String::new(), "end it".to_owned()),
+        pid => (format!(" (pid {pid})"), format!("end it with `kill {pid}`")),
+    };
+    format!(
+        "the master{who} is of an older version, which does not say which store it serves, and it is unknown whether this \
+         was carried out; {end}, start it again with this version, then look with `queue-work jobs list`"
+    )
 }

@@ -170,11 +170,12 @@ impl Client {
                 self.heard_from(incoming.id.as_deref());
                 continue;
             }
+            // Of an older version it may be a method that it does not know.
+            if !self.confirmed && incoming.error.as_ref().is_none_or(|error| error.code == rpc::METHOD_NOT_FOUND) {
+                return Err(ClientError::Older { pid: self.pid });
+            }
             if let Some(error) = incoming.error {
                 return Err(ClientError::Refused(error));
-            }
-            if !self.confirmed {
-                return Err(ClientError::Garbled("it does not say which store it serves".to_owned()));
             }
             return Ok(incoming.result.unwrap_or_else(|| RawValue::NULL.to_owned()));
         }

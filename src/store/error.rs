@@ -27,6 +27,14 @@ pub enum StoreError {
         /// As the holder calls it; the same where that cannot be seen.
         name: String,
     },
+    /// To be brought to our schema while a master runs on it that knows the old one.
+    #[error("{}", older(path, *pid))]
+    InUse {
+        /// Which.
+        path: String,
+        /// The master, where that can be seen.
+        pid: Option<u32>,
+    },
     /// The file, or where it lies, does not allow it to be used.
     #[error("the database `{path}` {why}")]
     Unsafe {
@@ -169,6 +177,17 @@ fn overwritten(path: &str, is_log: bool) -> String {
              more, is set aside as `{path}-wal.lost`; {next}"
         )
     }
+}
+
+fn older(path: &str, pid: Option<u32>) -> String {
+    let (who, end) = match pid {
+        None => (String::new(), "end it".to_owned()),
+        Some(pid) => (format!(" (pid {pid})"), format!("end it with `kill {pid}`")),
+    };
+    format!(
+        "the database `{path}` is of an older version, and the master{who} that holds it knows no other; {end}, and start \
+         it again with this version"
+    )
 }
 
 fn held(path: &str, pid: Option<u32>, is_master: bool, name: &str) -> String {

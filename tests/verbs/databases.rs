@@ -1,7 +1,9 @@
 //! Databases that cannot be used: what is said, with which code, and that nothing is harmed.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use super::support::{Bench, fixture};
@@ -87,6 +89,37 @@ fn a_database_of_an_older_release_is_brought_up_to_date_by_whatever_verb_comes_f
         bench.ok(&["--workers=1", "--drain"]);
         assert_eq!(bench.job(id)["state"], "succeeded");
     }
+}
+
+#[test]
+fn beside_a_master_of_an_older_release_nothing_is_changed_and_what_is_said_is_true() {
+    let bench = Bench::new();
+    make_old(&bench, FIRST);
+    // It holds this lock only, and answers without saying which store it serves.
+    let lock = fs::File::create(bench.path().join("q.db.lock")).expect("a file");
+    lock.lock().expect("nobody has it");
+    let before = fs::read(bench.database()).expect("a file");
+    for words in [&["jobs", "list"][..], &["runs"], &["status"], &["jobs", "cancel", "1"], &["pause", "default"]] {
+        let run = bench.run(words).expect_code(1);
+        let us = std::process::id();
+        assert!(run.stderr.contains(&format!("end it with `kill {us}`, and start it again")), "{words:?}: {run:?}");
+    }
+    assert_eq!(fs::read(bench.database()).expect("a file"), before);
+    let listener = UnixListener::bind(bench.path().join("q.db.sock")).expect("a socket");
+    let answers = std::thread::spawn(move || {
+        for answer in ["\"result\":{\"id\":1,\"deduplicated\":false}", "\"error\":{\"code\":-32601,\"message\":\"no\"}"]
+        {
+            let (mut stream, _) = listener.accept().expect("a client");
+            BufReader::new(&stream).read_line(&mut String::new()).expect("a request");
+            writeln!(stream, "{{\"jsonrpc\":\"2.0\",\"id\":1,{answer}}}").expect("it listens");
+        }
+    });
+    for words in [&["push", "t"][..], &["push", "t"]] {
+        let run = bench.run(words).expect_code(1);
+        assert!(run.stderr.contains("of an older version") && run.stderr.contains("unknown whether"), "{run:?}");
+    }
+    answers.join().expect("both were asked");
+    assert_eq!(fs::read(bench.database()).expect("a file"), before);
 }
 
 #[test]

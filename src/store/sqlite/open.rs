@@ -28,6 +28,9 @@ pub(super) const CHECKPOINT_FRAMES: i64 = 400;
 pub(super) const MOST_FRAMES: i64 = 1600;
 /// How long to wait for another writer.
 const BUSY: Duration = Duration::from_secs(5);
+/// How often a reader looks whether a master that starts has brought the database up to date: for a second.
+const MOST_TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// The header of a database file, in bytes: a shorter file that is not empty is no database.
 const SMALLEST: u64 = 100;
 /// The largest database that is looked through at a start, in pages of 4 KiB: about 150,000 waiting jobs, a tenth of a
@@ -108,11 +111,23 @@ pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreErro
     refuse_foreign(&conn, path, false)?;
     if migrate::is_older(&conn, path)? {
         // What is asked may be in tables that it does not have yet.
-        drop(SqliteStore::open_as_guest(path)?);
+        bring_up_to_date(path)?;
     }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;").map_err(|e| map(path, &e))?;
     Ok((conn, handle))
+}
+
+/// As a guest: not under a master, whose version is the older one unless it is just about to do the same.
+fn bring_up_to_date(path: &Path) -> Result<(), StoreError> {
+    for tries in 1.. {
+        match SqliteStore::open_as_guest(path) {
+            Err(StoreError::Held { .. }) if tries < MOST_TRIES => std::thread::park_timeout(BETWEEN_TRIES),
+            Err(StoreError::Held { path, pid, .. }) => return Err(StoreError::InUse { path, pid }),
+            opened => return opened.map(drop),
+        }
+    }
+    Ok(())
 }
 
 /// Looks through the whole database, as long as that takes but a moment: a start must not wait for the history of years.
