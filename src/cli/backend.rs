@@ -96,16 +96,22 @@ pub(crate) fn run_guardian() -> Result<Code, Error> {
     }
 }
 
-/// Who pushes in bulk.
+/// Who pushes in bulk. The id of the process is one of its namespace, which stands beside that of the boot.
 pub(crate) fn this_process() -> BulkOwner {
     let pid = std::process::id();
     let pid_start = identity::start_time(pid).unwrap_or(0);
-    BulkOwner { pid, pid_start, boot_id: identity::boot_id().to_owned() }
+    BulkOwner { pid, pid_start, boot_id: format!("{}/{}", identity::boot_id(), identity::pid_namespace()) }
 }
 
-/// Whether who pushes in bulk is still there.
-pub(crate) fn is_alive(owner: &BulkOwner) -> bool {
-    Identity { pid: owner.pid, start: owner.pid_start, boot_id: owner.boot_id.clone() }.is_alive()
+/// Whether who pushes in bulk may still be there. One in another namespace of this boot cannot be seen from here, and is
+/// left to a master, who holds the store alone. A master has no namespace here: while a guest writes there is none.
+pub(crate) fn may_live(owner: &BulkOwner) -> bool {
+    let (boot, namespace) = owner.boot_id.split_once('/').unzip();
+    let boot_id = boot.unwrap_or(&owner.boot_id).to_owned();
+    if boot_id == identity::boot_id() && namespace.is_some_and(|namespace| namespace != identity::pid_namespace()) {
+        return true;
+    }
+    Identity { pid: owner.pid, start: owner.pid_start, boot_id }.is_alive()
 }
 
 /// Whether a master holds the lock of the store.

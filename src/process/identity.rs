@@ -79,6 +79,13 @@ pub fn boot_id() -> &'static str {
     })
 }
 
+/// Where our process ids count; empty where the kernel does not say.
+#[must_use]
+pub fn pid_namespace() -> String {
+    let link = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
+}
+
 /// A name for one life of the master that nobody can guess: 128 random bits, in hexadecimal.
 pub fn new_cookie() -> io::Result<String> {
     use std::fmt::Write;

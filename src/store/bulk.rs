@@ -15,7 +15,7 @@ pub struct BulkOwner {
     pub pid: u32,
     /// Start time of the process, in clock ticks since boot.
     pub pid_start: u64,
-    /// Identity of this boot of the machine.
+    /// Identity of this boot of the machine; of a guest with `/` and its pid namespace.
     pub boot_id: String,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,13 +20,20 @@ struct Push<'a> {
 }
 
 fn begin<'a>(bench: &'a Bench, options: &[&str]) -> Push<'a> {
+    begin_as(bench, &[], options)
+}
+
+/// The same by another program.
+fn begin_as<'a>(bench: &'a Bench, program: &[&str], options: &[&str]) -> Push<'a> {
     let text = (1..=LINES).fold(String::new(), |mut text, n| {
         let _ = writeln!(text, "{n}");
         text
     });
     std::fs::write(bench.path().join("lines"), text).expect("written");
     let stderr = File::create(bench.path().join("said")).expect("a file");
-    let mut command = bench.command(&[&["push", "--lines", "--file=lines"], options, &["t"]].concat());
+    let program: Vec<String> = program.iter().map(|&word| word.to_owned()).collect();
+    let args = [&["push", "--lines", "--file=lines"], options, &["t"]].concat();
+    let mut command = if program.is_empty() { bench.command(&args) } else { bench.command_as(&program, &args) };
     let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the binary can be started");
     let push = Push { bench, child };
     bench.wait_for("some jobs to be staged", DEADLINE, |bench| staged(bench) > 0);
@@ -180,4 +187,28 @@ fn others_are_not_held_up_by_a_bulk_push_and_see_nothing_of_it() {
     push.signal(Signal::SIGKILL);
     push.end();
     expect_nothing_left(&bench, 1);
+}
+
+#[test]
+fn what_a_process_of_another_namespace_pushes_is_dropped_by_no_guest_but_by_a_master() {
+    let unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let works = Command::new(unshare[0]).args(&unshare[1..]).arg("true").output().is_ok_and(|out| out.status.success());
+    if !works {
+        println!("skipped: namespaces of processes cannot be made here");
+        return;
+    }
+    let bench = Bench::new();
+    let mut push = begin_as(&bench, &unshare, &[]);
+    push.child.kill().expect("it is there");
+    push.child.wait().expect("our child");
+    // Its own end gives the locks back.
+    bench.push(&["one"]);
+    let left = staged(&bench);
+    assert!(left > 0);
+    bench.push(&["one"]);
+    assert!(staged(&bench) >= left, "it may live, as far as can be seen from here");
+    let mut master = master(&bench);
+    bench.wait_for("the master to drop it", DEADLINE, |bench| staged(bench) == 0);
+    assert_eq!(seen(&bench), 2);
+    master.kill9();
 }

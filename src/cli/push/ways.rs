@@ -148,7 +148,7 @@ impl<'a> IntoStore<'a> {
         let Ok(left) = self.store.bulks() else { return };
         let until = context::now().0 + TIDY;
         for OpenBulk { id, owner, committed } in left {
-            if backend::is_alive(&owner) {
+            if backend::may_live(&owner) {
                 continue;
             }
             if committed {
