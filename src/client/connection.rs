@@ -5,6 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -25,8 +26,8 @@ pub(super) struct Connection {
     pub(super) stream: UnixStream,
     /// The process that listens; 0 where it cannot be seen from here.
     pub(super) pid: u32,
-    /// The store that is meant.
-    pub(super) store: StoreName,
+    /// The store that is meant; `None`: whichever is served there.
+    pub(super) store: Option<StoreName>,
 }
 
 /// Connects, waiting at most this long for a master that has too many connections, and for each answer later.
@@ -57,7 +58,9 @@ pub(super) fn open(
         return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid()) });
     }
     stream.set_read_timeout(Some(each)).and_then(|()| stream.set_write_timeout(Some(each))).map_err(failed)?;
-    let store = StoreName::new(database, about.as_ref());
+    // Who names a socket and sees no database, as from another file system, takes the word of the socket.
+    let is_beside = path.as_os_str().as_bytes().strip_prefix(database.as_os_str().as_bytes()) == Some(b".sock");
+    let store = (about.is_some() || is_beside).then(|| StoreName::new(database, about.as_ref()));
     Ok(Connection { stream, pid: peer.pid().unsigned_abs(), store })
 }
 

@@ -50,7 +50,7 @@ pub enum ClientError {
         source: std::io::Error,
     },
     /// The connection was closed before the master had read the whole request: it has certainly done nothing.
-    #[error("the master ended before it heard this; see `queue-work status`")]
+    #[error("the master ended, or closed the connection, before it heard this; see `queue-work status`")]
     Unheard,
     /// The master closed the connection before it answered.
     #[error("the master closed the connection; it may have ended: see `queue-work status`")]

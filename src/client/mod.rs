@@ -32,8 +32,8 @@ const ASK_AFTER: u32 = 3;
 const ASK_EVERY: u32 = 10;
 /// Ticks after which it is said what is waited for.
 const TELL_AFTER: u32 = 5;
-/// Methods whose answer may take long although all is well.
-const LONG: [&str; 7] = ["jobs.wait", "jobs.cancel", "scale", "spawn", "restart", "stop", "logs.follow"];
+/// Methods whose answer may take long, as whoever calls them knows.
+const LONG: [&str; 2] = ["jobs.wait", "logs.follow"];
 /// The longest that a connection may take where answers may not take long.
 const CONNECT_WITHIN: Duration = Duration::from_millis(300);
 
@@ -67,8 +67,8 @@ pub struct Client {
     /// What has come of the next line.
     line: Vec<u8>,
     asked: Asked,
-    store: StoreName,
-    /// The master has said that it serves this store.
+    store: Option<StoreName>,
+    /// The master has said that it serves this store, or any will do.
     confirmed: bool,
 }
 
@@ -141,8 +141,8 @@ impl Client {
             patience,
             line: Vec::new(),
             asked: Asked::Nothing,
+            confirmed: opened.store.is_none(),
             store: opened.store,
-            confirmed: false,
         })
     }
 
@@ -217,7 +217,7 @@ impl Client {
         let id = self.next_id;
         self.next_id += 1;
         // The store that is meant is said once: the master keeps it in mind for the connection.
-        let store = (id == 1).then_some(&self.store);
+        let store = self.store.as_ref().filter(|_| id == 1);
         let line = rpc::request(id, store, method, params).map_err(|e| ClientError::Garbled(e.to_string()))?;
         let mut left = &line[..];
         while !left.is_empty() {
@@ -225,10 +225,22 @@ impl Client {
                 Ok(n) => left = &left[n..],
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if is_late(&e) => self.tick(false)?,
-                Err(e) => return Err(self.io("write to", e)),
+                Err(e) => return Err(self.refused_unread().unwrap_or_else(|| self.io("write to", e))),
             }
         }
         Ok(id)
+    }
+
+    /// Why the master closed the connection in the middle of a request, if it said so.
+    fn refused_unread(&mut self) -> Option<ClientError> {
+        loop {
+            self.line.clear();
+            self.reader.read_until(b'\n', &mut self.line).ok().filter(|&bytes| bytes > 0)?;
+            let error = serde_json::from_slice::<Incoming>(&self.line).ok().and_then(|incoming| incoming.error);
+            if let Some(error) = error {
+                return Some(ClientError::Refused(error));
+            }
+        }
     }
 
     fn receive(&mut self) -> Result<Incoming, ClientError> {
@@ -285,8 +297,11 @@ impl Client {
         }
         let served: StoreName =
             serde_json::from_str(notification.params.get()).map_err(|e| ClientError::Garbled(e.to_string()))?;
-        if !served.is_same(&self.store) {
-            return Err(ClientError::Refused(RpcError::failed(5, served.instead_of(&self.store))));
+        // Where the file cannot be seen from here, the master has compared the names.
+        if let Some(meant) = self.store.as_ref().filter(|meant| meant.file.is_some())
+            && !served.is_same(meant)
+        {
+            return Err(ClientError::Refused(RpcError::failed(5, served.instead_of(meant))));
         }
         self.confirmed = true;
         Ok(())

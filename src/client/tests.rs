@@ -104,6 +104,32 @@ fn what_answers_nothing_is_given_up_where_patience_is_limited() {
 }
 
 #[test]
+fn why_the_master_closed_the_connection_in_the_middle_of_a_request_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("s.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let mut client = connect(&path).expect("a connection");
+    let master = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        stream.read_exact(&mut [0; 100]).expect("the beginning");
+        let why = b"{\"method\":\"log\"}\n{\"id\":null,\"error\":{\"code\":-32600,\"message\":\"too much\"}}\n";
+        stream.write_all(why).expect("it is taken");
+    });
+    match client.call::<Stopped>("push", &"x".repeat(8 << 20)) {
+        Err(ClientError::Refused(error)) => assert_eq!(error.message, "too much"),
+        other => panic!("{other:?}"),
+    }
+    master.join().expect("it ends");
+}
+
+#[test]
+fn who_names_a_socket_and_sees_no_database_takes_the_word_of_the_socket() {
+    let (_dir, path, handle) = master(&["{\"id\":1,\"result\":null}\n"]);
+    Client::connect(&path, Path::new("/nowhere/x.db"), ENDLESS).expect("a connection").ping().expect("an answer");
+    assert!(!handle.join().expect("heard")[0].contains("\"store\""));
+}
+
+#[test]
 fn a_request_that_was_read_and_not_answered_may_have_been_done() {
     let (_dir, path, _handle) = master(&[""]);
     let mut client = connect(&path).expect("a connection");

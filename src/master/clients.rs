@@ -29,7 +29,7 @@ use crate::wire::rpc;
 use crate::wire::store_name::STORE;
 use client::Client;
 use door::Door;
-pub(super) use door::occupant_for_good;
+pub(super) use door::{name_of, occupant_for_good};
 use greeting::Greeting;
 pub(super) use greeting::Served;
 
@@ -360,7 +360,7 @@ impl Clients {
             // Nobody takes what would be written to one that is gone, but its requests are still to be read.
             let written = client.gone || client.write();
             self.unsent -= before - client.unsent();
-            if !written || (client.ended && (client.gone || (client.out.is_empty() && client.pending == 0))) {
+            if !written || (client.ended && (client.gone || client.has_all())) {
                 self.drop_client(id);
             }
         }
@@ -390,11 +390,5 @@ impl Clients {
             self.followers -= usize::from(client.follows.is_some());
             self.unsent -= client.unsent();
         }
-    }
-
-    /// Makes room for a newcomer; false if everybody waits for something.
-    fn drop_idlest(&mut self) -> bool {
-        let idlest = self.all.iter().filter(|(_, c)| c.is_idle()).min_by_key(|(_, c)| c.heard).map(|(&id, _)| id);
-        idlest.map(|id| self.drop_client(id)).is_some()
     }
 }

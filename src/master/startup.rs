@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Registry, Waker};
 
 use super::batch::Batches;
+use super::clients::name_of;
 use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::console::Console;
@@ -65,7 +66,7 @@ pub enum Failure {
         why: String,
     },
     /// Somebody else answers at the control socket.
-    #[error("process {pid} answers at `{path}`: that socket is in use; choose another with `--socket`")]
+    #[error("{} answers at `{path}`: that socket is in use; choose another with `--socket`", name_of(*pid))]
     SocketInUse {
         /// Where.
         path: PathBuf,

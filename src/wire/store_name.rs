@@ -20,7 +20,7 @@ pub const STORE: &str = "store";
 pub struct StoreName {
     /// The path of the database, for people.
     pub database: String,
-    /// The database; absent: there is no such file (yet).
+    /// The database; absent: there is no such file (yet), or it cannot be seen from here.
     pub file: Option<FileId>,
 }
 
@@ -47,13 +47,30 @@ impl StoreName {
         self.file.is_some() && self.file == other.file
     }
 
+    /// Says of this one, which is served, that its file is gone.
+    #[must_use]
+    pub fn gone(&self) -> String {
+        format!(
+            "the master serves a file that was `{}` and is no longer there; stop it, or put the file back",
+            self.database
+        )
+    }
+
     /// Says that this one is served and that one is not.
     #[must_use]
     pub fn instead_of(&self, meant: &Self) -> String {
         if self.database == meant.database {
             return format!(
-                "the master serves a file that was `{}` and is no longer there; stop it, or put the file back",
+                "the master at this socket serves another file `{}` than the one that is seen here; stop it with `kill`, \
+                 or put its file back",
                 self.database
+            );
+        }
+        if meant.file.is_none() {
+            return format!(
+                "the master at this socket serves `{}`, not `{}`, and no such file is seen here; for that one give \
+                 `--database {}` beside `--socket`",
+                self.database, meant.database, self.database
             );
         }
         format!(

@@ -174,3 +174,18 @@ fn many_who_wait_for_one_job_are_all_answered_and_cost_nothing_meanwhile() {
         assert_eq!(peer.hear()["result"]["state"], "cancelled");
     }
 }
+
+#[test]
+fn a_follower_that_asks_for_no_more_still_hears_the_log_until_it_leaves() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers", "1"]);
+    let mut peer = Peer::new(&bench);
+    peer.call("logs.follow", &json!({}));
+    peer.stream().shutdown(std::net::Shutdown::Write).expect("it is open");
+    bench.ok(&["push", "--wait", "--", "sh", "-c", "echo knock >&2"]);
+    assert!(peer.hear_text().contains("knock"));
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", master.pid())).expect("it runs").count();
+    let before = open();
+    drop(peer);
+    assert!(eventually(DEADLINE, || open() < before), "it is kept for ever");
+}

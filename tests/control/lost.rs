@@ -86,3 +86,21 @@ fn a_command_with_that_code_counts_as_one_that_failed_with_1() {
         bench.run(&["push", "--wait", "--max-attempts", "1", "--", "sh", "-c", &exit]).expect_code(seen);
     }
 }
+
+#[test]
+fn a_verb_that_waits_for_what_takes_long_says_so_and_goes_on() {
+    let bench = Bench::new();
+    let config = "[pools.default]\nworkers = 1\nkill_after = \"60s\"\n";
+    std::fs::write(bench.path().join("queue-work.toml"), config).expect("written");
+    let _master = bench.start(&[]);
+    let job = bench.push(&["--", "sh", "-c", "trap '' TERM; until [ -e go ]; do sleep 0.02; done"]);
+    bench.wait_for_job(job, "running");
+    let mut child = begin(&bench, &["jobs", "cancel", &job.to_string()]);
+    let mut said = [0; 200];
+    let stderr = child.stderr.as_mut().expect("a pipe");
+    let bytes = std::io::Read::read(stderr, &mut said).expect("a line");
+    let text = String::from_utf8_lossy(&said[..bytes]).into_owned();
+    assert!(text.contains("has not done it yet; waiting for it"), "{text}");
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    child.wait().expect("our child");
+}

@@ -99,3 +99,41 @@ fn a_socket_in_use_is_refused_and_a_stale_one_is_replaced() {
     bench.ok(&[&other[..], &["stop"]].concat());
     assert_eq!(next.wait_exit(DEADLINE).code(), Some(0));
 }
+
+#[test]
+fn who_sees_the_socket_and_not_the_database_is_served_or_told_how() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    let path = socket(&bench);
+    let place = path.to_str().expect("UTF-8");
+    let push = ["push", "--wait", "--", "echo", "heard"];
+    assert_eq!(bench.ok(&[&["--database", "unseen.db", "--socket", place][..], &push].concat()), "heard\n");
+    assert!(!bench.path().join("unseen.db").exists());
+    // At the place where the socket of that database would be, another is probably not meant.
+    std::os::unix::fs::symlink(&path, bench.path().join("unseen.db.sock")).expect("a link");
+    let refused = bench.run(&["--database", "unseen.db", "push", "t"]).expect_code(5).stderr;
+    let database = bench.database();
+    let next = format!("give `--database {}` beside `--socket`", database.display());
+    assert!(refused.contains("unseen.db`, and no such file is seen here") && refused.contains(&next), "{refused}");
+    let named = ["--database", database.to_str().expect("UTF-8"), "--socket", "unseen.db.sock"];
+    assert_eq!(bench.ok(&[&named[..], &push].concat()), "heard\n");
+}
+
+#[test]
+fn a_client_that_cannot_see_the_file_of_that_name_is_believed_while_the_master_sees_it() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    let database = bench.database();
+    let name = std::fs::canonicalize(database).expect("it is there");
+    let ask = |name: &std::path::Path| {
+        let store = serde_json::json!({"database": name, "file": null});
+        let line = serde_json::json!({"jsonrpc": "2.0", "id": 1, "store": store, "method": "ping"});
+        Peer::new(&bench).say(format!("{line}\n")).hear()
+    };
+    assert_eq!(ask(&name)["method"], "store");
+    assert!(ask(&name.with_extension("other"))["error"]["message"].as_str().is_some_and(|text| text.contains("not `")));
+    fs::rename(database, database.with_extension("away")).expect("renamed");
+    let said = ask(&name);
+    assert!(said["error"]["message"].as_str().is_some_and(|text| text.contains("no longer there")), "{said}");
+    fs::rename(database.with_extension("away"), database).expect("renamed");
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::net::UnixStream;
 
 use super::greeting::Greeting;
-use super::{MAX_PENDING, MAX_UNREAD};
+use super::{Clients, MAX_PENDING, MAX_UNREAD};
 use crate::master::requests::LONG;
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
@@ -16,6 +16,10 @@ use crate::wire::lines::Lines;
 /// What one hears that did not come to an end.
 const TOO_SLOW: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
     \"message\":\"the request was not complete in time\"}}\n";
+
+/// What one hears that is in the middle of a request when somebody else needs the room.
+const NO_ROOM: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
+    \"message\":\"there are too many connections, and the request was not complete; try again\"}}\n";
 
 /// A connection.
 #[derive(Debug)]
@@ -80,6 +84,11 @@ impl Client {
         self.pending == 0 && self.follows.is_none() && self.unsent() == 0
     }
 
+    /// Whether it has heard everything that it can expect. One that follows the log may have said that it asks for no more.
+    pub(super) const fn has_all(&self) -> bool {
+        self.pending == 0 && self.follows.is_none() && self.out.is_empty()
+    }
+
     /// Bytes that wait for it.
     pub(super) const fn unsent(&self) -> usize {
         self.out.len() - self.sent
@@ -129,6 +138,21 @@ impl Client {
         self.out.clear();
         if self.out.capacity() > 256 * 1024 {
             self.out = Vec::new();
+        }
+        true
+    }
+}
+
+impl Clients {
+    /// Makes room for a newcomer; false if everybody waits for something.
+    pub(super) fn drop_idlest(&mut self) -> bool {
+        let idle = self.all.iter().filter(|(_, c)| c.is_idle());
+        // One that is in the middle of a request only where there is no other.
+        let Some((&id, idlest)) = idle.min_by_key(|(_, c)| (c.lines.is_inside(), c.heard)) else { return false };
+        if idlest.lines.is_inside() {
+            self.refuse_rest(id, NO_ROOM);
+        } else {
+            self.drop_client(id);
         }
         true
     }

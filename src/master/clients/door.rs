@@ -110,6 +110,11 @@ fn occupant(path: &Path) -> Option<u32> {
     }
 }
 
+/// `process 12`, or what can be said of one that the system does not name.
+pub(in crate::master) fn name_of(pid: u32) -> String {
+    if pid == 0 { "another process".to_owned() } else { format!("process {pid}") }
+}
+
 /// Removes a stale socket of ours; whatever else is there stays, and is an error.
 fn clear(path: &Path, owner: Uid) -> io::Result<()> {
     let taken = |why: String| Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`{}` {why}", path.display())));
@@ -125,7 +130,7 @@ fn clear(path: &Path, owner: Uid) -> io::Result<()> {
         return taken(format!("is a socket of user {}", found.uid()));
     }
     if let Some(pid) = occupant(path) {
-        return taken(format!("is in use by process {pid}"));
+        return taken(format!("is in use by {}", name_of(pid)));
     }
     match std::fs::symlink_metadata(path) {
         Ok(still) if file_of(&still) == file_of(&found) => std::fs::remove_file(path),

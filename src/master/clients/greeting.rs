@@ -24,6 +24,18 @@ impl Served {
         let owner = if us.is_root() { Uid::from_raw(about.uid()) } else { us };
         Ok(Self { store: StoreName::new(database, Some(&about)), owner })
     }
+
+    /// Whether a client means this store. One that cannot see the file means the one of that name, if it is there.
+    fn is_meant(&self, meant: &StoreName) -> bool {
+        let unseen = meant.file.is_none() && meant.database == self.store.database;
+        meant.is_same(&self.store) || (unseen && self.is_there())
+    }
+
+    /// Whether the file still stands where it was.
+    fn is_there(&self) -> bool {
+        let database = Path::new(&self.store.database);
+        StoreName::new(database, std::fs::metadata(database).ok().as_ref()).is_same(&self.store)
+    }
 }
 
 /// What a client and the master know of each other.
@@ -44,7 +56,7 @@ impl Clients {
     pub(in crate::master) fn greet(&mut self, id: ClientId, meant: StoreName) {
         let Some(client) = self.all.get_mut(&id) else { return };
         client.greeting = match client.greeting {
-            _ if !meant.is_same(&self.served.store) => Greeting::Stranger(meant),
+            _ if !self.served.is_meant(&meant) => Greeting::Stranger(meant),
             Greeting::Done => Greeting::Done,
             Greeting::Unsaid | Greeting::Due | Greeting::Stranger(_) => Greeting::Due,
         };
@@ -53,6 +65,9 @@ impl Clients {
     /// Why nothing is done for a client that means another store.
     pub(in crate::master) fn refusal(&self, id: ClientId) -> Option<String> {
         match &self.all.get(&id)?.greeting {
+            Greeting::Stranger(meant) if meant.database == self.served.store.database && !self.served.is_there() => {
+                Some(self.served.store.gone())
+            }
             Greeting::Stranger(meant) => Some(self.served.store.instead_of(meant)),
             Greeting::Unsaid | Greeting::Due | Greeting::Done => None,
         }
