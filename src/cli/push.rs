@@ -25,7 +25,7 @@ use crate::model::{JobId, OsText, QueueName};
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
 use make::Common;
-use sink::Sink;
+use sink::{Sink, say_if_unknown};
 
 pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     check(args)?;
@@ -36,7 +36,13 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     let job = single(args, &common)?;
     to_new_job(&job, &QueueName::default(), context::now()).map_err(Error::Usage)?;
     let mut sink = Sink::open(context, args.wait)?;
-    let pushed = sink.push(&job)?;
+    let next = if job.unique.is_some() {
+        "pushing it again does not add it twice while it is unfinished, as it has a unique key"
+    } else {
+        "see `queue-work jobs list` before you push it again"
+    };
+    let unknown = format!("it is unknown whether the job was added; {next}");
+    let pushed = sink.push(&job).inspect_err(|error| say_if_unknown(error, &unknown))?;
     if args.wait {
         return wait(context, sink, pushed.id);
     }

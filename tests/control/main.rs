@@ -16,4 +16,5 @@ mod output;
 mod peer;
 mod socket_file;
 mod terminal;
+mod unknown;
 mod users;

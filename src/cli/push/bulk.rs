@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use super::input::{Checked, Input, open};
 use super::interrupt::Interrupts;
 use super::make::Common;
-use super::sink::Sink;
+use super::sink::{Sink, say_if_unknown};
 use super::spool::Spool;
 use super::{staged, stream};
 use crate::cli::args::push::PushArgs;
@@ -19,6 +19,8 @@ use crate::wire::control::PushedMany;
 
 /// Said when a push ends before its end.
 pub(super) const NOTHING: &str = "nothing was added";
+/// Said of jobs that all have a unique key, where it is unknown whether they were added.
+pub(super) const AGAIN: &str = "pushing again adds none of the unfinished ones twice, as each has a unique key";
 
 pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result<Code, Error> {
     let input = Input::new(open(args)?, args, common);
@@ -72,12 +74,14 @@ fn one_chunk(
     ids: bool,
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
+    let keyed = spool.unkeyed.is_none();
     let chunk = spool.rewind().and_then(|mut spooled| spooled.chunk(usize::MAX, usize::MAX)).map_err(spooling)?;
     let jobs = words::count(chunk.len() as u64, "job");
-    if !interrupts.go_ahead(&format!("it is unknown whether the {jobs} were added, all of them or none")) {
-        return Ok(None);
-    }
-    let pushed = sink.push_many(&chunk, ids)?;
+    let next = if keyed { AGAIN } else { "see `queue-work jobs list` before you push again" };
+    let unknown = format!("it is unknown whether the {jobs} were added, all of them or none; {next}");
+    let pushed = sink.push_many(&chunk, ids, interrupts, &unknown);
+    let Some(pushed) = pushed.inspect_err(|error| say_if_unknown(error, &unknown))? else { return Ok(None) };
+    interrupts.free(&worded(&pushed, 0));
     print_ids(pushed.ids.iter().flatten().copied())?;
     Ok(Some(pushed))
 }

@@ -3,7 +3,8 @@
 //! Invariant: after [`Interrupts::go_ahead`] nobody is told that nothing was added. A signal that was ignored at the start
 //! stays so.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -18,7 +19,12 @@ enum Standing {
     Free(String),
     /// The first is heard at the next step; the second ends the process at once.
     Busy(String),
+    /// The master is asked: the first is heard at the next step if that comes soon, as it may never answer.
+    Asking(String),
 }
+
+/// So soon.
+const SOON: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct State {
@@ -29,13 +35,13 @@ struct State {
 
 /// The watch over signals.
 #[derive(Clone, Debug)]
-pub(super) struct Interrupts(Arc<Mutex<State>>);
+pub(super) struct Interrupts(Arc<(Mutex<State>, Condvar)>);
 
 impl Interrupts {
     /// Takes the signals from now on; `truth` is said when one comes.
     pub(super) fn watch(truth: &str) -> Result<Self, Error> {
         let state = State { standing: Standing::Free(truth.to_owned()), told: None };
-        let interrupts = Self(Arc::new(Mutex::new(state)));
+        let interrupts = Self(Arc::new((Mutex::new(state), Condvar::new())));
         let ignored = ignored();
         let wanted = [SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
         let mut signals = Signals::new(wanted).map_err(|e| Error::io("take signals", e))?;
@@ -47,15 +53,25 @@ impl Interrupts {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hear(&self, signal: i32) {
         // Held to the end, so that nothing changes about what is said.
         let mut state = self.state();
+        let first = state.told.is_none();
+        if first && matches!(state.standing, Standing::Asking(_)) {
+            state.told = Some(signal);
+            let asking = |state: &mut State| matches!(state.standing, Standing::Asking(_));
+            let waited = self.0.1.wait_timeout_while(state, SOON, asking).unwrap_or_else(PoisonError::into_inner);
+            if !waited.1.timed_out() {
+                return;
+            }
+            state = waited.0;
+        }
         match &state.standing {
-            Standing::Busy(_) if state.told.is_none() => state.told = Some(signal),
-            Standing::Free(truth) | Standing::Busy(truth) => {
+            Standing::Busy(_) if first => state.told = Some(signal),
+            Standing::Free(truth) | Standing::Busy(truth) | Standing::Asking(truth) => {
                 output::say(truth);
                 leave(signal);
             }
@@ -66,20 +82,25 @@ impl Interrupts {
     pub(super) fn free(&self, truth: &str) -> bool {
         let mut state = self.state();
         state.standing = Standing::Free(truth.to_owned());
+        self.0.1.notify_all();
         state.told.is_none()
     }
 
     /// From now on the first signal waits for the next step.
     pub(super) fn busy(&self, truth: &str) {
         self.state().standing = Standing::Busy(truth.to_owned());
+        self.0.1.notify_all();
     }
 
     /// Whether to go on, from where `truth` is what is said when it is left at once; no longer if a signal came before.
-    pub(super) fn go_ahead(&self, truth: &str) -> bool {
+    /// `asking`: the master, which may never answer.
+    pub(super) fn go_ahead(&self, truth: &str, asking: bool) -> bool {
         let mut state = self.state();
         if state.told.is_none() {
-            state.standing = Standing::Busy(truth.to_owned());
+            let truth = truth.to_owned();
+            state.standing = if asking { Standing::Asking(truth) } else { Standing::Busy(truth) };
         }
+        self.0.1.notify_all();
         state.told.is_none()
     }
 

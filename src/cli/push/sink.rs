@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::interrupt::Interrupts;
 use super::ways::IntoStore;
 use crate::cli::context::{self, Context, Way};
-use crate::cli::reach;
+use crate::cli::{output, reach};
 use crate::client::{Client, ClientError, Patience};
 use crate::error::Error;
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
@@ -27,6 +28,9 @@ pub(super) const REQUEST: (usize, usize) = (STEP, 4 << 20);
 const STEP: usize = if cfg!(feature = "faults") { 4 } else { 1000 };
 /// So many times as much in one transaction of a guest.
 const MORE: usize = if cfg!(feature = "faults") { 1 } else { 10 };
+
+/// How an error begins that leaves open what was done.
+const UNKNOWN: &str = "it is unknown";
 
 /// Where jobs go. A master that ends before it has heard of a job is none: then the job goes into the store.
 pub(super) struct Sink<'a> {
@@ -151,20 +155,30 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// All of them or none; `jobs` are JSON texts of [`PushJob`].
-    pub(super) fn push_many(&mut self, jobs: &[String], ids: bool) -> Result<PushedMany, Error> {
+    /// All of them or none; `jobs` are JSON texts of [`PushJob`]. `None`: a signal came before they were sent; `unknown` is
+    /// said of one that comes later.
+    pub(super) fn push_many(
+        &mut self,
+        jobs: &[String],
+        ids: bool,
+        interrupts: &Interrupts,
+        unknown: &str,
+    ) -> Result<Option<PushedMany>, Error> {
         loop {
+            if !interrupts.go_ahead(unknown, matches!(self.to, To::Master(_))) {
+                return Ok(None);
+            }
             if let To::Store(store) = &mut self.to {
                 match Prepared::new(jobs)?.push(store.as_mut(), ids) {
                     // A master has started meanwhile.
                     Err(Error::Store(StoreError::Held { .. })) => self.to = To::open(self.context, self.only_master)?,
-                    pushed => return pushed,
+                    pushed => return pushed.map(Some),
                 }
                 continue;
             }
             let jobs: Result<Vec<&RawValue>, _> = jobs.iter().map(|j| serde_json::from_str(j)).collect();
             if let Some(pushed) = self.ask("push_many", &Many { jobs: jobs.map_err(garbled)?, ids })? {
-                return Ok(pushed);
+                return Ok(Some(pushed));
             }
         }
     }
@@ -181,6 +195,24 @@ impl<'a> Sink<'a> {
                 let _ = client.ping();
             }
         }
+    }
+}
+
+/// Whether it is certain that nothing of what was sent was added.
+pub(super) fn is_certain(error: &Error) -> bool {
+    match error {
+        Error::Client(ClientError::Refused(refused)) => !refused.message.starts_with(UNKNOWN),
+        Error::Client(ClientError::Unheard | ClientError::NoMaster { .. }) => true,
+        Error::Client(_) | Error::Store(StoreError::Io(_)) => false,
+        Error::Failed(text) => !text.starts_with(UNKNOWN),
+        _ => true,
+    }
+}
+
+/// Says so where an error leaves open whether anything was added, and does not say it itself.
+pub(super) fn say_if_unknown(error: &Error, unknown: &str) {
+    if !is_certain(error) && !error.to_string().starts_with(UNKNOWN) {
+        output::say(unknown);
     }
 }
 

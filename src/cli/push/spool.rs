@@ -11,18 +11,23 @@ pub(super) struct Spool {
     file: BufWriter<File>,
     /// Jobs in it.
     pub(super) count: u64,
+    /// Which is the first without a unique key, from 0.
+    pub(super) unkeyed: Option<u64>,
     bytes: u64,
 }
 
 impl Spool {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0, bytes: 0 })
+        Ok(Self { file: BufWriter::with_capacity(1 << 18, tempfile::tempfile()?), count: 0, unkeyed: None, bytes: 0 })
     }
 
     pub(super) fn add(&mut self, job: &PushJob) -> io::Result<()> {
         let mut line = serde_json::to_vec(job)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
+        if job.unique.is_none() {
+            self.unkeyed.get_or_insert(self.count);
+        }
         self.count += 1;
         self.bytes += line.len() as u64;
         Ok(())

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use super::bulk::{NOTHING, print_ids, spooling};
+use super::bulk::{AGAIN, NOTHING, print_ids, spooling, worded};
 use super::interrupt::Interrupts;
 use super::sink::{Prepared, Sink, To};
 use super::spool::{Spool, Spooled};
@@ -44,6 +44,8 @@ impl Range {
 /// What is the same however often it is begun.
 struct Push<'a> {
     total: u64,
+    /// Which job is the first without a unique key, from 0.
+    unkeyed: Option<u64>,
     ids: bool,
     interrupts: &'a Interrupts,
     bar: Option<indicatif::ProgressBar>,
@@ -57,13 +59,13 @@ pub(super) fn push(
     ids: bool,
     interrupts: &Interrupts,
 ) -> Result<Option<PushedMany>, Error> {
-    let total = spool.count;
+    let (total, unkeyed) = (spool.count, spool.unkeyed);
     let mut spooled = spool.rewind().map_err(spooling)?;
     let bar = (!context.global.quiet && !context.global.json).then(printer::progress_bar);
     if let Some(bar) = &bar {
         bar.set_length(total);
     }
-    let push = Push { total, ids, interrupts, bar };
+    let push = Push { total, unkeyed, ids, interrupts, bar };
     let done = loop {
         let tried = push.attempt(sink, &mut spooled);
         match tried {
@@ -83,14 +85,16 @@ pub(super) fn push(
             if done.pending {
                 output::say(PENDING);
             }
-            if ids {
-                print_ids(all_ids(&done, &ranges))?;
-            }
             let BulkDone { deduplicated, mut first_id, mut last_id, pending, .. } = done;
             if pending || first_id.is_none() {
                 (first_id, last_id) = (ranges.first().map(|r| r.first), ranges.last().map(Range::last));
             }
-            Ok(Some(PushedMany { count: total, deduplicated, first_id, last_id, ids: None }))
+            let pushed = PushedMany { count: total, deduplicated, first_id, last_id, ids: None };
+            interrupts.free(&worded(&pushed, 0));
+            if ids {
+                print_ids(all_ids(&done, &ranges))?;
+            }
+            Ok(Some(pushed))
         }
         Err(Broken::Interrupted) => Ok(None),
         Err(Broken::Lost(error) | Broken::Nothing(error)) => {
@@ -139,7 +143,7 @@ impl Push<'_> {
             });
             let bulk = stager.begin()?;
             let filled = self.fill(stager, bulk, chunks.into_iter());
-            let ready = filled.and_then(|ranges| self.may_commit(&ranges).map(|()| ranges));
+            let ready = filled.and_then(|ranges| self.may_commit(&ranges, !for_store).map(|()| ranges));
             let ranges = ready.inspect_err(|_| stager.discard(bulk))?;
             let done = stager.commit(bulk, self.ids).map_err(|broken| self.doubt(broken, &ranges))?;
             Ok((done, ranges))
@@ -170,18 +174,20 @@ impl Push<'_> {
         Ok(ranges)
     }
 
-    fn may_commit(&self, ranges: &[Range]) -> Result<(), Broken> {
-        if self.interrupts.go_ahead(&self.unknown(ranges)) { Ok(()) } else { Err(Broken::Interrupted) }
+    fn may_commit(&self, ranges: &[Range], asking: bool) -> Result<(), Broken> {
+        if self.interrupts.go_ahead(&self.unknown(ranges), asking) { Ok(()) } else { Err(Broken::Interrupted) }
     }
 
     fn unknown(&self, ranges: &[Range]) -> String {
         let first = ranges.first().map_or(0, |range| range.first.0);
         let last = ranges.last().map_or(0, |range| range.last().0);
-        format!(
-            "it is unknown whether the {} (ids {first} to {last}) were added, all of them or none; \
-             `queue-work jobs show {first}` tells",
-            words::count(self.total, "job")
-        )
+        // A job with a unique key that was held is not there in either case.
+        let next = match self.unkeyed.and_then(|n| id_of(ranges, n)) {
+            Some(id) => format!("`queue-work jobs show {id}` tells"),
+            None => AGAIN.to_owned(),
+        };
+        let jobs = words::count(self.total, "job");
+        format!("it is unknown whether the {jobs} (ids {first} to {last}) were added, all of them or none; {next}")
     }
 
     /// An error of which nobody can tell whether it came before or after the jobs were added.
@@ -191,6 +197,17 @@ impl Push<'_> {
         }
         broken
     }
+}
+
+/// The id of a job, counted from 0.
+fn id_of(ranges: &[Range], mut nth: u64) -> Option<JobId> {
+    for Range { first, count } in ranges {
+        if nth < *count {
+            return Some(JobId(first.0 + nth as i64));
+        }
+        nth -= count;
+    }
+    None
 }
 
 /// The ids of all jobs, in the order of the lines.

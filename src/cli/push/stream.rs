@@ -8,13 +8,11 @@ use std::io::Read;
 use super::bulk::{NOTHING, add, conclude, print_ids, worded};
 use super::input::{Checked, Input};
 use super::interrupt::Interrupts;
-use super::sink::{REQUEST, Sink};
+use super::sink::{REQUEST, Sink, is_certain};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context::Context;
 use crate::cli::output;
-use crate::client::ClientError;
 use crate::error::{Code, Error};
-use crate::store::StoreError;
 use crate::wire::control::PushedMany;
 
 pub(super) fn run(
@@ -32,14 +30,14 @@ pub(super) fn run(
         let Chunk { jobs, from, to, end } = gather(&mut input, args, REQUEST)?;
         if !jobs.is_empty() {
             let unknown = format!("; it is unknown whether those from {from} to {to} were; nothing else was sent");
-            if !interrupts.go_ahead(&account(&all, &unknown)) {
-                break;
-            }
-            let pushed = sink.push_many(&jobs, args.ids).inspect_err(|error| {
-                let sure = format!("; those from {from} on were not");
-                output::say(&account(&all, if is_certain(error) { &sure } else { &unknown }));
-            })?;
+            let pushed =
+                sink.push_many(&jobs, args.ids, interrupts, &account(&all, &unknown)).inspect_err(|error| {
+                    let sure = format!("; those from {from} on were not");
+                    output::say(&account(&all, if is_certain(error) { &sure } else { &unknown }));
+                })?;
+            let Some(pushed) = pushed else { break };
             add(&mut all, &pushed);
+            interrupts.free(&account(&all, "; nothing else was sent"));
             print_ids(pushed.ids.iter().flatten().copied())?;
         }
         match end {
@@ -103,15 +101,4 @@ fn gather(input: &mut Input<'_, impl Read>, args: &PushArgs, (jobs, bytes): (usi
 fn account(all: &PushedMany, rest: &str) -> String {
     let added = if all.count == 0 { NOTHING.to_owned() } else { worded(all, 0) };
     format!("{added}{rest}")
-}
-
-/// Whether it is certain that the jobs of a chunk were not added.
-fn is_certain(error: &Error) -> bool {
-    match error {
-        Error::Client(ClientError::Refused(refused)) => !refused.message.starts_with("it is unknown"),
-        Error::Client(ClientError::Unheard | ClientError::NoMaster { .. }) => true,
-        Error::Client(_) | Error::Store(StoreError::Io(_)) => false,
-        Error::Failed(text) => !text.starts_with("it is unknown"),
-        _ => true,
-    }
 }

@@ -136,11 +136,12 @@ impl<'a> IntoStore<'a> {
         Ok(false)
     }
 
-    /// Whether it was committed: the truth after a commit that failed.
+    /// Whether it was committed: the truth after a commit that failed. One that is gone may have been opened by a master, or
+    /// dropped by it.
     fn is_committed(&mut self, bulk: BulkId) -> Option<bool> {
         self.store.reopen().ok()?;
         let bulks = self.store.bulks().ok()?;
-        Some(bulks.iter().any(|open| open.id == bulk && open.committed))
+        bulks.iter().find(|open| open.id == bulk).map(|open| open.committed)
     }
 
     /// Drops what processes that are gone have begun, and opens what they have committed, for a while.
