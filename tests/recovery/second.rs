@@ -1,6 +1,7 @@
 //! One master per store, and starts that meet what others left: locks, sockets, a hundred thousand jobs.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -13,7 +14,10 @@ fn a_second_master_is_refused_and_told_who_is_first_and_since_when() {
     let bench = Bench::new();
     let master = bench.start(&["--workers", "1"]);
     let since = bench.status()["master"]["started_at"].as_str().expect("a time")[..16].to_owned();
+    let socket = || fs::metadata(bench.path().join("q.db.sock")).map(|found| found.ino()).expect("the socket");
+    let bound = socket();
     let refused = bench.run(&["--workers", "1"]).expect_code(5);
+    assert_eq!(socket(), bound, "the socket is still the one of the first");
     let text = refused.stderr.replace(' ', "T");
     assert!(text.contains(&master.pid().to_string()) && text.contains(&since), "{}", refused.stderr);
     assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
