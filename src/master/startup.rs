@@ -207,6 +207,11 @@ impl Master {
         if self.guardian.is_none() {
             self.problem("guardian", "the guardian cannot be started: workers may outlive a killed master".to_owned());
         }
+        if self.fixed.group.is_none() && identity::others_are_hidden() {
+            let text = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another user's is known \
+                        only as a child of this master, and not by the next one";
+            self.problem("proc", text.to_owned());
+        }
         for pool in pools {
             self.tell_pool(&pool);
             if let Ok(id) = self.core.add_pool(settings(&pool)) {

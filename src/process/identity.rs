@@ -16,6 +16,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// Room for `/proc/PID/stat`: 52 numbers of at most 20 digits, and a name.
 const STAT_BYTES: usize = 2048;
 
+/// The start time of a process that we may not see: it lives as long as its id is another user's.
+pub const HIDDEN: u64 = u64::MAX;
+
 /// One process, for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
@@ -47,14 +50,31 @@ impl Identity {
     /// Whether this very process still runs. A zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.boot_id == boot_id() && is_alive(self.pid, self.start)
+        let seen = || read_stat(self.pid).is_some_and(|stat| stat.is_alive_since(self.start));
+        self.boot_id == boot_id() && (seen() || (self.start == HIDDEN && is_hidden(self.pid)))
     }
 }
 
-/// Whether the process that started then still runs, in this life of the machine.
+/// Whether the process that started then still runs, in this life of the machine. One that `/proc` hides from us
+/// (`hidepid`) does, until its id is nobody's: it has become another user's since it was seen, or was never seen.
 #[must_use]
 pub fn is_alive(pid: u32, start: u64) -> bool {
-    read_stat(pid).is_some_and(|stat| stat.start == start && !matches!(stat.state, b'Z' | b'X' | b'x'))
+    match read_stat(pid) {
+        Some(stat) => stat.is_alive_since(start),
+        None => is_hidden(pid),
+    }
+}
+
+/// Whether `/proc` hides a process from us, which is another user's.
+fn is_hidden(pid: u32) -> bool {
+    let id = i32::try_from(pid).ok().filter(|&id| id > 0).map(nix::unistd::Pid::from_raw);
+    id.is_some_and(|id| nix::sys::signal::kill(id, None) == Err(nix::errno::Errno::EPERM)) && read_stat(pid).is_none()
+}
+
+/// Whether `/proc` hides the processes of other users from us.
+#[must_use]
+pub fn others_are_hidden() -> bool {
+    is_hidden(1)
 }
 
 /// The state of a process as the kernel names it (`R`, `S`, `D`, `T`, `t`, `Z` …); `None` if there is none to be seen.
@@ -63,10 +83,10 @@ pub fn state_of(pid: u32) -> Option<char> {
     read_stat(pid).map(|stat| char::from(stat.state))
 }
 
-/// When the process started, in ticks since the machine did.
+/// When the process started, in ticks since the machine did; [`HIDDEN`] where `/proc` does not let us see that.
 #[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
-    read_stat(pid).map(|stat| stat.start)
+    read_stat(pid).map(|stat| stat.start).or_else(|| is_hidden(pid).then_some(HIDDEN))
 }
 
 /// This life of the machine; empty where the kernel does not say.
@@ -153,6 +173,12 @@ pub fn activity_of(pid: u32) -> Option<[u64; 4]> {
 struct Stat {
     state: u8,
     start: u64,
+}
+
+impl Stat {
+    fn is_alive_since(&self, start: u64) -> bool {
+        self.start == start && !matches!(self.state, b'Z' | b'X' | b'x')
+    }
 }
 
 fn read_stat(pid: u32) -> Option<Stat> {

@@ -62,7 +62,7 @@ impl Nobody {
     }
 
     fn wait_named(&self, pid: i32) {
-        self.bench.wait_for("it to be named", DEADLINE, |_| self.problems().contains("another user's"));
+        self.bench.wait_for("it to be named", DEADLINE, |_| self.problems().contains("cannot be killed"));
         assert!(self.problems().contains(&pid.to_string()), "{}", self.problems());
     }
 }
@@ -122,6 +122,32 @@ fn a_stop_gives_no_job_back_beside_what_may_not_be_killed_and_the_next_start_wai
         drop(nobody.verb(&["jobs", "cancel", if held_before { "1" } else { "2" }]));
         end(bench, next);
     }
+}
+
+#[test]
+fn what_may_not_be_killed_is_known_where_the_processes_of_other_users_are_hidden() {
+    const HIDES: &str = "mount -t proc -o hidepid=2 proc /proc && exec \"$0\" \"$@\"";
+    let hides = [&["unshare", "-m", "sh", "-c", HIDES], NOBODY.as_slice()].concat();
+    let Some(nobody) = Nobody::new() else { return };
+    if !can("a `/proc` that hides processes", hides[0], &[&hides[1..], &["true"]].concat()) {
+        return;
+    }
+    let bench = &nobody.bench;
+    let program: Vec<String> = hides.iter().map(|&word| word.to_owned()).collect();
+    let master = bench.start_as(&program, &["--workers", "1"]);
+    assert!(nobody.problems().contains("hides"), "{}", nobody.problems());
+    nobody.push_as_root(STAYS);
+    let first = wait_noted(bench, &nobody.pids(), 1);
+    signal(worker_pid(bench, "default-1"), Signal::SIGKILL);
+    nobody.wait_named(first[0].pid);
+    assert!(nobody.verb(&["push", "--wait", "--", "true"]).status.success());
+    assert_eq!((bench.job(1)["state"].clone(), noted(&nobody.pids()).len()), (json!("running"), 1));
+    signal(first[0].pid, Signal::SIGKILL);
+    let second = wait_noted(bench, &nobody.pids(), 2);
+    signal(second[0].pid, Signal::SIGKILL);
+    wait_dead(bench, &second);
+    drop(nobody.verb(&["jobs", "cancel", "1"]));
+    end(bench, master);
 }
 
 #[test]
