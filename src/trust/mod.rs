@@ -61,7 +61,7 @@ impl Owner {
     /// Gives a file that root has made, now or at another time, to this user.
     pub fn take(self, file: &File) -> io::Result<()> {
         if self.is_another() && file.metadata()?.uid() == 0 {
-            fchown(file, Some(self.uid), Some(self.gid))
+            self.or_warn(fchown(file, Some(self.uid), Some(self.gid)))
         } else {
             Ok(())
         }
@@ -69,7 +69,29 @@ impl Owner {
 
     /// The same with a folder that was just made.
     pub fn take_folder(self, folder: &Path) -> io::Result<()> {
-        if self.is_another() { chown(folder, Some(self.uid), Some(self.gid)) } else { Ok(()) }
+        if self.is_another() { self.or_warn(chown(folder, Some(self.uid), Some(self.gid))) } else { Ok(()) }
+    }
+
+    /// In a container root may lack the right to give files away; what it makes can be used all the same.
+    fn or_warn(self, given: io::Result<()>) -> io::Result<()> {
+        match given {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                log::warn!("what is made here cannot be given to `{}` and stays root's: {e}", self.name());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The command after which nobody else may change what [`Self::who_else`] has found.
+    #[must_use]
+    pub fn mend(self, path: &Path, found: &Metadata) -> String {
+        let path = path.display();
+        if self.is_trusted(found.uid()) || found.uid() == Uid::effective().as_raw() {
+            format!("chmod go-w '{path}'")
+        } else {
+            format!("chown {} '{path}'", self.name())
+        }
     }
 
     const fn is_trusted(self, uid: u32) -> bool {

@@ -200,3 +200,14 @@ fn a_configuration_of_another_user_is_used_only_where_it_is_named() {
     mode(&config, 0o664);
     bench.ok(&["config", "check"]);
 }
+
+#[test]
+fn root_that_may_not_give_files_away_works_on_the_store_of_a_user_all_the_same() {
+    let Some(bench) = bench() else { return };
+    give(folder(&bench));
+    let program = ["setpriv", "--inh-caps=-chown", "--bounding-set=-chown"].map(str::to_owned);
+    let output = bench.command_as(&program, &["push", "t"]).output().expect("setpriv");
+    ok(&output);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("stays root's"), "{said}");
+}

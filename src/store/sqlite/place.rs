@@ -90,21 +90,25 @@ pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result
 pub fn refuse_shared(database: &Path) -> Result<(), StoreError> {
     let owner = Owner::of_store(database);
     let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let next = "give it, and its folder, to one user alone (`chmod go-w`), or allow that with --allow-shared-folder";
+    let allow = "or allow that with --allow-shared-folder";
+    let next = |path: &Path, found: &Metadata| format!("make it yours alone (`{}`), {allow}", owner.mend(path, found));
     let unsafe_because = |why| StoreError::Unsafe { path: database.display().to_string(), why };
     // What is missing, or may not be looked at, is named by who opens it.
-    if let Some(whose) = folder.metadata().ok().and_then(|found| owner.who_else(&found)) {
+    let look = |found: Metadata| owner.who_else(&found).map(|whose| (whose, found));
+    if let Some((whose, found)) = folder.metadata().ok().and_then(look) {
+        let next = next(folder, &found);
         return Err(unsafe_because(format!("lies in `{}`, which {whose}; {next}", folder.display())));
     }
     let folder_of = folder.metadata().ok().map(|found| found.uid());
     if database.symlink_metadata().is_ok_and(|found| !Owner::is_ours(&found) && Some(found.uid()) != folder_of) {
         // Root may work on the store of a user, but not on what a user has put where root did not look for it.
+        let next = format!("give the folder to that user (`chown {} '{}'`), {allow}", owner.name(), folder.display());
         return Err(unsafe_because(format!("belongs to `{}`, its folder does not; {next}", owner.name())));
     }
     for file in files::store_files(database) {
-        if let Some(whose) = file.symlink_metadata().ok().and_then(|found| owner.who_else(&found)) {
+        if let Some((whose, found)) = file.symlink_metadata().ok().and_then(look) {
             let what = if file == database { String::new() } else { format!("has `{}`, which ", file.display()) };
-            return Err(unsafe_because(format!("{what}{whose}; {next}")));
+            return Err(unsafe_because(format!("{what}{whose}; {}", next(&file, &found))));
         }
     }
     Ok(())
