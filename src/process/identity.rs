@@ -60,7 +60,7 @@ impl Identity {
 #[must_use]
 pub fn is_alive(pid: u32, start: u64) -> bool {
     match read_stat(pid) {
-        Some(stat) => stat.is_alive_since(start),
+        Some(seen) => seen.is_alive_since(start),
         None => is_hidden(pid),
     }
 }
