@@ -123,7 +123,11 @@ impl Master {
                 _ => self.drop_bulk(*bulk, None),
             },
             (BulkAnswer::Added { bulk, count }, Reply::Staged { first }) => {
-                if let Some(Bulk::Staged { count: so_far, .. }) = self.waits.bulks.all.get_mut(&bulk) {
+                // A client may ask for the commit before it has this answer.
+                if let Some(
+                    Bulk::Staged { count: so_far, .. } | Bulk::Committed { done: BulkDone { count: so_far, .. }, .. },
+                ) = self.waits.bulks.all.get_mut(&bulk)
+                {
                     *so_far += count;
                 }
                 self.answer(origin, json(&BulkAdded { count, first_id: *first }));
@@ -194,10 +198,15 @@ impl Master {
         if let Some(Bulk::Committed { asker: Some((_, ids)), done, .. }) = self.waits.bulks.all.get_mut(&bulk) {
             add(done, opened, *ids);
         }
-        if more {
+        if more && !self.is_stopping() {
             self.open_bulk(bulk);
-        } else if let Some(Bulk::Committed { asker: Some((origin, _)), done, .. }) = self.waits.bulks.all.remove(&bulk)
-        {
+            return;
+        }
+        // While it stops, the next master opens the rest.
+        if let Some(Bulk::Committed { done, .. }) = self.waits.bulks.all.get_mut(&bulk) {
+            done.pending |= more;
+        }
+        if let Some(Bulk::Committed { asker: Some((origin, _)), done, .. }) = self.waits.bulks.all.remove(&bulk) {
             self.answer(&origin, json(&done));
         }
     }

@@ -61,8 +61,8 @@ pub struct BulkDone {
     pub count: u64,
     /// How many of them were there already.
     pub deduplicated: u64,
-    /// All of them are added, but the store cannot be written now: some run later, and those that were there already are
-    /// not all counted.
+    /// All of them are added, but the store cannot be written now, or the master stops: some run later, and those that were
+    /// there already are not all counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
     /// The lowest id; `null` for none.

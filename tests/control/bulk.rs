@@ -52,3 +52,17 @@ fn what_a_connection_begins_is_added_at_its_commit_and_dropped_at_its_end() {
     bench.wait_for("what was begun to be dropped", DEADLINE, |_| left() == (3, 0, 0, 0));
     assert_eq!(seen(&mut other), 3);
 }
+
+#[test]
+fn a_client_that_asks_for_the_commit_before_it_is_answered_is_told_how_many_were_added() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1", "--queue=elsewhere"]);
+    let mut peer = Peer::new(&bench);
+    let bulk = peer.call("bulk.begin", &json!({}))["bulk"].clone();
+    let jobs = vec![json!({"type": "t"}); 5];
+    peer.ask(&json!(1), "bulk.add", &json!({"bulk": bulk, "jobs": jobs}));
+    peer.ask(&json!(2), "bulk.add", &json!({"bulk": bulk, "jobs": jobs}));
+    peer.ask(&json!(3), "bulk.commit", &json!({"bulk": bulk}));
+    let answers = [peer.hear(), peer.hear(), peer.hear()];
+    assert_eq!((&answers[2]["result"]["count"], seen(&mut peer)), (&json!(10), 10), "{answers:?}");
+}

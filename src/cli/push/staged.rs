@@ -21,7 +21,8 @@ use crate::wire::bulk::BulkDone;
 use crate::wire::control::PushedMany;
 
 /// Said where it is true.
-const PENDING: &str = "all jobs are added; some cannot run before the database can be written again";
+const PENDING: &str =
+    "all jobs are added; some run only when the database can be written again, or the next master has started";
 
 /// Jobs of one chunk, as their way takes them.
 pub(super) enum Chunk {
