@@ -143,7 +143,8 @@ fn a_retry_waits_as_long_as_it_was_to_though_the_clock_was_a_year_ahead_when_it_
     bench.wait_for_job(job, "dead");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let said = master.stderr();
-    assert!(said.contains("the clock was set 365d back"), "{said}");
+    // A moment less where the clock went on between the two looks at it.
+    assert!(said.contains("the clock was set 365d back") || said.contains("the clock was set 364d 23h back"), "{said}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests of this folder share: how fast a master answers, what it costs, how fast jobs are done.
 
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +13,14 @@ use crate::support::{Bench, DEADLINE, eventually, now};
 const PROMPT: Duration = Duration::from_millis(100);
 /// How soon each of them comes, on a machine that has other work, too.
 const NOT_TOO_LATE: Duration = Duration::from_secs(5);
+
+/// Held by the test that has a thousand processes, and by one that measures what each look through all of them costs.
+static ALL_PROCESSES: Mutex<()> = Mutex::new(());
+
+/// Keeps the other of these two tests waiting for as long as the result lives.
+pub(crate) fn alone_with_processes() -> MutexGuard<'static, ()> {
+    ALL_PROCESSES.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A number from the environment, for longer runs.
 pub(crate) fn from_env(name: &str, otherwise: u64) -> u64 {

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::help::{cpu, status_is_prompt};
+use crate::help::{alone_with_processes, cpu, status_is_prompt};
 use crate::support::{Bench, DEADLINE, fixture};
 
 #[test]
 fn workers_that_die_at_once_again_and_again_cost_next_to_nothing_and_are_named() {
+    let _alone = alone_with_processes();
     let bench = Bench::new();
     let text = "[pools.bad]\nworkers = 8\ncommand = [\"/bin/sh\", \"-c\", \"echo no luck >&2; exit 3\"]\n\
                 [pools.good]\nworkers = 1\nqueues = [\"default\"]\n";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::json;
 
-use crate::help::{cpu, memory, open_files, problems, status_takes, wait_for_workers};
+use crate::help::{alone_with_processes, cpu, memory, open_files, problems, status_takes, wait_for_workers};
 use crate::support::{Bench, DEADLINE, now};
 
 /// A worker that costs next to nothing: it reads a line, answers, and ends with its stdin.
@@ -24,6 +24,7 @@ fn affordable() -> u64 {
 
 #[test]
 fn a_thousand_workers_come_up_do_jobs_and_go() {
+    let _alone = alone_with_processes();
     let many = affordable();
     let bench = Bench::new();
     let command = json!(["/bin/sh", "-c", CHEAP]);
