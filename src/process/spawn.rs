@@ -206,7 +206,8 @@ fn look_at(path: &Path) -> Found {
     }
 }
 
-/// Starts the program. Blocks until its exec has succeeded or failed; so a failure is known here and now.
+/// Starts the program. Blocks until its exec has succeeded or failed; so a failure is known here and now. With a step in
+/// between, a missing program is; one whose exec fails for another reason ends at once with exit code 127.
 pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
     let shown = || spec.shown();
     let io_error = |source| SpawnError::Io { program: shown(), source };
@@ -225,6 +226,10 @@ pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
         Program::Own => None,
         Program::Other(path) => Some(path.as_path()),
     };
+    if let Some(path) = path.filter(|_| spec.step.is_needed()) {
+        // The exec of the step succeeds, whatever becomes of that of the program.
+        resolve(path.as_os_str(), None, None)?;
+    }
     let spawned = marking(spec.mark, || command.spawn());
     let mut child = spawned.map_err(|e| explain(shown(), path, spec.cwd.as_deref(), e))?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {

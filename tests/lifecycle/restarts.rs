@@ -105,6 +105,9 @@ fn a_restart_whose_new_workers_do_not_come_up_leaves_the_old_ones_at_work() {
     std::fs::write(bench.path().join("queue-work.toml"), text).expect("a configuration");
     let master = bench.start(&[]);
     let old = pids(&wait_ready(&bench, 2));
+    // Ready as soon as it is spawned, which may be before it has become the program.
+    let runs = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.contains("echo.py"));
+    bench.wait_for("both to run the program", DEADLINE, |_| old.iter().all(runs));
     std::fs::remove_file(&program).expect("it is there");
     let failed = bench.run(&["restart", "--all"]).expect_code(1);
     assert!(failed.stderr.contains("no such file"), "{failed:?}");

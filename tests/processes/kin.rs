@@ -191,8 +191,11 @@ fn what_the_daemon_of_a_job_that_succeeded_starts_later_outlives_a_job_that_fail
     let bench = Bench::new();
     let master = bench.start(&["--workers", "1", "--max-attempts", "1"]);
     // It starts another while the next job runs, and ends.
-    let daemon = "while ! [ -e runs ]; do sleep 0.01; done; setsid sh -c 'echo $$ >> pids; exec sleep 1000' & exit 0";
-    let first = bench.push(&["--", "sh", "-c", "setsid sh -c \"$0\" </dev/null >/dev/null 2>&1 &", daemon]);
+    let daemon = "echo > up; while ! [ -e runs ]; do sleep 0.01; done; \
+                  setsid sh -c 'echo $$ >> pids; exec sleep 1000' & exit 0";
+    // Before it has a session of its own it would end with the job.
+    let first = "setsid sh -c \"$0\" </dev/null >/dev/null 2>&1 & while ! [ -e up ]; do sleep 0.01; done";
+    let first = bench.push(&["--", "sh", "-c", first, daemon]);
     bench.wait_for_job(first, "succeeded");
     let script = "echo > runs; setsid -f sh -c 'echo $$ >> own; exec sleep 1000' </dev/null >/dev/null 2>&1; \
                   while ! [ -s pids ] || ! [ -s own ]; do sleep 0.01; done; exit 1";
