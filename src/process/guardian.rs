@@ -147,8 +147,12 @@ impl Guardian {
         let mut command = image::command();
         command.arg(VERB);
         let mut guardian = Self::start_with(command, cookie)?;
-        if let Some(folder) = group.and_then(|group| group.folder().to_str()) {
-            guardian.say(format_args!("@{folder}"))?;
+        if let Some(folder) = group.and_then(|group| group.folder().to_str())
+            && let Err(error) = guardian.say(format_args!("@{folder}"))
+        {
+            // It knows the cookie, and would take the end of its input for the death of the master.
+            let _ = guardian.child.kill().and_then(|()| guardian.child.wait());
+            return Err(error);
         }
         Ok(guardian)
     }

@@ -31,7 +31,7 @@ impl SqliteStore {
     }
 
     /// The same for a guest, who does one thing and goes: what it has committed is on the disk. It may write while no
-    /// master runs: the right is asked for anew for each [`Store::apply`], which is refused with [`StoreError::Held`] once
+    /// master runs: the right is asked for anew for each [`Store::apply`](crate::store::Store::apply), which is refused with [`StoreError::Held`] once
     /// a master has started. Between two of them nobody is kept from starting.
     pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let handle = open::handle(path, Missing::Create)?;
@@ -53,7 +53,7 @@ impl SqliteStore {
     }
 
     /// Whether the database was copied from another file since a master last ran on it: then a master on record that is
-    /// alive runs on that other file. To be asked before [`Store::begin`].
+    /// alive runs on that other file. To be asked before [`Store::begin`](crate::store::Store::begin).
     pub fn is_copy(&self) -> Result<bool, StoreError> {
         identity::is_copy(&self.conn, self.handle.identity()).map_err(|e| error::map(&self.path, &e))
     }
@@ -66,7 +66,7 @@ impl SqliteStore {
     }
 
     /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
-    /// was taken away under it. To be asked before [`Store::begin`].
+    /// was taken away under it. To be asked before [`Store::begin`](crate::store::Store::begin).
     pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
         life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
