@@ -96,10 +96,9 @@ fn a_verb_that_waits_for_what_takes_long_says_so_and_goes_on() {
     let job = bench.push(&["--", "sh", "-c", "trap '' TERM; until [ -e go ]; do sleep 0.02; done"]);
     bench.wait_for_job(job, "running");
     let mut child = begin(&bench, &["jobs", "cancel", &job.to_string()]);
-    let mut said = [0; 200];
+    let mut text = String::new();
     let stderr = child.stderr.as_mut().expect("a pipe");
-    let bytes = std::io::Read::read(stderr, &mut said).expect("a line");
-    let text = String::from_utf8_lossy(&said[..bytes]).into_owned();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stderr), &mut text).expect("a line");
     assert!(text.contains("has not done it yet; waiting for it"), "{text}");
     std::fs::write(bench.path().join("go"), "").expect("written");
     child.wait().expect("our child");

@@ -141,9 +141,12 @@ fn a_job_that_waits_for_one_that_only_its_own_worker_could_run_is_told_so() {
 fn what_an_earlier_job_has_left_is_not_taken_for_the_job_that_runs_now() {
     let bench = Bench::new();
     let _master = start(&bench, "1");
-    let left = "until test -e go; do sleep 0.02; done; $q jobs wait 2 --timeout 100ms 2> waited; \
+    let left = "touch up; until test -e go; do sleep 0.02; done; $q jobs wait 2 --timeout 100ms 2> waited; \
                 $q jobs cancel 2 > cancelled 2>&1; touch done";
-    let job = push(&bench, &format!("export q; setsid sh -c '{left}' > /dev/null 2>&1 & true"));
+    let job = push(
+        &bench,
+        &format!("export q; setsid sh -c '{left}' > /dev/null 2>&1 & until test -e up; do sleep 0.02; done"),
+    );
     bench.wait_for_job(job, "succeeded");
     let next = push(&bench, "sleep 60");
     bench.wait_for_job(next, "running");
