@@ -76,6 +76,8 @@ pub(super) struct Running {
     others: Option<Others>,
     /// Until when the end of what it leaves behind is waited for; set when it has ended.
     alone_by: Option<Instant>,
+    /// The log names those that cannot be killed, and that the job waits for.
+    named: bool,
     reaped: bool,
 }
 
@@ -147,6 +149,7 @@ impl Running {
             kill_at,
             others,
             alone_by,
+            named: false,
             reaped: false,
         };
         // From here on dropping `running` ends the command.
@@ -266,7 +269,7 @@ impl Running {
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
         self.signal(Signal::SIGKILL);
-        if (self.told.is_some() || exits::has_failed(self.child.id())) && !self.is_alone() {
+        if (self.told.is_some() || exits::has_failed(self.child.id())) && !self.is_alone(log) {
             return Ok(None);
         }
         let used = loop {
@@ -294,13 +297,20 @@ impl Running {
 
     /// Whether nothing is left of what the command has started; kills it. A job that failed or was told to end may be
     /// tried again, and what it put aside would run beside that.
-    fn is_alone(&mut self) -> bool {
+    fn is_alone(&mut self, log: &mut Outbox) -> bool {
         let Some(others) = &self.others else { return true };
         let now = clock::now();
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
         let left = identity::descendants_of([std::process::id()], |process| others.has(process));
-        let foreign = left.iter().filter(|process| kill_process(process.pid, process.start).is_err()).count();
-        if foreign > 0 && by <= now {
+        let is_foreign = |process: &&identity::Identity| kill_process(process.pid, process.start).is_err();
+        let foreign: Vec<u32> = left.iter().filter(is_foreign).map(|process| process.pid).collect();
+        if !foreign.is_empty() && by <= now {
+            if !std::mem::replace(&mut self.named, true) {
+                let text = format!(
+                    "processes {foreign:?} of the job cannot be killed: they are another user's; it waits for them"
+                );
+                log.note(&text);
+            }
             // Another user's, which nothing of ours will end: it is waited for, or the master loses its patience.
             self.alone_by = Some(now + LOOK_AGAIN);
             return false;

@@ -173,7 +173,7 @@ impl<'a> Worker<'a> {
         let Self { input, output, log, pending, current, .. } = self;
         let mut desk = Desk { pending, current, output, log };
         if input.read(|line| desk.take(line)) {
-            desk.note("the last line from the master has no end; it is dropped");
+            desk.log.note("the last line from the master has no end; it is dropped");
         }
     }
 

@@ -30,15 +30,9 @@ impl Desk<'_> {
                 Message::Cancel { id, reason } => self.cancel(&id, reason),
                 Message::UnknownMethod { id, method } => self.output.push(&answer::unknown_method(&id, &method)),
                 Message::Ignored => {}
-                Message::Garbage(why) => self.note(&format!("a line from the master cannot be read: {why}")),
+                Message::Garbage(why) => self.log.note(&format!("a line from the master cannot be read: {why}")),
             },
         }
-    }
-
-    /// A line of our own in the log.
-    pub(super) fn note(&mut self, text: &str) {
-        self.log.end_line();
-        self.log.push(format!("queue-work: {text}\n").as_bytes());
     }
 
     /// A job that runs is told to end; one that waits is dropped and answered. Another id has been answered already.
@@ -58,7 +52,7 @@ impl Desk<'_> {
         let message = format!("a line of more than {MAX_LINE_BYTES} bytes cannot be taken");
         match request::id_near_the_start(start) {
             Some(id) => self.output.push(&answer::refused(&id, &Failure::invalid(message))),
-            None => self.note(&message),
+            None => self.log.note(&message),
         }
     }
 }

@@ -110,6 +110,12 @@ impl Outbox {
         }
     }
 
+    /// Adds a line of our own to the log.
+    pub(super) fn note(&mut self, text: &str) {
+        self.end_line();
+        self.push(format!("queue-work: {text}\n").as_bytes());
+    }
+
     /// Writes what it can.
     pub(super) fn flush(&mut self) {
         let mut written = 0;

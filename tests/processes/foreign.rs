@@ -178,3 +178,22 @@ fn a_leftover_that_may_not_be_killed_holds_only_the_jobs_of_its_own_worker() {
     drop(nobody.verb(&["jobs", "cancel", "1"]));
     end(bench, master);
 }
+
+#[test]
+fn a_command_that_failed_and_left_what_may_not_be_killed_is_named_by_its_worker_and_over_with_it() {
+    let Some(nobody) = Nobody::new() else { return };
+    let bench = &nobody.bench;
+    let master = nobody.start(&["--workers", "1", "--max-attempts", "1"]);
+    let script = "setsid \"$0\" \"$@\" & until [ -s pids ]; do sleep 0.01; done; exit 3";
+    let pushed = nobody.verb(&[["push", "--", "sh", "-c", script].as_slice(), &nobody.as_root(STAYS)].concat());
+    assert!(pushed.status.success(), "{pushed:?}");
+    let left = wait_noted(bench, &nobody.pids(), 1);
+    let logs = || String::from_utf8_lossy(&nobody.verb(&["logs", "default-1"]).stdout).into_owned();
+    bench.wait_for("it to be named", DEADLINE, |_| logs().contains("cannot be killed"));
+    assert!(logs().contains(&left[0].pid.to_string()), "{}", logs());
+    assert_eq!(bench.job(1)["state"], "running");
+    signal(left[0].pid, Signal::SIGKILL);
+    bench.wait_for_job(1, "dead");
+    assert_eq!(bench.runs(1)[0]["exit_code"], 3);
+    end(bench, master);
+}

@@ -162,3 +162,17 @@ fn what_is_no_file_is_refused_at_once_by_every_verb() {
         }
     }
 }
+
+#[test]
+fn a_database_on_a_file_system_that_is_mounted_read_only_is_refused_with_the_reason() {
+    let bench = Bench::with_database("host/q.db");
+    bench.push(&["--", "true"]);
+    let script = "mkdir folder; mount --bind host folder; mount -o remount,bind,ro folder
+        for verb in 'push t' 'status' '--workers 1 --drain' 'jobs list'; do
+            code=0; \"$0\" $verb --database folder/q.db 2> said || code=$?
+            [ $code = 1 ] && grep -qi 'read-only' said || { echo \"$verb: $code\"; cat said; exit 9; } >&2
+        done";
+    if with_mounts(&bench, script) {
+        assert_eq!(bench.push(&["t"]), 2);
+    }
+}

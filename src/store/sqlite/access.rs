@@ -5,6 +5,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, Uid, User, faccessat};
 
@@ -20,12 +21,24 @@ pub(super) fn denied(path: &Path) -> Option<String> {
         return Some(format!("permission denied: it {}", owner(path)));
     }
     // Beside it SQLite keeps its log.
-    let folder = folders.last().filter(|folder| !may(folder, AccessFlags::W_OK))?;
-    Some(format!("permission denied: its folder `{}` {}", folder.display(), owner(folder)))
+    let folder = *folders.last()?;
+    match access(folder, AccessFlags::W_OK) {
+        Err(Errno::EACCES) => Some(format!("permission denied: its folder `{}` {}", folder.display(), owner(folder))),
+        Err(Errno::EROFS) => Some(format!(
+            "`{}` is mounted read-only, and SQLite writes beside a database also to read it; mount it read-write, or \
+             copy the database",
+            folder.display()
+        )),
+        Ok(()) | Err(_) => None,
+    }
 }
 
 fn may(path: &Path, what: AccessFlags) -> bool {
-    faccessat(AT_FDCWD, path, what, AtFlags::AT_EACCESS) != Err(nix::errno::Errno::EACCES)
+    access(path, what) != Err(Errno::EACCES)
+}
+
+fn access(path: &Path, what: AccessFlags) -> nix::Result<()> {
+    faccessat(AT_FDCWD, path, what, AtFlags::AT_EACCESS)
 }
 
 fn owner(path: &Path) -> String {
