@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::core::{Action, Core, Event, PoolId, Settings, Tag};
+use queue_work::model::change::Change;
 use queue_work::model::{
     Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolName, Prefetch, QueueName, QueueOrder, RunId, UnixMicros,
     WorkerId,
 };
-use queue_work::store::Op;
 
 const JOBS: i64 = 1_000;
 const NOW: Now = Now { mono: Mono(1_000_000), wall: UnixMicros(1_000_000_000_000) };
@@ -63,7 +63,7 @@ impl Bench {
     /// False: nothing came of it.
     fn carry_out(&mut self, action: Action) -> bool {
         match action {
-            Action::Write(Op::Claim(claim), Tag::Claim { asked, news, .. }) => {
+            Action::Write(Change::Claim(claim), Tag::Claim { asked, news, .. }) => {
                 let count = i64::from(claim.total).min(self.left);
                 let jobs = (0..count).map(|i| job(JOBS - self.left + i + 1, &self.queue)).collect();
                 self.left -= count;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use queue_work::model::{Claimed, Counters, Detail, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
 use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Claim, Finish, Master, Next, Op, Reply, Store};
+use queue_work::store::{Master, Store};
 use tempfile::TempDir;
 
 const SIZES: [u32; 4] = [1, 16, 256, 1024];
@@ -43,12 +44,12 @@ impl Bench {
 
     fn jobs(&self, count: u32) -> Op {
         let job = NewJob { queue: self.queue.clone(), ..NewJob::new("noop", "null") };
-        Op::Push(vec![job; count as usize].into())
+        Request::Push(vec![job; count as usize].into()).into()
     }
 
     fn claim(&self, count: u32) -> Op {
         let takes = vec![(self.queue.clone(), count)];
-        Op::Claim(Claim { takes, workers: Vec::new(), total: count, max_bytes: usize::MAX })
+        Change::Claim(Claim { takes, workers: Vec::new(), total: count, max_bytes: usize::MAX }).into()
     }
 
     fn ends(&self, jobs: Vec<Claimed>) -> Vec<Op> {
@@ -63,7 +64,7 @@ impl Bench {
             next: Next::Succeeded,
             counters: Counters::default(),
         };
-        jobs.into_iter().map(|job| Op::Finish(Box::new(end(job)))).collect()
+        jobs.into_iter().map(|job| Change::Finish(Box::new(end(job))).into()).collect()
     }
 
     /// The life of some jobs in three transactions, and how long the one that is asked for took.

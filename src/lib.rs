@@ -8,7 +8,7 @@
 //! `trust` says whose files are. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
-//! - `core` imports nothing but `model` and the types of `store::Op`; no process, file, channel, clock or log in it.
+//! - `core` imports nothing but `model`; no process, file, channel, clock or log in it.
 //! - SQL is in `store` only; wording for people is in `report` and in error types only.
 //! - One thread owns the state of the master and never blocks; blocking edges are threads joined by channels.
 //! - The claim of a job is committed before its first byte goes to a worker.

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use queue_work::model::{
     Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, UnixMicros, WorkerId,
 };
 use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Claim, Finish, Master, Next, Op, Reply, Store, WorkerStarted};
+use queue_work::store::{Master, Store};
 
 use crate::Outcome;
 use crate::clock::wall_us;
@@ -36,14 +37,14 @@ pub(crate) enum Order {
 pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
     let mut store = SqliteStore::open(database)?;
     let now = wall_us();
-    store.apply(0, &[Op::Pause { queue: QueueName::new(QUEUE)?, paused: true }], UnixMicros(now))?;
+    store.apply(0, &[Request::Pause { queue: QueueName::new(QUEUE)?, paused: true }.into()], UnixMicros(now))?;
     for chunk in chunks(jobs) {
         let job = |n: u64| {
             let due = (order == Order::Scattered).then(|| UnixMicros(now - (INTERLEAVED - n % INTERLEAVED) as i64));
             new_job(QUEUE, due)
         };
         let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
-        store.apply(0, &[Op::Push(jobs.into())], UnixMicros(now))?;
+        store.apply(0, &[Request::Push(jobs.into()).into()], UnixMicros(now))?;
     }
     drop(store);
     sync(database)
@@ -70,7 +71,7 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
     let worker = store.begin(&us, at(0))?.next_worker;
     let started = WorkerStarted { worker, pool: PoolName::new(QUEUE)?, slot: Slot(1), pid: us.pid, at: at(0) };
     let mut batch = 1;
-    store.apply(batch, &[Op::WorkerStarted(Box::new(started))], at(0))?;
+    store.apply(batch, &[Change::WorkerStarted(Box::new(started)).into()], at(0))?;
     for (i, chunk) in chunks(runs).enumerate() {
         let queue = if i == 0 { RARE } else { QUEUE };
         // What failed before is ready again, and stands in front.
@@ -79,13 +80,14 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         let takes = vec![(QueueName::new(queue)?, count as u32)];
         let claim = Claim { takes, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
         batch += 1;
-        let replies = store.apply(batch, &[Op::Push(jobs.into()), Op::Claim(claim)], at(chunk.start))?;
+        let replies =
+            store.apply(batch, &[Request::Push(jobs.into()).into(), Change::Claim(claim).into()], at(chunk.start))?;
         let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else {
             return Err("the store claimed nothing".into());
         };
         let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| end(job, worker, n, at(n)));
         batch += 1;
-        store.apply(batch, &ends.collect::<Vec<_>>(), at(chunk.end))?;
+        store.apply(batch, &ends.map(Op::from).collect::<Vec<_>>(), at(chunk.end))?;
         store.tend(false)?;
     }
     store.end(at(runs))?;
@@ -94,7 +96,7 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
 }
 
 /// How the n-th run ends.
-fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Op {
+fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Change {
     let (outcome, cause, next) = match n {
         _ if n % 5003 == 5002 => (RunOutcome::TimedOut, Some(Cause::Timeout), Next::Ready),
         _ if n % 25 == 24 => (RunOutcome::Failed, Some(Cause::Error), Next::Ready),
@@ -103,7 +105,17 @@ fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Op {
     let counters = Counters::default();
     let detail = Detail::default();
     let job = Arc::new(job);
-    Op::Finish(Box::new(Finish { job, worker, outcome, cause, detail, started_at: at, ended_at: at, next, counters }))
+    Change::Finish(Box::new(Finish {
+        job,
+        worker,
+        outcome,
+        cause,
+        detail,
+        started_at: at,
+        ended_at: at,
+        next,
+        counters,
+    }))
 }
 
 fn new_job(queue: &str, due_at: Option<UnixMicros>) -> Outcome<NewJob> {

@@ -9,16 +9,16 @@ use super::args::records::JobsVerb;
 use super::context::Context;
 use crate::error::{Code, Error};
 use crate::model::JobId;
-use crate::report::refusals::Change;
+use crate::report::refusals::JobAction;
 
 pub(crate) fn run(context: &Context, verb: &JobsVerb) -> Result<Code, Error> {
     match verb {
         JobsVerb::List(args) => list::run(context, args),
         JobsVerb::Show { id } => show::run(context, JobId(*id)),
         JobsVerb::Retry(args) if args.all => change::retry_all(context, args.queue.as_deref()),
-        JobsVerb::Retry(args) => change::run(context, Change::Retry, &args.ids, false),
-        JobsVerb::Cancel { ids, wait } => change::run(context, Change::Cancel, &ids.ids, wait.no_wait),
-        JobsVerb::Delete { ids } => change::run(context, Change::Delete, &ids.ids, false),
+        JobsVerb::Retry(args) => change::run(context, JobAction::Retry, &args.ids, false),
+        JobsVerb::Cancel { ids, wait } => change::run(context, JobAction::Cancel, &ids.ids, wait.no_wait),
+        JobsVerb::Delete { ids } => change::run(context, JobAction::Delete, &ids.ids, false),
         JobsVerb::Wait(args) => wait::run(context, JobId(args.id), args.timeout),
     }
 }

@@ -6,8 +6,9 @@ use super::context::{self, Context, Way};
 use super::{known, output, reach};
 use crate::error::{Code, Error};
 use crate::model::QueueName;
+use crate::model::change::{Op, Request};
 use crate::report::words;
-use crate::store::{Op, Store};
+use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
@@ -33,7 +34,7 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: b
     for name in names.iter().filter(|_| !params.force) {
         known::queue(context, Some(name.as_str()))?;
     }
-    let ops: Vec<Op> = names.iter().cloned().map(|queue| Op::Pause { queue, paused }).collect();
+    let ops: Vec<Op> = names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect();
     store.apply(0, &ops, context::now())?;
     Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PoolId;
+use crate::model::change::Change;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{CancelReason, Cause, Claimed, JobId, Mono, Outcome, PoolName, Slot, WorkerId};
-use crate::store::Op;
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub enum Action {
         worker: WorkerId,
     },
     /// Put a change into the next batch; its reply comes back as the tag says.
-    Write(Op, Tag),
+    Write(Change, Tag),
     /// Answer an operator.
     Reply(Ticket, Result<Done, Refusal>),
     /// Tell people.
@@ -250,7 +250,7 @@ pub enum Note {
         /// Error text.
         error: Option<String>,
         /// What becomes of the job.
-        next: crate::store::Next,
+        next: crate::model::change::Next,
     },
     /// An answer that nobody waits for.
     StrayAnswer {

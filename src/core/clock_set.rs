@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::{Action, Core, Tag};
+use crate::model::change::{Change, Shift, Waits};
 use crate::model::{JobId, Now, UnixMicros};
-use crate::store::{Op, Shift, Waits};
 
 /// Rows of one step.
 const STEP: u32 = 1000;
@@ -41,7 +41,7 @@ impl Core {
         }
         if let Some(&shift) = self.shifts.waiting.front() {
             self.shifts.asked = true;
-            out.push(Action::Write(Op::Shift(shift), Tag::Shift));
+            out.push(Action::Write(Change::Shift(shift), Tag::Shift));
         }
     }
 

@@ -6,9 +6,9 @@ use super::event::{Command, JobChange};
 use super::pool::{Pool, PoolId};
 use super::worker::{Ending, State};
 use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
+use crate::model::change::Change;
 use crate::model::worker::EndReason;
 use crate::model::{CancelReason, JobId, JobState, Now, Slot, WorkerId};
-use crate::store::Op;
 
 /// What has to come true before a ticket is answered.
 #[derive(Clone, Debug)]
@@ -110,7 +110,7 @@ impl Core {
             for id in self.pools.keys().copied().collect::<Vec<_>>() {
                 self.hold_back(id, |claimed| claimed.id == job, out);
             }
-            out.push(Action::Write(Op::Cancel(job), Tag::Cancel { job, ticket }));
+            out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
             return;
         };
         let Some(worker) = self.workers.get_mut(&holder) else { return };
@@ -154,7 +154,7 @@ impl Core {
             }
             // It was running when the store looked, and has been given back or has ended since: look again, once.
             JobChange::Was(JobState::Running) if self.asked_again.insert((ticket, job)) => {
-                out.push(Action::Write(Op::Cancel(job), Tag::Cancel { job, ticket }));
+                out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
                 return;
             }
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, "running")),

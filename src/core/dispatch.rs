@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::pool::{Pool, PoolId};
 use super::worker::{Flight, State};
 use super::{Action, Core, Phase, Tag};
+use crate::model::change::{Change, Claim};
 use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
-use crate::store::{Claim, Op};
 
 /// Most bytes of args in one claim, so that large jobs are not piled up in memory.
 const CLAIM_BYTES: usize = 8 * 1024 * 1024;
@@ -46,7 +46,7 @@ impl Core {
                 max_bytes: CLAIM_BYTES,
             };
             pool.asked += want;
-            out.push(Action::Write(Op::Claim(claim), Tag::Claim { pool: id, asked: want, news: pool.news }));
+            out.push(Action::Write(Change::Claim(claim), Tag::Claim { pool: id, asked: want, news: pool.news }));
         }
     }
 
@@ -159,7 +159,7 @@ impl Core {
         pool.ahead.retain(|job| {
             let back = which(job);
             if back {
-                out.push(Action::Write(Op::Unclaim { job: job.id, run: job.run }, Tag::None));
+                out.push(Action::Write(Change::Unclaim { job: job.id, run: job.run }, Tag::None));
                 queues.push(job.queue.clone());
             }
             !back
@@ -198,7 +198,7 @@ impl Core {
         {
             self.promoting = true;
             self.due = None;
-            out.push(Action::Write(Op::Promote { limit: PROMOTE_STEP }, Tag::Promote));
+            out.push(Action::Write(Change::Promote { limit: PROMOTE_STEP }, Tag::Promote));
         }
     }
 }
@@ -210,7 +210,7 @@ pub(super) fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> im
     move |job| {
         if long {
             let (job, run) = (job.id, job.run);
-            out.push(Action::Write(Op::Assign { job, run, worker }, Tag::None));
+            out.push(Action::Write(Change::Assign { job, run, worker }, Tag::None));
         }
     }
 }

@@ -6,9 +6,9 @@ use super::backoff;
 use super::deadlines::Timer;
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
+use crate::model::change::{Change, WorkerEnded};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, Now, WorkerId};
-use crate::store::{Op, WorkerEnded};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
@@ -71,7 +71,7 @@ impl Core {
             peak_memory: worker.peak,
             at: now.wall,
         };
-        out.push(Action::Write(Op::WorkerEnded(Box::new(ended)), Tag::None));
+        out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
     fn note_exit(

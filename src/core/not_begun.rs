@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::verdict::Case;
 use super::worker::Flight;
 use super::{Action, Core, Note, backoff};
+use crate::model::change::Next;
 use crate::model::job::BEHIND_AFTER;
 use crate::model::{Cause, Detail, JobId, Mono, Now, WorkerId};
-use crate::store::Next;
 
 /// After the last pause this long without another, it is over.
 const QUIET: Duration = Duration::from_secs(1);

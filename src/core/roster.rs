@@ -9,9 +9,9 @@ use super::dispatch::assign;
 use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
+use crate::model::change::{Change, WorkerStarted};
 use crate::model::worker::EndReason;
 use crate::model::{Mono, Now, Slot, WorkerId};
-use crate::store::{Op, WorkerStarted};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -122,7 +122,7 @@ impl Core {
         let pool = &self.pools[&worker.pool];
         let (slot, by_message) = (worker.slot, pool.settings.ready_by_message);
         let started = WorkerStarted { worker: id, pool: pool.settings.name.clone(), slot, pid, at: now.wall };
-        out.push(Action::Write(Op::WorkerStarted(Box::new(started)), Tag::None));
+        out.push(Action::Write(Change::WorkerStarted(Box::new(started)), Tag::None));
         if !by_message {
             self.ready(id, 1, now, out);
         }

@@ -8,10 +8,10 @@ use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Settings, Tag};
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
+use crate::model::change::{Change, Finish, Next};
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Detail, LastLines, Mono, Now, Prefetch, WorkerId};
-use crate::store::{Finish, Next, Op};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -104,7 +104,7 @@ impl Core {
             counters: verdict.counters,
             job: flight.job,
         };
-        out.push(Action::Write(Op::Finish(Box::new(finish)), Tag::None));
+        out.push(Action::Write(Change::Finish(Box::new(finish)), Tag::None));
         if matches!(verdict.next, Next::Ready | Next::Behind) {
             self.news(&[queue]);
         }
@@ -172,7 +172,7 @@ impl Core {
     /// Gives back a job that its worker never saw, or never began.
     pub(super) fn unclaim(&mut self, flight: &Flight, out: &mut Vec<Action>) {
         self.holders.remove(&flight.job.id);
-        out.push(Action::Write(Op::Unclaim { job: flight.job.id, run: flight.job.run }, Tag::None));
+        out.push(Action::Write(Change::Unclaim { job: flight.job.id, run: flight.job.run }, Tag::None));
         self.news(std::slice::from_ref(&flight.job.queue));
     }
 
@@ -180,7 +180,7 @@ impl Core {
         let Some(flight) = self.workers.get_mut(&id).and_then(|w| w.flight(request)) else { return };
         flight.progress = Some(progress.clone());
         let (job, run) = (flight.job.id, flight.job.run);
-        out.push(Action::Write(Op::Progress { job, run, progress }, Tag::None));
+        out.push(Action::Write(Change::Progress { job, run, progress }, Tag::None));
     }
 
     pub(super) fn extend(&mut self, id: WorkerId, request: u64, by: Duration, now: Now) {

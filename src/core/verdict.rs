@@ -6,9 +6,9 @@ use super::Settings;
 use super::backoff;
 use super::random::Random;
 use crate::model::answer::NO_SUCH_TYPE;
+use crate::model::change::Next;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, Retry, RunError, UnixMicros};
-use crate::store::Next;
 
 /// What the end of a run means.
 #[derive(Clone, Copy, Debug, PartialEq)]

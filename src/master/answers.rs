@@ -5,9 +5,9 @@ use super::methods::busy;
 use super::reader::{Found, Question};
 use super::replies::{Answered, Asked, Gathered, Group, JobWaiter, Origin};
 use crate::core::Event;
+use crate::model::change::{DeadJob, Reply, Request};
 use crate::model::{JobId, JobState, Now, QueueName};
-use crate::report::refusals::{self, Change};
-use crate::store::{DeadJob, Op, Reply};
+use crate::report::refusals::{self, JobAction};
 use crate::wire::control::{PausedQueue, PausedQueues, RefusedJob};
 use crate::wire::rpc::{self, RpcError};
 
@@ -144,12 +144,12 @@ impl Master {
         self.answer_when_safe(batch, durable, group.origin, json);
     }
 
-    pub(super) fn job_changed(&mut self, group: u64, job: JobId, change: Change, reply: &Reply) {
+    pub(super) fn job_changed(&mut self, group: u64, job: JobId, change: JobAction, reply: &Reply) {
         let refused = match reply {
             Reply::Held { by } => Some(refusals::held(job, *by)),
             Reply::Changed { was, queue } => {
                 let refused = refusals::refused(change, job, *was);
-                if refused.is_none() && change == Change::Retry && *was != JobState::Ready {
+                if refused.is_none() && change == JobAction::Retry && *was != JobState::Ready {
                     self.feed(Event::News { queues: vec![queue.clone()] });
                 }
                 refused
@@ -165,7 +165,7 @@ impl Master {
     /// Asks for dead jobs to be made ready, a step at a time.
     pub(super) fn retry_dead(&mut self, group: u64, queue: Option<QueueName>, after: Option<DeadJob>) {
         let now = self.clock.now();
-        let op = Op::RetryDead { queue: queue.clone(), after, limit: RETRY_STEP };
+        let op = Request::RetryDead { queue: queue.clone(), after, limit: RETRY_STEP };
         self.batches.add(op, Answered::RetriedDead { group, queue }, true, false, now);
     }
 

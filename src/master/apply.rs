@@ -3,10 +3,10 @@
 use super::replies::{Answered, Origin, Shape};
 use super::{Master, sampler};
 use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
+use crate::model::change::{Change, Next};
 use crate::model::{Now, WorkerId};
 use crate::process::group;
 use crate::report::refusals;
-use crate::store::{Next, Op};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::worker::{JobTerms, write_cancel};
 
@@ -79,26 +79,26 @@ impl Master {
         }
     }
 
-    fn write_for_core(&mut self, op: Op, tag: Tag, now: Now) {
-        let urgent = match &op {
+    fn write_for_core(&mut self, change: Change, tag: Tag, now: Now) {
+        let urgent = match &change {
             // Somebody idle, or somebody asking, waits for it.
-            Op::Claim(claim) => !claim.workers.is_empty(),
-            Op::Cancel(_) | Op::Promote { .. } => true,
-            Op::Shift(shift) => shift.by != 0,
+            Change::Claim(claim) => !claim.workers.is_empty(),
+            Change::Cancel(_) | Change::Promote { .. } => true,
+            Change::Shift(shift) => shift.by != 0,
             _ => false,
         };
         let mut answered = Answered::Core(tag);
-        if let Op::Finish(finish) = &op {
+        if let Change::Finish(finish) = &change {
             self.count_run(finish.outcome, finish.next);
             if !matches!(finish.next, Next::Ready | Next::Behind | Next::RetryAt(_)) {
                 answered = Answered::Ended(finish.job.id);
             }
         }
-        if matches!(op, Op::Progress { .. }) && self.batches.waiting() > MANY_WAITING {
+        if matches!(change, Change::Progress { .. }) && self.batches.waiting() > MANY_WAITING {
             // The store is behind: `status` has it from memory, and the last word counts.
             return;
         }
-        self.batches.add(op, answered, urgent, false, now);
+        self.batches.add(change, answered, urgent, false, now);
     }
 
     /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.

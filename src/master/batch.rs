@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::model::change::{Op, Reply};
 use crate::model::{Mono, Now};
 use crate::store::writer::{Batch, Unsent, Writer};
-use crate::store::{Op, Reply};
 
 /// Batches on their way at most.
 const ON_THE_WAY: usize = 2;
@@ -48,8 +48,8 @@ impl<T> Batches<T> {
     }
 
     /// Adds a change. `urgent`: somebody waits for it to be committed; `sync`: for it to be on the disk.
-    pub(super) fn add(&mut self, op: Op, tag: T, urgent: bool, sync: bool, now: Now) {
-        self.ops.push(op);
+    pub(super) fn add(&mut self, op: impl Into<Op>, tag: T, urgent: bool, sync: bool, now: Now) {
+        self.ops.push(op.into());
         self.tags.push(tag);
         self.since.get_or_insert(now.mono);
         self.urgent |= urgent;
@@ -147,6 +147,7 @@ impl<T> Batches<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::change::Change;
     use crate::model::{JobId, UnixMicros};
 
     #[test]
@@ -154,10 +155,13 @@ mod tests {
         let mut batches = Batches::new();
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
         for n in 1..=4 {
-            batches.add(Op::Cancel(JobId(n)), n, false, false, now);
+            batches.add(Change::Cancel(JobId(n)), n, false, false, now);
         }
         assert_eq!(batches.withdraw_unsent(|n| n % 2 == 0), [2, 4]);
-        assert!(matches!(batches.ops[..], [Op::Cancel(JobId(1)), Op::Cancel(JobId(3))]));
+        assert!(matches!(
+            batches.ops[..],
+            [Op::Change(Change::Cancel(JobId(1))), Op::Change(Change::Cancel(JobId(3)))]
+        ));
         assert_eq!(batches.tags, [1, 3]);
         assert_eq!(batches.withdraw_unsent(|_| true), [1, 3]);
         assert_eq!(batches.next_deadline(), None, "nothing is left to be sent");
@@ -168,7 +172,7 @@ mod tests {
         let mut batches = Batches::new();
         assert_eq!(batches.horizon(), None, "everything is committed");
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
-        batches.add(Op::Cancel(JobId(1)), (), false, false, now);
+        batches.add(Change::Cancel(JobId(1)), (), false, false, now);
         assert_eq!(batches.next_deadline(), Some(now.mono + PACE));
         assert_eq!(batches.horizon(), Some(1));
         assert_eq!(batches.next_deadline(), Some(now.mono));

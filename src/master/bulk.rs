@@ -11,9 +11,10 @@ use super::clients::ClientId;
 use super::methods::Handled;
 use super::replies::{Answered, BulkAnswer, Origin};
 use crate::core::Event;
+use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
+use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId, NewJob};
 use crate::process::identity;
-use crate::store::{BulkOwner, BulkStep, Op, OpenBulk, Opened, Reply};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk, OneBulk};
 use crate::wire::rpc::RpcError;
 
@@ -102,7 +103,7 @@ impl Master {
 
     fn bulk_step(&mut self, step: BulkStep, origin: &Origin, answer: BulkAnswer, sync: bool) {
         let answered = Answered::Bulk { origin: origin.clone(), answer };
-        self.batches.add(Op::Bulk(step), answered, true, sync, self.clock.now());
+        self.batches.add(Request::Bulk(step), answered, true, sync, self.clock.now());
     }
 
     /// A step that a client waits for is committed.
@@ -186,7 +187,7 @@ impl Master {
         if let Bulk::Committed { opening, .. } = self.waits.bulks.all.entry(bulk).or_insert_with(new) {
             *opening = true;
         }
-        let step = Op::Bulk(BulkStep::Open { bulk, limit: STEP });
+        let step = Request::Bulk(BulkStep::Open { bulk, limit: STEP });
         self.batches.add(step, Answered::BulkOpened(bulk), true, false, self.clock.now());
     }
 
@@ -217,7 +218,7 @@ impl Master {
     }
 
     fn drop_some(&mut self, bulk: BulkId) {
-        let step = Op::Bulk(BulkStep::Drop { bulk, limit: STEP });
+        let step = Request::Bulk(BulkStep::Drop { bulk, limit: STEP });
         self.batches.add(step, Answered::BulkDropped(bulk), false, false, self.clock.now());
     }
 

@@ -15,9 +15,10 @@ use super::workers::{free_name, settings};
 use super::{Master, PoolSource};
 use crate::config::PoolKind;
 use crate::core::{Command, Event, Phase, Target, Ticket};
+use crate::model::change;
 use crate::model::{OsText, PoolName, QueueName, QueueOrder};
-use crate::report::refusals::{self, Change};
-use crate::store::{JobFilter, Op, RunFilter, WorkerFilter};
+use crate::report::refusals::{self, JobAction};
+use crate::store::{JobFilter, RunFilter, WorkerFilter};
 use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
 use crate::wire::object;
 use crate::wire::rpc::{self, RpcError};
@@ -254,7 +255,7 @@ impl Master {
         let group = self.waits.gather(origin.clone(), names.len(), gathered);
         let now = self.clock.now();
         for queue in names {
-            self.batches.add(Op::Pause { queue, paused }, Answered::Paused { group }, true, true, now);
+            self.batches.add(change::Request::Pause { queue, paused }, Answered::Paused { group }, true, true, now);
         }
         self.feed(Event::Command { ticket: Ticket(0), caller: None, command });
         Ok(None)
@@ -291,12 +292,12 @@ impl Master {
     fn change_jobs(&mut self, origin: &Origin, method: &str, params: Jobs) -> Handled {
         self.writable()?;
         let change = match method {
-            "jobs.cancel" => Change::Cancel,
-            "jobs.delete" => Change::Delete,
-            _ => Change::Retry,
+            "jobs.cancel" => JobAction::Cancel,
+            "jobs.delete" => JobAction::Delete,
+            _ => JobAction::Retry,
         };
         let gathered = Gathered::Jobs(ChangedJobs::default(), String::new());
-        if params.all && change == Change::Retry {
+        if params.all && change == JobAction::Retry {
             let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
             let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
             let group = self.waits.gather(origin.clone(), 1, gathered);

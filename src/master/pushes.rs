@@ -5,8 +5,8 @@ use super::methods::parse;
 use super::replies::{Answered, Origin, PushAnswer};
 use super::requests::to_job;
 use crate::core::Event;
+use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, Pushed, QueueName};
-use crate::store::{Op, Reply};
 use crate::wire::control::{PushJob, PushedMany};
 
 impl Master {
@@ -38,7 +38,7 @@ impl Master {
         let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
         queues.dedup();
         let now = self.clock.now();
-        self.batches.add(Op::Push(jobs.into()), Answered::Pushed { origin, how }, true, true, now);
+        self.batches.add(Request::Push(jobs.into()), Answered::Pushed { origin, how }, true, true, now);
         // The claim that follows in the same batch sees them.
         self.feed(Event::News { queues });
     }

@@ -12,7 +12,7 @@ use super::clients::ClientId;
 use super::tasks::Tasks;
 use crate::core::{Done, Refusal, Tag, Ticket};
 use crate::model::{BulkId, JobId, Mono, QueueName, WorkerId};
-use crate::report::refusals::Change;
+use crate::report::refusals::JobAction;
 use crate::wire::control::ChangedJobs;
 
 /// Who asked, and under which id.
@@ -49,7 +49,7 @@ pub(super) enum Answered {
     /// One queue of several was paused or resumed.
     Paused { group: u64 },
     /// One job of several was retried or deleted.
-    Changed { group: u64, job: JobId, change: Change },
+    Changed { group: u64, job: JobId, change: JobAction },
     /// Dead jobs were retried; again while there may be more.
     RetriedDead { group: u64, queue: Option<QueueName> },
     /// Who pushed it has been told that it failed.

@@ -26,6 +26,7 @@ use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, takeover, wall};
 use crate::config::{Config, Durability, JobLimits};
 use crate::core::Core;
+use crate::model::bulk::OpenBulk;
 use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
 use crate::process::cgroup::Group;
@@ -187,7 +188,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 }
 
 impl Master {
-    fn open_pools(&mut self, recovered: u64, left: Vec<store::OpenBulk>) {
+    fn open_pools(&mut self, recovered: u64, left: Vec<OpenBulk>) {
         self.take_over(left);
         // The clock may have been set while no master ran, or be right again.
         self.feed(crate::core::Event::ClockSet { by: 0 });

@@ -11,9 +11,9 @@ use std::vec;
 use super::Master;
 use super::replies::{Answered, Shape};
 use crate::core::{Command, Event};
+use crate::model::change::Request;
 use crate::model::{JobId, Now, WorkerId};
-use crate::report::refusals::Change;
-use crate::store::Op;
+use crate::report::refusals::JobAction;
 
 /// Changes in the next batch from which on no task adds to it.
 const ENOUGH: usize = 128;
@@ -28,7 +28,7 @@ pub(super) struct Task {
     /// What its answer is gathered in.
     pub(super) group: u64,
     /// What is done to each of its jobs.
-    pub(super) change: Change,
+    pub(super) change: JobAction,
     /// A job that runs is waited for when it is cancelled.
     pub(super) wait: bool,
     /// The worker that it was called from, which is not kept waiting for itself.
@@ -67,13 +67,13 @@ impl Master {
     fn change_one(&mut self, task: &Task, job: JobId, now: Now) {
         let (group, change, caller) = (task.group, task.change, task.caller);
         let op = match change {
-            Change::Cancel => {
+            JobAction::Cancel => {
                 let ticket = self.waits.open(Shape::Part { group, job });
                 let command = Command::Cancel { job, wait: task.wait };
                 return self.feed(Event::Command { ticket, caller, command });
             }
-            Change::Retry => Op::Retry(job),
-            Change::Delete => Op::Delete(job),
+            JobAction::Retry => Request::Retry(job),
+            JobAction::Delete => Request::Delete(job),
         };
         self.batches.add(op, Answered::Changed { group, job, change }, true, false, now);
     }

@@ -6,11 +6,11 @@ use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::config::{PoolConfig, limits_in_force};
 use crate::core::Note;
+use crate::model::change::Next;
 use crate::model::{MemoryLimit, Outcome, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
 use crate::report::words;
-use crate::store::Next;
 use crate::wire::control::{Follow, LogLine};
 use crate::wire::rpc;
 

@@ -7,9 +7,9 @@ use mio::Events;
 use super::replies::{Answered, Origin};
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Command, Event, Phase, Ticket};
+use crate::model::change::{Change, Keep};
 use crate::model::{Mono, Now, WorkerId};
 use crate::report::words;
-use crate::store::{Keep, Op};
 
 /// How often old records are looked for; more often where they are kept for less, at once again while there are many,
 /// and less often where nothing was found.
@@ -289,7 +289,7 @@ impl Master {
             runs_since: now.wall.minus(keep.runs),
             limit: PRUNE_STEP,
         };
-        self.batches.add(Op::Prune(keep), Answered::Pruned, false, false, now);
+        self.batches.add(Change::Prune(keep), Answered::Pruned, false, false, now);
     }
 
     /// Not while it stops, nor while nothing can be written.

@@ -8,8 +8,9 @@ use super::methods::unavailable;
 use super::replies::Answered;
 use crate::core::{Event, JobChange, Tag, Ticket};
 use crate::model::JobState;
+use crate::model::change::Reply;
+use crate::store::StoreError;
 use crate::store::writer::Written;
-use crate::store::{Reply, StoreError};
 use crate::wire::rpc::{self, RpcError};
 
 impl Master {

@@ -4,6 +4,8 @@
 //! draws a random number, so that `core` may import it.
 
 pub mod answer;
+pub mod bulk;
+pub mod change;
 pub mod characters;
 pub mod ids;
 pub mod job;

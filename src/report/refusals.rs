@@ -5,7 +5,7 @@ use crate::wire::control::RefusedJob;
 
 /// What was to be done with a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum JobAction {
     /// Make it ready again.
     Retry,
     /// Cancel it.
@@ -14,7 +14,7 @@ pub enum Change {
     Delete,
 }
 
-impl Change {
+impl JobAction {
     /// `retried`, `cancelled`, `deleted`.
     #[must_use]
     pub const fn done(self) -> &'static str {
@@ -61,18 +61,18 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
 
 /// Why nothing was changed in a job that was in the state `was`; `None` if it was changed.
 #[must_use]
-pub fn refused(change: Change, id: JobId, was: JobState) -> Option<RefusedJob> {
+pub fn refused(change: JobAction, id: JobId, was: JobState) -> Option<RefusedJob> {
     use JobState::{Cancelled, Dead, Ready, Running, Scheduled, Succeeded};
     let reason = match (change, was) {
-        (Change::Retry, Scheduled | Dead | Cancelled)
-        | (Change::Cancel, Scheduled | Ready)
-        | (Change::Delete, Scheduled | Ready | Succeeded | Dead | Cancelled) => return None,
-        (Change::Retry, Ready) => format!("job {id} is ready already"),
-        (Change::Retry | Change::Delete, Running) => format!("job {id} is running; cancel it first"),
-        (Change::Retry | Change::Cancel, Succeeded) => format!("job {id} has succeeded"),
-        (Change::Cancel, Running) => format!("job {id} is running and could not be ended"),
-        (Change::Cancel, Dead) => format!("job {id} is dead already"),
-        (Change::Cancel, Cancelled) => format!("job {id} is cancelled already"),
+        (JobAction::Retry, Scheduled | Dead | Cancelled)
+        | (JobAction::Cancel, Scheduled | Ready)
+        | (JobAction::Delete, Scheduled | Ready | Succeeded | Dead | Cancelled) => return None,
+        (JobAction::Retry, Ready) => format!("job {id} is ready already"),
+        (JobAction::Retry | JobAction::Delete, Running) => format!("job {id} is running; cancel it first"),
+        (JobAction::Retry | JobAction::Cancel, Succeeded) => format!("job {id} has succeeded"),
+        (JobAction::Cancel, Running) => format!("job {id} is running and could not be ended"),
+        (JobAction::Cancel, Dead) => format!("job {id} is dead already"),
+        (JobAction::Cancel, Cancelled) => format!("job {id} is cancelled already"),
     };
     Some(RefusedJob { id, reason, exit_code: 5 })
 }
@@ -93,11 +93,11 @@ mod tests {
     fn a_job_is_refused_only_in_states_that_do_not_allow_the_change() {
         let changed =
             |change| JobState::ALL.into_iter().filter(|s| refused(change, JobId(7), *s).is_none()).collect::<Vec<_>>();
-        assert_eq!(changed(Change::Retry), [JobState::Scheduled, JobState::Dead, JobState::Cancelled]);
-        assert_eq!(changed(Change::Cancel), [JobState::Scheduled, JobState::Ready]);
-        assert_eq!(changed(Change::Delete).len(), 5);
+        assert_eq!(changed(JobAction::Retry), [JobState::Scheduled, JobState::Dead, JobState::Cancelled]);
+        assert_eq!(changed(JobAction::Cancel), [JobState::Scheduled, JobState::Ready]);
+        assert_eq!(changed(JobAction::Delete).len(), 5);
         assert_eq!(
-            refused(Change::Retry, JobId(7), JobState::Succeeded).map(|r| r.reason),
+            refused(JobAction::Retry, JobId(7), JobState::Succeeded).map(|r| r.reason),
             Some("job 7 has succeeded".into())
         );
     }

@@ -2,7 +2,9 @@
 //!
 //! Invariant: every call goes to the store inside, unchanged.
 
-use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Recovered, Start, Store, StoreError};
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Op, Reply};
 use crate::model::{QueueTotals, UnixMicros};
 
 impl<S: Store + ?Sized> Store for Box<S> {

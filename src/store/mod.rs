@@ -12,10 +12,8 @@
 //! - Ids are never used twice.
 
 mod boxed;
-mod bulk;
 mod error;
 pub mod memory;
-mod op;
 mod records;
 pub mod sqlite;
 pub mod writer;
@@ -23,13 +21,11 @@ pub mod writer;
 #[cfg(test)]
 mod conformance;
 
-pub use bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 pub use error::StoreError;
-pub use op::{
-    Claim, DeadJob, Finish, Keep, LONGEST_RETRY_US, Next, Op, Reply, Shift, Waits, WorkerEnded, WorkerStarted,
-};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Op, Reply};
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
 
 /// Who begins a generation.

@@ -27,7 +27,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 use self::sync::Syncer;
-use super::{BulkStep, Next, Op, Reply, Store, StoreError};
+use super::{Store, StoreError};
+use crate::model::change::{Op, Reply};
 use crate::model::{QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
@@ -68,7 +69,7 @@ pub enum Written {
         replies: Vec<Reply>,
         /// Totals of all queues after it; empty if the batch cannot have changed any.
         totals: Vec<QueueTotals>,
-        /// When [`Op::Promote`] has something to do.
+        /// When [`Change::Promote`] has something to do.
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
         durable: bool,
@@ -125,7 +126,7 @@ pub enum Written {
     Changed {
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
-        /// When [`Op::Promote`] has something to do.
+        /// When [`Change::Promote`] has something to do.
         next_due: Option<UnixMicros>,
     },
 }
@@ -304,8 +305,8 @@ impl<N: Fn(Written)> Turn<N> {
         {
             syncer.ask(batch.number);
         }
-        let totals = if batch.ops.iter().any(counts) { self.totals() } else { Vec::new() };
-        if batch.ops.iter().any(schedules) {
+        let totals = if batch.ops.iter().any(Op::recounts) { self.totals() } else { Vec::new() };
+        if batch.ops.iter().any(Op::reschedules) {
             self.read_due(batch.at);
         }
         let next_due = self.due;
@@ -351,48 +352,5 @@ impl<N: Fn(Written)> Turn<N> {
             self.read_due(UnixMicros::default());
             (self.notify)(Written::Changed { totals, next_due: self.due });
         }
-    }
-}
-
-/// Whether it may change what is due next. A claim may only take such a job away, and to look for nothing does no harm.
-fn schedules(op: &Op) -> bool {
-    match op {
-        Op::Push(jobs) => jobs.iter().any(|job| job.due_at.is_some() || job.expires_at.is_some()),
-        Op::Finish(finish) => matches!(finish.next, Next::RetryAt(_)),
-        Op::Bulk(step) => matches!(step, BulkStep::Open { .. }),
-        Op::Claim(_)
-        | Op::Assign { .. }
-        | Op::Progress { .. }
-        | Op::Pause { .. }
-        | Op::WorkerStarted(_)
-        | Op::WorkerEnded(_) => false,
-        Op::Unclaim { .. }
-        | Op::Promote { .. }
-        | Op::Shift(_)
-        | Op::Cancel(_)
-        | Op::Retry(_)
-        | Op::Delete(_)
-        | Op::RetryDead { .. }
-        | Op::Prune(_) => true,
-    }
-}
-
-/// Whether an operation can change the totals of a queue.
-fn counts(op: &Op) -> bool {
-    match op {
-        Op::Assign { .. } | Op::Progress { .. } | Op::WorkerStarted(_) | Op::WorkerEnded(_) => false,
-        Op::Bulk(step) => matches!(step, BulkStep::Commit(_) | BulkStep::Open { .. }),
-        Op::Push(_)
-        | Op::Claim(_)
-        | Op::Finish(_)
-        | Op::Unclaim { .. }
-        | Op::Promote { .. }
-        | Op::Shift(_)
-        | Op::Cancel(_)
-        | Op::Retry(_)
-        | Op::Delete(_)
-        | Op::RetryDead { .. }
-        | Op::Pause { .. }
-        | Op::Prune(_) => true,
     }
 }

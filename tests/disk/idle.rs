@@ -3,9 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use queue_work::model::change::{Reply, Request};
 use queue_work::model::{NewJob, UnixMicros};
+use queue_work::store::Store;
 use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Op, Reply, Store};
 
 use crate::support::{Bench, DEADLINE, Master, now};
 
@@ -40,7 +41,7 @@ fn push_unseen(bench: &Bench) -> i64 {
     let job = NewJob::new("exec", r#"{"argv": ["true"]}"#);
     let mut store = SqliteStore::open(bench.database()).expect("the store");
     let at = UnixMicros(jiff::Timestamp::now().as_microsecond());
-    let replies = store.apply(0, &[Op::Push([job].into())], at).expect("written");
+    let replies = store.apply(0, &[Request::Push([job].into()).into()], at).expect("written");
     let [Reply::Pushed(pushed)] = &replies[..] else { panic!("{replies:?}") };
     pushed[0].id.0
 }

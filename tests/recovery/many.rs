@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use queue_work::model::change::{Change, Claim, Reply, Request};
 use queue_work::model::{NewJob, QueueName, UnixMicros};
 use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Claim, Master, Op, Reply, Store};
+use queue_work::store::{Master, Store};
 
 use crate::support::{Bench, DEADLINE, now};
 
@@ -24,9 +25,9 @@ fn leave(bench: &Bench, queue: &str) {
     let queue = QueueName::new(queue).expect("a name");
     let job = NewJob { queue: queue.clone(), ..NewJob::new("t", "null") };
     let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();
-    store.apply(1, &[Op::Push(jobs)], UnixMicros(2)).expect("pushed");
+    store.apply(1, &[Request::Push(jobs).into()], UnixMicros(2)).expect("pushed");
     let claim = Claim { takes: vec![(queue, JOBS)], workers: vec![], total: JOBS, max_bytes: usize::MAX };
-    let replies = store.apply(2, &[Op::Claim(claim)], UnixMicros(3)).expect("claimed");
+    let replies = store.apply(2, &[Change::Claim(claim).into()], UnixMicros(3)).expect("claimed");
     assert!(matches!(&replies[0], Reply::Claimed { jobs, .. } if jobs.len() == JOBS as usize));
 }
 

@@ -3,16 +3,17 @@
 use crate::cli::context::{self, Context, Way};
 use crate::cli::{known, output};
 use crate::error::{Code, Error};
+use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, QueueName};
-use crate::report::refusals::{self, Change};
+use crate::report::refusals::{self, JobAction};
 use crate::report::words;
-use crate::store::{Op, Reply, Store};
+use crate::store::Store;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
 
 /// Dead jobs retried in one transaction without a master.
 const STEP: u32 = 1_000;
 
-pub(super) fn run(context: &Context, change: Change, ids: &[i64], no_wait: bool) -> Result<Code, Error> {
+pub(super) fn run(context: &Context, change: JobAction, ids: &[i64], no_wait: bool) -> Result<Code, Error> {
     let ids: Vec<JobId> = ids.iter().copied().map(JobId).collect();
     let changed = match context.master_or_existing_store()? {
         Some(Way::Master(mut client)) => {
@@ -43,22 +44,22 @@ pub(super) fn retry_all(context: &Context, queue: Option<&str>) -> Result<Code, 
     if changed == ChangedJobs::default() {
         known::queue(context, queue)?;
     }
-    conclude(context, Change::Retry, &changed)
+    conclude(context, JobAction::Retry, &changed)
 }
 
-const fn method(change: Change) -> &'static str {
+const fn method(change: JobAction) -> &'static str {
     match change {
-        Change::Retry => "jobs.retry",
-        Change::Cancel => "jobs.cancel",
-        Change::Delete => "jobs.delete",
+        JobAction::Retry => "jobs.retry",
+        JobAction::Cancel => "jobs.cancel",
+        JobAction::Delete => "jobs.delete",
     }
 }
 
-fn in_store(store: &mut dyn Store, change: Change, ids: &[JobId]) -> Result<ChangedJobs, Error> {
+fn in_store(store: &mut dyn Store, change: JobAction, ids: &[JobId]) -> Result<ChangedJobs, Error> {
     let op = |id: &JobId| match change {
-        Change::Retry => Op::Retry(*id),
-        Change::Cancel => Op::Cancel(*id),
-        Change::Delete => Op::Delete(*id),
+        JobAction::Retry => Op::from(Request::Retry(*id)),
+        JobAction::Cancel => Change::Cancel(*id).into(),
+        JobAction::Delete => Request::Delete(*id).into(),
     };
     let ops: Vec<Op> = ids.iter().map(op).collect();
     let replies = store.apply(0, &ops, context::now())?;
@@ -67,7 +68,7 @@ fn in_store(store: &mut dyn Store, change: Change, ids: &[JobId]) -> Result<Chan
     Ok(ChangedJobs { count: (ids.len() - refused.len()) as u64, refused, ..ChangedJobs::default() })
 }
 
-fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
+fn refusal(change: JobAction, id: JobId, reply: &Reply) -> Option<RefusedJob> {
     match reply {
         Reply::Changed { was: JobState::Running, .. } => Some(RefusedJob {
             id,
@@ -94,8 +95,8 @@ fn refusal(change: Change, id: JobId, reply: &Reply) -> Option<RefusedJob> {
 fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<ChangedJobs, Error> {
     let (mut changed, mut after) = (ChangedJobs::default(), None);
     loop {
-        let op = Op::RetryDead { queue: queue.cloned(), after, limit: STEP };
-        let replies = store.apply(0, &[op], context::now())?;
+        let retry = Request::RetryDead { queue: queue.cloned(), after, limit: STEP };
+        let replies = store.apply(0, &[retry.into()], context::now())?;
         let Some(Reply::Retried { count, held, next }) = replies.first() else { return Ok(changed) };
         changed.count += count;
         changed.passed_over += held;
@@ -107,7 +108,7 @@ fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<Change
 }
 
 /// Says what was done and what was not; a missing job weighs more than a refused one.
-fn conclude(context: &Context, change: Change, changed: &ChangedJobs) -> Result<Code, Error> {
+fn conclude(context: &Context, change: JobAction, changed: &ChangedJobs) -> Result<Code, Error> {
     if context.global.json {
         output::json(changed)?;
     } else if changed.count > 0 || changed.refused.is_empty() {

@@ -13,8 +13,9 @@ use crate::cli::context::{self, Context, Way};
 use crate::cli::{output, reach};
 use crate::client::{Client, ClientError, Patience};
 use crate::error::Error;
+use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
-use crate::store::{Op, Reply, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
 
@@ -259,7 +260,7 @@ pub(super) fn garbled(error: serde_json::Error) -> Error {
 /// `now` is also the time from which the delays of the jobs were counted.
 fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    let replies = store.apply(0, &[Op::Push(jobs)], now).map_err(|error| match error {
+    let replies = store.apply(0, &[Request::Push(jobs).into()], now).map_err(|error| match error {
         StoreError::Io(_) => Error::Failed(format!("it is unknown whether anything was added: {error}")),
         certain => certain.into(),
     });

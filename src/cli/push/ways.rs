@@ -12,8 +12,10 @@ use super::staged::Chunk;
 use crate::cli::{backend, context};
 use crate::client::{Client, ClientError, NONE};
 use crate::error::Error;
+use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
+use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId};
-use crate::store::{BulkOwner, BulkStep, Op, OpenBulk, Opened, Reply, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 
 /// Jobs opened or removed in one transaction of a guest.
@@ -106,7 +108,7 @@ impl<'a> IntoStore<'a> {
     }
 
     fn step(&mut self, step: BulkStep, at: crate::model::UnixMicros) -> Result<Reply, StoreError> {
-        let replies = self.store.apply(0, &[Op::Bulk(step)], at)?;
+        let replies = self.store.apply(0, &[Request::Bulk(step).into()], at)?;
         Ok(replies.into_iter().next().unwrap_or(Reply::Missing))
     }
 

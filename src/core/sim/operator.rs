@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::master::queue;
 use super::world::{Happening, World};
 use crate::core::{Command, Event, Phase, PoolId, Tag, Target, Ticket};
+use crate::model::change::Request;
 use crate::model::{JobId, NewJob, PoolName, QueueName, WorkerId};
-use crate::store::Op;
 
 impl World {
     pub(super) fn operate(&mut self) {
@@ -61,7 +61,7 @@ impl World {
         let wall = self.now().wall;
         let jobs: Vec<NewJob> = (0..number).map(|_| self.job(wall)).collect();
         let queues: Vec<QueueName> = jobs.iter().map(|job| job.queue.clone()).collect();
-        self.pending.push((Op::Push(jobs.into()), Tag::None));
+        self.pending.push((Request::Push(jobs.into()).into(), Tag::None));
         if self.chance.often(500) {
             self.hear(Event::News { queues });
         }
@@ -137,7 +137,7 @@ impl World {
     }
 
     pub(super) fn set_paused(&mut self, queue: QueueName, paused: bool) {
-        self.pending.push((Op::Pause { queue: queue.clone(), paused }, Tag::None));
+        self.pending.push((Request::Pause { queue: queue.clone(), paused }.into(), Tag::None));
         let queues = vec![queue];
         self.command(if paused { Command::Pause { queues } } else { Command::Resume { queues } });
     }

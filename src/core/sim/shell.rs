@@ -3,7 +3,7 @@
 use super::world::{Happening, World};
 use crate::core::{Action, Event, JobChange, Phase, Refusal, Tag};
 use crate::model::Now;
-use crate::store::{Op, Reply};
+use crate::model::change::{Op, Reply, Request};
 
 impl World {
     pub(super) fn hear(&mut self, event: Event) {
@@ -38,7 +38,7 @@ impl World {
                     let memory = self.chance.range(10, 200);
                     self.later(1000, Happening::Deliver(Box::new(Event::Sampled { worker, memory, cpu: 0.0 })));
                 }
-                Action::Write(op, tag) => self.pending.push((op, tag)),
+                Action::Write(change, tag) => self.pending.push((change.into(), tag)),
                 Action::Reply(ticket, reply) => {
                     let gives_up = matches!(reply, Err(Refusal::JobEnded(_, "running")));
                     assert!(!gives_up, "a running job is not cancelled");
@@ -92,7 +92,7 @@ impl World {
         self.committing = false;
         let replies = std::mem::take(&mut self.replies);
         for ((op, tag), reply) in std::mem::take(&mut self.batch).into_iter().zip(replies) {
-            if let Op::Push(jobs) = &op {
+            if let Op::Request(Request::Push(jobs)) = &op {
                 let queues = jobs.iter().map(|job| job.queue.clone()).collect();
                 self.hear(Event::News { queues });
             }

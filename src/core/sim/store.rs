@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{Claimed, Counters, JobId, JobState, NewJob, Outcome, QueueName, RunId, UnixMicros};
-use crate::store::{Claim, Finish, Next, Op, Reply, Shift, Waits};
 
 /// What of a job never changes, and what was charged to it.
 #[derive(Debug)]
@@ -32,18 +32,18 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn apply(&mut self, op: &Op, now: UnixMicros, short: bool) -> Reply {
         match op {
-            Op::Push(jobs) => self.push(jobs, now),
-            Op::Claim(claim) => self.claim(claim, now, short),
-            Op::Finish(finish) => self.finish(finish),
-            Op::Unclaim { job, run } => self.unclaim(*job, *run),
-            Op::Assign { job, run, .. } | Op::Progress { job, run, .. } => {
+            Op::Request(Request::Push(jobs)) => self.push(jobs, now),
+            Op::Change(Change::Claim(claim)) => self.claim(claim, now, short),
+            Op::Change(Change::Finish(finish)) => self.finish(finish),
+            Op::Change(Change::Unclaim { job, run }) => self.unclaim(*job, *run),
+            Op::Change(Change::Assign { job, run, .. } | Change::Progress { job, run, .. }) => {
                 assert_eq!(self.running.get(job), Some(run), "stale write about job {job}");
                 Reply::Done
             }
-            Op::Promote { limit } => self.promote(*limit, now),
-            Op::Shift(shift) => self.shift(shift, now),
-            Op::Cancel(job) => self.cancel(*job),
-            Op::Pause { queue, paused } => {
+            Op::Change(Change::Promote { limit }) => self.promote(*limit, now),
+            Op::Change(Change::Shift(shift)) => self.shift(shift, now),
+            Op::Change(Change::Cancel(job)) => self.cancel(*job),
+            Op::Request(Request::Pause { queue, paused }) => {
                 if *paused {
                     self.paused.insert(queue.clone());
                 } else {
@@ -51,9 +51,9 @@ impl Store {
                 }
                 Reply::Done
             }
-            Op::WorkerStarted(_) | Op::WorkerEnded(_) => Reply::Done,
-            Op::Bulk(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Prune(_) => {
-                panic!("the core never asks for {op:?}")
+            Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)) => Reply::Done,
+            Op::Request(_) | Op::Change(Change::Prune(_)) => {
+                panic!("not simulated: {op:?}")
             }
         }
     }

@@ -6,9 +6,9 @@ use super::chance::Chance;
 use super::process::Process;
 use super::store::Store;
 use crate::core::{Core, Event, Tag};
+use crate::model::change::{Op, Reply};
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, UnixMicros, WorkerId};
-use crate::store::{Op, Reply};
 
 /// Something that is going to happen.
 #[derive(Debug)]

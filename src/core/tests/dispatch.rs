@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::Prefetch;
+use crate::model::change::Change;
 
 fn ready(bench: &mut Bench, worker: i64, concurrency: u32) {
     bench.event(Event::Ready { worker: WorkerId(worker), concurrency });
@@ -183,7 +184,7 @@ fn the_store_is_told_who_works_on_a_job_when_it_begins_not_when_it_is_sent() {
     let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
     let told = |bench: &mut Bench| {
         let of = |action: &Action| match action {
-            Action::Write(Op::Assign { job, worker, .. }, _) => Some((job.0, worker.0)),
+            Action::Write(Change::Assign { job, worker, .. }, _) => Some((job.0, worker.0)),
             _ => None,
         };
         std::mem::take(&mut bench.out).iter().filter_map(of).collect::<Vec<_>>()

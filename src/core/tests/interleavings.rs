@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::model::change::{Op, Reply, Request};
 use crate::model::{JobState, NewJob, Outcome};
 use crate::store::memory::MemoryStore;
-use crate::store::{Master, Records, Reply, RunFilter, Store, StoreError};
+use crate::store::{Master, Records, RunFilter, Store, StoreError};
 
 /// Steps of an order, unless `ORDERS_DEPTH` says another number; what is left after them goes its calmest way.
 const DEPTH: usize = 5;
@@ -78,7 +79,7 @@ impl World {
         };
         world.begin();
         let new = NewJob::new("x", "null");
-        world.pending.push((Op::Push([new].into()), Tag::None));
+        world.pending.push((Request::Push([new].into()).into(), Tag::None));
         world.write();
         assert_eq!(world.holders(), 1, "the job is at a worker");
         world
@@ -143,7 +144,7 @@ impl World {
                 Action::Signal { worker, signal: Signal::Kill } => {
                     self.processes.get_mut(&worker.0).unwrap().killed = true;
                 }
-                Action::Write(op, tag) => self.pending.push((op, tag)),
+                Action::Write(change, tag) => self.pending.push((change.into(), tag)),
                 Action::CloseStdin { .. }
                 | Action::CancelRequest { .. }
                 | Action::Signal { .. }

@@ -19,6 +19,7 @@ mod stop;
 mod timeouts;
 
 use crate::model::Prefetch;
+use crate::model::change::{Change, Next};
 use std::time::Duration;
 
 use super::*;
@@ -26,7 +27,6 @@ use crate::model::worker::Exit;
 use crate::model::{Answer, RunError};
 use crate::model::{Claimed, Counters, PoolName, QueueOrder, RunId};
 use crate::model::{Detail, Retry};
-use crate::store::{Next, Op};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -212,17 +212,17 @@ fn line(action: &Action) -> Option<String> {
         Action::CloseStdin { worker } => format!("close {worker}"),
         Action::Signal { worker, signal: Signal::Term } => format!("TERM {worker}"),
         Action::Signal { worker, signal: Signal::Kill } => format!("KILL {worker}"),
-        Action::Write(op, _) => return op_line(op),
+        Action::Write(change, _) => return change_line(change),
         Action::Reply(ticket, Ok(done)) => format!("ticket {}: {done:?}", ticket.0),
         Action::Reply(ticket, Err(refusal)) => format!("ticket {}: refused, {refusal:?}", ticket.0),
         Action::Measure { .. } | Action::Note(_) => return None,
     })
 }
 
-fn op_line(op: &Op) -> Option<String> {
-    Some(match op {
-        Op::Claim(claim) => format!("claim {}", claim.total),
-        Op::Finish(finish) => {
+fn change_line(change: &Change) -> Option<String> {
+    Some(match change {
+        Change::Claim(claim) => format!("claim {}", claim.total),
+        Change::Finish(finish) => {
             let next = match finish.next {
                 Next::Succeeded => String::from("succeeded"),
                 Next::Ready => String::from("ready"),
@@ -236,15 +236,14 @@ fn op_line(op: &Op) -> Option<String> {
             let outcome = finish.outcome.as_str();
             format!("job {} {outcome} {cause} => {next} {attempts}/{crashes}/{releases}", finish.job.id)
         }
-        Op::Unclaim { job, .. } => format!("unclaim {job}"),
-        Op::Promote { .. } => String::from("promote"),
-        Op::Shift(shift) => format!("shift {:?} by {} s", shift.waits, shift.by / 1_000_000),
-        Op::Cancel(job) => format!("store cancels {job}"),
-        Op::WorkerStarted(_) | Op::WorkerEnded(_) | Op::Progress { .. } | Op::Assign { .. } | Op::Prune(_) => {
-            return None;
-        }
-        Op::Push(_) | Op::Bulk(_) | Op::Retry(_) | Op::Delete(_) | Op::RetryDead { .. } | Op::Pause { .. } => {
-            panic!("the core never asks for {op:?}")
-        }
+        Change::Unclaim { job, .. } => format!("unclaim {job}"),
+        Change::Promote { .. } => String::from("promote"),
+        Change::Shift(shift) => format!("shift {:?} by {} s", shift.waits, shift.by / 1_000_000),
+        Change::Cancel(job) => format!("store cancels {job}"),
+        Change::WorkerStarted(_)
+        | Change::WorkerEnded(_)
+        | Change::Progress { .. }
+        | Change::Assign { .. }
+        | Change::Prune(_) => return None,
     })
 }

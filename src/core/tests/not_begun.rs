@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
+use crate::model::change::{Change, Finish};
 use crate::model::job::BEHIND_AFTER;
 use crate::model::{Cause, Outcome};
-use crate::store::Finish;
 
 fn refused() -> Answer {
     answer("no process", NOT_BEGUN)
@@ -22,7 +22,7 @@ fn answer(message: &str, kind: &str) -> Answer {
 impl Bench {
     fn finishes(&mut self) -> Vec<Finish> {
         let finish = |action| match action {
-            Action::Write(Op::Finish(finish), _) => Some(*finish),
+            Action::Write(Change::Finish(finish), _) => Some(*finish),
             _ => None,
         };
         std::mem::take(&mut self.out).into_iter().filter_map(finish).collect()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Retry;
 use crate::model::answer::NO_SUCH_TYPE;
-use crate::store::Finish;
+use crate::model::change::{Change, Finish};
 
 fn finish(charged: u32, answer: Answer) -> Finish {
     let mut bench = Bench::up(|_| {});
@@ -11,7 +11,7 @@ fn finish(charged: u32, answer: Answer) -> Finish {
     bench.give(vec![Claimed { counters, ..job(1) }]);
     bench.answer(1, 1, answer);
     let finish = bench.out.into_iter().find_map(|action| match action {
-        Action::Write(Op::Finish(finish), _) => Some(*finish),
+        Action::Write(Change::Finish(finish), _) => Some(*finish),
         _ => None,
     });
     finish.unwrap()

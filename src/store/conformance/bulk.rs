@@ -2,39 +2,40 @@
 
 use super::*;
 use crate::model::BulkId;
-use crate::store::{BulkOwner, BulkStep, OpenBulk, Opened};
+use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
+use crate::model::change::{Change, Request};
 
 pub(super) fn owner() -> BulkOwner {
     BulkOwner { pid: 7, pid_start: 8, boot_id: "boot".into() }
 }
 
 fn begin(kit: &mut Kit) -> BulkId {
-    match kit.one(Op::Bulk(BulkStep::Begin(owner()))) {
+    match kit.one(Request::Bulk(BulkStep::Begin(owner()))) {
         Reply::Begun(bulk) => bulk,
         other => panic!("{other:?}"),
     }
 }
 
 fn stage(kit: &mut Kit, bulk: BulkId, jobs: impl Into<Arc<[NewJob]>>) -> JobId {
-    match kit.one(Op::Bulk(BulkStep::Stage { bulk, jobs: jobs.into() })) {
+    match kit.one(Request::Bulk(BulkStep::Stage { bulk, jobs: jobs.into() })) {
         Reply::Staged { first } => first,
         other => panic!("{other:?}"),
     }
 }
 
 fn commit(kit: &mut Kit, bulk: BulkId) {
-    assert!(matches!(kit.one(Op::Bulk(BulkStep::Commit(bulk))), Reply::Done));
+    assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit(bulk))), Reply::Done));
 }
 
 fn open(kit: &mut Kit, bulk: BulkId, limit: u32) -> Opened {
-    match kit.one(Op::Bulk(BulkStep::Open { bulk, limit })) {
+    match kit.one(Request::Bulk(BulkStep::Open { bulk, limit })) {
         Reply::Opened(opened) => opened,
         other => panic!("{other:?}"),
     }
 }
 
 fn drop_some(kit: &mut Kit, bulk: BulkId, limit: u32) -> u64 {
-    match kit.one(Op::Bulk(BulkStep::Drop { bulk, limit })) {
+    match kit.one(Request::Bulk(BulkStep::Drop { bulk, limit })) {
         Reply::Count(count) => count,
         other => panic!("{other:?}"),
     }
@@ -57,10 +58,10 @@ pub(super) fn a_staged_job_is_not_there_in_any_way(kit: &mut Kit) {
     }
     assert_eq!((kit.totals().ready, kit.totals().scheduled), (1, 0));
     assert_eq!(kit.store.next_due().unwrap(), None);
-    for op in [Op::Cancel(first), Op::Retry(first), Op::Delete(first)] {
+    for op in [Op::from(Change::Cancel(first)), Request::Retry(first).into(), Request::Delete(first).into()] {
         assert!(matches!(kit.one(op), Reply::Missing));
     }
-    assert!(matches!(kit.one(Op::Bulk(BulkStep::Open { bulk, limit: 9 })), Reply::Stale));
+    assert!(matches!(kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 9 })), Reply::Stale));
     let other = kit.push([unique("k")])[0];
     assert_eq!((other.id, other.deduplicated), (JobId(4), false), "its key is free, its id is taken");
     assert_eq!(kit.claim(9).len(), 2);
@@ -90,7 +91,7 @@ pub(super) fn a_bulk_push_is_there_as_a_whole_with_its_commit(kit: &mut Kit) {
     assert_eq!(kit.store.next_due().unwrap(), Some(kit.later(9)));
     assert_eq!(kit.claim(9).iter().map(|job| job.id.0).collect::<Vec<_>>(), [3, 6]);
     for step in [BulkStep::Commit(bulk), BulkStep::Open { bulk, limit: 1 }, BulkStep::Drop { bulk, limit: 1 }] {
-        assert!(matches!(kit.one(Op::Bulk(step)), Reply::Missing));
+        assert!(matches!(kit.one(Request::Bulk(step)), Reply::Missing));
     }
 }
 
@@ -105,7 +106,7 @@ pub(super) fn what_is_dropped_leaves_nothing_and_its_ids_are_not_given_again(kit
     assert!(drop_some(kit, bulk, 2) < 2);
     assert_eq!((kit.store.bulks().unwrap(), ids(kit)), (vec![], vec![alone.0]));
     for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit(bulk)] {
-        assert!(matches!(kit.one(Op::Bulk(step)), Reply::Missing), "who goes on hears that it is gone");
+        assert!(matches!(kit.one(Request::Bulk(step)), Reply::Missing), "who goes on hears that it is gone");
     }
     assert_eq!(kit.push_one(unique("k")), JobId(7));
     let next = begin(kit);
@@ -118,7 +119,7 @@ pub(super) fn a_bulk_push_of_which_a_part_was_dropped_can_neither_grow_nor_be_co
     stage(kit, bulk, vec![job(); 3]);
     assert_eq!(drop_some(kit, bulk, 2), 2);
     for step in [BulkStep::Stage { bulk, jobs: [job()].into() }, BulkStep::Commit(bulk)] {
-        assert!(matches!(kit.one(Op::Bulk(step)), Reply::Stale));
+        assert!(matches!(kit.one(Request::Bulk(step)), Reply::Stale));
     }
     assert!(drop_some(kit, bulk, 2) < 2);
     assert_eq!((ids(kit), kit.totals().ready), (vec![], 0));
@@ -130,7 +131,7 @@ pub(super) fn a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to(kit: &
     commit(kit, bulk);
     let stage = BulkStep::Stage { bulk, jobs: [job()].into() };
     for step in [stage, BulkStep::Commit(bulk), BulkStep::Drop { bulk, limit: 9 }] {
-        assert!(matches!(kit.one(Op::Bulk(step)), Reply::Stale));
+        assert!(matches!(kit.one(Request::Bulk(step)), Reply::Stale));
     }
     // By another process, after the one that pushed is gone.
     kit.begin(2);
@@ -159,13 +160,13 @@ pub(super) fn a_job_that_is_not_opened_yet_can_be_cancelled_and_deleted(kit: &mu
     let bulk = begin(kit);
     stage(kit, bulk, vec![NewJob { expires_at: Some(kit.later(5)), ..job() }; 6]);
     commit(kit, bulk);
-    assert!(matches!(kit.one(Op::Cancel(JobId(3))), Reply::Changed { was: JobState::Ready, .. }));
-    assert!(matches!(kit.one(Op::Delete(JobId(1))), Reply::Changed { was: JobState::Ready, .. }));
-    assert!(matches!(kit.one(Op::Retry(JobId(6))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Change::Cancel(JobId(3))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Request::Delete(JobId(1))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Request::Retry(JobId(6))), Reply::Changed { was: JobState::Ready, .. }));
     assert_eq!(kit.claim(9).len(), 1, "the last one is ready already, and stays so");
     while open(kit, bulk, 1).more {}
     assert_eq!((ids(kit), kit.state(JobId(3))), (vec![2, 3, 4, 5, 6], Some(JobState::Cancelled)));
     kit.pass(6);
-    let Reply::Promoted { expired, .. } = kit.one(Op::Promote { limit: 9 }) else { panic!("no promotion") };
+    let Reply::Promoted { expired, .. } = kit.one(Change::Promote { limit: 9 }) else { panic!("no promotion") };
     assert_eq!(expired, [JobId(2), JobId(4), JobId(5)]);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::change::{Change, Request};
+
 use super::*;
 
 fn ids(jobs: &[Claimed]) -> Vec<i64> {
@@ -52,10 +54,10 @@ pub(super) fn shares_leave_room_and_take_what_is_left(kit: &mut Kit) {
 
 pub(super) fn unknown_and_paused_queues_give_nothing(kit: &mut Kit) {
     kit.push(vec![in_queue("a"), in_queue("b")]);
-    kit.one(Op::Pause { queue: queue("a"), paused: true });
+    kit.one(Request::Pause { queue: queue("a"), paused: true });
     let all = takes(&[("nobody", 9), ("a", 9), ("b", 9)], 9);
     assert_eq!(ids(&kit.claim_as(all.clone()).0), [2]);
-    kit.one(Op::Pause { queue: queue("a"), paused: false });
+    kit.one(Request::Pause { queue: queue("a"), paused: false });
     assert_eq!(ids(&kit.claim_as(all).0), [1]);
     assert!(kit.store.totals().unwrap().iter().all(|t| t.name != queue("nobody")), "a claim makes no queue");
 }
@@ -82,7 +84,7 @@ pub(super) fn a_job_past_its_expiry_is_cancelled_instead_of_claimed(kit: &mut Ki
     let brief = NewJob { expires_at: Some(kit.later(1)), ..unique("k") };
     kit.push(vec![brief.clone(), job(), NewJob { unique: None, ..brief }, job()]);
     kit.pass(1);
-    let Reply::Claimed { jobs, expired, .. } = kit.one(Op::Claim(takes(&[("default", 2)], 2))) else { panic!() };
+    let Reply::Claimed { jobs, expired, .. } = kit.one(Change::Claim(takes(&[("default", 2)], 2))) else { panic!() };
     assert_eq!((ids(&jobs), expired), (vec![2, 4], vec![JobId(1), JobId(3)]), "those that lapsed do not count");
     for id in [1, 3] {
         let record = kit.job(JobId(id));
@@ -97,9 +99,9 @@ pub(super) fn a_job_past_its_expiry_is_cancelled_by_promotion(kit: &mut Kit) {
     let brief = NewJob { expires_at: Some(kit.later(1)), ..job() };
     kit.push(vec![brief.clone(), NewJob { due_at: Some(kit.later(50)), ..brief.clone() }, brief]);
     kit.pass(1);
-    let Reply::Promoted { queues, expired, more } = kit.one(Op::Promote { limit: 2 }) else { panic!() };
+    let Reply::Promoted { queues, expired, more } = kit.one(Change::Promote { limit: 2 }) else { panic!() };
     assert_eq!((queues, expired, more), (vec![], vec![JobId(1), JobId(2)], true));
-    let Reply::Promoted { expired, more, .. } = kit.one(Op::Promote { limit: 2 }) else { panic!() };
+    let Reply::Promoted { expired, more, .. } = kit.one(Change::Promote { limit: 2 }) else { panic!() };
     assert_eq!((expired, more), (vec![JobId(3)], false));
     assert_eq!(kit.job(JobId(2)).cause, Some(Cause::Expired));
     assert_eq!((kit.totals().ready, kit.totals().scheduled, kit.totals().dead), (0, 0, 0));
@@ -111,7 +113,7 @@ pub(super) fn a_job_that_has_started_does_not_expire(kit: &mut Kit) {
     assert_eq!(kit.store.next_due().unwrap(), None);
     kit.pass(5);
     kit.finish(&first, Outcome::Released, Next::Ready, counters(0, 0, 1));
-    kit.one(Op::Promote { limit: 9 });
+    kit.one(Change::Promote { limit: 9 });
     let again = kit.claim_one();
     kit.succeed(&again);
     assert_eq!(kit.state(first.id), Some(JobState::Succeeded));
@@ -121,12 +123,12 @@ pub(super) fn promotion_makes_ready_what_is_due_in_bounded_steps(kit: &mut Kit) 
     let due = |name: &str, at| NewJob { due_at: Some(at), ..in_queue(name) };
     let (soon, late) = (kit.later(1), kit.later(9));
     kit.push(vec![due("b", soon), due("a", soon), due("b", soon), due("a", late)]);
-    let Reply::Promoted { queues, more, .. } = kit.one(Op::Promote { limit: 9 }) else { panic!() };
+    let Reply::Promoted { queues, more, .. } = kit.one(Change::Promote { limit: 9 }) else { panic!() };
     assert_eq!((queues, more), (vec![], false));
     kit.pass(1);
-    let Reply::Promoted { queues, more, .. } = kit.one(Op::Promote { limit: 2 }) else { panic!() };
+    let Reply::Promoted { queues, more, .. } = kit.one(Change::Promote { limit: 2 }) else { panic!() };
     assert_eq!((queues, more), (vec![queue("a"), queue("b")], true));
-    let Reply::Promoted { queues, more, .. } = kit.one(Op::Promote { limit: 2 }) else { panic!() };
+    let Reply::Promoted { queues, more, .. } = kit.one(Change::Promote { limit: 2 }) else { panic!() };
     assert_eq!((queues, more), (vec![queue("b")], false));
     assert_eq!(kit.store.next_due().unwrap(), Some(late));
     assert_eq!(ids(&kit.claim_as(takes(&[("a", 9), ("b", 9)], 9)).0), [2, 1, 3]);
@@ -141,18 +143,18 @@ pub(super) fn next_due_is_the_first_of_due_and_expiry(kit: &mut Kit) {
     assert_eq!(kit.store.next_due().unwrap(), Some(early));
     kit.claim_one();
     assert_eq!(kit.store.next_due().unwrap(), Some(late));
-    kit.one(Op::Cancel(id));
+    kit.one(Change::Cancel(id));
     assert_eq!(kit.store.next_due().unwrap(), None);
 }
 
 pub(super) fn jobs_are_claimed_for_workers_in_order(kit: &mut Kit) {
     for (id, slot) in [(1, 1), (2, 2)] {
-        kit.one(Op::WorkerStarted(Box::new(super::life::worker(id, slot, kit.at()))));
+        kit.one(Change::WorkerStarted(Box::new(super::life::worker(id, slot, kit.at()))));
     }
     kit.push(vec![job(); 3]);
     let workers = vec![WorkerId(2), WorkerId(1)];
     let (jobs, _) = kit.claim_as(Claim { workers, ..takes(&[("default", 9)], 9) });
-    kit.one(Op::Assign { job: jobs[2].id, run: jobs[2].run, worker: WorkerId(1) });
+    kit.one(Change::Assign { job: jobs[2].id, run: jobs[2].run, worker: WorkerId(1) });
     kit.begin(2);
     kit.store.recover(kit.at()).unwrap();
     let workers: Vec<_> = kit.runs(&RunFilter::default()).into_iter().map(|run| run.worker.unwrap()).collect();

@@ -1,6 +1,7 @@
 //! Cases about what happens to a running job, and about the listings.
 
 use super::*;
+use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
 
 pub(super) fn a_success_is_recorded_with_its_result(kit: &mut Kit) {
@@ -29,7 +30,7 @@ pub(super) fn a_failed_run_waits_for_its_retry(kit: &mut Kit) {
     assert!(record.result.is_none() && record.finished_at.is_none());
     assert_eq!((kit.totals().scheduled, kit.totals().retrying, kit.totals().failed_total), (1, 1, 1));
     kit.pass(25);
-    kit.one(Op::Promote { limit: 9 });
+    kit.one(Change::Promote { limit: 9 });
     let again = kit.claim_one();
     assert_eq!((again.attempt(), again.run.0, again.due_at), (2, 2, kit.at()));
 }
@@ -80,7 +81,7 @@ pub(super) fn a_stale_finish_changes_nothing(kit: &mut Kit) {
 pub(super) fn an_unclaimed_job_leaves_no_trace(kit: &mut Kit) {
     kit.push(vec![job(), job()]);
     let first = kit.claim_one();
-    assert!(matches!(kit.one(Op::Unclaim { job: first.id, run: first.run }), Reply::Done));
+    assert!(matches!(kit.one(Change::Unclaim { job: first.id, run: first.run }), Reply::Done));
     assert!(kit.runs(&RunFilter::default()).is_empty());
     let again = kit.claim_one();
     assert_eq!((again.id, again.counters), (first.id, Counters::default()));
@@ -90,7 +91,7 @@ pub(super) fn an_unclaimed_job_leaves_no_trace(kit: &mut Kit) {
 pub(super) fn an_unclaimed_job_can_expire_again(kit: &mut Kit) {
     let id = kit.push_one(NewJob { expires_at: Some(kit.later(1)), ..job() });
     let claimed = kit.claim_one();
-    kit.one(Op::Unclaim { job: id, run: claimed.run });
+    kit.one(Change::Unclaim { job: id, run: claimed.run });
     assert_eq!(kit.store.next_due().unwrap(), Some(kit.later(1)));
     kit.pass(1);
     assert!(kit.claim(9).is_empty());
@@ -100,19 +101,19 @@ pub(super) fn an_unclaimed_job_can_expire_again(kit: &mut Kit) {
 pub(super) fn a_stale_unclaim_assign_or_progress_changes_nothing(kit: &mut Kit) {
     kit.push_one(job());
     let first = kit.claim_one();
-    kit.one(Op::Unclaim { job: first.id, run: first.run });
+    kit.one(Change::Unclaim { job: first.id, run: first.run });
     let second = kit.claim_one();
     let (job, run) = (first.id, first.run);
     let progress = Progress { percent: Some(50.0), message: None };
     let stale = [
-        Op::Unclaim { job, run },
-        Op::Assign { job, run, worker: WorkerId(3) },
-        Op::Progress { job, run, progress: progress.clone() },
-        Op::Unclaim { job: JobId(99), run },
+        Change::Unclaim { job, run },
+        Change::Assign { job, run, worker: WorkerId(3) },
+        Change::Progress { job, run, progress: progress.clone() },
+        Change::Unclaim { job: JobId(99), run },
     ];
-    assert!(kit.apply(&stale).iter().all(|reply| matches!(reply, Reply::Stale)));
+    assert!(kit.apply(&stale.map(Op::from)).iter().all(|reply| matches!(reply, Reply::Stale)));
     assert_eq!((kit.state(job), kit.job(job).progress), (Some(JobState::Running), None));
-    assert!(matches!(kit.one(Op::Progress { job, run: second.run, progress }), Reply::Done));
+    assert!(matches!(kit.one(Change::Progress { job, run: second.run, progress }), Reply::Done));
 }
 
 pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
@@ -122,12 +123,12 @@ pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
         Progress { percent: Some(12.5), message: Some("a".into()) },
         Progress { percent: None, message: Some("b".into()) },
     ] {
-        kit.one(Op::Progress { job: id, run: claimed.run, progress: progress.clone() });
+        kit.one(Change::Progress { job: id, run: claimed.run, progress: progress.clone() });
         assert_eq!(kit.job(id).progress, Some(progress));
     }
     kit.succeed(&claimed);
     assert_eq!(kit.job(id).progress.unwrap().message.as_deref(), Some("b"));
-    kit.one(Op::Delete(id));
+    kit.one(Request::Delete(id));
     assert!(kit.records.job(id).unwrap().is_none());
 }
 
@@ -144,7 +145,7 @@ pub(super) fn counters_come_back_at_the_next_claim(kit: &mut Kit) {
     }
     let claimed = kit.claim_one();
     assert_eq!((claimed.counters, claimed.attempt()), (counters(1, 1, 1), 2));
-    kit.one(Op::Unclaim { job: id, run: claimed.run });
+    kit.one(Change::Unclaim { job: id, run: claimed.run });
     let claimed = kit.claim_one();
     kit.succeed(&claimed);
     assert_eq!(kit.job(id).counters, counters(1, 1, 1));

@@ -1,10 +1,11 @@
 //! Cases about generations, recovery and workers.
 
 use super::*;
+use crate::model::change::{Change, Request, WorkerEnded, WorkerStarted};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Generation, PoolName, Slot};
 use crate::store::memory::{Fault, Faulty};
-use crate::store::{StoreError, WorkerEnded, WorkerFilter, WorkerStarted};
+use crate::store::{StoreError, WorkerFilter};
 
 pub(super) fn worker(id: i64, slot: u32, at: UnixMicros) -> WorkerStarted {
     WorkerStarted { worker: WorkerId(id), pool: PoolName::new("pool").unwrap(), slot: Slot(slot), pid: 100 + slot, at }
@@ -38,7 +39,7 @@ pub(super) fn a_superseded_master_is_refused_everything(kit: &mut Kit) {
     other.begin(&master(2), kit.at()).unwrap();
     let at = kit.at();
     let by = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Superseded(Generation(2)))));
-    by(kit.store.apply(9, &[Op::Push([job()].into())], at).map(drop));
+    by(kit.store.apply(9, &[Request::Push([job()].into()).into()], at).map(drop));
     by(kit.store.recover(at).map(drop));
     by(kit.store.end(at));
     assert_eq!(kit.totals().ready, 1);
@@ -47,10 +48,10 @@ pub(super) fn a_superseded_master_is_refused_everything(kit: &mut Kit) {
 
 pub(super) fn a_batch_is_applied_once(kit: &mut Kit) {
     kit.push_one(job());
-    let again = kit.store.apply(kit.batch, &[Op::Push([job()].into())], kit.at());
+    let again = kit.store.apply(kit.batch, &[Request::Push([job()].into()).into()], kit.at());
     assert!(matches!(again, Err(StoreError::AlreadyApplied)));
     kit.store.reopen().unwrap();
-    let again = kit.store.apply(kit.batch, &[Op::Push([job()].into())], kit.at());
+    let again = kit.store.apply(kit.batch, &[Request::Push([job()].into()).into()], kit.at());
     assert!(matches!(again, Err(StoreError::AlreadyApplied)));
     kit.push_one(job());
     assert_eq!(kit.totals().ready, 2);
@@ -64,7 +65,7 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     let first = kit.claim_one();
     kit.finish(&first, Outcome::Crashed, Next::Ready, counters(0, 1, 0));
     let claimed = kit.claim(2);
-    kit.one(Op::Assign { job: claimed[1].id, run: claimed[1].run, worker: WorkerId(1) });
+    kit.one(Change::Assign { job: claimed[1].id, run: claimed[1].run, worker: WorkerId(1) });
     kit.pass(7);
     kit.begin(2);
     let at = kit.at();
@@ -124,9 +125,9 @@ pub(super) fn a_unique_key_is_held_through_two_hundred_deaths(kit: &mut Kit) {
 
 pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {
     let at = kit.at();
-    kit.one(Op::WorkerStarted(Box::new(worker(1, 1, at))));
+    kit.one(Change::WorkerStarted(Box::new(worker(1, 1, at))));
     assert_eq!(kit.begin(2).next_worker, WorkerId(2));
-    kit.one(Op::WorkerStarted(Box::new(worker(2, 1, at))));
+    kit.one(Change::WorkerStarted(Box::new(worker(2, 1, at))));
     kit.pass(1);
     kit.store.recover(kit.at()).unwrap();
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
@@ -137,7 +138,7 @@ pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {
 pub(super) fn ids_go_on_after_a_restart(kit: &mut Kit) {
     kit.push_one(job());
     let first = kit.claim_one();
-    kit.one(Op::Unclaim { job: first.id, run: first.run });
+    kit.one(Change::Unclaim { job: first.id, run: first.run });
     kit.begin(2);
     assert_eq!(kit.claim_one().run, RunId(first.run.0 + 1));
 }
@@ -145,10 +146,10 @@ pub(super) fn ids_go_on_after_a_restart(kit: &mut Kit) {
 pub(super) fn workers_are_on_record(kit: &mut Kit) {
     let at = kit.at();
     for (id, slot) in [(1, 1), (2, 2)] {
-        kit.one(Op::WorkerStarted(Box::new(worker(id, slot, at))));
+        kit.one(Change::WorkerStarted(Box::new(worker(id, slot, at))));
     }
     let ended = |id, reason, exit| {
-        Op::WorkerEnded(Box::new(WorkerEnded {
+        Change::WorkerEnded(Box::new(WorkerEnded {
             worker: WorkerId(id),
             reason,
             exit,
@@ -173,7 +174,7 @@ pub(super) fn workers_are_on_record(kit: &mut Kit) {
 pub(super) fn the_answers_of_a_batch_survive_an_unknown_commit(kit: &mut Kit) {
     let mut store = Faulty::new((kit.connect)()).with(1, Fault::AfterCommit);
     store.begin(&master(2), kit.at()).unwrap();
-    let push = [Op::Push([job()].into())];
+    let push = [Request::Push([job()].into()).into()];
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))));
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))), "not before it is reopened");
     store.reopen().unwrap();

@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Claim, Finish, Keep, Master, Next, Op, Records, Reply, Shift, Start, Store, Waits};
+use super::{Master, Records, Start, Store};
+use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{
     Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
     UnixMicros, WorkerId,
@@ -114,8 +115,8 @@ impl Kit {
         replies
     }
 
-    fn one(&mut self, op: Op) -> Reply {
-        self.apply(&[op]).pop().unwrap()
+    fn one(&mut self, op: impl Into<Op>) -> Reply {
+        self.apply(&[op.into()]).pop().unwrap()
     }
 
     fn check_totals(&mut self) {
@@ -150,7 +151,7 @@ impl Kit {
     }
 
     fn push(&mut self, jobs: impl Into<Arc<[NewJob]>>) -> Vec<Pushed> {
-        match self.one(Op::Push(jobs.into())) {
+        match self.one(Request::Push(jobs.into())) {
             Reply::Pushed(pushed) => pushed,
             other => panic!("{other:?}"),
         }
@@ -161,7 +162,7 @@ impl Kit {
     }
 
     fn claim_as(&mut self, claim: Claim) -> (Vec<Claimed>, bool) {
-        match self.one(Op::Claim(claim)) {
+        match self.one(Change::Claim(claim)) {
             Reply::Claimed { jobs, more, .. } => (jobs, more),
             other => panic!("{other:?}"),
         }
@@ -178,9 +179,9 @@ impl Kit {
         Arc::new(jobs.remove(0))
     }
 
-    fn finish_op(&self, job: &Arc<Claimed>, outcome: Outcome, next: Next, counters: Counters) -> Op {
+    fn finish_op(&self, job: &Arc<Claimed>, outcome: Outcome, next: Next, counters: Counters) -> Change {
         let error = (outcome != Outcome::Succeeded).then(|| format!("run {} ended", job.run));
-        Op::Finish(Box::new(Finish {
+        Change::Finish(Box::new(Finish {
             job: job.clone(),
             worker: WorkerId(0),
             outcome,

@@ -1,11 +1,12 @@
 //! Cases about retention.
 
 use super::*;
+use crate::model::change::{Change, Request, WorkerEnded};
 use crate::model::worker::EndReason;
-use crate::store::{WorkerEnded, WorkerFilter};
+use crate::store::WorkerFilter;
 
 fn prune(kit: &mut Kit, keep: Keep) -> u64 {
-    match kit.one(Op::Prune(keep)) {
+    match kit.one(Change::Prune(keep)) {
         Reply::Count(n) => n,
         other => panic!("{other:?}"),
     }
@@ -22,7 +23,7 @@ pub(super) fn what_is_past_its_time_goes_and_the_rest_stays(kit: &mut Kit) {
     assert_eq!(prune(kit, keep), 1, "the walk for succeeded jobs waits for the run that is still open");
     assert_eq!((kit.state(cancelled), kit.state(succeeded)), (None, Some(JobState::Succeeded)));
     let run = kit.runs(&RunFilter::default()).iter().map(|r| r.id).min().unwrap();
-    kit.one(Op::Unclaim { job: running, run: RunId(run.0 - 1) });
+    kit.one(Change::Unclaim { job: running, run: RunId(run.0 - 1) });
     assert_eq!(prune(kit, Keep { dead_since: since, ..keep }), 5, "the succeeded, the dead, and three runs");
     assert_eq!((kit.state(dead), kit.state(succeeded)), (None, None));
     assert!(young.into_iter().chain([running, scheduled, ready]).all(|id| kit.state(id).is_some()));
@@ -78,7 +79,7 @@ pub(super) fn a_run_that_ends_late_is_not_missed(kit: &mut Kit) {
 
 pub(super) fn ids_are_not_used_again_after_pruning(kit: &mut Kit) {
     let at = kit.at();
-    kit.one(Op::WorkerStarted(Box::new(super::life::worker(1, 1, at))));
+    kit.one(Change::WorkerStarted(Box::new(super::life::worker(1, 1, at))));
     let ended = WorkerEnded {
         worker: WorkerId(1),
         reason: EndReason::Stopped,
@@ -87,7 +88,7 @@ pub(super) fn ids_are_not_used_again_after_pruning(kit: &mut Kit) {
         peak_memory: None,
         at,
     };
-    kit.one(Op::WorkerEnded(Box::new(ended)));
+    kit.one(Change::WorkerEnded(Box::new(ended)));
     let id = kit.job_in(JobState::Succeeded, job());
     assert_eq!(prune(kit, kit.keep_nothing()), 3, "a job, its run and a worker");
     assert!(kit.records.workers(&WorkerFilter::default()).unwrap().is_empty());
@@ -101,7 +102,7 @@ pub(super) fn ids_are_not_used_again_after_pruning(kit: &mut Kit) {
 pub(super) fn deleting_a_job_takes_its_runs(kit: &mut Kit) {
     let dead = kit.job_in(JobState::Dead, job());
     let other = kit.job_in(JobState::Dead, job());
-    kit.one(Op::Delete(dead));
+    kit.one(Request::Delete(dead));
     let runs = kit.runs(&RunFilter::default());
     assert_eq!(runs.iter().map(|run| run.job_id).collect::<Vec<_>>(), [other]);
     let since = kit.keep_nothing();

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::model::change::{Change, Request};
+
 use super::*;
 
 pub(super) fn ids_grow_and_are_never_used_again(kit: &mut Kit) {
     let first = kit.push(vec![job(), job()]);
     assert_eq!((first[0].id, first[1].id), (JobId(1), JobId(2)));
-    kit.one(Op::Delete(JobId(2)));
+    kit.one(Request::Delete(JobId(2)));
     assert_eq!(kit.push_one(job()), JobId(3));
 }
 
@@ -60,14 +62,14 @@ pub(super) fn a_unique_key_is_free_after_each_ending(kit: &mut Kit) {
         kit.job_in(state, unique("k"));
         assert!(!kit.push([unique("k")])[0].deduplicated, "{state:?}");
         let id = kit.push([unique("k")])[0].id;
-        kit.one(Op::Cancel(id));
+        kit.one(Change::Cancel(id));
     }
     let expiring = NewJob { expires_at: Some(kit.later(1)), ..unique("k") };
     kit.push([expiring]);
     kit.pass(2);
-    kit.one(Op::Promote { limit: 9 });
+    kit.one(Change::Promote { limit: 9 });
     let id = kit.push_one(unique("k"));
-    kit.one(Op::Delete(id));
+    kit.one(Request::Delete(id));
     assert!(!kit.push([unique("k")])[0].deduplicated, "deleted");
     let job = kit.claim_one();
     kit.finish(&job, Outcome::Failed, Next::RetryAt(kit.later(9)), counters(1, 0, 0));
@@ -90,7 +92,7 @@ pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
         assert_eq!(kit.job(id).unique.unwrap(), format!("{args}\0x"));
         let claimed = kit.claim_one();
         assert_eq!(&*claimed.args, args);
-        let Op::Finish(mut finish) =
+        let Change::Finish(mut finish) =
             kit.finish_op(&claimed, Outcome::Failed, Next::Dead(Cause::Error), counters(1, 0, 0))
         else {
             unreachable!()
@@ -104,7 +106,7 @@ pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
             signal: Some("SIGKILL".into()),
             result: None,
         };
-        kit.one(Op::Finish(finish));
+        kit.one(Change::Finish(finish));
         assert_eq!(kit.job(id).error.as_deref(), Some("nul \0 in it"));
         let run = kit.runs(&RunFilter { job: Some(id), ..RunFilter::default() }).remove(0);
         assert_eq!(run.stdout_tail, "c\0d\n");
@@ -119,7 +121,8 @@ pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
     kit.push_one(job());
     assert!(!kit.store.changed_by_others().unwrap(), "our own commits are not news");
     let mut other = (kit.connect)();
-    let pushed = other.apply(0, &[Op::Push([NewJob { queue: queue("new"), ..job() }].into())], kit.at()).unwrap();
+    let pushed =
+        other.apply(0, &[Request::Push([NewJob { queue: queue("new"), ..job() }].into()).into()], kit.at()).unwrap();
     assert!(matches!(&pushed[0], Reply::Pushed(p) if p[0].id == JobId(3)));
     assert!(kit.store.changed_by_others().unwrap());
     assert!(!kit.store.changed_by_others().unwrap());

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::BulkId;
+use crate::model::bulk::BulkStep;
+use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
-use crate::store::{BulkStep, WorkerFilter};
+use crate::store::WorkerFilter;
 
 /// Queue, due, expiry and unique key of a job.
 type Rough = (u8, Option<i64>, Option<i64>, Option<u8>);
@@ -71,7 +73,7 @@ fn named(n: u8) -> QueueName {
 fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
     let current = |n: usize| claims.get(n % claims.len().max(1));
     Some(match step {
-        Step::Push { queue, priority, due, expires, unique } => Op::Push(Arc::new([NewJob {
+        Step::Push { queue, priority, due, expires, unique } => Request::Push(Arc::new([NewJob {
             queue: named(*queue),
             priority: *priority,
             due_at: due.map(|s| kit.later(s)),
@@ -79,13 +81,15 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             expires_at: expires.map(|s| kit.later(s)),
             unique: unique.map(|key| key.to_string().into()),
             ..job()
-        }])),
-        Step::Claim { takes, total, max_bytes } => Op::Claim(Claim {
+        }]))
+        .into(),
+        Step::Claim { takes, total, max_bytes } => Change::Claim(Claim {
             takes: takes.iter().map(|(n, most)| (named(*n), *most)).collect(),
             workers: vec![WorkerId(1)],
             total: *total,
             max_bytes: *max_bytes,
-        }),
+        })
+        .into(),
         Step::Finish { claim, how } => {
             let job = current(*claim)?;
             let mut c = job.counters;
@@ -97,27 +101,30 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
                 5 => (Outcome::TimedOut, Next::Dead(Cause::MaxAttempts)),
                 _ => (Outcome::Cancelled, Next::Cancelled(Cause::Cancelled)),
             };
-            kit.finish_op(job, outcome, next, c)
+            kit.finish_op(job, outcome, next, c).into()
         }
-        Step::Unclaim { claim } => current(*claim).map(|c| Op::Unclaim { job: c.id, run: c.run })?,
+        Step::Unclaim { claim } => current(*claim).map(|c| Change::Unclaim { job: c.id, run: c.run })?.into(),
         Step::Progress { claim } => {
             let c = current(*claim)?;
             let progress = Progress { percent: Some(c.run.0 as f64), message: None };
-            Op::Progress { job: c.id, run: c.run, progress }
+            Change::Progress { job: c.id, run: c.run, progress }.into()
         }
-        Step::Promote { limit } => Op::Promote { limit: *limit },
-        Step::Cancel(id) => Op::Cancel(JobId(*id)),
-        Step::Retry(id) => Op::Retry(JobId(*id)),
-        Step::Delete(id) => Op::Delete(JobId(*id)),
-        Step::RetryDead { queue, limit } => Op::RetryDead { queue: queue.map(named), after: None, limit: *limit },
-        Step::Pause { queue, paused } => Op::Pause { queue: named(*queue), paused: *paused },
-        Step::Prune { succeeded, dead, runs, limit } => Op::Prune(Keep {
+        Step::Promote { limit } => Change::Promote { limit: *limit }.into(),
+        Step::Cancel(id) => Change::Cancel(JobId(*id)).into(),
+        Step::Retry(id) => Request::Retry(JobId(*id)).into(),
+        Step::Delete(id) => Request::Delete(JobId(*id)).into(),
+        Step::RetryDead { queue, limit } => {
+            Request::RetryDead { queue: queue.map(named), after: None, limit: *limit }.into()
+        }
+        Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
+        Step::Prune { succeeded, dead, runs, limit } => Change::Prune(Keep {
             succeeded_since: kit.later(-succeeded),
             dead_since: kit.later(-dead),
             runs_since: kit.later(-runs),
             limit: *limit,
-        }),
-        Step::Stage { bulk: 0, .. } => Op::Bulk(BulkStep::Begin(super::bulk::owner())),
+        })
+        .into(),
+        Step::Stage { bulk: 0, .. } => Request::Bulk(BulkStep::Begin(super::bulk::owner())).into(),
         Step::Stage { bulk, jobs } => {
             let job = |(queue, due, expires, unique): &Rough| NewJob {
                 queue: named(*queue),
@@ -126,10 +133,10 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
                 unique: unique.map(|key| key.to_string().into()),
                 ..job()
             };
-            Op::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs: jobs.iter().map(job).collect() })
+            Request::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs: jobs.iter().map(job).collect() }).into()
         }
-        Step::Bulk { bulk, how, limit } => Op::Bulk(bulk_step(BulkId(*bulk), *how, *limit)),
-        Step::Shift { expiry, by, limit } => Op::Shift(shift(kit, *expiry, *by, *limit)),
+        Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(BulkId(*bulk), *how, *limit)).into(),
+        Step::Shift { expiry, by, limit } => Change::Shift(shift(kit, *expiry, *by, *limit)).into(),
         Step::Pass(_) | Step::Restart => return None,
     })
 }

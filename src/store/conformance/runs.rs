@@ -1,5 +1,7 @@
 //! Cases about the list of runs, of a history that is long, mixed and full of holes.
 
+use crate::model::change::{Change, Request};
+
 use super::*;
 
 /// Numbers that look random, the same every time.
@@ -41,12 +43,12 @@ fn history(kit: &mut Kit) {
         }
     }
     for id in (90..130).step_by(3) {
-        kit.one(Op::Delete(JobId(id)));
+        kit.one(Request::Delete(JobId(id)));
     }
     let since = kit.later(-40);
     let keep = Keep { succeeded_since: since, dead_since: since, runs_since: since, limit: 30 };
-    kit.one(Op::Prune(keep));
-    kit.one(Op::Prune(keep));
+    kit.one(Change::Prune(keep));
+    kit.one(Change::Prune(keep));
 }
 
 pub(super) fn every_filter_finds_what_a_walk_over_all_finds(kit: &mut Kit) {
@@ -85,9 +87,9 @@ pub(super) fn a_run_that_ends_after_its_neighbours_were_forgotten_is_found(kit: 
     }
     // The first run goes because it is past its time, those beside it go with their jobs.
     for job in &jobs[1..60] {
-        kit.one(Op::Delete(job.id));
+        kit.one(Request::Delete(job.id));
     }
-    kit.one(Op::Prune(kit.keep_nothing()));
+    kit.one(Change::Prune(kit.keep_nothing()));
     assert_eq!(kit.runs(&RunFilter::default()).len(), 39);
     kit.succeed(&slow);
     let before = Some(RunId(50));

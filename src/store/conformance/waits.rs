@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::change::{Change, Request};
+
 use super::*;
 
 /// Moves everything that is a length, `limit` rows a step; how many steps that took.
@@ -11,7 +13,7 @@ fn shift(kit: &mut Kit, by: i64, limit: u32) -> usize {
     for waits in [Waits::Due, Waits::Expiry] {
         let mut after = None;
         loop {
-            let reply = kit.one(Op::Shift(Shift { waits, by: by * SECOND, from, after, limit }));
+            let reply = kit.one(Change::Shift(Shift { waits, by: by * SECOND, from, after, limit }));
             let Reply::Shifted { next } = reply else { panic!("{reply:?}") };
             steps += 1;
             after = next;
@@ -32,13 +34,13 @@ fn delayed(kit: &Kit, seconds: i64) -> NewJob {
 fn some_of_each(kit: &mut Kit) -> [JobId; 4] {
     let retried = kit.push_one(job());
     let claimed = kit.claim_one();
-    let Op::Finish(mut finish) =
+    let Change::Finish(mut finish) =
         kit.finish_op(&claimed, Outcome::Failed, Next::RetryAt(kit.later(30)), counters(1, 0, 0))
     else {
         panic!("no finish");
     };
     finish.ended_at = kit.at();
-    kit.one(Op::Finish(finish));
+    kit.one(Change::Finish(finish));
     let delay = kit.push_one(delayed(kit, 60));
     let expiring = kit.push_one(NewJob { expires_at: Some(kit.later(200)), ..job() });
     let at = kit.push_one(NewJob { due_at: Some(kit.later(60)), ..job() });
@@ -62,17 +64,17 @@ pub(super) fn what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in
             let steps = shift(kit, by, limit);
             assert!(limit > 1 || steps >= 4, "{steps} steps");
             assert_eq!(times(kit, jobs), [20, 50, 190, 50 - by], "by {by}, {limit} a step");
-            kit.one(Op::Promote { limit: 100 });
+            kit.one(Change::Promote { limit: 100 });
             let states = jobs.map(|id| kit.state(id).unwrap());
             let at = if by > 0 { JobState::Ready } else { JobState::Scheduled };
             assert_eq!(states, [JobState::Scheduled, JobState::Scheduled, JobState::Ready, at]);
             // What began to wait after the clock was set is left alone by a step that comes late.
             let new = kit.push_one(delayed(kit, 60));
             let from = UnixMicros(kit.now - SECOND);
-            kit.one(Op::Shift(Shift { waits: Waits::Due, by: by * SECOND, from, after: None, limit: 1000 }));
+            kit.one(Change::Shift(Shift { waits: Waits::Due, by: by * SECOND, from, after: None, limit: 1000 }));
             assert_eq!((kit.job(new).due_at.0 - kit.now) / SECOND, 60);
             for id in jobs.into_iter().chain([new]) {
-                kit.one(Op::Delete(id));
+                kit.one(Request::Delete(id));
             }
         }
     }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use super::ops::wait_of;
 use super::state::{Bulk, Job, Place, State};
+use crate::model::bulk::{BulkStep, OpenBulk, Opened};
+use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, NewJob, UnixMicros};
-use crate::store::{BulkStep, OpenBulk, Opened, Reply};
 
 impl State {
     pub(super) fn bulk(&mut self, step: &BulkStep, at: UnixMicros) -> Reply {

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Op, Reply};
 use crate::model::{QueueTotals, UnixMicros};
-use crate::store::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
+use crate::store::{Master, Recovered, Start, Store, StoreError};
 
 /// What goes wrong with one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

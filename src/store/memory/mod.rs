@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::faulty::{Fault, Faulty};
 use self::state::{Life, State};
-use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Recovered, Start, Store, StoreError};
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Change, Op, Reply};
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
 
 /// One connection to a store in memory.
@@ -97,7 +99,7 @@ impl Store for MemoryStore {
 
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
         let mut state = self.state();
-        if self.generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
+        if self.generation.is_none() && ops.iter().any(|op| matches!(op, Op::Change(Change::Claim(_)))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
         }
         if batch != 0 {

@@ -2,40 +2,52 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
+use crate::model::change::{Change, Claim, DeadJob, Finish, Next, Op, Reply, Request};
 use crate::model::job::Progress;
 use crate::model::{
     Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
 };
 use crate::store::sqlite::EXPIRED_PER_CLAIM;
-use crate::store::{Claim, DeadJob, Finish, Next, Op, Reply};
 
 use super::state::{Job, Place, Run, Running, State};
 
 impl State {
     pub(super) fn apply(&mut self, op: &Op, generation: Generation, at: UnixMicros) -> Reply {
         match op {
-            Op::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
-            Op::Bulk(step) => self.bulk(step, at),
-            Op::Claim(claim) => self.claim(claim, generation, at),
-            Op::Finish(finish) => self.finish(finish, generation),
-            Op::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
-            Op::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
+            Op::Change(change) => self.apply_change(change, generation, at),
+            Op::Request(request) => self.apply_request(request, at),
+        }
+    }
+
+    fn apply_change(&mut self, change: &Change, generation: Generation, at: UnixMicros) -> Reply {
+        match change {
+            Change::Claim(claim) => self.claim(claim, generation, at),
+            Change::Finish(finish) => self.finish(finish, generation),
+            Change::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
+            Change::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
                 job.place = Place::Running(Running { worker: worker.0, ..running });
             }),
-            Op::Promote { limit } => self.promote(*limit, at),
-            Op::Shift(shift) => self.shift(shift, at),
-            Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Op::Cancel(job) => self.cancel(*job, at),
-            Op::Retry(job) => self.retry(*job, at),
-            Op::Delete(job) => self.delete(*job),
-            Op::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
-            Op::Pause { queue, paused } => {
+            Change::Promote { limit } => self.promote(*limit, at),
+            Change::Shift(shift) => self.shift(shift, at),
+            Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
+            Change::Cancel(job) => self.cancel(*job, at),
+            Change::WorkerStarted(worker) => self.worker_started(worker, generation),
+            Change::WorkerEnded(worker) => self.worker_ended(worker),
+            Change::Prune(keep) => self.prune(keep),
+        }
+    }
+
+    fn apply_request(&mut self, request: &Request, at: UnixMicros) -> Reply {
+        match request {
+            Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
+            Request::Bulk(step) => self.bulk(step, at),
+            Request::Retry(job) => self.retry(*job, at),
+            Request::Delete(job) => self.delete(*job),
+            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
+            Request::Pause { queue, paused } => {
                 self.queue(queue).paused = *paused;
                 Reply::Done
             }
-            Op::WorkerStarted(worker) => self.worker_started(worker, generation),
-            Op::WorkerEnded(worker) => self.worker_ended(worker),
-            Op::Prune(keep) => self.prune(keep),
         }
     }
 

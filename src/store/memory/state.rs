@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::model::bulk::BulkOwner;
+use crate::model::change::Waits;
 use crate::model::job::Progress;
 use crate::model::{
     Cause, Counters, Detail, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
-use crate::store::{BulkOwner, Master, Waits};
+use crate::store::Master;
 
 /// One life of a master.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 //! Invariant: the same rows go in the same step as in SQLite.
 
 use super::state::{Place, Run, State};
+use crate::model::change::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, UnixMicros};
 use crate::store::sqlite::lost;
-use crate::store::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
 
 impl State {
     pub(super) fn worker_started(&mut self, w: &WorkerStarted, generation: Generation) -> Reply {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::SqliteStore;
+use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use crate::model::{Claimed, Detail, NewJob, Outcome, PoolName, QueueName, Slot, UnixMicros, WorkerId};
-use crate::store::{Claim, Finish, Master, Next, Op, Reply, Store, WorkerStarted};
+use crate::store::{Master, Store};
 
 const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);
 
@@ -17,13 +18,15 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     let job = NewJob::new("t", "1");
     let takes = vec![(QueueName::default(), jobs)];
     let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };
-    let replies = store.apply(1, &[Op::Push(vec![job; jobs as usize].into()), Op::Claim(claim)], AT).unwrap();
+    let replies = store
+        .apply(1, &[Request::Push(vec![job; jobs as usize].into()).into(), Change::Claim(claim).into()], AT)
+        .unwrap();
     let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else { panic!("nothing was claimed") };
     (dir, store, jobs)
 }
 
 fn end(job: &Claimed, ended_at: UnixMicros) -> Op {
-    Op::Finish(Box::new(Finish {
+    Change::Finish(Box::new(Finish {
         job: Arc::new(job.clone()),
         worker: WorkerId(0),
         outcome: Outcome::Succeeded,
@@ -34,12 +37,13 @@ fn end(job: &Claimed, ended_at: UnixMicros) -> Op {
         next: Next::Succeeded,
         counters: job.counters,
     }))
+    .into()
 }
 
 /// A worker with this number.
 fn worker(id: i64) -> Op {
     let pool = PoolName::new("p").unwrap();
-    Op::WorkerStarted(Box::new(WorkerStarted { worker: WorkerId(id), pool, slot: Slot(1), pid: 1, at: AT }))
+    Change::WorkerStarted(Box::new(WorkerStarted { worker: WorkerId(id), pool, slot: Slot(1), pid: 1, at: AT })).into()
 }
 
 /// Runs that no block promises.

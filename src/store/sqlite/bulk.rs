@@ -9,8 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::{Batch, Waiting};
 use super::sql;
+use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
+use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, NewJob};
-use crate::store::{BulkOwner, BulkStep, OpenBulk, Opened, Reply};
 
 /// Reads the bulk pushes that are not over.
 pub(super) fn all(conn: &Connection) -> Result<Vec<OpenBulk>> {

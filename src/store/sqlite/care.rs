@@ -10,7 +10,9 @@ use super::files::{Fate, Files, beside, log_path};
 use super::seal::Seal;
 use super::{SqliteStore, Syncs, error, sql};
 use crate::model::Generation;
-use crate::store::{BulkStep, Op, StoreError};
+use crate::model::bulk::BulkStep;
+use crate::model::change::{Op, Request};
+use crate::store::StoreError;
 
 impl SqliteStore {
     /// After a commit: an answer must not tell of what is in no file that has a name, or was written over.
@@ -23,7 +25,7 @@ impl SqliteStore {
     /// A guest has its commits synced, but not what nobody is told to be safe: the steps of a bulk push. The sync of its
     /// commit is one of the whole log, and so covers those before it.
     pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
-        let told = |op: &Op| !matches!(op, Op::Bulk(step) if !matches!(step, BulkStep::Commit(_)));
+        let told = |op: &Op| !matches!(op, Op::Request(Request::Bulk(step)) if !matches!(step, BulkStep::Commit(_)));
         let (syncs, mode) = if ops.iter().any(told) {
             (Syncs::Each, "PRAGMA synchronous = FULL")
         } else {

@@ -7,8 +7,8 @@ use rusqlite::{Result, Row};
 
 use super::batch::{Batch, Waiting, hot};
 use super::sql;
+use crate::model::change::{Claim, Reply};
 use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
-use crate::store::{Claim, Reply};
 
 /// How many jobs that have lapsed one claim clears away before it says "more".
 pub(crate) const EXPIRED_PER_CLAIM: usize = 10_000;

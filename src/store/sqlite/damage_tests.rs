@@ -9,10 +9,9 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
+use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use crate::model::{Claimed, Detail, JobState, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
-use crate::store::{
-    Claim, Finish, JobFilter, Master, Next, Op, Records, Reply, RunFilter, Store, StoreError, WorkerFilter,
-};
+use crate::store::{JobFilter, Master, Records, RunFilter, Store, StoreError, WorkerFilter};
 
 const JOBS: usize = 300;
 
@@ -36,7 +35,7 @@ fn job(n: usize) -> NewJob {
 
 fn claim(total: u32) -> Op {
     let takes = ["default", "mail"].map(|name| (QueueName::new(name).unwrap(), total)).to_vec();
-    Op::Claim(Claim { takes, workers: vec![WorkerId(1); 4], total, max_bytes: 1 << 20 })
+    Change::Claim(Claim { takes, workers: vec![WorkerId(1); 4], total, max_bytes: 1 << 20 }).into()
 }
 
 fn finish(job: Claimed, n: usize) -> Op {
@@ -49,7 +48,7 @@ fn finish(job: Claimed, n: usize) -> Op {
     let (started_at, ended_at) = (now(), now());
     let detail = Detail::default();
     let job = Arc::new(job);
-    Op::Finish(Box::new(Finish {
+    Change::Finish(Box::new(Finish {
         job,
         worker: WorkerId(1),
         outcome,
@@ -60,6 +59,7 @@ fn finish(job: Claimed, n: usize) -> Op {
         next,
         counters,
     }))
+    .into()
 }
 
 /// A database with jobs in every state, as one file.
@@ -70,7 +70,7 @@ fn whole() -> &'static [u8] {
         let path = dir.path().join("q.db");
         let mut store = SqliteStore::open(&path).unwrap();
         store.begin(&master(), now()).unwrap();
-        store.apply(1, &[Op::Push((0..JOBS).map(job).collect::<Vec<_>>().into())], now()).unwrap();
+        store.apply(1, &[Request::Push((0..JOBS).map(job).collect::<Vec<_>>().into()).into()], now()).unwrap();
         let mut replies = store.apply(2, &[claim(100)], now()).unwrap();
         let Reply::Claimed { jobs, .. } = replies.remove(0) else { panic!() };
         let ends: Vec<Op> = jobs.into_iter().take(80).enumerate().map(|(n, job)| finish(job, n)).collect();
@@ -97,7 +97,8 @@ fn use_it(mut store: SqliteStore, path: &Path) -> Result<usize, StoreError> {
     let all = records.jobs(&JobFilter::default())?;
     records.runs(&RunFilter::default())?;
     records.workers(&WorkerFilter::default())?;
-    let mut replies = store.apply(1, &[Op::Promote { limit: 1000 }, claim(1000)], UnixMicros(now().0 + 1_000_000))?;
+    let mut replies =
+        store.apply(1, &[Change::Promote { limit: 1000 }.into(), claim(1000)], UnixMicros(now().0 + 1_000_000))?;
     if let Some(Reply::Claimed { jobs, .. }) = replies.pop() {
         let ends: Vec<Op> = jobs.into_iter().enumerate().map(|(n, job)| finish(job, n)).collect();
         store.apply(2, &ends, now())?;
@@ -171,7 +172,7 @@ fn a_job_whose_args_are_no_text_is_dead_and_holds_nobody_up() {
     let mut store = SqliteStore::open(&path).unwrap();
     store.begin(&master(), now()).unwrap();
     let jobs: Vec<NewJob> = (1..4).map(|n| NewJob { unique: Some(format!("{n}").into()), ..job(2 * n) }).collect();
-    store.apply(1, &[Op::Push(jobs.clone().into())], now()).unwrap();
+    store.apply(1, &[Request::Push(jobs.clone().into()).into()], now()).unwrap();
     store.conn.execute("UPDATE jobs SET args = CAST(x'7b22ff' AS TEXT) WHERE id = 2", []).unwrap();
     let replies = store.apply(2, &[claim(10)], now()).unwrap();
     let Reply::Claimed { jobs: claimed, expired, .. } = &replies[0] else { panic!("{replies:?}") };
@@ -183,6 +184,6 @@ fn a_job_whose_args_are_no_text_is_dead_and_holds_nobody_up() {
     let totals = store.totals().unwrap();
     assert_eq!((totals[0].ready, totals[0].running, totals[0].dead), (0, 2, 1));
     // Its key is free again.
-    let again = store.apply(3, &[Op::Push(jobs[1..2].to_vec().into())], now()).unwrap();
+    let again = store.apply(3, &[Request::Push(jobs[1..2].to_vec().into()).into()], now()).unwrap();
     assert!(format!("{again:?}").contains('4'), "{again:?}");
 }

@@ -1,8 +1,11 @@
 //! The failpoints around a commit, named by what is in it. Without the feature `faults` it is the commit alone.
 
 #[cfg(feature = "faults")]
-use crate::store::BulkStep;
-use crate::store::{Op, StoreError};
+use crate::model::bulk::BulkStep;
+use crate::model::change::Op;
+#[cfg(feature = "faults")]
+use crate::model::change::{Change, Request};
+use crate::store::StoreError;
 
 /// What a transaction is about.
 #[derive(Clone, Copy)]
@@ -43,37 +46,37 @@ pub(super) fn around(what: What<'_>, commit: impl FnOnce() -> Result<(), StoreEr
 #[cfg(feature = "faults")]
 fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     let has = |kind: fn(&Op) -> bool| ops.iter().any(kind);
-    if has(|op| matches!(op, Op::Push(_))) {
+    if has(|op| matches!(op, Op::Request(Request::Push(_)))) {
         failpoint!("push.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. })))) {
         failpoint!("bulk_stage.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Commit(_)))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit(_))))) {
         failpoint!("bulk_commit.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Open { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Open { .. })))) {
         failpoint!("bulk_open.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Drop { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Drop { .. })))) {
         failpoint!("bulk_drop.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Claim(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Claim(_)))) {
         failpoint!("claim.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Finish(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Finish(_)))) {
         failpoint!("answer.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Unclaim { .. })) {
+    if has(|op| matches!(op, Op::Change(Change::Unclaim { .. }))) {
         failpoint!("unclaim.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Promote { .. })) {
+    if has(|op| matches!(op, Op::Change(Change::Promote { .. }))) {
         failpoint!("promote.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Cancel(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Cancel(_)))) {
         failpoint!("cancel.before_commit", told());
     }
-    if has(|op| matches!(op, Op::WorkerStarted(_) | Op::WorkerEnded(_))) {
+    if has(|op| matches!(op, Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)))) {
         failpoint!("worker.before_commit", told());
     }
     Ok(())
@@ -82,37 +85,37 @@ fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
 #[cfg(feature = "faults")]
 fn after(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     let has = |kind: fn(&Op) -> bool| ops.iter().any(kind);
-    if has(|op| matches!(op, Op::Push(_))) {
+    if has(|op| matches!(op, Op::Request(Request::Push(_)))) {
         failpoint!("push.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Begin(_) | BulkStep::Stage { .. })))) {
         failpoint!("bulk_stage.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Commit(_)))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Commit(_))))) {
         failpoint!("bulk_commit.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Open { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Open { .. })))) {
         failpoint!("bulk_open.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Bulk(BulkStep::Drop { .. }))) {
+    if has(|op| matches!(op, Op::Request(Request::Bulk(BulkStep::Drop { .. })))) {
         failpoint!("bulk_drop.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Claim(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Claim(_)))) {
         failpoint!("claim.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Finish(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Finish(_)))) {
         failpoint!("answer.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Unclaim { .. })) {
+    if has(|op| matches!(op, Op::Change(Change::Unclaim { .. }))) {
         failpoint!("unclaim.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Promote { .. })) {
+    if has(|op| matches!(op, Op::Change(Change::Promote { .. }))) {
         failpoint!("promote.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Cancel(_))) {
+    if has(|op| matches!(op, Op::Change(Change::Cancel(_)))) {
         failpoint!("cancel.after_commit", told());
     }
-    if has(|op| matches!(op, Op::WorkerStarted(_) | Op::WorkerEnded(_))) {
+    if has(|op| matches!(op, Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)))) {
         failpoint!("worker.after_commit", told());
     }
     Ok(())

@@ -7,9 +7,9 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Waiting, hot};
 use super::{codes, sql};
+use crate::model::change::{Finish, Next, Reply};
 use crate::model::job::Progress;
 use crate::model::{Detail, JobId, JobState, Outcome, RunId, UnixMicros, WorkerId};
-use crate::store::{Finish, Next, Reply};
 
 /// One row is the current run; none is a normal answer.
 fn reply(changed: usize) -> Reply {

@@ -56,7 +56,9 @@ use self::files::{Fate, Files};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
-use super::{Master, Op, OpenBulk, Recovered, Reply, Start, Store, StoreError};
+use super::{Master, Recovered, Start, Store, StoreError};
+use crate::model::bulk::OpenBulk;
+use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
@@ -209,23 +211,35 @@ fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64)
 impl Batch<'_> {
     fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
         match op {
-            Op::Push(jobs) => self.push(jobs),
-            Op::Bulk(step) => self.bulk(step),
-            Op::Claim(claim) => self.claim(claim),
-            Op::Finish(finish) => self.finish(finish),
-            Op::Unclaim { job, run } => self.unclaim(*job, *run),
-            Op::Assign { job, run, worker } => self.assign(*job, *run, *worker),
-            Op::Promote { limit } => self.promote(*limit),
-            Op::Shift(shift) => self.shift(shift),
-            Op::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Op::Cancel(job) => self.cancel(*job),
-            Op::Retry(job) => self.retry(*job),
-            Op::Delete(job) => self.delete(*job),
-            Op::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
-            Op::Pause { queue, paused } => self.pause(queue, *paused),
-            Op::WorkerStarted(worker) => self.worker_started(worker),
-            Op::WorkerEnded(worker) => self.worker_ended(worker),
-            Op::Prune(keep) => self.prune(keep),
+            Op::Change(change) => self.apply_change(change),
+            Op::Request(request) => self.apply_request(request),
+        }
+    }
+
+    fn apply_change(&mut self, change: &Change) -> rusqlite::Result<Reply> {
+        match change {
+            Change::Claim(claim) => self.claim(claim),
+            Change::Finish(finish) => self.finish(finish),
+            Change::Unclaim { job, run } => self.unclaim(*job, *run),
+            Change::Assign { job, run, worker } => self.assign(*job, *run, *worker),
+            Change::Promote { limit } => self.promote(*limit),
+            Change::Shift(shift) => self.shift(shift),
+            Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
+            Change::Cancel(job) => self.cancel(*job),
+            Change::WorkerStarted(worker) => self.worker_started(worker),
+            Change::WorkerEnded(worker) => self.worker_ended(worker),
+            Change::Prune(keep) => self.prune(keep),
+        }
+    }
+
+    fn apply_request(&mut self, request: &Request) -> rusqlite::Result<Reply> {
+        match request {
+            Request::Push(jobs) => self.push(jobs),
+            Request::Bulk(step) => self.bulk(step),
+            Request::Retry(job) => self.retry(*job),
+            Request::Delete(job) => self.delete(*job),
+            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
+            Request::Pause { queue, paused } => self.pause(queue, *paused),
         }
     }
 
@@ -278,7 +292,7 @@ impl Store for SqliteStore {
 
     fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
         let (generation, path) = (self.generation, self.path.clone());
-        if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Claim(_))) {
+        if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Change(Change::Claim(_)))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
         }
         let _writing = if self.guest.is_some() { Some(self.handle.hold_shared()?) } else { None };

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
+use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
 use crate::model::{Detail, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
-use crate::store::{Claim, Finish, JobFilter, Keep, Master, Next, Op, Records, Reply, Store, StoreError};
+use crate::store::{JobFilter, Master, Records, Store, StoreError};
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -24,7 +25,7 @@ fn cannot(result: Result<impl Sized, StoreError>, needle: &str) {
 }
 
 fn push() -> Op {
-    Op::Push(Arc::new([NewJob::new("t", "1")]))
+    Request::Push(Arc::new([NewJob::new("t", "1")])).into()
 }
 
 #[test]
@@ -299,11 +300,11 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     apply(&vec![push(); jobs]);
     let takes = vec![(QueueName::default(), jobs as u32)];
     let claim = Claim { takes, workers: vec![], total: jobs as u32, max_bytes: usize::MAX };
-    let replies = apply(&[Op::Claim(claim)]);
+    let replies = apply(&[Change::Claim(claim).into()]);
     let Reply::Claimed { jobs: claimed, .. } = &replies[0] else { panic!("{replies:?}") };
     assert_eq!(claimed.len(), jobs);
     let finish = |job: &crate::model::Claimed| {
-        Op::Finish(Box::new(Finish {
+        Change::Finish(Box::new(Finish {
             job: Arc::new(job.clone()),
             worker: WorkerId(0),
             outcome: Outcome::Succeeded,
@@ -314,11 +315,12 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
             next: Next::Succeeded,
             counters: job.counters,
         }))
+        .into()
     };
     apply(&claimed.iter().map(finish).collect::<Vec<_>>());
     let past = UnixMicros(*now - 500_000);
     let keep = Keep { succeeded_since: past, dead_since: past, runs_since: past, limit: 500 };
-    while !matches!(apply(&[Op::Prune(keep)])[..], [Reply::Count(0)]) {}
+    while !matches!(apply(&[Change::Prune(keep).into()])[..], [Reply::Count(0)]) {}
 }
 
 #[test]

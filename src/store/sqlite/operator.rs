@@ -6,9 +6,9 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Place, Waiting};
 use super::{codes, sql};
+use crate::model::change::{DeadJob, Reply, WorkerEnded, WorkerStarted};
 use crate::model::worker::Exit;
 use crate::model::{Cause, Counters, JobId, JobState, QueueName, UnixMicros};
-use crate::store::{DeadJob, Reply, WorkerEnded, WorkerStarted};
 
 impl Batch<'_> {
     fn changed(&mut self, place: &Place) -> Result<Reply> {

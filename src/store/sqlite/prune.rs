@@ -17,8 +17,8 @@ use rusqlite::{OptionalExtension, Result};
 
 use super::batch::Batch;
 use super::{codes, sql};
+use crate::model::change::{Keep, Reply};
 use crate::model::{JobState, Outcome, UnixMicros};
-use crate::store::{Keep, Reply};
 
 impl Batch<'_> {
     pub(super) fn prune(&mut self, keep: &Keep) -> Result<Reply> {

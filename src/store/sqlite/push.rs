@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Waiting, hot};
 use super::sql;
+use crate::model::change::Reply;
 use crate::model::{Cause, JobId, JobState, NewJob, Pushed, UnixMicros};
-use crate::store::Reply;
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {

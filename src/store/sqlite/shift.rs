@@ -6,8 +6,8 @@ use rusqlite::Result;
 
 use super::batch::{Batch, Waiting};
 use super::sql;
+use crate::model::change::{LONGEST_RETRY_US, Reply, Shift, Waits};
 use crate::model::{JobId, UnixMicros};
-use crate::store::{LONGEST_RETRY_US, Reply, Shift, Waits};
 
 impl Batch<'_> {
     pub(super) fn shift(&mut self, shift: &Shift) -> Result<Reply> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::*;
+use crate::model::change::{Change, Claim, Request};
 use crate::model::{JobId, JobState, NewJob, Pushed, QueueName};
 use crate::store::memory::{Fault, Faulty, MemoryStore};
 use crate::store::sqlite::{SqliteStore, log_path};
-use crate::store::{Claim, Master, Records};
+use crate::store::{Master, Records};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const AT: UnixMicros = UnixMicros(1_000_000);
@@ -24,7 +25,7 @@ fn job() -> NewJob {
 }
 
 fn push(number: u64) -> Batch {
-    Batch { number, ops: vec![Op::Push(Arc::new([job()]))], at: AT, sync: true }
+    Batch { number, ops: vec![Request::Push(Arc::new([job()])).into()], at: AT, sync: true }
 }
 
 fn started(mut store: impl Store + 'static, wal: Option<PathBuf>) -> (Writer, Receiver<Written>) {
@@ -61,7 +62,7 @@ fn batches_are_committed_in_order_with_replies_and_totals() {
 
 /// A batch that no one waits for with an open connection: it is tried until it is in.
 fn cancel(number: u64) -> Batch {
-    Batch { ops: vec![Op::Cancel(JobId(1))], ..push(number) }
+    Batch { ops: vec![Change::Cancel(JobId(1)).into()], ..push(number) }
 }
 
 fn cancelled(written: &Written) -> u64 {
@@ -99,7 +100,9 @@ fn a_push_that_failed_is_withdrawn_with_those_behind_it_and_the_rest_of_its_batc
     other.apply(0, &push(0).ops, AT).unwrap();
     let faulty = Faulty::new(memory).with(1, Fault::Full).with(2, Fault::Full);
     let (writer, events) = started(faulty, None);
-    writer.send(Batch { ops: vec![Op::Push(Arc::new([job()])), Op::Cancel(JobId(1))], ..push(1) }).unwrap();
+    writer
+        .send(Batch { ops: vec![Request::Push(Arc::new([job()])).into(), Change::Cancel(JobId(1)).into()], ..push(1) })
+        .unwrap();
     writer.send(push(2)).unwrap();
     let mut withdrawn = Vec::new();
     let committed = loop {
@@ -276,7 +279,7 @@ fn a_sync_that_failed_is_made_good_before_anything_is_said_to_be_durable() {
     assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::Mended { batch: 1, .. }));
     let claim = Claim { takes: vec![(QueueName::default(), 9)], workers: vec![], total: 9, max_bytes: 99 };
-    writer.send(Batch { number: 2, ops: vec![Op::Claim(claim)], at: AT, sync: false }).unwrap();
+    writer.send(Batch { number: 2, ops: vec![Change::Claim(claim).into()], at: AT, sync: false }).unwrap();
     let Written::Committed { batch: 2, replies, .. } = next(&events) else { panic!() };
     let [Reply::Claimed { jobs, .. }] = &replies[..] else { panic!() };
     assert_eq!(jobs.len(), 1);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::{Batch, CAPACITY, Command, Turn, Written};
-use crate::store::{BulkStep, Op, StoreError};
+use crate::model::bulk::BulkStep;
+use crate::model::change::{Op, Request};
+use crate::store::StoreError;
 
 /// The first wait before a batch that failed twice is tried again; it doubles up to [`SLOWEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -82,7 +84,7 @@ impl<N: Fn(Written)> Turn<N> {
         for op in batch.ops.iter_mut().filter(|op| is_push(op)) {
             any = true;
             // Its place stays, for the replies.
-            *op = Op::Push(Arc::new([]));
+            *op = Request::Push(Arc::new([])).into();
         }
         if any {
             (self.notify)(Written::Withdrawn { batch: batch.number, error: reason.to_owned(), certain: true });
@@ -125,8 +127,10 @@ impl<N: Fn(Written)> Turn<N> {
 /// Whether somebody who pushes waits for it.
 fn is_push(op: &Op) -> bool {
     match op {
-        Op::Push(jobs) => !jobs.is_empty(),
-        Op::Bulk(step) => matches!(step, BulkStep::Begin(_) | BulkStep::Stage { .. } | BulkStep::Commit(_)),
+        Op::Request(Request::Push(jobs)) => !jobs.is_empty(),
+        Op::Request(Request::Bulk(step)) => {
+            matches!(step, BulkStep::Begin(_) | BulkStep::Stage { .. } | BulkStep::Commit(_))
+        }
         _ => false,
     }
 }

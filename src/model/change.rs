@@ -1,22 +1,41 @@
-//! The changes a batch is made of, and the replies to them.
+//! What a batch is made of: the changes that the core decides on, the requests of operators, and the replies.
+//!
+//! Batches are applied by a store, whole or not at all.
 
 use std::sync::Arc;
 
-use super::{BulkStep, Opened};
-use crate::model::job::Progress;
-use crate::model::worker::{EndReason, Exit};
-use crate::model::{
+use super::bulk::{BulkStep, Opened};
+use super::job::Progress;
+use super::worker::{EndReason, Exit};
+use super::{
     BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId,
     Slot, UnixMicros, WorkerId,
 };
 
-/// One change, to be made in a batch with others.
+/// One item of a batch.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order.
-    Push(Arc<[NewJob]>),
-    /// A step of a bulk push.
-    Bulk(BulkStep),
+    /// Said by the core.
+    Change(Change),
+    /// Said by those who push and operate.
+    Request(Request),
+}
+
+impl From<Change> for Op {
+    fn from(change: Change) -> Self {
+        Self::Change(change)
+    }
+}
+
+impl From<Request> for Op {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+/// A change that the core decides on.
+#[derive(Clone, Debug)]
+pub enum Change {
     /// Take the next jobs. Reply: [`Reply::Claimed`].
     Claim(Claim),
     /// End a run. Reply: [`Reply::Done`] or [`Reply::Stale`].
@@ -55,9 +74,25 @@ pub enum Op {
         /// What it said.
         progress: Progress,
     },
-    /// Cancel a job that is ready or scheduled. Reply: [`Reply::Changed`] with the state it had before
-    /// (`Running`: nothing was changed, the master must end the run first), or [`Reply::Missing`].
+    /// Cancel a job that is ready or scheduled; where no master runs, an operator says it. Reply: [`Reply::Changed`] with
+    /// the state it had before (`Running`: nothing was changed, the run must be ended first), or [`Reply::Missing`].
     Cancel(JobId),
+    /// A worker was spawned. Reply: [`Reply::Done`].
+    WorkerStarted(Box<WorkerStarted>),
+    /// A worker ended. Reply: [`Reply::Done`].
+    WorkerEnded(Box<WorkerEnded>),
+    /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
+    /// there is more to look at.
+    Prune(Keep),
+}
+
+/// A change that is asked for from outside, and needs no decision.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order.
+    Push(Arc<[NewJob]>),
+    /// A step of a bulk push.
+    Bulk(BulkStep),
     /// Make a dead, cancelled or scheduled job ready now, its counters at zero.
     /// Reply: [`Reply::Changed`] with the state it had before (other states: nothing changed), [`Reply::Held`] where
     /// another unfinished job has its unique key (nothing changed), or [`Reply::Missing`].
@@ -82,13 +117,41 @@ pub enum Op {
         /// True: stop.
         paused: bool,
     },
-    /// A worker was spawned. Reply: [`Reply::Done`].
-    WorkerStarted(Box<WorkerStarted>),
-    /// A worker ended. Reply: [`Reply::Done`].
-    WorkerEnded(Box<WorkerEnded>),
-    /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
-    /// there is more to look at.
-    Prune(Keep),
+}
+
+impl Op {
+    /// Whether something may be due earlier or later afterwards.
+    #[must_use]
+    pub fn reschedules(&self) -> bool {
+        match self {
+            Self::Request(Request::Push(jobs)) => {
+                jobs.iter().any(|job| job.due_at.is_some() || job.expires_at.is_some())
+            }
+            Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Open { .. }),
+            Self::Change(Change::Finish(finish)) => matches!(finish.next, Next::RetryAt(_)),
+            Self::Request(Request::Pause { .. })
+            | Self::Change(
+                Change::Claim(_)
+                | Change::Assign { .. }
+                | Change::Progress { .. }
+                | Change::WorkerStarted(_)
+                | Change::WorkerEnded(_),
+            ) => false,
+            Self::Request(_) | Self::Change(_) => true,
+        }
+    }
+
+    /// Whether the totals of a queue may be others afterwards.
+    #[must_use]
+    pub const fn recounts(&self) -> bool {
+        match self {
+            Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Commit(_) | BulkStep::Open { .. }),
+            Self::Change(
+                Change::Assign { .. } | Change::Progress { .. } | Change::WorkerStarted(_) | Change::WorkerEnded(_),
+            ) => false,
+            Self::Change(_) | Self::Request(_) => true,
+        }
+    }
 }
 
 /// The place of a dead job among the dead.
@@ -203,7 +266,7 @@ pub enum Next {
     Cancelled(Cause),
 }
 
-/// A worker that was spawned. Its id is given by the master: see [`super::Start::next_worker`].
+/// A worker that was spawned. Its id is given by the master: see `next_worker` of what a store finds at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStarted {
     /// This process.
@@ -275,7 +338,7 @@ pub enum Reply {
         /// True if `max_bytes` ended it.
         more: bool,
     },
-    /// What [`Op::Promote`] did.
+    /// What [`Change::Promote`] did.
     Promoted {
         /// Queues that have new ready jobs.
         queues: Vec<QueueName>,
@@ -284,7 +347,7 @@ pub enum Reply {
         /// True if `limit` ended it and there is more to do now.
         more: bool,
     },
-    /// How far [`Op::Shift`] came, if there may be more.
+    /// How far [`Change::Shift`] came, if there may be more.
     Shifted {
         /// The last one looked at.
         next: Option<(UnixMicros, JobId)>,
@@ -301,7 +364,7 @@ pub enum Reply {
         /// The other job.
         by: JobId,
     },
-    /// What [`Op::RetryDead`] did.
+    /// What [`Request::RetryDead`] did.
     Retried {
         /// Jobs that are ready now.
         count: u64,

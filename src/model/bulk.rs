@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{BulkId, JobId, NewJob};
+use super::{BulkId, JobId, NewJob};
 
 /// The process that pushes: what was not committed when it ended is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +30,12 @@ pub struct OpenBulk {
     pub committed: bool,
 }
 
-/// A step of a bulk push. Of one that is over, or was never begun: [`Reply::Missing`](super::Reply::Missing).
+/// A step of a bulk push. Of one that is over, or was never begun: [`Reply::Missing`](super::change::Reply::Missing).
 #[derive(Clone, Debug)]
 pub enum BulkStep {
-    /// Begin. Reply: [`Reply::Begun`](super::Reply::Begun).
+    /// Begin. Reply: [`Reply::Begun`](super::change::Reply::Begun).
     Begin(BulkOwner),
-    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::Reply::Staged), or `Stale` after the commit or a drop.
+    /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::change::Reply::Staged), or `Stale` after the commit or a drop.
     Stage {
         /// To which.
         bulk: BulkId,
@@ -46,7 +46,7 @@ pub enum BulkStep {
     /// some were dropped.
     Commit(BulkId),
     /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
-    /// [`Reply::Opened`](super::Reply::Opened), or `Stale` before the commit.
+    /// [`Reply::Opened`](super::change::Reply::Opened), or `Stale` before the commit.
     Open {
         /// Of which.
         bulk: BulkId,
@@ -78,7 +78,7 @@ pub struct Opened {
 
 impl Opened {
     /// Takes in an id that stands for a job pushed.
-    pub(super) fn note(&mut self, id: JobId) {
+    pub fn note(&mut self, id: JobId) {
         self.first = Some(self.first.map_or(id, |first| first.min(id)));
         self.last = self.last.max(Some(id));
     }
