@@ -1,57 +1,21 @@
 //! Every example worker speaks the protocol: it answers what it is given, goes on after a failed job, and leaves with 0
 //! when its input ends. A language that is not on this machine is named on stderr.
 
-mod support;
-
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use support::DEADLINE;
-
-/// Job lines as the master writes them.
-fn lines(jobs: &[(&str, Value)]) -> String {
-    let line = |(n, (kind, args)): (usize, &(&str, Value))| {
-        format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"job\",\"params\":{{\"job_id\":{},\"type\":{},\"args\":{args},\
-             \"queue\":\"default\",\"attempt\":1,\"max_attempts\":3,\"timeout_s\":300.0,\
-             \"deadline\":\"2030-01-01T00:00:00Z\",\"pushed_at\":\"2029-01-01T00:00:00Z\"}}}}\n",
-            n + 1,
-            n + 41,
-            json!(kind),
-        )
-    };
-    jobs.iter().enumerate().map(line).collect()
-}
-
-/// Feeds a worker by hand, closes its input, and returns what it wrote; it must end with 0.
-#[track_caller]
-fn talk(program: &Path, args: &[&str], input: String) -> Vec<Value> {
-    let mut command = assert_cmd::Command::new(program);
-    let out = command.args(args).write_stdin(input).timeout(DEADLINE).output().expect("a worker");
-    let stderr = String::from_utf8_lossy(&out.stderr);
-    assert_eq!(out.status.code(), Some(0), "{}: {stderr}", program.display());
-    let text = String::from_utf8(out.stdout).expect("UTF-8");
-    let value = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line:?}\n{stderr}"));
-    text.lines().map(value).collect()
-}
-
-/// The program on `PATH`.
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|at| at.is_file())
-}
+use super::conversation::{lines, talk};
+use super::support::{self, DEADLINE};
+use super::{find, root, tell};
 
 #[track_caller]
 fn speaks_the_protocol(language: &str, file: &str) {
     let Some(program) = find(language) else {
-        // Not `eprintln`: what a test that passes prints with it is not shown.
-        let note = format!("skipped: {language} is not installed, so examples/{file} was not tried\n");
-        std::io::stderr().write_all(note.as_bytes()).expect("a stderr");
+        tell(&format!("skipped: {language} is not installed, so examples/{file} was not tried"));
         return;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(file);
+    let script = root().join("examples").join(file);
     let jobs = [
         ("add", json!([2, 3])),
         ("no-such-type", json!(null)),
@@ -61,7 +25,7 @@ fn speaks_the_protocol(language: &str, file: &str) {
         ("progress", json!(null)),
         ("add", json!([40, 2])),
     ];
-    let said = talk(&program, &[script.to_str().expect("UTF-8")], lines(&jobs));
+    let said = talk(&program, &[script.to_str().expect("UTF-8")], root(), lines(&jobs));
     let (notes, answers): (Vec<&Value>, Vec<&Value>) = said.iter().partition(|m| m.get("method").is_some());
     let ids: Vec<Value> = answers.iter().map(|a| a["id"].clone()).collect();
     assert_eq!(ids, (1..=7).map(Value::from).collect::<Vec<_>>(), "{said:?}");
@@ -116,7 +80,7 @@ fn the_compiled_worker_answers_jobs_and_nothing_else() {
     let mut input = lines(&[("a", json!({"id": 9})), ("b", json!(null))]);
     input +=
         "{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":2,\"reason\":\"timeout\"}}\n{\"id\":3,\"met";
-    assert_eq!(talk(&noop, &[], input), [json!({"id": 1, "result": null}), json!({"id": 2, "result": null})]);
+    assert_eq!(talk(&noop, &[], root(), input), [json!({"id": 1, "result": null}), json!({"id": 2, "result": null})]);
 }
 
 #[test]
