@@ -61,10 +61,10 @@ impl Document {
         let (blocks, anchors, links, code) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut document = Self { file: file.to_owned(), blocks, anchors, links, code };
         let mut marker = None;
-        let mut lines = text.lines().zip(1..);
-        while let Some((line, number)) = lines.next() {
+        let mut numbered = text.lines().zip(1..);
+        while let Some((line, number)) = numbered.next() {
             if let Some(language) = line.strip_prefix("```") {
-                let inside = lines.by_ref().map(|(line, _)| line).take_while(|line| *line != "```");
+                let inside = numbered.by_ref().map(|(line, _)| line).take_while(|line| *line != "```");
                 let text = inside.fold(String::new(), |text, line| text + line + "\n");
                 let language = language.trim().to_owned();
                 document.blocks.push(Block { line: number, language, marker: marker.take(), text });

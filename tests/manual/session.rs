@@ -172,7 +172,7 @@ fn steps(at: &str, block: &str) -> Vec<Step> {
         let step = steps.last_mut().unwrap_or_else(|| panic!("{at}: a block of `console` begins with `$ `"));
         match line.strip_prefix("> ") {
             Some(more) if step.shown.is_empty() => step.command = format!("{}\n{more}", step.command),
-            Some(_) | None => step.shown += &format!("{line}\n"),
+            Some(_) | None => step.shown.extend([line, "\n"]),
         }
     }
     steps
