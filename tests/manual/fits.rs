@@ -11,7 +11,7 @@ const SMALL_TIMES: [&str; 3] = ["ns", "µs", "ms"];
 /// Units of measured sizes.
 const SIZES: [&str; 5] = ["B", "K", "M", "G", "T"];
 
-/// What stands for others of its kind.
+/// A part of the shown text that stands for others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     /// By its form: `d` is a digit.
@@ -36,7 +36,7 @@ pub(crate) fn fits(shown: &str, output: &str, open_end: bool) -> bool {
     lines_fit(&shown, &output)
 }
 
-/// One space between words: columns are as wide as what stands in them.
+/// The line with one space between words, as columns are as wide as their values.
 fn squeezed(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -66,7 +66,7 @@ fn line_fits(shown: &str, output: &str, before: Option<char>) -> bool {
     output.strip_prefix(c).is_some_and(|rest| line_fits(&shown[c.len_utf8()..], rest, Some(c)))
 }
 
-/// What the text begins with, and its length, if it stands for others.
+/// The length and kind of the part that the text begins with, if it stands for others.
 fn kind_of(text: &str) -> Option<(usize, Kind)> {
     let found = [form(text), measured(text), worker(text)].into_iter().flatten().next()?;
     let rest = &text[found.0..];

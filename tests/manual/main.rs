@@ -74,11 +74,10 @@ fn do_what_it_shows(file: &str) {
         let session = begun.get_or_insert_with(Session::new);
         match (&block.marker, block.language.as_str()) {
             (Some(Marker::Stays), "console") => session.start(&at, &block.text),
-            (Some(Marker::FreshFolder), "console") => {
-                *session = Session::new();
-                session.run(&at, &block.text);
+            (Some(Marker::Needs(program)), "console") if find(program).is_none() => {
+                tell(&format!("skipped: {program} is not installed, so {at} was not tried"));
             }
-            (None, "console") => session.run(&at, &block.text),
+            (Some(Marker::Needs(_)) | None, "console") => session.run(&at, &block.text),
             (Some(Marker::File(name)), language) => {
                 session.write(name, &block.text);
                 if language == "toml" {

@@ -24,17 +24,17 @@ pub(crate) struct Block {
     pub(crate) line: usize,
     /// The word behind its fence.
     pub(crate) language: String,
-    /// What is to be done with it, where that does not follow from the language.
+    /// The instruction before it, where its language does not say enough.
     pub(crate) marker: Option<Marker>,
-    /// What stands in it, each line with its end.
+    /// Its lines, each with its end.
     pub(crate) text: String,
 }
 
-/// What a comment before a block says of it.
+/// The instruction that a comment before a block gives.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
     Stays,
-    FreshFolder,
+    Needs(String),
     File(String),
     Worker(Vec<String>),
     NotRun(String),
@@ -48,7 +48,7 @@ impl Marker {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
         match (words.first()?.as_str(), &words[1..]) {
             ("stays", []) => Some(Self::Stays),
-            ("fresh", [folder]) if folder == "folder" => Some(Self::FreshFolder),
+            ("needs", [program]) => Some(Self::Needs(program.clone())),
             ("file", [name]) => Some(Self::File(name.clone())),
             ("worker", command) if !command.is_empty() => Some(Self::Worker(command.to_vec())),
             _ => None,

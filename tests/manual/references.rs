@@ -1,4 +1,4 @@
-//! What the manual refers to exists: files, headings, paths of the repository, options.
+//! References of the manual lead somewhere: files, headings, paths of the repository, options.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! One file of the manual as a session of a shell: its own folder, its own database, its commands one after the other.
+//! A file of the manual as a session of a shell: its own folder, its own database, its commands one after the other.
 //!
 //! Does not know Markdown. Invariant: what a session has started is gone when it ends.
 
@@ -148,7 +148,7 @@ impl Session {
         command
     }
 
-    /// What goes on running has printed, for a panic.
+    /// The output of commands that go on running, for a panic.
     fn dump(&self) -> String {
         let texts = self.running.iter().map(|r| fs::read_to_string(&r.output).unwrap_or_default());
         texts.fold(String::new(), |all, text| all + "\nprinted by what goes on running:\n" + &text)
