@@ -97,6 +97,13 @@ pub enum Event {
         /// Of one CPU.
         cpu: f64,
     },
+    /// Measured when it answered a job, before the answer: descendants are not counted.
+    SampledAlone {
+        /// The worker.
+        worker: WorkerId,
+        /// Of its own process, in bytes.
+        memory: u64,
+    },
     /// The answer to a claim.
     Claimed {
         /// For which pool.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::worker::State;
-use super::{Action, Core, Note};
+use super::worker::{Handle, State};
+use super::{Action, Core, Note, Settings};
 use crate::model::worker::EndReason;
 use crate::model::{MemoryLimit, Now, WorkerId};
 
@@ -48,35 +48,56 @@ impl Core {
     pub(super) fn sampled(&mut self, id: WorkerId, memory: u64, cpu: f64, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        worker.memory = Some(memory);
-        worker.cpu = Some(cpu);
-        worker.peak = worker.peak.max(Some(memory));
-        for flight in worker.flights.iter_mut().filter(|f| f.started.is_some()) {
-            flight.peak = flight.peak.max(Some(memory));
-        }
+        (worker.memory, worker.cpu) = (Some(memory), Some(cpu));
+        worker.note_peak(memory);
         if pool.settings.memory_max.is_some_and(|max| memory > max) {
             self.kill(id, EndReason::MemoryMax, now, out);
             return;
         }
         if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.opaque) {
-            worker.baseline = Some(memory);
+            // It may have done more jobs meanwhile: what they left behind is growth.
+            let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
+            let baseline = memory.saturating_sub(grown);
+            worker.baseline = Some(baseline);
             if let Some(MemoryLimit::Absolute(limit)) = pool.settings.memory
-                && memory > limit
+                && baseline > limit
+                && !std::mem::replace(&mut pool.baseline_told, true)
             {
-                worker.limit_void = true;
-                if !std::mem::replace(&mut pool.baseline_told, true) {
-                    let worker = worker.name.to_string();
-                    out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline: memory }));
-                }
+                let worker = worker.name.to_string();
+                out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline }));
             }
         }
-        let over = match (pool.settings.memory, worker.baseline) {
-            (Some(MemoryLimit::Growth(by)), Some(baseline)) => memory > baseline.saturating_add(by),
-            (Some(MemoryLimit::Absolute(limit)), Some(_)) => memory > limit && !worker.limit_void,
-            (Some(_), None) | (None, _) => false,
-        };
-        if over {
+        if over(&pool.settings, worker, worker.baseline, memory) {
             self.recycle(id, EndReason::Memory, now);
         }
+    }
+
+    /// Between two samples a worker may do many jobs, each of which leaves something behind. Its own memory is a lower bound
+    /// of what a sample would show.
+    pub(super) fn sampled_alone(&mut self, id: WorkerId, memory: u64, now: Now) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get(&worker.pool) else { return };
+        worker.memory.get_or_insert(memory);
+        worker.note_peak(memory);
+        let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
+        worker.alone = Some((after_first_job, memory));
+        if pool.settings.memory_max.is_some_and(|max| memory > max) {
+            // The job that took it is over: nothing is gained by killing its answer.
+            self.recycle(id, EndReason::MemoryMax, now);
+        } else if over(&pool.settings, worker, Some(after_first_job), memory) {
+            self.recycle(id, EndReason::Memory, now);
+        }
+    }
+}
+
+/// Whether a worker is over its soft limit. Before its first job is done there is nothing to compare with, and a limit below
+/// what it needs then is not applied.
+fn over(settings: &Settings, worker: &Handle, after_first_job: Option<u64>, memory: u64) -> bool {
+    match (settings.memory, after_first_job) {
+        (Some(MemoryLimit::Growth(by)), Some(before)) => memory > before.saturating_add(by),
+        (Some(MemoryLimit::Absolute(limit)), Some(before)) => {
+            memory > limit && worker.baseline.max(Some(before)) <= Some(limit)
+        }
+        (Some(_), None) | (None, _) => false,
     }
 }

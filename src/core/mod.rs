@@ -143,6 +143,7 @@ impl Core {
             Event::Exited { worker, exit, last, read } => self.exited(worker, exit, last, read, now, out),
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
+            Event::SampledAlone { worker, memory } => self.sampled_alone(worker, memory, now),
             Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues, more } => self.promoted(&queues, more),

@@ -124,8 +124,10 @@ pub struct Handle {
     pub peak: Option<u64>,
     /// Last measured, of one CPU.
     pub cpu: Option<f64>,
-    /// What it used after its first finished job, in bytes.
+    /// With descendants, after its first finished job, in bytes.
     pub baseline: Option<u64>,
+    /// Without descendants: after its first finished job, and at its last answer, in bytes.
+    pub alone: Option<(u64, u64)>,
     /// Its own number of jobs before it is recycled.
     pub max_jobs: Option<u64>,
     /// When it is recycled for its age.
@@ -134,8 +136,6 @@ pub struct Handle {
     pub recycle: Option<EndReason>,
     /// Until then it is given no job: it is at a limit, and its turn to be replaced should come in a moment.
     pub held_until: Option<Mono>,
-    /// Set once an absolute limit proved to lie below the baseline: the limit is not applied.
-    pub limit_void: bool,
     /// It cannot start commands now, and is given none before this.
     pub paused_until: Option<Mono>,
     /// Such pauses in a row.
@@ -146,6 +146,14 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// So much was measured: for the worker, and for the jobs that run in it.
+    pub(super) fn note_peak(&mut self, memory: u64) {
+        self.peak = self.peak.max(Some(memory));
+        for flight in self.flights.iter_mut().filter(|flight| flight.started.is_some()) {
+            flight.peak = flight.peak.max(Some(memory));
+        }
+    }
+
     /// Whether it takes jobs.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -17,7 +17,7 @@ use super::logs::Stream;
 use super::tail::Tail;
 use crate::core::Event;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{LastLines, WorkerId};
+use crate::model::{LastLines, Mono, WorkerId};
 use crate::process::spawn::Spawned;
 use crate::wire::lines::{Line, Lines};
 
@@ -69,6 +69,8 @@ pub(super) struct Pipes {
     opaque: bool,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
+    /// When its memory was measured at an answer.
+    pub(super) measured_at: Option<Mono>,
 }
 
 impl Pipes {
@@ -101,6 +103,7 @@ impl Pipes {
             told: None,
             opaque,
             unanswered: 0,
+            measured_at: None,
         };
         if let Some(stdin) = &mut pipes.stdin {
             stdin.set_nonblocking(true)?;

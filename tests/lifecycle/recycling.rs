@@ -57,6 +57,20 @@ fn a_worker_that_grows_is_replaced_after_its_job() {
 }
 
 #[test]
+fn a_worker_that_grows_faster_than_it_is_sampled_is_replaced_after_the_first_job_over_the_limit() {
+    let bench = Bench::new();
+    crate::help::configure(&bench, "leak.py", "workers = 1\nenv = { LEAK_MB = \"30\" }");
+    // All of them in less time than passes between two samples.
+    bench.verb(&["push", "--jsonl"]).stdin("{\"type\":\"x\"}\n".repeat(12)).run().expect_code(0);
+    let master = bench.start(&["--memory", "100M", "--prefetch", "1"]);
+    wait_done(&bench);
+    // The next one may have to wait for its turn while this one leaves.
+    let first = wait_ended(&bench, "memory", 1).into_iter().min_by_key(|w| w["id"].as_i64()).expect("one");
+    assert!(first["jobs_done"].as_u64() <= Some(5), "{first:#}");
+    end(&bench, master);
+}
+
+#[test]
 fn a_worker_whose_child_grows_is_replaced_after_its_job() {
     leaks_until_recycled("{ LEAK_MB = \"4\", LEAK_IN_CHILD = \"1\" }");
 }

@@ -134,3 +134,38 @@ fn an_opaque_worker_that_grew_gets_term_and_the_time_to_obey() {
     bench.pass(SECOND);
     bench.says(&["KILL 1"]);
 }
+
+#[test]
+fn a_worker_whose_own_memory_is_over_its_limit_at_an_answer_is_replaced_after_that_job() {
+    for (limit, hard) in
+        [(Some(MemoryLimit::Absolute(400)), None), (Some(MemoryLimit::Growth(100)), None), (None, Some(400))]
+    {
+        let mut bench = Bench::up(|s| (s.memory, s.memory_max) = (limit, hard));
+        bench.jobs(3);
+        bench.event(Event::SampledAlone { worker: WorkerId(1), memory: 300 });
+        bench.answer(1, 1, well());
+        bench.event(Event::SampledAlone { worker: WorkerId(1), memory: 400 });
+        bench.answer(1, 2, well());
+        bench.said();
+        bench.event(Event::SampledAlone { worker: WorkerId(1), memory: 401 });
+        bench.answer(1, 3, well());
+        let said = bench.said();
+        assert!(said.contains(&"spawn 2 in 1".to_owned()), "{said:?}");
+        assert!(!said.iter().any(|line| line.starts_with("KILL")), "{said:?}");
+    }
+}
+
+#[test]
+fn what_a_worker_kept_of_later_jobs_before_it_was_sampled_is_growth_and_no_baseline() {
+    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Absolute(400)));
+    bench.jobs(2);
+    for (request, memory) in [(1, 250), (2, 390)] {
+        bench.event(Event::SampledAlone { worker: WorkerId(1), memory });
+        bench.answer(1, request, well());
+    }
+    bench.said();
+    bench.sample(1, 410);
+    let said = bench.said();
+    assert!(said.contains(&"spawn 2 in 1".to_owned()), "{said:?}");
+    assert!(!bench.pool().memory_limit_is_void());
+}
