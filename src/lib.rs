@@ -1,5 +1,7 @@
 //! queue-work: a queue-worker pool manager.
 //!
+//! `docs/architecture.md` draws the processes, threads and channels, and says where to start reading.
+//!
 //! The map: `cli` (one file per verb) calls `client` (talk to a running master) or `master` (be one).
 //! `master` is the shell around `core`, which decides everything and does nothing: `step(event, now) -> actions`.
 //! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line

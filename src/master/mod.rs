@@ -4,8 +4,9 @@
 //! let the core settle, carry out its actions, hand changes to the writer, write what can be written. Nothing in it
 //! waits, except `poll` until the next deadline.
 //!
-//! Blocking edges are threads: the store writer and its sync, the reader of records, the sampler, the logs, the
-//! sweeper, the console. They talk to this thread by one channel and a waker.
+//! Blocking edges are threads: the store writer and its sync, the reader of records, the reader of long requests, the
+//! sampler, the logs, the sweeper, the console, Ctrl-C. They talk to this thread by one channel and a waker;
+//! `docs/architecture.md` draws them.
 //!
 //! Invariants:
 //! - No `?` in a turn: an error is an event, it must not abandon living children.

@@ -158,6 +158,7 @@ fn length_as(kind: &Kind, text: &str) -> Option<usize> {
     match kind {
         Kind::Form(form) => has_form(text, form).then(|| length_of_form(text, form)),
         Kind::Duration => with_unit(&TIMES),
+        Kind::Size if text.starts_with('-') => Some(1),
         Kind::Size => with_unit(&SIZES),
         Kind::Rate => followed_by("/s"),
         Kind::Percent => followed_by("%"),
@@ -174,6 +175,7 @@ fn what_varies_may_vary() {
         ("in 1.1 s (3.6/s): 2 jobs", "in 12 s (449/s): 2 jobs"),
         ("0.7 jobs/s", "12 jobs/s"),
         ("default-1 97312 busy 13.5M 0%  x", "default-3   412   busy 652K 12.5%  x"),
+        ("peak 9.9M x", "peak - x"),
         ("at 2026-11-21 23:23:26", "at 2027-01-01 00:00:00"),
         ("\"at\":\"2026-11-21T23:23:26Z\"", "\"at\":\"2027-01-01T00:00:00.123456Z\""),
         ("on `…/queue-work.db` (generation 1)", "on `/tmp/x/queue-work.db` (generation 1)"),

@@ -4,36 +4,29 @@ use super::document;
 use super::root;
 use super::support::Bench;
 
-/// Every verb; the first is the master.
-pub(crate) const VERBS: [&[&str]; 23] = [
-    &[],
-    &["start"],
-    &["push"],
-    &["status"],
-    &["scale"],
-    &["spawn"],
-    &["restart"],
-    &["stop"],
-    &["pause"],
-    &["resume"],
-    &["jobs", "list"],
-    &["jobs", "show"],
-    &["jobs", "retry"],
-    &["jobs", "cancel"],
-    &["jobs", "delete"],
-    &["jobs", "wait"],
-    &["runs"],
-    &["workers"],
-    &["logs"],
-    &["config", "show"],
-    &["config", "check"],
-    &["config", "init"],
-    &["completions"],
-];
+/// Every verb, as the help lists them; the first is the master.
+pub(crate) fn verbs(bench: &Bench) -> Vec<Vec<String>> {
+    let mut all = vec![Vec::new()];
+    let mut at = 0;
+    while let Some(verb) = all.get(at).cloned() {
+        let help = help(bench, &verb);
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        let names = commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+        all.extend(names.map(|name| [&verb[..], &[name.to_owned()]].concat()));
+        at += 1;
+    }
+    assert!(all.len() > 23, "{all:?}");
+    all
+}
+
+fn help(bench: &Bench, verb: &[String]) -> String {
+    let args: Vec<&str> = verb.iter().map(String::as_str).chain(["--help"]).collect();
+    bench.ok(&args)
+}
 
 /// The long options of a verb, as its help has them.
-pub(crate) fn options(bench: &Bench, verb: &[&str]) -> Vec<String> {
-    let help = bench.ok(&[verb, &["--help"]].concat());
+pub(crate) fn options(bench: &Bench, verb: &[String]) -> Vec<String> {
+    let help = help(bench, verb);
     let named = help.lines().filter_map(|line| {
         let line = line.trim_start();
         let long = line
@@ -56,16 +49,11 @@ fn every_verb_and_every_option_is_in_the_commands() {
     let bench = Bench::new();
     let words = words("docs/commands.md");
     let mut missing = Vec::new();
-    for verb in VERBS {
-        missing.extend(verb.iter().filter(|word| !words.iter().any(|w| w == *word)).map(|&word| word.to_owned()));
-        let options = options(&bench, verb);
+    for verb in verbs(&bench) {
+        let options = options(&bench, &verb);
         assert!(options.len() > 5, "{verb:?}: {options:?}");
-        missing.extend(options.into_iter().filter(|option| option != "--help" && !words.contains(option)));
+        missing.extend(verb.into_iter().chain(options).filter(|word| !words.contains(word)));
     }
-    let help = bench.ok(&["--help"]);
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let verbs = commands.filter_map(|line| line.split_whitespace().next());
-    missing.extend(verbs.filter(|verb| *verb != "help" && !words.iter().any(|w| w == verb)).map(str::to_owned));
     assert!(missing.is_empty(), "not in docs/commands.md: {missing:?}");
 }
 
@@ -79,4 +67,16 @@ fn every_key_is_in_the_configuration() {
     let words = words("docs/configuration.md");
     let missing: Vec<&&str> = keys.iter().filter(|key| !words.iter().any(|word| word == *key)).collect();
     assert!(missing.is_empty(), "not in docs/configuration.md: {missing:?}");
+}
+
+#[test]
+fn every_method_of_the_control_socket_is_in_the_protocol() {
+    let table = std::fs::read_to_string(root().join("src/wire/control.rs")).expect("the methods");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('|').next());
+    let methods: Vec<&str> =
+        rows.flat_map(|names| names.split(['`', ',', ' ']).filter(|name| !name.is_empty())).collect();
+    assert!(methods.len() > 20, "{methods:?}");
+    let words = words("docs/protocol.md");
+    let missing: Vec<&&str> = methods.iter().filter(|method| !words.iter().any(|word| word == *method)).collect();
+    assert!(missing.is_empty(), "not in docs/protocol.md: {missing:?}");
 }
