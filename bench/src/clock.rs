@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;
 
 /// Nanoseconds since the machine started.
 pub(crate) fn now_ns() -> u64 {
-    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock");
-    time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// Seconds since then.
@@ -47,6 +47,6 @@ pub(crate) fn until(
 
 /// Microseconds since 1970.
 pub(crate) fn wall_us() -> i64 {
-    let time = clock_gettime(ClockId::CLOCK_REALTIME).expect("every Linux has this clock");
-    time.tv_sec() * 1_000_000 + time.tv_nsec() / 1000
+    let time = clock_gettime(ClockId::Realtime);
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
 }

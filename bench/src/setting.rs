@@ -68,15 +68,17 @@ pub(crate) struct Tools {
 
 impl Tools {
     pub(crate) fn find() -> Outcome<Self> {
-        let queue_work = PathBuf::from(env!("CARGO_BIN_EXE_queue-work"));
-        let noop = queue_work.parent().map(|p| p.join("examples/noop")).filter(|p| p.exists());
-        let noop = noop.ok_or("`noop` is not built; use `scripts/bench`, or `cargo build --release --example noop`")?;
+        let own = std::env::current_exe()?;
+        let beside = |name: &str| {
+            let program = own.with_file_name(name);
+            if program.exists() { Ok(program) } else { Err(format!("`{name}` is not built; use `scripts/bench`")) }
+        };
         let debian = Path::new("/usr/bin/python3");
         let parallel = find("parallel").filter(|path| said(path, "--version").contains("GNU"));
         Ok(Self {
-            queue_work,
-            noop,
-            own: std::env::current_exe()?,
+            queue_work: beside("queue-work")?,
+            noop: beside("examples/noop")?,
+            own,
             python: debian.exists().then(|| debian.to_owned()).or_else(|| find("python3")),
             beanstalkd: find("beanstalkd"),
             xargs: find("xargs"),
@@ -112,12 +114,12 @@ impl Tools {
 
 /// The example worker in Python.
 pub(crate) fn python_worker() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/worker.py")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/worker.py")
 }
 
 /// The raw client of beanstalkd in Python.
 pub(crate) fn python_peer() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/side_by_side/beanstalk_worker.py")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/beanstalk_worker.py")
 }
 
 /// Whether files here are only in memory, where a sync costs nothing.

@@ -71,9 +71,6 @@ struct Args {
     /// Keep the databases
     #[arg(long)]
     keep: bool,
-    /// Given by `cargo bench`, and not by `cargo test --all-targets`, which must not run this
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 impl Args {
@@ -114,10 +111,6 @@ fn run(args: &Args) -> Outcome<bool> {
         for case in cases::ALL {
             println!("{:<16} {}", case.name, case.about);
         }
-        return Ok(true);
-    }
-    if !args.bench {
-        println!("nothing is measured in a test; use `scripts/bench`");
         return Ok(true);
     }
     let chosen = choose(&args.cases)?;
