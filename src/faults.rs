@@ -4,11 +4,8 @@
 //!   also return `Err(error)`, and `faulty!("dispatch.write", error, otherwise)` is one of two expressions.
 //!   `QUEUE_WORK_FAIL="push.received=kill@2,socket.bind=error@1"` says what happens where, and at which hit in a
 //!   process; `QUEUE_WORK_FAIL_LOG` names a file that gets a line for each hit.
-//! - `bug!("claim_not_guarded")` is true where `QUEUE_WORK_BUG` names it: a mistake somebody could have made, so that it
-//!   can be shown which check catches it.
 //!
-//! Knows no site and no bug: the tests find them in the sources. Invariant: without the feature a failpoint is no code
-//! and a bug is the constant `false`.
+//! Knows no site: the tests find them in the sources. Invariant: without the feature a failpoint is no code.
 
 #[cfg(all(feature = "faults", not(debug_assertions)))]
 compile_error!("the feature `faults` is for tests: a program that may be installed must be built without it");
@@ -46,23 +43,8 @@ macro_rules! faulty {
     };
 }
 
-/// Whether this mistake is made.
 #[cfg(feature = "faults")]
-macro_rules! bug {
-    ($name:literal) => {
-        $crate::faults::has_bug($name)
-    };
-}
-
-#[cfg(not(feature = "faults"))]
-macro_rules! bug {
-    ($name:literal) => {
-        false
-    };
-}
-
-#[cfg(feature = "faults")]
-pub(crate) use on_demand::{fails, has_bug};
+pub(crate) use on_demand::fails;
 
 #[cfg(feature = "faults")]
 mod on_demand {
@@ -134,11 +116,5 @@ mod on_demand {
         loop {
             std::thread::park();
         }
-    }
-
-    /// Whether this bug was asked for.
-    pub(crate) fn has_bug(name: &str) -> bool {
-        static BUGS: LazyLock<String> = LazyLock::new(|| std::env::var("QUEUE_WORK_BUG").unwrap_or_default());
-        BUGS.split(',').any(|bug| bug == name)
     }
 }

@@ -55,9 +55,6 @@ impl Core {
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         worker.state = State::Gone { why, ours, exit, at: now.mono, last, read };
         let worker = worker.clone();
-        if bug!("requeue_before_swept") {
-            self.end_flights(id, now, out);
-        }
         self.ended += 1;
         self.reload(id);
         self.arm(id);

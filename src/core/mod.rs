@@ -129,7 +129,6 @@ impl Core {
 
     /// Takes in what happened. Call [`Core::settle`] when the turn's events are in.
     pub fn handle(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
-        let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         match event {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
             Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
@@ -157,7 +156,6 @@ impl Core {
 
     /// Brings what is nearer to what is wanted. Once per turn.
     pub fn settle(&mut self, now: Now, out: &mut Vec<Action>) {
-        let now = if bug!("deadlines_by_wall_clock") { by_wall_clock(now) } else { now };
         self.expire(now, out);
         self.shift(out);
         self.promote(now, out);
@@ -181,9 +179,6 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let promotes = self.phase == Phase::Running && !self.promoting && !self.is_out_of_time();
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
-        if bug!("deadlines_by_wall_clock") {
-            return self.timers.next().map(|at| now.mono + at.since(by_wall_clock(now).mono));
-        }
         [self.timers.next(), due, self.next_spawns(now.mono)].into_iter().flatten().min()
     }
 
@@ -232,9 +227,4 @@ impl Core {
     pub fn stop_summary(&self) -> (u64, u64) {
         (self.released, self.ended)
     }
-}
-
-/// A time whose monotonic part jumps with the wall clock: what the core would go by if it made that mistake.
-const fn by_wall_clock(now: Now) -> Now {
-    Now { mono: Mono(now.wall.0.unsigned_abs()), wall: now.wall }
 }

@@ -100,9 +100,7 @@ impl Core {
             return;
         }
         worker.state = State::Killed { why, since: now.mono, told: false };
-        if !bug!("kill_left_out") {
-            out.push(Action::Signal { worker: id, signal: Signal::Kill });
-        }
+        out.push(Action::Signal { worker: id, signal: Signal::Kill });
         self.reload(id);
         self.arm(id);
     }

@@ -56,10 +56,7 @@ impl Case<'_> {
 
     /// Given back: nothing is blamed on the job.
     pub(super) fn released(&self, cause: Cause) -> Verdict {
-        let mut counters = self.job.counters.released();
-        if bug!("release_is_charged") {
-            counters.attempts += 1;
-        }
+        let counters = self.job.counters.released();
         let next = if counters.goes_behind() { Next::Behind } else { Next::Ready };
         Verdict { outcome: Outcome::Released, cause: Some(cause), next, counters }
     }

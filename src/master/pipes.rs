@@ -15,7 +15,6 @@ use mio::{Interest, Registry, Token};
 use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
 use super::tail::Tail;
-use crate::core::Event;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{LastLines, Mono, WorkerId};
 use crate::process::spawn::Spawned;
@@ -229,9 +228,6 @@ impl Pipes {
         for pipe in [Pipe::Stderr, Pipe::Stdout, Pipe::Protocol] {
             self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
         }
-        if bug!("fragment_is_answer") && !self.messages.rest().is_empty() {
-            message(id, Line::Whole(self.messages.rest()), &self.requests, heard);
-        }
         for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
             if !lines.rest().is_empty() {
                 heard.output.push((stream, lines.rest()[..lines.rest().len().min(MAX_OUTPUT_LINE)].to_vec()));
@@ -258,10 +254,6 @@ impl Pipes {
             match open.read(&mut scratch[..most]) {
                 Ok(0) => {
                     *reader = None;
-                    if bug!("pipe_end_is_exit") && pipe == Pipe::Stdout {
-                        let (exit, read) = (crate::model::worker::Exit::Code(0), u64::MAX);
-                        heard.events.push(Event::Exited { worker: id, exit, last: Box::default(), read });
-                    }
                     return false;
                 }
                 Ok(n) => {

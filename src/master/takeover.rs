@@ -81,14 +81,8 @@ pub(super) fn recover(store: &mut SqliteStore, begun: &Start, guardian: Option<u
         exempt: guardian.into_iter().collect(),
     };
     failpoint!("recovery.before_kill");
-    if bug!("recovery_before_death") {
-        return Ok(store.recover(wall())?.released);
-    }
     let swept = sweep::kill_all(&selector, PROOF);
     failpoint!("recovery.killed");
-    if bug!("recovery_left_out") {
-        return Ok(0);
-    }
     if !swept.left.is_empty() {
         return Err(Failure::Survivors(swept.left));
     }

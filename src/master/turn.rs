@@ -209,7 +209,6 @@ impl Master {
         for worker in std::mem::take(&mut self.to_flush) {
             if let Some(pipes) = self.workers.get_mut(&worker)
                 && !pipes.flush()
-                && !bug!("closed_input_ignored")
             {
                 let read = pipes.read_up_to();
                 self.feed(Event::InputClosed { worker, read });

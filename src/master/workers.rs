@@ -158,9 +158,6 @@ impl Master {
             self.unheard.insert((id, pipe));
             return;
         }
-        if bug!("stderr_not_drained") && pipe == Pipe::Stderr {
-            return;
-        }
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
             self.reading.backlog.join((id, pipe));
         }
@@ -253,9 +250,7 @@ impl Master {
     fn bury(&mut self, id: WorkerId, pid: u32) {
         failpoint!("exit.seen");
         // While it is not reaped, its number cannot belong to anybody else.
-        if !bug!("group_kill_left_out") {
-            let _ = group::signal_child(pid, group::Signal::Kill);
-        }
+        let _ = group::signal_child(pid, group::Signal::Kill);
         failpoint!("exit.group_killed");
         let mut heard = Heard::default();
         if let Some(pipes) = self.workers.get_mut(&id) {
@@ -288,11 +283,6 @@ impl Master {
         while let Some(&worker) = self.to_sweep.front() {
             self.tell_sampler(sampler::Command::Unwatch(worker));
             failpoint!("sweep.asked");
-            if bug!("group_kill_left_out") {
-                self.to_sweep.pop_front();
-                self.feed(Event::Swept { worker });
-                continue;
-            }
             let strangers = strangers.get_or_insert_with(|| self.strangers()).clone();
             let kin = self.kin_of(worker, &strangers);
             let request = sweep::Request { worker, value: self.mark(worker), kin };

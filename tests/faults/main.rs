@@ -1,5 +1,5 @@
-//! Faults at named places of the real binary, and bugs put into it on purpose: the master keeps its promises whatever
-//! fails where, and the tests notice when it would not.
+//! Faults at named places of the real binary: the master keeps its promises whatever fails where. That the tests notice
+//! when it would not is shown by `scripts/bugs`, which puts the bugs in `bugs/` into a copy of the code, one at a time.
 //!
 //! Needs a build with the feature `faults`: `cargo test --features faults --test faults`.
 
@@ -13,4 +13,3 @@ mod peer;
 mod sources;
 mod story;
 mod sweep;
-mod teeth;

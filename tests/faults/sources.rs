@@ -1,4 +1,4 @@
-//! Finds the failpoints and the seeded bugs in the sources, so that no list of them can be out of date.
+//! Finds the failpoints in the sources, so that no list of them can be out of date.
 
 use std::collections::BTreeMap;
 use std::fs;

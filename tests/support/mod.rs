@@ -300,8 +300,7 @@ impl Bench {
         SIGNALS.call_once(|| queue_work::process::inherited::reset_all().expect("signals can be handled"));
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queue-work"));
         for (name, _) in std::env::vars_os() {
-            // A bug that is put in on purpose is put into everything.
-            if name.to_string_lossy().starts_with("QUEUE_WORK_") && name != "QUEUE_WORK_BUG" {
+            if name.to_string_lossy().starts_with("QUEUE_WORK_") {
                 command.env_remove(name);
             }
         }

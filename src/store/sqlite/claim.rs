@@ -78,9 +78,7 @@ impl Batch<'_> {
         while taken.jobs.len() < goal && !taken.more {
             let front = self.front(queue.0, goal - taken.jobs.len(), claim.max_bytes, taken)?;
             let Some(last) = front.last().map(|f| f.at) else { break };
-            if !bug!("claim_not_guarded") {
-                self.run(sql::READY_DELETE_FRONT, (last.queue, last.nprio, last.due_at, last.id))?;
-            }
+            self.run(sql::READY_DELETE_FRONT, (last.queue, last.nprio, last.due_at, last.id))?;
             self.change(queue.0).ready -= front.len() as i64;
             let before = taken.expired.len();
             for row in front {

@@ -20,7 +20,7 @@ impl Batch<'_> {
     pub(super) fn finish(&mut self, finish: &Finish) -> Result<Reply> {
         let job = &finish.job;
         let statement = hot(&mut self.hot.running_delete, self.conn, sql::RUNNING_DELETE)?;
-        if statement.execute((job.id.0, job.run.0))? != 1 && !bug!("finish_not_guarded") {
+        if statement.execute((job.id.0, job.run.0))? != 1 {
             return Ok(Reply::Stale);
         }
         let queue = self.names.queue_or_new(self.conn, &job.queue)?;
@@ -35,7 +35,7 @@ impl Batch<'_> {
             self.go_on(queue, finish)?;
         }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
-        if over && job.unique && !bug!("unique_key_kept") {
+        if over && job.unique {
             self.free_unique(job.id.0)?;
         }
         Ok(Reply::Done)

@@ -19,9 +19,6 @@ impl Batch<'_> {
         let Some(place) = self.place(job.0)? else { return Ok(Reply::Missing) };
         if matches!(place.state, JobState::Ready | JobState::Scheduled) {
             self.leave_waiting(&place)?;
-            if bug!("cancel_not_counted") {
-                self.change(place.at.queue).ready += 1;
-            }
             if place.unique {
                 self.free_unique(job.0)?;
             }
@@ -35,7 +32,7 @@ impl Batch<'_> {
         match place.state {
             JobState::Scheduled => self.leave_waiting(&place)?,
             JobState::Dead | JobState::Cancelled => {
-                if place.unique && !bug!("unique_key_shared") {
+                if place.unique {
                     if let Some(by) = self.unique_holder(job.0)? {
                         return Ok(Reply::Held { by });
                     }

@@ -30,7 +30,7 @@ impl<N: Fn(Written)> Turn<N> {
                 Err(error) => error,
             };
             let hopeless = error.is_loss() || matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
-            if hopeless || stopping || bug!("commit_error_is_no") {
+            if hopeless || stopping {
                 return (self.notify)(Written::Rejected { batch: batch.number, error });
             }
             let reason = error.to_string();
