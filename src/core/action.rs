@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::PoolId;
 use crate::model::change::Change;
+use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{CancelReason, Cause, Claimed, JobId, Mono, Outcome, PoolName, Slot, WorkerId};
+use crate::model::{CancelReason, Cause, Claimed, JobId, JobState, Mono, Outcome, PoolName, Slot, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -162,14 +163,14 @@ pub enum Refusal {
     PoolExists(PoolName),
     /// The master is on its way out.
     Stopping,
-    /// The job has ended (state word).
-    JobEnded(JobId, &'static str),
+    /// The job is in this state, and cannot be cancelled.
+    JobEnded(JobId, JobState),
     /// New workers do not come up; the old ones go on.
     ReplacementFailed {
         /// Which slot.
         worker: String,
         /// What is known.
-        why: String,
+        why: Option<SlotProblem>,
     },
 }
 
@@ -229,7 +230,7 @@ pub enum Note {
         /// `<pool>-<slot>`
         worker: String,
         /// What is wrong, with the last line the worker printed on stderr.
-        problem: String,
+        problem: SlotProblem,
         /// Fast deaths in a row.
         deaths: u32,
         /// When it is tried again.

@@ -157,10 +157,10 @@ impl Core {
                 out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
                 return;
             }
-            JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, "running")),
+            JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, JobState::Running)),
             JobChange::Was(JobState::Ready | JobState::Scheduled) => Ok(Done::Cancelled),
             JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
-                Err(Refusal::JobEnded(job, state.as_str()))
+                Err(Refusal::JobEnded(job, state))
             }
             JobChange::Missing => Err(Refusal::NoSuchJob(job)),
         };
@@ -286,8 +286,8 @@ impl Core {
     fn failing(&self, (pool, slot): (PoolId, Slot)) -> Option<Refusal> {
         let pool = self.pools.get(&pool)?;
         let entry = pool.slots.get(&slot).filter(|e| e.is_failing())?;
-        let why = entry.problem.clone().unwrap_or_else(|| String::from("it ends before it is ready"));
-        Some(Refusal::ReplacementFailed { worker: format!("{}-{slot}", pool.settings.name), why })
+        let (worker, why) = (format!("{}-{slot}", pool.settings.name), entry.problem.clone());
+        Some(Refusal::ReplacementFailed { worker, why })
     }
 
     fn outcome(&self, wait: Wait) -> Done {

@@ -7,6 +7,7 @@ use super::deadlines::Timer;
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
+use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, Now, WorkerId};
 
@@ -101,13 +102,7 @@ impl Core {
         let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let deaths = entry.deaths;
-            let what = match exit {
-                _ if why == EndReason::ReadyTimeout => String::from("is not ready in time"),
-                _ if why == EndReason::MemoryMax => String::from("is over `memory_max` before its first job is done"),
-                Exit::Code(code) => format!("exits at once with status {code}"),
-                Exit::Signal(n) => format!("ends at once by {}", crate::model::worker::signal_name(n)),
-            };
-            let problem = what + &last_words(worker);
+            let problem = SlotProblem::Ended { why, exit, last_words: last_words(worker) };
             entry.problem = Some(problem.clone());
             out.push(Action::Note(Note::Backoff { worker: name, problem, deaths, next_in }));
         }
@@ -160,11 +155,9 @@ impl Core {
     }
 }
 
-/// The last line on stderr of a worker that is gone, as an addition to what happened: `: no module named x`. Without
-/// control characters: it is shown on terminals.
-fn last_words(worker: &Handle) -> String {
-    let State::Gone { last, .. } = &worker.state else { return String::new() };
-    let line = last.stderr.lines().map(str::trim).rfind(|line| !line.is_empty());
-    let kept = |line: &str| line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect::<String>();
-    line.map_or_else(String::new, |line| format!(": {}", kept(line)))
+/// The last line on stderr of a worker that is gone, without control characters: it is shown on terminals.
+fn last_words(worker: &Handle) -> Option<String> {
+    let State::Gone { last, .. } = &worker.state else { return None };
+    let line = last.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    Some(line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect())
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Claimed, MemoryLimit, Mono, PoolName, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
 
@@ -71,7 +72,7 @@ pub(super) struct SlotEntry {
     /// How the one before ended.
     pub(super) last_exit: Option<(EndReason, Option<Exit>)>,
     /// Why the last spawn failed, or why it waits.
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<SlotProblem>,
 }
 
 /// What is known of a slot, for `status`.
@@ -88,7 +89,7 @@ pub struct SlotView<'a> {
     /// How the one before ended.
     pub last_exit: Option<(EndReason, Option<Exit>)>,
     /// What is wrong with it.
-    pub problem: Option<&'a str>,
+    pub problem: Option<&'a SlotProblem>,
     /// When the next spawn is due.
     pub not_before: Option<Mono>,
 }
@@ -180,7 +181,7 @@ impl Pool {
             successor: entry.successor,
             restarts: entry.restarts,
             last_exit: entry.last_exit,
-            problem: entry.problem.as_deref(),
+            problem: entry.problem.as_ref(),
             not_before: entry.not_before,
         })
     }

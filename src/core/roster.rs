@@ -10,6 +10,7 @@ use super::pool::{PoolId, SlotEntry};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
+use crate::model::death::SlotProblem;
 use crate::model::worker::EndReason;
 use crate::model::{Mono, Now, Slot, WorkerId};
 
@@ -152,7 +153,7 @@ impl Core {
         self.vacate(id, &worker, true, now);
         let next_in = self.entry(worker.pool, worker.slot).map(|entry| {
             entry.last_exit = Some((EndReason::SpawnFailed, None));
-            entry.problem = Some(error.clone());
+            entry.problem = Some(SlotProblem::NotStarted(error.clone()));
             entry.not_before.map_or(std::time::Duration::ZERO, |at| at.since(now.mono))
         });
         if let Some(next_in) = next_in {

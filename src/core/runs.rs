@@ -9,9 +9,10 @@ use super::worker::{Flight, State};
 use super::{Action, Core, Done, Note, Settings, Tag};
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::change::{Change, Finish, Next};
+use crate::model::death::RunLost;
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Detail, LastLines, Mono, Now, Prefetch, WorkerId};
+use crate::model::{Answer, CancelReason, Cause, Detail, JobState, LastLines, Mono, Now, Prefetch, WorkerId};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -86,8 +87,8 @@ impl Core {
         self.count_releases(flight.job.id, verdict, out);
         for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
             let reply = match verdict.next {
-                Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, "succeeded")),
-                Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, "dead")),
+                Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, JobState::Succeeded)),
+                Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, JobState::Dead)),
                 Next::Cancelled(_) | Next::Ready | Next::Behind | Next::RetryAt(_) => Ok(Done::Cancelled),
             };
             out.push(Action::Reply(ticket, reply));
@@ -142,7 +143,8 @@ impl Core {
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let error = Some(death(flight.ending.as_ref().map(|e| e.why), why, ours, exit));
+            let told = flight.ending.as_ref().map(|ending| ending.why);
+            let error = Some(RunLost { told, why, ours, exit }.to_string());
             let LastLines { stderr: stderr_tail, stdout: stdout_tail } = (*last).clone();
             let detail = Detail { error, stderr_tail, stdout_tail, ..exit_detail(exit) };
             self.end_run(id, &name, flight, &verdict, detail, at, now, out);
@@ -227,21 +229,4 @@ fn exit_detail(exit: Exit) -> Detail {
         Exit::Code(code) => Detail { exit_code: Some(code), ..Detail::default() },
         Exit::Signal(n) => Detail { signal: Some(crate::model::worker::signal_name(n)), ..Detail::default() },
     }
-}
-
-/// The error text of a run that ended with its worker.
-fn death(asked: Option<CancelReason>, why: EndReason, ours: bool, exit: Exit) -> String {
-    let how = match exit {
-        Exit::Code(code) => format!("exited with status {code}"),
-        Exit::Signal(n) => format!("was ended by {}", crate::model::worker::signal_name(n)),
-    };
-    let reason = match asked {
-        Some(CancelReason::Timeout) => String::from("past its deadline; "),
-        Some(CancelReason::Cancelled) => String::from("cancelled; "),
-        Some(CancelReason::Shutdown) => format!("past the grace, {}; ", why.as_str()),
-        None if why == EndReason::MemoryMax => String::from("over the limit memory_max; "),
-        None if ours => String::from("ended with another job; "),
-        None => String::new(),
-    };
-    format!("{reason}the worker {how}")
 }

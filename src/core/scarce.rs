@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::pool::PoolId;
 use super::{Action, Core, Note, Phase};
+use crate::model::death::SlotProblem;
 use crate::model::{Mono, Now, WorkerId};
 
 /// Processes asked for in one turn.
@@ -71,7 +72,7 @@ impl Core {
             } else {
                 return;
             }
-            entry.problem = Some(error.clone());
+            entry.problem = Some(SlotProblem::NotStarted(error.clone()));
         }
         if let Some(pool) = self.pools.get_mut(&worker.pool) {
             pool.dirty = true;

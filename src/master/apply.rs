@@ -4,7 +4,7 @@ use super::replies::{Answered, Origin, Shape};
 use super::{Master, sampler};
 use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
 use crate::model::change::{Change, Next};
-use crate::model::{Now, WorkerId};
+use crate::model::{JobState, Now, WorkerId};
 use crate::process::group;
 use crate::report::refusals;
 use crate::wire::rpc::{self, RpcError};
@@ -190,10 +190,11 @@ pub(super) fn rpc_error(refusal: &Refusal) -> RpcError {
         }
         Refusal::PoolExists(name) => (5, format!("there is a pool `{name}` already; scale it, or choose another name")),
         Refusal::Stopping => (5, String::from("the master is stopping")),
-        Refusal::JobEnded(id, "succeeded") => (5, format!("job {id} has succeeded")),
-        Refusal::JobEnded(id, "running") => (5, format!("job {id} is running and could not be ended")),
-        Refusal::JobEnded(id, state) => (5, format!("job {id} is {state} already")),
+        Refusal::JobEnded(id, JobState::Succeeded) => (5, format!("job {id} has succeeded")),
+        Refusal::JobEnded(id, JobState::Running) => (5, format!("job {id} is running and could not be ended")),
+        Refusal::JobEnded(id, state) => (5, format!("job {id} is {} already", state.as_str())),
         Refusal::ReplacementFailed { worker, why } => {
+            let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
             (1, format!("worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"))
         }
     };

@@ -74,7 +74,7 @@ impl Master {
             let wait = slot.not_before.map(|at| at.since(now.mono).as_secs_f64());
             Some(match wait {
                 Some(wait) => format!("{problem}; next try in {wait:.1} s"),
-                None => problem.to_owned(),
+                None => problem.to_string(),
             })
         });
         let mut limits = self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default();

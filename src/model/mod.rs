@@ -7,6 +7,7 @@ pub mod answer;
 pub mod bulk;
 pub mod change;
 pub mod characters;
+pub mod death;
 pub mod ids;
 pub mod job;
 pub mod limits;

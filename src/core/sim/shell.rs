@@ -2,8 +2,8 @@
 
 use super::world::{Happening, World};
 use crate::core::{Action, Event, JobChange, Phase, Refusal, Tag};
-use crate::model::Now;
 use crate::model::change::{Op, Reply, Request};
+use crate::model::{JobState, Now};
 
 impl World {
     pub(super) fn hear(&mut self, event: Event) {
@@ -40,7 +40,7 @@ impl World {
                 }
                 Action::Write(change, tag) => self.pending.push((change.into(), tag)),
                 Action::Reply(ticket, reply) => {
-                    let gives_up = matches!(reply, Err(Refusal::JobEnded(_, "running")));
+                    let gives_up = matches!(reply, Err(Refusal::JobEnded(_, JobState::Running)));
                     assert!(!gives_up, "a running job is not cancelled");
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }

@@ -46,7 +46,7 @@ fn a_job_that_succeeds_after_its_cancellation_has_succeeded() {
     cancel(&mut bench, 1, true);
     bench.said();
     bench.answer(1, 1, well());
-    bench.says(&[r#"ticket 1: refused, JobEnded(JobId(1), "succeeded")"#, "job 1 succeeded - => succeeded 0/0/0"]);
+    bench.says(&["ticket 1: refused, JobEnded(JobId(1), Succeeded)", "job 1 succeeded - => succeeded 0/0/0"]);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_job_whose_claim_went_back_meanwhile_is_looked_for_again_once() {
     found(&mut bench, 1, JobChange::Was(JobState::Running));
     bench.says(&["store cancels 1"]);
     found(&mut bench, 1, JobChange::Was(JobState::Running));
-    bench.says(&[r#"ticket 1: refused, JobEnded(JobId(1), "running")"#]);
+    bench.says(&["ticket 1: refused, JobEnded(JobId(1), Running)"]);
 }
 
 #[test]
@@ -123,9 +123,9 @@ fn what_the_store_finds_is_told() {
     for (change, told) in [
         (JobChange::Was(JobState::Ready), "ticket 1: Cancelled"),
         (JobChange::Was(JobState::Scheduled), "ticket 1: Cancelled"),
-        (JobChange::Was(JobState::Succeeded), r#"ticket 1: refused, JobEnded(JobId(1), "succeeded")"#),
-        (JobChange::Was(JobState::Dead), r#"ticket 1: refused, JobEnded(JobId(1), "dead")"#),
-        (JobChange::Was(JobState::Cancelled), r#"ticket 1: refused, JobEnded(JobId(1), "cancelled")"#),
+        (JobChange::Was(JobState::Succeeded), "ticket 1: refused, JobEnded(JobId(1), Succeeded)"),
+        (JobChange::Was(JobState::Dead), "ticket 1: refused, JobEnded(JobId(1), Dead)"),
+        (JobChange::Was(JobState::Cancelled), "ticket 1: refused, JobEnded(JobId(1), Cancelled)"),
         (JobChange::Missing, "ticket 1: refused, NoSuchJob(JobId(1))"),
     ] {
         let mut bench = Bench::up(|_| {});

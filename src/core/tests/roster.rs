@@ -104,7 +104,7 @@ fn a_worker_that_cannot_be_spawned_is_tried_again_with_backoff() {
         bench.event(Event::SpawnFailed { worker: WorkerId(n), error, temporary: false });
     }
     bench.says(&["spawn 2 in 1"]);
-    assert_eq!(bench.pool().slots().next().unwrap().problem, Some("no such file"));
+    assert_eq!(bench.pool().slots().next().unwrap().problem.unwrap().to_string(), "no such file");
     bench.pass(SECOND);
     bench.says(&["spawn 3 in 1"]);
 }
@@ -148,5 +148,5 @@ fn an_old_worker_that_ends_says_nothing_about_its_slots_new_one() {
     bench.out.clear();
     bench.exit(1, Exit::Code(0), 0);
     assert!(!bench.out.iter().any(|a| matches!(a, Action::Note(Note::Backoff { .. }))));
-    assert_eq!(bench.pool().slots().next().unwrap().problem, Some("exits at once with status 7"));
+    assert_eq!(bench.pool().slots().next().unwrap().problem.unwrap().to_string(), "exits at once with status 7");
 }

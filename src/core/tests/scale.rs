@@ -83,7 +83,8 @@ fn workers_that_do_not_come_up_refuse_the_scaling_after_three() {
         bench.pass(SECOND);
     }
     let said = bench.said();
-    let refusal = r#"ticket 1: refused, ReplacementFailed { worker: "default-1", why: "no such file" }"#;
+    let refusal =
+        "ticket 1: refused, ReplacementFailed { worker: \"default-1\", why: Some(NotStarted(\"no such file\")) }";
     assert!(said.iter().any(|s| s == refusal), "{said:?}");
     assert_eq!(said.last().unwrap(), "spawn 4 in 1", "it is tried again all the same");
 }

@@ -26,7 +26,10 @@ fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace
         bench.nothing_left_for(n);
     }
     let slot = bench.pool().slots().next().unwrap();
-    assert_eq!((slot.restarts, slot.not_before, slot.problem), (0, None, Some("out of processes")));
+    assert_eq!(
+        (slot.restarts, slot.not_before, slot.problem.unwrap().to_string()),
+        (0, None, "out of processes".to_owned())
+    );
     // The first that can be started brings the others at once.
     bench.pass(SECOND / 2);
     bench.says(&["spawn 40 in 1"]);

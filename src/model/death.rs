@@ -1,0 +1,69 @@
+//! Ends of workers that nobody wanted, worded: for the record of a run, and for a slot in which no worker comes up.
+
+use std::fmt;
+
+use super::CancelReason;
+use super::worker::{EndReason, Exit, signal_name};
+
+/// Why a run ended with its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLost {
+    /// The job had been told to end, for this reason.
+    pub told: Option<CancelReason>,
+    /// Why the worker ended.
+    pub why: EndReason,
+    /// The master ended the worker.
+    pub ours: bool,
+    /// How the process ended.
+    pub exit: Exit,
+}
+
+impl fmt::Display for RunLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.told {
+            Some(CancelReason::Timeout) => f.write_str("past its deadline; ")?,
+            Some(CancelReason::Cancelled) => f.write_str("cancelled; ")?,
+            Some(CancelReason::Shutdown) => write!(f, "past the grace, {}; ", self.why.as_str())?,
+            None if self.why == EndReason::MemoryMax => f.write_str("over the limit memory_max; ")?,
+            None if self.ours => f.write_str("ended with another job; ")?,
+            None => {}
+        }
+        match self.exit {
+            Exit::Code(code) => write!(f, "the worker exited with status {code}"),
+            Exit::Signal(number) => write!(f, "the worker was ended by {}", signal_name(number)),
+        }
+    }
+}
+
+/// Why no worker comes up in a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlotProblem {
+    /// It could not be started.
+    NotStarted(String),
+    /// It ended before it was of any use.
+    Ended {
+        /// Why.
+        why: EndReason,
+        /// How.
+        exit: Exit,
+        /// The last line on its stderr, without control characters: it is shown on terminals.
+        last_words: Option<String>,
+    },
+}
+
+impl fmt::Display for SlotProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted(error) => f.write_str(error),
+            Self::Ended { why, exit, last_words } => {
+                match (why, exit) {
+                    (EndReason::ReadyTimeout, _) => f.write_str("is not ready in time")?,
+                    (EndReason::MemoryMax, _) => f.write_str("is over `memory_max` before its first job is done")?,
+                    (_, Exit::Code(code)) => write!(f, "exits at once with status {code}")?,
+                    (_, Exit::Signal(number)) => write!(f, "ends at once by {}", signal_name(*number))?,
+                }
+                last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
+            }
+        }
+    }
+}
