@@ -100,17 +100,6 @@ impl Error {
         }
     }
 
-    /// By exit code, as an answer of the master carries it.
-    #[must_use]
-    pub fn with_code(code: u8, message: String) -> Self {
-        match code {
-            2 => Self::Usage(message),
-            4 => Self::NotFound(message),
-            5 => Self::Refused(message),
-            _ => Self::Failed(message),
-        }
-    }
-
     /// The exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -157,7 +157,7 @@ impl Master {
 }
 
 /// The JSON result of what was done.
-fn result_of(done: Done) -> String {
+pub(super) fn result_of(done: Done) -> String {
     use crate::wire::control::{Restarted, Scaled, ScaledPool, Stopped};
     let json = match done {
         Done::Scaled(pools) => {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::apply::result_of;
 use super::clients::ClientId;
 use super::reader::Question;
 use super::replies::{Answered, Asked, Gathered, JobWaiter, Origin, PushAnswer, Shape};
@@ -14,7 +15,7 @@ use super::tasks::Task;
 use super::workers::{free_name, settings};
 use super::{Master, PoolSource};
 use crate::config::PoolKind;
-use crate::core::{Command, Event, Phase, Target, Ticket};
+use crate::core::{Command, Done, Event, Phase, Target, Ticket};
 use crate::model::change;
 use crate::model::{OsText, PoolName, QueueName, QueueOrder};
 use crate::report::refusals::{self, JobAction};
@@ -221,12 +222,13 @@ impl Master {
             return self.command(origin, Command::StopSome { target, grace, wait: !params.no_wait });
         }
         let caller = self.caller(origin);
+        let workers = self.core.workers().filter(|(_, worker)| worker.is_alive()).count() as u64;
         self.stop(grace, caller);
         if params.no_wait || caller.is_some() {
             if !params.no_wait {
                 self.note_at_once(origin, caller);
             }
-            return Ok(Some(String::from("{\"workers\":0,\"released\":0}")));
+            return Ok(Some(result_of(Done::Stopped { workers, released: 0 })));
         }
         self.stop_waiters.push(origin.clone());
         Ok(None)

@@ -91,7 +91,7 @@ impl Counters {
 pub struct NewJob {
     /// What is to be done; `exec` is a command.
     pub kind: Arc<str>,
-    /// Any JSON, as text that was checked by [`super::payload::check_args`].
+    /// Any JSON, as text that was is within [`super::payload::check_limits`].
     pub args: Box<str>,
     /// Where it waits.
     pub queue: QueueName,

@@ -126,18 +126,6 @@ pub enum Event {
         /// Now.
         wanted: u32,
     },
-    /// Workers are being replaced.
-    RestartBegan {
-        /// How many.
-        workers: u64,
-    },
-    /// All of them are replaced.
-    RestartDone {
-        /// How many.
-        workers: u64,
-        /// Jobs that were given back.
-        released: u64,
-    },
     /// The master is stopping.
     Stopping {
         /// Jobs that run.

@@ -30,7 +30,7 @@ pub struct MasterStatus {
     pub pid: u32,
     /// Which life on this store.
     pub generation: Generation,
-    /// `starting`, `recovering`, `running`, `draining` or `stopping`; or [`UNREACHABLE`].
+    /// `running`, `draining` (a stop waits for the jobs that run) or `stopping` (they are ended); or [`UNREACHABLE`].
     pub state: String,
     /// Of the program.
     pub version: String,

@@ -255,3 +255,13 @@ fn stop_answers_when_everything_has_ended_and_then_the_connection_is_closed() {
     assert_eq!((&bench.job(1)["state"], &bench.job(1)["releases"]), (&json!("ready"), &json!(1)));
     bench.expect_no_leftovers();
 }
+
+#[test]
+fn stop_that_nobody_waits_for_says_how_many_workers_are_ending() {
+    let bench = Bench::new();
+    let mut master = start_fixture(&bench, "echo.py", "2");
+    let mut peer = Peer::new(&bench);
+    assert_eq!(peer.call("stop", &json!({"no_wait": true})), json!({"workers": 2, "released": 0}));
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));
+    bench.expect_no_leftovers();
+}

@@ -45,8 +45,6 @@ impl Event {
             | Self::JobFailed { .. }
             | Self::Recovered { .. }
             | Self::Scaled { .. }
-            | Self::RestartBegan { .. }
-            | Self::RestartDone { .. }
             | Self::Stopping { .. }
             | Self::Forced { .. }
             | Self::Drained { .. }

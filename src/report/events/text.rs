@@ -56,10 +56,6 @@ fn rarer(event: &Event) -> String {
         Event::Scaled { pool, was, wanted } => {
             format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
         }
-        Event::RestartBegan { workers } => format!("replacing {}", words::count(*workers, "worker")),
-        Event::RestartDone { workers, released } => {
-            format!("replaced {}{}", words::count(*workers, "worker"), given_back(*released))
-        }
         Event::Stopping { running: 0, .. } => "stopping".to_owned(),
         Event::Stopping { running, grace_s } => format!(
             "stopping: {} may go on for {}; press Ctrl-C again to end now",
@@ -163,10 +159,6 @@ fn again(retry_in_s: f64) -> String {
     } else {
         "it is ready again".to_owned()
     }
-}
-
-fn given_back(released: u64) -> String {
-    if released == 0 { String::new() } else { format!("; {} given back", words::count(released, "job")) }
 }
 
 fn memory_baseline(pool: &str, limit: MemoryLimit, baseline_bytes: u64) -> String {
