@@ -119,6 +119,13 @@ fn every_file_of_the_manual_has_a_test() {
 }
 
 #[test]
+fn the_readme_stays_short() {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let lines = text.lines().count();
+    assert!(lines <= 200, "{lines} lines: what a reader does not need at once belongs in docs");
+}
+
+#[test]
 fn what_is_not_run_says_why_and_is_counted() {
     let mut reasons = Vec::new();
     for file in CHAPTERS {
