@@ -58,7 +58,7 @@ pub(super) fn open(
         return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid()) });
     }
     stream.set_read_timeout(Some(each)).and_then(|()| stream.set_write_timeout(Some(each))).map_err(failed)?;
-    // Who names a socket and sees no database, as from another file system, takes the word of the socket.
+    // A client that names a socket and sees no database, as from another file system, trusts the socket.
     let is_beside = path.as_os_str().as_bytes().strip_prefix(database.as_os_str().as_bytes()) == Some(b".sock");
     let store = (about.is_some() || is_beside).then(|| StoreName::new(database, about.as_ref()));
     Ok(Connection { stream, pid: peer.pid().unsigned_abs(), store })

@@ -45,7 +45,7 @@ pub enum ClientError {
         doing: &'static str,
         /// The socket.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         #[source]
         source: std::io::Error,
     },
@@ -66,7 +66,7 @@ pub enum ClientError {
     /// The answer makes no sense.
     #[error("the master's answer cannot be read ({0}); is it another version?")]
     Garbled(String),
-    /// It does not say which store it serves, as 0.1.0 does not: it may have done what it was asked for.
+    /// The master does not say which store it serves, as 0.1.0 does not; it may have done the request.
     #[error("{}", older(*pid))]
     Older {
         /// Its process; 0 where it is not known.

@@ -42,7 +42,7 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(300);
 pub enum Patience {
     /// As long as it takes; it is told once per request when that is long.
     Endless(fn(Silence)),
-    /// This long for each answer.
+    /// Timeout of each answer.
     Limited(Duration),
 }
 
@@ -51,7 +51,7 @@ pub enum Patience {
 pub struct Silence {
     /// Its process id; 0 where it is not known.
     pub pid: u32,
-    /// It is there, but has not yet done what it was asked for.
+    /// The master is there, but has not yet answered.
     pub is_alive: bool,
 }
 
@@ -64,7 +64,7 @@ pub struct Client {
     next_id: u64,
     kept: VecDeque<Notification>,
     patience: Patience,
-    /// What has come of the next line.
+    /// Bytes of the next line that have arrived.
     line: Vec<u8>,
     asked: Asked,
     store: Option<StoreName>,
@@ -84,19 +84,19 @@ enum Asked {
         long: bool,
         /// Ticks since it was begun.
         ticks: u32,
-        /// It was said what is waited for.
+        /// The user was told what is waited for.
         told: bool,
         /// The id of the question whether the master is there, once that is asked.
         ping: Option<u64>,
-        /// It has said so.
+        /// The master has said so.
         is_alive: bool,
     },
 }
 
-/// What the master says without being asked again.
+/// A message that the master sends without being asked again.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    /// What it is about.
+    /// Its topic.
     pub method: String,
     /// The rest, JSON text.
     pub params: Box<RawValue>,
@@ -181,7 +181,7 @@ impl Client {
         }
     }
 
-    /// What the master said to people before the last answer: why it came at once.
+    /// A text for people that the master sent before the last answer: why it came at once.
     pub fn take_note(&mut self) -> Option<String> {
         let at = self.kept.iter().position(|kept| kept.method == NOTE)?;
         serde_json::from_str(self.kept.remove(at)?.params.get()).ok()
@@ -192,7 +192,7 @@ impl Client {
         self.call::<serde::de::IgnoredAny>("ping", &NONE).map(drop)
     }
 
-    /// What the master says from now on, until it closes the connection.
+    /// Messages of the master from now on, until it closes the connection.
     pub fn notifications(&mut self) -> impl Iterator<Item = Result<Notification, ClientError>> {
         std::iter::from_fn(move || {
             loop {

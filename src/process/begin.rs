@@ -31,7 +31,7 @@ pub const VARIABLES: [&str; 2] = [SESSION_VARIABLE, CGROUP_VARIABLE];
 /// The exit code of a step whose program cannot be executed, as shells have it.
 const CANNOT_RUN: u8 = 127;
 
-/// What is to be done.
+/// The steps that are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// A session of its own: what asks on `/dev/tty` fails at once, instead of being stopped until its timeout, or
@@ -50,7 +50,7 @@ impl Step {
         self.session || self.signals || self.cgroup.is_some()
     }
 
-    /// What asks for it, for the environment of the process.
+    /// Variables that ask for it, for the environment of the process.
     #[must_use]
     pub fn env(&self) -> Vec<(OsString, OsString)> {
         let session = self.session.then(|| (SESSION_VARIABLE.into(), "1".into()));

@@ -18,10 +18,10 @@ use nix::unistd::{AccessFlags, access};
 
 use super::clock;
 
-/// What the folder of a master's group begins with.
+/// Beginning of the name of a master's group.
 const PREFIX: &str = "queue-work.";
 const JOIN_TRIES: u32 = 10;
-/// What a write says to a group that was removed after it was opened.
+/// Error of a write to a group that was removed after it was opened.
 const NO_DEVICE: Option<i32> = Some(nix::errno::Errno::ENODEV as i32);
 /// Folders below a hierarchy that are looked through for what a dead master has left.
 const MOST_FOLDERS: usize = 100_000;
@@ -198,7 +198,7 @@ fn folders_below(folder: &Path) -> Vec<PathBuf> {
 fn own() -> Option<PathBuf> {
     let path = in_proc("self")?;
     let folder = hierarchies().iter().find_map(|hierarchy| hierarchy.folder_of(&path))?;
-    // What is mounted may be another part of it than we are told of, in a namespace.
+    // In a namespace, the part that is mounted may be another than the one in `/proc/self/cgroup`.
     let procs = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
     let us = std::process::id().to_string();
     procs.lines().any(|pid| pid == us).then_some(folder)
@@ -213,7 +213,7 @@ fn in_proc(pid: &str) -> Option<String> {
 /// A hierarchy that is mounted, or a part of one.
 #[derive(Debug, PartialEq, Eq)]
 struct Hierarchy {
-    /// What part.
+    /// The part that is mounted.
     root: String,
     mounted_at: PathBuf,
 }

@@ -46,7 +46,7 @@ pub enum Ended {
     MasterDied {
         /// Groups that were killed.
         groups: usize,
-        /// What had left its group.
+        /// Processes that had left their group.
         swept: Swept,
     },
 }
@@ -150,7 +150,7 @@ impl Guardian {
         if let Some(folder) = group.and_then(|group| group.folder().to_str())
             && let Err(error) = guardian.say(format_args!("@{folder}"))
         {
-            // It knows the cookie, and would take the end of its input for the death of the master.
+            // The guardian knows the cookie, and would take the end of its input for the death of the master.
             let _ = guardian.child.kill().and_then(|()| guardian.child.wait());
             return Err(error);
         }

@@ -19,7 +19,7 @@ const STAT_BYTES: usize = 2048;
 /// The start time of a process that we may not see: it lives as long as its id is another user's.
 pub const HIDDEN: u64 = u64::MAX;
 
-/// One process, for ever.
+/// One process: its pid can be given to another, pid and start time cannot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Its process id.
@@ -89,7 +89,7 @@ pub fn start_time(pid: u32) -> Option<u64> {
     read_stat(pid).map(|stat| stat.start).or_else(|| is_hidden(pid).then_some(HIDDEN))
 }
 
-/// This life of the machine; empty where the kernel does not say.
+/// Identity of this boot of the machine; empty where the kernel does not say.
 #[must_use]
 pub fn boot_id() -> &'static str {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
@@ -155,7 +155,7 @@ pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: impl Fn(&Ide
     seen.into_values().filter(Identity::is_alive).collect()
 }
 
-/// What changes when a process does anything worth speaking of: start, page faults, CPU ticks, resident pages. Cheaper
+/// Numbers that change when a process does anything worth measuring: start, page faults, CPU ticks, resident pages. Cheaper
 /// than anything else that says so; a zombie or nobody is `None`.
 #[must_use]
 pub fn activity_of(pid: u32) -> Option<[u64; 4]> {

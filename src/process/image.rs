@@ -7,10 +7,10 @@ use std::ffi::{CStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// What `ps` and `pgrep` show; the kernel would take `exe`, the last part of the link.
+/// Name that `ps` and `pgrep` show; the kernel would take `exe`, the last part of the link.
 const SHORT_NAME: &CStr = c"queue-work";
 
-/// It, under the name that we were called by; arguments follow.
+/// A command that runs this image under the name that we were called by; arguments follow.
 #[must_use]
 pub fn command() -> Command {
     let mut command = Command::new("/proc/self/exe");

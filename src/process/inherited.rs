@@ -1,4 +1,4 @@
-//! What whoever started us has blocked, ignored and limited, as `nohup`, `&` in a script and `ulimit` do. All of it passes
+//! Signals and limits that the starter of this process has blocked, ignored or set, as `nohup`, `&` in a script and `ulimit` do. All of it passes
 //! through an exec, so without a word from us workers and commands would be deaf, or killed, too.
 //!
 //! Invariant: what was ignored does nothing to us after it either; it is only that our children begin with the defaults.
@@ -11,10 +11,10 @@ use std::sync::atomic::AtomicBool;
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{FORBIDDEN, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ};
 
-/// Those that stay ignored where they were, in a process that may write to a terminal: with a handler, a write from the
+/// Signals that stay ignored where they were, in a process that may write to a terminal: with a handler, a write from the
 /// background would be tried again for ever.
 const JOB_CONTROL: [i32; 3] = [SIGTSTP, SIGTTIN, SIGTTOU];
-/// They belong to the C library, which lets nobody set them.
+/// Signals of the C library, which does not let them be set.
 const RESERVED: [i32; 2] = [32, 33];
 const HIGHEST: i32 = 64;
 
@@ -23,7 +23,7 @@ const HIGHEST: i32 = 64;
 pub struct Ignored(u64);
 
 impl Ignored {
-    /// Those of this process, now.
+    /// The signals of this process, now.
     #[must_use]
     pub fn of_this_process() -> Self {
         Self(mask_in(&fs::read_to_string("/proc/self/status").unwrap_or_default()))

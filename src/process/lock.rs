@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::UnixMicros;
 use crate::trust::{self, Owner};
 
-/// Who runs on a store.
+/// The master that runs on a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process id.

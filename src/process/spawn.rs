@@ -20,7 +20,7 @@ use super::begin::{self, Step};
 use super::image;
 use super::mark::{Mark, marking};
 
-/// What the child's stdin is.
+/// The stdin of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StdinKind {
     /// A pipe from us.
@@ -29,7 +29,7 @@ pub enum StdinKind {
     Null,
 }
 
-/// What runs in a process that we start.
+/// The program of a process that we start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// We ourselves, from the image that runs now; a hidden verb is the first argument.
@@ -41,7 +41,7 @@ pub enum Program {
 /// A program to start.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// What runs.
+    /// The program.
     pub program: Program,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
@@ -51,18 +51,18 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Taken from the environment it inherits, before `env` is added.
     pub env_remove: Vec<OsString>,
-    /// What its stdin is.
+    /// Its stdin.
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
-    /// What it does before all else, if its program knows [`super::begin`].
+    /// Done before all else, by our own program or by [`super::begin`].
     pub step: Step,
-    /// What it and all that descends from it is recognised by.
+    /// The mark that it and all its descendants carry.
     pub mark: Option<Mark>,
 }
 
 impl Spec {
-    /// What to call it in messages.
+    /// Its name in messages.
     #[must_use]
     pub fn shown(&self) -> String {
         match &self.program {
@@ -97,25 +97,25 @@ pub enum SpawnError {
     NotFound {
         /// As it was written.
         program: String,
-        /// What was looked for, and where.
+        /// The name that was looked for, and where.
         why: String,
     },
-    /// It exists, but is no program that we may run.
+    /// A file that exists, but is no program that we may run.
     #[error("cannot run `{program}`: {why}")]
     NotExecutable {
         /// As it was written.
         program: String,
-        /// What it is instead, and what to do.
+        /// The kind of file, and the next step.
         why: String,
     },
-    /// It cannot run where it should.
+    /// The working directory cannot be used.
     #[error("cannot run `{program}` in `{cwd}`: {why}")]
     Cwd {
         /// As it was written.
         program: String,
         /// The directory.
         cwd: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// The protocol descriptor is one of stdin, stdout and stderr, or out of range.
@@ -249,7 +249,7 @@ fn command(spec: &Spec) -> Command {
         }
     };
     if !spec.step.session {
-        // Who leads a group can make no session; that makes a group, too, a moment later.
+        // The leader of a group cannot make a session; `setsid` makes the group as well, a moment later.
         command.process_group(0);
     }
     command.args(&spec.args).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -26,16 +26,16 @@ pub const COOKIE_VARIABLE: &str = "QUEUE_WORK_INSTANCE";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-/// Looks that count although somebody had gone before it was his turn: on a machine where programs come and go all the
-/// time, every look is one of these.
+/// Passes that count as clean although a process exited before its turn: on a machine where programs come and go all the
+/// time, every pass is like that.
 const UNCLEAR_LOOKS: u32 = 3;
 
-/// What to look for.
+/// The signs to look for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Everything of these instances: the value is one of the cookies, or begins with one and a colon.
     Instances(Vec<String>),
-    /// What one worker left: exactly this value.
+    /// Leftovers of one worker: exactly this value.
     Worker(String),
 }
 
@@ -44,7 +44,7 @@ pub enum Wanted {
 enum Sign<'a> {
     /// The value of the variable in its environment.
     Value(&'a [u8]),
-    /// Its mark: the environment says nothing.
+    /// The mark; the environment says nothing.
     Mark(Mark),
 }
 
@@ -78,10 +78,10 @@ impl Wanted {
     }
 }
 
-/// What to look for, and whom to spare besides ourselves.
+/// Processes to look for, and those to spare besides ourselves.
 #[derive(Clone, Debug)]
 pub struct Selector {
-    /// What to look for.
+    /// The signs to look for.
     pub wanted: Wanted,
     /// By the kernel's word: these groups and trees, whatever signs their processes have.
     pub kin: Kin,
@@ -89,12 +89,12 @@ pub struct Selector {
     pub exempt: Vec<u32>,
 }
 
-/// What is known to belong to somebody without any sign.
+/// Processes that are known to be meant whatever signs they have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kin {
     /// Everybody in these control groups.
     pub groups: Vec<Group>,
-    /// These processes, by pid and start time, with all that descends from them.
+    /// Processes by pid and start time, with all that descends from them.
     pub roots: Vec<(u32, u64)>,
 }
 
@@ -109,7 +109,7 @@ pub struct Swept {
     pub foreign: Vec<(u32, u64)>,
 }
 
-/// Those that live now and are meant.
+/// Living processes that are meant.
 #[must_use]
 pub fn find(selector: &Selector) -> Vec<u32> {
     let mut found = Vec::new();
@@ -184,13 +184,13 @@ fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool 
     all_seen
 }
 
-/// What the variable says in the environment that a process was started with.
+/// Value of the variable in the environment that a process was started with.
 #[must_use]
 pub fn value_of(pid: u32) -> Option<String> {
     variable_of(pid, COOKIE_VARIABLE)
 }
 
-/// What another variable says there.
+/// Value of another variable there.
 #[must_use]
 pub fn variable_of(pid: u32, name: &str) -> Option<String> {
     let mut space = Vec::new();
@@ -214,11 +214,11 @@ struct Pursuit<T> {
     deadline: Instant,
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
-    /// Those of them that we may not kill.
+    /// Of these, the ones that we may not kill.
     foreign: Vec<(u32, u64)>,
     clean: u32,
     unclear: u32,
-    /// Those that had ended by themselves, and whether this look has found one more of them.
+    /// Processes that had ended by themselves, and whether this pass has found another one.
     dead: Vec<(u32, u64)>,
     met_dead: bool,
 }
@@ -233,7 +233,7 @@ impl<T> Pursuit<T> {
     /// With all that descends from it: a process that has lost every sign is known by its parents, as long as they live.
     fn strike(&mut self, pid: u32, start: u64, exempt: &[u32]) {
         for process in tree::stop(&[(pid, start)], exempt) {
-            // One that we may not kill is left, until it ends by itself: what it belongs to is not over.
+            // A process that we may not kill counts as left until it ends by itself.
             if group::kill_process(process.0, process.1).is_err() {
                 add(&mut self.foreign, process);
             } else {
@@ -243,7 +243,7 @@ impl<T> Pursuit<T> {
         }
     }
 
-    /// What is there by the kernel's word is killed, again and again until it is no more.
+    /// Kills the members of groups and trees, again in each pass until none is left.
     fn strike_kin(&mut self, exempt: &[u32]) {
         for (pid, start) in std::mem::take(&mut self.kin.roots) {
             self.strike(pid, start, exempt);

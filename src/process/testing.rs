@@ -1,4 +1,4 @@
-//! What the tests of processes share: waiting for a condition, a test in a process of its own, a family to kill.
+//! Shared by the tests of processes: waiting for a condition, a test in a process of its own, a family to kill.
 //!
 //! Invariant: nothing waits longer than [`DEADLINE`].
 

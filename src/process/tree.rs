@@ -1,7 +1,7 @@
 //! A process with all that descends from it, ended so that nobody gets away meanwhile.
 //!
-//! Who kills a parent first no longer finds its children, unless they come to him; who kills the children first may miss
-//! one that is just being born. So each is stopped before it is asked for its children: one that is stopped starts
+//! After a parent is killed its children are found only if they are adopted by us; if children are killed first, one that is
+//! just being forked is missed. So each is stopped before it is asked for its children: one that is stopped starts
 //! nobody. Then all are killed.
 //!
 //! Invariant: neither we, nor those who are spared, nor what is below us or them is touched.

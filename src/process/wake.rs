@@ -10,7 +10,7 @@ pub(crate) fn drain(mut socket: &UnixStream) -> bool {
     loop {
         match socket.read(&mut bytes) {
             Ok(n) if n == bytes.len() => any = true,
-            // It held less than was asked for, so now it is empty.
+            // A read that returns less than was asked for has emptied it.
             Ok(n) if n > 0 => return true,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Ok(_) | Err(_) => return any,

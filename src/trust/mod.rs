@@ -98,7 +98,7 @@ impl Owner {
         uid == self.uid || uid == 0
     }
 
-    /// Who else may change a file or a folder, in words that go on after its name; `None`: nobody.
+    /// Others who may change a file or a folder, in words that go on after its name; `None`: nobody.
     #[must_use]
     pub fn who_else(self, found: &Metadata) -> Option<String> {
         if !self.is_trusted(found.uid()) && found.uid() != Uid::effective().as_raw() {
@@ -136,7 +136,7 @@ pub fn distrust_of_found(found: &Metadata) -> Option<String> {
 
 /// Opens a file beside a store, or makes it: a regular file with one name that is `owner`'s, ours or root's.
 pub fn open(path: &Path, options: &mut OpenOptions, owner: Owner) -> io::Result<File> {
-    // Nobody waits for the other end of a pipe.
+    // Opening a pipe must not wait for its other end.
     let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path).map_err(|e| {
         let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         if is_link { io::Error::other("it is a symbolic link; remove it") } else { e }

@@ -11,7 +11,7 @@ use super::verdict::{Ending, Failure, hint, verdict};
 use crate::model::worker::signal_name;
 use crate::wire::rpc;
 
-/// What is known of a command that has run.
+/// Facts about a command that has run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finished {
     pub(super) ending: Ending,
@@ -75,7 +75,7 @@ pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
     line(id, result, failure.as_ref(), Some(run))
 }
 
-/// What a command has printed on stdout by now, for a master that may not hear its end.
+/// The stdout of a command so far, for a master that may not hear its end.
 pub(super) fn tail(id: &str, stdout: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Params<'a> {

@@ -30,9 +30,9 @@ use crate::process::identity;
 use crate::process::oom::OomWatch;
 use crate::process::{begin, exits};
 
-/// What is kept of stdout.
+/// Bytes kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
-/// What is kept of stderr, and of the stdout of a run that does not succeed.
+/// Bytes kept of stderr, and of the stdout of a run that does not succeed.
 const TAIL_BYTES: usize = 4 * 1024;
 /// How many lines of it.
 const TAIL_LINES: usize = 20;
@@ -60,7 +60,7 @@ pub(super) struct Tokens {
 /// A command that was started and is not yet reaped.
 pub(super) struct Running {
     child: Child,
-    /// Its ends of the pipes, which we keep open: its end is news once, not three times.
+    /// The ends of the pipes that the command has, kept open here, so that its end wakes the poll once, not three times.
     _ends: Command,
     stdin: Option<Feed>,
     stdout: Stream,
@@ -71,7 +71,7 @@ pub(super) struct Running {
     told_at: Instant,
     told: Option<Reason>,
     kill_at: Option<Instant>,
-    /// What commands before this one have left in sessions of their own, and may keep; `None` where children may be
+    /// Processes that earlier commands have left in sessions of their own, and may keep; `None` where children may be
     /// anybody's.
     others: Option<Others>,
     /// Until when the end of what it leaves behind is waited for; set when it has ended.
@@ -81,7 +81,7 @@ pub(super) struct Running {
     reaped: bool,
 }
 
-/// What is still to be written to the command.
+/// Input that is still to be written to the command.
 struct Feed {
     pipe: Sender,
     bytes: Vec<u8>,
@@ -154,7 +154,7 @@ impl Running {
         };
         // From here on dropping `running` ends the command.
         let connected = running.connect(plan.stdin, registry, tokens);
-        // It has begun, so this is an attempt.
+        // The command has begun, so this is an attempt.
         connected.map_err(|e| Failure::new("refused", None, format!("cannot watch the command: {e}")))?;
         Ok(running)
     }
@@ -324,7 +324,7 @@ impl Running {
 
     fn signal(&self, signal: Signal) {
         if !self.reaped {
-            // It fails only where nothing is left to signal, or what is left is another user's.
+            // Fails only where no process is left to signal, or the one left is another user's.
             let _ = killpg(self.group(), signal);
         }
     }

@@ -39,7 +39,7 @@ const ANSWER_BACKLOG_BYTES: usize = 1 << 20;
 /// Deaths for want of memory that are longer ago than this, when a command starts, have nothing to do with it.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
-/// What the loop lives on. The signals arrive as bytes on a socket each.
+/// Streams of the loop. Each signal arrives as bytes on a socket of its own.
 pub(super) struct Io {
     pub(super) input: OwnedFd,
     pub(super) output: OwnedFd,
@@ -55,7 +55,7 @@ pub(super) struct Io {
 pub(super) enum Ended {
     /// The master closed our input and everything we held is done.
     InputClosed,
-    /// Nobody reads our answers.
+    /// The reader of our answers has gone.
     OutputGone,
     /// SIGTERM.
     Terminated,
@@ -214,7 +214,7 @@ impl<'a> Worker<'a> {
                 self.output.push(&answer::tail(id, &done.stdout_tail));
             }
             self.current = None;
-            // Those that it hid, while it was the first to be found.
+            // Orphans that were behind it in the list of children.
             self.reap_orphans();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What becomes of a line from the master: a job waits, a cancel takes effect, the rest is answered or logged.
+//! Lines from the master: a job waits, a cancel takes effect, the rest is answered or logged.
 //!
 //! Reads nothing itself. Invariant: a request is either queued or answered, never both and never neither.
 
@@ -12,7 +12,7 @@ use super::{answer, clock};
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::wire::lines::Line;
 
-/// What a line can change.
+/// The parts of the worker that a line can change.
 pub(super) struct Desk<'a> {
     pub(super) pending: &'a mut VecDeque<Pending>,
     pub(super) current: &'a mut Option<(Box<str>, Running)>,

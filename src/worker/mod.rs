@@ -5,7 +5,7 @@
 //! lines, so one code path serves all jobs. It sends nothing before the first job. To stay small it has one thread and
 //! allocates as it goes.
 //!
-//! What the types of its errors mean (`error.data.type`):
+//! Types of its errors (`error.data.type`):
 //!
 //! | type | when | retried |
 //! | --- | --- | --- |

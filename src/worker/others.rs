@@ -1,4 +1,4 @@
-//! What earlier commands of this worker have left in sessions of their own, and may keep when a later one fails.
+//! Processes that earlier commands of this worker have left in sessions of their own, and may keep when a later one fails.
 //!
 //! Their daemons start others, and these come to us when a daemon ends, as what the command starts does. So each is asked
 //! for its job: the environment says it. One that has none, and began after the command, counts as the command's.
@@ -10,9 +10,9 @@ use crate::process::exits;
 use crate::process::identity::{self, Identity};
 use crate::process::sweep::{COOKIE_VARIABLE, variable_of};
 
-/// Those that a command is not charged with.
+/// Processes that a command is not charged with.
 pub(super) struct Others {
-    /// What there was before the command began.
+    /// Children of this process before the command began.
     before: Vec<Identity>,
     /// The job of the command.
     job: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Others {
 impl Others {
     /// To be called before the command is started.
     pub(super) fn before(env: &[(String, OsString)]) -> Self {
-        // That there is none is usual, and cheap to know.
+        // Usually there are none, and asking is cheap.
         let pids = if exits::has_children() { identity::children_of(std::process::id()) } else { Vec::new() };
         let job = env.iter().find(|(name, _)| name == JOB_VARIABLE).and_then(|(_, id)| id.to_str().map(str::to_owned));
         Self { before: pids.into_iter().filter_map(Identity::of).collect(), job, began: 0 }

@@ -72,7 +72,7 @@ impl Input {
 pub(super) struct Outbox {
     file: File,
     waiting: Vec<u8>,
-    /// Nobody reads any more; what is written from now on is dropped.
+    /// The reader has gone: writes are dropped from now on.
     pub(super) gone: bool,
     at_line_start: bool,
 }

@@ -16,7 +16,7 @@ use super::verdict::Failure;
 use crate::model::OsText;
 use crate::wire::{object, rpc};
 
-/// What is to be started.
+/// A command to be started.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// At least the program.
@@ -96,7 +96,7 @@ fn exec(args: &RawValue) -> Result<Plan, Failure> {
     })
 }
 
-/// What the kernel could only take cut short, or not at all.
+/// Refuses text that the kernel would take cut short, or not at all.
 fn check(plan: &Plan) -> Result<(), Failure> {
     if plan.argv.iter().any(|a| a.as_bytes().contains(&0)) {
         return Err(Failure::invalid("an argument contains a NUL byte"));

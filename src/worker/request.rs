@@ -1,4 +1,4 @@
-//! What the master says: jobs, cancels, and what is neither.
+//! Messages of the master: jobs, cancels, and lines that are neither.
 //!
 //! Knows nothing of pipes. Invariant: args and ids stay text, so that no number is rounded and an id comes back
 //! exactly as it was sent.

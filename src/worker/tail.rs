@@ -3,7 +3,7 @@
 //! Knows nothing of pipes. Invariant: memory stays below twice what is kept, whatever is pushed, and nothing is
 //! allocated before the first byte.
 
-/// What stands in front of a text whose beginning was dropped.
+/// Mark in front of a text whose beginning was dropped.
 const CUT: char = '…';
 
 /// Keeps the last `keep` bytes of what is pushed.

@@ -132,7 +132,7 @@ impl Drop for Bench {
     }
 }
 
-/// What a command writes to say that it has begun; returned when it is there.
+/// Waits for the text that a command writes when it has begun, and returns it.
 fn begun(fifo: &std::path::Path) -> String {
     fs::read_to_string(fifo).expect("a command that writes")
 }
@@ -374,7 +374,7 @@ fn inherited() -> usize {
 
 #[test]
 fn a_command_starts_with_the_signals_and_files_that_the_worker_was_started_with() {
-    /// Those a program may use: 32 and 33 belong to the C library, whose `posix_spawn` has its own ways with them.
+    /// Signals that a program may use: 32 and 33 belong to the C library, whose `posix_spawn` has its own ways with them.
     const ORDINARY: u64 = 0x7fff_ffff;
     /// Rust ignores it for itself only.
     const SIGPIPE: u64 = 1 << 12;

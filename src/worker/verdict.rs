@@ -1,4 +1,4 @@
-//! What the end of a command means for its job.
+//! From the end of a command to the verdict on its job.
 //!
 //! Exit 0 = succeeded; 75 (`EX_TEMPFAIL`) = retry; 65 (`EX_DATAERR`) = dead; anything else fails by the policy of the
 //! queue. A command that was told to end failed for that reason, whatever its exit code. Knows nothing of processes;
@@ -68,7 +68,7 @@ pub(super) struct Failure {
     pub(super) data: FailureData,
 }
 
-/// What an error says to the master.
+/// An error for the master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct FailureData {
     #[serde(rename = "type")]
@@ -94,11 +94,11 @@ impl Failure {
     }
 }
 
-/// What programs say that ask on a terminal, when there is none: the system's word, and that of `sudo`.
+/// Messages of programs that ask on a terminal when there is none: the system's, and that of `sudo`.
 const ASKED: [&str; 2] = ["No such device or address", "terminal is required"];
 const ASKED_ON: [&str; 4] = ["/dev/tty", "could not read", "terminal", "askpass"];
 
-/// What to add to the failure of a command that said this: that there is nobody to ask.
+/// Text added to the failure of such a command: there is nobody to ask.
 pub(super) fn hint(stderr: &str) -> &'static str {
     let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
     let asked = stderr.lines().any(|line| has(line, &ASKED) && has(line, &ASKED_ON));

@@ -34,7 +34,7 @@ pub struct SweepDone {
     pub worker: WorkerId,
     /// How many processes it had left behind.
     pub killed: usize,
-    /// Those that could not be killed in time.
+    /// Processes that could not be killed in time.
     pub left: Vec<u32>,
     /// Of these, those that we may not kill, by pid and start time.
     pub foreign: Vec<(u32, u64)>,

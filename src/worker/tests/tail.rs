@@ -1,4 +1,4 @@
-//! What the master is told of a command that it may not hear the end of.
+//! Output of a command that the master is told of before the end.
 
 use super::*;
 
