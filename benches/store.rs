@@ -37,7 +37,7 @@ impl Bench {
 
     fn apply(&mut self, ops: &[Op]) -> Vec<Reply> {
         self.batch += 1;
-        let replies = self.store.apply(self.batch, ops, AT).expect("a transaction");
+        let replies = self.store.apply(self.batch, ops, AT).expect("a transaction").replies;
         self.store.tend(false).expect("a checkpoint");
         replies
     }

@@ -80,9 +80,9 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         let takes = vec![(QueueName::new(queue)?, count as u32)];
         let claim = Claim { takes, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
         batch += 1;
-        let replies =
+        let applied =
             store.apply(batch, &[Request::Push(jobs.into()).into(), Change::Claim(claim).into()], at(chunk.start))?;
-        let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else {
+        let Some(Reply::Claimed { jobs, .. }) = applied.replies.into_iter().last() else {
             return Err("the store claimed nothing".into());
         };
         let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| end(job, worker, n, at(n)));

@@ -72,8 +72,9 @@ impl Core {
             return;
         }
         if !self.held.is_empty() {
-            let held = self.held.clone();
+            let held = std::mem::take(&mut self.held);
             self.hold_back(id, |job| held.contains(&job.queue), out);
+            self.held = held;
         }
         self.dispatch(id, now, out);
     }

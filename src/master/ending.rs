@@ -1,11 +1,13 @@
 //! The end of a master: when a drain is complete, and what is said and written last.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mio::Events;
 
 use super::{Inbox, Master, wall};
 use crate::core::Phase;
+use crate::model::{QueueName, QueueTotals};
 use crate::report::Event;
 use crate::wire::control::Stopped;
 use crate::wire::rpc::RpcError;
@@ -19,9 +21,9 @@ impl Master {
         if !self.fixed.config.drain || self.core.phase() != Phase::Running {
             return;
         }
-        let served = |name| self.core.pools().any(|(_, pool)| pool.serves(name));
-        let left = |t: &crate::model::QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
-        let left: u64 = self.totals.iter().filter(|t| served(&t.name)).map(left).sum();
+        let served: BTreeSet<&QueueName> = self.served().collect();
+        let left = |t: &QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
+        let left: u64 = served.into_iter().filter_map(|name| self.totals.of(name)).map(left).sum();
         let done = self.summary.jobs();
         self.console.progress(done, done + left, self.clock.now().mono);
         if left == 0 && self.core.is_quiet() && self.batches.is_empty() {

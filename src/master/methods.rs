@@ -265,12 +265,16 @@ impl Master {
 
     /// Queues that a pool serves, or that are on record.
     fn known_queues(&self) -> impl Iterator<Item = &str> {
-        let served = self.core.pools().flat_map(|(_, pool)| pool.settings.order.names());
-        served.chain(self.totals.iter().map(|queue| &queue.name)).map(QueueName::as_str)
+        self.served().chain(self.totals.all().map(|queue| &queue.name)).map(QueueName::as_str)
     }
 
     fn knows_queue(&self, name: &QueueName) -> bool {
-        self.known_queues().any(|known| known == name.as_str())
+        self.totals.of(name).is_some() || self.served().any(|known| known == name)
+    }
+
+    /// Queues that a pool serves.
+    pub(super) fn served(&self) -> impl Iterator<Item = &QueueName> {
+        self.core.pools().flat_map(|(_, pool)| pool.settings.order.names())
     }
 
     fn ask(&mut self, origin: &Origin, question: Question) -> Handled {

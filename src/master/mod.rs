@@ -41,6 +41,7 @@ mod tail;
 mod takeover;
 mod tasks;
 mod tell;
+mod totals;
 mod turn;
 mod turns;
 mod unfinished;
@@ -56,7 +57,7 @@ use mio::{Poll, Token, Waker};
 
 use crate::config::{Config, PoolConfig};
 use crate::core::{Action, Core, Event, PoolId};
-use crate::model::{Generation, JobId, QueueTotals, UnixMicros, WorkerId};
+use crate::model::{Generation, JobId, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
 use crate::process::guardian::Guardian;
@@ -80,6 +81,7 @@ use reader::{Found, Reader};
 use replies::{Answered, Asked, Origin, Waits};
 use sampler::{Sample, Sampler};
 use signals::Signals;
+use totals::Totals;
 use turns::Reading;
 
 pub use startup::{Failure, lock_path, run};
@@ -201,7 +203,7 @@ struct Master {
     console: Console,
     signals: Signals,
     scratch: Vec<u8>,
-    totals: Vec<QueueTotals>,
+    totals: Totals,
     summary: Summary,
     /// Ended runs per second of the last ten, for the rate.
     rate: VecDeque<(u64, u64)>,

@@ -166,7 +166,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         console,
         signals,
         scratch: vec![0; 64 * 1024],
-        totals,
+        totals: totals.into(),
         summary: Summary::default(),
         rate: VecDeque::new(),
         interrupts: 0,
@@ -220,7 +220,7 @@ impl Master {
             }
         }
         self.make_room();
-        let paused = self.totals.iter().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
+        let paused = self.totals.all().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
         if !paused.is_empty() {
             let command = crate::core::Command::Pause { queues: paused };
             self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });

@@ -1,5 +1,6 @@
 //! One turn of the supervisor, and the loop of turns.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Events;
@@ -288,7 +289,8 @@ impl Master {
             runs_since: now.wall.minus(keep.runs),
             limit: PRUNE_STEP,
         };
-        self.batches.add(Change::Prune(keep), Answered::Pruned, false, false, now);
+        let served = Arc::new(self.served().cloned().collect());
+        self.batches.add(Change::Prune { keep, served }, Answered::Pruned, false, false, now);
     }
 
     /// Not while it stops, nor while nothing can be written.

@@ -16,10 +16,8 @@ use crate::wire::rpc::{self, RpcError};
 impl Master {
     pub(super) fn written(&mut self, written: Written) {
         match written {
-            Written::Committed { batch, replies, totals, next_due, durable, spent: _ } => {
-                if !totals.is_empty() {
-                    self.totals = totals;
-                }
+            Written::Committed { batch, replies, forgotten, changed, next_due, durable, spent: _ } => {
+                self.totals.update(&forgotten, changed);
                 self.feed(Event::Due(next_due));
                 for (answered, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, answered, reply);
@@ -52,7 +50,7 @@ impl Master {
             Written::Lost(error) => self.lose(error),
             Written::Rejected { batch, error } => self.rejected(batch, error),
             Written::Changed { totals, next_due } => {
-                self.totals = totals;
+                self.totals = totals.into();
                 self.feed(Event::Due(next_due));
                 self.feed(Event::News { queues: Vec::new() });
             }

@@ -2,6 +2,7 @@
 //!
 //! Batches are applied by a store, whole or not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::bulk::{BulkStep, Opened};
@@ -83,7 +84,12 @@ pub enum Change {
     WorkerEnded(Box<WorkerEnded>),
     /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
     /// there is more to look at.
-    Prune(Keep),
+    Prune {
+        /// What is past its time.
+        keep: Keep,
+        /// Queues that are kept although they are empty: somebody serves them.
+        served: Arc<BTreeSet<QueueName>>,
+    },
 }
 
 /// A change that is asked for from outside, and needs no decision.
@@ -138,18 +144,6 @@ impl Op {
                 | Change::WorkerEnded(_),
             ) => false,
             Self::Request(_) | Self::Change(_) => true,
-        }
-    }
-
-    /// Whether the totals of a queue may be others afterwards.
-    #[must_use]
-    pub const fn recounts(&self) -> bool {
-        match self {
-            Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Commit(_) | BulkStep::Open { .. }),
-            Self::Change(
-                Change::Assign { .. } | Change::Progress { .. } | Change::WorkerStarted(_) | Change::WorkerEnded(_),
-            ) => false,
-            Self::Change(_) | Self::Request(_) => true,
         }
     }
 }
@@ -305,7 +299,7 @@ pub struct Keep {
     pub succeeded_since: UnixMicros,
     /// Dead jobs.
     pub dead_since: UnixMicros,
-    /// Runs, workers and generations.
+    /// Runs, workers and generations, and queues that are empty and not paused.
     pub runs_since: UnixMicros,
     /// Bound on the rows looked at in one step, per table.
     pub limit: u32,

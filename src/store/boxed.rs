@@ -2,9 +2,9 @@
 //!
 //! Invariant: every call goes to the store inside, unchanged.
 
-use super::{Master, Recovered, Start, Store, StoreError};
+use super::{Applied, Master, Recovered, Start, Store, StoreError};
 use crate::model::bulk::OpenBulk;
-use crate::model::change::{Op, Reply};
+use crate::model::change::Op;
 use crate::model::{QueueTotals, UnixMicros};
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -17,14 +17,14 @@ impl<S: Store + ?Sized> Store for Box<S> {
     fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
         (**self).end(at)
     }
-    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
         (**self).apply(batch, ops, at)
     }
     fn tend(&mut self, awaited: bool) -> Result<(), StoreError> {
         (**self).tend(awaited)
     }
-    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
-        (**self).replies_of(batch)
+    fn applied_by(&mut self, batch: u64) -> Option<Applied> {
+        (**self).applied_by(batch)
     }
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {
         (**self).bulks()

@@ -26,7 +26,7 @@ pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
-use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
+use crate::model::{Generation, QueueName, QueueTotals, UnixMicros, WorkerId};
 
 /// Who begins a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,18 @@ pub struct Recovered {
     pub released: u64,
 }
 
+/// What a batch came to.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// `replies[i]` answers `ops[i]`.
+    pub replies: Vec<Reply>,
+    /// Queues that are on record no more; one that is in `changed` as well came back in the same batch.
+    pub forgotten: Vec<QueueName>,
+    /// The totals of queues the batch has touched, after it. A store may leave some out, as it must those that others change:
+    /// all of them are read by [`Store::totals`].
+    pub changed: Vec<QueueTotals>,
+}
+
 /// The writing side: one owner, one batch at a time.
 pub trait Store: Send {
     /// Begins a generation; from now on every batch is refused if another has begun since.
@@ -76,12 +88,12 @@ pub trait Store: Send {
     /// Ends the generation in order.
     fn end(&mut self, at: UnixMicros) -> Result<(), StoreError>;
 
-    /// Applies all of `ops`, in order, in one transaction; `replies[i]` answers `ops[i]`.
+    /// Applies all of `ops`, in order, in one transaction.
     ///
     /// `batch` is the number of this batch, growing by one per batch of a generation (0 for a writer that is no
     /// master, which is not checked). If a batch that failed is applied again under the same number after it was
     /// in fact committed, this returns `Err(StoreError::AlreadyApplied)`: a failed commit means "unknown".
-    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError>;
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError>;
 
     /// What is due after some batches and nobody is to wait for: the log goes to the database file. It is put off for a
     /// while if somebody waits until the last batch is on the disk (`awaited`), who would wait for this as well. An error
@@ -91,9 +103,9 @@ pub trait Store: Send {
         Ok(())
     }
 
-    /// The answers to a batch whose commit failed and that turned out to be [`StoreError::AlreadyApplied`]: they
-    /// were computed before the commit. `None` if they are not known (any more).
-    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>>;
+    /// What a batch came to whose commit failed and that turned out to be [`StoreError::AlreadyApplied`], as computed before
+    /// the commit. `None` if it is not known (any more).
+    fn applied_by(&mut self, batch: u64) -> Option<Applied>;
 
     /// The bulk pushes that are not over. Who may write and finds one that nobody goes on with drops it, or opens it if it
     /// is committed.
@@ -102,7 +114,7 @@ pub trait Store: Send {
     /// The next time [`Op::Promote`] has something to do.
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError>;
 
-    /// Totals of all queues, by name.
+    /// Totals of all queues, by name. Takes a time that grows with their number: not for every batch.
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
 
     /// Whether somebody else has committed since the last call (a push by a process that is no master). An error also

@@ -27,9 +27,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 use self::sync::Syncer;
-use super::{Store, StoreError};
+use super::{Applied, Store, StoreError};
 use crate::model::change::{Op, Reply};
-use crate::model::{QueueTotals, UnixMicros};
+use crate::model::{QueueName, QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
 pub const CAPACITY: usize = 4;
@@ -67,8 +67,10 @@ pub enum Written {
         batch: u64,
         /// Answers to its operations.
         replies: Vec<Reply>,
-        /// Totals of all queues after it; empty if the batch cannot have changed any.
-        totals: Vec<QueueTotals>,
+        /// Queues that are on record no more.
+        forgotten: Vec<QueueName>,
+        /// Totals after it of queues that it touched; these count where a queue is in both.
+        changed: Vec<QueueTotals>,
         /// When [`Change::Promote`] has something to do.
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
@@ -290,14 +292,14 @@ impl<N: Fn(Written)> Turn<N> {
     }
 
     /// An earlier attempt may have been committed without our knowing: then its answers are the true ones.
-    fn attempt(&mut self, batch: &Batch) -> Result<Vec<Reply>, StoreError> {
+    fn attempt(&mut self, batch: &Batch) -> Result<Applied, StoreError> {
         match self.store.apply(batch.number, &batch.ops, batch.at) {
-            Err(StoreError::AlreadyApplied) => self.store.replies_of(batch.number).ok_or(StoreError::AlreadyApplied),
+            Err(StoreError::AlreadyApplied) => self.store.applied_by(batch.number).ok_or(StoreError::AlreadyApplied),
             result => result,
         }
     }
 
-    fn committed(&mut self, batch: Batch, replies: Vec<Reply>) {
+    fn committed(&mut self, batch: Batch, applied: Applied) {
         self.last = batch.number;
         // First, as the disk has the most to do.
         if batch.sync
@@ -305,14 +307,14 @@ impl<N: Fn(Written)> Turn<N> {
         {
             syncer.ask(batch.number);
         }
-        let totals = if batch.ops.iter().any(Op::recounts) { self.totals() } else { Vec::new() };
         if batch.ops.iter().any(Op::reschedules) {
             self.read_due(batch.at);
         }
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
-        (self.notify)(Written::Committed { batch: number, replies, totals, next_due, durable, spent });
+        let Applied { replies, forgotten, changed } = applied;
+        (self.notify)(Written::Committed { batch: number, replies, forgotten, changed, next_due, durable, spent });
         let safe = match self.store.tend(sync) {
             Ok(()) => true,
             Err(error) => self.mend(&format!("cannot move the log to the database: {error}")),
@@ -320,13 +322,6 @@ impl<N: Fn(Written)> Turn<N> {
         if safe && let Some(syncer) = &self.syncer {
             syncer.allow(number);
         }
-    }
-
-    /// What cannot be read now is read at the next check.
-    fn totals(&mut self) -> Vec<QueueTotals> {
-        let totals = self.store.totals();
-        self.changed |= totals.is_err();
-        totals.unwrap_or_default()
     }
 
     /// If it cannot be read, something may be due at once: a promotion for nothing does no harm.

@@ -41,7 +41,7 @@ fn push_unseen(bench: &Bench) -> i64 {
     let job = NewJob::new("exec", r#"{"argv": ["true"]}"#);
     let mut store = SqliteStore::open(bench.database()).expect("the store");
     let at = UnixMicros(jiff::Timestamp::now().as_microsecond());
-    let replies = store.apply(0, &[Request::Push([job].into()).into()], at).expect("written");
+    let replies = store.apply(0, &[Request::Push([job].into()).into()], at).expect("written").replies;
     let [Reply::Pushed(pushed)] = &replies[..] else { panic!("{replies:?}") };
     pushed[0].id.0
 }

@@ -260,11 +260,11 @@ pub(super) fn garbled(error: serde_json::Error) -> Error {
 /// `now` is also the time from which the delays of the jobs were counted.
 fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Vec<Pushed>, Error> {
     let jobs: Arc<[NewJob]> = jobs.into();
-    let replies = store.apply(0, &[Request::Push(jobs).into()], now).map_err(|error| match error {
+    let applied = store.apply(0, &[Request::Push(jobs).into()], now).map_err(|error| match error {
         StoreError::Io(_) => Error::Failed(format!("it is unknown whether anything was added: {error}")),
         certain => certain.into(),
     });
-    match replies?.pop() {
+    match applied?.replies.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }

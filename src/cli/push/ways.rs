@@ -108,8 +108,8 @@ impl<'a> IntoStore<'a> {
     }
 
     fn step(&mut self, step: BulkStep, at: crate::model::UnixMicros) -> Result<Reply, StoreError> {
-        let replies = self.store.apply(0, &[Request::Bulk(step).into()], at)?;
-        Ok(replies.into_iter().next().unwrap_or(Reply::Missing))
+        let applied = self.store.apply(0, &[Request::Bulk(step).into()], at)?;
+        Ok(applied.replies.into_iter().next().unwrap_or(Reply::Missing))
     }
 
     /// One that is gone was dropped by a master that has started meanwhile.

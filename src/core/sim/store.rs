@@ -52,7 +52,7 @@ impl Store {
                 Reply::Done
             }
             Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)) => Reply::Done,
-            Op::Request(_) | Op::Change(Change::Prune(_)) => {
+            Op::Request(_) | Op::Change(Change::Prune { .. }) => {
                 panic!("not simulated: {op:?}")
             }
         }

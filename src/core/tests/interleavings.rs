@@ -167,7 +167,7 @@ impl World {
             }
             self.batch += 1;
             let ops: Vec<Op> = batch.iter().map(|(op, _)| op.clone()).collect();
-            let replies = self.store.apply(self.batch, &ops, self.now.wall).unwrap();
+            let replies = self.store.apply(self.batch, &ops, self.now.wall).unwrap().replies;
             for ((op, tag), reply) in batch.into_iter().zip(replies) {
                 assert!(!matches!(reply, Reply::Stale), "a stale write by the only master: {op:?}");
                 match (tag, reply) {

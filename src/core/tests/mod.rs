@@ -244,6 +244,6 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::WorkerEnded(_)
         | Change::Progress { .. }
         | Change::Assign { .. }
-        | Change::Prune(_) => return None,
+        | Change::Prune { .. } => return None,
     })
 }

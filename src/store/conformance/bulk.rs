@@ -9,32 +9,32 @@ pub(super) fn owner() -> BulkOwner {
     BulkOwner { pid: 7, pid_start: 8, boot_id: "boot".into() }
 }
 
-fn begin(kit: &mut Kit) -> BulkId {
+pub(super) fn begin(kit: &mut Kit) -> BulkId {
     match kit.one(Request::Bulk(BulkStep::Begin(owner()))) {
         Reply::Begun(bulk) => bulk,
         other => panic!("{other:?}"),
     }
 }
 
-fn stage(kit: &mut Kit, bulk: BulkId, jobs: impl Into<Arc<[NewJob]>>) -> JobId {
+pub(super) fn stage(kit: &mut Kit, bulk: BulkId, jobs: impl Into<Arc<[NewJob]>>) -> JobId {
     match kit.one(Request::Bulk(BulkStep::Stage { bulk, jobs: jobs.into() })) {
         Reply::Staged { first } => first,
         other => panic!("{other:?}"),
     }
 }
 
-fn commit(kit: &mut Kit, bulk: BulkId) {
+pub(super) fn commit(kit: &mut Kit, bulk: BulkId) {
     assert!(matches!(kit.one(Request::Bulk(BulkStep::Commit(bulk))), Reply::Done));
 }
 
-fn open(kit: &mut Kit, bulk: BulkId, limit: u32) -> Opened {
+pub(super) fn open(kit: &mut Kit, bulk: BulkId, limit: u32) -> Opened {
     match kit.one(Request::Bulk(BulkStep::Open { bulk, limit })) {
         Reply::Opened(opened) => opened,
         other => panic!("{other:?}"),
     }
 }
 
-fn drop_some(kit: &mut Kit, bulk: BulkId, limit: u32) -> u64 {
+pub(super) fn drop_some(kit: &mut Kit, bulk: BulkId, limit: u32) -> u64 {
     match kit.one(Request::Bulk(BulkStep::Drop { bulk, limit })) {
         Reply::Count(count) => count,
         other => panic!("{other:?}"),

@@ -179,7 +179,7 @@ pub(super) fn the_answers_of_a_batch_survive_an_unknown_commit(kit: &mut Kit) {
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))), "not before it is reopened");
     store.reopen().unwrap();
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::AlreadyApplied)));
-    assert!(store.replies_of(2).is_none());
-    assert!(matches!(&store.replies_of(1).unwrap()[..], [Reply::Pushed(p)] if p[0].id == JobId(1)));
+    assert!(store.applied_by(2).is_none());
+    assert!(matches!(&store.applied_by(1).unwrap().replies[..], [Reply::Pushed(p)] if p[0].id == JobId(1)));
     assert_eq!(kit.totals().ready, 1);
 }

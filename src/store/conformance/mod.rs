@@ -14,16 +14,16 @@ mod random;
 mod runs;
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Master, Records, Start, Store};
+use super::{Applied, Master, Records, Start, Store};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{
-    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, RunId, RunRecord,
-    UnixMicros, WorkerId,
+    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, QueueTotals,
+    RunId, RunRecord, UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -67,6 +67,10 @@ fn job() -> NewJob {
     NewJob::new("resize", "{}")
 }
 
+fn served(names: &[&str]) -> Arc<BTreeSet<QueueName>> {
+    Arc::new(names.iter().map(|name| queue(name)).collect())
+}
+
 fn unique(key: &str) -> NewJob {
     NewJob { unique: Some(key.into()), ..job() }
 }
@@ -108,8 +112,10 @@ impl Kit {
     fn apply(&mut self, ops: &[Op]) -> Vec<Reply> {
         self.batch += 1;
         let at = self.at();
-        let replies = self.store.apply(self.batch, ops, at).unwrap();
+        let before: BTreeMap<_, _> = self.store.totals().unwrap().into_iter().map(|t| (t.name.clone(), t)).collect();
+        let Applied { replies, forgotten, changed } = self.store.apply(self.batch, ops, at).unwrap();
         assert_eq!(replies.len(), ops.len());
+        self.check_changes(before, &forgotten, changed);
         self.check_totals();
         self.check_keys();
         replies
@@ -117,6 +123,18 @@ impl Kit {
 
     fn one(&mut self, op: impl Into<Op>) -> Reply {
         self.apply(&[op.into()]).pop().unwrap()
+    }
+
+    /// What a batch tells of the queues that it touched, on top of what was there, is all there is.
+    fn check_changes(
+        &mut self,
+        mut all: BTreeMap<QueueName, QueueTotals>,
+        forgotten: &[QueueName],
+        changed: Vec<QueueTotals>,
+    ) {
+        all.retain(|name, _| !forgotten.contains(name));
+        all.extend(changed.into_iter().map(|totals| (totals.name.clone(), totals)));
+        assert_eq!(all.into_values().collect::<Vec<_>>(), self.store.totals().unwrap());
     }
 
     fn check_totals(&mut self) {
@@ -238,7 +256,7 @@ impl Kit {
         self.records.runs(filter).unwrap()
     }
 
-    fn totals(&mut self) -> crate::model::QueueTotals {
+    fn totals(&mut self) -> QueueTotals {
         let mut all = self.store.totals().unwrap();
         let at = all.iter().position(|t| t.name == QueueName::default()).unwrap();
         all.remove(at)
@@ -247,6 +265,18 @@ impl Kit {
     fn keep_nothing(&self) -> Keep {
         let later = self.later(1000);
         Keep { succeeded_since: later, dead_since: later, runs_since: later, limit: 1000 }
+    }
+
+    /// Prunes while somebody serves the default queue.
+    fn prune(&mut self, keep: Keep) -> u64 {
+        self.prune_serving(keep, &["default"])
+    }
+
+    fn prune_serving(&mut self, keep: Keep, names: &[&str]) -> u64 {
+        match self.one(Change::Prune { keep, served: served(names) }) {
+            Reply::Count(n) => n,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -290,7 +320,10 @@ suite! {
     prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
         a_step_past_what_stays_says_that_there_may_be_more,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
-        ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs;
+        ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs,
+        a_queue_of_no_use_is_forgotten_with_its_last_run, a_queue_is_kept_while_anything_belongs_to_it,
+        a_queue_of_a_bulk_push_is_forgotten_only_after_the_bulk_push_was_dropped, queues_are_forgotten_in_small_steps,
+        a_queue_that_another_process_remembers_is_made_again_when_that_pushes, a_queue_that_its_own_batch_uses_again_stays;
     waits: what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in_time_stays,
         a_clock_that_is_set_again_and_again_leaves_lengths_as_they_were,
         nothing_waits_for_longer_than_it_was_to_wait_in_all;

@@ -67,7 +67,11 @@ pub(super) fn an_id_is_never_given_again(kit: &mut Kit) {
     );
     kit.apply(&[Request::Delete(JobId(4)).into(), Request::Delete(JobId(2)).into()]);
     let mut other = (kit.connect)();
-    assert_eq!(id(other.apply(0, &[push()], kit.at()).unwrap().pop()), 5, "by another process, when all are deleted");
+    assert_eq!(
+        id(other.apply(0, &[push()], kit.at()).unwrap().replies.pop()),
+        5,
+        "by another process, when all are deleted"
+    );
     assert_eq!(id(kit.apply(&[push()]).pop()), 6);
     // One that is deleted below the highest changes nothing.
     kit.apply(&[Request::Delete(JobId(5)).into()]);

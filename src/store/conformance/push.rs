@@ -123,7 +123,7 @@ pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
     let mut other = (kit.connect)();
     let pushed =
         other.apply(0, &[Request::Push([NewJob { queue: queue("new"), ..job() }].into()).into()], kit.at()).unwrap();
-    assert!(matches!(&pushed[0], Reply::Pushed(p) if p[0].id == JobId(3)));
+    assert!(matches!(&pushed.replies[0], Reply::Pushed(p) if p[0].id == JobId(3)));
     assert!(kit.store.changed_by_others().unwrap());
     assert!(!kit.store.changed_by_others().unwrap());
     kit.check_totals();

@@ -26,7 +26,7 @@ enum Step {
     Delete(i64),
     RetryDead { queue: Option<u8>, limit: u32 },
     Pause { queue: u8, paused: bool },
-    Prune { succeeded: i64, dead: i64, runs: i64, limit: u32 },
+    Prune { succeeded: i64, dead: i64, runs: i64, limit: u32, served: Vec<u8> },
     Stage { bulk: i64, jobs: Vec<Rough> },
     Bulk { bulk: i64, how: u8, limit: u32 },
     Shift { expiry: bool, by: i64, limit: u32 },
@@ -51,8 +51,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => id.prop_map(Step::Delete),
         1 => (proptest::option::of(0..4_u8), 0..3_u32).prop_map(|(queue, limit)| Step::RetryDead { queue, limit }),
         1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause { queue, paused }),
-        2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32)
-            .prop_map(|(succeeded, dead, runs, limit)| Step::Prune { succeeded, dead, runs, limit }),
+        2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32, proptest::collection::vec(0..4_u8, 0..2)).prop_map(
+            |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
+        ),
         3 => (0..4_i64, proptest::collection::vec((0..3_u8, near(), near(), proptest::option::of(0..3_u8)), 1..5))
             .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
@@ -117,13 +118,15 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             Request::RetryDead { queue: queue.map(named), after: None, limit: *limit }.into()
         }
         Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
-        Step::Prune { succeeded, dead, runs, limit } => Change::Prune(Keep {
-            succeeded_since: kit.later(-succeeded),
-            dead_since: kit.later(-dead),
-            runs_since: kit.later(-runs),
-            limit: *limit,
-        })
-        .into(),
+        Step::Prune { succeeded, dead, runs, limit, served } => {
+            let keep = Keep {
+                succeeded_since: kit.later(-succeeded),
+                dead_since: kit.later(-dead),
+                runs_since: kit.later(-runs),
+                limit: *limit,
+            };
+            Change::Prune { keep, served: Arc::new(served.iter().copied().map(named).collect()) }.into()
+        }
         Step::Stage { bulk: 0, .. } => Request::Bulk(BulkStep::Begin(super::bulk::owner())).into(),
         Step::Stage { bulk, jobs } => {
             let job = |(queue, due, expires, unique): &Rough| NewJob {

@@ -1,6 +1,6 @@
 //! Cases about the list of runs, of a history that is long, mixed and full of holes.
 
-use crate::model::change::{Change, Request};
+use crate::model::change::Request;
 
 use super::*;
 
@@ -47,8 +47,8 @@ fn history(kit: &mut Kit) {
     }
     let since = kit.later(-40);
     let keep = Keep { succeeded_since: since, dead_since: since, runs_since: since, limit: 30 };
-    kit.one(Change::Prune(keep));
-    kit.one(Change::Prune(keep));
+    kit.prune(keep);
+    kit.prune(keep);
 }
 
 pub(super) fn every_filter_finds_what_a_walk_over_all_finds(kit: &mut Kit) {
@@ -89,7 +89,7 @@ pub(super) fn a_run_that_ends_after_its_neighbours_were_forgotten_is_found(kit: 
     for job in &jobs[1..60] {
         kit.one(Request::Delete(job.id));
     }
-    kit.one(Change::Prune(kit.keep_nothing()));
+    kit.prune(kit.keep_nothing());
     assert_eq!(kit.runs(&RunFilter::default()).len(), 39);
     kit.succeed(&slow);
     let before = Some(RunId(50));

@@ -3,7 +3,7 @@
 //! Invariant: what is staged is in no order, no total and no record; what is committed and not opened yet is in the records
 //! and the totals, and in no order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ops::wait_of;
 use super::state::{Bulk, Job, Place, State};
@@ -16,7 +16,13 @@ impl State {
         let (bulk, committed) = match step {
             BulkStep::Begin(owner) => {
                 self.bulk_high += 1;
-                let bulk = Bulk { owner: owner.clone(), committed: false, dropped: false, jobs: BTreeMap::new() };
+                let bulk = Bulk {
+                    owner: owner.clone(),
+                    committed: false,
+                    dropped: false,
+                    staged_in: BTreeSet::new(),
+                    jobs: BTreeMap::new(),
+                };
                 self.bulks.insert(self.bulk_high, bulk);
                 return Reply::Begun(BulkId(self.bulk_high));
             }
@@ -63,6 +69,7 @@ impl State {
                 progress: None,
             };
             if let Some(bulk) = self.bulks.get_mut(&bulk.0) {
+                bulk.staged_in.insert(new.queue.clone());
                 bulk.jobs.insert(self.job_high, job);
             }
         }

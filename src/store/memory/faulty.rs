@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::bulk::OpenBulk;
-use crate::model::change::{Op, Reply};
+use crate::model::change::Op;
 use crate::model::{QueueTotals, UnixMicros};
-use crate::store::{Master, Recovered, Start, Store, StoreError};
+use crate::store::{Applied, Master, Recovered, Start, Store, StoreError};
 
 /// What goes wrong with one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Faulty<S> {
     inner: S,
     calls: u64,
     faults: BTreeMap<u64, Fault>,
-    pending: Option<(u64, Vec<Reply>)>,
+    pending: Option<(u64, Applied)>,
     must_reopen: bool,
     failing_reopens: u32,
     failing_totals: u32,
@@ -117,7 +117,7 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.end(at)
     }
 
-    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
         self.calls += 1;
         if self.must_reopen {
             return Err(StoreError::Io("not reopened".to_owned()));
@@ -128,8 +128,8 @@ impl<S: Store> Store for Faulty<S> {
         match fault {
             Fault::BeforeCommit => Err(unknown()),
             Fault::AfterCommit => {
-                let replies = self.inner.apply(batch, ops, at)?;
-                self.pending = Some((batch, replies));
+                let applied = self.inner.apply(batch, ops, at)?;
+                self.pending = Some((batch, applied));
                 Err(unknown())
             }
             Fault::Full => Err(StoreError::Full { path }),
@@ -145,8 +145,8 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.tend(awaited)
     }
 
-    fn replies_of(&mut self, batch: u64) -> Option<Vec<Reply>> {
-        self.pending.take_if(|(pending, _)| *pending == batch).map(|(_, replies)| replies)
+    fn applied_by(&mut self, batch: u64) -> Option<Applied> {
+        self.pending.take_if(|(pending, _)| *pending == batch).map(|(_, applied)| applied)
     }
 
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {

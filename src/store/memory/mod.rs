@@ -5,6 +5,7 @@
 
 mod bulk;
 mod faulty;
+mod forget;
 mod ops;
 mod records;
 mod state;
@@ -14,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::faulty::{Fault, Faulty};
 use self::state::{Life, State};
-use super::{Master, Recovered, Start, Store, StoreError};
+use super::{Applied, Master, Recovered, Start, Store, StoreError};
 use crate::model::bulk::OpenBulk;
-use crate::model::change::{Change, Op, Reply};
+use crate::model::change::{Change, Op};
 use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
 
 /// One connection to a store in memory.
@@ -79,6 +80,7 @@ impl Store for MemoryStore {
         let mut state = self.state();
         let ours = self.ours(&state)?;
         let released = state.recover(ours, at);
+        state.settle(true, at);
         state.commits += 1;
         drop(state);
         self.own += 1;
@@ -97,7 +99,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+    fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
         let mut state = self.state();
         if self.generation.is_none() && ops.iter().any(|op| matches!(op, Op::Change(Change::Claim(_)))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
@@ -113,13 +115,15 @@ impl Store for MemoryStore {
         }
         let generation = self.generation.unwrap_or_default();
         let replies = ops.iter().map(|op| state.apply(op, generation, at)).collect();
+        let changed = state.settle(self.generation.is_some(), at);
+        let forgotten = std::mem::take(&mut state.forgotten);
         state.commits += 1;
         drop(state);
         self.own += 1;
-        Ok(replies)
+        Ok(Applied { replies, forgotten, changed })
     }
 
-    fn replies_of(&mut self, _batch: u64) -> Option<Vec<Reply>> {
+    fn applied_by(&mut self, _batch: u64) -> Option<Applied> {
         None
     }
 

@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::store::sqlite::EXPIRED_PER_CLAIM;
 
-use super::state::{Job, Place, Run, Running, State};
+use super::state::{Job, Place, Queue, Run, Running, State};
 
 impl State {
     pub(super) fn apply(&mut self, op: &Op, generation: Generation, at: UnixMicros) -> Reply {
@@ -33,7 +33,7 @@ impl State {
             Change::Cancel(job) => self.cancel(*job, at),
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
-            Change::Prune(keep) => self.prune(keep),
+            Change::Prune { keep, served } => self.prune(keep, served),
         }
     }
 
@@ -45,7 +45,7 @@ impl State {
             Request::Delete(job) => self.delete(*job),
             Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
             Request::Pause { queue, paused } => {
-                self.queue(queue).paused = *paused;
+                self.queue(queue).totals.paused = *paused;
                 Reply::Done
             }
         }
@@ -72,7 +72,7 @@ impl State {
     fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
         let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, Vec::new(), false);
         for (queue, most) in &claim.takes {
-            if self.queues.get(queue).is_none_or(|q| q.paused) {
+            if self.queues.get(queue).is_none_or(|q| q.totals.paused) {
                 continue;
             }
             let goal = (claim.total as usize).min(jobs.len() + *most as usize);
@@ -180,7 +180,8 @@ impl State {
         if let (Next::Succeeded | Next::Dead(_) | Next::Cancelled(_), Some(job)) = (next, self.jobs.get(&id).cloned()) {
             self.free_unique(id, &job);
         }
-        let totals = self.queue(&f.job.queue);
+        let Queue { totals, runs, .. } = self.queue(&f.job.queue);
+        *runs += 1;
         totals.succeeded_total += u64::from(next == Next::Succeeded);
         totals.failed_total += u64::from(matches!(f.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed));
         self.runs.insert(f.job.run.0, run_of(f, generation));

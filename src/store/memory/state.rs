@@ -97,6 +97,8 @@ pub(super) struct Bulk {
     pub(super) committed: bool,
     /// Some of its jobs were removed: it can neither grow nor be committed.
     pub(super) dropped: bool,
+    /// Queues of the jobs that were ever staged.
+    pub(super) staged_in: BTreeSet<QueueName>,
     /// By id: staged, or after the commit a mark of what is not opened yet.
     pub(super) jobs: BTreeMap<i64, Job>,
 }
@@ -121,6 +123,19 @@ pub(super) struct Run {
     pub(super) waited_us: i64,
 }
 
+/// A queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Queue {
+    pub(super) totals: QueueTotals,
+    pub(super) cancelled: u64,
+    /// Runs that were ever recorded.
+    pub(super) runs: u64,
+    /// The last change of what is above.
+    pub(super) changed_at: UnixMicros,
+    /// At that time the highest id of a run of any queue.
+    pub(super) run_high: i64,
+}
+
 /// Everything.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -128,7 +143,13 @@ pub(super) struct State {
     pub(super) runs: BTreeMap<i64, Run>,
     pub(super) workers: BTreeMap<i64, WorkerRecord>,
     pub(super) lives: BTreeMap<i64, Life>,
-    pub(super) queues: BTreeMap<QueueName, QueueTotals>,
+    pub(super) queues: BTreeMap<QueueName, Queue>,
+    /// Queues that a batch has touched, as they were before it; `None`: not there.
+    pub(super) before: BTreeMap<QueueName, Option<Queue>>,
+    /// Queues that a batch has forgotten.
+    pub(super) forgotten: Vec<QueueName>,
+    /// The last queue that retention has come by.
+    pub(super) queues_seen: Option<QueueName>,
     pub(super) uniques: HashMap<String, i64>,
     pub(super) running: BTreeMap<i64, i64>,
     ready: BTreeSet<Order>,
@@ -150,7 +171,7 @@ impl State {
         if let Some(at) = job.lapses() {
             self.expiring.remove(&(at, id));
         }
-        let totals = self.queue(&job.new.queue);
+        let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
         match &job.place {
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled -= 1,
             Place::Ready | Place::Unopened => totals.ready -= 1,
@@ -160,7 +181,8 @@ impl State {
             }
             Place::Running(_) => totals.running -= 1,
             Place::Ended { state: JobState::Dead, .. } => totals.dead -= 1,
-            Place::Ended { .. } | Place::Succeeded => {}
+            Place::Ended { .. } => *cancelled -= 1,
+            Place::Succeeded => {}
         }
         match &job.place {
             Place::Ready => drop(self.ready.remove(&job.order(id))),
@@ -176,7 +198,7 @@ impl State {
         if let Some(at) = job.lapses() {
             self.expiring.insert((at, id));
         }
-        let totals = self.queue(&job.new.queue);
+        let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
         match &job.place {
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled += 1,
             Place::Ready | Place::Unopened => totals.ready += 1,
@@ -186,7 +208,8 @@ impl State {
             }
             Place::Running(_) => totals.running += 1,
             Place::Ended { state: JobState::Dead, .. } => totals.dead += 1,
-            Place::Ended { .. } | Place::Succeeded => {}
+            Place::Ended { .. } => *cancelled += 1,
+            Place::Succeeded => {}
         }
         match &job.place {
             Place::Ready => drop(self.ready.insert(job.order(id))),
@@ -197,12 +220,14 @@ impl State {
         self.jobs.insert(id, job);
     }
 
-    /// The totals of a queue, made if it is new.
-    pub(super) fn queue(&mut self, name: &QueueName) -> &mut QueueTotals {
-        if !self.queues.contains_key(name) {
-            self.queues.insert(name.clone(), QueueTotals { name: name.clone(), ..QueueTotals::default() });
+    /// A queue, made if it is new; the batch has touched it.
+    pub(super) fn queue(&mut self, name: &QueueName) -> &mut Queue {
+        let found = self.queues.get(name);
+        if !self.before.contains_key(name) {
+            self.before.insert(name.clone(), found.cloned());
         }
-        self.queues.entry(name.clone()).or_default()
+        let totals = || QueueTotals { name: name.clone(), ..QueueTotals::default() };
+        self.queues.entry(name.clone()).or_insert_with(|| Queue { totals: totals(), ..Queue::default() })
     }
 
     /// The first ready job of a queue.
@@ -235,8 +260,12 @@ impl State {
     }
 
     pub(super) fn totals(&self) -> Vec<QueueTotals> {
-        let oldest = |name| self.front(name).and_then(|id| self.jobs.get(&id)).map(|job| job.due_at);
-        self.queues.values().map(|t| QueueTotals { oldest_ready_at: oldest(&t.name), ..t.clone() }).collect()
+        self.queues.keys().filter_map(|name| self.totals_of(name)).collect()
+    }
+
+    pub(super) fn totals_of(&self, name: &QueueName) -> Option<QueueTotals> {
+        let oldest_ready_at = self.front(name).and_then(|id| self.jobs.get(&id)).map(|job| job.due_at);
+        self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, ..queue.totals.clone() })
     }
 
     /// Frees the unique key of a job, if it holds it.

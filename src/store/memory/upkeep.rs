@@ -2,11 +2,13 @@
 //!
 //! Invariant: the same rows go in the same step as in SQLite.
 
+use std::collections::BTreeSet;
+
 use super::state::{Place, Run, State};
 use crate::model::change::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
-use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, UnixMicros};
+use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, QueueName, UnixMicros};
 use crate::store::sqlite::lost;
 
 impl State {
@@ -72,6 +74,7 @@ impl State {
                 job.due_at = at;
             }
             job.place = Place::Ready;
+            self.queue(&job.new.queue).runs += 1;
             self.put(id, job);
             released += 1;
         }
@@ -112,7 +115,7 @@ impl State {
         Reply::Shifted { next: last.filter(|_| rows.len() == limit) }
     }
 
-    pub(super) fn prune(&mut self, keep: &Keep) -> Reply {
+    pub(super) fn prune(&mut self, keep: &Keep, served: &BTreeSet<QueueName>) -> Reply {
         let (mut removed, more) = self.prune_succeeded(keep);
         for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
             for job in self.ended(state, None, since).into_iter().take(keep.limit as usize) {
@@ -133,6 +136,7 @@ impl State {
         self.runs.retain(|id, _| !runs.contains(id));
         self.workers.retain(|id, _| !workers.contains(id));
         self.lives.retain(|n, _| !lives.contains(n));
+        removed += self.prune_queues(keep, served);
         Reply::Count(removed.max(usize::from(more)) as u64)
     }
 

@@ -9,19 +9,22 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
 use super::blocks::Blocks;
 use super::names::Names;
-use super::{codes, sql};
-use crate::model::{Cause, Counters, JobState, QueueName, UnixMicros};
+use super::{codes, sql, totals};
+use crate::model::{Cause, Counters, JobState, QueueName, QueueTotals, UnixMicros};
 
 /// By how much the totals of a queue change.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) ready: i64,
     pub(super) scheduled: i64,
     pub(super) retrying: i64,
     pub(super) running: i64,
     pub(super) dead: i64,
+    pub(super) cancelled: i64,
     pub(super) succeeded: i64,
     pub(super) failed: i64,
+    /// Something else is new: the queue itself, a run on record, or it was paused or resumed.
+    pub(super) used: bool,
 }
 
 /// The highest ids given out.
@@ -83,6 +86,8 @@ pub(super) struct Batch<'c> {
     pub(super) generation: i64,
     pub(super) at: UnixMicros,
     changes: BTreeMap<i64, Change>,
+    /// Queues that are on record no more.
+    pub(super) forgotten: Vec<QueueName>,
     /// The highest id of a job, once it was asked for.
     job_high: Option<i64>,
     /// The highest id of a job that was deleted.
@@ -105,6 +110,7 @@ impl<'c> Batch<'c> {
             generation,
             at,
             changes: BTreeMap::new(),
+            forgotten: Vec::new(),
             job_high: None,
             deleted_high: 0,
         }
@@ -113,6 +119,11 @@ impl<'c> Batch<'c> {
     /// What changes in the totals of a queue.
     pub(super) fn change(&mut self, queue: i64) -> &mut Change {
         self.changes.entry(queue).or_default()
+    }
+
+    /// Whether this transaction has changed anything in a queue.
+    pub(super) fn changes(&self, queue: i64) -> bool {
+        self.changes.get(&queue).is_some_and(|change| *change != Change::default())
     }
 
     /// An id for a new job.
@@ -132,24 +143,35 @@ impl<'c> Batch<'c> {
         self.run(sql::JOB_DELETE, [id]).map(drop)
     }
 
-    /// Writes the totals; the last thing before the commit.
-    pub(super) fn write_changes(&mut self) -> Result<()> {
+    /// Writes the totals, the last thing before the commit, and reads those of the queues that it touched.
+    pub(super) fn write_changes(&mut self) -> Result<Vec<QueueTotals>> {
         if self.deleted_high > 0 {
             self.run(sql::JOB_HIGH_KEEP, [self.deleted_high])?;
         }
+        for queue in self.names.created() {
+            self.change(queue).used = true;
+        }
+        let mut touched = Vec::with_capacity(self.changes.len());
         for (queue, c) in std::mem::take(&mut self.changes) {
-            self.conn.prepare_cached(sql::QUEUE_COUNT)?.execute(params![
+            let (at, run) = if c == Change::default() { (0, 0) } else { (self.at.0, self.high.run) };
+            let mut update = self.conn.prepare_cached(sql::QUEUE_COUNT)?;
+            let counts = params![
                 queue,
                 c.ready,
                 c.scheduled,
                 c.retrying,
                 c.running,
                 c.dead,
+                c.cancelled,
                 c.succeeded,
-                c.failed
-            ])?;
+                c.failed,
+                at,
+                run
+            ];
+            // Of one with a name that is none, after damage, nothing is told.
+            touched.extend(update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten());
         }
-        Ok(())
+        Ok(touched)
     }
 
     /// Runs one cached statement.
@@ -236,13 +258,15 @@ impl<'c> Batch<'c> {
         at: UnixMicros,
     ) -> Result<()> {
         self.run(sql::ENDED_ADD, params![id, queue, codes::state(state), codes::cause(cause), error, at.0])?;
-        self.change(queue).dead += i64::from(state == JobState::Dead);
+        let change = self.change(queue);
+        *(if state == JobState::Dead { &mut change.dead } else { &mut change.cancelled }) += 1;
         Ok(())
     }
 
     pub(super) fn leave_ended(&mut self, queue: i64, id: i64, state: JobState) -> Result<()> {
         self.run(sql::ENDED_DELETE, [id])?;
-        self.change(queue).dead -= i64::from(state == JobState::Dead);
+        let change = self.change(queue);
+        *(if state == JobState::Dead { &mut change.dead } else { &mut change.cancelled }) -= 1;
         Ok(())
     }
 

@@ -46,7 +46,7 @@ impl Blocks {
 impl Batch<'_> {
     /// Enters a run that is being recorded.
     pub(super) fn map_run(&mut self, queue: i64, outcome: Outcome, run: i64, ended_at: UnixMicros) -> Result<()> {
-        let place = (queue, codes::outcome(outcome), run >> SHIFT);
+        let place = (queue, codes::outcome(outcome), block_of(run));
         if self.blocks.written.get(&place).is_some_and(|&until| ended_at.0 <= until) {
             return Ok(());
         }
@@ -58,21 +58,11 @@ impl Batch<'_> {
         self.blocks.written.insert(place, until);
         Ok(())
     }
+}
 
-    /// Removes the blocks that lie before the oldest run.
-    pub(super) fn prune_blocks(&mut self) -> Result<()> {
-        let oldest: Option<i64> = self.conn.prepare_cached(sql::RUN_LOW)?.query_row([], |row| row.get(0))?;
-        let Some(oldest) = oldest else { return Ok(()) };
-        let mut removed = 0;
-        for outcome in Outcome::ALL {
-            removed += self.run(sql::BLOCKS_PRUNE, (codes::outcome(outcome), oldest >> SHIFT))?;
-        }
-        // A run of one of them may still be under way.
-        if removed > 0 {
-            self.blocks.clear();
-        }
-        Ok(())
-    }
+/// The block of a run.
+pub(super) const fn block_of(run: i64) -> i64 {
+    run >> SHIFT
 }
 
 /// The runs of a filter, newest first, at most `limit`: from one snapshot, and without looking where none can be.

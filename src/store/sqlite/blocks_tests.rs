@@ -20,7 +20,8 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };
     let replies = store
         .apply(1, &[Request::Push(vec![job; jobs as usize].into()).into(), Change::Claim(claim).into()], AT)
-        .unwrap();
+        .unwrap()
+        .replies;
     let Some(Reply::Claimed { jobs, .. }) = replies.into_iter().last() else { panic!("nothing was claimed") };
     (dir, store, jobs)
 }

@@ -166,11 +166,22 @@ impl Batch<'_> {
             opened.note(JobId(ids.last));
         }
         self.run(sql::READY_OPEN, (ids.first, ids.last))?;
+        self.touch_queues(ids)?;
         if bulk.scheduled {
             self.run(sql::SCHEDULED_OPEN, (ids.first, ids.last))?;
         }
         if bulk.expiring {
             self.run(sql::EXPIRING_OPEN, (ids.first, ids.last))?;
+        }
+        Ok(())
+    }
+
+    /// The counts stay, but another job may be the first of a queue.
+    fn touch_queues(&mut self, ids: Ids) -> Result<()> {
+        let mut queues = self.ids(sql::QUEUES_OF_RANGE, (ids.first, ids.last))?;
+        queues.dedup();
+        for queue in queues {
+            self.change(queue);
         }
         Ok(())
     }

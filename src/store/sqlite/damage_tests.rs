@@ -71,7 +71,7 @@ fn whole() -> &'static [u8] {
         let mut store = SqliteStore::open(&path).unwrap();
         store.begin(&master(), now()).unwrap();
         store.apply(1, &[Request::Push((0..JOBS).map(job).collect::<Vec<_>>().into()).into()], now()).unwrap();
-        let mut replies = store.apply(2, &[claim(100)], now()).unwrap();
+        let mut replies = store.apply(2, &[claim(100)], now()).unwrap().replies;
         let Reply::Claimed { jobs, .. } = replies.remove(0) else { panic!() };
         let ends: Vec<Op> = jobs.into_iter().take(80).enumerate().map(|(n, job)| finish(job, n)).collect();
         store.apply(3, &ends, now()).unwrap();
@@ -97,9 +97,9 @@ fn use_it(mut store: SqliteStore, path: &Path) -> Result<usize, StoreError> {
     let all = records.jobs(&JobFilter::default())?;
     records.runs(&RunFilter::default())?;
     records.workers(&WorkerFilter::default())?;
-    let mut replies =
+    let mut applied =
         store.apply(1, &[Change::Promote { limit: 1000 }.into(), claim(1000)], UnixMicros(now().0 + 1_000_000))?;
-    if let Some(Reply::Claimed { jobs, .. }) = replies.pop() {
+    if let Some(Reply::Claimed { jobs, .. }) = applied.replies.pop() {
         let ends: Vec<Op> = jobs.into_iter().enumerate().map(|(n, job)| finish(job, n)).collect();
         store.apply(2, &ends, now())?;
     }
@@ -174,7 +174,7 @@ fn a_job_whose_args_are_no_text_is_dead_and_holds_nobody_up() {
     let jobs: Vec<NewJob> = (1..4).map(|n| NewJob { unique: Some(format!("{n}").into()), ..job(2 * n) }).collect();
     store.apply(1, &[Request::Push(jobs.clone().into()).into()], now()).unwrap();
     store.conn.execute("UPDATE jobs SET args = CAST(x'7b22ff' AS TEXT) WHERE id = 2", []).unwrap();
-    let replies = store.apply(2, &[claim(10)], now()).unwrap();
+    let replies = store.apply(2, &[claim(10)], now()).unwrap().replies;
     let Reply::Claimed { jobs: claimed, expired, .. } = &replies[0] else { panic!("{replies:?}") };
     assert_eq!((claimed.len(), expired.iter().map(|id| id.0).collect::<Vec<_>>()), (2, vec![2]));
     let mut records = SqliteRecords::open(&path).unwrap();

@@ -23,10 +23,11 @@ impl Batch<'_> {
         if statement.execute((job.id.0, job.run.0))? != 1 {
             return Ok(Reply::Stale);
         }
-        let queue = self.names.queue_or_new(self.conn, &job.queue)?;
+        let queue = self.names.queue_or_new(self.conn, &job.queue, self.at)?;
         self.record(queue, finish)?;
         let change = self.change(queue);
         change.running -= 1;
+        change.used = true;
         let failed = matches!(finish.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed);
         change.failed += i64::from(failed);
         if finish.next == Next::Succeeded {

@@ -124,7 +124,9 @@ impl Batch<'_> {
             .collect::<Result<_>>()?;
         for job in &left {
             self.run(sql::RUNNING_DELETE, (job.at.id, job.run))?;
-            self.change(job.at.queue).running -= 1;
+            let change = self.change(job.at.queue);
+            change.running -= 1;
+            change.used = true;
             self.record_lost(job)?;
             let due_at = if job.counters.goes_behind() { self.at.0 } else { job.at.due_at };
             self.put_tries(job.at.id, due_at, job.counters)?;

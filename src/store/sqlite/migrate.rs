@@ -25,6 +25,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0005_seal.sql", include_str!("../../../migrations/0005_seal.sql")),
     ("0006_bulk.sql", include_str!("../../../migrations/0006_bulk.sql")),
     ("0007_waits.sql", include_str!("../../../migrations/0007_waits.sql")),
+    ("0008_forgotten_queues.sql", include_str!("../../../migrations/0008_forgotten_queues.sql")),
 ];
 
 /// The newest schema this program knows.
@@ -135,6 +136,7 @@ mod tests {
             ("0005_seal.sql", 0x7c72_5745_d400_75d4),
             ("0006_bulk.sql", 0x02a2_225f_4f3f_5bfa),
             ("0007_waits.sql", 0xc7a9_42cd_a34d_b095),
+            ("0008_forgotten_queues.sql", 0xec92_176e_25c3_925b),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);

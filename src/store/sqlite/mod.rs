@@ -22,6 +22,7 @@ mod error;
 mod faults;
 mod files;
 mod finish;
+mod forget;
 mod identity;
 mod life;
 mod lock;
@@ -56,7 +57,7 @@ use self::files::{Fate, Files};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
-use super::{Master, Recovered, Start, Store, StoreError};
+use super::{Applied, Master, Recovered, Start, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{Generation, QueueTotals, UnixMicros};
@@ -92,8 +93,8 @@ pub struct SqliteStore {
     overwritten: Option<Overwritten>,
     /// Input or output failed: what the log holds may not be on its way to the disk.
     suspect: bool,
-    /// The answers that were computed before the commit that failed.
-    pending: Option<(u64, Vec<Reply>)>,
+    /// What was computed before the commit that failed.
+    pending: Option<(u64, Applied)>,
     /// A guest has the right to write only for as long as it writes.
     guest: Option<Syncs>,
     /// Dropped last, after the connection.
@@ -130,6 +131,9 @@ impl SqliteStore {
         let result = check(&self.conn).and_then(|()| {
             let generation = self.generation.map_or(0, |g| g.0);
             let (names, blocks, high) = (&mut self.names, &mut self.blocks, &mut self.high);
+            if names.begin(&self.conn).map_err(|e| error::map(&self.path, &e))? {
+                blocks.clear();
+            }
             let mut batch = Batch::new(&self.conn, (names, blocks, high), generation, at);
             work(&mut batch).map_err(|e| error::map(&self.path, &e))
         });
@@ -225,7 +229,7 @@ impl Batch<'_> {
             Change::Cancel(job) => self.cancel(*job),
             Change::WorkerStarted(worker) => self.worker_started(worker),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
-            Change::Prune(keep) => self.prune(keep),
+            Change::Prune { keep, served } => self.prune(keep, served),
         }
     }
 
@@ -241,15 +245,15 @@ impl Batch<'_> {
     }
 
     /// Applies all, and leaves the marks that make ids and batch numbers good after a crash.
-    fn apply_all(&mut self, number: u64, ops: &[Op]) -> rusqlite::Result<Vec<Reply>> {
+    fn apply_all(&mut self, number: u64, ops: &[Op]) -> rusqlite::Result<Applied> {
         let before = *self.high;
         let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
-        self.write_changes()?;
+        let changed = self.write_changes()?;
         if number != 0 || *self.high != before {
             let (run, worker) = (self.high.run, self.high.worker);
             self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
         }
-        Ok(replies)
+        Ok(Applied { replies, changed, forgotten: std::mem::take(&mut self.forgotten) })
     }
 }
 
@@ -287,7 +291,7 @@ impl Store for SqliteStore {
         self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
-    fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Vec<Reply>, StoreError> {
+    fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
         let (generation, path) = (self.generation, self.path.clone());
         if generation.is_none() && ops.iter().any(|op| matches!(op, Op::Change(Change::Claim(_)))) {
             return Err(StoreError::Other("a claim needs a generation, and none was begun".to_owned()));
@@ -296,14 +300,14 @@ impl Store for SqliteStore {
         self.check_files()?;
         self.pace_syncs(ops)?;
         let check = |conn: &Connection| if number == 0 { Ok(()) } else { refuse(conn, &path, generation, number) };
-        let replies = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
+        let applied = self.transaction(at, check, |batch| batch.apply_all(number, ops))?;
         match self.commit(What::Batch(ops)).and_then(|()| self.still_there()) {
             Ok(()) => {
                 self.pending = None;
-                Ok(replies)
+                Ok(applied)
             }
             Err(error) => {
-                self.pending = Some((number, replies));
+                self.pending = Some((number, applied));
                 Err(error)
             }
         }
@@ -314,8 +318,8 @@ impl Store for SqliteStore {
         self.distrust(result)
     }
 
-    fn replies_of(&mut self, number: u64) -> Option<Vec<Reply>> {
-        self.pending.take_if(|(pending, _)| *pending == number).map(|(_, replies)| replies)
+    fn applied_by(&mut self, number: u64) -> Option<Applied> {
+        self.pending.take_if(|(pending, _)| *pending == number).map(|(_, applied)| applied)
     }
 
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError> {

@@ -1,6 +1,7 @@
 //! The dictionaries: queue and type names to their row ids and back.
 //!
-//! Invariant: holds only what is committed or written by the transaction that is open; whoever rolls back clears it.
+//! Invariant: holds only what is committed or written by the transaction that is open. A rollback clears it, and so does a
+//! transaction that finds that queues were forgotten meanwhile.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 
 use super::sql;
-use crate::model::QueueName;
+use crate::model::{QueueName, UnixMicros};
 
 /// What was looked up so far.
 #[derive(Debug, Default)]
@@ -17,6 +18,10 @@ pub(super) struct Names {
     queues_by_id: HashMap<i64, QueueName>,
     types: HashMap<Arc<str>, i64>,
     types_by_id: HashMap<i64, Arc<str>>,
+    /// Queues that were ever forgotten, when this was last compared.
+    forgotten: i64,
+    /// Queues made by the transaction that is open.
+    created: Vec<i64>,
 }
 
 impl Names {
@@ -38,14 +43,39 @@ impl Names {
     }
 
     /// The row of a queue, made if it is new.
-    pub(super) fn queue_or_new(&mut self, conn: &Connection, name: &QueueName) -> Result<i64> {
+    pub(super) fn queue_or_new(&mut self, conn: &Connection, name: &QueueName, at: UnixMicros) -> Result<i64> {
         if let Some(id) = self.queue(conn, name)? {
             return Ok(id);
         }
-        conn.prepare_cached(sql::QUEUE_ADD)?.execute([name.as_str()])?;
+        conn.prepare_cached(sql::QUEUE_ADD)?.execute((name.as_str(), at.0))?;
         let id = conn.last_insert_rowid();
         self.keep_queue(name, id);
+        self.created.push(id);
         Ok(id)
+    }
+
+    /// At the beginning of a transaction: whether queues were forgotten since the last one, so that ids may mean others.
+    pub(super) fn begin(&mut self, conn: &Connection) -> Result<bool> {
+        let forgotten = conn.prepare_cached(sql::FORGOTTEN_GET)?.query_row([], |row| row.get(0))?;
+        let stale = forgotten != self.forgotten;
+        if stale {
+            self.clear();
+        }
+        self.forgotten = forgotten;
+        self.created.clear();
+        Ok(stale)
+    }
+
+    /// Queues made by this transaction.
+    pub(super) fn created(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.created)
+    }
+
+    /// A queue is not on record any more.
+    pub(super) fn forget_queue(&mut self, name: &QueueName, id: i64) {
+        self.queues.remove(name);
+        self.queues_by_id.remove(&id);
+        self.forgotten += 1;
     }
 
     /// The name of a queue.

@@ -295,7 +295,7 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     let at = UnixMicros(*now);
     let mut apply = |ops: &[Op]| {
         *batch += 1;
-        store.apply(*batch, ops, at).unwrap()
+        store.apply(*batch, ops, at).unwrap().replies
     };
     apply(&vec![push(); jobs]);
     let takes = vec![(QueueName::default(), jobs as u32)];
@@ -320,7 +320,7 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     apply(&claimed.iter().map(finish).collect::<Vec<_>>());
     let past = UnixMicros(*now - 500_000);
     let keep = Keep { succeeded_since: past, dead_since: past, runs_since: past, limit: 500 };
-    while !matches!(apply(&[Change::Prune(keep).into()])[..], [Reply::Count(0)]) {}
+    while !matches!(apply(&[Change::Prune { keep, served: Arc::default() }.into()])[..], [Reply::Count(0)]) {}
 }
 
 #[test]

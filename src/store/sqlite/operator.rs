@@ -112,8 +112,8 @@ impl Batch<'_> {
     }
 
     pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<Reply> {
-        let id = self.names.queue_or_new(self.conn, queue)?;
-        self.run(sql::QUEUE_PAUSE, (id, paused))?;
+        let id = self.names.queue_or_new(self.conn, queue, self.at)?;
+        self.change(id).used |= self.run(sql::QUEUE_PAUSE, (id, paused))? > 0;
         Ok(Reply::Done)
     }
 

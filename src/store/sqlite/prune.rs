@@ -13,25 +13,24 @@
 //!
 //! Dead and cancelled jobs are found by the index on `ended`; their runs stay until their own time.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Result};
 
 use super::batch::Batch;
 use super::{codes, sql};
 use crate::model::change::{Keep, Reply};
-use crate::model::{JobState, Outcome, UnixMicros};
+use crate::model::{JobState, Outcome, QueueName, UnixMicros};
 
 impl Batch<'_> {
-    pub(super) fn prune(&mut self, keep: &Keep) -> Result<Reply> {
+    pub(super) fn prune(&mut self, keep: &Keep, served: &BTreeSet<QueueName>) -> Result<Reply> {
         let seen = self.prune_succeeded(keep)?;
         let mut removed = seen.removed;
         removed += self.prune_ended(JobState::Cancelled, keep.succeeded_since, keep.limit)?;
         removed += self.prune_ended(JobState::Dead, keep.dead_since, keep.limit)?;
         let since = keep.runs_since.0;
         let runs = self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
-        if runs > 0 {
-            self.prune_blocks()?;
-        }
-        removed += runs;
+        removed += runs + self.prune_queues(keep, served, runs > 0)?;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
         Ok(Reply::Count(removed.max(usize::from(seen.more)) as u64))

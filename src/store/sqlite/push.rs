@@ -39,7 +39,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn add_job(&mut self, job: &NewJob) -> Result<Waiting> {
-        let queue = self.names.queue_or_new(self.conn, &job.queue)?;
+        let queue = self.names.queue_or_new(self.conn, &job.queue, self.at)?;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         let nprio = -i64::from(job.priority);
         let due_at = job.due_at.unwrap_or(self.at).0;

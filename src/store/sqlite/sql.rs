@@ -11,17 +11,37 @@ pub(super) const CHECKPOINT_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// `queues.name` (unique).
 pub(super) const QUEUE_ID: &str = "SELECT id FROM queues WHERE name = ?1";
 /// Appends.
-pub(super) const QUEUE_ADD: &str = "INSERT INTO queues (name) VALUES (?1)";
+pub(super) const QUEUE_ADD: &str = "INSERT INTO queues (name, changed_at) VALUES (?1, ?2)";
 /// `queues.id`.
 pub(super) const QUEUE_NAME: &str = "SELECT name FROM queues WHERE id = ?1";
 /// `queues.id`.
 pub(super) const QUEUE_PAUSED: &str = "SELECT paused FROM queues WHERE id = ?1";
-/// `queues.id`.
-pub(super) const QUEUE_PAUSE: &str = "UPDATE queues SET paused = ?2 WHERE id = ?1";
-/// `queues.id`; once per touched queue and batch.
+/// `queues.id`; changes nothing if that is so already.
+pub(super) const QUEUE_PAUSE: &str = "UPDATE queues SET paused = ?2 WHERE id = ?1 AND paused <> ?2";
+/// `queues.id`, then one step into the key of `ready`; once per queue and batch that changes it.
 pub(super) const QUEUE_COUNT: &str = "UPDATE queues SET ready = ready + ?2, scheduled = scheduled + ?3, \
-     retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, succeeded_total = succeeded_total + ?7, \
-     failed_total = failed_total + ?8 WHERE id = ?1";
+     retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, cancelled = cancelled + ?7, \
+     succeeded_total = succeeded_total + ?8, failed_total = failed_total + ?9, \
+     changed_at = max(changed_at, ?10), run_high = max(run_high, ?11) WHERE id = ?1 \
+     RETURNING name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, \
+     (SELECT due_at FROM ready WHERE queue = queues.id ORDER BY nprio, due_at, id LIMIT 1)";
+/// Onward by `queues.name`: a bounded number, and whether each is empty and unused for so long; ?3: a time, ?4: a run.
+pub(super) const QUEUES_ONWARD: &str = "SELECT id, name, ready = 0 AND scheduled = 0 AND running = 0 AND dead = 0 \
+     AND cancelled = 0 AND NOT paused AND changed_at < ?3 AND run_high < ?4 FROM queues WHERE name > ?1 \
+     ORDER BY name LIMIT ?2";
+/// The few rows of `bulks`, with one step into the key of `bulk_counts` each.
+pub(super) const QUEUE_STAGED: &str =
+    "SELECT 1 FROM bulks b CROSS JOIN bulk_counts c ON c.bulk = b.id AND c.queue = ?1 LIMIT 1";
+/// `queues.id`.
+pub(super) const QUEUE_DELETE: &str = "DELETE FROM queues WHERE id = ?1";
+/// One row.
+pub(super) const QUEUES_SEEN_GET: &str = "SELECT queues_seen FROM pruned WHERE id = 1";
+/// One row.
+pub(super) const QUEUES_SEEN_SET: &str = "UPDATE pruned SET queues_seen = ?1 WHERE id = 1";
+/// One row; once per transaction.
+pub(super) const FORGOTTEN_GET: &str = "SELECT queues_forgotten FROM pruned WHERE id = 1";
+/// One row; once per step that forgets a queue.
+pub(super) const FORGOTTEN_ADD: &str = "UPDATE pruned SET queues_forgotten = queues_forgotten + ?1 WHERE id = 1";
 /// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
 pub(super) const TOTALS: &str = "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, \
      failed_total, (SELECT due_at FROM ready WHERE queue = queues.id ORDER BY nprio, due_at, id LIMIT 1) \
@@ -105,6 +125,8 @@ pub(super) const RANGE_OF: &str =
 /// `jobs.id`.
 pub(super) const KEYS_OF_RANGE: &str =
     "SELECT id, unique_key, queue, due_at > pushed_at FROM jobs WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+/// `jobs.id`.
+pub(super) const QUEUES_OF_RANGE: &str = "SELECT queue FROM jobs WHERE id BETWEEN ?1 AND ?2";
 /// `jobs.id`, then the key of `ready`.
 pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) \
      SELECT queue, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
@@ -254,9 +276,10 @@ pub(super) const RUN_LOW: &str = "SELECT min(id) FROM runs";
 /// Key of `run_blocks`; once per thousands of runs.
 pub(super) const BLOCK_PUT: &str = "INSERT INTO run_blocks (queue, outcome, block, ended_until) \
      VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET ended_until = max(ended_until, excluded.ended_until)";
-/// Key of `run_blocks`, with one step into it for each queue.
-pub(super) const BLOCKS_PRUNE: &str =
-    "DELETE FROM run_blocks WHERE queue IN (SELECT id FROM queues) AND outcome = ?1 AND block < ?2";
+/// Key of `run_blocks`.
+pub(super) const BLOCKS_PRUNE: &str = "DELETE FROM run_blocks WHERE queue = ?1 AND outcome = ?2 AND block < ?3";
+/// Key of `run_blocks`.
+pub(super) const BLOCKS_FORGET: &str = "DELETE FROM run_blocks WHERE queue = ?1";
 /// One row.
 pub(super) const SEEN_GET: &str = "SELECT runs_seen FROM pruned WHERE id = 1";
 /// One row.

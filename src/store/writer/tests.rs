@@ -53,8 +53,8 @@ fn batches_are_committed_in_order_with_replies_and_totals() {
         writer.send(push(number)).unwrap();
         let written = next(&events);
         assert_eq!(pushed(&written), (number, JobId(number as i64)));
-        let Written::Committed { totals, durable, .. } = written else { unreachable!() };
-        assert_eq!((totals[0].ready, durable), (number, true));
+        let Written::Committed { changed, durable, .. } = written else { unreachable!() };
+        assert_eq!((changed[0].ready, durable), (number, true));
     }
     writer.stop(Some(AT)).unwrap();
     assert!(events.recv().is_err(), "nothing is said without need");

@@ -26,7 +26,7 @@ impl<N: Fn(Written)> Turn<N> {
         let mut shut: Option<StoreError> = None;
         for attempt in 1.. {
             let error = match shut.take().map_or_else(|| self.attempt(&batch), Err) {
-                Ok(replies) => return self.committed(batch, replies),
+                Ok(applied) => return self.committed(batch, applied),
                 Err(error) => error,
             };
             let hopeless = error.is_loss() || matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);
