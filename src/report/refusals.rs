@@ -29,7 +29,7 @@ impl JobAction {
 /// For a queue that nobody knows.
 #[must_use]
 pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    format!("there is no queue `{name}`: no pool serves it, and it never had a job{}", nearest(name, known))
+    format!("there is no queue `{name}`: no pool serves it, and nothing of it is on record{}", nearest(name, known))
 }
 
 /// What was probably meant, or where to look it up.

@@ -242,7 +242,7 @@ pub struct Stopped {
 pub struct Queues {
     /// The queues.
     pub queues: Vec<String>,
-    /// Also those that no pool serves and that never had a job.
+    /// Also those that no pool serves and of which nothing is on record.
     #[serde(default)]
     pub force: bool,
 }

@@ -41,7 +41,7 @@ fn of_many_queues_those_of_no_use_are_forgotten_and_their_names_are_slips_of_the
     let text = "[keep]\nsucceeded = \"1s\"\ndead = \"1s\"\nruns = \"1s\"\n";
     std::fs::write(bench.path().join("queue-work.toml"), text).expect("written");
     // More than are looked at in one step.
-    let job = |n: u32| format!("{{\"command\":[\"true\"],\"queue\":\"tenant-{n}\",\"delay\":\"1h\"}}\n");
+    let job = |n: u32| format!("{{\"type\":\"noop\",\"queue\":\"tenant-{n}\",\"delay\":\"1h\"}}\n");
     let jobs: String = (0..700).map(job).collect();
     std::fs::write(bench.path().join("jobs.jsonl"), jobs).expect("written");
     bench.ok(&["push", "--jsonl", "--file", "jobs.jsonl"]);
@@ -54,7 +54,8 @@ fn of_many_queues_those_of_no_use_are_forgotten_and_their_names_are_slips_of_the
     };
     let first = bench.start(&["--workers=1", "--queue=done"]);
     assert_eq!(names(&bench).len(), 701);
-    bench.wait_for("the job to be done and forgotten", DEADLINE, |b| all_runs(b).is_empty() && all_jobs(b).len() == 701);
+    bench
+        .wait_for("the job to be done and forgotten", DEADLINE, |b| all_runs(b).is_empty() && all_jobs(b).len() == 701);
     bench.ok(&["pause", "tenant-5"]);
     let ids: Vec<String> = (1..=700).map(|id| id.to_string()).collect();
     for some in ids.chunks(100) {

@@ -115,7 +115,7 @@ pub(crate) struct QueuesArgs {
     /// The queues
     #[arg(value_name = "QUEUE", required = true, value_parser = values::queue)]
     pub(crate) queues: Vec<String>,
-    /// Also queues that no pool serves and that never had a job
+    /// Also queues that no pool serves and of which nothing is on record
     #[arg(long)]
     pub(crate) force: bool,
 }
