@@ -1,4 +1,4 @@
-//! What can end a command, how it is worded and which exit code it has.
+//! Errors that end a command: wording and exit code.
 //!
 //! Invariant: exit codes are decided here and nowhere else; the chain of causes is printed once, by [`report`].
 
@@ -33,7 +33,7 @@ pub enum Error {
     /// The configuration makes no sense: one problem a line.
     #[error("{0}")]
     Config(String),
-    /// Nobody listens on the control socket.
+    /// No process listens on the control socket.
     #[error("no master runs on `{database}`; start one with `queue-work --queue default`")]
     NoMaster {
         /// The store.
@@ -45,7 +45,7 @@ pub enum Error {
     /// The state does not allow it.
     #[error("{0}")]
     Refused(String),
-    /// It could not be done.
+    /// The request failed.
     #[error("{0}")]
     Failed(String),
     /// A second Ctrl-C.
@@ -54,9 +54,9 @@ pub enum Error {
     /// The system refused something.
     #[error("cannot {doing}")]
     Io {
-        /// What was being done to what.
+        /// The action, and on what.
         doing: String,
-        /// What the system says.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
@@ -74,10 +74,10 @@ pub enum Error {
     WaitLost {
         /// The job.
         id: JobId,
-        /// What happened to the master.
+        /// Fate of the master.
         why: String,
     },
-    /// Nobody reads our output any more, which is no error.
+    /// The reader of our output has gone, which is no error.
     #[error("nobody reads the output")]
     BrokenPipe,
     /// Everything was said; only the exit code is left.
@@ -152,7 +152,7 @@ pub fn worded(error: &Error) -> String {
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
-    // It may quote what a worker or a user wrote.
+    // The text may quote what a worker or a user wrote.
     words::escape(&text).lines().fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "queue-work: {line}");
         out

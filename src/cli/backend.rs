@@ -97,7 +97,7 @@ pub(crate) fn run_guardian() -> Result<Code, Error> {
     }
 }
 
-/// Who pushes in bulk. The id of the process is one of its namespace, which stands beside that of the boot.
+/// Owner of a bulk push. The pid belongs to a namespace, which is named beside the boot.
 pub(crate) fn this_process() -> BulkOwner {
     let pid = std::process::id();
     let pid_start = identity::start_time(pid).unwrap_or(0);
@@ -124,7 +124,7 @@ pub(crate) fn master_holds_lock(database: &Path) -> io::Result<bool> {
     }
 }
 
-/// Who holds the lock of the store, as far as can be seen; pid 0: they have not yet said who they are.
+/// Holder of the store's lock, as far as can be seen; pid 0: not yet written down.
 pub(crate) fn holder(database: &Path) -> Option<Holder> {
     Lock::holder(&master::lock_path(database)).ok().flatten()
 }

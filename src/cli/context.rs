@@ -1,4 +1,4 @@
-//! What every verb needs: the options of all verbs, where things are, and the ways to reach the master and the store.
+//! Shared by all verbs: the options of all verbs, where things are, and the ways to reach the master and the store.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::{OsText, UnixMicros};
 use crate::store::{Records, Store, StoreError};
 
-/// What every verb needs.
+/// Shared by all verbs.
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) flags: Flags,
@@ -89,7 +89,7 @@ impl Context {
         Err(reach::none_runs(&paths))
     }
 
-    /// What is on record; `None` while there is no database.
+    /// The records; `None` while there is no database.
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
         let database = self.paths()?.database;
         match database.try_exists() {
@@ -104,7 +104,7 @@ impl Context {
         if self.global.quiet { Ok(()) } else { output::line(text) }
     }
 
-    /// What is probably not meant, unless nothing is to be said.
+    /// Warns of what is probably not meant, unless `-q` was given.
     pub(crate) fn warn(&self, text: &str) {
         if !self.global.quiet {
             output::say(text);

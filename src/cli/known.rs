@@ -22,7 +22,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
     if let Some(mut records) = context.records()? {
         known.extend(records.queue_totals()?.into_iter().map(|queue| queue.name.to_string()));
     }
-    // What is wrong with the configuration is no reason to doubt a name, nor is a master that is silent.
+    // A wrong configuration is no reason to doubt a name, nor is a master that does not answer.
     if let Ok(loaded) = backend::load_config(&context.flags) {
         let pools = loaded.config.pools.iter();
         known.extend(pools.flat_map(|pool| pool.queues.names().map(ToString::to_string).collect::<Vec<_>>()));

@@ -124,7 +124,7 @@ fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
 }
 
 fn follow(mut client: Client, tail: &[LogLine], json: bool) -> Result<(), Error> {
-    // What is in the tail may be announced again; a worker's lines come in order of time.
+    // Lines of the tail may be announced again; those of a worker come in order of time.
     let mut seen: HashMap<&str, UnixMicros> = HashMap::new();
     for line in tail {
         seen.insert(&line.worker, line.at);

@@ -47,7 +47,7 @@ use crate::worker::VERB as WORKER_VERB;
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    // What the master starts goes past the parser of options: it is started often, and its memory counts.
+    // Children of the master skip the parser of options: they are started often, and their memory counts.
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
         Some(START_VERB) => return crate::process::begin::run(&args[2..]),
@@ -91,7 +91,7 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
     }
 }
 
-/// What clap has to say: help and version on stdout, errors on stderr in our form.
+/// Prints messages of clap: help and version on stdout, errors on stderr in our form.
 fn usage(error: &clap::Error) -> Result<Code, Error> {
     if !error.use_stderr() {
         return output::print(&error.render().ansi().to_string()).map(|()| Code::DONE);

@@ -65,7 +65,7 @@ fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
     }
 }
 
-/// What clap cannot say.
+/// Checks that clap cannot make.
 fn check(args: &PushArgs) -> Result<(), Error> {
     let bulk = args.lines || args.jsonl;
     let only_bulk = [

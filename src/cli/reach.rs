@@ -54,7 +54,7 @@ pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration)
     }
 }
 
-/// Nobody answers: says whether a master runs all the same.
+/// After a failed connection: whether a master runs all the same.
 fn not_reached(paths: &Paths) -> Error {
     match backend::holder(&paths.database) {
         Some(holder) => Error::Failed(unreachable(paths, holder.pid)),

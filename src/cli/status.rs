@@ -81,7 +81,7 @@ fn holder_of(paths: &Paths) -> Option<u32> {
     backend::holder(&paths.database).map(|holder| holder.pid)
 }
 
-/// What is known of a master that does not answer.
+/// Facts about a master that does not answer.
 fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, now: UnixMicros) -> MasterStatus {
     let last = last.filter(|last| last.master.pid == pid);
     let started_at = last.map_or(now, |last| last.started_at);

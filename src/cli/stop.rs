@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
         no_wait: args.wait.no_wait,
     };
     let answer = match client.call::<Stopped>("stop", &params) {
-        // It was in more of a hurry than we are: what counts is that it ended.
+        // The master ended before it could answer: its end is what counts.
         Err(ClientError::Closed | ClientError::Unheard) if whole => None,
         answer => Some(answer?),
     };

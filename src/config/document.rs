@@ -18,7 +18,7 @@ use crate::model::PoolName;
 /// Values of one table, each with its origin.
 pub(super) type Table = Map<String, Value>;
 
-/// What one file says.
+/// Contents of one file.
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     /// The file as the user named it; `None` for the built-in one.

@@ -1,4 +1,4 @@
-//! What the command line and the environment say, as the highest layer.
+//! Values of the command line and the environment, as the highest layer.
 //!
 //! The same keys and ranges as in the file ([`super::schema`]). Knows nothing of the file.
 

@@ -22,7 +22,7 @@ struct Limits {
 }
 
 impl JobLimits {
-    /// Those of a configuration.
+    /// Limits of a configuration.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let limits = |pool: &super::PoolConfig| Limits { max_attempts: pool.max_attempts, timeout: pool.timeout };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{PoolConfig, PoolKind, Prefetch, units};
 
-/// What concerns jobs and has no meaning for an opaque pool, which gets none from us.
+/// Keys about jobs, without meaning for an opaque pool, which gets no jobs from us.
 pub(super) const OF_JOBS: [&str; 7] =
     ["backoff", "max_attempts", "max_crashes", "max_jobs", "prefetch", "ready_timeout", "timeout"];
 

@@ -17,11 +17,11 @@ use super::{Config, Durability, Flags, KeepFor, pools, rules};
 /// A configuration, and how it came about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// What is in force.
+    /// The values in force.
     pub config: Config,
     /// Where each value comes from.
     pub origins: Origins,
-    /// What is allowed, but probably not meant.
+    /// Warnings: allowed, but probably not meant.
     pub warnings: Vec<Problem>,
     /// The file that was read, absolute.
     pub file: Option<PathBuf>,
@@ -78,7 +78,7 @@ impl Config {
     }
 }
 
-/// Those of the file in its order, then those of the flags; each once.
+/// Names in the file in its order, then those of the flags; each once.
 fn all_problems(file: &Layer, others: Vec<Problem>) -> ConfigErrors {
     let mut problems: Vec<Problem> = Vec::new();
     for problem in file.problems.iter().cloned().chain(others) {

@@ -62,7 +62,7 @@ pub struct Config {
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.
     pub log_files: u32,
-    /// What a pool added at run time inherits.
+    /// Defaults of a pool added at run time.
     pub defaults: PoolConfig,
 }
 
@@ -97,7 +97,7 @@ pub struct KeepFor {
     pub runs: Duration,
 }
 
-/// What kind of worker a pool has.
+/// Kind of the workers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
     /// A program that speaks the worker protocol.
@@ -134,11 +134,11 @@ pub enum ReadyWhen {
 pub struct PoolConfig {
     /// Its name.
     pub name: PoolName,
-    /// What it serves. Empty for an opaque pool.
+    /// The queues it serves. Empty for an opaque pool.
     pub queues: QueueOrder,
     /// Wanted workers, 0 to 10000.
     pub workers: u32,
-    /// What its workers are.
+    /// Kind of its workers.
     pub kind: PoolKind,
     /// The program and its arguments; empty for `exec` jobs that carry their own command.
     pub command: Vec<OsString>,
@@ -176,7 +176,7 @@ pub struct PoolConfig {
     pub prefetch: Prefetch,
 }
 
-/// What the command line and the environment say, over what the file says. `None`: nothing was said.
+/// Values of the command line and the environment, which win over the file. `None`: not given.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Flags {
@@ -198,7 +198,7 @@ pub struct Flags {
     pub queues: Vec<String>,
     /// `--workers`, checked by [`Config`]: 1 to 10000.
     pub workers: Option<u32>,
-    /// What stands after `--`.
+    /// Words after `--`.
     pub command: Vec<OsString>,
     /// `--exec`: the command is a template per job.
     pub exec: bool,

@@ -130,7 +130,7 @@ fn from_here(flags: &Flags, cwd: Option<&Path>, field: &str, path: &Path) -> Res
     }
 }
 
-/// What is wrong with the paths that the flags name. (`--database=~/x` reaches us unexpanded from most shells.)
+/// Problems of the paths that flags name. (`--database=~/x` reaches us unexpanded from most shells.)
 pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
     let named = [("database", &flags.database), ("socket", &flags.socket)];
     let texts = named.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?.to_str()?)));

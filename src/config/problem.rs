@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where it stands, and how that is worded.
+//! Problems of a configuration: place and wording.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Problem {
     pub column: usize,
     /// The key (`pools.mail.workers`), flag (`--workers`) or variable (`QUEUE_WORK_WORKERS`); may be empty.
     pub key: String,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the merged layers hold, in types. Every value was checked by [`super::schema`] in the layer it came from.
+//! The merged layers, in types. Every value was checked by [`super::schema`] in the layer it came from.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -48,7 +48,7 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
     rules.problems
 }
 
-/// What is allowed, but probably not meant.
+/// Warnings: allowed, but probably not meant.
 pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let file = &layers.file.layer;

@@ -15,7 +15,7 @@ pub(super) const LEAST_MEMORY: u64 = 1 << 20;
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 const A_MILLISECOND: Duration = Duration::from_millis(1);
 
-/// What a key may hold.
+/// Type of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// A path; relative ones are resolved by who knows where they were written.

@@ -1,4 +1,4 @@
-//! What is in force and where it comes from, worded for `config show`.
+//! Values in force and their origins, worded for `config show`.
 //!
 //! Invariant: the value of a variable for workers is never shown; it may be a secret.
 

@@ -22,7 +22,7 @@ pub(super) enum Written<'a> {
 /// Why a value is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is this, and that is why not.
+    /// The value, and the reason why it is refused.
     Is(String, String),
     /// A sentence of its own.
     Says(String),

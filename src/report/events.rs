@@ -1,4 +1,4 @@
-//! What a master reports while it runs: typed here, worded in `text`, as JSON by [`json`].
+//! Events of a master while it runs: typed here, worded in `text`, as JSON by [`json`].
 //!
 //! Invariant: who reports an event knows nothing of its wording, and who words it knows nothing of the master.
 
@@ -46,7 +46,7 @@ pub enum Event {
         pool: String,
         /// `protocol`, `exec` or `opaque`.
         kind: String,
-        /// What it serves.
+        /// The queues it serves.
         queues: Vec<QueueName>,
         /// Workers wanted.
         workers: u32,
@@ -107,7 +107,7 @@ pub enum Event {
     Backoff {
         /// `<pool>-<slot>`.
         worker: String,
-        /// What happened.
+        /// The error.
         why: String,
         /// When it is tried again, in seconds from now.
         next_in_s: f64,
@@ -140,7 +140,7 @@ pub enum Event {
     },
     /// Something is wrong.
     Problem {
-        /// What, and what to do.
+        /// The problem, and the next step.
         text: String,
     },
     /// An absolute memory limit lies below what a worker needs.
@@ -149,17 +149,17 @@ pub enum Event {
         pool: String,
         /// The limit.
         limit: MemoryLimit,
-        /// What a worker uses after its first job, in bytes.
+        /// Memory of a worker after its first job, in bytes.
         baseline_bytes: u64,
     },
     /// Nothing is left to do, as `--drain` wants.
     Drained {
-        /// What was done.
+        /// The action.
         summary: Summary,
     },
     /// The master has ended.
     Stopped {
-        /// What was done.
+        /// The action.
         summary: Summary,
     },
     /// A worker wrote a line.

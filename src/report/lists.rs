@@ -159,7 +159,7 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     out
 }
 
-/// What the last run printed last.
+/// Last lines that the last run printed.
 fn last_lines(runs: &[RunRecord]) -> String {
     let Some(last) = runs.first() else { return String::new() };
     let streams = [("stdout", &last.stdout_tail), ("stderr", &last.stderr_tail)];

@@ -3,7 +3,7 @@
 use crate::model::{JobId, JobState};
 use crate::wire::control::RefusedJob;
 
-/// What was to be done with a job.
+/// Action on a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobAction {
     /// Make it ready again.
@@ -32,7 +32,7 @@ pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
     format!("there is no queue `{name}`: no pool serves it, and nothing of it is on record{}", nearest(name, known))
 }
 
-/// What was probably meant, or where to look it up.
+/// The name that was probably meant, or where to look it up.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let far = name.chars().count() / 3 + 1;

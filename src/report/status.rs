@@ -45,11 +45,11 @@ pub struct MasterStatus {
     pub store: String,
     /// `full` or `process`.
     pub durability: String,
-    /// What holds together what workers start: `cgroup`, or `tree` where no control group can be made.
+    /// Means that holds together what workers start: `cgroup`, or `tree` where no control group can be made.
     pub containment: String,
     /// Resident memory of the master, in bytes.
     pub memory_bytes: u64,
-    /// What is wrong, if anything (`the disk is full`, …).
+    /// Problems, if any (`the disk is full`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
 }
@@ -99,7 +99,7 @@ pub struct PoolStatus {
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,
-    /// What is wrong, if anything (`cannot run `foo`: not found in PATH; next try in 3 s`).
+    /// Problem, if any (`cannot run `foo`: not found in PATH; next try in 3 s`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -115,7 +115,7 @@ pub struct WorkerStatus {
     pub slot: Slot,
     /// Process id; `null` in backoff.
     pub pid: Option<u32>,
-    /// What it does.
+    /// Its state.
     pub state: WorkerState,
     /// Life of the master it belongs to.
     pub generation: Generation,
@@ -136,7 +136,7 @@ pub struct WorkerStatus {
     /// When the grace of a draining or stopping worker is over, in seconds from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_s: Option<f64>,
-    /// What it runs now.
+    /// The job it runs now.
     pub job: Option<WorkerJob>,
 }
 
@@ -176,7 +176,7 @@ pub struct WorkerJob {
     pub attempt: u32,
     /// For how long, in seconds.
     pub running_s: f64,
-    /// What it last said of itself.
+    /// Its last report of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<crate::model::job::Progress>,
 }

@@ -1,4 +1,4 @@
-//! What a master did in its life, in one line.
+//! The life of a master in one line.
 
 use std::fmt;
 

@@ -31,7 +31,7 @@ use crate::model::{JobId, OsText, QueueName, UnixMicros};
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
 pub const MAX_SOCKET_PATH_BYTES: usize = 107 - NEW_SOCKET_ENDING.len();
-/// What the name of a socket ends in until it is private and may be found.
+/// End of the name of a socket until it is private and may be found.
 pub const NEW_SOCKET_ENDING: &str = ".new";
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
@@ -42,7 +42,7 @@ pub const NOTE: &str = "note";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a job object such as {\"type\": \"resize\", \"args\": …}")]
 pub struct PushJob {
-    /// What is to be done.
+    /// The method.
     #[serde(rename = "type")]
     pub kind: String,
     /// Any JSON; absent: `null`.
@@ -183,13 +183,13 @@ pub struct Restart {
     /// Every worker.
     #[serde(default)]
     pub all: bool,
-    /// Those of pools that serve this queue.
+    /// Workers of pools that serve this queue.
     #[serde(default)]
     pub queue: Option<String>,
-    /// Those of this pool.
+    /// Workers of this pool.
     #[serde(default)]
     pub pool: Option<String>,
-    /// These (`<pool>-<slot>`).
+    /// Names (`<pool>-<slot>`).
     #[serde(default)]
     pub workers: Vec<String>,
     /// End running jobs at once (they go back to the front, nothing charged).
@@ -219,7 +219,7 @@ pub struct Stop {
     /// Pools that serve this queue.
     #[serde(default)]
     pub queue: Option<String>,
-    /// These workers.
+    /// Names of workers.
     #[serde(default)]
     pub workers: Vec<String>,
     /// Answer at once.
@@ -300,7 +300,7 @@ pub struct ChangedJobs {
     /// `jobs.retry` of all: dead jobs that stay so, as another unfinished job has their unique key.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub passed_over: u64,
-    /// Those that were not, and why.
+    /// Jobs that were not changed, and why.
     #[serde(default)]
     pub refused: Vec<RefusedJob>,
 }

@@ -52,7 +52,7 @@ impl Lines {
         self.hold(chunk);
     }
 
-    /// What was read of a line that has not ended.
+    /// Beginning of a line that has not ended.
     #[must_use]
     pub fn rest(&self) -> &[u8] {
         &self.held

@@ -13,7 +13,7 @@ pub const INVALID_REQUEST: i64 = -32600;
 pub const METHOD_NOT_FOUND: i64 = -32601;
 /// The params do not fit the method.
 pub const INVALID_PARAMS: i64 = -32602;
-/// It could not be done; `data.exit_code` says which kind.
+/// Code of a failure; `data.exit_code` says of which kind.
 pub const FAILED: i64 = -32000;
 
 /// The store cannot be written now: the message says whether anything was changed. Later it may go.
@@ -25,7 +25,7 @@ pub struct Request<'a> {
     /// Absent: a notification. Kept as text: a client may use any id, `null` too.
     #[serde(borrow, default, deserialize_with = "some")]
     pub id: Option<&'a RawValue>,
-    /// What is asked.
+    /// The method.
     pub method: std::borrow::Cow<'a, str>,
     /// With what.
     #[serde(borrow, default)]
@@ -77,7 +77,7 @@ pub struct RpcError {
     pub data: Option<ErrorData>,
 }
 
-/// What an error says to a program.
+/// The part of an error for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorData {
     /// The exit code the command line ends with: 1, 2, 4 or 5.
@@ -85,7 +85,7 @@ pub struct ErrorData {
 }
 
 impl RpcError {
-    /// It could not be done; the command line ends with `exit_code`.
+    /// A failure: the command line ends with `exit_code`.
     #[must_use]
     pub fn failed(exit_code: u8, message: impl Into<String>) -> Self {
         Self { code: FAILED, message: message.into(), data: Some(ErrorData { exit_code }) }

@@ -32,14 +32,14 @@ const MAX_KIND_BYTES: usize = 200;
 /// Up to here every whole number is a float of its own.
 const MAX_WHOLE_FLOAT: f64 = 9_007_199_254_740_992.0;
 
-/// What a line of a worker means.
+/// Meaning of a line of a worker.
 #[derive(Debug)]
 pub enum FromWorker<'a> {
     /// The answer to a job.
     Answer {
         /// Its request id.
         request: u64,
-        /// What it says.
+        /// The answer.
         answer: Answer,
     },
     /// A line with an id that says nothing about that job: no method, neither result nor error. An answer without an
@@ -88,7 +88,7 @@ pub enum FromWorker<'a> {
     Unknown {
         /// To answer under.
         id: &'a RawValue,
-        /// What it asked for.
+        /// The method.
         method: String,
     },
     /// Not a message: output.
@@ -117,7 +117,7 @@ fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<&'de RawValu
     <&RawValue>::deserialize(d).map(Some)
 }
 
-/// What an answer may tell of the run, beside its result or error.
+/// Facts about the run beside the result or error of an answer.
 #[derive(Default, Deserialize)]
 struct RunMember {
     #[serde(default)]
@@ -226,7 +226,7 @@ fn end_of_text(text: &[u8]) -> Option<usize> {
     })
 }
 
-/// What a line means for the open job whose id it has, if it has neither result nor error: it failed. To wait for
+/// Failure of the open job whose id a line has, with neither result nor error. To wait for
 /// another would be to wait until the timeout.
 #[must_use]
 pub fn answer_missing(line: &[u8]) -> Answer {
@@ -234,7 +234,7 @@ pub fn answer_missing(line: &[u8]) -> Answer {
     broken(format!("the worker answered without `result` or `error`: {line}"))
 }
 
-/// What a line over the limit, or one that was given up, means for the job it seems to answer: it failed.
+/// Failure of the job that a line over the limit, or one that was given up, seems to answer.
 #[must_use]
 pub fn answer_too_long(bytes: u64) -> Answer {
     broken(if bytes > MAX_LINE_BYTES as u64 {
@@ -294,7 +294,7 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
         (_, Some(result)) => Ok(result_of(result.get())),
         (Some(_) | None, None) => return Some(FromWorker::NoAnswer { request }),
     };
-    // What it tells of the run is of less weight than the answer: if it cannot be read, the answer still counts.
+    // Facts about the run weigh less than the answer: where they cannot be read, the answer still counts.
     let run = raw.run.and_then(|run| object::read::<RunMember>(run.get()).ok()).unwrap_or_default();
     let detail = Detail {
         exit_code: run.exit_code,

@@ -1,4 +1,4 @@
-//! What may be typed: one type per verb, as it was written. What it means is decided by the verbs.
+//! The command line: one type per verb, as it was typed. Its meaning is decided by the verbs.
 //!
 //! Invariants: a value that parses is in its range; every option that sets something has a variable
 //! `QUEUE_WORK_<NAME>` (of a verb: `QUEUE_WORK_<VERB>_<NAME>`). Options that choose a target (`--all`, `--pool`, …)
@@ -113,7 +113,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What to do.
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run the master in the foreground (as without a verb)

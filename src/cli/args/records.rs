@@ -21,7 +21,7 @@ pub(crate) struct ListArgs {
     pub(crate) jsonl: bool,
 }
 
-/// What to do with jobs.
+/// Verbs of `jobs`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum JobsVerb {
     /// List jobs, oldest first

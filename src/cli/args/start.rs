@@ -98,7 +98,7 @@ pub(crate) struct StartArgs {
 }
 
 impl StartArgs {
-    /// What clap cannot say, as the options may also come from the environment.
+    /// Checks that clap cannot make, as the options may also come from the environment.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let option = match (self.exec, self.opaque) {
             (true, true) => return Err(Error::Usage("`--exec` and `--opaque` exclude one another".into())),

@@ -1,4 +1,4 @@
-//! What parses, what does not, and what it means.
+//! Command lines that parse, those that do not, and their meaning.
 
 use std::time::Duration;
 

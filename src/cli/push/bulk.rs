@@ -67,7 +67,7 @@ fn read(mut input: Input<'_, impl Read>) -> Result<(Spool, u64), Error> {
     Ok((spool, input.bad))
 }
 
-/// What fits one transaction needs no stages. `None`: a signal came first.
+/// Pushes in one transaction, without stages, what fits one. `None`: a signal came first.
 fn one_chunk(
     sink: &mut Sink<'_>,
     spool: Spool,

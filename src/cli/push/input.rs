@@ -22,7 +22,7 @@ const REPORTED: u64 = 10;
 /// Bytes read at a time.
 const BUFFER: usize = 1 << 18;
 
-/// What a line came to.
+/// Result of a line.
 pub(super) enum Checked {
     Job(PushJob),
     Bad,
@@ -104,7 +104,7 @@ impl<'a, R: Read> Input<'a, R> {
         self.lines.has_next()
     }
 
-    /// What is to be said at the end.
+    /// Text to print at the end.
     pub(super) fn close(&self) {
         if self.bad > REPORTED {
             output::say(&format!("… and {} more", words::count(self.bad - REPORTED, "bad line")));

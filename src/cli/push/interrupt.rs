@@ -12,7 +12,7 @@ use signal_hook::iterator::Signals;
 use crate::cli::output;
 use crate::error::{Code, Error};
 
-/// What a signal does.
+/// Effect of a signal.
 #[derive(Debug)]
 enum Standing {
     /// Ends the process at once; what is said then.

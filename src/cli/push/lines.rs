@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// What ends a record.
+/// End of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// A line feed.
@@ -16,7 +16,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// What a record is called.
+    /// Name of a record in messages.
     pub(super) const fn unit(self) -> &'static str {
         match self {
             Self::Lf | Self::CrLf => "line",
@@ -25,7 +25,7 @@ impl End {
     }
 }
 
-/// What came next.
+/// Next piece of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// A line, without its end.

@@ -15,10 +15,10 @@ use crate::model::{OsText, UnixMicros};
 use crate::wire::control::{PushJob, Span};
 use crate::wire::push::{EXEC, one_line};
 
-/// What stands for the line in a command.
+/// Placeholder of the line in a command.
 const PLACE: &[u8] = b"{}";
 
-/// What is the same for all jobs of one call.
+/// Common to all jobs of one call.
 pub(super) struct Common {
     queue: String,
     priority: Option<i64>,

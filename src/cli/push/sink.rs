@@ -88,7 +88,7 @@ impl<'a> Sink<'a> {
                 self.unheard = 0;
                 Ok(Some(result))
             }
-            // It has as many clients as it takes, and none of them waits for us.
+            // The master has as many clients as it takes, and none of them makes room for us.
             Err(ClientError::Unheard) if self.unheard + 1 >= TRIES => {
                 Err(Error::Failed("the master takes no more connections; try again later".to_owned()))
             }

@@ -42,7 +42,7 @@ impl Range {
     }
 }
 
-/// What is the same however often it is begun.
+/// Common to all attempts to begin it.
 struct Push<'a> {
     total: u64,
     /// Which job is the first without a unique key, from 0.
@@ -71,7 +71,7 @@ pub(super) fn push(
         let tried = push.attempt(sink, &mut spooled);
         match tried {
             Err(Broken::Lost(error)) => {
-                // Whoever writes next drops what was begun.
+                // The next process that writes drops what was begun.
                 sink.look_again(error).inspect_err(|_| output::say(NOTHING))?;
                 spooled.again().map_err(spooling)?;
             }
@@ -112,7 +112,7 @@ impl Push<'_> {
         let (mut master, mut store);
         let (stager, for_store): (&mut dyn Stager, bool) = match sink.to() {
             To::Master(client) => {
-                // It may wait for the master, and whatever was begun is dropped with the connection.
+                // The end may wait for the master; what was begun is dropped with the connection.
                 if !self.interrupts.free(NOTHING) {
                     return Err(Broken::Interrupted);
                 }

@@ -81,7 +81,7 @@ impl Stager for ThroughMaster<'_> {
     fn commit(&mut self, bulk: BulkId, ids: bool) -> Result<BulkDone, Broken> {
         self.0.call("bulk.commit", &CommitBulk { bulk, ids }).map_err(|error| match error {
             ClientError::Unheard => Broken::Lost(error.into()),
-            // It says which of the two.
+            // The error says which of the two.
             ClientError::Refused(ref refused) if refused.message.starts_with("nothing was") => {
                 Broken::Nothing(error.into())
             }
@@ -204,7 +204,7 @@ impl Stager for IntoStore<'_> {
             }
         });
         if !matches!(opened, Ok(true)) {
-            // What came of all of them is known to another.
+            // Another process has opened a part, and knows its account.
             (done.first_id, done.last_id) = (None, None);
         }
         // A master that has started opens them.

@@ -34,7 +34,7 @@ const PIECES: [&str; 24] = [
     "queues = { a = 0 }",
 ];
 
-/// What happens to a word of the file.
+/// Change of a word of the file.
 #[derive(Clone, Debug)]
 enum Change {
     Drop,

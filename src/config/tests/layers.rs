@@ -1,4 +1,4 @@
-//! What is in force, given a file, an environment and flags.
+//! Values in force, given a file, an environment and flags.
 
 use super::*;
 use crate::model::{MemoryLimit, QueueOrder};
@@ -167,7 +167,7 @@ fn another_database_has_its_own_socket_and_output_folder() {
 
 #[test]
 fn an_inherited_socket_goes_with_its_own_database_and_with_no_other() {
-    // What the flags or the environment say, and what a worker inherits beside it.
+    // Values of flags or the environment, and what a worker inherits beside them.
     let from_env = |fields: &[&str]| fields.iter().map(|f| (*f).to_owned()).collect();
     let database = |name: &str, fields: &[&str]| Flags {
         database: Some(name.into()),

@@ -1,4 +1,4 @@
-//! What is refused, with which words and at which place.
+//! Refusals, with their words and places.
 
 use super::*;
 use crate::model::MemoryLimit;

@@ -1,4 +1,4 @@
-//! What `config show`, `config init` and `status` say.
+//! Output of `config show`, `config init` and `status`.
 
 use super::*;
 

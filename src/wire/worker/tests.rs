@@ -1,4 +1,4 @@
-//! What the master understands of a worker, line by line.
+//! Lines of a worker as the master understands them.
 
 use std::sync::Arc;
 

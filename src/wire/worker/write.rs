@@ -1,4 +1,4 @@
-//! What the master writes to a worker.
+//! Messages of the master to a worker.
 //!
 //! Invariant: every message is one line, whatever stands in a job.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{CancelReason, Claimed, UnixMicros};
 
-/// What a job request says beyond the job itself.
+/// Parts of a job request beside the job itself.
 #[derive(Clone, Copy, Debug)]
 pub struct JobTerms {
     /// Request id.
