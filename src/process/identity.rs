@@ -266,9 +266,10 @@ mod tests {
         asleep.wait().unwrap();
         let before = activity_of(std::process::id()).unwrap();
         // More than any allocator keeps of what was freed before: these are new pages.
-        let memory = vec![1_u8; 64 * 1024 * 1024];
+        let memory = std::hint::black_box(vec![1_u8; 64 * 1024 * 1024]);
         let after = activity_of(std::process::id()).unwrap();
-        assert!(after[1] > before[1] && after[3] > 0 && memory[1] == 1, "{before:?} {after:?}");
+        assert!(after[1] > before[1] && after[3] > 0, "{before:?} {after:?}");
+        drop(memory);
     }
 
     #[test]
