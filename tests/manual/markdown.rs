@@ -84,7 +84,7 @@ impl Document {
     }
 
     fn read_text(&mut self, line: &str, number: usize) {
-        assert!(line.matches('`').count() % 2 == 0, "{}:{number}: code ends on its line", self.file);
+        assert!(line.matches('`').count().is_multiple_of(2), "{}:{number}: code ends on its line", self.file);
         for (at, part) in line.split('`').enumerate() {
             if at % 2 == 1 {
                 self.code.push((number, part.to_owned()));
