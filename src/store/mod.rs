@@ -111,7 +111,7 @@ pub trait Store: Send {
     /// is committed.
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError>;
 
-    /// The next time [`Op::Promote`] has something to do.
+    /// The next time [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
     fn next_due(&mut self) -> Result<Option<UnixMicros>, StoreError>;
 
     /// Totals of all queues, by name. Takes a time that grows with their number: not for every batch.

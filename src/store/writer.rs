@@ -71,7 +71,7 @@ pub enum Written {
         forgotten: Vec<QueueName>,
         /// Totals after it of queues that it touched; these count where a queue is in both.
         changed: Vec<QueueTotals>,
-        /// When [`Change::Promote`] has something to do.
+        /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
         durable: bool,
@@ -128,7 +128,7 @@ pub enum Written {
     Changed {
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
-        /// When [`Change::Promote`] has something to do.
+        /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,
     },
 }

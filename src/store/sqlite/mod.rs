@@ -1,6 +1,6 @@
 //! The store in an SQLite file.
 //!
-//! Knows nothing of workers or of policy; what becomes of a job is said by [`Finish::next`](crate::store::Finish).
+//! Knows nothing of workers or of policy; what becomes of a job is said by [`Finish::next`](crate::model::change::Finish).
 //! Invariants: every write transaction is IMMEDIATE and rolled back whole on any error; whatever was cached in a
 //! transaction that was rolled back is forgotten; after a commit that may have taken place nothing is written before
 //! [`Store::reopen`].
