@@ -13,7 +13,8 @@ const OTHERS: [&str; 2] = ["CHANGELOG.md", "tests/failures.md"];
 /// A path that is the reader's, not ours.
 const OF_THE_READER: &str = "config/queue-work.toml";
 /// Folders of the repository: what begins with one of them is a path.
-const FOLDERS: [&str; 8] = ["src/", "tests/", "docs/", "scripts/", "config/", "examples/", "migrations/", "benches/"];
+const FOLDERS: [&str; 9] =
+    ["src/", "tests/", "docs/", "scripts/", "config/", "examples/", "migrations/", "bench/", "benches/"];
 
 fn all() -> Vec<Document> {
     CHAPTERS.iter().chain(&OTHERS).map(|file| document(file)).collect()
