@@ -38,7 +38,7 @@ impl World {
         self.stop_all();
         self.until("the stop is complete", |w| w.core.stopped() && w.pending.is_empty() && !w.committing);
         assert!(self.open.is_empty());
-        self.store.check(true);
+        self.store.check();
     }
 
     fn is_whole(&self) -> bool {

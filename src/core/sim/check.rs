@@ -12,7 +12,7 @@ const MOST_WANTED: usize = 12;
 
 impl World {
     pub(super) fn check(&self) {
-        self.store.check(self.step.is_multiple_of(64));
+        self.store.check();
         self.check_deadlines();
         self.check_numbers();
         self.check_holders();

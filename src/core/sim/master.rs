@@ -5,14 +5,15 @@ use std::time::Duration;
 use super::world::{Happening, World};
 use crate::core::{Core, Phase, Settings};
 use crate::model::Prefetch;
-use crate::model::{MemoryLimit, PoolName, QueueName, QueueOrder, WorkerId};
+use crate::model::{MemoryLimit, PoolName, QueueName, QueueOrder};
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
 const SLACK: u64 = 8_000_000 + 2_000_000 + 60_000_000;
 
 impl World {
     pub(super) fn begin_generation(&mut self) {
-        self.core = Core::new(WorkerId(self.next_worker), self.seed ^ self.step);
+        let next_worker = self.store.begin(self.now().wall);
+        self.core = Core::new(next_worker, self.seed ^ self.step);
         self.stopped_by = None;
         for _ in 0..self.chance.range(1, 3) {
             let settings = self.settings();
@@ -31,8 +32,6 @@ impl World {
         self.replies.clear();
         self.committing = false;
         self.open.clear();
-        let now = self.now().wall;
-        self.store.recover(now);
         self.begin_generation();
     }
 

@@ -21,10 +21,7 @@ impl World {
         for action in actions {
             self.tell(&action);
             match action {
-                Action::Spawn { worker, .. } => {
-                    self.next_worker = self.next_worker.max(worker.0 + 1);
-                    self.start_process(worker);
-                }
+                Action::Spawn { worker, .. } => self.start_process(worker),
                 Action::Send { worker, request, job, .. } => {
                     assert_eq!(self.store.run_of(job.id), Some(job.run), "job {} is sent without a claim", job.id);
                     assert_eq!(self.live.get(&job.id), None, "job {} is sent while it still runs", job.id);
@@ -77,13 +74,8 @@ impl World {
             return;
         }
         let wall = self.now().wall;
-        let batch = std::mem::take(&mut self.batch);
-        for (op, _) in &batch {
-            let short = self.faults && self.chance.often(50);
-            let reply = self.store.apply(op, wall, short);
-            self.replies.push(reply);
-        }
-        self.batch = batch;
+        let short = || self.faults && self.chance.often(50);
+        self.replies = self.store.apply(self.batch.iter().map(|(op, _)| op), wall, short);
         let wait = self.commit_time();
         self.later(wait, Happening::Replies);
     }

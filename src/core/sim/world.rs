@@ -59,7 +59,6 @@ pub(super) struct World {
     pub(super) committing: bool,
     pub(super) open: BTreeSet<u64>,
     pub(super) next_ticket: u64,
-    pub(super) next_worker: i64,
     pub(super) next_pool: u64,
     /// Things go wrong.
     pub(super) faults: bool,
@@ -99,7 +98,6 @@ impl World {
             committing: false,
             open: BTreeSet::new(),
             next_ticket: 1,
-            next_worker: 1,
             next_pool: 1,
             faults: true,
             broken: false,
