@@ -10,6 +10,10 @@ use crate::model::change::Change;
 use crate::model::worker::EndReason;
 use crate::model::{CancelReason, JobId, JobState, Now, Slot, WorkerId};
 
+/// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
+/// job was given back or has ended, and may have been claimed and given back once more: more than a few times is a mistake.
+const MOST_LOOKS: u32 = 8;
+
 /// What has to come true before a ticket is answered.
 #[derive(Clone, Debug)]
 pub(super) enum Wait {
@@ -152,8 +156,8 @@ impl Core {
                 self.cancel(ticket, job, Asker { waits: true, caller: None }, now, out);
                 return;
             }
-            // It was running when the store looked, and has been given back or has ended since: look again, once.
-            JobChange::Was(JobState::Running) if self.asked_again.insert((ticket, job)) => {
+            // It was running when the store looked, and has been given back or has ended since: look again.
+            JobChange::Was(JobState::Running) if self.asks_again(ticket, job) => {
                 out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
                 return;
             }
@@ -166,6 +170,12 @@ impl Core {
         };
         self.asked_again.remove(&(ticket, job));
         out.push(Action::Reply(ticket, reply));
+    }
+
+    fn asks_again(&mut self, ticket: Ticket, job: JobId) -> bool {
+        let asked = self.asked_again.entry((ticket, job)).or_default();
+        *asked += 1;
+        *asked <= MOST_LOOKS
     }
 
     fn knows(&self, job: JobId) -> bool {

@@ -91,8 +91,8 @@ pub struct Core {
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
-    /// Cancellations that are asked of the store for the second time.
-    asked_again: BTreeSet<(Ticket, JobId)>,
+    /// How often the store was asked again for a cancellation.
+    asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Queues that are paused: what was claimed of them before the pause took hold goes back.
     held: BTreeSet<QueueName>,
     /// Runs given back since the stop began, for its summary.
@@ -120,7 +120,7 @@ impl Core {
             shifts: Shifts::default(),
             due: None,
             promoting: false,
-            asked_again: BTreeSet::new(),
+            asked_again: BTreeMap::new(),
             held: BTreeSet::new(),
             released: 0,
             ended: 0,

@@ -108,13 +108,26 @@ fn a_job_whose_claim_is_on_its_way_is_cancelled_at_its_worker() {
 }
 
 #[test]
-fn a_job_whose_claim_went_back_meanwhile_is_looked_for_again_once() {
+fn a_job_that_is_given_back_and_claimed_again_each_time_the_store_looks_is_looked_for_again() {
     let mut bench = Bench::up(|_| {});
     cancel(&mut bench, 1, true);
+    for _ in 0..8 {
+        bench.says(&["store cancels 1"]);
+        found(&mut bench, 1, JobChange::Was(JobState::Running));
+    }
     bench.says(&["store cancels 1"]);
-    found(&mut bench, 1, JobChange::Was(JobState::Running));
-    bench.says(&["store cancels 1"]);
-    found(&mut bench, 1, JobChange::Was(JobState::Running));
+    found(&mut bench, 1, JobChange::Was(JobState::Ready));
+    bench.says(&["ticket 1: Cancelled"]);
+}
+
+#[test]
+fn a_job_that_the_store_says_runs_and_the_core_does_not_know_is_not_looked_for_for_ever() {
+    let mut bench = Bench::up(|_| {});
+    cancel(&mut bench, 1, true);
+    for _ in 0..9 {
+        bench.says(&["store cancels 1"]);
+        found(&mut bench, 1, JobChange::Was(JobState::Running));
+    }
     bench.says(&["ticket 1: refused, JobEnded(JobId(1), Running)"]);
 }
 
