@@ -16,7 +16,7 @@ pub enum Action {
     Spawn {
         /// Its id from now on.
         worker: WorkerId,
-        /// What to start.
+        /// The slot to fill.
         pool: PoolId,
         /// Which place it takes.
         slot: Slot,
@@ -68,7 +68,7 @@ pub enum Action {
     Note(Note),
 }
 
-/// What becomes of the reply to a change.
+/// Use of the reply to a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// Nothing; a stale one is worth a debug line.
@@ -108,7 +108,7 @@ pub enum Signal {
     Kill,
 }
 
-/// What was done for an operator.
+/// Outcome of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// Pools and their counts.
@@ -129,7 +129,7 @@ pub enum Done {
     },
     /// The job will not run again.
     Cancelled,
-    /// This will be so; the answer came at once, as it would have waited for who asks.
+    /// Still to come: the answer was given at once, as it would have waited for the caller itself.
     AtOnce(Box<Done>),
 }
 
@@ -169,7 +169,7 @@ pub enum Refusal {
     ReplacementFailed {
         /// Which slot.
         worker: String,
-        /// What is known.
+        /// The known reason.
         why: Option<SlotProblem>,
     },
 }
@@ -208,12 +208,12 @@ pub enum Note {
     },
     /// The machine has nothing left to start a worker with.
     Scarce {
-        /// What it says.
+        /// Its text.
         error: String,
     },
     /// A command could not be started for now.
     NotBegun {
-        /// What it says.
+        /// Its text.
         error: String,
         /// How often a job was given back for that, by now.
         given_back: u64,
@@ -229,7 +229,7 @@ pub enum Note {
     Backoff {
         /// `<pool>-<slot>`
         worker: String,
-        /// What is wrong, with the last line the worker printed on stderr.
+        /// The problem, with the last line the worker printed on stderr.
         problem: SlotProblem,
         /// Fast deaths in a row.
         deaths: u32,
@@ -250,7 +250,7 @@ pub enum Note {
         cause: Cause,
         /// Error text.
         error: Option<String>,
-        /// What becomes of the job.
+        /// Next state of the job.
         next: crate::model::change::Next,
     },
     /// An answer that nobody waits for.
@@ -266,7 +266,7 @@ pub enum Note {
         worker: String,
         /// The limit, in bytes.
         limit: u64,
-        /// What it uses, in bytes.
+        /// Memory in use, in bytes.
         baseline: u64,
     },
     /// The pool is served by another number of workers from now on.

@@ -12,7 +12,7 @@ use crate::model::{JobId, Now, UnixMicros};
 /// Rows of one step.
 const STEP: u32 = 1000;
 
-/// What is still to be moved.
+/// Moves that are still to be made.
 #[derive(Debug, Default)]
 pub(super) struct Shifts {
     waiting: VecDeque<Shift>,

@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use super::PoolId;
 use crate::model::{Mono, Slot, WorkerId};
 
-/// What rings.
+/// Owner of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// Look at this worker's deadlines.
     Worker(WorkerId),
-    /// This slot's backoff is over.
+    /// A slot whose backoff is over.
     Slot(PoolId, Slot),
 }
 

@@ -39,7 +39,7 @@ pub enum Event {
         worker: WorkerId,
         /// The request id.
         request: u64,
-        /// What it said.
+        /// Its words.
         answer: Answer,
     },
     /// The worker told how far it is.
@@ -78,7 +78,7 @@ pub enum Event {
         worker: WorkerId,
         /// How.
         exit: Exit,
-        /// What it printed last.
+        /// Its last lines of output.
         last: Box<LastLines>,
         /// The last request of which it had read anything; later ones it never saw.
         read: u64,
@@ -110,14 +110,14 @@ pub enum Event {
         pool: PoolId,
         /// How many were asked for.
         asked: u32,
-        /// What the pool knew when it asked: see [`super::Tag::Claim`].
+        /// News known to the pool when it asked: see [`super::Tag::Claim`].
         news: u64,
-        /// What came.
+        /// The jobs.
         jobs: Vec<Claimed>,
         /// Fewer than asked for, but not because the queues were empty.
         more: bool,
     },
-    /// These queues may have ready jobs that claims written before now did not see.
+    /// Queues may have ready jobs that claims written before now did not see.
     News {
         /// The queues; empty: any of them.
         queues: Vec<QueueName>,
@@ -147,7 +147,7 @@ pub enum Event {
         ticket: Ticket,
         /// The worker from whose job it came, if it did: that is never waited for, nor ended before its time.
         caller: Option<WorkerId>,
-        /// What.
+        /// The command.
         command: Command,
     },
     /// The answer to `Cancel` of a job that was not at a worker when asked.
@@ -156,15 +156,15 @@ pub enum Event {
         ticket: Ticket,
         /// The job.
         job: JobId,
-        /// What the store found.
+        /// Finding of the store.
         change: JobChange,
     },
 }
 
-/// What the store found when it was asked to cancel a job.
+/// Finding of the store when it was asked to cancel a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobChange {
-    /// It was in this state (ready and scheduled ones are cancelled now).
+    /// The state it was in (ready and scheduled jobs are cancelled now).
     Was(JobState),
     /// There is no such job.
     Missing,
@@ -177,13 +177,13 @@ pub enum Target {
     All,
     /// Pools that serve this queue.
     Queue(QueueName),
-    /// This pool.
+    /// A pool.
     Pool(PoolName),
-    /// These workers (`<pool>-<slot>`).
+    /// Workers by name (`<pool>-<slot>`).
     Workers(Vec<String>),
 }
 
-/// What an operator wants.
+/// A command of an operator.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Another number of workers.
@@ -234,12 +234,12 @@ pub enum Command {
         /// Answer when a running one has ended.
         wait: bool,
     },
-    /// These queues are paused: what was claimed of them and not sent goes back.
+    /// Queues are paused: jobs claimed of them and not sent go back.
     Pause {
         /// The queues.
         queues: Vec<QueueName>,
     },
-    /// These queues are handed out again.
+    /// Queues are handed out again.
     Resume {
         /// The queues.
         queues: Vec<QueueName>,

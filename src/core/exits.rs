@@ -29,7 +29,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let (why, ours) = match worker.state {
             State::Starting { .. } | State::Ready => (EndReason::Exited, false),
-            // It left as it was asked to, or it died with jobs in hand before we did anything to it.
+            // The worker left as it was asked to, or died with jobs in hand before we did anything to it.
             State::Draining { why, .. } => (why, false),
             State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
             State::Gone { .. } => return,

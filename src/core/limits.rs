@@ -55,7 +55,7 @@ impl Core {
             return;
         }
         if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.opaque) {
-            // It may have done more jobs meanwhile: what they left behind is growth.
+            // Memory that jobs after the first have left behind is growth.
             let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
             let baseline = memory.saturating_sub(grown);
             worker.baseline = Some(baseline);

@@ -60,7 +60,7 @@ use random::Random;
 use released::GivenBack;
 use scarce::Spawns;
 
-/// What the master as a whole is doing.
+/// Phase of the master as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Handing out jobs.
@@ -194,7 +194,7 @@ impl Core {
         self.holders.is_empty() && self.pools.values().all(Pool::is_quiet) && !self.promoting
     }
 
-    /// What the master is doing.
+    /// Phase of the master.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase

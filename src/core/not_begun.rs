@@ -33,11 +33,11 @@ const MOST_PUT_OFF: usize = 1000;
 pub(super) enum Lack {
     /// The machine has nothing left for any command.
     Means,
-    /// Somebody writes to its program.
+    /// The program is being written (`ETXTBSY`).
     Program,
 }
 
-/// What could not be begun lately.
+/// Jobs that could not be begun lately.
 #[derive(Debug, Default)]
 pub(super) struct NotBegun {
     /// How often in a row each of these jobs could not be.
@@ -78,7 +78,7 @@ impl Core {
     fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        // What it had been sent ahead fails with the first.
+        // Jobs that it had been sent ahead fail with the first.
         let until = *worker.paused_until.get_or_insert_with(|| {
             worker.pauses += 1;
             now.mono + backoff::pause(worker.pauses, &mut self.random)

@@ -15,12 +15,12 @@ const MOST_AHEAD: u128 = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
 
-/// What the core must know of a pool.
+/// Settings of a pool, as far as the core needs them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Its name.
     pub name: PoolName,
-    /// What it serves; nothing for an opaque pool.
+    /// Its queues; none for an opaque pool.
     pub order: QueueOrder,
     /// Wanted workers.
     pub workers: u32,
@@ -59,9 +59,9 @@ pub struct Settings {
 /// A place for a worker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SlotEntry {
-    /// Who is in it.
+    /// Its worker.
     pub(super) current: Option<WorkerId>,
-    /// Who is to follow, while `current` still works.
+    /// The worker that is to follow, while `current` still works.
     pub(super) successor: Option<WorkerId>,
     /// Fast deaths in a row.
     pub(super) deaths: u32,
@@ -75,20 +75,20 @@ pub(super) struct SlotEntry {
     pub(super) problem: Option<SlotProblem>,
 }
 
-/// What is known of a slot, for `status`.
+/// A slot, for `status`.
 #[derive(Clone, Debug)]
 pub struct SlotView<'a> {
     /// Which.
     pub slot: Slot,
-    /// Who is in it.
+    /// Its worker.
     pub current: Option<WorkerId>,
-    /// Who is to follow.
+    /// The worker that is to follow.
     pub successor: Option<WorkerId>,
     /// Processes replaced so far.
     pub restarts: u64,
     /// How the one before ended.
     pub last_exit: Option<(EndReason, Option<Exit>)>,
-    /// What is wrong with it.
+    /// Why no worker comes up.
     pub problem: Option<&'a SlotProblem>,
     /// When the next spawn is due.
     pub not_before: Option<Mono>,
@@ -109,7 +109,7 @@ pub struct Pool {
     pub settings: Settings,
     /// Workers wanted now.
     pub wanted: u32,
-    /// It is being removed.
+    /// Being removed.
     pub removed: bool,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
     /// Workers that left their slot and are on their way out.

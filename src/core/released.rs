@@ -9,7 +9,7 @@ use crate::model::{Counters, JobId, Outcome};
 /// So many are remembered.
 const MOST: usize = 1000;
 
-/// Those that went behind the others for it.
+/// Jobs that went behind the others for it.
 #[derive(Debug, Default)]
 pub(super) struct GivenBack(BTreeSet<JobId>);
 

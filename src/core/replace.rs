@@ -66,7 +66,7 @@ impl Core {
         let Some(pool) = self.pools.get_mut(&id) else { return false };
         let workers = &self.workers;
         let in_slot = |r: &Rolling| workers.get(&r.worker).map(|w| w.slot);
-        // Those that left for another reason: whoever is in their place is new already.
+        // Workers that left for another reason: the ones in their places are new already.
         let (slots, rolling) = (&pool.slots, &mut pool.rolling);
         rolling.retain(|r| in_slot(r).and_then(|s| slots.get(&s)).is_some_and(|e| e.current == Some(r.worker)));
         let entries = || rolling.iter().filter_map(in_slot).filter_map(|s| Some((s, slots.get(&s)?)));
@@ -74,7 +74,7 @@ impl Core {
             rolling.clear();
             return false;
         }
-        // Those whose successor is coming up stay, in case it does not.
+        // Workers whose successor is coming up stay, in case it fails.
         let may = self.spawns.left() > 0;
         let due = |e: &SlotEntry| may && e.successor.is_none() && e.not_before.is_none_or(|at| at <= now.mono);
         let Some(slot) = entries().find(|(_, e)| due(e)).map(|(s, _)| s) else { return false };

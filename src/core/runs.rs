@@ -68,7 +68,7 @@ impl Core {
     ) {
         self.holders.remove(&flight.job.id);
         detail.peak_memory = detail.peak_memory.or(flight.peak);
-        // What never began is named as a problem, once for all jobs.
+        // Jobs that never began are named as a problem, once for all.
         if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
             out.push(Action::Note(Note::RunFailed {
                 job: flight.job.id,
@@ -196,7 +196,7 @@ impl Core {
     }
 }
 
-/// What a built-in worker says if the command could not be started for now, unless the job was to end anyway.
+/// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.
 fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<(Lack, String)> {
     let error = answer.verdict.as_ref().err()?;
     let goes_on = flight.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown);

@@ -16,7 +16,7 @@ const PER_TURN: u32 = 8;
 /// While the machine has nothing left, one is tried this often.
 const TRY_EVERY: Duration = Duration::from_millis(500);
 
-/// What may be asked for now.
+/// Processes that may be asked for now.
 #[derive(Debug, Default)]
 pub(super) struct Spawns {
     left: u32,
@@ -86,7 +86,7 @@ impl Core {
         self.spawns.scarce_until.is_some()
     }
 
-    /// Nobody waits for a process any more.
+    /// No slot waits for a process any more.
     pub(super) fn end_scarcity(&mut self) {
         if self.is_scarce() && (self.phase != Phase::Running || !self.pools.keys().any(|&id| self.waits_for_spawn(id)))
         {
@@ -97,7 +97,7 @@ impl Core {
     /// When processes may be asked for again, if anybody waits for one.
     pub(super) fn next_spawns(&self, now: Mono) -> Option<Mono> {
         let later = self.spawns.scarce_until.filter(|&at| at > now);
-        // Those for whom there was no room in this turn have theirs in the next moment.
+        // Slots that had to wait in this turn are tried in the next moment.
         let dirty = self.pools.values().any(|p| p.dirty).then(|| later.unwrap_or(now + Duration::from_micros(1)));
         dirty.or(later)
     }

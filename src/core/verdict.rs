@@ -1,4 +1,4 @@
-//! What the end of a run means for its job. Pure tables, no state.
+//! From the end of a run to the next state of its job. Pure tables, no state.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::change::Next;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, Retry, RunError, UnixMicros};
 
-/// What the end of a run means.
+/// Consequences of the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Verdict {
     pub(super) outcome: Outcome,
@@ -74,7 +74,7 @@ impl Case<'_> {
         Verdict { outcome: Outcome::Crashed, cause: Some(cause), next, counters }
     }
 
-    /// What was charged before a run of which something came.
+    /// Counters before a run that had a result.
     fn judged(&self) -> Counters {
         Counters { releases_in_a_row: 0, ..self.job.counters }
     }

@@ -11,7 +11,7 @@ use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{CancelReason, Claimed, LastLines, Mono, Slot, WorkerState};
 
-/// What a worker is doing.
+/// State of a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// Spawned or about to be, not yet ready.
@@ -46,7 +46,7 @@ pub enum State {
         /// Whether people were told that it does not die.
         told: bool,
     },
-    /// It has exited; what it left behind is being swept, then its flights end.
+    /// The process has exited; its leftovers are being swept, then its flights end.
     Gone {
         /// Why.
         why: EndReason,
@@ -56,7 +56,7 @@ pub enum State {
         exit: Exit,
         /// When.
         at: Mono,
-        /// What it printed last.
+        /// Its last lines of output.
         last: Box<LastLines>,
         /// The last request it had read anything of.
         read: u64,
@@ -74,7 +74,7 @@ pub struct Flight {
     pub timeout: Duration,
     /// When it began, as far as we know: when it was sent, or when the one before it was answered.
     pub started: Option<Mono>,
-    /// It was sent while the worker had all it can do at a time, so it began when another ended, or never did.
+    /// Sent while the worker had all it can do at a time: begun when another ended, or never.
     pub ahead: bool,
     /// When it must be done; set when it begins.
     pub deadline: Option<Mono>,
@@ -82,7 +82,7 @@ pub struct Flight {
     pub ending: Option<Ending>,
     /// Most memory of the worker seen while it ran.
     pub peak: Option<u64>,
-    /// What it last said of itself.
+    /// Its last report of progress.
     pub progress: Option<Progress>,
 }
 
@@ -93,7 +93,7 @@ pub struct Ending {
     pub why: CancelReason,
     /// When its worker is ended, if it does not honour that.
     pub term_at: Mono,
-    /// Who waits for the end.
+    /// Tickets that wait for the end.
     pub tickets: Vec<Ticket>,
 }
 
@@ -108,9 +108,9 @@ pub struct Handle {
     pub slot: Slot,
     /// Its process id, once spawned.
     pub pid: Option<u32>,
-    /// What it does.
+    /// Its state.
     pub state: State,
-    /// What it holds, in the order sent.
+    /// The jobs it holds, in the order sent.
     pub flights: VecDeque<Flight>,
     /// When it was asked for.
     pub since: Mono,
@@ -132,11 +132,11 @@ pub struct Handle {
     pub max_jobs: Option<u64>,
     /// When it is recycled for its age.
     pub expires: Option<Mono>,
-    /// It reached a limit and waits for its turn to be replaced.
+    /// The limit it has reached; it waits for its turn to be replaced.
     pub recycle: Option<EndReason>,
     /// Until then it is given no job: it is at a limit, and its turn to be replaced should come in a moment.
     pub held_until: Option<Mono>,
-    /// It cannot start commands now, and is given none before this.
+    /// Until then it is given no job, as it cannot start commands.
     pub paused_until: Option<Mono>,
     /// Such pauses in a row.
     pub(super) pauses: u32,
@@ -206,7 +206,7 @@ impl Handle {
             State::Killed { .. } | State::Gone { .. } => None,
         };
         let watches_jobs = matches!(self.state, State::Ready | State::Draining { .. } | State::Starting { .. });
-        // What has begun stands in front.
+        // Begun jobs stand in front.
         let begun = self.flights.iter().take_while(|flight| watches_jobs && flight.started.is_some());
         let jobs = begun.filter_map(Flight::next_deadline).min();
         let pause = self.paused_until.filter(|_| self.is_ready());

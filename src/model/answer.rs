@@ -1,4 +1,4 @@
-//! What a worker says about a job it was given, and why a job is taken from it.
+//! Answers of workers about their jobs, and reasons to take a job from a worker.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub const NOT_BEGUN: &str = "spawn";
 /// The same where only this program cannot be started now: somebody writes to it.
 pub const PROGRAM_BUSY: &str = "busy";
 
-/// What a worker said about a job.
+/// Answer of a worker about a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// Result (JSON text) or error.
     pub verdict: Result<Option<String>, RunError>,
-    /// What it tells of the run: exit code, signal, memory, stderr.
+    /// Facts about the run: exit code, signal, memory, stderr.
     pub detail: Detail,
 }
 
@@ -30,11 +30,11 @@ pub struct RunError {
     pub code: Option<i64>,
     /// Kind of error, such as `ValueError`, `not_found`.
     pub kind: Option<String>,
-    /// What the worker says about trying again.
+    /// Wish of the worker about trying again.
     pub retry: Retry,
 }
 
-/// What a worker says about trying again.
+/// Wish of a worker about trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Nothing: as the pool says.
@@ -45,7 +45,7 @@ pub enum Retry {
     After(Duration),
 }
 
-/// What the record says of a run beyond its outcome.
+/// Facts on the record of a run beside its outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detail {
     /// Of the command.
@@ -64,7 +64,7 @@ pub struct Detail {
     pub peak_memory: Option<u64>,
 }
 
-/// What was printed last.
+/// Last lines that were printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastLines {
     /// On stderr.

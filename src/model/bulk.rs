@@ -1,6 +1,6 @@
 //! A push of so many jobs that they do not fit one transaction, and of which all or none are added.
 //!
-//! It is begun, its jobs are staged in steps, then it is committed, which is one small change, and opened in steps again.
+//! A push is begun, its jobs are staged in steps, then it is committed, which is one small change, and opened in steps again.
 //! Before the commit nobody sees, counts or runs any of its jobs, and none holds a unique key; after it all of them are on
 //! record and counted, and each can run from when it was opened.
 
@@ -24,7 +24,7 @@ pub struct BulkOwner {
 pub struct OpenBulk {
     /// Its number, never given again.
     pub id: BulkId,
-    /// Who began it.
+    /// The process that began it.
     pub owner: BulkOwner,
     /// Whether its jobs are there; else they are yet to be dropped or committed.
     pub committed: bool,
@@ -63,7 +63,7 @@ pub enum BulkStep {
     },
 }
 
-/// What one step has opened.
+/// Jobs that one step has opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// The lowest id that stands for a job pushed: its own, or that of the one that was there already.

@@ -1,4 +1,4 @@
-//! What a batch is made of: the changes that the core decides on, the requests of operators, and the replies.
+//! Items of a batch: changes that the core decides on, requests of operators, and the replies.
 //!
 //! Batches are applied by a store, whole or not at all.
 
@@ -66,13 +66,13 @@ pub enum Change {
     /// The clock was set, or may have been: move what waits for a length of time, a step at a time.
     /// Reply: [`Reply::Shifted`].
     Shift(Shift),
-    /// What a running job says of itself. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    /// Record the progress of a running job. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Progress {
         /// The job.
         job: JobId,
         /// Its current run.
         run: RunId,
-        /// What it said.
+        /// Its words.
         progress: Progress,
     },
     /// Cancel a job that is ready or scheduled; where no master runs, an operator says it. Reply: [`Reply::Changed`] with
@@ -85,7 +85,7 @@ pub enum Change {
     /// Forget what is past its time, a bounded number of rows. Reply: [`Reply::Count`] of rows removed, at least 1 where
     /// there is more to look at.
     Prune {
-        /// What is past its time.
+        /// Records older than these times may go.
         keep: Keep,
         /// Queues that are kept although they are empty: somebody serves them.
         served: Arc<BTreeSet<QueueName>>,
@@ -174,7 +174,7 @@ pub struct Shift {
     pub waits: Waits,
     /// By so many microseconds.
     pub by: i64,
-    /// What the clock said just after it was set.
+    /// The wall clock just after it was set.
     pub from: UnixMicros,
     /// Where the step before stopped.
     pub after: Option<(UnixMicros, JobId)>,
@@ -225,7 +225,7 @@ pub struct Claim {
 pub struct Finish {
     /// The job, as it was claimed.
     pub job: Arc<Claimed>,
-    /// Who ran it.
+    /// The worker that ran it.
     pub worker: WorkerId,
     /// How it ended.
     pub outcome: Outcome,
@@ -237,33 +237,33 @@ pub struct Finish {
     pub started_at: UnixMicros,
     /// When it ended.
     pub ended_at: UnixMicros,
-    /// What becomes of the job.
+    /// Next state of the job.
     pub next: Next,
     /// Its counters from now on.
     pub counters: Counters,
 }
 
-/// What becomes of a job whose run has ended.
+/// Next state of a job whose run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It succeeded.
+    /// Succeeded.
     Succeeded,
-    /// It is ready again at its old place: with the old due time it is at the front.
+    /// Ready again at its old place: with the old due time it is at the front.
     Ready,
-    /// It is ready again, behind those that are due by now.
+    /// Ready again, behind those that are due by now.
     Behind,
-    /// It is scheduled for a retry.
+    /// Scheduled for a retry.
     RetryAt(UnixMicros),
-    /// It is dead.
+    /// Dead.
     Dead(Cause),
-    /// It is cancelled.
+    /// Cancelled.
     Cancelled(Cause),
 }
 
 /// A worker that was spawned. Its id is given by the master: see `next_worker` of what a store finds at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStarted {
-    /// This process.
+    /// The worker.
     pub worker: WorkerId,
     /// Its pool.
     pub pool: PoolName,
@@ -278,7 +278,7 @@ pub struct WorkerStarted {
 /// A worker that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerEnded {
-    /// This process.
+    /// The worker.
     pub worker: WorkerId,
     /// Why.
     pub reason: EndReason,
@@ -332,7 +332,7 @@ pub enum Reply {
         /// True if `max_bytes` ended it.
         more: bool,
     },
-    /// What [`Change::Promote`] did.
+    /// Result of [`Change::Promote`].
     Promoted {
         /// Queues that have new ready jobs.
         queues: Vec<QueueName>,
@@ -358,7 +358,7 @@ pub enum Reply {
         /// The other job.
         by: JobId,
     },
-    /// What [`Request::RetryDead`] did.
+    /// Result of [`Request::RetryDead`].
     Retried {
         /// Jobs that are ready now.
         count: u64,

@@ -38,9 +38,9 @@ impl fmt::Display for RunLost {
 /// Why no worker comes up in a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotProblem {
-    /// It could not be started.
+    /// Could not be started.
     NotStarted(String),
-    /// It ended before it was of any use.
+    /// Ended before it was of any use.
     Ended {
         /// Why.
         why: EndReason,

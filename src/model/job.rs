@@ -51,7 +51,7 @@ impl JobState {
     }
 }
 
-/// What was charged to a job so far; the three are kept apart.
+/// Charges of a job so far, each kind kept apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Failed and timed-out runs; counts towards `max_attempts`.
@@ -60,7 +60,7 @@ pub struct Counters {
     pub crashes: u32,
     /// Runs that we interrupted; never blamed on the job.
     pub releases: u32,
-    /// Those of them since anything else came of it.
+    /// Releases since its last other outcome.
     #[serde(skip)]
     pub releases_in_a_row: u32,
 }
@@ -89,7 +89,7 @@ impl Counters {
 /// A job as it is pushed: checked, with every default applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
-    /// What is to be done; `exec` is a command.
+    /// Its type; `exec` is a command.
     pub kind: Arc<str>,
     /// Any JSON, as text that was is within [`super::payload::check_limits`].
     pub args: Box<str>,
@@ -144,7 +144,7 @@ pub struct Pushed {
 pub struct Claimed {
     /// The job.
     pub id: JobId,
-    /// This attempt; guards every later change.
+    /// The run; guards every later change.
     pub run: RunId,
     /// The queue it came from.
     pub queue: QueueName,
@@ -152,7 +152,7 @@ pub struct Claimed {
     pub kind: Arc<str>,
     /// Its args, JSON text.
     pub args: Box<str>,
-    /// What was charged before this run.
+    /// Charges before this run.
     pub counters: Counters,
     /// When it was pushed.
     pub pushed_at: UnixMicros,
@@ -174,7 +174,7 @@ impl Claimed {
     }
 }
 
-/// What a running job last said of itself.
+/// Last progress that a running job reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// 0 to 100.
@@ -201,20 +201,20 @@ pub struct JobRecord {
     pub priority: i8,
     /// Its unique key.
     pub unique: Option<String>,
-    /// What was charged.
+    /// Charges.
     #[serde(flatten)]
     pub counters: Counters,
     /// Its own limit, or `null`: what its pool says.
     pub max_attempts: Option<u32>,
     /// Its own limit in seconds, or `null`: what its pool says.
     pub timeout_s: Option<f64>,
-    /// What the successful run answered; `null` before.
+    /// Result of the successful run; `null` before.
     pub result: Option<Box<RawValue>>,
     /// Why it is dead or cancelled, or what ended its last run.
     pub cause: Option<Cause>,
     /// The last error text.
     pub error: Option<String>,
-    /// What it last said of itself.
+    /// Its last report of progress.
     pub progress: Option<Progress>,
     /// When it was pushed.
     pub pushed_at: UnixMicros,

@@ -17,6 +17,6 @@ pub enum MemoryLimit {
 pub enum Prefetch {
     /// About 1 ms of work, 1 to 64.
     Auto,
-    /// This many, 1 to 1000.
+    /// A fixed number, 1 to 1000.
     Fixed(u32),
 }

@@ -1,4 +1,4 @@
-//! What a job may carry: the limits of its type and its args.
+//! Limits of the type and the args of a job.
 //!
 //! Args stay text from push to worker: no number is rounded and no key order changed on the way.
 

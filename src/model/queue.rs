@@ -24,7 +24,7 @@ impl QueueOrder {
     }
 }
 
-/// What a queue holds, kept incrementally with every change.
+/// Numbers of jobs in a queue, kept by difference with every change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueTotals {
     /// The queue.

@@ -14,7 +14,7 @@ pub enum Outcome {
     Succeeded,
     /// The worker answered with an error.
     Failed,
-    /// It ran past its deadline and was ended.
+    /// Ran past its deadline and was ended.
     TimedOut,
     /// Its worker died under it.
     Crashed,

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 pub struct UnixMicros(pub i64);
 
 impl UnixMicros {
-    /// This much later (a duration that does not fit ends at the far future).
+    /// Later by a duration (one that does not fit ends at the far future).
     #[must_use]
     pub fn plus(self, d: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This much earlier.
+    /// Earlier by a duration.
     #[must_use]
     pub fn minus(self, d: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))

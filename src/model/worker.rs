@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Generation, Slot, UnixMicros, WorkerId};
 
-/// What a worker is doing, as `status` shows it.
+/// State of a worker, as `status` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
@@ -43,7 +43,7 @@ impl WorkerState {
 pub enum EndReason {
     /// By itself, without being asked.
     Exited,
-    /// It sent `retire`.
+    /// Sent `retire`.
     Retired,
     /// The pool was made smaller.
     Scaled,
@@ -51,23 +51,23 @@ pub enum EndReason {
     Restarted,
     /// The master stopped, or the worker was stopped by an operator.
     Stopped,
-    /// It reached `max_jobs`.
+    /// Reached `max_jobs`.
     MaxJobs,
-    /// It reached `max_time`.
+    /// Reached `max_time`.
     MaxTime,
-    /// It grew past `memory`.
+    /// Grew past `memory`.
     Memory,
-    /// It grew past `memory_max` and was killed.
+    /// Grew past `memory_max` and was killed.
     MemoryMax,
     /// Its job ran past its deadline and did not honour the cancellation.
     JobTimeout,
     /// Its job was cancelled and it did not honour that.
     JobCancelled,
-    /// It was not ready within `ready_timeout`.
+    /// Not ready within `ready_timeout`.
     ReadyTimeout,
-    /// It broke the protocol.
+    /// Broke the protocol.
     Protocol,
-    /// It could not be spawned.
+    /// Could not be spawned.
     SpawnFailed,
     /// The master died.
     MasterLost,
@@ -129,7 +129,7 @@ pub enum Exit {
 /// One worker process on record; serialises to the JSON of `workers`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerRecord {
-    /// This process, for ever.
+    /// Id of this process, never given again.
     pub incarnation: WorkerId,
     /// `<pool>-<slot>`.
     pub id: String,
