@@ -103,7 +103,7 @@ impl Content {
         let frame = FRAME_HEADER + self.page_bytes;
         let last = LOG_HEADER + (self.frames - 1) * frame;
         let (mut header, mut page) = ([0; LOG_HEADER as usize], [0; FRAME_HEADER as usize]);
-        if self.log.metadata()?.len() < last + frame {
+        if files::ask_length(&self.log)? < last + frame {
             return Ok(false);
         }
         self.log.read_exact_at(&mut header, 0)?;

@@ -63,7 +63,7 @@ use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
 pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub(super) use self::files::sync_folder;
+pub(super) use self::files::{Identity, ask_identity, sync_folder};
 pub use self::files::{log_path, store_files};
 pub(crate) use self::life::lost;
 pub use self::place::{refuse_remote, refuse_shared, refuse_unusable};

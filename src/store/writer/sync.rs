@@ -9,7 +9,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +18,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Written;
-use crate::store::sqlite::sync_folder;
+use crate::store::sqlite::{Identity, ask_identity, sync_folder};
 
 /// Instead of a batch: nothing more is allowed.
 const NEVER: u64 = u64::MAX;
@@ -137,15 +136,15 @@ fn is_allowed(batch: u64, allowed: &AtomicU64) -> bool {
 }
 
 /// The log is another file after the last connection was closed, so the handle is checked each time.
-fn sync(wal: &Path, log: &mut Option<(File, u64)>) -> io::Result<()> {
+fn sync(wal: &Path, log: &mut Option<(File, Identity)>) -> io::Result<()> {
     failpoint!("sync.before", nix::errno::Errno::EIO.into());
-    let inode = std::fs::metadata(wal)?.ino();
+    let there = ask_identity(wal)?;
     let file = match log {
-        Some((file, known)) if *known == inode => file,
+        Some((file, known)) if *known == there => file,
         stale => {
             let file = OpenOptions::new().read(true).write(true).open(wal)?;
             sync_folder(wal)?;
-            &mut stale.insert((file, inode)).0
+            &mut stale.insert((file, there)).0
         }
     };
     file.sync_data()?;
