@@ -50,6 +50,19 @@ pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
     sync(database)
 }
 
+/// Adds so many queues with a job each, due in nine hours.
+pub(crate) fn queues(database: &Path, queues: u64) -> Outcome<()> {
+    let mut store = SqliteStore::open(database)?;
+    let now = wall_us();
+    for chunk in chunks(queues) {
+        let job = |n: u64| new_job(&format!("tenant-{n}"), Some(UnixMicros(now + 9 * 3600 * 1_000_000)));
+        let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
+        store.apply(0, &[Request::Push(jobs.into()).into()], UnixMicros(now))?;
+    }
+    drop(store);
+    sync(database)
+}
+
 /// What was written must not be on its way to the disk any more while something is timed.
 fn sync(database: &Path) -> Outcome<()> {
     Ok(File::open(database)?.sync_all()?)

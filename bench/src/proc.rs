@@ -1,6 +1,8 @@
 //! What `/proc` says of a process: its children, its memory, its CPU time.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crate::Outcome;
 
@@ -102,4 +104,12 @@ impl Parent {
         let text = fs::read_to_string(&self.file)?;
         Ok(text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect())
     }
+}
+
+/// Writes, flushes among them, that the disk of a folder has completed, by whoever; `None` where there is no disk.
+pub(crate) fn disk_writes(folder: &Path) -> Option<u64> {
+    let device = fs::metadata(folder).ok()?.dev();
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    text.split_ascii_whitespace().nth(4)?.parse().ok()
 }

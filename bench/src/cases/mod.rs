@@ -10,6 +10,7 @@ mod memory;
 mod mixed;
 mod pool;
 mod push;
+mod queues;
 
 use crate::Outcome;
 use crate::figures::{Row, Samples};
@@ -31,6 +32,7 @@ pub(crate) static ALL: &[&Case] = &[
     &drain::SCATTERED,
     &big::BIG,
     &drain::MANY_WORKERS,
+    &queues::QUEUES,
     &latency::LATENCY,
     &push::PUSH,
     &push::BULK,

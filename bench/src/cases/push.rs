@@ -41,6 +41,7 @@ pub(crate) static PUSH: Case = Case {
             target: Target::AtLeast(3_000.0),
             peers: &[SYNCED, LEAST],
         },
+        Row::alone("writes", "writes to the disk per push, one client", Unit::Count, Target::AtMost(2.5)),
     ],
     once: push,
 };
@@ -89,7 +90,15 @@ fn push(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         let master = Master::start(setting, &setting.dir.join("q.db"), 4, &[], &noop)?;
         master.warm_up("noop", "null")?;
         samples.ours("many", pushers::rate(&master.socket, 16, seconds, OURS)?);
-        samples.ours("one", pushers::rate(&master.socket, 1, seconds, OURS)?);
+        let (before, start) = (proc::disk_writes(&setting.dir), now_ns());
+        let rate = pushers::rate(&master.socket, 1, seconds, OURS)?;
+        samples.ours("one", rate);
+        match (before, proc::disk_writes(&setting.dir)) {
+            (Some(before), Some(after)) => {
+                samples.ours("writes", (after - before) as f64 / (rate * seconds_since(start)));
+            }
+            _ => samples.missing("writes to the disk", "the file system is on no block device"),
+        }
         master.stop()
     };
     let peers = |samples: &mut Samples| {
