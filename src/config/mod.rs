@@ -18,7 +18,7 @@ mod resolve;
 mod rules;
 mod schema;
 mod show;
-pub use crate::model::{Prefetch, units};
+pub use crate::model::{Durability, Prefetch, units};
 mod values;
 
 #[cfg(test)]
@@ -64,26 +64,6 @@ pub struct Config {
     pub log_files: u32,
     /// Defaults of a pool added at run time.
     pub defaults: PoolConfig,
-}
-
-/// When the answer to a push is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// After it is synced to disk.
-    Full,
-    /// After it is written: survives the death of the process, not of the machine.
-    Process,
-}
-
-impl Durability {
-    /// The word used in configuration and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Process => "process",
-        }
-    }
 }
 
 /// How long things are kept after their end.

@@ -24,7 +24,7 @@ use super::signals::Signals;
 use super::turns::Reading;
 use super::workers::settings;
 use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, takeover, wall};
-use crate::config::{Config, Durability, JobLimits};
+use crate::config::{Config, JobLimits};
 use crate::core::Core;
 use crate::model::bulk::OpenBulk;
 use crate::model::{Mono, UnixMicros};
@@ -40,7 +40,7 @@ use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
 use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_shared, refuse_unusable};
-use crate::store::writer::{self, Writer};
+use crate::store::writer::Writer;
 use crate::store::{self, Store, StoreError};
 use crate::trust::Owner;
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
@@ -346,10 +346,6 @@ struct Threads {
 
 impl Threads {
     fn start(config: &Config, store: SqliteStore, guardian: Option<u32>, mail: &Mail) -> std::io::Result<Self> {
-        let durability = match config.durability {
-            Durability::Full => writer::Durability::Full,
-            Durability::Process => writer::Durability::Normal,
-        };
         let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
         let to_requests = mail.clone();
         let wal = Some(log_path(&config.database));
@@ -362,7 +358,7 @@ impl Threads {
             ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(&config.database))
         };
         Ok(Self {
-            writer: Writer::start(Box::new(store), durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
+            writer: Writer::start(Box::new(store), config.durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
             reader: Reader::start(records, JobLimits::new(config), move |asked, found| {
                 to_reader.send(Inbox::Read(Box::new((asked, found))));
             })?,

@@ -8,6 +8,7 @@ pub mod bulk;
 pub mod change;
 pub mod characters;
 pub mod death;
+pub mod durability;
 pub mod ids;
 pub mod job;
 pub mod limits;
@@ -20,6 +21,7 @@ pub mod units;
 pub mod worker;
 
 pub use answer::{Answer, CancelReason, Detail, LastLines, Retry, RunError};
+pub use durability::Durability;
 pub use ids::{BulkId, Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
 pub use limits::{MemoryLimit, Prefetch};

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Summary;
-use crate::config::Durability;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Generation, JobId, MemoryLimit, Outcome, QueueName, UnixMicros};
+use crate::model::{Cause, Durability, Generation, JobId, MemoryLimit, Outcome, QueueName, UnixMicros};
 use crate::wire::control::LogLine;
 
 pub use level::Level;
@@ -33,7 +32,6 @@ pub enum Event {
         /// Path of the control socket.
         socket: String,
         /// `full` or `process`.
-        #[serde(serialize_with = "as_word")]
         durability: Durability,
         /// Names of the pools.
         pools: Vec<String>,
@@ -190,11 +188,6 @@ pub fn json(event: &Event, at: UnixMicros) -> String {
     };
     serde_json::to_string(&Line { time: at, level, event })
         .map_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"), super::words::escape_json)
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn as_word<S: serde::Serializer>(d: &Durability, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(d.as_str())
 }
 
 #[cfg(test)]

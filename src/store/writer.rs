@@ -29,21 +29,12 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, s
 use self::sync::Syncer;
 use super::{Applied, Store, StoreError};
 use crate::model::change::{Op, Reply};
-use crate::model::{QueueName, QueueTotals, UnixMicros};
+use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
 pub const CAPACITY: usize = 4;
 /// How long after a look at the store that failed it is looked at again.
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
-
-/// When a batch counts as safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// When it is on the disk: survives a power cut.
-    Full,
-    /// When it is committed: survives the death of the master, not a power cut.
-    Normal,
-}
 
 /// Changes to be made in one transaction.
 #[derive(Clone, Debug)]
