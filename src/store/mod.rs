@@ -70,8 +70,8 @@ pub struct Applied {
     pub replies: Vec<Reply>,
     /// Queues that are on record no more; one that is in `changed` as well came back in the same batch.
     pub forgotten: Vec<QueueName>,
-    /// The totals of queues the batch has touched, after it. A store may leave some out, as it must those that others change:
-    /// all of them are read by [`Store::totals`].
+    /// The totals of queues that the batch has touched, after it. May be partial: what other processes change is never in it,
+    /// and a store that several masters share may leave out more. [`Store::totals`] reads all.
     pub changed: Vec<QueueTotals>,
 }
 

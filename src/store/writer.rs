@@ -60,7 +60,7 @@ pub enum Written {
         replies: Vec<Reply>,
         /// Queues that are on record no more.
         forgotten: Vec<QueueName>,
-        /// Totals after it of queues that it touched; these count where a queue is in both.
+        /// Totals after it of queues that it touched; these win where a queue is in both.
         changed: Vec<QueueTotals>,
         /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,

@@ -292,7 +292,7 @@ suite! {
     push: ids_grow_and_are_never_used_again, a_job_keeps_everything_it_was_pushed_with,
         a_unique_key_gives_back_the_unfinished_job, a_unique_key_is_seen_within_a_batch,
         a_unique_key_is_free_after_each_ending, a_job_due_later_is_scheduled,
-        data_that_looks_odd_comes_back_unchanged, what_another_process_pushes_is_noticed;
+        data_that_looks_odd_comes_back_unchanged, a_batch_tells_only_of_the_queues_that_it_touched, what_another_process_pushes_is_noticed;
     bulk: a_staged_job_is_not_there_in_any_way, a_bulk_push_is_there_as_a_whole_with_its_commit,
         what_is_dropped_leaves_nothing_and_its_ids_are_not_given_again,
         a_bulk_push_of_which_a_part_was_dropped_can_neither_grow_nor_be_committed, a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to, unique_keys_are_decided_when_a_bulk_push_is_opened,

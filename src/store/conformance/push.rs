@@ -115,6 +115,18 @@ pub(super) fn data_that_looks_odd_comes_back_unchanged(kit: &mut Kit) {
     }
 }
 
+pub(super) fn a_batch_tells_only_of_the_queues_that_it_touched(kit: &mut Kit) {
+    let in_queue = |name: &str| NewJob { queue: queue(name), ..job() };
+    kit.push((0..50).map(|n| in_queue(&format!("tenant-{n}"))).collect::<Vec<_>>());
+    kit.batch += 1;
+    let push = Request::Push([in_queue("tenant-7"), in_queue("new")].into()).into();
+    let applied = kit.store.apply(kit.batch, &[push], kit.at()).unwrap();
+    let told: Vec<(&str, u64)> = applied.changed.iter().map(|t| (t.name.as_str(), t.ready)).collect();
+    assert_eq!(BTreeMap::from_iter(told), BTreeMap::from([("new", 1), ("tenant-7", 2)]));
+    let nothing = Change::Promote { limit: 9 }.into();
+    assert!(kit.store.apply(kit.batch + 1, &[nothing], kit.at()).unwrap().changed.is_empty());
+}
+
 pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
     kit.push_one(job());
     kit.store.changed_by_others().unwrap();
