@@ -41,9 +41,9 @@ pub struct QueueTotals {
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,
-    /// Jobs that ended well, ever.
+    /// Jobs that ended well since the queue is on record.
     pub succeeded_total: u64,
-    /// Runs that failed, timed out or crashed, ever.
+    /// Runs that failed, timed out or crashed since then.
     pub failed_total: u64,
     /// Due time of the first ready job in the order of the queue.
     pub oldest_ready_at: Option<UnixMicros>,

@@ -148,6 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_of_an_older_database_is_not_taken_for_one_of_no_use() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrations().to_version(&mut conn, 7).unwrap();
+        conn.execute_batch(
+            "INSERT INTO queues (id, name) VALUES (1, 'a'), (2, 'b');
+             INSERT INTO ended (job_id, queue, state, cause, ended_at) VALUES (1, 1, 5, 0, 9), (2, 1, 5, 0, 9), (3, 2, 4, 0, 9);
+             INSERT INTO runs (id, job_id, queue, type, generation, attempt, outcome, stderr_tail, started_at, ended_at, waited_us)
+             VALUES (6, 3, 2, 1, 1, 1, 1, '', 1, 2, 0);
+             INSERT INTO running VALUES (4, 7, 0, 1, 1, 1, 1, 0);",
+        )
+        .unwrap();
+        migrations().to_latest(&mut conn).unwrap();
+        let mut read = conn.prepare("SELECT cancelled, run_high, changed_at > 1700000000000000 FROM queues").unwrap();
+        let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows: Vec<(i64, i64, bool)> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows, [(2, 7, true), (0, 7, true)]);
+    }
+
+    #[test]
     fn a_migration_applied_by_another_process_is_not_applied_again() {
         let mut conn = Connection::open_in_memory().unwrap();
         migrate(&mut conn, Path::new("q.db")).unwrap();
