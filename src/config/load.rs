@@ -12,7 +12,8 @@ use super::paths::{self, File, Paths};
 use super::problem::{ConfigErrors, Problem};
 use super::raw::{self, RawKeep, RawTop};
 use super::show::Origins;
-use super::{Config, Durability, Flags, KeepFor, pools, rules};
+use super::{Config, Durability, Flags, pools, rules};
+use crate::model::change::KeepFor;
 
 /// A configuration, and how it came about.
 #[derive(Clone, Debug, PartialEq)]

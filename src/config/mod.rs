@@ -35,6 +35,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::change::KeepFor;
 use crate::model::{MemoryLimit, PoolName, QueueOrder};
 
 /// Everything a master needs to know.
@@ -64,17 +65,6 @@ pub struct Config {
     pub log_files: u32,
     /// Defaults of a pool added at run time.
     pub defaults: PoolConfig,
-}
-
-/// How long things are kept after their end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepFor {
-    /// Succeeded and cancelled jobs.
-    pub succeeded: Duration,
-    /// Dead jobs.
-    pub dead: Duration,
-    /// Runs and workers.
-    pub runs: Duration,
 }
 
 /// Kind of the workers of a pool.

@@ -86,6 +86,8 @@ pub enum Tag {
     Promote,
     /// `Event::Shifted`.
     Shift,
+    /// `Event::Pruned`.
+    Prune,
     /// `Event::JobChanged`.
     Cancel {
         /// The job.

@@ -24,6 +24,9 @@ impl Core {
     pub(super) fn clock_set(&mut self, by: i64, now: Now) {
         let shift = |waits| Shift { waits, by, from: now.wall, after: None, limit: STEP };
         self.shifts.waiting.extend([Waits::Due, Waits::Expiry].map(shift));
+        if by > 0 {
+            self.doubt_the_clock(now);
+        }
     }
 
     pub(super) fn shifted(&mut self, next: Option<(UnixMicros, JobId)>) {

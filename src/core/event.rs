@@ -134,6 +134,11 @@ pub enum Event {
         /// Forward, or back.
         by: i64,
     },
+    /// A step of removing old records is done.
+    Pruned {
+        /// Whether there may be more to remove.
+        found: bool,
+    },
     /// A step of moving what waits for a length of time is done.
     Shifted {
         /// Where to go on, if there may be more.

@@ -40,6 +40,7 @@ mod shutdown;
 mod sim;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod verdict;
 mod worker;
 
@@ -59,6 +60,7 @@ use not_begun::NotBegun;
 use random::Random;
 use released::GivenBack;
 use scarce::Spawns;
+use upkeep::Upkeep;
 
 /// Phase of the master as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,7 @@ pub struct Core {
     not_begun: NotBegun,
     given_back: GivenBack,
     shifts: Shifts,
+    upkeep: Upkeep,
     /// When the store has something to promote.
     due: Option<UnixMicros>,
     promoting: bool,
@@ -118,6 +121,7 @@ impl Core {
             not_begun: NotBegun::default(),
             given_back: GivenBack::default(),
             shifts: Shifts::default(),
+            upkeep: Upkeep::default(),
             due: None,
             promoting: false,
             asked_again: BTreeMap::new(),
@@ -148,6 +152,7 @@ impl Core {
             Event::Promoted { queues, more } => self.promoted(&queues, more),
             Event::ClockSet { by } => self.clock_set(by, now),
             Event::Shifted { next } => self.shifted(next),
+            Event::Pruned { found } => self.pruned(found, now),
             Event::Due(due) => self.due = due,
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
             Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
@@ -159,6 +164,7 @@ impl Core {
         self.expire(now, out);
         self.shift(out);
         self.promote(now, out);
+        self.prune(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {
@@ -179,7 +185,7 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let promotes = self.phase == Phase::Running && !self.promoting && !self.is_out_of_time();
         let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
-        [self.timers.next(), due, self.next_spawns(now.mono)].into_iter().flatten().min()
+        [self.timers.next(), due, self.next_spawns(now.mono), self.next_prune()].into_iter().flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

@@ -57,13 +57,11 @@ const TRIES: u32 = 10;
 pub(super) struct Steps {
     /// How far the wall clock is before the other one, in microseconds.
     ahead: i64,
-    /// It was set forward: by then it is believed.
-    pub(super) doubtful_until: Mono,
 }
 
 impl Steps {
     pub(super) fn start() -> Self {
-        Self { ahead: ahead().unwrap_or_default(), doubtful_until: Mono(0) }
+        Self { ahead: ahead().unwrap_or_default() }
     }
 
     /// By how much the wall clock was set since the last call, in microseconds.
@@ -114,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_is_told_from_one_that_goes_a_little_wrong() {
-        let mut steps = Steps { ahead: 0, doubtful_until: Mono(0) };
+        let mut steps = Steps { ahead: 0 };
         let told: Vec<Option<i64>> =
             [400_000, 900_000, 3_900_000, 3_900_000, -6_100_000].map(|ahead| steps.compare(ahead)).into();
         assert_eq!(told, [None, None, Some(3_000_000), None, Some(-10_000_000)]);

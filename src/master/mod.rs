@@ -215,9 +215,6 @@ struct Master {
     problems: BTreeMap<&'static str, String>,
     /// What was said of each problem last, and when.
     problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
-    prune_at: crate::model::Mono,
-    /// How often in a row nothing was found to be removed.
-    vain_prunes: u32,
     looks: Looks,
     /// Until then what comes may have waited while the master was held up.
     late_until: crate::model::Mono,

@@ -54,8 +54,6 @@ pub(super) enum Answered {
     RetriedDead { group: u64, queue: Option<QueueName> },
     /// Who pushed it has been told that it failed.
     Nobody,
-    /// Old records were removed.
-    Pruned,
 }
 
 /// The form of the answer to a push.

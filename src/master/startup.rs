@@ -135,8 +135,10 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let looks = Looks::new(&config, poll.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
+    let mut core = Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17));
+    core.keep_records_for(config.keep);
     let mut master = Master {
-        core: Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17)),
+        core,
         fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
         clock,
         poll,
@@ -174,8 +176,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
         problems_said: BTreeMap::new(),
-        prune_at: Mono(0),
-        vain_prunes: 0,
         looks,
         late_until: Mono(0),
         lost: None,

@@ -1,32 +1,17 @@
 //! One turn of the supervisor, and the loop of turns.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Events;
 
-use super::replies::{Answered, Origin};
+use super::replies::Origin;
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Command, Event, Phase, Ticket};
-use crate::model::change::{Change, Keep};
-use crate::model::{Mono, Now, WorkerId};
+use crate::model::{Mono, WorkerId};
 use crate::report::words;
 
-/// How often old records are looked for; more often where they are kept for less, at once again while there are many,
-/// and less often where nothing was found.
-const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// When a control connection could not be accepted, for want of descriptors.
 const KNOCK_AGAIN: Duration = Duration::from_millis(100);
-/// Where records are kept for a very short time, they are looked for this often.
-const PRUNE_OFTEN: Duration = Duration::from_secs(1);
-/// Where there was something to remove there may be more.
-const PRUNE_ON: Duration = Duration::from_millis(100);
-/// So seldom where nothing was found for a while.
-const PRUNE_SELDOM: Duration = Duration::from_mins(5);
-/// So long after the clock was set forward, in case it is set back.
-const PRUNE_AFTER_STEP: Duration = Duration::from_hours(1);
-/// Rows looked at in one step, per table.
-const PRUNE_STEP: u32 = 500;
 /// A master whose turn comes so much later than it was to was held up: stopped, or left without processor time.
 const HELD_UP: Duration = Duration::from_secs(2);
 /// For so long after that it hears what was said meanwhile: a turn or two, and what it had begun before.
@@ -85,15 +70,12 @@ impl Master {
         let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
         let stops = self.core.phase() != Phase::Running;
         let stopping = stops.then(|| now.mono + Duration::from_millis(200));
-        // Nothing is removed now, so this must not wake it.
-        let prune = self.prunes().then_some(self.prune_at);
         let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
             self.core.next_deadline(now),
             self.batches.next_deadline(),
-            prune,
             Some(self.looks.at),
             sweep,
             knocked,
@@ -174,7 +156,6 @@ impl Master {
         let now = self.clock.now();
         self.expire_waiters(now);
         self.go_on_with_tasks(now);
-        self.prune(now);
         let looked = self.look(now);
         self.look_at_held(now);
         self.core.settle(now, &mut self.actions);
@@ -261,54 +242,14 @@ impl Master {
         }
     }
 
-    /// Tells the core if the wall clock was set. If forward, records are not removed for a while: by a clock that is wrong for
-    /// a moment everything is old.
+    /// Tells the core if the wall clock was set.
     fn heed_clock(&mut self) {
         let Some(by) = self.looks.steps.step() else { return };
         let how = words::duration(Duration::from_micros(by.unsigned_abs()));
         let to = if by > 0 { "forward" } else { "back" };
         let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");
         self.say(crate::report::Event::Problem { text });
-        if by > 0 {
-            self.looks.steps.doubtful_until = self.clock.now().mono + PRUNE_AFTER_STEP;
-            self.prune_at = self.prune_at.max(self.looks.steps.doubtful_until);
-        }
         self.feed(Event::ClockSet { by });
-    }
-
-    /// Asks for old records to be removed, a few at a time.
-    fn prune(&mut self, now: Now) {
-        if now.mono < self.prune_at || !self.prunes() {
-            return;
-        }
-        let keep = self.fixed.config.keep;
-        self.prune_at = (now.mono + self.prune_pause()).max(self.looks.steps.doubtful_until);
-        let keep = Keep {
-            succeeded_since: now.wall.minus(keep.succeeded),
-            dead_since: now.wall.minus(keep.dead),
-            runs_since: now.wall.minus(keep.runs),
-            limit: PRUNE_STEP,
-        };
-        let served = Arc::new(self.served().cloned().collect());
-        self.batches.add(Change::Prune { keep, served }, Answered::Pruned, false, false, now);
-    }
-
-    /// Not while it stops, nor while nothing can be written.
-    fn prunes(&self) -> bool {
-        self.core.phase() == Phase::Running && !self.problems.contains_key("store")
-    }
-
-    fn prune_pause(&self) -> Duration {
-        let keep = self.fixed.config.keep;
-        let half = keep.succeeded.min(keep.dead).min(keep.runs) / 2;
-        half.clamp(PRUNE_OFTEN, (PRUNE_EVERY * 2_u32.pow(self.vain_prunes.min(8))).min(PRUNE_SELDOM))
-    }
-
-    /// Whether there was something to remove.
-    pub(super) fn pruned(&mut self, some: bool) {
-        self.vain_prunes = if some { 0 } else { self.vain_prunes + 1 };
-        let next = self.clock.now().mono + if some { PRUNE_ON } else { self.prune_pause() };
-        self.prune_at = next.max(self.looks.steps.doubtful_until);
     }
 
     /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that

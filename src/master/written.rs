@@ -135,7 +135,6 @@ impl Master {
             Answered::Changed { group, job, change } => self.job_changed(group, job, change, &reply),
             Answered::RetriedDead { group, queue } => self.retried_dead(group, queue, &reply),
             Answered::Nobody => {}
-            Answered::Pruned => self.pruned(matches!(reply, Reply::Count(n) if n > 0)),
         }
     }
 
@@ -151,6 +150,7 @@ impl Master {
                 Event::Promoted { queues, more }
             }
             (Tag::Shift, Reply::Shifted { next }) => Event::Shifted { next },
+            (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },
             (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");

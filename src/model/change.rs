@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bulk::{BulkStep, Opened};
 use super::job::Progress;
@@ -290,6 +291,30 @@ pub struct WorkerEnded {
     pub peak_memory: Option<u64>,
     /// When.
     pub at: UnixMicros,
+}
+
+/// How long records are kept after their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepFor {
+    /// Succeeded and cancelled jobs.
+    pub succeeded: Duration,
+    /// Dead jobs.
+    pub dead: Duration,
+    /// Runs, workers and generations.
+    pub runs: Duration,
+}
+
+impl KeepFor {
+    /// The points in time before which records may go.
+    #[must_use]
+    pub fn before(self, now: UnixMicros, limit: u32) -> Keep {
+        Keep {
+            succeeded_since: now.minus(self.succeeded),
+            dead_since: now.minus(self.dead),
+            runs_since: now.minus(self.runs),
+            limit,
+        }
+    }
 }
 
 /// How long things are kept: everything that ended before these times may go.

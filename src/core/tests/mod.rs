@@ -17,6 +17,7 @@ mod scale;
 mod scarce;
 mod stop;
 mod timeouts;
+mod upkeep;
 
 use crate::model::Prefetch;
 use crate::model::change::{Change, Next};
