@@ -83,7 +83,7 @@ impl Master {
         }
     }
 
-    /// Those whose patience is over get the job as it is.
+    /// Waits whose time is over get the job as it is.
     pub(super) fn expire_waiters(&mut self, now: Now) {
         if self.job_waiters.is_empty() {
             return;

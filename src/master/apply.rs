@@ -20,7 +20,7 @@ impl Master {
         while !self.actions.is_empty() {
             std::mem::swap(&mut self.actions, &mut actions);
             let now = self.clock.now();
-            // What is told wakes somebody who prints it, and waits for nothing; a process may be waited for.
+            // Notes wake the thread that prints them, and can wait; a process may be waited for.
             let mut notes = Vec::new();
             for action in actions.drain(..) {
                 self.carry_out_one(action, now, &mut notes);
@@ -81,7 +81,7 @@ impl Master {
 
     fn write_for_core(&mut self, change: Change, tag: Tag, now: Now) {
         let urgent = match &change {
-            // Somebody idle, or somebody asking, waits for it.
+            // An idle worker, or a client, waits for it.
             Change::Claim(claim) => !claim.workers.is_empty(),
             Change::Cancel(_) | Change::Promote { .. } => true,
             Change::Shift(shift) => shift.by != 0,

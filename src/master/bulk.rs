@@ -29,7 +29,7 @@ pub(super) struct Bulks {
     unsynced: VecDeque<(u64, BulkId)>,
 }
 
-/// Who waits for a commit, and whether the answer names the jobs that were there already.
+/// Origin that waits for a commit, and whether the answer names the jobs that were there already.
 type Asker = (Origin, bool);
 
 /// One of them.
@@ -44,7 +44,7 @@ enum Bulk {
 }
 
 impl Master {
-    /// What processes that are gone have left: nobody else writes to the store of a master.
+    /// Takes over bulk pushes of processes that are gone: only the master writes to its store.
     pub(super) fn take_over(&mut self, left: Vec<OpenBulk>) {
         for OpenBulk { id, committed, .. } in left {
             if committed {
@@ -147,7 +147,7 @@ impl Master {
     /// A step will not be committed, or nobody knows: who pushes has been told.
     pub(super) fn bulk_failed(&mut self, answer: BulkAnswer, certain: bool) {
         match answer {
-            // It is dropped when the client goes, or opened if it turns out to be committed.
+            // Dropped when the client goes, or opened if the commit turns out to be done.
             BulkAnswer::Committed { bulk } => self.drop_bulk(bulk, None),
             BulkAnswer::Added { bulk, .. } if !certain => self.drop_bulk(bulk, None),
             BulkAnswer::Begun | BulkAnswer::Added { .. } => {}
@@ -193,7 +193,7 @@ impl Master {
 
     pub(super) fn bulk_opened(&mut self, bulk: BulkId, reply: Reply) {
         let opened = if let Reply::Opened(opened) = reply { opened } else { Opened::default() };
-        // Whoever waits for jobs of whichever of its queues.
+        // News for the pools of all of its queues.
         self.feed(Event::News { queues: Vec::new() });
         let more = opened.more;
         if let Some(Bulk::Committed { asker: Some((_, ids)), done, .. }) = self.waits.bulks.all.get_mut(&bulk) {
@@ -230,7 +230,7 @@ impl Master {
                     self.drop_some(bulk);
                 }
             }
-            // It was committed after all, when nobody expected it any more.
+            // Committed after all, when no answer was expected any more.
             Reply::Stale => {
                 self.waits.bulks.all.remove(&bulk);
                 self.open_bulk(bulk);
@@ -243,7 +243,7 @@ impl Master {
         }
     }
 
-    /// What was begun by clients that are gone is dropped.
+    /// Drops the bulk pushes of clients that are gone.
     pub(super) fn drop_bulks_of_the_gone(&mut self) {
         let gone = |bulk: &Bulk| matches!(bulk, Bulk::Staged { client, .. } if !self.clients.has(*client));
         let gone: Vec<BulkId> = self.waits.bulks.all.iter().filter(|(_, bulk)| gone(bulk)).map(|(&id, _)| id).collect();

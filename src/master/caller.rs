@@ -1,4 +1,4 @@
-//! Who asks: a request may come from a job of ours, which must not be kept waiting for its own end.
+//! Callers: a request may come from a job of ours, which must not be kept waiting for its own end.
 //!
 //! Found by the kernel's word about the other end of the connection: the worker it descends from, or whose mark it has.
 //! Variables of the environment are not looked at: they outlive the job.
@@ -51,7 +51,7 @@ impl Master {
         }
         let begun = worker.flights.iter().find_map(|flight| Some((flight.started?, flight.ahead)));
         let (Some((begun, ahead)), Some(start)) = (begun, identity::start_time(pid)) else { return true };
-        // What was sent ahead begins before the master hears that the one before it has ended.
+        // A job that was sent ahead begins before the master hears that the one before it has ended.
         let before = if ahead { LATE_NEWS } else { TICK };
         self.clock.age(start) > self.clock.now().mono.since(begun) + before
     }

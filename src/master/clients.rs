@@ -64,9 +64,9 @@ pub(super) struct Clients {
     served: Served,
     all: BTreeMap<ClientId, Client>,
     next: usize,
-    /// Those with bytes to write.
+    /// Clients with bytes to write.
     dirty: BTreeSet<ClientId>,
-    /// Those that may have more to read although no edge will tell.
+    /// Clients that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
     /// Connections that may be open at a time.
@@ -77,9 +77,9 @@ pub(super) struct Clients {
     in_hand: usize,
     /// Counts what clients say, to know who has been silent for longest.
     said: u64,
-    /// Somebody knocks who could not be let in, and why; no edge will tell again.
+    /// A connection could not be accepted, and why; no edge will tell again.
     knocked: Option<String>,
-    /// Somebody was dropped since [`Clients::take_dropped`].
+    /// A client was dropped since [`Clients::take_dropped`].
     dropped: bool,
 }
 
@@ -208,7 +208,7 @@ impl Clients {
         self.in_hand += bytes;
     }
 
-    /// It was read.
+    /// The request was read.
     pub(super) fn take_from_reader(&mut self, id: ClientId, bytes: usize) {
         self.in_hand -= bytes;
         if let Some(client) = self.all.get_mut(&id) {
@@ -239,7 +239,7 @@ impl Clients {
         self.drop_client(id);
     }
 
-    /// Those to be read again this turn, although no edge told.
+    /// Clients to be read again this turn, although no edge told.
     pub(super) fn take_again(&mut self) -> Vec<ClientId> {
         let crowded = self.in_hand >= MOST_IN_HAND;
         let all = &self.all;
@@ -357,7 +357,7 @@ impl Clients {
         for id in std::mem::take(&mut self.dirty) {
             let Some(client) = self.all.get_mut(&id) else { continue };
             let before = client.unsent();
-            // Nobody takes what would be written to one that is gone, but its requests are still to be read.
+            // A client that is gone takes no answers, but its requests are still to be read.
             let written = client.gone || client.write();
             self.unsent -= before - client.unsent();
             if !written || (client.ended && (client.gone || client.has_all())) {

@@ -1,4 +1,4 @@
-//! What a worker's lines mean: for the core, for the log, for whoever answers its requests.
+//! Lines of workers: events for the core, output for the log, requests.
 //!
 //! Knows nothing of pipes. Invariant: a line is exactly one of an event, output, a request and a note.
 
@@ -15,7 +15,7 @@ use crate::wire::worker::{self as wire, FromWorker};
 /// The longest line of output that is kept; longer ones are cut.
 pub(super) const MAX_OUTPUT_LINE: usize = 64 * 1024;
 
-/// What a worker asks of us.
+/// A request of a worker.
 #[derive(Debug)]
 pub(super) enum Asking {
     /// To push a job with these params.
@@ -24,7 +24,7 @@ pub(super) enum Asking {
     Unknown(String),
 }
 
-/// What a worker said in a turn.
+/// Everything a worker said in a turn.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// For the core.

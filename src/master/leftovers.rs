@@ -1,4 +1,4 @@
-//! What workers leave behind when they end: orphans that have come to us, and those that may not be killed.
+//! Leftovers of workers: orphans that have come to us, and processes that may not be killed.
 //!
 //! The master is a subreaper, so what a dead worker had started is a child of the master before the death is known. Such a
 //! child is the dead worker's by the kernel's word whatever signs it has shed, unless it is known to belong to a worker
@@ -18,12 +18,12 @@ use crate::process::sweep::{self, Kin, SweepDone};
 /// How often those that may not be killed are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What is known of those that workers have started.
+/// Processes that workers have started, as far as known.
 #[derive(Debug)]
 pub(super) struct Leftovers {
     /// Children that this process had before it was the master: whoever became it had started them.
     before: Vec<Identity>,
-    /// Who comes to us comes from a worker: we had no other children, and are not process 1, to which everybody comes.
+    /// Orphans that come to us come from workers: we had no other children, and are not process 1.
     certain: bool,
     families: HashMap<WorkerId, Family>,
     /// Workers that are gone, with what they left and may not be killed.
@@ -76,7 +76,7 @@ impl Master {
 
     /// The sampler has seen who is below a worker. The guardian must know: if both die at once, nobody else does.
     pub(super) fn know_family(&mut self, seen: sampler::Family) {
-        // It may have ended meanwhile; then what is left of it is known better.
+        // A worker that has ended meanwhile has a better list of leftovers.
         let Some(family) = self.leftovers.families.get_mut(&seen.worker).filter(|f| self.pids.contains_key(&f.leader))
         else {
             return;
@@ -95,7 +95,7 @@ impl Master {
         }
     }
 
-    /// What is to be ended of a worker that is gone, besides what carries its sign.
+    /// Processes of a worker that is gone, to be ended besides those that carry its sign.
     pub(super) fn kin_of(&mut self, worker: WorkerId, strangers: &[(u32, u64)]) -> Kin {
         let group = self.fixed.group.as_ref().map(|group| group.of_worker(worker));
         let mut roots: Vec<_> = strangers.iter().copied().filter(|&stranger| self.is_of(stranger, worker)).collect();
@@ -182,7 +182,8 @@ impl Master {
         self.problem("leftovers", text);
     }
 
-    /// Those that could not be killed may have ended. Also while the master stops: a job is never given back beside them.
+    /// Looks whether processes that could not be killed have ended. Also while the master stops: a job is never given back
+    /// beside them.
     pub(super) fn look_at_held(&mut self, now: Now) {
         if self.leftovers.next_look().is_none_or(|at| now.mono < at) {
             return;
@@ -212,7 +213,7 @@ impl Master {
     }
 }
 
-/// What holds what workers start together, in one word.
+/// The means that holds the processes of workers together, in one word.
 pub(super) const fn containment(group: Option<&Group>) -> &'static str {
     if group.is_some() { "cgroup" } else { "tree" }
 }

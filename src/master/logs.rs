@@ -98,7 +98,7 @@ pub fn path_of(dir: &Path, worker: &str) -> Option<PathBuf> {
 
 type Dropped = Arc<Mutex<BTreeMap<Arc<str>, u64>>>;
 
-/// What the thread is told.
+/// Commands to the thread.
 #[derive(Debug)]
 enum Message {
     Line(Line),
@@ -153,7 +153,7 @@ impl Drop for Logs {
     fn drop(&mut self) {
         self.messages = None;
         if let Some(thread) = self.thread.take() {
-            // It panics only through a fault of ours, which it has reported itself.
+            // The thread panics only through a fault of ours, which it has reported itself.
             let _ = thread.join();
         }
     }

@@ -106,7 +106,7 @@ impl Master {
             self.problem_over("socket");
             return;
         }
-        // Those who had found it are let in first.
+        // Clients that had found it are accepted first.
         self.accept();
         let path = self.fixed.config.socket.display().to_string();
         match self.clients.listen_again(self.poll.registry(), Source::Listener.token()) {

@@ -25,7 +25,7 @@ use crate::wire::object;
 use crate::wire::rpc::{self, RpcError};
 use crate::worker::Template;
 
-/// What a method comes to: nothing more to say now, or an answer at once.
+/// Result of a method: nothing more to say now, or an answer at once.
 pub(super) type Handled = Result<Option<String>, RpcError>;
 
 /// The most workers of a pool.
@@ -118,7 +118,7 @@ impl Master {
         }
     }
 
-    /// Somebody says that the store was written to by another process.
+    /// A client says that another process has written to the store.
     fn nudge(&mut self) {
         if let Some(writer) = &self.writer {
             writer.check();

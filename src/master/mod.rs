@@ -86,7 +86,7 @@ use turns::Reading;
 
 pub use startup::{Failure, lock_path, run};
 
-/// What the threads say to the supervisor.
+/// Messages of the threads to the supervisor.
 #[derive(Debug)]
 enum Inbox {
     Written(Written),
@@ -150,7 +150,7 @@ struct PoolSource {
     config: PoolConfig,
 }
 
-/// What does not change while the master lives.
+/// Values that do not change while the master lives.
 #[derive(Debug)]
 struct Fixed {
     config: Config,
@@ -159,7 +159,7 @@ struct Fixed {
     cookie: String,
     /// The control group of all workers, where there is one.
     group: Option<cgroup::Group>,
-    /// What every worker does before all else.
+    /// Steps of every worker before all else.
     step: Step,
     started_at: UnixMicros,
     pid: u32,
@@ -213,7 +213,7 @@ struct Master {
     /// Waits for a job to end.
     job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
-    /// What was said of each problem last, and when.
+    /// Last text about each problem, and when it was said.
     problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     looks: Looks,
     /// Until then what comes may have waited while the master was held up.

@@ -22,7 +22,7 @@ use crate::wire::lines::{Line, Lines};
 
 /// Bytes read per stream before others have their turn.
 const BUDGET: usize = 16 * 1024;
-/// What a pipe holds, as long as nobody has changed that.
+/// Capacity of a pipe, unless it was changed.
 const PIPE: usize = 64 * 1024;
 /// Bytes read from the pipes of a worker that has exited: more than a pipe can hold.
 const LAST_WORDS: usize = 2 * 1024 * 1024;
@@ -63,7 +63,7 @@ pub(super) struct Pipes {
     err_lines: Lines,
     last_err: Tail,
     last_out: Tail,
-    /// What the built-in worker last said of the stdout of a command, and of which request.
+    /// Last report of the built-in worker about the stdout of a command, with its request.
     told: Option<(u64, String)>,
     opaque: bool,
     /// Requests of the worker that are not answered yet.
@@ -138,7 +138,7 @@ impl Pipes {
         self.out.extend_from_slice(line);
     }
 
-    /// It asks more than it listens to: it is not heard further until it has read its answers.
+    /// Whether it sends requests faster than it reads answers: it is not read further until it has read them.
     pub(super) fn is_behind(&self) -> bool {
         self.unanswered > MAX_UNANSWERED || self.out.len() - self.sent > MAX_UNREAD
     }
@@ -158,7 +158,7 @@ impl Pipes {
         }
     }
 
-    /// What was printed so far belongs to the job that was just answered, not to the next.
+    /// Output so far belongs to the job that was just answered, not to the next.
     pub(super) fn forget_tails(&mut self) {
         self.last_err.clear();
         self.last_out.clear();
@@ -315,7 +315,7 @@ impl Pipes {
         self.requests.iter().filter(|&&(_, start)| start < consumed).map(|&(r, _)| r).max().unwrap_or(0)
     }
 
-    /// What was printed last.
+    /// Last lines that were printed.
     pub(super) fn last_lines(&self) -> LastLines {
         let told = self.told.as_ref().map(|(_, stdout)| stdout.clone());
         LastLines { stderr: self.last_err.text(), stdout: told.unwrap_or_else(|| self.last_out.text()) }

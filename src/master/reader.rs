@@ -17,7 +17,7 @@ pub(super) const DEFAULT_LIMIT: u32 = 50;
 /// Most rows of a list.
 const MAX_LIMIT: u32 = 10_000;
 
-/// What is asked.
+/// The question.
 #[derive(Clone, Debug)]
 pub(super) enum Question {
     Job(JobId),

@@ -1,4 +1,4 @@
-//! Who asked for what, and how the answer is shaped when it comes.
+//! Origins of requests, and the shapes of their answers.
 //!
 //! Invariant: every request that is owed an answer is in exactly one of: a line that is being read, a task, a ticket, a reply to it that waits for
 //! the store, a change on its way, a question to the reader, a wait for a job, a wait for the disk, a wait for the end of the master.
@@ -15,14 +15,14 @@ use crate::model::{BulkId, JobId, Mono, QueueName, WorkerId};
 use crate::report::refusals::JobAction;
 use crate::wire::control::ChangedJobs;
 
-/// Who asked, and under which id.
+/// Origin of a request, with the id it was given.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     Client(ClientId, Box<RawValue>),
     Worker(WorkerId, Box<RawValue>),
 }
 
-/// What a ticket's answer looks like.
+/// Shape of a ticket's answer.
 #[derive(Clone, Debug)]
 pub(super) enum Shape {
     /// As the core says it.
@@ -31,10 +31,10 @@ pub(super) enum Shape {
     Part { group: u64, job: JobId },
 }
 
-/// What becomes of the reply to a change.
+/// Use of the reply to a change.
 #[derive(Clone, Debug)]
 pub(super) enum Answered {
-    /// It is the core's.
+    /// For the core.
     Core(Tag),
     /// A run has ended, and its job with it.
     Ended(JobId),
@@ -52,7 +52,7 @@ pub(super) enum Answered {
     Changed { group: u64, job: JobId, change: JobAction },
     /// Dead jobs were retried; again while there may be more.
     RetriedDead { group: u64, queue: Option<QueueName> },
-    /// Who pushed it has been told that it failed.
+    /// The client that pushed has been told that it failed.
     Nobody,
 }
 
@@ -114,7 +114,7 @@ pub(super) struct Group {
     pub(super) so_far: Gathered,
 }
 
-/// What was gathered so far.
+/// Gathered so far.
 #[derive(Debug)]
 pub(super) enum Gathered {
     /// With the JSON of those that were refused, which may be many.
@@ -154,7 +154,7 @@ impl Waits {
         self.tickets.remove(&ticket)
     }
 
-    /// Who asked for what a group gathers.
+    /// Origin of the request that a group belongs to.
     pub(super) fn origin_of(&self, group: u64) -> Option<Origin> {
         self.groups.get(&group).map(|group| group.origin.clone())
     }

@@ -40,7 +40,7 @@ pub(super) enum Request {
     },
 }
 
-/// What is asked.
+/// The question.
 #[derive(Debug)]
 pub(super) enum Call {
     Push(NewJob),

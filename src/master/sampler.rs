@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Measured at once in any case; of more than ten times that, a tenth.
 const SLICE: usize = 64;
 
-/// What the sampler is told.
+/// Commands to the sampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Measure this worker from now on.
@@ -46,7 +46,7 @@ pub enum Command {
         /// Its process.
         pid: u32,
     },
-    /// It has ended.
+    /// The worker has ended.
     Unwatch(WorkerId),
     /// Measure it at once and report it, changed or not: it has finished its first job.
     Now(WorkerId),
@@ -65,7 +65,7 @@ pub struct Sample {
     pub cpu_percent: f64,
 }
 
-/// Who was seen below a worker, where that has changed.
+/// Descendants seen below a worker, where they have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     /// The worker.
@@ -95,7 +95,7 @@ impl Sampler {
     }
 }
 
-/// What one process has of its own, without its descendants, in bytes; `None` where the system does not say.
+/// Memory of one process, without its descendants, in bytes; `None` where the system does not say.
 #[must_use]
 pub fn memory_of(pid: u32) -> Option<u64> {
     // `status` rather than `statm`: it tells swapped pages, and counts in kilobytes, not in pages of a size to be asked.
@@ -154,9 +154,9 @@ struct Watch {
     measured_at: Instant,
     /// The worker and its descendants with the CPU time of each, in milliseconds.
     tree: Vec<(u32, u64)>,
-    /// Who was below it when its family was told.
+    /// Descendants when its family was told.
     family: Vec<u32>,
-    /// What each of the tree did up to the last look.
+    /// Activity of each process of the tree up to the last look.
     activity: Vec<Option<[u64; 4]>>,
     last: Option<Sample>,
 }
@@ -220,7 +220,7 @@ impl Watches {
         }
     }
 
-    /// Those whose time has come, but no more than a slice; the rest is put off by a tick.
+    /// Workers that are due, but no more than a slice; the rest is put off by a tick.
     fn take_due(&mut self, now: Instant) -> Vec<WorkerId> {
         let room = SLICE.max(self.workers.len().div_ceil(10));
         let later = tick(self.epoch, now + TICK);
@@ -264,7 +264,7 @@ impl Watches {
                 let members = watch.family.iter().filter_map(member).collect();
                 self.families.push(Family { worker: *worker, members });
             }
-            // Those of the time before too, so that sysinfo lets go of the dead.
+            // Processes of the last refresh too, so that sysinfo lets go of the dead.
             pids.extend(watch.tree.iter().map(|&(pid, _)| pid).chain(tree.iter().copied()).map(Pid::from_u32));
             trees.push(tree);
         }
@@ -319,7 +319,7 @@ impl Watch {
             (used_ms as f64 / elapsed_ms * 1e3).round() / 10.0
         };
         let memory_bytes = seen.iter().map(|&(.., memory)| memory).sum();
-        // It is just about to be, or no longer, a process with memory of its own.
+        // A process that is just being made, or is ending, has no memory of its own.
         if memory_bytes == 0 {
             return None;
         }

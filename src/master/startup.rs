@@ -63,15 +63,15 @@ pub enum Failure {
     Socket {
         /// Where.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         why: String,
     },
-    /// Somebody else answers at the control socket.
+    /// Another process answers at the control socket.
     #[error("{} answers at `{path}`: that socket is in use; choose another with `--socket`", name_of(*pid))]
     SocketInUse {
         /// Where.
         path: PathBuf,
-        /// Who.
+        /// The process.
         pid: u32,
     },
     /// Processes of a generation that has ended cannot be killed.
@@ -80,9 +80,9 @@ pub enum Failure {
     /// The system refuses something the master needs.
     #[error("cannot {doing}: {source}")]
     System {
-        /// What.
+        /// The action.
         doing: &'static str,
-        /// What the system says.
+        /// Error of the system.
         source: std::io::Error,
     },
     /// The end could not be written.
@@ -228,7 +228,7 @@ impl Master {
     }
 }
 
-/// What holds together what workers start. Before the first child is started.
+/// Prepares the means that hold the processes of workers together. Before the first child is started.
 fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, Step), Failure> {
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
     let step = Step { session: begin::has_terminal(), signals: ignored.stay(), cgroup: None };

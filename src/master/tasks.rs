@@ -25,9 +25,9 @@ const LONGEST: Duration = Duration::from_millis(2);
 /// Work of a request that is left.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// What its answer is gathered in.
+    /// Group in which its answer is gathered.
     pub(super) group: u64,
-    /// What is done to each of its jobs.
+    /// Action on each of its jobs.
     pub(super) change: JobAction,
     /// A job that runs is waited for when it is cancelled.
     pub(super) wait: bool,

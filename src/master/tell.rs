@@ -41,7 +41,7 @@ impl Master {
         }
     }
 
-    /// It is over.
+    /// The problem is over.
     pub(super) fn problem_over(&mut self, what: &'static str) {
         self.problems.remove(what);
     }

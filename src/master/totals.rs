@@ -31,12 +31,12 @@ impl Totals {
         }
     }
 
-    /// Those of one queue, if it is on record.
+    /// Totals of one queue, if it is on record.
     pub(super) fn of(&self, name: &QueueName) -> Option<&QueueTotals> {
         self.queues.get(name)
     }
 
-    /// Those of all queues, by name.
+    /// Totals of all queues, by name.
     pub(super) fn all(&self) -> impl Iterator<Item = &QueueTotals> {
         self.queues.values()
     }

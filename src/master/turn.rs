@@ -16,7 +16,7 @@ const KNOCK_AGAIN: Duration = Duration::from_millis(100);
 const HELD_UP: Duration = Duration::from_secs(2);
 /// For so long after that it hears what was said meanwhile: a turn or two, and what it had begun before.
 const CATCHES_UP: Duration = Duration::from_secs(1);
-/// Nobody is told of the end of a master that cannot write for this long after everybody has left.
+/// Time after the last worker has left, after which a master gives up waiting for a store that cannot be written.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Master {

@@ -1,4 +1,4 @@
-//! Who is to be served next, each once: first come, first served. And which pipes are to be read.
+//! A fair queue: each is served once, first come, first served. And the pipes that are to be read.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -10,7 +10,7 @@ use crate::model::{Mono, WorkerId};
 pub(super) struct Reading {
     /// An edge told of them.
     pub(super) fresh: Turns<(WorkerId, Pipe)>,
-    /// They may have more to read, although no edge will tell.
+    /// Pipes that may have more to read, although no edge will tell.
     pub(super) backlog: Turns<(WorkerId, Pipe)>,
     /// When these have their turn.
     pub(super) backlog_at: Mono,

@@ -9,11 +9,11 @@ use super::requests::LONG;
 use crate::model::WorkerId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 
-/// What a client hears whose line was given up.
+/// Error for a client whose line was given up.
 const GIVEN_UP: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
     \"message\":\"unfinished requests and answers take too much memory together, and this was the longest; try again\"}}\n";
 
-/// Who is to give up its line, of all with the memory that their lines take; `None` while they are within the bound.
+/// Picks the owner that gives up its line, by the memory that lines take; `None` while all are within the bound.
 fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {
     let (mut sum, mut longest) = (0, None);
     for (who, bytes) in all {

@@ -73,7 +73,7 @@ impl Master {
         let pid = spawned.pid;
         Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token()).inspect_err(
             |_| {
-                // It is nobody's now: it is reaped as a stranger.
+                // No worker owns it now: it is reaped as a stranger.
                 let _ = group::signal_child(pid, group::Signal::Kill);
             },
         )
@@ -123,7 +123,7 @@ impl Master {
         })
     }
 
-    /// What everything that this worker starts is recognised by.
+    /// Value by which everything that this worker starts is recognised.
     pub(super) fn mark(&self, id: WorkerId) -> String {
         format!("{}:{id}", self.fixed.cookie)
     }
@@ -161,7 +161,7 @@ impl Master {
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
             self.reading.backlog.join((id, pipe));
         }
-        // What a job wrote on stderr before its answer belongs to that job.
+        // Output on stderr before an answer belongs to the job that is answered.
         let answers = heard.events.iter().any(|e| matches!(e, Event::Answered { .. }));
         if answers && pipe != Pipe::Stderr && pipes.read_stderr(id, &mut self.scratch, &mut heard) {
             self.reading.backlog.join((id, Pipe::Stderr));
@@ -333,7 +333,7 @@ impl Master {
     }
 }
 
-/// What the answer of a run that failed does not say of its output, we know.
+/// Adds the output that the answer of a failed run does not say.
 fn complete(detail: &mut Detail, last: LastLines) {
     if detail.stderr_tail.is_empty() {
         detail.stderr_tail = last.stderr;
@@ -343,7 +343,7 @@ fn complete(detail: &mut Detail, last: LastLines) {
     }
 }
 
-/// What the core must know of a pool.
+/// Settings of a pool for the core.
 pub(super) fn settings(pool: &PoolConfig) -> Settings {
     Settings {
         name: pool.name.clone(),

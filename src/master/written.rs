@@ -1,4 +1,4 @@
-//! What the writer says: changes that are committed, on the disk, failing or refused, and who is told.
+//! Messages of the writer: changes that are committed, on the disk, failing or refused, and who is told.
 //!
 //! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
 //! disk; and nobody who pushes waits for a store that fails.
@@ -94,7 +94,7 @@ impl Master {
         self.open_synced(batch, None);
     }
 
-    /// Those who pushed something in a batch that fails are not kept waiting.
+    /// Clients that pushed in a batch that fails are not kept waiting.
     fn withdrawn(&mut self, batch: u64, error: &str, certain: bool) {
         let waiting = self.batches.tags_of(batch).iter_mut();
         let pushers = waiting.filter(|tag| is_push(tag));

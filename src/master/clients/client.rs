@@ -13,11 +13,11 @@ use crate::model::payload::MAX_LINE_BYTES;
 use crate::wire::control::Follow;
 use crate::wire::lines::Lines;
 
-/// What one hears that did not come to an end.
+/// Error for a client that did not come to an end.
 const TOO_SLOW: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
     \"message\":\"the request was not complete in time\"}}\n";
 
-/// What one hears that is in the middle of a request when somebody else needs the room.
+/// Error for a client in the middle of a request when others need the room.
 const NO_ROOM: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
     \"message\":\"there are too many connections, and the request was not complete; try again\"}}\n";
 
@@ -36,11 +36,11 @@ pub(super) struct Client {
     pub(super) dropped: u64,
     /// No more requests come; it goes when everything is answered and written.
     pub(super) ended: bool,
-    /// Nobody hears the answers any more; it goes when everything it said was read.
+    /// Peer hung up: dropped after its requests are drained.
     pub(super) gone: bool,
     /// Whether it has said which store it means.
     pub(super) greeting: Greeting,
-    /// It came, or said something, while the master was held up.
+    /// Connected, or sent something, while the master was held up.
     pub(super) late: bool,
     /// When it said something last, by the count of what all have said.
     pub(super) heard: u64,

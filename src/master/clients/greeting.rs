@@ -38,16 +38,16 @@ impl Served {
     }
 }
 
-/// What a client and the master know of each other.
+/// How far a client and the master know each other.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Greeting {
     /// The client has not said which store it means.
     Unsaid,
-    /// It means ours; the answer to that goes before the first answer to a request.
+    /// The client means our store; the greeting goes before the first answer to a request.
     Due,
-    /// It knows that it is right here.
+    /// The client was greeted.
     Done,
-    /// It means another store, of this name.
+    /// The client means another store, of this name.
     Stranger(StoreName),
 }
 

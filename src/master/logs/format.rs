@@ -41,7 +41,7 @@ pub fn format_line(line: &Line) -> String {
     out
 }
 
-/// What says that lines are missing.
+/// Note that lines are missing.
 pub(super) fn lost_line(count: u64) -> String {
     let now = UnixMicros::from_timestamp(jiff::Timestamp::now());
     let lines = if count == 1 { "line" } else { "lines" };

@@ -109,7 +109,7 @@ fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
     watch.pause = 2 * INTERVAL;
     watch.tree = vec![(family.leader.id(), 0), (family.children[0].pid, 0)];
     assert!(!watches.still_sleeps(worker, now), "there is nothing yet to compare with");
-    // It may have to settle: a program that has just started goes on touching its memory.
+    // A program that has just started goes on touching its memory for a while.
     wait_until("it sleeps", || watches.still_sleeps(worker, now));
     assert_eq!(watches.workers[&worker].pause, 4 * INTERVAL);
     watches.obey(Command::Busy(true), now);
