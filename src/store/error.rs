@@ -1,8 +1,8 @@
-//! What can go wrong with a store.
+//! Errors of stores.
 
 use crate::model::Generation;
 
-/// What can go wrong with a store.
+/// Errors of stores.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file cannot be opened, made or written.
@@ -12,7 +12,7 @@ pub enum StoreError {
         doing: &'static str,
         /// Which.
         path: String,
-        /// What the system says, with the next step where there is one.
+        /// Error of the system, with the next step where there is one.
         reason: String,
     },
     /// A master runs on the file, or guests write to it for so long that a master did not wait for them.
@@ -20,9 +20,9 @@ pub enum StoreError {
     Held {
         /// As we call it.
         path: String,
-        /// Who holds it, where that can be seen.
+        /// The holder, where that can be seen.
         pid: Option<u32>,
-        /// It is a master; where it cannot be seen it may be one.
+        /// Whether the holder is a master; one that cannot be seen may be.
         is_master: bool,
         /// As the holder calls it; the same where that cannot be seen.
         name: String,
@@ -40,7 +40,7 @@ pub enum StoreError {
     Unsafe {
         /// Which.
         path: String,
-        /// What is wrong with it, with the way out.
+        /// The problem, with the way out.
         why: String,
     },
     /// Not ours.
@@ -57,7 +57,7 @@ pub enum StoreError {
     Damaged {
         /// Which.
         path: String,
-        /// What SQLite found first.
+        /// First finding of SQLite.
         what: String,
     },
     /// Made by a version that was never released.
@@ -85,7 +85,7 @@ pub enum StoreError {
     /// Another master has begun a generation on this store.
     #[error("another master has taken over this store (generation {0})")]
     Superseded(Generation),
-    /// This batch number was committed before: see [`super::Store::apply`].
+    /// A batch of this number was committed before: see [`super::Store::apply`].
     #[error("this batch was already applied")]
     AlreadyApplied,
     /// The file is not where it was: what is written to it is lost, or written elsewhere.
@@ -102,7 +102,7 @@ pub enum StoreError {
     Overwritten {
         /// Which.
         path: String,
-        /// It is its log that was written over.
+        /// The log was written over, not the database.
         is_log: bool,
     },
     /// No room on the disk.
@@ -122,7 +122,7 @@ pub enum StoreError {
         /// Of this process.
         pid: u32,
     },
-    /// Somebody else holds the write lock for too long.
+    /// Another process holds the write lock for too long.
     #[error("the database `{path}` is locked by another program")]
     Busy {
         /// Which.

@@ -28,7 +28,7 @@ use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
 use crate::model::{Generation, QueueName, QueueTotals, UnixMicros, WorkerId};
 
-/// Who begins a generation.
+/// A master that begins a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Master {
     /// Its process id.
@@ -43,7 +43,7 @@ pub struct Master {
     pub version: String,
 }
 
-/// What a new generation finds.
+/// Findings of a new generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Its number.
@@ -56,14 +56,14 @@ pub struct Start {
     pub crashed: Vec<Master>,
 }
 
-/// What [`Store::recover`] did.
+/// Result of [`Store::recover`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// Jobs that were running or claimed and are ready again.
     pub released: u64,
 }
 
-/// What a batch came to.
+/// Result of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct Applied {
     /// `replies[i]` answers `ops[i]`.

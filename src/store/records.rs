@@ -57,7 +57,7 @@ pub struct WorkerFilter {
 /// The last generation on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastMaster {
-    /// Who.
+    /// The process.
     pub master: Master,
     /// Its number.
     pub generation: Generation,

@@ -41,7 +41,7 @@ const CHECK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Batch {
     /// Its number: 1, 2, 3 … in each generation.
     pub number: u64,
-    /// What to do, in order.
+    /// Its items, in order.
     pub ops: Vec<Op>,
     /// The time it is done at; stays the same however often it is tried.
     pub at: UnixMicros,
@@ -49,7 +49,7 @@ pub struct Batch {
     pub sync: bool,
 }
 
-/// What the writer says.
+/// Messages of the writer.
 #[derive(Debug)]
 pub enum Written {
     /// A batch is committed.
@@ -66,7 +66,7 @@ pub enum Written {
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
         durable: bool,
-        /// What it consisted of, to be thrown away where it was made: that is cheaper than where it was written.
+        /// Its items, to be dropped in the thread that made them: that is cheaper than in the one that wrote them.
         spent: Vec<Op>,
     },
     /// Every batch up to this one is on the disk.
@@ -78,7 +78,7 @@ pub enum Written {
     Mended {
         /// The last one.
         batch: u64,
-        /// What went wrong.
+        /// The error.
         error: String,
     },
     /// A sync or a checkpoint failed, and the log cannot be written anew, which is tried again: whether these batches
@@ -86,17 +86,17 @@ pub enum Written {
     SyncFailed {
         /// The last of them.
         batch: u64,
-        /// What the system says.
+        /// Error of the system.
         error: String,
     },
     /// A batch could not be committed yet; it is being tried again. Said at each attempt.
     Failing {
         /// Which.
         batch: u64,
-        /// What went wrong.
+        /// The error.
         error: StoreError,
     },
-    /// Whoever pushed something in a batch that fails need not wait any more.
+    /// Clients that pushed in a batch that fails need not wait any more.
     Withdrawn {
         /// Which batch.
         batch: u64,
@@ -115,7 +115,7 @@ pub enum Written {
         /// Why.
         error: StoreError,
     },
-    /// Somebody else has written to the store.
+    /// Another process has written to the store.
     Changed {
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
@@ -133,7 +133,7 @@ pub enum Unsent {
     Gone(Batch),
 }
 
-/// What is sent to the thread.
+/// Messages to the thread.
 enum Command {
     Apply(Batch),
     End(UnixMicros),
@@ -229,7 +229,7 @@ struct Turn<N> {
     syncer: Option<Syncer>,
     /// The last batch committed.
     last: u64,
-    /// Somebody else has written, and it could not be read what.
+    /// Another process has written, and the totals could not be read.
     changed: bool,
     /// Whether somebody else has written could not be found out.
     unknown: bool,

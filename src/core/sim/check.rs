@@ -1,4 +1,4 @@
-//! What must be true after every turn.
+//! Invariants after every turn.
 
 use std::collections::BTreeMap;
 

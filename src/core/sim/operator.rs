@@ -1,4 +1,4 @@
-//! What operators do, and what fate does to the machine.
+//! Actions of operators, and accidents of the machine.
 
 use std::time::Duration;
 
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Somebody sets the wall clock, up to an hour back or forward.
+    /// Sets the wall clock, up to an hour back or forward.
     fn set_clock(&mut self) {
         let by = self.chance.range(0, 7_200_000_000) as i64 - 3_600_000_000;
         self.skew += by;

@@ -25,7 +25,7 @@ pub(super) enum Happening {
     Operator,
 }
 
-/// What a process does.
+/// Behaviour of a process.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Doing {
     Work,

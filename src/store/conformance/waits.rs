@@ -68,7 +68,7 @@ pub(super) fn what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in
             let states = jobs.map(|id| kit.state(id).unwrap());
             let at = if by > 0 { JobState::Ready } else { JobState::Scheduled };
             assert_eq!(states, [JobState::Scheduled, JobState::Scheduled, JobState::Ready, at]);
-            // What began to wait after the clock was set is left alone by a step that comes late.
+            // Waits that began after the clock was set are left alone by a step that comes late.
             let new = kit.push_one(delayed(kit, 60));
             let from = UnixMicros(kit.now - SECOND);
             kit.one(Change::Shift(Shift { waits: Waits::Due, by: by * SECOND, from, after: None, limit: 1000 }));

@@ -10,7 +10,7 @@ use crate::model::change::Op;
 use crate::model::{QueueTotals, UnixMicros};
 use crate::store::{Applied, Master, Recovered, Start, Store, StoreError};
 
-/// What goes wrong with one call of [`Store::apply`].
+/// Fault of one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing is applied; the error is `Io`.

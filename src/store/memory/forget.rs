@@ -1,4 +1,4 @@
-//! What a batch has done to the queues, and which of them are forgotten.
+//! Queues that a batch has touched, and those that are forgotten.
 //!
 //! Invariant: the same queues go in the same step as in SQLite.
 

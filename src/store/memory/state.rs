@@ -57,7 +57,7 @@ pub(super) struct Job {
     /// How long it was to wait until then, if that is a length.
     pub(super) wait: Option<i64>,
     pub(super) place: Place,
-    /// What was charged; `None`: it has no past.
+    /// Charges; `None`: none so far.
     pub(super) past: Option<Counters>,
     pub(super) progress: Option<Progress>,
 }
@@ -246,7 +246,7 @@ impl State {
         self.expiring.range(..=(now.0, i64::MAX)).take(limit as usize).map(|(_, id)| *id).collect()
     }
 
-    /// What waits, by the time until when.
+    /// Waiting jobs, by the time until when.
     pub(super) fn waits(&self, which: Waits) -> &BTreeSet<(i64, i64)> {
         match which {
             Waits::Due => &self.scheduled,

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, Uid, User, faccessat};
 
-/// What we may not do with the database or a folder on the way to it, and whose that is.
+/// The permission that we lack on the database or a folder on the way to it, and the owner.
 pub(super) fn denied(path: &Path) -> Option<String> {
     let mut folders: Vec<&Path> = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()).collect();
     folders.reverse();

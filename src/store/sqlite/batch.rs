@@ -116,7 +116,7 @@ impl<'c> Batch<'c> {
         }
     }
 
-    /// What changes in the totals of a queue.
+    /// Changes in the totals of a queue.
     pub(super) fn change(&mut self, queue: i64) -> &mut Change {
         self.changes.entry(queue).or_default()
     }

@@ -30,7 +30,7 @@ const REMEMBERED: usize = 4096;
 /// Queue, outcome, block.
 type Place = (i64, i64, i64);
 
-/// What was written lately: the bound of each row.
+/// Rows written lately, each with its bound.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     written: HashMap<Place, i64>,

@@ -1,4 +1,4 @@
-//! That the map of runs is complete, also after what was written was taken back; and that it costs next to nothing.
+//! The map of runs is complete, also after a rollback, and costs next to nothing.
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ struct Front {
     pushed_at: i64,
 }
 
-/// What a claim has taken so far.
+/// Jobs that a claim has taken so far.
 #[derive(Default)]
 struct Taken {
     jobs: Vec<Claimed>,

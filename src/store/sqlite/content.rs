@@ -1,4 +1,4 @@
-//! What a master knows of the bytes of its files: whether the database or its log was written over or cut in place.
+//! Contents of the master's files: whether the database or its log was written over or cut in place.
 //!
 //! One look costs the state of two files and a few bytes of one; the seal is read where the state is not as it was left.
 //! Knows nothing of what the pages mean. Invariant: a file that another program has only touched, or written to through
@@ -18,7 +18,7 @@ use super::{files, sql};
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// What is known.
+/// Facts so far.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) seal: Seal,
@@ -30,7 +30,7 @@ pub(super) struct Content {
     pub(super) frames: u64,
 }
 
-/// What is not what it was.
+/// The file that was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overwritten {
     Database,

@@ -22,7 +22,7 @@ use crate::trust::Owner;
 pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
     match path.symlink_metadata() {
         Err(e) if e.kind() == ErrorKind::NotFound => whole(path),
-        // What it is and whether it can be used is found out by who opens it.
+        // The one that opens it finds out what it is, and whether it can be used.
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -80,7 +80,7 @@ fn whole() -> &'static [u8] {
     })
 }
 
-/// What a master does before it runs.
+/// Steps of a master before it runs.
 fn start(path: &Path) -> Result<SqliteStore, StoreError> {
     let mut store = SqliteStore::open(path)?;
     store.check()?;

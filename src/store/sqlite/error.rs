@@ -1,4 +1,4 @@
-//! What SQLite says, put into the words of [`StoreError`].
+//! Errors of SQLite as [`StoreError`].
 //!
 //! Does not decide what to do about it. Invariant: "the outcome of a commit is unknown" is always
 //! [`StoreError::Io`], or such that [`StoreError::is_full`], never anything milder.

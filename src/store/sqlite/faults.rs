@@ -7,7 +7,7 @@ use crate::model::change::Op;
 use crate::model::change::{Change, Request};
 use crate::store::StoreError;
 
-/// What a transaction is about.
+/// Subject of a transaction.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(feature = "faults"), expect(dead_code, reason = "only the failpoints look into it"))]
 pub(super) enum What<'a> {

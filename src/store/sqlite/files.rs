@@ -30,10 +30,10 @@ pub(super) struct Files {
     known: [Option<Identity>; 3],
 }
 
-/// What has become of them.
+/// Fate of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// They are where they were.
+    /// All are where they were.
     Same,
     /// The database is, what belongs to it is not: whatever the log holds is in no file that has a name.
     LogGone,
@@ -95,7 +95,7 @@ impl Files {
         Self { database: database.to_owned(), log, index, known }
     }
 
-    /// What has become of them since.
+    /// Fate of the files since then.
     pub(super) fn fate(&self) -> Fate {
         let [database, log, index] = self.known;
         if identity(&self.database) != database {

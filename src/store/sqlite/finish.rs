@@ -1,4 +1,4 @@
-//! What happens to a running job: it ends, is given back, is assigned, says something of itself.
+//! Changes of a running job: it ends, is given back, is assigned, reports progress.
 //!
 //! Invariant: every change begins with a compare on the run id; no row of that run means [`Reply::Stale`] and
 //! nothing else. A success writes one row and deletes one.

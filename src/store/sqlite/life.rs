@@ -20,7 +20,7 @@ const LOST: &str = "the master died while this ran";
 /// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
 const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
 
-/// What is said of a run that the recovery records.
+/// Text of a run that the recovery records.
 pub(crate) fn lost(worker: i64) -> &'static str {
     if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
 }

@@ -29,7 +29,7 @@ const SAID_AFTER: u32 = 50;
 /// The handles of this process.
 static HANDLES: Mutex<Vec<Weak<Handle>>> = Mutex::new(Vec::new());
 
-/// This process's handle on a database file.
+/// The handle of this process on a database file.
 #[derive(Debug)]
 pub(super) struct Handle {
     file: File,
@@ -40,7 +40,7 @@ pub(super) struct Handle {
     lockable: bool,
 }
 
-/// What this process holds.
+/// Lock that this process holds.
 #[derive(Debug)]
 enum Held {
     Shared(u32),
@@ -161,7 +161,7 @@ impl Handle {
         holders(self.identity, kind)
     }
 
-    /// What a process calls the file.
+    /// Name of the file in this process.
     fn name_in(&self, pid: u32) -> Option<PathBuf> {
         let mut open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().map(|entry| entry.path());
         let ours = |fd: &PathBuf| std::fs::metadata(fd).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);

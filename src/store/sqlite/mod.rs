@@ -75,7 +75,7 @@ pub use self::shared::SharedRecords;
 pub struct SqliteStore {
     conn: Connection,
     path: PathBuf,
-    /// What this process reads the records with.
+    /// Connection for reading the records.
     records: SharedRecords,
     names: Names,
     blocks: Blocks,
@@ -87,13 +87,13 @@ pub struct SqliteStore {
     broken: bool,
     /// The files of the connection; `None` while there is none.
     files: Option<Files>,
-    /// What a master knows of what is in them.
+    /// Facts of a master about their contents.
     content: Option<Content>,
     /// Something was written over: nothing can be kept here any more.
     overwritten: Option<Overwritten>,
     /// Input or output failed: what the log holds may not be on its way to the disk.
     suspect: bool,
-    /// What was computed before the commit that failed.
+    /// Results computed before the commit that failed.
     pending: Option<(u64, Applied)>,
     /// A guest has the right to write only for as long as it writes.
     guest: Option<Syncs>,

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 use super::sql;
 use crate::model::{QueueName, UnixMicros};
 
-/// What was looked up so far.
+/// Names looked up so far.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     queues: HashMap<QueueName, i64>,

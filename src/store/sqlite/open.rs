@@ -110,7 +110,7 @@ pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreErro
     keep_plans(&conn).map_err(|e| map(path, &e))?;
     refuse_foreign(&conn, path, false)?;
     if migrate::is_older(&conn, path)? {
-        // What is asked may be in tables that it does not have yet.
+        // The question may be about tables that it does not have yet.
         bring_up_to_date(path)?;
     }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);

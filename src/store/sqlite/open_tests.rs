@@ -1,4 +1,4 @@
-//! What happens to files that are missing, foreign, newer or not to be written.
+//! Files that are missing, foreign, newer or not to be written.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What an operator does to jobs and queues, and the record of workers.
+//! Actions of operators on jobs and queues, and the record of workers.
 //!
 //! Invariant: a running job is never changed here; its run must end first.
 

@@ -93,7 +93,7 @@ pub fn refuse_shared(database: &Path) -> Result<(), StoreError> {
     let allow = "or allow that with --allow-shared-folder";
     let next = |path: &Path, found: &Metadata| format!("make it yours alone (`{}`), {allow}", owner.mend(path, found));
     let unsafe_because = |why| StoreError::Unsafe { path: database.display().to_string(), why };
-    // What is missing, or may not be looked at, is named by who opens it.
+    // A file that is missing, or may not be looked at, is named when it is opened.
     let look = |found: Metadata| owner.who_else(&found).map(|whose| (whose, found));
     if let Some((whose, found)) = folder.metadata().ok().and_then(look) {
         let next = next(folder, &found);

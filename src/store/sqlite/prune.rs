@@ -87,11 +87,11 @@ impl Batch<'_> {
     }
 }
 
-/// What the walk along `runs` did.
+/// Result of the walk along `runs`.
 struct Seen {
     cursor: i64,
     removed: usize,
-    /// It came as far as it may in one step.
+    /// The bound of one step was reached.
     more: bool,
 }
 

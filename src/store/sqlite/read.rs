@@ -243,7 +243,7 @@ fn seconds(micros: i64) -> f64 {
 
 fn job(row: &Row<'_>) -> Result<JobRecord> {
     let state = codes::word(&JobState::ALL, row.get(11)?)?;
-    // What is said last of a job: by its last run, or by its end without one.
+    // Last words about a job: of its last run, or of its end without one.
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
     let result = if state == JobState::Succeeded { maybe(row, 12)? } else { None };
     let progress = match row.get::<_, Option<i64>>(19)? {

@@ -16,14 +16,14 @@ use super::sql;
 /// Digits of the number behind the part that is this master's.
 const DIGITS: usize = 16;
 
-/// What is known of the marks.
+/// State of the marks.
 #[derive(Debug)]
 pub(super) struct Seal {
     /// The part that all marks of this master begin with.
     ours: String,
     /// The number of the last one that was committed.
     last: u64,
-    /// That of the last one that is in the file for certain; 0: none.
+    /// Number of the last mark that is in the file for certain; 0: none.
     in_file: u64,
     /// Where it is in the file, in bytes.
     page: Page,

@@ -154,7 +154,7 @@ pub(super) const READY_DELETE_FRONT: &str =
 pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
 /// Key of `scheduled`.
 pub(super) const SCHEDULED_DELETE: &str = "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2";
-/// What is due, by the key of `scheduled`, then `jobs.id`.
+/// Due jobs, by the key of `scheduled`, then `jobs.id`.
 pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2";
 /// Down the key of `scheduled`, then `jobs.id`.

@@ -1,4 +1,4 @@
-//! What a deleted database has left beside its name: a log, its index, a journal.
+//! Files that a deleted database has left beside its name: a log, its index, a journal.
 //!
 //! SQLite would take them for those of the next database with that name, and move their pages into it. Invariants:
 //! nothing but an empty file or an index is removed; files of a database that is there are never touched.

@@ -1,4 +1,4 @@
-//! What the writer does while the store fails: tries again, and keeps nobody waiting for a push.
+//! The writer while the store fails: tries again, and keeps no client waiting for a push.
 //!
 //! Invariant: a push is said not to be committed only when the truth was read back, or when it was never tried.
 
