@@ -69,7 +69,8 @@ fn jobs_wait_uncharged_while_workers_can_open_no_files() {
         b.status()["workers"].as_array().is_some_and(|w| w.len() == 2 && w.iter().all(|w| w["jobs_done"] != 0))
     });
     bench.wait_for("nothing to do", DEADLINE, |b| {
-        b.status()["queues"][0]["ready"] == 0 && b.status()["pools"][0]["busy"] == 0
+        let queue = &b.status()["queues"][0];
+        queue["ready"] == 0 && queue["running"] == 0
     });
     let before = done(&bench);
     let limit = |files: &str| {
