@@ -81,10 +81,9 @@ impl Core {
         worker.note_peak(memory);
         let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
         worker.alone = Some((after_first_job, memory));
-        if pool.settings.memory_max.is_some_and(|max| memory > max) {
-            // The job that took it is over: nothing is gained by killing its answer.
-            self.recycle(id, EndReason::MemoryMax, now);
-        } else if over(&pool.settings, worker, Some(after_first_job), memory) {
+        // Over the hard limit too it is replaced and not killed: the job that took so much is over.
+        let far_over = pool.settings.memory_max.is_some_and(|max| memory > max);
+        if far_over || over(&pool.settings, worker, Some(after_first_job), memory) {
             self.recycle(id, EndReason::Memory, now);
         }
     }

@@ -61,6 +61,15 @@ impl Nobody {
         self.bench.status()["master"]["problems"].to_string()
     }
 
+    /// Ends the leftover of job 1, and the next run of it.
+    fn end_the_job(&self, left: i32) {
+        signal(left, Signal::SIGKILL);
+        let second = wait_noted(&self.bench, &self.pids(), 2);
+        signal(second[0].pid, Signal::SIGKILL);
+        wait_dead(&self.bench, &second);
+        drop(self.verb(&["jobs", "cancel", "1"]));
+    }
+
     fn wait_named(&self, pid: i32) {
         self.bench.wait_for("it to be named", DEADLINE, |_| self.problems().contains("cannot be killed"));
         assert!(self.problems().contains(&pid.to_string()), "{}", self.problems());
@@ -142,11 +151,7 @@ fn what_may_not_be_killed_is_known_where_the_processes_of_other_users_are_hidden
     nobody.wait_named(first[0].pid);
     assert!(nobody.verb(&["push", "--wait", "--", "true"]).status.success());
     assert_eq!((bench.job(1)["state"].clone(), noted(&nobody.pids()).len()), (json!("running"), 1));
-    signal(first[0].pid, Signal::SIGKILL);
-    let second = wait_noted(bench, &nobody.pids(), 2);
-    signal(second[0].pid, Signal::SIGKILL);
-    wait_dead(bench, &second);
-    drop(nobody.verb(&["jobs", "cancel", "1"]));
+    nobody.end_the_job(first[0].pid);
     end(bench, master);
 }
 
@@ -171,11 +176,7 @@ fn a_leftover_that_may_not_be_killed_holds_only_the_jobs_of_its_own_worker() {
     assert!(pushed.status.success(), "{pushed:?}");
     bench.wait_for_job(2, "succeeded");
     assert_eq!(bench.job(1)["state"], "running");
-    signal(first[0].pid, Signal::SIGKILL);
-    let second = wait_noted(bench, &nobody.pids(), 2);
-    signal(second[0].pid, Signal::SIGKILL);
-    wait_dead(bench, &second);
-    drop(nobody.verb(&["jobs", "cancel", "1"]));
+    nobody.end_the_job(first[0].pid);
     end(bench, master);
 }
 
