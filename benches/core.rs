@@ -7,11 +7,12 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use queue_work::core::{Action, Core, Event, PoolId, Settings, Tag};
+use queue_work::config::default_limits;
+use queue_work::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::model::change::Change;
 use queue_work::model::{
-    Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolName, Prefetch, QueueName, QueueOrder, RunId, UnixMicros,
-    WorkerId,
+    Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
+    QueueName, QueueOrder, ReadyWhen, RunId, UnixMicros, WorkerId,
 };
 
 const JOBS: i64 = 1_000;
@@ -85,27 +86,14 @@ impl Bench {
     }
 }
 
-fn settings(queue: &QueueName, workers: u32) -> Settings {
-    let second = Duration::from_secs(1);
-    Settings {
+fn settings(queue: &QueueName, workers: u32) -> PoolSettings {
+    let prefetch = Prefetch::Fixed(16);
+    PoolSettings {
         name: PoolName::new("default").expect("a name"),
-        order: QueueOrder::Strict(vec![queue.clone()]),
-        workers,
-        opaque: false,
-        built_in: false,
-        ready_by_message: false,
-        ready_timeout: 30 * second,
-        timeout: 3600 * second,
-        max_attempts: 3,
-        max_crashes: 3,
-        backoff: 5 * second,
-        memory: None,
-        memory_max: None,
-        max_jobs: None,
-        max_time: None,
-        grace: 30 * second,
-        kill_after: 5 * second,
-        prefetch: Prefetch::Fixed(16),
+        queues: QueueOrder::Strict(vec![queue.clone()]),
+        kind: PoolKind::Protocol,
+        ready: ReadyWhen::Spawned,
+        limits: PoolLimits { workers, memory: None, max_time: None, prefetch, ..default_limits() },
     }
 }
 

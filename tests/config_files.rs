@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use queue_work::config::{Config, Flags, Loaded, PoolKind, ReadyWhen, template};
-use queue_work::model::{MemoryLimit, QueueOrder};
+use queue_work::config::{Config, Flags, Loaded, template};
+use queue_work::model::{MemoryLimit, PoolKind, QueueOrder, ReadyWhen};
 
 /// Loads a file from `cwd` with nothing but a home.
 fn load(file: &str, cwd: &Path) -> Loaded {
@@ -19,14 +19,17 @@ fn the_example_has_three_pools_of_three_kinds() {
     let loaded = load("config/example.toml", root);
     assert_eq!(loaded.warnings, []);
     let [app, images, legacy] = &loaded.config.pools[..] else { panic!("{:?}", loaded.config.pools) };
-    assert_eq!([app.kind, images.kind, legacy.kind], [PoolKind::Protocol, PoolKind::Exec, PoolKind::Opaque]);
-    assert!(matches!(&app.queues, QueueOrder::Strict(names) if names.len() == 2));
-    assert!(matches!(&images.queues, QueueOrder::Weighted(names) if names.len() == 2));
-    assert_eq!(legacy.queues.names().count(), 0);
-    assert_eq!((app.ready, app.ready_timeout), (ReadyWhen::Message, Duration::from_mins(1)));
-    assert_eq!((app.max_attempts, images.max_attempts), (5, 5));
-    assert_eq!((images.timeout, images.max_time), (Duration::from_mins(2), None));
-    assert_eq!(legacy.memory, Some(MemoryLimit::Absolute(512 << 20)));
+    assert_eq!(
+        [app.settings.kind, images.settings.kind, legacy.settings.kind],
+        [PoolKind::Protocol, PoolKind::Exec, PoolKind::Opaque]
+    );
+    assert!(matches!(&app.settings.queues, QueueOrder::Strict(names) if names.len() == 2));
+    assert!(matches!(&images.settings.queues, QueueOrder::Weighted(names) if names.len() == 2));
+    assert_eq!(legacy.settings.queues.names().count(), 0);
+    assert_eq!((app.settings.ready, app.settings.limits.ready_timeout), (ReadyWhen::Message, Duration::from_mins(1)));
+    assert_eq!((app.settings.limits.max_attempts, images.settings.limits.max_attempts), (5, 5));
+    assert_eq!((images.settings.limits.timeout, images.settings.limits.max_time), (Duration::from_mins(2), None));
+    assert_eq!(legacy.settings.limits.memory, Some(MemoryLimit::Absolute(512 << 20)));
     assert_eq!(legacy.command[0], root.join("config/bin/consume"));
     assert_eq!(app.cwd, Some(root.join("config/../app")));
     let resolved = root.canonicalize().unwrap();

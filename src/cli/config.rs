@@ -32,7 +32,7 @@ fn load(context: &Context) -> Result<Loaded, Error> {
 fn check(context: &Context) -> Result<Code, Error> {
     let loaded = load(context)?;
     let file = loaded.file.as_ref().map(|f| f.display().to_string());
-    let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.workers)).sum();
+    let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.limits.workers)).sum();
     if context.global.json {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         output::json(

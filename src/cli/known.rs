@@ -25,7 +25,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
     // A wrong configuration is no reason to doubt a name, nor is a master that does not answer.
     if let Ok(loaded) = backend::load_config(&context.flags) {
         let pools = loaded.config.pools.iter();
-        known.extend(pools.flat_map(|pool| pool.queues.names().map(ToString::to_string).collect::<Vec<_>>()));
+        known.extend(pools.flat_map(|pool| pool.settings.queues.names().map(ToString::to_string).collect::<Vec<_>>()));
     }
     if !known.contains(name) {
         let served = status(context).into_iter().flat_map(|status| status.pools).flat_map(|pool| pool.queues);
@@ -41,7 +41,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
 pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
     let mut known: BTreeSet<String> = BTreeSet::new();
     if let Ok(loaded) = backend::load_config(&context.flags) {
-        known.extend(loaded.config.pools.iter().map(|pool| pool.name.to_string()));
+        known.extend(loaded.config.pools.iter().map(|pool| pool.settings.name.to_string()));
     }
     known.extend(status(context).into_iter().flat_map(|status| status.pools).map(|pool| pool.name));
     if known.contains(name) {

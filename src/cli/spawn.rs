@@ -3,9 +3,8 @@
 use super::args::control::SpawnArgs;
 use super::context::{self, Context};
 use super::output;
-use crate::config::PoolKind;
 use crate::error::{Code, Error};
-use crate::model::OsText;
+use crate::model::{OsText, PoolKind};
 use crate::report::words;
 use crate::wire::control::{Scaled, SpawnPool};
 
@@ -23,11 +22,7 @@ pub(crate) fn run(context: &Context, args: &SpawnArgs) -> Result<Code, Error> {
 }
 
 fn params(args: &SpawnArgs) -> Result<SpawnPool, Error> {
-    let kind = match (args.exec, args.opaque) {
-        (true, _) => Some(PoolKind::Exec),
-        (_, true) => Some(PoolKind::Opaque),
-        (false, false) => None,
-    };
+    let kind = PoolKind::of_flags(args.exec, args.opaque);
     // A relative program is looked for here, not where the master was started.
     let has_command = !args.command.is_empty();
     Ok(SpawnPool {

@@ -9,11 +9,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::document::{Reader, Table, entries, shown};
-use super::schema::{Key, Kind};
 use super::values::{Written, path_text};
 use crate::model::QueueName;
+use crate::model::key::{Key, Kind};
 
-const WEIGHT: Key = Key { name: "weight", kind: Kind::Count(1, 1000), word: None };
+const WEIGHT: Key = Key::new("weight", Kind::Count(1, 1000));
 
 impl Reader<'_> {
     /// `["high", "mail"]` or `{ high = 3, mail = 1 }`, as texts `high` or `high=3` in the order written.

@@ -11,9 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
-use super::schema::{self, Key, Kind};
+use super::schema;
 use super::values::Written;
-use crate::model::PoolName;
+use crate::model::key::{Key, Kind};
+use crate::model::{PoolLimits, PoolName};
 
 /// Values of one table, each with its origin.
 pub(super) type Table = Map<String, Value>;
@@ -123,7 +124,7 @@ impl Reader<'_> {
                     self.layer.keep = self.table(name, at, value, &[schema::KEEP]);
                 }
                 "defaults" => {
-                    self.layer.defaults = self.table(name, at, value, &[schema::LIMITS]);
+                    self.layer.defaults = self.table(name, at, value, &[PoolLimits::KEYS]);
                 }
                 "pools" => self.pools(at, value),
                 _ => {
@@ -141,7 +142,7 @@ impl Reader<'_> {
         };
         for (name, at, value) in entries(pools) {
             let path = format!("pools.{name}");
-            let table = self.table(&path, at, value, &[schema::POOL, schema::LIMITS]);
+            let table = self.table(&path, at, value, &[schema::POOL, PoolLimits::KEYS]);
             match PoolName::new(name) {
                 Ok(name) => self.layer.pools.push((name, table)),
                 Err(error) => self.problem(at, &path, error.to_string()),
@@ -215,7 +216,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         return format!("unknown key `{name}`; did you mean `{near}`?");
     }
     let elsewhere = [
-        (schema::LIMITS, "in `[defaults]` or `[pools.NAME]`"),
+        (PoolLimits::KEYS, "in `[defaults]` or `[pools.NAME]`"),
         (schema::POOL, "in `[pools.NAME]`"),
         (schema::TOP, "at the top of the file, before any table"),
         (schema::KEEP, "in `[keep]`"),

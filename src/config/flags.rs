@@ -6,10 +6,11 @@ use config::{Value, ValueKind};
 
 use super::document::Table;
 use super::problem::Problem;
-use super::schema::{self, Kind, MOST_WORKERS};
+use super::schema;
 use super::values::{Refusal, Written};
-use super::{Flags, Prefetch, units};
-use crate::model::MemoryLimit;
+use super::{Flags, units};
+use crate::model::key::Kind;
+use crate::model::{MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 
 impl Flags {
     /// How the user said this field: `--max-jobs` or `QUEUE_WORK_MAX_JOBS`.
@@ -86,12 +87,12 @@ enum Given {
 }
 
 fn check(field: &str, given: &Given) -> Result<String, Refusal> {
-    let Some(mut key) = schema::find(&[schema::LIMITS], field) else {
+    let Some(mut key) = schema::find(&[PoolLimits::KEYS], field) else {
         panic!("BUG: the flag `{field}` has no key in the schema");
     };
     if field == "workers" {
         // A file may park a pool with 0 workers; on the command line it is a slip.
-        key.kind = Kind::Count(1, MOST_WORKERS);
+        key.kind = Kind::Count(1, MOST_WORKERS.into());
     }
     match given {
         Given::Count(count) => {

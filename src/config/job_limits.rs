@@ -3,31 +3,22 @@
 //! A job keeps only what it was pushed with, so that a change of the configuration holds for jobs that wait; here its
 //! record is completed for who reads it.
 
-use std::time::Duration;
-
 use super::Config;
-use crate::model::{JobRecord, QueueName};
+use crate::model::{JobRecord, PoolLimits, PoolSettings};
 
-/// Attempts and time limit by queue.
+/// The limits by queue.
 #[derive(Clone, Debug)]
 pub struct JobLimits {
-    pools: Vec<(Vec<QueueName>, Limits)>,
-    otherwise: Limits,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    max_attempts: u32,
-    timeout: Duration,
+    pools: Vec<PoolSettings>,
+    otherwise: PoolLimits,
 }
 
 impl JobLimits {
     /// Limits of a configuration.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let limits = |pool: &super::PoolConfig| Limits { max_attempts: pool.max_attempts, timeout: pool.timeout };
-        let pools = config.pools.iter().map(|p| (p.queues.names().cloned().collect(), limits(p)));
-        Self { pools: pools.collect(), otherwise: limits(&config.defaults) }
+        let pools = config.pools.iter().map(|pool| pool.settings.clone());
+        Self { pools: pools.collect(), otherwise: config.defaults.clone() }
     }
 
     /// Completes the records of jobs.
@@ -39,8 +30,8 @@ impl JobLimits {
 
     /// Completes the record of a job: its own limits stand, the others are those of its pool.
     pub fn complete(&self, job: &mut JobRecord) {
-        let pool = self.pools.iter().find(|(queues, _)| queues.contains(&job.queue));
-        let limits = pool.map_or(self.otherwise, |(_, limits)| *limits);
+        let pool = self.pools.iter().find(|pool| pool.queues.names().any(|queue| *queue == job.queue));
+        let limits = pool.map_or(&self.otherwise, |pool| &pool.limits);
         job.max_attempts.get_or_insert(limits.max_attempts);
         job.timeout_s.get_or_insert(limits.timeout.as_secs_f64());
     }

@@ -10,9 +10,10 @@ use config::Value;
 use super::document::{self, Layer, Table};
 use super::paths::{self, File, Paths};
 use super::problem::{ConfigErrors, Problem};
-use super::raw::{self, RawKeep, RawTop};
+use super::raw;
 use super::show::Origins;
 use super::{Config, Durability, Flags, pools, rules};
+use crate::model::Bytes;
 use crate::model::change::KeepFor;
 
 /// A configuration, and how it came about.
@@ -128,20 +129,23 @@ fn merged(
     if flags.drain {
         origins.set("drain", &flags.origin_of("drain"));
     }
-    let top: RawTop = raw::read(&top)?;
-    let keep: RawKeep = raw::read(&keep)?;
+    let Bytes(log_file_bytes) = raw::value(&top, "log_file_size")?;
     Ok(Config {
         database: paths.database,
         socket: paths.socket,
         logs_dir: paths.logs_dir,
-        durability: if top.durability == "process" { Durability::Process } else { Durability::Full },
-        network_fs: top.network_fs == "allow",
-        shared_folder: top.shared_folder == "allow",
+        durability: if raw::text(&top, "durability")? == "process" { Durability::Process } else { Durability::Full },
+        network_fs: raw::text(&top, "network_fs")? == "allow",
+        shared_folder: raw::text(&top, "shared_folder")? == "allow",
         pools: pools::all(layers, origins, problems)?,
         drain: flags.drain,
-        keep: KeepFor { succeeded: keep.succeeded, dead: keep.dead, runs: keep.runs },
-        log_file_bytes: top.log_file_size,
-        log_files: top.log_files,
+        keep: KeepFor {
+            succeeded: raw::value(&keep, "succeeded")?,
+            dead: raw::value(&keep, "dead")?,
+            runs: raw::value(&keep, "runs")?,
+        },
+        log_file_bytes,
+        log_files: raw::value(&top, "log_files")?,
         defaults: pools::defaults(layers, origins)?,
     })
 }

@@ -8,7 +8,6 @@ mod compound;
 mod document;
 mod flags;
 mod job_limits;
-mod limits;
 mod load;
 mod paths;
 mod pools;
@@ -18,16 +17,16 @@ mod resolve;
 mod rules;
 mod schema;
 mod show;
-pub use crate::model::{Durability, Prefetch, units};
+pub use crate::model::{Durability, units};
 mod values;
 
 #[cfg(test)]
 mod tests;
 
 pub use job_limits::JobLimits;
-pub use limits::limits_in_force;
 pub use load::Loaded;
 pub use paths::{Paths, SOCKET_DATABASE, paths};
+pub use pools::default_limits;
 pub use problem::{ConfigErrors, Problem};
 pub use show::{Origins, Shown, show, template};
 
@@ -36,7 +35,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::change::KeepFor;
-use crate::model::{MemoryLimit, PoolName, QueueOrder};
+use crate::model::{MemoryLimit, PoolLimits, PoolSettings, Prefetch};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,87 +62,23 @@ pub struct Config {
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.
     pub log_files: u32,
-    /// Defaults of a pool added at run time.
-    pub defaults: PoolConfig,
+    /// Limits of a pool added at run time.
+    pub defaults: PoolLimits,
 }
 
-/// Kind of the workers of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolKind {
-    /// A program that speaks the worker protocol.
-    Protocol,
-    /// The built-in worker: a command per job.
-    Exec,
-    /// A program that fetches its own jobs elsewhere.
-    Opaque,
-}
-
-impl PoolKind {
-    /// The word used in configuration and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Protocol => "protocol",
-            Self::Exec => "exec",
-            Self::Opaque => "opaque",
-        }
-    }
-}
-
-/// When a worker counts as ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadyWhen {
-    /// As soon as it is spawned.
-    Spawned,
-    /// When it sends `ready`.
-    Message,
-}
-
-/// One pool.
+/// One pool: its settings, and how its workers are started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
-    /// Its name.
-    pub name: PoolName,
-    /// The queues it serves. Empty for an opaque pool.
-    pub queues: QueueOrder,
-    /// Wanted workers, 0 to 10000.
-    pub workers: u32,
-    /// Kind of its workers.
-    pub kind: PoolKind,
+    /// What it serves, and its limits.
+    pub settings: PoolSettings,
     /// The program and its arguments; empty for `exec` jobs that carry their own command.
     pub command: Vec<OsString>,
     /// Where its workers run.
     pub cwd: Option<PathBuf>,
     /// Added to their environment.
     pub env: Vec<(OsString, OsString)>,
-    /// When a worker is ready.
-    pub ready: ReadyWhen,
-    /// How long a worker may take to become ready.
-    pub ready_timeout: Duration,
     /// Descriptor on which the worker's messages come, if not stdout.
     pub protocol_fd: Option<i32>,
-    /// Longest run of a job that says nothing itself.
-    pub timeout: Duration,
-    /// Attempts of a job that says nothing itself, from 1.
-    pub max_attempts: u32,
-    /// Deaths of its worker that a job survives, from 1.
-    pub max_crashes: u32,
-    /// First wait before a retry.
-    pub backoff: Duration,
-    /// Soft memory limit: recycle after the job.
-    pub memory: Option<MemoryLimit>,
-    /// Hard memory limit in bytes: kill.
-    pub memory_max: Option<u64>,
-    /// Recycle after this many jobs, ± 10 %.
-    pub max_jobs: Option<u64>,
-    /// Recycle after this time, ± 10 %.
-    pub max_time: Option<Duration>,
-    /// How long a running job may go on when its worker is to leave.
-    pub grace: Duration,
-    /// From TERM to KILL.
-    pub kill_after: Duration,
-    /// Jobs on their way to one worker.
-    pub prefetch: Prefetch,
 }
 
 /// Values of the command line and the environment, which win over the file. `None`: not given.

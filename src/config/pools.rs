@@ -8,21 +8,26 @@ use std::path::{Path, PathBuf};
 
 use config::Value;
 
-use super::document::Table;
+use super::document::{self, Table};
 use super::load::{Layers, merge};
 use super::paths::absolute;
 use super::problem::Problem;
-use super::raw::{self, RawLimits, RawPool};
+use super::raw;
 use super::show::Origins;
-use super::{Flags, PoolConfig, PoolKind, ReadyWhen};
-use crate::model::{PoolName, QueueName, QueueOrder};
+use super::{Flags, PoolConfig};
+use crate::model::{PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 
-/// The values of [`Config::defaults`](super::Config): a pool that says nothing itself.
-pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<PoolConfig, String> {
+/// The limits of a pool where nothing is said anywhere.
+#[must_use]
+pub fn default_limits() -> PoolLimits {
+    raw::limits(&document::built_in().defaults).expect("BUG: `config/default.toml` has every limit")
+}
+
+/// The limits of a pool that says nothing itself.
+pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<PoolLimits, String> {
     let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
     origins.set_table("defaults", &table);
-    let name = PoolName::new("default").map_err(|e| e.to_string())?;
-    Ok(pool(name, QueueOrder::Strict(vec![QueueName::default()]), PoolKind::Exec, &raw::read(&table)?))
+    raw::limits(&table)
 }
 
 /// All of them, in the order of the file or of `--queue`.
@@ -46,28 +51,22 @@ pub(super) fn all(
 fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Table) -> Result<PoolConfig, String> {
     let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, own, &layers.limits])?;
     origins.set_table(&format!("pools.{name}"), &table);
-    let written: RawPool = raw::read(&table)?;
+    let written = raw::pool(&table)?;
     let folder = layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""));
     let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
-    let kind = match written.kind.as_deref() {
-        Some("opaque") => PoolKind::Opaque,
-        Some("exec") => PoolKind::Exec,
-        Some(_) => PoolKind::Protocol,
-        None => kind_for(&command),
-    };
+    let kind = written.kind.unwrap_or(PoolKind::with_command(!command.is_empty()));
     let queues = match written.queues {
         Some(queues) => order(&queues)?,
         None if kind == PoolKind::Opaque => QueueOrder::Strict(Vec::new()),
         None => QueueOrder::Strict(vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?]),
     };
-    let ready = if written.ready.as_deref() == Some("message") { ReadyWhen::Message } else { ReadyWhen::Spawned };
+    let ready = written.ready.unwrap_or(ReadyWhen::Spawned);
     Ok(PoolConfig {
+        settings: PoolSettings { name: name.clone(), queues, kind, ready, limits: raw::limits(&table)? },
         command,
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
         env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        ready,
         protocol_fd: written.protocol_fd,
-        ..pool(name.clone(), queues, kind, &raw::read(&table)?)
     })
 }
 
@@ -82,11 +81,8 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
     if !flags.command.is_empty() {
         origins.set(&format!("{path}.command"), "command line, after --");
     }
-    let kind = match (flags.exec, flags.opaque) {
-        (_, true) => PoolKind::Opaque,
-        (true, false) => PoolKind::Exec,
-        (false, false) => kind_for(&flags.command),
-    };
+    let kind = PoolKind::of_flags(flags.exec, flags.opaque);
+    let kind = kind.unwrap_or(PoolKind::with_command(!flags.command.is_empty()));
     for (given, field) in [(flags.exec, "exec"), (flags.opaque, "opaque")] {
         if given {
             origins.set(&format!("{path}.kind"), &flags.origin_of(field));
@@ -96,13 +92,9 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
         PoolKind::Opaque => Vec::new(),
         PoolKind::Exec | PoolKind::Protocol => vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?],
     };
-    let command = flags.command.clone();
-    Ok(PoolConfig { command, ..pool(name, QueueOrder::Strict(queues), kind, &raw::read(&table)?) })
-}
-
-/// A program speaks the protocol unless it is said otherwise; without one, jobs carry their own command.
-const fn kind_for(command: &[OsString]) -> PoolKind {
-    if command.is_empty() { PoolKind::Exec } else { PoolKind::Protocol }
+    let (queues, limits) = (QueueOrder::Strict(queues), raw::limits(&table)?);
+    let settings = PoolSettings { name, queues, kind, ready: ReadyWhen::Spawned, limits };
+    Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
 }
 
 /// A program with a slash in its path is a path; a bare name is looked up in `PATH`.
@@ -130,32 +122,6 @@ fn order(queues: &[String]) -> Result<QueueOrder, String> {
         }
     }
     Ok(if weighted.is_empty() { QueueOrder::Strict(strict) } else { QueueOrder::Weighted(weighted) })
-}
-
-fn pool(name: PoolName, queues: QueueOrder, kind: PoolKind, limits: &RawLimits) -> PoolConfig {
-    PoolConfig {
-        name,
-        queues,
-        workers: limits.workers,
-        kind,
-        command: Vec::new(),
-        cwd: None,
-        env: Vec::new(),
-        ready: ReadyWhen::Spawned,
-        ready_timeout: limits.ready_timeout,
-        protocol_fd: None,
-        timeout: limits.timeout,
-        max_attempts: limits.max_attempts,
-        max_crashes: limits.max_crashes,
-        backoff: limits.backoff,
-        memory: limits.memory,
-        memory_max: limits.memory_max,
-        max_jobs: limits.max_jobs,
-        max_time: limits.max_time,
-        grace: limits.grace,
-        kill_after: limits.kill_after,
-        prefetch: limits.prefetch,
-    }
 }
 
 impl Flags {

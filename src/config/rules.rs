@@ -3,12 +3,13 @@
 //! Looks at merged values, so that a flag which contradicts the file is found too; each problem is reported where
 //! the value that is to be changed was said.
 
-use super::limits::OF_JOBS;
+use std::collections::BTreeSet;
+
 use super::load::Layers;
 use super::problem::Problem;
 use super::show::Origins;
-use super::{Config, Flags, PoolConfig, PoolKind, ReadyWhen, units};
-use crate::model::MemoryLimit;
+use super::{Config, Flags, PoolConfig, units};
+use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::worker::Template;
 
 /// Contradictions among the flags.
@@ -38,8 +39,8 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
     let mut rules = Rules { layers, origins, problems: Vec::new() };
     rules.memory("defaults", &config.defaults);
     for pool in &config.pools {
-        let path = format!("pools.{}", pool.name);
-        rules.memory(&path, pool);
+        let path = format!("pools.{}", pool.settings.name);
+        rules.memory(&path, &pool.settings.limits);
         rules.template(&path, pool);
         if !layers.flags.names_pools() {
             rules.kind(&path, pool);
@@ -59,8 +60,8 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         warnings.push(in_file(layers, &["keep.runs", "keep.succeeded"], message));
     }
     if !layers.flags.names_pools() {
-        for pool in config.pools.iter().filter(|pool| pool.kind == PoolKind::Opaque) {
-            warnings.extend(without_effect(pool, layers));
+        for pool in config.pools.iter().filter(|pool| pool.settings.is_opaque()) {
+            warnings.extend(without_effect(&pool.settings, layers));
         }
     } else if !file.pools.is_empty() {
         let name = file.file.as_deref().unwrap_or("the file".as_ref()).display();
@@ -75,11 +76,12 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
 }
 
 /// Limits on jobs that an opaque pool sets itself.
-fn without_effect(pool: &PoolConfig, layers: &Layers<'_>) -> Vec<Problem> {
+fn without_effect(pool: &PoolSettings, layers: &Layers<'_>) -> Vec<Problem> {
     let path = |key: &str| format!("pools.{}.{key}", pool.name);
-    let said = OF_JOBS.iter().filter(|key| layers.file.layer.places.contains_key(&path(key)));
+    let of_jobs = PoolLimits::KEYS.iter().filter(|key| key.is_of_jobs).map(|key| key.name);
+    let said: BTreeSet<&str> = of_jobs.filter(|key| layers.file.layer.places.contains_key(&path(key))).collect();
     let message = |key: &str| format!("`{key}` has no effect on an opaque pool, which gets no jobs from here");
-    said.map(|key| in_file(layers, &[&path(key)], message(key))).collect()
+    said.into_iter().map(|key| in_file(layers, &[&path(key)], message(key))).collect()
 }
 
 /// A problem at the first of these keys that the file has.
@@ -115,8 +117,8 @@ impl Rules<'_> {
         self.layers.file.layer.places.contains_key(&format!("{path}.{key}"))
     }
 
-    fn memory(&mut self, path: &str, pool: &PoolConfig) {
-        if let (Some(MemoryLimit::Absolute(soft)), Some(hard)) = (pool.memory, pool.memory_max)
+    fn memory(&mut self, path: &str, limits: &PoolLimits) {
+        if let (Some(MemoryLimit::Absolute(soft)), Some(Bytes(hard))) = (limits.memory, limits.memory_max)
             && soft >= hard
         {
             let (soft, hard) = (units::show_bytes(soft), units::show_bytes(hard));
@@ -127,7 +129,7 @@ impl Rules<'_> {
 
     /// A command that no job can be filled into would fail every one of them.
     fn template(&mut self, path: &str, pool: &PoolConfig) {
-        if pool.kind != PoolKind::Exec || pool.command.first().is_none_or(|program| program.is_empty()) {
+        if pool.settings.kind != PoolKind::Exec || pool.command.first().is_none_or(|program| program.is_empty()) {
             return;
         }
         let Err(error) = Template::parse(pool.command.clone()) else { return };
@@ -144,26 +146,27 @@ impl Rules<'_> {
         if refused.contains(&format!("{path}.kind")) || refused.contains(&format!("{path}.command")) {
             return;
         }
-        let kind = pool.kind.as_str();
-        if pool.command.is_empty() && pool.kind != PoolKind::Exec {
+        let PoolSettings { kind, ready, .. } = pool.settings;
+        if pool.command.is_empty() && kind != PoolKind::Exec {
             self.problem(
                 path,
                 "kind",
-                format!("`kind` is \"{kind}\", but there is no `command`; write the worker program"),
+                format!("`kind` is \"{}\", but there is no `command`; write the worker program", kind.as_str()),
             );
         }
-        if pool.kind == PoolKind::Opaque && self.says(path, "queues") {
+        if kind == PoolKind::Opaque && self.says(path, "queues") {
             let message = "an opaque worker fetches its own jobs elsewhere; leave out `queues`";
             self.problem(path, "queues", message);
         }
-        if pool.kind == PoolKind::Protocol {
+        if kind == PoolKind::Protocol {
             return;
         }
+        let kind = kind.as_str();
         if pool.protocol_fd.is_some() {
             let message = format!("`protocol_fd` is only for workers of kind \"protocol\", and this one is \"{kind}\"");
             self.problem(path, "protocol_fd", message);
         }
-        if pool.ready == ReadyWhen::Message {
+        if ready == ReadyWhen::Message {
             let message = format!("`ready` is \"message\", but a worker of kind \"{kind}\" sends none");
             self.problem(path, "ready", message);
         }

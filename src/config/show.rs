@@ -8,10 +8,9 @@ use std::ffi::OsString;
 use config::ValueKind;
 
 use super::document::{self, Table};
-use super::limits::limits_of;
 use super::load::Loaded;
-use super::{PoolConfig, PoolKind, ReadyWhen, pools, units};
-use crate::model::QueueOrder;
+use super::{PoolConfig, pools, units};
+use crate::model::{PoolKind, PoolLimits, QueueOrder};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
 /// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
@@ -71,9 +70,9 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
     ];
     limits("defaults", &config.defaults, &mut lines);
     for pool in &config.pools {
-        let path = format!("pools.{}", pool.name);
+        let path = format!("pools.{}", pool.settings.name);
         identity(&path, pool, &mut lines);
-        limits(&path, pool, &mut lines);
+        limits(&path, &pool.settings.limits, &mut lines);
     }
     let shown = |(key, value): (String, String)| {
         let origin = loaded.origins.get(&key).to_owned();
@@ -85,10 +84,11 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
 /// The keys that only a pool has, where they say something.
 fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     let mut line = |key: &str, value: String| lines.push((format!("{path}.{key}"), value));
-    if pool.kind != PoolKind::Opaque {
-        line("queues", show_queues(&pool.queues));
+    let settings = &pool.settings;
+    if !settings.is_opaque() {
+        line("queues", show_queues(&settings.queues));
     }
-    line("kind", pool.kind.as_str().to_owned());
+    line("kind", settings.kind.as_str().to_owned());
     if !pool.command.is_empty() {
         line("command", show_command(&pool.command));
     }
@@ -98,19 +98,17 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     for (name, _) in &pool.env {
         line(&format!("env.{}", name.display()), "(set)".into());
     }
-    if pool.kind == PoolKind::Protocol {
-        line("ready", if pool.ready == ReadyWhen::Message { "message" } else { "spawned" }.into());
+    if settings.kind == PoolKind::Protocol {
+        line("ready", settings.ready.as_str().to_owned());
     }
     if let Some(fd) = pool.protocol_fd {
         line("protocol_fd", fd.to_string());
     }
 }
 
-fn limits(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
-    lines.push((format!("{path}.workers"), pool.workers.to_string()));
-    for (key, value) in limits_of(pool) {
-        lines.push((format!("{path}.{key}"), value.unwrap_or_else(|| "off".into())));
-    }
+fn limits(path: &str, limits: &PoolLimits, lines: &mut Vec<(String, String)>) {
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "off".into());
+    lines.extend(limits.shown().map(|(key, value)| (format!("{path}.{}", key.name), shown(value))));
 }
 
 /// `high, mail` (in this order) or `high = 3, mail = 1`.

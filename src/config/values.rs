@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use super::schema::{Key, Kind, LEAST_MEMORY};
 use super::units;
 use crate::model::MemoryLimit;
+use crate::model::key::{Key, Kind};
+use crate::model::limits::LEAST_MEMORY;
 
 /// A value as it was written, reduced to what matters here.
 #[derive(Clone, Debug, PartialEq)]

@@ -119,7 +119,7 @@ impl Core {
         };
         let Some(worker) = self.workers.get_mut(&holder) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let term_at = now.mono + pool.settings.kill_after;
+        let term_at = now.mono + pool.settings.limits.kill_after;
         let alive = worker.is_alive();
         let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
         let request = flight.request;

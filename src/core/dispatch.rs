@@ -24,7 +24,7 @@ impl Core {
             return;
         }
         for (&id, pool) in &mut self.pools {
-            if pool.dry || pool.removed || pool.settings.opaque || pool.load.is_empty() {
+            if pool.dry || pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
                 continue;
             }
             let window = pool.window();
@@ -40,7 +40,7 @@ impl Core {
             let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
             let idle = idle.filter(|w| self.workers[w].held_until.is_none());
             let claim = Claim {
-                takes: takes(&pool.settings.order, &mut pool.credits, want),
+                takes: takes(&pool.settings.queues, &mut pool.credits, want),
                 workers: idle.skip(on_the_way as usize).take(want as usize).collect(),
                 total: want,
                 max_bytes: CLAIM_BYTES,
@@ -112,8 +112,8 @@ impl Core {
     fn send(&mut self, id: WorkerId, job: Arc<Claimed>, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let timeout = job.timeout.unwrap_or(pool.settings.timeout);
-        let max_attempts = job.max_attempts.unwrap_or(pool.settings.max_attempts);
+        let timeout = job.timeout.unwrap_or(pool.settings.limits.timeout);
+        let max_attempts = job.max_attempts.unwrap_or(pool.settings.limits.max_attempts);
         let request = worker.next_request;
         worker.next_request += 1;
         self.holders.insert(job.id, id);
@@ -129,7 +129,7 @@ impl Core {
             peak: worker.memory,
             progress: None,
         });
-        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
+        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
         self.note_releases(job.id, job.counters, out);
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
         self.reload(id);
@@ -140,7 +140,7 @@ impl Core {
     pub(super) fn reload(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        let load = (worker.state == State::Ready && worker.paused_until.is_none() && !pool.settings.opaque)
+        let load = (worker.state == State::Ready && worker.paused_until.is_none() && !pool.settings.is_opaque())
             .then(|| worker.flights.len() as u32 * 100 / worker.concurrency.max(1));
         if load != worker.load {
             if let Some(old) = worker.load {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{PoolId, Settings, Ticket};
+use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
-use crate::model::{Answer, Claimed, JobId, JobState, LastLines, PoolName, QueueName, UnixMicros, WorkerId};
+use crate::model::{
+    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, UnixMicros, WorkerId,
+};
 
 /// Something happened.
 #[derive(Debug)]
@@ -203,7 +205,7 @@ pub enum Command {
     /// A new pool.
     AddPool {
         /// How it is to be.
-        settings: Box<Settings>,
+        settings: Box<PoolSettings>,
         /// Answer when its workers are ready.
         wait: bool,
     },

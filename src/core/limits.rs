@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::worker::{Handle, State};
-use super::{Action, Core, Note, Settings};
+use super::{Action, Core, Note};
 use crate::model::worker::EndReason;
-use crate::model::{MemoryLimit, Now, WorkerId};
+use crate::model::{Bytes, MemoryLimit, Now, PoolLimits, WorkerId};
 
 /// How long a worker at a limit is given no job while it waits for its turn to be replaced.
 const HELD_FOR: Duration = Duration::from_secs(1);
@@ -50,16 +50,16 @@ impl Core {
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
         (worker.memory, worker.cpu) = (Some(memory), Some(cpu));
         worker.note_peak(memory);
-        if pool.settings.memory_max.is_some_and(|max| memory > max) {
+        if pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max) {
             self.kill(id, EndReason::MemoryMax, now, out);
             return;
         }
-        if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.opaque) {
+        if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.is_opaque()) {
             // Memory that jobs after the first have left behind is growth.
             let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
             let baseline = memory.saturating_sub(grown);
             worker.baseline = Some(baseline);
-            if let Some(MemoryLimit::Absolute(limit)) = pool.settings.memory
+            if let Some(MemoryLimit::Absolute(limit)) = pool.settings.limits.memory
                 && baseline > limit
                 && !std::mem::replace(&mut pool.baseline_told, true)
             {
@@ -67,7 +67,7 @@ impl Core {
                 out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline }));
             }
         }
-        if over(&pool.settings, worker, worker.baseline, memory) {
+        if over(&pool.settings.limits, worker, worker.baseline, memory) {
             self.recycle(id, EndReason::Memory, now);
         }
     }
@@ -82,8 +82,8 @@ impl Core {
         let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
         worker.alone = Some((after_first_job, memory));
         // Over the hard limit too it is replaced and not killed: the job that took so much is over.
-        let far_over = pool.settings.memory_max.is_some_and(|max| memory > max);
-        if far_over || over(&pool.settings, worker, Some(after_first_job), memory) {
+        let far_over = pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max);
+        if far_over || over(&pool.settings.limits, worker, Some(after_first_job), memory) {
             self.recycle(id, EndReason::Memory, now);
         }
     }
@@ -91,8 +91,8 @@ impl Core {
 
 /// Whether a worker is over its soft limit. Before its first job is done there is nothing to compare with, and a limit below
 /// what it needs then is not applied.
-fn over(settings: &Settings, worker: &Handle, after_first_job: Option<u64>, memory: u64) -> bool {
-    match (settings.memory, after_first_job) {
+fn over(limits: &PoolLimits, worker: &Handle, after_first_job: Option<u64>, memory: u64) -> bool {
+    match (limits.memory, after_first_job) {
         (Some(MemoryLimit::Growth(by)), Some(before)) => memory > before.saturating_add(by),
         (Some(MemoryLimit::Absolute(limit)), Some(before)) => {
             memory > limit && worker.baseline.max(Some(before)) <= Some(limit)

@@ -48,7 +48,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
 pub use event::{Command, Event, JobChange, Target};
-pub use pool::{Pool, PoolId, Settings, SlotView};
+pub use pool::{Pool, PoolId, SlotView};
 pub use worker::{Flight, Handle, State};
 
 use crate::model::worker::EndReason;

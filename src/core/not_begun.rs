@@ -16,7 +16,7 @@ use super::worker::Flight;
 use super::{Action, Core, Note, backoff};
 use crate::model::change::Next;
 use crate::model::job::BEHIND_AFTER;
-use crate::model::{Cause, Detail, JobId, Mono, Now, WorkerId};
+use crate::model::{Cause, Detail, JobId, Mono, Now, PoolKind, WorkerId};
 
 /// After the last pause this long without another, it is over.
 const QUIET: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ impl Core {
     ) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        worker.start_flights(now.mono, pool.settings.kill_after, super::dispatch::assign(id, pool, out));
+        worker.start_flights(now.mono, pool.settings.limits.kill_after, super::dispatch::assign(id, pool, out));
         self.not_begun.given_back += 1;
         out.push(Action::Note(Note::NotBegun { error: error.clone(), given_back: self.not_begun.given_back }));
         match lack {
@@ -92,7 +92,7 @@ impl Core {
             self.unclaim(&flight, out);
         } else {
             self.not_begun.jobs.remove(&flight.job.id);
-            let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+            let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
             let verdict = super::verdict::Verdict { next: Next::Behind, ..case.released(Cause::NotBegun) };
             let detail = Detail { error: Some(error), ..Detail::default() };
             self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
@@ -102,7 +102,7 @@ impl Core {
     fn put_off(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+        let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
         let released = case.released(Cause::NotBegun);
         let wait = backoff::pause(released.counters.releases_in_a_row, &mut self.random);
         let verdict = super::verdict::Verdict { next: Next::RetryAt(now.wall.plus(wait)), ..released };
@@ -123,7 +123,8 @@ impl Core {
     pub(super) fn begun(&mut self, id: WorkerId, flight: &Flight) {
         self.not_begun.jobs.remove(&flight.job.id);
         self.not_begun.put_off.remove(&flight.job.id);
-        if let Some(worker) = self.workers.get_mut(&id).filter(|w| self.pools[&w.pool].settings.built_in) {
+        if let Some(worker) = self.workers.get_mut(&id).filter(|w| self.pools[&w.pool].settings.kind == PoolKind::Exec)
+        {
             worker.pauses = 0;
             let last = self.not_begun.trouble.map(|(last, _)| last);
             if last.is_some_and(|last| flight.started.is_some_and(|at| at > last)) {

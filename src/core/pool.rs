@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, MemoryLimit, Mono, PoolName, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
+use crate::model::{Claimed, Mono, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
 const MOST_AHEAD: u128 = 2048;
@@ -14,47 +14,6 @@ const MOST_AHEAD: u128 = 2048;
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
-
-/// Settings of a pool, as far as the core needs them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Its name.
-    pub name: PoolName,
-    /// Its queues; none for an opaque pool.
-    pub order: QueueOrder,
-    /// Wanted workers.
-    pub workers: u32,
-    /// Its workers take no jobs from us.
-    pub opaque: bool,
-    /// Its workers are ours: what they say of a command that never began is believed.
-    pub built_in: bool,
-    /// A worker is ready when it says so, not when it is spawned.
-    pub ready_by_message: bool,
-    /// How long it may take to become ready.
-    pub ready_timeout: Duration,
-    /// Longest run.
-    pub timeout: Duration,
-    /// Attempts of a job.
-    pub max_attempts: u32,
-    /// Deaths of its worker that end a job.
-    pub max_crashes: u32,
-    /// First wait before a retry.
-    pub backoff: Duration,
-    /// Soft memory limit.
-    pub memory: Option<MemoryLimit>,
-    /// Hard memory limit, in bytes.
-    pub memory_max: Option<u64>,
-    /// Jobs per worker.
-    pub max_jobs: Option<u64>,
-    /// Age of a worker.
-    pub max_time: Option<Duration>,
-    /// Grace for a running job whose worker must leave.
-    pub grace: Duration,
-    /// From TERM to KILL, and from a cancellation to TERM.
-    pub kill_after: Duration,
-    /// Jobs on their way to one worker.
-    pub prefetch: Prefetch,
-}
 
 /// A place for a worker.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +65,7 @@ pub(super) struct Rolling {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the pool")]
 pub struct Pool {
     /// How it is to be.
-    pub settings: Settings,
+    pub settings: PoolSettings,
     /// Workers wanted now.
     pub wanted: u32,
     /// Being removed.
@@ -141,13 +100,13 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: Settings) -> Self {
-        let weighted = match &settings.order {
+    pub(super) fn new(settings: PoolSettings) -> Self {
+        let weighted = match &settings.queues {
             QueueOrder::Weighted(queues) => queues.len(),
             QueueOrder::Strict(_) => 0,
         };
         Self {
-            wanted: settings.workers,
+            wanted: settings.limits.workers,
             removed: false,
             slots: BTreeMap::new(),
             leaving: BTreeSet::new(),
@@ -170,7 +129,7 @@ impl Pool {
     /// Whether it serves this queue.
     #[must_use]
     pub fn serves(&self, queue: &QueueName) -> bool {
-        self.settings.order.names().any(|name| name == queue)
+        self.settings.queues.names().any(|name| name == queue)
     }
 
     /// The slots, in order.
@@ -218,7 +177,7 @@ impl Pool {
 
     /// Jobs that may be on their way to one worker that does one at a time.
     pub(super) fn window(&self) -> u32 {
-        match (self.settings.prefetch, self.estimate) {
+        match (self.settings.limits.prefetch, self.estimate) {
             (Prefetch::Fixed(n), _) => n.max(1),
             (Prefetch::Auto, _) if self.leaves_silently => 1,
             (Prefetch::Auto, None) => 1,

@@ -52,7 +52,7 @@ impl Core {
         while let Some(worker) = self.pools.get_mut(&id).and_then(|p| p.recycles.pop_front()) {
             let Some(handle) = self.workers.get(&worker) else { continue };
             let (State::Ready, Some(why)) = (&handle.state, handle.recycle) else { continue };
-            let grace = self.pools[&id].settings.grace;
+            let grace = self.pools[&id].settings.limits.grace;
             self.vacate_for_successor(worker);
             self.leave(worker, why, grace, now, out);
             self.reconcile(id, now, out);
@@ -100,7 +100,7 @@ impl Core {
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
         let at_once = pool.rolling.iter().find(|r| Some(r.worker) == old).is_some_and(|r| r.at_once);
         pool.rolling.retain(|r| Some(r.worker) != old);
-        let grace = if at_once { Duration::ZERO } else { pool.settings.grace };
+        let grace = if at_once { Duration::ZERO } else { pool.settings.limits.grace };
         if let Some(old) = old {
             self.note_last_exit(pool_id, slot, EndReason::Restarted);
             self.leave(old, EndReason::Restarted, grace, now, out);

@@ -12,7 +12,7 @@ use super::{Action, Core, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
 use crate::model::death::SlotProblem;
 use crate::model::worker::EndReason;
-use crate::model::{Mono, Now, Slot, WorkerId};
+use crate::model::{Mono, Now, ReadyWhen, Slot, WorkerId};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -61,7 +61,7 @@ impl Core {
         else {
             return;
         };
-        let grace = pool.settings.grace;
+        let grace = pool.settings.limits.grace;
         let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
         let Some(entry) = self.remove_slot(id, slot) else { return };
         for worker in [entry.current, entry.successor].into_iter().flatten() {
@@ -90,7 +90,7 @@ impl Core {
             pool: id,
             slot,
             pid: None,
-            state: State::Starting { ready_by: now.mono + settings.ready_timeout },
+            state: State::Starting { ready_by: now.mono + settings.limits.ready_timeout },
             flights: VecDeque::new(),
             since: now.mono,
             jobs_done: 0,
@@ -100,8 +100,8 @@ impl Core {
             cpu: None,
             baseline: None,
             alone: None,
-            max_jobs: settings.max_jobs.map(|n| ((n as f64 * jitter).round() as u64).max(1)),
-            expires: settings.max_time.map(|d| now.mono + d.mul_f64(jitter)),
+            max_jobs: settings.limits.max_jobs.map(|n| ((n as f64 * jitter).round() as u64).max(1)),
+            expires: settings.limits.max_time.map(|d| now.mono + d.mul_f64(jitter)),
             recycle: None,
             held_until: None,
             paused_until: None,
@@ -121,7 +121,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.pid = Some(pid);
         let pool = &self.pools[&worker.pool];
-        let (slot, by_message) = (worker.slot, pool.settings.ready_by_message);
+        let (slot, by_message) = (worker.slot, pool.settings.ready == ReadyWhen::Message);
         let started = WorkerStarted { worker: id, pool: pool.settings.name.clone(), slot, pid, at: now.wall };
         out.push(Action::Write(Change::WorkerStarted(Box::new(started)), Tag::None));
         if !by_message {
@@ -133,7 +133,7 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
         worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
+        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
         let (pool, slot) = (worker.pool, worker.slot);
         if let State::Starting { .. } = worker.state {
             worker.state = State::Ready;

@@ -6,13 +6,13 @@ use super::dispatch::assign;
 use super::not_begun::Lack;
 use super::verdict::{Case, Verdict};
 use super::worker::{Flight, State};
-use super::{Action, Core, Done, Note, Settings, Tag};
+use super::{Action, Core, Done, Note, Tag};
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::change::{Change, Finish, Next};
 use crate::model::death::RunLost;
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Detail, JobState, LastLines, Mono, Now, Prefetch, WorkerId};
+use crate::model::{Answer, CancelReason, Cause, Detail, JobState, LastLines, Mono, Now, PoolKind, Prefetch, WorkerId};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -22,7 +22,7 @@ impl Core {
             return;
         };
         let Some(flight) = worker.flights.remove(at) else { return };
-        if let Some((lack, error)) = never_begun(&self.pools[&worker.pool].settings, &flight, &answer) {
+        if let Some((lack, error)) = never_begun(self.pools[&worker.pool].settings.kind, &flight, &answer) {
             self.not_begun(id, flight, lack, error, now, out);
             return;
         }
@@ -35,8 +35,8 @@ impl Core {
         self.begun(id, &flight);
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&pool) else { return };
-        worker.start_flights(now.mono, pool.settings.kill_after, assign(id, pool, out));
-        let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+        let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
         let verdict = match &flight.ending {
             None => case.answered(&answer, &mut self.random),
             Some(ending) => case.answered_late(&answer, ending.why, give_back_cause(why_leaving), &mut self.random),
@@ -121,7 +121,7 @@ impl Core {
         // A worker that leaves of its own accord may have what was sent ahead in a buffer, unlooked at. One that did not
         // announce it is believed where sending ahead can be stopped: the next time, a job in hand is one it began.
         let silent = why == EndReason::Exited;
-        let auto = self.pools.get(&pool).is_some_and(|p| p.settings.prefetch == Prefetch::Auto);
+        let auto = self.pools.get(&pool).is_some_and(|p| p.settings.limits.prefetch == Prefetch::Auto);
         let believed = exit == Exit::Code(0) && !ours && (!silent || auto);
         if believed
             && silent
@@ -137,7 +137,7 @@ impl Core {
                 continue;
             }
             let Some(pool) = self.pools.get(&pool) else { return };
-            let case = Case { job: &flight.job, settings: &pool.settings, now: now.wall };
+            let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
             let verdict = match &flight.ending {
                 Some(ending) => case.ended(ending.why, give_back_cause(Some(why)), &mut self.random),
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
@@ -197,7 +197,7 @@ impl Core {
 }
 
 /// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.
-fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<(Lack, String)> {
+fn never_begun(kind: PoolKind, flight: &Flight, answer: &Answer) -> Option<(Lack, String)> {
     let error = answer.verdict.as_ref().err()?;
     let goes_on = flight.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown);
     let lack = match error.kind.as_deref() {
@@ -205,7 +205,7 @@ fn never_begun(settings: &Settings, flight: &Flight, answer: &Answer) -> Option<
         Some(PROGRAM_BUSY) => Lack::Program,
         _ => return None,
     };
-    (settings.built_in && goes_on).then(|| (lack, error.message.clone()))
+    (kind == PoolKind::Exec && goes_on).then(|| (lack, error.message.clone()))
 }
 
 /// Why a run was given back when its worker left for this reason.

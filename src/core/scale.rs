@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use super::commands::{Asker, Wait};
 use super::deadlines::Timer;
-use super::pool::{Pool, PoolId, Rolling, Settings};
+use super::pool::{Pool, PoolId, Rolling};
 use super::shutdown::grace_for;
 use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
-use crate::model::{Now, Slot, WorkerId};
+use crate::model::{Now, PoolSettings, Slot, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
-    pub fn add_pool(&mut self, settings: Settings) -> Result<PoolId, Refusal> {
+    pub fn add_pool(&mut self, settings: PoolSettings) -> Result<PoolId, Refusal> {
         if self.pools.values().any(|p| p.settings.name == settings.name && !p.removed) {
             return Err(Refusal::PoolExists(settings.name));
         }
@@ -52,7 +52,7 @@ impl Core {
     pub(super) fn new_pool(
         &mut self,
         ticket: Ticket,
-        settings: Settings,
+        settings: PoolSettings,
         asker: Asker,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
@@ -146,7 +146,7 @@ impl Core {
             }
         }
         for id in leaving {
-            let own = self.pools[&self.workers[&id].pool].settings.grace;
+            let own = self.pools[&self.workers[&id].pool].settings.limits.grace;
             self.leave(id, EndReason::Stopped, grace_for(id, asker.caller, grace, own), now, out);
         }
         let count = workers.len() as u64;

@@ -19,9 +19,9 @@ impl Core {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
         pool.leaving.insert(id);
-        let opaque = pool.settings.opaque;
+        let opaque = pool.settings.is_opaque();
         // An opaque worker is told by TERM, and even without grace it gets the time to obey.
-        let kill_at = now.mono + grace.max(patience(self.phase, pool.settings.kill_after));
+        let kill_at = now.mono + grace.max(patience(self.phase, pool.settings.limits.kill_after));
         match worker.state {
             State::Starting { .. } | State::Ready => {
                 let deadline = now.mono + grace;
@@ -78,7 +78,7 @@ impl Core {
     pub(super) fn end(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let patience = patience(self.phase, pool.settings.kill_after);
+        let patience = patience(self.phase, pool.settings.limits.kill_after);
         match worker.state {
             State::Starting { .. } | State::Ready | State::Draining { .. } => {
                 worker.state = State::Ending { why, kill_at: now.mono + patience };
@@ -161,7 +161,7 @@ impl Core {
             return;
         }
         let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let patience = pool.settings.kill_after;
+        let patience = pool.settings.limits.kill_after;
         let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
         let mut overdue = None;
         for flight in worker.flights.iter_mut().filter(|f| f.started.is_some()) {
@@ -186,7 +186,7 @@ impl Core {
     pub(super) fn retire(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(&id) else { return };
         if matches!(worker.state, State::Ready | State::Starting { .. }) {
-            let grace = self.pools[&worker.pool].settings.grace;
+            let grace = self.pools[&worker.pool].settings.limits.grace;
             // One that retires before it did anything is a crash loop in disguise: it keeps its slot until it has
             // exited, and the next one waits.
             if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
@@ -220,7 +220,7 @@ impl Core {
         }
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for id in workers {
-            let own = self.pools[&self.workers[&id].pool].settings.grace;
+            let own = self.pools[&self.workers[&id].pool].settings.limits.grace;
             self.leave(id, EndReason::Stopped, grace_for(id, caller, grace, own), now, out);
         }
     }

@@ -56,7 +56,7 @@ impl Core {
             return;
         };
         self.upkeep.asked = true;
-        let served = self.pools.values().flat_map(|pool| pool.settings.order.names()).cloned().collect();
+        let served = self.pools.values().flat_map(|pool| pool.settings.queues.names()).cloned().collect();
         let change = Change::Prune { keep: keep.before(now.wall, STEP), served: Arc::new(served) };
         out.push(Action::Write(change, Tag::Prune));
     }

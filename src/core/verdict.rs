@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::Settings;
 use super::backoff;
 use super::random::Random;
 use crate::model::answer::NO_SUCH_TYPE;
 use crate::model::change::Next;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, Retry, RunError, UnixMicros};
+use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, PoolLimits, Retry, RunError, UnixMicros};
 
 /// Consequences of the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +21,7 @@ pub(super) struct Verdict {
 /// Everything the verdict on a failure depends on.
 pub(super) struct Case<'a> {
     pub(super) job: &'a Claimed,
-    pub(super) settings: &'a Settings,
+    pub(super) limits: &'a PoolLimits,
     pub(super) now: UnixMicros,
 }
 
@@ -70,7 +69,7 @@ impl Case<'_> {
             (_, Exit::Signal(_)) => Cause::Signal,
             (_, Exit::Code(_)) => Cause::WorkerExited,
         };
-        let next = if counters.crashes >= self.settings.max_crashes { Next::Dead(Cause::Poison) } else { Next::Ready };
+        let next = if counters.crashes >= self.limits.max_crashes { Next::Dead(Cause::Poison) } else { Next::Ready };
         Verdict { outcome: Outcome::Crashed, cause: Some(cause), next, counters }
     }
 
@@ -109,10 +108,10 @@ impl Case<'_> {
     fn charged(&self, outcome: Outcome, cause: Cause, wait: Option<Duration>, random: &mut Random) -> Verdict {
         let mut counters = self.judged();
         counters.attempts += 1;
-        let next = if counters.attempts >= self.job.max_attempts.unwrap_or(self.settings.max_attempts) {
+        let next = if counters.attempts >= self.job.max_attempts.unwrap_or(self.limits.max_attempts) {
             Next::Dead(Cause::MaxAttempts)
         } else {
-            let wait = wait.unwrap_or_else(|| backoff::retry(self.settings.backoff, counters.attempts, random));
+            let wait = wait.unwrap_or_else(|| backoff::retry(self.limits.backoff, counters.attempts, random));
             Next::RetryAt(self.now.plus(wait))
         };
         Verdict { outcome, cause: Some(cause), next, counters }

@@ -10,7 +10,7 @@ use super::clock::TICK;
 use super::replies::Origin;
 use crate::core::Handle;
 use crate::model::job::JobRecord;
-use crate::model::{JobId, JobState, WorkerId};
+use crate::model::{JobId, JobState, PoolKind, WorkerId};
 use crate::process::identity;
 use crate::process::mark::Mark;
 use crate::wire::control::NOTE;
@@ -46,7 +46,7 @@ impl Master {
     /// Of the built-in worker only, which starts a process for each job.
     fn is_of_an_earlier_job(&self, pid: u32, worker: WorkerId) -> bool {
         let Some(worker) = self.core.worker(worker) else { return true };
-        if !self.core.pool(worker.pool).is_some_and(|pool| pool.settings.built_in) {
+        if !self.core.pool(worker.pool).is_some_and(|pool| pool.settings.kind == PoolKind::Exec) {
             return false;
         }
         let begun = worker.flights.iter().find_map(|flight| Some((flight.started?, flight.ahead)));

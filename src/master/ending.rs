@@ -43,7 +43,7 @@ impl Master {
             return;
         }
         let running = self.core.workers().map(|(_, w)| w.flights.len() as u64).sum();
-        let own = self.core.pools().map(|(_, p)| p.settings.grace).max().unwrap_or_default();
+        let own = self.core.pools().map(|(_, p)| p.settings.limits.grace).max().unwrap_or_default();
         self.say(Event::Stopping { running, grace_s: grace.unwrap_or(own).as_secs_f64() });
     }
 

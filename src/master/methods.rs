@@ -6,18 +6,18 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::Master;
 use super::apply::result_of;
 use super::clients::ClientId;
 use super::reader::Question;
 use super::replies::{Answered, Asked, Gathered, JobWaiter, Origin, PushAnswer, Shape};
 use super::requests::{Call, Request};
 use super::tasks::Task;
-use super::workers::{free_name, settings};
-use super::{Master, PoolSource};
-use crate::config::PoolKind;
+use super::workers::free_name;
+use crate::config::PoolConfig;
 use crate::core::{Command, Done, Event, Phase, Target, Ticket};
 use crate::model::change;
-use crate::model::{OsText, PoolName, QueueName, QueueOrder};
+use crate::model::{MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 use crate::report::refusals::{self, JobAction};
 use crate::store::{JobFilter, RunFilter, WorkerFilter};
 use crate::wire::control::{ChangedJobs, Follow, Jobs, OneJob, Queues, Restart, Scale, SpawnPool, Stop};
@@ -28,8 +28,6 @@ use crate::worker::Template;
 /// Result of a method: nothing more to say now, or an answer at once.
 pub(super) type Handled = Result<Option<String>, RpcError>;
 
-/// The most workers of a pool.
-const MAX_WORKERS: u32 = 10_000;
 /// The most queues that are paused or resumed at once.
 const MAX_QUEUES: usize = 1000;
 
@@ -142,8 +140,8 @@ impl Master {
     }
 
     fn scale(&mut self, origin: &Origin, params: Scale) -> Handled {
-        if params.workers > MAX_WORKERS {
-            return Err(RpcError::params(format!("`workers` is {}; the most is {MAX_WORKERS}", params.workers)));
+        if params.workers > MOST_WORKERS {
+            return Err(RpcError::params(format!("`workers` is {}; the most is {MOST_WORKERS}", params.workers)));
         }
         let target = target(false, params.queue, params.pool, Vec::new())?;
         let handled = self.command(origin, Command::Scale { target, workers: params.workers, wait: !params.no_wait });
@@ -153,57 +151,55 @@ impl Master {
 
     fn spawn_pool(&mut self, origin: &Origin, params: &SpawnPool) -> Handled {
         let pool = self.pool_config(params)?;
-        let command = Command::AddPool { settings: Box::new(settings(&pool)), wait: !params.no_wait };
+        let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         let before: Vec<_> = self.core.pools().map(|(id, _)| id).collect();
         let handled = self.command(origin, command);
         // The source of its workers must be known before the core asks for the first, at its next settling.
         let new = self.core.pools().map(|(id, _)| id).find(|id| !before.contains(id));
         if let Some(id) = new {
-            self.tell_pool(&pool);
-            self.pools.insert(id, PoolSource { config: pool });
+            self.tell_pool(&pool.settings);
+            self.pools.insert(id, pool);
             self.make_room();
         }
         handled
     }
 
-    fn pool_config(&self, params: &SpawnPool) -> Result<crate::config::PoolConfig, RpcError> {
+    fn pool_config(&self, params: &SpawnPool) -> Result<PoolConfig, RpcError> {
         let bad = |text: String| RpcError::params(text);
-        let mut pool = self.fixed.config.defaults.clone();
+        let mut limits = self.fixed.config.defaults.clone();
         let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>();
         let queues = queues.map_err(|e| bad(e.to_string()))?;
         let command: Vec<_> = params.command.iter().flatten().cloned().map(OsText::into_os_string).collect();
-        pool.kind = match params.kind.as_deref() {
-            None if command.is_empty() => PoolKind::Exec,
-            None | Some("protocol") => PoolKind::Protocol,
-            Some("exec") => PoolKind::Exec,
-            Some("opaque") => PoolKind::Opaque,
-            Some(other) => {
-                return Err(bad(format!("`kind` is `{other}`; use `protocol`, `exec` or `opaque`")));
-            }
+        let kind = match params.kind.as_deref() {
+            None => PoolKind::with_command(!command.is_empty()),
+            Some(word) => PoolKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == word)
+                .ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))?,
         };
-        if command.is_empty() && pool.kind != PoolKind::Exec {
-            return Err(bad(format!("a pool of kind `{}` needs a command", pool.kind.as_str())));
+        if command.is_empty() && kind != PoolKind::Exec {
+            return Err(bad(format!("a pool of kind `{}` needs a command", kind.as_str())));
         }
-        if pool.kind == PoolKind::Exec && !command.is_empty() {
+        if kind == PoolKind::Exec && !command.is_empty() {
             Template::parse(command.clone()).map_err(|e| bad(e.to_string()))?;
         }
-        if queues.is_empty() && pool.kind != PoolKind::Opaque {
+        if queues.is_empty() && kind != PoolKind::Opaque {
             return Err(bad(String::from("a pool needs a queue; say which with --queue")));
         }
-        pool.workers = params.workers.unwrap_or(pool.workers);
-        if !(1..=MAX_WORKERS).contains(&pool.workers) {
-            return Err(bad(format!("`workers` is {}; use 1 to {MAX_WORKERS}", pool.workers)));
+        limits.workers = params.workers.unwrap_or(limits.workers);
+        if !(1..=MOST_WORKERS).contains(&limits.workers) {
+            return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
         }
         let taken = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
         let wish = queues.first().map_or("opaque", QueueName::as_str);
-        pool.name = match &params.pool {
+        let name = match &params.pool {
             Some(name) => PoolName::new(name).map_err(|e| bad(e.to_string()))?,
             None => free_name(wish, taken).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
-        pool.queues = QueueOrder::Strict(queues);
-        pool.command = command;
-        pool.cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into()).or(pool.cwd);
-        Ok(pool)
+        let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
+        let settings = PoolSettings { name, queues, kind, ready: ReadyWhen::Spawned, limits };
+        let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
+        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
     }
 
     fn restart(&mut self, origin: &Origin, params: &Restart) -> Handled {
@@ -274,7 +270,7 @@ impl Master {
 
     /// Queues that a pool serves.
     pub(super) fn served(&self) -> impl Iterator<Item = &QueueName> {
-        self.core.pools().flat_map(|(_, pool)| pool.settings.order.names())
+        self.core.pools().flat_map(|(_, pool)| pool.settings.queues.names())
     }
 
     fn ask(&mut self, origin: &Origin, question: Question) -> Handled {

@@ -144,12 +144,6 @@ impl Source {
     }
 }
 
-/// Where the pools of the core come from.
-#[derive(Debug)]
-struct PoolSource {
-    config: PoolConfig,
-}
-
 /// Values that do not change while the master lives.
 #[derive(Debug)]
 struct Fixed {
@@ -176,7 +170,7 @@ struct Master {
     core: Core,
     actions: Vec<Action>,
     job_lines: JobLines,
-    pools: BTreeMap<PoolId, PoolSource>,
+    pools: BTreeMap<PoolId, PoolConfig>,
     workers: BTreeMap<WorkerId, Pipes>,
     pids: HashMap<u32, WorkerId>,
     /// Workers with bytes to write.

@@ -30,7 +30,7 @@ pub(super) fn open_logs() -> usize {
 pub(super) fn prepare(config: &Config) {
     // Before anything is opened: what we were started with is nobody's business below us.
     files::close_for_children();
-    let workers = config.pools.iter().map(|pool| u64::from(pool.workers)).sum();
+    let workers = config.pools.iter().map(|pool| u64::from(pool.settings.limits.workers)).sum();
     let _ = raise(workers);
     // Looking at the last descriptors makes room for all.
     let _ = files::are_free(LEFT_FREE);

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Master, leftovers, sampler};
-use crate::config::limits_in_force;
-use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotView, State};
+use crate::core::{Flight, Handle, Phase, Pool, SlotView, State};
 use crate::model::worker::signal_name;
 use crate::model::{Now, QueueTotals, UnixMicros, WorkerId, WorkerState};
 use crate::report::Status;
@@ -21,7 +20,7 @@ impl Master {
 
     fn status(&self) -> Status {
         let now = self.clock.now();
-        let mut pools: Vec<PoolStatus> = self.core.pools().map(|(id, pool)| self.pool_status(id, pool, now)).collect();
+        let mut pools: Vec<PoolStatus> = self.core.pools().map(|(_, pool)| self.pool_status(pool, now)).collect();
         pools.sort_by(|a, b| a.name.cmp(&b.name));
         let mut workers: Vec<WorkerStatus> = Vec::new();
         for (_, pool) in self.core.pools() {
@@ -63,7 +62,7 @@ impl Master {
         }
     }
 
-    fn pool_status(&self, id: PoolId, pool: &Pool, now: Now) -> PoolStatus {
+    fn pool_status(&self, pool: &Pool, now: Now) -> PoolStatus {
         let current: Vec<&Handle> =
             pool.slots().filter_map(|s| s.current).filter_map(|w| self.core.worker(w)).collect();
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
@@ -77,16 +76,17 @@ impl Master {
                 None => problem.to_string(),
             })
         });
-        let mut limits = self.pools.get(&id).map(|p| limits_in_force(&p.config)).unwrap_or_default();
+        let settings = &pool.settings;
+        let mut limits = settings.limits.in_force(settings.kind);
         if pool.memory_limit_is_void()
             && let Some(memory) = limits.get_mut("memory")
         {
             memory.push_str(" (not applied: a worker needs more)");
         }
         PoolStatus {
-            name: pool.settings.name.to_string(),
-            queues: pool.settings.order.names().cloned().collect(),
-            kind: self.pools.get(&id).map_or("", |p| p.config.kind.as_str()).to_owned(),
+            name: settings.name.to_string(),
+            queues: settings.queues.names().cloned().collect(),
+            kind: settings.kind.as_str().to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
             busy,

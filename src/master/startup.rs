@@ -22,8 +22,7 @@ use super::requests::RequestReader;
 use super::sampler::Sampler;
 use super::signals::Signals;
 use super::turns::Reading;
-use super::workers::settings;
-use super::{Fixed, Inbox, Mail, Master, PoolSource, Source, takeover, wall};
+use super::{Fixed, Inbox, Mail, Master, Source, takeover, wall};
 use crate::config::{Config, JobLimits};
 use crate::core::Core;
 use crate::model::bulk::OpenBulk;
@@ -199,8 +198,8 @@ impl Master {
             database: self.fixed.config.database.to_string_lossy().into_owned(),
             socket: self.fixed.config.socket.to_string_lossy().into_owned(),
             durability: self.fixed.config.durability,
-            pools: pools.iter().map(|p| p.name.to_string()).collect(),
-            workers: pools.iter().map(|p| p.workers).sum(),
+            pools: pools.iter().map(|p| p.settings.name.to_string()).collect(),
+            workers: pools.iter().map(|p| p.settings.limits.workers).sum(),
         });
         if recovered > 0 {
             self.say(Event::Recovered { jobs: recovered });
@@ -214,9 +213,9 @@ impl Master {
             self.problem("proc", text.to_owned());
         }
         for pool in pools {
-            self.tell_pool(&pool);
-            if let Ok(id) = self.core.add_pool(settings(&pool)) {
-                self.pools.insert(id, PoolSource { config: pool });
+            self.tell_pool(&pool.settings);
+            if let Ok(id) = self.core.add_pool(pool.settings.clone()) {
+                self.pools.insert(id, pool);
             }
         }
         self.make_room();

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
-use crate::config::{PoolConfig, limits_in_force};
 use crate::core::Note;
 use crate::model::change::Next;
-use crate::model::{MemoryLimit, Outcome, WorkerId};
+use crate::model::{MemoryLimit, Outcome, PoolSettings, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
 use crate::report::words;
@@ -47,14 +46,14 @@ impl Master {
     }
 
     /// A pool begins.
-    pub(super) fn tell_pool(&mut self, pool: &PoolConfig) {
+    pub(super) fn tell_pool(&mut self, pool: &PoolSettings) {
         let queues = pool.queues.names().cloned().collect();
         self.say(Event::PoolStarted {
             pool: pool.name.to_string(),
             kind: pool.kind.as_str().to_owned(),
             queues,
-            workers: pool.workers,
-            limits: limits_in_force(pool),
+            workers: pool.limits.workers,
+            limits: pool.limits.in_force(pool.kind),
         });
     }
 
@@ -155,7 +154,7 @@ impl Master {
                     LogLine { at, worker: name.to_string(), stream: stream.to_owned(), job, text: escape(&text) };
                 if followed && let Ok(bytes) = rpc::notification("log", &line) {
                     let serves = |queue: &str| {
-                        self.core.pool(pool).is_some_and(|p| p.settings.order.names().any(|q| q.as_str() == queue))
+                        self.core.pool(pool).is_some_and(|p| p.settings.queues.names().any(|q| q.as_str() == queue))
                     };
                     self.clients.publish(|follow| wanted(follow, &line, serves), &bytes);
                 }

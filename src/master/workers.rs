@@ -8,10 +8,10 @@ use super::heard::{Asking, Heard};
 use super::pipes::{Pipe, Pipes};
 use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, room, sampler};
-use crate::config::{PoolConfig, PoolKind, ReadyWhen, SOCKET_DATABASE};
-use crate::core::{Event, PoolId, Settings};
+use crate::config::{PoolConfig, SOCKET_DATABASE};
+use crate::core::{Event, PoolId};
 use crate::model::worker::Exit;
-use crate::model::{Detail, LastLines, Now, PoolName, QueueOrder, Slot, WorkerId, WorkerState};
+use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId, WorkerState};
 use crate::process::begin::Step;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
@@ -41,11 +41,11 @@ impl Master {
     }
 
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
-        let source = &self.pools[&pool].config;
+        let source = &self.pools[&pool];
         let spec = self.spec(source, id, slot)?;
         room::for_a_worker(|| spec.shown())?;
-        let opaque = source.kind == PoolKind::Opaque;
-        let name: Arc<str> = format!("{}-{slot}", source.name).into();
+        let opaque = source.settings.is_opaque();
+        let name: Arc<str> = format!("{}-{slot}", source.settings.name).into();
         let program = spec.shown();
         failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
         let spawned = spawn(&spec)?;
@@ -81,7 +81,7 @@ impl Master {
 
     fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot) -> Result<Spec, SpawnError> {
         let path = std::env::var_os("PATH");
-        let (program, args) = match (pool.kind, pool.command.split_first()) {
+        let (program, args) = match (pool.settings.kind, pool.command.split_first()) {
             (PoolKind::Exec, _) => {
                 let verb = OsString::from(worker::VERB);
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
@@ -97,8 +97,8 @@ impl Master {
         let cgroup = self.fixed.group.as_ref().map(|group| group.of_worker(id));
         let step = Step { cgroup, ..self.fixed.step.clone() };
         let own: [(&str, OsString); 8] = [
-            ("QUEUE_WORK_POOL", pool.name.as_str().into()),
-            ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.name).into()),
+            ("QUEUE_WORK_POOL", pool.settings.name.as_str().into()),
+            ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.settings.name).into()),
             ("QUEUE_WORK_SLOT", slot.to_string().into()),
             ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
             ("QUEUE_WORK_DATABASE", self.fixed.config.database.clone().into()),
@@ -106,8 +106,9 @@ impl Master {
             ("QUEUE_WORK_PROTOCOL", "1".into()),
             (sweep::COOKIE_VARIABLE, self.mark(id).into()),
         ];
-        let kill_after = (pool.kind == PoolKind::Exec)
-            .then(|| (worker::KILL_AFTER_VARIABLE.into(), pool.kill_after.as_millis().to_string().into()));
+        let kill_after = (pool.settings.kind == PoolKind::Exec).then(|| {
+            (worker::KILL_AFTER_VARIABLE.into(), pool.settings.limits.kill_after.as_millis().to_string().into())
+        });
         let env =
             pool.env.iter().cloned().chain(kill_after).chain(own.into_iter().map(|(name, value)| (name.into(), value)));
         Ok(Spec {
@@ -116,7 +117,7 @@ impl Master {
             cwd: pool.cwd.clone(),
             env: env.collect(),
             env_remove: self.fixed.inherited.clone(),
-            stdin: if pool.kind == PoolKind::Opaque { StdinKind::Null } else { StdinKind::Pipe },
+            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
             step,
             mark: Mark::of(&self.mark(id)),
@@ -223,8 +224,8 @@ impl Master {
         let (now, many) = (self.clock.now().mono, self.workers.len() as u32);
         let Some(pipes) = self.workers.get_mut(&id) else { return };
         let is_due = pipes.measured_at.is_none_or(|at| now.since(at) >= MEASURE_EVERY * many);
-        let has_limit = |pool: &PoolConfig| pool.memory.is_some() || pool.memory_max.is_some();
-        let limited = self.pools.get(&known.pool).is_some_and(|source| has_limit(&source.config));
+        let has_limit = |limits: &PoolLimits| limits.memory.is_some() || limits.memory_max.is_some();
+        let limited = self.core.pool(known.pool).is_some_and(|pool| has_limit(&pool.settings.limits));
         if !is_due || !(limited || known.memory.is_none()) {
             return;
         }
@@ -340,30 +341,6 @@ fn complete(detail: &mut Detail, last: LastLines) {
     }
     if detail.stdout_tail.is_empty() {
         detail.stdout_tail = last.stdout;
-    }
-}
-
-/// Settings of a pool for the core.
-pub(super) fn settings(pool: &PoolConfig) -> Settings {
-    Settings {
-        name: pool.name.clone(),
-        order: if pool.kind == PoolKind::Opaque { QueueOrder::Strict(Vec::new()) } else { pool.queues.clone() },
-        workers: pool.workers,
-        opaque: pool.kind == PoolKind::Opaque,
-        built_in: pool.kind == PoolKind::Exec,
-        ready_by_message: pool.ready == ReadyWhen::Message,
-        ready_timeout: pool.ready_timeout,
-        timeout: pool.timeout,
-        max_attempts: pool.max_attempts,
-        max_crashes: pool.max_crashes,
-        backoff: pool.backoff,
-        memory: pool.memory,
-        memory_max: pool.memory_max,
-        max_jobs: pool.max_jobs,
-        max_time: pool.max_time,
-        grace: pool.grace,
-        kill_after: pool.kill_after,
-        prefetch: pool.prefetch,
     }
 }
 

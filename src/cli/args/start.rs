@@ -8,9 +8,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::{Global, values};
-use crate::config::{Durability, Flags, Prefetch, units};
+use crate::config::{Durability, Flags, units};
 use crate::error::Error;
-use crate::model::MemoryLimit;
+use crate::model::{MemoryLimit, Prefetch};
 
 /// Ids of the options below, which are also the names of the fields of [`Flags`].
 pub(crate) const FIELDS: [&str; 16] = [

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Durability, Prefetch};
-use crate::model::MemoryLimit;
+use crate::config::Durability;
+use crate::model::{MemoryLimit, Prefetch};
 
 fn parsed(words: &[&str]) -> Result<Cli, clap::Error> {
     let words = std::iter::once("queue-work").chain(words.iter().copied()).map(OsString::from);

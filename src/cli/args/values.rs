@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
-use crate::config::{Durability, Prefetch, units};
-use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, QueueName, UnixMicros};
-
-/// The least memory limit that makes sense: below it no process lives.
-const MIN_MEMORY: u64 = 1 << 20;
+use crate::config::{Durability, units};
+use crate::model::limits::LEAST_MEMORY;
+use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, Prefetch, QueueName, UnixMicros};
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
     QueueName::new(text).map(String::from).map_err(|e| e.to_string())
@@ -37,7 +35,7 @@ pub(crate) fn memory_max(text: &str) -> Result<u64, String> {
 }
 
 fn enough_memory(bytes: u64) -> Result<u64, String> {
-    if bytes < MIN_MEMORY { Err("it must be at least 1M".to_owned()) } else { Ok(bytes) }
+    if bytes < LEAST_MEMORY { Err("it must be at least 1M".to_owned()) } else { Ok(bytes) }
 }
 
 pub(crate) fn prefetch(text: &str) -> Result<Prefetch, String> {

@@ -99,7 +99,7 @@ proptest! {
                 prop_assert_eq!(&loaded.config, &again.config);
                 prop_assert_eq!(shown(&loaded), shown(&again));
                 let pools = loaded.config.pools.iter();
-                prop_assert!(pools.clone().all(|p| p.workers >= 1 && !p.timeout.is_zero()), "{}", text);
+                prop_assert!(pools.clone().all(|p| p.settings.limits.workers >= 1 && !p.settings.limits.timeout.is_zero()), "{}", text);
                 for warning in &loaded.warnings {
                     prop_assert!(!warning.message.is_empty());
                 }

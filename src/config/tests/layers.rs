@@ -17,14 +17,15 @@ fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
     let day = secs(86_400);
     assert_eq!(config.keep, KeepFor { succeeded: day, dead: day * 30, runs: day * 7 });
     let [pool] = &config.pools[..] else { panic!("{:?}", config.pools) };
-    assert_eq!(*pool, config.defaults);
-    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec!["default"], PoolKind::Exec));
+    let (settings, limits) = (&pool.settings, &pool.settings.limits);
+    assert_eq!(*limits, config.defaults);
+    assert_eq!((settings.name.as_str(), queues(pool), settings.kind), ("default", vec!["default"], PoolKind::Exec));
     let cpus = std::thread::available_parallelism().unwrap().get();
-    assert_eq!((pool.workers as usize, pool.max_attempts, pool.max_crashes), (cpus, 3, 3));
-    assert_eq!((pool.timeout, pool.backoff, pool.max_time), (secs(3600), secs(5), Some(secs(3600))));
-    assert_eq!((pool.memory, pool.memory_max), (Some(MemoryLimit::Growth(128 << 20)), None));
-    assert_eq!((pool.max_jobs, pool.prefetch, pool.protocol_fd), (None, Prefetch::Auto, None));
-    assert_eq!((pool.grace, pool.kill_after, pool.ready_timeout), (secs(30), secs(5), secs(30)));
+    assert_eq!((limits.workers as usize, limits.max_attempts, limits.max_crashes), (cpus, 3, 3));
+    assert_eq!((limits.timeout, limits.backoff, limits.max_time), (secs(3600), secs(5), Some(secs(3600))));
+    assert_eq!((limits.memory, limits.memory_max), (Some(MemoryLimit::Growth(128 << 20)), None));
+    assert_eq!((limits.max_jobs, limits.prefetch, pool.protocol_fd), (None, Prefetch::Auto, None));
+    assert_eq!((limits.grace, limits.kill_after, limits.ready_timeout), (secs(30), secs(5), secs(30)));
 }
 
 #[test]
@@ -35,9 +36,11 @@ fn a_pool_inherits_from_the_defaults_and_says_the_rest_itself() {
     )
     .load();
     let [mail, other] = &loaded.config.pools[..] else { panic!() };
-    assert_eq!((mail.workers, mail.timeout, mail.memory, mail.kind), (0, secs(300), None, PoolKind::Protocol));
+    assert_eq!((queues(mail), mail.settings.kind), (vec!["mail"], PoolKind::Protocol));
+    assert_eq!((queues(other), other.settings.kind), (vec!["other"], PoolKind::Exec));
+    let (mail, other) = (&mail.settings.limits, &other.settings.limits);
+    assert_eq!((mail.workers, mail.timeout, mail.memory), (0, secs(300), None));
     assert_eq!((other.workers, other.timeout, other.max_jobs, other.max_time), (2, secs(300), Some(5), None));
-    assert_eq!((queues(mail), queues(other), other.kind), (vec!["mail"], vec!["other"], PoolKind::Exec));
     assert_eq!(loaded.config.defaults.timeout, secs(300));
 }
 
@@ -54,10 +57,11 @@ fn a_flag_wins_over_environment_file_and_default() {
     let toml =
         "durability = \"full\"\n[defaults]\nmax_attempts = 4\n[pools.a]\nworkers = 1\ntimeout = \"5m\"\n[pools.b]\n";
     let loaded = Case::new(toml).flags(flags).load();
-    for pool in loaded.config.pools.iter().chain([&loaded.config.defaults]) {
-        assert_eq!((pool.workers, pool.max_attempts), (7, 4));
-        assert_eq!(pool.memory, Some(MemoryLimit::Growth(5_000_001)));
-        assert_eq!(pool.timeout, Duration::from_micros(1_500_250));
+    let pools = loaded.config.pools.iter().map(|pool| &pool.settings.limits);
+    for limits in pools.chain([&loaded.config.defaults]) {
+        assert_eq!((limits.workers, limits.max_attempts), (7, 4));
+        assert_eq!(limits.memory, Some(MemoryLimit::Growth(5_000_001)));
+        assert_eq!(limits.timeout, Duration::from_micros(1_500_250));
     }
     assert_eq!(loaded.config.durability, Durability::Process);
     let origin = |key| loaded.origins.get(key).to_owned();
@@ -73,13 +77,13 @@ fn a_flag_wins_over_environment_file_and_default() {
 fn pools_and_queues_keep_the_order_of_the_file() {
     let loaded =
         Case::new("[pools.z]\nqueues = { low = 1, high = 3, a = 2 }\n[pools.a]\nqueues = [\"q2\", \"q1\"]\n").load();
-    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.settings.name.as_str()).collect();
     assert_eq!(names, ["z", "a"]);
-    let QueueOrder::Weighted(weights) = &loaded.config.pools[0].queues else { panic!() };
+    let QueueOrder::Weighted(weights) = &loaded.config.pools[0].settings.queues else { panic!() };
     let weights: Vec<_> = weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
     assert_eq!(weights, [("low", 1), ("high", 3), ("a", 2)]);
     assert_eq!(queues(&loaded.config.pools[1]), ["q2", "q1"]);
-    assert!(matches!(loaded.config.pools[1].queues, QueueOrder::Strict(_)));
+    assert!(matches!(loaded.config.pools[1].settings.queues, QueueOrder::Strict(_)));
 }
 
 #[test]
@@ -94,9 +98,10 @@ fn queues_on_the_command_line_replace_the_pools_of_the_file() {
     let toml = "[defaults]\ngrace = \"1s\"\n[pools.a]\ntimeout = \"5m\"\n[pools.mail]\n";
     let loaded = Case::new(toml).flags(flags).load();
     let [a, b] = &loaded.config.pools[..] else { panic!() };
-    assert_eq!((a.name.as_str(), queues(a), b.name.as_str(), queues(b)), ("a", vec!["a"], "b.1", vec!["b.1"]));
-    assert_eq!((a.workers, a.kind, &a.command), (3, PoolKind::Exec, &words(&["./w", "--x"])));
-    assert_eq!((a.grace, a.timeout), (secs(1), secs(3600)));
+    let names = [a.settings.name.as_str(), b.settings.name.as_str()];
+    assert_eq!((names, queues(a), queues(b)), (["a", "b.1"], vec!["a"], vec!["b.1"]));
+    assert_eq!((a.settings.limits.workers, a.settings.kind, &a.command), (3, PoolKind::Exec, &words(&["./w", "--x"])));
+    assert_eq!((a.settings.limits.grace, a.settings.limits.timeout), (secs(1), secs(3600)));
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(warnings, ["`--queue`: the pools of `queue-work.toml` are not used"]);
 }
@@ -106,12 +111,15 @@ fn a_command_alone_makes_the_pool_default() {
     let flags = Flags { command: words(&["python3", "w.py"]), ..Flags::default() };
     let loaded = Case::new("[pools.mail]\n").flags(flags.clone()).load();
     let [pool] = &loaded.config.pools[..] else { panic!() };
-    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec!["default"], PoolKind::Protocol));
+    assert_eq!(
+        (pool.settings.name.as_str(), queues(pool), pool.settings.kind),
+        ("default", vec!["default"], PoolKind::Protocol)
+    );
     assert_eq!(loaded.origins.get("pools.default.command"), "command line, after --");
     assert_eq!(loaded.warnings.len(), 1);
     let loaded = Case::empty().flags(Flags { opaque: true, ..flags }).load();
     let pool = &loaded.config.pools[0];
-    assert_eq!((pool.name.as_str(), queues(pool), pool.kind), ("default", vec![], PoolKind::Opaque));
+    assert_eq!((pool.settings.name.as_str(), queues(pool), pool.settings.kind), ("default", vec![], PoolKind::Opaque));
     assert_eq!(loaded.warnings, []);
 }
 
@@ -280,9 +288,9 @@ fn variables_of_workers_keep_their_case_and_their_dots() {
 #[test]
 fn a_pool_may_be_named_with_any_character_of_a_name() {
     let loaded = Case::new("[pools.\"mail.high:1\"]\nworkers = 1\n[pools.\"Über\"]\n[pools.\"über\"]\n").load();
-    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.name.as_str()).collect();
+    let names: Vec<_> = loaded.config.pools.iter().map(|pool| pool.settings.name.as_str()).collect();
     assert_eq!(names, ["mail.high:1", "Über", "über"]);
-    assert_eq!(loaded.config.pools[0].workers, 1);
+    assert_eq!(loaded.config.pools[0].settings.limits.workers, 1);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::model::{PoolKind, Prefetch};
 
 /// A folder with a configuration file, an environment and flags.
 struct Case {
@@ -75,7 +76,7 @@ fn words(command: &[&str]) -> Vec<OsString> {
 }
 
 fn queues(pool: &PoolConfig) -> Vec<&str> {
-    pool.queues.names().map(crate::model::QueueName::as_str).collect()
+    pool.settings.queues.names().map(crate::model::QueueName::as_str).collect()
 }
 
 fn secs(n: u64) -> Duration {

@@ -195,7 +195,7 @@ fn a_file_that_is_not_toml_is_refused_at_its_place() {
 #[test]
 fn files_of_other_systems_are_read() {
     let case = Case::new("\u{feff}log_files = 2\r\n[pools.a]\r\nworkers = 3\r\n");
-    assert_eq!(case.load().config.pools[0].workers, 3);
+    assert_eq!(case.load().config.pools[0].settings.limits.workers, 3);
     assert_eq!(problem("\u{feff}log_files = 0\r\n"), "1:13: `log_files` is 0; the least is 1");
 }
 
@@ -316,9 +316,14 @@ fn slips(key: &str) -> Vec<String> {
 
 #[test]
 fn each_key_misspelt_is_refused_and_the_right_one_named() {
-    use crate::config::schema::{KEEP, LIMITS, POOL, TABLES, TOP};
-    let tables =
-        [("", TOP), ("[keep]\n", KEEP), ("[defaults]\n", LIMITS), ("[pools.a]\n", LIMITS), ("[pools.a]\n", POOL)];
+    use crate::config::schema::{KEEP, POOL, TABLES, TOP};
+    let tables = [
+        ("", TOP),
+        ("[keep]\n", KEEP),
+        ("[defaults]\n", PoolLimits::KEYS),
+        ("[pools.a]\n", PoolLimits::KEYS),
+        ("[pools.a]\n", POOL),
+    ];
     let mut tried = 0;
     for (table, keys) in tables {
         for key in keys {

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn in_force(pool: &PoolConfig) -> BTreeMap<String, String> {
+    pool.settings.limits.in_force(pool.settings.kind)
+}
+
 #[test]
 fn every_key_is_shown_with_its_value_and_origin() {
     let toml = "database = \"q.db\"\n[pools.mail]\nqueues = { high = 3, low = 1 }\ncommand = [\"python3\", \"w w.py\"]\n\
@@ -30,7 +34,7 @@ fn every_key_is_shown_with_its_value_and_origin() {
 #[test]
 fn limits_in_force_are_worded_with_their_units() {
     let pool = Case::new("[pools.a]\nmax_jobs = 100\n").load().config.pools.remove(0);
-    let limits = limits_in_force(&pool);
+    let limits = in_force(&pool);
     let of = |key: &str| limits.get(key).map(String::as_str);
     assert_eq!((of("memory"), of("memory_max")), (Some("+128M"), None));
     assert_eq!((of("max_time"), of("max_jobs")), (Some("1h ± 10 %"), Some("100 ± 10 %")));
@@ -41,7 +45,7 @@ fn limits_in_force_are_worded_with_their_units() {
 fn an_opaque_pool_has_no_limits_on_jobs() {
     let toml = "[pools.a]\nkind = \"opaque\"\ncommand = [\"w\"]\nmax_jobs = 3\ntimeout = \"1m\"\n";
     let loaded = Case::new(toml).load();
-    let limits = limits_in_force(&loaded.config.pools[0]);
+    let limits = in_force(&loaded.config.pools[0]);
     assert_eq!(limits.keys().collect::<Vec<_>>(), ["grace", "kill_after", "max_time", "memory"]);
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     let text = "has no effect on an opaque pool, which gets no jobs from here";
@@ -73,13 +77,13 @@ fn the_template_without_its_comment_signs_is_valid_too() {
     }
     let config = Case::new(&text).load().config;
     assert_eq!(config.database, Path::new("/var/lib/queue-work/queue-work.db"));
-    assert_eq!((config.pools[0].name.as_str(), config.pools[0].protocol_fd), ("mail", Some(3)));
+    assert_eq!((config.pools[0].settings.name.as_str(), config.pools[0].protocol_fd), ("mail", Some(3)));
 }
 
 #[test]
 fn every_key_that_exists_is_explained_in_the_template() {
-    use crate::config::schema::{KEEP, LIMITS, POOL, TOP};
-    for key in [TOP, KEEP, LIMITS, POOL].into_iter().flatten() {
+    use crate::config::schema::{KEEP, POOL, TOP};
+    for key in [TOP, KEEP, PoolLimits::KEYS, POOL].into_iter().flatten() {
         assert!(template().contains(&format!("\n# {} = ", key.name)), "{}", key.name);
     }
 }

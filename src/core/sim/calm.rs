@@ -3,7 +3,7 @@
 use super::master::queue;
 use super::world::World;
 use crate::core::{Command, Phase, Target};
-use crate::model::{QueueName, QueueOrder};
+use crate::model::{PoolKind, QueueName, QueueOrder};
 
 /// Turns within which all is well.
 const LONGEST: u64 = 30_000;
@@ -24,9 +24,9 @@ impl World {
             self.set_paused(queue(n), false);
         }
         let mut settings = self.settings();
-        settings.order = QueueOrder::Strict((0..3).map(queue).collect::<Vec<QueueName>>());
-        settings.opaque = false;
-        settings.workers = 2;
+        settings.queues = QueueOrder::Strict((0..3).map(queue).collect::<Vec<QueueName>>());
+        settings.kind = PoolKind::Protocol;
+        settings.limits.workers = 2;
         self.command(Command::AddPool { settings: Box::new(settings), wait: true });
         self.until("every job has ended", |w| w.store.unfinished() == 0 && w.core.is_quiet());
         self.until("every pool is whole, every ticket answered", |w| w.open.is_empty() && w.is_whole());

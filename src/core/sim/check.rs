@@ -73,7 +73,7 @@ impl World {
                 .find(|(_, w)| {
                     w.is_ready() && w.held_until.is_none() && w.paused_until.is_none() && w.flights.is_empty()
                 })
-                .filter(|_| !pool.settings.opaque);
+                .filter(|_| !pool.settings.is_opaque());
             assert!(pool.ahead.is_empty() || idle.is_none(), "{idle:?} is idle although there are jobs for it");
             let hope = workers.iter().any(|(_, w)| matches!(w.state, State::Ready | State::Starting { .. }));
             assert!(pool.ahead.is_empty() || hope, "jobs are claimed that nobody will do");

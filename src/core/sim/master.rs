@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::world::{Happening, World};
-use crate::core::{Core, Phase, Settings};
-use crate::model::Prefetch;
-use crate::model::{MemoryLimit, PoolName, QueueName, QueueOrder};
+use crate::core::{Core, Phase};
+use crate::model::{
+    Bytes, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
+};
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
 const SLACK: u64 = 8_000_000 + 2_000_000 + 60_000_000;
@@ -37,9 +38,9 @@ impl World {
 
     /// A stop was asked for: it must be complete in time.
     pub(super) fn expect_stop(&mut self, grace: Option<Duration>) {
-        let own = || self.core.pools().map(|(_, p)| p.settings.grace).max();
+        let own = || self.core.pools().map(|(_, p)| p.settings.limits.grace).max();
         let grace = grace.or_else(own).unwrap_or_default();
-        let kill_after = self.core.pools().map(|(_, p)| p.settings.kill_after).max().unwrap_or_default();
+        let kill_after = self.core.pools().map(|(_, p)| p.settings.limits.kill_after).max().unwrap_or_default();
         let by = self.mono + (grace + kill_after).as_micros() as u64 + SLACK;
         self.stopped_by = Some(self.stopped_by.map_or(by, |at| at.min(by)));
     }
@@ -62,7 +63,7 @@ impl World {
         }
     }
 
-    pub(super) fn settings(&mut self) -> Settings {
+    pub(super) fn settings(&mut self) -> PoolSettings {
         let c = &mut self.chance;
         let queues: Vec<QueueName> = (0..3).filter(|_| c.often(600)).map(queue).collect();
         let queues = if queues.is_empty() { vec![queue(0)] } else { queues };
@@ -72,26 +73,29 @@ impl World {
             QueueOrder::Weighted(queues.into_iter().map(|q| (q, c.range(1, 10) as u32)).collect())
         };
         self.next_pool += 1;
-        Settings {
-            name: name(self.next_pool),
-            order,
-            workers: c.range(0, 9) as u32,
-            opaque: c.often(50),
-            built_in: c.often(500),
-            ready_by_message: c.often(500),
+        let (name, workers) = (name(self.next_pool), c.range(0, 9) as u32);
+        let kind = match (c.often(50), c.often(500)) {
+            (true, _) => PoolKind::Opaque,
+            (false, true) => PoolKind::Exec,
+            (false, false) => PoolKind::Protocol,
+        };
+        let ready = if c.often(500) { ReadyWhen::Message } else { ReadyWhen::Spawned };
+        let limits = PoolLimits {
+            workers,
             ready_timeout: Duration::from_secs(5),
             timeout: Duration::from_micros(c.micros(1000, 20_000_000)),
             max_attempts: c.range(1, 5) as u32,
             max_crashes: c.range(1, 4) as u32,
             backoff: Duration::from_secs(1),
             memory: *c.pick(&[None, Some(MemoryLimit::Growth(50)), Some(MemoryLimit::Absolute(100))]),
-            memory_max: *c.pick(&[None, None, Some(190)]),
+            memory_max: *c.pick(&[None, None, Some(Bytes(190))]),
             max_jobs: *c.pick(&[None, None, Some(1), Some(7)]),
             max_time: *c.pick(&[None, None, Some(Duration::from_secs(20))]),
             grace: Duration::from_micros(*c.pick(&[0, 1_000_000, 30_000_000])),
             kill_after: Duration::from_micros(*c.pick(&[0, 500_000, 5_000_000])),
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
-        }
+        };
+        PoolSettings { name, queues: order, kind, ready, limits }
     }
 }
 

@@ -60,7 +60,7 @@ fn an_operator_who_does_not_wait_is_answered_at_once() {
 
 #[test]
 fn a_job_that_waits_at_a_worker_gets_its_time_to_end_when_it_begins() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     cancel(&mut bench, 2, false);
     bench.pass(60 * SECOND);

@@ -39,7 +39,7 @@ fn a_job_whose_workers_die_too_often_is_poison() {
 
 #[test]
 fn a_job_that_the_dead_worker_never_read_is_unclaimed_unblamed() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(3));
     bench.jobs(3);
     bench.said();
     bench.exit(1, Exit::Signal(11), 1);
@@ -49,7 +49,7 @@ fn a_job_that_the_dead_worker_never_read_is_unclaimed_unblamed() {
 
 #[test]
 fn a_job_that_was_read_but_not_begun_is_unclaimed_unblamed() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     bench.said();
     bench.exit(1, Exit::Signal(11), 2);
@@ -59,7 +59,7 @@ fn a_job_that_was_read_but_not_begun_is_unclaimed_unblamed() {
 
 #[test]
 fn a_worker_that_retires_has_not_begun_what_was_sent_ahead_though_its_buffer_has_it() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     bench.event(Event::Retire { worker: WorkerId(1) });
     bench.answer(1, 1, well());
@@ -71,7 +71,7 @@ fn a_worker_that_retires_has_not_begun_what_was_sent_ahead_though_its_buffer_has
 
 #[test]
 fn of_a_worker_that_leaves_without_a_word_jobs_sent_ahead_are_not_blamed_and_no_more_are_sent() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Auto);
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Auto);
     bench.jobs(1);
     bench.answer(1, 1, well());
     bench.jobs(2);
@@ -88,7 +88,7 @@ fn of_a_worker_that_leaves_without_a_word_jobs_sent_ahead_are_not_blamed_and_no_
 
 #[test]
 fn where_the_user_wants_jobs_sent_ahead_a_silent_exit_is_a_crash() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     bench.answer(1, 1, well());
     bench.said();
@@ -143,7 +143,7 @@ fn a_worker_that_dies_while_it_drains_has_crashed_by_itself() {
 
 #[test]
 fn a_worker_that_closed_its_input_is_ended_and_what_it_never_read_is_for_others_at_once() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(3));
     bench.jobs(2);
     bench.said();
     bench.event(Event::InputClosed { worker: WorkerId(1), read: 0 });
@@ -155,7 +155,7 @@ fn a_worker_that_closed_its_input_is_ended_and_what_it_never_read_is_for_others_
 
 #[test]
 fn a_worker_that_closed_its_input_may_still_answer_what_it_has_read() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(3));
     bench.jobs(2);
     bench.said();
     bench.event(Event::InputClosed { worker: WorkerId(1), read: 1 });

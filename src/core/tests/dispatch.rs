@@ -18,7 +18,7 @@ fn nothing_is_claimed_before_a_worker_is_ready() {
 
 #[test]
 fn as_many_jobs_are_claimed_as_workers_can_take() {
-    let mut bench = Bench::up(|s| s.workers = 3);
+    let mut bench = Bench::up(|s| s.limits.workers = 3);
     bench.core.claim(&mut bench.out);
     bench.core.claim(&mut bench.out);
     bench.says(&["claim 3"]);
@@ -26,7 +26,7 @@ fn as_many_jobs_are_claimed_as_workers_can_take() {
 
 #[test]
 fn each_worker_gets_a_job() {
-    let mut bench = Bench::up(|s| s.workers = 2);
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
     bench.jobs(2);
     bench.says(&["claim 2", "send job 1 to 1", "send job 2 to 2"]);
 }
@@ -69,7 +69,7 @@ fn a_worker_with_concurrency_gets_that_many_jobs_and_all_of_them_run() {
 
 #[test]
 fn a_prefetched_job_starts_when_the_one_before_it_is_answered() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(2));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     bench.pass(SECOND);
     let started = |b: &Bench| b.core.worker(WorkerId(1)).unwrap().flights.iter().map(|f| f.started).collect::<Vec<_>>();
@@ -80,7 +80,7 @@ fn a_prefetched_job_starts_when_the_one_before_it_is_answered() {
 
 #[test]
 fn prefetch_grows_where_jobs_are_tiny_and_ends_with_the_first_long_one() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Auto);
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Auto);
     assert_eq!(bench.pool().window(), 1);
     bench.jobs(1);
     bench.pass(Duration::from_micros(10));
@@ -96,14 +96,15 @@ fn prefetch_grows_where_jobs_are_tiny_and_ends_with_the_first_long_one() {
 
 #[test]
 fn a_prefetch_of_zero_is_taken_for_one() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(0));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(0));
     bench.jobs(1);
     bench.says(&["claim 1", "send job 1 to 1"]);
 }
 
 #[test]
 fn a_worker_at_its_limit_does_not_keep_jobs_from_the_others() {
-    let mut bench = Bench::up(|s| (s.workers, s.max_jobs, s.prefetch) = (2, Some(10), Prefetch::Fixed(5)));
+    let mut bench =
+        Bench::up(|s| (s.limits.workers, s.limits.max_jobs, s.limits.prefetch) = (2, Some(10), Prefetch::Fixed(5)));
     bench.core.workers.get_mut(&WorkerId(1)).unwrap().max_jobs = Some(1);
     bench.jobs(5);
     bench.says(&[
@@ -118,7 +119,7 @@ fn a_worker_at_its_limit_does_not_keep_jobs_from_the_others() {
 
 #[test]
 fn an_opaque_pool_gets_no_jobs() {
-    let mut bench = Bench::up(|s| s.opaque = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Opaque);
     bench.core.claim(&mut bench.out);
     bench.says(&[]);
 }
@@ -181,7 +182,7 @@ fn jobs_claimed_ahead_go_back_when_their_queue_is_paused() {
 
 #[test]
 fn the_store_is_told_who_works_on_a_job_when_it_begins_not_when_it_is_sent() {
-    let mut bench = Bench::up(|s| s.prefetch = Prefetch::Fixed(3));
+    let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(3));
     let told = |bench: &mut Bench| {
         let of = |action: &Action| match action {
             Action::Write(Change::Assign { job, worker, .. }, _) => Some((job.0, worker.0)),

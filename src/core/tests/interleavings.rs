@@ -98,14 +98,15 @@ impl World {
         self.store.recover(self.now.wall).unwrap();
         self.batch = 0;
         self.core = Core::new(start.next_worker, 7);
-        let settings = Settings {
+        let mut settings = settings("default");
+        settings.limits = PoolLimits {
             workers: 2,
             timeout: 10 * SECOND,
             kill_after: SECOND,
             backoff: SECOND,
             max_attempts: 4,
             max_crashes: 4,
-            ..settings("default")
+            ..settings.limits
         };
         self.core.add_pool(settings).unwrap();
         self.settle();

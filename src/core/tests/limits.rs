@@ -1,12 +1,11 @@
 //! Workers that reach a limit are replaced, after their job, in turn.
 
 use super::*;
-use crate::model::MemoryLimit;
-use crate::model::Prefetch;
+use crate::model::{Bytes, MemoryLimit};
 
 #[test]
 fn a_worker_is_replaced_after_its_last_job_and_its_slot_is_filled_at_once() {
-    let mut bench = Bench::up(|s| s.max_jobs = Some(2));
+    let mut bench = Bench::up(|s| s.limits.max_jobs = Some(2));
     bench.jobs(1);
     bench.answer(1, 1, well());
     bench.jobs(1);
@@ -17,14 +16,14 @@ fn a_worker_is_replaced_after_its_last_job_and_its_slot_is_filled_at_once() {
 
 #[test]
 fn no_more_jobs_are_prefetched_than_a_worker_may_do() {
-    let mut bench = Bench::up(|s| (s.max_jobs, s.prefetch) = (Some(2), Prefetch::Fixed(10)));
+    let mut bench = Bench::up(|s| (s.limits.max_jobs, s.limits.prefetch) = (Some(2), Prefetch::Fixed(10)));
     bench.jobs(2);
     bench.says(&["claim 2", "send job 1 to 1", "send job 2 to 1"]);
 }
 
 #[test]
 fn at_most_one_worker_in_four_is_replaced_at_a_time_and_the_others_go_on() {
-    let mut bench = Bench::up(|s| (s.workers, s.max_jobs) = (8, Some(1)));
+    let mut bench = Bench::up(|s| (s.limits.workers, s.limits.max_jobs) = (8, Some(1)));
     bench.jobs(8);
     bench.said();
     for worker in 1..=8 {
@@ -44,7 +43,7 @@ fn at_most_one_worker_in_four_is_replaced_at_a_time_and_the_others_go_on() {
 
 #[test]
 fn workers_that_are_slow_to_leave_do_not_pile_up() {
-    let mut bench = Bench::up(|s| s.max_jobs = Some(1));
+    let mut bench = Bench::up(|s| s.limits.max_jobs = Some(1));
     for _ in 0..10 {
         bench.jobs(1);
         bench.pass(SECOND);
@@ -60,7 +59,7 @@ fn workers_that_are_slow_to_leave_do_not_pile_up() {
 
 #[test]
 fn an_old_worker_is_replaced() {
-    let mut bench = Bench::up(|s| s.max_time = Some(3600 * SECOND));
+    let mut bench = Bench::up(|s| s.limits.max_time = Some(3600 * SECOND));
     bench.pass(3200 * SECOND);
     bench.says(&[]);
     bench.pass(800 * SECOND);
@@ -70,7 +69,7 @@ fn an_old_worker_is_replaced() {
 
 #[test]
 fn growth_is_counted_from_the_first_finished_job() {
-    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Growth(100)));
+    let mut bench = Bench::up(|s| s.limits.memory = Some(MemoryLimit::Growth(100)));
     bench.sample(1, 500);
     bench.jobs(1);
     bench.answer(1, 1, well());
@@ -84,7 +83,7 @@ fn growth_is_counted_from_the_first_finished_job() {
 
 #[test]
 fn a_worker_over_an_absolute_limit_is_replaced_after_its_job() {
-    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Absolute(1000)));
+    let mut bench = Bench::up(|s| s.limits.memory = Some(MemoryLimit::Absolute(1000)));
     bench.jobs(1);
     bench.answer(1, 1, well());
     bench.sample(1, 300);
@@ -98,7 +97,7 @@ fn a_worker_over_an_absolute_limit_is_replaced_after_its_job() {
 
 #[test]
 fn a_limit_below_the_baseline_is_told_once_and_not_applied() {
-    let mut bench = Bench::up(|s| (s.workers, s.memory) = (2, Some(MemoryLimit::Absolute(100))));
+    let mut bench = Bench::up(|s| (s.limits.workers, s.limits.memory) = (2, Some(MemoryLimit::Absolute(100))));
     bench.jobs(2);
     for worker in [1, 2] {
         bench.answer(worker, 1, well());
@@ -112,7 +111,7 @@ fn a_limit_below_the_baseline_is_told_once_and_not_applied() {
 
 #[test]
 fn a_worker_over_the_hard_limit_is_killed_and_its_job_is_blamed() {
-    let mut bench = Bench::up(|s| s.memory_max = Some(1000));
+    let mut bench = Bench::up(|s| s.limits.memory_max = Some(Bytes(1000)));
     bench.jobs(1);
     bench.said();
     bench.sample(1, 1001);
@@ -124,7 +123,7 @@ fn a_worker_over_the_hard_limit_is_killed_and_its_job_is_blamed() {
 
 #[test]
 fn an_opaque_worker_that_grew_gets_term_and_the_time_to_obey() {
-    let mut bench = Bench::up(|s| (s.opaque, s.memory) = (true, Some(MemoryLimit::Growth(100))));
+    let mut bench = Bench::up(|s| (s.kind, s.limits.memory) = (PoolKind::Opaque, Some(MemoryLimit::Growth(100))));
     bench.sample(1, 500);
     bench.sample(1, 700);
     bench.says(&["TERM 1", "spawn 2 in 1"]);
@@ -138,9 +137,9 @@ fn an_opaque_worker_that_grew_gets_term_and_the_time_to_obey() {
 #[test]
 fn a_worker_whose_own_memory_is_over_its_limit_at_an_answer_is_replaced_after_that_job() {
     for (limit, hard) in
-        [(Some(MemoryLimit::Absolute(400)), None), (Some(MemoryLimit::Growth(100)), None), (None, Some(400))]
+        [(Some(MemoryLimit::Absolute(400)), None), (Some(MemoryLimit::Growth(100)), None), (None, Some(Bytes(400)))]
     {
-        let mut bench = Bench::up(|s| (s.memory, s.memory_max) = (limit, hard));
+        let mut bench = Bench::up(|s| (s.limits.memory, s.limits.memory_max) = (limit, hard));
         bench.jobs(3);
         bench.event(Event::SampledAlone { worker: WorkerId(1), memory: 300 });
         bench.answer(1, 1, well());
@@ -157,7 +156,7 @@ fn a_worker_whose_own_memory_is_over_its_limit_at_an_answer_is_replaced_after_th
 
 #[test]
 fn what_a_worker_kept_of_later_jobs_before_it_was_sampled_is_growth_and_no_baseline() {
-    let mut bench = Bench::up(|s| s.memory = Some(MemoryLimit::Absolute(400)));
+    let mut bench = Bench::up(|s| s.limits.memory = Some(MemoryLimit::Absolute(400)));
     bench.jobs(2);
     for (request, memory) in [(1, 250), (2, 390)] {
         bench.event(Event::SampledAlone { worker: WorkerId(1), memory });

@@ -19,15 +19,15 @@ mod stop;
 mod timeouts;
 mod upkeep;
 
-use crate::model::Prefetch;
-use crate::model::change::{Change, Next};
 use std::time::Duration;
 
 use super::*;
+use crate::model::change::{Change, Next};
 use crate::model::worker::Exit;
-use crate::model::{Answer, RunError};
-use crate::model::{Claimed, Counters, PoolName, QueueOrder, RunId};
-use crate::model::{Detail, Retry};
+use crate::model::{
+    Answer, Claimed, Counters, Detail, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueOrder, ReadyWhen,
+    Retry, RunError, RunId,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,26 +43,20 @@ fn queue(name: &str) -> QueueName {
     QueueName::new(name).unwrap()
 }
 
-fn settings(name: &str) -> Settings {
-    Settings {
-        name: PoolName::new(name).unwrap(),
-        order: QueueOrder::Strict(vec![queue("default")]),
+fn settings(name: &str) -> PoolSettings {
+    let limits = PoolLimits {
         workers: 1,
-        opaque: false,
-        built_in: false,
-        ready_by_message: false,
-        ready_timeout: 30 * SECOND,
-        timeout: 3600 * SECOND,
-        max_attempts: 3,
-        max_crashes: 3,
-        backoff: 5 * SECOND,
         memory: None,
-        memory_max: None,
-        max_jobs: None,
         max_time: None,
-        grace: 30 * SECOND,
-        kill_after: 5 * SECOND,
         prefetch: Prefetch::Fixed(1),
+        ..crate::config::default_limits()
+    };
+    PoolSettings {
+        name: PoolName::new(name).unwrap(),
+        queues: QueueOrder::Strict(vec![queue("default")]),
+        kind: PoolKind::Protocol,
+        ready: ReadyWhen::Spawned,
+        limits,
     }
 }
 
@@ -93,7 +87,7 @@ fn badly(retry: Retry) -> Answer {
 
 impl Bench {
     /// A core with a pool, whose workers were asked for.
-    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+    fn new(change: impl FnOnce(&mut PoolSettings)) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: UnixMicros(1_000_000_000_000) };
         let mut core = Core::new(WorkerId(1), 7);
         let mut settings = settings("default");
@@ -105,7 +99,7 @@ impl Bench {
     }
 
     /// A core with a pool whose workers are ready.
-    fn up(change: impl FnOnce(&mut Settings)) -> Self {
+    fn up(change: impl FnOnce(&mut PoolSettings)) -> Self {
         let mut bench = Self::new(change);
         bench.bring_up();
         bench.said();

@@ -39,7 +39,7 @@ impl Bench {
 
 #[test]
 fn what_never_began_is_given_back_unrecorded_and_its_worker_pauses_longer_each_time() {
-    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     let mut longest = Duration::ZERO;
     for n in 1..=20 {
         bench.give(vec![job(n)]);
@@ -75,7 +75,7 @@ fn what_never_began_is_given_back_unrecorded_and_its_worker_pauses_longer_each_t
 
 #[test]
 fn when_one_worker_can_start_commands_again_nobody_pauses_any_longer() {
-    let mut bench = Bench::up(|s| (s.built_in, s.workers) = (true, 3));
+    let mut bench = Bench::up(|s| (s.kind, s.limits.workers) = (PoolKind::Exec, 3));
     bench.give(vec![job(1), job(2), job(3)]);
     // The third began before the others could not.
     bench.pass(Duration::from_millis(1));
@@ -91,7 +91,7 @@ fn when_one_worker_can_start_commands_again_nobody_pauses_any_longer() {
 
 #[test]
 fn what_was_sent_ahead_fails_with_the_first_and_counts_as_one_pause() {
-    let mut bench = Bench::up(|s| (s.built_in, s.prefetch) = (true, Prefetch::Fixed(5)));
+    let mut bench = Bench::up(|s| (s.kind, s.limits.prefetch) = (PoolKind::Exec, Prefetch::Fixed(5)));
     bench.give((1..=5).map(job).collect());
     bench.said();
     for request in 1..=5 {
@@ -104,7 +104,7 @@ fn what_was_sent_ahead_fails_with_the_first_and_counts_as_one_pause() {
 
 #[test]
 fn a_job_that_cannot_be_begun_again_and_again_goes_behind_the_others_with_one_run_that_says_so() {
-    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     for n in 1..=2 * u64::from(BEHIND_AFTER) {
         bench.give(vec![job(1)]);
         bench.said();
@@ -123,7 +123,7 @@ fn a_job_that_cannot_be_begun_again_and_again_goes_behind_the_others_with_one_ru
 
 #[test]
 fn a_job_whose_program_is_busy_is_put_off_alone_and_longer_each_time() {
-    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     let mut counters = Counters::default();
     let mut request = 0;
     for (n, ms) in [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000].into_iter().enumerate() {
@@ -155,7 +155,7 @@ fn a_job_whose_program_is_busy_is_put_off_alone_and_longer_each_time() {
 
 #[test]
 fn a_worker_that_meets_nothing_but_busy_programs_makes_pauses_of_a_second_at_most() {
-    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     for n in 1..=30 {
         bench.news();
         bench.give(vec![job(n)]);
@@ -179,7 +179,7 @@ fn a_worker_that_is_not_ours_is_charged_whatever_it_says() {
 
 #[test]
 fn a_job_that_was_to_end_anyway_ends_as_it_was_asked_to() {
-    let mut bench = Bench::up(|s| s.built_in = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     bench.give(vec![job(1)]);
     bench.command(1, Command::Cancel { job: JobId(1), wait: false });
     bench.said();
@@ -189,7 +189,7 @@ fn a_job_that_was_to_end_anyway_ends_as_it_was_asked_to() {
 
 #[test]
 fn a_worker_that_pauses_can_be_stopped_and_its_claims_go_to_others() {
-    let mut bench = Bench::up(|s| (s.built_in, s.prefetch) = (true, Prefetch::Fixed(1)));
+    let mut bench = Bench::up(|s| (s.kind, s.limits.prefetch) = (PoolKind::Exec, Prefetch::Fixed(1)));
     bench.give(vec![job(1)]);
     bench.said();
     bench.answer(1, 1, refused());
@@ -205,7 +205,7 @@ fn a_worker_that_pauses_can_be_stopped_and_its_claims_go_to_others() {
 #[test]
 fn a_job_that_is_given_back_five_times_in_a_row_goes_behind_the_others_and_a_charge_begins_anew() {
     let given_back = |before: u32| {
-        let mut bench = Bench::up(|s| s.grace = Duration::ZERO);
+        let mut bench = Bench::up(|s| s.limits.grace = Duration::ZERO);
         let counters = Counters { releases: before, releases_in_a_row: before, ..Counters::default() };
         bench.give(vec![Claimed { counters, ..job(1) }]);
         bench.command(1, Command::Restart { target: Target::All, at_once: true, wait: false });

@@ -29,7 +29,7 @@ fn the_new_worker_is_ready_before_the_old_one_is_retired() {
 
 #[test]
 fn at_most_one_worker_in_four_is_renewed_at_a_time() {
-    let mut bench = Bench::up(|s| s.workers = 8);
+    let mut bench = Bench::up(|s| s.limits.workers = 8);
     restart(&mut bench, false);
     bench.says(&["spawn 9 in 1", "spawn 10 in 2"]);
     bench.event(Event::Spawned { worker: WorkerId(9), pid: 9 });
@@ -38,7 +38,7 @@ fn at_most_one_worker_in_four_is_renewed_at_a_time() {
 
 #[test]
 fn a_new_worker_that_dies_is_tried_again_also_where_several_are_renewed_at_a_time() {
-    let mut bench = Bench::up(|s| s.workers = 8);
+    let mut bench = Bench::up(|s| s.limits.workers = 8);
     restart(&mut bench, true);
     bench.says(&["spawn 9 in 1", "spawn 10 in 2"]);
     bench.gone(9);
@@ -50,7 +50,7 @@ fn a_new_worker_that_dies_is_tried_again_also_where_several_are_renewed_at_a_tim
 
 #[test]
 fn a_restart_goes_round_until_every_worker_is_new() {
-    let mut bench = Bench::up(|s| s.workers = 5);
+    let mut bench = Bench::up(|s| s.limits.workers = 5);
     restart(&mut bench, false);
     for old in 1..=5 {
         bench.bring_up();
@@ -78,7 +78,7 @@ fn restart_now_skips_the_grace_and_gives_the_job_back_unblamed() {
 
 #[test]
 fn a_restart_now_of_an_opaque_worker_leaves_it_the_time_to_obey() {
-    let mut bench = Bench::up(|s| s.opaque = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Opaque);
     restart(&mut bench, true);
     bench.bring_up();
     bench.says(&["spawn 2 in 1", "TERM 1"]);
@@ -90,7 +90,7 @@ fn a_restart_now_of_an_opaque_worker_leaves_it_the_time_to_obey() {
 
 #[test]
 fn after_three_new_workers_that_do_not_come_up_the_old_ones_go_on() {
-    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    let mut bench = Bench::up(|s| s.ready = ReadyWhen::Message);
     restart(&mut bench, false);
     for _ in 0..3 {
         fail_successor(&mut bench);
@@ -104,7 +104,7 @@ fn after_three_new_workers_that_do_not_come_up_the_old_ones_go_on() {
 
 #[test]
 fn a_restart_that_nobody_waits_for_is_given_up_too() {
-    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    let mut bench = Bench::up(|s| s.ready = ReadyWhen::Message);
     bench.command(1, Command::Restart { target: Target::All, at_once: false, wait: false });
     for _ in 0..3 {
         fail_successor(&mut bench);
@@ -116,7 +116,7 @@ fn a_restart_that_nobody_waits_for_is_given_up_too() {
 
 #[test]
 fn a_restart_after_a_refused_one_tries_anew() {
-    let mut bench = Bench::up(|s| s.ready_by_message = true);
+    let mut bench = Bench::up(|s| s.ready = ReadyWhen::Message);
     restart(&mut bench, false);
     for _ in 0..3 {
         fail_successor(&mut bench);
@@ -142,7 +142,7 @@ fn a_worker_that_dies_while_its_successor_comes_up_is_followed_by_it() {
 
 #[test]
 fn one_worker_can_be_restarted_by_name() {
-    let mut bench = Bench::up(|s| s.workers = 2);
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
     let target = Target::Workers(vec![String::from("default-2")]);
     bench.command(1, Command::Restart { target, at_once: false, wait: false });
     let said = bench.said();

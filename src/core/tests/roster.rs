@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_pool_spawns_as_many_workers_as_are_wanted_and_no_more() {
-    let mut bench = Bench::new(|s| s.workers = 3);
+    let mut bench = Bench::new(|s| s.limits.workers = 3);
     bench.says(&["spawn 1 in 1", "spawn 2 in 2", "spawn 3 in 3"]);
     bench.settle();
     bench.says(&[]);
@@ -19,7 +19,7 @@ fn a_worker_is_ready_when_it_is_spawned() {
 
 #[test]
 fn a_worker_of_a_pool_that_waits_for_a_message_is_ready_when_it_says_so() {
-    let mut bench = Bench::new(|s| s.ready_by_message = true);
+    let mut bench = Bench::new(|s| s.ready = ReadyWhen::Message);
     bench.event(Event::Spawned { worker: WorkerId(1), pid: 10 });
     assert!(!bench.core.worker(WorkerId(1)).unwrap().is_ready());
     bench.event(Event::Ready { worker: WorkerId(1), concurrency: 4 });
@@ -29,7 +29,7 @@ fn a_worker_of_a_pool_that_waits_for_a_message_is_ready_when_it_says_so() {
 
 #[test]
 fn a_worker_that_is_not_ready_in_time_is_ended_and_replaced() {
-    let mut bench = Bench::new(|s| s.ready_by_message = true);
+    let mut bench = Bench::new(|s| s.ready = ReadyWhen::Message);
     bench.event(Event::Spawned { worker: WorkerId(1), pid: 10 });
     bench.said();
     bench.pass(29 * SECOND);

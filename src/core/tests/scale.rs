@@ -22,7 +22,7 @@ fn scaling_up_is_answered_when_the_new_workers_are_ready() {
 
 #[test]
 fn scaling_down_ends_the_idle_first_and_of_those_the_highest_slot() {
-    let mut bench = Bench::up(|s| s.workers = 4);
+    let mut bench = Bench::up(|s| s.limits.workers = 4);
     bench.jobs(2);
     bench.answer(1, 1, well());
     bench.said();
@@ -34,7 +34,7 @@ fn scaling_down_ends_the_idle_first_and_of_those_the_highest_slot() {
 
 #[test]
 fn scaling_down_takes_a_worker_that_is_being_ended_anyway() {
-    let mut bench = Bench::up(|s| (s.workers, s.timeout) = (2, SECOND));
+    let mut bench = Bench::up(|s| (s.limits.workers, s.limits.timeout) = (2, SECOND));
     bench.jobs(1);
     bench.pass(6 * SECOND);
     bench.said();
@@ -75,7 +75,7 @@ fn when_the_grace_is_over_the_job_is_asked_to_end_and_given_back_unblamed() {
 
 #[test]
 fn workers_that_do_not_come_up_refuse_the_scaling_after_three() {
-    let mut bench = Bench::new(|s| s.workers = 0);
+    let mut bench = Bench::new(|s| s.limits.workers = 0);
     scale(&mut bench, 1);
     for n in 1..=3 {
         let error = String::from("no such file");
@@ -118,7 +118,7 @@ fn a_new_pool_is_answered_when_its_workers_are_ready() {
 
 #[test]
 fn a_worker_that_is_stopped_takes_its_slot_with_it() {
-    let mut bench = Bench::up(|s| s.workers = 3);
+    let mut bench = Bench::up(|s| s.limits.workers = 3);
     stop_worker(&mut bench, "default-2");
     bench.says(&["close 2"]);
     bench.gone(2);
@@ -130,7 +130,7 @@ fn a_worker_that_is_stopped_takes_its_slot_with_it() {
 
 #[test]
 fn a_worker_that_is_stopped_while_it_is_renewed_takes_its_successor_with_it() {
-    let mut bench = Bench::up(|s| s.workers = 2);
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
     let target = Target::Workers(vec![String::from("default-1")]);
     bench.command(9, Command::Restart { target, at_once: false, wait: false });
     bench.said();
@@ -140,7 +140,7 @@ fn a_worker_that_is_stopped_while_it_is_renewed_takes_its_successor_with_it() {
 
 #[test]
 fn a_pool_that_is_stopped_is_forgotten_when_its_workers_are_gone() {
-    let mut bench = Bench::up(|s| s.workers = 2);
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
     let target = Target::Queue(queue("default"));
     bench.command(1, Command::StopSome { target, grace: Some(SECOND), wait: true });
     bench.says(&["close 1", "close 2"]);

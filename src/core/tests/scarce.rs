@@ -11,7 +11,7 @@ impl Bench {
 
 #[test]
 fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace_and_nobody_is_blamed() {
-    let mut bench = Bench::new(|s| s.workers = 3);
+    let mut bench = Bench::new(|s| s.limits.workers = 3);
     bench.says(&["spawn 1 in 1", "spawn 2 in 2", "spawn 3 in 3"]);
     for n in 1..4 {
         bench.nothing_left_for(n);
@@ -44,7 +44,7 @@ fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace
 #[test]
 fn a_turn_asks_for_some_processes_and_those_that_are_left_wait_for_nothing_but_the_next() {
     // Eight were asked for already.
-    let mut bench = Bench::new(|s| s.workers = 28);
+    let mut bench = Bench::new(|s| s.limits.workers = 28);
     for left in [true, true, false] {
         assert!(bench.core.has_spawns_left());
         let mut out = Vec::new();
@@ -84,7 +84,7 @@ fn scarcity_is_over_when_nobody_waits_for_a_process_any_more() {
 
 #[test]
 fn many_workers_are_asked_for_over_several_turns() {
-    let mut bench = Bench::new(|s| s.workers = 20);
+    let mut bench = Bench::new(|s| s.limits.workers = 20);
     let mut asked = Vec::new();
     for _ in 0..4 {
         asked.push(bench.said().len());

@@ -11,7 +11,7 @@ fn force(bench: &mut Bench) {
 }
 
 fn busy() -> Bench {
-    let mut bench = Bench::up(|s| s.workers = 2);
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
     bench.jobs(1);
     bench.said();
     bench
@@ -91,7 +91,7 @@ fn a_second_stop_can_only_shorten_the_grace() {
 
 #[test]
 fn a_second_stop_shortens_the_grace_of_opaque_workers_too() {
-    let mut bench = Bench::up(|s| s.opaque = true);
+    let mut bench = Bench::up(|s| s.kind = PoolKind::Opaque);
     stop(&mut bench, None);
     stop(&mut bench, Some(SECOND));
     bench.says(&["TERM 1"]);
@@ -101,8 +101,8 @@ fn a_second_stop_shortens_the_grace_of_opaque_workers_too() {
 
 #[test]
 fn force_sends_term_at_once_and_kill_a_second_later() {
-    for opaque in [false, true] {
-        let mut bench = Bench::up(|s| s.opaque = opaque);
+    for kind in [PoolKind::Protocol, PoolKind::Opaque] {
+        let mut bench = Bench::up(|s| s.kind = kind);
         force(&mut bench);
         let said = bench.said();
         assert_eq!(said.last().unwrap(), "TERM 1", "{said:?}");

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Retry;
 
 fn running() -> Bench {
-    let mut bench = Bench::up(|s| s.timeout = 10 * SECOND);
+    let mut bench = Bench::up(|s| s.limits.timeout = 10 * SECOND);
     bench.jobs(1);
     bench.said();
     bench
@@ -101,7 +101,7 @@ fn other_jobs_of_a_worker_that_is_ended_for_one_are_given_back_unblamed() {
 
 #[test]
 fn a_job_that_timed_out_too_often_is_dead() {
-    let mut bench = Bench::up(|s| s.timeout = SECOND);
+    let mut bench = Bench::up(|s| s.limits.timeout = SECOND);
     let counters = Counters { attempts: 2, ..Counters::default() };
     bench.give(vec![Claimed { counters, ..job(1) }]);
     bench.pass(SECOND);
@@ -122,7 +122,7 @@ fn a_clock_that_is_set_ends_no_job() {
 #[test]
 fn a_job_that_runs_for_a_day_is_left_alone_however_often_other_times_pass() {
     let day = 24 * 3600 * SECOND;
-    let mut bench = Bench::up(|s| s.timeout = 2 * day);
+    let mut bench = Bench::up(|s| s.limits.timeout = 2 * day);
     bench.jobs(1);
     bench.said();
     for _ in 0..24 {

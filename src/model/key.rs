@@ -1,0 +1,70 @@
+//! Keys of the configuration: their names, and what each may hold.
+//!
+//! One list of them serves the file, the environment and the flags, so that a limit means the same wherever it is said.
+//! Knows nothing of files and layers.
+
+use std::time::Duration;
+
+/// Type of a key's value.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A path; relative ones are resolved by who knows where they were written.
+    Path,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A duration between these two.
+    Span(Duration, Duration),
+    /// A size of at least so many bytes.
+    Size(u64),
+    /// `+128M` or `256M`.
+    Memory,
+    /// A whole number between these two.
+    Count(u64, u64),
+    /// Names in order, or names with weights.
+    Queues,
+    /// A program and its arguments.
+    Command,
+    /// Variables.
+    Env,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: Kind,
+    /// A word that may stand instead: `off`, `cpus`, `auto`.
+    pub word: Option<&'static str>,
+    /// Without meaning for a pool that takes no jobs from us.
+    pub is_of_jobs: bool,
+    /// Each worker has a value of its own, up to 10 % less or more.
+    pub varies: bool,
+}
+
+impl Key {
+    /// A key without anything special.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, word: None, is_of_jobs: false, varies: false }
+    }
+
+    /// With a word that may stand instead of a value.
+    #[must_use]
+    pub const fn or(self, word: &'static str) -> Self {
+        Self { word: Some(word), ..self }
+    }
+
+    /// About jobs.
+    #[must_use]
+    pub const fn of_jobs(self) -> Self {
+        Self { is_of_jobs: true, ..self }
+    }
+
+    /// Not the same for each worker.
+    #[must_use]
+    pub const fn varied(self) -> Self {
+        Self { varies: true, ..self }
+    }
+}

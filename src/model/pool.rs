@@ -1,0 +1,92 @@
+//! Pools: what one serves, how its workers talk to us, and its limits.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PoolLimits, PoolName, QueueOrder};
+
+/// Kind of the workers of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolKind {
+    /// A program that speaks the worker protocol.
+    Protocol,
+    /// The built-in worker: a command per job.
+    Exec,
+    /// A program that fetches its own jobs elsewhere.
+    Opaque,
+}
+
+impl PoolKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Protocol, Self::Exec, Self::Opaque];
+
+    /// The word used in configuration and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Exec => "exec",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// The kind where nothing is said: a program speaks the protocol; without one, jobs carry their own command.
+    #[must_use]
+    pub const fn with_command(has_command: bool) -> Self {
+        if has_command { Self::Protocol } else { Self::Exec }
+    }
+
+    /// What `--exec` and `--opaque` say, of which at most one is given.
+    #[must_use]
+    pub const fn of_flags(exec: bool, opaque: bool) -> Option<Self> {
+        match (exec, opaque) {
+            (_, true) => Some(Self::Opaque),
+            (true, false) => Some(Self::Exec),
+            (false, false) => None,
+        }
+    }
+}
+
+/// When a worker counts as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadyWhen {
+    /// As soon as it is spawned.
+    Spawned,
+    /// When it sends `ready`.
+    Message,
+}
+
+impl ReadyWhen {
+    /// The word used in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Spawned => "spawned",
+            Self::Message => "message",
+        }
+    }
+}
+
+/// A pool as it is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolSettings {
+    /// Its name.
+    pub name: PoolName,
+    /// The queues it serves; none if it is opaque.
+    pub queues: QueueOrder,
+    /// Kind of its workers.
+    pub kind: PoolKind,
+    /// When a worker is ready.
+    pub ready: ReadyWhen,
+    /// Its limits.
+    pub limits: PoolLimits,
+}
+
+impl PoolSettings {
+    /// Its workers take no jobs from us.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.kind == PoolKind::Opaque
+    }
+}
