@@ -5,7 +5,6 @@ use super::{Master, sampler};
 use crate::core::{Action, Done, Note, Refusal, Signal, Tag, Ticket};
 use crate::model::change::{Change, Next};
 use crate::model::{JobState, Now, WorkerId};
-use crate::process::group;
 use crate::report::refusals;
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::worker::{JobTerms, write_cancel};
@@ -68,10 +67,8 @@ impl Master {
         let Some(pipes) = self.workers.get(&worker) else { return };
         failpoint!("signal.before");
         let result = match signal {
-            // A stopped process would not notice.
-            Signal::Term => group::signal_child(pipes.pid, group::Signal::Term)
-                .and_then(|()| group::signal_child(pipes.pid, group::Signal::Cont)),
-            Signal::Kill => group::signal_child(pipes.pid, group::Signal::Kill),
+            Signal::Term => pipes.child.terminate(),
+            Signal::Kill => pipes.child.kill(),
         };
         if let Err(error) = result {
             let name = pipes.name.clone();

@@ -37,7 +37,6 @@ pub mod sampler;
 mod signals;
 mod snapshot;
 mod startup;
-mod tail;
 mod takeover;
 mod tasks;
 mod tell;

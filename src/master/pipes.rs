@@ -5,19 +5,20 @@
 //! worker had not read when it died is known ([`Pipes::read_up_to`]).
 
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-use std::process::Child;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use mio::unix::pipe::{Receiver, Sender};
-use mio::{Interest, Registry, Token};
+use mio::unix::pipe::Sender;
+use mio::{Registry, Token};
 
 use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
-use super::tail::Tail;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{LastLines, Mono, WorkerId};
+use crate::process::child::Child;
+use crate::process::pipes::{FromChild, ToChild};
 use crate::process::spawn::Spawned;
+use crate::process::tail::{self, Tail};
 use crate::wire::lines::{Line, Lines};
 
 /// Bytes read per stream before others have their turn.
@@ -44,20 +45,13 @@ pub(super) enum Pipe {
 #[derive(Debug)]
 pub(super) struct Pipes {
     pub(super) name: Arc<str>,
-    pub(super) pid: u32,
     pub(super) child: Child,
-    stdin: Option<Sender>,
-    stdout: Option<Receiver>,
-    stderr: Option<Receiver>,
-    protocol: Option<Receiver>,
-    /// Bytes still to be written to stdin, from `sent` on.
-    out: Vec<u8>,
-    sent: usize,
-    /// Bytes that went into stdin, ever.
-    written: u64,
+    stdin: ToChild,
+    stdout: FromChild,
+    stderr: FromChild,
+    protocol: FromChild,
     /// Where in the stream each request begins.
     requests: VecDeque<(u64, u64)>,
-    close_stdin: bool,
     pub(super) messages: Lines,
     out_lines: Lines,
     err_lines: Lines,
@@ -65,7 +59,8 @@ pub(super) struct Pipes {
     last_out: Tail,
     /// Last report of the built-in worker about the stdout of a command, with its request.
     told: Option<(u64, String)>,
-    opaque: bool,
+    /// Where its messages come from.
+    speaks_on: Option<Pipe>,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
     /// When its memory was measured at an answer.
@@ -81,41 +76,29 @@ impl Pipes {
         registry: &Registry,
         token: impl Fn(Pipe) -> Token,
     ) -> io::Result<Self> {
-        let mut pipes = Self {
+        let speaks_on = match (&spawned.protocol, opaque) {
+            (Some(_), _) => Some(Pipe::Protocol),
+            (None, true) => None,
+            (None, false) => Some(Pipe::Stdout),
+        };
+        Ok(Self {
             name,
-            pid: spawned.pid,
             child: spawned.child,
-            stdin: spawned.stdin.map(Sender::from),
-            stdout: Some(Receiver::from(spawned.stdout)),
-            stderr: Some(Receiver::from(spawned.stderr)),
-            protocol: spawned.protocol.map(|p| Receiver::from(std::os::fd::OwnedFd::from(p))),
-            out: Vec::new(),
-            sent: 0,
-            written: 0,
+            stdin: ToChild::new(spawned.stdin, registry, token(Pipe::Stdin))?,
+            stdout: FromChild::new(Some(spawned.stdout), registry, token(Pipe::Stdout))?,
+            stderr: FromChild::new(Some(spawned.stderr), registry, token(Pipe::Stderr))?,
+            protocol: FromChild::new(spawned.protocol, registry, token(Pipe::Protocol))?,
             requests: VecDeque::new(),
-            close_stdin: false,
             messages: Lines::new(MAX_LINE_BYTES),
             out_lines: Lines::new(MAX_OUTPUT_LINE),
             err_lines: Lines::new(MAX_OUTPUT_LINE),
-            last_err: Tail::default(),
-            last_out: Tail::default(),
+            last_err: Tail::new(tail::BYTES),
+            last_out: Tail::new(tail::BYTES),
             told: None,
-            opaque,
+            speaks_on,
             unanswered: 0,
             measured_at: None,
-        };
-        if let Some(stdin) = &mut pipes.stdin {
-            stdin.set_nonblocking(true)?;
-            registry.register(stdin, token(Pipe::Stdin), Interest::WRITABLE)?;
-        }
-        let readers = [(&mut pipes.stdout, Pipe::Stdout), (&mut pipes.stderr, Pipe::Stderr)];
-        for (reader, pipe) in readers.into_iter().chain([(&mut pipes.protocol, Pipe::Protocol)]) {
-            if let Some(reader) = reader {
-                reader.set_nonblocking(true)?;
-                registry.register(reader, token(pipe), Interest::READABLE)?;
-            }
-        }
-        Ok(pipes)
+        })
     }
 
     /// Where to append a job request.
@@ -123,8 +106,8 @@ impl Pipes {
         if self.requests.is_empty() {
             self.forget_tails();
         }
-        self.requests.push_back((request, self.written + (self.out.len() - self.sent) as u64));
-        &mut self.out
+        self.requests.push_back((request, self.stdin.position()));
+        self.stdin.outgoing()
     }
 
     /// A request of the worker is being dealt with.
@@ -135,17 +118,17 @@ impl Pipes {
     /// Answers a request of the worker.
     pub(super) fn answer(&mut self, line: &[u8]) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        self.out.extend_from_slice(line);
+        self.stdin.outgoing().extend_from_slice(line);
     }
 
     /// Whether it sends requests faster than it reads answers: it is not read further until it has read them.
     pub(super) fn is_behind(&self) -> bool {
-        self.unanswered > MAX_UNANSWERED || self.out.len() - self.sent > MAX_UNREAD
+        self.unanswered > MAX_UNANSWERED || self.stdin.waiting() > MAX_UNREAD
     }
 
     /// Where to append anything else.
-    pub(super) fn outgoing(&mut self) -> &mut Vec<u8> {
-        &mut self.out
+    pub(super) const fn outgoing(&mut self) -> &mut Vec<u8> {
+        self.stdin.outgoing()
     }
 
     /// The request was answered.
@@ -165,51 +148,13 @@ impl Pipes {
     }
 
     /// Closes stdin when everything is written.
-    pub(super) fn close_stdin(&mut self) {
-        self.close_stdin = true;
+    pub(super) const fn close_stdin(&mut self) {
+        self.stdin.close();
     }
 
     /// Writes what can be written now; false if the worker has closed its input and will never read the rest.
     pub(super) fn flush(&mut self) -> bool {
-        let Some(stdin) = &mut self.stdin else {
-            self.out.clear();
-            self.sent = 0;
-            return true;
-        };
-        let mut open = true;
-        while self.sent < self.out.len() {
-            let end = faulty!("dispatch.cut_short", (self.sent + self.out.len()).div_ceil(2), self.out.len());
-            let part = &self.out[self.sent..end];
-            match faulty!("dispatch.write", Err(io::ErrorKind::BrokenPipe.into()), stdin.write(part)) {
-                Ok(n) => {
-                    self.sent += n;
-                    self.written += n as u64;
-                    if self.sent < self.out.len() {
-                        failpoint!("dispatch.half_written");
-                    } else {
-                        failpoint!("dispatch.written");
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.out.clear();
-                    self.sent = 0;
-                    open = false;
-                }
-            }
-        }
-        if self.sent == self.out.len() {
-            self.out.clear();
-            self.sent = 0;
-            if self.out.capacity() > 256 * 1024 {
-                self.out = Vec::new();
-            }
-            if self.close_stdin {
-                self.stdin = None;
-            }
-        }
-        open
+        self.stdin.flush(write)
     }
 
     /// Reads what one pipe has, within the budget; true if there may be more.
@@ -235,90 +180,55 @@ impl Pipes {
         }
         let rest = self.err_lines.rest().to_vec();
         if !rest.is_empty() {
-            self.last_err.keep(&rest);
+            self.last_err.push(&rest);
             heard.output.push((Stream::Stderr, rest));
         }
     }
 
     fn read_at_most(&mut self, id: WorkerId, pipe: Pipe, most: usize, scratch: &mut [u8], heard: &mut Heard) -> bool {
-        let mut left = most;
-        loop {
-            let reader = match pipe {
-                Pipe::Stdin => return false,
-                Pipe::Stdout => &mut self.stdout,
-                Pipe::Stderr => &mut self.stderr,
-                Pipe::Protocol => &mut self.protocol,
-            };
-            let Some(open) = reader else { return false };
-            let most = left.min(scratch.len());
-            match open.read(&mut scratch[..most]) {
-                Ok(0) => {
-                    *reader = None;
-                    return false;
-                }
-                Ok(n) => {
-                    self.take_in(id, pipe, &scratch[..n], heard);
-                    left = left.saturating_sub(n);
-                    if left == 0 {
-                        return true;
-                    }
-                    // A short read emptied the pipe: the next edge tells of more.
-                    if n < most {
-                        return false;
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => {
-                    *reader = None;
-                    return false;
-                }
-            }
-        }
-    }
-
-    fn take_in(&mut self, id: WorkerId, pipe: Pipe, chunk: &[u8], heard: &mut Heard) {
-        let speaks = match pipe {
-            Pipe::Stdin => return,
-            Pipe::Stderr => {
-                let tail = &mut self.last_err;
-                self.err_lines.push(chunk, |line| {
-                    let text = text_of(line);
-                    tail.keep(text);
-                    heard.output.push((Stream::Stderr, text.to_vec()));
-                });
-                return;
-            }
-            Pipe::Stdout => self.protocol.is_none() && !self.opaque,
-            Pipe::Protocol => true,
-        };
         let before = heard.output.len();
-        if speaks {
-            let requests = &self.requests;
-            self.messages.push(chunk, |line| message(id, line, requests, heard));
-            if !self.messages.rest().is_empty() {
+        let from = match pipe {
+            Pipe::Stdin => return false,
+            Pipe::Stdout => &mut self.stdout,
+            Pipe::Stderr => &mut self.stderr,
+            Pipe::Protocol => &mut self.protocol,
+        };
+        let requests = &self.requests;
+        let (lines, stream) = match pipe {
+            Pipe::Stderr => (&mut self.err_lines, Some(Stream::Stderr)),
+            _ if self.speaks_on == Some(pipe) => (&mut self.messages, None),
+            _ => (&mut self.out_lines, Some(Stream::Stdout)),
+        };
+        let more = from.read(most, scratch, |chunk| {
+            lines.push(chunk, |line| match stream {
+                None => message(id, line, requests, heard),
+                Some(stream) => heard.output.push((stream, text_of(line).to_vec())),
+            });
+            if stream.is_none() && !lines.rest().is_empty() {
                 failpoint!("answer.half_read");
             }
-        } else {
-            self.out_lines.push(chunk, |line| heard.output.push((Stream::Stdout, text_of(line).to_vec())));
+        });
+        let tail = if pipe == Pipe::Stderr { &mut self.last_err } else { &mut self.last_out };
+        for (_, line) in &heard.output[before..] {
+            tail.push(line);
+            tail.push(b"\n");
         }
-        heard.output[before..].iter().for_each(|(_, line)| self.last_out.keep(line));
         if let Some(told) = heard.told.take() {
             self.told = Some(told);
         }
+        more
     }
 
     /// The last request of which the worker had read anything; asked when it reads no more.
     pub(super) fn read_up_to(&self) -> u64 {
-        let unread = self.stdin.as_ref().and_then(|stdin| rustix::io::ioctl_fionread(stdin).ok()).unwrap_or(0);
-        let consumed = self.written.saturating_sub(unread);
+        let consumed = self.stdin.taken();
         self.requests.iter().filter(|&&(_, start)| start < consumed).map(|&(r, _)| r).max().unwrap_or(0)
     }
 
     /// Last lines that were printed.
     pub(super) fn last_lines(&self) -> LastLines {
         let told = self.told.as_ref().map(|(_, stdout)| stdout.clone());
-        LastLines { stderr: self.last_err.text(), stdout: told.unwrap_or_else(|| self.last_out.text()) }
+        LastLines { stderr: self.last_err.last_lines(), stdout: told.unwrap_or_else(|| self.last_out.last_lines()) }
     }
 }
 
@@ -327,4 +237,15 @@ fn text_of(line: Line<'_>) -> &[u8] {
         Line::Whole(text) => text,
         Line::TooLong { head, .. } => head,
     }
+}
+
+fn write(stdin: &mut Sender, bytes: &[u8]) -> io::Result<usize> {
+    let part = &bytes[..faulty!("dispatch.cut_short", bytes.len().div_ceil(2), bytes.len())];
+    let written = faulty!("dispatch.write", Err(io::ErrorKind::BrokenPipe.into()), stdin.write(part))?;
+    if written < bytes.len() {
+        failpoint!("dispatch.half_written");
+    } else {
+        failpoint!("dispatch.written");
+    }
+    Ok(written)
 }

@@ -14,8 +14,8 @@ use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId, WorkerState};
 use crate::process::begin::Step;
 use crate::process::mark::Mark;
-use crate::process::spawn::{Program, SpawnError, Spawned, Spec, StdinKind, resolve, spawn};
-use crate::process::{exits, group, oom, sweep};
+use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
+use crate::process::{exits, oom, sweep};
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
 
@@ -50,14 +50,16 @@ impl Master {
         failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
         let spawned = spawn(&spec)?;
         failpoint!("spawn.after");
-        let pid = spawned.pid;
+        let pid = spawned.child.pid();
         oom::prefer(pid);
         if let Some(guardian) = &mut self.guardian {
             // If it is gone its exit will tell, and the next one is told of everybody.
             let _ = guardian.add(pid);
         }
         failpoint!("spawn.guarded");
-        match self.adopt(id, name, spawned, opaque) {
+        // One whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
+        let token = |pipe| Source::Worker(id, pipe).token();
+        match Pipes::new(name, spawned, opaque, self.poll.registry(), token) {
             Ok(pipes) => {
                 self.pids.insert(pid, id);
                 self.found_family(id, pid);
@@ -67,16 +69,6 @@ impl Master {
             }
             Err(source) => Err(SpawnError::Io { program, source }),
         }
-    }
-
-    fn adopt(&self, id: WorkerId, name: Arc<str>, spawned: Spawned, opaque: bool) -> std::io::Result<Pipes> {
-        let pid = spawned.pid;
-        Pipes::new(name, spawned, opaque, self.poll.registry(), |pipe| Source::Worker(id, pipe).token()).inspect_err(
-            |_| {
-                // No worker owns it now: it is reaped as a stranger.
-                let _ = group::signal_child(pid, group::Signal::Kill);
-            },
-        )
     }
 
     fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot) -> Result<Spec, SpawnError> {
@@ -230,7 +222,7 @@ impl Master {
             return;
         }
         pipes.measured_at = Some(now);
-        if let Some(memory) = sampler::memory_of(pipes.pid) {
+        if let Some(memory) = sampler::memory_of(pipes.child.pid()) {
             self.feed(Event::SampledAlone { worker: id, memory });
         }
     }
@@ -250,11 +242,11 @@ impl Master {
 
     fn bury(&mut self, id: WorkerId, pid: u32) {
         failpoint!("exit.seen");
-        // While it is not reaped, its number cannot belong to anybody else.
-        let _ = group::signal_child(pid, group::Signal::Kill);
-        failpoint!("exit.group_killed");
         let mut heard = Heard::default();
         if let Some(pipes) = self.workers.get_mut(&id) {
+            // While it is not reaped, its number cannot belong to anybody else.
+            let _ = pipes.child.kill();
+            failpoint!("exit.group_killed");
             pipes.read_last_words(id, &mut self.scratch, &mut heard);
         }
         self.pass_on(id, heard);
@@ -263,10 +255,7 @@ impl Master {
             let _ = guardian.remove(pid);
         }
         let read = pipes.read_up_to();
-        let exit = match pipes.child.wait() {
-            Ok(status) => exits::exit_of(status),
-            Err(_) => Exit::Code(-1),
-        };
+        let exit = pipes.child.reap().ok().flatten().map_or(Exit::Code(-1), |ended| ended.exit);
         failpoint!("exit.reaped");
         let mut last = Box::new(pipes.last_lines());
         let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::cgroup::Group;
 use super::group::{Signal, kill_process, signal_group};
-use super::spawn::set_nonblocking;
+use super::pipes::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
 use super::{identity, image, mark, tree};
 

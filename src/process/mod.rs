@@ -10,6 +10,7 @@
 
 pub mod begin;
 pub mod cgroup;
+pub mod child;
 pub mod clock;
 pub mod exits;
 pub mod files;
@@ -22,9 +23,11 @@ pub mod lock;
 pub mod mailbox;
 pub mod mark;
 pub mod oom;
+pub mod pipes;
 mod procfs;
 pub mod spawn;
 pub mod sweep;
+pub mod tail;
 pub mod tree;
 pub(crate) mod wake;
 pub mod watch;

@@ -6,17 +6,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{AccessFlags, access};
 
 use super::begin::{self, Step};
+use super::child::Child;
 use super::image;
 use super::mark::{Mark, marking};
 
@@ -36,6 +36,8 @@ pub enum Program {
     Own,
     /// Another, as [`resolve`] gave it.
     Other(PathBuf),
+    /// The same, under the name that it was asked for by.
+    Named(PathBuf, OsString),
 }
 
 /// A program to start.
@@ -57,7 +59,7 @@ pub struct Spec {
     pub protocol_fd: Option<i32>,
     /// Done before all else, by our own program or by [`super::begin`].
     pub step: Step,
-    /// The mark that it and all its descendants carry.
+    /// The mark that it and all its descendants carry; `None`: ours.
     pub mark: Option<Mark>,
 }
 
@@ -68,23 +70,22 @@ impl Spec {
         match &self.program {
             Program::Own => image::name().to_string_lossy().into_owned(),
             Program::Other(path) => path.to_string_lossy().into_owned(),
+            Program::Named(_, name) => name.to_string_lossy().into_owned(),
         }
     }
 }
 
-/// A program that was started. All pipes are blocking; see [`set_nonblocking`].
+/// A program that was started. All pipes are blocking.
 #[derive(Debug)]
 pub struct Spawned {
-    /// To be reaped by whoever holds it.
+    /// Its process.
     pub child: Child,
-    /// Its process id, and the id of its group.
-    pub pid: u32,
     /// To its stdin, if that was asked for.
     pub stdin: Option<ChildStdin>,
     /// From its stdout.
-    pub stdout: ChildStdout,
+    pub stdout: PipeReader,
     /// From its stderr.
-    pub stderr: ChildStderr,
+    pub stderr: PipeReader,
     /// From its protocol descriptor, if that was asked for.
     pub protocol: Option<PipeReader>,
 }
@@ -209,9 +210,18 @@ fn look_at(path: &Path) -> Found {
 /// Starts the program. Blocks until its exec has succeeded or failed; so a failure is known here and now. With a step in
 /// between, a missing program is; one whose exec fails for another reason ends at once with exit code 127.
 pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
+    spawn_with_ends(spec).map(|(spawned, _)| spawned)
+}
+
+/// The same, with the child's own ends of its stdout and stderr: while these are held, no end of a pipe is news beside
+/// the end of the child.
+pub fn spawn_with_ends(spec: &Spec) -> Result<(Spawned, Command), SpawnError> {
     let shown = || spec.shown();
     let io_error = |source| SpawnError::Io { program: shown(), source };
     let mut command = command(spec);
+    let (stdout, its_stdout) = io::pipe().map_err(io_error)?;
+    let (stderr, its_stderr) = io::pipe().map_err(io_error)?;
+    command.stdout(its_stdout).stderr(its_stderr);
     let mut protocol = None;
     if let Some(fd) = spec.protocol_fd {
         if !(3..=255).contains(&fd) {
@@ -224,27 +234,33 @@ pub fn spawn(spec: &Spec) -> Result<Spawned, SpawnError> {
     }
     let path = match &spec.program {
         Program::Own => None,
-        Program::Other(path) => Some(path.as_path()),
+        Program::Other(path) | Program::Named(path, _) => Some(path.as_path()),
     };
     if let Some(path) = path.filter(|_| spec.step.is_needed()) {
         // The exec of the step succeeds, whatever becomes of that of the program.
         resolve(path.as_os_str(), None, None)?;
     }
-    let spawned = marking(spec.mark, || command.spawn());
-    let mut child = spawned.map_err(|e| explain(shown(), path, spec.cwd.as_deref(), e))?;
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        unreachable!("BUG: stdout and stderr of a child were not piped");
+    let spawned = match spec.mark {
+        Some(mark) => marking(Some(mark), || command.spawn()),
+        None => command.spawn(),
     };
-    Ok(Spawned { pid: child.id(), stdin: child.stdin.take(), stdout, stderr, protocol, child })
+    let mut process = spawned.map_err(|e| explain(shown(), path, spec.cwd.as_deref(), e))?;
+    let stdin = process.stdin.take();
+    Ok((Spawned { child: Child::new(process), stdin, stdout, stderr, protocol }, command))
 }
 
 fn command(spec: &Spec) -> Command {
     let mut command = match &spec.program {
-        Program::Other(path) if !spec.step.is_needed() => Command::new(path),
         Program::Own => image::command(),
-        Program::Other(path) => {
+        Program::Other(path) | Program::Named(path, _) if spec.step.is_needed() => {
             let mut command = image::command();
             command.arg(begin::VERB).arg(path);
+            command
+        }
+        Program::Other(path) => Command::new(path),
+        Program::Named(path, name) => {
+            let mut command = Command::new(path);
+            command.arg0(name);
             command
         }
     };
@@ -252,7 +268,7 @@ fn command(spec: &Spec) -> Command {
         // The leader of a group cannot make a session; `setsid` makes the group as well, a moment later.
         command.process_group(0);
     }
-    command.args(&spec.args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(&spec.args);
     command.stdin(match spec.stdin {
         StdinKind::Pipe => Stdio::piped(),
         StdinKind::Null => Stdio::null(),
@@ -263,8 +279,24 @@ fn command(spec: &Spec) -> Command {
     for name in &spec.env_remove {
         command.env_remove(name);
     }
-    command.envs(spec.env.iter().map(|(name, value)| (name, value))).envs(spec.step.env());
+    command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+    for name in begin::VARIABLES {
+        command.env_remove(name);
+    }
+    command.envs(spec.step.env());
     command
+}
+
+/// Whether a program can run in this directory.
+pub fn check_cwd(program: &str, cwd: &Path) -> Result<(), SpawnError> {
+    let why = match cwd.metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Some("it does not exist".to_owned()),
+        Err(e) => Some(e.to_string()),
+        Ok(found) if !found.is_dir() => Some("it is not a directory".to_owned()),
+        Ok(_) => access(cwd, AccessFlags::X_OK).err().map(|e| e.desc().to_lowercase()),
+    };
+    let (program, cwd) = (program.to_owned(), cwd.to_string_lossy().into_owned());
+    why.map_or(Ok(()), |why| Err(SpawnError::Cwd { program, cwd, why }))
 }
 
 /// Exec reports one errno for the directory, the file and the interpreter; looks for the one that is meant. Without a
@@ -274,15 +306,8 @@ pub(super) fn explain(program: String, path: Option<&Path>, cwd: Option<&Path>, 
     if !matches!(errno, Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ENOEXEC) {
         return SpawnError::Io { program, source };
     }
-    if let Some(cwd) = cwd {
-        let why = match cwd.metadata() {
-            Err(e) => Some(e.to_string()),
-            Ok(found) if !found.is_dir() => Some("it is not a directory".to_owned()),
-            Ok(_) => access(cwd, AccessFlags::X_OK).err().map(|e| e.desc().to_lowercase()),
-        };
-        if let Some(why) = why {
-            return SpawnError::Cwd { program, cwd: cwd.to_string_lossy().into_owned(), why };
-        }
+    if let Some(Err(error)) = cwd.map(|cwd| check_cwd(&program, cwd)) {
+        return error;
     }
     let Some(path) = path else { return SpawnError::Io { program, source } };
     match (look_at(path), errno) {
@@ -297,13 +322,6 @@ pub(super) fn explain(program: String, path: Option<&Path>, cwd: Option<&Path>, 
         },
         _ => SpawnError::Io { program, source },
     }
-}
-
-/// Makes reads and writes on this end of a pipe return at once; the child's end stays as it is.
-pub fn set_nonblocking(fd: &impl AsFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 #[cfg(test)]

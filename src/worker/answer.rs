@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::verdict::Reason;
 use super::verdict::{Ending, Failure, hint, verdict};
-use crate::model::worker::signal_name;
+use crate::model::worker::{Exit, signal_name};
 use crate::wire::rpc;
 
 /// Facts about a command that has run.
@@ -60,8 +60,8 @@ pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
         failure
     });
     let (exit_code, signal) = match done.ending {
-        Ending::Exit(code) => (Some(code), None),
-        Ending::Signal(number) => (None, Some(signal_name(number))),
+        Ending::Exit(Exit::Code(code)) => (Some(code), None),
+        Ending::Exit(Exit::Signal(number)) => (None, Some(signal_name(number))),
         Ending::OutOfMemory => (None, Some(signal_name(9))),
     };
     let (result, stdout_tail) = if failure.is_none() { (Some(&*done.stdout), "") } else { (None, &*done.stdout_tail) };
@@ -117,16 +117,16 @@ mod tests {
     #[test]
     fn answers_have_the_form_of_the_protocol() {
         assert_eq!(
-            done(Ending::Exit(0), None),
+            done(Ending::Exit(Exit::Code(0)), None),
             "{\"id\":7,\"result\":\"out\\n\",\"run\":{\"exit_code\":0,\"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\"}}\n"
         );
         assert_eq!(
-            done(Ending::Exit(75), None),
+            done(Ending::Exit(Exit::Code(75)), None),
             "{\"id\":7,\"error\":{\"code\":75,\"message\":\"exit status 75\",\"data\":{\"type\":\"exit\",\"retry\":true}},\
              \"run\":{\"exit_code\":75,\"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\",\"stdout_tail\":\"out\"}}\n"
         );
         assert_eq!(
-            done(Ending::Signal(9), Some(Reason::Timeout)),
+            done(Ending::Exit(Exit::Signal(9)), Some(Reason::Timeout)),
             "{\"id\":7,\"error\":{\"code\":1,\"message\":\"timed out; the command then ended: killed by SIGKILL\",\
              \"data\":{\"type\":\"timeout\"}},\"run\":{\"exit_code\":null,\"signal\":\"SIGKILL\",\
              \"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\",\"stdout_tail\":\"out\"}}\n"
@@ -149,7 +149,7 @@ mod tests {
     fn whatever_a_command_printed_is_one_line_of_json() {
         let stdout = (0..=u8::MAX).map(char::from).collect::<String>() + "\u{2028}…";
         let done = Finished {
-            ending: Ending::Exit(0),
+            ending: Ending::Exit(Exit::Code(0)),
             told: None,
             stdout: stdout.clone(),
             stdout_tail: String::new(),

@@ -5,37 +5,31 @@
 //! of its group is left when it has finished, and if it failed or was told to end nothing at all that descends from it:
 //! what a command put into a session of its own comes to us when its parent ends, as we are a subreaper.
 
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mio::unix::pipe::{Receiver, Sender};
-use mio::{Interest, Registry, Token};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use wait4::Wait4;
+use mio::{Registry, Token};
 
 use super::answer::Finished;
 use super::others::Others;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
-use super::resolve::{check_cwd, resolve, spawn_failure};
-use super::tail::Tail;
 use super::verdict::{Ending, Failure, Reason};
 use super::{KILL_AFTER_VARIABLE, clock};
+use crate::model::worker::Exit;
+use crate::process::begin::Step;
+use crate::process::child::Child;
+use crate::process::exits;
 use crate::process::group::kill_process;
 use crate::process::identity;
 use crate::process::oom::OomWatch;
-use crate::process::{begin, exits};
+use crate::process::pipes::{self, FromChild, ToChild};
+use crate::process::spawn::{self, Program, Spawned, Spec, StdinKind};
+use crate::process::tail::{self, Tail};
 
 /// Bytes kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
-/// Bytes kept of stderr, and of the stdout of a run that does not succeed.
-const TAIL_BYTES: usize = 4 * 1024;
-/// How many lines of it.
-const TAIL_LINES: usize = 20;
 /// How often a command's new output is told to the master, which may not hear its end.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Between SIGTERM and SIGKILL, where the master says nothing.
@@ -62,7 +56,7 @@ pub(super) struct Running {
     child: Child,
     /// The ends of the pipes that the command has, kept open here, so that its end wakes the poll once, not three times.
     _ends: Command,
-    stdin: Option<Feed>,
+    stdin: ToChild,
     stdout: Stream,
     stderr: Stream,
     /// There is output on stdout that the master does not know of.
@@ -78,14 +72,6 @@ pub(super) struct Running {
     alone_by: Option<Instant>,
     /// The log names those that cannot be killed, and that the job waits for.
     named: bool,
-    reaped: bool,
-}
-
-/// Input that is still to be written to the command.
-struct Feed {
-    pipe: Sender,
-    bytes: Vec<u8>,
-    written: usize,
 }
 
 /// The pool's `kill_after`, as the master passes it on.
@@ -94,9 +80,9 @@ fn term_grace() -> Duration {
     said.map_or(TERM_GRACE, Duration::from_millis)
 }
 
-/// One pipe from the command; `None` when its end was seen.
+/// One pipe from the command.
 struct Stream {
-    pipe: Option<Receiver>,
+    pipe: FromChild,
     ready: bool,
     tail: Tail,
 }
@@ -105,75 +91,37 @@ impl Running {
     /// Starts the command in a process group of its own. `alone`: all our children are commands, and what
     /// comes from them.
     pub(super) fn start(plan: Plan, alone: bool, registry: &Registry, tokens: Tokens) -> Result<Self, Failure> {
-        if let Some(cwd) = &plan.cwd {
-            check_cwd(cwd)?;
-        }
-        let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-        let path = path.or_else(|| std::env::var_os("PATH"));
-        let program = resolve(&plan.argv[0], plan.cwd.as_deref(), path.as_deref())?;
-        let mut others = alone.then(|| Others::before(&plan.env));
-        let mut command = Command::new(program);
-        command.arg0(&plan.argv[0]).args(&plan.argv[1..]).env_remove(KILL_AFTER_VARIABLE).envs(plan.env);
-        for name in begin::VARIABLES {
-            command.env_remove(name);
-        }
-        command.process_group(0);
-        command.stdin(if plan.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        let failure = |e: io::Error| spawn_failure(&plan.argv[0], &e);
-        let (stdout, its_stdout) = io::pipe().map_err(failure)?;
-        let (stderr, its_stderr) = io::pipe().map_err(failure)?;
-        command.stdout(its_stdout).stderr(its_stderr);
-        if let Some(cwd) = &plan.cwd {
-            command.current_dir(cwd);
-        }
-        let child = command.spawn().map_err(failure)?;
+        let (spec, stdin) = spec(plan)?;
+        let mut others = alone.then(|| Others::before(&spec.env));
+        let (spawned, ends) = spawn::spawn_with_ends(&spec)?;
         if let Some(others) = &mut others {
-            others.began(child.id());
+            others.began(spawned.child.pid());
         }
-        let stream = |pipe: PipeReader, keep| Stream {
-            pipe: Some(Receiver::from(OwnedFd::from(pipe))),
-            ready: false,
-            tail: Tail::new(keep),
+        // The command has begun, so what fails now is an attempt; it ends with what is dropped.
+        let failed = |e: io::Error| Failure::new("refused", None, format!("cannot watch the command: {e}"));
+        let Spawned { child, stdin: pipe, stdout, stderr, .. } = spawned;
+        let stream = |pipe, token, keep| -> Result<Stream, Failure> {
+            let pipe = FromChild::new(Some(pipe), registry, token).map_err(failed)?;
+            Ok(Stream { pipe, ready: false, tail: Tail::new(keep) })
         };
-        let (stdout, stderr) = (stream(stdout, STDOUT_BYTES), stream(stderr, TAIL_BYTES));
-        let (told, kill_at, alone_by) = (None, None, None);
         let mut running = Self {
             child,
-            _ends: command,
-            stdin: None,
-            stdout,
-            stderr,
+            _ends: ends,
+            stdin: ToChild::new(pipe, registry, tokens.stdin).map_err(failed)?,
+            stdout: stream(stdout, tokens.stdout, STDOUT_BYTES)?,
+            stderr: stream(stderr, tokens.stderr, tail::BYTES)?,
             untold: false,
             told_at: clock::now(),
-            told,
-            kill_at,
+            told: None,
+            kill_at: None,
             others,
-            alone_by,
+            alone_by: None,
             named: false,
-            reaped: false,
         };
-        // From here on dropping `running` ends the command.
-        let connected = running.connect(plan.stdin, registry, tokens);
-        // The command has begun, so this is an attempt.
-        connected.map_err(|e| Failure::new("refused", None, format!("cannot watch the command: {e}")))?;
+        running.stdin.outgoing().extend(stdin);
+        running.stdin.close();
+        running.feed();
         Ok(running)
-    }
-
-    fn connect(&mut self, stdin: Option<Vec<u8>>, registry: &Registry, tokens: Tokens) -> io::Result<()> {
-        if let Some((pipe, bytes)) = self.child.stdin.take().zip(stdin) {
-            let mut pipe = Sender::from(pipe);
-            pipe.set_nonblocking(true)?;
-            registry.register(&mut pipe, tokens.stdin, Interest::WRITABLE)?;
-            self.stdin = Some(Feed { pipe, bytes, written: 0 });
-        }
-        for (stream, token) in [(&mut self.stdout, tokens.stdout), (&mut self.stderr, tokens.stderr)] {
-            if let Some(pipe) = &mut stream.pipe {
-                pipe.set_nonblocking(true)?;
-                registry.register(pipe, token, Interest::READABLE)?;
-            }
-        }
-        self.feed();
-        Ok(())
     }
 
     /// There may be something to read on stdout.
@@ -188,16 +136,7 @@ impl Running {
 
     /// Writes what the command takes of its standard input; one that does not read it misses nothing else.
     pub(super) fn feed(&mut self) {
-        let Some(feed) = &mut self.stdin else { return };
-        while feed.written < feed.bytes.len() {
-            match feed.pipe.write(&feed.bytes[feed.written..]) {
-                Ok(n) if n > 0 => feed.written += n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => break,
-            }
-        }
-        self.stdin = None;
+        self.stdin.flush(pipes::write);
     }
 
     /// Reads what is there, for one turn; stderr goes on to `log`.
@@ -223,7 +162,7 @@ impl Running {
             return None;
         }
         (self.untold, self.told_at) = (false, now);
-        Some(self.stdout.tail.last_lines(TAIL_LINES, TAIL_BYTES))
+        Some(self.stdout.tail.last_lines())
     }
 
     /// Tells the command to end; the first reason stays.
@@ -231,9 +170,8 @@ impl Running {
         if self.told.is_none() {
             self.told = Some(reason);
             self.kill_at = Some(now + term_grace());
-            self.signal(Signal::SIGTERM);
-            // A stopped process takes no TERM before it goes on.
-            self.signal(Signal::SIGCONT);
+            // Fails only where no process is left to signal, or the one left is another user's.
+            let _ = self.child.terminate();
         }
     }
 
@@ -248,50 +186,42 @@ impl Running {
     pub(super) fn check_deadline(&mut self, now: Instant) -> bool {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
-            self.signal(Signal::SIGKILL);
+            let _ = self.child.kill();
         }
         self.alone_by.is_some_and(|at| at <= now)
     }
 
     /// Its process id; it is a child of ours.
     pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.pid()
     }
 
     /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, or of
     /// all that descends from it, reaps.
     pub(super) fn try_finish(&mut self, log: &mut Outbox, oom: &mut OomWatch) -> io::Result<Option<Finished>> {
-        if !exits::has_ended(self.child.id()) {
+        if !exits::has_ended(self.child.pid()) {
             return Ok(None);
         }
         self.stdout.read(DRAIN_BYTES, |_| {});
         self.stderr.read(DRAIN_BYTES, |bytes| log.push(bytes));
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.
-        self.signal(Signal::SIGKILL);
-        if (self.told.is_some() || exits::has_failed(self.child.id())) && !self.is_alone(log) {
+        let _ = self.child.kill();
+        if (self.told.is_some() || exits::has_failed(self.child.pid())) && !self.is_alone(log) {
             return Ok(None);
         }
-        let used = loop {
-            match self.child.try_wait4() {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                used => break used?,
-            }
-        };
-        let Some(used) = used else { return Ok(None) };
-        self.reaped = true;
-        let ending = match (used.status.code(), used.status.signal()) {
-            (Some(code), _) => Ending::Exit(code),
-            (None, Some(9)) if self.told.is_none() && oom.killed() => Ending::OutOfMemory,
-            (None, signal) => Ending::Signal(signal.unwrap_or(0)),
+        let Some(ended) = self.child.reap()? else { return Ok(None) };
+        let ending = match ended.exit {
+            Exit::Signal(9) if self.told.is_none() && oom.killed() => Ending::OutOfMemory,
+            exit => Ending::Exit(exit),
         };
         Ok(Some(Finished {
             ending,
             told: self.told,
             stdout: self.stdout.tail.text(),
-            stdout_tail: self.stdout.tail.last_lines(TAIL_LINES, TAIL_BYTES),
-            stderr_tail: self.stderr.tail.last_lines(TAIL_LINES, TAIL_BYTES),
-            peak_memory_bytes: Some(used.rusage.maxrss),
+            stdout_tail: self.stdout.tail.last_lines(),
+            stderr_tail: self.stderr.tail.last_lines(),
+            peak_memory_bytes: Some(ended.peak_memory_bytes),
         }))
     }
 
@@ -317,17 +247,6 @@ impl Running {
         }
         left.is_empty() || by <= now
     }
-
-    fn group(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
-    fn signal(&self, signal: Signal) {
-        if !self.reaped {
-            // Fails only where no process is left to signal, or the one left is another user's.
-            let _ = killpg(self.group(), signal);
-        }
-    }
 }
 
 /// Ends everything that descends from us, whichever command has started it: nobody is there any more to do it later. Waits
@@ -344,37 +263,36 @@ pub(super) fn end_all() {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
+impl Stream {
+    fn read(&mut self, most: usize, mut each: impl FnMut(&[u8])) {
+        let tail = &mut self.tail;
+        self.ready = self.pipe.read(most, &mut [0; CHUNK_BYTES], |bytes| {
+            tail.push(bytes);
+            each(bytes);
+        });
     }
 }
 
-impl Stream {
-    fn read(&mut self, most: usize, mut each: impl FnMut(&[u8])) {
-        let Some(pipe) = &mut self.pipe else {
-            self.ready = false;
-            return;
-        };
-        let mut chunk = [0; CHUNK_BYTES];
-        let mut taken = 0;
-        while taken < most {
-            match pipe.read(&mut chunk) {
-                Ok(n) if n > 0 => {
-                    taken += n;
-                    self.tail.push(&chunk[..n]);
-                    each(&chunk[..n]);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = false;
-                    return;
-                }
-                Ok(_) | Err(_) => {
-                    (self.ready, self.pipe) = (false, None);
-                    return;
-                }
-            }
-        }
+/// What to start, and its standard input.
+fn spec(plan: Plan) -> Result<(Spec, Vec<u8>), Failure> {
+    let mut argv = plan.argv.into_iter();
+    let program = argv.next().unwrap_or_default();
+    if let Some(cwd) = &plan.cwd {
+        spawn::check_cwd(&program.to_string_lossy(), cwd)?;
     }
+    let path = plan.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+    let path = path.or_else(|| std::env::var_os("PATH"));
+    let found = spawn::resolve(&program, plan.cwd.as_deref(), path.as_deref())?;
+    let spec = Spec {
+        program: Program::Named(found, program),
+        args: argv.collect(),
+        cwd: plan.cwd,
+        env: plan.env,
+        env_remove: vec![KILL_AFTER_VARIABLE.into()],
+        stdin: if plan.stdin.is_some() { StdinKind::Pipe } else { StdinKind::Null },
+        protocol_fd: None,
+        step: Step::default(),
+        mark: None,
+    };
+    Ok((spec, plan.stdin.unwrap_or_default()))
 }

@@ -29,9 +29,8 @@ mod intake;
 mod others;
 mod pipes;
 mod plan;
+mod refusal;
 mod request;
-mod resolve;
-mod tail;
 mod template;
 mod verdict;
 

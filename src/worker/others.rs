@@ -22,7 +22,7 @@ pub(super) struct Others {
 
 impl Others {
     /// To be called before the command is started.
-    pub(super) fn before(env: &[(String, OsString)]) -> Self {
+    pub(super) fn before(env: &[(OsString, OsString)]) -> Self {
         // Usually there are none, and asking is cheap.
         let pids = if exits::has_children() { identity::children_of(std::process::id()) } else { Vec::new() };
         let job = env.iter().find(|(name, _)| name == JOB_VARIABLE).and_then(|(_, id)| id.to_str().map(str::to_owned));

@@ -4,15 +4,15 @@
 //! ready); what could not be written yet is kept in order; a reader that is gone is remembered, not an error.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::process::pipes::{self, Left, set_nonblocking};
 use crate::wire::lines::{Line, Lines};
 
 /// Most bytes taken from one stream in one turn.
@@ -44,27 +44,12 @@ impl Input {
 
     /// Hands over the lines that are there, for one turn. True if the stream ended within a line.
     pub(super) fn read(&mut self, mut each: impl FnMut(Line<'_>)) -> bool {
-        let mut chunk = [0; CHUNK_BYTES];
-        for _ in 0..TURN_BYTES / CHUNK_BYTES {
-            match self.file.read(&mut chunk) {
-                Ok(0) => {
-                    (self.ready, self.open) = (false, false);
-                    return !self.lines.rest().is_empty();
-                }
-                Ok(n) => self.lines.push(&chunk[..n], &mut each),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready = false;
-                    return false;
-                }
-                Err(_) => {
-                    // A stream that cannot be read any more is as good as ended.
-                    (self.ready, self.open) = (false, false);
-                    return false;
-                }
-            }
-        }
-        false
+        let lines = &mut self.lines;
+        let chunk = &mut [0; CHUNK_BYTES];
+        let left = pipes::read(&mut self.file, TURN_BYTES, true, chunk, |bytes| lines.push(bytes, &mut each));
+        self.ready = left == Left::More;
+        self.open = left != Left::Ended;
+        !self.open && lines.is_inside()
     }
 }
 
@@ -145,10 +130,4 @@ fn watch(file: &File, registry: &Registry, token: Token, interest: Interest) -> 
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
         Err(e) => Err(e),
     }
-}
-
-fn set_nonblocking(file: &File) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(file, FcntlArg::F_GETFL)?);
-    fcntl(file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) struct Plan {
     pub(super) argv: Vec<OsString>,
     pub(super) cwd: Option<PathBuf>,
     /// Added to the worker's own environment.
-    pub(super) env: Vec<(String, OsString)>,
+    pub(super) env: Vec<(OsString, OsString)>,
     /// For the command's standard input; `None`: nothing to read.
     pub(super) stdin: Option<Vec<u8>>,
 }
@@ -69,7 +69,7 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
         None if job.kind == "exec" => exec(args)?,
         None => return Err(no_such_type(&job.kind)),
     };
-    let mut set = |name: &str, value: String| plan.env.push((name.to_owned(), value.into()));
+    let mut set = |name: &str, value: String| plan.env.push((name.into(), value.into()));
     set(JOB_VARIABLE, job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
     set("QUEUE_WORK_ATTEMPT", job.attempt.unwrap_or(1).to_string());
@@ -91,7 +91,7 @@ fn exec(args: &RawValue) -> Result<Plan, Failure> {
     Ok(Plan {
         argv: exec.argv.into_iter().map(OsText::into_os_string).collect(),
         cwd: exec.cwd.map(|cwd| cwd.into_os_string().into()),
-        env: exec.env.into_iter().map(|(name, value)| (name, value.into_os_string())).collect(),
+        env: exec.env.into_iter().map(|(name, value)| (name.into(), value.into_os_string())).collect(),
         stdin: None,
     })
 }
@@ -105,8 +105,11 @@ fn check(plan: &Plan) -> Result<(), Failure> {
         return Err(Failure::invalid("`cwd` contains a NUL byte"));
     }
     for (name, value) in &plan.env {
-        if name.is_empty() || name.contains(['=', '\0']) || value.as_bytes().contains(&0) {
-            return Err(Failure::invalid(format!("the environment variable {name:?} cannot be set")));
+        if name.is_empty() || name.as_bytes().iter().any(|b| b"=\0".contains(b)) || value.as_bytes().contains(&0) {
+            return Err(Failure::invalid(format!(
+                "the environment variable {:?} cannot be set",
+                name.to_string_lossy()
+            )));
         }
     }
     Ok(())
@@ -130,7 +133,7 @@ mod tests {
         .expect("a plan");
         assert_eq!(plan.argv, ["a", "b c"]);
         assert_eq!(plan.cwd, Some("/x".into()));
-        let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{k}={}", v.display())).collect();
+        let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{}={}", k.display(), v.display())).collect();
         assert_eq!(env, ["K=V", "QUEUE_WORK_JOB_ID=7", "QUEUE_WORK_JOB_TYPE=exec", "QUEUE_WORK_ATTEMPT=2"]);
         assert_eq!(plan.stdin, None);
     }

@@ -4,9 +4,9 @@
 //! queue. A command that was told to end failed for that reason, whatever its exit code. Knows nothing of processes;
 //! the invariant is the table in the tests.
 
-use crate::model::worker::signal_name;
 use serde::Serialize;
 
+use crate::model::worker::{Exit, signal_name};
 use crate::wire::rpc;
 
 /// `EX_TEMPFAIL` of `sysexits.h`: try again later.
@@ -17,10 +17,8 @@ const DATAERR: i32 = 65;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// By itself, with this code.
-    Exit(i32),
-    /// By this signal.
-    Signal(i32),
+    /// By itself, or by a signal.
+    Exit(Exit),
     /// By a SIGKILL that seems to be the kernel's: there was no memory left.
     OutOfMemory,
 }
@@ -113,8 +111,8 @@ pub(super) fn verdict(ending: Ending, told: Option<Reason>) -> Result<(), Failur
             failure.message = format!("{}; the command then ended: {}", failure.message, words(ending));
             Err(failure)
         }
-        (None, Ending::Exit(0)) => Ok(()),
-        (None, Ending::Exit(code)) => {
+        (None, Ending::Exit(Exit::Code(0))) => Ok(()),
+        (None, Ending::Exit(Exit::Code(code))) => {
             let retry = match code {
                 TEMPFAIL => Some(true),
                 DATAERR => Some(false),
@@ -122,14 +120,14 @@ pub(super) fn verdict(ending: Ending, told: Option<Reason>) -> Result<(), Failur
             };
             Err(Failure { code: code.into(), ..Failure::new("exit", retry, words(ending)) })
         }
-        (None, Ending::Signal(_) | Ending::OutOfMemory) => Err(Failure::new("signal", None, words(ending))),
+        (None, Ending::Exit(Exit::Signal(_)) | Ending::OutOfMemory) => Err(Failure::new("signal", None, words(ending))),
     }
 }
 
 fn words(ending: Ending) -> String {
     match ending {
-        Ending::Exit(code) => format!("exit status {code}"),
-        Ending::Signal(number) => format!("killed by {}", signal_name(number)),
+        Ending::Exit(Exit::Code(code)) => format!("exit status {code}"),
+        Ending::Exit(Exit::Signal(number)) => format!("killed by {}", signal_name(number)),
         Ending::OutOfMemory => String::from("killed by SIGKILL, from the kernel, it seems: out of memory"),
     }
 }
@@ -138,21 +136,29 @@ fn words(ending: Ending) -> String {
 mod tests {
     use super::*;
 
+    const fn code(code: i32) -> Ending {
+        Ending::Exit(Exit::Code(code))
+    }
+
+    const fn signal(number: i32) -> Ending {
+        Ending::Exit(Exit::Signal(number))
+    }
+
     #[test]
     fn exit_codes_and_signals_become_verdicts() {
         type Expected = Option<(i64, &'static str, &'static str, Option<bool>)>;
         let table: &[(Ending, Expected)] = &[
-            (Ending::Exit(0), None),
-            (Ending::Exit(1), Some((1, "exit", "exit status 1", None))),
-            (Ending::Exit(3), Some((3, "exit", "exit status 3", None))),
-            (Ending::Exit(64), Some((64, "exit", "exit status 64", None))),
-            (Ending::Exit(65), Some((65, "exit", "exit status 65", Some(false)))),
-            (Ending::Exit(75), Some((75, "exit", "exit status 75", Some(true)))),
-            (Ending::Exit(127), Some((127, "exit", "exit status 127", None))),
-            (Ending::Exit(255), Some((255, "exit", "exit status 255", None))),
-            (Ending::Signal(9), Some((1, "signal", "killed by SIGKILL", None))),
-            (Ending::Signal(11), Some((1, "signal", "killed by SIGSEGV", None))),
-            (Ending::Signal(40), Some((1, "signal", "killed by SIGRTMIN+6", None))),
+            (code(0), None),
+            (code(1), Some((1, "exit", "exit status 1", None))),
+            (code(3), Some((3, "exit", "exit status 3", None))),
+            (code(64), Some((64, "exit", "exit status 64", None))),
+            (code(65), Some((65, "exit", "exit status 65", Some(false)))),
+            (code(75), Some((75, "exit", "exit status 75", Some(true)))),
+            (code(127), Some((127, "exit", "exit status 127", None))),
+            (code(255), Some((255, "exit", "exit status 255", None))),
+            (signal(9), Some((1, "signal", "killed by SIGKILL", None))),
+            (signal(11), Some((1, "signal", "killed by SIGSEGV", None))),
+            (signal(40), Some((1, "signal", "killed by SIGRTMIN+6", None))),
             (
                 Ending::OutOfMemory,
                 Some((1, "signal", "killed by SIGKILL, from the kernel, it seems: out of memory", None)),
@@ -173,7 +179,7 @@ mod tests {
             (Some("shutdown"), "shutdown"),
             (None, "cancelled"),
         ] {
-            for ending in [Ending::Exit(0), Ending::Exit(65), Ending::Signal(15)] {
+            for ending in [code(0), code(65), signal(15)] {
                 let failure = verdict(ending, Some(Reason::parse(word))).expect_err("an error");
                 assert_eq!((failure.data.kind, failure.data.retry), (kind, None));
             }

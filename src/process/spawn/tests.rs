@@ -1,6 +1,8 @@
 //! Spawning, with real programs.
 
 use super::*;
+use crate::model::worker::Exit;
+use crate::process::testing::wait_until;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -19,11 +21,20 @@ fn spec(script: &str) -> Spec {
     }
 }
 
+fn wait(child: &mut Child) -> Exit {
+    let mut ended = None;
+    wait_until("the child has ended", || {
+        ended = child.reap().unwrap();
+        ended.is_some()
+    });
+    ended.unwrap().exit
+}
+
 fn output(spec: &Spec) -> String {
     let mut spawned = spawn(spec).unwrap();
     let mut text = String::new();
     spawned.stdout.read_to_string(&mut text).unwrap();
-    spawned.child.wait().unwrap();
+    wait(&mut spawned.child);
     text
 }
 
@@ -55,9 +66,9 @@ fn a_child_leads_its_own_group_and_gets_its_directory_and_environment() {
     let mut spawned = spawn(&spec).unwrap();
     let mut text = String::new();
     spawned.stdout.read_to_string(&mut text).unwrap();
-    spawned.child.wait().unwrap();
+    wait(&mut spawned.child);
     let lines: Vec<_> = text.lines().map(str::trim).collect();
-    assert_eq!(lines, [spawned.pid.to_string().as_str(), "/usr", "b c", "none"]);
+    assert_eq!(lines, [spawned.child.pid().to_string().as_str(), "/usr", "b c", "none"]);
 }
 
 #[test]
@@ -70,7 +81,7 @@ fn stdin_is_a_pipe_or_nothing() {
     let mut text = String::new();
     spawned.stdout.read_to_string(&mut text).unwrap();
     assert_eq!(text, "hello");
-    spawned.child.wait().unwrap();
+    wait(&mut spawned.child);
 }
 
 #[test]
@@ -81,7 +92,7 @@ fn the_protocol_descriptor_is_a_pipe_of_its_own_that_ends_with_the_child() {
     let (mut protocol, mut stdout) = (String::new(), String::new());
     spawned.protocol.take().unwrap().read_to_string(&mut protocol).unwrap();
     spawned.stdout.read_to_string(&mut stdout).unwrap();
-    spawned.child.wait().unwrap();
+    wait(&mut spawned.child);
     assert_eq!((protocol.as_str(), stdout.as_str()), ("protocol\n", "output\n"));
     spec.protocol_fd = Some(1);
     assert!(matches!(spawn_error(&spec), SpawnError::ProtocolFd { fd: 1, .. }));
@@ -121,9 +132,9 @@ fn spawns_with_a_hook_between_fork_and_exec_hang_nowhere_while_other_threads_all
                 }
             });
         }
-        let codes: Vec<_> = (0..200).map(|_| spawn(&spec).unwrap().child.wait().unwrap().code()).collect();
+        let codes: Vec<_> = (0..200).map(|_| wait(&mut spawn(&spec).unwrap().child)).collect();
         over.store(true, Ordering::Relaxed);
-        assert!(codes.iter().all(|&code| code == Some(7)), "{codes:?}");
+        assert!(codes.iter().all(|&code| code == Exit::Code(7)), "{codes:?}");
     });
 }
 

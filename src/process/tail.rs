@@ -1,26 +1,33 @@
-//! The end of a stream: the last bytes or lines of what a command printed.
+//! The end of a stream: the last bytes or lines that a child printed.
 //!
 //! Knows nothing of pipes. Invariant: memory stays below twice what is kept, whatever is pushed, and nothing is
 //! allocated before the first byte.
+
+/// Lines of a stream that go on record at most.
+const LINES: usize = 20;
+/// Bytes of these at most: what to keep of a stream of which nothing else is wanted.
+pub const BYTES: usize = 4 * 1024;
 
 /// Mark in front of a text whose beginning was dropped.
 const CUT: char = '…';
 
 /// Keeps the last `keep` bytes of what is pushed.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub struct Tail {
     keep: usize,
     bytes: Vec<u8>,
     cut: bool,
 }
 
 impl Tail {
-    pub(super) const fn new(keep: usize) -> Self {
+    /// Keeps nothing yet.
+    #[must_use]
+    pub const fn new(keep: usize) -> Self {
         Self { keep, bytes: Vec::new(), cut: false }
     }
 
     /// Adds to the end.
-    pub(super) fn push(&mut self, new: &[u8]) {
+    pub fn push(&mut self, new: &[u8]) {
         let new = if new.len() > self.keep {
             self.cut = true;
             self.bytes.clear();
@@ -35,8 +42,15 @@ impl Tail {
         self.bytes.extend_from_slice(new);
     }
 
+    /// Forgets what was pushed.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.cut = false;
+    }
+
     /// The text, with `…` in front if its beginning is missing; bytes that are not UTF-8 are replaced.
-    pub(super) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         self.end(self.keep)
     }
 
@@ -56,11 +70,12 @@ impl Tail {
         format!("{CUT}{}", String::from_utf8_lossy(kept))
     }
 
-    /// The last `n` lines of the text, of at most so many bytes, without the final newline.
-    pub(super) fn last_lines(&self, n: usize, most: usize) -> String {
-        let text = self.end(most);
+    /// The last lines of the text, without the final newline.
+    #[must_use]
+    pub fn last_lines(&self) -> String {
+        let text = self.end(BYTES);
         let text = text.trim_end_matches(['\n', '\r']);
-        match text.rmatch_indices('\n').nth(n.saturating_sub(1)) {
+        match text.rmatch_indices('\n').nth(LINES - 1) {
             Some((at, _)) => text[at + 1..].to_owned(),
             None => text.to_owned(),
         }
@@ -101,20 +116,22 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_come_without_the_final_newline() {
-        let table: &[(&[u8], usize, &str)] = &[
-            (b"", 2, ""),
-            (b"one", 2, "one"),
-            (b"one\n", 2, "one"),
-            (b"one\ntwo\nthree\n", 2, "two\nthree"),
-            (b"one\ntwo\nthree", 3, "one\ntwo\nthree"),
-            (b"one\r\ntwo\r\n", 1, "two"),
+    fn the_last_lines_come_without_the_final_newline_and_within_bounds_of_number_and_size() {
+        let table: &[(&[u8], &str)] = &[
+            (b"", ""),
+            (b"one", "one"),
+            (b"one\n", "one"),
+            (b"one\ntwo\n\n", "one\ntwo"),
+            (b"one\r\ntwo\r\n", "one\r\ntwo"),
         ];
-        for (bytes, n, text) in table {
-            assert_eq!(tail(100, &[bytes]).last_lines(*n, 100), *text, "{n} of {bytes:?}");
+        for (bytes, text) in table {
+            assert_eq!(tail(100, &[bytes]).last_lines(), *text, "{bytes:?}");
         }
-        assert_eq!(tail(5, &[b"one\ntwo\n"]).last_lines(20, 100), "…\ntwo");
-        assert_eq!(tail(100, &[b"one\ntwo\n"]).last_lines(20, 5), "…\ntwo");
+        assert_eq!(tail(5, &[b"one\ntwo\n"]).last_lines(), "…\ntwo");
+        let last = tail(BYTES, &[b"first\n", &b"line\n".repeat(100)]).last_lines();
+        assert_eq!((last.lines().next(), last.lines().count()), (Some("line"), LINES));
+        let long = tail(3 * BYTES, &[&[b'x'; 2 * BYTES], b"\nend\n"]).last_lines();
+        assert_eq!(long, format!("…{}\nend", "x".repeat(BYTES - 5)));
     }
 
     #[test]
