@@ -105,20 +105,14 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::BrokenPipe => 0,
-            Self::Failed(_) | Self::Io { .. } => 1,
+            Self::Store(error) if error.is_refusal() => 5,
+            Self::Failed(_) | Self::Io { .. } | Self::Store(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
             Self::NoMaster { .. } => 3,
             Self::NotFound(_) => 4,
             Self::Refused(_) => 5,
             Self::Interrupted => 130,
             Self::WaitLost { .. } => WAIT_LOST,
-            Self::Store(error) => {
-                if matches!(error, StoreError::Superseded(_) | StoreError::Held { .. } | StoreError::Unsafe { .. }) {
-                    5
-                } else {
-                    1
-                }
-            }
             Self::Client(error) => client_code(error),
             Self::Said(code) => *code,
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use queue_work::model::{
-    Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, UnixMicros, WorkerId,
+    Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, StoreUrl, UnixMicros,
+    WorkerId,
 };
-use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Master, Store};
+use queue_work::store::{self, Master, Store};
 
 use crate::Outcome;
 use crate::clock::wall_us;
@@ -33,9 +33,13 @@ pub(crate) enum Order {
     Scattered,
 }
 
+fn open(database: &Path) -> Outcome<Box<dyn Store>> {
+    Ok(store::open(&StoreUrl::File(database.to_owned())).unasked()?)
+}
+
 /// Adds jobs that wait in the paused queue.
 pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
-    let mut store = SqliteStore::open(database)?;
+    let mut store = open(database)?;
     let now = wall_us();
     store.apply(0, &[Request::Pause { queue: QueueName::new(QUEUE)?, paused: true }.into()], UnixMicros(now))?;
     for chunk in chunks(jobs) {
@@ -52,7 +56,7 @@ pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
 
 /// Adds so many queues with a job each, due in nine hours.
 pub(crate) fn queues(database: &Path, queues: u64) -> Outcome<()> {
-    let mut store = SqliteStore::open(database)?;
+    let mut store = open(database)?;
     let now = wall_us();
     for chunk in chunks(queues) {
         let job = |n: u64| new_job(&format!("tenant-{n}"), Some(UnixMicros(now + 9 * 3600 * 1_000_000)));
@@ -71,7 +75,7 @@ fn sync(database: &Path) -> Outcome<()> {
 /// Adds a history of so many runs of the last hours: most succeeded, one in 25 failed and its job ran again, a few timed
 /// out; the first thousand of a queue that nothing came to since.
 pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
-    let mut store = SqliteStore::open(database)?;
+    let mut store = open(database)?;
     let start = wall_us() - HISTORY_US;
     let at = |n: u64| UnixMicros(start + (HISTORY_US as f64 * n as f64 / runs as f64) as i64);
     let us = Master {

@@ -9,15 +9,13 @@ use std::path::Path;
 use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
 use crate::error::{Code, Error};
 use crate::master::{self, Failure};
-use crate::model::JobId;
 use crate::model::bulk::BulkOwner;
+use crate::model::{JobId, StoreUrl};
 use crate::process::guardian;
 use crate::process::identity::{self, Identity};
-use crate::process::lock::{Holder, Lock};
 use crate::report::Printer;
 use crate::report::events::Level;
-use crate::store::sqlite::{SqliteRecords, SqliteStore, refuse_remote, refuse_shared, refuse_unusable};
-use crate::store::{Records, Store, StoreError};
+use crate::store::{self, Allow, Holder, Records, Store, StoreError};
 use crate::trust;
 use crate::wire::control::LogLine;
 use crate::worker;
@@ -45,27 +43,20 @@ fn invalid(errors: &ConfigErrors) -> Error {
     Error::Config(errors.to_string())
 }
 
-/// The records, read-only.
-pub(crate) fn open_records(path: &Path) -> Result<Box<dyn Records>, StoreError> {
-    Ok(Box::new(SqliteRecords::open(path)?))
-}
-
-/// The id of the store.
-pub(crate) fn store_id(path: &Path) -> Option<String> {
-    SqliteRecords::open(path).and_then(|records| records.store_id()).ok()
+/// The records, read-only; `None` while there is no store.
+pub(crate) fn open_records(paths: &Paths) -> Result<Option<Box<dyn Records>>, StoreError> {
+    let location = store::open(&paths.database);
+    match location.exists() {
+        Ok(false) => Ok(None),
+        // Opening it says better why it cannot be found.
+        Ok(true) | Err(_) => Ok(Some(location.records()?)),
+    }
 }
 
 /// The store, to be written to.
 pub(crate) fn open_store(paths: &Paths) -> Result<Box<dyn Store>, StoreError> {
-    let path = &paths.database;
-    if !paths.network_fs {
-        refuse_remote(path)?;
-    }
-    refuse_unusable(path)?;
-    if !paths.shared_folder {
-        refuse_shared(path)?;
-    }
-    Ok(Box::new(SqliteStore::open_as_guest(path)?))
+    let allow = Allow { network_fs: paths.network_fs, shared_folder: paths.shared_folder };
+    store::open(&paths.database).as_guest(allow)
 }
 
 /// Runs a master until it ends.
@@ -73,11 +64,10 @@ pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Resu
     match master::run(config, printer, least) {
         Ok(()) => Ok(Code::DONE),
         Err(Failure::Interrupted) => Err(Error::Interrupted),
-        Err(Failure::Held(error)) => Err(Error::Refused(error.to_string())),
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
         Err(error @ Failure::Socket { .. }) => Err(Error::Usage(error.to_string())),
-        Err(error @ (Failure::Lock(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder)) => {
+        Err(error @ (Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder)) => {
             Err(Error::Failed(error.to_string()))
         }
     }
@@ -115,18 +105,14 @@ pub(crate) fn may_live(owner: &BulkOwner) -> bool {
     Identity { pid: owner.pid, start: owner.pid_start, boot_id }.is_alive()
 }
 
-/// Whether a master holds the lock of the store.
-pub(crate) fn master_holds_lock(database: &Path) -> io::Result<bool> {
-    match Lock::holder(&master::lock_path(database)) {
-        Ok(holder) => Ok(holder.is_some()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-    }
+/// Whether a master holds the store.
+pub(crate) fn is_held(paths: &Paths) -> io::Result<bool> {
+    store::open(&paths.database).holder().map(|holder| holder.is_some())
 }
 
-/// Holder of the store's lock, as far as can be seen; pid 0: not yet written down.
-pub(crate) fn holder(database: &Path) -> Option<Holder> {
-    Lock::holder(&master::lock_path(database)).ok().flatten()
+/// The master that holds the store, as far as can be seen; pid 0: not yet written down.
+pub(crate) fn holder(paths: &Paths) -> Option<Holder> {
+    store::open(&paths.database).holder().ok().flatten()
 }
 
 /// The memory of a process of ours, in bytes.
@@ -154,10 +140,10 @@ pub(crate) fn tail(dir: &Path, worker: &str, job: Option<JobId>, lines: usize) -
 }
 
 /// Makes the folder of the default database; others are the user's business.
-pub(crate) fn make_default_folder(database: &Path, flags: &Flags) -> Result<(), Error> {
+pub(crate) fn make_default_folder(store: &StoreUrl, flags: &Flags) -> Result<(), Error> {
     if flags.database.is_some() {
         return Ok(());
     }
-    let Some(folder) = database.parent().filter(|f| f.ends_with("queue-work")) else { return Ok(()) };
+    let Some(folder) = store.file().parent().filter(|f| f.ends_with("queue-work")) else { return Ok(()) };
     trust::make_folder(folder).map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
 }

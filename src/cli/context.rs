@@ -91,12 +91,7 @@ impl Context {
 
     /// The records; `None` while there is no database.
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
-        let database = self.paths()?.database;
-        match database.try_exists() {
-            Ok(false) => Ok(None),
-            // Opening it says better why it cannot be found.
-            Ok(true) | Err(_) => Ok(Some(backend::open_records(&database)?)),
-        }
+        Ok(backend::open_records(&self.paths()?)?)
     }
 
     /// Says what was done, unless nothing is to be said.

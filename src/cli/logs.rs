@@ -176,7 +176,7 @@ mod tests {
             std::fs::write(dir.path().join(name), "").expect("written");
         }
         let paths = |logs_dir| Paths {
-            database: "x".into(),
+            database: crate::model::StoreUrl::File("x".into()),
             socket: "x".into(),
             logs_dir,
             network_fs: false,

@@ -30,13 +30,13 @@ pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
 
 /// Connects, where nobody answers to the socket that the master of the store has written down.
 fn connect(paths: &Paths, patience: Patience) -> Result<Client, ClientError> {
-    let nobody = match Client::connect(&paths.socket, &paths.database, patience) {
+    let nobody = match Client::connect(&paths.socket, paths.database.file(), patience) {
         Err(nobody @ ClientError::NoMaster { .. }) => nobody,
         connected => return connected,
     };
-    let written = backend::holder(&paths.database).and_then(|holder| holder.socket).map(PathBuf::from);
+    let written = backend::holder(paths).and_then(|holder| holder.socket).map(PathBuf::from);
     match written.filter(|socket| *socket != paths.socket) {
-        Some(socket) => Client::connect(&socket, &paths.database, patience),
+        Some(socket) => Client::connect(&socket, paths.database.file(), patience),
         None => Err(nobody),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration)
     let mut waited = Duration::ZERO;
     loop {
         match connect(paths, patience) {
-            Err(ClientError::NoMaster { .. }) if waited < most && backend::holder(&paths.database).is_some() => {}
+            Err(ClientError::NoMaster { .. }) if waited < most && backend::holder(paths).is_some() => {}
             connected => return connected,
         }
         context::pause(AGAIN);
@@ -56,7 +56,7 @@ pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration)
 
 /// After a failed connection: whether a master runs all the same.
 fn not_reached(paths: &Paths) -> Error {
-    match backend::holder(&paths.database) {
+    match backend::holder(paths) {
         Some(holder) => Error::Failed(unreachable(paths, holder.pid)),
         None => none_runs(paths),
     }
@@ -73,12 +73,12 @@ pub(crate) fn master_if_any(paths: &Paths, patience: Patience) -> Result<Option<
 
 /// No master runs on the store.
 pub(crate) fn none_runs(paths: &Paths) -> Error {
-    Error::NoMaster { database: paths.database.display().to_string() }
+    Error::NoMaster { database: paths.database.to_string() }
 }
 
 /// A master runs, and nobody answers at its socket.
 pub(crate) fn unreachable(paths: &Paths, pid: u32) -> String {
-    let (database, socket) = (paths.database.display(), paths.socket.display());
+    let (database, socket) = (&paths.database, paths.socket.display());
     let why = match std::fs::symlink_metadata(&paths.socket) {
         Ok(about) if about.file_type().is_socket() => "nobody answers at its socket",
         Ok(_) => "there is something that is no socket at",

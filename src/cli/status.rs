@@ -38,7 +38,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let redraw = if std::io::stdout().is_terminal() && !context.global.json { REDRAW } else { "" };
     loop {
         let Found { status, .. } = fetch(context)?;
-        let nobody = format!("{redraw}no master runs on `{}`\n\n", context.paths()?.database.display());
+        let nobody = format!("{redraw}no master runs on `{}`\n\n", context.paths()?.database);
         show(context, &status, if status.master.is_some() { redraw } else { &nobody })?;
         context::pause(interval);
     }
@@ -70,19 +70,27 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     let mut records = context.records()?;
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
     let last = records.as_mut().map_or(Ok(None), |records| records.last_master())?;
+    let store = records.and_then(|mut records| records.store_id().ok()).unwrap_or_default();
     let now = context::now();
-    let master = pid.map(|pid| unreached(&paths, pid, last.as_ref(), &trouble, now));
+    let master = pid.map(|pid| unreached(&paths, pid, store, last.as_ref(), &trouble, now));
     let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(&paths) };
     Ok(Found { status: of_store(master, totals, now), trouble: Some(trouble) })
 }
 
 /// The process that holds the lock of the store.
 fn holder_of(paths: &Paths) -> Option<u32> {
-    backend::holder(&paths.database).map(|holder| holder.pid)
+    backend::holder(paths).map(|holder| holder.pid)
 }
 
 /// Facts about a master that does not answer.
-fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, now: UnixMicros) -> MasterStatus {
+fn unreached(
+    paths: &Paths,
+    pid: u32,
+    store: String,
+    last: Option<&LastMaster>,
+    trouble: &str,
+    now: UnixMicros,
+) -> MasterStatus {
     let last = last.filter(|last| last.master.pid == pid);
     let started_at = last.map_or(now, |last| last.started_at);
     MasterStatus {
@@ -91,9 +99,9 @@ fn unreached(paths: &Paths, pid: u32, last: Option<&LastMaster>, trouble: &str, 
         state: UNREACHABLE.to_owned(),
         version: last.map(|last| last.master.version.clone()).unwrap_or_default(),
         started_at,
-        store: backend::store_id(&paths.database).unwrap_or_default(),
+        store,
         uptime_s: now.since(started_at).as_secs_f64(),
-        database: paths.database.display().to_string(),
+        database: paths.database.to_string(),
         durability: "unknown".to_owned(),
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),

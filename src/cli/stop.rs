@@ -48,12 +48,13 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
 fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
     client.wait_until_closed();
     let mut waited = Duration::ZERO;
-    let held =
-        || backend::master_holds_lock(&paths.database).map_err(|e| Error::io("look at the lock of the store", e));
+    let held = || backend::is_held(paths).map_err(|e| Error::io("look at the lock of the store", e));
     while held()? {
         if waited > PATIENCE {
-            let database = paths.database.display();
-            return Err(Error::Failed(format!("the master on `{database}` has closed its socket but does not end")));
+            return Err(Error::Failed(format!(
+                "the master on `{}` has closed its socket but does not end",
+                paths.database
+            )));
         }
         context::pause(LOOK);
         waited += LOOK;

@@ -13,7 +13,7 @@ use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
 use super::{Config, Durability, Flags, pools, rules};
-use crate::model::Bytes;
+use crate::model::{Bytes, StoreUrl};
 use crate::model::change::KeepFor;
 
 /// A configuration, and how it came about.
@@ -58,7 +58,7 @@ impl Config {
             problems.push(problem);
             // Never used, because there is a problem; the rest is checked all the same.
             Paths {
-                database: PathBuf::new(),
+                database: StoreUrl::File(PathBuf::new()),
                 socket: PathBuf::new(),
                 logs_dir: PathBuf::new(),
                 network_fs: false,

@@ -35,13 +35,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::change::KeepFor;
-use crate::model::{MemoryLimit, PoolLimits, PoolSettings, Prefetch};
+use crate::model::{MemoryLimit, PoolLimits, PoolSettings, Prefetch, StoreUrl};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Absolute path of the database.
-    pub database: PathBuf,
+    /// The store; of a file the absolute path.
+    pub database: StoreUrl,
     /// Absolute path of the control socket.
     pub socket: PathBuf,
     /// Folder of the worker output files.

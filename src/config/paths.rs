@@ -15,16 +15,17 @@ use super::problem::{ConfigErrors, Problem};
 use super::resolve::resolve;
 use super::show::Origins;
 use super::{Flags, values};
+use crate::model::StoreUrl;
 use crate::trust;
 
 /// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
 pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
 
-/// Where things are; all absolute, and the database without links on its way.
+/// Where things are; all absolute, and a database file without links on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The database.
-    pub database: PathBuf,
+    /// The store.
+    pub database: StoreUrl,
     /// The control socket.
     pub socket: PathBuf,
     /// Folder of the worker output files.
@@ -132,8 +133,9 @@ fn from_here(flags: &Flags, cwd: Option<&Path>, field: &str, path: &Path) -> Res
 
 /// Problems of the paths that flags name. (`--database=~/x` reaches us unexpanded from most shells.)
 pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
-    let named = [("database", &flags.database), ("socket", &flags.socket)];
-    let texts = named.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?.to_str()?)));
+    let database = flags.database.as_deref().map(|typed| StoreUrl::path_in(typed).unwrap_or(typed));
+    let named = [("database", database), ("socket", flags.socket.as_deref())];
+    let texts = named.into_iter().filter_map(|(field, path)| Some((field, path?.to_str()?)));
     let refused = texts.filter_map(|(field, text)| Some((field, values::path_text(text).err()?)));
     refused.map(|(field, refusal)| flags.problem(field, refusal.of_flag())).collect()
 }
@@ -147,7 +149,7 @@ pub(super) fn settle(
     cwd: Option<&Path>,
     origins: &mut Origins,
 ) -> Result<Paths, Problem> {
-    let mut said = |field: &str, flag: Option<&PathBuf>| {
+    let mut said = |field: &str, flag: Option<&Path>| {
         let found = match flag {
             Some(path) => Some((from_here(flags, cwd, field, path)?, flags.origin_of(field))),
             None => in_file(&file.layer.top, file.folder(), field),
@@ -160,7 +162,9 @@ pub(super) fn settle(
     let file_names_one = file.layer.top.contains_key("database");
     let inherited = || env(SOCKET_DATABASE).is_some_and(|of| flags.database.as_deref() == Some(Path::new(&of)));
     let named_file = flags.config.is_some() && file_names_one;
-    let own = flags.database.as_ref().filter(|_| !(named_file && flags.is_from_env("database") && inherited()));
+    let typed = flags.database.as_deref();
+    let named = typed.map(StoreUrl::path_in).transpose().map_err(|why| flags.problem("database", why))?;
+    let own = named.filter(|_| !(named_file && flags.is_from_env("database") && inherited()));
     // A socket and an output folder that the file names beside its own database belong to that one: another
     // database has its own, or a verb would talk to the wrong master.
     let another = own.is_some() && file_names_one;
@@ -173,7 +177,7 @@ pub(super) fn settle(
         None => Problem::with_key("database", why),
     })?;
     let socket =
-        flags.socket.as_ref().filter(|_| !flags.is_from_env("socket") || fits(&database, own, flags, env, cwd));
+        flags.socket.as_deref().filter(|_| !flags.is_from_env("socket") || fits(&database, own, flags, env, cwd));
     let socket = if another && socket.is_none() { None } else { said("socket", socket)? };
     let logs_dir = if another { None } else { said("log_dir", None)? };
     let beside = |suffix: &str| {
@@ -186,14 +190,17 @@ pub(super) fn settle(
     let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
     let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
     let shared_folder = flags.allow_shared_folder || file.layer.top.get("shared_folder").is_some_and(allowed);
-    Ok(Paths { database, socket, logs_dir, network_fs, shared_folder })
+    Ok(Paths { database: StoreUrl::File(database), socket, logs_dir, network_fs, shared_folder })
 }
 
 /// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else
 /// the one in the environment beside it; where none is known, any but one that was named on the command line.
-fn fits(database: &Path, own: Option<&PathBuf>, flags: &Flags, env: Env<'_>, cwd: Option<&Path>) -> bool {
+fn fits(database: &Path, own: Option<&Path>, flags: &Flags, env: Env<'_>, cwd: Option<&Path>) -> bool {
     match env(SOCKET_DATABASE).or_else(|| env("QUEUE_WORK_DATABASE")) {
-        Some(of) => is_same_file(database, &cwd.map_or_else(|| of.clone().into(), |cwd| absolute(cwd, Path::new(&of)))),
+        Some(of) => {
+            let of = StoreUrl::path_in(Path::new(&of)).unwrap_or(Path::new(&of));
+            is_same_file(database, &cwd.map_or_else(|| of.to_owned(), |cwd| absolute(cwd, of)))
+        }
         None => own.is_none() || flags.is_from_env("database"),
     }
 }

@@ -12,7 +12,7 @@ const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
 
 /// The keys outside of any table.
 pub(super) const TOP: &[Key] = &[
-    Key::new("database", Kind::Path),
+    Key::new("database", Kind::Store),
     Key::new("socket", Kind::Path),
     Key::new("durability", Kind::Choice(&["full", "process"])),
     Key::new("network_fs", Kind::Choice(&["refuse", "allow"])),

@@ -55,7 +55,7 @@ pub struct Shown {
 pub fn show(loaded: &Loaded) -> Vec<Shown> {
     let (config, keep) = (&loaded.config, &loaded.config.keep);
     let mut lines = vec![
-        ("database".to_owned(), config.database.display().to_string()),
+        ("database".to_owned(), config.database.to_string()),
         ("socket".to_owned(), config.socket.display().to_string()),
         ("durability".to_owned(), config.durability.as_str().to_owned()),
         ("network_fs".to_owned(), if config.network_fs { "allow" } else { "refuse" }.to_owned()),

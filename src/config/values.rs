@@ -2,10 +2,11 @@
 //!
 //! Knows neither where a value was written nor what else there is.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::units;
-use crate::model::MemoryLimit;
+use crate::model::{MemoryLimit, StoreUrl};
 use crate::model::key::{Key, Kind};
 use crate::model::limits::LEAST_MEMORY;
 
@@ -62,6 +63,7 @@ impl Key {
             Kind::Memory => self.memory(written),
             Kind::Choice(words) => self.choice(written, words),
             Kind::Path => self.path(written),
+            Kind::Store => self.store(written),
             Kind::Queues | Kind::Command | Kind::Env => Err(self.wrong(written, "a list or a table")),
         }
     }
@@ -146,6 +148,14 @@ impl Key {
         let Written::Text(text) = written else { return Err(self.wrong(written, "a path in quotes")) };
         path_text(text)?;
         Ok((*text).to_owned())
+    }
+
+    fn store(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        let Written::Text(text) = written else { return Err(self.wrong(written, "a path in quotes")) };
+        let path = StoreUrl::path_in(Path::new(text)).map_err(Refusal::Says)?;
+        let path = path.to_str().unwrap_or(text);
+        path_text(path)?;
+        Ok(path.to_owned())
     }
 }
 

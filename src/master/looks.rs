@@ -1,10 +1,7 @@
-//! What is looked at now and then, as nobody tells us: whether others have written to the database, the size of its log,
-//! clients that take too long, deaths for want of memory.
-//!
-//! Of the files of the database the kernel tells, as a rule; then nothing is done with them in between, and a master that
-//! has nothing to do does nothing with its store. Where the kernel does not tell, they are looked at every time.
+//! Periodic checks for what nobody reports: changes of the store by others, the size of its log, clients that take too
+//! long, OOM kills, the control socket, logs of workers that are gone.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +10,9 @@ use mio::{Interest, Registry, Token};
 
 use super::clock::Steps;
 use super::{Master, Source};
-use crate::config::Config;
 use crate::model::{Mono, Now};
-use crate::process::watch::Watch;
-use crate::store::sqlite::store_files;
+use crate::report::words::bytes;
+use crate::store::Changes;
 
 /// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
 /// another socket.
@@ -31,48 +27,32 @@ const COUNT_IDLE: Duration = Duration::from_secs(10);
 pub(super) struct Looks {
     /// The next time.
     pub(super) at: Mono,
-    /// Tells whether anything was done to the database; `None` where that has to be looked for.
-    watch: Option<Watch>,
+    /// Tells when others may have changed the store.
+    changes: Changes,
     /// When deaths for want of memory are counted next.
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
-    /// There was news the last time.
-    once_more: bool,
-    /// The write-ahead log was too large when it was looked at last.
-    pub(super) log_was_large: bool,
     /// Whether the wall clock was set.
     pub(super) steps: Steps,
 }
 
 impl Looks {
-    /// Looks at everything at once. On a file system of several machines nobody tells what the others do.
-    pub(super) fn new(config: &Config, registry: &Registry, token: Token) -> Self {
-        let watch = || -> std::io::Result<Watch> {
-            let watch = Watch::new(store_files(&config.database).to_vec())?;
-            registry.register(&mut SourceFd(&watch.as_fd().as_raw_fd()), token, Interest::READABLE)?;
-            Ok(watch)
-        };
-        let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
-        let watch = if config.network_fs { None } else { watch().inspect_err(failed).ok() };
-        Self::watching(watch)
-    }
-
-    fn watching(watch: Option<Watch>) -> Self {
+    /// Looks at everything at once.
+    pub(super) fn new(mut changes: Changes, registry: &Registry, token: Token) -> Self {
+        if let Some(descriptor) = changes.descriptor().map(|fd| fd.as_raw_fd())
+            && let Err(error) = registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
+        {
+            log::debug!("the store has to be looked at every second: {error}");
+            changes.give_up();
+        }
         let (zero, steps) = (Mono(0), Steps::start());
-        Self { at: zero, watch, count_at: zero, clean_at: zero, once_more: false, log_was_large: false, steps }
+        Self { at: zero, changes, count_at: zero, clean_at: zero, steps }
     }
 
     /// Takes in what the kernel tells.
     pub(super) fn hear(&mut self) {
-        self.watch.iter_mut().for_each(Watch::drain);
-    }
-
-    /// Whether to look at the database. Once more after the last news: that a commit is complete SQLite says through shared
-    /// memory, of which nobody tells, after it was written. And as long as the log is too large.
-    fn has_news(&mut self) -> bool {
-        let news = self.watch.as_mut().is_none_or(Watch::has_news);
-        std::mem::replace(&mut self.once_more, news) || news || self.log_was_large
+        self.changes.hear();
     }
 }
 
@@ -91,13 +71,28 @@ impl Master {
             self.oom.roll();
         }
         self.clean_logs(now);
-        if self.looks.has_news() {
+        if self.looks.changes.has_news() {
             self.watch_log();
             if let Some(writer) = &self.writer {
                 writer.check();
             }
         }
         true
+    }
+
+    /// Says that the log of the store grows, and that it does no more: only people can end the program that is the reason.
+    fn watch_log(&mut self) {
+        match self.looks.changes.oversized_log() {
+            None => self.problem_over("log"),
+            Some(size) => {
+                let text = format!(
+                    "the write-ahead log of the database has grown to {}: another program seems to read the database and \
+                     not to end its transaction; end it",
+                    bytes(size)
+                );
+                self.problem("log", text);
+            }
+        }
     }
 
     /// Makes the control socket again if somebody has removed it, or put something else in its place.
@@ -129,26 +124,5 @@ impl Master {
         let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
         let living = self.workers.values().map(|pipes| Arc::clone(&pipes.name)).collect();
         self.logs.clean(SystemTime::UNIX_EPOCH + Duration::from_micros(since), living);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_database_is_looked_at_once_more_after_the_last_news() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().canonicalize().unwrap().join("q.db");
-        std::fs::write(&file, "1").unwrap();
-        let watch = Some(Watch::new(vec![file.clone()]).unwrap());
-        let mut looks = Looks::watching(watch);
-        let mut look = || {
-            looks.hear();
-            looks.has_news()
-        };
-        assert_eq!([look(), look(), look(), look()], [true, true, false, false]);
-        std::fs::write(&file, "2").unwrap();
-        assert_eq!([look(), look(), look()], [true, true, false]);
     }
 }

@@ -44,7 +44,6 @@ mod totals;
 mod turn;
 mod turns;
 mod unfinished;
-mod wal;
 mod workers;
 mod written;
 
@@ -60,12 +59,11 @@ use crate::model::{Generation, JobId, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
 use crate::process::guardian::Guardian;
-use crate::process::lock::Lock;
 use crate::process::oom::OomWatch;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
-use crate::store::StoreError;
 use crate::store::writer::{Writer, Written};
+use crate::store::{Lock, StoreError};
 use crate::wire::worker::JobLines;
 
 use batch::Batches;
@@ -83,7 +81,7 @@ use signals::Signals;
 use totals::Totals;
 use turns::Reading;
 
-pub use startup::{Failure, lock_path, run};
+pub use startup::{Failure, run};
 
 /// Messages of the threads to the supervisor.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use crossbeam_channel::TrySendError;
 use crate::config::JobLimits;
 use crate::model::{JobId, JobRecord};
 use crate::process::mailbox::{Sender, bounded};
-use crate::store::sqlite::{SharedRecords, SqliteRecords};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 use crate::wire::rpc::RpcError;
 
@@ -39,14 +38,14 @@ pub(super) struct Reader<A>(Sender<(A, Question)>);
 
 impl<A: Send + 'static> Reader<A> {
     pub(super) fn start(
-        records: SharedRecords,
+        mut records: Box<dyn Records + Send>,
         limits: JobLimits,
         mut notify: impl FnMut(A, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
         std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             for (to, question) in inbox {
-                let found = answer(&records, &limits, &question);
+                let found = answer(&mut *records, &limits, &question);
                 notify(to, found);
             }
         })?;
@@ -61,16 +60,13 @@ impl<A: Send + 'static> Reader<A> {
     }
 }
 
-fn answer(records: &SharedRecords, limits: &JobLimits, question: &Question) -> Found {
-    let asked = faulty!(
-        "reader.open",
-        Err(StoreError::Io("told to fail".to_owned())),
-        records.ask(|records| look_up(records, limits, question))
-    );
+fn answer(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Found {
+    let asked =
+        faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), look_up(records, limits, question));
     asked.unwrap_or_else(|error| Found { json: Err(RpcError::failed(1, error.to_string())), job: None })
 }
 
-fn look_up(records: &mut SqliteRecords, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
+fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
     let most = |limit: Option<u32>| Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
     Ok(match question.clone() {
         Question::Job(id) => {

@@ -53,7 +53,7 @@ impl Master {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.fixed.started_at,
             uptime_s: now.mono.0 as f64 / 1e6,
-            database: self.fixed.config.database.to_string_lossy().into_owned(),
+            database: self.fixed.config.database.file().to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
             durability: self.fixed.config.durability.as_str().to_owned(),
             containment: leftovers::containment(self.fixed.group.as_ref()).to_owned(),

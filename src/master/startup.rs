@@ -33,14 +33,12 @@ use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity;
 use crate::process::inherited::Ignored;
-use crate::process::lock::{Holder, Lock, LockError};
 use crate::process::oom::OomWatch;
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
-use crate::store::sqlite::{SqliteStore, log_path, refuse_remote, refuse_shared, refuse_unusable};
 use crate::store::writer::Writer;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
 use crate::trust::Owner;
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::worker::JobLines;
@@ -48,12 +46,6 @@ use crate::wire::worker::JobLines;
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Another master runs on this store.
-    #[error(transparent)]
-    Held(LockError),
-    /// The lock file cannot be used.
-    #[error("cannot lock the store: {0}")]
-    Lock(LockError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -117,22 +109,22 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
     let (mail, inbox) = mailbox(waker);
 
-    check_places(&config)?;
+    check_socket(&config.socket)?;
     let (pid, started_at) = (std::process::id(), wall());
-    let lock = take_lock(&config, pid, started_at)?;
+    let Opened { mut store, records, changes, lock } = open_store(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let (leftovers, group, step) = contain(&cookie, ignored)?;
     let guardian = start_guardian(&cookie, group.as_ref());
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
-    let (mut store, begun) = takeover::begin(&config, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut store, &begun, guardian_pid)?;
-    let (totals, due, store_id, left) = (store.totals()?, store.next_due()?, store.id()?, store.bulks()?);
+    let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
+    let recovered = takeover::recover(&mut *store, &begun, guardian_pid)?;
+    let (totals, due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(&config, poll.registry())?;
-    let threads = Threads::start(&config, store, guardian_pid, &mail).map_err(system("start a thread"))?;
+    let threads = Threads::start(&config, (store, records), guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
-    let looks = Looks::new(&config, poll.registry(), Source::Database.token());
+    let looks = Looks::new(changes, poll.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
     let mut core = Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17));
     core.keep_records_for(config.keep);
@@ -195,7 +187,7 @@ impl Master {
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,
             generation: self.fixed.generation,
-            database: self.fixed.config.database.to_string_lossy().into_owned(),
+            database: self.fixed.config.database.file().to_string_lossy().into_owned(),
             socket: self.fixed.config.socket.to_string_lossy().into_owned(),
             durability: self.fixed.config.durability,
             pools: pools.iter().map(|p| p.settings.name.to_string()).collect(),
@@ -241,18 +233,15 @@ fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
     Ok((poll, waker))
 }
 
-fn take_lock(Config { database, socket, .. }: &Config, pid: u32, started_at: UnixMicros) -> Result<Lock, Failure> {
-    let holder = Holder { pid, started_at, socket: socket.to_str().map(str::to_owned) };
-    Lock::take(&lock_path(database), &holder, Owner::of_store(database)).map_err(|e| match e {
-        LockError::Held { .. } | LockError::HeldByUnknown { .. } => Failure::Held(e),
-        LockError::Io { .. } if !folder_of(database).exists() => no_folder(database),
-        LockError::Io { .. } => Failure::Lock(e),
-    })
+fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> Result<Opened, StoreError> {
+    let holder = Holder { pid, started_at, socket: config.socket.to_str().map(str::to_owned) };
+    let allow = Allow { network_fs: config.network_fs, shared_folder: config.shared_folder };
+    store::open(&config.database).as_master(allow, &holder, &takeover::lives)
 }
 
 fn listen(Config { database, socket, .. }: &Config, registry: &Registry) -> Result<Clients, Failure> {
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
-    let served = Served::new(database).map_err(system("look at the database"))?;
+    let served = Served::new(database.file()).map_err(system("look at the database"))?;
     Clients::listen(socket, served, registry, Source::Listener.token()).map_err(failed)
 }
 
@@ -282,50 +271,12 @@ fn inherited_variables() -> Vec<std::ffi::OsString> {
     names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect()
 }
 
-/// Where the lock of a store is.
-#[must_use]
-pub fn lock_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    path.into()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The lock is beside the database, but it is the database that was asked for.
-fn no_folder(database: &Path) -> Failure {
-    Failure::Store(StoreError::Cannot {
-        doing: "create",
-        path: database.display().to_string(),
-        reason: format!("the folder `{}` does not exist", folder_of(database).display()),
-    })
-}
-
-/// Root may work on a user's store, but should know whose commands it runs.
-fn warn_of_owner(database: &Path) {
-    let owner = Owner::of_store(database);
-    if owner.is_another() {
-        log::warn!("`{}` belongs to `{}`: what that user pushes runs as you", database.display(), owner.name());
-    }
-}
-
-fn check_places(config: &Config) -> Result<(), Failure> {
-    let path = &config.socket;
+fn check_socket(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH_BYTES {
         let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
-    if !config.network_fs {
-        refuse_remote(&config.database)?;
-    }
-    refuse_unusable(&config.database)?;
-    if !config.shared_folder {
-        refuse_shared(&config.database)?;
-    }
-    warn_of_owner(&config.database);
     Ok(())
 }
 
@@ -344,20 +295,23 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(config: &Config, store: SqliteStore, guardian: Option<u32>, mail: &Mail) -> std::io::Result<Self> {
+    fn start(
+        config: &Config,
+        (store, records): (Box<dyn Store>, Box<dyn Records + Send>),
+        guardian: Option<u32>,
+        mail: &Mail,
+    ) -> std::io::Result<Self> {
         let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
         let to_requests = mail.clone();
-        let wal = Some(log_path(&config.database));
-        let records = store.records();
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
             max_open: super::room::open_logs(),
             shared_folder: config.shared_folder,
-            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(&config.database))
+            ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.file()))
         };
         Ok(Self {
-            writer: Writer::start(Box::new(store), config.durability, wal, move |w| to_writer.send(Inbox::Written(w)))?,
+            writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,
             reader: Reader::start(records, JobLimits::new(config), move |asked, found| {
                 to_reader.send(Inbox::Read(Box::new((asked, found))));
             })?,

@@ -93,8 +93,8 @@ impl Master {
             ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.settings.name).into()),
             ("QUEUE_WORK_SLOT", slot.to_string().into()),
             ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
-            ("QUEUE_WORK_DATABASE", self.fixed.config.database.clone().into()),
-            (SOCKET_DATABASE, self.fixed.config.database.clone().into()),
+            ("QUEUE_WORK_DATABASE", self.fixed.config.database.file().into()),
+            (SOCKET_DATABASE, self.fixed.config.database.file().into()),
             ("QUEUE_WORK_PROTOCOL", "1".into()),
             (sweep::COOKIE_VARIABLE, self.mark(id).into()),
         ];

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum Kind {
     /// A path; relative ones are resolved by who knows where they were written.
     Path,
+    /// A path or a URL.
+    Store,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A duration between these two.

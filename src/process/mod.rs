@@ -19,7 +19,6 @@ pub mod guardian;
 pub mod identity;
 pub mod image;
 pub mod inherited;
-pub mod lock;
 pub mod mailbox;
 pub mod mark;
 pub mod oom;
@@ -30,7 +29,6 @@ pub mod sweep;
 pub mod tail;
 pub mod tree;
 pub(crate) mod wake;
-pub mod watch;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every call goes to the store inside, unchanged.
 
-use super::{Applied, Master, Recovered, Start, Store, StoreError};
+use super::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
 use crate::model::{QueueTotals, UnixMicros};
@@ -43,6 +43,9 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
     fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
         (**self).is_applied(batch)
+    }
+    fn syncer(&self) -> Option<DiskSync> {
+        (**self).syncer()
     }
     fn harden(&mut self) -> Result<(), StoreError> {
         (**self).harden()

@@ -1,6 +1,6 @@
 //! Errors of stores.
 
-use crate::model::Generation;
+use crate::model::{Generation, UnixMicros};
 
 /// Errors of stores.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,28 @@ pub enum StoreError {
         /// Which.
         path: String,
         /// Error of the system, with the next step where there is one.
+        reason: String,
+    },
+    /// Another master runs.
+    #[error("another master (pid {pid}, since {}) runs on this store; stop it first, or use another `--database`", started_at.to_timestamp())]
+    MasterRuns {
+        /// Its process id.
+        pid: u32,
+        /// When it started.
+        started_at: UnixMicros,
+    },
+    /// Another master runs, and has not yet written who it is.
+    #[error("another master is just starting on this store; `{path}` is locked")]
+    MasterStarts {
+        /// The lock file.
+        path: String,
+    },
+    /// The file that only one master can lock cannot be used.
+    #[error("cannot lock the store: cannot lock `{path}`: {reason}")]
+    Lock {
+        /// The lock file.
+        path: String,
+        /// Error of the system.
         reason: String,
     },
     /// A master runs on the file, or guests write to it for so long that a master did not wait for them.
@@ -49,26 +71,13 @@ pub enum StoreError {
         /// Which.
         path: String,
     },
-    /// Its pages contradict each other.
-    #[error(
-        "the database `{path}` is damaged ({what}); keep the file and its `-wal`, and put back a copy, or try one that \
-         `sqlite3 {path} \"VACUUM INTO 'copy.db'\"` makes"
-    )]
-    Damaged {
+    /// Damaged, or of no release.
+    #[error("the database `{path}` {why}")]
+    Unusable {
         /// Which.
         path: String,
-        /// First finding of SQLite.
-        what: String,
-    },
-    /// Made by a version that was never released.
-    #[error(
-        "the database `{path}` was made by an older development version of queue-work, from before 0.1.0, whose tables are \
-         others; choose another with --database; what this one holds can be looked at with `sqlite3`, best in a copy \
-         (`sqlite3 {path} \"VACUUM INTO 'copy.db'\"`)"
-    )]
-    Unreleased {
-        /// Which.
-        path: String,
+        /// The problem, with the way out.
+        why: String,
     },
     /// Made by a newer version.
     #[error(
@@ -131,7 +140,7 @@ pub enum StoreError {
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("input or output on the database failed: {0}")]
     Io(String),
-    /// Anything else SQLite says.
+    /// Anything else that is said of it.
     #[error("the database failed: {0}")]
     Other(String),
 }
@@ -147,6 +156,19 @@ impl StoreError {
     #[must_use]
     pub const fn is_loss(&self) -> bool {
         matches!(self, Self::Gone { .. } | Self::Overwritten { .. })
+    }
+
+    /// Whether somebody else has the store, or it is not safe to use it: nothing failed.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Superseded(_)
+                | Self::Held { .. }
+                | Self::MasterRuns { .. }
+                | Self::MasterStarts { .. }
+                | Self::Unsafe { .. }
+        )
     }
 
     /// The same of another name of the file.

@@ -2,7 +2,8 @@
 //!
 //! [`Store`] is what the master's writer thread needs: one transaction per batch of [`Op`]s, each change of a
 //! running job guarded by its run id. [`Records`] is what readers need. Both are implemented by SQLite and by
-//! memory, and one conformance suite runs over both. SQL stays in `store::sqlite`.
+//! memory, and one conformance suite runs over both. [`open`] is the only way to a store; what is SQLite's stays in
+//! `store::sqlite`.
 //!
 //! Invariants:
 //! - A job is in exactly one place: ready, scheduled, running, ended (dead or cancelled), or in none of them,
@@ -13,20 +14,34 @@
 
 mod boxed;
 mod error;
+mod location;
 pub mod memory;
 mod records;
-pub mod sqlite;
+mod sqlite;
 pub mod writer;
 
 #[cfg(test)]
 mod conformance;
 
 pub use error::StoreError;
+pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
 use crate::model::{Generation, QueueName, QueueTotals, UnixMicros, WorkerId};
+
+/// How many jobs that have lapsed one claim clears away before it says "more".
+const EXPIRED_PER_CLAIM: usize = 10_000;
+/// Said of a run that the recovery records and that had begun.
+const LOST: &str = "the master died while this ran";
+/// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
+const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
+
+/// Text of a run that the recovery records.
+fn lost(worker: i64) -> &'static str {
+    if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
+}
 
 /// A master that begins a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +69,8 @@ pub struct Start {
     /// while they recovered): the processes of all of them must be proven dead, then [`Store::recover`] called, before
     /// the first claim.
     pub crashed: Vec<Master>,
+    /// The random id of the store.
+    pub store: String,
 }
 
 /// Result of [`Store::recover`].
@@ -74,6 +91,9 @@ pub struct Applied {
     /// and a store that several masters share may leave out more. [`Store::totals`] reads all.
     pub changed: Vec<QueueTotals>,
 }
+
+/// Puts on the disk all that was committed before the call, from any thread; the error says what could not be synced.
+pub type DiskSync = Box<dyn FnMut() -> Result<(), String> + Send>;
 
 /// The writing side: one owner, one batch at a time.
 pub trait Store: Send {
@@ -126,6 +146,11 @@ pub trait Store: Send {
 
     /// Whether the batch with this number, or a later one, was committed: the truth after a commit that failed.
     fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError>;
+
+    /// What puts commits on the disk; `None`: each is there when it is made.
+    fn syncer(&self) -> Option<DiskSync> {
+        None
+    }
 
     /// Puts everything that is committed on the disk, after a sync that failed. A later sync that succeeds does not:
     /// the system takes what it failed to write for written.

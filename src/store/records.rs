@@ -79,6 +79,8 @@ pub trait Records {
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError>;
     /// Totals of all queues, by name.
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
+    /// The random id of the store.
+    fn store_id(&mut self) -> Result<String, StoreError>;
     /// The last generation.
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError>;
 }

@@ -20,7 +20,6 @@ mod tests;
 mod trouble;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -154,20 +153,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `wal` is the write-ahead log to sync, `None` for a store that has none.
+    /// Starts the thread, and with [`Durability::Full`] one that syncs, where the store is not safe at each commit.
     pub fn start(
         store: Box<dyn Store>,
         durability: Durability,
-        wal: Option<PathBuf>,
         notify: impl Fn(Written) + Send + Clone + 'static,
     ) -> std::io::Result<Self> {
         let (commands, inbox) = bounded(CAPACITY);
         let (checks, asked) = bounded(1);
         let (go_on, stopped) = bounded(0);
-        let (syncer, failed) = match wal.filter(|_| durability == Durability::Full) {
-            Some(wal) => {
+        let (syncer, failed) = match store.syncer().filter(|_| durability == Durability::Full) {
+            Some(sync) => {
                 let (failed, heard) = bounded(1);
-                (Some(Syncer::start(wal, failed, notify.clone())?), heard)
+                (Some(Syncer::start(sync, failed, notify.clone())?), heard)
             }
             None => (None, never()),
         };

@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
+use queue_work::model::StoreUrl;
 use queue_work::model::{JobId, JobRecord, QueueTotals, RunId, RunRecord, WorkerRecord};
-use queue_work::store::sqlite::SqliteRecords;
-use queue_work::store::{JobFilter, Records as _, RunFilter, WorkerFilter};
+use queue_work::store::{self, JobFilter, RunFilter, WorkerFilter};
 use rusqlite::{Connection, OpenFlags};
 
 /// Rows read at once.
 const PAGE: u32 = 5000;
 
 /// The records of a store.
-pub(crate) struct Records(SqliteRecords);
+pub(crate) struct Records(Box<dyn store::Records + Send>);
 
 impl Records {
     /// Opens them.
     #[track_caller]
     pub(crate) fn open(database: &Path) -> Self {
-        Self(SqliteRecords::open(database).expect("the records"))
+        Self(store::open(&StoreUrl::File(database.to_owned())).records().expect("the records"))
     }
 
     pub(crate) fn job(&mut self, id: i64) -> Option<JobRecord> {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use queue_work::model::change::{Change, Claim, Reply, Request};
-use queue_work::model::{NewJob, QueueName, UnixMicros};
-use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Master, Store};
+use queue_work::model::{NewJob, QueueName, StoreUrl, UnixMicros};
+use queue_work::store::{self, Master};
 
 use crate::support::{Bench, DEADLINE, now};
 
@@ -13,7 +12,7 @@ const JOBS: u32 = 25_000;
 
 /// What a master leaves that died with all of these claimed.
 fn leave(bench: &Bench, queue: &str) {
-    let mut store = SqliteStore::open(bench.database()).expect("a store");
+    let mut store = store::open(&StoreUrl::File(bench.database().to_owned())).unasked().expect("a store");
     let dead = Master {
         pid: i32::MAX.unsigned_abs(),
         pid_start: 1,

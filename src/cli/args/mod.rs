@@ -70,7 +70,7 @@ pub(crate) struct Global {
     /// Configuration file [default: `queue-work.toml` or `config/queue-work.toml` here]
     #[arg(long, global = true, value_name = "FILE", env = "QUEUE_WORK_CONFIG", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
-    /// Database file [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
+    /// Database, a path or `sqlite:PATH` [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]
     #[arg(long, global = true, value_name = "PATH", env = "QUEUE_WORK_DATABASE", help_heading = GLOBAL)]
     pub(crate) database: Option<PathBuf>,
     /// Control socket of the master, which must serve this database [default: beside it, `<database>.sock`]

@@ -9,7 +9,7 @@ fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
     let config = &loaded.config;
     assert_eq!(loaded.file, None);
     assert_eq!(loaded.warnings, []);
-    assert_eq!(config.database, Path::new("/home/me/.local/state/queue-work/queue-work.db"));
+    assert_eq!(config.database.file(), Path::new("/home/me/.local/state/queue-work/queue-work.db"));
     assert_eq!(config.socket, Path::new("/home/me/.local/state/queue-work/queue-work.db.sock"));
     assert_eq!(config.logs_dir, Path::new("/home/me/.local/state/queue-work/queue-work.db.logs"));
     assert_eq!((config.durability, config.drain), (Durability::Full, false));
@@ -131,7 +131,7 @@ fn paths_in_a_file_are_relative_to_it_and_flags_to_where_one_stands() {
     let loaded = case.load();
     let folder = case.path("config");
     assert_eq!(loaded.file, Some(at(&folder, "queue-work.toml")));
-    assert_eq!(loaded.config.database, case.path("var/q.db"));
+    assert_eq!(loaded.config.database.file(), case.path("var/q.db"));
     assert_eq!(loaded.config.socket, case.path("var/q.db.sock"));
     assert_eq!(loaded.config.logs_dir, at(&folder, "out"));
     let [a, b] = &loaded.config.pools[..] else { panic!() };
@@ -154,11 +154,35 @@ fn the_file_here_is_found_before_the_one_in_the_folder_config() {
 
 #[test]
 fn the_database_is_in_the_state_folder_unless_that_is_relative() {
-    let database = |case: Case| case.load().config.database;
+    let database = |case: Case| case.load().config.database.file().to_owned();
     assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "/state")), Path::new("/state/queue-work/queue-work.db"));
     let home = Path::new("/home/me/.local/state/queue-work/queue-work.db");
     assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "state")), home);
     assert_eq!(database(Case::empty().env("XDG_STATE_HOME", "")), home);
+}
+
+#[test]
+fn a_database_is_a_path_or_a_url_in_a_file_a_flag_and_the_environment_alike() {
+    let typed = |text: &str| Flags { database: Some(text.into()), ..Flags::default() };
+    for (url, path) in [("sqlite:q.db", "q.db"), ("sqlite:/d/q.db", "/d/q.db"), ("sqlite:///d/q.db", "/d/q.db")] {
+        let case = Case::new(&format!("database = \"{url}\""));
+        assert_eq!(case.load().config.database.file(), case.path(path));
+        let case = case.flags(typed(url)).env("QUEUE_WORK_DATABASE", url);
+        assert_eq!(case.paths().unwrap().database.file(), case.path(path));
+    }
+    let refused = |url: &str, why: &str| {
+        let in_file = Case::new(&format!("database = \"{url}\"")).errors();
+        let in_flag = Case::empty().flags(typed(url)).errors();
+        assert!(in_file[0].contains(&format!("`database`: {why}")), "{in_file:?}");
+        assert!(in_flag[0].starts_with("`--database`") && in_flag[0].contains(why), "{in_flag:?}");
+        assert_eq!((in_file.len(), in_flag.len()), (1, 1));
+    };
+    refused("postgres://u@h/d", "a store in PostgreSQL (`postgres://`) is not there yet in this version");
+    refused("postgresql://h", "a store in PostgreSQL (`postgresql://`) is not there yet in this version");
+    refused("mysql://h", "`mysql://` is no kind of store that is known");
+    refused("sqlite://q.db", "`sqlite://q.db` names a host");
+    let case = Case::empty().flags(typed("./sqlite:q.db"));
+    assert_eq!(case.load().config.database.file(), case.path("sqlite:q.db"), "a file may have such a name");
 }
 
 #[test]
@@ -167,7 +191,7 @@ fn another_database_has_its_own_socket_and_output_folder() {
     let other = Flags { database: Some("b.db".into()), ..Flags::default() };
     let case = Case::new(toml).flags(other.clone());
     let config = case.load().config;
-    assert_eq!((config.database, config.socket), (case.path("b.db"), case.path("b.db.sock")));
+    assert_eq!((config.database.file(), &*config.socket), (&*case.path("b.db"), &*case.path("b.db.sock")));
     assert_eq!(config.logs_dir, case.path("b.db.logs"));
     let case = Case::new("socket = \"a.socket\"\n").flags(other);
     assert_eq!(case.load().config.socket, case.path("a.socket"));
@@ -205,7 +229,8 @@ fn an_inherited_socket_goes_with_its_own_database_and_with_no_other() {
                 case = case.env(SOCKET_DATABASE, of);
             }
             let paths = case.paths().unwrap();
-            assert_eq!((paths.database, paths.socket), (database.into(), socket.into()), "{flags:?} {inherited:?}");
+            let found = (paths.database.file(), &*paths.socket);
+            assert_eq!(found, (Path::new(database), Path::new(socket)), "{flags:?} {inherited:?}");
         }
     }
 }
@@ -223,7 +248,8 @@ fn a_file_that_is_named_in_a_worker_brings_its_own_database_and_one_that_is_foun
     let of = |flags: Flags, inherited: &str| {
         let case = Case::new(toml).flags(flags).env(SOCKET_DATABASE, inherited);
         let paths = case.paths().unwrap();
-        [paths.database, paths.socket].map(|p| p.strip_prefix(case.folder.path()).map_or(p.clone(), Path::to_path_buf))
+        let shown = |p: &Path| p.strip_prefix(case.folder.path()).unwrap_or(p).to_owned();
+        [paths.database.file(), &paths.socket].map(shown)
     };
     assert_eq!(of(found, "/m/q.db"), ["/m/q.db", "/m/s"].map(PathBuf::from));
     assert_eq!(of(named.clone(), "/m/q.db"), ["f.db", "f.sock"].map(PathBuf::from));
@@ -265,7 +291,7 @@ fn paths_alone_are_those_of_the_whole_configuration() {
 #[test]
 fn paths_alone_do_not_mind_a_mistake_elsewhere() {
     let case = Case::new("database = \"q.db\"\nwrokers = 3\n[pools.a]\nworkers = \"many\"\n");
-    assert_eq!(case.paths().unwrap().database, case.path("q.db"));
+    assert_eq!(case.paths().unwrap().database.file(), case.path("q.db"));
     let errors = |toml: &str| Case::new(toml).paths().unwrap_err().to_string();
     assert_eq!(
         errors("database = 3\nlog_files = 0\n"),

@@ -76,7 +76,7 @@ fn the_template_without_its_comment_signs_is_valid_too() {
         }
     }
     let config = Case::new(&text).load().config;
-    assert_eq!(config.database, Path::new("/var/lib/queue-work/queue-work.db"));
+    assert_eq!(config.database.file(), Path::new("/var/lib/queue-work/queue-work.db"));
     assert_eq!((config.pools[0].settings.name.as_str(), config.pools[0].protocol_fd), ("mail", Some(3)));
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
 use crate::model::{QueueTotals, UnixMicros};
-use crate::store::{Applied, Master, Recovered, Start, Store, StoreError};
+use crate::store::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
 
 /// Fault of one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub struct Faulty<S> {
     failing_totals: u32,
     failing_hardenings: u32,
     failing_checkpoints: u32,
+    no_sync: bool,
 }
 
 impl<S: Store> Faulty<S> {
@@ -51,6 +52,7 @@ impl<S: Store> Faulty<S> {
             failing_totals: 0,
             failing_hardenings: 0,
             failing_checkpoints: 0,
+            no_sync: false,
         }
     }
 
@@ -91,6 +93,13 @@ impl<S: Store> Faulty<S> {
     #[must_use]
     pub fn with_failing_checkpoints(mut self, n: u32) -> Self {
         self.failing_checkpoints = n;
+        self
+    }
+
+    /// No sync succeeds.
+    #[must_use]
+    pub fn without_sync(mut self) -> Self {
+        self.no_sync = true;
         self
     }
 
@@ -180,6 +189,10 @@ impl<S: Store> Store for Faulty<S> {
 
     fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError> {
         if self.must_reopen { Err(unknown()) } else { self.inner.is_applied(batch) }
+    }
+
+    fn syncer(&self) -> Option<DiskSync> {
+        if self.no_sync { Some(Box::new(|| Err("injected".to_owned()))) } else { self.inner.syncer() }
     }
 
     fn harden(&mut self) -> Result<(), StoreError> {

@@ -69,7 +69,12 @@ impl Store for MemoryStore {
         let life = Life { master: master.clone(), started_at: at, ended_at: None, batch: 0 };
         state.lives.insert(number, life);
         state.commits += 1;
-        let start = Start { generation: Generation(number), next_worker: WorkerId(state.worker_high + 1), crashed };
+        let start = Start {
+            generation: Generation(number),
+            next_worker: WorkerId(state.worker_high + 1),
+            crashed,
+            store: "memory".to_owned(),
+        };
         drop(state);
         self.own += 1;
         self.generation = Some(start.generation);

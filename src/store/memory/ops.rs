@@ -7,7 +7,7 @@ use crate::model::job::Progress;
 use crate::model::{
     Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
 };
-use crate::store::sqlite::EXPIRED_PER_CLAIM;
+use crate::store::EXPIRED_PER_CLAIM;
 
 use super::state::{Job, Place, Queue, Run, Running, State};
 

@@ -120,6 +120,10 @@ impl Records for MemoryStore {
         Ok(self.state().totals())
     }
 
+    fn store_id(&mut self) -> Result<String, StoreError> {
+        Ok("memory".to_owned())
+    }
+
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
         let state = self.state();
         Ok(state.lives.last_key_value().map(|(n, life)| LastMaster {

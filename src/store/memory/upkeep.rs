@@ -9,7 +9,7 @@ use crate::model::change::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEn
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, QueueName, UnixMicros};
-use crate::store::sqlite::lost;
+use crate::store::lost;
 
 impl State {
     pub(super) fn worker_started(&mut self, w: &WorkerStarted, generation: Generation) -> Reply {

@@ -9,9 +9,7 @@ use super::batch::{Batch, Waiting, hot};
 use super::sql;
 use crate::model::change::{Claim, Reply};
 use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
-
-/// How many jobs that have lapsed one claim clears away before it says "more".
-pub(crate) const EXPIRED_PER_CLAIM: usize = 10_000;
+use crate::store::EXPIRED_PER_CLAIM;
 
 /// One row of the front of a queue.
 struct Front {

@@ -18,7 +18,7 @@ use crate::store::StoreError;
 const CHUNK: usize = 256 * 1024;
 
 /// Device and inode.
-pub(in crate::store) type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// The files a connection has open.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
 
 /// Asks for nothing but the identity. Who asks for the times of a file has recent kernels (multigrain timestamps, since
 /// Linux 6.13) give the next write a time of its own, so that its sync writes the inode as well: a third of a push.
-pub(in crate::store) fn ask_identity(path: &Path) -> io::Result<Identity> {
+pub(super) fn ask_identity(path: &Path) -> io::Result<Identity> {
     match statx(CWD, path, AtFlags::empty(), StatxFlags::INO) {
         Ok(found) => Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)),
         Err(error) if is_no_call(error) => std::fs::metadata(path).map(|found| (found.dev(), found.ino())),
@@ -70,14 +70,12 @@ fn is_no_call(error: Errno) -> bool {
 }
 
 /// Where the write-ahead log of a database is.
-#[must_use]
-pub fn log_path(database: &Path) -> PathBuf {
+pub(super) fn log_path(database: &Path) -> PathBuf {
     beside(database, "-wal")
 }
 
 /// The database and what belongs to it.
-#[must_use]
-pub fn store_files(database: &Path) -> [PathBuf; 3] {
+pub(super) fn store_files(database: &Path) -> [PathBuf; 3] {
     [database.to_owned(), log_path(database), beside(database, "-shm")]
 }
 
@@ -144,7 +142,7 @@ pub(super) fn folder_of(file: &Path) -> &Path {
 }
 
 /// Sees to it that the name of a new file is on the disk as well.
-pub(in crate::store) fn sync_folder(file: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
     File::open(folder_of(file))?.sync_all()
 }
 

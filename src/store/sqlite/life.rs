@@ -8,22 +8,13 @@ use super::batch::{Batch, High, Waiting};
 use super::claim::counters_of;
 use super::finish::{known, waited};
 use super::prune::highest;
-use super::{codes, sql};
+use super::{codes, identity, sql};
 use crate::model::worker::EndReason;
 use crate::model::{Cause, Counters, Generation, Outcome, UnixMicros, WorkerId};
-use crate::store::{LastMaster, Master, Start};
+use crate::store::{LastMaster, Master, Start, lost};
 
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
-/// Said of a run that the recovery records and that had begun.
-const LOST: &str = "the master died while this ran";
-/// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
-const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
-
-/// Text of a run that the recovery records.
-pub(crate) fn lost(worker: i64) -> &'static str {
-    if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
-}
 
 /// The last life on record.
 pub(super) struct Last {
@@ -83,7 +74,8 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
         high.run,
         high.worker
     ])?;
-    Ok((Start { generation, next_worker: WorkerId(high.worker + 1), crashed }, high))
+    let start = Start { generation, next_worker: WorkerId(high.worker + 1), crashed, store: identity::id(conn)? };
+    Ok((start, high))
 }
 
 /// A job that an earlier life left running.

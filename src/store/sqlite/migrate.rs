@@ -65,7 +65,13 @@ fn refuse_unreleased(conn: &Connection, path: &Path, found: i64) -> Result<(), S
     if released.is_subset(&open::tables(conn).map_err(|e| failed(&e))?) {
         return Ok(());
     }
-    Err(StoreError::Unreleased { path: path.display().to_string() })
+    let path = path.display().to_string();
+    let why = format!(
+        "was made by an older development version of queue-work, from before 0.1.0, whose tables are others; choose another \
+         with --database; what this one holds can be looked at with `sqlite3`, best in a copy (`sqlite3 {path} \"VACUUM INTO \
+         'copy.db'\"`)"
+    );
+    Err(StoreError::Unusable { path, why })
 }
 
 /// Refuses what cannot be brought to the schema this program knows; whether that is to be done.

@@ -6,12 +6,14 @@
 //! [`Store::reopen`].
 
 mod access;
+mod apply;
 mod batch;
 mod blocks;
 #[cfg(test)]
 mod blocks_tests;
 mod bulk;
 mod care;
+mod changes;
 mod claim;
 mod codes;
 mod content;
@@ -26,6 +28,7 @@ mod forget;
 mod identity;
 mod life;
 mod lock;
+mod lock_file;
 mod migrate;
 mod names;
 mod open;
@@ -42,7 +45,10 @@ mod shared;
 mod shift;
 mod sql;
 mod stale;
+mod sync;
 mod totals;
+mod watch;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,26 +59,24 @@ use self::batch::{Batch, High};
 use self::blocks::Blocks;
 use self::content::{Content, Overwritten};
 use self::faults::What;
-use self::files::{Fate, Files};
+use self::files::{Fate, Files, log_path};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
-use super::{Applied, Master, Recovered, Start, Store, StoreError};
+use super::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
 use crate::model::bulk::OpenBulk;
-use crate::model::change::{Change, Op, Reply, Request};
+use crate::model::change::{Change, Op};
 use crate::model::{Generation, QueueTotals, UnixMicros};
 
-pub(crate) use self::claim::EXPIRED_PER_CLAIM;
-pub(super) use self::files::{Identity, ask_identity, sync_folder};
-pub use self::files::{log_path, store_files};
-pub(crate) use self::life::lost;
-pub use self::place::{refuse_remote, refuse_shared, refuse_unusable};
-pub use self::read::SqliteRecords;
-pub use self::shared::SharedRecords;
+pub use self::changes::Changes;
+pub use self::lock_file::Lock;
+pub(super) use self::read::SqliteRecords;
+use self::shared::SharedRecords;
+pub(super) use self::ways::{as_guest, as_master, holder, records};
 
 /// The writing connection to a database file.
 #[derive(Debug)]
-pub struct SqliteStore {
+pub(super) struct SqliteStore {
     conn: Connection,
     path: PathBuf,
     /// Connection for reading the records.
@@ -95,6 +99,8 @@ pub struct SqliteStore {
     suspect: bool,
     /// Results computed before the commit that failed.
     pending: Option<(u64, Applied)>,
+    /// The database is a copy that no master has run on yet: the cookies of the masters that run on its original.
+    copied: Option<Vec<String>>,
     /// A guest has the right to write only for as long as it writes.
     guest: Option<Syncs>,
     /// Dropped last, after the connection.
@@ -209,57 +215,17 @@ fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64)
     Ok(())
 }
 
-impl Batch<'_> {
-    fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
-        match op {
-            Op::Change(change) => self.apply_change(change),
-            Op::Request(request) => self.apply_request(request),
-        }
-    }
-
-    fn apply_change(&mut self, change: &Change) -> rusqlite::Result<Reply> {
-        match change {
-            Change::Claim(claim) => self.claim(claim),
-            Change::Finish(finish) => self.finish(finish),
-            Change::Unclaim { job, run } => self.unclaim(*job, *run),
-            Change::Assign { job, run, worker } => self.assign(*job, *run, *worker),
-            Change::Promote { limit } => self.promote(*limit),
-            Change::Shift(shift) => self.shift(shift),
-            Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.cancel(*job),
-            Change::WorkerStarted(worker) => self.worker_started(worker),
-            Change::WorkerEnded(worker) => self.worker_ended(worker),
-            Change::Prune { keep, served } => self.prune(keep, served),
-        }
-    }
-
-    fn apply_request(&mut self, request: &Request) -> rusqlite::Result<Reply> {
-        match request {
-            Request::Push(jobs) => self.push(jobs),
-            Request::Bulk(step) => self.bulk(step),
-            Request::Retry(job) => self.retry(*job),
-            Request::Delete(job) => self.delete(*job),
-            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
-            Request::Pause { queue, paused } => self.pause(queue, *paused),
-        }
-    }
-
-    /// Applies all, and leaves the marks that make ids and batch numbers good after a crash.
-    fn apply_all(&mut self, number: u64, ops: &[Op]) -> rusqlite::Result<Applied> {
-        let before = *self.high;
-        let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
-        let changed = self.write_changes()?;
-        if number != 0 || *self.high != before {
-            let (run, worker) = (self.high.run, self.high.worker);
-            self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
-        }
-        Ok(Applied { replies, changed, forgotten: std::mem::take(&mut self.forgotten) })
-    }
-}
-
 impl Store for SqliteStore {
     fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
-        let (start, high) = self.transaction(at, |_| Ok(()), |batch| life::begin(batch.conn, master, at))?;
+        let (copied, file) = (self.copied.take(), self.handle.identity());
+        let (start, high) = self.transaction(
+            at,
+            |_| Ok(()),
+            |batch| {
+                copied.map_or(Ok(()), |living| identity::renew(batch.conn, file, &living))?;
+                life::begin(batch.conn, master, at)
+            },
+        )?;
         self.commit(What::Begin)?;
         self.generation = Some(start.generation);
         self.high = high;
@@ -379,6 +345,10 @@ impl Store for SqliteStore {
             Err(StoreError::AlreadyApplied) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    fn syncer(&self) -> Option<DiskSync> {
+        Some(sync::of(log_path(&self.path)))
     }
 
     fn harden(&mut self) -> Result<(), StoreError> {

@@ -132,7 +132,14 @@ fn bring_up_to_date(path: &Path) -> Result<(), StoreError> {
 
 /// Looks through the whole database, as long as that takes but a moment: a start must not wait for the history of years.
 pub(super) fn check(conn: &Connection, path: &Path) -> Result<(), StoreError> {
-    let damaged = |what: String| Err(StoreError::Damaged { path: path.display().to_string(), what });
+    let damaged = |what: String| {
+        let path = path.display().to_string();
+        let why = format!(
+            "is damaged ({what}); keep the file and its `-wal`, and put back a copy, or try one that `sqlite3 {path} \
+             \"VACUUM INTO 'copy.db'\"` makes"
+        );
+        Err(StoreError::Unusable { path, why })
+    };
     let ours = tables(conn).map_err(|e| map(path, &e))?;
     let mut model = Connection::open_in_memory().map_err(|e| map(path, &e))?;
     migrate::migrate(&mut model, path)?;

@@ -344,10 +344,13 @@ fn the_file_does_not_grow_with_what_was_forgotten() {
 fn who_began_a_generation_and_did_not_end_it_is_known_before_another_begins() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
-    assert_eq!(store.unended().unwrap(), []);
+    store.refuse_living(&|_| panic!("nobody is on record")).unwrap();
     let life = |pid| Master { pid, pid_start: 9, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
     store.begin(&life(4), UnixMicros(17)).unwrap();
-    assert_eq!(SqliteStore::open(&path).unwrap().unended().unwrap(), [(life(4), UnixMicros(17))]);
+    let mut other = SqliteStore::open(&path).unwrap();
+    let refused = other.refuse_living(&|master| *master == life(4));
+    assert!(matches!(refused, Err(StoreError::MasterRuns { pid: 4, started_at: UnixMicros(17) })));
+    other.refuse_living(&|_| false).unwrap();
     store.end(UnixMicros(18)).unwrap();
-    assert_eq!(store.unended().unwrap(), []);
+    other.refuse_living(&|_| true).unwrap();
 }

@@ -7,24 +7,22 @@ use std::sync::Arc;
 
 use super::batch::High;
 use super::blocks::Blocks;
-use super::faults::What;
 use super::files::Files;
 use super::lock::Handle;
 use super::names::Names;
 use super::open::{self, Missing};
 use super::{SharedRecords, SqliteStore, Syncs, error, identity, life};
-use crate::model::UnixMicros;
 use crate::store::{Master, StoreError};
 
 impl SqliteStore {
     /// Opens the database, makes it if it is missing, brings it to the newest schema. Asks nobody for the right to write:
     /// for the only process that uses it.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         Self::from_handle(open::handle(path, Missing::Create)?, path)
     }
 
     /// The same for a master, who alone may write from now on. `waiting` hears of guests that take long.
-    pub fn open_as_master(path: &Path, waiting: &mut dyn FnMut(&[u32])) -> Result<Self, StoreError> {
+    pub(super) fn open_as_master(path: &Path, waiting: &mut dyn FnMut(&[u32])) -> Result<Self, StoreError> {
         let handle = open::handle(path, Missing::Create)?;
         handle.hold_alone(waiting)?;
         Self::from_handle(handle, path)
@@ -33,7 +31,7 @@ impl SqliteStore {
     /// The same for a guest, who does one thing and goes: what it has committed is on the disk. It may write while no
     /// master runs: the right is asked for anew for each [`Store::apply`](crate::store::Store::apply), which is refused with [`StoreError::Held`] once
     /// a master has started. Between two of them nobody is kept from starting.
-    pub fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let handle = open::handle(path, Missing::Create)?;
         let _writing = handle.hold_shared()?;
         let mut store = Self::from_handle(handle, path)?;
@@ -43,37 +41,31 @@ impl SqliteStore {
     }
 
     /// Refuses a damaged database, where that can be found out in a moment.
-    pub fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         open::check(&self.conn, &self.path)
     }
 
-    /// The random id of this store. A copy has its own from the start of its first master on.
-    pub fn id(&self) -> Result<String, StoreError> {
-        identity::id(&self.conn).map_err(|e| error::map(&self.path, &e))
-    }
-
-    /// Whether the database was copied from another file since a master last ran on it: then a master on record that is
-    /// alive runs on that other file. To be asked before [`Store::begin`](crate::store::Store::begin).
-    pub fn is_copy(&self) -> Result<bool, StoreError> {
-        identity::is_copy(&self.conn, self.handle.identity()).map_err(|e| error::map(&self.path, &e))
-    }
-
-    /// Makes a copy a store of its own; `living` are the cookies of masters on record that run on the original.
-    pub fn renew(&mut self, living: &[String]) -> Result<(), StoreError> {
-        let file = self.handle.identity();
-        self.transaction(UnixMicros(0), |_| Ok(()), |batch| identity::renew(batch.conn, file, living))?;
-        self.commit(What::Begin)
-    }
-
-    /// Who began a generation that neither ended in order nor was recovered, and when: dead, or the lock of the store
-    /// was taken away under it. To be asked before [`Store::begin`](crate::store::Store::begin).
-    pub fn unended(&self) -> Result<Vec<(Master, UnixMicros)>, StoreError> {
-        life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))
+    /// Refuses a database on which another master still lives, whose lock was taken away under it. In a copy (of another
+    /// file, since a master last ran on it) such masters run on that other file, and are noted for its first begin.
+    pub(super) fn refuse_living(&mut self, lives: &dyn Fn(&Master) -> bool) -> Result<(), StoreError> {
+        let is_copy = identity::is_copy(&self.conn, self.handle.identity()).map_err(|e| error::map(&self.path, &e))?;
+        let mut of_original = Vec::new();
+        for (master, started_at) in life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))? {
+            if !lives(&master) {
+                continue;
+            }
+            if !is_copy {
+                return Err(StoreError::MasterRuns { pid: master.pid, started_at });
+            }
+            of_original.push(master.cookie);
+        }
+        self.copied = is_copy.then_some(of_original);
+        Ok(())
     }
 
     /// To read the records beside the writer, in the same process.
     #[must_use]
-    pub fn records(&self) -> SharedRecords {
+    pub(super) fn records(&self) -> SharedRecords {
         self.records.clone()
     }
 
@@ -95,6 +87,7 @@ impl SqliteStore {
             overwritten: None,
             suspect: false,
             pending: None,
+            copied: None,
         };
         store.seen = Some(store.data_version()?);
         store.files = Some(Files::of(path));

@@ -87,7 +87,7 @@ pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result
 }
 
 /// Refuses a database that others may write to, or could put in our place: whoever writes to it has commands run as us.
-pub fn refuse_shared(database: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_shared(database: &Path) -> Result<(), StoreError> {
     let owner = Owner::of_store(database);
     let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let allow = "or allow that with --allow-shared-folder";
@@ -115,7 +115,7 @@ pub fn refuse_shared(database: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses an existing database that cannot be used, before anything is made beside it.
-pub fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
     match database.symlink_metadata() {
         Ok(_) => super::lock::Handle::of(database).map(drop),
         // Missing, or not to be seen: who makes or opens it says so.
@@ -124,7 +124,7 @@ pub fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
 }
 
 /// Refuses a database that lies, or would lie, on another machine.
-pub fn refuse_remote(database: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_remote(database: &Path) -> Result<(), StoreError> {
     let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let found = match statfs(database) {
         Err(Errno::ENOENT) => statfs(folder),

@@ -24,7 +24,7 @@ use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, Worker
 
 /// A reading connection to a database file.
 #[derive(Debug)]
-pub struct SqliteRecords {
+pub(in crate::store) struct SqliteRecords {
     conn: Connection,
     path: PathBuf,
     files: Files,
@@ -117,19 +117,14 @@ pub(super) fn run_query<'a>() -> Query<'a> {
 
 impl SqliteRecords {
     /// Opens an existing database for reading.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let (conn, handle) = open::reader(path)?;
         Ok(Self { conn, path: path.to_owned(), files: Files::of(path), _handle: handle })
     }
 
-    /// The random id of the store: see [`super::SqliteStore::id`].
-    pub fn store_id(&self) -> std::result::Result<String, StoreError> {
-        identity::id(&self.conn).map_err(|e| error::map(&self.path, &e))
-    }
-
     /// Whether the files are still those that were opened: others may hold something else.
     #[must_use]
-    pub fn is_current(&self) -> bool {
+    pub(super) fn is_current(&self) -> bool {
         self.files.fate() == Fate::Same
     }
 
@@ -195,6 +190,10 @@ impl Records for SqliteRecords {
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         self.worded(totals::read)
+    }
+
+    fn store_id(&mut self) -> Result<String, StoreError> {
+        self.worded(identity::id)
     }
 
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {

@@ -14,14 +14,15 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
-use crate::store::StoreError;
+use crate::model::{JobId, JobRecord, QueueTotals, RunRecord, WorkerRecord};
+use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 /// How long one of them waits for the other, again and again.
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// A reading connection that is closed while the writer opens the database anew. Clones are the same one.
 #[derive(Clone)]
-pub struct SharedRecords {
+pub(super) struct SharedRecords {
     path: PathBuf,
     open: Arc<Mutex<Option<SqliteRecords>>>,
     /// Stops the answer to a question.
@@ -39,7 +40,7 @@ impl SharedRecords {
     }
 
     /// Asks the records; waits while the writer opens the database anew, and then asks again if it was interrupted.
-    pub fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         mut question: impl FnMut(&mut SqliteRecords) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -88,6 +89,30 @@ impl SharedRecords {
         *open = None;
         self.wanted.store(false, Ordering::Release);
         open
+    }
+}
+
+impl Records for SharedRecords {
+    fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
+        self.ask(|records| records.job(id))
+    }
+    fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
+        self.ask(|records| records.jobs(filter))
+    }
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        self.ask(|records| records.runs(filter))
+    }
+    fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
+        self.ask(|records| records.workers(filter))
+    }
+    fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        self.ask(Records::queue_totals)
+    }
+    fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
+        self.ask(Records::last_master)
+    }
+    fn store_id(&mut self) -> Result<String, StoreError> {
+        self.ask(Records::store_id)
     }
 }
 

@@ -1,15 +1,11 @@
-//! Syncs the write-ahead log, in a thread of its own, from a handle of its own.
+//! Has the store put what is committed on the disk, in a thread of its own.
 //!
 //! Knows nothing of batches but their numbers. Invariant: what is said to be durable was committed before the sync
 //! began, was said to be committed, and no checkpoint has failed since, or what it left undone was done. Several requests
 //! that come during one sync share the next. After a sync that failed there is none until the writer has put everything
 //! on the disk in another way: one that succeeds would promise too much.
-//!
-//! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -18,7 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Written;
-use crate::store::sqlite::{Identity, ask_identity, sync_folder};
+use crate::store::DiskSync;
 
 /// Instead of a batch: nothing more is allowed.
 const NEVER: u64 = u64::MAX;
@@ -38,7 +34,7 @@ pub(super) struct Syncer {
 impl Syncer {
     /// `failed` hears why a sync failed; then [`Syncer::mended`] is waited for.
     pub(super) fn start(
-        wal: PathBuf,
+        sync: DiskSync,
         failed: Sender<String>,
         notify: impl Fn(Written) + Send + 'static,
     ) -> io::Result<Self> {
@@ -48,7 +44,7 @@ impl Syncer {
         let shared = (wanted.clone(), allowed.clone());
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
-            .spawn(move || run(&wal, &woken, (&shared.0, &shared.1), (&failed, &heard), &notify))?;
+            .spawn(move || run(sync, &woken, (&shared.0, &shared.1), (&failed, &heard), &notify))?;
         Ok(Self { wanted, allowed, wake, mended, thread })
     }
 
@@ -88,19 +84,19 @@ impl Syncer {
 }
 
 fn run(
-    wal: &Path,
+    mut sync: DiskSync,
     woken: &Receiver<()>,
     (wanted, allowed): (&AtomicU64, &AtomicU64),
     (failed, mended): (&Sender<String>, &Receiver<u64>),
     notify: &impl Fn(Written),
 ) {
-    let (mut log, mut done) = (None, 0);
+    let mut done = 0;
     while woken.recv().is_ok() {
         let batch = wanted.load(Ordering::Acquire);
         if batch <= done {
             continue;
         }
-        let Err(error) = sync(wal, &mut log) else {
+        let Err(error) = sync() else {
             done = batch;
             if !is_allowed(batch, allowed) {
                 return;
@@ -108,8 +104,6 @@ fn run(
             notify(Written::Durable { batch });
             continue;
         };
-        log = None;
-        let error = format!("cannot sync `{}`: {error}", wal.display());
         let _ = failed.try_send(error.clone());
         let Ok(batch) = mended.recv() else {
             // The writer is being stopped.
@@ -133,21 +127,4 @@ fn is_allowed(batch: u64, allowed: &AtomicU64) -> bool {
         }
     }
     true
-}
-
-/// The log is another file after the last connection was closed, so the handle is checked each time.
-fn sync(wal: &Path, log: &mut Option<(File, Identity)>) -> io::Result<()> {
-    failpoint!("sync.before", nix::errno::Errno::EIO.into());
-    let there = ask_identity(wal)?;
-    let file = match log {
-        Some((file, known)) if *known == there => file,
-        stale => {
-            let file = OpenOptions::new().read(true).write(true).open(wal)?;
-            sync_folder(wal)?;
-            &mut stale.insert((file, there)).0
-        }
-    };
-    file.sync_data()?;
-    failpoint!("sync.after");
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! The writer over the store in memory with faults, and over SQLite for the syncs.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use super::*;
 use crate::model::change::{Change, Claim, Request};
 use crate::model::{JobId, JobState, NewJob, Pushed, QueueName};
 use crate::store::memory::{Fault, Faulty, MemoryStore};
-use crate::store::sqlite::{SqliteStore, log_path};
+use crate::store::sqlite::SqliteStore;
 use crate::store::{Master, Records};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,11 +27,11 @@ fn push(number: u64) -> Batch {
     Batch { number, ops: vec![Request::Push(Arc::new([job()])).into()], at: AT, sync: true }
 }
 
-fn started(mut store: impl Store + 'static, wal: Option<PathBuf>) -> (Writer, Receiver<Written>) {
+fn started(mut store: impl Store + 'static) -> (Writer, Receiver<Written>) {
     store.begin(&master(), AT).unwrap();
     let (tx, rx): (Sender<Written>, _) = unbounded();
     let notify = move |written| drop(tx.send(written));
-    (Writer::start(Box::new(store), Durability::Full, wal, notify).unwrap(), rx)
+    (Writer::start(Box::new(store), Durability::Full, notify).unwrap(), rx)
 }
 
 fn next(events: &Receiver<Written>) -> Written {
@@ -48,7 +47,7 @@ fn pushed(written: &Written) -> (u64, JobId) {
 
 #[test]
 fn batches_are_committed_in_order_with_replies_and_totals() {
-    let (writer, events) = started(MemoryStore::new(), None);
+    let (writer, events) = started(MemoryStore::new());
     for number in 1..=3 {
         writer.send(push(number)).unwrap();
         let written = next(&events);
@@ -77,7 +76,7 @@ fn a_batch_that_fails_before_its_commit_is_tried_again_and_applied_once() {
     let mut other = memory.connect();
     other.apply(0, &push(0).ops, AT).unwrap();
     let faulty = Faulty::new(memory).with(1, Fault::BeforeCommit).with(2, Fault::Full).with_failing_reopens(1);
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     writer.send(cancel(1)).unwrap();
     assert!(matches!(next(&events), Written::Failing { batch: 1, error: StoreError::Io(_) }));
     let mut failures = 1;
@@ -99,7 +98,7 @@ fn a_push_that_failed_is_withdrawn_with_those_behind_it_and_the_rest_of_its_batc
     let mut other = memory.connect();
     other.apply(0, &push(0).ops, AT).unwrap();
     let faulty = Faulty::new(memory).with(1, Fault::Full).with(2, Fault::Full);
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     writer
         .send(Batch { ops: vec![Request::Push(Arc::new([job()])).into(), Change::Cancel(JobId(1)).into()], ..push(1) })
         .unwrap();
@@ -126,7 +125,7 @@ fn a_push_that_failed_is_withdrawn_with_those_behind_it_and_the_rest_of_its_batc
 #[test]
 fn a_push_of_which_nothing_can_be_found_out_does_not_wait_for_ever() {
     let faulty = Faulty::new(MemoryStore::new()).with(1, Fault::BeforeCommit).with_failing_reopens(u32::MAX);
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     writer.send(push(1)).unwrap();
     loop {
         match next(&events) {
@@ -142,7 +141,7 @@ fn a_push_of_which_nothing_can_be_found_out_does_not_wait_for_ever() {
 fn the_answers_of_a_commit_that_was_unknown_are_those_it_gave() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
-    let (writer, events) = started(Faulty::new(memory).with(1, Fault::AfterCommit), None);
+    let (writer, events) = started(Faulty::new(memory).with(1, Fault::AfterCommit));
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
     assert_eq!(pushed(&next(&events)), (1, JobId(1)));
@@ -156,7 +155,7 @@ fn the_answers_of_a_commit_that_was_unknown_are_those_it_gave() {
 fn a_master_that_was_superseded_is_rejected() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
-    let (writer, events) = started(memory, None);
+    let (writer, events) = started(memory);
     other.begin(&master(), AT).unwrap();
     writer.send(push(1)).unwrap();
     let Written::Rejected { batch: 1, error: StoreError::Superseded(by) } = next(&events) else { panic!() };
@@ -171,7 +170,7 @@ fn a_writer_that_is_stopped_tries_once_more_and_gives_up() {
     for n in 1..1000 {
         faulty = faulty.with(n, Fault::Full);
     }
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
     writer.stop(None).unwrap();
@@ -183,7 +182,7 @@ fn a_writer_that_is_stopped_tries_once_more_and_gives_up() {
 fn what_others_push_is_noticed_at_a_check() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
-    let (writer, events) = started(memory, None);
+    let (writer, events) = started(memory);
     other.apply(0, &push(0).ops, AT).unwrap();
     writer.check();
     let Written::Changed { totals, next_due: None } = next(&events) else { panic!() };
@@ -197,7 +196,7 @@ fn what_others_push_is_noticed_at_a_check() {
 fn a_change_whose_totals_cannot_be_read_is_told_when_they_can_be() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
-    let (writer, events) = started(Faulty::new(memory).with_failing_totals(1), None);
+    let (writer, events) = started(Faulty::new(memory).with_failing_totals(1));
     other.apply(0, &push(0).ops, AT).unwrap();
     // Asked once: nobody may have a reason to ask again.
     writer.check();
@@ -214,7 +213,7 @@ fn checks_take_no_place_of_a_batch() {
     for n in 1..1000 {
         faulty = faulty.with(n, Fault::Busy);
     }
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     writer.send(cancel(1)).unwrap();
     assert!(matches!(next(&events), Written::Failing { batch: 1, .. }));
     for _ in 0..100 {
@@ -232,7 +231,7 @@ fn sending_never_waits() {
     for n in 1..1000 {
         faulty = faulty.with(n, Fault::Busy);
     }
-    let (writer, events) = started(faulty, None);
+    let (writer, events) = started(faulty);
     let taken = (1..99).find(|&number| match writer.send(cancel(number)) {
         Ok(()) => false,
         Err(Unsent::Full(batch)) => batch.number == number,
@@ -245,17 +244,11 @@ fn sending_never_waits() {
     assert_eq!(rejected as u64, taken);
 }
 
-fn wal_of(db: &Path) -> PathBuf {
-    let mut name = db.as_os_str().to_owned();
-    name.push("-wal");
-    PathBuf::from(name)
-}
-
 #[test]
 fn a_batch_is_said_to_be_durable_after_it_is_said_to_be_committed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q.db");
-    let (writer, events) = started(SqliteStore::open(&path).unwrap(), Some(wal_of(&path)));
+    let (writer, events) = started(SqliteStore::open(&path).unwrap());
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, durable: false, .. }));
     assert!(matches!(next(&events), Written::Durable { batch: 1 }));
@@ -269,9 +262,8 @@ fn a_batch_is_said_to_be_durable_after_it_is_said_to_be_committed() {
 fn a_sync_that_failed_is_made_good_before_anything_is_said_to_be_durable() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q.db");
-    let gone = dir.path().join("gone-wal");
-    let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_hardenings(3);
-    let (writer, events) = started(store, Some(gone));
+    let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_hardenings(3).without_sync();
+    let (writer, events) = started(store);
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, .. }));
     // The first failure may be the same one once more.
@@ -291,7 +283,7 @@ fn a_checkpoint_that_failed_is_made_good_before_its_batch_is_said_to_be_durable(
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q.db");
     let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_checkpoints(1).with_failing_hardenings(3);
-    let (writer, events) = started(store, Some(log_path(&path)));
+    let (writer, events) = started(store);
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, durable: false, .. }));
     // The log itself can be synced all the time.
@@ -307,7 +299,7 @@ fn nothing_is_said_to_be_durable_where_a_checkpoint_fails_until_the_stop() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q.db");
     let store = Faulty::new(SqliteStore::open(&path).unwrap()).with_failing_checkpoints(1).with_failing_hardenings(99);
-    let (writer, events) = started(store, Some(log_path(&path)));
+    let (writer, events) = started(store);
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::SyncFailed { .. }));

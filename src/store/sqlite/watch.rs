@@ -16,7 +16,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 /// A watch on some files.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     kernel: Inotify,
     files: Vec<PathBuf>,
     /// Nothing has happened since all of them were watched.
@@ -26,7 +26,7 @@ pub struct Watch {
 impl Watch {
     /// Watches the folders above the files, and the files from the first [`Self::has_news`] on. An error where the kernel
     /// does not let us, or where a symbolic link leads to a file: it may come to lead elsewhere, and nobody would tell.
-    pub fn new(files: Vec<PathBuf>) -> io::Result<Self> {
+    pub(super) fn new(files: Vec<PathBuf>) -> io::Result<Self> {
         let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         for file in &files {
             let folder = file.parent().unwrap_or(file);
@@ -41,7 +41,7 @@ impl Watch {
     }
 
     /// Takes in what the kernel tells. To be called when its descriptor is readable.
-    pub fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while self.kernel.read_events().is_ok() {
             self.quiet = false;
         }
@@ -49,7 +49,7 @@ impl Watch {
 
     /// Whether to look at the files: something was done to them since the answer before, or that is not known. Goes on
     /// watching.
-    pub fn has_news(&mut self) -> bool {
+    pub(super) fn has_news(&mut self) -> bool {
         if self.quiet {
             return false;
         }

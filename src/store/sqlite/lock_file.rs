@@ -1,31 +1,19 @@
-//! One master per store: a lock on a file beside it, held for life by the open file.
+//! One master per database: a lock on a file beside it, held for life by the open file.
 //!
-//! Does not know the store. Invariants: the file is never deleted (a deleted lock file is two lock files); the lock,
+//! Does not know what is in the database. Invariants: the file is never deleted (a deleted lock file is two lock files); the lock,
 //! not the content, says whether a master runs, so what a dead master wrote does no harm.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
-use serde::{Deserialize, Serialize};
-
+use super::files::beside;
 use crate::model::UnixMicros;
+use crate::store::{Holder, StoreError};
 use crate::trust::{self, Owner};
-
-/// The master that runs on a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// Its process id.
-    pub pid: u32,
-    /// When it started.
-    pub started_at: UnixMicros,
-    /// Where it listens, if that can be written down.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub socket: Option<String>,
-}
+use nix::fcntl::OFlag;
 
 /// The right to be the master of a store; given back when dropped, or by the kernel when we die.
 #[derive(Debug)]
@@ -41,41 +29,16 @@ impl Drop for Lock {
     }
 }
 
-/// Why there is no lock for us.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// Another master runs.
-    #[error("another master (pid {pid}, since {}) runs on this store; stop it first, or use another `--database`", started_at.to_timestamp())]
-    Held {
-        /// Its process id.
-        pid: u32,
-        /// When it started.
-        started_at: UnixMicros,
-    },
-    /// Another master runs, and has not yet written who it is.
-    #[error("another master is just starting on this store; `{}` is locked", path.display())]
-    HeldByUnknown {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// The file cannot be used.
-    #[error("cannot lock `{}`: {source}", path.display())]
-    Io {
-        /// The lock file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-}
-
 /// [`Lock::holder`] takes a shared lock for a moment, which must not make a starting master give up.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
 
 impl Lock {
-    /// Takes the lock and writes down who holds it.
-    pub fn take(path: &Path, holder: &Holder, owner: Owner) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { path: path.to_owned(), source };
+    /// Takes the lock of this database and writes down who holds it.
+    pub(super) fn take(database: &Path, holder: &Holder) -> Result<Self, StoreError> {
+        let path = &beside(database, ".lock");
+        let owner = Owner::of_store(database);
+        let failed = |e: io::Error| StoreError::Lock { path: path.display().to_string(), reason: e.to_string() };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = trust::open(path, &mut options, owner).map_err(failed)?;
@@ -84,11 +47,11 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
-                Err(TryLockError::WouldBlock) if attempt < TRIES => crate::process::clock::pause(BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::park_timeout(BETWEEN_TRIES),
                 Err(TryLockError::WouldBlock) => {
                     return Err(match read_holder(&file) {
-                        Some(Holder { pid, started_at, .. }) => LockError::Held { pid, started_at },
-                        None => LockError::HeldByUnknown { path: path.to_owned() },
+                        Some(Holder { pid, started_at, .. }) => StoreError::MasterRuns { pid, started_at },
+                        None => StoreError::MasterStarts { path: path.display().to_string() },
                     });
                 }
             }
@@ -98,11 +61,12 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// The master that runs on the store, if one does. It is `Some` with pid 0 for one that has not yet said who it is.
-    pub fn holder(path: &Path) -> io::Result<Option<Holder>> {
+    /// The master that runs on this database, if one does. It is `Some` with pid 0 for one that has not yet said who it
+    /// is.
+    pub(super) fn holder(database: &Path) -> io::Result<Option<Holder>> {
         // A link may lead anywhere, and at a pipe one would wait.
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        let file = match OpenOptions::new().read(true).custom_flags(flags).open(beside(database, ".lock")) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
@@ -136,22 +100,18 @@ fn read_holder(mut file: &File) -> Option<Holder> {
 mod tests {
     use super::*;
 
-    fn take(path: &Path, pid: u32) -> Result<Lock, LockError> {
-        Lock::take(
-            path,
-            &Holder { pid, started_at: UnixMicros(1_700_000_000_000_000), socket: None },
-            Owner::of_store(path),
-        )
+    fn take(path: &Path, pid: u32) -> Result<Lock, StoreError> {
+        Lock::take(path, &Holder { pid, started_at: UnixMicros(1_700_000_000_000_000), socket: None })
     }
 
     #[test]
     fn a_second_master_is_refused_with_the_name_of_the_first_until_that_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.db.lock");
+        let path = dir.path().join("q.db");
         assert_eq!(Lock::holder(&path).unwrap(), None);
         let first = take(&path, 4711).unwrap();
         let refused = take(&path, 4712).unwrap_err();
-        assert!(matches!(refused, LockError::Held { pid: 4711, .. }));
+        assert!(matches!(refused, StoreError::MasterRuns { pid: 4711, .. }));
         assert!(refused.to_string().contains("pid 4711, since 2023-11-14T22:13:20Z"), "{refused}");
         assert_eq!(Lock::holder(&path).unwrap().map(|h| h.pid), Some(4711));
         drop(first);
@@ -163,19 +123,20 @@ mod tests {
     #[test]
     fn the_file_is_private_and_stays() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.db.lock");
-        fs::write(&path, "what a dead master wrote, and more of it than fits").unwrap();
+        let path = dir.path().join("q.db");
+        let file = beside(&path, ".lock");
+        fs::write(&file, "what a dead master wrote, and more of it than fits").unwrap();
         drop(take(&path, 7).unwrap());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"pid\":7,\"started_at\":\"2023-11-14T22:13:20.000000Z\"}\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{\"pid\":7,\"started_at\":\"2023-11-14T22:13:20.000000Z\"}\n");
     }
 
     #[test]
     fn one_that_only_asks_does_not_keep_a_master_from_starting() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.db.lock");
+        let path = dir.path().join("q.db");
         drop(take(&path, 1).unwrap());
-        let asking = File::open(&path).unwrap();
+        let asking = File::open(beside(&path, ".lock")).unwrap();
         asking.try_lock_shared().unwrap();
         let (before, after) = std::sync::mpsc::channel();
         let starting = std::thread::spawn(move || {
@@ -190,10 +151,10 @@ mod tests {
     #[test]
     fn a_holder_that_has_not_written_its_name_is_still_a_holder() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.db.lock");
-        let file = File::create(&path).unwrap();
+        let path = dir.path().join("q.db");
+        let file = File::create(beside(&path, ".lock")).unwrap();
         file.try_lock().unwrap();
-        assert!(matches!(take(&path, 2), Err(LockError::HeldByUnknown { .. })));
+        assert!(matches!(take(&path, 2), Err(StoreError::MasterStarts { .. })));
         assert_eq!(Lock::holder(&path).unwrap().map(|h| h.pid), Some(0));
     }
 }

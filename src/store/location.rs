@@ -1,0 +1,100 @@
+//! The way to a store: which kind of store it is, is known here and nowhere else.
+//!
+//! Invariant: whoever writes has made sure before that the place is safe and that nobody else has the right to.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+pub use super::sqlite::{Changes, Lock};
+use super::{Master, Records, Store, StoreError, sqlite};
+use crate::model::{StoreUrl, UnixMicros};
+
+/// A store that was named, and is not open yet.
+#[derive(Debug)]
+pub struct Location<'a>(&'a StoreUrl);
+
+/// Dangers that the user takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// It may be on a file system of the network.
+    pub network_fs: bool,
+    /// Others may write to it, or to its folder.
+    pub shared_folder: bool,
+}
+
+/// The master that runs on a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: UnixMicros,
+    /// Where it listens, if that can be written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+}
+
+/// The parts of a store that a master has opened, each for a thread of its own.
+#[expect(missing_debug_implementations, reason = "its parts are of any kind")]
+pub struct Opened {
+    /// The writing side; no generation has begun.
+    pub store: Box<dyn Store>,
+    /// The reading side.
+    pub records: Box<dyn Records + Send>,
+    /// Tells when others may have changed something.
+    pub changes: Changes,
+    /// Keeps other masters out as long as it lives.
+    pub lock: Lock,
+}
+
+/// The store with this name. Touches nothing yet.
+#[must_use]
+pub const fn open(url: &StoreUrl) -> Location<'_> {
+    Location(url)
+}
+
+impl Location<'_> {
+    /// Whether there is one.
+    pub fn exists(&self) -> io::Result<bool> {
+        let StoreUrl::File(path) = self.0;
+        path.try_exists()
+    }
+
+    /// To read the records, beside a master or without one.
+    pub fn records(&self) -> Result<Box<dyn Records + Send>, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::records(path)
+    }
+
+    /// The master that runs on it, if one does; pid 0: not yet written down.
+    pub fn holder(&self) -> io::Result<Option<Holder>> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::holder(path)
+    }
+
+    /// To change it while no master runs: see [`StoreError::Held`]. Makes it if it is missing.
+    pub fn as_guest(&self, allow: Allow) -> Result<Box<dyn Store>, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::as_guest(path, allow)
+    }
+
+    /// For a master, `holder`, who alone may write from now on. Makes it if it is missing. `lives` tells whether a master on
+    /// record that has not ended is still there, on this machine.
+    pub fn as_master(
+        &self,
+        allow: Allow,
+        holder: &Holder,
+        lives: &dyn Fn(&Master) -> bool,
+    ) -> Result<Opened, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::as_master(path, allow, holder, lives)
+    }
+
+    /// To write beside everybody, as a program that knows nothing of masters and guests would. For tests and benchmarks.
+    #[doc(hidden)]
+    pub fn unasked(&self) -> Result<Box<dyn Store>, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        Ok(Box::new(sqlite::SqliteStore::open(path)?))
+    }
+}

@@ -1,0 +1,56 @@
+//! The operations of a batch, each to the file of its topic.
+//!
+//! Invariant: a batch leaves the marks that make ids and batch numbers good after a crash.
+
+use super::batch::Batch;
+use super::sql;
+use crate::model::change::{Change, Op, Reply, Request};
+use crate::store::Applied;
+
+impl Batch<'_> {
+    fn apply(&mut self, op: &Op) -> rusqlite::Result<Reply> {
+        match op {
+            Op::Change(change) => self.apply_change(change),
+            Op::Request(request) => self.apply_request(request),
+        }
+    }
+
+    fn apply_change(&mut self, change: &Change) -> rusqlite::Result<Reply> {
+        match change {
+            Change::Claim(claim) => self.claim(claim),
+            Change::Finish(finish) => self.finish(finish),
+            Change::Unclaim { job, run } => self.unclaim(*job, *run),
+            Change::Assign { job, run, worker } => self.assign(*job, *run, *worker),
+            Change::Promote { limit } => self.promote(*limit),
+            Change::Shift(shift) => self.shift(shift),
+            Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
+            Change::Cancel(job) => self.cancel(*job),
+            Change::WorkerStarted(worker) => self.worker_started(worker),
+            Change::WorkerEnded(worker) => self.worker_ended(worker),
+            Change::Prune { keep, served } => self.prune(keep, served),
+        }
+    }
+
+    fn apply_request(&mut self, request: &Request) -> rusqlite::Result<Reply> {
+        match request {
+            Request::Push(jobs) => self.push(jobs),
+            Request::Bulk(step) => self.bulk(step),
+            Request::Retry(job) => self.retry(*job),
+            Request::Delete(job) => self.delete(*job),
+            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
+            Request::Pause { queue, paused } => self.pause(queue, *paused),
+        }
+    }
+
+    /// Applies all, in order.
+    pub(super) fn apply_all(&mut self, number: u64, ops: &[Op]) -> rusqlite::Result<Applied> {
+        let before = *self.high;
+        let replies = ops.iter().map(|op| self.apply(op)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let changed = self.write_changes()?;
+        if number != 0 || *self.high != before {
+            let (run, worker) = (self.high.run, self.high.worker);
+            self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
+        }
+        Ok(Applied { replies, changed, forgotten: std::mem::take(&mut self.forgotten) })
+    }
+}

@@ -1,0 +1,87 @@
+//! The ways to a database file: to read it, as a guest, as its master.
+//!
+//! Invariant: a place that is not safe is refused before anything is made there, and a master has the lock beside the
+//! database before it opens that.
+
+use std::io;
+use std::path::Path;
+
+use super::changes::Changes;
+use super::files::folder_of;
+use super::lock_file::Lock;
+use super::place::{refuse_remote, refuse_shared, refuse_unusable};
+use super::{SqliteRecords, SqliteStore};
+use crate::store::{Allow, Holder, Master, Opened, Records, Store, StoreError};
+use crate::trust::Owner;
+
+/// To read it.
+pub(in crate::store) fn records(path: &Path) -> Result<Box<dyn Records + Send>, StoreError> {
+    Ok(Box::new(SqliteRecords::open(path)?))
+}
+
+/// The master that runs on it.
+pub(in crate::store) fn holder(path: &Path) -> io::Result<Option<Holder>> {
+    Lock::holder(path)
+}
+
+/// To write to it while no master runs.
+pub(in crate::store) fn as_guest(path: &Path, allow: Allow) -> Result<Box<dyn Store>, StoreError> {
+    refuse_unsafe(path, allow)?;
+    Ok(Box::new(SqliteStore::open_as_guest(path)?))
+}
+
+/// To be its master. The locks say that nobody else is, but a master of an older version takes one only, whose file can
+/// be deleted: whoever began a generation and did not end it must be dead. Unless this is a copy: then that master runs on
+/// the original, and nothing of it is ours.
+pub(in crate::store) fn as_master(
+    path: &Path,
+    allow: Allow,
+    holder: &Holder,
+    lives: &dyn Fn(&Master) -> bool,
+) -> Result<Opened, StoreError> {
+    refuse_unsafe(path, allow)?;
+    warn_of_owner(path);
+    let lock = Lock::take(path, holder).map_err(|refused| no_folder(path).unwrap_or(refused))?;
+    let mut store = SqliteStore::open_as_master(path, &mut |guests| {
+        log::warn!("waiting until others have written to `{}`: processes {guests:?}", path.display());
+    })
+    .map_err(|refused| held_since(path, refused))?;
+    store.check()?;
+    store.refuse_living(lives)?;
+    let records = Box::new(store.records());
+    Ok(Opened { store: Box::new(store), records, changes: Changes::of(path, allow.network_fs), lock })
+}
+
+fn refuse_unsafe(path: &Path, allow: Allow) -> Result<(), StoreError> {
+    if !allow.network_fs {
+        refuse_remote(path)?;
+    }
+    refuse_unusable(path)?;
+    if allow.shared_folder { Ok(()) } else { refuse_shared(path) }
+}
+
+/// Root may work on a user's store, but should know whose commands it runs.
+fn warn_of_owner(path: &Path) {
+    let owner = Owner::of_store(path);
+    if owner.is_another() {
+        log::warn!("`{}` belongs to `{}`: what that user pushes runs as you", path.display(), owner.name());
+    }
+}
+
+/// The lock is beside the database, but it is the database that was asked for.
+fn no_folder(path: &Path) -> Option<StoreError> {
+    let folder = folder_of(path);
+    let reason = format!("the folder `{}` does not exist", folder.display());
+    (!folder.exists()).then(|| StoreError::cannot("create", path, &reason))
+}
+
+/// When the master that holds the database began, which is on record where it calls the database what we call it.
+fn held_since(database: &Path, refused: StoreError) -> StoreError {
+    let StoreError::Held { pid: Some(pid), is_master: true, path, name } = &refused else { return refused };
+    match SqliteRecords::open(database).and_then(|mut records| records.last_master()) {
+        Ok(Some(last)) if path == name && last.master.pid == *pid && last.ended_at.is_none() => {
+            StoreError::MasterRuns { pid: *pid, started_at: last.started_at }
+        }
+        _ => refused,
+    }
+}
