@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
-use queue_work::model::{Claimed, Counters, Detail, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
-use queue_work::store::sqlite::SqliteStore;
-use queue_work::store::{Master, Store};
+use queue_work::model::{Claimed, Counters, Detail, NewJob, Outcome, QueueName, StoreUrl, UnixMicros, WorkerId};
+use queue_work::store::{self, Master, Store};
 use tempfile::TempDir;
 
 const SIZES: [u32; 4] = [1, 16, 256, 1024];
@@ -18,7 +17,7 @@ const AT: UnixMicros = UnixMicros(1_790_000_000_000_000);
 
 /// An empty store whose generation has begun.
 struct Bench {
-    store: SqliteStore,
+    store: Box<dyn Store>,
     batch: u64,
     worker: WorkerId,
     queue: QueueName,
@@ -28,7 +27,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut store = SqliteStore::open(&folder.path().join("q.db")).expect("a store");
+        let mut store = store::open(&StoreUrl::File(folder.path().join("q.db"))).unasked().expect("a store");
         let word = String::from("bench");
         let us = Master { pid: 1, pid_start: 1, boot_id: word.clone(), cookie: word.clone(), version: word };
         let worker = store.begin(&us, AT).expect("a generation").next_worker;
