@@ -13,8 +13,8 @@ use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
 use super::{Config, Durability, Flags, pools, rules};
-use crate::model::{Bytes, StoreUrl};
 use crate::model::change::KeepFor;
+use crate::model::{Bytes, StoreUrl};
 
 /// A configuration, and how it came about.
 #[derive(Clone, Debug, PartialEq)]

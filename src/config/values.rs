@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::units;
-use crate::model::{MemoryLimit, StoreUrl};
 use crate::model::key::{Key, Kind};
 use crate::model::limits::LEAST_MEMORY;
+use crate::model::{MemoryLimit, StoreUrl};
 
 /// A value as it was written, reduced to what matters here.
 #[derive(Clone, Debug, PartialEq)]
