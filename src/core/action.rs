@@ -7,7 +7,7 @@ use super::PoolId;
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{CancelReason, Cause, Claimed, JobId, JobState, Mono, Outcome, PoolName, Slot, WorkerId};
+use crate::model::{CancelReason, Cause, Claimed, JobId, JobState, Outcome, PoolName, Slot, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -279,7 +279,5 @@ pub enum Note {
         worker: String,
         /// Process id.
         pid: u32,
-        /// Since when.
-        since: Mono,
     },
 }

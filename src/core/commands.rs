@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::event::{Command, JobChange};
 use super::pool::{Pool, PoolId};
-use super::worker::{Ending, State};
+use super::worker::State;
 use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
 use crate::model::worker::EndReason;
@@ -117,28 +117,24 @@ impl Core {
             out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
             return;
         };
-        let Some(worker) = self.workers.get_mut(&holder) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let term_at = now.mono + pool.settings.limits.kill_after;
-        let alive = worker.is_alive();
-        let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
-        let request = flight.request;
-        let ending = flight.ending.get_or_insert_with(|| {
+        let waits = asker.waits && asker.caller != Some(holder);
+        self.change(holder, |worker, pool| {
+            let alive = worker.is_alive();
+            let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
             let reason = CancelReason::Cancelled;
-            if alive {
-                out.push(Action::CancelRequest { worker: holder, request, reason });
+            if flight.tell(reason, now.mono + pool.settings.limits.kill_after) && alive {
+                out.push(Action::CancelRequest { worker: holder, request: flight.request, reason });
             }
-            Ending { why: reason, term_at, tickets: Vec::new() }
+            if let Some(told) = flight.told_mut() {
+                told.why = reason;
+                told.tickets.extend(waits.then_some(ticket));
+            }
         });
-        ending.why = CancelReason::Cancelled;
-        if asker.waits && asker.caller == Some(holder) {
-            out.push(Action::Reply(ticket, Ok(Done::AtOnce(Box::new(Done::Cancelled)))));
-        } else if asker.waits {
-            ending.tickets.push(ticket);
-        } else {
+        if !asker.waits {
             out.push(Action::Reply(ticket, Ok(Done::Cancelled)));
+        } else if !waits {
+            out.push(Action::Reply(ticket, Ok(Done::AtOnce(Box::new(Done::Cancelled)))));
         }
-        self.arm(holder);
     }
 
     pub(super) fn job_changed(
@@ -259,7 +255,7 @@ impl Core {
                 pools.iter().flat_map(|&(id, _)| slots(id).map(move |s| (id, s))).find_map(|s| self.failing(s)).map(Err)
             }
             Wait::Restarted { workers, slots, .. } => {
-                let gone = workers.iter().all(|w| !self.workers.contains_key(w));
+                let gone = self.are_gone(workers);
                 // Gone is not enough: one that died by itself was not replaced before its successor is there.
                 if gone && slots.iter().all(|&slot| self.is_filled(slot)) {
                     return Some(Ok(()));
@@ -271,24 +267,24 @@ impl Core {
                 }
                 Some(Err(refusal))
             }
-            Wait::Stopped { workers, .. } => workers.iter().all(|w| !self.workers.contains_key(w)).then_some(Ok(())),
+            Wait::Stopped { workers, .. } => self.are_gone(workers).then_some(Ok(())),
         }
+    }
+
+    fn are_gone(&self, workers: &BTreeSet<WorkerId>) -> bool {
+        workers.iter().all(|&worker| self.workers.get(worker).is_none())
     }
 
     /// The slot has a worker that takes jobs, or is given up.
     fn is_filled(&self, (pool, slot): (PoolId, Slot)) -> bool {
         let entry = self.pools.get(&pool).and_then(|p| p.slots.get(&slot));
-        entry.is_none_or(|e| e.current.is_some_and(|w| self.workers[&w].is_ready()))
+        entry.is_none_or(|e| e.state.current().is_some_and(|w| self.workers[w].is_ready()))
     }
 
     /// Workers that are too many are still on their way out. One that not even KILL ends is not waited for.
     fn scales_down(&self, pool: &Pool) -> bool {
-        pool.leaving.iter().any(|w| match self.workers[w].state {
-            State::Draining { why, .. } | State::Ending { why, .. } | State::Gone { why, .. } => {
-                why == EndReason::Scaled
-            }
-            State::Killed { why, told, .. } => why == EndReason::Scaled && !told,
-            State::Starting { .. } | State::Ready => false,
+        pool.leaving.iter().map(|&w| &self.workers[w].state).any(|state| {
+            state.leaves() == Some(EndReason::Scaled) && !matches!(state, State::Killed { told: true, .. })
         })
     }
 
@@ -296,7 +292,7 @@ impl Core {
     fn failing(&self, (pool, slot): (PoolId, Slot)) -> Option<Refusal> {
         let pool = self.pools.get(&pool)?;
         let entry = pool.slots.get(&slot).filter(|e| e.is_failing())?;
-        let (worker, why) = (format!("{}-{slot}", pool.settings.name), entry.problem.clone());
+        let (worker, why) = (format!("{}-{slot}", pool.settings.name), entry.backoff.problem.clone());
         Some(Refusal::ReplacementFailed { worker, why })
     }
 

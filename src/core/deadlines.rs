@@ -22,12 +22,14 @@ pub(super) enum Timer {
 pub(super) struct Timers(BTreeSet<(Mono, Timer)>);
 
 impl Timers {
-    pub(super) fn arm(&mut self, at: Mono, timer: Timer) {
-        self.0.insert((at, timer));
-    }
-
-    pub(super) fn disarm(&mut self, at: Mono, timer: Timer) {
-        self.0.remove(&(at, timer));
+    /// Arms a timer for `at` instead of `before`.
+    pub(super) fn replace(&mut self, before: Option<Mono>, at: Option<Mono>, timer: Timer) {
+        if let Some(before) = before {
+            self.0.remove(&(before, timer));
+        }
+        if let Some(at) = at {
+            self.0.insert((at, timer));
+        }
     }
 
     /// The first timer that is due, taken out.

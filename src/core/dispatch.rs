@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flight::{Flight, Stage};
 use super::pool::{Pool, PoolId};
-use super::worker::{Flight, State};
-use super::{Action, Core, Phase, Tag};
+use super::{Action, Core, Handle, Phase, Tag};
 use crate::model::change::{Change, Claim};
 use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
 
@@ -24,12 +24,12 @@ impl Core {
             return;
         }
         for (&id, pool) in &mut self.pools {
-            if pool.dry || pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
+            if pool.is_dry() || pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
                 continue;
             }
             let window = pool.window();
             let workers = pool.load.len() as u32;
-            let room: u32 = pool.not_full(window).map(|w| room(&self.workers[&w], window)).sum();
+            let room: u32 = pool.not_full(window).map(|w| room(&self.workers[w], window)).sum();
             let lookahead = pool.lookahead(workers);
             let on_the_way = pool.ahead.len() as u32 + pool.asked;
             let want = (room + lookahead).saturating_sub(on_the_way);
@@ -38,7 +38,7 @@ impl Core {
                 continue;
             }
             let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
-            let idle = idle.filter(|w| self.workers[w].held_until.is_none());
+            let idle = idle.filter(|&w| !self.workers[w].is_held());
             let claim = Claim {
                 takes: takes(&pool.settings.queues, &mut pool.credits, want),
                 workers: idle.skip(on_the_way as usize).take(want as usize).collect(),
@@ -63,8 +63,8 @@ impl Core {
     ) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         pool.asked -= asked.min(pool.asked);
-        if (jobs.len() as u32) < asked && !more && news == pool.news {
-            pool.dry = true;
+        if (jobs.len() as u32) < asked && !more {
+            pool.dry_at = Some(news);
         }
         pool.ahead.extend(jobs.into_iter().map(Arc::new));
         if self.phase != Phase::Running || pool.removed {
@@ -82,13 +82,8 @@ impl Core {
     /// Gives back what is claimed ahead in a pool that has nobody to do it: scaled to nothing, or waiting to try again.
     pub(super) fn give_back_idle_claims(&mut self, id: PoolId, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get(&id) else { return };
-        let works = |w: WorkerId| match self.workers[&w].state {
-            State::Ready => self.workers[&w].paused_until.is_none(),
-            State::Starting { .. } => true,
-            State::Draining { .. } | State::Ending { .. } | State::Killed { .. } | State::Gone { .. } => false,
-        };
-        let mut in_slots = pool.slots.values().flat_map(|e| [e.current, e.successor]).flatten();
-        if !pool.ahead.is_empty() && !in_slots.any(works) {
+        let works = |w: WorkerId| self.workers[w].state.leaves().is_none() && self.workers[w].paused_until().is_none();
+        if !pool.ahead.is_empty() && !pool.slots.values().flat_map(|e| e.state.workers()).any(works) {
             self.hold_back(id, |_| true, out);
         }
     }
@@ -101,7 +96,7 @@ impl Core {
         }
         let window = pool.window();
         // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
-        let has_room = |core: &Self, w: WorkerId| room(&core.workers[&w], window) > 0;
+        let has_room = |core: &Self, w: WorkerId| room(&core.workers[w], window) > 0;
         loop {
             let Some(worker) = self.pools[&id].not_full(window).find(|&w| has_room(self, w)) else { break };
             let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
@@ -110,47 +105,33 @@ impl Core {
     }
 
     fn send(&mut self, id: WorkerId, job: Arc<Claimed>, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let timeout = job.timeout.unwrap_or(pool.settings.limits.timeout);
-        let max_attempts = job.max_attempts.unwrap_or(pool.settings.limits.max_attempts);
-        let request = worker.next_request;
-        worker.next_request += 1;
-        self.holders.insert(job.id, id);
-        let ahead = worker.flights.len() >= worker.concurrency as usize;
-        worker.flights.push_back(Flight {
-            request,
-            ahead,
-            job: job.clone(),
-            timeout,
-            started: None,
-            deadline: None,
-            ending: None,
-            peak: worker.memory,
-            progress: None,
+        let sent = self.change(id, |worker, pool| {
+            let timeout = job.timeout.unwrap_or(pool.settings.limits.timeout);
+            let max_attempts = job.max_attempts.unwrap_or(pool.settings.limits.max_attempts);
+            let request = worker.next_request;
+            worker.next_request += 1;
+            worker.flights.push_back(Flight {
+                request,
+                job: job.clone(),
+                stage: Stage::Sent { timeout, told: None },
+                ahead: worker.flights.len() >= worker.concurrency as usize,
+                peak: worker.memory,
+                progress: None,
+            });
+            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+            (request, max_attempts, timeout)
         });
-        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+        let Some((request, max_attempts, timeout)) = sent else { return };
+        self.holders.insert(job.id, id);
         self.note_releases(job.id, job.counters, out);
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
-        self.reload(id);
-        self.arm(id);
     }
 
-    /// Brings the worker's place in the order of load up to date.
-    pub(super) fn reload(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        let load = (worker.state == State::Ready && worker.paused_until.is_none() && !pool.settings.is_opaque())
-            .then(|| worker.flights.len() as u32 * 100 / worker.concurrency.max(1));
-        if load != worker.load {
-            if let Some(old) = worker.load {
-                pool.load.remove(&(old, worker.slot, id));
-            }
-            if let Some(new) = load {
-                pool.load.insert((new, worker.slot, id));
-            }
-            worker.load = load;
-        }
+    /// The worker goes on to the jobs that it can be working on now.
+    pub(super) fn begin_next(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+        self.change(id, |worker, pool| {
+            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+        });
     }
 
     /// Gives back what is claimed ahead and matches.
@@ -175,7 +156,6 @@ impl Core {
         for pool in self.pools.values_mut() {
             if queues.is_empty() || queues.iter().any(|q| pool.serves(q)) {
                 pool.news += 1;
-                pool.dry = false;
             }
         }
     }
@@ -206,7 +186,7 @@ impl Core {
 
 /// Tells the store who works on a job that begins, for the record of a master that dies; where jobs are long enough
 /// for it.
-pub(super) fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
+fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
     let long = pool.estimate.is_none_or(|took| took > Duration::from_millis(1));
     move |job| {
         if long {
@@ -217,8 +197,8 @@ pub(super) fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> im
 }
 
 /// How many more jobs a worker can be sent now.
-fn room(worker: &super::Handle, window: u32) -> u32 {
-    if worker.held_until.is_some() {
+fn room(worker: &Handle, window: u32) -> u32 {
+    if worker.is_held() {
         return 0;
     }
     let held = worker.flights.len() as u32;

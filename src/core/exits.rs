@@ -3,9 +3,8 @@
 //! The exit frees the slot; the flights end only when nothing of the worker is left.
 
 use super::backoff;
-use super::deadlines::Timer;
-use super::worker::{Handle, State};
-use super::{Action, Core, Note, Phase, Tag};
+use super::worker::State;
+use super::{Action, Core, Handle, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
 use crate::model::death::SlotProblem;
 use crate::model::worker::{EndReason, Exit};
@@ -26,13 +25,13 @@ impl Core {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let (why, ours) = match worker.state {
-            State::Starting { .. } | State::Ready => (EndReason::Exited, false),
+        let Some(worker) = self.workers.get(id) else { return };
+        let (pid, why, ours) = match worker.state {
+            State::Starting { pid, .. } | State::Ready { pid, .. } => (pid, EndReason::Exited, false),
             // The worker left as it was asked to, or died with jobs in hand before we did anything to it.
-            State::Draining { why, .. } => (why, false),
-            State::Ending { why, .. } | State::Killed { why, .. } => (why, true),
-            State::Gone { .. } => return,
+            State::Draining { pid, why, .. } => (pid, why, false),
+            State::Ending { pid, why, .. } | State::Killed { pid, why, .. } => (pid, why, true),
+            State::Spawning { .. } | State::Gone { .. } => return,
         };
         let unasked = match why {
             EndReason::Exited
@@ -54,43 +53,31 @@ impl Core {
         let young = worker.is_young(now.mono);
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
-        worker.state = State::Gone { why, ours, exit, at: now.mono, last, read };
-        let worker = worker.clone();
+        let (name, jobs_done, peak_memory) = (worker.name.to_string(), worker.jobs_done, worker.peak);
+        let words = last_words(&last);
+        self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last, read });
         self.ended += 1;
-        self.reload(id);
-        self.arm(id);
-        let in_slot = self.vacate(id, &worker, fast, now);
-        self.note_exit(&worker, in_slot, why, exit, now, out);
-        let ended = WorkerEnded {
-            worker: id,
-            reason: why,
-            exit: Some(exit),
-            jobs_done: worker.jobs_done,
-            peak_memory: worker.peak,
-            at: now.wall,
-        };
+        out.push(Action::Note(Note::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
+        self.leave_slot(id, fast, why, exit, words, now, out);
+        let ended = WorkerEnded { worker: id, reason: why, exit: Some(exit), jobs_done, peak_memory, at: now.wall };
         out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
-    fn note_exit(
+    /// Takes a worker that has exited out of its slot, and says how long that waits for another.
+    #[expect(clippy::too_many_arguments, reason = "everything about an end that concerns its slot")]
+    fn leave_slot(
         &mut self,
-        worker: &Handle,
-        in_slot: bool,
+        id: WorkerId,
+        fast: bool,
         why: EndReason,
         exit: Exit,
+        last_words: Option<String>,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let name = worker.name.to_string();
-        let pid = worker.pid.unwrap_or(0);
-        out.push(Action::Note(Note::WorkerEnded {
-            worker: name.clone(),
-            pid,
-            reason: why,
-            exit,
-            jobs_done: worker.jobs_done,
-        }));
-        let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
+        let in_slot = self.vacate(id, fast, now);
+        let (name, pool, slot) = (self.workers[id].name.to_string(), self.workers[id].pool, self.workers[id].slot);
+        let Some(entry) = self.entry(pool, slot) else { return };
         if !in_slot {
             // Its slot has moved on; it only completes what was noted when it left.
             if entry.last_exit == Some((why, None)) {
@@ -99,65 +86,49 @@ impl Core {
             return;
         }
         entry.last_exit = Some((why, Some(exit)));
-        let wait = entry.not_before.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
+        let wait = entry.backoff.until.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
-            let deaths = entry.deaths;
-            let problem = SlotProblem::Ended { why, exit, last_words: last_words(worker) };
-            entry.problem = Some(problem.clone());
+            let (deaths, problem) = (entry.backoff.deaths, SlotProblem::Ended { why, exit, last_words });
+            entry.backoff.problem = Some(problem.clone());
             out.push(Action::Note(Note::Backoff { worker: name, problem, deaths, next_in }));
         }
     }
 
     /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.
     /// False if it was in none.
-    pub(super) fn vacate(&mut self, id: WorkerId, worker: &Handle, fast: bool, now: Now) -> bool {
-        let (pool, slot, running) = (worker.pool, worker.slot, self.phase == Phase::Running);
-        let random = &mut self.random;
-        let Some(entry) = self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot)) else { return false };
-        if entry.current != Some(id) && entry.successor != Some(id) {
-            return false;
-        }
-        entry.deaths = if fast { entry.deaths + 1 } else { 0 };
-        if let Some(old) = entry.not_before.take() {
-            self.timers.disarm(old, Timer::Slot(pool, slot));
-        }
-        let wait = backoff::respawn(entry.deaths, random);
-        if running && !wait.is_zero() {
-            entry.not_before = Some(now.mono + wait);
-            self.timers.arm(now.mono + wait, Timer::Slot(pool, slot));
-        }
-        if entry.successor == Some(id) {
-            entry.successor = None;
-        } else {
-            entry.current = entry.successor.take();
+    pub(super) fn vacate(&mut self, id: WorkerId, fast: bool, now: Now) -> bool {
+        let Some(worker) = self.workers.get(id) else { return false };
+        let (pool, slot) = (worker.pool, worker.slot);
+        let Some(entry) = self.entry(pool, slot) else { return false };
+        let Some(state) = entry.state.without(id) else { return false };
+        if entry.state.current() == Some(id) {
             entry.restarts += 1;
         }
-        if let Some(pool) = self.pools.get_mut(&pool) {
-            pool.dirty = true;
-        }
+        entry.backoff.deaths = if fast { entry.backoff.deaths + 1 } else { 0 };
+        let deaths = entry.backoff.deaths;
+        let wait = backoff::respawn(deaths, &mut self.random);
+        let waits = self.phase == Phase::Running && !wait.is_zero();
+        self.set_backoff(pool, slot, waits.then(|| now.mono + wait));
+        self.set_slot(pool, slot, state);
         true
     }
 
     /// Nothing of it is left: its flights end, and it is forgotten.
     pub(super) fn swept(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        if self.workers.get(&id).is_none_or(Handle::is_alive) {
+        if self.workers.get(id).is_none_or(Handle::is_alive) {
             return;
         }
         self.end_flights(id, now, out);
-        let Some(worker) = self.workers.remove(&id) else { return };
-        if let Some(at) = worker.armed {
-            self.timers.disarm(at, Timer::Worker(id));
-        }
+        let Some(worker) = self.remove_worker(id) else { return };
+        // Its number may be given to a slot again.
         if let Some(pool) = self.pools.get_mut(&worker.pool) {
-            pool.leaving.remove(&id);
             pool.dirty = true;
         }
     }
 }
 
 /// The last line on stderr of a worker that is gone, without control characters: it is shown on terminals.
-fn last_words(worker: &Handle) -> Option<String> {
-    let State::Gone { last, .. } = &worker.state else { return None };
+fn last_words(last: &LastLines) -> Option<String> {
     let line = last.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     Some(line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect())
 }

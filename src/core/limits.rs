@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::worker::{Handle, State};
+use super::worker::{Handle, Recycle, State};
 use super::{Action, Core, Note};
 use crate::model::worker::EndReason;
 use crate::model::{Bytes, MemoryLimit, Now, PoolLimits, WorkerId};
@@ -13,77 +13,71 @@ const HELD_FOR: Duration = Duration::from_secs(1);
 impl Core {
     /// A job was answered: the worker may be free, at a limit, or done with leaving.
     pub(super) fn after_job(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        let full = worker.max_jobs.is_some_and(|max| worker.jobs_done >= max);
+        let Some(worker) = self.workers.get(id) else { return };
         let healthy = worker.jobs_done == 1;
-        let (pool, slot) = (worker.pool, worker.slot);
-        if full {
+        if worker.max_jobs.is_some_and(|max| worker.jobs_done >= max) {
             self.recycle(id, EndReason::MaxJobs, now);
         }
-        if healthy
-            && let Some(entry) = self.entry(pool, slot)
-            && entry.current == Some(id)
-        {
-            entry.deaths = 0;
+        if healthy && let Some(entry) = self.slot_of(id).filter(|entry| entry.state.current() == Some(id)) {
+            entry.backoff.deaths = 0;
         }
-        self.reload(id);
         self.close_if_idle(id, out);
-        self.arm(id);
     }
 
     /// Marks a worker for replacement.
     /// Until its turn comes it is held back, so that it does not run past its limit; but not for long, if others
     /// are slow to leave.
     pub(super) fn recycle(&mut self, id: WorkerId, why: EndReason, now: Now) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.state == State::Ready && worker.recycle.is_none() {
-            worker.recycle = Some(why);
-            worker.held_until = Some(now.mono + HELD_FOR);
-            if let Some(pool) = self.pools.get_mut(&worker.pool) {
+        self.change(id, |worker, pool| {
+            if let State::Ready { recycle: recycle @ None, .. } = &mut worker.state {
+                *recycle = Some(Recycle { why, held_until: Some(now.mono + HELD_FOR) });
                 pool.recycles.push_back(id);
             }
-        }
+        });
     }
 
     pub(super) fn sampled(&mut self, id: WorkerId, memory: u64, cpu: f64, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        (worker.memory, worker.cpu) = (Some(memory), Some(cpu));
-        worker.note_peak(memory);
-        if pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max) {
-            self.kill(id, EndReason::MemoryMax, now, out);
-            return;
-        }
-        if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.is_opaque()) {
-            // Memory that jobs after the first have left behind is growth.
-            let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
-            let baseline = memory.saturating_sub(grown);
-            worker.baseline = Some(baseline);
-            if let Some(MemoryLimit::Absolute(limit)) = pool.settings.limits.memory
-                && baseline > limit
-                && !std::mem::replace(&mut pool.baseline_told, true)
-            {
-                let worker = worker.name.to_string();
-                out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline }));
+        let limit_reached = self.change(id, |worker, pool| {
+            (worker.memory, worker.cpu) = (Some(memory), Some(cpu));
+            worker.note_peak(memory);
+            if pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max) {
+                return Some(EndReason::MemoryMax);
             }
-        }
-        if over(&pool.settings.limits, worker, worker.baseline, memory) {
-            self.recycle(id, EndReason::Memory, now);
+            if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.is_opaque()) {
+                // Memory that jobs after the first have left behind is growth.
+                let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
+                let baseline = memory.saturating_sub(grown);
+                worker.baseline = Some(baseline);
+                if let Some(MemoryLimit::Absolute(limit)) = pool.settings.limits.memory
+                    && baseline > limit
+                    && !std::mem::replace(&mut pool.baseline_told, true)
+                {
+                    let worker = worker.name.to_string();
+                    out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline }));
+                }
+            }
+            over(&pool.settings.limits, worker, worker.baseline, memory).then_some(EndReason::Memory)
+        });
+        match limit_reached.flatten() {
+            Some(EndReason::MemoryMax) => self.kill(id, EndReason::MemoryMax, now, out),
+            Some(why) => self.recycle(id, why, now),
+            None => {}
         }
     }
 
     /// Between two samples a worker may do many jobs, each of which leaves something behind. Its own memory is a lower bound
     /// of what a sample would show.
     pub(super) fn sampled_alone(&mut self, id: WorkerId, memory: u64, now: Now) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        worker.memory.get_or_insert(memory);
-        worker.note_peak(memory);
-        let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
-        worker.alone = Some((after_first_job, memory));
-        // Over the hard limit too it is replaced and not killed: the job that took so much is over.
-        let far_over = pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max);
-        if far_over || over(&pool.settings.limits, worker, Some(after_first_job), memory) {
+        let is_over = self.change(id, |worker, pool| {
+            worker.memory.get_or_insert(memory);
+            worker.note_peak(memory);
+            let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
+            worker.alone = Some((after_first_job, memory));
+            // Over the hard limit too it is replaced and not killed: the job that took so much is over.
+            let far_over = pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max);
+            far_over || over(&pool.settings.limits, worker, Some(after_first_job), memory)
+        });
+        if is_over.unwrap_or_default() {
             self.recycle(id, EndReason::Memory, now);
         }
     }

@@ -25,6 +25,7 @@ mod deadlines;
 mod dispatch;
 mod event;
 mod exits;
+mod flight;
 mod limits;
 mod not_begun;
 mod pool;
@@ -38,18 +39,22 @@ mod scarce;
 mod shutdown;
 #[cfg(test)]
 mod sim;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 mod verdict;
 mod worker;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
 pub use event::{Command, Event, JobChange, Target};
-pub use pool::{Pool, PoolId, SlotView};
-pub use worker::{Flight, Handle, State};
+pub use flight::{Flight, Stage};
+pub use pool::{Pool, PoolId};
+pub use slot::SlotView;
+pub use worker::{Handle, State};
 
 use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
@@ -61,6 +66,7 @@ use random::Random;
 use released::GivenBack;
 use scarce::Spawns;
 use upkeep::Upkeep;
+use workers::Workers;
 
 /// Phase of the master as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +83,7 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Core {
     pools: BTreeMap<PoolId, Pool>,
-    workers: BTreeMap<WorkerId, Handle>,
+    workers: Workers,
     /// Where each job that is at a worker is.
     holders: BTreeMap<JobId, WorkerId>,
     phase: Phase,
@@ -109,7 +115,7 @@ impl Core {
     pub fn new(next_worker: WorkerId, seed: u64) -> Self {
         Self {
             pools: BTreeMap::new(),
-            workers: BTreeMap::new(),
+            workers: Workers::default(),
             holders: BTreeMap::new(),
             phase: Phase::Running,
             next_worker: next_worker.0.max(1),
@@ -174,7 +180,7 @@ impl Core {
             self.give_back_idle_claims(pool, out);
         }
         let workers = &self.workers;
-        self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.values().any(|w| w.pool == *id));
+        self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.iter().any(|(_, w)| w.pool == *id));
         self.end_scarcity();
         self.end_not_begun(now.mono);
         self.answer_tickets(out);
@@ -191,7 +197,7 @@ impl Core {
     /// True when a stop is complete: nobody is left.
     #[must_use]
     pub fn stopped(&self) -> bool {
-        self.phase != Phase::Running && self.workers.is_empty() && self.pools.values().all(Pool::is_quiet)
+        self.phase != Phase::Running && self.workers.iter().next().is_none() && self.pools.values().all(Pool::is_quiet)
     }
 
     /// True when no job is at a worker or on its way to one.
@@ -219,13 +225,13 @@ impl Core {
 
     /// The workers, oldest first.
     pub fn workers(&self) -> impl Iterator<Item = (WorkerId, &Handle)> {
-        self.workers.iter().map(|(&id, worker)| (id, worker))
+        self.workers.iter()
     }
 
     /// One worker.
     #[must_use]
     pub fn worker(&self, id: WorkerId) -> Option<&Handle> {
-        self.workers.get(&id)
+        self.workers.get(id)
     }
 
     /// Runs given back and workers ended since the stop began.

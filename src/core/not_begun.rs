@@ -11,8 +11,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::verdict::Case;
-use super::worker::Flight;
+use super::flight::Flight;
+use super::verdict::{Case, Verdict};
+use super::worker::{Handle, State};
 use super::{Action, Core, Note, backoff};
 use crate::model::change::Next;
 use crate::model::job::BEHIND_AFTER;
@@ -61,29 +62,23 @@ impl Core {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        worker.start_flights(now.mono, pool.settings.limits.kill_after, super::dispatch::assign(id, pool, out));
+        self.begin_next(id, now, out);
         self.not_begun.given_back += 1;
         out.push(Action::Note(Note::NotBegun { error: error.clone(), given_back: self.not_begun.given_back }));
         match lack {
             Lack::Means => self.give_back_and_pause(id, flight, error, now, out),
             Lack::Program => self.put_off(id, flight, error, now, out),
         }
-        self.reload(id);
         self.close_if_idle(id, out);
-        self.arm(id);
     }
 
     fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
         // Jobs that it had been sent ahead fail with the first.
-        let until = *worker.paused_until.get_or_insert_with(|| {
-            worker.pauses += 1;
-            now.mono + backoff::pause(worker.pauses, &mut self.random)
-        });
-        let name = worker.name.clone();
+        let until = match self.workers[id].paused_until() {
+            Some(until) => until,
+            None => now.mono + backoff::pause(self.count_pause(id), &mut self.random),
+        };
+        self.pause(id, until);
         let over = self.not_begun.trouble.map_or(until, |(_, over)| over.max(until)).max(until) + QUIET;
         self.not_begun.trouble = Some((now.mono, over));
         let times = self.not_begun.jobs.entry(flight.job.id).or_default();
@@ -92,65 +87,86 @@ impl Core {
             self.unclaim(&flight, out);
         } else {
             self.not_begun.jobs.remove(&flight.job.id);
-            let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
-            let verdict = super::verdict::Verdict { next: Next::Behind, ..case.released(Cause::NotBegun) };
-            let detail = Detail { error: Some(error), ..Detail::default() };
-            self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
+            let verdict = Verdict { next: Next::Behind, ..self.released_as_not_begun(id, &flight, now) };
+            self.end_not_begun_run(id, flight, &verdict, error, now, out);
         }
     }
 
     fn put_off(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
-        let released = case.released(Cause::NotBegun);
+        let released = self.released_as_not_begun(id, &flight, now);
         let wait = backoff::pause(released.counters.releases_in_a_row, &mut self.random);
-        let verdict = super::verdict::Verdict { next: Next::RetryAt(now.wall.plus(wait)), ..released };
-        worker.pauses += 1;
-        if worker.pauses > BUSY_BEFORE_PAUSE {
-            let pause = backoff::pause(worker.pauses - BUSY_BEFORE_PAUSE, &mut self.random).min(LONGEST_BUSY_PAUSE);
-            worker.paused_until.get_or_insert(now.mono + pause);
+        let verdict = Verdict { next: Next::RetryAt(now.wall.plus(wait)), ..released };
+        let pauses = self.count_pause(id);
+        if pauses > BUSY_BEFORE_PAUSE {
+            let pause = backoff::pause(pauses - BUSY_BEFORE_PAUSE, &mut self.random).min(LONGEST_BUSY_PAUSE);
+            self.pause(id, now.mono + pause);
         }
-        let name = worker.name.clone();
         if self.not_begun.put_off.len() < MOST_PUT_OFF {
             self.not_begun.put_off.insert(flight.job.id, now.mono + wait + QUIET);
         }
+        self.end_not_begun_run(id, flight, &verdict, error, now, out);
+    }
+
+    fn released_as_not_begun(&self, id: WorkerId, flight: &Flight, now: Now) -> Verdict {
+        let limits = &self.pools[&self.workers[id].pool].settings.limits;
+        Case { job: &flight.job, limits, now: now.wall }.released(Cause::NotBegun)
+    }
+
+    fn end_not_begun_run(
+        &mut self,
+        id: WorkerId,
+        flight: Flight,
+        verdict: &Verdict,
+        error: String,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let name = self.workers[id].name.clone();
         let detail = Detail { error: Some(error), ..Detail::default() };
-        self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
+        self.end_run(id, &name, flight, verdict, detail, now.mono, now, out);
+    }
+
+    /// How many pauses in a row this is.
+    fn count_pause(&mut self, id: WorkerId) -> u32 {
+        let count = |worker: &mut Handle| {
+            worker.pauses += 1;
+            worker.pauses
+        };
+        self.change(id, |worker, _| count(worker)).unwrap_or(1)
+    }
+
+    /// The worker is given no job until then, unless it pauses already.
+    fn pause(&mut self, id: WorkerId, until: Mono) {
+        self.change(id, |worker, _| {
+            if let State::Ready { paused_until, .. } = &mut worker.state {
+                paused_until.get_or_insert(until);
+            }
+        });
     }
 
     /// A run was answered that had begun.
     pub(super) fn begun(&mut self, id: WorkerId, flight: &Flight) {
         self.not_begun.jobs.remove(&flight.job.id);
         self.not_begun.put_off.remove(&flight.job.id);
-        if let Some(worker) = self.workers.get_mut(&id).filter(|w| self.pools[&w.pool].settings.kind == PoolKind::Exec)
-        {
-            worker.pauses = 0;
+        if self.workers.get(id).is_some_and(|w| self.pools[&w.pool].settings.kind == PoolKind::Exec) {
+            self.change(id, |worker, _| worker.pauses = 0);
             let last = self.not_begun.trouble.map(|(last, _)| last);
-            if last.is_some_and(|last| flight.started.is_some_and(|at| at > last)) {
-                self.end_pauses();
+            if last.is_some_and(|last| flight.started().is_some_and(|at| at > last)) {
+                self.not_begun.trouble = None;
+                for id in self.workers.ids(|worker| worker.paused_until().is_some()) {
+                    self.end_pause(id);
+                }
             }
         }
     }
 
-    fn end_pauses(&mut self) {
-        self.not_begun.trouble = None;
-        let paused: Vec<WorkerId> =
-            self.workers.iter().filter(|(_, w)| w.paused_until.is_some()).map(|(&id, _)| id).collect();
-        for id in paused {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.paused_until = None;
+    /// The worker is given jobs again.
+    pub(super) fn end_pause(&mut self, id: WorkerId) {
+        self.change(id, |worker, _| {
+            if let State::Ready { paused_until, .. } = &mut worker.state {
+                *paused_until = None;
             }
-            self.reload(id);
-        }
-    }
-
-    /// The pause of a worker is over, if it is.
-    pub(super) fn end_pause(&mut self, id: WorkerId, now: Now) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if worker.paused_until.take_if(|at| *at <= now.mono).is_some() {
-            self.reload(id);
-        }
+        });
     }
 
     /// Forgets the trouble when it is over.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::death::SlotProblem;
-use crate::model::worker::{EndReason, Exit};
-use crate::model::{Claimed, Mono, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
+use super::slot::{SlotEntry, SlotView};
+use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
 const MOST_AHEAD: u128 = 2048;
@@ -14,44 +13,6 @@ const MOST_AHEAD: u128 = 2048;
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
-
-/// A place for a worker.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SlotEntry {
-    /// Its worker.
-    pub(super) current: Option<WorkerId>,
-    /// The worker that is to follow, while `current` still works.
-    pub(super) successor: Option<WorkerId>,
-    /// Fast deaths in a row.
-    pub(super) deaths: u32,
-    /// No spawn before this.
-    pub(super) not_before: Option<Mono>,
-    /// Processes replaced so far.
-    pub(super) restarts: u64,
-    /// How the one before ended.
-    pub(super) last_exit: Option<(EndReason, Option<Exit>)>,
-    /// Why the last spawn failed, or why it waits.
-    pub(super) problem: Option<SlotProblem>,
-}
-
-/// A slot, for `status`.
-#[derive(Clone, Debug)]
-pub struct SlotView<'a> {
-    /// Which.
-    pub slot: Slot,
-    /// Its worker.
-    pub current: Option<WorkerId>,
-    /// The worker that is to follow.
-    pub successor: Option<WorkerId>,
-    /// Processes replaced so far.
-    pub restarts: u64,
-    /// How the one before ended.
-    pub last_exit: Option<(EndReason, Option<Exit>)>,
-    /// Why no worker comes up.
-    pub problem: Option<&'a SlotProblem>,
-    /// When the next spawn is due.
-    pub not_before: Option<Mono>,
-}
 
 /// A worker to be replaced by a new one, which comes up first.
 #[derive(Clone, Debug)]
@@ -83,8 +44,8 @@ pub struct Pool {
     pub(super) asked: u32,
     /// How often there was news of jobs.
     pub(super) news: u64,
-    /// The last claim came back short and there was no news since.
-    pub(super) dry: bool,
+    /// The news known when a claim last came back short: without more there is nothing to claim.
+    pub(super) dry_at: Option<u64>,
     /// Workers that may take jobs, least loaded first.
     pub(super) load: BTreeSet<(u32, Slot, WorkerId)>,
     /// How long a job takes, biased to the long ones.
@@ -115,7 +76,7 @@ impl Pool {
             ahead: VecDeque::new(),
             asked: 0,
             news: 1,
-            dry: false,
+            dry_at: None,
             load: BTreeSet::new(),
             estimate: None,
             credits: vec![0; weighted],
@@ -134,15 +95,7 @@ impl Pool {
 
     /// The slots, in order.
     pub fn slots(&self) -> impl Iterator<Item = SlotView<'_>> {
-        self.slots.iter().map(|(&slot, entry)| SlotView {
-            slot,
-            current: entry.current,
-            successor: entry.successor,
-            restarts: entry.restarts,
-            last_exit: entry.last_exit,
-            problem: entry.problem.as_ref(),
-            not_before: entry.not_before,
-        })
+        self.slots.iter().map(|(&slot, entry)| entry.view(slot))
     }
 
     /// Workers on their way out.
@@ -154,6 +107,11 @@ impl Pool {
     #[must_use]
     pub fn memory_limit_is_void(&self) -> bool {
         self.baseline_told
+    }
+
+    /// Its queues were empty when they were last asked, and there was no news since.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_at == Some(self.news)
     }
 
     /// Nothing is claimed or asked for.

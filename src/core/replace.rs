@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use super::pool::{PoolId, Rolling, SlotEntry};
-use super::worker::State;
+use super::pool::{PoolId, Rolling};
+use super::slot::{SlotEntry, SlotState};
+use super::worker::{Recycle, State};
 use super::{Action, Core, Phase};
 use crate::model::worker::EndReason;
 use crate::model::{Now, WorkerId};
@@ -19,7 +20,7 @@ const GIVE_UP_AFTER: u32 = 3;
 impl SlotEntry {
     /// Its new workers do not come up. Deaths of the past do not count once one is ready.
     pub(super) fn is_failing(&self) -> bool {
-        self.deaths >= GIVE_UP_AFTER && self.problem.is_some()
+        self.backoff.deaths >= GIVE_UP_AFTER && self.backoff.problem.is_some()
     }
 }
 
@@ -30,8 +31,10 @@ impl Core {
         if self.phase != Phase::Running || (pool.recycles.is_empty() && pool.rolling.is_empty()) {
             return;
         }
-        let being_replaced =
-            |e: &SlotEntry| e.successor.is_some() || !e.current.is_some_and(|w| self.workers[&w].is_ready());
+        let being_replaced = |e: &SlotEntry| match e.state {
+            SlotState::Held(worker) => !self.workers[worker].is_ready(),
+            SlotState::Empty | SlotState::Replacing { .. } => true,
+        };
         let cap = pool.replace_cap();
         let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());
         while free > 0 && self.may_add_leaver(id) && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
@@ -42,7 +45,7 @@ impl Core {
     /// Whether another worker may be replaced while those before it are still leaving: never more of them than the
     /// pool has places, or slow leavers would pile up. One that not even KILL ends does not count.
     pub(super) fn may_add_leaver(&self, id: PoolId) -> bool {
-        let counts = |w: &&WorkerId| !matches!(self.workers[*w].state, State::Killed { told: true, .. });
+        let counts = |w: &&WorkerId| !matches!(self.workers[**w].state, State::Killed { told: true, .. });
         let Some(pool) = self.pools.get(&id) else { return false };
         pool.leaving.iter().filter(counts).count() < pool.wanted.max(1) as usize
     }
@@ -50,10 +53,10 @@ impl Core {
     /// Retires the next worker that reached a limit; false if there is none.
     fn recycle_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
         while let Some(worker) = self.pools.get_mut(&id).and_then(|p| p.recycles.pop_front()) {
-            let Some(handle) = self.workers.get(&worker) else { continue };
-            let (State::Ready, Some(why)) = (&handle.state, handle.recycle) else { continue };
+            let Some(handle) = self.workers.get(worker) else { continue };
+            let State::Ready { recycle: Some(Recycle { why, .. }), .. } = handle.state else { continue };
             let grace = self.pools[&id].settings.limits.grace;
-            self.vacate_for_successor(worker);
+            self.vacate_for_successor(worker, why);
             self.leave(worker, why, grace, now, out);
             self.reconcile(id, now, out);
             return true;
@@ -65,10 +68,10 @@ impl Core {
     fn roll_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
         let Some(pool) = self.pools.get_mut(&id) else { return false };
         let workers = &self.workers;
-        let in_slot = |r: &Rolling| workers.get(&r.worker).map(|w| w.slot);
+        let in_slot = |r: &Rolling| workers.get(r.worker).map(|w| w.slot);
         // Workers that left for another reason: the ones in their places are new already.
         let (slots, rolling) = (&pool.slots, &mut pool.rolling);
-        rolling.retain(|r| in_slot(r).and_then(|s| slots.get(&s)).is_some_and(|e| e.current == Some(r.worker)));
+        rolling.retain(|r| in_slot(r).and_then(|s| slots.get(&s)).is_some_and(|e| e.state.current() == Some(r.worker)));
         let entries = || rolling.iter().filter_map(in_slot).filter_map(|s| Some((s, slots.get(&s)?)));
         if entries().any(|(_, e)| e.is_failing()) {
             rolling.clear();
@@ -76,57 +79,40 @@ impl Core {
         }
         // Workers whose successor is coming up stay, in case it fails.
         let may = self.spawns.left() > 0;
-        let due = |e: &SlotEntry| may && e.successor.is_none() && e.not_before.is_none_or(|at| at <= now.mono);
+        let due = |e: &SlotEntry| may && e.state.successor().is_none() && e.may_spawn(now.mono);
         let Some(slot) = entries().find(|(_, e)| due(e)).map(|(s, _)| s) else { return false };
-        let successor = self.spawn(id, slot, now, out);
-        if let Some(entry) = self.entry(id, slot) {
-            entry.successor = Some(successor);
-        }
+        self.spawn(id, slot, now, out);
         true
     }
 
     /// A worker has become ready: if it is a successor, the old one retires.
     pub(super) fn take_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let worker = &self.workers[&id];
-        let (pool_id, slot) = (worker.pool, worker.slot);
+        let (pool_id, slot) = (self.workers[id].pool, self.workers[id].slot);
         let Some(entry) = self.entry(pool_id, slot) else { return };
-        if entry.successor != Some(id) {
+        let SlotState::Replacing { old, new } = entry.state else { return };
+        if new != id {
             return;
         }
-        entry.successor = None;
-        entry.deaths = 0;
+        entry.backoff.deaths = 0;
         entry.restarts += 1;
-        let old = entry.current.replace(id);
+        entry.last_exit = Some((EndReason::Restarted, None));
+        self.set_slot(pool_id, slot, SlotState::Held(new));
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
-        let at_once = pool.rolling.iter().find(|r| Some(r.worker) == old).is_some_and(|r| r.at_once);
-        pool.rolling.retain(|r| Some(r.worker) != old);
+        let at_once = pool.rolling.iter().find(|r| r.worker == old).is_some_and(|r| r.at_once);
+        pool.rolling.retain(|r| r.worker != old);
         let grace = if at_once { Duration::ZERO } else { pool.settings.limits.grace };
-        if let Some(old) = old {
-            self.note_last_exit(pool_id, slot, EndReason::Restarted);
-            self.leave(old, EndReason::Restarted, grace, now, out);
-        }
-    }
-
-    fn note_last_exit(&mut self, pool: PoolId, slot: crate::model::Slot, why: EndReason) {
-        if let Some(entry) = self.entry(pool, slot) {
-            entry.last_exit = Some((why, None));
-        }
+        self.leave(old, EndReason::Restarted, grace, now, out);
     }
 
     /// Takes a worker out of its slot so that it is filled anew while the worker still finishes.
-    pub(super) fn vacate_for_successor(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        let (pool, slot, why) = (worker.pool, worker.slot, worker.recycle.unwrap_or(EndReason::Retired));
-        if let Some(entry) = self.entry(pool, slot)
-            && entry.current == Some(id)
-        {
-            entry.current = entry.successor.take();
-            entry.restarts += 1;
-            entry.deaths = 0;
-            entry.last_exit = Some((why, None));
-        }
-        if let Some(pool) = self.pools.get_mut(&pool) {
-            pool.dirty = true;
-        }
+    pub(super) fn vacate_for_successor(&mut self, id: WorkerId, why: EndReason) {
+        let Some(worker) = self.workers.get(id) else { return };
+        let (pool, slot) = (worker.pool, worker.slot);
+        let Some(entry) = self.entry(pool, slot).filter(|entry| entry.state.current() == Some(id)) else { return };
+        let Some(state) = entry.state.without(id) else { return };
+        entry.restarts += 1;
+        entry.backoff.deaths = 0;
+        entry.last_exit = Some((why, None));
+        self.set_slot(pool, slot, state);
     }
 }

@@ -3,16 +3,16 @@
 //! `reconcile` compares wanted with actual and is the only place where a slot is made or given up.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
-use super::deadlines::Timer;
-use super::dispatch::assign;
-use super::pool::{PoolId, SlotEntry};
+use super::pool::{Pool, PoolId};
+use super::slot::{SlotEntry, SlotState};
 use super::worker::{Handle, State};
 use super::{Action, Core, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
 use crate::model::death::SlotProblem;
 use crate::model::worker::EndReason;
-use crate::model::{Mono, Now, ReadyWhen, Slot, WorkerId};
+use crate::model::{Now, ReadyWhen, Slot, WorkerId};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -26,24 +26,21 @@ impl Core {
             self.give_up_slot(id, now, out);
         }
         let Some(pool) = self.pools.get_mut(&id) else { return };
-        let taken: BTreeSet<Slot> = pool.leaving.iter().map(|w| self.workers[w].slot).collect();
+        let taken: BTreeSet<Slot> = pool.leaving.iter().map(|&w| self.workers[w].slot).collect();
         // The lowest numbers that nobody has, also nobody who is leaving.
         let mut numbers = (1..=u32::MAX).map(Slot);
         while pool.slots.len() < wanted {
             let Some(slot) = numbers.find(|s| !pool.slots.contains_key(s) && !taken.contains(s)) else { break };
             pool.slots.insert(slot, SlotEntry::default());
         }
-        let due = |entry: &SlotEntry| entry.current.is_none() && entry.not_before.is_none_or(|at| at <= now.mono);
+        let due = |entry: &SlotEntry| entry.state == SlotState::Empty && entry.may_spawn(now.mono);
         let most = self.spawns.left() as usize;
         let mut empty: Vec<Slot> = pool.slots.iter().filter(|(_, e)| due(e)).map(|(&s, _)| s).collect();
         // The others have their turn later.
         pool.dirty = empty.len() > most;
         empty.truncate(most);
         for slot in empty {
-            let worker = self.spawn(id, slot, now, out);
-            if let Some(entry) = self.entry(id, slot) {
-                entry.current = Some(worker);
-            }
+            self.spawn(id, slot, now, out);
         }
     }
 
@@ -51,7 +48,7 @@ impl Core {
     /// the highest.
     fn give_up_slot(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
-        let rank = |entry: &SlotEntry| match entry.current.map(|w| &self.workers[&w]) {
+        let rank = |entry: &SlotEntry| match entry.state.current().map(|w| &self.workers[w]) {
             None => 0,
             Some(worker) if !worker.is_ready() => 1,
             Some(worker) if worker.flights.is_empty() => 2,
@@ -63,34 +60,25 @@ impl Core {
         };
         let grace = pool.settings.limits.grace;
         let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
-        let Some(entry) = self.remove_slot(id, slot) else { return };
-        for worker in [entry.current, entry.successor].into_iter().flatten() {
+        let Some(left) = self.remove_slot(id, slot) else { return };
+        for worker in left.workers() {
             self.leave(worker, why, grace, now, out);
         }
     }
 
-    /// Removes a slot; its workers are the caller's business.
-    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotEntry> {
-        let entry = self.pools.get_mut(&id)?.slots.remove(&slot)?;
-        if let Some(at) = entry.not_before {
-            self.timers.disarm(at, Timer::Slot(id, slot));
-        }
-        Some(entry)
-    }
-
-    /// Asks for a process. The roster knows it before it can speak.
-    pub(super) fn spawn(&mut self, id: PoolId, slot: Slot, now: Now, out: &mut Vec<Action>) -> WorkerId {
+    /// Asks for a process for this slot: to fill it, or to follow the worker in it. The roster knows it before it can speak.
+    pub(super) fn spawn(&mut self, id: PoolId, slot: Slot, now: Now, out: &mut Vec<Action>) {
         self.spawns.ask(now.mono);
         let worker = WorkerId(self.next_worker);
         self.next_worker += 1;
-        let settings = &self.pools[&id].settings;
-        let jitter = self.random.factor(0.1);
+        let Pool { settings, slots, .. } = &self.pools[&id];
+        let Some(entry) = slots.get(&slot) else { return };
+        let (state, jitter) = (entry.state.with(worker), self.random.factor(0.1));
         let handle = Handle {
             name: format!("{}-{slot}", settings.name).into(),
             pool: id,
             slot,
-            pid: None,
-            state: State::Starting { ready_by: now.mono + settings.limits.ready_timeout },
+            state: State::Spawning { leaves: None },
             flights: VecDeque::new(),
             since: now.mono,
             jobs_done: 0,
@@ -102,92 +90,53 @@ impl Core {
             alone: None,
             max_jobs: settings.limits.max_jobs.map(|n| ((n as f64 * jitter).round() as u64).max(1)),
             expires: settings.limits.max_time.map(|d| now.mono + d.mul_f64(jitter)),
-            recycle: None,
-            held_until: None,
-            paused_until: None,
             pauses: 0,
             next_request: 1,
             armed: None,
             load: None,
         };
-        self.workers.insert(worker, handle);
-        self.arm(worker);
+        self.add_worker(worker, handle);
+        self.set_slot(id, slot, state);
         out.push(Action::Spawn { worker, pool: id, slot });
-        worker
     }
 
     pub(super) fn spawned(&mut self, id: WorkerId, pid: u32, now: Now, out: &mut Vec<Action>) {
         self.spawns.worked();
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        worker.pid = Some(pid);
-        let pool = &self.pools[&worker.pool];
-        let (slot, by_message) = (worker.slot, pool.settings.ready == ReadyWhen::Message);
-        let started = WorkerStarted { worker: id, pool: pool.settings.name.clone(), slot, pid, at: now.wall };
+        let Some(worker) = self.workers.get(id) else { return };
+        let State::Spawning { leaves } = worker.state else { return };
+        let settings = &self.pools[&worker.pool].settings;
+        let (by_message, ready_by) = (settings.ready == ReadyWhen::Message, now.mono + settings.limits.ready_timeout);
+        let started = WorkerStarted { worker: id, pool: settings.name.clone(), slot: worker.slot, pid, at: now.wall };
         out.push(Action::Write(Change::WorkerStarted(Box::new(started)), Tag::None));
-        if !by_message {
-            self.ready(id, 1, now, out);
+        self.set_state(id, State::Starting { pid, ready_by });
+        match leaves {
+            Some((why, at)) => self.leave(id, why, at.since(now.mono), now, out),
+            None if by_message => {}
+            None => self.ready(id, 1, now, out),
         }
     }
 
     pub(super) fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        worker.concurrency = concurrency.clamp(1, 1000);
-        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
-        let (pool, slot) = (worker.pool, worker.slot);
-        if let State::Starting { .. } = worker.state {
-            worker.state = State::Ready;
-            let name = worker.name.to_string();
-            out.push(Action::Note(Note::WorkerReady { worker: name, pid: worker.pid.unwrap_or(0) }));
-            if let Some(entry) = self.entry(pool, slot) {
-                entry.problem = None;
+        self.change(id, |worker, _| worker.concurrency = concurrency.clamp(1, 1000));
+        self.begin_next(id, now, out);
+        let Some(worker) = self.workers.get(id) else { return };
+        if let State::Starting { pid, .. } = worker.state {
+            out.push(Action::Note(Note::WorkerReady { worker: worker.name.to_string(), pid }));
+            self.set_state(id, State::ready(pid));
+            if let Some(entry) = self.slot_of(id) {
+                entry.backoff.problem = None;
             }
             self.take_over(id, now, out);
         }
-        self.reload(id);
-        self.arm(id);
     }
 
     pub(super) fn spawn_failed(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.forget_unspawned(id) else { return };
-        self.vacate(id, &worker, true, now);
-        let next_in = self.entry(worker.pool, worker.slot).map(|entry| {
-            entry.last_exit = Some((EndReason::SpawnFailed, None));
-            entry.problem = Some(SlotProblem::NotStarted(error.clone()));
-            entry.not_before.map_or(std::time::Duration::ZERO, |at| at.since(now.mono))
-        });
-        if let Some(next_in) = next_in {
-            let worker = worker.name.to_string();
-            out.push(Action::Note(Note::SpawnFailed { worker, error, next_in }));
-        }
-    }
-
-    /// There will be no process of this worker.
-    pub(super) fn forget_unspawned(&mut self, id: WorkerId) -> Option<Handle> {
-        let worker = self.workers.remove(&id)?;
-        if let Some(at) = worker.armed {
-            self.timers.disarm(at, Timer::Worker(id));
-        }
-        if let Some(pool) = self.pools.get_mut(&worker.pool) {
-            pool.leaving.remove(&id);
-        }
-        Some(worker)
-    }
-
-    pub(super) fn entry(&mut self, pool: PoolId, slot: Slot) -> Option<&mut SlotEntry> {
-        self.pools.get_mut(&pool).and_then(|p| p.slots.get_mut(&slot))
-    }
-
-    /// Arms the worker's timer for its next deadline, if that is earlier than what is armed.
-    pub(super) fn arm(&mut self, id: WorkerId) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(at) = worker.next_deadline() else { return };
-        if worker.armed.is_none_or(|armed: Mono| at < armed) {
-            if let Some(old) = worker.armed {
-                self.timers.disarm(old, Timer::Worker(id));
-            }
-            worker.armed = Some(at);
-            self.timers.arm(at, Timer::Worker(id));
-        }
+        let in_slot = self.vacate(id, true, now);
+        let Some(worker) = self.remove_worker(id) else { return };
+        let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
+        entry.last_exit = Some((EndReason::SpawnFailed, None));
+        entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));
+        let next_in = entry.backoff.until.map_or(Duration::ZERO, |at| at.since(now.mono));
+        out.push(Action::Note(Note::SpawnFailed { worker: worker.name.to_string(), error, next_in }));
     }
 }

@@ -1,49 +1,48 @@
 //! Runs: what workers say about the jobs they hold, and how a run ends on record.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::dispatch::assign;
+use super::flight::Flight;
 use super::not_begun::Lack;
 use super::verdict::{Case, Verdict};
-use super::worker::{Flight, State};
-use super::{Action, Core, Done, Note, Tag};
+use super::worker::State;
+use super::{Action, Core, Done, Handle, Note, Tag};
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::change::{Change, Finish, Next};
 use crate::model::death::RunLost;
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, CancelReason, Cause, Detail, JobState, LastLines, Mono, Now, PoolKind, Prefetch, WorkerId};
+use crate::model::{Answer, Cause, Detail, JobState, LastLines, Mono, Now, PoolKind, Prefetch, WorkerId};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(at) = worker.flights.iter().position(|f| f.request == request) else {
-            out.push(Action::Note(Note::StrayAnswer { worker: worker.name.to_string(), request }));
+        let Some(worker) = self.workers.get(id) else { return };
+        let (name, pool) = (worker.name.clone(), worker.pool);
+        let at = worker.flights.iter().position(|f| f.request == request);
+        let Some(flight) = at.and_then(|at| self.change(id, |worker, _| worker.flights.remove(at))).flatten() else {
+            out.push(Action::Note(Note::StrayAnswer { worker: name.to_string(), request }));
             return;
         };
-        let Some(flight) = worker.flights.remove(at) else { return };
-        if let Some((lack, error)) = never_begun(self.pools[&worker.pool].settings.kind, &flight, &answer) {
+        if let Some((lack, error)) = never_begun(self.pools[&pool].settings.kind, &flight, &answer) {
             self.not_begun(id, flight, lack, error, now, out);
             return;
         }
-        worker.jobs_done += 1;
-        let (pool, name, first) = (worker.pool, worker.name.clone(), worker.jobs_done == 1);
-        let why_leaving = match worker.state {
-            State::Draining { why, .. } | State::Ending { why, .. } | State::Killed { why, .. } => Some(why),
-            State::Starting { .. } | State::Ready | State::Gone { .. } => None,
-        };
         self.begun(id, &flight);
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get_mut(&pool) else { return };
-        worker.start_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
-        let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
-        let verdict = match &flight.ending {
+        self.begin_next(id, now, out);
+        let answered = self.change(id, |worker, pool| {
+            worker.jobs_done += 1;
+            if let Some(started) = flight.started() {
+                pool.observe(now.mono.since(started));
+            }
+            (worker.jobs_done == 1, worker.state.leaves())
+        });
+        let (first, leaves) = answered.unwrap_or_default();
+        let case = Case { job: &flight.job, limits: &self.pools[&pool].settings.limits, now: now.wall };
+        let verdict = match flight.told() {
             None => case.answered(&answer, &mut self.random),
-            Some(ending) => case.answered_late(&answer, ending.why, give_back_cause(why_leaving), &mut self.random),
+            Some(told) => case.answered_late(&answer, told, give_back_cause(leaves), &mut self.random),
         };
-        if let Some(started) = flight.started {
-            pool.observe(now.mono.since(started));
-        }
         let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
         let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
         self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
@@ -59,7 +58,7 @@ impl Core {
         &mut self,
         id: WorkerId,
         name: &str,
-        flight: Flight,
+        mut flight: Flight,
         verdict: &Verdict,
         mut detail: Detail,
         ended: Mono,
@@ -85,7 +84,7 @@ impl Core {
             self.tickets.count_released(id);
         }
         self.count_releases(flight.job.id, verdict, out);
-        for ticket in flight.ending.into_iter().flat_map(|e| e.tickets) {
+        for ticket in flight.told_mut().map(|told| std::mem::take(&mut told.tickets)).into_iter().flatten() {
             let reply = match verdict.next {
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, JobState::Succeeded)),
                 Next::Dead(_) => Err(super::Refusal::JobEnded(flight.job.id, JobState::Dead)),
@@ -99,7 +98,7 @@ impl Core {
             outcome: verdict.outcome,
             cause: verdict.cause,
             detail,
-            started_at: now.wall_at(flight.started.unwrap_or(ended)),
+            started_at: now.wall_at(flight.started().unwrap_or(ended)),
             ended_at: now.wall_at(ended),
             next: verdict.next,
             counters: verdict.counters,
@@ -113,11 +112,10 @@ impl Core {
 
     /// Ends the flights of a worker that is gone and swept.
     pub(super) fn end_flights(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get(id) else { return };
         let State::Gone { why, ours, exit, at, ref last, read } = worker.state else { return };
-        let last = last.clone();
-        let (name, pool) = (worker.name.clone(), worker.pool);
-        let flights = std::mem::take(&mut worker.flights);
+        let (last, name, pool) = (last.clone(), worker.name.clone(), worker.pool);
+        let flights = self.change(id, |worker, _| std::mem::take(&mut worker.flights)).unwrap_or_default();
         // A worker that leaves of its own accord may have what was sent ahead in a buffer, unlooked at. One that did not
         // announce it is believed where sending ahead can be stopped: the next time, a job in hand is one it began.
         let silent = why == EndReason::Exited;
@@ -131,19 +129,19 @@ impl Core {
             pool.leaves_silently = true;
         }
         for flight in flights {
-            let seen = flight.started.is_some() && flight.request <= read && !(believed && flight.ahead);
-            if !seen && flight.ending.as_ref().is_none_or(|e| e.why == CancelReason::Shutdown) {
+            let seen = flight.started().is_some() && flight.request <= read && !(believed && flight.ahead);
+            if !seen && flight.goes_on() {
                 self.unclaim(&flight, out);
                 continue;
             }
             let Some(pool) = self.pools.get(&pool) else { return };
             let case = Case { job: &flight.job, limits: &pool.settings.limits, now: now.wall };
-            let verdict = match &flight.ending {
-                Some(ending) => case.ended(ending.why, give_back_cause(Some(why)), &mut self.random),
+            let told = flight.told();
+            let verdict = match told {
+                Some(told) => case.ended(told, give_back_cause(Some(why)), &mut self.random),
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let told = flight.ending.as_ref().map(|ending| ending.why);
             let error = Some(RunLost { told, why, ours, exit }.to_string());
             let LastLines { stderr: stderr_tail, stdout: stdout_tail } = (*last).clone();
             let detail = Detail { error, stderr_tail, stdout_tail, ..exit_detail(exit) };
@@ -154,13 +152,16 @@ impl Core {
     /// The worker has closed its input: it is of no more use, and what it has not read is for others. What it has read
     /// it may still answer.
     pub(super) fn input_closed(&mut self, id: WorkerId, read: u64, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id).filter(|w| w.is_alive()) else { return };
-        let unread = |f: &Flight| {
-            f.request > read && f.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown)
-        };
-        let (unread, held): (Vec<Flight>, _) = std::mem::take(&mut worker.flights).into_iter().partition(unread);
-        worker.flights = held.into();
-        let idle = worker.flights.is_empty();
+        if !self.workers.get(id).is_some_and(Handle::is_alive) {
+            return;
+        }
+        let unread = |flight: &Flight| flight.request > read && flight.goes_on();
+        let split = self.change(id, |worker, _| {
+            let (unread, held) = std::mem::take(&mut worker.flights).into_iter().partition(unread);
+            worker.flights = held;
+            (unread, worker.flights.is_empty())
+        });
+        let (unread, idle): (VecDeque<Flight>, bool) = split.unwrap_or_default();
         for flight in &unread {
             self.unclaim(flight, out);
         }
@@ -179,33 +180,29 @@ impl Core {
     }
 
     pub(super) fn progress(&mut self, id: WorkerId, request: u64, progress: Progress, out: &mut Vec<Action>) {
-        let Some(flight) = self.workers.get_mut(&id).and_then(|w| w.flight(request)) else { return };
-        flight.progress = Some(progress.clone());
-        let (job, run) = (flight.job.id, flight.job.run);
+        let known = self.change(id, |worker, _| {
+            let flight = worker.flight(request)?;
+            flight.progress = Some(progress.clone());
+            Some((flight.job.id, flight.job.run))
+        });
+        let Some((job, run)) = known.flatten() else { return };
         out.push(Action::Write(Change::Progress { job, run, progress }, Tag::None));
     }
 
     pub(super) fn extend(&mut self, id: WorkerId, request: u64, by: Duration, now: Now) {
-        let Some(flight) = self.workers.get_mut(&id).and_then(|w| w.flight(request)) else { return };
-        if flight.started.is_some() && flight.ending.is_none() {
-            flight.deadline = Some(now.mono + by);
-        } else {
-            flight.timeout = flight.timeout.max(by);
-        }
-        self.arm(id);
+        self.change(id, |worker, _| worker.flight(request).map(|flight| flight.extend(now.mono, by)));
     }
 }
 
 /// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.
 fn never_begun(kind: PoolKind, flight: &Flight, answer: &Answer) -> Option<(Lack, String)> {
     let error = answer.verdict.as_ref().err()?;
-    let goes_on = flight.ending.as_ref().is_none_or(|ending| ending.why == CancelReason::Shutdown);
     let lack = match error.kind.as_deref() {
         Some(NOT_BEGUN) => Lack::Means,
         Some(PROGRAM_BUSY) => Lack::Program,
         _ => return None,
     };
-    (kind == PoolKind::Exec && goes_on).then(|| (lack, error.message.clone()))
+    (kind == PoolKind::Exec && flight.goes_on()).then(|| (lack, error.message.clone()))
 }
 
 /// Why a run was given back when its worker left for this reason.

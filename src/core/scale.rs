@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commands::{Asker, Wait};
-use super::deadlines::Timer;
 use super::pool::{Pool, PoolId, Rolling};
 use super::shutdown::grace_for;
+use super::slot::{SlotEntry, SlotState};
 use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
 use crate::model::{Now, PoolSettings, Slot, WorkerId};
@@ -76,11 +76,11 @@ impl Core {
             }
         }
         for id in &workers {
-            self.forgive(self.workers[id].pool, self.workers[id].slot);
+            self.forgive(self.workers[*id].pool, self.workers[*id].slot);
         }
         let mut names = Vec::new();
         for &id in &workers {
-            let worker = &self.workers[&id];
+            let worker = &self.workers[id];
             names.push(worker.name.to_string());
             let at_once = at_once && asker.caller != Some(id);
             if let Some(pool) = self.pools.get_mut(&worker.pool) {
@@ -91,7 +91,7 @@ impl Core {
             }
         }
         names.sort();
-        let slots = workers.iter().map(|w| (self.workers[w].pool, self.workers[w].slot)).collect();
+        let slots = workers.iter().map(|&w| (self.workers[w].pool, self.workers[w].slot)).collect();
         let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), slots, names, released: 0 };
         self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
@@ -100,14 +100,9 @@ impl Core {
     /// A restart tries anew: what did not come up before may be repaired.
     fn forgive(&mut self, id: PoolId, slot: Slot) {
         let Some(entry) = self.entry(id, slot) else { return };
-        entry.deaths = 0;
-        entry.problem = None;
-        if let Some(at) = entry.not_before.take() {
-            self.timers.disarm(at, Timer::Slot(id, slot));
-        }
-        if let Some(pool) = self.pools.get_mut(&id) {
-            pool.dirty = true;
-        }
+        entry.backoff.deaths = 0;
+        entry.backoff.problem = None;
+        self.end_backoff(id, slot);
     }
 
     pub(super) fn stop_some(
@@ -130,15 +125,15 @@ impl Core {
                     }
                     self.hold_back(*id, |_| true, out);
                 }
-                self.workers.iter().filter(|(_, w)| pools.contains(&w.pool)).map(|(&id, _)| id).collect()
+                self.workers.ids(|w| pools.contains(&w.pool)).into_iter().collect()
             }
         };
         let mut leaving = workers.clone();
         for &id in &workers {
-            let (pool, slot) = (self.workers[&id].pool, self.workers[&id].slot);
+            let (pool, slot) = (self.workers[id].pool, self.workers[id].slot);
             // The slot goes with its worker, and so does who was to follow in it.
-            if self.entry(pool, slot).is_some_and(|e| e.current == Some(id)) {
-                leaving.extend(self.remove_slot(pool, slot).and_then(|e| e.successor));
+            if self.entry(pool, slot).is_some_and(|e| e.state.current() == Some(id)) {
+                leaving.extend(self.remove_slot(pool, slot).and_then(SlotState::successor));
                 if let Some(pool) = self.pools.get_mut(&pool) {
                     pool.wanted = pool.wanted.saturating_sub(1);
                     pool.dirty = true;
@@ -146,7 +141,7 @@ impl Core {
             }
         }
         for id in leaving {
-            let own = self.pools[&self.workers[&id].pool].settings.limits.grace;
+            let own = self.pools[&self.workers[id].pool].settings.limits.grace;
             self.leave(id, EndReason::Stopped, grace_for(id, asker.caller, grace, own), now, out);
         }
         let count = workers.len() as u64;
@@ -178,7 +173,7 @@ impl Core {
 
     /// The workers in their slots that are meant.
     fn target_workers(&self, target: &Target) -> Result<Vec<WorkerId>, Refusal> {
-        let in_slots = |pool: PoolId| self.pools[&pool].slots.values().filter_map(|e| e.current);
+        let in_slots = |pool: PoolId| self.pools[&pool].slots.values().filter_map(|e| e.state.current());
         let Target::Workers(names) = target else {
             return Ok(self.target_pools(target)?.into_iter().flat_map(in_slots).collect());
         };
@@ -186,7 +181,7 @@ impl Core {
         names
             .iter()
             .map(|name| {
-                let found = all.iter().find(|id| *self.workers[id].name == **name);
+                let found = all.iter().find(|id| *self.workers[**id].name == **name);
                 found.copied().ok_or_else(|| Refusal::NoSuchWorker(name.clone()))
             })
             .collect()
@@ -195,7 +190,7 @@ impl Core {
     /// Workers of the pool that take jobs.
     pub(super) fn ready_count(&self, id: PoolId) -> u32 {
         let Some(pool) = self.pools.get(&id) else { return 0 };
-        let ready = |e: &&super::pool::SlotEntry| e.current.is_some_and(|w| self.workers[&w].is_ready());
+        let ready = |e: &&SlotEntry| e.state.current().is_some_and(|w| self.workers[w].is_ready());
         pool.slots.values().filter(ready).count() as u32
     }
 

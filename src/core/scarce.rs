@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::pool::PoolId;
+use super::slot::SlotState;
 use super::{Action, Core, Note, Phase};
 use crate::model::death::SlotProblem;
 use crate::model::{Mono, Now, WorkerId};
@@ -63,20 +64,11 @@ impl Core {
     /// The machine had nothing left for this one: its slot stays as it was and waits with all others.
     pub(super) fn spawn_put_off(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
         self.spawns.failed(now.mono);
-        let Some(worker) = self.forget_unspawned(id) else { return };
-        if let Some(entry) = self.entry(worker.pool, worker.slot) {
-            if entry.successor == Some(id) {
-                entry.successor = None;
-            } else if entry.current == Some(id) {
-                entry.current = entry.successor.take();
-            } else {
-                return;
-            }
-            entry.problem = Some(SlotProblem::NotStarted(error.clone()));
-        }
-        if let Some(pool) = self.pools.get_mut(&worker.pool) {
-            pool.dirty = true;
-        }
+        let Some(worker) = self.remove_worker(id) else { return };
+        let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
+        let Some(state) = entry.state.without(id) else { return };
+        entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));
+        self.set_slot(worker.pool, worker.slot, state);
         out.push(Action::Note(Note::Scarce { error }));
     }
 
@@ -110,6 +102,6 @@ impl Core {
 
     fn waits_for_spawn(&self, id: PoolId) -> bool {
         let pool = &self.pools[&id];
-        pool.dirty || !pool.rolling.is_empty() || pool.slots.values().any(|e| e.current.is_none())
+        pool.dirty || !pool.rolling.is_empty() || pool.slots.values().any(|e| e.state == SlotState::Empty)
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::deadlines::Timer;
-use super::worker::{Ending, State};
-use super::{Action, Core, Note, Phase, Signal};
+use super::flight::Stage;
+use super::worker::{Recycle, State};
+use super::{Action, Core, Handle, Note, Phase, Signal};
 use crate::model::worker::EndReason;
 use crate::model::{CancelReason, Mono, Now, WorkerId};
 
@@ -16,93 +17,88 @@ const FORCED_KILL_AFTER: Duration = Duration::from_secs(1);
 impl Core {
     /// Takes a worker out of its pool's service: it gets no more jobs, finishes within `grace`, and ends.
     pub(super) fn leave(&mut self, id: WorkerId, why: EndReason, grace: Duration, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get_mut(&worker.pool) else { return };
-        pool.leaving.insert(id);
-        let opaque = pool.settings.is_opaque();
-        // An opaque worker is told by TERM, and even without grace it gets the time to obey.
-        let kill_at = now.mono + grace.max(patience(self.phase, pool.settings.limits.kill_after));
-        match worker.state {
-            State::Starting { .. } | State::Ready => {
-                let deadline = now.mono + grace;
-                if opaque {
-                    worker.state = State::Ending { why, kill_at };
+        let (phase, end) = (self.phase, now.mono + grace);
+        self.change(id, |worker, pool| {
+            pool.leaving.insert(id);
+            // An opaque worker is told by TERM, and even without grace it gets the time to obey.
+            let kill_at = now.mono + grace.max(patience(phase, pool.settings.limits.kill_after));
+            match &mut worker.state {
+                State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, end)),
+                State::Starting { pid, .. } | State::Ready { pid, .. } if pool.settings.is_opaque() => {
+                    worker.state = State::Ending { pid: *pid, why, kill_at };
                     out.push(Action::Signal { worker: id, signal: Signal::Term });
-                } else {
-                    worker.state = State::Draining { why, deadline, closed: false };
                 }
+                State::Starting { pid, .. } | State::Ready { pid, .. } => {
+                    worker.state = State::Draining { pid: *pid, why, deadline: end, closed: false };
+                }
+                State::Draining { deadline, .. } => *deadline = end.min(*deadline),
+                State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
+                State::Killed { .. } | State::Gone { .. } => {}
             }
-            State::Draining { why, deadline, closed } => {
-                worker.state = State::Draining { why, deadline: deadline.min(now.mono + grace), closed };
-            }
-            State::Ending { why, kill_at: before } => {
-                worker.state = State::Ending { why, kill_at: before.min(kill_at) };
-            }
-            State::Killed { .. } | State::Gone { .. } => {}
-        }
-        self.reload(id);
+        });
         self.close_if_idle(id, out);
         if grace.is_zero() {
             self.grace_over(id, now, out);
         }
-        self.arm(id);
     }
 
     /// Closes the stdin of a draining worker that holds nothing.
     pub(super) fn close_if_idle(&mut self, id: WorkerId, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let State::Draining { closed, .. } = &mut worker.state
-            && !*closed
-            && worker.flights.is_empty()
-        {
-            *closed = true;
-            out.push(Action::CloseStdin { worker: id });
-        }
+        self.change(id, |worker, _| {
+            if let State::Draining { closed: closed @ false, .. } = &mut worker.state
+                && worker.flights.is_empty()
+            {
+                *closed = true;
+                out.push(Action::CloseStdin { worker: id });
+            }
+        });
     }
 
     /// The grace of a draining worker is over: its jobs are asked to end, and it is told to.
     fn grace_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let State::Draining { why, .. } = worker.state else { return };
-        for flight in worker.flights.iter_mut().filter(|f| f.ending.is_none()) {
-            flight.ending = Some(Ending { why: CancelReason::Shutdown, term_at: now.mono, tickets: Vec::new() });
-            if flight.started.is_some() {
-                let request = flight.request;
-                out.push(Action::CancelRequest { worker: id, request, reason: CancelReason::Shutdown });
+        let Some(&State::Draining { why, .. }) = self.workers.get(id).map(|worker| &worker.state) else { return };
+        self.change(id, |worker, _| {
+            for flight in &mut worker.flights {
+                if flight.tell(CancelReason::Shutdown, now.mono) && flight.started().is_some() {
+                    let (request, reason) = (flight.request, CancelReason::Shutdown);
+                    out.push(Action::CancelRequest { worker: id, request, reason });
+                }
             }
-        }
+        });
         self.end(id, why, now, out);
     }
 
     /// Sends TERM; KILL follows.
     pub(super) fn end(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let patience = patience(self.phase, pool.settings.limits.kill_after);
-        match worker.state {
-            State::Starting { .. } | State::Ready | State::Draining { .. } => {
-                worker.state = State::Ending { why, kill_at: now.mono + patience };
-                out.push(Action::Signal { worker: id, signal: Signal::Term });
+        let phase = self.phase;
+        self.change(id, |worker, pool| {
+            let kill_at = now.mono + patience(phase, pool.settings.limits.kill_after);
+            match &mut worker.state {
+                State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, now.mono)),
+                &mut (State::Starting { pid, .. } | State::Ready { pid, .. } | State::Draining { pid, .. }) => {
+                    worker.state = State::Ending { pid, why, kill_at };
+                    out.push(Action::Signal { worker: id, signal: Signal::Term });
+                }
+                State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
+                State::Killed { .. } | State::Gone { .. } => {}
             }
-            State::Ending { why, kill_at } => {
-                worker.state = State::Ending { why, kill_at: kill_at.min(now.mono + patience) };
-            }
-            State::Killed { .. } | State::Gone { .. } => {}
-        }
-        self.reload(id);
-        self.arm(id);
+        });
     }
 
     /// Sends KILL.
     pub(super) fn kill(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if matches!(worker.state, State::Killed { .. } | State::Gone { .. }) {
-            return;
+        match self.workers.get(id).map(|worker| &worker.state) {
+            Some(
+                &State::Starting { pid, .. }
+                | &State::Ready { pid, .. }
+                | &State::Draining { pid, .. }
+                | &State::Ending { pid, .. },
+            ) => {
+                self.set_state(id, State::Killed { pid, why, since: now.mono, told: false });
+                out.push(Action::Signal { worker: id, signal: Signal::Kill });
+            }
+            Some(State::Spawning { .. } | State::Killed { .. } | State::Gone { .. }) | None => {}
         }
-        worker.state = State::Killed { why, since: now.mono, told: false };
-        out.push(Action::Signal { worker: id, signal: Signal::Kill });
-        self.reload(id);
-        self.arm(id);
     }
 
     /// Lets every timer ring that is due.
@@ -110,43 +106,38 @@ impl Core {
         while let Some(timer) = self.timers.ring(now.mono) {
             match timer {
                 Timer::Worker(id) => {
-                    if let Some(worker) = self.workers.get_mut(&id) {
-                        worker.armed = None;
-                    }
+                    self.disarm_worker(id);
                     self.worker_deadlines(id, now, out);
-                    self.arm(id);
+                    self.change(id, |_, _| ());
                 }
-                Timer::Slot(pool, slot) => {
-                    if let Some(entry) = self.entry(pool, slot) {
-                        entry.not_before = None;
-                    }
-                    if let Some(pool) = self.pools.get_mut(&pool) {
-                        pool.dirty = true;
-                    }
-                }
+                Timer::Slot(pool, slot) => self.end_backoff(pool, slot),
             }
         }
     }
 
     fn worker_deadlines(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
         self.job_deadlines(id, now, out);
-        self.end_pause(id, now);
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
+        if self.workers.get(id).is_some_and(|worker| due(worker.paused_until())) {
+            self.end_pause(id);
+        }
+        let Some(worker) = self.workers.get(id) else { return };
         match worker.state {
-            State::Starting { ready_by } if ready_by <= now.mono => self.end(id, EndReason::ReadyTimeout, now, out),
-            State::Ready if worker.recycle.is_none() && worker.expires.is_some_and(|at| at <= now.mono) => {
-                self.recycle(id, EndReason::MaxTime, now);
+            State::Starting { ready_by, .. } if due(Some(ready_by)) => self.end(id, EndReason::ReadyTimeout, now, out),
+            State::Ready { recycle: None, .. } if due(worker.expires) => self.recycle(id, EndReason::MaxTime, now),
+            State::Ready { pid, recycle: Some(Recycle { why, held_until }), paused_until } if due(held_until) => {
+                let recycle = Some(Recycle { why, held_until: None });
+                self.set_state(id, State::Ready { pid, recycle, paused_until });
             }
-            State::Ready if worker.held_until.is_some_and(|at| at <= now.mono) => worker.held_until = None,
-            State::Draining { deadline, .. } if deadline <= now.mono => self.grace_over(id, now, out),
-            State::Ending { why, kill_at } if kill_at <= now.mono => self.kill(id, why, now, out),
-            State::Killed { why, since, told: false } if since + UNKILLABLE_AFTER <= now.mono => {
-                worker.state = State::Killed { why, since, told: true };
-                let (worker, pid) = (worker.name.to_string(), worker.pid.unwrap_or(0));
-                out.push(Action::Note(Note::Unkillable { worker, pid, since }));
+            State::Draining { deadline, .. } if due(Some(deadline)) => self.grace_over(id, now, out),
+            State::Ending { why, kill_at, .. } if due(Some(kill_at)) => self.kill(id, why, now, out),
+            State::Killed { pid, why, since, told: false } if due(Some(since + UNKILLABLE_AFTER)) => {
+                out.push(Action::Note(Note::Unkillable { worker: worker.name.to_string(), pid }));
+                self.set_state(id, State::Killed { pid, why, since, told: true });
             }
-            State::Starting { .. }
-            | State::Ready
+            State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Ready { .. }
             | State::Draining { .. }
             | State::Ending { .. }
             | State::Killed { .. }
@@ -156,25 +147,23 @@ impl Core {
 
     /// Asks jobs past their deadline to end; ends the worker where they were asked and did not.
     fn job_deadlines(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if !matches!(worker.state, State::Ready | State::Draining { .. } | State::Starting { .. }) {
+        if !self.workers.get(id).is_some_and(Handle::watches_jobs) {
             return;
         }
-        let Some(pool) = self.pools.get(&worker.pool) else { return };
-        let patience = pool.settings.limits.kill_after;
-        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now.mono);
         let mut overdue = None;
-        for flight in worker.flights.iter_mut().filter(|f| f.started.is_some()) {
-            match &flight.ending {
-                None if due(flight.deadline) => {
-                    let (why, term_at) = (CancelReason::Timeout, now.mono + patience);
-                    flight.ending = Some(Ending { why, term_at, tickets: Vec::new() });
-                    out.push(Action::CancelRequest { worker: id, request: flight.request, reason: why });
+        self.change(id, |worker, pool| {
+            for flight in &mut worker.flights {
+                match &flight.stage {
+                    Stage::Running { deadline, .. } if *deadline <= now.mono => {
+                        let (request, reason) = (flight.request, CancelReason::Timeout);
+                        flight.tell(reason, now.mono + pool.settings.limits.kill_after);
+                        out.push(Action::CancelRequest { worker: id, request, reason });
+                    }
+                    Stage::Ending { told, term_at, .. } if *term_at <= now.mono => overdue = Some(told.why),
+                    Stage::Sent { .. } | Stage::Running { .. } | Stage::Ending { .. } => {}
                 }
-                Some(ending) if ending.term_at <= now.mono => overdue = Some(ending.why),
-                None | Some(_) => {}
             }
-        }
+        });
         match overdue {
             Some(CancelReason::Timeout) => self.end(id, EndReason::JobTimeout, now, out),
             Some(CancelReason::Cancelled) => self.end(id, EndReason::JobCancelled, now, out),
@@ -184,13 +173,13 @@ impl Core {
 
     /// The worker wants no more jobs, or can be given none.
     pub(super) fn retire(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
-        let Some(worker) = self.workers.get(&id) else { return };
-        if matches!(worker.state, State::Ready | State::Starting { .. }) {
+        let Some(worker) = self.workers.get(id) else { return };
+        if worker.state.leaves().is_none() {
             let grace = self.pools[&worker.pool].settings.limits.grace;
             // One that retires before it did anything is a crash loop in disguise: it keeps its slot until it has
             // exited, and the next one waits.
             if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
-                self.vacate_for_successor(id);
+                self.vacate_for_successor(id, why);
             }
             self.leave(id, why, grace, now, out);
         }
@@ -218,9 +207,8 @@ impl Core {
                 pool.recycles.clear();
             }
         }
-        let workers: Vec<_> = self.workers.keys().copied().collect();
-        for id in workers {
-            let own = self.pools[&self.workers[&id].pool].settings.limits.grace;
+        for id in self.workers.ids(|_| true) {
+            let own = self.pools[&self.workers[id].pool].settings.limits.grace;
             self.leave(id, EndReason::Stopped, grace_for(id, caller, grace, own), now, out);
         }
     }
@@ -229,8 +217,7 @@ impl Core {
     pub(super) fn force(&mut self, now: Now, out: &mut Vec<Action>) {
         self.stop_all(Some(Duration::ZERO), None, now, out);
         self.phase = Phase::Forced;
-        let workers: Vec<_> = self.workers.keys().copied().collect();
-        for id in workers {
+        for id in self.workers.ids(|_| true) {
             self.end(id, EndReason::Stopped, now, out);
         }
     }
@@ -243,6 +230,11 @@ pub(super) fn grace_for(id: WorkerId, caller: Option<WorkerId>, said: Option<Dur
         Some(said) if caller == Some(id) => said.max(own),
         said => said.unwrap_or(own),
     }
+}
+
+/// The earlier of two ends of a worker that has no process yet; the first reason counts.
+fn earlier(before: Option<(EndReason, Mono)>, why: EndReason, at: Mono) -> (EndReason, Mono) {
+    before.map_or((why, at), |(first, before)| (first, before.min(at)))
 }
 
 /// From TERM to KILL.

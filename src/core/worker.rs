@@ -6,23 +6,39 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, Ticket};
-use crate::model::job::Progress;
+use super::PoolId;
+use super::flight::Flight;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{CancelReason, Claimed, LastLines, Mono, Slot, WorkerState};
+use crate::model::{Claimed, LastLines, Mono, Slot, WorkerState};
 
 /// State of a worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
-    /// Spawned or about to be, not yet ready.
+    /// Asked for; there is no process yet.
+    Spawning {
+        /// The process is to leave: why, and when its grace is over.
+        leaves: Option<(EndReason, Mono)>,
+    },
+    /// Spawned, not yet ready.
     Starting {
+        /// Its process id.
+        pid: u32,
         /// When it must be ready.
         ready_by: Mono,
     },
     /// Takes jobs.
-    Ready,
+    Ready {
+        /// Its process id.
+        pid: u32,
+        /// It has reached a limit.
+        recycle: Option<Recycle>,
+        /// Until then it is given no job, as it cannot start commands.
+        paused_until: Option<Mono>,
+    },
     /// Takes no more jobs; finishes what it holds, then its stdin is closed and it leaves.
     Draining {
+        /// Its process id.
+        pid: u32,
         /// Why it leaves.
         why: EndReason,
         /// When the grace is over.
@@ -32,6 +48,8 @@ pub enum State {
     },
     /// TERM was sent.
     Ending {
+        /// Its process id.
+        pid: u32,
         /// Why it leaves.
         why: EndReason,
         /// When KILL follows.
@@ -39,6 +57,8 @@ pub enum State {
     },
     /// KILL was sent.
     Killed {
+        /// Its process id.
+        pid: u32,
         /// Why it leaves.
         why: EndReason,
         /// When.
@@ -63,38 +83,45 @@ pub enum State {
     },
 }
 
-/// A job at a worker.
-#[derive(Clone, Debug)]
-pub struct Flight {
-    /// Request id on this worker.
-    pub request: u64,
-    /// The job.
-    pub job: Arc<Claimed>,
-    /// How long it may run.
-    pub timeout: Duration,
-    /// When it began, as far as we know: when it was sent, or when the one before it was answered.
-    pub started: Option<Mono>,
-    /// Sent while the worker had all it can do at a time: begun when another ended, or never.
-    pub ahead: bool,
-    /// When it must be done; set when it begins.
-    pub deadline: Option<Mono>,
-    /// Whether it was asked to end.
-    pub ending: Option<Ending>,
-    /// Most memory of the worker seen while it ran.
-    pub peak: Option<u64>,
-    /// Its last report of progress.
-    pub progress: Option<Progress>,
+/// A limit that a worker has reached; it waits for its turn to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recycle {
+    /// Which limit.
+    pub why: EndReason,
+    /// Until then it is given no job, as its turn should come in a moment.
+    pub held_until: Option<Mono>,
 }
 
-/// A job that was asked to end.
-#[derive(Clone, Debug)]
-pub struct Ending {
-    /// Why.
-    pub why: CancelReason,
-    /// When its worker is ended, if it does not honour that.
-    pub term_at: Mono,
-    /// Tickets that wait for the end.
-    pub tickets: Vec<Ticket>,
+impl State {
+    /// A worker that has just become ready.
+    pub(super) const fn ready(pid: u32) -> Self {
+        Self::Ready { pid, recycle: None, paused_until: None }
+    }
+
+    /// Its process id, as long as there is a process.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        match *self {
+            Self::Spawning { .. } | Self::Gone { .. } => None,
+            Self::Starting { pid, .. }
+            | Self::Ready { pid, .. }
+            | Self::Draining { pid, .. }
+            | Self::Ending { pid, .. }
+            | Self::Killed { pid, .. } => Some(pid),
+        }
+    }
+
+    /// Why it is on its way out.
+    pub(super) const fn leaves(&self) -> Option<EndReason> {
+        match *self {
+            Self::Spawning { leaves: None } | Self::Starting { .. } | Self::Ready { .. } => None,
+            Self::Spawning { leaves: Some((why, _)) }
+            | Self::Draining { why, .. }
+            | Self::Ending { why, .. }
+            | Self::Killed { why, .. }
+            | Self::Gone { why, .. } => Some(why),
+        }
+    }
 }
 
 /// One worker process.
@@ -106,8 +133,6 @@ pub struct Handle {
     pub pool: PoolId,
     /// Its slot.
     pub slot: Slot,
-    /// Its process id, once spawned.
-    pub pid: Option<u32>,
     /// Its state.
     pub state: State,
     /// The jobs it holds, in the order sent.
@@ -132,13 +157,7 @@ pub struct Handle {
     pub max_jobs: Option<u64>,
     /// When it is recycled for its age.
     pub expires: Option<Mono>,
-    /// The limit it has reached; it waits for its turn to be replaced.
-    pub recycle: Option<EndReason>,
-    /// Until then it is given no job: it is at a limit, and its turn to be replaced should come in a moment.
-    pub held_until: Option<Mono>,
-    /// Until then it is given no job, as it cannot start commands.
-    pub paused_until: Option<Mono>,
-    /// Such pauses in a row.
+    /// Pauses in a row, as it could not start commands.
     pub(super) pauses: u32,
     pub(super) next_request: u64,
     pub(super) armed: Option<Mono>,
@@ -149,15 +168,32 @@ impl Handle {
     /// So much was measured: for the worker, and for the jobs that run in it.
     pub(super) fn note_peak(&mut self, memory: u64) {
         self.peak = self.peak.max(Some(memory));
-        for flight in self.flights.iter_mut().filter(|flight| flight.started.is_some()) {
+        for flight in self.flights.iter_mut().filter(|flight| flight.started().is_some()) {
             flight.peak = flight.peak.max(Some(memory));
         }
     }
 
-    /// Whether it takes jobs.
+    /// Whether it is ready, and not on its way out.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready)
+        matches!(self.state, State::Ready { .. })
+    }
+
+    /// Whether it is given jobs: it is ready, and can start commands.
+    pub(super) fn takes_jobs(&self) -> bool {
+        matches!(self.state, State::Ready { paused_until: None, .. })
+    }
+
+    /// Until when it is given no job, as it cannot start commands.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Mono> {
+        let State::Ready { paused_until, .. } = self.state else { return None };
+        paused_until
+    }
+
+    /// Whether it is at a limit, and given no job for a moment.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self.state, State::Ready { recycle: Some(Recycle { held_until: Some(_), .. }), .. })
     }
 
     /// Whether its process runs or is about to.
@@ -175,10 +211,10 @@ impl Handle {
     #[must_use]
     pub fn word(&self) -> WorkerState {
         match self.state {
-            State::Starting { .. } => WorkerState::Starting,
-            State::Ready if self.paused_until.is_some() && self.flights.is_empty() => WorkerState::Backoff,
-            State::Ready if self.flights.is_empty() => WorkerState::Idle,
-            State::Ready => WorkerState::Busy,
+            State::Spawning { .. } | State::Starting { .. } => WorkerState::Starting,
+            State::Ready { .. } if !self.flights.is_empty() => WorkerState::Busy,
+            State::Ready { paused_until: Some(_), .. } => WorkerState::Backoff,
+            State::Ready { .. } => WorkerState::Idle,
             State::Draining { .. } => WorkerState::Draining,
             State::Ending { .. } | State::Killed { .. } | State::Gone { .. } => WorkerState::Stopping,
         }
@@ -190,39 +226,41 @@ impl Handle {
         match self.state {
             State::Draining { deadline, .. } => Some(deadline),
             State::Ending { kill_at, .. } => Some(kill_at),
-            State::Starting { .. } | State::Ready | State::Killed { .. } | State::Gone { .. } => None,
+            State::Spawning { .. }
+            | State::Starting { .. }
+            | State::Ready { .. }
+            | State::Killed { .. }
+            | State::Gone { .. } => None,
         }
     }
 
     /// The earliest moment at which something must be done about it.
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         let state = match self.state {
-            State::Starting { ready_by } => Some(ready_by),
-            State::Ready if self.recycle.is_none() => self.expires,
-            State::Ready => self.held_until,
+            State::Starting { ready_by, .. } => Some(ready_by),
+            State::Ready { recycle: None, .. } => self.expires,
+            State::Ready { recycle: Some(Recycle { held_until, .. }), .. } => held_until,
             State::Draining { deadline, .. } => Some(deadline),
             State::Ending { kill_at, .. } => Some(kill_at),
             State::Killed { since, told: false, .. } => Some(since + super::shutdown::UNKILLABLE_AFTER),
-            State::Killed { .. } | State::Gone { .. } => None,
+            State::Spawning { .. } | State::Killed { .. } | State::Gone { .. } => None,
         };
-        let watches_jobs = matches!(self.state, State::Ready | State::Draining { .. } | State::Starting { .. });
         // Begun jobs stand in front.
-        let begun = self.flights.iter().take_while(|flight| watches_jobs && flight.started.is_some());
-        let jobs = begun.filter_map(Flight::next_deadline).min();
-        let pause = self.paused_until.filter(|_| self.is_ready());
-        [state, jobs, pause].into_iter().flatten().min()
+        let begun = self.flights.iter().map_while(Flight::next_deadline);
+        let jobs = self.watches_jobs().then(|| begun.min()).flatten();
+        [state, jobs, self.paused_until()].into_iter().flatten().min()
     }
 
-    /// Marks as started what the worker can be working on now, and tells of each. What was cancelled while it waited
-    /// gets `patience` from now on.
-    pub(super) fn start_flights(&mut self, now: Mono, patience: Duration, mut begun: impl FnMut(&Claimed)) {
+    /// Whether deadlines of its jobs are kept; later it is ended anyway.
+    pub(super) fn watches_jobs(&self) -> bool {
+        matches!(self.state, State::Ready { .. } | State::Draining { .. })
+    }
+
+    /// Marks as begun what the worker can be working on now, and tells of each.
+    pub(super) fn begin_flights(&mut self, now: Mono, patience: Duration, mut begun: impl FnMut(&Claimed)) {
         for flight in self.flights.iter_mut().take(self.concurrency as usize) {
-            if flight.started.is_none() {
-                flight.started = Some(now);
-                flight.deadline = Some(now + flight.timeout);
-                if let Some(ending) = &mut flight.ending {
-                    ending.term_at = now + patience;
-                }
+            if flight.started().is_none() {
+                flight.begin(now, patience);
                 begun(&flight.job);
             }
         }
@@ -230,15 +268,5 @@ impl Handle {
 
     pub(super) fn flight(&mut self, request: u64) -> Option<&mut Flight> {
         self.flights.iter_mut().find(|f| f.request == request)
-    }
-}
-
-impl Flight {
-    fn next_deadline(&self) -> Option<Mono> {
-        self.started?;
-        match &self.ending {
-            Some(ending) => Some(ending.term_at),
-            None => self.deadline,
-        }
     }
 }

@@ -49,7 +49,7 @@ impl Master {
         if !self.core.pool(worker.pool).is_some_and(|pool| pool.settings.kind == PoolKind::Exec) {
             return false;
         }
-        let begun = worker.flights.iter().find_map(|flight| Some((flight.started?, flight.ahead)));
+        let begun = worker.flights.iter().find_map(|flight| Some((flight.started()?, flight.ahead)));
         let (Some((begun, ahead)), Some(start)) = (begun, identity::start_time(pid)) else { return true };
         // A job that was sent ahead begins before the master hears that the one before it has ended.
         let before = if ahead { LATE_NEWS } else { TICK };
@@ -68,7 +68,7 @@ impl Master {
     /// `job 7`, or the worker where it has several jobs or none.
     fn described(&self, id: WorkerId) -> String {
         let Some(worker) = self.core.worker(id) else { return format!("worker {id}") };
-        let mut running = worker.flights.iter().filter(|flight| flight.started.is_some());
+        let mut running = worker.flights.iter().filter(|flight| flight.started().is_some());
         match (running.next(), running.next()) {
             (Some(flight), None) => format!("job {}", flight.job.id),
             _ => format!("worker `{}`", worker.name),
@@ -77,7 +77,8 @@ impl Master {
 
     /// Whether this worker runs the job and no other: of several, the one that asks is not known.
     fn runs_alone(&self, worker: WorkerId, job: JobId) -> bool {
-        let begun = |w: &Handle| w.flights.iter().filter(|flight| flight.started.is_some()).map(|f| f.job.id).collect();
+        let begun =
+            |w: &Handle| w.flights.iter().filter(|flight| flight.started().is_some()).map(|f| f.job.id).collect();
         self.core.worker(worker).map(begun).is_some_and(|begun: Vec<JobId>| begun == [job])
     }
 
@@ -105,7 +106,7 @@ impl Master {
         };
         let serving = self.core.pools().filter(|(_, pool)| !pool.removed && pool.serves(&job.queue));
         let slots: Vec<_> = serving.flat_map(|(_, pool)| pool.slots()).collect();
-        if slots.is_empty() || !slots.iter().all(|slot| slot.current.is_some_and(waits)) {
+        if slots.is_empty() || !slots.iter().all(|slot| slot.state.current().is_some_and(waits)) {
             return Ok(());
         }
         let (id, queue, who) = (job.id, &job.queue, self.described(caller));

@@ -26,7 +26,7 @@ impl Master {
         for (_, pool) in self.core.pools() {
             workers.extend(pool.slots().flat_map(|slot| self.slot_status(pool, &slot, now)));
             // When the master stops they leave without leaving their slots.
-            let in_slots: BTreeSet<WorkerId> = pool.slots().flat_map(|s| [s.current, s.successor]).flatten().collect();
+            let in_slots: BTreeSet<WorkerId> = pool.slots().flat_map(|s| s.state.workers()).collect();
             let leaving = pool.leaving().filter(|id| !in_slots.contains(id)).filter_map(|id| self.core.worker(id));
             workers.extend(leaving.filter(|w| w.is_alive()).map(|w| self.worker_status(pool, w, None, now)));
         }
@@ -64,10 +64,10 @@ impl Master {
 
     fn pool_status(&self, pool: &Pool, now: Now) -> PoolStatus {
         let current: Vec<&Handle> =
-            pool.slots().filter_map(|s| s.current).filter_map(|w| self.core.worker(w)).collect();
+            pool.slots().filter_map(|s| s.state.current()).filter_map(|w| self.core.worker(w)).collect();
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
         let (idle, busy) = (count(WorkerState::Idle), count(WorkerState::Busy));
-        let in_backoff = pool.slots().filter(|s| s.current.is_none()).count() as u32;
+        let in_backoff = pool.slots().filter(|s| s.state.current().is_none()).count() as u32;
         let problem = pool.slots().find_map(|slot| {
             let problem = slot.problem?;
             let wait = slot.not_before.map(|at| at.since(now.mono).as_secs_f64());
@@ -98,7 +98,7 @@ impl Master {
     }
 
     fn slot_status(&self, pool: &Pool, slot: &SlotView<'_>, now: Now) -> Vec<WorkerStatus> {
-        let here = [slot.current, slot.successor].into_iter().flatten().filter_map(|id| self.core.worker(id));
+        let here = slot.state.workers().filter_map(|id| self.core.worker(id));
         let mut all: Vec<WorkerStatus> = here.map(|w| self.worker_status(pool, w, Some(slot), now)).collect();
         if all.is_empty() {
             all.push(WorkerStatus {
@@ -123,12 +123,12 @@ impl Master {
     }
 
     fn worker_status(&self, pool: &Pool, worker: &Handle, slot: Option<&SlotView<'_>>, now: Now) -> WorkerStatus {
-        let job = worker.flights.front().filter(|f| f.started.is_some());
+        let job = worker.flights.front().filter(|f| f.started().is_some());
         WorkerStatus {
             id: worker.name.to_string(),
             pool: pool.settings.name.to_string(),
             slot: worker.slot,
-            pid: worker.pid,
+            pid: worker.state.pid(),
             state: worker.word(),
             generation: self.fixed.generation,
             jobs_done: worker.jobs_done,
@@ -157,8 +157,8 @@ fn deadline(worker: &Handle, now: Now) -> Option<f64> {
         State::Draining { .. } | State::Ending { .. } => {
             worker.grace_until().map(|at| at.since(now.mono).as_secs_f64())
         }
-        State::Ready => worker.paused_until.map(|at| at.since(now.mono).as_secs_f64()),
-        State::Starting { .. } | State::Killed { .. } | State::Gone { .. } => None,
+        State::Ready { .. } => worker.paused_until().map(|at| at.since(now.mono).as_secs_f64()),
+        State::Spawning { .. } | State::Starting { .. } | State::Killed { .. } | State::Gone { .. } => None,
     }
 }
 
@@ -171,7 +171,7 @@ fn worker_job(flight: &Flight, now: Now) -> WorkerJob {
         id: flight.job.id,
         kind: flight.job.kind.to_string(),
         attempt: flight.job.attempt(),
-        running_s: flight.started.map_or(0.0, |at| now.mono.since(at).as_secs_f64()),
+        running_s: flight.started().map_or(0.0, |at| now.mono.since(at).as_secs_f64()),
         progress: flight.progress.clone(),
     }
 }

@@ -46,7 +46,7 @@ impl World {
             self.core.pool(id).is_none_or(|pool| {
                 let ready =
                     |w: Option<_>| w.and_then(|w| self.core.worker(w)).is_some_and(super::super::Handle::is_ready);
-                let full = pool.slots().filter(|s| ready(s.current)).count() as u32 == pool.wanted;
+                let full = pool.slots().filter(|s| ready(s.state.current())).count() as u32 == pool.wanted;
                 full && !pool.removed && pool.leaving().next().is_none()
             })
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::World;
-use crate::core::{Handle, Phase, State};
+use crate::core::{Handle, Phase, Stage, State};
 use crate::model::JobId;
 use crate::model::worker::EndReason;
 
@@ -26,15 +26,16 @@ impl World {
         }
         for (id, worker) in self.core.workers() {
             let state = match worker.state {
-                State::Starting { ready_by } => Some(ready_by),
+                State::Starting { ready_by, .. } => Some(ready_by),
                 State::Draining { deadline, .. } => Some(deadline),
                 State::Ending { kill_at, .. } => Some(kill_at),
-                State::Ready | State::Killed { .. } | State::Gone { .. } => None,
+                State::Spawning { .. } | State::Ready { .. } | State::Killed { .. } | State::Gone { .. } => None,
             };
-            let watched = matches!(worker.state, State::Starting { .. } | State::Ready | State::Draining { .. });
-            let jobs = worker.flights.iter().filter(|_| watched).filter_map(|flight| match &flight.ending {
-                Some(ending) => flight.started.map(|_| ending.term_at),
-                None => flight.deadline,
+            let watched = matches!(worker.state, State::Ready { .. } | State::Draining { .. });
+            let jobs = worker.flights.iter().filter(|_| watched).filter_map(|flight| match flight.stage {
+                Stage::Sent { .. } => None,
+                Stage::Running { deadline, .. } => Some(deadline),
+                Stage::Ending { term_at, .. } => Some(term_at),
             });
             for at in state.into_iter().chain(jobs) {
                 assert!(at > now.mono, "worker {id} is past a deadline: {worker:?}");
@@ -50,7 +51,7 @@ impl World {
                 continue;
             }
             for (worker, handle) in &workers {
-                let in_slot = pool.slots().any(|s| s.current == Some(*worker) || s.successor == Some(*worker));
+                let in_slot = pool.slots().any(|s| s.state.workers().any(|w| w == *worker));
                 let leaving = pool.leaving().any(|l| l == *worker);
                 // One that retired before it did anything keeps its slot.
                 let retired =
@@ -62,20 +63,18 @@ impl World {
             let wanted = if pool.removed { 0 } else { pool.wanted as usize };
             assert_eq!(pool.slots().count(), wanted, "slots of {}", pool.settings.name);
             assert!(pool.leaving().count() <= 3 * MOST_WANTED, "workers that leave pile up");
-            let successors = pool.slots().filter(|s| s.successor.is_some()).count();
+            let successors = pool.slots().filter(|s| s.state.successor().is_some()).count();
             assert!(successors <= (MOST_WANTED / 4).max(1), "{successors} are being replaced at a time");
             for slot in pool.slots() {
                 let waits = slot.not_before.is_some() || self.core.is_scarce() || pool.dirty;
-                assert!(slot.current.is_some() || waits, "slot {} is forgotten", slot.slot);
+                assert!(slot.state.current().is_some() || waits, "slot {} is forgotten", slot.slot);
             }
             let idle = workers
                 .iter()
-                .find(|(_, w)| {
-                    w.is_ready() && w.held_until.is_none() && w.paused_until.is_none() && w.flights.is_empty()
-                })
+                .find(|(_, w)| w.takes_jobs() && !w.is_held() && w.flights.is_empty())
                 .filter(|_| !pool.settings.is_opaque());
             assert!(pool.ahead.is_empty() || idle.is_none(), "{idle:?} is idle although there are jobs for it");
-            let hope = workers.iter().any(|(_, w)| matches!(w.state, State::Ready | State::Starting { .. }));
+            let hope = workers.iter().any(|(_, w)| w.state.leaves().is_none());
             assert!(pool.ahead.is_empty() || hope, "jobs are claimed that nobody will do");
         }
     }

@@ -64,7 +64,7 @@ fn a_worker_with_concurrency_gets_that_many_jobs_and_all_of_them_run() {
     ready(&mut bench, 1, 3);
     bench.jobs(3);
     bench.says(&["claim 3", "send job 1 to 1", "send job 2 to 1", "send job 3 to 1"]);
-    assert!(bench.core.worker(WorkerId(1)).unwrap().flights.iter().all(|f| f.started.is_some()));
+    assert!(bench.core.worker(WorkerId(1)).unwrap().flights.iter().all(|f| f.started().is_some()));
 }
 
 #[test]
@@ -72,7 +72,9 @@ fn a_prefetched_job_starts_when_the_one_before_it_is_answered() {
     let mut bench = Bench::up(|s| s.limits.prefetch = Prefetch::Fixed(2));
     bench.jobs(2);
     bench.pass(SECOND);
-    let started = |b: &Bench| b.core.worker(WorkerId(1)).unwrap().flights.iter().map(|f| f.started).collect::<Vec<_>>();
+    let started = |b: &Bench| -> Vec<Option<Mono>> {
+        b.core.worker(WorkerId(1)).unwrap().flights.iter().map(Flight::started).collect()
+    };
     assert_eq!(started(&bench), [Some(Mono(1_000_000)), None]);
     bench.answer(1, 1, well());
     assert_eq!(started(&bench), [Some(Mono(2_000_000))]);
@@ -105,7 +107,7 @@ fn a_prefetch_of_zero_is_taken_for_one() {
 fn a_worker_at_its_limit_does_not_keep_jobs_from_the_others() {
     let mut bench =
         Bench::up(|s| (s.limits.workers, s.limits.max_jobs, s.limits.prefetch) = (2, Some(10), Prefetch::Fixed(5)));
-    bench.core.workers.get_mut(&WorkerId(1)).unwrap().max_jobs = Some(1);
+    bench.core.change(WorkerId(1), |worker, _| worker.max_jobs = Some(1));
     bench.jobs(5);
     bench.says(&[
         "claim 6",

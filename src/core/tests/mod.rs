@@ -109,10 +109,12 @@ impl Bench {
     /// Everybody who starts becomes ready.
     fn bring_up(&mut self) {
         fn starting(core: &Core) -> Option<i64> {
-            core.workers().find(|(_, w)| matches!(w.state, State::Starting { .. })).map(|(id, _)| id.0)
+            core.workers()
+                .find(|(_, w)| matches!(w.state, State::Spawning { .. } | State::Starting { .. }))
+                .map(|(id, _)| id.0)
         }
         while let Some(id) = starting(&self.core) {
-            self.event(Event::Spawned { worker: WorkerId(id), pid: 100 + id as u32 });
+            self.spawned(id);
             self.event(Event::Ready { worker: WorkerId(id), concurrency: 1 });
         }
     }
@@ -167,7 +169,14 @@ impl Bench {
         self.event(Event::Answered { worker: WorkerId(worker), request, answer });
     }
 
+    fn spawned(&mut self, worker: i64) {
+        self.event(Event::Spawned { worker: WorkerId(worker), pid: 100 + worker as u32 });
+    }
+
     fn exit(&mut self, worker: i64, exit: Exit, read: u64) {
+        if matches!(self.core.worker(WorkerId(worker)).unwrap().state, State::Spawning { .. }) {
+            self.spawned(worker);
+        }
         self.event(Event::Exited { worker: WorkerId(worker), exit, last: Box::default(), read });
     }
 

@@ -48,14 +48,14 @@ fn what_never_began_is_given_back_unrecorded_and_its_worker_pauses_longer_each_t
         bench.answer(1, request, refused());
         bench.says(&[&format!("unclaim {n}")]);
         assert!(bench.core.has_not_begun());
-        let pause = bench.worker(1).paused_until.unwrap().since(bench.now.mono);
+        let pause = bench.worker(1).paused_until().unwrap().since(bench.now.mono);
         assert!(pause >= Duration::from_millis(80) && pause <= 30 * SECOND, "{pause:?}");
         longest = longest.max(pause);
         bench.pass(pause.saturating_sub(Duration::from_millis(1)));
         bench.core.claim(&mut bench.out);
         bench.says(&[]);
         bench.pass(Duration::from_millis(1));
-        assert_eq!(bench.worker(1).paused_until, None);
+        assert_eq!(bench.worker(1).paused_until(), None);
     }
     assert!(longest > 20 * SECOND, "{longest:?}");
     // It works again: nothing is remembered.
@@ -67,7 +67,7 @@ fn what_never_began_is_given_back_unrecorded_and_its_worker_pauses_longer_each_t
     bench.give(vec![job(31)]);
     bench.said();
     bench.answer(1, 22, refused());
-    let pause = bench.worker(1).paused_until.unwrap().since(bench.now.mono);
+    let pause = bench.worker(1).paused_until().unwrap().since(bench.now.mono);
     assert!(pause <= Duration::from_millis(120), "{pause:?}");
     bench.pass(3 * SECOND);
     assert!(!bench.core.has_not_begun(), "nobody asks any more");
@@ -82,11 +82,11 @@ fn when_one_worker_can_start_commands_again_nobody_pauses_any_longer() {
     bench.answer(1, 1, refused());
     bench.answer(2, 1, refused());
     bench.answer(3, 1, well());
-    assert!(bench.worker(1).paused_until.is_some() && bench.core.has_not_begun(), "it says nothing of now");
+    assert!(bench.worker(1).paused_until().is_some() && bench.core.has_not_begun(), "it says nothing of now");
     bench.pass(Duration::from_millis(1));
     bench.give(vec![job(4)]);
     bench.answer(3, 2, badly(Retry::Policy));
-    assert!((1..=3).all(|n| bench.worker(n).paused_until.is_none()) && !bench.core.has_not_begun());
+    assert!((1..=3).all(|n| bench.worker(n).paused_until().is_none()) && !bench.core.has_not_begun());
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_was_sent_ahead_fails_with_the_first_and_counts_as_one_pause() {
         bench.answer(1, request, refused());
     }
     bench.says(&["unclaim 1", "unclaim 2", "unclaim 3", "unclaim 4", "unclaim 5"]);
-    let pause = bench.worker(1).paused_until.unwrap().since(bench.now.mono);
+    let pause = bench.worker(1).paused_until().unwrap().since(bench.now.mono);
     assert!(pause <= Duration::from_millis(120), "{pause:?}");
 }
 
@@ -116,7 +116,7 @@ fn a_job_that_cannot_be_begun_again_and_again_goes_behind_the_others_with_one_ru
             assert_eq!((end.counters.attempts, end.counters.crashes), (0, 0));
             assert_eq!(end.detail.error.as_deref(), Some("no process"));
         }
-        let pause = bench.worker(1).paused_until.unwrap().since(bench.now.mono);
+        let pause = bench.worker(1).paused_until().unwrap().since(bench.now.mono);
         bench.pass(pause);
     }
 }
@@ -141,7 +141,7 @@ fn a_job_whose_program_is_busy_is_put_off_alone_and_longer_each_time() {
         assert!(wait >= ms * 79 / 100 && wait <= (ms * 121 / 100).min(30_000), "{n}: {wait}");
         counters = end.counters;
         // The worker goes on with another job at once.
-        assert_eq!(bench.worker(1).paused_until, None, "{n}");
+        assert_eq!(bench.worker(1).paused_until(), None, "{n}");
         bench.news();
         bench.give(vec![job(2)]);
         bench.pass(Duration::from_millis(1));
@@ -160,7 +160,7 @@ fn a_worker_that_meets_nothing_but_busy_programs_makes_pauses_of_a_second_at_mos
         bench.news();
         bench.give(vec![job(n)]);
         bench.answer(1, n as u64, busy());
-        let pause = bench.worker(1).paused_until.map(|until| until.since(bench.now.mono));
+        let pause = bench.worker(1).paused_until().map(|until| until.since(bench.now.mono));
         assert_eq!(pause.is_some(), n > 5, "{n}");
         assert!(pause.is_none_or(|pause| pause <= SECOND), "{n}: {pause:?}");
         bench.pass(pause.unwrap_or_default());
@@ -174,7 +174,7 @@ fn a_worker_that_is_not_ours_is_charged_whatever_it_says() {
     bench.said();
     bench.answer(1, 1, refused());
     bench.says(&["job 1 failed error => retry 1/0/0"]);
-    assert!(bench.worker(1).paused_until.is_none());
+    assert!(bench.worker(1).paused_until().is_none());
 }
 
 #[test]

@@ -38,13 +38,14 @@ fn at_most_one_worker_in_four_is_renewed_at_a_time() {
 
 #[test]
 fn a_new_worker_that_dies_is_tried_again_also_where_several_are_renewed_at_a_time() {
-    let mut bench = Bench::up(|s| s.limits.workers = 8);
+    let mut bench = Bench::up(|s| (s.limits.workers, s.ready) = (8, ReadyWhen::Message));
     restart(&mut bench, true);
     bench.says(&["spawn 9 in 1", "spawn 10 in 2"]);
     bench.gone(9);
     bench.says(&["spawn 11 in 1"]);
     bench.jobs(1);
-    bench.event(Event::Spawned { worker: WorkerId(11), pid: 11 });
+    bench.spawned(11);
+    bench.event(Event::Ready { worker: WorkerId(11), concurrency: 1 });
     bench.says(&["claim 8", "send job 1 to 1", "cancel 1#1 shutdown", "TERM 1", "spawn 12 in 3"]);
 }
 

@@ -1,6 +1,7 @@
 //! More and fewer workers, pools and workers that go.
 
 use super::*;
+use crate::model::WorkerState;
 
 fn scale(bench: &mut Bench, workers: u32) {
     bench.command(1, Command::Scale { target: Target::All, workers, wait: true });
@@ -135,7 +136,10 @@ fn a_worker_that_is_stopped_while_it_is_renewed_takes_its_successor_with_it() {
     bench.command(9, Command::Restart { target, at_once: false, wait: false });
     bench.said();
     stop_worker(&mut bench, "default-1");
-    bench.says(&["close 1", "close 3"]);
+    bench.says(&["close 1"]);
+    bench.spawned(3);
+    bench.says(&["close 3"]);
+    assert_eq!(bench.core.worker(WorkerId(3)).unwrap().word(), WorkerState::Draining, "it was never ready");
 }
 
 #[test]
