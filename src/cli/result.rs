@@ -25,7 +25,7 @@ pub(crate) fn conclude(json: bool, job: &JobRecord, last_run: Option<&RunRecord>
 }
 
 fn explain(job: &JobRecord, last_run: Option<&RunRecord>) {
-    for tail in last_run.iter().flat_map(|run| [&run.stdout_tail, &run.stderr_tail]) {
+    for tail in last_run.iter().flat_map(|run| [&run.detail.stdout_tail, &run.detail.stderr_tail]) {
         let text = words::escape(tail.trim_end());
         if !text.is_empty() {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -59,7 +59,8 @@ fn exit_code(job: &JobRecord, last_run: Option<&RunRecord>) -> u8 {
     }
     let Some(run) = last_run.filter(|_| job.kind == EXEC) else { return 1 };
     let of_signal = |name: &String| nix::sys::signal::Signal::from_str(name).ok().map(|s| s as i32 + 128);
-    let code = run.exit_code.or_else(|| run.signal.as_ref().and_then(of_signal)).or(match run.cause {
+    let (code, signal) = (run.detail.exit_code, run.detail.signal.as_ref());
+    let code = code.or_else(|| signal.and_then(of_signal)).or(match run.cause {
         Some(Cause::NotFound) => Some(127),
         Some(Cause::NotExecutable) => Some(126),
         _ => None,
@@ -70,6 +71,7 @@ fn exit_code(job: &JobRecord, last_run: Option<&RunRecord>) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Detail;
 
     fn job(kind: &str, state: &str) -> JobRecord {
         let text = format!(
@@ -87,7 +89,8 @@ mod tests {
             "started_at":"2026-01-01T00:00:00Z","ended_at":"2026-01-01T00:00:00Z","duration_s":0,"waited_s":0,
             "peak_memory_bytes":null}"#;
         let run: RunRecord = serde_json::from_str(text).expect("a run");
-        RunRecord { exit_code, signal: signal.map(Into::into), cause, ..run }
+        let detail = Detail { exit_code, signal: signal.map(Into::into), ..run.detail.clone() };
+        RunRecord { cause, detail, ..run }
     }
 
     #[test]

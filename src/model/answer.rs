@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Detail;
+
 /// JSON-RPC error code of a worker that knows no job of this type: not to be tried again.
 pub const NO_SUCH_TYPE: i64 = -32601;
 
@@ -43,25 +45,6 @@ pub enum Retry {
     Never,
     /// After this long.
     After(Duration),
-}
-
-/// Facts on the record of a run beside its outcome.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Detail {
-    /// Of the command.
-    pub exit_code: Option<i32>,
-    /// Name of the signal, such as `SIGKILL`.
-    pub signal: Option<String>,
-    /// Error text.
-    pub error: Option<String>,
-    /// Last lines on stderr.
-    pub stderr_tail: String,
-    /// Last lines on stdout, of a run that did not succeed.
-    pub stdout_tail: String,
-    /// Result, JSON text; `None` is `null`.
-    pub result: Option<String>,
-    /// Most memory seen, in bytes.
-    pub peak_memory: Option<u64>,
 }
 
 /// Last lines that were printed.

@@ -23,7 +23,7 @@ pub mod time;
 pub mod units;
 pub mod worker;
 
-pub use answer::{Answer, CancelReason, Detail, LastLines, Retry, RunError};
+pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
 pub use durability::Durability;
 pub use ids::{BulkId, Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
@@ -31,7 +31,7 @@ pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 pub use os_text::OsText;
 pub use pool::{PoolKind, PoolSettings, ReadyWhen};
 pub use queue::{QueueOrder, QueueTotals};
-pub use run::{Cause, Outcome, RunRecord};
+pub use run::{Cause, Detail, Outcome, RunRecord};
 pub use store_url::StoreUrl;
 pub use time::{Mono, Now, UnixMicros};
 pub use worker::{WorkerRecord, WorkerState};

@@ -144,6 +144,44 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Facts about a run beside its outcome. Most runs have nothing to tell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Of the command, where there is one.
+    pub exit_code: Option<i32>,
+    /// Name of the signal that ended it, such as `SIGKILL`.
+    pub signal: Option<String>,
+    /// Error text.
+    pub error: Option<String>,
+    /// The last lines on stderr.
+    pub stderr_tail: String,
+    /// The last lines on stdout, if it did not succeed.
+    #[serde(default)]
+    pub stdout_tail: String,
+    /// JSON text; `None` is `null`. On record it is the job's.
+    #[serde(skip)]
+    pub result: Option<String>,
+    /// Most memory seen, in bytes. On record beside these facts, as every run has it.
+    #[serde(skip)]
+    pub peak_memory: Option<u64>,
+}
+
+#[cfg(test)]
+impl Detail {
+    /// One with something in each field that its record shows.
+    pub(crate) fn full() -> Self {
+        Self {
+            exit_code: Some(-1),
+            signal: Some("SIGKILL".into()),
+            error: Some("nul \0 in it".into()),
+            stderr_tail: "a\0b\n".into(),
+            stdout_tail: "c\0d\n".into(),
+            result: None,
+            peak_memory: None,
+        }
+    }
+}
+
 /// A run on record; serialises to the documented JSON of `runs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -168,17 +206,9 @@ pub struct RunRecord {
     pub outcome: Outcome,
     /// Why.
     pub cause: Option<Cause>,
-    /// Of the command, where there is one.
-    pub exit_code: Option<i32>,
-    /// Name of the signal that ended it, such as `SIGKILL`.
-    pub signal: Option<String>,
-    /// Error text.
-    pub error: Option<String>,
-    /// The last lines on stderr.
-    pub stderr_tail: String,
-    /// The last lines on stdout, if it did not succeed.
-    #[serde(default)]
-    pub stdout_tail: String,
+    /// What else is known.
+    #[serde(flatten)]
+    pub detail: Detail,
     /// When it was handed to the worker.
     pub started_at: UnixMicros,
     /// When it ended.

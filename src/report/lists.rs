@@ -70,7 +70,7 @@ pub fn runs(runs: &[RunRecord]) -> String {
             words::seconds(r.duration_s),
             words::seconds(r.waited_s),
             r.peak_memory_bytes.map_or_else(|| "-".into(), words::bytes),
-            words::one_line(r.error.as_deref().unwrap_or_default(), CELL_CHARS),
+            words::one_line(r.detail.error.as_deref().unwrap_or_default(), CELL_CHARS),
         ]
     };
     render(&columns, runs.iter().map(row).collect())
@@ -80,7 +80,7 @@ fn outcome(run: &RunRecord) -> String {
     if let (Outcome::Released | Outcome::Cancelled, Some(cause)) = (run.outcome, run.cause) {
         return format!("{} ({cause})", run.outcome.as_str());
     }
-    let why = match (&run.signal, run.exit_code.filter(|c| *c != 0), run.cause) {
+    let why = match (&run.detail.signal, run.detail.exit_code.filter(|c| *c != 0), run.cause) {
         (Some(signal), _, _) => words::one_line(signal, 20),
         (None, Some(code), _) => format!("exit code {code}"),
         (None, None, Some(cause)) => cause.to_string(),
@@ -162,7 +162,7 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
 /// Last lines that the last run printed.
 fn last_lines(runs: &[RunRecord]) -> String {
     let Some(last) = runs.first() else { return String::new() };
-    let streams = [("stdout", &last.stdout_tail), ("stderr", &last.stderr_tail)];
+    let streams = [("stdout", &last.detail.stdout_tail), ("stderr", &last.detail.stderr_tail)];
     let shown = |(name, tail): (&str, &String)| {
         let text = words::escape(tail.trim_end());
         (!text.is_empty()).then(|| format!("\nlast lines on {name} of run {}:\n{text}\n", last.id))

@@ -79,10 +79,10 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     assert_eq!((run.id, run.outcome, run.cause), (claimed[0].run, Outcome::Released, Some(Cause::MasterLost)));
     assert_eq!((run.ended_at, run.attempt, run.generation), (at, 1, Generation(1)));
     let on_its_way = "the master died while this was on its way to a worker, or had just begun";
-    assert_eq!(run.error.as_deref(), Some(on_its_way));
+    assert_eq!(run.detail.error.as_deref(), Some(on_its_way));
     let begun = kit.runs(&RunFilter { job: Some(claimed[1].id), ..RunFilter::default() }).remove(0);
-    assert_eq!(begun.error.as_deref(), Some("the master died while this ran"));
-    assert_eq!((run.worker, run.stderr_tail.as_str()), (None, ""));
+    assert_eq!(begun.detail.error.as_deref(), Some("the master died while this ran"));
+    assert_eq!((run.worker, run.detail.stderr_tail.as_str()), (None, ""));
     assert!(matches!(kit.succeed(&Arc::new(claimed[0].clone())), Reply::Stale));
     assert_eq!(kit.claim_one().id, first.id);
 }

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
-use crate::model::{Counters, Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord};
+use crate::model::{
+    Counters, Detail, Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord,
+};
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -62,11 +64,7 @@ impl State {
             attempt: run.attempt,
             outcome: run.outcome,
             cause: run.cause,
-            exit_code: run.detail.exit_code,
-            signal: run.detail.signal.clone(),
-            error: run.detail.error.clone(),
-            stderr_tail: run.detail.stderr_tail.clone(),
-            stdout_tail: run.detail.stdout_tail.clone(),
+            detail: Detail { result: None, peak_memory: None, ..run.detail.clone() },
             started_at: run.started_at,
             ended_at: run.ended_at,
             duration_s: run.ended_at.since(run.started_at).as_secs_f64(),

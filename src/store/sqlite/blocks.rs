@@ -13,8 +13,8 @@ use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::Batch;
-use super::read::{Query, run_query};
-use super::{codes, sql};
+use super::read::Query;
+use super::{codes, run_row, sql};
 use crate::model::{Outcome, RunRecord, UnixMicros};
 use crate::store::RunFilter;
 
@@ -115,12 +115,12 @@ fn look(
     found: &mut Vec<RunRecord>,
 ) -> Result<()> {
     let left = limit.saturating_sub(found.len() as u32);
-    let stretch = run_query()
+    let stretch = Query::new(run_row::SELECT.to_owned())
         .and("r.id >=", Some(ids.start))
         .and("r.id <", Some(ids.end))
         .and("r.queue =", queue)
         .and("r.outcome =", filter.outcome.map(codes::outcome))
         .and("r.ended_at >=", filter.since.map(|at| at.0));
-    found.extend(stretch.read(conn, "ORDER BY r.id DESC", Some(left), super::read::run)?);
+    found.extend(stretch.read(conn, "ORDER BY r.id DESC", Some(left), run_row::read)?);
     Ok(())
 }

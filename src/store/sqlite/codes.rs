@@ -32,6 +32,11 @@ pub(super) fn word<T: Copy>(all: &[T], number: i64) -> FromSqlResult<T> {
     usize::try_from(number).ok().and_then(|i| all.get(i)).copied().ok_or(FromSqlError::OutOfRange(number))
 }
 
+/// The word for a number that may be missing.
+pub(super) fn maybe_word<T: Copy>(all: &[T], number: Option<i64>) -> FromSqlResult<Option<T>> {
+    number.map(|number| word(all, number)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,10 +6,11 @@
 use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Waiting, hot};
-use super::{codes, sql};
+use super::run_row::RunRow;
+use super::sql;
 use crate::model::change::{Finish, Next, Reply};
 use crate::model::job::Progress;
-use crate::model::{Detail, JobId, JobState, Outcome, RunId, UnixMicros, WorkerId};
+use crate::model::{JobId, JobState, Outcome, RunId, WorkerId};
 
 /// One row is the current run; none is a normal answer.
 fn reply(changed: usize) -> Reply {
@@ -43,49 +44,23 @@ impl Batch<'_> {
     }
 
     fn record(&mut self, queue: i64, finish: &Finish) -> Result<()> {
-        let Finish { job, detail, .. } = finish;
+        let job = &finish.job;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
-        let generation = self.generation;
-        let peak_memory = detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        if is_plain(finish) {
-            hot(&mut self.hot.run_add_plain, self.conn, sql::RUN_ADD_PLAIN)?.execute((
-                job.run.0,
-                job.id.0,
-                queue,
-                kind,
-                known(finish.worker.0),
-                generation,
-                job.attempt(),
-                codes::outcome(finish.outcome),
-                finish.started_at.0,
-                finish.ended_at.0,
-                waited(finish.started_at, job.due_at),
-                peak_memory,
-            ))?;
-        } else {
-            hot(&mut self.hot.run_add, self.conn, sql::RUN_ADD)?.execute(params![
-                job.run.0,
-                job.id.0,
-                queue,
-                kind,
-                known(finish.worker.0),
-                generation,
-                job.attempt(),
-                codes::outcome(finish.outcome),
-                finish.cause.map(codes::cause),
-                detail.exit_code,
-                detail.signal.as_deref(),
-                detail.error.as_deref(),
-                detail.stderr_tail,
-                detail.result.as_deref(),
-                finish.started_at.0,
-                finish.ended_at.0,
-                waited(finish.started_at, job.due_at),
-                peak_memory,
-                detail.stdout_tail,
-            ])?;
-        }
-        self.map_run(queue, finish.outcome, job.run.0, finish.ended_at)
+        self.add_run(&RunRow {
+            id: job.run.0,
+            job: job.id.0,
+            queue,
+            kind,
+            worker: finish.worker.0,
+            generation: self.generation,
+            attempt: job.attempt(),
+            outcome: finish.outcome,
+            due_at: job.due_at,
+            started_at: finish.started_at,
+            ended_at: finish.ended_at,
+            cause: finish.cause,
+            detail: &finish.detail,
+        })
     }
 
     /// The job has a past from now on; it waits again or is over.
@@ -149,26 +124,4 @@ impl Batch<'_> {
         }
         self.run(sql::PROGRESS_PUT, params![job.0, progress.percent, progress.message]).map(reply)
     }
-}
-
-/// Most runs: they succeed without a word.
-fn is_plain(Finish { cause, detail, .. }: &Finish) -> bool {
-    let Detail { exit_code, signal, error, stderr_tail, stdout_tail, result, peak_memory: _ } = detail;
-    cause.is_none()
-        && exit_code.is_none()
-        && signal.is_none()
-        && error.is_none()
-        && stderr_tail.is_empty()
-        && stdout_tail.is_empty()
-        && result.is_none()
-}
-
-/// Worker 0 is nobody.
-pub(super) fn known(worker: i64) -> Option<i64> {
-    (worker != 0).then_some(worker)
-}
-
-/// From due to started, in microseconds.
-pub(super) fn waited(started_at: UnixMicros, due_at: UnixMicros) -> i64 {
-    started_at.since(due_at).as_micros() as i64
 }

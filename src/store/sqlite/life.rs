@@ -6,11 +6,11 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::batch::{Batch, High, Waiting};
 use super::claim::counters_of;
-use super::finish::{known, waited};
 use super::prune::highest;
+use super::run_row::RunRow;
 use super::{codes, identity, sql};
 use crate::model::worker::EndReason;
-use crate::model::{Cause, Counters, Generation, Outcome, UnixMicros, WorkerId};
+use crate::model::{Cause, Counters, Detail, Generation, Outcome, UnixMicros, WorkerId};
 use crate::store::{LastMaster, Master, Start, lost};
 
 /// Jobs or workers of one transaction of a recovery.
@@ -83,7 +83,7 @@ struct Left {
     at: Waiting,
     run: i64,
     worker: i64,
-    attempt: i64,
+    attempt: u32,
     started_at: UnixMicros,
     generation: i64,
     kind: i64,
@@ -128,32 +128,22 @@ impl Batch<'_> {
     }
 
     fn record_lost(&mut self, job: &Left) -> Result<()> {
-        let none = None::<i64>;
-        self.run(
-            sql::RUN_ADD,
-            params![
-                job.run,
-                job.at.id,
-                job.at.queue,
-                job.kind,
-                known(job.worker),
-                job.generation,
-                job.attempt,
-                codes::outcome(Outcome::Released),
-                codes::cause(Cause::MasterLost),
-                none,
-                none,
-                lost(job.worker),
-                "",
-                none,
-                job.started_at.0,
-                self.at.0,
-                waited(job.started_at, UnixMicros(job.at.due_at)),
-                none,
-                ""
-            ],
-        )?;
-        self.map_run(job.at.queue, Outcome::Released, job.run, self.at)
+        let detail = Detail { error: Some(lost(job.worker).to_owned()), ..Detail::default() };
+        self.add_run(&RunRow {
+            id: job.run,
+            job: job.at.id,
+            queue: job.at.queue,
+            kind: job.kind,
+            worker: job.worker,
+            generation: job.generation,
+            attempt: job.attempt,
+            outcome: Outcome::Released,
+            due_at: UnixMicros(job.at.due_at),
+            started_at: job.started_at,
+            ended_at: self.at,
+            cause: Some(Cause::MasterLost),
+            detail: &detail,
+        })
     }
 
     /// Marks the earlier lives as over: nothing of them is left.

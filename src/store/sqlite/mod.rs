@@ -40,6 +40,7 @@ mod place;
 mod prune;
 mod push;
 mod read;
+mod run_row;
 mod seal;
 mod shared;
 mod shift;

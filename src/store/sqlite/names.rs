@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
+use rusqlite::{Connection, OptionalExtension, Result, Row, RowIndex, types::Type};
 
 use super::sql;
 use crate::model::{QueueName, UnixMicros};
@@ -125,8 +125,14 @@ impl Names {
 }
 
 /// A text as far as it is one: what is damaged on the disk must not hide the rest.
-pub(super) fn text(row: &Row<'_>, column: usize) -> Result<String> {
+pub(super) fn text(row: &Row<'_>, column: impl RowIndex) -> Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+}
+
+/// A text that may be missing.
+pub(super) fn maybe_text(row: &Row<'_>, column: impl RowIndex) -> Result<Option<String>> {
+    let text = row.get_ref(column)?.as_bytes_or_null()?;
+    Ok(text.map(|text| String::from_utf8_lossy(text).into_owned()))
 }
 
 /// A queue name as it was stored; the database may have been edited by hand.

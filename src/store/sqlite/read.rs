@@ -6,19 +6,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::types::{ToSql, Type, ValueRef};
+use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
 use super::files::{Fate, Files};
 use super::lock::Handle;
-use super::{blocks, codes, error, identity, life, names, open, totals};
+use super::names::maybe_text;
+use super::{blocks, codes, error, identity, life, names, open, run_row, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
-    Cause, Counters, Generation, JobId, JobRecord, JobState, Outcome, QueueTotals, RunId, RunRecord, Slot, UnixMicros,
-    WorkerId, WorkerRecord,
+    Cause, Counters, Generation, JobId, JobRecord, JobState, QueueTotals, RunRecord, Slot, UnixMicros, WorkerId,
+    WorkerRecord,
 };
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
@@ -53,12 +54,6 @@ const JOB_JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues 
      LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
      LEFT JOIN ended e ON e.job_id = j.id LEFT JOIN progress p ON p.job_id = j.id \
      LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
-/// `runs.id` or `runs_by_job`, then keys.
-const RUN: &str = "SELECT r.id, r.job_id, t.name, q.name, w.pool, w.slot, w.pid, r.generation, r.attempt, r.outcome, \
-     r.cause, r.exit_code, r.signal, r.error, r.stderr_tail, r.started_at, r.ended_at, r.waited_us, r.peak_memory, \
-     r.stdout_tail \
-     FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
-     LEFT JOIN workers w ON w.id = r.worker WHERE 1";
 /// `workers.id`, downwards.
 const WORKER: &str = "SELECT id, pool, slot, pid, generation, started_at, ended_at, reason, exit_code, signal, \
      jobs_done, peak_memory FROM workers WHERE 1";
@@ -108,11 +103,6 @@ impl<'a> Query<'a> {
         let text = format!("{} {end} LIMIT ?{}", self.text, self.params.len());
         conn.prepare_cached(&text)?.query_map(&*self.params(), f)?.collect()
     }
-}
-
-/// All runs.
-pub(super) fn run_query<'a>() -> Query<'a> {
-    Query::new(RUN.to_owned())
 }
 
 impl SqliteRecords {
@@ -172,13 +162,13 @@ impl Records for SqliteRecords {
         if let (None, Some(limit), true) = (filter.job, filter.limit, filtered) {
             return self.worded(|conn| blocks::runs(conn, filter, limit));
         }
-        let query = run_query()
+        let query = Query::new(run_row::SELECT.to_owned())
             .and("r.job_id =", filter.job.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
             .and("r.outcome =", filter.outcome.map(codes::outcome))
             .and("r.ended_at >=", filter.since.map(|at| at.0))
             .and("r.id <", filter.before.map(|id| id.0));
-        self.worded(|conn| query.read(conn, "ORDER BY r.id DESC", filter.limit, run))
+        self.worded(|conn| query.read(conn, "ORDER BY r.id DESC", filter.limit, run_row::read))
     }
 
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
@@ -209,14 +199,6 @@ fn json(text: String) -> Result<Box<RawValue>> {
     value.map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
 }
 
-/// A text that may be missing.
-fn maybe(row: &Row<'_>, column: usize) -> Result<Option<String>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Null => None,
-        _ => Some(names::text(row, column)?),
-    })
-}
-
 /// Whether a table is short enough to be sorted for a list, and has all that is in its state: what was pushed in bulk and is
 /// not opened yet is in none.
 fn is_short(conn: &Connection, table: &str) -> Result<bool> {
@@ -231,11 +213,6 @@ fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(UnixMicros))
 }
 
-fn cause(row: &Row<'_>, column: usize) -> Result<Option<Cause>> {
-    let number: Option<i64> = row.get(column)?;
-    Ok(number.map(|n| codes::word(&Cause::ALL, n)).transpose()?)
-}
-
 fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
@@ -244,9 +221,9 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
     let state = codes::word(&JobState::ALL, row.get(11)?)?;
     // Last words about a job: of its last run, or of its end without one.
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
-    let result = if state == JobState::Succeeded { maybe(row, 12)? } else { None };
+    let result = if state == JobState::Succeeded { maybe_text(row, 12)? } else { None };
     let progress = match row.get::<_, Option<i64>>(19)? {
-        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe(row, 21)? }),
+        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe_text(row, 21)? }),
         None => None,
     };
     Ok(JobRecord {
@@ -256,7 +233,7 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
         state,
         args: json(names::text(row, 3)?)?,
         priority: -row.get::<_, i8>(4)?,
-        unique: maybe(row, 5)?,
+        unique: maybe_text(row, 5)?,
         counters: Counters {
             attempts: row.get(6)?,
             crashes: row.get(7)?,
@@ -266,8 +243,8 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
         max_attempts: row.get(9)?,
         timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
         result: result.map(json).transpose()?,
-        cause: cause(row, why)?,
-        error: maybe(row, why + 1)?,
+        cause: codes::maybe_word(&Cause::ALL, row.get(why)?)?,
+        error: maybe_text(row, why + 1)?,
         progress,
         pushed_at: UnixMicros(row.get(22)?),
         due_at: UnixMicros(row.get(23)?),
@@ -276,36 +253,8 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
     })
 }
 
-pub(super) fn run(row: &Row<'_>) -> Result<RunRecord> {
-    let (pool, slot): (Option<String>, Option<i64>) = (row.get(4)?, row.get(5)?);
-    let (started_at, ended_at) = (UnixMicros(row.get(15)?), UnixMicros(row.get(16)?));
-    Ok(RunRecord {
-        id: RunId(row.get(0)?),
-        job_id: JobId(row.get(1)?),
-        kind: names::text(row, 2)?,
-        queue: names::queue_name(&row.get::<_, String>(3)?)?,
-        worker: pool.zip(slot).map(|(pool, slot)| format!("{pool}-{slot}")),
-        pid: row.get(6)?,
-        generation: Generation(row.get(7)?),
-        attempt: row.get(8)?,
-        outcome: codes::word(&Outcome::ALL, row.get(9)?)?,
-        cause: cause(row, 10)?,
-        exit_code: row.get(11)?,
-        signal: maybe(row, 12)?,
-        error: maybe(row, 13)?,
-        stderr_tail: names::text(row, 14)?,
-        stdout_tail: names::text(row, 19)?,
-        started_at,
-        ended_at,
-        duration_s: ended_at.since(started_at).as_secs_f64(),
-        waited_s: seconds(row.get(17)?),
-        peak_memory_bytes: row.get::<_, Option<i64>>(18)?.map(|n| n as u64),
-    })
-}
-
 fn worker(row: &Row<'_>) -> Result<WorkerRecord> {
     let (pool, slot): (String, u32) = (row.get(1)?, row.get(2)?);
-    let reason: Option<i64> = row.get(7)?;
     Ok(WorkerRecord {
         incarnation: WorkerId(row.get(0)?),
         id: format!("{pool}-{slot}"),
@@ -315,7 +264,7 @@ fn worker(row: &Row<'_>) -> Result<WorkerRecord> {
         generation: Generation(row.get(4)?),
         started_at: UnixMicros(row.get(5)?),
         ended_at: time(row, 6)?,
-        reason: reason.map(|n| codes::word(&EndReason::ALL, n)).transpose()?,
+        reason: codes::maybe_word(&EndReason::ALL, row.get(7)?)?,
         exit_code: row.get(8)?,
         signal: row.get::<_, Option<i32>>(9)?.map(signal_name),
         jobs_done: row.get::<_, i64>(10)? as u64,

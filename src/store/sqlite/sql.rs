@@ -253,14 +253,6 @@ pub(super) const PROGRESS_PUT: &str = "INSERT OR REPLACE INTO progress (job_id, 
 /// `progress.job_id`.
 pub(super) const PROGRESS_DELETE: &str = "DELETE FROM progress WHERE job_id = ?1";
 
-/// Appends, nearly: ids are given at the claim. One entry in `runs_by_job`.
-pub(super) const RUN_ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, \
-     cause, exit_code, signal, error, stderr_tail, result, started_at, ended_at, waited_us, peak_memory, stdout_tail) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
-/// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
-pub(super) const RUN_ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, \
-     stderr_tail, started_at, ended_at, waited_us, peak_memory) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '', ?9, ?10, ?11, ?12)";
 /// `runs_by_job`.
 pub(super) const RUNS_DELETE_OF_JOB: &str = "DELETE FROM runs WHERE job_id = ?1";
 /// `runs.id`.

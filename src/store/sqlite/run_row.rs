@@ -1,0 +1,128 @@
+//! A row of `runs`: the one place that knows all of its columns, for writing and for reading.
+
+use rusqlite::{Result, Row, params};
+
+use super::batch::{Batch, hot};
+use super::{codes, names};
+use crate::model::{Cause, Detail, Generation, JobId, Outcome, RunId, RunRecord, UnixMicros};
+
+/// `runs.id`, `runs_by_job`.
+const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
+     ended_at, waited_us, peak_memory, cause, exit_code, signal, error, stderr_tail, stdout_tail, result) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+/// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
+const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
+     ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
+/// What [`read`] reads. `runs.id` or `runs_by_job`, then keys.
+pub(super) const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
+     r.generation, attempt, outcome, r.started_at, r.ended_at, waited_us, r.peak_memory, cause, r.exit_code, r.signal, \
+     error, stderr_tail, stdout_tail \
+     FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
+     LEFT JOIN workers w ON w.id = r.worker WHERE 1";
+
+/// A run that has ended, as it is written.
+pub(super) struct RunRow<'a> {
+    pub(super) id: i64,
+    pub(super) job: i64,
+    pub(super) queue: i64,
+    pub(super) kind: i64,
+    /// 0: none is known.
+    pub(super) worker: i64,
+    pub(super) generation: i64,
+    pub(super) attempt: u32,
+    pub(super) outcome: Outcome,
+    pub(super) due_at: UnixMicros,
+    pub(super) started_at: UnixMicros,
+    pub(super) ended_at: UnixMicros,
+    pub(super) cause: Option<Cause>,
+    pub(super) detail: &'a Detail,
+}
+
+impl RunRow<'_> {
+    /// Most runs succeed without a word.
+    fn is_plain(&self) -> bool {
+        let peak_memory = self.detail.peak_memory;
+        self.cause.is_none() && *self.detail == Detail { peak_memory, ..Detail::default() }
+    }
+}
+
+impl Batch<'_> {
+    /// Puts a run on record.
+    pub(super) fn add_run(&mut self, run: &RunRow<'_>) -> Result<()> {
+        let worker = (run.worker != 0).then_some(run.worker);
+        let (outcome, waited_us) = (codes::outcome(run.outcome), run.started_at.since(run.due_at).as_micros() as i64);
+        let (started_at, ended_at) = (run.started_at.0, run.ended_at.0);
+        let detail = run.detail;
+        let peak_memory = detail.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        if run.is_plain() {
+            hot(&mut self.hot.run_add_plain, self.conn, ADD_PLAIN)?.execute((
+                run.id,
+                run.job,
+                run.queue,
+                run.kind,
+                worker,
+                run.generation,
+                run.attempt,
+                outcome,
+                started_at,
+                ended_at,
+                waited_us,
+                peak_memory,
+            ))?;
+        } else {
+            hot(&mut self.hot.run_add, self.conn, ADD)?.execute(params![
+                run.id,
+                run.job,
+                run.queue,
+                run.kind,
+                worker,
+                run.generation,
+                run.attempt,
+                outcome,
+                started_at,
+                ended_at,
+                waited_us,
+                peak_memory,
+                run.cause.map(codes::cause),
+                detail.exit_code,
+                detail.signal,
+                detail.error,
+                detail.stderr_tail,
+                detail.stdout_tail,
+                detail.result,
+            ])?;
+        }
+        self.map_run(run.queue, run.outcome, run.id, run.ended_at)
+    }
+}
+
+/// Reads a row of [`SELECT`].
+pub(super) fn read(row: &Row<'_>) -> Result<RunRecord> {
+    let (pool, slot): (Option<String>, Option<i64>) = (row.get("pool")?, row.get("slot")?);
+    let (started_at, ended_at) = (UnixMicros(row.get("started_at")?), UnixMicros(row.get("ended_at")?));
+    Ok(RunRecord {
+        id: RunId(row.get("id")?),
+        job_id: JobId(row.get("job_id")?),
+        kind: names::text(row, "type")?,
+        queue: names::queue_name(&row.get::<_, String>("queue")?)?,
+        worker: pool.zip(slot).map(|(pool, slot)| format!("{pool}-{slot}")),
+        pid: row.get("pid")?,
+        generation: Generation(row.get("generation")?),
+        attempt: row.get("attempt")?,
+        outcome: codes::word(&Outcome::ALL, row.get("outcome")?)?,
+        cause: codes::maybe_word(&Cause::ALL, row.get("cause")?)?,
+        detail: Detail {
+            exit_code: row.get("exit_code")?,
+            signal: names::maybe_text(row, "signal")?,
+            error: names::maybe_text(row, "error")?,
+            stderr_tail: names::text(row, "stderr_tail")?,
+            stdout_tail: names::text(row, "stdout_tail")?,
+            ..Detail::default()
+        },
+        started_at,
+        ended_at,
+        duration_s: ended_at.since(started_at).as_secs_f64(),
+        waited_s: row.get::<_, i64>("waited_us")? as f64 / 1e6,
+        peak_memory_bytes: row.get::<_, Option<i64>>("peak_memory")?.map(|n| n as u64),
+    })
+}
