@@ -6,11 +6,9 @@ use std::time::Duration;
 use mio::Events;
 
 use super::{Inbox, Master, wall};
-use crate::core::Phase;
+use crate::core::{Done, Phase};
 use crate::model::{QueueName, QueueTotals};
 use crate::report::Event;
-use crate::wire::control::Stopped;
-use crate::wire::rpc::RpcError;
 
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -73,15 +71,7 @@ impl Master {
             }
         }
         let (released, workers) = self.core.stop_summary();
-        let json =
-            serde_json::to_string(&Stopped { workers, released }).map_err(|e| RpcError::failed(1, e.to_string()));
-        for origin in std::mem::take(&mut self.stop_waiters) {
-            self.answer(&origin, json.clone());
-        }
-        for (origin, _) in self.waits.synced(u64::MAX) {
-            let text = "the master ended before the change was known to be on the disk";
-            self.answer(&origin, Err(RpcError::failed(1, text)));
-        }
+        self.answer_last(&Done::Stopped { workers, released });
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.

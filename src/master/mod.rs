@@ -13,24 +13,19 @@
 //! - A job's first byte is written only after its claim came back from a committed batch.
 //! - Every child is known to the guardian before anything is sent to it.
 
-mod answers;
 mod apply;
 mod batch;
-mod bulk;
-mod caller;
 mod clients;
 mod clock;
+mod codec;
 mod console;
 mod ending;
 mod heard;
 mod leftovers;
 pub mod logs;
 mod looks;
-mod methods;
 mod pipes;
-mod pushes;
 mod reader;
-mod replies;
 mod requests;
 mod room;
 pub mod sampler;
@@ -38,7 +33,6 @@ mod signals;
 mod snapshot;
 mod startup;
 mod takeover;
-mod tasks;
 mod tell;
 mod totals;
 mod turn;
@@ -54,8 +48,8 @@ use crossbeam_channel::{Receiver, Sender};
 use mio::{Poll, Token, Waker};
 
 use crate::config::{Config, PoolConfig};
-use crate::core::{Action, Core, Event, PoolId};
-use crate::model::{Generation, JobId, UnixMicros, WorkerId};
+use crate::core::{Action, Core, Event, PoolId, Ticket};
+use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
 use crate::process::guardian::Guardian;
@@ -69,17 +63,19 @@ use crate::wire::worker::JobLines;
 use batch::Batches;
 use clients::Clients;
 pub use clock::{Clock, wall};
+use codec::long_lines::LineReader;
 use console::Console;
 use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
 use pipes::{Pipe, Pipes};
 use reader::{Found, Reader};
-use replies::{Answered, Asked, Origin, Waits};
+use requests::{Bulks, Requests, jobs::Tasks};
 use sampler::{Sample, Sampler};
 use signals::Signals;
 use totals::Totals;
 use turns::Reading;
+use written::Purpose;
 
 pub use startup::{Failure, run};
 
@@ -89,8 +85,8 @@ enum Inbox {
     Written(Written),
     Samples(Vec<Sample>, Vec<sampler::Family>),
     Swept(SweepDone),
-    Read(Box<(Asked, Found)>),
-    Request(Box<(clients::ClientId, usize, requests::Request)>),
+    Read(Box<(Ticket, Found)>),
+    Line(Box<(clients::ClientId, usize, codec::control::Message)>),
     Interrupt,
 }
 
@@ -179,11 +175,13 @@ struct Master {
     to_sweep: VecDeque<WorkerId>,
     leftovers: Leftovers,
     clients: Clients,
-    waits: Waits,
-    batches: Batches<Answered>,
+    line_reader: LineReader,
+    requests: Requests,
+    tasks: Tasks,
+    bulks: Bulks,
+    batches: Batches<Purpose>,
     writer: Option<Writer>,
-    reader: Reader<Asked>,
-    requests: requests::RequestReader,
+    reader: Reader,
     guardian: Option<Guardian>,
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
@@ -199,10 +197,6 @@ struct Master {
     /// Ended runs per second of the last ten, for the rate.
     rate: VecDeque<(u64, u64)>,
     interrupts: u32,
-    /// Waits for the end of the master.
-    stop_waiters: Vec<Origin>,
-    /// Waits for a job to end.
-    job_waiters: HashMap<JobId, replies::JobWait>,
     problems: BTreeMap<&'static str, String>,
     /// Last text about each problem, and when it was said.
     problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,

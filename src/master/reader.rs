@@ -1,13 +1,12 @@
 //! The reading thread: answers questions about records from a connection of its own, so that neither the master nor
 //! the writer waits for them.
 
-use crossbeam_channel::TrySendError;
-
+use super::requests::Refused;
 use crate::config::JobLimits;
+use crate::core::Ticket;
 use crate::model::{JobId, JobRecord};
 use crate::process::mailbox::{Sender, bounded};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
-use crate::wire::rpc::RpcError;
 
 /// Questions that may wait.
 const CAPACITY: usize = 256;
@@ -25,45 +24,43 @@ pub(super) enum Question {
     Workers(WorkerFilter),
 }
 
-/// The answer: JSON text, and the job where one was asked for.
+/// The answer, written in this thread as it may be long, and the job where one was asked for.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) json: Result<String, RpcError>,
+    pub(super) text: Result<String, Refused>,
     pub(super) job: Option<JobRecord>,
 }
 
-/// The handle on the thread; `A` says where an answer goes.
+/// The handle on the thread.
 #[derive(Debug)]
-pub(super) struct Reader<A>(Sender<(A, Question)>);
+pub(super) struct Reader(Sender<(Ticket, Question)>);
 
-impl<A: Send + 'static> Reader<A> {
+impl Reader {
     pub(super) fn start(
         mut records: Box<dyn Records + Send>,
         limits: JobLimits,
-        mut notify: impl FnMut(A, Found) + Send + 'static,
+        mut notify: impl FnMut(Ticket, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (questions, inbox) = bounded::<(A, Question)>(CAPACITY);
+        let (questions, inbox) = bounded::<(Ticket, Question)>(CAPACITY);
         std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
-            for (to, question) in inbox {
+            for (ticket, question) in inbox {
                 let found = answer(&mut *records, &limits, &question);
-                notify(to, found);
+                notify(ticket, found);
             }
         })?;
         Ok(Self(questions))
     }
 
-    /// Asks; gives the address back when too many questions wait.
-    pub(super) fn ask(&self, to: A, question: Question) -> Result<(), A> {
-        self.0.try_send((to, question)).map_err(|e| match e {
-            TrySendError::Full((to, _)) | TrySendError::Disconnected((to, _)) => to,
-        })
+    /// Asks; false when too many questions wait.
+    pub(super) fn ask(&self, ticket: Ticket, question: Question) -> bool {
+        self.0.try_send((ticket, question)).is_ok()
     }
 }
 
 fn answer(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Found {
     let asked =
         faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), look_up(records, limits, question));
-    asked.unwrap_or_else(|error| Found { json: Err(RpcError::failed(1, error.to_string())), job: None })
+    asked.unwrap_or_else(|error| Found { text: Err(Refused::Failed(1, error.to_string())), job: None })
 }
 
 fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
@@ -72,8 +69,8 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
         Question::Job(id) => {
             let mut job = records.job(id)?;
             limits.complete_all(job.as_mut_slice());
-            let json = job.as_ref().map_or_else(|| Err(no_such_job(id)), to_json);
-            Found { json, job }
+            let text = job.as_ref().map_or_else(|| Err(no_such_job(id)), written);
+            Found { text, job }
         }
         Question::Jobs(filter) => {
             let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..filter })?;
@@ -86,14 +83,14 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
 }
 
 /// The error for a job that is not on record.
-pub(super) fn no_such_job(id: JobId) -> RpcError {
-    RpcError::failed(4, format!("there is no job {id}"))
+fn no_such_job(id: JobId) -> Refused {
+    Refused::Failed(4, format!("there is no job {id}"))
 }
 
 fn list(rows: &impl serde::Serialize) -> Found {
-    Found { json: to_json(rows), job: None }
+    Found { text: written(rows), job: None }
 }
 
-fn to_json(what: &impl serde::Serialize) -> Result<String, RpcError> {
-    serde_json::to_string(what).map_err(|e| RpcError::failed(1, format!("cannot write the answer: {e}")))
+fn written(what: &impl serde::Serialize) -> Result<String, Refused> {
+    serde_json::to_string(what).map_err(|e| Refused::Failed(1, format!("cannot write the answer: {e}")))
 }

@@ -8,17 +8,12 @@ use crate::model::worker::signal_name;
 use crate::model::{Now, QueueTotals, UnixMicros, WorkerId, WorkerState};
 use crate::report::Status;
 use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
-use crate::wire::rpc::RpcError;
 
 /// The rate is that of this many whole seconds.
 const RATE_SECONDS: u64 = 10;
 
 impl Master {
-    pub(super) fn status_json(&self) -> Result<String, RpcError> {
-        serde_json::to_string(&self.status()).map_err(|e| RpcError::failed(1, format!("cannot write the status: {e}")))
-    }
-
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let now = self.clock.now();
         let mut pools: Vec<PoolStatus> = self.core.pools().map(|(_, pool)| self.pool_status(pool, now)).collect();
         pools.sort_by(|a, b| a.name.cmp(&b.name));

@@ -12,13 +12,13 @@ use super::batch::Batches;
 use super::clients::name_of;
 use super::clients::{Clients, Served};
 use super::clock::Clock;
+use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
 use super::reader::Reader;
-use super::replies::Waits;
-use super::requests::RequestReader;
+use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
 use super::signals::Signals;
 use super::turns::Reading;
@@ -145,11 +145,13 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         to_sweep: VecDeque::new(),
         leftovers,
         clients,
-        waits: Waits::default(),
+        line_reader: threads.line_reader,
+        requests: Requests::default(),
+        tasks: VecDeque::new(),
+        bulks: Bulks::default(),
         batches: Batches::new(),
         writer: Some(threads.writer),
         reader: threads.reader,
-        requests: threads.requests,
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
@@ -163,8 +165,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         summary: Summary::default(),
         rate: VecDeque::new(),
         interrupts: 0,
-        stop_waiters: Vec::new(),
-        job_waiters: HashMap::new(),
         problems: BTreeMap::new(),
         problems_said: BTreeMap::new(),
         looks,
@@ -287,8 +287,8 @@ pub(super) fn start_guardian(cookie: &str, group: Option<&Group>) -> Option<Guar
 /// The blocking edges.
 struct Threads {
     writer: Writer,
-    reader: Reader<super::Asked>,
-    requests: RequestReader,
+    reader: Reader,
+    line_reader: LineReader,
     sweeper: Sweeper,
     sampler: Sampler,
     logs: Logs,
@@ -312,11 +312,11 @@ impl Threads {
         };
         Ok(Self {
             writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,
-            reader: Reader::start(records, JobLimits::new(config), move |asked, found| {
-                to_reader.send(Inbox::Read(Box::new((asked, found))));
+            reader: Reader::start(records, JobLimits::new(config), move |ticket, found| {
+                to_reader.send(Inbox::Read(Box::new((ticket, found))));
             })?,
-            requests: RequestReader::start(move |client, bytes, request| {
-                to_requests.send(Inbox::Request(Box::new((client, bytes, request))));
+            line_reader: LineReader::start(move |client, bytes, message| {
+                to_requests.send(Inbox::Line(Box::new((client, bytes, message))));
             })?,
             sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {
                 to_sweeper.send(Inbox::Swept(done));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mio::Events;
 
-use super::replies::Origin;
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::model::{Mono, WorkerId};
@@ -49,7 +48,7 @@ impl Master {
             let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
             if nobody && self.to_sweep.is_empty() {
                 let now = self.clock.now().mono;
-                if self.core.stopped() && self.batches.is_empty() && self.waits.tasks.is_empty() {
+                if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
                     return true;
                 }
                 if now.since(*left_at.get_or_insert(now)) > STUCK_AFTER {
@@ -70,7 +69,6 @@ impl Master {
         let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
         let stops = self.core.phase() != Phase::Running;
         let stopping = stops.then(|| now.mono + Duration::from_millis(200));
-        let waiters = self.job_waiters.values().flat_map(|w| &w.waiters).filter_map(|w| w.until).min();
         let guard = self.guardian.is_none().then_some(self.guard_at);
         let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
         let deadlines = [
@@ -80,7 +78,7 @@ impl Master {
             sweep,
             knocked,
             stopping,
-            waiters,
+            self.requests.next_deadline(),
             guard,
             bar,
             backlog,
@@ -213,23 +211,14 @@ impl Master {
             }
             Inbox::Swept(done) => self.swept(done),
             Inbox::Read(read) => {
-                let (asked, found) = *read;
-                self.found(asked, found);
+                let (ticket, found) = *read;
+                self.found(ticket, found);
             }
-            Inbox::Request(read) => {
-                let (client, bytes, request) = *read;
-                self.request_was_read(client, bytes, request);
+            Inbox::Line(read) => {
+                let (client, bytes, message) = *read;
+                self.line_was_read(client, bytes, message);
             }
             Inbox::Interrupt => self.interrupted(),
-        }
-    }
-
-    /// Answers now, or when the batch is on the disk.
-    pub(super) fn answer_when_safe(&mut self, batch: u64, durable: bool, origin: Origin, answer: String) {
-        if durable {
-            self.answer(&origin, Ok(answer));
-        } else {
-            self.waits.unsynced.push_back((batch, origin, answer));
         }
     }
 

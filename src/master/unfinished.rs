@@ -5,7 +5,7 @@
 
 use super::Master;
 use super::clients::ClientId;
-use super::requests::LONG;
+use super::codec::long_lines::LONG;
 use crate::model::WorkerId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 

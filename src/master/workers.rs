@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::heard::{Asking, Heard};
+use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
-use super::replies::{Origin, PushAnswer};
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{Event, PoolId};
@@ -16,7 +15,6 @@ use crate::process::begin::Step;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, oom, sweep};
-use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 use crate::worker;
 
 /// How long workers are read before everything else has its turn.
@@ -190,19 +188,8 @@ impl Master {
             }
             self.core.handle(event, now, &mut self.actions);
         }
-        for (under, request) in heard.requests {
-            let origin = Origin::Worker(id, under);
-            if let Some(pipes) = self.workers.get_mut(&id) {
-                pipes.asked();
-            }
-            match request {
-                Asking::Push(params) => self.push_one(origin, params.get(), PushAnswer::Worker),
-                Asking::Unknown(method) => {
-                    let error =
-                        RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None };
-                    self.answer(&origin, Err(error));
-                }
-            }
+        for (under, asking) in heard.requests {
+            self.worker_asks(id, under, &asking);
         }
     }
 

@@ -4,14 +4,49 @@
 //! disk; and nobody who pushes waits for a store that fails.
 
 use super::Master;
-use super::methods::unavailable;
-use super::replies::Answered;
+use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
 use crate::core::{Event, JobChange, Tag, Ticket};
-use crate::model::JobState;
 use crate::model::change::Reply;
+use crate::model::{BulkId, JobId, JobState, QueueName};
+use crate::report::refusals::JobAction;
 use crate::store::StoreError;
 use crate::store::writer::Written;
-use crate::wire::rpc::{self, RpcError};
+
+/// What a change is for: decides what is done with the reply to it.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// For the core.
+    Core(Tag),
+    /// A run has ended, and its job with it.
+    EndJob(JobId),
+    /// A client or a job pushes.
+    Push {
+        ticket: Ticket,
+        form: PushForm,
+    },
+    /// A step of a bulk push that a client waits for.
+    Bulk {
+        ticket: Ticket,
+        answer: BulkAnswer,
+    },
+    OpenBulk(BulkId),
+    DropBulk(BulkId),
+    /// One queue of several is paused or resumed.
+    Pause(Ticket),
+    /// One job of several is retried or deleted.
+    ChangeJob {
+        ticket: Ticket,
+        job: JobId,
+        action: JobAction,
+    },
+    /// Dead jobs are retried; again while there may be more.
+    RetryDead {
+        ticket: Ticket,
+        queue: Option<QueueName>,
+    },
+    /// The client that pushed has been told that it failed.
+    Void,
+}
 
 impl Master {
     pub(super) fn written(&mut self, written: Written) {
@@ -19,8 +54,8 @@ impl Master {
             Written::Committed { batch, replies, forgotten, changed, next_due, durable, spent: _ } => {
                 self.totals.update(&forgotten, changed);
                 self.feed(Event::Due(next_due));
-                for (answered, reply) in self.batches.committed(batch, replies) {
-                    self.committed(batch, durable, answered, reply);
+                for (purpose, reply) in self.batches.committed(batch, replies) {
+                    self.committed(batch, durable, purpose, reply);
                 }
                 self.release_replies(batch);
                 self.problem_over("store");
@@ -30,19 +65,16 @@ impl Master {
             }
             Written::Durable { batch } => {
                 failpoint!("push.durable");
-                self.on_the_disk(batch);
+                self.synced(batch, None);
                 self.problem_over("sync");
             }
             Written::Mended { batch, error } => {
-                self.on_the_disk(batch);
+                self.synced(batch, None);
                 self.problem_over("store");
                 self.problem("sync", format!("{error}; it was written anew, nothing is lost"));
             }
             Written::SyncFailed { batch, error } => {
-                for (origin, _) in self.waits.synced(batch) {
-                    self.answer(&origin, Err(unsynced(&error)));
-                }
-                self.open_synced(batch, Some(&unsynced(&error)));
+                self.synced(batch, Some(&unsynced(&error)));
                 self.fails(error);
             }
             Written::Failing { batch: _, error } => self.fails(error.to_string()),
@@ -86,28 +118,20 @@ impl Master {
         }
     }
 
-    /// Everything up to this batch is on the disk.
-    fn on_the_disk(&mut self, batch: u64) {
-        for (origin, answer) in self.waits.synced(batch) {
-            self.answer(&origin, Ok(answer));
-        }
-        self.open_synced(batch, None);
-    }
-
     /// Clients that pushed in a batch that fails are not kept waiting.
     fn withdrawn(&mut self, batch: u64, error: &str, certain: bool) {
         let waiting = self.batches.tags_of(batch).iter_mut();
         let pushers = waiting.filter(|tag| is_push(tag));
-        let pushers: Vec<Answered> = pushers.map(|tag| std::mem::replace(tag, Answered::Nobody)).collect();
+        let pushers: Vec<Purpose> = pushers.map(|tag| std::mem::replace(tag, Purpose::Void)).collect();
         self.refuse_pushers(pushers, error, certain);
     }
 
-    fn refuse_pushers(&mut self, pushers: Vec<Answered>, error: &str, certain: bool) {
+    fn refuse_pushers(&mut self, pushers: Vec<Purpose>, error: &str, certain: bool) {
         for pusher in pushers {
             match pusher {
-                Answered::Pushed { origin, .. } => self.answer(&origin, Err(unavailable(error, certain))),
-                Answered::Bulk { origin, answer } => {
-                    self.answer(&origin, Err(unavailable(error, certain)));
+                Purpose::Push { ticket, .. } => self.answer(ticket, Err(unavailable(error, certain))),
+                Purpose::Bulk { ticket, answer } => {
+                    self.answer(ticket, Err(unavailable(error, certain)));
                     self.bulk_failed(answer, certain);
                 }
                 _ => {}
@@ -115,26 +139,24 @@ impl Master {
         }
     }
 
-    fn committed(&mut self, batch: u64, durable: bool, answered: Answered, reply: Reply) {
-        match answered {
-            Answered::Core(tag) => self.committed_for_core(tag, reply),
-            Answered::Ended(job) => self.job_may_have_ended(job),
-            Answered::Pushed { origin, how } => {
+    fn committed(&mut self, batch: u64, durable: bool, purpose: Purpose, reply: Reply) {
+        match purpose {
+            Purpose::Core(tag) => self.committed_for_core(tag, reply),
+            Purpose::EndJob(job) => self.job_may_have_ended(job),
+            Purpose::Push { ticket, form } => {
                 failpoint!("push.committed");
-                let answer = super::pushes::pushed(&reply, how);
-                self.answer_when_safe(batch, durable, origin, answer);
-            }
-            Answered::Bulk { origin, answer } => self.bulk_stepped(batch, durable, &origin, answer, &reply),
-            Answered::BulkOpened(bulk) => self.bulk_opened(bulk, reply),
-            Answered::BulkDropped(bulk) => self.bulk_dropped(bulk, &reply),
-            Answered::Paused { group } => {
-                if let Some(group) = self.waits.part(group, |_| ()) {
-                    self.paused(batch, durable, group);
+                match pushed(&reply, form) {
+                    Ok(answer) => self.answer_when_safe(batch, durable, ticket, answer),
+                    Err(refused) => self.answer(ticket, Err(refused)),
                 }
             }
-            Answered::Changed { group, job, change } => self.job_changed(group, job, change, &reply),
-            Answered::RetriedDead { group, queue } => self.retried_dead(group, queue, &reply),
-            Answered::Nobody => {}
+            Purpose::Bulk { ticket, answer } => self.bulk_stepped(batch, durable, ticket, answer, &reply),
+            Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
+            Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
+            Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
+            Purpose::ChangeJob { ticket, job, action } => self.job_changed(ticket, job, action, &reply),
+            Purpose::RetryDead { ticket, queue } => self.retried_dead(ticket, queue, &reply),
+            Purpose::Void => {}
         }
     }
 
@@ -162,14 +184,14 @@ impl Master {
     }
 
     /// Jobs were cancelled because they had not started in time.
-    fn expired(&mut self, jobs: Vec<crate::model::JobId>) {
+    fn expired(&mut self, jobs: Vec<JobId>) {
         self.summary.cancelled += jobs.len() as u64;
         for job in jobs {
             self.job_may_have_ended(job);
         }
     }
 
-    fn cancelled(&mut self, ticket: Ticket, job: crate::model::JobId, reply: &Reply) -> Event {
+    fn cancelled(&mut self, ticket: Ticket, job: JobId, reply: &Reply) -> Event {
         let change = match reply {
             Reply::Changed { was, .. } => {
                 if matches!(was, JobState::Ready | JobState::Scheduled) {
@@ -185,11 +207,11 @@ impl Master {
 }
 
 /// Whether somebody who pushes waits for it.
-const fn is_push(tag: &Answered) -> bool {
-    matches!(tag, Answered::Pushed { .. } | Answered::Bulk { .. })
+const fn is_push(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Push { .. } | Purpose::Bulk { .. })
 }
 
-fn unsynced(error: &str) -> RpcError {
+fn unsynced(error: &str) -> Refused {
     let text = format!("the change was written, but it is unknown whether it would survive a power cut: {error}");
-    RpcError { code: rpc::UNAVAILABLE, ..RpcError::failed(1, text) }
+    Refused::Unavailable(text)
 }

@@ -150,7 +150,6 @@ proptest! {
             let _ = serde_json::from_str::<control::Jobs>(params);
             let _ = serde_json::from_str::<control::PushJob>(params);
         }
-        let answer = rpc::answer(rpc::id_of(&line), &Ok::<_, rpc::RpcError>(1)).unwrap();
-        prop_assert!(answer.ends_with(b"\n") && serde_json::from_slice::<serde::de::IgnoredAny>(&answer).is_ok());
+        prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(rpc::id_of(&line).get()).is_ok());
     }
 }

@@ -137,29 +137,3 @@ pub fn notification(method: &str, params: &impl Serialize) -> serde_json::Result
     line.push(b'\n');
     Ok(line)
 }
-
-/// Writes an answer as one line; `id` is the request's id as text (`null` where it had none that can be read).
-pub fn answer(id: &RawValue, result: &Result<impl Serialize, RpcError>) -> serde_json::Result<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Out<'a, R> {
-        jsonrpc: &'a str,
-        id: &'a RawValue,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        result: Option<&'a R>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<&'a RpcError>,
-    }
-    let (result, error) = match result {
-        Ok(result) => (Some(result), None),
-        Err(error) => (None, Some(error)),
-    };
-    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, result, error })?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// Writes an answer whose result is JSON text already.
-#[must_use]
-pub fn answer_raw(id: &RawValue, result: &str) -> Vec<u8> {
-    format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{result}}}\n", id.get()).into_bytes()
-}

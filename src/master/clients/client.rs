@@ -7,7 +7,7 @@ use mio::net::UnixStream;
 
 use super::greeting::Greeting;
 use super::{Clients, MAX_PENDING, MAX_UNREAD};
-use crate::master::requests::LONG;
+use crate::master::codec::long_lines::LONG;
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::wire::control::Follow;

@@ -3,18 +3,17 @@
 //! Found by the kernel's word about the other end of the connection: the worker it descends from, or whose mark it has.
 //! Variables of the environment are not looked at: they outlive the job.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Master;
-use super::clock::TICK;
-use super::replies::Origin;
-use crate::core::Handle;
+use super::{Peer, Refused};
+use crate::core::{Handle, Ticket};
+use crate::master::Master;
+use crate::master::clock::TICK;
 use crate::model::job::JobRecord;
 use crate::model::{JobId, JobState, PoolKind, WorkerId};
 use crate::process::identity;
 use crate::process::mark::Mark;
-use crate::wire::control::NOTE;
-use crate::wire::rpc::{self, RpcError};
 
 /// Further up nobody looks: the tree may change meanwhile.
 const MOST_GENERATIONS: usize = 1000;
@@ -23,9 +22,9 @@ const LATE_NEWS: Duration = Duration::from_secs(1);
 
 impl Master {
     /// The worker from whose job a request came.
-    pub(super) fn caller(&self, origin: &Origin) -> Option<WorkerId> {
-        let Origin::Client(client, _) = origin else { return None };
-        let pid = self.clients.pid_of(*client);
+    pub(super) fn caller(&self, ticket: Ticket) -> Option<WorkerId> {
+        let Peer::Client(client) = self.requests.peer(ticket)? else { return None };
+        let pid = self.clients.pid_of(client);
         let ancestors = std::iter::successors(Some(pid), |&pid| identity::parent_of(pid));
         let ancestors: Vec<u32> = ancestors.take_while(|&pid| pid > 1).take(MOST_GENERATIONS).collect();
         let by_descent = ancestors.iter().enumerate().find_map(|(at, pid)| Some((at, *self.pids.get(pid)?)));
@@ -57,12 +56,10 @@ impl Master {
     }
 
     /// Tells a client why it is not kept waiting.
-    pub(super) fn note_at_once(&mut self, origin: &Origin, caller: Option<WorkerId>) {
-        let (Origin::Client(client, _), Some(who)) = (origin, caller.map(|id| self.described(id))) else { return };
-        let text = format!("answered at once: this was called from {who}, which it would wait for");
-        if let Ok(line) = rpc::notification(NOTE, &text) {
-            self.clients.tell(*client, &line);
-        }
+    pub(super) fn note_at_once(&mut self, ticket: Ticket) {
+        let Some((peer, caller)) = self.requests.peer(ticket).zip(self.caller(ticket)) else { return };
+        let caller = self.described(caller);
+        self.send_note(peer, &format!("answered at once: this was called from {caller}, which it would wait for"));
     }
 
     /// `job 7`, or the worker where it has several jobs or none.
@@ -83,10 +80,10 @@ impl Master {
     }
 
     /// Refuses a wait for a job from inside itself.
-    pub(super) fn refuse_own_wait(&self, caller: Option<WorkerId>, job: JobId) -> Result<(), RpcError> {
+    pub(super) fn refuse_own_wait(&self, caller: Option<WorkerId>, job: JobId) -> Result<(), Refused> {
         match caller {
             Some(worker) if self.runs_alone(worker, job) => {
-                Err(RpcError::failed(5, format!("job {job} is not waited for: this was called from it")))
+                Err(Refused::Failed(5, format!("job {job} is not waited for: this was called from it")))
             }
             _ => Ok(()),
         }
@@ -94,15 +91,17 @@ impl Master {
 
     /// Refuses a wait that could not end: the job needs a worker, and every worker that serves its queue runs
     /// nothing but jobs that wait for another.
-    pub(super) fn refuse_vain_wait(&self, caller: Option<WorkerId>, job: &JobRecord) -> Result<(), RpcError> {
+    pub(super) fn refuse_vain_wait(&self, caller: Option<WorkerId>, job: &JobRecord) -> Result<(), Refused> {
         let Some(caller) = caller.filter(|_| matches!(job.state, JobState::Ready | JobState::Scheduled)) else {
             return Ok(());
         };
+        let mut waiting: BTreeMap<WorkerId, usize> = BTreeMap::new();
+        for worker in self.requests.resting_callers().chain([caller]) {
+            *waiting.entry(worker).or_default() += 1;
+        }
         let waits = |id: WorkerId| {
-            let waiters = self.job_waiters.values().flat_map(|wait| &wait.waiters);
-            let waiting = waiters.filter(|waiter| waiter.caller == Some(id)).count() + usize::from(id == caller);
             let jobs = self.core.worker(id).map_or(1, |worker| worker.concurrency as usize);
-            waiting >= jobs
+            waiting.get(&id).is_some_and(|&waiting| waiting >= jobs)
         };
         let serving = self.core.pools().filter(|(_, pool)| !pool.removed && pool.serves(&job.queue));
         let slots: Vec<_> = serving.flat_map(|(_, pool)| pool.slots()).collect();
@@ -110,7 +109,7 @@ impl Master {
             return Ok(());
         }
         let (id, queue, who) = (job.id, &job.queue, self.described(caller));
-        Err(RpcError::failed(
+        Err(Refused::Failed(
             5,
             format!(
                 "job {id} is not waited for: every worker that serves the queue `{queue}` runs a job that waits for \

@@ -1,0 +1,242 @@
+//! The codec of the control socket: a line becomes a question that is checked, an answer becomes a line.
+//!
+//! Reading takes time with the length of the line, so it needs nothing of the master and can be done in another thread.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::core::Done;
+use crate::master::reader;
+use crate::master::requests::{Answer, Question};
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::{NewJob, QueueName, UnixMicros};
+use crate::report::refusals::JobAction;
+use crate::wire::bulk::{AddToBulk, OneBulk};
+use crate::wire::control::{Jobs, NOTE, OneJob, PushJob, PushMany, RefusedJob, Restarted, Scaled, ScaledPool, Stopped};
+use crate::wire::object;
+use crate::wire::push::to_new_job;
+use crate::wire::rpc::{self, RpcError};
+
+/// The longest params of a method that neither pushes jobs nor names them.
+const MAX_OTHER_PARAMS: usize = 1024 * 1024;
+
+/// A line of a client.
+#[derive(Debug)]
+pub(in crate::master) enum Message {
+    /// Empty.
+    Nothing,
+    /// No request; the error goes under this id.
+    Malformed(Box<str>, RpcError),
+    /// A request, or without an id a notification.
+    Request {
+        /// The store that is meant, where it is said.
+        store: Option<Box<RawValue>>,
+        id: Option<Box<str>>,
+        question: Result<Question, RpcError>,
+    },
+}
+
+/// Reads a line; one that was too long to be kept is `None`.
+pub(super) fn read(line: Option<&[u8]>, now: UnixMicros) -> Message {
+    let Some(line) = line else {
+        let message = format!("a line is over the limit of {MAX_LINE_BYTES} bytes");
+        return Message::Malformed("null".into(), RpcError { code: rpc::INVALID_REQUEST, message, data: None });
+    };
+    if line.trim_ascii().is_empty() {
+        return Message::Nothing;
+    }
+    match rpc::parse_request(line) {
+        Ok(request) => Message::Request {
+            store: request.store.map(RawValue::to_owned),
+            id: request.id.map(|id| id.get().into()),
+            question: question(&request.method, request.params.map_or("null", RawValue::get), now),
+        },
+        Err(error) => Message::Malformed(rpc::id_of(line).get().into(), error),
+    }
+}
+
+fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
+    Ok(match method {
+        "push" => Question::Push(push(params, now)?),
+        "push_many" => {
+            let PushMany { jobs, ids } = parse(params)?;
+            Question::PushMany { jobs: to_jobs(&jobs, now)?, ids }
+        }
+        "bulk.add" => {
+            let AddToBulk { bulk, jobs } = parse(params)?;
+            Question::AddToBulk { bulk, jobs: to_jobs(&jobs, now)? }
+        }
+        "jobs.cancel" => change_jobs(JobAction::Cancel, params)?,
+        "jobs.retry" => change_jobs(JobAction::Retry, params)?,
+        "jobs.delete" => change_jobs(JobAction::Delete, params)?,
+        _ if params.len() > MAX_OTHER_PARAMS => {
+            let bytes = params.len();
+            return Err(RpcError::params(format!(
+                "the params are {bytes} bytes long; the limit is {MAX_OTHER_PARAMS}"
+            )));
+        }
+        "ping" => Question::Ping,
+        "status" => Question::Status,
+        "bulk.begin" => Question::BeginBulk,
+        "bulk.commit" => Question::CommitBulk(parse(params)?),
+        "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),
+        "scale" => Question::Scale(parse(params)?),
+        "spawn" => Question::Spawn(Box::new(parse(params)?)),
+        "restart" => Question::Restart(parse(params)?),
+        "stop" => Question::Stop(parse(params)?),
+        "pause" => Question::Pause { queues: parse(params)?, paused: true },
+        "resume" => Question::Pause { queues: parse(params)?, paused: false },
+        "jobs.list" => Question::Look(reader::Question::Jobs(or_default(params)?)),
+        "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
+        "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
+        "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
+        "jobs.wait" => Question::WaitForJob(parse(params)?),
+        "logs.follow" => Question::Follow(or_default(params)?),
+        _ => {
+            let message = format!("there is no method `{method}`");
+            return Err(RpcError { code: rpc::METHOD_NOT_FOUND, message, data: None });
+        }
+    })
+}
+
+/// The ids in order, each once.
+fn change_jobs(action: JobAction, params: &str) -> Result<Question, RpcError> {
+    let mut jobs: Jobs = parse(params)?;
+    jobs.ids.sort_unstable();
+    jobs.ids.dedup();
+    Ok(Question::ChangeJobs { action, jobs })
+}
+
+/// The params of a push, checked.
+pub(super) fn push(params: &str, now: UnixMicros) -> Result<NewJob, RpcError> {
+    to_job(&parse(params)?, now)
+}
+
+/// Jobs that somebody pushes, checked; one that is not good is named.
+fn to_jobs(jobs: &[PushJob], now: UnixMicros) -> Result<Vec<NewJob>, RpcError> {
+    let jobs = jobs.iter().enumerate().map(|(at, job)| {
+        to_job(job, now).map_err(|e| RpcError { message: format!("job {}: {}", at + 1, e.message), ..e })
+    });
+    jobs.collect()
+}
+
+fn to_job(job: &PushJob, now: UnixMicros) -> Result<NewJob, RpcError> {
+    to_new_job(job, &QueueName::default(), now).map_err(RpcError::params)
+}
+
+fn parse<'a, T: Deserialize<'a>>(params: &'a str) -> Result<T, RpcError> {
+    object::read(params).map_err(|e| RpcError::params(format!("the params do not fit: {e}")))
+}
+
+fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError> {
+    if params == "null" { Ok(T::default()) } else { parse::<T>(params) }
+}
+
+/// Writes an answer as one line.
+pub(in crate::master) fn answer(under: &str, answer: &Result<Answer, RpcError>) -> Vec<u8> {
+    let written = answer.as_ref().map_err(RpcError::clone).and_then(|answer| {
+        let mut line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"result\":").into_bytes();
+        let failed = |e| RpcError::failed(1, format!("cannot write the answer: {e}"));
+        write(answer, &mut line).map_err(failed)?;
+        line.extend_from_slice(b"}\n");
+        Ok(line)
+    });
+    written.unwrap_or_else(|error| refuse(under, &error))
+}
+
+/// Writes an error as one line.
+pub(in crate::master) fn refuse(under: &str, error: &RpcError) -> Vec<u8> {
+    let error = serde_json::to_string(error).unwrap_or_default();
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"error\":{error}}}\n").into_bytes()
+}
+
+/// Writes what is to be said to people before an answer.
+pub(super) fn note(text: &str) -> Vec<u8> {
+    rpc::notification(NOTE, &text).unwrap_or_default()
+}
+
+fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
+    match answer {
+        Answer::Yes => to.extend_from_slice(b"true"),
+        Answer::Alive(generation) => to.extend_from_slice(format!("{{\"generation\":{generation}}}").as_bytes()),
+        Answer::Status(status) => serde_json::to_writer(to, status)?,
+        Answer::Pushed(pushed) => serde_json::to_writer(to, pushed)?,
+        Answer::PushedMany(pushed) => serde_json::to_writer(to, pushed)?,
+        Answer::BulkBegun(bulk) => serde_json::to_writer(to, bulk)?,
+        Answer::BulkAdded(bulk) => serde_json::to_writer(to, bulk)?,
+        Answer::BulkDone(bulk) => serde_json::to_writer(to, bulk)?,
+        Answer::Done(done) => write_done(done, to)?,
+        Answer::Jobs { changed, refused } => {
+            let json = serde_json::to_string(changed)?;
+            to.extend_from_slice(json.replacen("\"refused\":[]", &format!("\"refused\":[{refused}]"), 1).as_bytes());
+        }
+        Answer::Queues(queues) => serde_json::to_writer(to, queues)?,
+        Answer::Records(json) => to.extend_from_slice(json.as_bytes()),
+    }
+    Ok(())
+}
+
+fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
+    match done {
+        Done::Scaled(pools) => {
+            let pools = pools.iter().map(|p| ScaledPool {
+                pool: p.pool.to_string(),
+                was: p.was,
+                wanted: p.wanted,
+                ready: p.ready,
+            });
+            serde_json::to_writer(to, &Scaled { pools: pools.collect() })
+        }
+        Done::Restarted { workers, released } => {
+            serde_json::to_writer(to, &Restarted { workers: workers.clone(), released: *released })
+        }
+        &Done::Stopped { workers, released } => serde_json::to_writer(to, &Stopped { workers, released }),
+        Done::Cancelled => serde_json::to_writer(to, &true),
+        Done::AtOnce(done) => write_done(done, to),
+    }
+}
+
+/// Adds a job to those that were refused: written one by one, as many of them take long.
+pub(in crate::master) fn add_refused(all: &mut String, job: &RefusedJob) {
+    let job = serde_json::to_string(job).unwrap_or_default();
+    all.extend([if all.is_empty() { "" } else { "," }, &job]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{JobId, Pushed};
+
+    fn text(line: Vec<u8>) -> String {
+        String::from_utf8(line).expect("text")
+    }
+
+    #[test]
+    fn an_answer_and_an_error_are_a_line_each_under_the_id_as_it_was_written() {
+        let pushed = Answer::Pushed(Pushed { id: JobId(7), deduplicated: false });
+        assert_eq!(
+            text(answer("1.0", &Ok(pushed))),
+            "{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"id\":7,\"deduplicated\":false}}\n"
+        );
+        assert_eq!(
+            text(answer("null", &Err(RpcError::failed(4, "there is no job 7")))),
+            "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":\"there is no job 7\",\
+             \"data\":{\"exit_code\":4}}}\n"
+        );
+    }
+
+    #[test]
+    fn jobs_that_were_refused_stand_in_the_answer_one_by_one() {
+        let mut refused = String::new();
+        for id in [3, 4] {
+            add_refused(&mut refused, &RefusedJob { id: JobId(id), reason: "so".into(), exit_code: 4 });
+        }
+        let changed = crate::wire::control::ChangedJobs { count: 1, ..Default::default() };
+        let line = text(answer("1", &Ok(Answer::Jobs { changed, refused })));
+        let answer: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(answer["result"]["count"], 1);
+        assert_eq!(answer["result"]["refused"].as_array().map(Vec::len), Some(2));
+        assert_eq!(answer["result"]["refused"][1]["id"], 4);
+    }
+}

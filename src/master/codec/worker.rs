@@ -1,0 +1,51 @@
+//! The codec of workers: of what can be asked, a worker's job asks one thing, to push a job.
+
+use serde_json::value::RawValue;
+
+use super::control;
+use crate::master::heard::Asking;
+use crate::master::requests::{Answer, Asker, Peer, Question};
+use crate::master::{Master, wall};
+use crate::model::WorkerId;
+use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
+
+impl Master {
+    /// A worker asks for something.
+    pub(in crate::master) fn worker_asks(&mut self, id: WorkerId, under: Box<RawValue>, asking: &Asking) {
+        if let Some(pipes) = self.workers.get_mut(&id) {
+            pipes.asked();
+        }
+        let asker = Asker { peer: Peer::Worker(id), under: under.into() };
+        match question(asking) {
+            Ok(question) => self.ask(asker, question),
+            Err(error) => self.send_to_worker(id, &answer(&asker.under, &Err(error))),
+        }
+    }
+
+    pub(super) fn send_to_worker(&mut self, id: WorkerId, line: &[u8]) {
+        if let Some(pipes) = self.workers.get_mut(&id) {
+            pipes.answer(line);
+            self.to_flush.insert(id);
+        }
+    }
+}
+
+fn question(asking: &Asking) -> Result<Question, RpcError> {
+    match asking {
+        Asking::Push(params) => control::push(params.get(), wall()).map(Question::Push),
+        Asking::Unknown(method) => {
+            Err(RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None })
+        }
+    }
+}
+
+pub(super) fn answer(under: &str, answer: &Result<Answer, RpcError>) -> Vec<u8> {
+    match answer {
+        Ok(Answer::Pushed(pushed)) => {
+            let (id, again) = (pushed.id, pushed.deduplicated);
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"result\":{{\"job_id\":{id},\"deduplicated\":{again}}}}}\n")
+                .into_bytes()
+        }
+        other => control::answer(under, other),
+    }
+}

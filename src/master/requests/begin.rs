@@ -1,0 +1,120 @@
+//! From a question to what is done for it: the table of contents of everything that can be asked.
+
+use super::{Answer, Asker, Peer, PushForm, Question, Refused};
+use crate::core::{Command, Event, Phase, Ticket};
+use crate::master::Master;
+use crate::master::reader;
+use crate::wire::control::Follow;
+
+/// Result of a question: an answer at once, or none yet.
+pub(super) type Begun = Result<Option<Answer>, Refused>;
+
+impl Master {
+    /// Does what is asked, or begins to.
+    pub(in crate::master) fn ask(&mut self, asker: Asker, question: Question) {
+        let ticket = self.requests.open(asker);
+        match self.begin(ticket, question) {
+            Ok(None) => {}
+            Ok(Some(answer)) => self.answer(ticket, Ok(answer)),
+            Err(refused) => self.answer(ticket, Err(refused)),
+        }
+    }
+
+    fn begin(&mut self, ticket: Ticket, question: Question) -> Begun {
+        match question {
+            Question::Ping => Ok(Some(self.ping())),
+            Question::Status => Ok(Some(Answer::Status(Box::new(self.status())))),
+            Question::Push(job) => self.push(ticket, vec![job], PushForm::One),
+            Question::PushMany { jobs, ids } => self.push(ticket, jobs, PushForm::Many { ids }),
+            Question::BeginBulk => self.bulk_begin(ticket),
+            Question::AddToBulk { bulk, jobs } => self.bulk_add(ticket, bulk, jobs),
+            Question::CommitBulk(params) => self.bulk_commit(ticket, &params),
+            Question::DropBulk(bulk) => self.bulk_drop(ticket, bulk),
+            Question::Scale(params) => self.scale(ticket, params),
+            Question::Spawn(params) => self.spawn_pool(ticket, &params),
+            Question::Restart(params) => self.restart(ticket, params),
+            Question::Stop(params) => self.stop_request(ticket, params),
+            Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
+            Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, jobs),
+            Question::WaitForJob(params) => self.wait_for_job(ticket, params),
+            Question::Look(question) => self.look_for(ticket, question),
+            Question::Follow(which) => self.follow(ticket, which),
+        }
+    }
+
+    /// Answers a request, if its asker is still there.
+    pub(in crate::master) fn answer(&mut self, ticket: Ticket, answer: Result<Answer, Refused>) {
+        if let Some(asker) = self.requests.close(ticket) {
+            self.send_answer(&asker, answer);
+        }
+    }
+
+    /// Drops the requests of clients that have gone, and what they have begun and not ended.
+    pub(in crate::master) fn forget_the_gone(&mut self) {
+        if !self.clients.take_dropped() {
+            return;
+        }
+        let clients = &self.clients;
+        self.requests.drop_gone(|peer| matches!(peer, Peer::Client(id) if !clients.has(id)));
+        self.drop_bulks_of_the_gone();
+    }
+
+    /// The core is told, and replies to the ticket.
+    pub(super) fn command(&mut self, ticket: Ticket, command: Command) {
+        let caller = self.caller(ticket);
+        self.feed(Event::Command { ticket, caller, command });
+    }
+
+    /// Nothing is promised while the store fails.
+    pub(super) fn writable(&self) -> Result<(), Refused> {
+        match self.problems.get("store") {
+            Some(problem) => Err(unavailable(problem, true)),
+            None => Ok(()),
+        }
+    }
+
+    fn ping(&mut self) -> Answer {
+        self.nudge();
+        Answer::Alive(self.fixed.generation)
+    }
+
+    /// A client says that another process has written to the store.
+    pub(in crate::master) fn nudge(&mut self) {
+        if let Some(writer) = &self.writer {
+            writer.check();
+        }
+    }
+
+    fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {
+        if self.reader.ask(ticket, question) { Ok(None) } else { Err(busy()) }
+    }
+
+    fn follow(&mut self, ticket: Ticket, which: Follow) -> Begun {
+        match self.requests.peer(ticket) {
+            Some(Peer::Client(id)) => {
+                self.clients.follow(id, which);
+                Ok(Some(Answer::Yes))
+            }
+            Some(Peer::Worker(_)) | None => Err(Refused::Params(String::from("a worker cannot follow the log"))),
+        }
+    }
+
+    /// Whether the master is on its way out.
+    pub(in crate::master) fn is_stopping(&self) -> bool {
+        self.core.phase() != Phase::Running
+    }
+}
+
+/// The refusal while the store cannot be written. `certain`: nothing was changed, nor will be.
+pub(in crate::master) fn unavailable(problem: &str, certain: bool) -> Refused {
+    Refused::Unavailable(if certain {
+        format!("nothing was changed: {problem}")
+    } else {
+        format!("it is unknown whether anything was or will be changed: {problem}")
+    })
+}
+
+/// The refusal when the reader has too much to do.
+pub(in crate::master) fn busy() -> Refused {
+    Refused::Failed(1, String::from("too many questions are waiting; try again"))
+}

@@ -1,0 +1,65 @@
+//! Waits for the end of a job.
+
+use std::time::Duration;
+
+use super::begin::{Begun, busy};
+use super::{Answer, Refused};
+use crate::core::Ticket;
+use crate::master::Master;
+use crate::master::reader::{Found, Question};
+use crate::model::{JobId, Now};
+use crate::wire::control::OneJob;
+
+impl Master {
+    pub(super) fn wait_for_job(&mut self, ticket: Ticket, params: OneJob) -> Begun {
+        let wait = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
+        let wait = wait.map_err(|e| Refused::Params(format!("`timeout_s`: {e}")))?;
+        let until = wait.map(|wait| self.clock.now().mono + wait);
+        let caller = self.caller(ticket);
+        self.refuse_own_wait(caller, params.id)?;
+        self.requests.wait_for_job(ticket, params.id, until, caller);
+        self.look_up(ticket, params.id);
+        Ok(None)
+    }
+
+    /// The reader has found something.
+    pub(in crate::master) fn found(&mut self, ticket: Ticket, found: Found) {
+        let Some((wait, outdated)) = self.requests.job_end(ticket) else {
+            return self.answer(ticket, found.text.map(Answer::Records));
+        };
+        let over = wait.until.is_some_and(|at| at <= self.clock.now().mono);
+        match found.job.filter(|job| !job.state.is_final()) {
+            Some(_) if outdated => self.look_up(ticket, wait.job),
+            Some(job) if !over => match self.refuse_vain_wait(wait.caller, &job) {
+                Ok(()) => self.requests.rests(ticket),
+                Err(refused) => self.answer(ticket, Err(refused)),
+            },
+            _ => self.answer(ticket, found.text.map(Answer::Records)),
+        }
+    }
+
+    /// A job may have ended: who waits for it asks the records again.
+    pub(in crate::master) fn job_may_have_ended(&mut self, job: JobId) {
+        self.core.forget_releases(job);
+        for ticket in self.requests.job_may_have_ended(job) {
+            self.look_up(ticket, job);
+        }
+    }
+
+    /// Asks the reader for a job that somebody waits for.
+    fn look_up(&mut self, ticket: Ticket, job: JobId) {
+        self.requests.asks(ticket);
+        if !self.reader.ask(ticket, Question::Job(job)) {
+            self.answer(ticket, Err(busy()));
+        }
+    }
+
+    /// Waits whose time is over get the job as it is.
+    pub(in crate::master) fn expire_waiters(&mut self, now: Now) {
+        for ticket in self.requests.expired(now.mono) {
+            if let Some((wait, _)) = self.requests.job_end(ticket) {
+                self.look_up(ticket, wait.job);
+            }
+        }
+    }
+}

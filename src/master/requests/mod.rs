@@ -1,0 +1,62 @@
+//! Requests of clients and workers: who asked, what for, and what each answer still waits for.
+//!
+//! A listener's codec (`master/codec`) turns bytes into a [`Question`], and an [`Answer`] or a [`Refused`] into bytes.
+//! This room knows neither JSON nor sockets, so another protocol needs a codec and nothing here. Of its asker it knows
+//! the peer, and the words under which the answer goes, which only the codec can read.
+//!
+//! All requests that are owed an answer are in one table, [`Requests`], each under its ticket. The core, the batches and
+//! the reader carry tickets, never askers. What a request waits for (`table::Waits`):
+//!
+//! ```text
+//! ask ─► open ─► begin ─┬─────────────────────────────────────────────┬─► answered
+//!                       ├─► Reply    the core, the store, the reader ─┤
+//!                       ├─► Parts    several such replies ────────────┤
+//!                       │      └──►  Batch: the answer is known, and  │
+//!                       │            goes when the batch is committed │
+//!                       │            or on the disk ──────────────────┤
+//!                       ├─► JobEnd   rests ⇄ asks the reader ─────────┤
+//!                       └─► End      of the master ───────────────────┘
+//! ```
+//!
+//! - An answer to a push or a pause goes when its batch is on the disk; one of the core, when everything is committed
+//!   that was decided in its turn: who asked may look it up next. A refusal waits for nothing.
+//! - A request whose asker has gone leaves the table at once, wherever it is; replies to it find nothing. The deed goes on:
+//!   jobs of a [`jobs::Task`], steps of a bulk push that is committed. A request whose asker had gone before it was begun
+//!   is not begun.
+//! - While the store fails nobody waits for it: pushes are refused, other answers go.
+//! - A request from inside a job is never kept waiting for that job (`caller`).
+
+mod begin;
+mod bulk;
+mod caller;
+mod job_end;
+pub(super) mod jobs;
+mod operate;
+mod push;
+mod question;
+mod replies;
+mod table;
+
+use super::clients::ClientId;
+use crate::model::WorkerId;
+
+pub(super) use begin::unavailable;
+pub(super) use bulk::{BulkAnswer, Bulks};
+pub(super) use push::{PushForm, pushed};
+pub(super) use question::{Answer, Question, Refused};
+pub(super) use table::Requests;
+
+/// Who asked, and the words under which its answer goes.
+#[derive(Debug)]
+pub(super) struct Asker {
+    pub(super) peer: Peer,
+    /// As the codec of the peer wrote them; nobody else reads them.
+    pub(super) under: Box<str>,
+}
+
+/// The other end of a connection or of the pipes of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Client(ClientId),
+    Worker(WorkerId),
+}

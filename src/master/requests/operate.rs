@@ -1,0 +1,169 @@
+//! What operators ask for: scaling, adding pools, restarting, stopping, pausing.
+
+use std::time::Duration;
+
+use super::begin::Begun;
+use super::{Answer, Refused};
+use crate::config::PoolConfig;
+use crate::core::{Command, Done, Event, Target, Ticket};
+use crate::master::Master;
+use crate::master::workers::free_name;
+use crate::master::written::Purpose;
+use crate::model::{MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, change};
+use crate::report::refusals;
+use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, Stop};
+use crate::worker::Template;
+
+/// The most queues that are paused or resumed at once.
+const MAX_QUEUES: usize = 1000;
+
+impl Master {
+    pub(super) fn scale(&mut self, ticket: Ticket, params: Scale) -> Begun {
+        if params.workers > MOST_WORKERS {
+            return Err(bad(format!("`workers` is {}; the most is {MOST_WORKERS}", params.workers)));
+        }
+        let target = target(false, params.queue, params.pool, Vec::new())?;
+        self.command(ticket, Command::Scale { target, workers: params.workers, wait: !params.no_wait });
+        self.make_room();
+        Ok(None)
+    }
+
+    pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
+        let pool = self.pool_config(params)?;
+        let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
+        let before: Vec<_> = self.core.pools().map(|(id, _)| id).collect();
+        self.command(ticket, command);
+        // The source of its workers must be known before the core asks for the first, at its next settling.
+        let new = self.core.pools().map(|(id, _)| id).find(|id| !before.contains(id));
+        if let Some(id) = new {
+            self.tell_pool(&pool.settings);
+            self.pools.insert(id, pool);
+            self.make_room();
+        }
+        Ok(None)
+    }
+
+    fn pool_config(&self, params: &SpawnPool) -> Result<PoolConfig, Refused> {
+        let mut limits = self.fixed.config.defaults.clone();
+        let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>().map_err(bad)?;
+        let command: Vec<_> = params.command.iter().flatten().cloned().map(OsText::into_os_string).collect();
+        let kind = match params.kind.as_deref() {
+            None => PoolKind::with_command(!command.is_empty()),
+            Some(word) => PoolKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == word)
+                .ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))?,
+        };
+        if command.is_empty() && kind != PoolKind::Exec {
+            return Err(bad(format!("a pool of kind `{}` needs a command", kind.as_str())));
+        }
+        if kind == PoolKind::Exec && !command.is_empty() {
+            Template::parse(command.clone()).map_err(bad)?;
+        }
+        if queues.is_empty() && kind != PoolKind::Opaque {
+            return Err(bad("a pool needs a queue; say which with --queue"));
+        }
+        limits.workers = params.workers.unwrap_or(limits.workers);
+        if !(1..=MOST_WORKERS).contains(&limits.workers) {
+            return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
+        }
+        let taken = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
+        let wish = queues.first().map_or("opaque", QueueName::as_str);
+        let name = match &params.pool {
+            Some(name) => PoolName::new(name).map_err(bad)?,
+            None => free_name(wish, taken).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
+        };
+        let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
+        let settings = PoolSettings { name, queues, kind, ready: ReadyWhen::Spawned, limits };
+        let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
+        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
+    }
+
+    pub(super) fn restart(&mut self, ticket: Ticket, params: Restart) -> Begun {
+        let target = target(params.all, params.queue, params.pool, params.workers)?;
+        if target == Target::All && !params.all {
+            return Err(bad("say what to restart: --all, --queue, --pool or workers"));
+        }
+        self.command(ticket, Command::Restart { target, at_once: params.now, wait: !params.no_wait });
+        Ok(None)
+    }
+
+    pub(super) fn stop_request(&mut self, ticket: Ticket, params: Stop) -> Begun {
+        let grace = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
+        let grace = grace.map_err(|e| bad(format!("`timeout_s`: {e}")))?;
+        let target = target(false, params.queue, None, params.workers)?;
+        if target != Target::All {
+            self.command(ticket, Command::StopSome { target, grace, wait: !params.no_wait });
+            return Ok(None);
+        }
+        let caller = self.caller(ticket);
+        let workers = self.core.workers().filter(|(_, worker)| worker.is_alive()).count() as u64;
+        self.stop(grace, caller);
+        if params.no_wait {
+            return Ok(Some(Answer::Done(Done::Stopped { workers, released: 0 })));
+        }
+        if caller.is_some() {
+            self.note_at_once(ticket);
+            return Ok(Some(Answer::Done(Done::Stopped { workers, released: 0 })));
+        }
+        self.requests.wait_for_end(ticket);
+        Ok(None)
+    }
+
+    pub(super) fn pause(&mut self, ticket: Ticket, params: &Queues, paused: bool) -> Begun {
+        let names = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>().map_err(bad)?;
+        if names.is_empty() {
+            return Err(bad("say which queues"));
+        }
+        if names.len() > MAX_QUEUES {
+            return Err(bad(format!("{} queues are too many at once; the most is {MAX_QUEUES}", names.len())));
+        }
+        if let Some(name) = names.iter().find(|name| !params.force && !self.knows_queue(name)) {
+            let text = refusals::no_queue(name.as_str(), self.known_queues());
+            return Err(Refused::Failed(4, format!("{text}; `--force` takes it as it is")));
+        }
+        self.writable()?;
+        let command =
+            if paused { Command::Pause { queues: names.clone() } } else { Command::Resume { queues: names.clone() } };
+        let queues = names.iter().map(|name| PausedQueue { name: name.clone(), paused }).collect();
+        self.requests.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
+        let now = self.clock.now();
+        for queue in names {
+            self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
+        }
+        self.feed(Event::Command { ticket: Ticket(0), caller: None, command });
+        Ok(None)
+    }
+
+    /// Queues that a pool serves, or that are on record.
+    fn known_queues(&self) -> impl Iterator<Item = &str> {
+        self.served().chain(self.totals.all().map(|queue| &queue.name)).map(QueueName::as_str)
+    }
+
+    fn knows_queue(&self, name: &QueueName) -> bool {
+        self.totals.of(name).is_some() || self.served().any(|known| known == name)
+    }
+
+    /// Queues that a pool serves.
+    pub(in crate::master) fn served(&self) -> impl Iterator<Item = &QueueName> {
+        self.core.pools().flat_map(|(_, pool)| pool.settings.queues.names())
+    }
+}
+
+fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<String>) -> Result<Target, Refused> {
+    let given = usize::from(all) + usize::from(queue.is_some()) + usize::from(pool.is_some());
+    if given + usize::from(!workers.is_empty()) > 1 {
+        return Err(bad("give one of: all, a queue, a pool, workers"));
+    }
+    Ok(match (queue, pool) {
+        (Some(queue), _) => Target::Queue(QueueName::new(&queue).map_err(bad)?),
+        (None, Some(pool)) => Target::Pool(PoolName::new(&pool).map_err(bad)?),
+        (None, None) if !workers.is_empty() => Target::Workers(workers),
+        (None, None) => Target::All,
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+fn bad(why: impl ToString) -> Refused {
+    Refused::Params(why.to_string())
+}

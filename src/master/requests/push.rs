@@ -1,0 +1,50 @@
+//! Pushing jobs, one or many in one request.
+
+use super::begin::Begun;
+use super::{Answer, Refused};
+use crate::core::{Event, Ticket};
+use crate::master::Master;
+use crate::master::written::Purpose;
+use crate::model::change::{Reply, Request};
+use crate::model::{NewJob, QueueName};
+use crate::wire::control::PushedMany;
+
+/// The form of the answer to a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::master) enum PushForm {
+    One,
+    Many { ids: bool },
+}
+
+impl Master {
+    pub(super) fn push(&mut self, ticket: Ticket, jobs: Vec<NewJob>, form: PushForm) -> Begun {
+        if jobs.is_empty() {
+            return pushed(&Reply::Pushed(Vec::new()), form).map(Some);
+        }
+        self.writable()?;
+        failpoint!("push.received");
+        let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
+        queues.dedup();
+        let now = self.clock.now();
+        self.batches.add(Request::Push(jobs.into()), Purpose::Push { ticket, form }, true, true, now);
+        // The claim that follows in the same batch sees them.
+        self.feed(Event::News { queues });
+        Ok(None)
+    }
+}
+
+/// The answer to a push.
+pub(in crate::master) fn pushed(reply: &Reply, form: PushForm) -> Result<Answer, Refused> {
+    let jobs = if let Reply::Pushed(jobs) = reply { jobs.as_slice() } else { &[] };
+    match (form, jobs) {
+        (PushForm::One, [pushed, ..]) => Ok(Answer::Pushed(*pushed)),
+        (PushForm::One, []) => Err(Refused::Failed(1, String::from("the store does not say which job it has added"))),
+        (PushForm::Many { ids }, jobs) => Ok(Answer::PushedMany(PushedMany {
+            count: jobs.len() as u64,
+            deduplicated: jobs.iter().filter(|p| p.deduplicated).count() as u64,
+            first_id: jobs.iter().map(|p| p.id).min(),
+            last_id: jobs.iter().map(|p| p.id).max(),
+            ids: ids.then(|| jobs.iter().map(|p| p.id).collect()),
+        })),
+    }
+}

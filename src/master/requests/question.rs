@@ -1,0 +1,82 @@
+//! The questions that can be asked, and the answers; a codec turns bytes into the one and the other into bytes.
+
+use crate::core::Done;
+use crate::master::reader;
+use crate::model::{BulkId, Generation, NewJob, Pushed};
+use crate::report::Status;
+use crate::report::refusals::JobAction;
+use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
+use crate::wire::control::{
+    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Restart, Scale, SpawnPool, Stop,
+};
+
+/// Params of a question were read and checked as far as can be done without the state of the master.
+#[derive(Debug)]
+pub(in crate::master) enum Question {
+    /// Is anybody there? Also: another process has written to the store.
+    Ping,
+    Status,
+    Push(NewJob),
+    PushMany {
+        jobs: Vec<NewJob>,
+        ids: bool,
+    },
+    BeginBulk,
+    AddToBulk {
+        bulk: BulkId,
+        jobs: Vec<NewJob>,
+    },
+    CommitBulk(CommitBulk),
+    DropBulk(BulkId),
+    Scale(Scale),
+    Spawn(Box<SpawnPool>),
+    Restart(Restart),
+    Stop(Stop),
+    Pause {
+        queues: Queues,
+        paused: bool,
+    },
+    /// The ids are in order, each once.
+    ChangeJobs {
+        action: JobAction,
+        jobs: Jobs,
+    },
+    WaitForJob(OneJob),
+    /// Records, as the reader finds them.
+    Look(reader::Question),
+    Follow(Follow),
+}
+
+/// The answer of a question that was not refused.
+#[derive(Debug)]
+pub(in crate::master) enum Answer {
+    /// Nothing to say but that it is done.
+    Yes,
+    Alive(Generation),
+    Status(Box<Status>),
+    Pushed(Pushed),
+    PushedMany(PushedMany),
+    BulkBegun(BulkBegun),
+    BulkAdded(BulkAdded),
+    BulkDone(BulkDone),
+    Done(Done),
+    /// The jobs that were refused may be many: the codec has written each when it was known.
+    Jobs {
+        changed: ChangedJobs,
+        refused: String,
+    },
+    Queues(PausedQueues),
+    /// Records may be long: the reader has had them written in its own thread.
+    Records(String),
+}
+
+/// Why a question got no answer, worded.
+#[derive(Clone, Debug)]
+pub(in crate::master) enum Refused {
+    /// The question makes no sense.
+    Params(String),
+    /// With the exit code of the command line.
+    Failed(u8, String),
+    /// The store cannot be written now.
+    Unavailable(String),
+}

@@ -1,0 +1,118 @@
+//! When answers go whose deeds are to be committed first, or on the disk; the words of the core's refusals.
+
+use super::{Answer, Refused};
+use crate::core::{Done, Refusal, Ticket};
+use crate::master::Master;
+use crate::report::refusals::{self, JobAction};
+use crate::wire::control::{ChangedJobs, RefusedJob};
+
+impl Master {
+    /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.
+    /// A refusal has nothing to wait for, and a store that fails keeps nobody.
+    pub(in crate::master) fn send_replies(&mut self) {
+        for (ticket, reply) in self.requests.take_replies() {
+            let reply = reply.map(|done| match done {
+                Done::AtOnce(done) => {
+                    self.note_at_once(ticket);
+                    *done
+                }
+                done => done,
+            });
+            match reply.map_err(worded) {
+                Ok(Done::Cancelled) => self.cancelled_one(ticket, None),
+                Err(Worded::Job(refused)) => self.cancelled_one(ticket, refused.as_ref()),
+                Ok(done) => self.answer_when_committed(ticket, Answer::Done(done)),
+                Err(Worded::All(refused)) => self.answer(ticket, Err(refused)),
+            }
+        }
+    }
+
+    /// One job of several was cancelled, or not.
+    fn cancelled_one(&mut self, ticket: Ticket, refused: Option<&RefusedJob>) {
+        match self.job_part(ticket, refused) {
+            Some(answer @ Answer::Jobs { changed: ChangedJobs { count: 0, .. }, .. }) => {
+                self.answer(ticket, Ok(answer));
+            }
+            Some(answer) => self.answer_when_committed(ticket, answer),
+            None => {}
+        }
+    }
+
+    fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
+        let fails = self.problems.contains_key("store");
+        match self.batches.horizon().filter(|_| !fails) {
+            Some(batch) => self.requests.wait_for_commit(ticket, batch, answer),
+            None => self.answer(ticket, Ok(answer)),
+        }
+    }
+
+    /// Everything up to this batch is committed, or nobody waits for it any more.
+    pub(in crate::master) fn release_replies(&mut self, batch: u64) {
+        while let Some((ticket, answer)) = self.requests.next_committed(batch) {
+            self.answer(ticket, Ok(answer));
+        }
+    }
+
+    /// Answers now, or when the batch is on the disk.
+    pub(in crate::master) fn answer_when_safe(&mut self, batch: u64, durable: bool, ticket: Ticket, answer: Answer) {
+        if durable {
+            self.answer(ticket, Ok(answer));
+        } else {
+            self.requests.wait_for_sync(ticket, batch, answer);
+        }
+    }
+
+    /// Everything up to this batch is on the disk, or will not be, as far as is known.
+    pub(in crate::master) fn synced(&mut self, batch: u64, error: Option<&Refused>) {
+        while let Some((ticket, answer)) = self.requests.next_synced(batch) {
+            self.answer(ticket, error.map_or(Ok(answer), |error| Err(error.clone())));
+        }
+        self.open_synced(batch, error);
+    }
+
+    /// One queue of several was paused or resumed.
+    pub(in crate::master) fn paused_one(&mut self, batch: u64, durable: bool, ticket: Ticket) {
+        if let Some(answer) = self.requests.part(ticket, |_| ()) {
+            self.answer_when_safe(batch, durable, ticket, answer);
+        }
+    }
+
+    /// The master has ended its work.
+    pub(in crate::master) fn answer_last(&mut self, stopped: &Done) {
+        for ticket in self.requests.waiting_for_end() {
+            self.answer(ticket, Ok(Answer::Done(stopped.clone())));
+        }
+        let unknown = String::from("the master ended before the change was known to be on the disk");
+        while let Some((ticket, _)) = self.requests.next_synced(u64::MAX) {
+            self.answer(ticket, Err(Refused::Failed(1, unknown.clone())));
+        }
+    }
+}
+
+/// A refusal in words: of one job of several, or of the request.
+enum Worded {
+    Job(Option<RefusedJob>),
+    All(Refused),
+}
+
+/// A refusal, worded, with the exit code of the command line.
+fn worded(refusal: Refusal) -> Worded {
+    let (exit_code, text) = match refusal {
+        Refusal::NoSuchJob(id) => return Worded::Job(Some(refusals::missing(id))),
+        Refusal::JobEnded(id, state) => return Worded::Job(refusals::refused(JobAction::Cancel, id, state)),
+        Refusal::NoSuchPool(name) => (4, format!("there is no pool `{name}`; see `queue-work status`")),
+        Refusal::NoSuchQueue(name) => (4, format!("no pool serves the queue `{name}`; see `queue-work status`")),
+        Refusal::NoSuchWorker(name) => (4, format!("there is no worker `{name}`; see `queue-work status`")),
+        Refusal::WhichPool(names) => {
+            let names: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+            (2, format!("there are several pools: {}; say which with --pool or --queue", names.join(", ")))
+        }
+        Refusal::PoolExists(name) => (5, format!("there is a pool `{name}` already; scale it, or choose another name")),
+        Refusal::Stopping => (5, String::from("the master is stopping")),
+        Refusal::ReplacementFailed { worker, why } => {
+            let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
+            (1, format!("worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"))
+        }
+    };
+    Worded::All(Refused::Failed(exit_code, text))
+}
