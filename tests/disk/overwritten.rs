@@ -19,7 +19,8 @@ fn log_of(database: &Path) -> PathBuf {
 
 fn fill(pusher: &mut Pusher) {
     for _ in 0..PUSHES {
-        assert!(matches!(pusher.push(), Some(Said::Yes(_))));
+        let said = pusher.push();
+        assert!(matches!(said, Some(Said::Yes(_))), "{said:?}");
     }
 }
 

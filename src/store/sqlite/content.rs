@@ -17,6 +17,8 @@ use super::{files, sql};
 /// The header of the log, in bytes, and that of each page in it.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
+/// How often a log that looks cut is looked at again, before it is taken for cut.
+const LOG_LOOKS: u32 = 3;
 
 /// Facts so far.
 #[derive(Debug)]
@@ -79,14 +81,14 @@ impl Content {
             }
             self.noted = state(&found);
         }
-        if !self.log_is_whole()? {
-            // Another program may have begun it anew.
-            self.frames = frames(conn)?;
-            if !self.log_is_whole()? {
-                return Ok(Some(Overwritten::Log));
+        for _ in 0..LOG_LOOKS {
+            if self.log_is_whole()? {
+                return Ok(None);
             }
+            // Another program may have cut it, by a checkpoint, or begun it anew: at the time of any of these reads.
+            self.frames = frames(conn)?;
         }
-        Ok(None)
+        Ok((!self.log_is_whole()?).then_some(Overwritten::Log))
     }
 
     /// A `VACUUM` by another program makes it shorter, too, but not shorter than what it holds.
@@ -106,8 +108,12 @@ impl Content {
         if files::ask_length(&self.log)? < last + frame {
             return Ok(false);
         }
-        self.log.read_exact_at(&mut header, 0)?;
-        self.log.read_exact_at(&mut page, last)?;
+        for (bytes, at) in [(&mut header[..], 0), (&mut page[..], last)] {
+            match self.log.read_exact_at(bytes, at) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                done => done?,
+            }
+        }
         // The two numbers that are new whenever the log begins anew.
         Ok(header[16..24] == page[8..16] && header[..3] == [0x37, 0x7f, 0x06])
     }
@@ -116,4 +122,33 @@ impl Content {
 fn frames(conn: &Connection) -> io::Result<u64> {
     let length = |conn: &Connection| conn.prepare_cached(sql::LOG_LENGTH)?.query_row([], |row| row.get::<_, i64>(1));
     length(conn).map(|frames| frames.max(0) as u64).map_err(|e| failed(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_log_that_another_program_writes_and_cuts_meanwhile_is_no_loss_at_any_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db");
+        let conn = super::super::SqliteStore::open(&path).unwrap().conn;
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("PRAGMA synchronous = OFF; CREATE TABLE notes (text)").unwrap();
+        let database = File::open(&path).unwrap();
+        let mut content = Content::of(Seal::new(&conn).unwrap(), &conn, &database, &path).unwrap();
+        let over = &AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let sql = "INSERT INTO notes VALUES (zeroblob(20000)); PRAGMA wal_checkpoint(TRUNCATE)";
+                (0..3000).for_each(|_| other.execute_batch(sql).unwrap());
+                over.store(true, Ordering::Relaxed);
+            });
+            while !over.load(Ordering::Relaxed) {
+                content.count_frames(&conn).unwrap();
+                assert_eq!(content.look(&conn, &database).unwrap(), None);
+            }
+        });
+    }
 }
