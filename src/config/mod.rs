@@ -32,10 +32,9 @@ pub use show::{Origins, Shown, show, template};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::model::change::KeepFor;
-use crate::model::{MemoryLimit, PoolLimits, PoolSettings, Prefetch, StoreUrl};
+use crate::model::{PoolLimits, PoolSettings, StoreUrl};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,32 +100,14 @@ pub struct Flags {
     pub drain: bool,
     /// `--queue a,b`: one pool per queue, instead of the pools of the file.
     pub queues: Vec<String>,
-    /// `--workers`, checked by [`Config`]: 1 to 10000.
-    pub workers: Option<u32>,
     /// Words after `--`.
     pub command: Vec<OsString>,
     /// `--exec`: the command is a template per job.
     pub exec: bool,
     /// `--opaque`
     pub opaque: bool,
-    /// `--max-jobs`
-    pub max_jobs: Option<u64>,
-    /// `--memory`
-    pub memory: Option<MemoryLimit>,
-    /// `--memory-max`
-    pub memory_max: Option<u64>,
-    /// `--max-time`
-    pub max_time: Option<Duration>,
-    /// `--timeout`
-    pub timeout: Option<Duration>,
-    /// `--grace`
-    pub grace: Option<Duration>,
-    /// `--prefetch`
-    pub prefetch: Option<Prefetch>,
-    /// `--max-attempts`
-    pub max_attempts: Option<u32>,
-    /// `--backoff`
-    pub backoff: Option<Duration>,
-    /// Of the fields above, those that came from the environment (`workers`, `max_jobs`, …), for `config show`.
+    /// Limits by their keys, as they were written.
+    pub limits: Vec<(&'static str, String)>,
+    /// Fields and limits that came from the environment (`drain`, `max_jobs`, …), for `config show`.
     pub from_env: std::collections::BTreeSet<String>,
 }

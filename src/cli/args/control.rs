@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::values;
-use crate::model::units;
+use crate::model::{MOST_WORKERS, units};
 
 /// Show queues, pools, workers and totals.
 #[derive(Clone, Debug, Args)]
@@ -23,7 +23,7 @@ pub(crate) struct StatusArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ScaleArgs {
     /// Wanted workers of the pool, 0 to 10000
-    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_WORKERS)))]
     pub(crate) workers: u32,
     /// Each pool that serves this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
@@ -51,7 +51,7 @@ pub(crate) struct SpawnArgs {
     #[arg(required_unless_present = "opaque")]
     pub(crate) queue: Vec<String>,
     /// Workers of the pool, 1 to 10000 [default: the number of CPUs]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WORKERS)))]
     pub(crate) workers: Option<u32>,
     /// Name of the pool [default: that of its first queue]
     #[arg(long, value_name = "NAME", value_parser = values::pool, required_unless_present = "queue")]

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 
 use start::StartArgs;
 
@@ -174,16 +174,15 @@ fn parse_all(args: &[OsString]) -> Result<Parsed, clap::Error> {
     let matches = command.try_get_matches_from_mut(args).map_err(|e| unknown_verb(command, e, args))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(command))?;
     refuse_misplaced(command, &matches)?;
-    let of_start = matches.subcommand_matches("start").unwrap_or(&matches);
-    Ok(Parsed { cli, from_env: from_env(of_start, start::FIELDS.iter().chain(&PLACES)) })
+    Ok(Parsed { cli, from_env: from_env(matches.subcommand_matches("start").unwrap_or(&matches)) })
 }
 
 /// Options of every verb that the configuration asks the origin of.
 const PLACES: [&str; 3] = ["config", "database", "socket"];
 
-fn from_env<'a>(matches: &ArgMatches, ids: impl Iterator<Item = &'a &'a str>) -> BTreeSet<String> {
-    let from_env = |id: &&&str| matches.value_source(id) == Some(ValueSource::EnvVariable);
-    ids.filter(from_env).map(|id| (*id).to_owned()).collect()
+fn from_env(matches: &ArgMatches) -> BTreeSet<String> {
+    let from_env = |id: &&Id| matches.value_source(id.as_str()) == Some(ValueSource::EnvVariable);
+    matches.ids().filter(from_env).map(ToString::to_string).collect()
 }
 
 /// `queue-work stauts` is a verb that does not exist, not an argument too many.
@@ -204,9 +203,10 @@ fn unknown_verb(command: &mut clap::Command, error: clap::Error, args: &[OsStrin
 /// `queue-work --workers 4 push` would quietly drop `--workers`; `config` is the one verb that looks at it.
 fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some(verb) = matches.subcommand_name().filter(|v| *v != "config") else { return Ok(()) };
-    let typed = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let Some(id) = start::FIELDS.iter().find(typed) else { return Ok(()) };
-    let option = id.replace('_', "-");
+    let typed = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let of_start = command.get_arguments().filter(|arg| !arg.is_global_set());
+    let Some(id) = of_start.filter(typed).map(Arg::get_id).next() else { return Ok(()) };
+    let option = id.as_str().replace('_', "-");
     let message = match verb {
         "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`"),
         _ => format!(

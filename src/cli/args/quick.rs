@@ -4,19 +4,19 @@
 //! Invariant: what it understands, the whole tree understands in the same way. Whatever it does not understand, help and
 //! mistakes included, is not for it; nor is an environment with an option of `start`, which may be a mistake too.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::{Args, Command, FromArgMatches};
 
 use super::push::PushArgs;
-use super::start::{FIELDS, StartArgs};
+use super::start::StartArgs;
 use super::{Cli, Global, PLACES, Parsed, Verb, from_env};
 
 const VERB: &str = "push";
 
 pub(super) fn parse(args: &[OsString]) -> Option<Parsed> {
     let verb = verb_at(args)?;
-    if std::env::vars_os().any(|(name, _)| is_of_start(&name)) {
+    if is_of_start(std::env::vars_os().map(|(name, _)| name)) {
         return None;
     }
     let command = PushArgs::augment_args(Global::augment_args(Command::new("queue-work")));
@@ -28,7 +28,7 @@ pub(super) fn parse(args: &[OsString]) -> Option<Parsed> {
     let push = PushArgs::from_arg_matches(matches).ok()?;
     let global = Global::from_arg_matches(matches).ok()?;
     let cli = Cli { start: StartArgs::default(), global, verb: Some(Verb::Push(Box::new(push))) };
-    Some(Parsed { cli, from_env: from_env(matches, PLACES.iter()) })
+    Some(Parsed { cli, from_env: from_env(matches) })
 }
 
 /// Where the verb stands, if nothing comes before it but the places of things, `--database d`. (What may be given both
@@ -46,9 +46,14 @@ fn verb_at(args: &[OsString]) -> Option<usize> {
     Some(at)
 }
 
-fn is_of_start(name: &OsStr) -> bool {
-    let option = name.to_str().and_then(|name| name.strip_prefix("QUEUE_WORK_"));
-    option.is_some_and(|option| FIELDS.iter().any(|field| field.eq_ignore_ascii_case(option)))
+/// Whether one of these variables is an option of `start`, or may be.
+fn is_of_start(names: impl Iterator<Item = OsString>) -> bool {
+    let mut ours = names.filter(|name| name.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).peekable();
+    if ours.peek().is_none() {
+        return false;
+    }
+    let start = StartArgs::augment_args(Command::new(VERB));
+    ours.any(|name| start.get_arguments().any(|arg| arg.get_env() == Some(&*name)))
 }
 
 #[cfg(test)]
@@ -103,10 +108,10 @@ mod tests {
     #[test]
     fn an_option_of_start_in_the_environment_is_noticed() {
         for name in ["QUEUE_WORK_WORKERS", "QUEUE_WORK_QUEUE", "QUEUE_WORK_MAX_JOBS"] {
-            assert!(is_of_start(name.as_ref()), "{name}");
+            assert!(is_of_start(std::iter::once(name.into())), "{name}");
         }
         for name in ["QUEUE_WORK_DATABASE", "QUEUE_WORK_PUSH_QUEUE", "QUEUE_WORK_POOL", "WORKERS"] {
-            assert!(!is_of_start(name.as_ref()), "{name}");
+            assert!(!is_of_start(std::iter::once(name.into())), "{name}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::Durability;
-use crate::model::{MemoryLimit, Prefetch};
+use crate::config::{Config, Durability};
+use crate::model::{Bytes, MemoryLimit, Prefetch};
 
 fn parsed(words: &[&str]) -> Result<Cli, clap::Error> {
     let words = std::iter::once("queue-work").chain(words.iter().copied()).map(OsString::from);
@@ -30,7 +30,7 @@ fn the_options_of_start_stand_with_and_without_the_verb() {
     };
     for args in [&bare.start, start.as_ref()] {
         let flags = args.to_flags(&Global::default(), ["queue".to_owned()].into());
-        assert_eq!((flags.workers, flags.drain), (Some(4), true));
+        assert_eq!((flags.limits, flags.drain), (vec![("workers", "4".to_owned())], true));
         assert_eq!(flags.queues, ["a", "b", "c"]);
         assert_eq!(flags.command, ["python", "-u", "w.py"]);
         assert!(flags.from_env.contains("queues"));
@@ -62,11 +62,14 @@ fn values_have_units_and_ranges() {
         "--max-jobs",
         "100",
     ]);
-    let args = cli.start;
-    assert_eq!((args.memory, args.memory_max), (Some(MemoryLimit::Growth(128 << 20)), Some(1 << 30)));
-    assert_eq!((args.max_time, args.grace), (Some(Duration::from_mins(30)), Some(Duration::ZERO)));
-    assert_eq!((args.prefetch, args.durability), (Some(Prefetch::Fixed(8)), Some(Durability::Process)));
-    assert_eq!((args.max_attempts, args.max_jobs), (Some(5), Some(100)));
+    let flags = cli.start.to_flags(&cli.global, BTreeSet::new());
+    let home = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+    let Config { defaults: limits, durability, .. } = Config::load(&flags, &home, None).expect("it is valid").config;
+    assert_eq!((limits.memory, limits.memory_max), (Some(MemoryLimit::Growth(128 << 20)), Some(Bytes(1 << 30))));
+    assert_eq!((limits.max_time, limits.grace), (Some(Duration::from_mins(30)), Duration::ZERO));
+    assert_eq!((limits.timeout, limits.backoff), (Duration::from_secs(90), Duration::from_millis(500)));
+    assert_eq!((limits.prefetch, durability), (Prefetch::Fixed(8), Durability::Process));
+    assert_eq!((limits.max_attempts, limits.max_jobs), (5, Some(100)));
 }
 
 #[test]

@@ -47,9 +47,7 @@ fn a_pool_inherits_from_the_defaults_and_says_the_rest_itself() {
 #[test]
 fn a_flag_wins_over_environment_file_and_default() {
     let flags = Flags {
-        workers: Some(7),
-        memory: Some(MemoryLimit::Growth(5_000_001)),
-        timeout: Some(Duration::from_micros(1_500_250)),
+        limits: limits(&[("workers", "7"), ("memory", "+5000001"), ("timeout", "1s 500.25ms")]),
         durability: Some(Durability::Process),
         from_env: ["timeout".to_owned()].into(),
         ..Flags::default()
@@ -90,7 +88,7 @@ fn pools_and_queues_keep_the_order_of_the_file() {
 fn queues_on_the_command_line_replace_the_pools_of_the_file() {
     let flags = Flags {
         queues: vec!["a".into(), "b.1".into()],
-        workers: Some(3),
+        limits: limits(&[("workers", "3")]),
         command: words(&["./w", "--x"]),
         exec: true,
         ..Flags::default()

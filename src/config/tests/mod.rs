@@ -7,6 +7,7 @@ mod showing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::*;
 use crate::model::{PoolKind, Prefetch};
@@ -77,6 +78,11 @@ fn words(command: &[&str]) -> Vec<OsString> {
 
 fn queues(pool: &PoolConfig) -> Vec<&str> {
     pool.settings.queues.names().map(crate::model::QueueName::as_str).collect()
+}
+
+/// Limits as flags.
+fn limits(given: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    given.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
 }
 
 fn secs(n: u64) -> Duration {

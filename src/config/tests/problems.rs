@@ -1,7 +1,6 @@
 //! Refusals, with their words and places.
 
 use super::*;
-use crate::model::MemoryLimit;
 
 #[test]
 fn all_problems_are_reported_at_once_each_with_its_place() {
@@ -159,7 +158,7 @@ fn a_contradiction_in_the_defaults_is_reported_once_and_there() {
 
 #[test]
 fn a_flag_that_contradicts_the_file_is_named() {
-    let flags = Flags { memory_max: Some(64 << 20), memory: Some(MemoryLimit::Absolute(64 << 20)), ..Flags::default() };
+    let flags = Flags { limits: limits(&[("memory_max", "64M"), ("memory", "64M")]), ..Flags::default() };
     let errors = Case::new("[pools.a]\n").flags(flags).errors();
     assert_eq!(errors, ["`--memory`: `memory` is 64M, but `memory_max` kills at 64M; `memory` must be lower"]);
 }
@@ -211,11 +210,7 @@ fn the_file_that_is_named_must_exist() {
 #[test]
 fn flags_are_checked_like_the_file() {
     let flags = Flags {
-        workers: Some(0),
-        max_jobs: Some(0),
-        timeout: Some(Duration::ZERO),
-        memory: Some(MemoryLimit::Growth(1024)),
-        prefetch: Some(Prefetch::Fixed(0)),
+        limits: limits(&[("workers", "0"), ("max_jobs", "0"), ("memory", "+1K"), ("timeout", "0s"), ("prefetch", "0")]),
         queues: vec!["a".into(), "a".into(), "x/y".into(), String::new()],
         database: Some(PathBuf::new()),
         from_env: ["max_jobs".to_owned()].into(),

@@ -10,7 +10,8 @@ fn in_force(pool: &PoolConfig) -> BTreeMap<String, String> {
 fn every_key_is_shown_with_its_value_and_origin() {
     let toml = "database = \"q.db\"\n[pools.mail]\nqueues = { high = 3, low = 1 }\ncommand = [\"python3\", \"w w.py\"]\n\
                 env.TOKEN = \"s3cret\"\ncwd = \"app\"\nmax_time = \"off\"\n";
-    let flags = Flags { workers: Some(4), from_env: ["workers".to_owned()].into(), ..Flags::default() };
+    let flags =
+        Flags { limits: limits(&[("workers", "4")]), from_env: ["workers".to_owned()].into(), ..Flags::default() };
     let case = Case::new(toml).flags(flags);
     let shown = show(&case.load());
     let line = |key: &str| {
