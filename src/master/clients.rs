@@ -22,11 +22,10 @@ use std::time::Duration;
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
+use super::codec::control;
 use crate::model::Mono;
 use crate::wire::control::Follow;
 use crate::wire::lines::Line;
-use crate::wire::rpc;
-use crate::wire::store_name::STORE;
 use client::Client;
 use door::Door;
 pub(super) use door::{name_of, occupant_for_good};
@@ -232,9 +231,9 @@ impl Clients {
     }
 
     /// Drops one that is in the middle of a request; if it takes that, it knows why, else it does not listen anyway.
-    pub(super) fn refuse_rest(&mut self, id: ClientId, why: &[u8]) {
+    pub(super) fn refuse_rest(&mut self, id: ClientId, why: &str) {
         if let Some(client) = self.all.get_mut(&id) {
-            let _ = client.stream.write(why);
+            let _ = client.stream.write(&control::give_up(why));
         }
         self.drop_client(id);
     }
@@ -275,7 +274,7 @@ impl Clients {
         if let Some(client) = self.all.get_mut(&id) {
             if client.greeting == Greeting::Due {
                 client.greeting = Greeting::Done;
-                let welcome = rpc::notification(STORE, &self.served.store).unwrap_or_default();
+                let welcome = control::greeting(&self.served.store);
                 client.out.extend_from_slice(&welcome);
                 self.unsent += welcome.len();
             }
@@ -318,9 +317,8 @@ impl Clients {
             }
             let dropped = std::mem::take(&mut client.dropped);
             if dropped > 0 {
-                let note =
-                    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"dropped\",\"params\":{{\"lines\":{dropped}}}}}\n");
-                client.out.extend_from_slice(note.as_bytes());
+                let note = control::lines_dropped(dropped);
+                client.out.extend_from_slice(&note);
                 self.unsent += note.len();
             }
             client.out.extend_from_slice(line);

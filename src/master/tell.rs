@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::codec::control;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::core::Note;
@@ -11,7 +12,6 @@ use crate::report::Event;
 use crate::report::events::Level;
 use crate::report::words;
 use crate::wire::control::{Follow, LogLine};
-use crate::wire::rpc;
 
 /// A problem that is still there, or again, is not said sooner.
 const SAME_AGAIN: Duration = Duration::from_mins(1);
@@ -152,11 +152,11 @@ impl Master {
                 };
                 let line =
                     LogLine { at, worker: name.to_string(), stream: stream.to_owned(), job, text: escape(&text) };
-                if followed && let Ok(bytes) = rpc::notification("log", &line) {
+                if followed {
                     let serves = |queue: &str| {
                         self.core.pool(pool).is_some_and(|p| p.settings.queues.names().any(|q| q.as_str() == queue))
                     };
-                    self.clients.publish(|follow| wanted(follow, &line, serves), &bytes);
+                    self.clients.publish(|follow| wanted(follow, &line, serves), &control::log_line(&line));
                 }
                 if shown {
                     self.console.say(Event::Output(line), at);

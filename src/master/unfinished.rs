@@ -10,8 +10,8 @@ use crate::model::WorkerId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 
 /// Error for a client whose line was given up.
-const GIVEN_UP: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
-    \"message\":\"unfinished requests and answers take too much memory together, and this was the longest; try again\"}}\n";
+const GIVEN_UP: &str =
+    "unfinished requests and answers take too much memory together, and this was the longest; try again";
 
 /// Picks the owner that gives up its line, by the memory that lines take; `None` while all are within the bound.
 fn longest<T>(all: impl Iterator<Item = (T, usize)>) -> Option<T> {

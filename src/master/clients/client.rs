@@ -7,19 +7,17 @@ use mio::net::UnixStream;
 
 use super::greeting::Greeting;
 use super::{Clients, MAX_PENDING, MAX_UNREAD};
-use crate::master::codec::long_lines::LONG;
+use crate::master::codec::{control, long_lines::LONG};
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::wire::control::Follow;
 use crate::wire::lines::Lines;
 
 /// Error for a client that did not come to an end.
-const TOO_SLOW: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
-    \"message\":\"the request was not complete in time\"}}\n";
+const TOO_SLOW: &str = "the request was not complete in time";
 
 /// Error for a client in the middle of a request when others need the room.
-const NO_ROOM: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32600,\
-    \"message\":\"there are too many connections, and the request was not complete; try again\"}}\n";
+const NO_ROOM: &str = "there are too many connections, and the request was not complete; try again";
 
 /// A connection.
 #[derive(Debug)]
@@ -101,7 +99,7 @@ impl Client {
             self.half_since = None;
         } else if now.since(*self.half_since.get_or_insert(now)) > patience {
             // If it takes that, it knows; else it does not listen anyway.
-            let _ = self.stream.write(TOO_SLOW);
+            let _ = self.stream.write(&control::give_up(TOO_SLOW));
             return true;
         }
         if self.unsent() == 0 || self.follows.is_some() {

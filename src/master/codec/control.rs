@@ -2,6 +2,8 @@
 //!
 //! Reading takes time with the length of the line, so it needs nothing of the master and can be done in another thread.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -13,10 +15,13 @@ use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{NewJob, QueueName, UnixMicros};
 use crate::report::refusals::JobAction;
 use crate::wire::bulk::{AddToBulk, OneBulk};
-use crate::wire::control::{Jobs, NOTE, OneJob, PushJob, PushMany, RefusedJob, Restarted, Scaled, ScaledPool, Stopped};
+use crate::wire::control::{
+    Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob, Restarted, Scaled, ScaledPool, Stopped,
+};
 use crate::wire::object;
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
+use crate::wire::store_name::{STORE, StoreName};
 
 /// The longest params of a method that neither pushes jobs nor names them.
 const MAX_OTHER_PARAMS: usize = 1024 * 1024;
@@ -40,8 +45,10 @@ pub(in crate::master) enum Message {
 /// Reads a line; one that was too long to be kept is `None`.
 pub(super) fn read(line: Option<&[u8]>, now: UnixMicros) -> Message {
     let Some(line) = line else {
-        let message = format!("a line is over the limit of {MAX_LINE_BYTES} bytes");
-        return Message::Malformed("null".into(), RpcError { code: rpc::INVALID_REQUEST, message, data: None });
+        return Message::Malformed(
+            "null".into(),
+            no_request(&format!("a line is over the limit of {MAX_LINE_BYTES} bytes")),
+        );
     };
     if line.trim_ascii().is_empty() {
         return Message::Nothing;
@@ -151,9 +158,33 @@ pub(in crate::master) fn refuse(under: &str, error: &RpcError) -> Vec<u8> {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"error\":{error}}}\n").into_bytes()
 }
 
+/// Writes why a line is given up that has no end yet.
+pub(in crate::master) fn give_up(why: &str) -> Vec<u8> {
+    refuse("null", &no_request(why))
+}
+
+fn no_request(why: &str) -> RpcError {
+    RpcError { code: rpc::INVALID_REQUEST, message: why.to_owned(), data: None }
+}
+
 /// Writes what is to be said to people before an answer.
 pub(super) fn note(text: &str) -> Vec<u8> {
     rpc::notification(NOTE, &text).unwrap_or_default()
+}
+
+/// Writes which store is served.
+pub(in crate::master) fn greeting(store: &StoreName) -> Vec<u8> {
+    rpc::notification(STORE, store).unwrap_or_default()
+}
+
+/// Writes a line of the log, for those who follow it.
+pub(in crate::master) fn log_line(line: &LogLine) -> Vec<u8> {
+    rpc::notification("log", line).unwrap_or_default()
+}
+
+/// Writes how many lines of the log somebody has missed.
+pub(in crate::master) fn lines_dropped(lines: u64) -> Vec<u8> {
+    rpc::notification("dropped", &BTreeMap::from([("lines", lines)])).unwrap_or_default()
 }
 
 fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
