@@ -71,33 +71,12 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         let asker = |waits| Asker { waits, caller };
-        let refused = self.phase != Phase::Running;
         let result = match command {
-            Command::StopAll { grace } => {
-                self.stop_all(grace, caller, now, out);
-                Ok(())
-            }
-            Command::Force => {
-                self.force(now, out);
-                Ok(())
-            }
             Command::Cancel { job, wait } => {
                 self.cancel(ticket, job, asker(wait), now, out);
                 Ok(())
             }
-            Command::Pause { queues } => {
-                self.held.extend(queues.iter().cloned());
-                for pool in self.pools.keys().copied().collect::<Vec<_>>() {
-                    self.hold_back(pool, |job| queues.contains(&job.queue), out);
-                }
-                Ok(())
-            }
-            Command::Resume { queues } => {
-                self.held.retain(|held| !queues.contains(held));
-                self.news(&queues);
-                Ok(())
-            }
-            _ if refused => Err(Refusal::Stopping),
+            _ if self.phase != Phase::Running => Err(Refusal::Stopping),
             Command::Scale { target, workers, wait } => self.scale(ticket, &target, workers, asker(wait), out),
             Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, asker(wait), out),
             Command::Restart { target, at_once, wait } => self.restart(ticket, &target, at_once, asker(wait), out),

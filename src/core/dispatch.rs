@@ -14,8 +14,6 @@ use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
 
 /// Most bytes of args in one claim, so that large jobs are not piled up in memory.
 const CLAIM_BYTES: usize = 8 * 1024 * 1024;
-/// Most jobs of one promotion step.
-const PROMOTE_STEP: u32 = 1000;
 
 impl Core {
     /// Asks for jobs where workers can take them. Called when a batch is about to be written, after its pushes.
@@ -71,11 +69,7 @@ impl Core {
             self.hold_back(id, |_| true, out);
             return;
         }
-        if !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            self.hold_back(id, |job| held.contains(&job.queue), out);
-            self.held = held;
-        }
+        self.hold_back_if_paused(id, out);
         self.dispatch(id, now, out);
     }
 
@@ -157,29 +151,6 @@ impl Core {
             if queues.is_empty() || queues.iter().any(|q| pool.serves(q)) {
                 pool.news += 1;
             }
-        }
-    }
-
-    pub(super) fn promoted(&mut self, queues: &[QueueName], more: bool) {
-        self.promoting = false;
-        if more {
-            self.due = Some(crate::model::UnixMicros(i64::MIN));
-        }
-        if !queues.is_empty() {
-            self.news(queues);
-        }
-    }
-
-    /// Asks the store to make ready what is due.
-    pub(super) fn promote(&mut self, now: Now, out: &mut Vec<Action>) {
-        if self.phase == Phase::Running
-            && !self.promoting
-            && !self.is_out_of_time()
-            && self.due.is_some_and(|due| due <= now.wall)
-        {
-            self.promoting = true;
-            self.due = None;
-            out.push(Action::Write(Change::Promote { limit: PROMOTE_STEP }, Tag::Promote));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{PoolId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, UnixMicros, WorkerId,
+    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, UnixMicros, WorkerId,
 };
 
 /// Something happened.
@@ -78,13 +78,11 @@ pub enum Event {
     Exited {
         /// The worker.
         worker: WorkerId,
-        /// How.
-        exit: Exit,
-        /// Its last lines of output.
-        last: Box<LastLines>,
-        /// The last request of which it had read anything; later ones it never saw.
-        read: u64,
+        /// Everything about its end.
+        end: Box<End>,
     },
+    /// Processes that the kernel has killed for want of memory so far, where it says. Told now and then.
+    OomKills(Option<u64>),
     /// Nothing that the worker started is left.
     Swept {
         /// The worker.
@@ -128,8 +126,6 @@ pub enum Event {
     Promoted {
         /// Queues with new ready jobs.
         queues: Vec<QueueName>,
-        /// There is more to do now.
-        more: bool,
     },
     /// The wall clock was set, by so many microseconds; 0: it may have been while nobody looked.
     ClockSet {
@@ -146,8 +142,31 @@ pub enum Event {
         /// Where to go on, if there may be more.
         next: Option<(UnixMicros, JobId)>,
     },
-    /// When the store next has something to promote.
-    Due(Option<UnixMicros>),
+    /// A batch is committed. Told before the answers to its changes.
+    Committed {
+        /// Queues that are on record no more.
+        forgotten: Vec<QueueName>,
+        /// Totals of the queues that it touched.
+        changed: Vec<QueueTotals>,
+        /// When the store next has something to promote.
+        next_due: Option<UnixMicros>,
+    },
+    /// The store was read anew, at the start or after a change by another process: there may be jobs in any queue.
+    Reread {
+        /// Totals of all queues.
+        totals: Vec<QueueTotals>,
+        /// When the store next has something to promote.
+        next_due: Option<UnixMicros>,
+    },
+    /// End the master. Its answer is its end.
+    Stop {
+        /// Instead of the pools' own grace.
+        grace: Option<Duration>,
+        /// The worker from whose job it came, if it did.
+        caller: Option<WorkerId>,
+    },
+    /// End the master without grace.
+    Force,
     /// An operator wants something.
     Command {
         /// Where the answer goes.
@@ -166,6 +185,19 @@ pub enum Event {
         /// Finding of the store.
         change: JobChange,
     },
+}
+
+/// The end of a process.
+#[derive(Debug)]
+pub struct End {
+    /// How.
+    pub exit: Exit,
+    /// What [`Event::OomKills`] would say now; needed where KILL ended it.
+    pub oom_kills: Option<u64>,
+    /// Its last lines of output.
+    pub last: LastLines,
+    /// The last request of which it had read anything; later ones it never saw.
+    pub read: u64,
 }
 
 /// Finding of the store when it was asked to cancel a job.
@@ -227,28 +259,11 @@ pub enum Command {
         /// Answer when they are gone.
         wait: bool,
     },
-    /// End the master.
-    StopAll {
-        /// Instead of the pools' own grace.
-        grace: Option<Duration>,
-    },
-    /// End the master without grace.
-    Force,
     /// End a job, wherever it is.
     Cancel {
         /// The job.
         job: JobId,
         /// Answer when a running one has ended.
         wait: bool,
-    },
-    /// Queues are paused: jobs claimed of them and not sent go back.
-    Pause {
-        /// The queues.
-        queues: Vec<QueueName>,
-    },
-    /// Queues are handed out again.
-    Resume {
-        /// The queues.
-        queues: Vec<QueueName>,
     },
 }

@@ -4,27 +4,22 @@
 
 use super::backoff;
 use super::worker::State;
-use super::{Action, Core, Handle, Note, Phase, Tag};
+use super::{Action, Core, End, Handle, Note, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
-use crate::model::death::SlotProblem;
+use crate::model::death::{OUT_OF_MEMORY, SlotProblem};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, Now, WorkerId};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
+/// The signal of which a process dies that the kernel kills.
+const SIGKILL: i32 = 9;
 /// Characters of a worker's last line that are kept with what is wrong.
 const LAST_WORDS: usize = 200;
 
 impl Core {
-    pub(super) fn exited(
-        &mut self,
-        id: WorkerId,
-        exit: Exit,
-        last: Box<LastLines>,
-        read: u64,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn exited(&mut self, id: WorkerId, end: End, now: Now, out: &mut Vec<Action>) {
+        let End { exit, oom_kills, mut last, read } = end;
         let Some(worker) = self.workers.get(id) else { return };
         let (pid, why, ours) = match worker.state {
             State::Starting { pid, .. } | State::Ready { pid, .. } => (pid, EndReason::Exited, false),
@@ -54,8 +49,12 @@ impl Core {
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         let (name, jobs_done, peak_memory) = (worker.name.to_string(), worker.jobs_done, worker.peak);
+        if exit == Exit::Signal(SIGKILL) && !ours && self.oom.explain(oom_kills) {
+            last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
+            last.stderr.push_str(OUT_OF_MEMORY);
+        }
         let words = last_words(&last);
-        self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last, read });
+        self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read });
         self.ended += 1;
         out.push(Action::Note(Note::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
         self.leave_slot(id, fast, why, exit, words, now, out);

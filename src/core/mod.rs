@@ -42,22 +42,24 @@ mod sim;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod upkeep;
 mod verdict;
 mod worker;
 mod workers;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
-pub use event::{Command, Event, JobChange, Target};
+pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId};
 pub use slot::SlotView;
 pub use worker::{Handle, State};
 
+use crate::model::oom::OomKills;
 use crate::model::worker::EndReason;
-use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
+use crate::model::{JobId, Mono, Now, WorkerId};
 use clock_set::Shifts;
 use commands::Tickets;
 use deadlines::Timers;
@@ -65,7 +67,8 @@ use not_begun::NotBegun;
 use random::Random;
 use released::GivenBack;
 use scarce::Spawns;
-use upkeep::Upkeep;
+use totals::Totals;
+use upkeep::{Promotion, Upkeep};
 use workers::Workers;
 
 /// Phase of the master as a whole.
@@ -97,13 +100,13 @@ pub struct Core {
     given_back: GivenBack,
     shifts: Shifts,
     upkeep: Upkeep,
-    /// When the store has something to promote.
-    due: Option<UnixMicros>,
-    promoting: bool,
+    promotion: Promotion,
+    totals: Totals,
+    oom: OomKills,
+    /// The master stops when nothing is left to do.
+    drains: bool,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
-    /// Queues that are paused: what was claimed of them before the pause took hold goes back.
-    held: BTreeSet<QueueName>,
     /// Runs given back since the stop began, for its summary.
     released: u64,
     ended: u64,
@@ -128,10 +131,11 @@ impl Core {
             given_back: GivenBack::default(),
             shifts: Shifts::default(),
             upkeep: Upkeep::default(),
-            due: None,
-            promoting: false,
+            promotion: Promotion::default(),
+            totals: Totals::default(),
+            oom: OomKills::default(),
+            drains: false,
             asked_again: BTreeMap::new(),
-            held: BTreeSet::new(),
             released: 0,
             ended: 0,
         }
@@ -149,17 +153,21 @@ impl Core {
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
-            Event::Exited { worker, exit, last, read } => self.exited(worker, exit, last, read, now, out),
+            Event::Exited { worker, end } => self.exited(worker, *end, now, out),
+            Event::OomKills(kills) => self.oom.roll(kills),
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
             Event::SampledAlone { worker, memory } => self.sampled_alone(worker, memory, now),
             Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),
             Event::News { queues } => self.news(&queues),
-            Event::Promoted { queues, more } => self.promoted(&queues, more),
+            Event::Promoted { queues } => self.promoted(&queues),
             Event::ClockSet { by } => self.clock_set(by, now),
             Event::Shifted { next } => self.shifted(next),
             Event::Pruned { found } => self.pruned(found, now),
-            Event::Due(due) => self.due = due,
+            Event::Committed { forgotten, changed, next_due } => self.committed(&forgotten, changed, next_due, out),
+            Event::Reread { totals, next_due } => self.reread(totals, next_due, out),
+            Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
+            Event::Force => self.force(now, out),
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
             Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
         }
@@ -189,9 +197,10 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let promotes = self.phase == Phase::Running && !self.promoting && !self.is_out_of_time();
-        let due = self.due.filter(|_| promotes).map(|due| now.mono + due.since(now.wall));
-        [self.timers.next(), due, self.next_spawns(now.mono), self.next_prune()].into_iter().flatten().min()
+        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// True when a stop is complete: nobody is left.
@@ -203,7 +212,7 @@ impl Core {
     /// True when no job is at a worker or on its way to one.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.holders.is_empty() && self.pools.values().all(Pool::is_quiet) && !self.promoting
+        self.holders.is_empty() && self.pools.values().all(Pool::is_quiet) && !self.promotion.asked
     }
 
     /// Phase of the master.

@@ -20,13 +20,13 @@ impl Core {
         let (phase, end) = (self.phase, now.mono + grace);
         self.change(id, |worker, pool| {
             pool.leaving.insert(id);
+            let patience = patience(phase, pool.settings.limits.kill_after);
             // An opaque worker is told by TERM, and even without grace it gets the time to obey.
-            let kill_at = now.mono + grace.max(patience(phase, pool.settings.limits.kill_after));
+            let kill_at = now.mono + grace.max(patience);
             match &mut worker.state {
                 State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, end)),
-                State::Starting { pid, .. } | State::Ready { pid, .. } if pool.settings.is_opaque() => {
-                    worker.state = State::Ending { pid: *pid, why, kill_at };
-                    out.push(Action::Signal { worker: id, signal: Signal::Term });
+                State::Starting { .. } | State::Ready { .. } if pool.settings.is_opaque() => {
+                    worker.end(id, why, kill_at, out);
                 }
                 State::Starting { pid, .. } | State::Ready { pid, .. } => {
                     worker.state = State::Draining { pid: *pid, why, deadline: end, closed: false };
@@ -35,53 +35,31 @@ impl Core {
                 State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
                 State::Killed { .. } | State::Gone { .. } => {}
             }
+            worker.close_if_idle(id, out);
+            if grace.is_zero() {
+                worker.end_grace(id, now.mono, patience, out);
+            }
         });
-        self.close_if_idle(id, out);
-        if grace.is_zero() {
-            self.grace_over(id, now, out);
-        }
     }
 
     /// Closes the stdin of a draining worker that holds nothing.
     pub(super) fn close_if_idle(&mut self, id: WorkerId, out: &mut Vec<Action>) {
-        self.change(id, |worker, _| {
-            if let State::Draining { closed: closed @ false, .. } = &mut worker.state
-                && worker.flights.is_empty()
-            {
-                *closed = true;
-                out.push(Action::CloseStdin { worker: id });
-            }
-        });
+        self.change(id, |worker, _| worker.close_if_idle(id, out));
     }
 
-    /// The grace of a draining worker is over: its jobs are asked to end, and it is told to.
+    /// The grace of a draining worker is over.
     fn grace_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
-        let Some(&State::Draining { why, .. }) = self.workers.get(id).map(|worker| &worker.state) else { return };
-        self.change(id, |worker, _| {
-            for flight in &mut worker.flights {
-                if flight.tell(CancelReason::Shutdown, now.mono) && flight.started().is_some() {
-                    let (request, reason) = (flight.request, CancelReason::Shutdown);
-                    out.push(Action::CancelRequest { worker: id, request, reason });
-                }
-            }
+        let phase = self.phase;
+        self.change(id, |worker, pool| {
+            worker.end_grace(id, now.mono, patience(phase, pool.settings.limits.kill_after), out);
         });
-        self.end(id, why, now, out);
     }
 
     /// Sends TERM; KILL follows.
     pub(super) fn end(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let phase = self.phase;
         self.change(id, |worker, pool| {
-            let kill_at = now.mono + patience(phase, pool.settings.limits.kill_after);
-            match &mut worker.state {
-                State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, now.mono)),
-                &mut (State::Starting { pid, .. } | State::Ready { pid, .. } | State::Draining { pid, .. }) => {
-                    worker.state = State::Ending { pid, why, kill_at };
-                    out.push(Action::Signal { worker: id, signal: Signal::Term });
-                }
-                State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
-                State::Killed { .. } | State::Gone { .. } => {}
-            }
+            worker.end(id, why, now.mono + patience(phase, pool.settings.limits.kill_after), out);
         });
     }
 
@@ -219,6 +197,41 @@ impl Core {
         self.phase = Phase::Forced;
         for id in self.workers.ids(|_| true) {
             self.end(id, EndReason::Stopped, now, out);
+        }
+    }
+}
+
+impl Handle {
+    fn close_if_idle(&mut self, id: WorkerId, out: &mut Vec<Action>) {
+        if let State::Draining { closed: closed @ false, .. } = &mut self.state
+            && self.flights.is_empty()
+        {
+            *closed = true;
+            out.push(Action::CloseStdin { worker: id });
+        }
+    }
+
+    /// Its jobs are asked to end, and it is told to.
+    fn end_grace(&mut self, id: WorkerId, now: Mono, patience: Duration, out: &mut Vec<Action>) {
+        let State::Draining { why, .. } = self.state else { return };
+        for flight in &mut self.flights {
+            if flight.tell(CancelReason::Shutdown, now) && flight.started().is_some() {
+                let (request, reason) = (flight.request, CancelReason::Shutdown);
+                out.push(Action::CancelRequest { worker: id, request, reason });
+            }
+        }
+        self.end(id, why, now + patience, out);
+    }
+
+    fn end(&mut self, id: WorkerId, why: EndReason, kill_at: Mono, out: &mut Vec<Action>) {
+        match &mut self.state {
+            State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, kill_at)),
+            &mut (State::Starting { pid, .. } | State::Ready { pid, .. } | State::Draining { pid, .. }) => {
+                self.state = State::Ending { pid, why, kill_at };
+                out.push(Action::Signal { worker: id, signal: Signal::Term });
+            }
+            State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
+            State::Killed { .. } | State::Gone { .. } => {}
         }
     }
 }

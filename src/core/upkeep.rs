@@ -1,15 +1,16 @@
-//! Removal of old records: when the next step is due.
+//! Upkeep: when what is due is made ready, when old records are removed, and when a drain is complete.
 //!
-//! Often where records are kept for a short time or were found by the last step, seldom where nothing was found for a
-//! while. Invariants: one step at a time; no step while the master stops; no step in the hour after the clock was set
+//! Records are removed often where records are kept for a short time or were found by the last step, seldom where nothing was found for a
+//! while. Invariants: one step of each at a time; no step while the master stops; no step in the hour after the clock was set
 //! forward, as by a clock that is wrong for a moment everything is old.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, KeepFor};
-use crate::model::{Mono, Now};
+use crate::model::{Mono, Now, QueueName, QueueTotals, UnixMicros};
 
 /// Pause after a step that found nothing, at first.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -21,6 +22,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_BETWEEN: Duration = Duration::from_millis(100);
 /// Time without steps after the clock was set forward, in case it is set back.
 const AFTER_CLOCK_STEP: Duration = Duration::from_hours(1);
+/// Most jobs of one promotion step.
+const PROMOTE_STEP: u32 = 1000;
 /// Rows looked at in one step, per table.
 const STEP: u32 = 500;
 
@@ -44,7 +47,64 @@ impl Upkeep {
     }
 }
 
+/// The state of making ready what is due.
+#[derive(Debug, Default)]
+pub(super) struct Promotion {
+    /// When the store has something to promote.
+    due: Option<UnixMicros>,
+    /// A step is on its way.
+    pub(super) asked: bool,
+}
+
 impl Core {
+    /// When the store next has something to promote, as it says with every batch.
+    pub(super) fn set_due(&mut self, due: Option<UnixMicros>) {
+        self.promotion.due = due;
+    }
+
+    /// When the next promotion is due, if one can be.
+    pub(super) fn next_promotion(&self, now: Now) -> Option<Mono> {
+        let Promotion { due, asked } = self.promotion;
+        let due = due.filter(|_| self.phase == Phase::Running && !asked && !self.is_out_of_time());
+        due.map(|due| now.mono + due.since(now.wall))
+    }
+
+    /// Asks the store to make ready what is due.
+    pub(super) fn promote(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.next_promotion(now).is_some_and(|at| at <= now.mono) {
+            self.promotion = Promotion { due: None, asked: true };
+            out.push(Action::Write(Change::Promote { limit: PROMOTE_STEP }, Tag::Promote));
+        }
+    }
+
+    /// Jobs in these queues are ready.
+    pub(super) fn promoted(&mut self, queues: &[QueueName]) {
+        self.promotion.asked = false;
+        if !queues.is_empty() {
+            self.news(queues);
+        }
+    }
+
+    /// From now on the master stops when nothing is left to do.
+    pub fn stop_when_drained(&mut self) {
+        self.drains = true;
+    }
+
+    /// Jobs of the queues that are served which are ready, running or waiting for a retry.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let served: BTreeSet<&QueueName> = self.pools.values().flat_map(|p| p.settings.queues.names()).collect();
+        let left = |t: &QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
+        served.into_iter().filter_map(|name| self.totals.of(name)).map(left).sum()
+    }
+
+    /// Stops if the drain is complete. `is_written`: no change waits to be committed, so the totals tell the truth.
+    pub fn end_drain(&mut self, is_written: bool, now: Now, out: &mut Vec<Action>) {
+        if self.drains && is_written && self.phase == Phase::Running && self.left() == 0 && self.is_quiet() {
+            self.stop_all(None, None, now, out);
+        }
+    }
+
     /// From now on what ended longer ago than this is removed.
     pub fn keep_records_for(&mut self, keep: KeepFor) {
         self.upkeep.keep = Some(keep);

@@ -1,38 +1,25 @@
 //! The end of a master: when a drain is complete, and what is said and written last.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mio::Events;
 
 use super::{Inbox, Master, wall};
 use crate::core::{Done, Phase};
-use crate::model::{QueueName, QueueTotals};
 use crate::report::Event;
 
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 impl Master {
-    /// With `--drain`: stops when nothing is ready, running or waiting for a retry in the queues that are served.
+    /// With `--drain`: shows what is left, and stops when that is nothing.
     pub(super) fn end_if_drained(&mut self) {
-        if !self.fixed.config.drain || self.core.phase() != Phase::Running {
+        if !self.fixed.config.drain || self.is_stopping() {
             return;
         }
-        let served: BTreeSet<&QueueName> = self.served().collect();
-        let left = |t: &QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
-        let left: u64 = served.into_iter().filter_map(|name| self.totals.of(name)).map(left).sum();
-        let done = self.summary.jobs();
-        self.console.progress(done, done + left, self.clock.now().mono);
-        if left == 0 && self.core.is_quiet() && self.batches.is_empty() {
-            self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
-            self.stop_quietly();
-        }
-    }
-
-    fn stop_quietly(&mut self) {
-        let command = crate::core::Command::StopAll { grace: None };
-        self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });
+        let (done, now) = (self.summary.jobs(), self.clock.now());
+        self.console.progress(done, done + self.core.left(), now.mono);
+        self.core.end_drain(self.batches.is_empty(), now, &mut self.actions);
     }
 
     /// Tells people that the end has begun, once.

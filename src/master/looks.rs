@@ -10,7 +10,9 @@ use mio::{Interest, Registry, Token};
 
 use super::clock::Steps;
 use super::{Master, Source};
+use crate::core::Event;
 use crate::model::{Mono, Now};
+use crate::process::oom;
 use crate::report::words::bytes;
 use crate::store::Changes;
 
@@ -68,7 +70,7 @@ impl Master {
         self.clients.lose_patience(now.mono);
         if now.mono >= self.looks.count_at || !self.core.is_quiet() {
             self.looks.count_at = now.mono + COUNT_IDLE;
-            self.oom.roll();
+            self.feed(Event::OomKills(oom::kills()));
         }
         self.clean_logs(now);
         if self.looks.changes.has_news() {

@@ -34,7 +34,6 @@ mod snapshot;
 mod startup;
 mod takeover;
 mod tell;
-mod totals;
 mod turn;
 mod turns;
 mod unfinished;
@@ -53,7 +52,6 @@ use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
 use crate::process::guardian::Guardian;
-use crate::process::oom::OomWatch;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
 use crate::store::writer::{Writer, Written};
@@ -73,7 +71,6 @@ use reader::{Found, Reader};
 use requests::{Bulks, Requests, jobs::Tasks};
 use sampler::{Sample, Sampler};
 use signals::Signals;
-use totals::Totals;
 use turns::Reading;
 use written::Purpose;
 
@@ -186,13 +183,11 @@ struct Master {
     /// When a missing guardian is started next.
     guard_at: crate::model::Mono,
     sweeper: Sweeper,
-    oom: OomWatch,
     sampler: Sampler,
     logs: Logs,
     console: Console,
     signals: Signals,
     scratch: Vec<u8>,
-    totals: Totals,
     summary: Summary,
     /// Ended runs per second of the last ten, for the rate.
     rate: VecDeque<(u64, u64)>,

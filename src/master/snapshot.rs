@@ -28,7 +28,7 @@ impl Master {
         workers.sort_by(|a, b| (&a.pool, a.slot, a.state as u8).cmp(&(&b.pool, b.slot, b.state as u8)));
         Status {
             master: Some(self.master_status(now)),
-            queues: self.totals.all().map(|t| queue_status(t, now.wall)).collect(),
+            queues: self.core.totals().all().map(|t| queue_status(t, now.wall)).collect(),
             pools,
             workers,
             jobs_per_s: self.jobs_per_s(now),

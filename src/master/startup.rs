@@ -33,7 +33,7 @@ use crate::process::exits;
 use crate::process::guardian::Guardian;
 use crate::process::identity;
 use crate::process::inherited::Ignored;
-use crate::process::oom::OomWatch;
+use crate::process::oom;
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer, Summary};
@@ -119,17 +119,16 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
     let recovered = takeover::recover(&mut *store, &begun, guardian_pid)?;
-    let (totals, due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
+    let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(&config, poll.registry())?;
     let threads = Threads::start(&config, (store, records), guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let looks = Looks::new(changes, poll.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
-    let mut core = Core::new(begun.next_worker, u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17));
-    core.keep_records_for(config.keep);
+    let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
-        core,
+        core: Core::new(begun.next_worker, seed),
         fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
         clock,
         poll,
@@ -155,13 +154,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         guardian,
         guard_at: Mono(0),
         sweeper: threads.sweeper,
-        oom: OomWatch::start(),
         sampler: threads.sampler,
         logs: threads.logs,
         console,
         signals,
         scratch: vec![0; 64 * 1024],
-        totals: totals.into(),
         summary: Summary::default(),
         rate: VecDeque::new(),
         interrupts: 0,
@@ -173,7 +170,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         sampling_busy: false,
         _lock: lock,
     };
-    master.feed(crate::core::Event::Due(due));
+    master.feed(crate::core::Event::Reread { totals, next_due });
     master.open_pools(recovered, left);
     Ok(master)
 }
@@ -183,6 +180,11 @@ impl Master {
         self.take_over(left);
         // The clock may have been set while no master ran, or be right again.
         self.feed(crate::core::Event::ClockSet { by: 0 });
+        self.feed(crate::core::Event::OomKills(oom::kills()));
+        self.core.keep_records_for(self.fixed.config.keep);
+        if self.fixed.config.drain {
+            self.core.stop_when_drained();
+        }
         let pools = self.fixed.config.pools.clone();
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,
@@ -211,11 +213,6 @@ impl Master {
             }
         }
         self.make_room();
-        let paused = self.totals.all().filter(|t| t.paused).map(|t| t.name.clone()).collect::<Vec<_>>();
-        if !paused.is_empty() {
-            let command = crate::core::Command::Pause { queues: paused };
-            self.feed(crate::core::Event::Command { ticket: crate::core::Ticket(0), caller: None, command });
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mio::Events;
 
 use super::{Clock, Inbox, Master, Source, sampler};
-use crate::core::{Command, Event, Phase, Ticket};
+use crate::core::{Event, Phase};
 use crate::model::{Mono, WorkerId};
 use crate::report::words;
 
@@ -253,11 +253,11 @@ impl Master {
     pub(super) fn stop(&mut self, grace: Option<Duration>, caller: Option<WorkerId>) {
         self.announce_stop(grace);
         failpoint!("stop.begun");
-        self.feed(Event::Command { ticket: Ticket(0), caller, command: Command::StopAll { grace } });
+        self.feed(Event::Stop { grace, caller });
     }
 
     pub(super) fn force(&mut self) {
         self.announce_force();
-        self.feed(Event::Command { ticket: Ticket(0), caller: None, command: Command::Force });
+        self.feed(Event::Force);
     }
 }

@@ -8,9 +8,9 @@ use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
-use crate::core::{Event, PoolId};
+use crate::core::{End, Event, PoolId};
 use crate::model::worker::Exit;
-use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId, WorkerState};
+use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
 use crate::process::begin::Step;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
@@ -24,9 +24,6 @@ const READ_FOR: Duration = Duration::from_millis(1);
 const MEASURE_EVERY: Duration = Duration::from_millis(5);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
-
-/// Added to the last lines of a worker that was killed, but not by us, while the kernel did such things.
-const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
 
 impl Master {
     /// Starts a worker the core asked for, and tells the core what came of it.
@@ -244,13 +241,9 @@ impl Master {
         let read = pipes.read_up_to();
         let exit = pipes.child.reap().ok().flatten().map_or(Exit::Code(-1), |ended| ended.exit);
         failpoint!("exit.reaped");
-        let mut last = Box::new(pipes.last_lines());
-        let ours = self.core.worker(id).is_none_or(|w| w.word() == WorkerState::Stopping);
-        if exit == Exit::Signal(9) && !ours && self.oom.killed() {
-            last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
-            last.stderr.push_str(OUT_OF_MEMORY);
-        }
-        self.feed(Event::Exited { worker: id, exit, last, read });
+        let oom_kills = if exit == Exit::Signal(9) { oom::kills() } else { None };
+        let end = Box::new(End { exit, oom_kills, last: pipes.last_lines(), read });
+        self.feed(Event::Exited { worker: id, end });
         self.to_sweep.push_back(id);
     }
 

@@ -52,8 +52,7 @@ impl Master {
     pub(super) fn written(&mut self, written: Written) {
         match written {
             Written::Committed { batch, replies, forgotten, changed, next_due, durable, spent: _ } => {
-                self.totals.update(&forgotten, changed);
-                self.feed(Event::Due(next_due));
+                self.feed(Event::Committed { forgotten, changed, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
                 }
@@ -81,11 +80,7 @@ impl Master {
             Written::Withdrawn { batch, error, certain } => self.withdrawn(batch, &error, certain),
             Written::Lost(error) => self.lose(error),
             Written::Rejected { batch, error } => self.rejected(batch, error),
-            Written::Changed { totals, next_due } => {
-                self.totals = totals.into();
-                self.feed(Event::Due(next_due));
-                self.feed(Event::News { queues: Vec::new() });
-            }
+            Written::Changed { totals, next_due } => self.feed(Event::Reread { totals, next_due }),
         }
     }
 
@@ -167,9 +162,9 @@ impl Master {
                 self.expired(expired);
                 Event::Claimed { pool, asked, news, jobs, more }
             }
-            (Tag::Promote, Reply::Promoted { queues, expired, more }) => {
+            (Tag::Promote, Reply::Promoted { queues, expired, .. }) => {
                 self.expired(expired);
-                Event::Promoted { queues, more }
+                Event::Promoted { queues }
             }
             (Tag::Shift, Reply::Shifted { next }) => Event::Shifted { next },
             (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },

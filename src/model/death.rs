@@ -5,6 +5,9 @@ use std::fmt;
 use super::CancelReason;
 use super::worker::{EndReason, Exit, signal_name};
 
+/// Added to the last lines of a worker that the kernel has killed.
+pub const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
+
 /// Why a run ended with its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLost {

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod job;
 pub mod key;
 pub mod limits;
+pub mod oom;
 pub mod os_text;
 pub mod payload;
 pub mod pool;

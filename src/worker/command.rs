@@ -17,13 +17,14 @@ use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
 use super::verdict::{Ending, Failure, Reason};
 use super::{KILL_AFTER_VARIABLE, clock};
+use crate::model::oom::OomKills;
 use crate::model::worker::Exit;
 use crate::process::begin::Step;
 use crate::process::child::Child;
 use crate::process::exits;
 use crate::process::group::kill_process;
 use crate::process::identity;
-use crate::process::oom::OomWatch;
+use crate::process::oom;
 use crate::process::pipes::{self, FromChild, ToChild};
 use crate::process::spawn::{self, Program, Spawned, Spec, StdinKind};
 use crate::process::tail::{self, Tail};
@@ -198,7 +199,7 @@ impl Running {
 
     /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, or of
     /// all that descends from it, reaps.
-    pub(super) fn try_finish(&mut self, log: &mut Outbox, oom: &mut OomWatch) -> io::Result<Option<Finished>> {
+    pub(super) fn try_finish(&mut self, log: &mut Outbox, oom: &mut OomKills) -> io::Result<Option<Finished>> {
         if !exits::has_ended(self.child.pid()) {
             return Ok(None);
         }
@@ -212,7 +213,7 @@ impl Running {
         }
         let Some(ended) = self.child.reap()? else { return Ok(None) };
         let ending = match ended.exit {
-            Exit::Signal(9) if self.told.is_none() && oom.killed() => Ending::OutOfMemory,
+            Exit::Signal(9) if self.told.is_none() && oom.explain(oom::kills()) => Ending::OutOfMemory,
             exit => Ending::Exit(exit),
         };
         Ok(Some(Finished {

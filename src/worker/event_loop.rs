@@ -20,8 +20,9 @@ use super::request::Pending;
 use super::template::Template;
 use super::verdict::Reason;
 use super::{answer, clock, plan};
+use crate::model::oom::OomKills;
 use crate::process::exits;
-use crate::process::oom::OomWatch;
+use crate::process::oom;
 use crate::process::wake;
 
 const INPUT: Token = Token(0);
@@ -91,7 +92,7 @@ struct Worker<'a> {
     alone: bool,
     pending: VecDeque<Pending>,
     current: Option<(Box<str>, Running)>,
-    oom: OomWatch,
+    oom: OomKills,
     counted_at: Instant,
     may_have_exited: bool,
     told_to_end: bool,
@@ -115,7 +116,7 @@ impl<'a> Worker<'a> {
             alone: io.alone,
             pending: VecDeque::new(),
             current: None,
-            oom: OomWatch::start(),
+            oom: OomKills::from(oom::kills()),
             counted_at: clock::now(),
             may_have_exited: false,
             told_to_end: false,
@@ -227,7 +228,7 @@ impl<'a> Worker<'a> {
             failpoint!("worker.before_start");
             // For many short commands once.
             if clock::now().duration_since(self.counted_at) >= COUNT_EVERY {
-                (self.oom, self.counted_at) = (OomWatch::start(), clock::now());
+                (self.oom, self.counted_at) = (OomKills::from(oom::kills()), clock::now());
             }
             let started = plan::plan(&job.params, self.template)
                 .and_then(|p| Running::start(p, self.alone, poll.registry(), COMMAND));

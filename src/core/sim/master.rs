@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::{Happening, World};
-use crate::core::{Core, Phase};
+use crate::core::{Core, Event, Phase};
 use crate::model::{
     Bytes, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
 };
@@ -15,6 +15,8 @@ impl World {
     pub(super) fn begin_generation(&mut self) {
         let next_worker = self.store.begin(self.now().wall);
         self.core = Core::new(next_worker, self.seed ^ self.step);
+        let (totals, next_due) = (self.store.totals(), self.store.next_due());
+        self.hear(Event::Reread { totals, next_due });
         self.stopped_by = None;
         for _ in 0..self.chance.range(1, 3) {
             let settings = self.settings();

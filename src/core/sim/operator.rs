@@ -35,20 +35,9 @@ impl World {
     }
 
     pub(super) fn command(&mut self, command: Command) {
-        let answered = match command {
-            Command::Scale { .. }
-            | Command::AddPool { .. }
-            | Command::Restart { .. }
-            | Command::StopSome { .. }
-            | Command::Cancel { .. } => true,
-            // Their answers are the shell's: the store's reply, or the end of the master.
-            Command::StopAll { .. } | Command::Force | Command::Pause { .. } | Command::Resume { .. } => false,
-        };
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        if answered {
-            self.open.insert(ticket);
-        }
+        self.open.insert(ticket);
         self.tell(&command);
         self.hear(Event::Command { ticket: Ticket(ticket), caller: None, command });
     }
@@ -137,21 +126,19 @@ impl World {
     }
 
     pub(super) fn set_paused(&mut self, queue: QueueName, paused: bool) {
-        self.pending.push((Request::Pause { queue: queue.clone(), paused }.into(), Tag::None));
-        let queues = vec![queue];
-        self.command(if paused { Command::Pause { queues } } else { Command::Resume { queues } });
+        self.pending.push((Request::Pause { queue, paused }.into(), Tag::None));
     }
 
     pub(super) fn stop_all(&mut self) {
         let grace = self.chance.often(500).then(|| Duration::from_millis(self.chance.range(0, 3000)));
         self.expect_stop(grace);
-        self.command(Command::StopAll { grace });
+        self.hear(Event::Stop { grace, caller: None });
         assert_ne!(self.core.phase(), Phase::Running);
     }
 
     fn force(&mut self) {
         self.expect_stop(Some(Duration::from_secs(1)));
-        self.command(Command::Force);
+        self.hear(Event::Force);
     }
 
     fn sample(&mut self) {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::chance::Chance;
 use super::world::{Doing, Happening, World};
-use crate::core::{Event, Signal};
+use crate::core::{End, Event, Signal};
 use crate::model::Detail;
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
-use crate::model::{Answer, Retry, RunError};
+use crate::model::{Answer, LastLines, Retry, RunError};
 use crate::model::{Claimed, WorkerId};
 
 /// A process and its nature.
@@ -259,7 +259,14 @@ impl World {
             return;
         }
         let read = process.read;
-        self.say(id, 100, Event::Exited { worker: id, exit, last: Box::default(), read });
+        self.say(
+            id,
+            100,
+            Event::Exited {
+                worker: id,
+                end: Box::new(End { exit, oom_kills: None, last: LastLines::default(), read }),
+            },
+        );
         let slow = self.faults && self.chance.often(50);
         let wait = self.processes[&id].last_line - self.mono + if slow { 2_000_000 } else { 50 };
         self.later(wait, Happening::Process(id, Doing::Sweep));

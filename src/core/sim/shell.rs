@@ -82,6 +82,8 @@ impl World {
 
     pub(super) fn hear_replies(&mut self) {
         self.committing = false;
+        let (changed, next_due) = (self.store.totals(), self.store.next_due());
+        self.hear(Event::Committed { forgotten: Vec::new(), changed, next_due });
         let replies = std::mem::take(&mut self.replies);
         for ((op, tag), reply) in std::mem::take(&mut self.batch).into_iter().zip(replies) {
             if let Op::Request(Request::Push(jobs)) = &op {
@@ -94,7 +96,7 @@ impl World {
                     self.hear(Event::Claimed { pool, asked, news, jobs, more });
                 }
                 (Tag::Shift, Reply::Shifted { next }) => self.hear(Event::Shifted { next }),
-                (Tag::Promote, Reply::Promoted { queues, more, .. }) => self.hear(Event::Promoted { queues, more }),
+                (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
                 (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
                     self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });
                 }
@@ -104,7 +106,5 @@ impl World {
                 (tag, reply) => panic!("{reply:?} is no answer to {tag:?}"),
             }
         }
-        let due = self.store.next_due();
-        self.hear(Event::Due(due));
     }
 }

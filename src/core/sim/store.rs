@@ -84,6 +84,10 @@ impl Store {
         sound(self.inner.next_due())
     }
 
+    pub(super) fn totals(&self) -> Vec<QueueTotals> {
+        self.totals.clone()
+    }
+
     pub(super) fn run_of(&self, id: JobId) -> Option<RunId> {
         self.running.get(&id).copied()
     }

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn nothing_is_promoted_or_claimed_by_a_clock_that_was_set_until_what_waits_is_moved() {
     let mut bench = Bench::up(|_| {});
-    bench.event(Event::Due(Some(bench.now.wall.plus(10 * SECOND))));
+    bench.due(Some(bench.now.wall.plus(10 * SECOND)));
     let year = Duration::from_hours(24 * 365);
     bench.now.wall = bench.now.wall.plus(year);
     bench.event(Event::ClockSet { by: year.as_micros() as i64 });
@@ -17,7 +17,7 @@ fn nothing_is_promoted_or_claimed_by_a_clock_that_was_set_until_what_waits_is_mo
     bench.event(Event::Shifted { next: None });
     bench.core.claim(&mut bench.out);
     bench.says(&["shift Due by 31536000 s", "shift Expiry by 31536000 s"]);
-    bench.event(Event::Due(Some(bench.now.wall.plus(10 * SECOND))));
+    bench.due(Some(bench.now.wall.plus(10 * SECOND)));
     bench.event(Event::Shifted { next: None });
     bench.core.claim(&mut bench.out);
     bench.says(&["claim 1"]);

@@ -1,7 +1,7 @@
 //! Workers that die with jobs in hand.
 
 use super::*;
-use crate::model::Prefetch;
+use crate::model::{Bytes, Prefetch};
 
 #[test]
 fn a_worker_killed_while_busy_gives_its_job_back_after_its_leftovers_are_swept_and_is_replaced_at_once() {
@@ -162,4 +162,35 @@ fn a_worker_that_closed_its_input_may_still_answer_what_it_has_read() {
     bench.says(&["unclaim 2"]);
     bench.answer(1, 1, well());
     bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1"]);
+}
+
+/// The last lines on record of a job whose worker is killed while the kernel counts one OOM kill more, or none.
+fn last_lines_of_killed(bench: &mut Bench, worker: i64, more: u64) -> String {
+    bench.event(Event::OomKills(Some(7)));
+    let last = LastLines { stderr: String::from("busy"), ..LastLines::default() };
+    let end = End { exit: Exit::Signal(9), oom_kills: Some(7 + more), last, read: 9 };
+    bench.event(Event::Exited { worker: WorkerId(worker), end: Box::new(end) });
+    bench.sweep(worker);
+    let of_run = |action: &Action| match action {
+        Action::Write(Change::Finish(finish), _) => Some(finish.detail.stderr_tail.clone()),
+        _ => None,
+    };
+    std::mem::take(&mut bench.out).iter().find_map(of_run).unwrap()
+}
+
+#[test]
+fn a_kill_that_nobody_here_sent_is_laid_to_want_of_memory_if_the_kernel_counts_one() {
+    for (more, lines) in [(0, "busy"), (1, "busy\nqueue-work: killed by the kernel, it seems: out of memory")] {
+        let mut bench = Bench::up(|_| {});
+        bench.jobs(1);
+        assert_eq!(last_lines_of_killed(&mut bench, 1, more), lines);
+    }
+}
+
+#[test]
+fn a_kill_of_ours_is_not_laid_to_want_of_memory() {
+    let mut bench = Bench::up(|s| s.limits.memory_max = Some(Bytes(100)));
+    bench.jobs(1);
+    bench.sample(1, 101);
+    assert_eq!(last_lines_of_killed(&mut bench, 1, 1), "busy");
 }

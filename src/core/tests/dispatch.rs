@@ -129,13 +129,15 @@ fn an_opaque_pool_gets_no_jobs() {
 #[test]
 fn due_jobs_are_made_ready_once() {
     let mut bench = Bench::up(|_| {});
-    bench.event(Event::Due(Some(bench.now.wall.plus(10 * SECOND))));
+    bench.due(Some(bench.now.wall.plus(10 * SECOND)));
     assert_eq!(bench.core.next_deadline(bench.now), Some(bench.now.mono + 10 * SECOND));
     bench.pass(10 * SECOND);
     bench.says(&["promote"]);
     bench.settle();
     bench.says(&[]);
-    bench.event(Event::Promoted { queues: vec![queue("default")], more: true });
+    bench.due(Some(bench.now.wall));
+    bench.says(&[]);
+    bench.event(Event::Promoted { queues: vec![queue("default")] });
     bench.says(&["promote"]);
 }
 
@@ -143,21 +145,25 @@ fn due_jobs_are_made_ready_once() {
 fn a_master_that_stops_promotes_nothing_and_does_not_wake_for_it() {
     let mut bench = Bench::up(|_| {});
     bench.jobs(1);
-    bench.command(1, Command::StopAll { grace: None });
-    bench.event(Event::Due(Some(bench.now.wall)));
+    bench.stop(None);
+    bench.due(Some(bench.now.wall));
     assert!(bench.core.next_deadline(bench.now).unwrap() > bench.now.mono);
+}
+
+fn paused(paused: bool) -> QueueTotals {
+    QueueTotals { name: queue("default"), paused, ..QueueTotals::default() }
 }
 
 #[test]
 fn what_was_claimed_of_a_queue_that_was_paused_meanwhile_goes_back() {
     let mut bench = Bench::up(|_| {});
     bench.core.claim(&mut bench.out);
-    bench.command(1, Command::Pause { queues: vec![queue("default")] });
+    bench.committed(paused(true));
     bench.said();
     let news = bench.pool().news;
     bench.event(Event::Claimed { pool: bench.pool, asked: 1, news, jobs: vec![job(1)], more: false });
     bench.says(&["unclaim 1"]);
-    bench.command(2, Command::Resume { queues: vec![queue("default")] });
+    bench.committed(paused(false));
     bench.give(vec![job(1)]);
     bench.says(&["claim 1", "send job 1 to 1"]);
 }
@@ -178,7 +184,7 @@ fn jobs_claimed_ahead_go_back_when_their_queue_is_paused() {
     let mut bench = Bench::up(|_| {});
     bench.jobs(2);
     bench.said();
-    bench.command(1, Command::Pause { queues: vec![queue("default")] });
+    bench.committed(paused(true));
     bench.says(&["unclaim 2"]);
 }
 

@@ -175,7 +175,7 @@ impl World {
                     (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more, .. }) => {
                         self.hear(Event::Claimed { pool, asked, news, jobs, more });
                     }
-                    (Tag::Promote, Reply::Promoted { queues, more, .. }) => self.hear(Event::Promoted { queues, more }),
+                    (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
                     (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
                         self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });
                     }
@@ -183,8 +183,8 @@ impl World {
                     (tag, reply) => panic!("{reply:?} is no answer to {tag:?}"),
                 }
             }
-            let due = self.store.next_due().unwrap();
-            self.hear(Event::Due(due));
+            let (changed, next_due) = (self.store.totals().unwrap(), self.store.next_due().unwrap());
+            self.hear(Event::Committed { forgotten: Vec::new(), changed, next_due });
         }
     }
 
@@ -242,7 +242,8 @@ impl World {
                 process.exited = true;
                 let read = process.request.map_or(0, |(request, _)| request);
                 let exit = Exit::Signal(if process.killed { 9 } else { 11 });
-                self.hear(Event::Exited { worker: WorkerId(id), exit, last: Box::default(), read });
+                let end = End { exit, oom_kills: None, last: LastLines::default(), read };
+                self.hear(Event::Exited { worker: WorkerId(id), end: Box::new(end) });
             }
             Step::Sweep(id) => {
                 self.processes.remove(&id);

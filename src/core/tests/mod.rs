@@ -25,8 +25,8 @@ use super::*;
 use crate::model::change::{Change, Next};
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, Counters, Detail, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueOrder, ReadyWhen,
-    Retry, RunError, RunId,
+    Answer, Claimed, Counters, Detail, LastLines, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName,
+    QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, UnixMicros,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -165,6 +165,20 @@ impl Bench {
         self.give(jobs);
     }
 
+    /// A batch is committed, after which the store has something to promote by then.
+    fn due(&mut self, next_due: Option<UnixMicros>) {
+        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), next_due });
+    }
+
+    /// A batch is committed that has changed this queue.
+    fn committed(&mut self, totals: QueueTotals) {
+        self.event(Event::Committed { forgotten: Vec::new(), changed: vec![totals], next_due: None });
+    }
+
+    fn stop(&mut self, grace: Option<Duration>) {
+        self.event(Event::Stop { grace, caller: None });
+    }
+
     fn answer(&mut self, worker: i64, request: u64, answer: Answer) {
         self.event(Event::Answered { worker: WorkerId(worker), request, answer });
     }
@@ -177,7 +191,8 @@ impl Bench {
         if matches!(self.core.worker(WorkerId(worker)).unwrap().state, State::Spawning { .. }) {
             self.spawned(worker);
         }
-        self.event(Event::Exited { worker: WorkerId(worker), exit, last: Box::default(), read });
+        let end = End { exit, oom_kills: None, last: LastLines::default(), read };
+        self.event(Event::Exited { worker: WorkerId(worker), end: Box::new(end) });
     }
 
     fn sweep(&mut self, worker: i64) {

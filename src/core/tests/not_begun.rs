@@ -196,7 +196,7 @@ fn a_worker_that_pauses_can_be_stopped_and_its_claims_go_to_others() {
     bench.said();
     bench.core.claim(&mut bench.out);
     bench.says(&[]);
-    bench.command(1, Command::StopAll { grace: None });
+    bench.stop(None);
     bench.says(&["close 1"]);
     bench.gone(1);
     assert!(bench.core.stopped());

@@ -52,7 +52,7 @@ fn a_turn_asks_for_some_processes_and_those_that_are_left_wait_for_nothing_but_t
         let spawns = out.iter().filter(|action| matches!(action, Action::Spawn { .. })).count();
         assert_eq!((spawns, bench.core.has_spawns_left()), (if left { 8 } else { 4 }, left));
     }
-    bench.command(1, Command::StopAll { grace: None });
+    bench.stop(None);
     assert!(!bench.core.has_spawns_left());
 }
 

@@ -3,11 +3,11 @@
 use super::*;
 
 fn stop(bench: &mut Bench, grace: Option<Duration>) {
-    bench.command(8, Command::StopAll { grace });
+    bench.stop(grace);
 }
 
 fn force(bench: &mut Bench) {
-    bench.command(9, Command::Force);
+    bench.event(Event::Force);
 }
 
 fn busy() -> Bench {

@@ -1,4 +1,4 @@
-//! Removal of old records: how often, and when not.
+//! Upkeep: how often old records are removed, and when not; when a drain is complete.
 
 use super::*;
 use crate::model::change::KeepFor;
@@ -57,6 +57,41 @@ fn nothing_is_removed_for_an_hour_after_the_clock_was_set_forward_nor_while_the_
     bench.event(Event::Pruned { found: true });
     assert_eq!(steps(&mut bench, Duration::from_mins(59), true), 0);
     assert!(steps(&mut bench, Duration::from_mins(2), true) > 0);
-    bench.command(0, Command::StopAll { grace: None });
+    bench.stop(None);
     assert_eq!(steps(&mut bench, Duration::from_mins(1), true), 0);
+}
+
+#[test]
+fn a_drain_is_complete_when_all_is_written_and_nothing_of_its_queues_is_left() {
+    let left = |ready, retrying, running, paused| QueueTotals {
+        name: queue("default"),
+        ready,
+        retrying,
+        running,
+        paused,
+        ..QueueTotals::default()
+    };
+    let mut bench = Bench::up(|_| {});
+    bench.core.stop_when_drained();
+    for (totals, n) in [(left(2, 0, 0, false), 2), (left(2, 1, 0, true), 1), (left(0, 0, 1, false), 1)] {
+        bench.committed(totals);
+        bench.core.end_drain(true, bench.now, &mut bench.out);
+        assert_eq!((bench.core.left(), bench.core.phase()), (n, Phase::Running));
+    }
+    bench.committed(left(3, 0, 0, true));
+    bench.committed(QueueTotals { name: queue("other"), ready: 7, ..QueueTotals::default() });
+    bench.core.end_drain(false, bench.now, &mut bench.out);
+    assert_eq!(bench.core.phase(), Phase::Running, "a push waits to be committed");
+    bench.core.end_drain(true, bench.now, &mut bench.out);
+    assert_eq!(bench.core.phase(), Phase::Stopping);
+    assert_eq!(bench.said().last().unwrap(), "close 1");
+}
+
+#[test]
+fn a_job_at_a_worker_keeps_a_drain_open_whatever_the_totals_say() {
+    let mut bench = Bench::up(|_| {});
+    bench.core.stop_when_drained();
+    bench.jobs(1);
+    bench.core.end_drain(true, bench.now, &mut bench.out);
+    assert_eq!(bench.core.phase(), Phase::Running);
 }

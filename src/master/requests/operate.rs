@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::begin::Begun;
 use super::{Answer, Refused};
 use crate::config::PoolConfig;
-use crate::core::{Command, Done, Event, Target, Ticket};
+use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
 use crate::master::workers::free_name;
 use crate::master::written::Purpose;
@@ -123,25 +123,22 @@ impl Master {
             return Err(Refused::Failed(4, format!("{text}; `--force` takes it as it is")));
         }
         self.writable()?;
-        let command =
-            if paused { Command::Pause { queues: names.clone() } } else { Command::Resume { queues: names.clone() } };
         let queues = names.iter().map(|name| PausedQueue { name: name.clone(), paused }).collect();
         self.requests.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
         let now = self.clock.now();
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
         }
-        self.feed(Event::Command { ticket: Ticket(0), caller: None, command });
         Ok(None)
     }
 
     /// Queues that a pool serves, or that are on record.
     fn known_queues(&self) -> impl Iterator<Item = &str> {
-        self.served().chain(self.totals.all().map(|queue| &queue.name)).map(QueueName::as_str)
+        self.served().chain(self.core.totals().all().map(|queue| &queue.name)).map(QueueName::as_str)
     }
 
     fn knows_queue(&self, name: &QueueName) -> bool {
-        self.totals.of(name).is_some() || self.served().any(|known| known == name)
+        self.core.totals().of(name).is_some() || self.served().any(|known| known == name)
     }
 
     /// Queues that a pool serves.

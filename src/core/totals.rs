@@ -1,0 +1,121 @@
+//! The totals of the queues, as the store last told them: which are paused, and what is left to do.
+//!
+//! Read whole at the start and after a change by another process; in between each batch tells only of the queues that it
+//! touched. Invariants: the cost of a batch does not depend on how many queues there are; a queue is paused from the
+//! commit that says so, whoever wrote it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Core};
+use crate::model::{QueueName, QueueTotals, UnixMicros};
+
+/// The totals of all queues on record.
+#[derive(Debug, Default)]
+pub struct Totals {
+    queues: BTreeMap<QueueName, QueueTotals>,
+    paused: BTreeSet<QueueName>,
+}
+
+impl Totals {
+    /// Totals of one queue, if it is on record.
+    #[must_use]
+    pub fn of(&self, name: &QueueName) -> Option<&QueueTotals> {
+        self.queues.get(name)
+    }
+
+    /// Totals of all queues, by name.
+    pub fn all(&self) -> impl Iterator<Item = &QueueTotals> {
+        self.queues.values()
+    }
+
+    fn forget(&mut self, name: &QueueName) {
+        self.queues.remove(name);
+        self.paused.remove(name);
+    }
+
+    /// Takes in the totals of a queue; true if it was paused, or is no longer.
+    fn put(&mut self, totals: QueueTotals) -> bool {
+        let name = totals.name.clone();
+        let turned = if totals.paused { self.paused.insert(name.clone()) } else { self.paused.remove(&name) };
+        self.queues.insert(name, totals);
+        turned
+    }
+}
+
+impl Core {
+    /// The totals of the queues.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// A batch is committed.
+    pub(super) fn committed(
+        &mut self,
+        forgotten: &[QueueName],
+        changed: Vec<QueueTotals>,
+        next_due: Option<UnixMicros>,
+        out: &mut Vec<Action>,
+    ) {
+        for name in forgotten {
+            self.totals.forget(name);
+        }
+        // Afterwards: a queue may have come back in the batch that forgot it.
+        let mut turned = Vec::new();
+        for totals in changed {
+            let name = totals.name.clone();
+            if self.totals.put(totals) {
+                turned.push(name);
+            }
+        }
+        self.set_due(next_due);
+        if !turned.is_empty() {
+            self.hold_back_paused(out);
+            self.news(&turned);
+        }
+    }
+
+    /// Everything was read anew.
+    pub(super) fn reread(&mut self, all: Vec<QueueTotals>, next_due: Option<UnixMicros>, out: &mut Vec<Action>) {
+        self.totals = Totals::default();
+        self.committed(&[], all, next_due, out);
+        self.news(&[]);
+    }
+
+    /// Gives back what is claimed of queues that are paused.
+    fn hold_back_paused(&mut self, out: &mut Vec<Action>) {
+        let pools: Vec<_> = self.pools.keys().copied().collect();
+        for pool in pools {
+            self.hold_back_if_paused(pool, out);
+        }
+    }
+
+    /// Gives back what a pool has claimed of queues that are paused.
+    pub(super) fn hold_back_if_paused(&mut self, pool: super::PoolId, out: &mut Vec<Action>) {
+        if !self.totals.paused.is_empty() {
+            let paused = std::mem::take(&mut self.totals.paused);
+            self.hold_back(pool, |job| paused.contains(&job.queue), out);
+            self.totals.paused = paused;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(name: &str, ready: u64) -> QueueTotals {
+        QueueTotals { name: QueueName::new(name).unwrap(), ready, ..QueueTotals::default() }
+    }
+
+    #[test]
+    fn a_batch_changes_only_what_it_tells_of_and_a_queue_that_came_back_stays() {
+        let mut core = Core::new(crate::model::WorkerId(1), 1);
+        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, &mut Vec::new());
+        let forgotten = [totals("a", 0).name, totals("c", 0).name];
+        core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, &mut Vec::new());
+        let found: Vec<(&str, u64)> = core.totals().all().map(|t| (t.name.as_str(), t.ready)).collect();
+        assert_eq!(found, [("b", 1), ("c", 7), ("d", 1)]);
+        assert_eq!(core.totals().of(&totals("a", 0).name), None);
+    }
+}
