@@ -1,22 +1,30 @@
 //! The console thread: prints events on stderr, so that a terminal or pipe that takes no more does not stop the
 //! master. What does not fit in its queue is dropped and counted.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::model::{Mono, UnixMicros};
+use crossbeam_channel::RecvTimeoutError;
+
+use crate::model::UnixMicros;
 use crate::process::mailbox::{Sender, bounded};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 
 /// Events that may wait.
 const CAPACITY: usize = 4096;
-/// The bar is not moved sooner again: each time wakes the thread, and it is drawn no more often.
-const BAR_EVERY: Duration = Duration::from_millis(100);
+/// How often the progress bar is drawn: its rate and the time left change although nothing ends.
+const BAR_EVERY: Duration = Duration::from_millis(200);
 
-enum Line {
-    Event(Box<Event>, UnixMicros),
-    Progress { done: u64, total: u64 },
+type Line = (Box<Event>, UnixMicros);
+
+/// How far a drain is, for the thread to show.
+#[derive(Debug, Default)]
+struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
 }
 
 /// The handle on the thread.
@@ -25,25 +33,32 @@ pub(super) struct Console {
     thread: Option<JoinHandle<()>>,
     least: Level,
     dropped: u64,
-    /// When the bar may be moved next; `None` where there is none.
-    bar_at: Option<Mono>,
+    progress: Arc<Progress>,
 }
 
 impl Console {
     /// Starts the thread; events below `least` are not shown by the printer.
     pub(super) fn start(printer: Printer, least: Level) -> std::io::Result<Self> {
-        let (lines, inbox) = bounded(CAPACITY);
-        let bar_at = printer.has_bar().then_some(Mono(0));
+        let (lines, inbox) = bounded::<Line>(CAPACITY);
+        let progress = Arc::new(Progress::default());
+        let shown = printer.has_bar().then(|| Arc::clone(&progress));
         let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
-            for line in inbox {
+            loop {
+                let line = match &shown {
+                    Some(_) => inbox.recv_timeout(BAR_EVERY),
+                    None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
                 match line {
-                    Line::Event(event, at) => printer.event(&event, at),
-                    Line::Progress { done, total } => printer.progress(done, total),
+                    Ok((event, at)) => printer.event(&event, at),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return printer.finish(),
+                }
+                if let Some(progress) = &shown {
+                    printer.progress(progress.done.load(Ordering::Relaxed), progress.total.load(Ordering::Relaxed));
                 }
             }
-            printer.finish();
         })?;
-        Ok(Self { lines: Some(lines), thread: Some(thread), least, dropped: 0, bar_at })
+        Ok(Self { lines: Some(lines), thread: Some(thread), least, dropped: 0, progress })
     }
 
     /// Whether events of this level are shown at all.
@@ -58,21 +73,19 @@ impl Console {
         }
         if self.dropped > 0 {
             let text = format!("{} lines were not printed: the terminal is too slow", self.dropped);
-            if self.send(Line::Event(Box::new(Event::Problem { text }), at)) {
+            if self.send((Box::new(Event::Problem { text }), at)) {
                 self.dropped = 0;
             }
         }
-        if !self.send(Line::Event(Box::new(event), at)) {
+        if !self.send((Box::new(event), at)) {
             self.dropped += 1;
         }
     }
 
-    /// Moves the progress bar, where there is one and it is time.
-    pub(super) fn progress(&mut self, done: u64, total: u64, now: Mono) {
-        if self.bar_at.is_some_and(|at| at <= now) {
-            self.bar_at = Some(now + BAR_EVERY);
-            self.send(Line::Progress { done, total });
-        }
+    /// Moves the progress bar, where there is one.
+    pub(super) fn progress(&self, done: u64, total: u64) {
+        self.progress.done.store(done, Ordering::Relaxed);
+        self.progress.total.store(total, Ordering::Relaxed);
     }
 
     fn send(&self, line: Line) -> bool {

@@ -18,7 +18,7 @@ impl Master {
             return;
         }
         let (done, now) = (self.summary.jobs(), self.clock.now());
-        self.console.progress(done, done + self.core.left(), now.mono);
+        self.console.progress(done, done + self.core.left());
         self.core.end_drain(self.batches.is_empty(), now, &mut self.actions);
     }
 

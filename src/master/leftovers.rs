@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::timers::Timer;
 use super::{Master, sampler};
 use crate::core::Event;
-use crate::model::{Mono, Now, WorkerId};
+use crate::model::{Now, WorkerId};
 use crate::process::cgroup::{self, Group};
 use crate::process::identity::{self, Identity};
 use crate::process::mark::Mark;
@@ -28,7 +29,6 @@ pub(super) struct Leftovers {
     families: HashMap<WorkerId, Family>,
     /// Workers that are gone, with what they left and may not be killed.
     held: Vec<(WorkerId, Vec<(u32, u64)>)>,
-    look_at: Mono,
 }
 
 /// The process of a worker, and what was last seen below it.
@@ -44,12 +44,7 @@ impl Leftovers {
         let us = std::process::id();
         let before: Vec<_> = identity::children_of(us).into_iter().filter_map(Identity::of).collect();
         let (families, held) = (HashMap::new(), Vec::new());
-        Self { certain: before.is_empty() && us != 1, before, families, held, look_at: Mono(0) }
-    }
-
-    /// When those that may not be killed are to be looked at, if there are any.
-    pub(super) fn next_look(&self) -> Option<Mono> {
-        (!self.held.is_empty()).then_some(self.look_at)
+        Self { certain: before.is_empty() && us != 1, before, families, held }
     }
 
     /// Whether what this worker left may not be killed, and lives.
@@ -161,6 +156,9 @@ impl Master {
     }
 
     fn hold(&mut self, worker: WorkerId, foreign: Vec<(u32, u64)>) {
+        if self.leftovers.held.is_empty() {
+            self.timers.set(Timer::Held, Some(self.clock.now().mono + LOOK_EVERY));
+        }
         self.leftovers.held.push((worker, foreign));
         self.name_held();
     }
@@ -185,10 +183,6 @@ impl Master {
     /// Looks whether processes that could not be killed have ended. Also while the master stops: a job is never given back
     /// beside them.
     pub(super) fn look_at_held(&mut self, now: Now) {
-        if self.leftovers.next_look().is_none_or(|at| now.mono < at) {
-            return;
-        }
-        self.leftovers.look_at = now.mono + LOOK_EVERY;
         let before = self.leftovers.held.len();
         for (worker, foreign) in std::mem::take(&mut self.leftovers.held) {
             if foreign.iter().any(|&(pid, start)| identity::is_alive(pid, start)) {
@@ -196,6 +190,9 @@ impl Master {
             } else {
                 self.to_sweep.push_back(worker);
             }
+        }
+        if !self.leftovers.held.is_empty() {
+            self.timers.set(Timer::Held, Some(now.mono + LOOK_EVERY));
         }
         if self.leftovers.held.len() < before {
             self.name_held();

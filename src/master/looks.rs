@@ -9,6 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::clock::Steps;
+use super::timers::Timer;
 use super::{Master, Source};
 use crate::core::Event;
 use crate::model::{Mono, Now};
@@ -27,8 +28,6 @@ const COUNT_IDLE: Duration = Duration::from_secs(10);
 /// When what is looked at.
 #[derive(Debug)]
 pub(super) struct Looks {
-    /// The next time.
-    pub(super) at: Mono,
     /// Tells when others may have changed the store.
     changes: Changes,
     /// When deaths for want of memory are counted next.
@@ -49,7 +48,7 @@ impl Looks {
             changes.give_up();
         }
         let (zero, steps) = (Mono(0), Steps::start());
-        Self { at: zero, changes, count_at: zero, clean_at: zero, steps }
+        Self { changes, count_at: zero, clean_at: zero, steps }
     }
 
     /// Takes in what the kernel tells.
@@ -59,13 +58,12 @@ impl Looks {
 }
 
 impl Master {
-    /// Looks, if it is time; asks the writer whether another process has added jobs, unless it is known that nothing was
-    /// written. True if it was time.
-    pub(super) fn look(&mut self, now: Now) -> bool {
-        if now.mono < self.looks.at {
-            return false;
+    /// Looks; asks the writer whether another process has added jobs, unless it is known that nothing was written.
+    pub(super) fn look(&mut self, now: Now) {
+        self.timers.set(Timer::Looks, Some(now.mono + EVERY));
+        if self.core.is_quiet() {
+            self.pace_sampler(false);
         }
-        self.looks.at = now.mono + EVERY;
         self.keep_reachable();
         self.clients.lose_patience(now.mono);
         if now.mono >= self.looks.count_at || !self.core.is_quiet() {
@@ -79,7 +77,6 @@ impl Master {
                 writer.check();
             }
         }
-        true
     }
 
     /// Says that the log of the store grows, and that it does no more: only people can end the program that is the reason.

@@ -20,6 +20,8 @@ mod clock;
 mod codec;
 mod console;
 mod ending;
+mod event_loop;
+mod fair_queue;
 mod heard;
 mod leftovers;
 pub mod logs;
@@ -34,8 +36,7 @@ mod snapshot;
 mod startup;
 mod takeover;
 mod tell;
-mod turn;
-mod turns;
+mod timers;
 mod unfinished;
 mod workers;
 mod written;
@@ -63,6 +64,7 @@ use clients::Clients;
 pub use clock::{Clock, wall};
 use codec::long_lines::LineReader;
 use console::Console;
+use fair_queue::Reading;
 use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
@@ -71,7 +73,7 @@ use reader::{Found, Reader};
 use requests::{Bulks, Requests, jobs::Tasks};
 use sampler::{Sample, Sampler};
 use signals::Signals;
-use turns::Reading;
+use timers::Timers;
 use written::Purpose;
 
 pub use startup::{Failure, run};
@@ -180,8 +182,6 @@ struct Master {
     writer: Option<Writer>,
     reader: Reader,
     guardian: Option<Guardian>,
-    /// When a missing guardian is started next.
-    guard_at: crate::model::Mono,
     sweeper: Sweeper,
     sampler: Sampler,
     logs: Logs,
@@ -196,6 +196,11 @@ struct Master {
     /// Last text about each problem, and when it was said.
     problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
     looks: Looks,
+    timers: Timers,
+    /// When this turn began.
+    begun: crate::model::Mono,
+    /// When the end is no longer waited for; set when everybody has left.
+    give_up_at: Option<crate::model::Mono>,
     /// Until then what comes may have waited while the master was held up.
     late_until: crate::model::Mono,
     /// Another generation has begun, or the store is gone: nothing may be written any more.

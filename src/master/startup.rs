@@ -14,6 +14,7 @@ use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::codec::long_lines::LineReader;
 use super::console::Console;
+use super::fair_queue::Reading;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
@@ -21,7 +22,7 @@ use super::reader::Reader;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
 use super::signals::Signals;
-use super::turns::Reading;
+use super::timers::{Timer, Timers};
 use super::{Fixed, Inbox, Mail, Master, Source, takeover, wall};
 use crate::config::{Config, JobLimits};
 use crate::core::Core;
@@ -91,7 +92,7 @@ fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
 /// Runs a master until it is stopped.
 pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
     let mut master = start(config, printer, least)?;
-    let in_order = master.turns();
+    let in_order = master.event_loop();
     let interrupted = master.interrupts > 1;
     if !master.finish(in_order) {
         let left = master.leftovers.held_pids();
@@ -152,7 +153,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         writer: Some(threads.writer),
         reader: threads.reader,
         guardian,
-        guard_at: Mono(0),
         sweeper: threads.sweeper,
         sampler: threads.sampler,
         logs: threads.logs,
@@ -165,6 +165,9 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         problems: BTreeMap::new(),
         problems_said: BTreeMap::new(),
         looks,
+        timers: Timers::default(),
+        begun: clock.now().mono,
+        give_up_at: None,
         late_until: Mono(0),
         lost: None,
         sampling_busy: false,
@@ -199,6 +202,7 @@ impl Master {
             self.say(Event::Recovered { jobs: recovered });
         }
         if self.guardian.is_none() {
+            self.timers.set(Timer::Guardian, Some(Mono(0)));
             self.problem("guardian", "the guardian cannot be started: workers may outlive a killed master".to_owned());
         }
         if self.fixed.group.is_none() && identity::others_are_hidden() {
@@ -213,6 +217,7 @@ impl Master {
             }
         }
         self.make_room();
+        self.timers.set(Timer::Looks, Some(Mono(0)));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
+use super::timers::Timer;
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{End, Event, PoolId};
@@ -22,6 +23,8 @@ const READ_FOR: Duration = Duration::from_millis(1);
 /// Time between two measurements of a worker at its answers, times the number of workers: a measurement takes 20 to 30
 /// microseconds, so all of them take half a per cent of a CPU at most.
 const MEASURE_EVERY: Duration = Duration::from_millis(5);
+/// When a sweeper that is full is asked again.
+const SWEEP_AGAIN: Duration = Duration::from_millis(10);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -257,6 +260,7 @@ impl Master {
             let kin = self.kin_of(worker, &strangers);
             let request = sweep::Request { worker, value: self.mark(worker), kin };
             if self.sweeper.request(request).is_err() {
+                self.timers.set(Timer::Sweep, Some(self.clock.now().mono + SWEEP_AGAIN));
                 return;
             }
             self.to_sweep.pop_front();
@@ -268,20 +272,18 @@ impl Master {
         if let Some(mut old) = self.guardian.take() {
             let _ = old.try_wait();
         }
-        self.guard_at = self.clock.now().mono;
+        self.timers.set(Timer::Guardian, Some(self.clock.now().mono));
     }
 
-    /// Sees to it that there is a guardian and that it knows of everybody.
-    pub(super) fn guard(&mut self, now: Now) {
-        if let Some(guardian) = &mut self.guardian
-            && guardian.has_backlog()
-        {
-            // If it is gone, its exit will tell.
+    /// Writes what the guardian could not take before. If it is gone, its exit will tell.
+    pub(super) fn flush_guardian(&mut self) {
+        if let Some(guardian) = self.guardian.as_mut().filter(|guardian| guardian.has_backlog()) {
             let _ = guardian.flush();
         }
-        if self.guardian.is_some() || now.mono < self.guard_at {
-            return;
-        }
+    }
+
+    /// Starts the guardian that is missing, and tells it of everybody.
+    pub(super) fn restart_guardian(&mut self, now: Now) {
         self.guardian = super::startup::start_guardian(&self.fixed.cookie, self.fixed.group.as_ref());
         if let Some(guardian) = &mut self.guardian {
             for &pid in self.pids.keys() {
@@ -290,7 +292,7 @@ impl Master {
             self.tell_families();
             self.problem_over("guardian");
         } else {
-            self.guard_at = now.mono + GUARD_AGAIN;
+            self.timers.set(Timer::Guardian, Some(now.mono + GUARD_AGAIN));
             let text = "the guardian cannot be started: workers may outlive a killed master; it is tried again";
             self.problem("guardian", text.to_owned());
         }

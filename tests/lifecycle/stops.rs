@@ -71,6 +71,20 @@ fn term_lets_a_running_job_finish_and_hands_out_no_more() {
     finishes_in_time(&[SIGTERM]);
 }
 
+/// Turns of a master in a second in which nothing happens.
+fn turns_in_a_second(master: &Master<'_>) -> u64 {
+    let turns = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", master.pid())).expect("it is there");
+        let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+        line.trim().parse::<u64>().expect("a number")
+    };
+    // The time is what is tested: past when the next look was due.
+    eventually(Duration::from_secs(2), || false);
+    let before = turns();
+    eventually(Duration::from_secs(1), || false);
+    turns() - before
+}
+
 #[test]
 fn a_master_that_waits_for_its_last_job_sleeps_meanwhile() {
     let bench = Bench::new();
@@ -85,17 +99,21 @@ fn a_master_that_waits_for_its_last_job_sleeps_meanwhile() {
     wait_started(&bench, 1);
     master.signal(SIGTERM);
     wait_draining(&bench);
-    let turns = |pid: i32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
-        let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
-        line.trim().parse::<u64>().expect("a number")
-    };
-    // The time is what is tested: past when the next look was due.
-    eventually(Duration::from_secs(2), || false);
-    let before = turns(master.pid());
-    eventually(Duration::from_secs(1), || false);
-    let turns = turns(master.pid()) - before;
-    assert!(turns < 100, "{turns} turns in a second in which nothing happened");
+    let turns = turns_in_a_second(&master);
+    assert!(turns <= 3, "{turns} turns in a second in which nothing happened");
+    open(&bench, "go");
+    assert_eq!(master.wait_exit(SOON).code(), Some(0));
+}
+
+#[test]
+fn a_drain_that_waits_for_its_last_job_sleeps_meanwhile() {
+    let bench = Bench::new();
+    configure(&bench, "journal.py", "workers = 1\nenv = { JOURNAL = \"journal\" }");
+    push_held(&bench, "go");
+    let mut master = bench.start(&["--drain"]);
+    wait_started(&bench, 1);
+    let turns = turns_in_a_second(&master);
+    assert!(turns <= 3, "{turns} turns in a second in which nothing happened");
     open(&bench, "go");
     assert_eq!(master.wait_exit(SOON).code(), Some(0));
 }

@@ -1,16 +1,19 @@
-//! One turn of the supervisor, and the loop of turns.
+//! The loop of the master: one turn after the other, each in the same phases.
+//!
+//! Invariant: the loop waits in one place, `poll`, and there only until the next timer; without work nothing wakes it.
 
 use std::time::Duration;
 
 use mio::Events;
 
+use super::timers::Timer;
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Event, Phase};
-use crate::model::{Mono, WorkerId};
+use crate::model::WorkerId;
 use crate::report::words;
 
-/// When a control connection could not be accepted, for want of descriptors.
-const KNOCK_AGAIN: Duration = Duration::from_millis(100);
+/// When a control connection that could not be accepted, for want of descriptors, is tried again.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// A master whose turn comes so much later than it was to was held up: stopped, or left without processor time.
 const HELD_UP: Duration = Duration::from_secs(2);
 /// For so long after that it hears what was said meanwhile: a turn or two, and what it had begun before.
@@ -20,75 +23,53 @@ const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Master {
     /// Turns until everybody has left and everything is written. True: in order; false: the store failed.
-    pub(super) fn turns(&mut self) -> bool {
+    pub(super) fn event_loop(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
-        let mut left_at: Option<Mono> = None;
-        let mut begun = self.clock.now().mono;
         loop {
-            let timeout = self.timeout();
-            if let Err(error) = self.poll.poll(&mut events, timeout)
-                && error.kind() != std::io::ErrorKind::Interrupted
-            {
-                self.problem("poll", format!("waiting for events failed: {error}"));
-            } else {
-                self.problem_over("poll");
-            }
-            let before = std::mem::replace(&mut begun, self.clock.now().mono);
-            if begun.since(before) > timeout.unwrap_or_default() + HELD_UP {
-                self.late_until = begun + CATCHES_UP;
-            }
-            self.take_in(&events);
-            self.settle();
-            if self.lost.is_some() {
-                return false;
-            }
-            // A claim that cannot be written keeps nobody here who has been told to leave, nor does what a worker left and
-            // may not be killed: then the end is not in order, and the next start sees to it that it has ended.
-            let stops = self.core.phase() != Phase::Running;
-            let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
-            if nobody && self.to_sweep.is_empty() {
-                let now = self.clock.now().mono;
-                if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
-                    return true;
-                }
-                if now.since(*left_at.get_or_insert(now)) > STUCK_AFTER {
-                    return false;
-                }
+            self.wait(&mut events);
+            self.hear(&events);
+            self.ring();
+            self.decide();
+            self.write();
+            if let Some(in_order) = self.is_over() {
+                return in_order;
             }
         }
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    /// Waits for news of a descriptor or a thread, or for the next timer.
+    fn wait(&mut self, events: &mut Events) {
+        let timeout = self.timeout();
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
+                self.problem("poll", format!("waiting for events failed: {error}"));
+            }
+            Ok(()) | Err(_) => self.problem_over("poll"),
+        }
+        let now = self.clock.now().mono;
+        let before = std::mem::replace(&mut self.begun, now);
+        if now.since(before) > timeout.unwrap_or_default() + HELD_UP {
+            self.late_until = now + CATCHES_UP;
+        }
+    }
+
+    fn timeout(&mut self) -> Option<Duration> {
         if !self.reading.fresh.is_empty() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left()
         {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
-        let sweep = (!self.to_sweep.is_empty()).then(|| now.mono + Duration::from_millis(10));
-        let knocked = self.clients.knocked().map(|_| now.mono + KNOCK_AGAIN);
+        self.timers.set(Timer::Core, self.core.next_deadline(now));
+        self.timers.set(Timer::Commit, self.batches.next_deadline());
+        self.timers.set(Timer::Requests, self.requests.next_deadline());
         let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
-        let stops = self.core.phase() != Phase::Running;
-        let stopping = stops.then(|| now.mono + Duration::from_millis(200));
-        let guard = self.guardian.is_none().then_some(self.guard_at);
-        let bar = self.fixed.config.drain.then(|| now.mono + Duration::from_millis(200));
-        let deadlines = [
-            self.core.next_deadline(now),
-            self.batches.next_deadline(),
-            Some(self.looks.at),
-            sweep,
-            knocked,
-            stopping,
-            self.requests.next_deadline(),
-            guard,
-            bar,
-            backlog,
-            self.leftovers.next_look(),
-        ];
+        self.timers.set(Timer::Backlog, backlog);
         // Rounded up: a timer that rings early would turn for nothing.
-        deadlines.into_iter().flatten().min().map(|at| Clock::until(now, at) + Duration::from_micros(50))
+        self.timers.next().map(|at| Clock::until(now, at) + Duration::from_micros(50))
     }
 
-    fn take_in(&mut self, events: &Events) {
+    /// Takes in what has come: from workers, clients, threads, signals, and who has exited.
+    fn hear(&mut self, events: &Events) {
         let mut listener = false;
         for event in events {
             match Source::of(event.token()) {
@@ -117,7 +98,7 @@ impl Master {
         for id in self.clients.take_again() {
             self.read_client(id);
         }
-        if listener || self.clients.knocked().is_some() {
+        if listener {
             self.accept();
         }
         while let Ok(mail) = self.inbox.try_recv() {
@@ -131,31 +112,27 @@ impl Master {
         }
     }
 
-    pub(super) fn accept(&mut self) {
-        let late = self.is_late();
-        self.clients.accept(self.poll.registry(), late, |id| Source::Client(id).token());
-        match self.clients.knocked() {
-            Some(why) => {
-                let text = format!("control connections cannot be accepted: {why}; it is tried again");
-                self.problem("clients", text);
+    /// Does what is due.
+    fn ring(&mut self) {
+        self.heed_clock();
+        let now = self.clock.now();
+        for timer in self.timers.due(now.mono) {
+            match timer {
+                // Every turn sees to these.
+                Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck => {}
+                Timer::Requests => self.expire_waiters(now),
+                Timer::Looks => self.look(now),
+                Timer::Held => self.look_at_held(now),
+                Timer::Accept => self.accept(),
+                Timer::Guardian => self.restart_guardian(now),
             }
-            None => self.problem_over("clients"),
         }
     }
 
-    /// Whether what comes now may have waited while the master was held up.
-    pub(super) fn is_late(&self) -> bool {
-        self.clock.now().mono < self.late_until
-    }
-
-    /// Settles, carries out, hands over, writes.
-    fn settle(&mut self) {
-        self.heed_clock();
+    /// Lets the core settle, and carries out what it decides.
+    fn decide(&mut self) {
         let now = self.clock.now();
-        self.expire_waiters(now);
         self.go_on_with_tasks(now);
-        let looked = self.look(now);
-        self.look_at_held(now);
         self.core.settle(now, &mut self.actions);
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.
@@ -172,16 +149,61 @@ impl Master {
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();
+    }
+
+    /// Hands changes to the writer, and writes what workers, clients and the guardian take.
+    fn write(&mut self) {
         self.send_replies();
         if let Some(writer) = &self.writer {
-            self.batches.send(writer, now);
+            self.batches.send(writer, self.clock.now());
         }
         self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
         self.read_on();
-        self.guard(now);
-        self.sampler_pace(looked);
+        self.flush_guardian();
+        if !self.core.is_quiet() {
+            self.pace_sampler(true);
+        }
+    }
+
+    /// Whether this was the last turn: true where it ends in order.
+    fn is_over(&mut self) -> Option<bool> {
+        if self.lost.is_some() {
+            return Some(false);
+        }
+        // A claim that cannot be written keeps nobody here who has been told to leave, nor does what a worker left and may
+        // not be killed: then the end is not in order, and the next start sees to it that it has ended.
+        let stops = self.core.phase() != Phase::Running;
+        let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
+        if !nobody || !self.to_sweep.is_empty() {
+            return None;
+        }
+        if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
+            return Some(true);
+        }
+        let now = self.clock.now().mono;
+        let give_up_at = *self.give_up_at.get_or_insert(now + STUCK_AFTER);
+        self.timers.set(Timer::Stuck, Some(give_up_at));
+        (now >= give_up_at).then_some(false)
+    }
+
+    pub(super) fn accept(&mut self) {
+        let late = self.is_late();
+        self.clients.accept(self.poll.registry(), late, |id| Source::Client(id).token());
+        match self.clients.knocked() {
+            Some(why) => {
+                self.timers.set(Timer::Accept, Some(self.clock.now().mono + ACCEPT_AGAIN));
+                let text = format!("control connections cannot be accepted: {why}; it is tried again");
+                self.problem("clients", text);
+            }
+            None => self.problem_over("clients"),
+        }
+    }
+
+    /// Whether what comes now may have waited while the master was held up.
+    pub(super) fn is_late(&self) -> bool {
+        self.clock.now().mono < self.late_until
     }
 
     /// Writes to workers what they take now.
@@ -243,9 +265,8 @@ impl Master {
 
     /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that
     /// a job now and then costs no wake-ups.
-    fn sampler_pace(&mut self, looked: bool) {
-        let busy = !self.core.is_quiet();
-        if (busy || looked) && busy != self.sampling_busy && self.sampler.tell(sampler::Command::Busy(busy)) {
+    pub(super) fn pace_sampler(&mut self, busy: bool) {
+        if busy != self.sampling_busy && self.sampler.tell(sampler::Command::Busy(busy)) {
             self.sampling_busy = busy;
         }
     }

@@ -1,0 +1,79 @@
+//! When the loop has something to do, if nothing comes.
+//!
+//! Invariant: each timer rings once, at its time or as soon after as there is a turn; set again, it rings at the new time
+//! only.
+
+use std::collections::BTreeSet;
+
+use crate::model::Mono;
+
+/// Something that is due at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The core's next deadline.
+    Core,
+    /// A batch that has waited long enough.
+    Commit,
+    /// A request that is answered by then, whatever it waits for.
+    Requests,
+    /// Workers that had more to say than was read at once.
+    Backlog,
+    /// The periodic checks.
+    Looks,
+    /// Workers that wait for a place in the sweeper's queue.
+    Sweep,
+    /// Processes that may not be killed, and may have ended.
+    Held,
+    /// Control connections that could not be accepted.
+    Accept,
+    /// A guardian that is missing.
+    Guardian,
+    /// The patience with a store that does not take the end.
+    Stuck,
+}
+
+/// Timers that are set, the next one first.
+#[derive(Debug, Default)]
+pub(super) struct Timers(BTreeSet<(Mono, Timer)>);
+
+impl Timers {
+    /// Sets a timer in place of what it was set to; `None`: it does not ring.
+    pub(super) fn set(&mut self, timer: Timer, at: Option<Mono>) {
+        if let Some(at) = at
+            && self.0.contains(&(at, timer))
+        {
+            return;
+        }
+        self.0.retain(|&(_, other)| other != timer);
+        self.0.extend(at.map(|at| (at, timer)));
+    }
+
+    /// When the next one rings.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.0.first().map(|&(at, _)| at)
+    }
+
+    /// Takes out those that ring now.
+    pub(super) fn due(&mut self, now: Mono) -> Vec<Timer> {
+        self.0.extract_if(.., |&(at, _)| at <= now).map(|(_, timer)| timer).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_rings_once_at_the_time_that_it_was_set_to_last() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Core, Some(Mono(30)));
+        timers.set(Timer::Commit, Some(Mono(20)));
+        timers.set(Timer::Core, Some(Mono(10)));
+        timers.set(Timer::Looks, Some(Mono(5)));
+        timers.set(Timer::Looks, None);
+        assert_eq!(timers.next(), Some(Mono(10)));
+        assert_eq!(timers.due(Mono(9)), []);
+        assert_eq!(timers.due(Mono(20)), [Timer::Core, Timer::Commit]);
+        assert_eq!((timers.due(Mono(100)), timers.next()), (vec![], None));
+    }
+}
