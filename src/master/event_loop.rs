@@ -9,7 +9,7 @@ use mio::Events;
 use super::timers::Timer;
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Event, Phase};
-use crate::model::WorkerId;
+use crate::model::{Mono, WorkerId};
 use crate::report::words;
 
 /// When a control connection that could not be accepted, for want of descriptors, is tried again.
@@ -21,10 +21,36 @@ const CATCHES_UP: Duration = Duration::from_secs(1);
 /// Time after the last worker has left, after which a master gives up waiting for a store that cannot be written.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
+/// Whether turns come on time, and how long the end is waited for.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// When this turn began.
+    begun: Mono,
+    /// Until then what comes may have waited while the master was held up.
+    late_until: Mono,
+    /// When the end is no longer waited for; set when everybody has left.
+    give_up_at: Option<Mono>,
+}
+
+impl Pace {
+    pub(super) const fn start() -> Self {
+        Self { begun: Mono(0), late_until: Mono(0), give_up_at: None }
+    }
+
+    /// A turn begins that was to come after `timeout` at the latest.
+    fn begin(&mut self, now: Mono, timeout: Duration) {
+        let before = std::mem::replace(&mut self.begun, now);
+        if now.since(before) > timeout + HELD_UP {
+            self.late_until = now + CATCHES_UP;
+        }
+    }
+}
+
 impl Master {
     /// Turns until everybody has left and everything is written. True: in order; false: the store failed.
     pub(super) fn event_loop(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
+        self.pace.begun = self.clock.now().mono;
         loop {
             self.wait(&mut events);
             self.hear(&events);
@@ -46,11 +72,7 @@ impl Master {
             }
             Ok(()) | Err(_) => self.problem_over("poll"),
         }
-        let now = self.clock.now().mono;
-        let before = std::mem::replace(&mut self.begun, now);
-        if now.since(before) > timeout.unwrap_or_default() + HELD_UP {
-            self.late_until = now + CATCHES_UP;
-        }
+        self.pace.begin(self.clock.now().mono, timeout.unwrap_or_default());
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -183,7 +205,7 @@ impl Master {
             return Some(true);
         }
         let now = self.clock.now().mono;
-        let give_up_at = *self.give_up_at.get_or_insert(now + STUCK_AFTER);
+        let give_up_at = *self.pace.give_up_at.get_or_insert(now + STUCK_AFTER);
         self.timers.set(Timer::Stuck, Some(give_up_at));
         (now >= give_up_at).then_some(false)
     }
@@ -203,7 +225,7 @@ impl Master {
 
     /// Whether what comes now may have waited while the master was held up.
     pub(super) fn is_late(&self) -> bool {
-        self.clock.now().mono < self.late_until
+        self.clock.now().mono < self.pace.late_until
     }
 
     /// Writes to workers what they take now.

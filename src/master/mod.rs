@@ -27,6 +27,7 @@ mod leftovers;
 pub mod logs;
 mod looks;
 mod pipes;
+mod problems;
 mod reader;
 mod requests;
 mod room;
@@ -64,11 +65,13 @@ use clients::Clients;
 pub use clock::{Clock, wall};
 use codec::long_lines::LineReader;
 use console::Console;
+use event_loop::Pace;
 use fair_queue::Reading;
 use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
 use pipes::{Pipe, Pipes};
+use problems::Problems;
 use reader::{Found, Reader};
 use requests::{Bulks, Requests, jobs::Tasks};
 use sampler::{Sample, Sampler};
@@ -192,17 +195,10 @@ struct Master {
     /// Ended runs per second of the last ten, for the rate.
     rate: VecDeque<(u64, u64)>,
     interrupts: u32,
-    problems: BTreeMap<&'static str, String>,
-    /// Last text about each problem, and when it was said.
-    problems_said: BTreeMap<&'static str, (String, crate::model::Mono)>,
+    problems: Problems,
     looks: Looks,
     timers: Timers,
-    /// When this turn began.
-    begun: crate::model::Mono,
-    /// When the end is no longer waited for; set when everybody has left.
-    give_up_at: Option<crate::model::Mono>,
-    /// Until then what comes may have waited while the master was held up.
-    late_until: crate::model::Mono,
+    pace: Pace,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
     sampling_busy: bool,

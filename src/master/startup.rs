@@ -14,10 +14,12 @@ use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::codec::long_lines::LineReader;
 use super::console::Console;
+use super::event_loop::Pace;
 use super::fair_queue::Reading;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
+use super::problems::Problems;
 use super::reader::Reader;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
@@ -162,13 +164,10 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         summary: Summary::default(),
         rate: VecDeque::new(),
         interrupts: 0,
-        problems: BTreeMap::new(),
-        problems_said: BTreeMap::new(),
+        problems: Problems::default(),
         looks,
         timers: Timers::default(),
-        begun: clock.now().mono,
-        give_up_at: None,
-        late_until: Mono(0),
+        pace: Pace::start(),
         lost: None,
         sampling_busy: false,
         _lock: lock,

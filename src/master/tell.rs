@@ -1,7 +1,5 @@
 //! Telling people: the core's notes become events, worker output goes to the log, problems are kept for `status`.
 
-use std::time::Duration;
-
 use super::codec::control;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
@@ -13,36 +11,22 @@ use crate::report::events::Level;
 use crate::report::words;
 use crate::wire::control::{Follow, LogLine};
 
-/// A problem that is still there, or again, is not said sooner.
-const SAME_AGAIN: Duration = Duration::from_mins(1);
-/// Another of the same kind is not said sooner.
-const ANOTHER: Duration = Duration::from_secs(5);
-
 impl Master {
     /// Prints an event.
     pub(super) fn say(&mut self, event: Event) {
         self.console.say(event, wall());
     }
 
-    /// Something is wrong: kept until it is over, and said, but not over and over where it comes and goes.
-    pub(super) fn problem(&mut self, what: &'static str, text: String) {
-        if self.problems.get(what) != Some(&text) {
-            self.problems.insert(what, text.clone());
-        }
-        let now = self.clock.now().mono;
-        let too_soon = self
-            .problems_said
-            .get(what)
-            .is_some_and(|(last, at)| now.since(*at) < if *last == text { SAME_AGAIN } else { ANOTHER });
-        if !too_soon {
-            self.problems_said.insert(what, (text.clone(), now));
+    /// Something is wrong.
+    pub(super) fn problem(&mut self, kind: &'static str, text: String) {
+        if self.problems.begin(kind, &text, self.clock.now().mono) {
             self.say(Event::Problem { text });
         }
     }
 
     /// The problem is over.
-    pub(super) fn problem_over(&mut self, what: &'static str) {
-        self.problems.remove(what);
+    pub(super) fn problem_over(&mut self, kind: &'static str) {
+        self.problems.end(kind);
     }
 
     /// A pool begins.
