@@ -1,14 +1,15 @@
 //! Shared by all verbs: the options of all verbs, where things are, and the ways to reach the master and the store.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::args::Global;
 use super::{backend, output, reach};
 use crate::client::{Client, Patience};
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
-use crate::model::{OsText, UnixMicros};
+use crate::model::OsText;
+use crate::process::clock;
 use crate::store::{Records, Store, StoreError};
 
 /// Shared by all verbs.
@@ -81,7 +82,7 @@ impl Context {
                             "waiting for the master of `{path}`, which holds it but does not listen yet"
                         ));
                     }
-                    pause(BETWEEN_TRIES);
+                    clock::pause(BETWEEN_TRIES);
                 }
                 store => return Ok(store?.map(Way::Store)),
             }
@@ -117,19 +118,6 @@ impl Context {
         backend::make_default_folder(&paths.database, &self.flags)?;
         Ok(backend::open_store(&paths)?)
     }
-}
-
-/// The wall clock.
-#[expect(clippy::disallowed_methods, reason = "the one clock of the command line")]
-pub(crate) fn now() -> UnixMicros {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// Waits; the command line has nothing else to do meanwhile.
-#[expect(clippy::disallowed_methods, reason = "between two looks; nothing else is to be done meanwhile")]
-pub(crate) fn pause(d: Duration) {
-    std::thread::sleep(d);
 }
 
 /// The current folder.

@@ -2,11 +2,12 @@
 //! for the next one.
 
 use super::args::control::QueuesArgs;
-use super::context::{self, Context, Way};
+use super::context::{Context, Way};
 use super::{known, output, reach};
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::model::change::{Op, Request};
+use crate::process::clock;
 use crate::report::words;
 use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
@@ -35,6 +36,6 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: b
         known::queue(context, Some(name.as_str()))?;
     }
     let ops: Vec<Op> = names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect();
-    store.apply(0, &ops, context::now())?;
+    store.apply(0, &ops, clock::wall())?;
     Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
 }

@@ -17,11 +17,12 @@ mod ways;
 use std::io::Read;
 
 use super::args::push::PushArgs;
-use super::context::{self, Context};
+use super::context::Context;
 use super::{jobs, output, reach};
 use crate::error::{Code, Error};
 use crate::model::payload::MAX_ARGS_BYTES;
 use crate::model::{JobId, OsText, QueueName};
+use crate::process::clock;
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
 use make::Common;
@@ -34,7 +35,7 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
         return bulk::run(context, args, &common);
     }
     let job = single(args, &common)?;
-    to_new_job(&job, &QueueName::default(), context::now()).map_err(Error::Usage)?;
+    to_new_job(&job, &QueueName::default(), clock::wall()).map_err(Error::Usage)?;
     let mut sink = Sink::open(context, args.wait)?;
     let next = if job.unique.is_some() {
         "pushing it again does not add it twice while it is unfinished, as it has a unique key"

@@ -8,10 +8,11 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{backend, context, output};
+use super::{backend, output};
 use crate::client::{Client, ClientError, Patience, Silence};
 use crate::config::Paths;
 use crate::error::Error;
+use crate::process::clock;
 use crate::process::identity;
 
 /// How long a master that runs may be without a socket: it makes a lost one anew within a second.
@@ -49,7 +50,7 @@ pub(crate) fn wait_for_socket(paths: &Paths, patience: Patience, most: Duration)
             Err(ClientError::NoMaster { .. }) if waited < most && backend::holder(paths).is_some() => {}
             connected => return connected,
         }
-        context::pause(AGAIN);
+        clock::pause(AGAIN);
         waited += AGAIN;
     }
 }

@@ -1,11 +1,12 @@
 //! `runs`: the history of runs, newest first.
 
 use super::args::records::RunsArgs;
-use super::context::{self, Context};
+use super::context::Context;
 use super::known;
 use super::output::{self, ListForm};
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName, RunId};
+use crate::process::clock;
 use crate::report::lists;
 use crate::store::RunFilter;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         job: args.job.map(JobId),
         queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         outcome: args.outcome,
-        since: args.since.map(|d| context::now().minus(d)),
+        since: args.since.map(|d| clock::wall().minus(d)),
         before: args.before.map(RunId),
         limit: None,
     };

@@ -5,12 +5,13 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::args::control::StatusArgs;
-use super::context::{self, Context};
+use super::context::Context;
 use super::{backend, output, reach};
 use crate::client::{ClientError, NONE, Patience};
 use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{Generation, QueueTotals, UnixMicros};
+use crate::process::clock;
 use crate::report::Status;
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text;
@@ -40,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
         let Found { status, .. } = fetch(context)?;
         let nobody = format!("{redraw}no master runs on `{}`\n\n", context.paths()?.database);
         show(context, &status, if status.master.is_some() { redraw } else { &nobody })?;
-        context::pause(interval);
+        clock::pause(interval);
     }
 }
 
@@ -71,10 +72,10 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
     let last = records.as_mut().map_or(Ok(None), |records| records.last_master())?;
     let store = records.and_then(|mut records| records.store_id().ok()).unwrap_or_default();
-    let now = context::now();
+    let now = clock::wall();
     let master = pid.map(|pid| unreached(&paths, pid, store, last.as_ref(), &trouble, now));
     let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(&paths) };
-    Ok(Found { status: of_store(master, totals, now), trouble: Some(trouble) })
+    Ok(Found { status: of_store(master, &totals, now), trouble: Some(trouble) })
 }
 
 /// The process that holds the lock of the store.
@@ -109,19 +110,8 @@ fn unreached(
     }
 }
 
-fn of_store(master: Option<MasterStatus>, totals: Vec<QueueTotals>, now: UnixMicros) -> Status {
-    let queue = |q: QueueTotals| QueueStatus {
-        name: q.name,
-        paused: q.paused,
-        ready: q.ready,
-        scheduled: q.scheduled,
-        running: q.running,
-        dead: q.dead,
-        oldest_ready_s: q.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),
-        succeeded_total: q.succeeded_total,
-        failed_total: q.failed_total,
-    };
-    let queues = totals.into_iter().map(queue).collect();
+fn of_store(master: Option<MasterStatus>, totals: &[QueueTotals], now: UnixMicros) -> Status {
+    let queues = totals.iter().map(|totals| QueueStatus::new(totals, now)).collect();
     Status { master, queues, pools: Vec::new(), workers: Vec::new(), jobs_per_s: 0.0 }
 }
 
@@ -132,7 +122,7 @@ mod tests {
     #[test]
     fn without_a_master_the_document_has_the_queues_of_the_store() {
         let totals = QueueTotals { ready: 2, oldest_ready_at: Some(UnixMicros(1_000_000)), ..QueueTotals::default() };
-        let status = of_store(None, vec![totals], UnixMicros(3_500_000));
+        let status = of_store(None, &[totals], UnixMicros(3_500_000));
         let json = serde_json::to_value(&status).expect("JSON");
         assert_eq!(json["master"], serde_json::Value::Null);
         assert_eq!((&json["queues"][0]["name"], &json["queues"][0]["ready"]), (&"default".into(), &2.into()));

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use super::args::control::StopArgs;
-use super::context::{self, Context};
+use super::context::Context;
 use super::{backend, output};
 use crate::client::{Client, ClientError};
 use crate::config::Paths;
 use crate::error::{Code, Error};
+use crate::process::clock;
 use crate::report::words;
 use crate::wire::control::{Stop, Stopped};
 
@@ -56,7 +57,7 @@ fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
                 paths.database
             )));
         }
-        context::pause(LOOK);
+        clock::pause(LOOK);
         waited += LOOK;
     }
     Ok(())

@@ -1,8 +1,9 @@
-//! The only place of the master that reads the clocks.
+//! The clocks of the master, and how it notices that one was set.
 
 use std::time::{Duration, Instant};
 
-use crate::model::{Mono, Now, UnixMicros};
+use crate::model::{Mono, Now};
+use crate::process::clock::wall;
 
 /// The kernel counts the start of a process in ticks of this length, on every machine that Rust knows.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -96,14 +97,6 @@ fn slept() -> i64 {
 fn micros(clock: rustix::time::ClockId) -> i64 {
     let since = rustix::time::clock_gettime(clock);
     since.tv_sec.saturating_mul(1_000_000).saturating_add(since.tv_nsec / 1000)
-}
-
-/// The wall clock.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
-pub fn wall() -> UnixMicros {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ use crate::core::{Action, Core, Event, PoolId, Ticket};
 use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
+use crate::process::clock::wall;
 use crate::process::guardian::Guardian;
 use crate::process::sweep::{SweepDone, Sweeper};
 use crate::report::summary::Summary;
@@ -62,7 +63,7 @@ use crate::wire::worker::JobLines;
 
 use batch::Batches;
 use clients::Clients;
-pub use clock::{Clock, wall};
+pub use clock::Clock;
 use codec::long_lines::LineReader;
 use console::Console;
 use event_loop::Pace;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Master, leftovers, sampler};
 use crate::core::{Flight, Handle, Phase, Pool, SlotView, State};
 use crate::model::worker::signal_name;
-use crate::model::{Now, QueueTotals, UnixMicros, WorkerId, WorkerState};
+use crate::model::{Now, WorkerId, WorkerState};
 use crate::report::Status;
 use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
 
@@ -28,7 +28,7 @@ impl Master {
         workers.sort_by(|a, b| (&a.pool, a.slot, a.state as u8).cmp(&(&b.pool, b.slot, b.state as u8)));
         Status {
             master: Some(self.master_status(now)),
-            queues: self.core.totals().all().map(|t| queue_status(t, now.wall)).collect(),
+            queues: self.core.totals().all().map(|totals| QueueStatus::new(totals, now.wall)).collect(),
             pools,
             workers,
             jobs_per_s: self.jobs_per_s(now),
@@ -168,20 +168,5 @@ fn worker_job(flight: &Flight, now: Now) -> WorkerJob {
         attempt: flight.job.attempt(),
         running_s: flight.started().map_or(0.0, |at| now.mono.since(at).as_secs_f64()),
         progress: flight.progress.clone(),
-    }
-}
-
-/// A queue as the status shows it.
-pub(super) fn queue_status(totals: &QueueTotals, now: UnixMicros) -> QueueStatus {
-    QueueStatus {
-        name: totals.name.clone(),
-        paused: totals.paused,
-        ready: totals.ready,
-        scheduled: totals.scheduled,
-        running: totals.running,
-        dead: totals.dead,
-        oldest_ready_s: totals.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),
-        succeeded_total: totals.succeeded_total,
-        failed_total: totals.failed_total,
     }
 }

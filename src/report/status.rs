@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::worker::Exit;
-use crate::model::{Generation, JobId, QueueName, Slot, UnixMicros, WorkerState};
+use crate::model::{Generation, JobId, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
 
 /// Everything about one store and its master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,24 @@ pub struct QueueStatus {
     pub succeeded_total: u64,
     /// Runs that failed, timed out or crashed, ever.
     pub failed_total: u64,
+}
+
+impl QueueStatus {
+    /// A queue with these totals.
+    #[must_use]
+    pub fn new(totals: &QueueTotals, now: UnixMicros) -> Self {
+        Self {
+            name: totals.name.clone(),
+            paused: totals.paused,
+            ready: totals.ready,
+            scheduled: totals.scheduled,
+            running: totals.running,
+            dead: totals.dead,
+            oldest_ready_s: totals.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),
+            succeeded_total: totals.succeeded_total,
+            failed_total: totals.failed_total,
+        }
+    }
 }
 
 /// One pool.

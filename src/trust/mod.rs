@@ -23,12 +23,17 @@ pub struct Owner {
     gid: u32,
 }
 
+/// The folder in which a file is, or would be.
+#[must_use]
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl Owner {
     /// Us; or, for root, the user whose database it is, or in whose folder it will be.
     #[must_use]
     pub fn of_store(database: &Path) -> Self {
-        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Self::of(database.symlink_metadata().or_else(|_| folder.metadata()).ok())
+        Self::of(database.symlink_metadata().or_else(|_| folder_of(database).metadata()).ok())
     }
 
     fn of(found: Option<Metadata>) -> Self {

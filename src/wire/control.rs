@@ -26,7 +26,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{JobId, OsText, QueueName, UnixMicros};
+use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -111,6 +111,20 @@ pub struct PushedMany {
     /// Every id in order, if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<JobId>>,
+}
+
+impl PushedMany {
+    /// What came of the jobs of one push.
+    #[must_use]
+    pub fn new(pushed: &[Pushed], ids: bool) -> Self {
+        Self {
+            count: pushed.len() as u64,
+            deduplicated: pushed.iter().filter(|p| p.deduplicated).count() as u64,
+            first_id: pushed.iter().map(|p| p.id).min(),
+            last_id: pushed.iter().map(|p| p.id).max(),
+            ids: ids.then(|| pushed.iter().map(|p| p.id).collect()),
+        }
+    }
 }
 
 /// Set the wanted number of workers of one pool, of the pools that serve a queue, or of the only pool.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::control::{PushJob, Span};
@@ -89,24 +89,28 @@ fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
     Ok(Some(duration))
 }
 
-#[derive(Deserialize)]
-struct Exec {
-    argv: Vec<OsText>,
-    #[serde(default)]
-    cwd: Option<OsText>,
-    #[serde(default)]
-    env: Option<BTreeMap<String, OsText>>,
+/// The args of a job of type [`EXEC`].
+#[derive(Serialize, Deserialize)]
+pub struct ExecArgs<'a> {
+    /// The program and its arguments.
+    pub argv: Cow<'a, [OsText]>,
+    /// Where it runs; absent: where the worker does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Cow<'a, OsText>>,
+    /// Added to its environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Cow<'a, BTreeMap<String, OsText>>>,
 }
 
 fn check_exec(args: &str) -> Result<(), String> {
-    let exec: Exec = object::read(args).map_err(|_| payload::PayloadError::BadExec.to_string())?;
+    let exec: ExecArgs<'_> = object::read(args).map_err(|_| payload::PayloadError::BadExec.to_string())?;
     if exec.argv.first().is_none_or(|program| program.as_bytes().is_empty()) {
         return Err(payload::PayloadError::BadExec.to_string());
     }
-    if exec.argv.iter().chain(&exec.cwd).any(has_nul) {
+    if exec.argv.iter().chain(exec.cwd.as_deref()).any(has_nul) {
         return Err("an argument of a command cannot contain a NUL character".to_owned());
     }
-    for (name, value) in exec.env.iter().flatten() {
+    for (name, value) in exec.env.iter().flat_map(|env| env.iter()) {
         if name.is_empty() || name.contains(['=', '\0']) || has_nul(value) {
             return Err(format!("the variable {name:?} cannot be set: no `=` in its name, no NUL in it"));
         }

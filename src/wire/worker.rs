@@ -364,13 +364,7 @@ fn last_of(mut text: String, max: usize) -> String {
 
 /// Cuts a text at a character boundary.
 fn cut(mut text: String, max: usize) -> String {
-    if text.len() > max {
-        let mut end = max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-    }
+    text.truncate(text.floor_char_boundary(max));
     text
 }
 

@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
+use super::KILL_AFTER_VARIABLE;
 use super::answer::Finished;
 use super::others::Others;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
 use super::verdict::{Ending, Failure, Reason};
-use super::{KILL_AFTER_VARIABLE, clock};
 use crate::model::oom::OomKills;
 use crate::model::worker::Exit;
 use crate::process::begin::Step;
 use crate::process::child::Child;
+use crate::process::clock;
 use crate::process::exits;
 use crate::process::group::kill_process;
 use crate::process::identity;
@@ -112,7 +113,7 @@ impl Running {
             stdout: stream(stdout, tokens.stdout, STDOUT_BYTES)?,
             stderr: stream(stderr, tokens.stderr, tail::BYTES)?,
             untold: false,
-            told_at: clock::now(),
+            told_at: clock::instant(),
             told: None,
             kill_at: None,
             others,
@@ -230,7 +231,7 @@ impl Running {
     /// tried again, and what it put aside would run beside that.
     fn is_alone(&mut self, log: &mut Outbox) -> bool {
         let Some(others) = &self.others else { return true };
-        let now = clock::now();
+        let now = clock::instant();
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
         let left = identity::descendants_of([std::process::id()], |process| others.has(process));
         let is_foreign = |process: &&identity::Identity| kill_process(process.pid, process.start).is_err();
@@ -253,14 +254,14 @@ impl Running {
 /// Ends everything that descends from us, whichever command has started it: nobody is there any more to do it later. Waits
 /// for what does not die at once.
 pub(super) fn end_all() {
-    let by = clock::now() + LEFTOVERS_DEADLINE;
+    let by = clock::instant() + LEFTOVERS_DEADLINE;
     loop {
         let left = identity::descendants_of([std::process::id()], |_| false);
         let killed = left.iter().filter(|process| kill_process(process.pid, process.start).is_ok()).count();
-        if killed == 0 || clock::now() >= by {
+        if killed == 0 || clock::instant() >= by {
             return;
         }
-        crate::process::clock::pause(Duration::from_millis(2));
+        clock::pause(Duration::from_millis(2));
     }
 }
 

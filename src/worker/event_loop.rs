@@ -19,8 +19,9 @@ use super::pipes::{Input, Outbox};
 use super::request::Pending;
 use super::template::Template;
 use super::verdict::Reason;
-use super::{answer, clock, plan};
+use super::{answer, plan};
 use crate::model::oom::OomKills;
+use crate::process::clock;
 use crate::process::exits;
 use crate::process::oom;
 use crate::process::wake;
@@ -117,7 +118,7 @@ impl<'a> Worker<'a> {
             pending: VecDeque::new(),
             current: None,
             oom: OomKills::from(oom::kills()),
-            counted_at: clock::now(),
+            counted_at: clock::instant(),
             may_have_exited: false,
             told_to_end: false,
         })
@@ -131,7 +132,7 @@ impl<'a> Worker<'a> {
             return Some(Duration::ZERO);
         }
         let deadline = self.current.as_ref().and_then(|(_, c)| c.deadline());
-        deadline.map(|at| at.saturating_duration_since(clock::now()))
+        deadline.map(|at| at.saturating_duration_since(clock::instant()))
     }
 
     fn takes_input(&self) -> bool {
@@ -195,7 +196,7 @@ impl<'a> Worker<'a> {
             self.reap_orphans();
         }
         let Some((id, command)) = &mut self.current else { return Ok(()) };
-        let now = clock::now();
+        let now = clock::instant();
         if self.told_to_end {
             command.tell(Reason::Shutdown, now);
         }
@@ -227,8 +228,8 @@ impl<'a> Worker<'a> {
             let Some(job) = self.pending.pop_front() else { return };
             failpoint!("worker.before_start");
             // For many short commands once.
-            if clock::now().duration_since(self.counted_at) >= COUNT_EVERY {
-                (self.oom, self.counted_at) = (OomKills::from(oom::kills()), clock::now());
+            if clock::instant().duration_since(self.counted_at) >= COUNT_EVERY {
+                (self.oom, self.counted_at) = (OomKills::from(oom::kills()), clock::instant());
             }
             let started = plan::plan(&job.params, self.template)
                 .and_then(|p| Running::start(p, self.alone, poll.registry(), COMMAND));

@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 
+use super::answer;
 use super::command::Running;
 use super::pipes::Outbox;
 use super::request::{self, Message, Pending};
 use super::verdict::{Failure, Reason};
-use super::{answer, clock};
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::process::clock;
 use crate::wire::lines::Line;
 
 /// The parts of the worker that a line can change.
@@ -38,7 +39,7 @@ impl Desk<'_> {
     /// A job that runs is told to end; one that waits is dropped and answered. Another id has been answered already.
     fn cancel(&mut self, id: &str, reason: Reason) {
         match self.current {
-            Some((running, command)) if **running == *id => command.tell(reason, clock::now()),
+            Some((running, command)) if **running == *id => command.tell(reason, clock::instant()),
             _ => {
                 if let Some(at) = self.pending.iter().position(|job| *job.id == *id) {
                     self.pending.remove(at);

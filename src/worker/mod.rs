@@ -22,7 +22,6 @@
 //! is never less than this worker's own resident set, which the command shares until it is executed.
 
 mod answer;
-mod clock;
 mod command;
 mod event_loop;
 mod intake;

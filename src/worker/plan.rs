@@ -3,7 +3,7 @@
 //! Starts nothing and looks at no file. Invariant: what a plan holds came from the job or the template as it is,
 //! byte for byte; a job that is written wrong is never retried.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::template::Template;
 use super::verdict::Failure;
 use crate::model::OsText;
+use crate::wire::push::ExecArgs;
 use crate::wire::{object, rpc};
 
 /// A command to be started.
@@ -39,16 +40,6 @@ struct Job<'a> {
     args: Option<&'a RawValue>,
     #[serde(default)]
     attempt: Option<u64>,
-}
-
-/// The args of a job of type `exec`.
-#[derive(Deserialize)]
-struct Exec {
-    argv: Vec<OsText>,
-    #[serde(default)]
-    cwd: Option<OsText>,
-    #[serde(default)]
-    env: BTreeMap<String, OsText>,
 }
 
 /// The variable that tells a command, and all that it starts, its job.
@@ -84,14 +75,15 @@ fn no_such_type(kind: &str) -> Failure {
 
 fn exec(args: &RawValue) -> Result<Plan, Failure> {
     let usage = "a job of type `exec` needs args such as {\"argv\": [\"program\", \"argument\"]}";
-    let exec: Exec = object::read(args.get()).map_err(|e| Failure::invalid(format!("{usage}: {e}")))?;
+    let exec: ExecArgs<'_> = object::read(args.get()).map_err(|e| Failure::invalid(format!("{usage}: {e}")))?;
     if exec.argv.first().is_none_or(|program| program.as_bytes().is_empty()) {
         return Err(Failure::invalid(usage));
     }
+    let env = exec.env.map(Cow::into_owned).unwrap_or_default();
     Ok(Plan {
-        argv: exec.argv.into_iter().map(OsText::into_os_string).collect(),
-        cwd: exec.cwd.map(|cwd| cwd.into_os_string().into()),
-        env: exec.env.into_iter().map(|(name, value)| (name.into(), value.into_os_string())).collect(),
+        argv: exec.argv.into_owned().into_iter().map(OsText::into_os_string).collect(),
+        cwd: exec.cwd.map(|cwd| cwd.into_owned().into_os_string().into()),
+        env: env.into_iter().map(|(name, value)| (name.into(), value.into_os_string())).collect(),
         stdin: None,
     })
 }
@@ -136,6 +128,8 @@ mod tests {
         let env: Vec<_> = plan.env.iter().map(|(k, v)| format!("{}={}", k.display(), v.display())).collect();
         assert_eq!(env, ["K=V", "QUEUE_WORK_JOB_ID=7", "QUEUE_WORK_JOB_TYPE=exec", "QUEUE_WORK_ATTEMPT=2"]);
         assert_eq!(plan.stdin, None);
+        let bare = planned(r#"{"type":"exec","args":{"argv":["a"],"cwd":null,"env":null}}"#, None).expect("a plan");
+        assert_eq!((bare.argv, bare.cwd), (vec!["a".into()], None));
     }
 
     #[test]

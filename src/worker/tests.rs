@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use signal_hook::SigId;
 use signal_hook::consts::SIGCHLD;
 
-use super::clock;
 use super::event_loop::{Ended, Io, serve};
 use super::template::Template;
+use crate::process::clock;
 
 /// Longer than anything here takes, and long past TERM to KILL.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -248,9 +248,9 @@ fn a_grandchild_that_holds_the_pipes_does_not_delay_the_answer_and_is_ended() {
     let pid: i32 = bench.answer()["result"].as_str().expect("a text").trim().parse().expect("a pid");
     // KILL was sent; the process ends when it is next scheduled.
     let gone = || fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |s| s.contains(") Z "));
-    let end = clock::now() + DEADLINE;
+    let end = clock::instant() + DEADLINE;
     while !gone() {
-        assert!(clock::now() < end, "the grandchild is still there");
+        assert!(clock::instant() < end, "the grandchild is still there");
         std::thread::yield_now();
     }
 }

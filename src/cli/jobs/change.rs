@@ -1,10 +1,11 @@
 //! `jobs retry`, `cancel`, `delete`: through the master when one runs, else in the store.
 
-use crate::cli::context::{self, Context, Way};
+use crate::cli::context::{Context, Way};
 use crate::cli::{known, output};
 use crate::error::{Code, Error};
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, QueueName};
+use crate::process::clock;
 use crate::report::refusals::{self, JobAction};
 use crate::report::words;
 use crate::store::Store;
@@ -62,7 +63,7 @@ fn in_store(store: &mut dyn Store, change: JobAction, ids: &[JobId]) -> Result<C
         JobAction::Delete => Request::Delete(*id).into(),
     };
     let ops: Vec<Op> = ids.iter().map(op).collect();
-    let replies = store.apply(0, &ops, context::now())?.replies;
+    let replies = store.apply(0, &ops, clock::wall())?.replies;
     let refused: Vec<RefusedJob> =
         ids.iter().zip(&replies).filter_map(|(id, reply)| refusal(change, *id, reply)).collect();
     Ok(ChangedJobs { count: (ids.len() - refused.len()) as u64, refused, ..ChangedJobs::default() })
@@ -96,7 +97,7 @@ fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<Change
     let (mut changed, mut after) = (ChangedJobs::default(), None);
     loop {
         let retry = Request::RetryDead { queue: queue.cloned(), after, limit: STEP };
-        let replies = store.apply(0, &[retry.into()], context::now())?.replies;
+        let replies = store.apply(0, &[retry.into()], clock::wall())?.replies;
         let Some(Reply::Retried { count, held, next }) = replies.first() else { return Ok(changed) };
         changed.count += count;
         changed.passed_over += held;

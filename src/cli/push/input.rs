@@ -9,10 +9,11 @@ use super::command_of;
 use super::lines::{End, Line, Lines};
 use super::make::{Common, fill};
 use crate::cli::args::push::PushArgs;
-use crate::cli::{context, output};
+use crate::cli::output;
 use crate::error::Error;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{OsText, QueueName, UnixMicros};
+use crate::process::clock;
 use crate::report::words;
 use crate::wire::control::PushJob;
 use crate::wire::push::to_new_job;
@@ -60,7 +61,7 @@ impl<'a, R: Read> Input<'a, R> {
             (false, false) => End::Lf,
         };
         let lines = Lines::new(BufReader::with_capacity(BUFFER, reader), end, MAX_LINE_BYTES);
-        let (template, now) = (command_of(args), context::now());
+        let (template, now) = (command_of(args), clock::wall());
         Self { lines, args, common, template, end, now, with_cr: 0, good: 0, bad: 0 }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! Invariant: what an option says applies to every job that says nothing itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::cli::args::push::PushArgs;
@@ -13,7 +13,7 @@ use crate::cli::context;
 use crate::error::Error;
 use crate::model::{OsText, UnixMicros};
 use crate::wire::control::{PushJob, Span};
-use crate::wire::push::{EXEC, one_line};
+use crate::wire::push::{EXEC, ExecArgs, one_line};
 
 /// Placeholder of the line in a command.
 const PLACE: &[u8] = b"{}";
@@ -30,15 +30,6 @@ pub(super) struct Common {
     unique: Option<String>,
     env: BTreeMap<String, OsText>,
     cwd: OsText,
-}
-
-/// The args of a job that is a command.
-#[derive(Serialize)]
-struct Exec<'a> {
-    argv: &'a [OsText],
-    cwd: &'a OsText,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    env: &'a BTreeMap<String, OsText>,
 }
 
 impl Common {
@@ -91,7 +82,8 @@ impl Common {
 
     /// A job that is a command.
     pub(super) fn command(&self, argv: &[OsText]) -> Result<PushJob, String> {
-        let exec = Exec { argv, cwd: &self.cwd, env: &self.env };
+        let env = (!self.env.is_empty()).then_some(Cow::Borrowed(&self.env));
+        let exec = ExecArgs { argv: argv.into(), cwd: Some(Cow::Borrowed(&self.cwd)), env };
         to_raw_value(&exec).map(|args| self.job(EXEC, args)).map_err(|e| e.to_string())
     }
 

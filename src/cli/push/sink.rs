@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 
 use super::interrupt::Interrupts;
 use super::ways::IntoStore;
-use crate::cli::context::{self, Context, Way};
+use crate::cli::context::{Context, Way};
 use crate::cli::{output, reach};
 use crate::client::{Client, ClientError, Patience};
 use crate::error::Error;
 use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, Pushed, QueueName, UnixMicros};
+use crate::process::clock;
 use crate::store::{Store, StoreError};
 use crate::wire::control::{PushJob, PushedMany};
 use crate::wire::push::to_new_job;
@@ -111,7 +112,7 @@ impl<'a> Sink<'a> {
     pub(super) fn push(&mut self, job: &PushJob) -> Result<Pushed, Error> {
         loop {
             if let To::Store(store) = &mut self.to {
-                let now = context::now();
+                let now = clock::wall();
                 let job = to_new_job(job, &QueueName::default(), now).map_err(Error::Usage)?;
                 match apply(store.as_mut(), vec![job], now) {
                     // A master has started meanwhile.
@@ -149,7 +150,7 @@ impl<'a> Sink<'a> {
         }
         // The first time it has most likely ended, and then there is nothing to wait for.
         if self.unheard > 0 {
-            context::pause(BETWEEN_TRIES);
+            clock::pause(BETWEEN_TRIES);
         }
         self.unheard += 1;
         self.to = To::open(self.context, self.only_master)?;
@@ -227,7 +228,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// From JSON texts of [`PushJob`].
     pub(super) fn new(texts: &[String]) -> Result<Self, Error> {
-        let (now, queue) = (context::now(), QueueName::default());
+        let (now, queue) = (clock::wall(), QueueName::default());
         let mut jobs: Vec<NewJob> = Vec::with_capacity(texts.len());
         for text in texts {
             let job: PushJob = serde_json::from_str(text).map_err(garbled)?;
@@ -248,7 +249,7 @@ impl Prepared {
 
     /// All of them or none.
     pub(super) fn push(self, store: &mut dyn Store, ids: bool) -> Result<PushedMany, Error> {
-        Ok(summed(&apply(store, self.jobs, self.now)?, ids))
+        Ok(PushedMany::new(&apply(store, self.jobs, self.now)?, ids))
     }
 }
 
@@ -267,15 +268,5 @@ fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Ve
     match applied?.replies.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
-    }
-}
-
-fn summed(pushed: &[Pushed], ids: bool) -> PushedMany {
-    PushedMany {
-        count: pushed.len() as u64,
-        deduplicated: pushed.iter().filter(|p| p.deduplicated).count() as u64,
-        first_id: pushed.iter().map(|p| p.id).min(),
-        last_id: pushed.iter().map(|p| p.id).max(),
-        ids: ids.then(|| pushed.iter().map(|p| p.id).collect()),
     }
 }

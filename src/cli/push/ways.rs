@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 
 use super::sink::garbled;
 use super::staged::Chunk;
-use crate::cli::{backend, context};
+use crate::cli::backend;
 use crate::client::{Client, ClientError, NONE};
 use crate::error::Error;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId};
+use crate::process::clock;
 use crate::store::{Store, StoreError};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 
@@ -128,7 +129,7 @@ impl<'a> IntoStore<'a> {
     /// Opens all jobs of a bulk push that is committed. What is left over is opened by whoever writes next; false: some were
     /// opened by another.
     fn open(&mut self, bulk: BulkId, mut each: impl FnMut(Opened)) -> Result<bool, StoreError> {
-        while let Reply::Opened(opened) = self.step(BulkStep::Open { bulk, limit: STEP }, context::now())? {
+        while let Reply::Opened(opened) = self.step(BulkStep::Open { bulk, limit: STEP }, clock::wall())? {
             let more = opened.more;
             each(opened);
             if !more {
@@ -149,7 +150,7 @@ impl<'a> IntoStore<'a> {
     /// Drops what processes that are gone have begun, and opens what they have committed, for a while.
     pub(super) fn tidy(&mut self) {
         let Ok(left) = self.store.bulks() else { return };
-        let until = context::now().0 + TIDY;
+        let until = clock::wall().0 + TIDY;
         for OpenBulk { id, owner, committed } in left {
             if backend::may_live(&owner) {
                 continue;
@@ -158,8 +159,8 @@ impl<'a> IntoStore<'a> {
                 let _ = self.open(id, |_| ());
             } else {
                 let step = || BulkStep::Drop { bulk: id, limit: STEP };
-                while matches!(self.step(step(), context::now()), Ok(Reply::Count(n)) if n >= u64::from(STEP))
-                    && context::now().0 < until
+                while matches!(self.step(step(), clock::wall()), Ok(Reply::Count(n)) if n >= u64::from(STEP))
+                    && clock::wall().0 < until
                 {}
             }
         }
@@ -169,7 +170,7 @@ impl<'a> IntoStore<'a> {
 impl Stager for IntoStore<'_> {
     fn begin(&mut self) -> Result<BulkId, Broken> {
         let owner: BulkOwner = backend::this_process();
-        match self.before(BulkStep::Begin(owner), context::now())? {
+        match self.before(BulkStep::Begin(owner), clock::wall())? {
             Reply::Begun(bulk) => Ok(bulk),
             _ => Err(misfit()),
         }
@@ -185,7 +186,7 @@ impl Stager for IntoStore<'_> {
     }
 
     fn commit(&mut self, bulk: BulkId, ids: bool) -> Result<BulkDone, Broken> {
-        match self.before(BulkStep::Commit(bulk), context::now()) {
+        match self.before(BulkStep::Commit(bulk), clock::wall()) {
             Ok(_) => {}
             Err(Broken::Nothing(Error::Store(error @ StoreError::Io(_)))) => match self.is_committed(bulk) {
                 Some(true) => {}
@@ -214,7 +215,7 @@ impl Stager for IntoStore<'_> {
 
     fn discard(&mut self, bulk: BulkId) {
         while matches!(
-            self.step(BulkStep::Drop { bulk, limit: STEP }, context::now()),
+            self.step(BulkStep::Drop { bulk, limit: STEP }, clock::wall()),
             Ok(Reply::Count(n)) if n >= u64::from(STEP)
         ) {}
     }

@@ -39,12 +39,6 @@ pub(in crate::master) fn pushed(reply: &Reply, form: PushForm) -> Result<Answer,
     match (form, jobs) {
         (PushForm::One, [pushed, ..]) => Ok(Answer::Pushed(*pushed)),
         (PushForm::One, []) => Err(Refused::Failed(1, String::from("the store does not say which job it has added"))),
-        (PushForm::Many { ids }, jobs) => Ok(Answer::PushedMany(PushedMany {
-            count: jobs.len() as u64,
-            deduplicated: jobs.iter().filter(|p| p.deduplicated).count() as u64,
-            first_id: jobs.iter().map(|p| p.id).min(),
-            last_id: jobs.iter().map(|p| p.id).max(),
-            ids: ids.then(|| jobs.iter().map(|p| p.id).collect()),
-        })),
+        (PushForm::Many { ids }, jobs) => Ok(Answer::PushedMany(PushedMany::new(jobs, ids))),
     }
 }

@@ -12,11 +12,11 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::access;
-use super::files::{beside, folder_of, sync_folder};
+use super::files::{beside, sync_folder};
 use super::open::{cannot, fill};
 use super::stale::Naming;
 use crate::store::StoreError;
-use crate::trust::Owner;
+use crate::trust::{Owner, folder_of};
 
 /// Makes the database unless something has its name.
 pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 use rustix::io::Errno;
 
 use crate::store::StoreError;
+use crate::trust::folder_of;
 
 /// Bytes of the log that are written anew at a time.
 const CHUNK: usize = 256 * 1024;
@@ -134,11 +135,6 @@ impl Files {
         log.sync_data()?;
         sync_folder(&self.log)
     }
-}
-
-/// The folder of a file.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Sees to it that the name of a new file is on the disk as well.

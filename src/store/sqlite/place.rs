@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 
 use super::files;
 use crate::store::StoreError;
-use crate::trust::Owner;
+use crate::trust::{Owner, folder_of};
 
 /// Kinds by the numbers of statfs(2). With FUSE the files may be anywhere.
 const REMOTE: [(u32, &str); 17] = [
@@ -89,7 +89,7 @@ pub(super) fn refuse_names(path: &Path, file: &File, found: &Metadata) -> Result
 /// Refuses a database that others may write to, or could put in our place: whoever writes to it has commands run as us.
 pub(super) fn refuse_shared(database: &Path) -> Result<(), StoreError> {
     let owner = Owner::of_store(database);
-    let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(database);
     let allow = "or allow that with --allow-shared-folder";
     let next = |path: &Path, found: &Metadata| format!("make it yours alone (`{}`), {allow}", owner.mend(path, found));
     let unsafe_because = |why| StoreError::Unsafe { path: database.display().to_string(), why };
@@ -125,7 +125,7 @@ pub(super) fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
 
 /// Refuses a database that lies, or would lie, on another machine.
 pub(super) fn refuse_remote(database: &Path) -> Result<(), StoreError> {
-    let folder = database.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(database);
     let found = match statfs(database) {
         Err(Errno::ENOENT) => statfs(folder),
         found => found,

@@ -11,7 +11,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
-use super::files::{beside, folder_of};
+use super::files::beside;
+use crate::trust::folder_of;
 
 /// A new database gets its name in less time than this, in steps.
 const MOST_TRIES: u32 = 500;

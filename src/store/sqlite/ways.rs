@@ -7,12 +7,11 @@ use std::io;
 use std::path::Path;
 
 use super::changes::Changes;
-use super::files::folder_of;
 use super::lock_file::Lock;
 use super::place::{refuse_remote, refuse_shared, refuse_unusable};
 use super::{SqliteRecords, SqliteStore};
 use crate::store::{Allow, Holder, Master, Opened, Records, Store, StoreError};
-use crate::trust::Owner;
+use crate::trust::{Owner, folder_of};
 
 /// To read it.
 pub(in crate::store) fn records(path: &Path) -> Result<Box<dyn Records + Send>, StoreError> {
