@@ -29,8 +29,15 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = store::open(&StoreUrl::File(folder.path().join("q.db"))).unasked().expect("a store");
         let word = String::from("bench");
-        let us = Master { pid: 1, pid_start: 1, boot_id: word.clone(), cookie: word.clone(), version: word };
-        let worker = store.begin(&us, AT).expect("a generation").next_worker;
+        let us = Master {
+            host: String::new(),
+            pid: 1,
+            pid_start: 1,
+            boot_id: word.clone(),
+            cookie: word.clone(),
+            version: word,
+        };
+        let worker = store.join(&us, AT).expect("a generation").first_worker;
         Self { store, batch: 0, worker, queue: QueueName::new("default").expect("a name"), _folder: folder }
     }
 

@@ -79,13 +79,14 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
     let start = wall_us() - HISTORY_US;
     let at = |n: u64| UnixMicros(start + (HISTORY_US as f64 * n as f64 / runs as f64) as i64);
     let us = Master {
+        host: String::new(),
         pid: std::process::id(),
         pid_start: 1,
         boot_id: "bench".to_owned(),
         cookie: "bench".to_owned(),
         version: "bench".to_owned(),
     };
-    let worker = store.begin(&us, at(0))?.next_worker;
+    let worker = store.join(&us, at(0))?.first_worker;
     let started = WorkerStarted { worker, pool: PoolName::new(QUEUE)?, slot: Slot(1), pid: us.pid, at: at(0) };
     let mut batch = 1;
     store.apply(batch, &[Change::WorkerStarted(Box::new(started)).into()], at(0))?;
@@ -107,7 +108,7 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         store.apply(batch, &ends.map(Op::from).collect::<Vec<_>>(), at(chunk.end))?;
         store.tend(false)?;
     }
-    store.end(at(runs))?;
+    store.leave(at(runs))?;
     drop(store);
     sync(database)
 }

@@ -167,6 +167,8 @@ pub enum Refusal {
     Stopping,
     /// The job is in this state, and cannot be cancelled.
     JobEnded(JobId, JobState),
+    /// The job runs at another master, on this host, which is told to cancel it.
+    Elsewhere(JobId, String),
     /// New workers do not come up; the old ones go on.
     ReplacementFailed {
         /// Which slot.

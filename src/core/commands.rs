@@ -141,6 +141,7 @@ impl Core {
             JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
                 Err(Refusal::JobEnded(job, state))
             }
+            JobChange::Elsewhere(host) => Err(Refusal::Elsewhere(job, host)),
             JobChange::Missing => Err(Refusal::NoSuchJob(job)),
         };
         self.asked_again.remove(&(ticket, job));

@@ -201,10 +201,12 @@ pub struct End {
 }
 
 /// Finding of the store when it was asked to cancel a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobChange {
     /// The state it was in (ready and scheduled jobs are cancelled now).
     Was(JobState),
+    /// It runs at another master, on this host, which is told to cancel it.
+    Elsewhere(String),
     /// There is no such job.
     Missing,
 }

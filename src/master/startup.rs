@@ -121,7 +121,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guardian.as_ref().map(Guardian::pid);
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut *store, &begun, guardian_pid)?;
+    let recovered = takeover::recover(&mut *store, clock.now().mono, guardian_pid)?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(&config, poll.registry())?;
@@ -131,7 +131,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let (generation, inherited) = (begun.generation, inherited_variables());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
-        core: Core::new(begun.next_worker, seed),
+        core: Core::new(begun.first_worker, seed),
         fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
         clock,
         poll,
@@ -258,6 +258,7 @@ fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
 
 fn identify(pid: u32, cookie: &str) -> store::Master {
     store::Master {
+        host: identity::host(),
         pid,
         pid_start: identity::start_time(pid).unwrap_or(0),
         boot_id: identity::boot_id().to_owned(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::startup::Failure;
 use super::{clients, wall};
-use crate::model::UnixMicros;
+use crate::model::{Mono, UnixMicros};
 use crate::process::cgroup::{self, Group};
 use crate::process::identity::Identity;
 use crate::process::sweep;
-use crate::store::{self, Start, Store};
+use crate::store::{self, Member, Membership, Store};
 
 /// How long the processes of dead generations may take to die.
 const PROOF: Duration = Duration::from_secs(10);
@@ -28,20 +28,21 @@ pub(super) fn begin(
     socket: &Path,
     us: &store::Master,
     at: UnixMicros,
-) -> Result<Start, Failure> {
+) -> Result<Membership, Failure> {
     if let Some(pid) = clients::occupant_for_good(socket) {
         return Err(Failure::SocketInUse { path: socket.to_owned(), pid });
     }
-    Ok(store.begin(us, at)?)
+    Ok(store.join(us, at)?)
 }
 
 /// Proves that nothing of the generations that died lives, then gives back what they held. All of them, not just the
 /// last: that may have died before it had proven anything about the one before.
-pub(super) fn recover(store: &mut dyn Store, begun: &Start, guardian: Option<u32>) -> Result<u64, Failure> {
-    if begun.crashed.is_empty() {
+pub(super) fn recover(store: &mut dyn Store, now: Mono, guardian: Option<u32>) -> Result<u64, Failure> {
+    let dead = store.dead(now)?;
+    if dead.is_empty() {
         return Ok(0);
     }
-    let cookies: Vec<String> = begun.crashed.iter().filter_map(started_by).collect();
+    let cookies: Vec<String> = dead.iter().filter_map(started_by).collect();
     // Not where one of them has started us: the others of it carry its sign.
     let groups = cgroup::left_by(cookies.iter().map(String::as_str));
     let groups: Vec<Group> = groups.into_iter().filter(|group| !group.has_us()).collect();
@@ -57,10 +58,14 @@ pub(super) fn recover(store: &mut dyn Store, begun: &Start, guardian: Option<u32
         return Err(Failure::Survivors(swept.left));
     }
     groups.iter().for_each(Group::remove);
-    Ok(store.recover(wall())?.released)
+    let mut released = 0;
+    for member in dead {
+        released += store.recover(member.generation, wall())?.released;
+    }
+    Ok(released)
 }
 
-/// The mark of what a master has started; none where this is a copy of the store on which it runs.
-fn started_by(master: &store::Master) -> Option<String> {
-    Some(master.cookie.clone()).filter(|cookie| !cookie.is_empty())
+/// The mark of what a member has started; none where this is a copy of the store on which it runs.
+fn started_by(member: &Member) -> Option<String> {
+    Some(member.master.cookie.clone()).filter(|cookie| !cookie.is_empty())
 }

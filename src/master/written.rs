@@ -5,12 +5,12 @@
 
 use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
-use crate::core::{Event, JobChange, Tag, Ticket};
+use crate::core::{Command, Event, JobChange, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, JobState, QueueName};
 use crate::report::refusals::JobAction;
-use crate::store::StoreError;
 use crate::store::writer::Written;
+use crate::store::{News, StoreError};
 
 /// What a change is for: decides what is done with the reply to it.
 #[derive(Clone, Debug)]
@@ -80,7 +80,21 @@ impl Master {
             Written::Withdrawn { batch, error, certain } => self.withdrawn(batch, &error, certain),
             Written::Lost(error) => self.lose(error),
             Written::Rejected { batch, error } => self.rejected(batch, error),
-            Written::Changed { totals, next_due } => self.feed(Event::Reread { totals, next_due }),
+            Written::Changed { news, totals, next_due } => {
+                self.feed(Event::Reread { totals, next_due });
+                self.hear_news(news);
+            }
+        }
+    }
+
+    /// Others want jobs cancelled that run here, and have ended some that are waited for here.
+    fn hear_news(&mut self, news: News) {
+        for job in news.cancel {
+            let (ticket, command) = (self.requests.unasked(), Command::Cancel { job, wait: false });
+            self.feed(Event::Command { ticket, caller: None, command });
+        }
+        for job in news.ended {
+            self.job_may_have_ended(job);
         }
     }
 
@@ -195,6 +209,7 @@ impl Master {
                 }
                 JobChange::Was(*was)
             }
+            Reply::Elsewhere(host) => JobChange::Elsewhere(host.clone()),
             _ => JobChange::Missing,
         };
         Event::JobChanged { ticket, job, change }

@@ -1,6 +1,5 @@
-//! Items of a batch: changes that the core decides on, requests of operators, and the replies.
-//!
-//! Batches are applied by a store, whole or not at all.
+//! Items of a batch, which a store applies whole or not at all: changes that the core decides on, requests of operators,
+//! and the replies.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -261,7 +260,7 @@ pub enum Next {
     Cancelled(Cause),
 }
 
-/// A worker that was spawned. Its id is given by the master: see `next_worker` of what a store finds at the start.
+/// A worker that was spawned. Its id is given by the master: see `first_worker` of a membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStarted {
     /// The worker.
@@ -378,6 +377,8 @@ pub enum Reply {
         /// Its queue.
         queue: QueueName,
     },
+    /// The job runs at another member of the store, on this host, which is told to cancel it.
+    Elsewhere(String),
     /// Another unfinished job has the unique key of this one: nothing was changed.
     Held {
         /// The other job.

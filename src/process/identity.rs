@@ -99,6 +99,13 @@ pub fn boot_id() -> &'static str {
     })
 }
 
+/// Name of this machine; empty where the kernel does not say.
+#[must_use]
+pub fn host() -> String {
+    let text = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    text.trim().to_owned()
+}
+
 /// Where our process ids count; empty where the kernel does not say.
 #[must_use]
 pub fn pid_namespace() -> String {

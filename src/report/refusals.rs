@@ -49,6 +49,13 @@ pub fn missing(id: JobId) -> RefusedJob {
     RefusedJob { id, reason: format!("there is no job {id}"), exit_code: 4 }
 }
 
+/// For a job that another master runs, which is told to cancel it: whether it does is not known yet.
+#[must_use]
+pub fn elsewhere(id: JobId, host: &str) -> RefusedJob {
+    let reason = format!("job {id} runs on `{host}`, which is told to cancel it; see `queue-work jobs show {id}`");
+    RefusedJob { id, reason, exit_code: 1 }
+}
+
 /// For a job that cannot be retried, as an unfinished job has its unique key.
 #[must_use]
 pub fn held(id: JobId, by: JobId) -> RefusedJob {

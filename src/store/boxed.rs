@@ -2,20 +2,32 @@
 //!
 //! Invariant: every call goes to the store inside, unchanged.
 
-use super::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
+use super::{Applied, DiskSync, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
-use crate::model::{QueueTotals, UnixMicros};
+use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 impl<S: Store + ?Sized> Store for Box<S> {
-    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
-        (**self).begin(master, at)
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
+        (**self).join(master, at)
     }
-    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
-        (**self).recover(at)
+    fn renew(&mut self, now: Mono) -> Result<(), StoreError> {
+        (**self).renew(now)
     }
-    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
-        (**self).end(at)
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        (**self).leave(at)
+    }
+    fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError> {
+        (**self).dead(now)
+    }
+    fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
+        (**self).recover(generation, at)
+    }
+    fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
+        (**self).lead(duty)
+    }
+    fn news(&mut self) -> Result<News, StoreError> {
+        (**self).news()
     }
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
         (**self).apply(batch, ops, at)
@@ -34,9 +46,6 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         (**self).totals()
-    }
-    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
-        (**self).changed_by_others()
     }
     fn reopen(&mut self) -> Result<(), StoreError> {
         (**self).reopen()

@@ -15,6 +15,7 @@
 mod boxed;
 mod error;
 mod location;
+mod members;
 pub mod memory;
 mod records;
 mod sqlite;
@@ -25,11 +26,12 @@ mod conformance;
 
 pub use error::StoreError;
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
+pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
-use crate::model::{Generation, QueueName, QueueTotals, UnixMicros, WorkerId};
+use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 
 /// How many jobs that have lapsed one claim clears away before it says "more".
 const EXPIRED_PER_CLAIM: usize = 10_000;
@@ -41,43 +43,6 @@ const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a wo
 /// Text of a run that the recovery records.
 fn lost(worker: i64) -> &'static str {
     if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
-}
-
-/// A master that begins a generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Master {
-    /// Its process id.
-    pub pid: u32,
-    /// Start time of the process, in clock ticks since boot (`/proc/PID/stat`, field 22).
-    pub pid_start: u64,
-    /// Identity of this boot of the machine.
-    pub boot_id: String,
-    /// Found in the environment of everything it starts.
-    pub cookie: String,
-    /// Version of the program.
-    pub version: String,
-}
-
-/// Findings of a new generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// Its number.
-    pub generation: Generation,
-    /// The first worker id it may use.
-    pub next_worker: WorkerId,
-    /// The generations that neither ended in order nor were recovered since, oldest first (several when masters died
-    /// while they recovered): the processes of all of them must be proven dead, then [`Store::recover`] called, before
-    /// the first claim.
-    pub crashed: Vec<Master>,
-    /// The random id of the store.
-    pub store: String,
-}
-
-/// Result of [`Store::recover`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Jobs that were running or claimed and are ready again.
-    pub released: u64,
 }
 
 /// Result of a batch.
@@ -95,23 +60,43 @@ pub struct Applied {
 /// Puts on the disk all that was committed before the call, from any thread; the error says what could not be synced.
 pub type DiskSync = Box<dyn FnMut() -> Result<(), String> + Send>;
 
-/// The writing side: one owner, one batch at a time.
+/// The writing side: one owner, one batch at a time. Ids are the store's: those of jobs and runs are given in the replies,
+/// those of workers from [`Membership::first_worker`] on.
 pub trait Store: Send {
-    /// Begins a generation; from now on every batch is refused if another has begun since.
-    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError>;
+    /// Makes this master a member, with a generation of its own: a new one each time. With [`Tenure::Exclusive`] whoever
+    /// joined before is refused everything from now on.
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError>;
 
-    /// Gives back everything earlier generations left running: each job is ready again at its old place with its
-    /// attempt refunded (`releases` + 1) and its run recorded as `released`, cause `master_lost`; workers without
-    /// an end get one (`master_lost`). At last the earlier generations count as ended. In steps of bounded size inside.
-    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError>;
+    /// Says that this member is alive, several times in each [`Tenure::Lease`].
+    fn renew(&mut self, now: Mono) -> Result<(), StoreError> {
+        let _ = now;
+        Ok(())
+    }
 
-    /// Ends the generation in order.
-    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError>;
+    /// Ends the membership in order. Nothing may be running.
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError>;
+
+    /// The members that are gone without having left, oldest first: with [`Tenure::Exclusive`] all that joined before, else
+    /// those that this one has not seen renew for a whole lease by its own clock, in which it renewed in time itself. What
+    /// they have started on this machine must be proven dead, then [`Store::recover`] called for each.
+    fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError>;
+
+    /// Takes over from a member that [`Store::dead`] has named: each job it left running is ready again at its old place with
+    /// its attempt refunded (`releases` + 1) and its run recorded as `released`, cause `master_lost`; its workers without an
+    /// end get one (`master_lost`). From then on it counts as ended, and if it lives all the same, it is refused everything.
+    /// Of one that has renewed meanwhile nothing is touched. In steps of bounded size inside.
+    fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError>;
+
+    /// Whether this member does what only one is to do; it stays so until that one leaves or is taken over.
+    fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
+        let _ = duty;
+        Ok(true)
+    }
 
     /// Applies all of `ops`, in order, in one transaction.
     ///
     /// `batch` is the number of this batch, growing by one per batch of a generation (0 for a writer that is no
-    /// master, which is not checked). If a batch that failed is applied again under the same number after it was
+    /// member, which is not checked). If a batch that failed is applied again under the same number after it was
     /// in fact committed, this returns `Err(StoreError::AlreadyApplied)`: a failed commit means "unknown".
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError>;
 
@@ -137,9 +122,9 @@ pub trait Store: Send {
     /// Totals of all queues, by name. Takes a time that grows with their number: not for every batch.
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
 
-    /// Whether somebody else has committed since the last call (a push by a process that is no master). An error also
-    /// if the store is not where it was.
-    fn changed_by_others(&mut self) -> Result<bool, StoreError>;
+    /// What others have done since the last call, members and those that are none. An error also if the store is not where
+    /// it was.
+    fn news(&mut self) -> Result<News, StoreError>;
 
     /// Drops the connection and opens it anew, after an I/O error.
     fn reopen(&mut self) -> Result<(), StoreError>;

@@ -26,7 +26,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
 
 use self::sync::Syncer;
-use super::{Applied, Store, StoreError};
+use super::{Applied, News, Store, StoreError};
 use crate::model::change::{Op, Reply};
 use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
@@ -114,8 +114,10 @@ pub enum Written {
         /// Why.
         error: StoreError,
     },
-    /// Another process has written to the store.
+    /// Others have written to the store.
     Changed {
+        /// What they have done, as far as they say.
+        news: News,
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
         /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
@@ -177,7 +179,7 @@ impl Writer {
             stopped,
             syncer,
             last: 0,
-            changed: false,
+            news: News::default(),
             unknown: false,
             failed,
             unmended: None,
@@ -227,8 +229,8 @@ struct Turn<N> {
     syncer: Option<Syncer>,
     /// The last batch committed.
     last: u64,
-    /// Another process has written, and the totals could not be read.
-    changed: bool,
+    /// What others have done, while the totals could not be read.
+    news: News,
     /// Whether somebody else has written could not be found out.
     unknown: bool,
     /// Hears of syncs that failed.
@@ -256,7 +258,7 @@ impl<N: Fn(Written)> Turn<N> {
                 self.carry_out(command, &mut ended);
                 continue;
             }
-            let again = if self.changed || self.unknown { after(CHECK_AGAIN) } else { never() };
+            let again = if !self.news.is_none() || self.unknown { after(CHECK_AGAIN) } else { never() };
             select! {
                 recv(inbox) -> command => match command {
                     Ok(command) => self.carry_out(command, &mut ended),
@@ -276,7 +278,7 @@ impl<N: Fn(Written)> Turn<N> {
     fn carry_out(&mut self, command: Command, ended: &mut Result<(), StoreError>) {
         match command {
             Command::Apply(batch) => self.apply(batch),
-            Command::End(at) => *ended = self.store.end(at),
+            Command::End(at) => *ended = self.store.leave(at),
         }
     }
 
@@ -319,22 +321,22 @@ impl<N: Fn(Written)> Turn<N> {
     }
 
     fn check(&mut self) {
-        let changed = self.store.changed_by_others();
-        self.unknown = changed.is_err();
-        match changed {
-            Ok(changed) => self.changed |= changed,
+        let news = self.store.news();
+        self.unknown = news.is_err();
+        match news {
+            Ok(news) => self.news.add(news),
             Err(lost) if lost.is_loss() => return (self.notify)(Written::Lost(lost)),
             // The log may be gone. What cannot be read now is asked again at the next check.
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}
         }
-        if !self.changed {
+        if self.news.is_none() {
             return;
         }
         if let Ok(totals) = self.store.totals() {
-            self.changed = false;
+            let news = std::mem::take(&mut self.news);
             self.read_due(UnixMicros::default());
-            (self.notify)(Written::Changed { totals, next_due: self.due });
+            (self.notify)(Written::Changed { news, totals, next_due: self.due });
         }
     }
 }

@@ -14,13 +14,14 @@ const JOBS: u32 = 25_000;
 fn leave(bench: &Bench, queue: &str) {
     let mut store = store::open(&StoreUrl::File(bench.database().to_owned())).unasked().expect("a store");
     let dead = Master {
+        host: String::new(),
         pid: i32::MAX.unsigned_abs(),
         pid_start: 1,
         boot_id: "another".into(),
         cookie: "of the dead".into(),
         version: "0".into(),
     };
-    store.begin(&dead, UnixMicros(1)).expect("a generation");
+    store.join(&dead, UnixMicros(1)).expect("a generation");
     let queue = QueueName::new(queue).expect("a name");
     let job = NewJob { queue: queue.clone(), ..NewJob::new("t", "null") };
     let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();

@@ -78,6 +78,7 @@ fn refusal(change: JobAction, id: JobId, reply: &Reply) -> Option<RefusedJob> {
         }),
         Reply::Changed { was, .. } => refusals::refused(change, id, *was),
         Reply::Held { by } => Some(refusals::held(id, *by)),
+        Reply::Elsewhere(host) => Some(refusals::elsewhere(id, host)),
         Reply::Missing => Some(refusals::missing(id)),
         Reply::Done
         | Reply::Stale

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::change::{Change, Finish, Next, Op, Reply, Shift};
-use crate::model::{JobId, Outcome, QueueTotals, RunId, UnixMicros, WorkerId};
+use crate::model::{JobId, Mono, Outcome, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
 use crate::store::{Master, Store as _, StoreError};
 
@@ -28,13 +28,15 @@ impl Store {
     /// A new generation gives back what the last one left running; the first worker id that it may use.
     pub(super) fn begin(&mut self, at: UnixMicros) -> WorkerId {
         let (cookie, boot_id, version) = (String::from("cookie"), String::from("boot"), String::from("1"));
-        let start = sound(self.inner.begin(&Master { pid: 1, pid_start: 1, boot_id, cookie, version }, at));
-        let recovered = sound(self.inner.recover(at));
-        assert_eq!(recovered.released, self.running.len() as u64, "jobs given back by a new generation");
+        let start =
+            sound(self.inner.join(&Master { host: String::new(), pid: 1, pid_start: 1, boot_id, cookie, version }, at));
+        let dead = sound(self.inner.dead(Mono(0)));
+        let released: u64 = dead.iter().map(|m| sound(self.inner.recover(m.generation, at)).released).sum();
+        assert_eq!(released, self.running.len() as u64, "jobs given back by a new generation");
         self.batch = 0;
         self.running.clear();
         self.totals = sound(self.inner.totals());
-        start.next_worker
+        start.first_worker
     }
 
     /// Commits a batch. `short` says whether the next claim finds fewer jobs than there are.

@@ -88,16 +88,19 @@ impl World {
     fn begin(&mut self) {
         self.masters += 1;
         let master = Master {
+            host: String::new(),
             pid: self.masters,
             pid_start: 1,
             boot_id: "boot".into(),
             cookie: String::new(),
             version: String::new(),
         };
-        let start = self.store.begin(&master, self.now.wall).unwrap();
-        self.store.recover(self.now.wall).unwrap();
+        let membership = self.store.join(&master, self.now.wall).unwrap();
+        for dead in self.store.dead(self.now.mono).unwrap() {
+            self.store.recover(dead.generation, self.now.wall).unwrap();
+        }
         self.batch = 0;
-        self.core = Core::new(start.next_worker, 7);
+        self.core = Core::new(membership.first_worker, 7);
         let mut settings = settings("default");
         settings.limits = PoolLimits {
             workers: 2,

@@ -99,6 +99,7 @@ enum Worded {
 fn worded(refusal: Refusal) -> Worded {
     let (exit_code, text) = match refusal {
         Refusal::NoSuchJob(id) => return Worded::Job(Some(refusals::missing(id))),
+        Refusal::Elsewhere(id, host) => return Worded::Job(Some(refusals::elsewhere(id, &host))),
         Refusal::JobEnded(id, state) => return Worded::Job(refusals::refused(JobAction::Cancel, id, state)),
         Refusal::NoSuchPool(name) => (4, format!("there is no pool `{name}`; see `queue-work status`")),
         Refusal::NoSuchQueue(name) => (4, format!("no pool serves the queue `{name}`; see `queue-work status`")),

@@ -76,6 +76,12 @@ impl Requests {
         ticket
     }
 
+    /// For what is asked of the core by nobody here, as by one whose asker has gone.
+    pub(in crate::master) fn unasked(&mut self) -> Ticket {
+        self.last += 1;
+        Ticket(self.last)
+    }
+
     /// Takes a request out, to be answered; `None` if it was, or its asker has gone.
     pub(super) fn close(&mut self, ticket: Ticket) -> Option<Asker> {
         let request = self.open.remove(&ticket)?;

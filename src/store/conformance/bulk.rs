@@ -134,9 +134,8 @@ pub(super) fn a_bulk_push_that_is_committed_cannot_be_dropped_or_added_to(kit: &
         assert!(matches!(kit.one(Request::Bulk(step)), Reply::Stale));
     }
     // By another process, after the one that pushed is gone.
-    kit.begin(2);
-    let at = kit.at();
-    kit.store.recover(at).unwrap();
+    kit.join(2);
+    kit.recover();
     let left = kit.store.bulks().unwrap();
     assert!(left[0].committed);
     assert!(!open(kit, left[0].id, 9).more);

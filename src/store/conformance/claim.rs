@@ -155,8 +155,8 @@ pub(super) fn jobs_are_claimed_for_workers_in_order(kit: &mut Kit) {
     let workers = vec![WorkerId(2), WorkerId(1)];
     let (jobs, _) = kit.claim_as(Claim { workers, ..takes(&[("default", 9)], 9) });
     kit.one(Change::Assign { job: jobs[2].id, run: jobs[2].run, worker: WorkerId(1) });
-    kit.begin(2);
-    kit.store.recover(kit.at()).unwrap();
+    kit.join(2);
+    kit.recover();
     let workers: Vec<_> = kit.runs(&RunFilter::default()).into_iter().map(|run| run.worker.unwrap()).collect();
     assert_eq!(workers, ["pool-1", "pool-1", "pool-2"]);
 }

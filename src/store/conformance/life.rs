@@ -5,43 +5,48 @@ use crate::model::change::{Change, Request, WorkerEnded, WorkerStarted};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Generation, PoolName, Slot};
 use crate::store::memory::{Fault, Faulty};
-use crate::store::{StoreError, WorkerFilter};
+use crate::store::{StoreError, Tenure, WorkerFilter};
 
 pub(super) fn worker(id: i64, slot: u32, at: UnixMicros) -> WorkerStarted {
     WorkerStarted { worker: WorkerId(id), pool: PoolName::new("pool").unwrap(), slot: Slot(slot), pid: 100 + slot, at }
 }
 
 pub(super) fn a_generation_that_did_not_end_is_found_crashed(kit: &mut Kit) {
-    let start = kit.begin(2);
-    assert_eq!((start.generation, start.crashed), (Generation(2), vec![master(1)]));
-    kit.store.end(kit.at()).unwrap();
+    let membership = kit.join(2);
+    assert_eq!((membership.generation, membership.tenure), (Generation(2), Tenure::Exclusive));
+    assert_eq!(kit.dead(), [master(1)]);
+    kit.store.leave(kit.at()).unwrap();
     let last = kit.records.last_master().unwrap().unwrap();
     assert_eq!((last.master, last.generation), (master(2), Generation(2)));
     assert_eq!((last.started_at, last.ended_at), (kit.at(), Some(kit.at())));
-    assert_eq!(kit.begin(3).crashed, [master(1)], "nobody has recovered the first");
+    kit.join(3);
+    assert_eq!(kit.dead(), [master(1)], "nobody has recovered the first");
 }
 
 pub(super) fn generations_that_nobody_recovered_are_all_found_crashed(kit: &mut Kit) {
-    assert_eq!(kit.begin(2).crashed, [master(1)]);
-    assert_eq!(kit.begin(3).crashed, [master(1), master(2)]);
-    let at = kit.at();
-    kit.store.recover(at).unwrap();
+    kit.join(2);
+    assert_eq!(kit.dead(), [master(1)]);
+    kit.join(3);
+    assert_eq!(kit.dead(), [master(1), master(2)]);
+    kit.recover();
     assert_eq!(kit.records.last_master().unwrap().unwrap().ended_at, None, "the one that recovers goes on");
-    assert_eq!(kit.begin(4).crashed, [master(3)]);
-    kit.store.recover(at).unwrap();
-    kit.store.end(at).unwrap();
-    assert_eq!(kit.begin(5).crashed, []);
+    kit.join(4);
+    assert_eq!(kit.dead(), [master(3)]);
+    kit.recover();
+    kit.store.leave(kit.at()).unwrap();
+    kit.join(5);
+    assert_eq!(kit.dead(), []);
 }
 
 pub(super) fn a_superseded_master_is_refused_everything(kit: &mut Kit) {
     kit.push_one(job());
     let mut other = (kit.connect)();
-    other.begin(&master(2), kit.at()).unwrap();
+    other.join(&master(2), kit.at()).unwrap();
     let at = kit.at();
     let by = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Superseded(Generation(2)))));
     by(kit.store.apply(9, &[Request::Push([job()].into()).into()], at).map(drop));
-    by(kit.store.recover(at).map(drop));
-    by(kit.store.end(at));
+    by(kit.store.recover(Generation(0), at).map(drop));
+    by(kit.store.leave(at));
     assert_eq!(kit.totals().ready, 1);
     assert_eq!(kit.records.last_master().unwrap().unwrap().ended_at, None);
 }
@@ -55,7 +60,7 @@ pub(super) fn a_batch_is_applied_once(kit: &mut Kit) {
     assert!(matches!(again, Err(StoreError::AlreadyApplied)));
     kit.push_one(job());
     assert_eq!(kit.totals().ready, 2);
-    kit.begin(2);
+    kit.join(2);
     kit.push_one(job());
     assert_eq!(kit.totals().ready, 3, "each generation counts its batches from 1");
 }
@@ -67,11 +72,11 @@ pub(super) fn recovery_gives_back_what_was_running(kit: &mut Kit) {
     let claimed = kit.claim(2);
     kit.one(Change::Assign { job: claimed[1].id, run: claimed[1].run, worker: WorkerId(1) });
     kit.pass(7);
-    kit.begin(2);
+    kit.join(2);
     let at = kit.at();
-    assert_eq!(kit.store.recover(at).unwrap().released, 2);
+    assert_eq!(kit.recover(), 2);
     kit.check_totals();
-    assert_eq!(kit.store.recover(at).unwrap().released, 0);
+    assert_eq!(kit.recover(), 0);
     let record = kit.job(first.id);
     assert_eq!((record.state, record.counters), (JobState::Ready, counters(0, 1, 1)));
     assert_eq!((record.cause, record.due_at), (Some(Cause::MasterLost), first.due_at));
@@ -91,9 +96,9 @@ pub(super) fn recovery_goes_on_until_nothing_is_left(kit: &mut Kit) {
     // More than two steps; every third is of this generation when it recovers for the second time.
     kit.push(vec![job(); 2500]);
     kit.claim(2400);
-    kit.begin(2);
+    kit.join(2);
     let ours = kit.claim(60);
-    assert_eq!(kit.store.recover(kit.at()).unwrap().released, 2400);
+    assert_eq!(kit.recover(), 2400);
     kit.check_totals();
     let totals = kit.totals();
     assert_eq!((totals.ready, totals.running), (2440, 60));
@@ -108,8 +113,8 @@ pub(super) fn a_unique_key_is_held_through_two_hundred_deaths(kit: &mut Kit) {
         assert_eq!(run.id, id);
         if deaths % 10 == 0 {
             // With the master.
-            kit.begin(deaths);
-            kit.store.recover(kit.at()).unwrap();
+            kit.join(deaths);
+            kit.recover();
         } else {
             let next = counters(0, run.counters.crashes + 1, run.counters.releases);
             kit.finish(&run, Outcome::Crashed, Next::Ready, next);
@@ -126,10 +131,10 @@ pub(super) fn a_unique_key_is_held_through_two_hundred_deaths(kit: &mut Kit) {
 pub(super) fn recovery_ends_the_workers_that_were_left(kit: &mut Kit) {
     let at = kit.at();
     kit.one(Change::WorkerStarted(Box::new(worker(1, 1, at))));
-    assert_eq!(kit.begin(2).next_worker, WorkerId(2));
+    assert_eq!(kit.join(2).first_worker, WorkerId(2));
     kit.one(Change::WorkerStarted(Box::new(worker(2, 1, at))));
     kit.pass(1);
-    kit.store.recover(kit.at()).unwrap();
+    kit.recover();
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
     assert_eq!((workers[0].ended_at, workers[0].generation), (None, Generation(2)));
     assert_eq!((workers[1].ended_at, workers[1].reason), (Some(kit.at()), Some(EndReason::MasterLost)));
@@ -139,7 +144,7 @@ pub(super) fn ids_go_on_after_a_restart(kit: &mut Kit) {
     kit.push_one(job());
     let first = kit.claim_one();
     kit.one(Change::Unclaim { job: first.id, run: first.run });
-    kit.begin(2);
+    kit.join(2);
     assert_eq!(kit.claim_one().run, RunId(first.run.0 + 1));
 }
 
@@ -173,7 +178,7 @@ pub(super) fn workers_are_on_record(kit: &mut Kit) {
 
 pub(super) fn the_answers_of_a_batch_survive_an_unknown_commit(kit: &mut Kit) {
     let mut store = Faulty::new((kit.connect)()).with(1, Fault::AfterCommit);
-    store.begin(&master(2), kit.at()).unwrap();
+    store.join(&master(2), kit.at()).unwrap();
     let push = [Request::Push([job()].into()).into()];
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))));
     assert!(matches!(store.apply(1, &push, kit.at()), Err(StoreError::Io(_))), "not before it is reopened");

@@ -12,18 +12,20 @@ mod prune;
 mod push;
 mod random;
 mod runs;
+mod two_masters;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
-use super::{Applied, Master, Records, Start, Store};
+use super::{Applied, Master, Membership, Records, Store};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{
-    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, NewJob, Outcome, Pushed, QueueName, QueueTotals,
-    RunId, RunRecord, UnixMicros, WorkerId,
+    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, Mono, NewJob, Outcome, Pushed, QueueName,
+    QueueTotals, RunId, RunRecord, UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -46,17 +48,24 @@ fn sqlite() -> Kit {
     let store = SqliteStore::open(&path).unwrap();
     let records = SqliteRecords::open(&path).unwrap();
     let connect = Box::new(move || Box::new(SqliteStore::open(&path).unwrap()) as Box<dyn Store>);
-    Kit::new(Box::new(store), Box::new(records), connect, Some(dir))
+    Kit::new(Box::new(store), Box::new(records), connect, Some(dir)).joined()
 }
 
 fn memory() -> Kit {
     let store = MemoryStore::new();
     let (records, root) = (store.connect(), store.connect());
-    Kit::new(Box::new(store), Box::new(records), Box::new(move || Box::new(root.connect())), None)
+    Kit::new(Box::new(store), Box::new(records), Box::new(move || Box::new(root.connect())), None).joined()
 }
 
 fn master(pid: u32) -> Master {
-    Master { pid, pid_start: 7, boot_id: "boot".into(), cookie: format!("cookie-{pid}"), version: "0.1.0".into() }
+    Master {
+        host: String::new(),
+        pid,
+        pid_start: 7,
+        boot_id: "boot".into(),
+        cookie: format!("cookie-{pid}"),
+        version: "0.1.0".into(),
+    }
 }
 
 fn queue(name: &str) -> QueueName {
@@ -86,9 +95,12 @@ impl Kit {
         connect: Box<dyn Fn() -> Box<dyn Store>>,
         dir: Option<tempfile::TempDir>,
     ) -> Self {
-        let mut kit = Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, _dir: dir };
-        kit.begin(1);
-        kit
+        Self { store, records, connect, batch: 0, now: 1_700_000_000 * SECOND, _dir: dir }
+    }
+
+    fn joined(mut self) -> Self {
+        self.join(1);
+        self
     }
 
     fn at(&self) -> UnixMicros {
@@ -103,10 +115,20 @@ impl Kit {
         self.now += seconds * SECOND;
     }
 
-    fn begin(&mut self, pid: u32) -> Start {
+    fn join(&mut self, pid: u32) -> Membership {
         self.batch = 0;
         let at = self.at();
-        self.store.begin(&master(pid), at).unwrap()
+        self.store.join(&master(pid), at).unwrap()
+    }
+
+    fn dead(&mut self) -> Vec<Master> {
+        self.store.dead(Mono(0)).unwrap().into_iter().map(|member| member.master).collect()
+    }
+
+    /// Takes over from all that are dead; how many jobs were released.
+    fn recover(&mut self) -> u64 {
+        let (at, dead) = (self.at(), self.store.dead(Mono(0)).unwrap());
+        dead.into_iter().map(|member| self.store.recover(member.generation, at).unwrap().released).sum()
     }
 
     fn apply(&mut self, ops: &[Op]) -> Vec<Reply> {
@@ -286,6 +308,20 @@ macro_rules! suite {
         mod on_sqlite { $($(#[test] fn $case() { super::$topic::$case(&mut super::sqlite()); })+)+ }
         mod on_memory { $($(#[test] fn $case() { super::$topic::$case(&mut super::memory()); })+)+ }
     };
+}
+
+/// Runs each case with two masters at once, over each store that several can have.
+macro_rules! suite_of_two {
+    ($($case:ident),+) => {
+        mod two_on_memory { $(#[test] fn $case() { super::two_masters::$case(super::two_masters::on_memory()); })+ }
+    };
+}
+
+suite_of_two! {
+    a_job_is_claimed_by_one_of_them, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
+    one_that_renews_is_not_taken_over, nobody_is_dead_to_one_that_was_away, what_one_makes_ready_the_other_hears,
+    what_is_due_is_promoted_once, a_pause_reaches_the_other, a_job_that_runs_elsewhere_is_cancelled_there,
+    the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, ids_and_batches_of_one_are_not_those_of_the_other
 }
 
 suite! {

@@ -85,9 +85,9 @@ pub(super) fn ids_are_not_used_again_after_pruning(kit: &mut Kit) {
     let id = kit.job_in(JobState::Succeeded, job());
     assert_eq!(kit.prune(kit.keep_nothing()), 3, "a job, its run and a worker");
     assert!(kit.records.workers(&WorkerFilter::default()).unwrap().is_empty());
-    assert_eq!(kit.begin(2).next_worker, WorkerId(2));
+    assert_eq!(kit.join(2).first_worker, WorkerId(2));
     assert_eq!(kit.prune(kit.keep_nothing()), 1, "the generation before");
-    kit.begin(3);
+    kit.join(3);
     assert_eq!(kit.push_one(job()), JobId(id.0 + 1));
     assert_eq!(kit.claim_one().run, RunId(2));
 }

@@ -175,8 +175,8 @@ fn agree(steps: &[Step]) {
             Step::Pass(seconds) => [&mut a, &mut b].into_iter().for_each(|kit| kit.pass(*seconds)),
             Step::Restart => {
                 for kit in [&mut a, &mut b] {
-                    kit.begin(9);
-                    kit.store.recover(kit.at()).unwrap();
+                    kit.join(9);
+                    kit.recover();
                 }
             }
             step => {

@@ -38,8 +38,8 @@ fn history(kit: &mut Kit) {
         kit.pass(dice.throw(4).cast_signed());
         if round == 20 {
             open.clear();
-            kit.begin(2);
-            kit.store.recover(kit.at()).unwrap();
+            kit.join(2);
+            kit.recover();
         }
     }
     for id in (90..130).step_by(3) {

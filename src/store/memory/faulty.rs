@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::Op;
-use crate::model::{QueueTotals, UnixMicros};
-use crate::store::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
+use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
+use crate::store::{Applied, DiskSync, Duty, Master, Member, Membership, News, Recovered, Store, StoreError};
 
 /// Fault of one call of [`Store::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,16 +114,32 @@ fn unknown() -> StoreError {
 }
 
 impl<S: Store> Store for Faulty<S> {
-    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
-        self.inner.begin(master, at)
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
+        self.inner.join(master, at)
     }
 
-    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
-        self.inner.recover(at)
+    fn renew(&mut self, now: Mono) -> Result<(), StoreError> {
+        self.inner.renew(now)
     }
 
-    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
-        self.inner.end(at)
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        self.inner.leave(at)
+    }
+
+    fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError> {
+        self.inner.dead(now)
+    }
+
+    fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
+        self.inner.recover(generation, at)
+    }
+
+    fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
+        self.inner.lead(duty)
+    }
+
+    fn news(&mut self) -> Result<News, StoreError> {
+        self.inner.news()
     }
 
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
@@ -172,10 +188,6 @@ impl<S: Store> Store for Faulty<S> {
             return Err(unknown());
         }
         self.inner.totals()
-    }
-
-    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
-        self.inner.changed_by_others()
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

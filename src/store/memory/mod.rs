@@ -6,42 +6,56 @@
 mod bulk;
 mod faulty;
 mod forget;
+mod members;
 mod ops;
 mod records;
 mod state;
 mod upkeep;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use self::faulty::{Fault, Faulty};
 use self::state::{Life, State};
-use super::{Applied, Master, Recovered, Start, Store, StoreError};
+use super::{Applied, Duty, Master, Member, Membership, News, Recovered, Store, StoreError, Tenure};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
-use crate::model::{Generation, QueueTotals, UnixMicros, WorkerId};
+use crate::model::{Generation, Mono, QueueTotals, UnixMicros, WorkerId};
+
+/// Each of several members has so many bits of worker ids of its own, which is more than it can start.
+const WORKER_BITS: u32 = 32;
 
 /// One connection to a store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     generation: Option<Generation>,
-    /// Commits made through this connection, to tell those of others.
-    own: u64,
-    seen: u64,
+    /// When this member renewed last.
+    renewed: Mono,
+    /// Beats of the others, and since when each is the same.
+    beats: BTreeMap<i64, (u64, Mono)>,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store, of one member at a time.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// An empty store of several members.
+    #[must_use]
+    pub fn shared(lease: Duration) -> Self {
+        let store = Self::default();
+        store.state().lease = Some(lease);
+        store
+    }
+
     /// Another connection to the same store, as another process would have.
     #[must_use]
     pub fn connect(&self) -> Self {
-        let commits = self.state().commits;
-        Self { state: self.state.clone(), generation: None, own: 0, seen: commits }
+        Self { state: self.state.clone(), ..Self::default() }
     }
 
     /// A panic elsewhere does not make the state worse than a crash would.
@@ -52,56 +66,95 @@ impl MemoryStore {
     fn ours(&self, state: &State) -> Result<Generation, StoreError> {
         let none = || StoreError::Other("a numbered batch needs a generation, and none was begun".to_owned());
         let ours = self.generation.ok_or_else(none)?;
-        let last = state.lives.keys().next_back().copied().map(Generation);
-        match last {
-            Some(last) if last == ours => Ok(ours),
-            last => Err(StoreError::Superseded(last.unwrap_or_default())),
-        }
+        let last = state.lives.keys().next_back().copied().map(Generation).unwrap_or_default();
+        let taken_over = state.lives.get(&ours.0).is_none_or(|life| life.ended_at.is_some());
+        let is_fenced = if state.lease.is_some() { taken_over } else { last != ours };
+        if is_fenced { Err(StoreError::Superseded(last)) } else { Ok(ours) }
     }
 }
 
 impl Store for MemoryStore {
-    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
         let mut state = self.state();
         let number = state.lives.keys().next_back().copied().unwrap_or(0) + 1;
-        let crashed = state.lives.values().filter(|life| life.ended_at.is_none()).map(|life| life.master.clone());
-        let crashed = crashed.collect();
-        let life = Life { master: master.clone(), started_at: at, ended_at: None, batch: 0 };
+        let life =
+            Life { master: master.clone(), started_at: at, ended_at: None, batch: 0, beat: 0, news: News::default() };
         state.lives.insert(number, life);
-        state.commits += 1;
-        let start = Start {
-            generation: Generation(number),
-            next_worker: WorkerId(state.worker_high + 1),
-            crashed,
-            store: "memory".to_owned(),
+        let (tenure, first_worker) = match state.lease {
+            Some(lease) => (Tenure::Lease(lease), number << WORKER_BITS),
+            None => (Tenure::Exclusive, state.worker_high + 1),
         };
         drop(state);
-        self.own += 1;
-        self.generation = Some(start.generation);
-        Ok(start)
+        self.generation = Some(Generation(number));
+        self.beats.clear();
+        let (generation, first_worker) = (Generation(number), WorkerId(first_worker));
+        Ok(Membership { generation, first_worker, tenure, store: "memory".to_owned() })
     }
 
-    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+    fn renew(&mut self, now: Mono) -> Result<(), StoreError> {
         let mut state = self.state();
         let ours = self.ours(&state)?;
-        let released = state.recover(ours, at);
-        state.settle(true, at);
-        state.commits += 1;
+        let lease = state.lease.unwrap_or(Duration::MAX);
+        if let Some(life) = state.lives.get_mut(&ours.0) {
+            life.beat += 1;
+        }
         drop(state);
-        self.own += 1;
-        Ok(Recovered { released })
+        if now.since(std::mem::replace(&mut self.renewed, now)) >= lease {
+            // Who was away itself has not seen whether the others were.
+            self.beats.clear();
+        }
+        Ok(())
     }
 
-    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
         let mut state = self.state();
         let ours = self.ours(&state)?;
         if let Some(life) = state.lives.get_mut(&ours.0) {
             life.ended_at = Some(at);
         }
-        state.commits += 1;
-        drop(state);
-        self.own += 1;
         Ok(())
+    }
+
+    fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError> {
+        let ours = self.generation.map_or(i64::MAX, |ours| ours.0);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = |number: i64| number < ours || (state.lease.is_some() && number > ours);
+        let is_away = state.lease.is_some_and(|lease| now.since(self.renewed) >= lease);
+        let mut dead = Vec::new();
+        for (&number, life) in state.lives.iter().filter(|(number, life)| is_other(**number) && life.ended_at.is_none())
+        {
+            let (beat, since) = self.beats.entry(number).or_insert((life.beat, now));
+            if *beat != life.beat || is_away {
+                (*beat, *since) = (life.beat, now);
+            }
+            if state.lease.is_none_or(|lease| now.since(*since) >= lease) {
+                dead.push(Member { generation: Generation(number), master: life.master.clone() });
+            }
+        }
+        Ok(dead)
+    }
+
+    fn recover(&mut self, dead: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
+        let mut state = self.state();
+        let ours = self.ours(&state)?;
+        let seen = self.beats.get(&dead.0).map(|(beat, _)| *beat);
+        let is_dead = match state.lease {
+            Some(_) => state.lives.get(&dead.0).is_some_and(|life| life.ended_at.is_none() && Some(life.beat) == seen),
+            None => dead < ours,
+        };
+        if !is_dead {
+            return Ok(Recovered::default());
+        }
+        let released = state.recover(dead, at);
+        state.settle(true, at);
+        state.tell_others(self.generation);
+        Ok(Recovered { released })
+    }
+
+    fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let ours = self.ours(&state)?;
+        Ok(state.lead(duty, ours))
     }
 
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
@@ -122,9 +175,7 @@ impl Store for MemoryStore {
         let replies = ops.iter().map(|op| state.apply(op, generation, at)).collect();
         let changed = state.settle(self.generation.is_some(), at);
         let forgotten = std::mem::take(&mut state.forgotten);
-        state.commits += 1;
-        drop(state);
-        self.own += 1;
+        state.tell_others(self.generation);
         Ok(Applied { replies, forgotten, changed })
     }
 
@@ -144,9 +195,10 @@ impl Store for MemoryStore {
         Ok(self.state().totals())
     }
 
-    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
-        let others = self.state().commits - self.own;
-        Ok(std::mem::replace(&mut self.seen, others) != others)
+    fn news(&mut self) -> Result<News, StoreError> {
+        let mut state = self.state();
+        let ours = self.generation.and_then(|ours| state.lives.get_mut(&ours.0));
+        Ok(ours.map(|life| std::mem::take(&mut life.news)).unwrap_or_default())
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

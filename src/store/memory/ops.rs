@@ -7,7 +7,7 @@ use crate::model::job::Progress;
 use crate::model::{
     Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
 };
-use crate::store::EXPIRED_PER_CLAIM;
+use crate::store::{Duty, EXPIRED_PER_CLAIM};
 
 use super::state::{Job, Place, Queue, Run, Running, State};
 
@@ -30,9 +30,10 @@ impl State {
             Change::Promote { limit } => self.promote(*limit, at),
             Change::Shift(shift) => self.shift(shift, at),
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.cancel(*job, at),
+            Change::Cancel(job) => self.cancel(*job, generation, at),
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
+            Change::Prune { .. } if !self.lead(Duty::Prune, generation) => Reply::Count(0),
             Change::Prune { keep, served } => self.prune(keep, served),
         }
     }
@@ -46,6 +47,7 @@ impl State {
             Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
             Request::Pause { queue, paused } => {
                 self.queue(queue).totals.paused = *paused;
+                self.news.queues.insert(queue.clone());
                 Reply::Done
             }
         }
@@ -214,8 +216,11 @@ impl State {
         Some((was, Reply::Changed { was, queue: job.new.queue.clone() }))
     }
 
-    fn cancel(&mut self, id: JobId, at: UnixMicros) -> Reply {
+    fn cancel(&mut self, id: JobId, ours: Generation, at: UnixMicros) -> Reply {
         let Some((was, reply)) = self.was(id) else { return Reply::Missing };
+        if let Some(host) = self.cancel_elsewhere(id.0, ours) {
+            return Reply::Elsewhere(host);
+        }
         if matches!(was, JobState::Ready | JobState::Scheduled) {
             self.end(id.0, JobState::Cancelled, Cause::Cancelled, None, at);
         }
@@ -246,6 +251,7 @@ impl State {
         let Some((was, reply)) = self.was(id) else { return Reply::Missing };
         if was != JobState::Running {
             self.forget(id.0);
+            self.news.ended.push(id);
             self.runs.retain(|_, run| run.job != id.0);
         }
         reply

@@ -4,14 +4,16 @@
 //! the times due and the totals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use crate::model::bulk::BulkOwner;
 use crate::model::change::Waits;
 use crate::model::job::Progress;
 use crate::model::{
-    Cause, Counters, Detail, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
+    Cause, Counters, Detail, Generation, JobId, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros,
+    WorkerRecord,
 };
-use crate::store::Master;
+use crate::store::{Duty, Master, News};
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -20,6 +22,10 @@ pub(super) struct Life {
     pub(super) started_at: UnixMicros,
     pub(super) ended_at: Option<UnixMicros>,
     pub(super) batch: u64,
+    /// Grows with each renewal.
+    pub(super) beat: u64,
+    /// What others have done since it last asked.
+    pub(super) news: News,
 }
 
 /// Where a job is.
@@ -161,7 +167,11 @@ pub(super) struct State {
     pub(super) run_high: i64,
     pub(super) worker_high: i64,
     pub(super) runs_seen: i64,
-    pub(super) commits: u64,
+    /// `None`: of one member at a time.
+    pub(super) lease: Option<Duration>,
+    pub(super) leads: BTreeMap<Duty, Generation>,
+    /// What the batch in hand means to others.
+    pub(super) news: News,
 }
 
 impl State {
@@ -216,6 +226,11 @@ impl State {
             Place::Scheduled => drop(self.scheduled.insert((job.due_at.0, id))),
             Place::Running(running) => drop(self.running.insert(id, running.run.0)),
             Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
+        }
+        match &job.place {
+            Place::Ready | Place::Unopened => drop(self.news.queues.insert(job.new.queue.clone())),
+            Place::Ended { .. } | Place::Succeeded => self.news.ended.push(JobId(id)),
+            Place::Scheduled | Place::Running(_) => {}
         }
         self.jobs.insert(id, job);
     }

@@ -45,11 +45,14 @@ impl State {
         Reply::Done
     }
 
-    pub(super) fn recover(&mut self, ours: Generation, at: UnixMicros) -> u64 {
+    /// Takes over from one member, or where there is one at a time, from all up to it.
+    pub(super) fn recover(&mut self, dead: Generation, at: UnixMicros) -> u64 {
+        let first = if self.lease.is_some() { dead } else { Generation::default() };
+        let all = first..=dead;
         let mut released = 0;
         for id in self.running.keys().copied().collect::<Vec<_>>() {
             let Some(Place::Running(running)) = self.jobs.get(&id).map(|job| job.place.clone()) else { continue };
-            if running.generation >= ours.0 {
+            if !all.contains(&Generation(running.generation)) {
                 continue;
             }
             let Some(mut job) = self.take(id) else { continue };
@@ -78,11 +81,11 @@ impl State {
             self.put(id, job);
             released += 1;
         }
-        for worker in self.workers.values_mut().filter(|w| w.ended_at.is_none() && w.generation < ours) {
+        for worker in self.workers.values_mut().filter(|w| w.ended_at.is_none() && all.contains(&w.generation)) {
             worker.ended_at = Some(at);
             worker.reason = Some(EndReason::MasterLost);
         }
-        for (_, life) in self.lives.range_mut(..ours.0).filter(|(_, life)| life.ended_at.is_none()) {
+        for (_, life) in self.lives.range_mut(first.0..=dead.0).filter(|(_, life)| life.ended_at.is_none()) {
             life.ended_at = Some(at);
         }
         released

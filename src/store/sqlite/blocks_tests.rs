@@ -13,8 +13,15 @@ const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);
 fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     let dir = tempfile::tempdir().unwrap();
     let mut store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
-    let life = Master { pid: 1, pid_start: 1, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
-    store.begin(&life, AT).unwrap();
+    let life = Master {
+        host: String::new(),
+        pid: 1,
+        pid_start: 1,
+        boot_id: "b".into(),
+        cookie: "c".into(),
+        version: "0".into(),
+    };
+    store.join(&life, AT).unwrap();
     let job = NewJob::new("t", "1");
     let takes = vec![(QueueName::default(), jobs)];
     let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
-use crate::model::{Claimed, Detail, JobState, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
+use crate::model::{Claimed, Detail, JobState, Mono, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
 use crate::store::{JobFilter, Master, Records, RunFilter, Store, StoreError, WorkerFilter};
 
 const JOBS: usize = 300;
@@ -20,7 +20,14 @@ fn now() -> UnixMicros {
 }
 
 fn master() -> Master {
-    Master { pid: 1, pid_start: 7, boot_id: "boot".into(), cookie: "c".into(), version: "0.1.0".into() }
+    Master {
+        host: String::new(),
+        pid: 1,
+        pid_start: 7,
+        boot_id: "boot".into(),
+        cookie: "c".into(),
+        version: "0.1.0".into(),
+    }
 }
 
 fn job(n: usize) -> NewJob {
@@ -69,7 +76,7 @@ fn whole() -> &'static [u8] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("q.db");
         let mut store = SqliteStore::open(&path).unwrap();
-        store.begin(&master(), now()).unwrap();
+        store.join(&master(), now()).unwrap();
         store.apply(1, &[Request::Push((0..JOBS).map(job).collect::<Vec<_>>().into()).into()], now()).unwrap();
         let mut replies = store.apply(2, &[claim(100)], now()).unwrap().replies;
         let Reply::Claimed { jobs, .. } = replies.remove(0) else { panic!() };
@@ -84,8 +91,10 @@ fn whole() -> &'static [u8] {
 fn start(path: &Path) -> Result<SqliteStore, StoreError> {
     let mut store = SqliteStore::open(path)?;
     store.check()?;
-    store.begin(&master(), now())?;
-    store.recover(now())?;
+    store.join(&master(), now())?;
+    for member in store.dead(Mono(0))? {
+        store.recover(member.generation, now())?;
+    }
     store.totals()?;
     store.next_due()?;
     Ok(store)
@@ -103,7 +112,7 @@ fn use_it(mut store: SqliteStore, path: &Path) -> Result<usize, StoreError> {
         let ends: Vec<Op> = jobs.into_iter().enumerate().map(|(n, job)| finish(job, n)).collect();
         store.apply(2, &ends, now())?;
     }
-    store.end(now())?;
+    store.leave(now())?;
     Ok(all.len())
 }
 
@@ -170,7 +179,7 @@ fn a_job_whose_args_are_no_text_is_dead_and_holds_nobody_up() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("q.db");
     let mut store = SqliteStore::open(&path).unwrap();
-    store.begin(&master(), now()).unwrap();
+    store.join(&master(), now()).unwrap();
     let jobs: Vec<NewJob> = (1..4).map(|n| NewJob { unique: Some(format!("{n}").into()), ..job(2 * n) }).collect();
     store.apply(1, &[Request::Push(jobs.clone().into()).into()], now()).unwrap();
     store.conn.execute("UPDATE jobs SET args = CAST(x'7b22ff' AS TEXT) WHERE id = 2", []).unwrap();

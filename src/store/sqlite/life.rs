@@ -11,7 +11,7 @@ use super::run_row::RunRow;
 use super::{codes, identity, sql};
 use crate::model::worker::EndReason;
 use crate::model::{Cause, Counters, Detail, Generation, Outcome, UnixMicros, WorkerId};
-use crate::store::{LastMaster, Master, Start, lost};
+use crate::store::{LastMaster, Master, Membership, Tenure, lost};
 
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
@@ -40,6 +40,7 @@ pub(super) fn last(conn: &Connection) -> Result<Option<Last>> {
 /// Reads who a generation was, from this column on.
 fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
     Ok(Master {
+        host: String::new(),
         pid: row.get(at)?,
         pid_start: row.get::<_, i64>(at + 1)? as u64,
         boot_id: row.get(at + 2)?,
@@ -48,15 +49,18 @@ fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
     })
 }
 
-/// Reads who began a generation that has not ended in order, and when.
-pub(super) fn unended(conn: &Connection) -> Result<Vec<(Master, UnixMicros)>> {
-    let row = |row: &Row<'_>| Ok((read_master(row, 0)?, UnixMicros(row.get(5)?)));
+/// The lives that have not ended in order and were not recovered, oldest first.
+pub(super) fn unended(conn: &Connection) -> Result<Vec<LastMaster>> {
+    let row = |row: &Row<'_>| {
+        let (generation, started_at) = (Generation(row.get(0)?), UnixMicros(row.get(6)?));
+        Ok(LastMaster { master: read_master(row, 1)?, generation, started_at, ended_at: None })
+    };
     conn.prepare_cached(sql::GENERATIONS_CRASHED)?.query_map([], row)?.collect()
 }
 
-/// Adds a generation; gives what it finds and the ids to go on from.
-pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Start, High)> {
-    let (last, crashed) = (last(conn)?, unended(conn)?.into_iter().map(|(master, _)| master).collect());
+/// Adds a generation; gives the ids to go on from.
+pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Result<(Membership, High)> {
+    let last = last(conn)?;
     let before = last.as_ref().map(|l| l.high).unwrap_or_default();
     let high = High {
         run: before.run.max(highest(conn, sql::RUN_HIGH, 0)?).max(highest(conn, sql::RUNNING_BOUNDS, 1)?),
@@ -74,8 +78,8 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
         high.run,
         high.worker
     ])?;
-    let start = Start { generation, next_worker: WorkerId(high.worker + 1), crashed, store: identity::id(conn)? };
-    Ok((start, high))
+    let first_worker = WorkerId(high.worker + 1);
+    Ok((Membership { generation, first_worker, tenure: Tenure::Exclusive, store: identity::id(conn)? }, high))
 }
 
 /// A job that an earlier life left running.
@@ -107,12 +111,12 @@ impl Left {
 }
 
 impl Batch<'_> {
-    /// Gives back a bounded number of jobs of earlier lives; how many.
-    pub(super) fn release_left(&mut self) -> Result<usize> {
+    /// Gives back a bounded number of jobs of a life that is dead, and of all before it, which are no less; how many.
+    pub(super) fn release_left(&mut self, dead: Generation) -> Result<usize> {
         let left: Vec<Left> = self
             .conn
             .prepare_cached(sql::RUNNING_LEFT)?
-            .query_map((self.generation, STEP), Left::read)?
+            .query_map((dead.0, STEP), Left::read)?
             .collect::<Result<_>>()?;
         for job in &left {
             self.run(sql::RUNNING_DELETE, (job.at.id, job.run))?;
@@ -146,13 +150,13 @@ impl Batch<'_> {
         })
     }
 
-    /// Marks the earlier lives as over: nothing of them is left.
-    pub(super) fn end_lives(&self) -> Result<usize> {
-        self.run(sql::GENERATIONS_RECOVERED, (self.generation, self.at.0))
+    /// Marks them as over: nothing of them is left.
+    pub(super) fn end_lives(&self, dead: Generation) -> Result<usize> {
+        self.run(sql::GENERATIONS_RECOVERED, (dead.0, self.at.0))
     }
 
-    /// Gives an end to a bounded number of workers of earlier lives; how many.
-    pub(super) fn end_left(&self) -> Result<usize> {
-        self.run(sql::WORKERS_LOST, (self.generation, self.at.0, codes::reason(EndReason::MasterLost), STEP))
+    /// Gives an end to a bounded number of their workers; how many.
+    pub(super) fn end_left(&self, dead: Generation) -> Result<usize> {
+        self.run(sql::WORKERS_LOST, (dead.0, self.at.0, codes::reason(EndReason::MasterLost), STEP))
     }
 }

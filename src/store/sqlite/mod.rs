@@ -64,10 +64,10 @@ use self::files::{Fate, Files, log_path};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
-use super::{Applied, DiskSync, Master, Recovered, Start, Store, StoreError};
+use super::{Applied, DiskSync, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
-use crate::model::{Generation, QueueTotals, UnixMicros};
+use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 pub use self::changes::Changes;
 pub use self::lock_file::Lock;
@@ -217,9 +217,9 @@ fn refuse(conn: &Connection, path: &Path, ours: Option<Generation>, number: u64)
 }
 
 impl Store for SqliteStore {
-    fn begin(&mut self, master: &Master, at: UnixMicros) -> Result<Start, StoreError> {
+    fn join(&mut self, master: &Master, at: UnixMicros) -> Result<Membership, StoreError> {
         let (copied, file) = (self.copied.take(), self.handle.identity());
-        let (start, high) = self.transaction(
+        let (membership, high) = self.transaction(
             at,
             |_| Ok(()),
             |batch| {
@@ -228,34 +228,39 @@ impl Store for SqliteStore {
             },
         )?;
         self.commit(What::Begin)?;
-        self.generation = Some(start.generation);
+        self.generation = Some(membership.generation);
         self.high = high;
         self.pending = None;
         open::checkpoint_by_hand(&self.conn, &self.path)?;
         self.begin_seal()?;
-        Ok(start)
+        Ok(membership)
     }
 
-    fn recover(&mut self, at: UnixMicros) -> Result<Recovered, StoreError> {
+    fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
+    }
+
+    fn dead(&mut self, _now: Mono) -> Result<Vec<Member>, StoreError> {
+        let unended = life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
+        let others = unended.into_iter().map(|last| Member { generation: last.generation, master: last.master });
+        Ok(others.filter(|member| self.generation.is_none_or(|ours| member.generation < ours)).collect())
+    }
+
+    fn recover(&mut self, dead: Generation, at: UnixMicros) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
+        if self.generation.is_none_or(|ours| dead >= ours) {
+            return Ok(recovered);
+        }
         loop {
-            #[expect(
-                clippy::redundant_closure_for_method_calls,
-                reason = "a path to the method is tied to one lifetime"
-            )]
-            let released = self.step(What::Recovery, at, |batch| batch.release_left())?;
+            let released = self.step(What::Recovery, at, |batch| batch.release_left(dead))?;
             recovered.released += released as u64;
             if released == 0 {
                 break;
             }
         }
-        while self.step(What::Recovery, at, |batch| batch.end_left())? > 0 {}
-        self.step(What::Recovery, at, |batch| batch.end_lives())?;
+        while self.step(What::Recovery, at, |batch| batch.end_left(dead))? > 0 {}
+        self.step(What::Recovery, at, |batch| batch.end_lives(dead))?;
         Ok(recovered)
-    }
-
-    fn end(&mut self, at: UnixMicros) -> Result<(), StoreError> {
-        self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
     fn apply(&mut self, number: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError> {
@@ -303,11 +308,11 @@ impl Store for SqliteStore {
         totals::read(&self.conn).map_err(|e| error::map(&self.path, &e))
     }
 
-    fn changed_by_others(&mut self) -> Result<bool, StoreError> {
+    fn news(&mut self) -> Result<News, StoreError> {
         self.usable()?;
         self.check_files()?;
         let now = self.data_version()?;
-        Ok(self.seen.replace(now) != Some(now))
+        Ok(News { anything: self.seen.replace(now) != Some(now), ..News::default() })
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {

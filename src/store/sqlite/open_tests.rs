@@ -119,7 +119,7 @@ fn a_database_that_vanished_is_not_replaced_by_an_empty_one() {
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(store.apply(0, &[push()], UnixMicros(1)), Err(StoreError::Gone { .. })));
     assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })));
-    assert!(matches!(store.changed_by_others(), Err(StoreError::Gone { .. })));
+    assert!(matches!(store.news(), Err(StoreError::Gone { .. })));
     assert!(!path.exists());
     std::fs::write(&path, "").unwrap();
     assert!(matches!(store.reopen(), Err(StoreError::Gone { .. })), "another file under the name");
@@ -130,8 +130,15 @@ fn what_was_in_a_log_that_was_deleted_is_saved_and_no_answer_is_lost() {
     for ending in ["-wal", "-shm"] {
         let (_dir, path) = place();
         let mut store = SqliteStore::open(&path).unwrap();
-        let master = Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
-        store.begin(&master, UnixMicros(1)).unwrap();
+        let master = Master {
+            host: String::new(),
+            pid: 1,
+            pid_start: 2,
+            boot_id: "b".into(),
+            cookie: "c".into(),
+            version: "0".into(),
+        };
+        store.join(&master, UnixMicros(1)).unwrap();
         store.apply(1, &[push()], UnixMicros(1)).unwrap();
         std::fs::remove_file(path.with_file_name(format!("q.db{ending}"))).unwrap();
         let refused = store.apply(2, &[push()], UnixMicros(1)).unwrap_err().to_string();
@@ -192,8 +199,15 @@ fn a_writer_that_opens_anew_does_not_wait_for_a_long_answer_which_is_given_all_t
 fn a_checkpoint_is_put_off_where_somebody_waits_but_not_for_ever() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
-    let master = Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
-    store.begin(&master, UnixMicros(1)).unwrap();
+    let master = Master {
+        host: String::new(),
+        pid: 1,
+        pid_start: 2,
+        boot_id: "b".into(),
+        cookie: "c".into(),
+        version: "0".into(),
+    };
+    store.join(&master, UnixMicros(1)).unwrap();
     let mut batch = 0;
     // Pages in the log after so many, and how many of them were moved.
     let mut grown = |store: &mut SqliteStore, pages: i64, awaited: bool| loop {
@@ -220,9 +234,9 @@ fn after_a_reopen_that_failed_nothing_is_said_of_others_before_one_that_succeeds
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
     store.broken = true;
-    assert!(matches!(store.changed_by_others(), Err(StoreError::Io(_))));
+    assert!(matches!(store.news(), Err(StoreError::Io(_))));
     store.reopen().unwrap();
-    assert!(store.changed_by_others().unwrap(), "anything may have happened");
+    assert!(store.news().unwrap().anything, "anything may have happened");
 }
 
 #[test]
@@ -328,8 +342,15 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
 fn the_file_does_not_grow_with_what_was_forgotten() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
-    let life = Master { pid: 1, pid_start: 1, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
-    store.begin(&life, UnixMicros(1)).unwrap();
+    let life = Master {
+        host: String::new(),
+        pid: 1,
+        pid_start: 1,
+        boot_id: "b".into(),
+        cookie: "c".into(),
+        version: "0".into(),
+    };
+    store.join(&life, UnixMicros(1)).unwrap();
     let (mut batch, mut now) = (0, 1_000_000);
     let mut sizes = Vec::new();
     for _ in 0..12 {
@@ -346,12 +367,19 @@ fn who_began_a_generation_and_did_not_end_it_is_known_before_another_begins() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
     store.refuse_living(&|_| panic!("nobody is on record")).unwrap();
-    let life = |pid| Master { pid, pid_start: 9, boot_id: "b".into(), cookie: "c".into(), version: "0".into() };
-    store.begin(&life(4), UnixMicros(17)).unwrap();
+    let life = |pid| Master {
+        host: String::new(),
+        pid,
+        pid_start: 9,
+        boot_id: "b".into(),
+        cookie: "c".into(),
+        version: "0".into(),
+    };
+    store.join(&life(4), UnixMicros(17)).unwrap();
     let mut other = SqliteStore::open(&path).unwrap();
     let refused = other.refuse_living(&|master| *master == life(4));
     assert!(matches!(refused, Err(StoreError::MasterRuns { pid: 4, started_at: UnixMicros(17) })));
     other.refuse_living(&|_| false).unwrap();
-    store.end(UnixMicros(18)).unwrap();
+    store.leave(UnixMicros(18)).unwrap();
     other.refuse_living(&|_| true).unwrap();
 }

@@ -12,7 +12,7 @@ use super::lock::Handle;
 use super::names::Names;
 use super::open::{self, Missing};
 use super::{SharedRecords, SqliteStore, Syncs, error, identity, life};
-use crate::store::{Master, StoreError};
+use crate::store::{LastMaster, Master, StoreError};
 
 impl SqliteStore {
     /// Opens the database, makes it if it is missing, brings it to the newest schema. Asks nobody for the right to write:
@@ -50,7 +50,8 @@ impl SqliteStore {
     pub(super) fn refuse_living(&mut self, lives: &dyn Fn(&Master) -> bool) -> Result<(), StoreError> {
         let is_copy = identity::is_copy(&self.conn, self.handle.identity()).map_err(|e| error::map(&self.path, &e))?;
         let mut of_original = Vec::new();
-        for (master, started_at) in life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))? {
+        let unended = life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
+        for LastMaster { master, started_at, .. } in unended {
             if !lives(&master) {
                 continue;
             }

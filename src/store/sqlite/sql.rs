@@ -199,7 +199,7 @@ pub(super) const RUNNING_IS: &str = "SELECT 1 FROM running WHERE job_id = ?1 AND
 pub(super) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, r.worker, r.attempt, r.due_at, r.started_at, \
      r.generation, j.queue, j.type, j.nprio, coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
      coalesce(x.releases_in_a_row, 0) FROM running r CROSS JOIN jobs j ON j.id = r.job_id LEFT JOIN tries x ON x.job_id = r.job_id \
-     WHERE r.generation < ?1 ORDER BY r.job_id LIMIT ?2";
+     WHERE r.generation <= ?1 ORDER BY r.job_id LIMIT ?2";
 /// All of `running` (as many rows as are claimed); at the start of a master and when pruning.
 pub(super) const RUNNING_BOUNDS: &str = "SELECT min(run_id), max(run_id) FROM running";
 
@@ -285,7 +285,7 @@ pub(super) const WORKER_END: &str = "UPDATE workers SET ended_at = ?2, reason = 
      jobs_done = ?6, peak_memory = ?7 WHERE id = ?1";
 /// `workers_living`.
 pub(super) const WORKERS_LOST: &str = "UPDATE workers SET ended_at = ?2, reason = ?3 WHERE id IN \
-     (SELECT id FROM workers WHERE ended_at IS NULL AND generation < ?1 LIMIT ?4)";
+     (SELECT id FROM workers WHERE ended_at IS NULL AND generation <= ?1 LIMIT ?4)";
 /// `workers.id`.
 pub(super) const WORKER_HIGH: &str = "SELECT max(id) FROM workers";
 /// `workers.id`: among the oldest few, those past their time.
@@ -314,12 +314,12 @@ pub(super) const SEAL_WRITE: &str = "UPDATE seal SET mark = ?1 WHERE one = 1";
 pub(super) const SEAL_PAGE: &str = "SELECT rootpage FROM sqlite_schema WHERE name = 'seal' LIMIT 1";
 /// The last row by key.
 pub(super) const GENERATION_NOW: &str = "SELECT generation, batch FROM generations ORDER BY generation DESC LIMIT 1";
-/// Reads all of the few rows, once per start.
-pub(super) const GENERATIONS_CRASHED: &str = "SELECT pid, pid_start, boot_id, cookie, version, started_at \
-     FROM generations WHERE ended_at IS NULL ORDER BY generation";
-/// `generations.generation`, up to ours; once per recovery.
+/// Reads all of the few rows, twice per start.
+pub(super) const GENERATIONS_CRASHED: &str = "SELECT generation, pid, pid_start, boot_id, cookie, version, \
+     started_at FROM generations WHERE ended_at IS NULL ORDER BY generation";
+/// `generations.generation`, up to one that is dead; once per recovery.
 pub(super) const GENERATIONS_RECOVERED: &str =
-    "UPDATE generations SET ended_at = ?2 WHERE generation < ?1 AND ended_at IS NULL";
+    "UPDATE generations SET ended_at = ?2 WHERE generation <= ?1 AND ended_at IS NULL";
 /// Appends.
 pub(super) const GENERATION_ADD: &str = "INSERT INTO generations (generation, pid, pid_start, boot_id, cookie, \
      version, started_at, run_high, worker_high) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";

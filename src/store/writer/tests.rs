@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const AT: UnixMicros = UnixMicros(1_000_000);
 
 fn master() -> Master {
-    Master { pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() }
+    Master { host: String::new(), pid: 1, pid_start: 2, boot_id: "b".into(), cookie: "c".into(), version: "0".into() }
 }
 
 fn job() -> NewJob {
@@ -28,7 +28,7 @@ fn push(number: u64) -> Batch {
 }
 
 fn started(mut store: impl Store + 'static) -> (Writer, Receiver<Written>) {
-    store.begin(&master(), AT).unwrap();
+    store.join(&master(), AT).unwrap();
     let (tx, rx): (Sender<Written>, _) = unbounded();
     let notify = move |written| drop(tx.send(written));
     (Writer::start(Box::new(store), Durability::Full, notify).unwrap(), rx)
@@ -156,7 +156,7 @@ fn a_master_that_was_superseded_is_rejected() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
     let (writer, events) = started(memory);
-    other.begin(&master(), AT).unwrap();
+    other.join(&master(), AT).unwrap();
     writer.send(push(1)).unwrap();
     let Written::Rejected { batch: 1, error: StoreError::Superseded(by) } = next(&events) else { panic!() };
     assert_eq!(by.0, 2);
@@ -185,7 +185,7 @@ fn what_others_push_is_noticed_at_a_check() {
     let (writer, events) = started(memory);
     other.apply(0, &push(0).ops, AT).unwrap();
     writer.check();
-    let Written::Changed { totals, next_due: None } = next(&events) else { panic!() };
+    let Written::Changed { totals, next_due: None, .. } = next(&events) else { panic!() };
     assert_eq!(totals[0].ready, 1);
     writer.check();
     writer.stop(None).unwrap();

@@ -1,0 +1,237 @@
+//! Cases with two masters at once: what each may do, what it hears of the other, and what happens when one is gone.
+
+use super::*;
+use crate::model::Generation;
+use crate::store::{Duty, StoreError, Tenure};
+
+const LEASE_S: u64 = 30;
+
+/// Two members of one store; both clocks show the same.
+pub(super) struct Two {
+    a: Kit,
+    b: Kit,
+    of_a: Membership,
+    of_b: Membership,
+    seconds: u64,
+}
+
+pub(super) fn on_memory() -> Two {
+    let store = MemoryStore::shared(Duration::from_secs(LEASE_S));
+    let kit = |root: &MemoryStore| {
+        let (records, root) = (root.connect(), root.connect());
+        let store = root.connect();
+        Kit::new(Box::new(store), Box::new(records), Box::new(move || Box::new(root.connect())), None)
+    };
+    let (mut a, mut b) = (kit(&store), kit(&store));
+    let join = |kit: &mut Kit, host: &str, pid| {
+        let at = kit.at();
+        kit.store.join(&Master { host: host.to_owned(), ..master(pid) }, at).unwrap()
+    };
+    let (of_a, of_b) = (join(&mut a, "host-a", 1), join(&mut b, "host-b", 2));
+    let mut two = Two { a, b, of_a, of_b, seconds: 0 };
+    two.both_renew();
+    assert_eq!(two.dead_to_a(), []);
+    two
+}
+
+impl Two {
+    fn now(&self) -> Mono {
+        Mono(self.seconds * 1_000_000)
+    }
+
+    fn both_renew(&mut self) {
+        let now = self.now();
+        self.a.store.renew(now).unwrap();
+        self.b.store.renew(now).unwrap();
+    }
+
+    /// Members that are dead to the first, which goes on renewing.
+    fn dead_to_a(&mut self) -> Vec<Generation> {
+        let now = self.now();
+        self.a.store.renew(now).unwrap();
+        self.a.store.dead(now).unwrap().into_iter().map(|member| member.generation).collect()
+    }
+
+    /// Lets time pass in which the second says nothing.
+    fn b_is_silent_for(&mut self, seconds: u64) -> Vec<Generation> {
+        for _ in 0..seconds {
+            self.seconds += 1;
+            self.dead_to_a();
+        }
+        self.dead_to_a()
+    }
+
+    /// The first takes over from the second; how many jobs were released.
+    fn a_takes_over(&mut self) -> u64 {
+        assert_eq!(self.b_is_silent_for(LEASE_S), [self.of_b.generation]);
+        let at = self.a.at();
+        self.a.store.recover(self.of_b.generation, at).unwrap().released
+    }
+}
+
+pub(super) fn a_job_is_claimed_by_one_of_them(mut two: Two) {
+    assert_eq!((two.of_a.tenure, two.of_b.tenure), (two.of_b.tenure, Tenure::Lease(Duration::from_secs(LEASE_S))));
+    let pushed = two.a.push(vec![job(); 10]);
+    let (of_a, of_b) = (two.a.claim(6), two.b.claim(6));
+    assert_eq!((of_a.len(), of_b.len()), (6, 4));
+    let all = || of_a.iter().chain(&of_b);
+    assert_eq!(all().map(|job| job.id).collect::<BTreeSet<_>>(), pushed.iter().map(|job| job.id).collect());
+    assert_eq!(all().map(|job| job.run).collect::<BTreeSet<_>>().len(), 10, "no run has the id of another");
+    assert!(two.a.claim(1).is_empty() && two.b.claim(1).is_empty());
+}
+
+pub(super) fn only_the_jobs_of_a_dead_one_are_released(mut two: Two) {
+    two.a.push(vec![job(); 3]);
+    let (of_a, of_b) = (two.a.claim(1), two.b.claim(2));
+    assert_eq!(two.b_is_silent_for(LEASE_S - 1), [], "not before its lease is over");
+    assert_eq!(two.a_takes_over(), 2);
+    assert_eq!(two.a.state(of_a[0].id), Some(JobState::Running));
+    for job in &of_b {
+        let record = two.a.job(job.id);
+        assert_eq!(
+            (record.state, record.cause, record.counters.releases),
+            (JobState::Ready, Some(Cause::MasterLost), 1)
+        );
+    }
+    two.a.check_totals();
+    assert_eq!(two.dead_to_a(), [], "it was taken over");
+    let at = two.a.at();
+    assert_eq!(two.a.store.recover(two.of_b.generation, at).unwrap().released, 0);
+    assert_eq!(two.a.store.recover(two.of_a.generation, at).unwrap().released, 0, "nobody takes over from itself");
+}
+
+pub(super) fn one_that_was_taken_over_begins_anew(mut two: Two) {
+    two.b.push_one(job());
+    let lost = two.b.claim_one();
+    two.a_takes_over();
+    let at = two.b.at();
+    let refused = |result: Result<(), StoreError>| assert!(matches!(result, Err(StoreError::Superseded(_))));
+    let finish = two.b.finish_op(&lost, Outcome::Succeeded, Next::Succeeded, lost.counters);
+    refused(two.b.store.apply(2, &[finish.into()], at).map(drop));
+    refused(two.b.store.renew(two.now()));
+    refused(two.b.store.leave(at));
+    refused(two.b.store.is_applied(1).map(drop));
+    let again = two.b.join(3);
+    assert!(again.generation > two.of_b.generation);
+    assert_eq!(two.b.claim_one().id, lost.id);
+    assert!(matches!(two.a.succeed(&lost), Reply::Stale), "the run that was lost has ended");
+}
+
+pub(super) fn one_that_renews_is_not_taken_over(mut two: Two) {
+    two.b.push_one(job());
+    let job = two.b.claim_one();
+    for _ in 0..3 * LEASE_S {
+        two.seconds += 1;
+        two.both_renew();
+        assert_eq!(two.dead_to_a(), []);
+    }
+    assert_eq!(two.b_is_silent_for(LEASE_S), [two.of_b.generation]);
+    two.both_renew();
+    let at = two.a.at();
+    assert_eq!(two.a.store.recover(two.of_b.generation, at).unwrap().released, 0, "it came back in time");
+    two.b.succeed(&job);
+    two.b.store.leave(at).unwrap();
+    assert_eq!(two.b_is_silent_for(3 * LEASE_S), [], "it has left");
+}
+
+pub(super) fn nobody_is_dead_to_one_that_was_away(mut two: Two) {
+    two.seconds += 10 * LEASE_S;
+    let now = two.now();
+    assert_eq!(two.a.store.dead(now).unwrap(), [], "it has not renewed itself");
+    assert_eq!(two.dead_to_a(), [], "the store may have been away for both");
+    assert_eq!(two.b_is_silent_for(LEASE_S - 1), []);
+    assert_eq!(two.b_is_silent_for(1), [two.of_b.generation]);
+}
+
+pub(super) fn what_one_makes_ready_the_other_hears(mut two: Two) {
+    let heard = |kit: &mut Kit| kit.store.news().unwrap().queues.contains(&QueueName::default());
+    two.a.push_one(job());
+    assert!(!heard(&mut two.a), "what one does itself is no news");
+    assert!(heard(&mut two.b));
+    assert!(two.b.store.news().unwrap().is_none(), "news are told once");
+    let claimed = two.a.claim_one();
+    assert!(!heard(&mut two.b), "a claim makes nothing ready");
+    two.a.one(Change::Unclaim { job: claimed.id, run: claimed.run });
+    assert!(heard(&mut two.b), "a job that was given back");
+    let (claimed, retry_at) = (two.a.claim_one(), two.a.later(5));
+    two.a.finish(&claimed, Outcome::Failed, Next::RetryAt(retry_at), counters(1, 0, 0));
+    assert!(!heard(&mut two.b));
+    two.a.pass(5);
+    two.a.one(Change::Promote { limit: 9 });
+    assert!(heard(&mut two.b), "a retry that is due");
+    let mut guest = (two.a.connect)();
+    guest.apply(0, &[Request::Push([job()].into()).into()], two.a.at()).unwrap();
+    assert!(heard(&mut two.a) && heard(&mut two.b), "a push by one that is no member");
+    two.b.claim(2);
+    two.a_takes_over();
+    assert!(heard(&mut two.a) || two.a.totals().ready == 2, "who takes over knows");
+}
+
+pub(super) fn what_is_due_is_promoted_once(mut two: Two) {
+    let due_at = Some(two.a.later(1));
+    two.a.push_one(NewJob { due_at, ..job() });
+    for kit in [&mut two.a, &mut two.b] {
+        kit.pass(1);
+        assert_eq!(kit.store.next_due().unwrap().is_some(), kit.batch == 1, "both know what is due");
+        kit.one(Change::Promote { limit: 9 });
+    }
+    assert_eq!((two.a.claim(2).len(), two.b.claim(2).len()), (1, 0));
+}
+
+pub(super) fn a_pause_reaches_the_other(mut two: Two) {
+    two.a.push_one(job());
+    let pause = |paused| Request::Pause { queue: QueueName::default(), paused };
+    for paused in [true, false] {
+        two.b.store.news().unwrap();
+        two.a.one(pause(paused));
+        assert!(two.b.store.news().unwrap().queues.contains(&QueueName::default()));
+        assert_eq!(two.b.totals().paused, paused);
+        assert_eq!(two.b.claim(1).is_empty(), paused);
+    }
+}
+
+pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
+    two.a.push_one(job());
+    let job = two.b.claim_one();
+    let reply = two.a.one(Change::Cancel(job.id));
+    assert!(matches!(reply, Reply::Elsewhere(host) if host == "host-b"));
+    assert_eq!(two.a.state(job.id), Some(JobState::Running), "it is the other's to end");
+    let news = two.b.store.news().unwrap();
+    assert_eq!((news.cancel, two.a.store.news().unwrap().cancel), (vec![job.id], vec![]));
+    two.b.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), job.counters);
+    assert_eq!(two.a.store.news().unwrap().ended, [job.id]);
+    assert!(matches!(two.a.one(Change::Cancel(job.id)), Reply::Changed { was: JobState::Cancelled, .. }));
+}
+
+pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
+    let pushed = two.a.push(vec![job(); 3]);
+    let done = two.b.claim_one();
+    two.b.succeed(&done);
+    assert_eq!(two.a.store.news().unwrap().ended, [done.id]);
+    two.b.one(Change::Cancel(pushed[1].id));
+    two.b.one(Request::Delete(pushed[2].id));
+    assert_eq!(two.a.store.news().unwrap().ended, [pushed[1].id, pushed[2].id]);
+    assert!(two.b.store.news().unwrap().ended.is_empty());
+}
+
+pub(super) fn one_of_them_prunes_until_it_is_gone(mut two: Two) {
+    two.a.job_in(JobState::Succeeded, job());
+    assert!(two.b.store.lead(Duty::Prune).unwrap());
+    assert!(!two.a.store.lead(Duty::Prune).unwrap());
+    let keep = two.a.keep_nothing();
+    assert_eq!(two.a.prune(keep), 0, "the other does that");
+    two.a_takes_over();
+    assert!(two.a.store.lead(Duty::Prune).unwrap());
+    assert!(two.a.prune(keep) > 0);
+}
+
+pub(super) fn ids_and_batches_of_one_are_not_those_of_the_other(mut two: Two) {
+    let (first, second) = (two.of_a.first_worker.0, two.of_b.first_worker.0);
+    assert!(second - first > 1 << 31, "each has more ids than it can start workers");
+    let ids = [two.a.push_one(job()), two.b.push_one(job()), two.a.push_one(job())];
+    assert_eq!(BTreeSet::from(ids).len(), 3);
+    assert_eq!((two.a.batch, two.b.batch), (2, 1));
+    assert!(two.a.store.is_applied(2).unwrap() && !two.b.store.is_applied(2).unwrap());
+    let at = two.b.at();
+    assert!(matches!(two.b.store.apply(1, &[], at), Err(StoreError::AlreadyApplied)));
+}

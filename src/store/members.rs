@@ -1,0 +1,100 @@
+//! The masters of a store: who they are, what they may rely on, and what they hear of each other.
+//!
+//! Knows nothing of how a store keeps them. Invariant: a generation is given once, and is refused everything after another
+//! member has taken over from it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::{Generation, JobId, QueueName, WorkerId};
+
+/// A master, as it introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// Name of its machine, for people; kept where members run on several.
+    pub host: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Start time of the process, in clock ticks since boot (`/proc/PID/stat`, field 22).
+    pub pid_start: u64,
+    /// Identity of this boot of the machine.
+    pub boot_id: String,
+    /// Found in the environment of everything it starts.
+    pub cookie: String,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// A master that has joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub generation: Generation,
+    /// The process.
+    pub master: Master,
+}
+
+/// What a master has that joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Its number.
+    pub generation: Generation,
+    /// The first worker id of its own; so are all that follow.
+    pub first_worker: WorkerId,
+    /// How long it may go on.
+    pub tenure: Tenure,
+    /// The random id of the store.
+    pub store: String,
+}
+
+/// How long a member may go on without saying anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenure {
+    /// Until it leaves: there is no other member.
+    Exclusive,
+    /// This long after each [`super::Store::renew`]; then others may take over from it.
+    Lease(Duration),
+}
+
+/// What only one member at a time is to do. Promotion is none: a job is made ready once, by whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// [`Change::Prune`](crate::model::change::Change::Prune); of one that does not lead it removes nothing.
+    Prune,
+}
+
+/// What others have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Something that nobody can say: any queue may have changed, and any job may have ended.
+    pub anything: bool,
+    /// Queues that have new ready jobs, or were paused or resumed: their totals tell.
+    pub queues: BTreeSet<QueueName>,
+    /// Jobs that have ended, or were deleted.
+    pub ended: Vec<JobId>,
+    /// Jobs that run here and are to be cancelled.
+    pub cancel: Vec<JobId>,
+}
+
+impl News {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds what came later.
+    pub fn add(&mut self, later: Self) {
+        self.anything |= later.anything;
+        self.queues.extend(later.queues);
+        self.ended.extend(later.ended);
+        self.cancel.extend(later.cancel);
+    }
+}
+
+/// Result of [`super::Store::recover`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Jobs that were running or claimed and are ready again.
+    pub released: u64,
+}
