@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::PoolId;
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
-use crate::model::worker::{EndReason, Exit};
-use crate::model::{CancelReason, Cause, Claimed, JobId, JobState, Outcome, PoolName, Slot, WorkerId};
+use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ pub enum Action {
     /// Answer an operator.
     Reply(Ticket, Result<Done, Refusal>),
     /// Tell people.
-    Note(Note),
+    Tell(Notice),
 }
 
 /// Use of the reply to a change.
@@ -175,111 +174,5 @@ pub enum Refusal {
         worker: String,
         /// The known reason.
         why: Option<SlotProblem>,
-    },
-}
-
-/// Something worth telling people.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// A worker is ready.
-    WorkerReady {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// Process id.
-        pid: u32,
-    },
-    /// A worker is gone.
-    WorkerEnded {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// Process id.
-        pid: u32,
-        /// Why.
-        reason: EndReason,
-        /// How.
-        exit: Exit,
-        /// Jobs it answered.
-        jobs_done: u64,
-    },
-    /// A worker could not be started.
-    SpawnFailed {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// Why.
-        error: String,
-        /// When it is tried again.
-        next_in: Duration,
-    },
-    /// The machine has nothing left to start a worker with.
-    Scarce {
-        /// Its text.
-        error: String,
-    },
-    /// A command could not be started for now.
-    NotBegun {
-        /// Its text.
-        error: String,
-        /// How often a job was given back for that, by now.
-        given_back: u64,
-    },
-    /// A job was given back many times in a row, and nothing else ever came of it.
-    GivenBackAgain {
-        /// The job.
-        job: JobId,
-        /// How often.
-        times: u32,
-    },
-    /// A slot waits before the next spawn.
-    Backoff {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// The problem, with the last line the worker printed on stderr.
-        problem: SlotProblem,
-        /// Fast deaths in a row.
-        deaths: u32,
-        /// When it is tried again.
-        next_in: Duration,
-    },
-    /// A run did not succeed.
-    RunFailed {
-        /// The job.
-        job: JobId,
-        /// Its type.
-        kind: Arc<str>,
-        /// `<pool>-<slot>`
-        worker: String,
-        /// How it ended.
-        outcome: Outcome,
-        /// Why.
-        cause: Cause,
-        /// Error text.
-        error: Option<String>,
-        /// Next state of the job.
-        next: crate::model::change::Next,
-    },
-    /// An answer that nobody waits for.
-    StrayAnswer {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// The request id.
-        request: u64,
-    },
-    /// An absolute memory limit lies below what the worker uses after its first job; it is not applied.
-    LimitBelowBaseline {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// The limit, in bytes.
-        limit: u64,
-        /// Memory in use, in bytes.
-        baseline: u64,
-    },
-    /// The pool is served by another number of workers from now on.
-    Scaled(PoolCount),
-    /// KILL has no effect.
-    Unkillable {
-        /// `<pool>-<slot>`
-        worker: String,
-        /// Process id.
-        pid: u32,
     },
 }

@@ -117,7 +117,7 @@ impl Core {
         });
         let Some((request, max_attempts, timeout)) = sent else { return };
         self.holders.insert(job.id, id);
-        self.note_releases(job.id, job.counters, out);
+        self.note_releases(job.id, job.counters, now, out);
         out.push(Action::Send { worker: id, request, job, max_attempts, timeout });
     }
 

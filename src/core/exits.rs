@@ -4,11 +4,11 @@
 
 use super::backoff;
 use super::worker::State;
-use super::{Action, Core, End, Handle, Note, Phase, Tag};
+use super::{Action, Core, End, Handle, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
 use crate::model::death::{OUT_OF_MEMORY, SlotProblem};
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{LastLines, Now, WorkerId};
+use crate::model::{LastLines, Notice, Now, WorkerId};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
@@ -56,7 +56,7 @@ impl Core {
         let words = last_words(&last);
         self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read });
         self.ended += 1;
-        out.push(Action::Note(Note::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
+        out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
         self.leave_slot(id, fast, why, exit, words, now, out);
         let ended = WorkerEnded { worker: id, reason: why, exit: Some(exit), jobs_done, peak_memory, at: now.wall };
         out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
@@ -88,8 +88,9 @@ impl Core {
         let wait = entry.backoff.until.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let (deaths, problem) = (entry.backoff.deaths, SlotProblem::Ended { why, exit, last_words });
-            entry.backoff.problem = Some(problem.clone());
-            out.push(Action::Note(Note::Backoff { worker: name, problem, deaths, next_in }));
+            let text = format!("{problem} ({deaths} times in a row)");
+            entry.backoff.problem = Some(problem);
+            out.push(Action::Tell(Notice::Backoff { worker: name, why: text, next_in_s: next_in.as_secs_f64() }));
         }
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::worker::{Handle, Recycle, State};
-use super::{Action, Core, Note};
+use super::{Action, Core};
 use crate::model::worker::EndReason;
-use crate::model::{Bytes, MemoryLimit, Now, PoolLimits, WorkerId};
+use crate::model::{Bytes, MemoryLimit, Notice, Now, PoolLimits, WorkerId};
 
 /// How long a worker at a limit is given no job while it waits for its turn to be replaced.
 const HELD_FOR: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ impl Core {
                     && baseline > limit
                     && !std::mem::replace(&mut pool.baseline_told, true)
                 {
-                    let worker = worker.name.to_string();
-                    out.push(Action::Note(Note::LimitBelowBaseline { worker, limit, baseline }));
+                    let (pool, limit) = (pool.settings.name.clone(), MemoryLimit::Absolute(limit));
+                    out.push(Action::Tell(Notice::MemoryBaseline { pool, limit, baseline_bytes: baseline }));
                 }
             }
             over(&pool.settings.limits, worker, worker.baseline, memory).then_some(EndReason::Memory)

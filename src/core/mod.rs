@@ -29,6 +29,7 @@ mod flight;
 mod limits;
 mod not_begun;
 mod pool;
+mod problems;
 mod random;
 mod released;
 mod replace;
@@ -50,7 +51,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 
-pub use action::{Action, Done, Note, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use action::{Action, Done, PoolCount, Refusal, Signal, Tag, Ticket};
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId};
@@ -64,6 +65,7 @@ use clock_set::Shifts;
 use commands::Tickets;
 use deadlines::Timers;
 use not_begun::NotBegun;
+use problems::Problems;
 use random::Random;
 use released::GivenBack;
 use scarce::Spawns;
@@ -101,6 +103,7 @@ pub struct Core {
     shifts: Shifts,
     upkeep: Upkeep,
     promotion: Promotion,
+    problems: Problems,
     totals: Totals,
     oom: OomKills,
     /// The master stops when nothing is left to do.
@@ -132,6 +135,7 @@ impl Core {
             shifts: Shifts::default(),
             upkeep: Upkeep::default(),
             promotion: Promotion::default(),
+            problems: Problems::default(),
             totals: Totals::default(),
             oom: OomKills::default(),
             drains: false,
@@ -146,7 +150,7 @@ impl Core {
         match event {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
             Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
-            Event::SpawnFailed { worker, error, temporary: true } => self.spawn_put_off(worker, error, now, out),
+            Event::SpawnFailed { worker, error, temporary: true } => self.spawn_put_off(worker, &error, now, out),
             Event::Ready { worker, concurrency } => self.ready(worker, concurrency, now, out),
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
@@ -191,6 +195,7 @@ impl Core {
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.iter().any(|(_, w)| w.pool == *id));
         self.end_scarcity();
         self.end_not_begun(now.mono);
+        self.end_problems();
         self.answer_tickets(out);
     }
 

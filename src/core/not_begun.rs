@@ -14,9 +14,10 @@ use std::time::Duration;
 use super::flight::Flight;
 use super::verdict::{Case, Verdict};
 use super::worker::{Handle, State};
-use super::{Action, Core, Note, backoff};
+use super::{Action, Core, backoff};
 use crate::model::change::Next;
 use crate::model::job::BEHIND_AFTER;
+use crate::model::problem::{self, Topic};
 use crate::model::{Cause, Detail, JobId, Mono, Now, PoolKind, WorkerId};
 
 /// After the last pause this long without another, it is over.
@@ -64,7 +65,8 @@ impl Core {
     ) {
         self.begin_next(id, now, out);
         self.not_begun.given_back += 1;
-        out.push(Action::Note(Note::NotBegun { error: error.clone(), given_back: self.not_begun.given_back }));
+        let text = problem::not_begun(&error, self.not_begun.given_back);
+        self.raise(Topic::Commands, text, now, out);
         match lack {
             Lack::Means => self.give_back_and_pause(id, flight, error, now, out),
             Lack::Program => self.put_off(id, flight, error, now, out),

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::verdict::Verdict;
-use super::{Action, Core, Note};
-use crate::model::{Counters, JobId, Outcome};
+use super::{Action, Core};
+use crate::model::problem::{self, Topic};
+use crate::model::{Counters, JobId, Now, Outcome};
 
 /// So many are remembered.
 const MOST: usize = 1000;
@@ -15,19 +16,19 @@ pub(super) struct GivenBack(BTreeSet<JobId>);
 
 impl Core {
     /// A run has ended.
-    pub(super) fn count_releases(&mut self, job: JobId, verdict: &Verdict, out: &mut Vec<Action>) {
+    pub(super) fn count_releases(&mut self, job: JobId, verdict: &Verdict, now: Now, out: &mut Vec<Action>) {
         if verdict.outcome == Outcome::Released {
-            self.note_releases(job, verdict.counters, out);
+            self.note_releases(job, verdict.counters, now, out);
         } else {
             self.given_back.0.remove(&job);
         }
     }
 
     /// The job is about to run, or was given back once more.
-    pub(super) fn note_releases(&mut self, job: JobId, counters: Counters, out: &mut Vec<Action>) {
+    pub(super) fn note_releases(&mut self, job: JobId, counters: Counters, now: Now, out: &mut Vec<Action>) {
         if counters.goes_behind() && self.given_back.0.len() < MOST {
             self.given_back.0.insert(job);
-            out.push(Action::Note(Note::GivenBackAgain { job, times: counters.releases_in_a_row }));
+            self.raise(Topic::Released, problem::given_back_again(job, counters.releases_in_a_row), now, out);
         }
     }
 

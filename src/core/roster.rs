@@ -3,16 +3,15 @@
 //! `reconcile` compares wanted with actual and is the only place where a slot is made or given up.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Duration;
 
 use super::pool::{Pool, PoolId};
 use super::slot::{SlotEntry, SlotState};
 use super::worker::{Handle, State};
-use super::{Action, Core, Note, Phase, Tag};
+use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
 use crate::model::death::SlotProblem;
 use crate::model::worker::EndReason;
-use crate::model::{Now, ReadyWhen, Slot, WorkerId};
+use crate::model::{Notice, Now, ReadyWhen, Slot, WorkerId};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -121,7 +120,7 @@ impl Core {
         self.begin_next(id, now, out);
         let Some(worker) = self.workers.get(id) else { return };
         if let State::Starting { pid, .. } = worker.state {
-            out.push(Action::Note(Note::WorkerReady { worker: worker.name.to_string(), pid }));
+            out.push(Action::Tell(Notice::WorkerStarted { worker: worker.name.to_string(), pid }));
             self.set_state(id, State::ready(pid));
             if let Some(entry) = self.slot_of(id) {
                 entry.backoff.problem = None;
@@ -136,7 +135,7 @@ impl Core {
         let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
         entry.last_exit = Some((EndReason::SpawnFailed, None));
         entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));
-        let next_in = entry.backoff.until.map_or(Duration::ZERO, |at| at.since(now.mono));
-        out.push(Action::Note(Note::SpawnFailed { worker: worker.name.to_string(), error, next_in }));
+        let next_in_s = entry.backoff.until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
+        out.push(Action::Tell(Notice::Backoff { worker: worker.name.to_string(), why: error, next_in_s }));
     }
 }

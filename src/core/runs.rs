@@ -7,13 +7,13 @@ use super::flight::Flight;
 use super::not_begun::Lack;
 use super::verdict::{Case, Verdict};
 use super::worker::State;
-use super::{Action, Core, Done, Handle, Note, Tag};
+use super::{Action, Core, Done, Handle, Tag};
 use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::change::{Change, Finish, Next};
 use crate::model::death::RunLost;
 use crate::model::job::Progress;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, Cause, Detail, JobState, LastLines, Mono, Now, PoolKind, Prefetch, WorkerId};
+use crate::model::{Answer, Cause, Detail, JobState, LastLines, Mono, Notice, Now, PoolKind, Prefetch, WorkerId};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -21,7 +21,7 @@ impl Core {
         let (name, pool) = (worker.name.clone(), worker.pool);
         let at = worker.flights.iter().position(|f| f.request == request);
         let Some(flight) = at.and_then(|at| self.change(id, |worker, _| worker.flights.remove(at))).flatten() else {
-            out.push(Action::Note(Note::StrayAnswer { worker: name.to_string(), request }));
+            out.push(Action::Tell(Notice::StrayAnswer { worker: name.to_string(), request }));
             return;
         };
         if let Some((lack, error)) = never_begun(self.pools[&pool].settings.kind, &flight, &answer) {
@@ -69,21 +69,13 @@ impl Core {
         detail.peak_memory = detail.peak_memory.or(flight.peak);
         // Jobs that never began are named as a problem, once for all.
         if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
-            out.push(Action::Note(Note::RunFailed {
-                job: flight.job.id,
-                kind: flight.job.kind.clone(),
-                worker: name.to_owned(),
-                outcome: verdict.outcome,
-                cause: verdict.cause.unwrap_or(Cause::Error),
-                error: detail.error.clone(),
-                next: verdict.next,
-            }));
+            out.extend(bad_end(name, &flight, verdict, detail.error.clone(), now).map(Action::Tell));
         }
         if verdict.outcome == crate::model::Outcome::Released {
             self.released += 1;
             self.tickets.count_released(id);
         }
-        self.count_releases(flight.job.id, verdict, out);
+        self.count_releases(flight.job.id, verdict, now, out);
         for ticket in flight.told_mut().map(|told| std::mem::take(&mut told.tickets)).into_iter().flatten() {
             let reply = match verdict.next {
                 Next::Succeeded => Err(super::Refusal::JobEnded(flight.job.id, JobState::Succeeded)),
@@ -192,6 +184,19 @@ impl Core {
     pub(super) fn extend(&mut self, id: WorkerId, request: u64, by: Duration, now: Now) {
         self.change(id, |worker, _| worker.flight(request).map(|flight| flight.extend(now.mono, by)));
     }
+}
+
+/// What is told of a run that did not succeed.
+fn bad_end(worker: &str, flight: &Flight, verdict: &Verdict, error: Option<String>, now: Now) -> Option<Notice> {
+    let (job, kind) = (flight.job.id, flight.job.kind.to_string());
+    let retry_in_s = match verdict.next {
+        Next::Dead(cause) => return Some(Notice::JobDead { job, kind, cause, error }),
+        Next::RetryAt(at) => at.since(now.wall).as_secs_f64(),
+        Next::Ready | Next::Behind => 0.0,
+        Next::Succeeded | Next::Cancelled(_) => return None,
+    };
+    let (outcome, cause) = (verdict.outcome, verdict.cause.unwrap_or(Cause::Error));
+    Some(Notice::JobFailed { job, kind, worker: worker.to_owned(), outcome, cause, error, retry_in_s })
 }
 
 /// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.

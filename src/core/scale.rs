@@ -7,9 +7,9 @@ use super::commands::{Asker, Wait};
 use super::pool::{Pool, PoolId, Rolling};
 use super::shutdown::grace_for;
 use super::slot::{SlotEntry, SlotState};
-use super::{Action, Core, Done, Note, PoolCount, Refusal, Target, Ticket};
+use super::{Action, Core, Done, PoolCount, Refusal, Target, Ticket};
 use crate::model::worker::EndReason;
-use crate::model::{Now, PoolSettings, Slot, WorkerId};
+use crate::model::{Notice, Now, PoolSettings, Slot, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
@@ -35,16 +35,15 @@ impl Core {
             Target::All => self.only_pool()?,
             Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
         };
-        let mut was = Vec::new();
+        let mut before = Vec::new();
         for id in pools {
             let Some(pool) = self.pools.get_mut(&id) else { continue };
-            was.push((id, pool.wanted));
+            before.push((id, pool.wanted));
             pool.dirty = true;
-            let before = std::mem::replace(&mut pool.wanted, workers);
-            let (name, ready) = (pool.settings.name.clone(), self.ready_count(id));
-            out.push(Action::Note(Note::Scaled(PoolCount { pool: name, was: before, wanted: workers, ready })));
+            let was = std::mem::replace(&mut pool.wanted, workers);
+            out.push(Action::Tell(Notice::Scaled { pool: pool.settings.name.clone(), was, wanted: workers }));
         }
-        let wait_for = Wait::Scaled { pools: was };
+        let wait_for = Wait::Scaled { pools: before };
         self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }

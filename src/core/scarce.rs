@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::pool::PoolId;
 use super::slot::SlotState;
-use super::{Action, Core, Note, Phase};
+use super::{Action, Core, Phase};
 use crate::model::death::SlotProblem;
+use crate::model::problem::{self, Topic};
 use crate::model::{Mono, Now, WorkerId};
 
 /// Processes asked for in one turn.
@@ -62,14 +63,14 @@ impl Spawns {
 
 impl Core {
     /// The machine had nothing left for this one: its slot stays as it was and waits with all others.
-    pub(super) fn spawn_put_off(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn spawn_put_off(&mut self, id: WorkerId, error: &str, now: Now, out: &mut Vec<Action>) {
         self.spawns.failed(now.mono);
         let Some(worker) = self.remove_worker(id) else { return };
         let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
         let Some(state) = entry.state.without(id) else { return };
-        entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));
+        entry.backoff.problem = Some(SlotProblem::NotStarted(error.to_owned()));
         self.set_slot(worker.pool, worker.slot, state);
-        out.push(Action::Note(Note::Scarce { error }));
+        self.raise(Topic::Spawn, problem::no_more_workers(error), now, out);
     }
 
     /// Whether the machine has nothing left to start a worker with.

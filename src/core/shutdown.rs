@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::deadlines::Timer;
 use super::flight::Stage;
 use super::worker::{Recycle, State};
-use super::{Action, Core, Handle, Note, Phase, Signal};
+use super::{Action, Core, Handle, Phase, Signal};
 use crate::model::worker::EndReason;
-use crate::model::{CancelReason, Mono, Now, WorkerId};
+use crate::model::{CancelReason, Mono, Notice, Now, WorkerId};
 
 /// After KILL this long without an exit, people are told.
 pub(super) const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
@@ -110,7 +110,8 @@ impl Core {
             State::Draining { deadline, .. } if due(Some(deadline)) => self.grace_over(id, now, out),
             State::Ending { why, kill_at, .. } if due(Some(kill_at)) => self.kill(id, why, now, out),
             State::Killed { pid, why, since, told: false } if due(Some(since + UNKILLABLE_AFTER)) => {
-                out.push(Action::Note(Note::Unkillable { worker: worker.name.to_string(), pid }));
+                let text = format!("worker `{}` (pid {pid}) does not end, even by KILL", worker.name);
+                out.push(Action::Tell(Notice::Problem { text }));
                 self.set_state(id, State::Killed { pid, why, since, told: true });
             }
             State::Spawning { .. }

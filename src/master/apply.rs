@@ -2,9 +2,9 @@
 
 use super::written::Purpose;
 use super::{Master, sampler};
-use crate::core::{Action, Note, Signal, Tag};
+use crate::core::{Action, Signal, Tag};
 use crate::model::change::{Change, Next};
-use crate::model::{Now, WorkerId};
+use crate::model::{Notice, Now, WorkerId};
 use crate::wire::worker::{JobTerms, write_cancel};
 
 /// So many changes in the next batch mean that the store is slow or fails.
@@ -17,20 +17,20 @@ impl Master {
         while !self.actions.is_empty() {
             std::mem::swap(&mut self.actions, &mut actions);
             let now = self.clock.now();
-            // Notes wake the thread that prints them, and can wait; a process may be waited for.
-            let mut notes = Vec::new();
+            // Notices wake the thread that prints them, and can wait; a process may be waited for.
+            let mut notices = Vec::new();
             for action in actions.drain(..) {
-                self.carry_out_one(action, now, &mut notes);
+                self.carry_out_one(action, now, &mut notices);
             }
-            for note in notes {
-                self.tell(note);
+            for notice in notices {
+                self.say(notice);
             }
         }
         // The room is kept for the next time.
         self.actions = actions;
     }
 
-    fn carry_out_one(&mut self, action: Action, now: Now, notes: &mut Vec<Note>) {
+    fn carry_out_one(&mut self, action: Action, now: Now, notices: &mut Vec<Notice>) {
         match action {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
@@ -57,7 +57,7 @@ impl Master {
             Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
-            Action::Note(note) => notes.push(note),
+            Action::Tell(notice) => notices.push(notice),
         }
     }
 
@@ -70,7 +70,7 @@ impl Master {
         };
         if let Err(error) = result {
             let name = pipes.name.clone();
-            self.say(crate::report::Event::Problem { text: format!("cannot signal worker `{name}`: {error}") });
+            self.complain(format!("cannot signal worker `{name}`: {error}"));
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
-use crate::model::UnixMicros;
+use crate::model::{Notice, UnixMicros};
 use crate::process::mailbox::{Sender, bounded};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
@@ -73,7 +73,7 @@ impl Console {
         }
         if self.dropped > 0 {
             let text = format!("{} lines were not printed: the terminal is too slow", self.dropped);
-            if self.send((Box::new(Event::Problem { text }), at)) {
+            if self.send((Box::new(Notice::Problem { text }.into()), at)) {
                 self.dropped = 0;
             }
         }

@@ -48,7 +48,7 @@ impl Master {
             None => Ok(()),
         };
         if let Err(error) = &ended {
-            self.say(Event::Problem { text: error.to_string() });
+            self.complain(error.to_string());
         }
         failpoint!("stop.written");
         // The threads are gone; what they said last is the fate of what was still on its way.

@@ -9,6 +9,7 @@ use mio::Events;
 use super::timers::Timer;
 use super::{Clock, Inbox, Master, Source, sampler};
 use crate::core::{Event, Phase};
+use crate::model::problem::Topic;
 use crate::model::{Mono, WorkerId};
 use crate::report::words;
 
@@ -68,9 +69,9 @@ impl Master {
         let timeout = self.timeout();
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                self.problem("poll", format!("waiting for events failed: {error}"));
+                self.problem(Topic::Poll, format!("waiting for events failed: {error}"));
             }
-            Ok(()) | Err(_) => self.problem_over("poll"),
+            Ok(()) | Err(_) => self.problem_over(Topic::Poll),
         }
         self.pace.begin(self.clock.now().mono, timeout.unwrap_or_default());
     }
@@ -159,15 +160,6 @@ impl Master {
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.
         self.sweep();
-        if !self.core.is_scarce() {
-            self.problem_over("spawn");
-        }
-        if !self.core.has_not_begun() {
-            self.problem_over("commands");
-        }
-        if !self.core.gives_back_again() {
-            self.problem_over("released");
-        }
         self.end_if_drained();
         self.core.claim(&mut self.actions);
         self.carry_out();
@@ -217,9 +209,9 @@ impl Master {
             Some(why) => {
                 self.timers.set(Timer::Accept, Some(self.clock.now().mono + ACCEPT_AGAIN));
                 let text = format!("control connections cannot be accepted: {why}; it is tried again");
-                self.problem("clients", text);
+                self.problem(Topic::Clients, text);
             }
-            None => self.problem_over("clients"),
+            None => self.problem_over(Topic::Clients),
         }
     }
 
@@ -281,7 +273,7 @@ impl Master {
         let how = words::duration(Duration::from_micros(by.unsigned_abs()));
         let to = if by > 0 { "forward" } else { "back" };
         let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");
-        self.say(crate::report::Event::Problem { text });
+        self.complain(text);
         self.feed(Event::ClockSet { by });
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::timers::Timer;
 use super::{Master, sampler};
 use crate::core::Event;
+use crate::model::problem::Topic;
 use crate::model::{Now, WorkerId};
 use crate::process::cgroup::{self, Group};
 use crate::process::identity::{self, Identity};
@@ -144,7 +145,7 @@ impl Master {
         }
         if !done.left.is_empty() {
             let text = format!("processes {:?} of worker {} cannot be killed", done.left, done.worker);
-            self.say(crate::report::Event::Problem { text });
+            self.complain(text);
         }
         let strangers = self.strangers();
         let more = strangers.iter().any(|s| !done.left.contains(&s.0) && self.is_of(*s, done.worker));
@@ -171,13 +172,13 @@ impl Master {
         };
         let all: Vec<String> = self.leftovers.held.iter().map(of_worker).collect();
         if all.is_empty() {
-            return self.problem_over("leftovers");
+            return self.problem_over(Topic::Leftovers);
         }
         let all = all.join(", ");
         let text = format!(
             "{all} cannot be killed: they are another user's; the jobs of their workers wait until they have ended"
         );
-        self.problem("leftovers", text);
+        self.problem(Topic::Leftovers, text);
     }
 
     /// Looks whether processes that could not be killed have ended. Also while the master stops: a job is never given back

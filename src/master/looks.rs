@@ -12,6 +12,7 @@ use super::clock::Steps;
 use super::timers::Timer;
 use super::{Master, Source};
 use crate::core::Event;
+use crate::model::problem::Topic;
 use crate::model::{Mono, Now};
 use crate::process::oom;
 use crate::report::words::bytes;
@@ -82,14 +83,14 @@ impl Master {
     /// Says that the log of the store grows, and that it does no more: only people can end the program that is the reason.
     fn watch_log(&mut self) {
         match self.looks.changes.oversized_log() {
-            None => self.problem_over("log"),
+            None => self.problem_over(Topic::Log),
             Some(size) => {
                 let text = format!(
                     "the write-ahead log of the database has grown to {}: another program seems to read the database and \
                      not to end its transaction; end it",
                     bytes(size)
                 );
-                self.problem("log", text);
+                self.problem(Topic::Log, text);
             }
         }
     }
@@ -97,7 +98,7 @@ impl Master {
     /// Makes the control socket again if somebody has removed it, or put something else in its place.
     fn keep_reachable(&mut self) {
         if self.clients.is_reachable() {
-            self.problem_over("socket");
+            self.problem_over(Topic::Socket);
             return;
         }
         // Clients that had found it are accepted first.
@@ -106,7 +107,10 @@ impl Master {
         match self.clients.listen_again(self.poll.registry(), Source::Listener.token()) {
             Ok(()) => log::warn!("the control socket `{path}` was gone and is made again"),
             Err(e) => {
-                self.problem("socket", format!("the control socket `{path}` is gone and cannot be made again: {e}"));
+                self.problem(
+                    Topic::Socket,
+                    format!("the control socket `{path}` is gone and cannot be made again: {e}"),
+                );
             }
         }
     }

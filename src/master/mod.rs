@@ -27,7 +27,6 @@ mod leftovers;
 pub mod logs;
 mod looks;
 mod pipes;
-mod problems;
 mod reader;
 mod requests;
 mod room;
@@ -72,7 +71,6 @@ use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
 use pipes::{Pipe, Pipes};
-use problems::Problems;
 use reader::{Found, Reader};
 use requests::{Bulks, Requests, jobs::Tasks};
 use sampler::{Sample, Sampler};
@@ -196,7 +194,6 @@ struct Master {
     /// Ended runs per second of the last ten, for the rate.
     rate: VecDeque<(u64, u64)>,
     interrupts: u32,
-    problems: Problems,
     looks: Looks,
     timers: Timers,
     pace: Pace,

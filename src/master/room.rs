@@ -4,6 +4,7 @@
 use super::Master;
 use super::clients::MAX_CLIENTS;
 use crate::config::Config;
+use crate::model::problem::Topic;
 use crate::process::files;
 use crate::process::spawn::SpawnError;
 
@@ -64,9 +65,9 @@ impl Master {
                 "at most {can} files may be open, {workers} workers and their clients need {least}: not all may be \
                  started; raise the hard limit (`ulimit -Hn`, or `LimitNOFILE` of a service)"
             );
-            self.problem("files", text);
+            self.problem(Topic::Files, text);
         } else {
-            self.problem_over("files");
+            self.problem_over(Topic::Files);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Master {
             durability: self.fixed.config.durability.as_str().to_owned(),
             containment: leftovers::containment(self.fixed.group.as_ref()).to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
-            problems: self.problems.all(),
+            problems: self.core.problems().map(str::to_owned).collect(),
         }
     }
 

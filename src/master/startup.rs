@@ -19,7 +19,6 @@ use super::fair_queue::Reading;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
-use super::problems::Problems;
 use super::reader::Reader;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
@@ -29,6 +28,7 @@ use super::{Fixed, Inbox, Mail, Master, Source, takeover, wall};
 use crate::config::{Config, JobLimits};
 use crate::core::Core;
 use crate::model::bulk::OpenBulk;
+use crate::model::problem::Topic;
 use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
 use crate::process::cgroup::Group;
@@ -164,7 +164,6 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         summary: Summary::default(),
         rate: VecDeque::new(),
         interrupts: 0,
-        problems: Problems::default(),
         looks,
         timers: Timers::default(),
         pace: Pace::start(),
@@ -202,12 +201,15 @@ impl Master {
         }
         if self.guardian.is_none() {
             self.timers.set(Timer::Guardian, Some(Mono(0)));
-            self.problem("guardian", "the guardian cannot be started: workers may outlive a killed master".to_owned());
+            self.problem(
+                Topic::Guardian,
+                "the guardian cannot be started: workers may outlive a killed master".to_owned(),
+            );
         }
         if self.fixed.group.is_none() && identity::others_are_hidden() {
             let text = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another user's is known \
                         only as a child of this master, and not by the next one";
-            self.problem("proc", text.to_owned());
+            self.problem(Topic::Proc, text.to_owned());
         }
         for pool in pools {
             self.tell_pool(&pool.settings);

@@ -1,32 +1,36 @@
-//! Telling people: the core's notes become events, worker output goes to the log, problems are kept for `status`.
+//! Telling people: events go to the console, worker output goes to the log.
 
 use super::codec::control;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
-use crate::core::Note;
 use crate::model::change::Next;
-use crate::model::{MemoryLimit, Outcome, PoolSettings, WorkerId};
+use crate::model::problem::Topic;
+use crate::model::{Notice, Outcome, PoolSettings, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
-use crate::report::words;
 use crate::wire::control::{Follow, LogLine};
 
 impl Master {
     /// Prints an event.
-    pub(super) fn say(&mut self, event: Event) {
-        self.console.say(event, wall());
+    pub(super) fn say(&mut self, event: impl Into<Event>) {
+        self.console.say(event.into(), wall());
     }
 
-    /// Something is wrong.
-    pub(super) fn problem(&mut self, kind: &'static str, text: String) {
-        if self.problems.begin(kind, &text, self.clock.now().mono) {
-            self.say(Event::Problem { text });
+    /// Something is wrong: kept until it is over, and said if the core says so.
+    pub(super) fn problem(&mut self, topic: Topic, text: String) {
+        if let Some(notice) = self.core.problem(topic, text, self.clock.now()) {
+            self.say(notice);
         }
     }
 
+    /// Something is wrong with one act, not for a while.
+    pub(super) fn complain(&mut self, text: String) {
+        self.say(Notice::Problem { text });
+    }
+
     /// The problem is over.
-    pub(super) fn problem_over(&mut self, kind: &'static str) {
-        self.problems.end(kind);
+    pub(super) fn problem_over(&mut self, topic: Topic) {
+        self.core.problem_over(topic);
     }
 
     /// A pool begins.
@@ -39,66 +43,6 @@ impl Master {
             workers: pool.limits.workers,
             limits: pool.limits.in_force(pool.kind),
         });
-    }
-
-    /// Words a note of the core.
-    pub(super) fn tell(&mut self, note: Note) {
-        let event = match note {
-            Note::WorkerReady { worker, pid } => Event::WorkerStarted { worker, pid },
-            Note::WorkerEnded { worker, pid, reason, exit, jobs_done } => {
-                Event::WorkerEnded { worker, pid: Some(pid), reason, exit: Some(exit), jobs_done }
-            }
-            Note::SpawnFailed { worker, error, next_in } => {
-                Event::Backoff { worker, why: error, next_in_s: next_in.as_secs_f64() }
-            }
-            Note::Scarce { error } => {
-                let text = format!("no more workers can be started: {error}; it is tried again until it works");
-                self.problem("spawn", text);
-                return;
-            }
-            Note::NotBegun { error, given_back } => {
-                let jobs = words::count(given_back, "job");
-                let text = format!("{error}; {jobs} given back, none charged; it is tried again until it works");
-                self.problem("commands", text);
-                return;
-            }
-            Note::GivenBackAgain { job, times } => {
-                let text = format!(
-                    "job {job} was given back {times} times in a row, with nothing charged: it goes behind the others; \
-                     see `queue-work jobs show {job}`, or end it with `queue-work jobs cancel {job}`"
-                );
-                self.problem("released", text);
-                return;
-            }
-            Note::Backoff { worker, problem, deaths, next_in } => {
-                let why = format!("{problem} ({deaths} times in a row)");
-                Event::Backoff { worker, why, next_in_s: next_in.as_secs_f64() }
-            }
-            Note::RunFailed { job, kind, worker, outcome, cause, error, next } => {
-                let kind = kind.to_string();
-                let retry_in_s = match next {
-                    Next::Dead(cause) => {
-                        self.say(Event::JobDead { job, kind, cause, error });
-                        return;
-                    }
-                    Next::RetryAt(at) => at.since(wall()).as_secs_f64(),
-                    Next::Ready | Next::Behind => 0.0,
-                    Next::Succeeded | Next::Cancelled(_) => return,
-                };
-                Event::JobFailed { job, kind, worker, outcome, cause: Some(cause), error, retry_in_s }
-            }
-            Note::StrayAnswer { worker, request } => Event::StrayAnswer { worker, request },
-            Note::LimitBelowBaseline { worker, limit, baseline } => Event::MemoryBaseline {
-                pool: worker.rsplit_once('-').map_or(worker.clone(), |(pool, _)| pool.to_owned()),
-                limit: MemoryLimit::Absolute(limit),
-                baseline_bytes: baseline,
-            },
-            Note::Scaled(count) => Event::Scaled { pool: count.pool.to_string(), was: count.was, wanted: count.wanted },
-            Note::Unkillable { worker, pid, .. } => {
-                Event::Problem { text: format!("worker `{worker}` (pid {pid}) does not end, even by KILL") }
-            }
-        };
-        self.say(event);
     }
 
     /// Counts a run for the summary and the rate.

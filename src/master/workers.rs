@@ -10,6 +10,7 @@ use super::timers::Timer;
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{End, Event, PoolId};
+use crate::model::problem::Topic;
 use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
 use crate::process::begin::Step;
@@ -290,11 +291,11 @@ impl Master {
                 let _ = guardian.add(pid);
             }
             self.tell_families();
-            self.problem_over("guardian");
+            self.problem_over(Topic::Guardian);
         } else {
             self.timers.set(Timer::Guardian, Some(now.mono + GUARD_AGAIN));
             let text = "the guardian cannot be started: workers may outlive a killed master; it is tried again";
-            self.problem("guardian", text.to_owned());
+            self.problem(Topic::Guardian, text.to_owned());
         }
     }
 

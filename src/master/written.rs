@@ -7,6 +7,7 @@ use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
 use crate::core::{Command, Event, JobChange, Tag, Ticket};
 use crate::model::change::Reply;
+use crate::model::problem::Topic;
 use crate::model::{BulkId, JobId, JobState, QueueName};
 use crate::report::refusals::JobAction;
 use crate::store::writer::Written;
@@ -57,20 +58,20 @@ impl Master {
                     self.committed(batch, durable, purpose, reply);
                 }
                 self.release_replies(batch);
-                self.problem_over("store");
+                self.problem_over(Topic::Store);
                 if durable {
-                    self.problem_over("sync");
+                    self.problem_over(Topic::Sync);
                 }
             }
             Written::Durable { batch } => {
                 failpoint!("push.durable");
                 self.synced(batch, None);
-                self.problem_over("sync");
+                self.problem_over(Topic::Sync);
             }
             Written::Mended { batch, error } => {
                 self.synced(batch, None);
-                self.problem_over("store");
-                self.problem("sync", format!("{error}; it was written anew, nothing is lost"));
+                self.problem_over(Topic::Store);
+                self.problem(Topic::Sync, format!("{error}; it was written anew, nothing is lost"));
             }
             Written::SyncFailed { batch, error } => {
                 self.synced(batch, Some(&unsynced(&error)));
@@ -103,7 +104,7 @@ impl Master {
         let unsent = self.batches.withdraw_unsent(is_push);
         self.refuse_pushers(unsent, &text, true);
         self.answer_committed();
-        self.problem("store", text);
+        self.problem(Topic::Store, text);
         self.release_replies(u64::MAX);
     }
 
@@ -115,14 +116,14 @@ impl Master {
         self.refuse_pushers(pushers, &text, false);
         match error {
             error if error.is_loss() || matches!(error, StoreError::Superseded(_)) => self.lose(error),
-            _ => self.problem("store", text),
+            _ => self.problem(Topic::Store, text),
         }
     }
 
     /// The store is not ours any more, or not where it was: nothing can be recorded, so nothing may run.
     fn lose(&mut self, error: StoreError) {
         if self.lost.is_none() {
-            self.problem("store", error.to_string());
+            self.problem(Topic::Store, error.to_string());
             self.lost = Some(error);
         }
     }

@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Summary;
-use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, Durability, Generation, JobId, MemoryLimit, Outcome, QueueName, UnixMicros};
+use crate::model::{Durability, Generation, Notice, QueueName, UnixMicros};
 use crate::wire::control::LogLine;
 
 pub use level::Level;
@@ -51,78 +50,10 @@ pub enum Event {
         /// Limits in force, worded as in the status document.
         limits: BTreeMap<String, String>,
     },
-    /// A worker process runs.
-    WorkerStarted {
-        /// `<pool>-<slot>`.
-        worker: String,
-        /// Its process id.
-        pid: u32,
-    },
-    /// A worker process has ended.
-    WorkerEnded {
-        /// `<pool>-<slot>`.
-        worker: String,
-        /// Its process id; `null` if it never ran.
-        pid: Option<u32>,
-        /// Why.
-        reason: EndReason,
-        /// How.
-        exit: Option<Exit>,
-        /// Jobs it answered.
-        jobs_done: u64,
-    },
-    /// A run ended badly, and its job will be tried again.
-    JobFailed {
-        /// The job.
-        job: JobId,
-        /// Its type.
-        #[serde(rename = "type")]
-        kind: String,
-        /// `<pool>-<slot>`.
-        worker: String,
-        /// Failed, timed out or crashed.
-        outcome: Outcome,
-        /// Why.
-        cause: Option<Cause>,
-        /// Error text.
-        error: Option<String>,
-        /// When it is tried again, in seconds from now.
-        retry_in_s: f64,
-    },
-    /// A job was given up.
-    JobDead {
-        /// The job.
-        job: JobId,
-        /// Its type.
-        #[serde(rename = "type")]
-        kind: String,
-        /// Why.
-        cause: Cause,
-        /// Error text.
-        error: Option<String>,
-    },
-    /// A slot waits before its next spawn.
-    Backoff {
-        /// `<pool>-<slot>`.
-        worker: String,
-        /// The error.
-        why: String,
-        /// When it is tried again, in seconds from now.
-        next_in_s: f64,
-    },
     /// Jobs of an earlier life of the master are ready again.
     Recovered {
         /// How many.
         jobs: u64,
-    },
-    /// The wanted number of workers has changed.
-    Scaled {
-        /// The pool.
-        pool: String,
-        /// Before.
-        was: u32,
-        /// Now.
-        wanted: u32,
     },
     /// The master is stopping.
     Stopping {
@@ -136,20 +67,6 @@ pub enum Event {
         /// How many.
         running: u64,
     },
-    /// Something is wrong.
-    Problem {
-        /// The problem, and the next step.
-        text: String,
-    },
-    /// An absolute memory limit lies below what a worker needs.
-    MemoryBaseline {
-        /// The pool.
-        pool: String,
-        /// The limit.
-        limit: MemoryLimit,
-        /// Memory of a worker after its first job, in bytes.
-        baseline_bytes: u64,
-    },
     /// Nothing is left to do, as `--drain` wants.
     Drained {
         /// The action.
@@ -162,13 +79,15 @@ pub enum Event {
     },
     /// A worker wrote a line.
     Output(LogLine),
-    /// A worker answered twice, or what it was not asked.
-    StrayAnswer {
-        /// The worker.
-        worker: String,
-        /// The id it gave.
-        request: u64,
-    },
+    /// About a worker or a job.
+    #[serde(untagged)]
+    Notice(Notice),
+}
+
+impl From<Notice> for Event {
+    fn from(notice: Notice) -> Self {
+        Self::Notice(notice)
+    }
 }
 
 /// The event as one JSON object, without a line break: `{"at": …, "level": …, "event": "job_dead", …}`.

@@ -41,7 +41,7 @@ impl World {
                     assert!(!gives_up, "a running job is not cancelled");
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }
-                Action::Note(_) => {}
+                Action::Tell(_) => {}
             }
         }
     }

@@ -154,7 +154,7 @@ impl World {
                 | Action::Signal { .. }
                 | Action::Measure { .. }
                 | Action::Reply(..)
-                | Action::Note(_) => {}
+                | Action::Tell(_) => {}
             }
         }
     }

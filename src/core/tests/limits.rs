@@ -104,7 +104,9 @@ fn a_limit_below_the_baseline_is_told_once_and_not_applied() {
         bench.sample(worker, 200);
         bench.sample(worker, 300);
     }
-    let told = |a: &&Action| matches!(a, Action::Note(Note::LimitBelowBaseline { limit: 100, baseline: 200, .. }));
+    let told = |a: &&Action| {
+        matches!(a, Action::Tell(Notice::MemoryBaseline { limit: MemoryLimit::Absolute(100), baseline_bytes: 200, .. }))
+    };
     assert_eq!(bench.out.iter().filter(told).count(), 1);
     assert!(!bench.said().iter().any(|s| s.starts_with("spawn")));
 }

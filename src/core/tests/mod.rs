@@ -25,8 +25,8 @@ use super::*;
 use crate::model::change::{Change, Next};
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, Counters, Detail, LastLines, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName,
-    QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, UnixMicros,
+    Answer, Claimed, Counters, Detail, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
+    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, UnixMicros,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -234,7 +234,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Write(change, _) => return change_line(change),
         Action::Reply(ticket, Ok(done)) => format!("ticket {}: {done:?}", ticket.0),
         Action::Reply(ticket, Err(refusal)) => format!("ticket {}: refused, {refusal:?}", ticket.0),
-        Action::Measure { .. } | Action::Note(_) => return None,
+        Action::Measure { .. } | Action::Tell(_) => return None,
     })
 }
 

@@ -147,6 +147,6 @@ fn an_old_worker_that_ends_says_nothing_about_its_slots_new_one() {
     bench.exit(3, Exit::Code(7), 0);
     bench.out.clear();
     bench.exit(1, Exit::Code(0), 0);
-    assert!(!bench.out.iter().any(|a| matches!(a, Action::Note(Note::Backoff { .. }))));
+    assert!(!bench.out.iter().any(|a| matches!(a, Action::Tell(Notice::Backoff { .. }))));
     assert_eq!(bench.pool().slots().next().unwrap().problem.unwrap().to_string(), "exits at once with status 7");
 }

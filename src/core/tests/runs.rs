@@ -87,7 +87,7 @@ fn a_second_answer_changes_nothing() {
     bench.said();
     bench.answer(1, 1, badly(Retry::Policy));
     bench.answer(1, 77, well());
-    assert_eq!(bench.out.iter().filter(|a| matches!(a, Action::Note(Note::StrayAnswer { .. }))).count(), 2);
+    assert_eq!(bench.out.iter().filter(|a| matches!(a, Action::Tell(Notice::StrayAnswer { .. }))).count(), 2);
     bench.says(&[]);
 }
 

@@ -164,5 +164,5 @@ fn people_are_told_when_kill_has_no_effect() {
     let mut bench = Bench::up(|_| {});
     force(&mut bench);
     bench.pass(30 * SECOND);
-    assert_eq!(bench.out.iter().filter(|a| matches!(a, Action::Note(Note::Unkillable { .. }))).count(), 1);
+    assert_eq!(bench.out.iter().filter(|a| matches!(a, Action::Tell(Notice::Problem { .. }))).count(), 1);
 }

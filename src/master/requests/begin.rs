@@ -4,6 +4,7 @@ use super::{Answer, Asker, Peer, PushForm, Question, Refused};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::master::Master;
 use crate::master::reader;
+use crate::model::problem::Topic;
 use crate::wire::control::Follow;
 
 /// Result of a question: an answer at once, or none yet.
@@ -67,7 +68,7 @@ impl Master {
 
     /// Nothing is promised while the store fails.
     pub(super) fn writable(&self) -> Result<(), Refused> {
-        match self.problems.get("store") {
+        match self.core.problem_of(Topic::Store) {
             Some(problem) => Err(unavailable(problem, true)),
             None => Ok(()),
         }

@@ -3,6 +3,7 @@
 use super::{Answer, Refused};
 use crate::core::{Done, Refusal, Ticket};
 use crate::master::Master;
+use crate::model::problem::Topic;
 use crate::report::refusals::{self, JobAction};
 use crate::wire::control::{ChangedJobs, RefusedJob};
 
@@ -39,7 +40,7 @@ impl Master {
     }
 
     fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
-        let fails = self.problems.get("store").is_some();
+        let fails = self.core.problem_of(Topic::Store).is_some();
         match self.batches.horizon().filter(|_| !fails) {
             Some(batch) => self.requests.wait_for_commit(ticket, batch, answer),
             None => self.answer(ticket, Ok(answer)),

@@ -3,6 +3,7 @@
 //! Invariant: what was asked for never counts as a problem.
 
 use super::Event;
+use crate::model::Notice;
 use crate::model::worker::EndReason;
 
 /// How much an event matters, least first.
@@ -38,20 +39,26 @@ impl Event {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::WorkerStarted { .. } | Self::StrayAnswer { .. } | Self::Output(_) => Level::Detail,
-            Self::WorkerEnded { reason, .. } => ended_level(*reason),
+            Self::Output(_) => Level::Detail,
             Self::MasterStarted { .. }
             | Self::PoolStarted { .. }
-            | Self::JobFailed { .. }
             | Self::Recovered { .. }
-            | Self::Scaled { .. }
             | Self::Stopping { .. }
             | Self::Forced { .. }
             | Self::Drained { .. }
             | Self::Stopped { .. } => Level::Normal,
-            Self::JobDead { .. } | Self::Backoff { .. } | Self::Problem { .. } | Self::MemoryBaseline { .. } => {
-                Level::Problem
-            }
+            Self::Notice(notice) => notice_level(notice),
+        }
+    }
+}
+
+const fn notice_level(notice: &Notice) -> Level {
+    match notice {
+        Notice::WorkerStarted { .. } | Notice::StrayAnswer { .. } => Level::Detail,
+        Notice::WorkerEnded { reason, .. } => ended_level(*reason),
+        Notice::JobFailed { .. } | Notice::Scaled { .. } => Level::Normal,
+        Notice::JobDead { .. } | Notice::Backoff { .. } | Notice::Problem { .. } | Notice::MemoryBaseline { .. } => {
+            Level::Problem
         }
     }
 }

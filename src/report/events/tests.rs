@@ -1,48 +1,47 @@
 //! The wording of events, as a table.
 
 use super::*;
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{Cause, JobId, Outcome, PoolName};
 
 fn dead() -> Event {
-    Event::JobDead {
-        job: JobId(31),
-        kind: "exec".into(),
-        cause: Cause::MaxAttempts,
-        error: Some("exit\x1b 3\n".into()),
-    }
+    let error = Some("exit\x1b 3\n".into());
+    Notice::JobDead { job: JobId(31), kind: "exec".into(), cause: Cause::MaxAttempts, error }.into()
 }
 
 fn ended(reason: EndReason) -> Event {
-    Event::WorkerEnded { worker: "default-1".into(), pid: Some(7), reason, exit: Some(Exit::Signal(9)), jobs_done: 1 }
+    Notice::WorkerEnded { worker: "default-1".into(), pid: 7, reason, exit: Exit::Signal(9), jobs_done: 1 }.into()
 }
 
 #[test]
 fn events_are_worded_in_one_line() {
-    let failed = Event::JobFailed {
+    let failed = Notice::JobFailed {
         job: JobId(3),
         kind: "resize".into(),
         worker: "mail-2".into(),
         outcome: Outcome::Failed,
-        cause: Some(Cause::Error),
+        cause: Cause::Error,
         error: None,
         retry_in_s: 5.0,
     };
-    let pool = Event::PoolStarted {
+    let started = Event::PoolStarted {
         pool: "default".into(),
         kind: "exec".into(),
         queues: vec![QueueName::default()],
         workers: 4,
         limits: BTreeMap::from([("memory".into(), "+128M".into())]),
     };
+    let pool = PoolName::new("default").expect("a name");
     let table = [
         (dead(), "job 31 (`exec`) is dead (max_attempts): exit\\x1b 3; see `queue-work jobs show 31`"),
         (ended(EndReason::Exited), "worker `default-1` ended by itself after 1 job (SIGKILL)"),
-        (failed, "job 3 (`resize`) failed (error) on `mail-2`; next try in 5s"),
-        (pool, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
+        (failed.into(), "job 3 (`resize`) failed (error) on `mail-2`; next try in 5s"),
+        (started, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
         (
             Event::Stopping { running: 2, grace_s: 30.0 },
             "stopping: 2 running jobs may go on for 30s; press Ctrl-C again to end now",
         ),
-        (Event::Scaled { pool: "default".into(), was: 4, wanted: 1 }, "pool `default` goes from 4 to 1 worker"),
+        (Notice::Scaled { pool, was: 4, wanted: 1 }.into(), "pool `default` goes from 4 to 1 worker"),
         (Event::Forced { running: 1 }, "ending 1 running job now"),
     ];
     for (event, text) in table {
@@ -52,14 +51,14 @@ fn events_are_worded_in_one_line() {
 
 #[test]
 fn quiet_shows_nothing_and_verbose_shows_worker_starts() {
-    let start = Event::WorkerStarted { worker: "default-1".into(), pid: 7 };
+    let start = Notice::WorkerStarted { worker: "default-1".into(), pid: 7 }.into();
     let shown = |event: &Event, verbose, quiet| event.level() >= Level::shown(verbose, quiet);
     assert!(!shown(&dead(), 0, true) && shown(&dead(), 0, false));
-    assert!(!shown(&Event::Problem { text: String::new() }, 0, true));
+    assert!(!shown(&Notice::Problem { text: String::new() }.into(), 0, true));
     assert!(!shown(&start, 0, false) && shown(&start, 1, false));
     assert!(shown(&ended(EndReason::Exited), 0, false));
     assert!(!shown(&ended(EndReason::Scaled), 0, false));
-    let stray = Event::StrayAnswer { worker: "default-1".into(), request: 9 };
+    let stray = Notice::StrayAnswer { worker: "default-1".into(), request: 9 }.into();
     assert!(!shown(&stray, 0, false) && shown(&stray, 1, false));
 }
 

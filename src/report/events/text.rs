@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Event;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, MemoryLimit, Outcome, QueueName};
+use crate::model::{Cause, MemoryLimit, Notice, Outcome, QueueName};
 use crate::report::words;
 
 /// The most of an error text that is shown in a line.
@@ -23,38 +23,8 @@ pub fn line(event: &Event) -> String {
         Event::PoolStarted { pool, kind, queues, workers, limits } => {
             pool_started(pool, kind, queues, *workers, limits)
         }
-        Event::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
-        Event::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
-        Event::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s } => {
-            let what = failed(*outcome, *cause, error.as_deref());
-            format!("job {job} (`{}`) {what} on `{worker}`; {}", words::one_line(kind, 60), again(*retry_in_s))
-        }
-        Event::JobDead { job, kind, cause, error } => {
-            let error = error.as_deref().map(|e| format!(": {}", words::one_line(e, ERROR_CHARS))).unwrap_or_default();
-            let kind = words::one_line(kind, 60);
-            format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
-        }
-        Event::Backoff { worker, why, next_in_s } => {
-            let when = if *next_in_s > 0.0 {
-                format!("next try in {}", words::seconds(*next_in_s))
-            } else {
-                "tried again at once".to_owned()
-            };
-            format!("worker `{worker}`: {}; {when}", words::one_line(why, ERROR_CHARS))
-        }
-        Event::Output(out) => output(out),
-        _ => rarer(event),
-    }
-}
-
-/// The second half of [`line`], on the life of the master.
-fn rarer(event: &Event) -> String {
-    match event {
         Event::Recovered { jobs } => {
             format!("the last master ended without a word; {} it left running: ready again", words::count(*jobs, "job"))
-        }
-        Event::Scaled { pool, was, wanted } => {
-            format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
         }
         Event::Stopping { running: 0, .. } => "stopping".to_owned(),
         Event::Stopping { running, grace_s } => format!(
@@ -63,21 +33,44 @@ fn rarer(event: &Event) -> String {
             words::seconds(*grace_s)
         ),
         Event::Forced { running } => format!("ending {} now", words::count(*running, "running job")),
-        Event::Problem { text } => format!("problem: {}", words::one_line(text, 2_000)),
-        Event::MemoryBaseline { pool, limit, baseline_bytes } => memory_baseline(pool, *limit, *baseline_bytes),
         Event::Drained { summary } => format!("nothing left to do: {summary}"),
         Event::Stopped { summary } => format!("stopped: {summary}"),
-        Event::StrayAnswer { worker, request } => {
+        Event::Output(out) => output(out),
+        Event::Notice(notice) => notice_line(notice),
+    }
+}
+
+fn notice_line(notice: &Notice) -> String {
+    match notice {
+        Notice::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
+        Notice::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
+        Notice::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s } => {
+            let what = failed(*outcome, *cause, error.as_deref());
+            format!("job {job} (`{}`) {what} on `{worker}`; {}", words::one_line(kind, 60), again(*retry_in_s))
+        }
+        Notice::JobDead { job, kind, cause, error } => {
+            let error = error.as_deref().map(|e| format!(": {}", words::one_line(e, ERROR_CHARS))).unwrap_or_default();
+            let kind = words::one_line(kind, 60);
+            format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
+        }
+        Notice::Backoff { worker, why, next_in_s } => {
+            let when = if *next_in_s > 0.0 {
+                format!("next try in {}", words::seconds(*next_in_s))
+            } else {
+                "tried again at once".to_owned()
+            };
+            format!("worker `{worker}`: {}; {when}", words::one_line(why, ERROR_CHARS))
+        }
+        Notice::Scaled { pool, was, wanted } => {
+            format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
+        }
+        Notice::Problem { text } => format!("problem: {}", words::one_line(text, 2_000)),
+        Notice::MemoryBaseline { pool, limit, baseline_bytes } => {
+            memory_baseline(pool.as_str(), *limit, *baseline_bytes)
+        }
+        Notice::StrayAnswer { worker, request } => {
             format!("worker `{worker}` answered request {request}, which it does not hold; ignored")
         }
-        Event::MasterStarted { .. }
-        | Event::PoolStarted { .. }
-        | Event::WorkerStarted { .. }
-        | Event::WorkerEnded { .. }
-        | Event::JobFailed { .. }
-        | Event::JobDead { .. }
-        | Event::Backoff { .. }
-        | Event::Output(_) => unreachable!("BUG: worded by `line`"),
     }
 }
 
@@ -99,9 +92,9 @@ fn pool_started(
     format!("pool `{pool}`: {}{serves}, {what}{limits}", words::count(u64::from(workers), "worker"))
 }
 
-fn worker_ended(worker: &str, reason: EndReason, how: Option<Exit>, jobs_done: u64) -> String {
-    let how = how.map(|e| format!(" ({})", exit(e))).unwrap_or_default();
-    format!("worker `{worker}` {} after {}{how}", end_reason(reason), words::count(jobs_done, "job"))
+fn worker_ended(worker: &str, reason: EndReason, how: Exit, jobs_done: u64) -> String {
+    let jobs = words::count(jobs_done, "job");
+    format!("worker `{worker}` {} after {jobs} ({})", end_reason(reason), exit(how))
 }
 
 /// Why a worker ended, as what is said of it.
@@ -137,7 +130,7 @@ pub fn exit(exit: Exit) -> String {
     }
 }
 
-fn failed(outcome: Outcome, cause: Option<Cause>, error: Option<&str>) -> String {
+fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
     let verb = match outcome {
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
@@ -146,10 +139,9 @@ fn failed(outcome: Outcome, cause: Option<Cause>, error: Option<&str>) -> String
         Outcome::Cancelled => "was cancelled",
         Outcome::Released => "was given back",
     };
-    match (error, cause) {
-        (Some(error), _) => format!("{verb} ({})", words::one_line(error, ERROR_CHARS)),
-        (None, Some(cause)) => format!("{verb} ({cause})"),
-        (None, None) => verb.to_owned(),
+    match error {
+        Some(error) => format!("{verb} ({})", words::one_line(error, ERROR_CHARS)),
+        None => format!("{verb} ({cause})"),
     }
 }
 

@@ -1,0 +1,101 @@
+//! Things about workers and jobs worth telling people: part of the events of a master, worded in `report`.
+
+use serde::Serialize;
+
+use super::worker::{EndReason, Exit};
+use super::{Cause, JobId, MemoryLimit, Outcome, PoolName};
+
+/// Something worth telling people.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Notice {
+    /// A worker process is ready.
+    WorkerStarted {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker process has ended.
+    WorkerEnded {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Its process id.
+        pid: u32,
+        /// Why.
+        reason: EndReason,
+        /// How.
+        exit: Exit,
+        /// Jobs it answered.
+        jobs_done: u64,
+    },
+    /// A run ended badly, and its job will be tried again.
+    JobFailed {
+        /// The job.
+        job: JobId,
+        /// Its type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// Failed, timed out or crashed.
+        outcome: Outcome,
+        /// Why.
+        cause: Cause,
+        /// Error text.
+        error: Option<String>,
+        /// When it is tried again, in seconds from now.
+        retry_in_s: f64,
+    },
+    /// A job was given up.
+    JobDead {
+        /// The job.
+        job: JobId,
+        /// Its type.
+        #[serde(rename = "type")]
+        kind: String,
+        /// Why.
+        cause: Cause,
+        /// Error text.
+        error: Option<String>,
+    },
+    /// A slot waits before its next spawn.
+    Backoff {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// The error.
+        why: String,
+        /// When it is tried again, in seconds from now.
+        next_in_s: f64,
+    },
+    /// The wanted number of workers has changed.
+    Scaled {
+        /// The pool.
+        pool: PoolName,
+        /// Before.
+        was: u32,
+        /// Now.
+        wanted: u32,
+    },
+    /// Something is wrong.
+    Problem {
+        /// The problem, and the next step.
+        text: String,
+    },
+    /// An absolute memory limit lies below what a worker needs, and is not applied.
+    MemoryBaseline {
+        /// The pool.
+        pool: PoolName,
+        /// The limit.
+        limit: MemoryLimit,
+        /// Memory of a worker after its first job, in bytes.
+        baseline_bytes: u64,
+    },
+    /// A worker answered twice, or what it was not asked.
+    StrayAnswer {
+        /// `<pool>-<slot>`.
+        worker: String,
+        /// The id it gave.
+        request: u64,
+    },
+}

@@ -1,0 +1,56 @@
+//! What can be wrong for a while, and the words for what the core finds wrong.
+
+use super::JobId;
+
+/// Subject of a problem; one problem of each is known at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Control connections cannot be accepted.
+    Clients,
+    /// Commands of jobs cannot be started.
+    Commands,
+    /// Too few files can be open.
+    Files,
+    /// The guardian cannot be started.
+    Guardian,
+    /// What a worker left cannot be ended.
+    Leftovers,
+    /// The write-ahead log is too large.
+    Log,
+    /// Events cannot be waited for.
+    Poll,
+    /// `/proc` hides processes.
+    Proc,
+    /// Jobs are given back again and again.
+    Released,
+    /// The control socket is gone.
+    Socket,
+    /// No worker can be started.
+    Spawn,
+    /// The store cannot be written.
+    Store,
+    /// The store cannot be synced.
+    Sync,
+}
+
+/// The machine has nothing left to start a worker with.
+#[must_use]
+pub fn no_more_workers(error: &str) -> String {
+    format!("no more workers can be started: {error}; it is tried again until it works")
+}
+
+/// Commands cannot be started for now.
+#[must_use]
+pub fn not_begun(error: &str, given_back: u64) -> String {
+    let s = if given_back == 1 { "" } else { "s" };
+    format!("{error}; {given_back} job{s} given back, none charged; it is tried again until it works")
+}
+
+/// A job was given back many times in a row, and nothing else ever came of it.
+#[must_use]
+pub fn given_back_again(job: JobId, times: u32) -> String {
+    format!(
+        "job {job} was given back {times} times in a row, with nothing charged: it goes behind the others; \
+         see `queue-work jobs show {job}`, or end it with `queue-work jobs cancel {job}`"
+    )
+}
