@@ -97,7 +97,7 @@ pub enum Tag {
 }
 
 /// Where an answer goes. 0: nobody waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
 /// Signals the core uses. Ordered: an escalation only climbs.

@@ -140,10 +140,16 @@ fn or_default<T: DeserializeOwned + Default>(params: &str) -> Result<T, RpcError
     if params == "null" { Ok(T::default()) } else { parse::<T>(params) }
 }
 
+/// Room for the answer of a push.
+const SHORT: usize = 96;
+
 /// Writes an answer as one line.
 pub(in crate::master) fn answer(under: &str, answer: &Result<Answer, RpcError>) -> Vec<u8> {
     let written = answer.as_ref().map_err(RpcError::clone).and_then(|answer| {
-        let mut line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"result\":").into_bytes();
+        let mut line = Vec::with_capacity(SHORT);
+        for part in ["{\"jsonrpc\":\"2.0\",\"id\":", under, ",\"result\":"] {
+            line.extend_from_slice(part.as_bytes());
+        }
         let failed = |e| RpcError::failed(1, format!("cannot write the answer: {e}"));
         write(answer, &mut line).map_err(failed)?;
         line.extend_from_slice(b"}\n");
