@@ -270,3 +270,21 @@ fn a_database_in_memory_or_on_a_local_disk_is_accepted() {
         bench.ok(&["--database", database.to_str().expect("UTF-8"), "push", "t"]);
     }
 }
+
+#[test]
+fn a_database_named_by_a_url_is_the_file_and_one_of_a_kind_that_is_to_come_is_refused_without_its_password() {
+    let bench = Bench::new();
+    let url = format!("sqlite:{}", bench.database().display());
+    bench.ok(&["--database", &url, "push", "--", "sh", "-c", "test -f \"$QUEUE_WORK_DATABASE\""]);
+    bench.ok(&["--database", &url, "--workers", "1", "--drain"]);
+    assert!(
+        bench.ok(&["jobs", "show", "1"]).contains("succeeded"),
+        "the same database by its path, in the job as well"
+    );
+    for words in VERBS {
+        let run = bench.run(&[&["--database", "postgres://me:secret@db/work"], words].concat()).expect_code(2);
+        assert!(run.stderr.contains("PostgreSQL (`postgres://`) is not there yet"), "{words:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("secret"), "{words:?}: {}", run.stderr);
+    }
+    assert!(!bench.path().join("postgres:").exists());
+}

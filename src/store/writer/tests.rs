@@ -193,6 +193,28 @@ fn what_others_push_is_noticed_at_a_check() {
 }
 
 #[test]
+fn what_another_member_has_ended_and_wants_cancelled_is_told_at_a_check() {
+    let memory = MemoryStore::shared(Duration::from_secs(30));
+    let mut other = memory.connect();
+    let (writer, events) = started(memory);
+    other.join(&master(), AT).unwrap();
+    let claim = || Claim { takes: vec![(QueueName::default(), 1)], workers: vec![], total: 1, max_bytes: 99 };
+    let ops = vec![Request::Push(Arc::new([job(), job()])).into(), Change::Claim(claim()).into()];
+    writer.send(Batch { ops, ..push(1) }).unwrap();
+    assert!(matches!(next(&events), Written::Committed { batch: 1, durable: true, .. }));
+    let (ours, theirs) = (JobId(1), JobId(2));
+    let replies = other.apply(1, &[Change::Claim(claim()).into(), Change::Cancel(ours).into()], AT).unwrap().replies;
+    let [Reply::Claimed { jobs, .. }, Reply::Elsewhere(_)] = &replies[..] else { panic!("{replies:?}") };
+    let ops = [Change::Unclaim { job: theirs, run: jobs[0].run }, Change::Cancel(theirs)].map(Op::from);
+    other.apply(2, &ops, AT).unwrap();
+    writer.check();
+    let Written::Changed { news, totals, .. } = next(&events) else { panic!() };
+    assert_eq!((news.cancel, news.ended, news.anything), (vec![ours], vec![theirs], false));
+    assert_eq!((totals[0].ready, totals[0].running), (0, 1));
+    writer.stop(None).unwrap();
+}
+
+#[test]
 fn a_change_whose_totals_cannot_be_read_is_told_when_they_can_be() {
     let memory = MemoryStore::new();
     let mut other = memory.connect();
