@@ -35,26 +35,23 @@ impl Master {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
                 let deadline = now.wall.plus(timeout);
-                if let Some(pipes) = self.workers.get_mut(&worker) {
+                if let Some(pipes) = self.children.write_to(worker) {
                     let terms = JobTerms { request, max_attempts, timeout, deadline };
                     self.job_lines.write(pipes.begin_request(request), &job, &terms);
-                    self.to_flush.insert(worker);
                 }
             }
             Action::CancelRequest { worker, request, reason } => {
-                if let Some(pipes) = self.workers.get_mut(&worker) {
+                if let Some(pipes) = self.children.write_to(worker) {
                     write_cancel(pipes.outgoing(), request, reason);
-                    self.to_flush.insert(worker);
                 }
             }
             Action::CloseStdin { worker } => {
-                if let Some(pipes) = self.workers.get_mut(&worker) {
+                if let Some(pipes) = self.children.write_to(worker) {
                     pipes.close_stdin();
-                    self.to_flush.insert(worker);
                 }
             }
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),
-            Action::Measure { worker } => self.tell_sampler(sampler::Command::Now(worker)),
+            Action::Measure { worker } => self.meters.tell_sampler(sampler::Command::Now(worker)),
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
             Action::Tell(notice) => notices.push(notice),
@@ -62,7 +59,7 @@ impl Master {
     }
 
     fn signal_worker(&mut self, worker: WorkerId, signal: Signal) {
-        let Some(pipes) = self.workers.get(&worker) else { return };
+        let Some(pipes) = self.children.get(worker) else { return };
         failpoint!("signal.before");
         let result = match signal {
             Signal::Term => pipes.child.terminate(),
@@ -84,7 +81,7 @@ impl Master {
         };
         let mut purpose = Purpose::Core(tag);
         if let Change::Finish(finish) = &change {
-            self.count_run(finish.outcome, finish.next);
+            self.meters.count_run(finish.outcome, finish.next, now.mono);
             if !matches!(finish.next, Next::Ready | Next::Behind | Next::RetryAt(_)) {
                 purpose = Purpose::EndJob(finish.job.id);
             }

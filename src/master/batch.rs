@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::change::{Op, Reply};
-use crate::model::{Mono, Now};
+use crate::model::{Mono, Now, UnixMicros};
+use crate::store::StoreError;
 use crate::store::writer::{Batch, Unsent, Writer};
 
 /// Batches on their way at most.
@@ -31,10 +32,12 @@ pub(super) struct Batches<T> {
     sync: bool,
     number: u64,
     on_the_way: VecDeque<(u64, Vec<T>)>,
+    /// `None` once it was stopped.
+    writer: Option<Writer>,
 }
 
 impl<T> Batches<T> {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new(writer: Option<Writer>) -> Self {
         Self {
             ops: Vec::new(),
             tags: Vec::new(),
@@ -44,6 +47,7 @@ impl<T> Batches<T> {
             sync: false,
             number: 0,
             on_the_way: VecDeque::new(),
+            writer,
         }
     }
 
@@ -57,7 +61,8 @@ impl<T> Batches<T> {
     }
 
     /// Sends a batch if it is time.
-    pub(super) fn send(&mut self, writer: &Writer, now: Now) {
+    pub(super) fn send(&mut self, now: Now) {
+        let Some(writer) = &self.writer else { return };
         if self.ops.is_empty() || self.on_the_way.len() >= ON_THE_WAY {
             return;
         }
@@ -84,6 +89,18 @@ impl<T> Batches<T> {
                 self.not_before = Some(now.mono + FULL);
             }
         }
+    }
+
+    /// Asks the writer whether others have written to the store.
+    pub(super) fn check(&self) {
+        if let Some(writer) = &self.writer {
+            writer.check();
+        }
+    }
+
+    /// Ends the writer, and with it the generation if that ends in order, `at` a time.
+    pub(super) fn stop(&mut self, at: Option<UnixMicros>) -> Result<(), StoreError> {
+        self.writer.take().map_or(Ok(()), |writer| writer.stop(at))
     }
 
     /// The tags of a committed batch with their replies, in order.
@@ -147,12 +164,12 @@ impl<T> Batches<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::JobId;
     use crate::model::change::Change;
-    use crate::model::{JobId, UnixMicros};
 
     #[test]
     fn what_is_withdrawn_before_it_is_sent_takes_its_tag_along() {
-        let mut batches = Batches::new();
+        let mut batches = Batches::new(None);
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
         for n in 1..=4 {
             batches.add(Change::Cancel(JobId(n)), n, false, false, now);
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_what_was_added_waits_for_the_next_batch_and_hurries_it() {
-        let mut batches = Batches::new();
+        let mut batches = Batches::new(None);
         assert_eq!(batches.horizon(), None, "everything is committed");
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
         batches.add(Change::Cancel(JobId(1)), (), false, false, now);

@@ -17,7 +17,7 @@ impl Master {
         if !self.fixed.config.drain || self.is_stopping() {
             return;
         }
-        let (done, now) = (self.summary.jobs(), self.clock.now());
+        let (done, now) = (self.meters.jobs(), self.clock.now());
         self.console.progress(done, done + self.core.left());
         self.core.end_drain(self.batches.is_empty(), now, &mut self.actions);
     }
@@ -43,10 +43,7 @@ impl Master {
     /// not take the end.
     pub(super) fn finish(&mut self, in_order: bool) -> bool {
         failpoint!("stop.everybody_left");
-        let ended = match self.writer.take() {
-            Some(writer) => writer.stop(in_order.then(wall)),
-            None => Ok(()),
-        };
+        let ended = self.batches.stop(in_order.then(wall));
         if let Err(error) = &ended {
             self.complain(error.to_string());
         }
@@ -62,18 +59,13 @@ impl Master {
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.
-        if self.workers.is_empty()
-            && let Some(guardian) = self.guardian.take()
-        {
-            let (mut child, _) = guardian.bye();
-            let _ = child.wait();
+        if self.children.len() == 0 && self.guard.dismiss() {
             failpoint!("stop.guardian_gone");
             if let Some(group) = &self.fixed.group {
                 group.remove();
             }
         }
-        self.summary.seconds = self.clock.now().mono.0 as f64 / 1e6;
-        let summary = self.summary.clone();
+        let summary = self.meters.summary(self.clock.now().mono);
         self.say(if self.fixed.config.drain && self.interrupts == 0 {
             Event::Drained { summary }
         } else {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use mio::Events;
 
+use super::pipes::Pipes;
 use super::timers::Timer;
-use super::{Clock, Inbox, Master, Source, sampler};
+use super::{Clock, Inbox, Master, Source};
 use crate::core::{Event, Phase};
 use crate::model::problem::Topic;
 use crate::model::{Mono, WorkerId};
@@ -77,16 +78,14 @@ impl Master {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        if !self.reading.fresh.is_empty() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left()
-        {
+        if self.reading.is_urgent() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
         self.timers.set(Timer::Core, self.core.next_deadline(now));
         self.timers.set(Timer::Commit, self.batches.next_deadline());
         self.timers.set(Timer::Requests, self.requests.next_deadline());
-        let backlog = (!self.reading.backlog.is_empty()).then_some(self.reading.backlog_at);
-        self.timers.set(Timer::Backlog, backlog);
+        self.timers.set(Timer::Backlog, self.reading.next_deadline());
         // Rounded up: a timer that rings early would turn for nothing.
         self.timers.next().map(|at| Clock::until(now, at) + Duration::from_micros(50))
     }
@@ -96,11 +95,8 @@ impl Master {
         let mut listener = false;
         for event in events {
             match Source::of(event.token()) {
-                Source::Worker(id, super::Pipe::Stdin) => {
-                    self.to_flush.insert(id);
-                }
-                Source::Worker(id, pipe) if self.reading.backlog.has((id, pipe)) => {}
-                Source::Worker(id, pipe) => self.reading.fresh.join((id, pipe)),
+                Source::Worker(id, super::Pipe::Stdin) => self.children.is_writable(id),
+                Source::Worker(id, pipe) => self.reading.edge((id, pipe)),
                 Source::Client(id) => {
                     if event.is_write_closed() {
                         self.clients.hung_up(id);
@@ -168,16 +164,16 @@ impl Master {
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.
     fn write(&mut self) {
         self.send_replies();
-        if let Some(writer) = &self.writer {
-            self.batches.send(writer, self.clock.now());
-        }
+        self.batches.send(self.clock.now());
         self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
-        self.read_on();
-        self.flush_guardian();
+        let children = &self.children;
+        self.reading.read_on(|id| children.get(id).is_some_and(Pipes::is_behind));
+        self.guard.flush();
+        // That somebody works at once, that nobody does with the next look: so a job now and then costs no wake-ups.
         if !self.core.is_quiet() {
-            self.pace_sampler(true);
+            self.meters.pace(true);
         }
     }
 
@@ -190,7 +186,7 @@ impl Master {
         // not be killed: then the end is not in order, and the next start sees to it that it has ended.
         let stops = self.core.phase() != Phase::Running;
         let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
-        if !nobody || !self.to_sweep.is_empty() {
+        if !nobody || self.leftovers.has_unswept() {
             return None;
         }
         if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
@@ -222,13 +218,8 @@ impl Master {
 
     /// Writes to workers what they take now.
     fn flush_workers(&mut self) {
-        for worker in std::mem::take(&mut self.to_flush) {
-            if let Some(pipes) = self.workers.get_mut(&worker)
-                && !pipes.flush()
-            {
-                let read = pipes.read_up_to();
-                self.feed(Event::InputClosed { worker, read });
-            }
+        for (worker, read) in self.children.flush() {
+            self.feed(Event::InputClosed { worker, read });
         }
         self.carry_out();
     }
@@ -275,14 +266,6 @@ impl Master {
         let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");
         self.complain(text);
         self.feed(Event::ClockSet { by });
-    }
-
-    /// Tells the sampler whether anybody works: that somebody does at once, that nobody does with the next look, so that
-    /// a job now and then costs no wake-ups.
-    pub(super) fn pace_sampler(&mut self, busy: bool) {
-        if busy != self.sampling_busy && self.sampler.tell(sampler::Command::Busy(busy)) {
-            self.sampling_busy = busy;
-        }
     }
 
     pub(super) fn stop(&mut self, grace: Option<Duration>, caller: Option<WorkerId>) {

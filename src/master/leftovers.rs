@@ -4,7 +4,7 @@
 //! child is the dead worker's by the kernel's word whatever signs it has shed, unless it is known to belong to a worker
 //! that lives, one whose daemons have come to us. The job of a worker is not given back before all of it is dead.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::timers::Timer;
@@ -17,6 +17,8 @@ use crate::process::identity::{self, Identity};
 use crate::process::mark::Mark;
 use crate::process::sweep::{self, Kin, SweepDone};
 
+/// When a sweeper that is full is asked again.
+const SWEEP_AGAIN: Duration = Duration::from_millis(10);
 /// How often those that may not be killed are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -30,6 +32,8 @@ pub(super) struct Leftovers {
     families: HashMap<WorkerId, Family>,
     /// Workers that are gone, with what they left and may not be killed.
     held: Vec<(WorkerId, Vec<(u32, u64)>)>,
+    /// Workers that have exited and wait for a place in the sweeper's queue.
+    to_sweep: VecDeque<WorkerId>,
 }
 
 /// The process of a worker, and what was last seen below it.
@@ -45,7 +49,17 @@ impl Leftovers {
         let us = std::process::id();
         let before: Vec<_> = identity::children_of(us).into_iter().filter_map(Identity::of).collect();
         let (families, held) = (HashMap::new(), Vec::new());
-        Self { certain: before.is_empty() && us != 1, before, families, held }
+        Self { certain: before.is_empty() && us != 1, before, families, held, to_sweep: VecDeque::new() }
+    }
+
+    /// A worker has exited: what it left is to be ended.
+    pub(super) fn add(&mut self, worker: WorkerId) {
+        self.to_sweep.push_back(worker);
+    }
+
+    /// Whether a worker that has exited waits for the sweeper.
+    pub(super) fn has_unswept(&self) -> bool {
+        !self.to_sweep.is_empty()
     }
 
     /// Whether what this worker left may not be killed, and lives.
@@ -73,21 +87,19 @@ impl Master {
     /// The sampler has seen who is below a worker. The guardian must know: if both die at once, nobody else does.
     pub(super) fn know_family(&mut self, seen: sampler::Family) {
         // A worker that has ended meanwhile has a better list of leftovers.
-        let Some(family) = self.leftovers.families.get_mut(&seen.worker).filter(|f| self.pids.contains_key(&f.leader))
+        let Some(family) =
+            self.leftovers.families.get_mut(&seen.worker).filter(|f| self.children.of_process(f.leader).is_some())
         else {
             return;
         };
         family.members = seen.members;
-        if let Some(guardian) = &mut self.guardian {
-            let _ = guardian.family(family.leader, &family.members);
-        }
+        self.guard.family(family.leader, &family.members);
     }
 
     /// Tells another guardian of everybody.
     pub(super) fn tell_families(&mut self) {
-        let Some(guardian) = &mut self.guardian else { return };
         for family in self.leftovers.families.values().filter(|family| !family.members.is_empty()) {
-            let _ = guardian.family(family.leader, &family.members);
+            self.guard.family(family.leader, &family.members);
         }
     }
 
@@ -96,10 +108,8 @@ impl Master {
         let group = self.fixed.group.as_ref().map(|group| group.of_worker(worker));
         let mut roots: Vec<_> = strangers.iter().copied().filter(|&stranger| self.is_of(stranger, worker)).collect();
         if let Some(family) = self.leftovers.families.get_mut(&worker) {
-            if !roots.is_empty()
-                && let Some(guardian) = &mut self.guardian
-            {
-                let _ = guardian.family(family.leader, &roots);
+            if !roots.is_empty() {
+                self.guard.family(family.leader, &roots);
             }
             // Also where they are below somebody else than us.
             roots.append(&mut family.members);
@@ -109,8 +119,7 @@ impl Master {
 
     /// Orphans that have come to us: children that are neither workers nor the guardian, and alive.
     pub(super) fn strangers(&self) -> Vec<(u32, u64)> {
-        let guardian = self.guardian.as_ref().map(crate::process::guardian::Guardian::pid);
-        let known = |pid: &u32| self.pids.contains_key(pid) || guardian == Some(*pid);
+        let known = |pid: &u32| self.children.of_process(*pid).is_some() || self.guard.pid() == Some(*pid);
         let children = identity::children_of(self.fixed.pid).into_iter().filter(|pid| !known(pid));
         let strangers = children.filter_map(Identity::of).filter(|child| !self.leftovers.before.contains(child));
         strangers.filter(Identity::is_alive).map(|child| (child.pid, child.start)).collect()
@@ -120,7 +129,7 @@ impl Master {
     /// worker that is gone is known to have left it.
     fn is_of(&self, (pid, start): (u32, u64), worker: WorkerId) -> bool {
         let own = self.mark(worker);
-        let lives = |id: &WorkerId| *id != worker && self.workers.contains_key(id);
+        let lives = |id: &WorkerId| *id != worker && self.children.get(*id).is_some();
         if let Some(name) = self.fixed.group.as_ref().and_then(|group| cgroup::worker_of(pid, group)) {
             return name == worker.to_string();
         }
@@ -138,6 +147,23 @@ impl Master {
         unclaimed && !self.leftovers.families.keys().filter(|id| lives(id)).any(has)
     }
 
+    /// Hands workers that have exited to the sweeper, as far as it takes them.
+    pub(super) fn sweep(&mut self) {
+        let mut strangers = None;
+        while let Some(&worker) = self.leftovers.to_sweep.front() {
+            self.meters.tell_sampler(sampler::Command::Unwatch(worker));
+            failpoint!("sweep.asked");
+            let strangers = strangers.get_or_insert_with(|| self.strangers()).clone();
+            let kin = self.kin_of(worker, &strangers);
+            let request = sweep::Request { worker, value: self.mark(worker), kin };
+            if self.sweeper.request(request).is_err() {
+                self.timers.set(Timer::Sweep, Some(self.clock.now().mono + SWEEP_AGAIN));
+                return;
+            }
+            self.leftovers.to_sweep.pop_front();
+        }
+    }
+
     /// The sweep after a worker has ended. What came to us meanwhile needs another.
     pub(super) fn swept(&mut self, done: SweepDone) {
         if !done.foreign.is_empty() {
@@ -150,7 +176,7 @@ impl Master {
         let strangers = self.strangers();
         let more = strangers.iter().any(|s| !done.left.contains(&s.0) && self.is_of(*s, done.worker));
         if more && done.left.is_empty() {
-            self.to_sweep.push_back(done.worker);
+            self.leftovers.add(done.worker);
         } else {
             self.let_go(done.worker);
         }
@@ -189,7 +215,7 @@ impl Master {
             if foreign.iter().any(|&(pid, start)| identity::is_alive(pid, start)) {
                 self.leftovers.held.push((worker, foreign));
             } else {
-                self.to_sweep.push_back(worker);
+                self.leftovers.add(worker);
             }
         }
         if !self.leftovers.held.is_empty() {
@@ -202,10 +228,8 @@ impl Master {
 
     /// Nothing of the worker is left.
     fn let_go(&mut self, worker: WorkerId) {
-        if let Some(family) = self.leftovers.families.remove(&worker)
-            && let Some(guardian) = &mut self.guardian
-        {
-            let _ = guardian.family(family.leader, &[]);
+        if let Some(family) = self.leftovers.families.remove(&worker) {
+            self.guard.family(family.leader, &[]);
         }
         self.feed(Event::Swept { worker });
     }

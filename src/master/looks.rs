@@ -63,7 +63,7 @@ impl Master {
     pub(super) fn look(&mut self, now: Now) {
         self.timers.set(Timer::Looks, Some(now.mono + EVERY));
         if self.core.is_quiet() {
-            self.pace_sampler(false);
+            self.meters.pace(false);
         }
         self.keep_reachable();
         self.clients.lose_patience(now.mono);
@@ -74,9 +74,7 @@ impl Master {
         self.clean_logs(now);
         if self.looks.changes.has_news() {
             self.watch_log();
-            if let Some(writer) = &self.writer {
-                writer.check();
-            }
+            self.batches.check();
         }
     }
 
@@ -125,7 +123,7 @@ impl Master {
         let keep = self.fixed.config.keep.runs;
         self.looks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
         let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
-        let living = self.workers.values().map(|pipes| Arc::clone(&pipes.name)).collect();
+        let living = self.children.iter().map(|(_, pipes)| Arc::clone(&pipes.name)).collect();
         self.logs.clean(SystemTime::UNIX_EPOCH + Duration::from_micros(since), living);
     }
 }

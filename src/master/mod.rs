@@ -15,19 +15,22 @@
 
 mod apply;
 mod batch;
+mod children;
 mod clients;
 mod clock;
 mod codec;
 mod console;
 mod ending;
 mod event_loop;
-mod fair_queue;
+mod guard;
 mod heard;
 mod leftovers;
 pub mod logs;
 mod looks;
+mod meters;
 mod pipes;
 mod reader;
+mod reading;
 mod requests;
 mod room;
 pub mod sampler;
@@ -41,7 +44,7 @@ mod unfinished;
 mod workers;
 mod written;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -53,27 +56,28 @@ use crate::model::{Generation, UnixMicros, WorkerId};
 use crate::process::begin::Step;
 use crate::process::cgroup;
 use crate::process::clock::wall;
-use crate::process::guardian::Guardian;
 use crate::process::sweep::{SweepDone, Sweeper};
-use crate::report::summary::Summary;
-use crate::store::writer::{Writer, Written};
+use crate::store::writer::Written;
 use crate::store::{Lock, StoreError};
 use crate::wire::worker::JobLines;
 
 use batch::Batches;
+use children::Children;
 use clients::Clients;
 pub use clock::Clock;
 use codec::long_lines::LineReader;
 use console::Console;
 use event_loop::Pace;
-use fair_queue::Reading;
+use guard::Guard;
 use leftovers::Leftovers;
 use logs::Logs;
 use looks::Looks;
-use pipes::{Pipe, Pipes};
+use meters::Meters;
+use pipes::Pipe;
 use reader::{Found, Reader};
+use reading::Reading;
 use requests::{Bulks, Requests, jobs::Tasks};
-use sampler::{Sample, Sampler};
+use sampler::Sample;
 use signals::Signals;
 use timers::Timers;
 use written::Purpose;
@@ -165,15 +169,8 @@ struct Master {
     actions: Vec<Action>,
     job_lines: JobLines,
     pools: BTreeMap<PoolId, PoolConfig>,
-    workers: BTreeMap<WorkerId, Pipes>,
-    pids: HashMap<u32, WorkerId>,
-    /// Workers with bytes to write.
-    to_flush: BTreeSet<WorkerId>,
+    children: Children,
     reading: Reading,
-    /// Pipes that are not read while their worker is behind with reading its answers.
-    unheard: BTreeSet<(WorkerId, Pipe)>,
-    /// Workers that have exited and wait for a place in the sweeper's queue.
-    to_sweep: VecDeque<WorkerId>,
     leftovers: Leftovers,
     clients: Clients,
     line_reader: LineReader,
@@ -181,25 +178,20 @@ struct Master {
     tasks: Tasks,
     bulks: Bulks,
     batches: Batches<Purpose>,
-    writer: Option<Writer>,
     reader: Reader,
-    guardian: Option<Guardian>,
+    guard: Guard,
     sweeper: Sweeper,
-    sampler: Sampler,
+    meters: Meters,
     logs: Logs,
     console: Console,
     signals: Signals,
     scratch: Vec<u8>,
-    summary: Summary,
-    /// Ended runs per second of the last ten, for the rate.
-    rate: VecDeque<(u64, u64)>,
     interrupts: u32,
     looks: Looks,
     timers: Timers,
     pace: Pace,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
-    sampling_busy: bool,
     // Last, so that the lock outlives everything that writes.
     _lock: Lock,
 }

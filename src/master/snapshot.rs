@@ -9,9 +9,6 @@ use crate::model::{Now, WorkerId, WorkerState};
 use crate::report::Status;
 use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
 
-/// The rate is that of this many whole seconds.
-const RATE_SECONDS: u64 = 10;
-
 impl Master {
     pub(super) fn status(&self) -> Status {
         let now = self.clock.now();
@@ -31,7 +28,7 @@ impl Master {
             queues: self.core.totals().all().map(|totals| QueueStatus::new(totals, now.wall)).collect(),
             pools,
             workers,
-            jobs_per_s: self.jobs_per_s(now),
+            jobs_per_s: self.meters.jobs_per_s(now.mono),
         }
     }
 
@@ -136,14 +133,6 @@ impl Master {
             deadline_s: deadline(worker, now),
             job: job.map(|f| worker_job(f, now)),
         }
-    }
-
-    fn jobs_per_s(&self, now: Now) -> f64 {
-        let second = now.mono.0 / 1_000_000;
-        let from = second.saturating_sub(RATE_SECONDS);
-        let runs: u64 = self.rate.iter().filter(|(s, _)| (from..second).contains(s)).map(|(_, n)| n).sum();
-        let seconds = second.min(RATE_SECONDS);
-        if seconds == 0 { 0.0 } else { runs as f64 / seconds as f64 }
     }
 }
 

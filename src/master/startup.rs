@@ -1,7 +1,7 @@
 //! From a configuration to a running master, in the order that safety wants: signals, lock, database, guardian,
 //! proof that the generation before is dead, recovery, socket, pools.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,17 +9,20 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Registry, Waker};
 
 use super::batch::Batches;
+use super::children::Children;
 use super::clients::name_of;
 use super::clients::{Clients, Served};
 use super::clock::Clock;
 use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::event_loop::Pace;
-use super::fair_queue::Reading;
+use super::guard::Guard;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::looks::Looks;
+use super::meters::Meters;
 use super::reader::Reader;
+use super::reading::Reading;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
 use super::signals::Signals;
@@ -33,13 +36,12 @@ use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
 use crate::process::cgroup::Group;
 use crate::process::exits;
-use crate::process::guardian::Guardian;
 use crate::process::identity;
 use crate::process::inherited::Ignored;
 use crate::process::oom;
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
-use crate::report::{Event, Printer, Summary};
+use crate::report::{Event, Printer};
 use crate::store::writer::Writer;
 use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
 use crate::trust::Owner;
@@ -117,8 +119,8 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let Opened { mut store, records, changes, lock } = open_store(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let (leftovers, group, step) = contain(&cookie, ignored)?;
-    let guardian = start_guardian(&cookie, group.as_ref());
-    let guardian_pid = guardian.as_ref().map(Guardian::pid);
+    let guard = Guard::start(&cookie, group.as_ref());
+    let guardian_pid = guard.pid();
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
     let recovered = takeover::recover(&mut *store, clock.now().mono, guardian_pid)?;
@@ -139,36 +141,28 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         actions: Vec::new(),
         job_lines: JobLines::default(),
         pools: BTreeMap::new(),
-        workers: BTreeMap::new(),
-        pids: HashMap::new(),
-        to_flush: BTreeSet::new(),
+        children: Children::default(),
         reading: Reading::default(),
-        unheard: BTreeSet::new(),
-        to_sweep: VecDeque::new(),
         leftovers,
         clients,
         line_reader: threads.line_reader,
         requests: Requests::default(),
         tasks: VecDeque::new(),
         bulks: Bulks::default(),
-        batches: Batches::new(),
-        writer: Some(threads.writer),
+        batches: Batches::new(Some(threads.writer)),
         reader: threads.reader,
-        guardian,
+        guard,
         sweeper: threads.sweeper,
-        sampler: threads.sampler,
+        meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
         signals,
         scratch: vec![0; 64 * 1024],
-        summary: Summary::default(),
-        rate: VecDeque::new(),
         interrupts: 0,
         looks,
         timers: Timers::default(),
         pace: Pace::start(),
         lost: None,
-        sampling_busy: false,
         _lock: lock,
     };
     master.feed(crate::core::Event::Reread { totals, next_due });
@@ -199,7 +193,7 @@ impl Master {
         if recovered > 0 {
             self.say(Event::Recovered { jobs: recovered });
         }
-        if self.guardian.is_none() {
+        if self.guard.pid().is_none() {
             self.timers.set(Timer::Guardian, Some(Mono(0)));
             self.problem(
                 Topic::Guardian,
@@ -282,10 +276,6 @@ fn check_socket(path: &Path) -> Result<(), Failure> {
         return Err(Failure::Socket { path: path.to_owned(), why });
     }
     Ok(())
-}
-
-pub(super) fn start_guardian(cookie: &str, group: Option<&Group>) -> Option<Guardian> {
-    Guardian::start(cookie, group).inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok()
 }
 
 /// The blocking edges.

@@ -5,7 +5,7 @@ use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::model::change::Next;
 use crate::model::problem::Topic;
-use crate::model::{Notice, Outcome, PoolSettings, WorkerId};
+use crate::model::{Notice, PoolSettings, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
 use crate::wire::control::{Follow, LogLine};
@@ -43,25 +43,6 @@ impl Master {
             workers: pool.limits.workers,
             limits: pool.limits.in_force(pool.kind),
         });
-    }
-
-    /// Counts a run for the summary and the rate.
-    pub(super) fn count_run(&mut self, outcome: Outcome, next: Next) {
-        self.summary.count_run(outcome);
-        match next {
-            Next::Succeeded => self.summary.succeeded += 1,
-            Next::Dead(_) => self.summary.dead += 1,
-            Next::Cancelled(_) => self.summary.cancelled += 1,
-            Next::Ready | Next::Behind | Next::RetryAt(_) => {}
-        }
-        let second = self.clock.now().mono.0 / 1_000_000;
-        match self.rate.back_mut() {
-            Some((last, runs)) if *last == second => *runs += 1,
-            Some(_) | None => self.rate.push_back((second, 1)),
-        }
-        while self.rate.len() > 11 {
-            self.rate.pop_front();
-        }
     }
 
     /// Passes on what a worker wrote that is no message.

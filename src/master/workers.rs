@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
+use super::reading::Reading;
 use super::timers::Timer;
 use super::{Master, Source, room, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
@@ -19,13 +20,9 @@ use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn
 use crate::process::{exits, oom, sweep};
 use crate::worker;
 
-/// How long workers are read before everything else has its turn.
-const READ_FOR: Duration = Duration::from_millis(1);
 /// Time between two measurements of a worker at its answers, times the number of workers: a measurement takes 20 to 30
 /// microseconds, so all of them take half a per cent of a CPU at most.
 const MEASURE_EVERY: Duration = Duration::from_millis(5);
-/// When a sweeper that is full is asked again.
-const SWEEP_AGAIN: Duration = Duration::from_millis(10);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -51,19 +48,15 @@ impl Master {
         failpoint!("spawn.after");
         let pid = spawned.child.pid();
         oom::prefer(pid);
-        if let Some(guardian) = &mut self.guardian {
-            // If it is gone its exit will tell, and the next one is told of everybody.
-            let _ = guardian.add(pid);
-        }
+        self.guard.add(pid);
         failpoint!("spawn.guarded");
         // One whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
         let token = |pipe| Source::Worker(id, pipe).token();
         match Pipes::new(name, spawned, opaque, self.poll.registry(), token) {
             Ok(pipes) => {
-                self.pids.insert(pid, id);
                 self.found_family(id, pid);
-                self.workers.insert(id, pipes);
-                self.tell_sampler(sampler::Command::Watch { worker: id, pid });
+                self.children.add(id, pipes);
+                self.meters.tell_sampler(sampler::Command::Watch { worker: id, pid });
                 Ok(pid)
             }
             Err(source) => Err(SpawnError::Io { program, source }),
@@ -120,54 +113,32 @@ impl Master {
         format!("{}:{id}", self.fixed.cookie)
     }
 
-    /// Reads what workers say: first those that have just begun to speak, then those that had more to say than is read
-    /// at once. These have half of the time at most, so that a flood keeps nobody waiting but the one it comes from.
+    /// Reads what workers say.
     pub(super) fn read_workers(&mut self) {
-        let begun = self.clock.now().mono;
-        while let Some((id, pipe)) = self.reading.fresh.next() {
+        let mut session = Reading::session(self.clock.now().mono);
+        while let Some((id, pipe)) = self.reading.next(&mut session, self.clock.now().mono) {
             self.read_worker(id, pipe);
-            if self.clock.now().mono.since(begun) > READ_FOR {
-                return;
-            }
-        }
-        let begun = self.clock.now().mono;
-        while begun >= self.reading.backlog_at
-            && let Some((id, pipe)) = self.reading.backlog.next()
-        {
-            self.read_worker(id, pipe);
-            let now = self.clock.now().mono;
-            if now.since(begun) > READ_FOR {
-                self.reading.backlog_at = now + now.since(begun);
-            }
         }
     }
 
     /// Reads one pipe of a worker and passes on what it said.
     fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
         let mut heard = Heard::default();
-        let Some(pipes) = self.workers.get_mut(&id) else { return };
+        let Some(pipes) = self.children.get_mut(id) else { return };
         if pipe != Pipe::Stderr && pipes.is_behind() {
-            self.unheard.insert((id, pipe));
+            self.reading.hold((id, pipe));
             return;
         }
         if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
-            self.reading.backlog.join((id, pipe));
+            self.reading.has_more((id, pipe));
         }
         // Output on stderr before an answer belongs to the job that is answered.
         let answers = heard.events.iter().any(|e| matches!(e, Event::Answered { .. }));
         if answers && pipe != Pipe::Stderr && pipes.read_stderr(id, &mut self.scratch, &mut heard) {
-            self.reading.backlog.join((id, Pipe::Stderr));
+            self.reading.has_more((id, Pipe::Stderr));
         }
         self.pass_on(id, heard);
         self.bound_unfinished_of_worker(id);
-    }
-
-    /// Hears workers again that have caught up with their answers.
-    pub(super) fn read_on(&mut self) {
-        let workers = &self.workers;
-        for heard in self.unheard.extract_if(.., |(id, _)| !workers.get(id).is_some_and(Pipes::is_behind)) {
-            self.reading.fresh.join(heard);
-        }
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {
@@ -178,7 +149,7 @@ impl Master {
         let now = self.clock.now();
         for mut event in heard.events {
             if let Event::Answered { request, answer, .. } = &mut event
-                && let Some(pipes) = self.workers.get_mut(&id)
+                && let Some(pipes) = self.children.get_mut(id)
             {
                 failpoint!("answer.parsed");
                 if answer.verdict.is_err() {
@@ -201,8 +172,8 @@ impl Master {
             return;
         }
         let Some(known) = self.core.worker(id) else { return };
-        let (now, many) = (self.clock.now().mono, self.workers.len() as u32);
-        let Some(pipes) = self.workers.get_mut(&id) else { return };
+        let (now, many) = (self.clock.now().mono, self.children.len() as u32);
+        let Some(pipes) = self.children.get_mut(id) else { return };
         let is_due = pipes.measured_at.is_none_or(|at| now.since(at) >= MEASURE_EVERY * many);
         let has_limit = |limits: &PoolLimits| limits.memory.is_some() || limits.memory_max.is_some();
         let limited = self.core.pool(known.pool).is_some_and(|pool| has_limit(&pool.settings.limits));
@@ -218,10 +189,12 @@ impl Master {
     /// Reaps everybody who has exited: peek, end what is left of the group, hear the last words, reap.
     pub(super) fn reap(&mut self) {
         while let Some(pid) = exits::peek() {
-            if let Some(id) = self.pids.remove(&pid) {
+            if let Some(id) = self.children.take_exited(pid) {
                 self.bury(id, pid);
-            } else if self.guardian.as_ref().is_some_and(|g| g.pid() == pid) {
-                self.guardian_died();
+            } else if self.guard.pid() == Some(pid) {
+                // Another takes its place at once.
+                self.guard.bury();
+                self.timers.set(Timer::Guardian, Some(self.clock.now().mono));
             } else {
                 let _ = exits::reap_stranger(pid);
             }
@@ -231,77 +204,34 @@ impl Master {
     fn bury(&mut self, id: WorkerId, pid: u32) {
         failpoint!("exit.seen");
         let mut heard = Heard::default();
-        if let Some(pipes) = self.workers.get_mut(&id) {
+        if let Some(pipes) = self.children.get_mut(id) {
             // While it is not reaped, its number cannot belong to anybody else.
             let _ = pipes.child.kill();
             failpoint!("exit.group_killed");
             pipes.read_last_words(id, &mut self.scratch, &mut heard);
         }
         self.pass_on(id, heard);
-        let Some(mut pipes) = self.workers.remove(&id) else { return };
-        if let Some(guardian) = &mut self.guardian {
-            let _ = guardian.remove(pid);
-        }
+        let Some(mut pipes) = self.children.remove(id) else { return };
+        self.guard.remove(pid);
         let read = pipes.read_up_to();
         let exit = pipes.child.reap().ok().flatten().map_or(Exit::Code(-1), |ended| ended.exit);
         failpoint!("exit.reaped");
         let oom_kills = if exit == Exit::Signal(9) { oom::kills() } else { None };
         let end = Box::new(End { exit, oom_kills, last: pipes.last_lines(), read });
         self.feed(Event::Exited { worker: id, end });
-        self.to_sweep.push_back(id);
-    }
-
-    /// Hands workers that have exited to the sweeper, as far as it takes them.
-    pub(super) fn sweep(&mut self) {
-        let mut strangers = None;
-        while let Some(&worker) = self.to_sweep.front() {
-            self.tell_sampler(sampler::Command::Unwatch(worker));
-            failpoint!("sweep.asked");
-            let strangers = strangers.get_or_insert_with(|| self.strangers()).clone();
-            let kin = self.kin_of(worker, &strangers);
-            let request = sweep::Request { worker, value: self.mark(worker), kin };
-            if self.sweeper.request(request).is_err() {
-                self.timers.set(Timer::Sweep, Some(self.clock.now().mono + SWEEP_AGAIN));
-                return;
-            }
-            self.to_sweep.pop_front();
-        }
-    }
-
-    /// The guardian is gone: another takes its place at once.
-    fn guardian_died(&mut self) {
-        if let Some(mut old) = self.guardian.take() {
-            let _ = old.try_wait();
-        }
-        self.timers.set(Timer::Guardian, Some(self.clock.now().mono));
-    }
-
-    /// Writes what the guardian could not take before. If it is gone, its exit will tell.
-    pub(super) fn flush_guardian(&mut self) {
-        if let Some(guardian) = self.guardian.as_mut().filter(|guardian| guardian.has_backlog()) {
-            let _ = guardian.flush();
-        }
+        self.leftovers.add(id);
     }
 
     /// Starts the guardian that is missing, and tells it of everybody.
     pub(super) fn restart_guardian(&mut self, now: Now) {
-        self.guardian = super::startup::start_guardian(&self.fixed.cookie, self.fixed.group.as_ref());
-        if let Some(guardian) = &mut self.guardian {
-            for &pid in self.pids.keys() {
-                let _ = guardian.add(pid);
-            }
+        if self.guard.restart(&self.fixed.cookie, self.fixed.group.as_ref()) {
+            self.children.pids().for_each(|pid| self.guard.add(pid));
             self.tell_families();
             self.problem_over(Topic::Guardian);
         } else {
             self.timers.set(Timer::Guardian, Some(now.mono + GUARD_AGAIN));
             let text = "the guardian cannot be started: workers may outlive a killed master; it is tried again";
             self.problem(Topic::Guardian, text.to_owned());
-        }
-    }
-
-    pub(super) fn tell_sampler(&self, command: sampler::Command) {
-        if !self.sampler.tell(command) {
-            log::debug!("the sampler is behind: {command:?} was not taken");
         }
     }
 }

@@ -195,7 +195,7 @@ impl Master {
 
     /// Jobs were cancelled because they had not started in time.
     fn expired(&mut self, jobs: Vec<JobId>) {
-        self.summary.cancelled += jobs.len() as u64;
+        self.meters.count_cancelled(jobs.len());
         for job in jobs {
             self.job_may_have_ended(job);
         }
@@ -205,7 +205,7 @@ impl Master {
         let change = match reply {
             Reply::Changed { was, .. } => {
                 if matches!(was, JobState::Ready | JobState::Scheduled) {
-                    self.summary.cancelled += 1;
+                    self.meters.count_cancelled(1);
                     self.job_may_have_ended(job);
                 }
                 JobChange::Was(*was)

@@ -12,7 +12,7 @@ use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
 impl Master {
     /// A worker asks for something.
     pub(in crate::master) fn worker_asks(&mut self, id: WorkerId, under: Box<RawValue>, asking: &Asking) {
-        if let Some(pipes) = self.workers.get_mut(&id) {
+        if let Some(pipes) = self.children.get_mut(id) {
             pipes.asked();
         }
         let asker = Asker { peer: Peer::Worker(id), under: under.into() };
@@ -23,9 +23,8 @@ impl Master {
     }
 
     pub(super) fn send_to_worker(&mut self, id: WorkerId, line: &[u8]) {
-        if let Some(pipes) = self.workers.get_mut(&id) {
+        if let Some(pipes) = self.children.write_to(id) {
             pipes.answer(line);
-            self.to_flush.insert(id);
         }
     }
 }

@@ -81,9 +81,7 @@ impl Master {
 
     /// A client says that another process has written to the store.
     pub(in crate::master) fn nudge(&mut self) {
-        if let Some(writer) = &self.writer {
-            writer.check();
-        }
+        self.batches.check();
     }
 
     fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {

@@ -27,7 +27,7 @@ impl Master {
         let pid = self.clients.pid_of(client);
         let ancestors = std::iter::successors(Some(pid), |&pid| identity::parent_of(pid));
         let ancestors: Vec<u32> = ancestors.take_while(|&pid| pid > 1).take(MOST_GENERATIONS).collect();
-        let by_descent = ancestors.iter().enumerate().find_map(|(at, pid)| Some((at, *self.pids.get(pid)?)));
+        let by_descent = ancestors.iter().enumerate().find_map(|(at, pid)| Some((at, self.children.of_process(*pid)?)));
         let (below, worker) = by_descent.or_else(|| self.by_mark(&ancestors))?;
         let is_left = below.checked_sub(1).is_some_and(|at| self.is_of_an_earlier_job(ancestors[at], worker));
         (!is_left).then_some(worker)
@@ -37,7 +37,7 @@ impl Master {
     fn by_mark(&self, ancestors: &[u32]) -> Option<(usize, WorkerId)> {
         let marked = |pid: &u32| Mark::of_process(*pid)?.worker_of(&self.fixed.cookie);
         let worker = marked(ancestors.first()?)?;
-        let id = self.workers.keys().copied().find(|id| id.0.unsigned_abs() == worker)?;
+        let id = self.children.iter().map(|(id, _)| id).find(|id| id.0.unsigned_abs() == worker)?;
         Some((ancestors.iter().take_while(|pid| marked(pid) == Some(worker)).count(), id))
     }
 

@@ -1,0 +1,84 @@
+//! Counts and measurements: the runs that have ended, their rate, and the sampler of memory and CPU time.
+
+use std::collections::VecDeque;
+
+use super::sampler::{Command, Sampler};
+use crate::model::change::Next;
+use crate::model::{Mono, Outcome};
+use crate::report::summary::Summary;
+
+/// Seconds over which the rate is taken.
+const RATE_SECONDS: u64 = 10;
+
+/// What is counted and measured.
+#[derive(Debug)]
+pub(super) struct Meters {
+    sampler: Sampler,
+    /// What the sampler was told last.
+    busy: bool,
+    summary: Summary,
+    /// Ended runs per second of the last ten, and of this one.
+    rate: VecDeque<(u64, u64)>,
+}
+
+impl Meters {
+    pub(super) fn new(sampler: Sampler) -> Self {
+        Self { sampler, busy: false, summary: Summary::default(), rate: VecDeque::new() }
+    }
+
+    pub(super) fn tell_sampler(&self, command: Command) {
+        if !self.sampler.tell(command) {
+            log::debug!("the sampler is behind: {command:?} was not taken");
+        }
+    }
+
+    /// Tells the sampler whether anybody works.
+    pub(super) fn pace(&mut self, busy: bool) {
+        if busy != self.busy && self.sampler.tell(Command::Busy(busy)) {
+            self.busy = busy;
+        }
+    }
+
+    /// Counts a run for the summary and the rate.
+    pub(super) fn count_run(&mut self, outcome: Outcome, next: Next, now: Mono) {
+        self.summary.count_run(outcome);
+        match next {
+            Next::Succeeded => self.summary.succeeded += 1,
+            Next::Dead(_) => self.summary.dead += 1,
+            Next::Cancelled(_) => self.summary.cancelled += 1,
+            Next::Ready | Next::Behind | Next::RetryAt(_) => {}
+        }
+        let second = now.0 / 1_000_000;
+        match self.rate.back_mut() {
+            Some((last, runs)) if *last == second => *runs += 1,
+            Some(_) | None => self.rate.push_back((second, 1)),
+        }
+        while self.rate.len() > RATE_SECONDS as usize + 1 {
+            self.rate.pop_front();
+        }
+    }
+
+    /// Jobs were cancelled that did not run.
+    pub(super) const fn count_cancelled(&mut self, jobs: usize) {
+        self.summary.cancelled += jobs as u64;
+    }
+
+    /// Runs that ended per second, of late.
+    pub(super) fn jobs_per_s(&self, now: Mono) -> f64 {
+        let second = now.0 / 1_000_000;
+        let from = second.saturating_sub(RATE_SECONDS);
+        let runs: u64 = self.rate.iter().filter(|(s, _)| (from..second).contains(s)).map(|(_, n)| n).sum();
+        let seconds = second.min(RATE_SECONDS);
+        if seconds == 0 { 0.0 } else { runs as f64 / seconds as f64 }
+    }
+
+    /// Jobs that ended.
+    pub(super) fn jobs(&self) -> u64 {
+        self.summary.jobs()
+    }
+
+    /// The life of the master until now.
+    pub(super) fn summary(&self, now: Mono) -> Summary {
+        Summary { seconds: now.0 as f64 / 1e6, ..self.summary.clone() }
+    }
+}
