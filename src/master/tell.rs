@@ -3,7 +3,6 @@
 use super::codec::control;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
-use crate::model::change::Next;
 use crate::model::problem::Topic;
 use crate::model::{Notice, PoolSettings, WorkerId};
 use crate::report::Event;
