@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use config::Value;
 
@@ -20,7 +21,10 @@ use crate::model::{PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, Queu
 /// The limits of a pool where nothing is said anywhere.
 #[must_use]
 pub fn default_limits() -> PoolLimits {
-    raw::limits(&document::built_in().defaults).expect("BUG: `config/default.toml` has every limit")
+    static LIMITS: LazyLock<PoolLimits> = LazyLock::new(|| {
+        raw::limits(&document::built_in().defaults).expect("BUG: `config/default.toml` has every limit")
+    });
+    LIMITS.clone()
 }
 
 /// The limits of a pool that says nothing itself.

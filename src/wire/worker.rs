@@ -302,8 +302,7 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
         peak_memory: run.peak_memory_bytes,
         stderr_tail: run.stderr_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
         stdout_tail: run.stdout_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
-        error: None,
-        result: None,
+        ..Detail::default()
     };
     Some(FromWorker::Answer { request, answer: Answer { verdict, detail } })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::world::{Happening, World};
+use crate::config::default_limits;
 use crate::core::{Core, Event, Phase};
 use crate::model::{
     Bytes, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
@@ -88,7 +89,6 @@ impl World {
             timeout: Duration::from_micros(c.micros(1000, 20_000_000)),
             max_attempts: c.range(1, 5) as u32,
             max_crashes: c.range(1, 4) as u32,
-            backoff: Duration::from_secs(1),
             memory: *c.pick(&[None, Some(MemoryLimit::Growth(50)), Some(MemoryLimit::Absolute(100))]),
             memory_max: *c.pick(&[None, None, Some(Bytes(190))]),
             max_jobs: *c.pick(&[None, None, Some(1), Some(7)]),
@@ -96,6 +96,7 @@ impl World {
             grace: Duration::from_micros(*c.pick(&[0, 1_000_000, 30_000_000])),
             kill_after: Duration::from_micros(*c.pick(&[0, 500_000, 5_000_000])),
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
+            ..default_limits()
         };
         PoolSettings { name, queues: order, kind, ready, limits }
     }
