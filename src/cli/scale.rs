@@ -31,10 +31,11 @@ fn worded(pool: &ScaledPool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PoolName;
 
     #[test]
     fn it_says_from_where_to_where() {
-        let pool = |wanted| ScaledPool { pool: "default".into(), was: 4, wanted, ready: wanted };
+        let pool = |wanted| ScaledPool { pool: PoolName::new("default").unwrap(), was: 4, wanted, ready: wanted };
         assert_eq!(worded(&pool(6)), "scaled `default` from 4 to 6 workers: 6 ready");
         assert_eq!(worded(&pool(1)), "scaled `default` from 4 to 1 worker: 1 ready");
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::PoolId;
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
+use crate::model::done::{Restarted, Scaled, Stopped};
 use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
@@ -113,38 +114,15 @@ pub enum Signal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
     /// Pools and their counts.
-    Scaled(Vec<PoolCount>),
+    Scaled(Scaled),
     /// Workers replaced, jobs given back.
-    Restarted {
-        /// `<pool>-<slot>`
-        workers: Vec<String>,
-        /// Runs.
-        released: u64,
-    },
+    Restarted(Restarted),
     /// Workers ended, jobs given back.
-    Stopped {
-        /// How many.
-        workers: u64,
-        /// Runs.
-        released: u64,
-    },
+    Stopped(Stopped),
     /// The job will not run again.
     Cancelled,
     /// Still to come: the answer was given at once, as it would have waited for the caller itself.
     AtOnce(Box<Done>),
-}
-
-/// A pool in [`Done::Scaled`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolCount {
-    /// Its name.
-    pub pool: PoolName,
-    /// Wanted before.
-    pub was: u32,
-    /// Wanted now.
-    pub wanted: u32,
-    /// Ready now.
-    pub ready: u32,
 }
 
 /// Why something was not done for an operator.

@@ -7,6 +7,7 @@ use super::pool::{Pool, PoolId};
 use super::worker::State;
 use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
+use crate::model::done::{Restarted, Stopped};
 use crate::model::worker::EndReason;
 use crate::model::{CancelReason, JobId, JobState, Now, Slot, WorkerId};
 
@@ -279,8 +280,8 @@ impl Core {
     fn outcome(&self, wait: Wait) -> Done {
         match wait {
             Wait::Scaled { pools } => self.counts(&pools),
-            Wait::Restarted { names, released, .. } => Done::Restarted { workers: names, released },
-            Wait::Stopped { count, released, .. } => Done::Stopped { workers: count, released },
+            Wait::Restarted { names, released, .. } => Done::Restarted(Restarted { workers: names, released }),
+            Wait::Stopped { count, released, .. } => Done::Stopped(Stopped { workers: count, released }),
         }
     }
 

@@ -51,7 +51,7 @@ mod workers;
 
 use std::collections::BTreeMap;
 
-pub use action::{Action, Done, PoolCount, Refusal, Signal, Tag, Ticket};
+pub use action::{Action, Done, Refusal, Signal, Tag, Ticket};
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId};

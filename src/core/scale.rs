@@ -7,20 +7,27 @@ use super::commands::{Asker, Wait};
 use super::pool::{Pool, PoolId, Rolling};
 use super::shutdown::grace_for;
 use super::slot::{SlotEntry, SlotState};
-use super::{Action, Core, Done, PoolCount, Refusal, Target, Ticket};
+use super::{Action, Core, Done, Refusal, Target, Ticket};
+use crate::model::done::{Scaled, ScaledPool};
 use crate::model::worker::EndReason;
-use crate::model::{Notice, Now, PoolSettings, Slot, WorkerId};
+use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
     pub fn add_pool(&mut self, settings: PoolSettings) -> Result<PoolId, Refusal> {
-        if self.pools.values().any(|p| p.settings.name == settings.name && !p.removed) {
+        if self.pool_named(&settings.name).is_some() {
             return Err(Refusal::PoolExists(settings.name));
         }
         let id = PoolId(self.next_pool);
         self.next_pool += 1;
         self.pools.insert(id, Pool::new(settings));
         Ok(id)
+    }
+
+    /// The pool of this name, unless it is being removed.
+    #[must_use]
+    pub fn pool_named(&self, name: &PoolName) -> Option<PoolId> {
+        self.pools.iter().find(|(_, pool)| pool.settings.name == *name && !pool.removed).map(|(&id, _)| id)
     }
 
     pub(super) fn scale(
@@ -196,8 +203,8 @@ impl Core {
     pub(super) fn counts(&self, pools: &[(PoolId, u32)]) -> Done {
         let count = |&(id, was): &(PoolId, u32)| {
             let pool = self.pools.get(&id)?;
-            Some(PoolCount { pool: pool.settings.name.clone(), was, wanted: pool.wanted, ready: self.ready_count(id) })
+            Some(ScaledPool { pool: pool.settings.name.clone(), was, wanted: pool.wanted, ready: self.ready_count(id) })
         };
-        Done::Scaled(pools.iter().filter_map(count).collect())
+        Done::Scaled(Scaled { pools: pools.iter().filter_map(count).collect() })
     }
 }

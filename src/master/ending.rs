@@ -6,6 +6,7 @@ use mio::Events;
 
 use super::{Inbox, Master, wall};
 use crate::core::{Done, Phase};
+use crate::model::done::Stopped;
 use crate::report::Event;
 
 /// How long the last answers may take to be written.
@@ -55,7 +56,7 @@ impl Master {
             }
         }
         let (released, workers) = self.core.stop_summary();
-        self.answer_last(&Done::Stopped { workers, released });
+        self.answer_last(&Done::Stopped(Stopped { workers, released }));
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.

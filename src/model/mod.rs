@@ -8,6 +8,7 @@ pub mod bulk;
 pub mod change;
 pub mod characters;
 pub mod death;
+pub mod done;
 pub mod durability;
 pub mod ids;
 pub mod job;

@@ -26,6 +26,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use crate::model::done::{Restarted, Scaled, ScaledPool, Stopped};
 use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
@@ -144,26 +145,6 @@ pub struct Scale {
     pub no_wait: bool,
 }
 
-/// The answer to [`Scale`] and [`SpawnPool`], for each pool that was meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scaled {
-    /// The pools.
-    pub pools: Vec<ScaledPool>,
-}
-
-/// One pool in [`Scaled`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScaledPool {
-    /// Its name.
-    pub pool: String,
-    /// Workers wanted before.
-    pub was: u32,
-    /// Workers wanted now.
-    pub wanted: u32,
-    /// Workers ready now.
-    pub ready: u32,
-}
-
 /// Add a pool to the running master.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,15 +195,6 @@ pub struct Restart {
     pub no_wait: bool,
 }
 
-/// The answer to [`Restart`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restarted {
-    /// Workers that were replaced (or, with `no_wait`, will be).
-    pub workers: Vec<String>,
-    /// Jobs that were given back.
-    pub released: u64,
-}
-
 /// Stop the master, the pools that serve a queue, or single workers (their slots are given up).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -239,15 +211,6 @@ pub struct Stop {
     /// Answer at once.
     #[serde(default)]
     pub no_wait: bool,
-}
-
-/// The answer to [`Stop`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopped {
-    /// Workers that ended.
-    pub workers: u64,
-    /// Jobs that were given back because the grace was over.
-    pub released: u64,
 }
 
 /// Names of queues.

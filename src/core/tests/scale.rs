@@ -18,7 +18,9 @@ fn scaling_up_is_answered_when_the_new_workers_are_ready() {
     scale(&mut bench, 3);
     bench.says(&["spawn 2 in 2", "spawn 3 in 3"]);
     bench.bring_up();
-    bench.says(&[r#"ticket 1: Scaled([PoolCount { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }])"#]);
+    bench.says(&[
+        r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }] }"#,
+    ]);
 }
 
 #[test]
@@ -110,7 +112,8 @@ fn a_new_pool_is_answered_when_its_workers_are_ready() {
     bench.command(1, Command::AddPool { settings: Box::new(settings("mail")), wait: true });
     bench.says(&["spawn 2 in 1"]);
     bench.bring_up();
-    bench.says(&[r#"ticket 1: Scaled([PoolCount { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }])"#]);
+    bench
+        .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }] }"#]);
     bench.command(2, Command::AddPool { settings: Box::new(settings("mail")), wait: true });
     bench.says(&[r#"ticket 2: refused, PoolExists(PoolName("mail"))"#]);
     bench.command(3, Command::Scale { target: Target::All, workers: 2, wait: true });

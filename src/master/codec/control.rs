@@ -15,9 +15,7 @@ use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{NewJob, QueueName, UnixMicros};
 use crate::report::refusals::JobAction;
 use crate::wire::bulk::{AddToBulk, OneBulk};
-use crate::wire::control::{
-    Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob, Restarted, Scaled, ScaledPool, Stopped,
-};
+use crate::wire::control::{Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
 use crate::wire::object;
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
@@ -216,19 +214,9 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
 
 fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
     match done {
-        Done::Scaled(pools) => {
-            let pools = pools.iter().map(|p| ScaledPool {
-                pool: p.pool.to_string(),
-                was: p.was,
-                wanted: p.wanted,
-                ready: p.ready,
-            });
-            serde_json::to_writer(to, &Scaled { pools: pools.collect() })
-        }
-        Done::Restarted { workers, released } => {
-            serde_json::to_writer(to, &Restarted { workers: workers.clone(), released: *released })
-        }
-        &Done::Stopped { workers, released } => serde_json::to_writer(to, &Stopped { workers, released }),
+        Done::Scaled(scaled) => serde_json::to_writer(to, scaled),
+        Done::Restarted(restarted) => serde_json::to_writer(to, restarted),
+        Done::Stopped(stopped) => serde_json::to_writer(to, stopped),
         Done::Cancelled => serde_json::to_writer(to, &true),
         Done::AtOnce(done) => write_done(done, to),
     }

@@ -9,6 +9,7 @@ use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
 use crate::master::workers::free_name;
 use crate::master::written::Purpose;
+use crate::model::done::Stopped;
 use crate::model::{MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, change};
 use crate::report::refusals;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, Stop};
@@ -31,11 +32,10 @@ impl Master {
     pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
         let pool = self.pool_config(params)?;
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
-        let before: Vec<_> = self.core.pools().map(|(id, _)| id).collect();
         self.command(ticket, command);
         // The source of its workers must be known before the core asks for the first, at its next settling.
-        let new = self.core.pools().map(|(id, _)| id).find(|id| !before.contains(id));
-        if let Some(id) = new {
+        let added = self.core.pool_named(&pool.settings.name).filter(|id| !self.pools.contains_key(id));
+        if let Some(id) = added {
             self.tell_pool(&pool.settings);
             self.pools.insert(id, pool);
             self.make_room();
@@ -100,11 +100,11 @@ impl Master {
         let workers = self.core.workers().filter(|(_, worker)| worker.is_alive()).count() as u64;
         self.stop(grace, caller);
         if params.no_wait {
-            return Ok(Some(Answer::Done(Done::Stopped { workers, released: 0 })));
+            return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, released: 0 }))));
         }
         if caller.is_some() {
             self.note_at_once(ticket);
-            return Ok(Some(Answer::Done(Done::Stopped { workers, released: 0 })));
+            return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, released: 0 }))));
         }
         self.requests.wait_for_end(ticket);
         Ok(None)

@@ -1,0 +1,43 @@
+//! What came of a request of an operator: said by the core, answered as JSON.
+
+use serde::{Deserialize, Serialize};
+
+use super::PoolName;
+
+/// Pools have another number of workers, or are new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// The pools.
+    pub pools: Vec<ScaledPool>,
+}
+
+/// One pool in [`Scaled`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaledPool {
+    /// Its name.
+    pub pool: PoolName,
+    /// Workers wanted before.
+    pub was: u32,
+    /// Workers wanted now.
+    pub wanted: u32,
+    /// Workers ready now.
+    pub ready: u32,
+}
+
+/// Workers are new.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// Workers that were replaced (or, if that was not waited for, will be).
+    pub workers: Vec<String>,
+    /// Jobs that were given back.
+    pub released: u64,
+}
+
+/// Workers, or the master, have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// Workers that ended.
+    pub workers: u64,
+    /// Jobs that were given back because the grace was over.
+    pub released: u64,
+}
