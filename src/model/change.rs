@@ -362,8 +362,6 @@ pub enum Reply {
         queues: Vec<QueueName>,
         /// Jobs that expired.
         expired: Vec<JobId>,
-        /// True if `limit` ended it and there is more to do now.
-        more: bool,
     },
     /// How far [`Change::Shift`] came, if there may be more.
     Shifted {

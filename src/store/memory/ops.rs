@@ -206,7 +206,7 @@ impl State {
         queues.sort();
         queues.dedup();
         let expired = expired.into_iter().map(JobId).collect();
-        Reply::Promoted { queues, expired, more: self.next_due().is_some_and(|t| t <= at.0) }
+        Reply::Promoted { queues, expired }
     }
 
     fn was(&mut self, id: JobId) -> Option<(JobState, Reply)> {

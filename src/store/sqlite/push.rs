@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Result, params};
 use super::batch::{Batch, Waiting, hot};
 use super::sql;
 use crate::model::change::Reply;
-use crate::model::{Cause, JobId, JobState, NewJob, Pushed, UnixMicros};
+use crate::model::{Cause, JobId, JobState, NewJob, Pushed};
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
@@ -79,8 +79,7 @@ impl Batch<'_> {
         }
         let mut queues = queues.into_iter().map(|id| self.queue_name(id)).collect::<Result<Vec<_>>>()?;
         queues.sort();
-        let next: Option<i64> = self.conn.prepare_cached(sql::NEXT_DUE)?.query_row([], |row| row.get(0))?;
-        Ok(Reply::Promoted { queues, expired, more: next.is_some_and(|at| UnixMicros(at) <= self.at) })
+        Ok(Reply::Promoted { queues, expired })
     }
 
     fn due(&self, limit: u32) -> Result<Vec<Waiting>> {
