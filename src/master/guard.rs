@@ -3,8 +3,7 @@
 //! Invariant: nothing here fails. What a guardian that is gone was to know, the next one is told: its exit is seen, and
 //! another is started.
 
-use crate::process::cgroup::Group;
-use crate::process::guardian::Guardian;
+use crate::process::guardian::{Guardian, Words};
 
 /// Keeps a guardian.
 #[derive(Debug)]
@@ -14,15 +13,15 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Starts the first one. Before any thread and any worker.
-    pub(super) fn start(cookie: &str, group: Option<&Group>) -> Self {
+    pub(super) fn start(words: Words) -> Self {
         let mut guard = Self { guardian: None };
-        guard.restart(cookie, group);
+        guard.restart(words);
         guard
     }
 
-    /// Starts one in the place of the one that is missing; false if that fails.
-    pub(super) fn restart(&mut self, cookie: &str, group: Option<&Group>) -> bool {
-        let started = Guardian::start(cookie, group);
+    /// Starts one in the place of the one that is missing, with word of everybody; false if that fails.
+    pub(super) fn restart(&mut self, words: Words) -> bool {
+        let started = Guardian::start(words);
         self.guardian = started.inspect_err(|e| log::warn!("cannot start the guardian: {e}")).ok();
         self.guardian.is_some()
     }
@@ -41,29 +40,29 @@ impl Guard {
 
     /// A worker was started.
     pub(super) fn add(&mut self, pid: u32) {
-        self.tell(|guardian| guardian.add(pid));
+        self.tell(|words| words.add(pid));
     }
 
     /// A worker was reaped.
     pub(super) fn remove(&mut self, pid: u32) {
-        self.tell(|guardian| guardian.remove(pid));
+        self.tell(|words| words.remove(pid));
     }
 
     /// All that is known below a worker, or left of it.
     pub(super) fn family(&mut self, leader: u32, members: &[(u32, u64)]) {
-        self.tell(|guardian| guardian.family(leader, members));
+        self.tell(|words| words.family(leader, members));
     }
 
     /// Writes what it could not take before.
     pub(super) fn flush(&mut self) {
-        if self.guardian.as_ref().is_some_and(Guardian::has_backlog) {
-            self.tell(Guardian::flush);
+        if let Some(guardian) = self.guardian.as_mut().filter(|guardian| guardian.has_backlog()) {
+            let _ = guardian.flush();
         }
     }
 
-    fn tell(&mut self, what: impl FnOnce(&mut Guardian) -> std::io::Result<()>) {
+    fn tell(&mut self, say: impl FnOnce(&mut Words)) {
         if let Some(guardian) = &mut self.guardian {
-            let _ = what(guardian);
+            let _ = guardian.tell(say);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::{Now, WorkerId};
 use crate::process::cgroup::{self, Group};
+use crate::process::guardian::Words;
 use crate::process::identity::{self, Identity};
 use crate::process::mark::Mark;
 use crate::process::sweep::{self, Kin, SweepDone};
@@ -97,9 +98,9 @@ impl Master {
     }
 
     /// Tells another guardian of everybody.
-    pub(super) fn tell_families(&mut self) {
+    pub(super) fn tell_families(&self, words: &mut Words) {
         for family in self.leftovers.families.values().filter(|family| !family.members.is_empty()) {
-            self.guard.family(family.leader, &family.members);
+            words.family(family.leader, &family.members);
         }
     }
 

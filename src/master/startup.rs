@@ -36,6 +36,7 @@ use crate::model::{Mono, UnixMicros};
 use crate::process::begin::{self, Step};
 use crate::process::cgroup::Group;
 use crate::process::exits;
+use crate::process::guardian::Words;
 use crate::process::identity;
 use crate::process::inherited::Ignored;
 use crate::process::oom;
@@ -119,7 +120,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let Opened { mut store, records, changes, lock } = open_store(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let (leftovers, group, step) = contain(&cookie, ignored)?;
-    let guard = Guard::start(&cookie, group.as_ref());
+    let guard = Guard::start(Words::new(&cookie, group.as_ref()));
     let guardian_pid = guard.pid();
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;

@@ -15,6 +15,7 @@ use crate::model::problem::Topic;
 use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
 use crate::process::begin::Step;
+use crate::process::guardian::Words;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
 use crate::process::{exits, oom, sweep};
@@ -222,11 +223,12 @@ impl Master {
         self.leftovers.add(id);
     }
 
-    /// Starts the guardian that is missing, and tells it of everybody.
+    /// Starts the guardian that is missing, with word of everybody.
     pub(super) fn restart_guardian(&mut self, now: Now) {
-        if self.guard.restart(&self.fixed.cookie, self.fixed.group.as_ref()) {
-            self.children.pids().for_each(|pid| self.guard.add(pid));
-            self.tell_families();
+        let mut words = Words::new(&self.fixed.cookie, self.fixed.group.as_ref());
+        self.children.pids().for_each(|pid| words.add(pid));
+        self.tell_families(&mut words);
+        if self.guard.restart(words) {
             self.problem_over(Topic::Guardian);
         } else {
             self.timers.set(Timer::Guardian, Some(now.mono + GUARD_AGAIN));

@@ -13,10 +13,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead, ErrorKind, Write};
+use std::io::{self, BufRead, ErrorKind, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -133,42 +133,89 @@ fn next_line(input: &mut impl BufRead) -> Option<String> {
     line.strip_suffix('\n').map(str::to_owned)
 }
 
+/// Lines for a guardian, from the first on.
+#[derive(Debug)]
+pub struct Words(Vec<u8>);
+
+impl Words {
+    /// Whose processes it watches: those with this cookie, and those in this control group.
+    #[must_use]
+    pub fn new(cookie: &str, group: Option<&Group>) -> Self {
+        let mut words = Self(Vec::new());
+        words.say(format_args!("{cookie}"));
+        if let Some(folder) = group.and_then(|group| group.folder().to_str()) {
+            words.say(format_args!("@{folder}"));
+        }
+        words
+    }
+
+    /// A worker was started and leads this group.
+    pub fn add(&mut self, pid: u32) {
+        self.say(format_args!("+{pid}"));
+    }
+
+    /// All that is known below the worker, or left of it; nothing any more where it is empty.
+    pub fn family(&mut self, pid: u32, members: &[(u32, u64)]) {
+        let mut words = pid.to_string();
+        for (pid, start) in members.iter().take(MOST_OF_A_FAMILY) {
+            let _ = write!(words, " {pid}:{start}");
+        }
+        self.say(format_args!("={words}"));
+    }
+
+    /// The worker was reaped, its group killed.
+    pub fn remove(&mut self, pid: u32) {
+        self.say(format_args!("-{pid}"));
+    }
+
+    fn say(&mut self, line: std::fmt::Arguments<'_>) {
+        let line = format!("{line}\n");
+        self.0.extend_from_slice(line.as_bytes());
+    }
+
+    /// Writes what the pipe takes now.
+    fn write_to(&mut self, pipe: &mut PipeWriter) -> io::Result<()> {
+        while !self.0.is_empty() {
+            match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), pipe.write(&self.0)) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(n) => drop(self.0.drain(..n)),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock && self.0.len() <= LONGEST_BACKLOG_BYTES => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The master's end. Dropped without [`Guardian::bye`] it looks like the death of the master.
 #[derive(Debug)]
 pub struct Guardian {
     child: Child,
-    stdin: ChildStdin,
-    backlog: Vec<u8>,
+    pipe: PipeWriter,
+    backlog: Words,
 }
 
 impl Guardian {
-    /// Starts the guardian. Before any thread and any worker, so that none of them is ever without one.
-    pub fn start(cookie: &str, group: Option<&Group>) -> io::Result<Self> {
+    /// Starts the guardian. Before any thread and any worker, so that none of them is ever without one. The words are in
+    /// its pipe before it is born: a master that dies at any moment has a guardian that knows what it was to be told.
+    pub fn start(words: Words) -> io::Result<Self> {
         let mut command = image::command();
         command.arg(VERB);
-        let mut guardian = Self::start_with(command, cookie)?;
-        if let Some(folder) = group.and_then(|group| group.folder().to_str())
-            && let Err(error) = guardian.say(format_args!("@{folder}"))
-        {
-            // The guardian knows the cookie, and would take the end of its input for the death of the master.
-            let _ = guardian.child.kill().and_then(|()| guardian.child.wait());
-            return Err(error);
-        }
-        Ok(guardian)
+        Self::start_with(command, words)
     }
 
-    fn start_with(mut command: Command, cookie: &str) -> io::Result<Self> {
+    fn start_with(mut command: Command, mut words: Words) -> io::Result<Self> {
         failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
+        let (input, mut pipe) = io::pipe()?;
+        set_nonblocking(&pipe)?;
+        words.write_to(&mut pipe)?;
         command.env_remove(COOKIE_VARIABLE).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         // Not even that of another instance, one job of which we may be.
-        let mut child = mark::marking(None, || command.spawn())?;
-        let stdin = child.stdin.take().ok_or(ErrorKind::BrokenPipe)?;
+        let child = mark::marking(None, || command.spawn())?;
         failpoint!("guardian.spawned");
-        set_nonblocking(&stdin)?;
-        let mut guardian = Self { child, stdin, backlog: Vec::new() };
-        guardian.say(format_args!("{cookie}"))?;
-        Ok(guardian)
+        Ok(Self { child, pipe, backlog: words })
     }
 
     /// Its process id.
@@ -177,49 +224,22 @@ impl Guardian {
         self.child.id()
     }
 
-    /// A worker was started and leads this group. Never waits; see [`Guardian::flush`] for the error.
-    pub fn add(&mut self, pid: u32) -> io::Result<()> {
-        self.say(format_args!("+{pid}"))
-    }
-
-    /// All that is known below the worker, or left of it; nothing any more where it is empty. Never waits.
-    pub fn family(&mut self, pid: u32, members: &[(u32, u64)]) -> io::Result<()> {
-        let mut words = pid.to_string();
-        for (pid, start) in members.iter().take(MOST_OF_A_FAMILY) {
-            let _ = write!(words, " {pid}:{start}");
-        }
-        self.say(format_args!("={words}"))
-    }
-
-    /// The worker was reaped, its group killed. Never waits.
-    pub fn remove(&mut self, pid: u32) -> io::Result<()> {
-        self.say(format_args!("-{pid}"))
-    }
-
-    fn say(&mut self, line: std::fmt::Arguments<'_>) -> io::Result<()> {
-        writeln!(self.backlog, "{line}")?;
+    /// Says more, and never waits. An error means that the guardian is gone: when its exit was seen, start another with
+    /// every group that lives.
+    pub fn tell(&mut self, say: impl FnOnce(&mut Words)) -> io::Result<()> {
+        say(&mut self.backlog);
         self.flush()
     }
 
-    /// Writes what it takes now. An error means that the guardian is gone: when its exit was seen, start another and
-    /// tell it every group that lives.
+    /// Writes what it takes now; see [`Guardian::tell`].
     pub fn flush(&mut self) -> io::Result<()> {
-        while !self.backlog.is_empty() {
-            match faulty!("guardian.tell", Err(ErrorKind::BrokenPipe.into()), self.stdin.write(&self.backlog)) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => drop(self.backlog.drain(..n)),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock && self.backlog.len() <= LONGEST_BACKLOG_BYTES => break,
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
+        self.backlog.write_to(&mut self.pipe)
     }
 
     /// Whether something is not yet written: call [`Guardian::flush`] when the pipe takes more.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
-        !self.backlog.is_empty()
+        !self.backlog.0.is_empty()
     }
 
     /// How it ended, if it did; reaps it.
@@ -229,7 +249,7 @@ impl Guardian {
 
     /// Everything has ended in order: lets the guardian go. The child is to be reaped.
     pub fn bye(mut self) -> (Child, io::Result<()>) {
-        let said = self.say(format_args!("bye"));
+        let said = self.tell(|words| words.say(format_args!("bye")));
         (self.child, said)
     }
 }
@@ -237,7 +257,7 @@ impl Guardian {
 /// The pipe to the guardian, for a poll.
 impl AsFd for Guardian {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stdin.as_fd()
+        self.pipe.as_fd()
     }
 }
 

@@ -84,14 +84,14 @@ fn told(script: &str) -> (Guardian, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).current_dir(dir.path());
-    (Guardian::start_with(command, "c00kie").unwrap(), dir)
+    (Guardian::start_with(command, Words::new("c00kie", None)).unwrap(), dir)
 }
 
 #[test]
 fn the_handle_tells_the_cookie_first_and_then_every_change() {
     let (mut guardian, dir) = told("cat > said; env > env");
-    guardian.add(12).unwrap();
-    guardian.remove(12).unwrap();
+    guardian.tell(|words| words.add(12)).unwrap();
+    guardian.tell(|words| words.remove(12)).unwrap();
     assert!(!guardian.has_backlog());
     let (mut child, said) = guardian.bye();
     said.unwrap();
@@ -105,7 +105,7 @@ fn a_guardian_that_does_not_read_never_blocks_the_master() {
     let (mut guardian, dir) = told("while ! [ -e go ]; do sleep 0.01; done; cat > said; touch done");
     let count = 20_000;
     for pid in 1..=count {
-        guardian.add(pid).unwrap();
+        guardian.tell(|words| words.add(pid)).unwrap();
     }
     assert!(guardian.has_backlog());
     std::fs::File::create(dir.path().join("go")).unwrap();
@@ -126,5 +126,5 @@ fn a_guardian_that_does_not_read_never_blocks_the_master() {
 fn a_guardian_that_is_gone_is_an_error_at_the_next_word() {
     let (mut guardian, _dir) = told("read cookie; exit 3");
     wait_until("its end is seen", || guardian.try_wait().unwrap().is_some());
-    assert_eq!(guardian.add(1).unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(guardian.tell(|words| words.add(1)).unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
