@@ -51,7 +51,10 @@ impl Master {
                 }
             }
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),
-            Action::Measure { worker } => self.meters.tell_sampler(sampler::Command::Now(worker)),
+            Action::Measure { worker } => {
+                self.check_group(worker);
+                self.meters.tell_sampler(sampler::Command::Now(worker));
+            }
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
             Action::Tell(notice) => notices.push(notice),

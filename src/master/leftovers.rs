@@ -4,7 +4,7 @@
 //! child is the dead worker's by the kernel's word whatever signs it has shed, unless it is known to belong to a worker
 //! that lives, one whose daemons have come to us. The job of a worker is not given back before all of it is dead.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::timers::Timer;
@@ -12,7 +12,7 @@ use super::{Master, sampler};
 use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::{Now, WorkerId};
-use crate::process::cgroup::{self, Group};
+use crate::process::cgroup;
 use crate::process::guardian::Words;
 use crate::process::identity::{self, Identity};
 use crate::process::mark::Mark;
@@ -35,6 +35,8 @@ pub(super) struct Leftovers {
     held: Vec<(WorkerId, Vec<(u32, u64)>)>,
     /// Workers that have exited and wait for a place in the sweeper's queue.
     to_sweep: VecDeque<WorkerId>,
+    /// Workers that live and are not in the control group that they were to join.
+    ungrouped: BTreeSet<WorkerId>,
 }
 
 /// The process of a worker, and what was last seen below it.
@@ -49,8 +51,9 @@ impl Leftovers {
     pub(super) fn start() -> Self {
         let us = std::process::id();
         let before: Vec<_> = identity::children_of(us).into_iter().filter_map(Identity::of).collect();
-        let (families, held) = (HashMap::new(), Vec::new());
-        Self { certain: before.is_empty() && us != 1, before, families, held, to_sweep: VecDeque::new() }
+        let certain = before.is_empty() && us != 1;
+        let (families, held, to_sweep, ungrouped) = (HashMap::new(), Vec::new(), VecDeque::new(), BTreeSet::new());
+        Self { before, certain, families, held, to_sweep, ungrouped }
     }
 
     /// A worker has exited: what it left is to be ended.
@@ -236,7 +239,34 @@ impl Master {
     }
 }
 
-/// The means that holds the processes of workers together, in one word.
-pub(super) const fn containment(group: Option<&Group>) -> &'static str {
-    if group.is_some() { "cgroup" } else { "tree" }
+/// Begins the problem of a worker outside its control group.
+const UNGROUPED: &str = "containment";
+
+impl Master {
+    /// The means that holds the processes of workers together, in one word.
+    pub(super) fn containment(&self) -> &'static str {
+        if self.fixed.group.is_some() && self.leftovers.ungrouped.is_empty() { "cgroup" } else { "tree" }
+    }
+
+    /// A worker has done its first job: it is in its control group by now, or will never be.
+    pub(super) fn check_group(&mut self, worker: WorkerId) {
+        let (Some(group), Some(pipes)) = (&self.fixed.group, self.children.get(worker)) else { return };
+        if cgroup::worker_of(pipes.child.pid(), group).is_some_and(|found| found == worker.to_string()) {
+            return;
+        }
+        let name = pipes.name.clone();
+        self.leftovers.ungrouped.insert(worker);
+        let text = format!(
+            "worker `{name}` is not in a control group of its own; what its jobs start is known by their tree and their \
+             environment only; see `queue-work logs {name}`"
+        );
+        self.problem(UNGROUPED, text);
+    }
+
+    /// It has ended.
+    pub(super) fn forget_ungrouped(&mut self, worker: WorkerId) {
+        if self.leftovers.ungrouped.remove(&worker) && self.leftovers.ungrouped.is_empty() {
+            self.problem_over(UNGROUPED);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Master, leftovers, sampler};
+use super::{Master, sampler};
 use crate::core::{Flight, Handle, Phase, Pool, SlotView, State};
 use crate::model::worker::signal_name;
 use crate::model::{Now, WorkerId, WorkerState};
@@ -48,7 +48,7 @@ impl Master {
             database: self.fixed.config.database.file().to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
             durability: self.fixed.config.durability.as_str().to_owned(),
-            containment: leftovers::containment(self.fixed.group.as_ref()).to_owned(),
+            containment: self.containment().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
             problems: self.core.problems().map(str::to_owned).collect(),
         }

@@ -219,6 +219,7 @@ impl Master {
         failpoint!("exit.reaped");
         let oom_kills = if exit == Exit::Signal(9) { oom::kills() } else { None };
         let end = Box::new(End { exit, oom_kills, last: pipes.last_lines(), read });
+        self.forget_ungrouped(id);
         self.feed(Event::Exited { worker: id, end });
         self.leftovers.add(id);
     }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -138,6 +139,29 @@ fn what_a_master_a_worker_and_a_guardian_killed_at_once_leave_in_a_control_group
     end(&bench, next);
     let left = Command::new("find").args(["/sys/fs/cgroup", "-name", name]).output().expect("found");
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "its folder is left");
+}
+
+#[test]
+fn a_worker_that_could_not_join_a_control_group_is_named_while_it_lives_and_the_status_promises_no_more_than_holds() {
+    let bench = Bench::new();
+    let Some(master) = start(&bench, Net::Group, &["--workers", "1"]) else { return };
+    let path = fs::read_to_string(format!("/proc/{}/cgroup", worker_pid(&bench, "default-1"))).expect("it is there");
+    let name = path.split('/').find(|part| part.starts_with("queue-work.")).expect("a group");
+    let found = Command::new("find").args(["/sys/fs/cgroup", "-name", name]).output().expect("found");
+    let limit = Path::new(String::from_utf8_lossy(&found.stdout).trim_end()).join("cgroup.max.descendants");
+    let replace = |limit_is: &str, expected: &str| {
+        fs::write(&limit, limit_is).expect("a limit");
+        signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
+        let id = bench.push(&["--", "true"]);
+        bench.wait_for_job(id, "succeeded");
+        bench.wait_for(expected, DEADLINE, |b| b.status()["master"]["containment"] == expected);
+        bench.status()["master"]["problems"].to_string().contains("worker `default-1` is not in a control group")
+    };
+    assert!(replace("0", "tree"));
+    let log = bench.command(&["logs", "default-1"]).output().expect("run").stdout;
+    assert!(String::from_utf8_lossy(&log).contains("no control group of its own"), "{}", String::from_utf8_lossy(&log));
+    assert!(!replace("max", "cgroup"));
+    end(&bench, master);
 }
 
 #[test]
