@@ -239,9 +239,6 @@ impl Master {
     }
 }
 
-/// Begins the problem of a worker outside its control group.
-const UNGROUPED: &str = "containment";
-
 impl Master {
     /// The means that holds the processes of workers together, in one word.
     pub(super) fn containment(&self) -> &'static str {
@@ -260,13 +257,13 @@ impl Master {
             "worker `{name}` is not in a control group of its own; what its jobs start is known by their tree and their \
              environment only; see `queue-work logs {name}`"
         );
-        self.problem(UNGROUPED, text);
+        self.problem(Topic::Containment, text);
     }
 
     /// It has ended.
     pub(super) fn forget_ungrouped(&mut self, worker: WorkerId) {
         if self.leftovers.ungrouped.remove(&worker) && self.leftovers.ungrouped.is_empty() {
-            self.problem_over(UNGROUPED);
+            self.problem_over(Topic::Containment);
         }
     }
 }

@@ -9,6 +9,8 @@ pub enum Topic {
     Clients,
     /// Commands of jobs cannot be started.
     Commands,
+    /// A worker is not in its control group.
+    Containment,
     /// Too few files can be open.
     Files,
     /// The guardian cannot be started.

@@ -251,8 +251,7 @@ impl Running {
     }
 }
 
-/// Ends everything that descends from us, whichever command has started it: nobody is there any more to do it later. Waits
-/// for what does not die at once.
+/// Ends everything that descends from us, whichever command has started it. Waits for what does not die at once.
 pub(super) fn end_all() {
     let by = clock::instant() + LEFTOVERS_DEADLINE;
     loop {

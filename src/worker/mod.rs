@@ -68,18 +68,20 @@ pub fn run(template: Option<Vec<OsString>>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match standard_io().and_then(|io| event_loop::serve(io, template.as_ref())) {
-        Ok(Ended::InputClosed) => ExitCode::SUCCESS,
-        Ok(Ended::OutputGone) => {
-            // The master is dead: what is left in other sessions, of any command, has lost whoever would end it.
-            command::end_all();
-            ExitCode::FAILURE
-        }
-        Ok(Ended::Terminated) => ExitCode::from(128 + SIGTERM as u8),
+    let ended = match standard_io().and_then(|io| event_loop::serve(io, template.as_ref())) {
+        Ok(ended) => ended,
         Err(e) => {
             eprintln!("queue-work: the built-in worker cannot go on: {e}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    // What is left in other sessions, of any command, ends with us. A master that lives would see to it; but one that has
+    // died looks the same for a moment, when our input is closed and our output is not yet.
+    command::end_all();
+    match ended {
+        Ended::InputClosed => ExitCode::SUCCESS,
+        Ended::OutputGone => ExitCode::FAILURE,
+        Ended::Terminated => ExitCode::from(128 + SIGTERM as u8),
     }
 }
 
