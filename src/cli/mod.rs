@@ -37,9 +37,9 @@ use clap::error::ErrorKind;
 use context::Context;
 
 use crate::error::{self, Code, Error};
-use crate::process::begin::VERB as START_VERB;
 use crate::process::guardian::VERB as GUARDIAN_VERB;
 use crate::process::inherited;
+use crate::process::start_step::VERB as START_VERB;
 use crate::report::words;
 use crate::worker::VERB as WORKER_VERB;
 
@@ -50,7 +50,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Children of the master skip the parser of options: they are started often, and their memory counts.
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
-        Some(START_VERB) => return crate::process::begin::run(&args[2..]),
+        Some(START_VERB) => return crate::process::start_step::run(&args[2..]),
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::commands::{Asker, Wait};
+use super::escalation::grace_for;
 use super::pool::{Pool, PoolId, Rolling};
-use super::shutdown::grace_for;
 use super::slot::{SlotEntry, SlotState};
 use super::{Action, Core, Done, Refusal, Target, Ticket};
 use crate::model::done::{Scaled, ScaledPool};

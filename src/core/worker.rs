@@ -242,7 +242,7 @@ impl Handle {
             State::Ready { recycle: Some(Recycle { held_until, .. }), .. } => held_until,
             State::Draining { deadline, .. } => Some(deadline),
             State::Ending { kill_at, .. } => Some(kill_at),
-            State::Killed { since, told: false, .. } => Some(since + super::shutdown::UNKILLABLE_AFTER),
+            State::Killed { since, told: false, .. } => Some(since + super::escalation::UNKILLABLE_AFTER),
             State::Spawning { .. } | State::Killed { .. } | State::Gone { .. } => None,
         };
         // Begun jobs stand in front.

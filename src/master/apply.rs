@@ -1,6 +1,6 @@
 //! Carrying out what the core decided.
 
-use super::written::Purpose;
+use super::store_events::Purpose;
 use super::{Master, sampler};
 use crate::core::{Action, Signal, Tag};
 use crate::model::change::{Change, Next};

@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Registry, Waker};
 
 use super::batch::Batches;
+use super::checks::Looks;
 use super::children::Children;
 use super::clients::name_of;
 use super::clients::{Clients, Served};
@@ -19,7 +20,6 @@ use super::event_loop::Pace;
 use super::guard::Guard;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
-use super::looks::Looks;
 use super::meters::Meters;
 use super::reader::Reader;
 use super::reading::Reading;
@@ -33,13 +33,13 @@ use crate::core::Core;
 use crate::model::bulk::OpenBulk;
 use crate::model::problem::Topic;
 use crate::model::{Mono, UnixMicros};
-use crate::process::begin::{self, Step};
 use crate::process::cgroup::Group;
 use crate::process::exits;
 use crate::process::guardian::Words;
 use crate::process::identity;
 use crate::process::inherited::Ignored;
 use crate::process::oom;
+use crate::process::start_step::{self, Step};
 use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
@@ -109,7 +109,7 @@ pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure
 
 fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failure> {
     let clock = Clock::start();
-    super::room::prepare(&config);
+    super::open_files::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let (signals, ignored) = Signals::install().map_err(system("install signal handlers"))?;
     let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
@@ -220,7 +220,7 @@ impl Master {
 /// Prepares the means that hold the processes of workers together. Before the first child is started.
 fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, Step), Failure> {
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
-    let step = Step { session: begin::has_terminal(), signals: ignored.stay(), cgroup: None };
+    let step = Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None };
     Ok((Leftovers::start(), Group::make(cookie), step))
 }
 
@@ -301,7 +301,7 @@ impl Threads {
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
-            max_open: super::room::open_logs(),
+            max_open: super::open_files::open_logs(),
             shared_folder: config.shared_folder,
             ..logs::Options::new(config.logs_dir.clone(), Owner::of_store(config.database.file()))
         };

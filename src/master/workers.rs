@@ -8,16 +8,16 @@ use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
 use super::reading::Reading;
 use super::timers::Timer;
-use super::{Master, Source, room, sampler};
+use super::{Master, Source, open_files, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{End, Event, PoolId};
 use crate::model::problem::Topic;
 use crate::model::worker::Exit;
 use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
-use crate::process::begin::Step;
 use crate::process::guardian::Words;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
+use crate::process::start_step::Step;
 use crate::process::{exits, oom, sweep};
 use crate::worker;
 
@@ -40,7 +40,7 @@ impl Master {
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
         let source = &self.pools[&pool];
         let spec = self.spec(source, id, slot)?;
-        room::for_a_worker(|| spec.shown())?;
+        open_files::for_a_worker(|| spec.shown())?;
         let opaque = source.settings.is_opaque();
         let name: Arc<str> = format!("{}-{slot}", source.settings.name).into();
         let program = spec.shown();

@@ -8,7 +8,6 @@
 //!   mark; where one can be made it is in a control group of its own. What it has started is known by these and by its
 //!   parents, each of which holds alone.
 
-pub mod begin;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
@@ -25,6 +24,7 @@ pub mod oom;
 pub mod pipes;
 mod procfs;
 pub mod spawn;
+pub mod start_step;
 pub mod sweep;
 pub mod tail;
 pub mod tree;

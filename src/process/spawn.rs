@@ -15,10 +15,10 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::begin::{self, Step};
 use super::child::Child;
 use super::image;
 use super::mark::{Mark, marking};
+use super::start_step::{self, Step};
 
 /// The stdin of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Spec {
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
-    /// Done before all else, by our own program or by [`super::begin`].
+    /// Done before all else, by our own program or by [`super::start_step`].
     pub step: Step,
     /// The mark that it and all its descendants carry; `None`: ours.
     pub mark: Option<Mark>,
@@ -254,7 +254,7 @@ fn command(spec: &Spec) -> Command {
         Program::Own => image::command(),
         Program::Other(path) | Program::Named(path, _) if spec.step.is_needed() => {
             let mut command = image::command();
-            command.arg(begin::VERB).arg(path);
+            command.arg(start_step::VERB).arg(path);
             command
         }
         Program::Other(path) => Command::new(path),
@@ -280,7 +280,7 @@ fn command(spec: &Spec) -> Command {
         command.env_remove(name);
     }
     command.envs(spec.env.iter().map(|(name, value)| (name, value)));
-    for name in begin::VARIABLES {
+    for name in start_step::VARIABLES {
         command.env_remove(name);
     }
     command.envs(spec.step.env());

@@ -19,7 +19,6 @@ use super::plan::Plan;
 use super::verdict::{Ending, Failure, Reason};
 use crate::model::oom::OomKills;
 use crate::model::worker::Exit;
-use crate::process::begin::Step;
 use crate::process::child::Child;
 use crate::process::clock;
 use crate::process::exits;
@@ -28,6 +27,7 @@ use crate::process::identity;
 use crate::process::oom;
 use crate::process::pipes::{self, FromChild, ToChild};
 use crate::process::spawn::{self, Program, Spawned, Spec, StdinKind};
+use crate::process::start_step::Step;
 use crate::process::tail::{self, Tail};
 
 /// Bytes kept of stdout.

@@ -48,7 +48,7 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 pub use template::{FillError, Template, TemplateError};
 
-use crate::process::{begin, exits, image};
+use crate::process::{exits, image, start_step};
 use event_loop::{Ended, Io};
 
 /// In its environment: the pool's `kill_after`, in milliseconds.
@@ -89,7 +89,7 @@ pub fn run(template: Option<Vec<OsString>>) -> ExitCode {
 /// defaults back.
 fn standard_io() -> io::Result<Io> {
     image::take_name();
-    begin::begin();
+    start_step::begin();
     let (child_exits, on_exit) = UnixStream::pair()?;
     let (terminate, on_term) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGCHLD, on_exit)?;

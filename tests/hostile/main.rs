@@ -10,7 +10,7 @@
 //! - What is printed on terminals: `terminal`, `control/output`. Values of the environment stay unseen:
 //!   `src/config/tests/showing.rs`.
 //! - Commands that jobs would like to choose: `queue/argv`, `queue/templates`, `src/worker/template.rs`.
-//! - Open files and processes run out: `files`, `src/core/tests/scarce.rs`. A thousand workers: `many`.
+//! - Open files and processes run out: `files`, `src/core/tests/spawn_budget.rs`. A thousand workers: `many`.
 //! - Crash loops and jobs that kill their workers: `loops`, `lifecycle/crashes`, `lifecycle/starts`.
 //! - Clocks that are set: `clock`, `src/core/tests/timeouts.rs`. A suspended machine is one whose wall clock alone goes on.
 //! - A long history: `history` (`HOSTILE_RUNS=10000000` for a very long one). Each statement's plan: `open_tests.rs`.

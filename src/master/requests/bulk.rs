@@ -11,7 +11,7 @@ use super::{Answer, Peer, Refused};
 use crate::core::{Event, Ticket};
 use crate::master::Master;
 use crate::master::clients::ClientId;
-use crate::master::written::Purpose;
+use crate::master::store_events::Purpose;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId, NewJob};

@@ -13,7 +13,7 @@ use super::{Answer, Refused};
 use crate::core::{Command, Event, Ticket};
 use crate::master::Master;
 use crate::master::codec::control;
-use crate::master::written::Purpose;
+use crate::master::store_events::Purpose;
 use crate::model::change::{DeadJob, Reply, Request};
 use crate::model::{JobId, JobState, Now, QueueName, WorkerId};
 use crate::report::refusals::{self, JobAction};

@@ -4,7 +4,7 @@ use super::begin::Begun;
 use super::{Answer, Refused};
 use crate::core::{Event, Ticket};
 use crate::master::Master;
-use crate::master::written::Purpose;
+use crate::master::store_events::Purpose;
 use crate::model::change::{Reply, Request};
 use crate::model::{NewJob, QueueName};
 use crate::wire::control::PushedMany;

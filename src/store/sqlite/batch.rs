@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
-use super::blocks::Blocks;
 use super::names::Names;
+use super::run_index::Blocks;
 use super::{codes, sql, totals};
 use crate::model::{Cause, Counters, JobState, QueueName, QueueTotals, UnixMicros};
 

@@ -82,7 +82,7 @@ impl Batch<'_> {
 
     /// Removes the blocks of a queue that lie before the oldest run.
     fn prune_blocks(&self, queue: i64, oldest: i64) -> Result<usize> {
-        let before = super::blocks::block_of(oldest);
+        let before = super::run_index::block_of(oldest);
         Outcome::ALL
             .into_iter()
             .map(|outcome| self.run(sql::BLOCKS_PRUNE, (queue, codes::outcome(outcome), before)))

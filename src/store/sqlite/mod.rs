@@ -8,9 +8,6 @@
 mod access;
 mod apply;
 mod batch;
-mod blocks;
-#[cfg(test)]
-mod blocks_tests;
 mod bulk;
 mod care;
 mod changes;
@@ -25,8 +22,8 @@ mod faults;
 mod files;
 mod finish;
 mod forget;
+mod generations;
 mod identity;
-mod life;
 mod lock;
 mod lock_file;
 mod migrate;
@@ -40,6 +37,9 @@ mod place;
 mod prune;
 mod push;
 mod read;
+mod run_index;
+#[cfg(test)]
+mod run_index_tests;
 mod run_row;
 mod seal;
 mod shared;
@@ -57,13 +57,13 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
-use self::blocks::Blocks;
 use self::content::{Content, Overwritten};
 use self::faults::What;
 use self::files::{Fate, Files, log_path};
 use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
+use self::run_index::Blocks;
 use super::{Applied, DiskSync, Master, Member, Membership, News, Recovered, Store, StoreError};
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
@@ -224,7 +224,7 @@ impl Store for SqliteStore {
             |_| Ok(()),
             |batch| {
                 copied.map_or(Ok(()), |living| identity::renew(batch.conn, file, &living))?;
-                life::begin(batch.conn, master, at)
+                generations::begin(batch.conn, master, at)
             },
         )?;
         self.commit(What::Begin)?;
@@ -241,7 +241,7 @@ impl Store for SqliteStore {
     }
 
     fn dead(&mut self, _now: Mono) -> Result<Vec<Member>, StoreError> {
-        let unended = life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
+        let unended = generations::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
         let others = unended.into_iter().map(|last| Member { generation: last.generation, master: last.master });
         Ok(others.filter(|member| self.generation.is_none_or(|ours| member.generation < ours)).collect())
     }

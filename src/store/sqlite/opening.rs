@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::batch::High;
-use super::blocks::Blocks;
 use super::files::Files;
 use super::lock::Handle;
 use super::names::Names;
 use super::open::{self, Missing};
-use super::{SharedRecords, SqliteStore, Syncs, error, identity, life};
+use super::run_index::Blocks;
+use super::{SharedRecords, SqliteStore, Syncs, error, generations, identity};
 use crate::store::{LastMaster, Master, StoreError};
 
 impl SqliteStore {
@@ -50,7 +50,7 @@ impl SqliteStore {
     pub(super) fn refuse_living(&mut self, lives: &dyn Fn(&Master) -> bool) -> Result<(), StoreError> {
         let is_copy = identity::is_copy(&self.conn, self.handle.identity()).map_err(|e| error::map(&self.path, &e))?;
         let mut of_original = Vec::new();
-        let unended = life::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
+        let unended = generations::unended(&self.conn).map_err(|e| error::map(&self.path, &e))?;
         for LastMaster { master, started_at, .. } in unended {
             if !lives(&master) {
                 continue;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::files::{Fate, Files};
 use super::lock::Handle;
 use super::names::maybe_text;
-use super::{blocks, codes, error, identity, life, names, open, run_row, totals};
+use super::{codes, error, generations, identity, names, open, run_index, run_row, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
@@ -160,7 +160,7 @@ impl Records for SqliteRecords {
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         let filtered = filter.queue.is_some() || filter.outcome.is_some() || filter.since.is_some();
         if let (None, Some(limit), true) = (filter.job, filter.limit, filtered) {
-            return self.worded(|conn| blocks::runs(conn, filter, limit));
+            return self.worded(|conn| run_index::runs(conn, filter, limit));
         }
         let query = Query::new(run_row::SELECT.to_owned())
             .and("r.job_id =", filter.job.map(|id| id.0))
@@ -187,7 +187,7 @@ impl Records for SqliteRecords {
     }
 
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
-        self.worded(|conn| Ok(life::last(conn)?.map(|last| last.master)))
+        self.worded(|conn| Ok(generations::last(conn)?.map(|last| last.master)))
     }
 }
 
