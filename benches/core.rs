@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use queue_work::config::default_limits;
-use queue_work::core::{Action, Core, Event, PoolId, Tag};
-use queue_work::model::change::Change;
-use queue_work::model::{
+use queue_work::testing::config::default_limits;
+use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
+use queue_work::testing::model::change::Change;
+use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
     QueueName, QueueOrder, ReadyWhen, RunId, UnixMicros, WorkerId,
 };

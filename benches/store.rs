@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
-use queue_work::model::{Claimed, Counters, Detail, NewJob, Outcome, QueueName, StoreUrl, UnixMicros, WorkerId};
-use queue_work::store::{self, Master, Store};
+use queue_work::testing::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
+use queue_work::testing::model::{
+    Claimed, Counters, Detail, NewJob, Outcome, QueueName, StoreUrl, UnixMicros, WorkerId,
+};
+use queue_work::testing::store::{self, Master, Store};
 use tempfile::TempDir;
 
 const SIZES: [u32; 4] = [1, 16, 256, 1024];

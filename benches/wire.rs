@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use queue_work::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
-use queue_work::wire::lines::{Line, Lines};
-use queue_work::wire::worker::{JobLines, JobTerms, parse};
+use queue_work::testing::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
+use queue_work::testing::wire::lines::{Line, Lines};
+use queue_work::testing::wire::worker::{JobLines, JobTerms, parse};
 
 /// Answers in what is read at once.
 const ANSWERS: usize = 64;

@@ -13,20 +13,20 @@ use crate::store::StoreError;
 
 /// How a command ended that did what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code(pub u8);
+pub(crate) struct Code(pub u8);
 
 impl Code {
     /// Done.
-    pub const DONE: Self = Self(0);
+    pub(crate) const DONE: Self = Self(0);
 }
 
 /// The exit code of a wait that ended before its job: above every code that a shell gives to a signal (128 + 64), below
 /// those of systemd (from 200) and of ssh (255). A command that ends with it counts as one that ends with 1.
-pub const WAIT_LOST: u8 = 193;
+pub(crate) const WAIT_LOST: u8 = 193;
 
 /// Why a command could not do what was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -35,17 +35,13 @@ pub enum Error {
     Config(String),
     /// No process listens on the control socket.
     #[error("no master runs on `{database}`; start one with `queue-work --queue default`")]
-    NoMaster {
-        /// The store.
-        database: String,
-    },
+    NoMaster { database: String },
     /// No such job, worker, pool or queue.
     #[error("{0}")]
     NotFound(String),
     /// The state does not allow it.
     #[error("{0}")]
     Refused(String),
-    /// The request failed.
     #[error("{0}")]
     Failed(String),
     /// A second Ctrl-C.
@@ -60,7 +56,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The talk with the master failed.
@@ -72,7 +67,6 @@ pub enum Error {
          `queue-work jobs wait {id}`"
     )]
     WaitLost {
-        /// The job.
         id: JobId,
         /// Fate of the master.
         why: String,
@@ -87,13 +81,13 @@ pub enum Error {
 
 impl Error {
     /// From a failed input or output.
-    pub fn io(doing: impl Into<String>, source: io::Error) -> Self {
+    pub(crate) fn io(doing: impl Into<String>, source: io::Error) -> Self {
         Self::Io { doing: doing.into(), source }
     }
 
     /// From a failed write to stdout.
     #[must_use]
-    pub fn stdout(source: io::Error) -> Self {
+    pub(crate) fn stdout(source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::BrokenPipe => Self::BrokenPipe,
             _ => Self::io("write to stdout", source),
@@ -102,7 +96,7 @@ impl Error {
 
     /// The exit code of the process.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::BrokenPipe => 0,
             Self::Store(error) if error.is_refusal() => 5,
@@ -139,7 +133,7 @@ fn client_code(error: &ClientError) -> u8 {
 
 /// The error with its causes, each line as it goes to stderr.
 #[must_use]
-pub fn worded(error: &Error) -> String {
+pub(crate) fn worded(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -155,7 +149,7 @@ pub fn worded(error: &Error) -> String {
 
 /// Says on stderr what went wrong and turns the outcome into an exit code.
 #[must_use]
-pub fn report(outcome: &Result<Code, Error>) -> ExitCode {
+pub(crate) fn report(outcome: &Result<Code, Error>) -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(code.0),
         Err(error) => {

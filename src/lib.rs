@@ -19,16 +19,47 @@
 #[macro_use]
 mod faults;
 
-pub mod cli;
-pub mod client;
-pub mod config;
-pub mod core;
-pub mod error;
-pub mod master;
-pub mod model;
-pub mod process;
-pub mod report;
-pub mod store;
-pub mod trust;
-pub mod wire;
-pub mod worker;
+mod cli;
+mod client;
+mod config;
+mod core;
+mod error;
+mod master;
+mod model;
+mod process;
+mod report;
+mod store;
+mod trust;
+mod wire;
+mod worker;
+
+pub use cli::main;
+
+/// For the tests, benchmarks and side-by-side comparisons of this project alone: no interface, changed at will.
+#[doc(hidden)]
+pub mod testing {
+    pub mod client {
+        pub use crate::client::*;
+    }
+    pub mod config {
+        pub use crate::config::*;
+    }
+    pub mod core {
+        pub use crate::core::*;
+    }
+    pub mod model {
+        pub use crate::model::*;
+    }
+    pub mod process {
+        pub use crate::process::*;
+    }
+    pub mod report {
+        pub use crate::report::*;
+    }
+    pub mod store {
+        pub use crate::store::*;
+    }
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+}

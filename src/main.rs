@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    queue_work::cli::main(std::env::args_os())
+    queue_work::main(std::env::args_os())
 }

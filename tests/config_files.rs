@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use queue_work::config::{Config, Flags, Loaded, template};
-use queue_work::model::{MemoryLimit, PoolKind, QueueOrder, ReadyWhen};
+use queue_work::testing::config::{Config, Flags, Loaded, template};
+use queue_work::testing::model::{MemoryLimit, PoolKind, QueueOrder, ReadyWhen};
 
 /// Loads a file from `cwd` with nothing but a home.
 fn load(file: &str, cwd: &Path) -> Loaded {

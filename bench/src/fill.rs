@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use queue_work::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
-use queue_work::model::{
+use queue_work::testing::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
+use queue_work::testing::model::{
     Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, StoreUrl, UnixMicros,
     WorkerId,
 };
-use queue_work::store::{self, Master, Store};
+use queue_work::testing::store::{self, Master, Store};
 
 use crate::Outcome;
 use crate::clock::wall_us;

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use queue_work::client::{Client, ClientError, NONE, Patience};
-use queue_work::report::{Status, status::QueueStatus};
-use queue_work::wire::control::{PushMany, PushedMany, Queues};
+use queue_work::testing::client::{Client, ClientError, NONE, Patience};
+use queue_work::testing::report::{Status, status::QueueStatus};
+use queue_work::testing::wire::control::{PushMany, PushedMany, Queues};
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tempfile::TempDir;
@@ -163,7 +163,7 @@ impl Master {
             let jobs = chunk.iter().map(|n| {
                 let args: Box<serde_json::value::RawValue> = serde_json::from_str(&args(*n))?;
                 Ok(serde_json::from_value(json!({ "type": kind })).map(
-                    |mut job: queue_work::wire::control::PushJob| {
+                    |mut job: queue_work::testing::wire::control::PushJob| {
                         job.args = Some(args);
                         job
                     },

@@ -9,41 +9,25 @@ use crate::wire::rpc::RpcError;
 pub enum ClientError {
     /// No socket, or nobody behind it.
     #[error("no master listens on `{}`; start one with `queue-work --queue default`", path.display())]
-    NoMaster {
-        /// The socket.
-        path: PathBuf,
-    },
+    NoMaster { path: PathBuf },
     /// The system cannot take such a path for a socket.
     #[error(
         "the socket path `{}` has {bytes} bytes, the system takes {limit}; give a shorter one with `--socket`",
         path.display()
     )]
-    PathTooLong {
-        /// The socket.
-        path: PathBuf,
-        /// Its length.
-        bytes: usize,
-        /// The most.
-        limit: usize,
-    },
+    PathTooLong { path: PathBuf, bytes: usize, limit: usize },
     /// Another user listens there.
     #[error(
         "the socket `{}` is none of yours: user {user} listens there, and nothing was said to them; remove it, or choose \
          another with `--socket`",
         path.display()
     )]
-    Stranger {
-        /// The socket.
-        path: PathBuf,
-        /// Whose it is.
-        user: String,
-    },
+    Stranger { path: PathBuf, user: String },
     /// The system refused something.
     #[error("cannot {doing} the control socket `{}`", path.display())]
     Io {
         /// `connect to`, `read from` …
         doing: &'static str,
-        /// The socket.
         path: PathBuf,
         /// Error of the system.
         #[source]
@@ -58,7 +42,6 @@ pub enum ClientError {
     /// No answer in time.
     #[error("the master behind `{}` does not answer", path.display())]
     Silent {
-        /// The socket.
         path: PathBuf,
         /// The process that listens there; 0 where it is not known.
         pid: u32,

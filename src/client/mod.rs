@@ -96,7 +96,6 @@ enum Asked {
 /// A message that the master sends without being asked again.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    /// Its topic.
     pub method: String,
     /// The rest, JSON text.
     pub params: Box<RawValue>,

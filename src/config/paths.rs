@@ -24,9 +24,7 @@ pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
 /// Where things are; all absolute, and a database file without links on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The store.
     pub database: StoreUrl,
-    /// The control socket.
     pub socket: PathBuf,
     /// Folder of the worker output files.
     pub logs_dir: PathBuf,

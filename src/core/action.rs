@@ -23,7 +23,6 @@ pub enum Action {
     },
     /// Write a job to a worker.
     Send {
-        /// The worker.
         worker: WorkerId,
         /// Request id on this worker.
         request: u64,
@@ -36,33 +35,26 @@ pub enum Action {
     },
     /// Write a cancellation to a worker.
     CancelRequest {
-        /// The worker.
         worker: WorkerId,
         /// The request id.
         request: u64,
-        /// Why.
         reason: CancelReason,
     },
     /// Close a worker's stdin, after what is still to be written.
     CloseStdin {
-        /// The worker.
         worker: WorkerId,
     },
     /// Signal a worker's process group.
     Signal {
-        /// The worker.
         worker: WorkerId,
-        /// With what.
         signal: Signal,
     },
     /// Measure this worker now.
     Measure {
-        /// The worker.
         worker: WorkerId,
     },
     /// Put a change into the next batch; its reply comes back as the tag says.
     Write(Change, Tag),
-    /// Answer an operator.
     Reply(Ticket, Result<Done, Refusal>),
     /// Tell people.
     Tell(Notice),
@@ -75,7 +67,6 @@ pub enum Tag {
     None,
     /// `Event::Claimed`.
     Claim {
-        /// For this pool.
         pool: PoolId,
         /// How many were asked for.
         asked: u32,
@@ -89,12 +80,7 @@ pub enum Tag {
     /// `Event::Pruned`.
     Prune,
     /// `Event::JobChanged`.
-    Cancel {
-        /// The job.
-        job: JobId,
-        /// Whose question.
-        ticket: Ticket,
-    },
+    Cancel { job: JobId, ticket: Ticket },
 }
 
 /// Where an answer goes. 0: nobody waits for it.
@@ -104,9 +90,7 @@ pub struct Ticket(pub u64);
 /// Signals the core uses. Ordered: an escalation only climbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signal {
-    /// Please end.
     Term,
-    /// End.
     Kill,
 }
 
@@ -147,10 +131,5 @@ pub enum Refusal {
     /// The job runs at another master, on this host, which is told to cancel it.
     Elsewhere(JobId, String),
     /// New workers do not come up; the old ones go on.
-    ReplacementFailed {
-        /// Which slot.
-        worker: String,
-        /// The known reason.
-        why: Option<SlotProblem>,
-    },
+    ReplacementFailed { worker: String, why: Option<SlotProblem> },
 }

@@ -14,7 +14,6 @@ use crate::model::{
 pub enum Event {
     /// A spawn that was asked for worked.
     Spawned {
-        /// The worker.
         worker: WorkerId,
         /// Its process id.
         pid: u32,
@@ -30,32 +29,26 @@ pub enum Event {
     },
     /// The worker sent `ready`.
     Ready {
-        /// The worker.
         worker: WorkerId,
         /// Jobs it can do at a time, from 1.
         concurrency: u32,
     },
     /// The worker answered a job.
     Answered {
-        /// The worker.
         worker: WorkerId,
         /// The request id.
         request: u64,
-        /// Its words.
         answer: Answer,
     },
     /// The worker told how far it is.
     Progress {
-        /// The worker.
         worker: WorkerId,
         /// The request id.
         request: u64,
-        /// How far.
         progress: Progress,
     },
     /// The worker asked for more time.
     Extend {
-        /// The worker.
         worker: WorkerId,
         /// The request id.
         request: u64,
@@ -63,20 +56,15 @@ pub enum Event {
         by: Duration,
     },
     /// The worker wants no more jobs.
-    Retire {
-        /// The worker.
-        worker: WorkerId,
-    },
+    Retire { worker: WorkerId },
     /// The worker closed its input: what it had not read by then nobody will ever read.
     InputClosed {
-        /// The worker.
         worker: WorkerId,
         /// The last request of which it had read anything.
         read: u64,
     },
     /// The process ended; everything it wrote was handled before.
     Exited {
-        /// The worker.
         worker: WorkerId,
         /// Everything about its end.
         end: Box<End>,
@@ -84,13 +72,9 @@ pub enum Event {
     /// Processes that the kernel has killed for want of memory so far, where it says. Told now and then.
     OomKills(Option<u64>),
     /// Nothing that the worker started is left.
-    Swept {
-        /// The worker.
-        worker: WorkerId,
-    },
+    Swept { worker: WorkerId },
     /// Measured.
     Sampled {
-        /// The worker.
         worker: WorkerId,
         /// With descendants, in bytes.
         memory: u64,
@@ -99,20 +83,17 @@ pub enum Event {
     },
     /// Measured when it answered a job, before the answer: descendants are not counted.
     SampledAlone {
-        /// The worker.
         worker: WorkerId,
         /// Of its own process, in bytes.
         memory: u64,
     },
     /// The answer to a claim.
     Claimed {
-        /// For which pool.
         pool: PoolId,
         /// How many were asked for.
         asked: u32,
         /// News known to the pool when it asked: see [`super::Tag::Claim`].
         news: u64,
-        /// The jobs.
         jobs: Vec<Claimed>,
         /// Fewer than asked for, but not because the queues were empty.
         more: bool,
@@ -173,14 +154,12 @@ pub enum Event {
         ticket: Ticket,
         /// The worker from whose job it came, if it did: that is never waited for, nor ended before its time.
         caller: Option<WorkerId>,
-        /// The command.
         command: Command,
     },
     /// The answer to `Cancel` of a job that was not at a worker when asked.
     JobChanged {
         /// Whose question it was.
         ticket: Ticket,
-        /// The job.
         job: JobId,
         /// Finding of the store.
         change: JobChange,
@@ -190,7 +169,6 @@ pub enum Event {
 /// The end of a process.
 #[derive(Debug)]
 pub struct End {
-    /// How.
     pub exit: Exit,
     /// What [`Event::OomKills`] would say now; needed where KILL ended it.
     pub oom_kills: Option<u64>,
@@ -218,7 +196,6 @@ pub enum Target {
     All,
     /// Pools that serve this queue.
     Queue(QueueName),
-    /// A pool.
     Pool(PoolName),
     /// Workers by name (`<pool>-<slot>`).
     Workers(Vec<String>),
@@ -229,14 +206,11 @@ pub enum Target {
 pub enum Command {
     /// Another number of workers.
     Scale {
-        /// Where.
         target: Target,
-        /// How many.
         workers: u32,
         /// Answer when it is so.
         wait: bool,
     },
-    /// A new pool.
     AddPool {
         /// How it is to be.
         settings: Box<PoolSettings>,
@@ -245,7 +219,6 @@ pub enum Command {
     },
     /// New workers for old.
     Restart {
-        /// Which.
         target: Target,
         /// Without grace.
         at_once: bool,
@@ -254,7 +227,6 @@ pub enum Command {
     },
     /// End pools or workers; they do not come back.
     StopSome {
-        /// Which.
         target: Target,
         /// Instead of the pool's own grace.
         grace: Option<Duration>,
@@ -263,7 +235,6 @@ pub enum Command {
     },
     /// End a job, wherever it is.
     Cancel {
-        /// The job.
         job: JobId,
         /// Answer when a running one has ended.
         wait: bool,

@@ -12,7 +12,6 @@ use crate::model::{CancelReason, Claimed, Mono};
 pub struct Flight {
     /// Request id on this worker.
     pub request: u64,
-    /// The job.
     pub job: Arc<Claimed>,
     /// How far it is.
     pub stage: Stage,
@@ -34,7 +33,6 @@ pub enum Stage {
         /// Already asked to end.
         told: Option<Told>,
     },
-    /// Being worked on.
     Running {
         /// When it began, as far as we know: when it was sent, or when the one before it was answered.
         since: Mono,
@@ -43,7 +41,6 @@ pub enum Stage {
     },
     /// Begun, and asked to end.
     Ending {
-        /// When it began.
         since: Mono,
         /// Why it is to end.
         told: Told,
@@ -55,7 +52,6 @@ pub enum Stage {
 /// What a job was told that is to end.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// Why.
     pub why: CancelReason,
     /// Tickets that wait for the end.
     pub tickets: Vec<Ticket>,

@@ -76,7 +76,6 @@ use workers::Workers;
 /// Phase of the master as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Handing out jobs.
     Running,
     /// On its way out: no new jobs, workers finish.
     Stopping,

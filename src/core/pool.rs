@@ -27,9 +27,7 @@ pub(super) struct Rolling {
 pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
-    /// Workers wanted now.
     pub wanted: u32,
-    /// Being removed.
     pub removed: bool,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
     /// Workers that left their slot and are on their way out.

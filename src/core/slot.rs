@@ -13,16 +13,12 @@ use crate::model::{Mono, Slot, WorkerId};
 /// Holder of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlotState {
-    /// To be filled.
     #[default]
     Empty,
-    /// Has a worker.
     Held(WorkerId),
     /// `new` takes the place of `old` when it is ready.
     Replacing {
-        /// Still works.
         old: WorkerId,
-        /// Comes up.
         new: WorkerId,
     },
 }
@@ -107,7 +103,6 @@ impl SlotEntry {
 /// A slot, for `status`.
 #[derive(Clone, Debug)]
 pub struct SlotView<'a> {
-    /// Which.
     pub slot: Slot,
     /// Its worker, and the one that is to follow.
     pub state: SlotState,

@@ -26,7 +26,6 @@ pub enum State {
         /// When it must be ready.
         ready_by: Mono,
     },
-    /// Takes jobs.
     Ready {
         /// Its process id.
         pid: u32,
@@ -39,42 +38,32 @@ pub enum State {
     Draining {
         /// Its process id.
         pid: u32,
-        /// Why it leaves.
         why: EndReason,
         /// When the grace is over.
         deadline: Mono,
         /// Whether its stdin is closed.
         closed: bool,
     },
-    /// TERM was sent.
     Ending {
         /// Its process id.
         pid: u32,
-        /// Why it leaves.
         why: EndReason,
-        /// When KILL follows.
         kill_at: Mono,
     },
-    /// KILL was sent.
     Killed {
         /// Its process id.
         pid: u32,
-        /// Why it leaves.
         why: EndReason,
-        /// When.
         since: Mono,
         /// Whether people were told that it does not die.
         told: bool,
     },
     /// The process has exited; its leftovers are being swept, then its flights end.
     Gone {
-        /// Why.
         why: EndReason,
         /// Whether we ended it while it ran: nothing is blamed on its jobs.
         ours: bool,
-        /// How.
         exit: Exit,
-        /// When.
         at: Mono,
         /// Its last lines of output.
         last: Box<LastLines>,
@@ -129,11 +118,8 @@ impl State {
 pub struct Handle {
     /// `<pool>-<slot>`
     pub name: Arc<str>,
-    /// Its pool.
     pub pool: PoolId,
-    /// Its slot.
     pub slot: Slot,
-    /// Its state.
     pub state: State,
     /// The jobs it holds, in the order sent.
     pub flights: VecDeque<Flight>,

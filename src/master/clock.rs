@@ -10,7 +10,7 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// Both clocks; monotonic time counts from when it was made.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     start: Instant,
     /// How long the machine had slept by then, in microseconds.
     slept: i64,
@@ -20,13 +20,13 @@ impl Clock {
     /// Starts counting.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { start: Instant::now(), slept: slept() }
     }
 
     /// Reads both clocks.
     #[must_use]
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now { mono: Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)), wall: wall() }
     }
 
@@ -41,7 +41,7 @@ impl Clock {
 
     /// How long from `now` until `at`; zero if that is past.
     #[must_use]
-    pub fn until(now: Now, at: Mono) -> Duration {
+    pub(crate) fn until(now: Now, at: Mono) -> Duration {
         at.since(now.mono)
     }
 }

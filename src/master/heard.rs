@@ -27,9 +27,7 @@ pub(super) enum Asking {
 /// Everything a worker said in a turn.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// For the core.
     pub(super) events: Vec<Event>,
-    /// For the log.
     pub(super) output: Vec<(Stream, Vec<u8>)>,
     /// The last lines on stdout of the command of a request.
     pub(super) told: Option<(u64, String)>,

@@ -27,21 +27,19 @@ use crate::model::{JobId, UnixMicros};
 use crate::process::mailbox::{self, Sender};
 use crate::trust::Owner;
 use file::WorkerLog;
-pub use format::{MAX_TEXT_BYTES, ParsedLine, escape, format_line, parse_line};
-pub use read::read_tail;
+pub(crate) use format::{escape, format_line, parse_line};
+pub(crate) use read::read_tail;
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    /// The worker's stdout.
+pub(crate) enum Stream {
     Stdout,
-    /// The worker's stderr.
     Stderr,
 }
 
 /// One line of output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// `<pool>-<slot>`.
     pub worker: Arc<str>,
     /// Where it came from.
@@ -56,7 +54,7 @@ pub struct Line {
 
 /// Where and how much.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The directory of the logs; made, with mode 0700, when the first line comes.
     pub dir: PathBuf,
     /// A file is set aside when it has more than this.
@@ -76,7 +74,7 @@ pub struct Options {
 impl Options {
     /// 10 MiB × 5 files, in this directory.
     #[must_use]
-    pub fn new(dir: PathBuf, owner: Owner) -> Self {
+    pub(crate) fn new(dir: PathBuf, owner: Owner) -> Self {
         Self {
             dir,
             owner,
@@ -91,7 +89,7 @@ impl Options {
 
 /// The file of a worker; `None` for a name that would lead out of the directory.
 #[must_use]
-pub fn path_of(dir: &Path, worker: &str) -> Option<PathBuf> {
+pub(crate) fn path_of(dir: &Path, worker: &str) -> Option<PathBuf> {
     let usable = !worker.is_empty() && !worker.starts_with('.') && !worker.contains(['/', '\0']);
     usable.then(|| dir.join(format!("{worker}.log")))
 }
@@ -111,7 +109,7 @@ enum Message {
 
 /// The log thread. Dropped, it writes what waits and ends.
 #[derive(Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     messages: Option<Sender<Message>>,
     dropped: Dropped,
     thread: Option<JoinHandle<()>>,
@@ -119,7 +117,7 @@ pub struct Logs {
 
 impl Logs {
     /// Starts the thread. No file is touched before the first line.
-    pub fn start(options: Options) -> io::Result<Self> {
+    pub(crate) fn start(options: Options) -> io::Result<Self> {
         let (messages, incoming) = mailbox::bounded(options.capacity);
         let dropped = Dropped::default();
         let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
@@ -128,8 +126,7 @@ impl Logs {
     }
 
     /// Hands a line over; never waits for a file. False if there was no room: the line is lost and counted.
-    #[expect(clippy::must_use_candidate, reason = "a line that is lost is counted here; the caller need not care")]
-    pub fn send(&self, line: Line) -> bool {
+    pub(crate) fn send(&self, line: Line) -> bool {
         let Some(messages) = &self.messages else { return false };
         match messages.try_send(Message::Line(line)) {
             Err(TrySendError::Full(Message::Line(line)) | TrySendError::Disconnected(Message::Line(line))) => {
@@ -141,7 +138,7 @@ impl Logs {
     }
 
     /// Asks for the logs of workers to be removed that have written nothing since then, but for those that live.
-    pub fn clean(&self, since: SystemTime, living: BTreeSet<Arc<str>>) {
+    pub(crate) fn clean(&self, since: SystemTime, living: BTreeSet<Arc<str>>) {
         if let Some(messages) = &self.messages {
             // Where there is no room, another time will do.
             let _ = messages.try_send(Message::Clean { since, living });

@@ -27,14 +27,14 @@ mod finish;
 mod guard;
 mod heard;
 mod leftovers;
-pub mod logs;
+pub(crate) mod logs;
 mod meters;
 mod open_files;
 mod pipes;
 mod reader;
 mod reading;
 mod requests;
-pub mod sampler;
+pub(crate) mod sampler;
 mod signals;
 mod snapshot;
 mod startup;
@@ -65,7 +65,7 @@ use batch::Batches;
 use checks::Looks;
 use children::Children;
 use clients::Clients;
-pub use clock::Clock;
+pub(crate) use clock::Clock;
 use codec::long_lines::LineReader;
 use console::Console;
 use event_loop::Pace;
@@ -82,7 +82,7 @@ use signals::Signals;
 use store_events::Purpose;
 use timers::Timers;
 
-pub use startup::{Failure, run};
+pub(crate) use startup::{Failure, run};
 
 /// Messages of the threads to the supervisor.
 #[derive(Debug)]

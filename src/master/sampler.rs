@@ -26,11 +26,11 @@ use crate::process::identity::{activity_of, children_of, start_time};
 use crate::process::mailbox::{self, Sender};
 
 /// Between two samples of a worker that changes.
-pub const INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Between two samples of a worker that has not changed for long, while the pools have work.
-pub const BUSY_INTERVAL: Duration = Duration::from_secs(2);
+pub(crate) const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// The same while there is no work.
-pub const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(10);
 /// Moments are rounded up to this, so that one wake-up serves many workers.
 const TICK: Duration = Duration::from_millis(100);
 /// Measured at once in any case; of more than ten times that, a tenth.
@@ -38,14 +38,9 @@ const SLICE: usize = 64;
 
 /// Commands to the sampler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Measure this worker from now on.
-    Watch {
-        /// The worker.
-        worker: WorkerId,
-        /// Its process.
-        pid: u32,
-    },
+    Watch { worker: WorkerId, pid: u32 },
     /// The worker has ended.
     Unwatch(WorkerId),
     /// Measure it at once and report it, changed or not: it has finished its first job.
@@ -56,8 +51,7 @@ pub enum Command {
 
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sample {
-    /// The worker.
+pub(crate) struct Sample {
     pub worker: WorkerId,
     /// Memory of its own and its descendants', in bytes.
     pub memory_bytes: u64,
@@ -67,8 +61,7 @@ pub struct Sample {
 
 /// Descendants seen below a worker, where they have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// The worker.
+pub(crate) struct Family {
     pub worker: WorkerId,
     /// All its descendants, by pid and start time.
     pub members: Vec<(u32, u64)>,
@@ -76,13 +69,16 @@ pub struct Family {
 
 /// The thread. Dropped, it ends.
 #[derive(Debug)]
-pub struct Sampler {
+pub(crate) struct Sampler {
     commands: Sender<Command>,
 }
 
 impl Sampler {
     /// Starts the thread; `notify` runs in it, with everything that one look found.
-    pub fn start(capacity: usize, notify: impl FnMut(&[Sample], Vec<Family>) + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start(
+        capacity: usize,
+        notify: impl FnMut(&[Sample], Vec<Family>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (commands, incoming) = mailbox::bounded(capacity);
         std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&incoming, notify))?;
         Ok(Self { commands })
@@ -90,14 +86,14 @@ impl Sampler {
 
     /// Tells it something; never waits. False if too much is waiting: say it again later.
     #[must_use]
-    pub fn tell(&self, command: Command) -> bool {
+    pub(crate) fn tell(&self, command: Command) -> bool {
         self.commands.try_send(command).is_ok()
     }
 }
 
 /// Memory of one process, without its descendants, in bytes; `None` where the system does not say.
 #[must_use]
-pub fn memory_of(pid: u32) -> Option<u64> {
+pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     // `status` rather than `statm`: it tells swapped pages, and counts in kilobytes, not in pages of a size to be asked.
     own_memory_in(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }

@@ -51,33 +51,22 @@ use crate::wire::worker::JobLines;
 
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The control socket cannot be made.
     #[error("cannot listen at `{path}`: {why}; choose another with --socket")]
-    Socket {
-        /// Where.
-        path: PathBuf,
-        /// The problem.
-        why: String,
-    },
+    Socket { path: PathBuf, why: String },
     /// Another process answers at the control socket.
     #[error("{} answers at `{path}`: that socket is in use; choose another with `--socket`", name_of(*pid))]
-    SocketInUse {
-        /// Where.
-        path: PathBuf,
-        /// The process.
-        pid: u32,
-    },
+    SocketInUse { path: PathBuf, pid: u32 },
     /// Processes of a generation that has ended cannot be killed.
     #[error("processes of a master that has ended still live and cannot be killed: {0:?}; end them, then start again")]
     Survivors(Vec<u32>),
     /// The system refuses something the master needs.
     #[error("cannot {doing}: {source}")]
     System {
-        /// The action.
         doing: &'static str,
         /// Error of the system.
         source: std::io::Error,
@@ -95,7 +84,7 @@ fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
 }
 
 /// Runs a master until it is stopped.
-pub fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
+pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
     let mut master = start(config, printer, least)?;
     let in_order = master.event_loop();
     let interrupted = master.interrupts > 1;

@@ -16,7 +16,6 @@ use crate::store::{News, StoreError};
 /// What a change is for: decides what is done with the reply to it.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// For the core.
     Core(Tag),
     /// A run has ended, and its job with it.
     EndJob(JobId),

@@ -18,7 +18,6 @@ pub(super) enum Timer {
     Requests,
     /// Workers that had more to say than was read at once.
     Backlog,
-    /// The periodic checks.
     Looks,
     /// Workers that wait for a place in the sweeper's queue.
     Sweep,

@@ -50,7 +50,6 @@ pub enum Retry {
 /// Last lines that were printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastLines {
-    /// On stderr.
     pub stderr: String,
     /// On stdout, without what was a message.
     pub stdout: String,
@@ -59,7 +58,6 @@ pub struct LastLines {
 /// Why a job is cancelled at a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelReason {
-    /// Past its deadline.
     Timeout,
     /// An operator said so.
     Cancelled,

@@ -36,19 +36,13 @@ pub enum BulkStep {
     /// Begin. Reply: [`Reply::Begun`](super::change::Reply::Begun).
     Begin(BulkOwner),
     /// Add jobs, with ids in a row. Reply: [`Reply::Staged`](super::change::Reply::Staged), or `Stale` after the commit or a drop.
-    Stage {
-        /// To which.
-        bulk: BulkId,
-        /// At least one.
-        jobs: Arc<[NewJob]>,
-    },
+    Stage { bulk: BulkId, jobs: Arc<[NewJob]> },
     /// From now on all of its jobs are there. Reply: `Done`, or `Stale` if they were before, or if
     /// some were dropped.
     Commit(BulkId),
     /// Move a bounded number of its jobs to where they wait, and decide on unique keys: who holds one keeps it. Reply:
     /// [`Reply::Opened`](super::change::Reply::Opened), or `Stale` before the commit.
     Open {
-        /// Of which.
         bulk: BulkId,
         /// Bound on the work of one step.
         limit: u32,
@@ -56,7 +50,6 @@ pub enum BulkStep {
     /// Remove a bounded number of its jobs, and itself after the last. Reply: `Count`, less than the limit when nothing is
     /// left, or `Stale` after the commit.
     Drop {
-        /// Of which.
         bulk: BulkId,
         /// Bound on the work of one step.
         limit: u32,
@@ -68,7 +61,6 @@ pub enum BulkStep {
 pub struct Opened {
     /// The lowest id that stands for a job pushed: its own, or that of the one that was there already.
     pub first: Option<JobId>,
-    /// The highest one.
     pub last: Option<JobId>,
     /// Jobs that were not added, as another had their unique key, each with that one.
     pub duplicates: Vec<(JobId, JobId)>,

@@ -43,17 +43,10 @@ pub enum Change {
     Finish(Box<Finish>),
     /// Give back a job that was claimed and never started: to the front, nothing charged, no run recorded.
     /// Reply: [`Reply::Done`] or [`Reply::Stale`].
-    Unclaim {
-        /// The job.
-        job: JobId,
-        /// Its current run.
-        run: RunId,
-    },
+    Unclaim { job: JobId, run: RunId },
     /// Say which worker has begun a job that was claimed ahead. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Assign {
-        /// The job.
         job: JobId,
-        /// Its current run.
         run: RunId,
         /// The worker that holds it now.
         worker: WorkerId,
@@ -67,14 +60,7 @@ pub enum Change {
     /// Reply: [`Reply::Shifted`].
     Shift(Shift),
     /// Record the progress of a running job. Reply: [`Reply::Done`] or [`Reply::Stale`].
-    Progress {
-        /// The job.
-        job: JobId,
-        /// Its current run.
-        run: RunId,
-        /// Its words.
-        progress: Progress,
-    },
+    Progress { job: JobId, run: RunId, progress: Progress },
     /// Cancel a job that is ready or scheduled; where no master runs, an operator says it. Reply: [`Reply::Changed`] with
     /// the state it had before (`Running`: nothing was changed, the run must be ended first), or [`Reply::Missing`].
     Cancel(JobId),
@@ -117,12 +103,7 @@ pub enum Request {
         limit: u32,
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
-    Pause {
-        /// The queue.
-        queue: QueueName,
-        /// True: stop.
-        paused: bool,
-    },
+    Pause { queue: QueueName, paused: bool },
 }
 
 impl Op {
@@ -151,9 +132,7 @@ impl Op {
 /// The place of a dead job among the dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeadJob {
-    /// When it died.
     pub at: UnixMicros,
-    /// Which it is.
     pub id: JobId,
 }
 
@@ -170,7 +149,6 @@ pub enum Waits {
 /// waits for longer from now than it was to wait in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shift {
-    /// Which.
     pub waits: Waits,
     /// By so many microseconds.
     pub by: i64,
@@ -227,15 +205,12 @@ pub struct Finish {
     pub job: Arc<Claimed>,
     /// The worker that ran it.
     pub worker: WorkerId,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Why.
     pub cause: Option<Cause>,
     /// Details for the record.
     pub detail: Detail,
     /// When it was handed to the worker.
     pub started_at: UnixMicros,
-    /// When it ended.
     pub ended_at: UnixMicros,
     /// Next state of the job.
     pub next: Next,
@@ -246,7 +221,6 @@ pub struct Finish {
 /// Next state of a job whose run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Succeeded.
     Succeeded,
     /// Ready again at its old place: with the old due time it is at the front.
     Ready,
@@ -254,41 +228,31 @@ pub enum Next {
     Behind,
     /// Scheduled for a retry.
     RetryAt(UnixMicros),
-    /// Dead.
     Dead(Cause),
-    /// Cancelled.
     Cancelled(Cause),
 }
 
 /// A worker that was spawned. Its id is given by the master: see `first_worker` of a membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStarted {
-    /// The worker.
     pub worker: WorkerId,
-    /// Its pool.
     pub pool: PoolName,
-    /// Its slot.
     pub slot: Slot,
     /// Its process id.
     pub pid: u32,
-    /// When.
     pub at: UnixMicros,
 }
 
 /// A worker that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerEnded {
-    /// The worker.
     pub worker: WorkerId,
-    /// Why.
     pub reason: EndReason,
     /// How; `None` when it never ran.
     pub exit: Option<Exit>,
-    /// Jobs it answered.
     pub jobs_done: u64,
     /// Most memory seen, in bytes.
     pub peak_memory: Option<u64>,
-    /// When.
     pub at: UnixMicros,
 }
 
@@ -297,7 +261,6 @@ pub struct WorkerEnded {
 pub struct KeepFor {
     /// Succeeded and cancelled jobs.
     pub succeeded: Duration,
-    /// Dead jobs.
     pub dead: Duration,
     /// Runs, workers and generations.
     pub runs: Duration,
@@ -321,7 +284,6 @@ impl KeepFor {
 pub struct Keep {
     /// Succeeded and cancelled jobs.
     pub succeeded_since: UnixMicros,
-    /// Dead jobs.
     pub dead_since: UnixMicros,
     /// Runs, workers and generations, and queues that are empty and not paused.
     pub runs_since: UnixMicros,
@@ -349,7 +311,6 @@ pub enum Reply {
     Opened(Opened),
     /// The jobs taken. Fewer than asked for: the queues are empty, or `max_bytes` was reached (`more`).
     Claimed {
-        /// In order.
         jobs: Vec<Claimed>,
         /// Jobs that stood before them and had expired: they are cancelled now.
         expired: Vec<JobId>,
@@ -360,7 +321,6 @@ pub enum Reply {
     Promoted {
         /// Queues that have new ready jobs.
         queues: Vec<QueueName>,
-        /// Jobs that expired.
         expired: Vec<JobId>,
     },
     /// How far [`Change::Shift`] came, if there may be more.
@@ -372,14 +332,12 @@ pub enum Reply {
     Changed {
         /// State before.
         was: JobState,
-        /// Its queue.
         queue: QueueName,
     },
     /// The job runs at another member of the store, on this host, which is told to cancel it.
     Elsewhere(String),
     /// Another unfinished job has the unique key of this one: nothing was changed.
     Held {
-        /// The other job.
         by: JobId,
     },
     /// Result of [`Request::RetryDead`].
@@ -391,8 +349,6 @@ pub enum Reply {
         /// The last job looked at, if there may be more after it.
         next: Option<DeadJob>,
     },
-    /// No such job.
     Missing,
-    /// How many.
     Count(u64),
 }

@@ -45,9 +45,7 @@ pub enum SlotProblem {
     NotStarted(String),
     /// Ended before it was of any use.
     Ended {
-        /// Why.
         why: EndReason,
-        /// How.
         exit: Exit,
         /// The last line on its stderr, without control characters: it is shown on terminals.
         last_words: Option<String>,

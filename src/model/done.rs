@@ -7,7 +7,6 @@ use super::PoolName;
 /// Pools have another number of workers, or are new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scaled {
-    /// The pools.
     pub pools: Vec<ScaledPool>,
 }
 
@@ -18,9 +17,7 @@ pub struct ScaledPool {
     pub pool: PoolName,
     /// Workers wanted before.
     pub was: u32,
-    /// Workers wanted now.
     pub wanted: u32,
-    /// Workers ready now.
     pub ready: u32,
 }
 
@@ -36,7 +33,6 @@ pub struct Restarted {
 /// Workers, or the master, have ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
-    /// Workers that ended.
     pub workers: u64,
     /// Jobs that were given back because the grace was over.
     pub released: u64,

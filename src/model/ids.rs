@@ -66,7 +66,6 @@ pub enum NameError {
     TooLong {
         /// `queue` or `pool`.
         what: &'static str,
-        /// Its length.
         bytes: usize,
     },
     /// A character other than letters, digits, `.`, `_`, `-` and `:`.

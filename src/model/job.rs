@@ -18,7 +18,6 @@ pub enum JobState {
     Ready,
     /// Handed to a worker.
     Running,
-    /// Ended well.
     Succeeded,
     /// Given up: out of attempts, not to be retried, or poison.
     Dead,
@@ -93,7 +92,6 @@ pub struct NewJob {
     pub kind: Arc<str>,
     /// Any JSON, as text that was is within [`super::payload::check_limits`].
     pub args: Box<str>,
-    /// Where it waits.
     pub queue: QueueName,
     /// -100 to 100; higher goes first.
     pub priority: i8,
@@ -142,13 +140,11 @@ pub struct Pushed {
 /// A job handed out: its row moved to `running` under this run id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// The job.
     pub id: JobId,
     /// The run; guards every later change.
     pub run: RunId,
     /// The queue it came from.
     pub queue: QueueName,
-    /// Its type.
     pub kind: Arc<str>,
     /// Its args, JSON text.
     pub args: Box<str>,
@@ -186,22 +182,15 @@ pub struct Progress {
 /// A job on record; serialises to the documented JSON of `jobs show`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct JobRecord {
-    /// The job.
     pub id: JobId,
-    /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its queue.
     pub queue: QueueName,
-    /// Where it is.
     pub state: JobState,
-    /// Its args.
     pub args: Box<RawValue>,
     /// -100 to 100.
     pub priority: i8,
-    /// Its unique key.
     pub unique: Option<String>,
-    /// Charges.
     #[serde(flatten)]
     pub counters: Counters,
     /// Its own limit, or `null`: what its pool says.
@@ -220,8 +209,6 @@ pub struct JobRecord {
     pub pushed_at: UnixMicros,
     /// When it is or was due.
     pub due_at: UnixMicros,
-    /// When it lapses.
     pub expires_at: Option<UnixMicros>,
-    /// When it ended.
     pub finished_at: Option<UnixMicros>,
 }

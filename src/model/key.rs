@@ -26,7 +26,6 @@ pub enum Kind {
     Queues,
     /// A program and its arguments.
     Command,
-    /// Variables.
     Env,
 }
 

@@ -22,25 +22,19 @@ pub enum Notice {
         worker: String,
         /// Its process id.
         pid: u32,
-        /// Why.
         reason: EndReason,
-        /// How.
         exit: Exit,
-        /// Jobs it answered.
         jobs_done: u64,
     },
     /// A run ended badly, and its job will be tried again.
     JobFailed {
-        /// The job.
         job: JobId,
-        /// Its type.
         #[serde(rename = "type")]
         kind: String,
         /// `<pool>-<slot>`.
         worker: String,
         /// Failed, timed out or crashed.
         outcome: Outcome,
-        /// Why.
         cause: Cause,
         /// Error text.
         error: Option<String>,
@@ -49,12 +43,9 @@ pub enum Notice {
     },
     /// A job was given up.
     JobDead {
-        /// The job.
         job: JobId,
-        /// Its type.
         #[serde(rename = "type")]
         kind: String,
-        /// Why.
         cause: Cause,
         /// Error text.
         error: Option<String>,
@@ -63,28 +54,23 @@ pub enum Notice {
     Backoff {
         /// `<pool>-<slot>`.
         worker: String,
-        /// The error.
         why: String,
         /// When it is tried again, in seconds from now.
         next_in_s: f64,
     },
     /// The wanted number of workers has changed.
     Scaled {
-        /// The pool.
         pool: PoolName,
         /// Before.
         was: u32,
-        /// Now.
         wanted: u32,
     },
-    /// Something is wrong.
     Problem {
         /// The problem, and the next step.
         text: String,
     },
     /// An absolute memory limit lies below what a worker needs, and is not applied.
     MemoryBaseline {
-        /// The pool.
         pool: PoolName,
         /// The limit.
         limit: MemoryLimit,

@@ -22,11 +22,7 @@ pub enum PayloadError {
     #[error(
         "args of {bytes} bytes are too long; the limit is {MAX_ARGS_BYTES} bytes: put large data in a file and pass its path"
     )]
-    TooLong {
-        /// Their length.
-        bytes: usize,
-    },
-    /// Too deep.
+    TooLong { bytes: usize },
     #[error("args are nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
     /// The type is empty, too long, or has a control character.

@@ -27,7 +27,6 @@ impl QueueOrder {
 /// Numbers of jobs in a queue, kept by difference with every change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueTotals {
-    /// The queue.
     pub name: QueueName,
     /// Hands out no jobs.
     pub paused: bool,
@@ -37,7 +36,6 @@ pub struct QueueTotals {
     pub scheduled: u64,
     /// Of `scheduled`, those that wait for a retry.
     pub retrying: u64,
-    /// Handed out.
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,

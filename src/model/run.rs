@@ -47,7 +47,6 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Out of attempts.
     MaxAttempts,
     /// The worker or the exit code said: do not retry.
     NoRetry,
@@ -65,7 +64,6 @@ pub enum Cause {
     Error,
     /// Ended by a signal.
     Signal,
-    /// Past its deadline.
     Timeout,
     /// Over the hard memory limit.
     Memory,
@@ -185,14 +183,10 @@ impl Detail {
 /// A run on record; serialises to the documented JSON of `runs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The run.
     pub id: RunId,
-    /// Its job.
     pub job_id: JobId,
-    /// The job's type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The job's queue.
     pub queue: QueueName,
     /// `<pool>-<slot>`; `null` if it was claimed but its worker is not known.
     pub worker: Option<String>,
@@ -202,16 +196,13 @@ pub struct RunRecord {
     pub generation: Generation,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Why.
     pub cause: Option<Cause>,
     /// What else is known.
     #[serde(flatten)]
     pub detail: Detail,
     /// When it was handed to the worker.
     pub started_at: UnixMicros,
-    /// When it ended.
     pub ended_at: UnixMicros,
     /// `ended_at - started_at`, in seconds.
     pub duration_s: f64,

@@ -13,7 +13,6 @@ const TO_COME: [&str; 2] = ["postgres:", "postgresql:"];
 /// Which store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// A database file.
     File(PathBuf),
 }
 

@@ -12,7 +12,6 @@ pub enum WorkerState {
     Starting,
     /// Ready, without a job.
     Idle,
-    /// With a job.
     Busy,
     /// Gets no more jobs; finishes what it holds and leaves.
     Draining,
@@ -47,7 +46,6 @@ pub enum EndReason {
     Retired,
     /// The pool was made smaller.
     Scaled,
-    /// An operator asked.
     Restarted,
     /// The master stopped, or the worker was stopped by an operator.
     Stopped,
@@ -65,11 +63,9 @@ pub enum EndReason {
     JobCancelled,
     /// Not ready within `ready_timeout`.
     ReadyTimeout,
-    /// Broke the protocol.
     Protocol,
     /// Could not be spawned.
     SpawnFailed,
-    /// The master died.
     MasterLost,
 }
 
@@ -133,9 +129,7 @@ pub struct WorkerRecord {
     pub incarnation: WorkerId,
     /// `<pool>-<slot>`.
     pub id: String,
-    /// Its pool.
     pub pool: String,
-    /// Its slot.
     pub slot: Slot,
     /// Its process id.
     pub pid: u32,
@@ -145,13 +139,10 @@ pub struct WorkerRecord {
     pub started_at: UnixMicros,
     /// When it ended; `null` while it lives.
     pub ended_at: Option<UnixMicros>,
-    /// Why it ended.
     pub reason: Option<EndReason>,
-    /// Its exit code.
     pub exit_code: Option<i32>,
     /// Name of the signal that ended it.
     pub signal: Option<String>,
-    /// Jobs it answered.
     pub jobs_done: u64,
     /// Most memory seen, in bytes.
     pub peak_memory_bytes: Option<u64>,

@@ -15,15 +15,11 @@ use super::identity;
 /// The signals that we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Please end.
     Term,
-    /// End.
     Kill,
     /// Go on, if stopped; so that `Term` is heard.
     Cont,
-    /// Interrupt.
     Int,
-    /// Stand still.
     Stop,
 }
 

@@ -43,7 +43,6 @@ pub enum Program {
 /// A program to start.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// The program.
     pub program: Program,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
@@ -53,7 +52,6 @@ pub struct Spec {
     pub env: Vec<(OsString, OsString)>,
     /// Taken from the environment it inherits, before `env` is added.
     pub env_remove: Vec<OsString>,
-    /// Its stdin.
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
@@ -78,13 +76,10 @@ impl Spec {
 /// A program that was started. All pipes are blocking.
 #[derive(Debug)]
 pub struct Spawned {
-    /// Its process.
     pub child: Child,
     /// To its stdin, if that was asked for.
     pub stdin: Option<ChildStdin>,
-    /// From its stdout.
     pub stdout: PipeReader,
-    /// From its stderr.
     pub stderr: PipeReader,
     /// From its protocol descriptor, if that was asked for.
     pub protocol: Option<PipeReader>,
@@ -114,9 +109,7 @@ pub enum SpawnError {
     Cwd {
         /// As it was written.
         program: String,
-        /// The directory.
         cwd: String,
-        /// The reason.
         why: String,
     },
     /// The protocol descriptor is one of stdin, stdout and stderr, or out of range.
@@ -124,15 +117,12 @@ pub enum SpawnError {
     ProtocolFd {
         /// As it was written.
         program: String,
-        /// The number given.
         fd: i32,
     },
-    /// Anything else.
     #[error("cannot run `{program}`: {source}")]
     Io {
         /// As it was written.
         program: String,
-        /// The cause.
         source: io::Error,
     },
 }

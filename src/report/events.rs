@@ -37,7 +37,6 @@ pub enum Event {
         /// Workers wanted, in all.
         workers: u32,
     },
-    /// A pool begins.
     PoolStarted {
         /// Its name.
         pool: String,
@@ -45,38 +44,24 @@ pub enum Event {
         kind: String,
         /// The queues it serves.
         queues: Vec<QueueName>,
-        /// Workers wanted.
         workers: u32,
         /// Limits in force, worded as in the status document.
         limits: BTreeMap<String, String>,
     },
     /// Jobs of an earlier life of the master are ready again.
-    Recovered {
-        /// How many.
-        jobs: u64,
-    },
+    Recovered { jobs: u64 },
     /// The master is stopping.
     Stopping {
-        /// Jobs that run.
         running: u64,
         /// How long they may go on, in seconds.
         grace_s: f64,
     },
     /// The running jobs are ended at once.
-    Forced {
-        /// How many.
-        running: u64,
-    },
+    Forced { running: u64 },
     /// Nothing is left to do, as `--drain` wants.
-    Drained {
-        /// The action.
-        summary: Summary,
-    },
+    Drained { summary: Summary },
     /// The master has ended.
-    Stopped {
-        /// The action.
-        summary: Summary,
-    },
+    Stopped { summary: Summary },
     /// A worker wrote a line.
     Output(LogLine),
     /// About a worker or a job.

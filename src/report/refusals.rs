@@ -8,9 +8,7 @@ use crate::wire::control::RefusedJob;
 pub enum JobAction {
     /// Make it ready again.
     Retry,
-    /// Cancel it.
     Cancel,
-    /// Forget it.
     Delete,
 }
 

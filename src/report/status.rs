@@ -32,9 +32,7 @@ pub struct MasterStatus {
     pub generation: Generation,
     /// `running`, `draining` (a stop waits for the jobs that run) or `stopping` (they are ended); or [`UNREACHABLE`].
     pub state: String,
-    /// Of the program.
     pub version: String,
-    /// When it started.
     pub started_at: UnixMicros,
     /// For how long, in seconds.
     pub uptime_s: f64,
@@ -61,17 +59,14 @@ pub struct QueueStatus {
     pub name: QueueName,
     /// Hands out no jobs.
     pub paused: bool,
-    /// Waiting.
     pub ready: u64,
     /// Due later, retries included.
     pub scheduled: u64,
-    /// At workers.
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,
     /// How long the first ready job has been due, in seconds; `null` when none is ready.
     pub oldest_ready_s: Option<f64>,
-    /// Jobs, ever.
     pub succeeded_total: u64,
     /// Runs that failed, timed out or crashed, ever.
     pub failed_total: u64,
@@ -104,7 +99,6 @@ pub struct PoolStatus {
     pub queues: Vec<QueueName>,
     /// `protocol`, `exec` or `opaque`.
     pub kind: String,
-    /// Workers wanted.
     pub wanted: u32,
     /// Workers that are idle or busy.
     pub ready: u32,
@@ -127,13 +121,10 @@ pub struct PoolStatus {
 pub struct WorkerStatus {
     /// `<pool>-<slot>`.
     pub id: String,
-    /// Its pool.
     pub pool: String,
-    /// Its slot.
     pub slot: Slot,
     /// Process id; `null` in backoff.
     pub pid: Option<u32>,
-    /// Its state.
     pub state: WorkerState,
     /// Life of the master it belongs to.
     pub generation: Generation,
@@ -163,7 +154,6 @@ pub struct WorkerStatus {
 pub struct LastExit {
     /// Why (`exited`, `max_jobs`, `restarted`, …).
     pub reason: String,
-    /// Exit code.
     pub exit_code: Option<i32>,
     /// Signal name.
     pub signal: Option<String>,
@@ -185,9 +175,7 @@ impl LastExit {
 /// The job a worker runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerJob {
-    /// The job.
     pub id: JobId,
-    /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
     /// The number of the attempt.

@@ -12,7 +12,6 @@ use crate::model::Outcome;
 pub struct Summary {
     /// How long it ran, in seconds.
     pub seconds: f64,
-    /// Jobs that succeeded.
     pub succeeded: u64,
     /// Jobs that were given up.
     pub dead: u64,

@@ -11,9 +11,7 @@ pub struct Column(pub &'static str, pub Align);
 /// Which side a column leans to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
     Left,
-    /// Numbers.
     Right,
 }
 

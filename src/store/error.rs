@@ -10,7 +10,6 @@ pub enum StoreError {
     Cannot {
         /// `open`, `create`, `write to`, `read` …
         doing: &'static str,
-        /// Which.
         path: String,
         /// Error of the system, with the next step where there is one.
         reason: String,
@@ -20,19 +19,14 @@ pub enum StoreError {
     MasterRuns {
         /// Its process id.
         pid: u32,
-        /// When it started.
         started_at: UnixMicros,
     },
     /// Another master runs, and has not yet written who it is.
     #[error("another master is just starting on this store; `{path}` is locked")]
-    MasterStarts {
-        /// The lock file.
-        path: String,
-    },
+    MasterStarts { path: String },
     /// The file that only one master can lock cannot be used.
     #[error("cannot lock the store: cannot lock `{path}`: {reason}")]
     Lock {
-        /// The lock file.
         path: String,
         /// Error of the system.
         reason: String,
@@ -52,7 +46,6 @@ pub enum StoreError {
     /// To be brought to our schema while a master runs on it that knows the old one.
     #[error("{}", older(path, *pid))]
     InUse {
-        /// Which.
         path: String,
         /// The master, where that can be seen.
         pid: Option<u32>,
@@ -60,21 +53,16 @@ pub enum StoreError {
     /// The file, or where it lies, does not allow it to be used.
     #[error("the database `{path}` {why}")]
     Unsafe {
-        /// Which.
         path: String,
         /// The problem, with the way out.
         why: String,
     },
     /// Not ours.
     #[error("`{path}` is not a queue-work database; choose another with --database")]
-    Foreign {
-        /// Which.
-        path: String,
-    },
+    Foreign { path: String },
     /// Damaged, or of no release.
     #[error("the database `{path}` {why}")]
     Unusable {
-        /// Which.
         path: String,
         /// The problem, with the way out.
         why: String,
@@ -84,9 +72,7 @@ pub enum StoreError {
         "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work"
     )]
     Newer {
-        /// Which.
         path: String,
-        /// Its schema.
         found: i64,
         /// The newest we know.
         known: i64,
@@ -102,41 +88,26 @@ pub enum StoreError {
         "the database `{path}` was deleted, replaced or moved away while it was in use; put it back, or start again to \
          have a new one"
     )]
-    Gone {
-        /// Which.
-        path: String,
-    },
+    Gone { path: String },
     /// The file has the name and is the same one, but holds something else: whatever was added since is lost.
     #[error("{}", overwritten(path, *is_log))]
     Overwritten {
-        /// Which.
         path: String,
         /// The log was written over, not the database.
         is_log: bool,
     },
     /// No room on the disk.
     #[error("the disk of the database `{path}` is full; free some space")]
-    Full {
-        /// Which.
-        path: String,
-    },
+    Full { path: String },
     /// A file of it has reached the limit of this process.
     #[error(
         "`{path}` has reached the limit on the size of files, which counts as a full disk; raise it (`ulimit -f`, or \
          `prlimit --fsize=unlimited: --pid {pid}`)"
     )]
-    FileLimit {
-        /// Which.
-        path: String,
-        /// Of this process.
-        pid: u32,
-    },
+    FileLimit { path: String, pid: u32 },
     /// Another process holds the write lock for too long.
     #[error("the database `{path}` is locked by another program")]
-    Busy {
-        /// Which.
-        path: String,
-    },
+    Busy { path: String },
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("input or output on the database failed: {0}")]
     Io(String),

@@ -28,7 +28,6 @@ pub struct Allow {
 pub struct Holder {
     /// Its process id.
     pub pid: u32,
-    /// When it started.
     pub started_at: UnixMicros,
     /// Where it listens, if that can be written down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +39,6 @@ pub struct Holder {
 pub struct Opened {
     /// The writing side; no generation has begun.
     pub store: Box<dyn Store>,
-    /// The reading side.
     pub records: Box<dyn Records + Send>,
     /// Tells when others may have changed something.
     pub changes: Changes,

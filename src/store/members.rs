@@ -28,16 +28,13 @@ pub struct Master {
 /// A master that has joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its number.
     pub generation: Generation,
-    /// The process.
     pub master: Master,
 }
 
 /// What a master has that joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// Its number.
     pub generation: Generation,
     /// The first worker id of its own; so are all that follow.
     pub first_worker: WorkerId,

@@ -57,11 +57,8 @@ pub struct WorkerFilter {
 /// The last generation on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastMaster {
-    /// The process.
     pub master: Master,
-    /// Its number.
     pub generation: Generation,
-    /// When it began.
     pub started_at: UnixMicros,
     /// When it ended in order, if it did.
     pub ended_at: Option<UnixMicros>,

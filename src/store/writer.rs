@@ -53,7 +53,6 @@ pub struct Batch {
 pub enum Written {
     /// A batch is committed.
     Committed {
-        /// Which.
         batch: u64,
         /// Answers to its operations.
         replies: Vec<Reply>,
@@ -77,7 +76,6 @@ pub enum Written {
     Mended {
         /// The last one.
         batch: u64,
-        /// The error.
         error: String,
     },
     /// A sync or a checkpoint failed, and the log cannot be written anew, which is tried again: whether these batches
@@ -89,17 +87,10 @@ pub enum Written {
         error: String,
     },
     /// A batch could not be committed yet; it is being tried again. Said at each attempt.
-    Failing {
-        /// Which.
-        batch: u64,
-        /// The error.
-        error: StoreError,
-    },
+    Failing { batch: u64, error: StoreError },
     /// Clients that pushed in a batch that fails need not wait any more.
     Withdrawn {
-        /// Which batch.
         batch: u64,
-        /// Why.
         error: String,
         /// The pushes are taken out of the batch; if not, it is unknown whether they were or will be committed.
         certain: bool,
@@ -108,12 +99,7 @@ pub enum Written {
     Lost(StoreError),
     /// A batch will never be committed: another generation has begun, or the writer was stopped while the store
     /// failed.
-    Rejected {
-        /// Which.
-        batch: u64,
-        /// Why.
-        error: StoreError,
-    },
+    Rejected { batch: u64, error: StoreError },
     /// Others have written to the store.
     Changed {
         /// What they have done, as far as they say.

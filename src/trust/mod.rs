@@ -18,21 +18,21 @@ const STICKY: u32 = 0o1000;
 
 /// To whom the files of a store belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     uid: u32,
     gid: u32,
 }
 
 /// The folder in which a file is, or would be.
 #[must_use]
-pub fn folder_of(file: &Path) -> &Path {
+pub(crate) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Owner {
     /// Us; or, for root, the user whose database it is, or in whose folder it will be.
     #[must_use]
-    pub fn of_store(database: &Path) -> Self {
+    pub(crate) fn of_store(database: &Path) -> Self {
         Self::of(database.symlink_metadata().or_else(|_| folder_of(database).metadata()).ok())
     }
 
@@ -47,24 +47,24 @@ impl Owner {
 
     /// Whether a file is ours or root's.
     #[must_use]
-    pub fn is_ours(found: &Metadata) -> bool {
+    pub(crate) fn is_ours(found: &Metadata) -> bool {
         [0, Uid::effective().as_raw()].contains(&found.uid())
     }
 
     /// The user's name.
     #[must_use]
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         user(self.uid)
     }
 
     /// Whether root works for somebody else.
     #[must_use]
-    pub fn is_another(self) -> bool {
+    pub(crate) fn is_another(self) -> bool {
         self.uid != Uid::effective().as_raw()
     }
 
     /// Gives a file that root has made, now or at another time, to this user.
-    pub fn take(self, file: &File) -> io::Result<()> {
+    pub(crate) fn take(self, file: &File) -> io::Result<()> {
         if self.is_another() && file.metadata()?.uid() == 0 {
             self.or_warn(fchown(file, Some(self.uid), Some(self.gid)))
         } else {
@@ -73,7 +73,7 @@ impl Owner {
     }
 
     /// The same with a folder that was just made.
-    pub fn take_folder(self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn take_folder(self, folder: &Path) -> io::Result<()> {
         if self.is_another() { self.or_warn(chown(folder, Some(self.uid), Some(self.gid))) } else { Ok(()) }
     }
 
@@ -90,7 +90,7 @@ impl Owner {
 
     /// The command after which nobody else may change what [`Self::who_else`] has found.
     #[must_use]
-    pub fn mend(self, path: &Path, found: &Metadata) -> String {
+    pub(crate) fn mend(self, path: &Path, found: &Metadata) -> String {
         let path = path.display();
         if self.is_trusted(found.uid()) || found.uid() == Uid::effective().as_raw() {
             format!("chmod go-w '{path}'")
@@ -105,7 +105,7 @@ impl Owner {
 
     /// Others who may change a file or a folder, in words that go on after its name; `None`: nobody.
     #[must_use]
-    pub fn who_else(self, found: &Metadata) -> Option<String> {
+    pub(crate) fn who_else(self, found: &Metadata) -> Option<String> {
         if !self.is_trusted(found.uid()) && found.uid() != Uid::effective().as_raw() {
             return Some(format!("belongs to `{}`", user(found.uid())));
         }
@@ -133,14 +133,14 @@ fn user(uid: u32) -> String {
 
 /// Why a configuration that was not named is not used; `None`: it is ours, or root's, or that of who became root.
 #[must_use]
-pub fn distrust_of_found(found: &Metadata) -> Option<String> {
+pub(crate) fn distrust_of_found(found: &Metadata) -> Option<String> {
     let us = Owner { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw() };
     let before = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok()).filter(|_| us.uid == 0);
     Owner { uid: before.unwrap_or(us.uid), ..us }.who_else(found)
 }
 
 /// Opens a file beside a store, or makes it: a regular file with one name that is `owner`'s, ours or root's.
-pub fn open(path: &Path, options: &mut OpenOptions, owner: Owner) -> io::Result<File> {
+pub(crate) fn open(path: &Path, options: &mut OpenOptions, owner: Owner) -> io::Result<File> {
     // Opening a pipe must not wait for its other end.
     let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path).map_err(|e| {
         let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
@@ -161,7 +161,7 @@ pub fn open(path: &Path, options: &mut OpenOptions, owner: Owner) -> io::Result<
 }
 
 /// Makes a folder and those above it that are missing; root gives them to whom the folder above belongs.
-pub fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let above = missing.last().and_then(|folder| folder.parent());
     let owner = Owner::of(above.and_then(|folder| folder.metadata().ok()));
@@ -170,7 +170,7 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Opens a folder beside a store and refuses one that others may change.
-pub fn check_folder(path: &Path, owner: Owner) -> io::Result<()> {
+pub(crate) fn check_folder(path: &Path, owner: Owner) -> io::Result<()> {
     let link = path.symlink_metadata()?;
     let target = File::open(path)?.metadata()?;
     let whose = if link.is_symlink() && !owner.is_trusted(link.uid()) {

@@ -19,7 +19,6 @@ pub struct BulkBegun {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddToBulk {
-    /// Which.
     pub bulk: BulkId,
     /// The jobs, at least one.
     #[serde(deserialize_with = "super::object::list")]
@@ -29,7 +28,6 @@ pub struct AddToBulk {
 /// The answer to [`AddToBulk`].
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct BulkAdded {
-    /// How many.
     pub count: u64,
     /// The id of the first; those of the others follow it.
     pub first_id: JobId,
@@ -39,7 +37,6 @@ pub struct BulkAdded {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommitBulk {
-    /// Which.
     pub bulk: BulkId,
     /// Whether the answer names the jobs that were there already.
     #[serde(default)]
@@ -50,7 +47,6 @@ pub struct CommitBulk {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OneBulk {
-    /// Which.
     pub bulk: BulkId,
 }
 

@@ -43,7 +43,6 @@ pub const NOTE: &str = "note";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a job object such as {\"type\": \"resize\", \"args\": …}")]
 pub struct PushJob {
-    /// The method.
     #[serde(rename = "type")]
     pub kind: String,
     /// Any JSON; absent: `null`.
@@ -64,7 +63,6 @@ pub struct PushJob {
     /// Cancelled if not started within this long from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Span>,
-    /// Longest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     /// Most attempts, from 1.
@@ -89,7 +87,6 @@ pub enum Span {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushMany {
-    /// The jobs.
     #[serde(deserialize_with = "super::object::list")]
     pub jobs: Vec<PushJob>,
     /// The answer has only the count and the first and last id, unless this is true.
@@ -137,7 +134,6 @@ pub struct Scale {
     /// Pools that serve this queue.
     #[serde(default)]
     pub queue: Option<String>,
-    /// This pool.
     #[serde(default)]
     pub pool: Option<String>,
     /// Answer at once, not when it is so.
@@ -175,7 +171,6 @@ pub struct SpawnPool {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
-    /// Every worker.
     #[serde(default)]
     pub all: bool,
     /// Workers of pools that serve this queue.
@@ -190,7 +185,6 @@ pub struct Restart {
     /// End running jobs at once (they go back to the front, nothing charged).
     #[serde(default)]
     pub now: bool,
-    /// Answer at once.
     #[serde(default)]
     pub no_wait: bool,
 }
@@ -208,7 +202,6 @@ pub struct Stop {
     /// Names of workers.
     #[serde(default)]
     pub workers: Vec<String>,
-    /// Answer at once.
     #[serde(default)]
     pub no_wait: bool,
 }
@@ -217,7 +210,6 @@ pub struct Stop {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queues {
-    /// The queues.
     pub queues: Vec<String>,
     /// Also those that no pool serves and of which nothing is on record.
     #[serde(default)]
@@ -234,7 +226,6 @@ pub struct PausedQueues {
 /// One queue in [`PausedQueues`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PausedQueue {
-    /// The queue.
     pub name: QueueName,
     /// Whether it is paused.
     pub paused: bool,
@@ -244,7 +235,6 @@ pub struct PausedQueue {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OneJob {
-    /// The job.
     pub id: JobId,
     /// For `jobs.wait`: how long at most, in seconds; absent: for ever.
     #[serde(default)]
@@ -255,7 +245,6 @@ pub struct OneJob {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jobs {
-    /// The jobs.
     #[serde(default)]
     pub ids: Vec<JobId>,
     /// `jobs.retry`: every dead job …
@@ -290,7 +279,6 @@ const fn is_zero(n: &u64) -> bool {
 /// A job that was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedJob {
-    /// The job.
     pub id: JobId,
     /// Why: `there is no job 7`, `job 7 has succeeded`.
     pub reason: String,

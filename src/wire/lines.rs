@@ -10,7 +10,6 @@ pub const HEAD_BYTES: usize = 4096;
 /// One line, without its newline (and without a carriage return before it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A whole line.
     Whole(&'a [u8]),
     /// A line over the limit: its first bytes and its length.
     TooLong {

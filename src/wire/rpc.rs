@@ -25,9 +25,7 @@ pub struct Request<'a> {
     /// Absent: a notification. Kept as text: a client may use any id, `null` too.
     #[serde(borrow, default, deserialize_with = "some")]
     pub id: Option<&'a RawValue>,
-    /// The method.
     pub method: std::borrow::Cow<'a, str>,
-    /// With what.
     #[serde(borrow, default)]
     pub params: Option<&'a RawValue>,
     /// The store that is meant, in the first request of a client that says so.
@@ -72,7 +70,6 @@ pub struct RpcError {
     pub code: i64,
     /// For people.
     pub message: String,
-    /// For programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<ErrorData>,
 }

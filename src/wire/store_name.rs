@@ -29,7 +29,6 @@ pub struct StoreName {
 pub struct FileId {
     /// Of the file system.
     pub device: u64,
-    /// Of the file.
     pub inode: u64,
 }
 

@@ -39,7 +39,6 @@ pub enum FromWorker<'a> {
     Answer {
         /// Its request id.
         request: u64,
-        /// The answer.
         answer: Answer,
     },
     /// A line with an id that says nothing about that job: no method, neither result nor error. An answer without an
@@ -57,14 +56,12 @@ pub enum FromWorker<'a> {
     Progress {
         /// Its request id.
         request: u64,
-        /// How far.
         progress: Progress,
     },
     /// A job needs more time.
     Extend {
         /// Its request id.
         request: u64,
-        /// From now.
         by: Duration,
     },
     /// The last lines that the command of a job has printed on stdout by now, in case its worker cannot say them at its
@@ -72,25 +69,18 @@ pub enum FromWorker<'a> {
     Tail {
         /// Its request id.
         request: u64,
-        /// The lines.
         stdout: String,
     },
     /// The worker wants no more jobs.
     Retire,
     /// The worker pushes a job.
     Push {
-        /// To answer under.
         id: &'a RawValue,
         /// [`super::control::PushJob`]
         params: &'a RawValue,
     },
     /// A request we do not know; it is answered with an error.
-    Unknown {
-        /// To answer under.
-        id: &'a RawValue,
-        /// The method.
-        method: String,
-    },
+    Unknown { id: &'a RawValue, method: String },
     /// Not a message: output.
     Output,
 }

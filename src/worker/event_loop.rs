@@ -59,7 +59,6 @@ pub(super) enum Ended {
     InputClosed,
     /// The reader of our answers has gone.
     OutputGone,
-    /// SIGTERM.
     Terminated,
 }
 

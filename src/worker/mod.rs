@@ -46,21 +46,21 @@ use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
-pub use template::{FillError, Template, TemplateError};
+pub(crate) use template::Template;
 
 use crate::process::{exits, image, start_step};
 use event_loop::{Ended, Io};
 
 /// In its environment: the pool's `kill_after`, in milliseconds.
-pub const KILL_AFTER_VARIABLE: &str = "QUEUE_WORK_KILL_AFTER_MS";
+pub(crate) const KILL_AFTER_VARIABLE: &str = "QUEUE_WORK_KILL_AFTER_MS";
 
 /// The hidden verb the master starts it by; what follows is the command of every job, if the pool has one.
-pub const VERB: &str = "__worker";
+pub(crate) const VERB: &str = "__worker";
 
 /// Serves until the input ends (0), the output is gone (1) or SIGTERM (143). `template` is the command of `--exec`
 /// with its placeholders; without it jobs of type `exec` run their own commands. A template that cannot be used ends
 /// it with 2.
-pub fn run(template: Option<Vec<OsString>>) -> ExitCode {
+pub(crate) fn run(template: Option<Vec<OsString>>) -> ExitCode {
     let template = match template.map(Template::parse).transpose() {
         Ok(template) => template,
         Err(e) => {

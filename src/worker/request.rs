@@ -14,7 +14,6 @@ use crate::wire::rpc;
 pub(super) struct Pending {
     /// JSON text of the request's id.
     pub(super) id: Box<str>,
-    /// The whole job.
     pub(super) params: Box<RawValue>,
 }
 

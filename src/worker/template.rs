@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 /// A command to fill in for every job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     program: OsString,
     args: Vec<Vec<Part>>,
 }
@@ -28,7 +28,7 @@ enum Part {
 
 /// Why a command cannot be a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub(crate) enum TemplateError {
     /// No program was given.
     #[error("`--exec` needs a command after `--`")]
     Empty,
@@ -39,7 +39,7 @@ pub enum TemplateError {
 
 /// Why a job does not fit the template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FillError {
+pub(crate) enum FillError {
     /// `{name}`, but there is no such member.
     #[error("the command needs `{{{0}}}`, but the job's args have no `{0}`")]
     Missing(String),
@@ -53,7 +53,7 @@ pub enum FillError {
 
 impl Template {
     /// Reads the command as it was typed.
-    pub fn parse(command: Vec<OsString>) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(command: Vec<OsString>) -> Result<Self, TemplateError> {
         let mut words = command.into_iter();
         let program = words.next().filter(|p| !p.is_empty()).ok_or(TemplateError::Empty)?;
         if parts(program.as_bytes()).iter().any(|p| !matches!(p, Part::Literal(_))) {
@@ -63,7 +63,7 @@ impl Template {
     }
 
     /// The argument list for a job, program first; as many elements as the template has.
-    pub fn fill(&self, args: &RawValue) -> Result<Vec<OsString>, FillError> {
+    pub(crate) fn fill(&self, args: &RawValue) -> Result<Vec<OsString>, FillError> {
         let wants_members = self.args.iter().flatten().any(|p| matches!(p, Part::Member(_)));
         let members: Option<BTreeMap<String, &RawValue>> =
             if wants_members { serde_json::from_str(args.get()).ok() } else { None };

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use queue_work::model::{Cause, JobRecord, JobState, Outcome, RunRecord};
+use queue_work::testing::model::{Cause, JobRecord, JobState, Outcome, RunRecord};
 
 use crate::deeds::Deed;
 use crate::findings::{Findings, Kind};
@@ -127,7 +127,7 @@ impl Oracle {
 
     fn check_totals(&self, records: &mut Records, findings: &mut Findings) {
         let totals = records.totals();
-        let sum = |of: fn(&queue_work::model::QueueTotals) -> u64| totals.iter().map(of).sum::<u64>();
+        let sum = |of: fn(&queue_work::testing::model::QueueTotals) -> u64| totals.iter().map(of).sum::<u64>();
         let waiting = sum(|t| t.ready + t.scheduled + t.retrying + t.running);
         let counted = (sum(|t| t.succeeded_total), sum(|t| t.dead), sum(|t| t.failed_total));
         let found = (self.succeeded, self.dead, self.failed_runs);

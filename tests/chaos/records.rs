@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use queue_work::model::StoreUrl;
-use queue_work::model::{JobId, JobRecord, QueueTotals, RunId, RunRecord, WorkerRecord};
-use queue_work::store::{self, JobFilter, RunFilter, WorkerFilter};
+use queue_work::testing::model::StoreUrl;
+use queue_work::testing::model::{JobId, JobRecord, QueueTotals, RunId, RunRecord, WorkerRecord};
+use queue_work::testing::store::{self, JobFilter, RunFilter, WorkerFilter};
 use rusqlite::{Connection, OpenFlags};
 
 /// Rows read at once.

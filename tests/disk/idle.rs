@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use queue_work::model::change::{Reply, Request};
-use queue_work::model::{NewJob, StoreUrl, UnixMicros};
+use queue_work::testing::model::change::{Reply, Request};
+use queue_work::testing::model::{NewJob, StoreUrl, UnixMicros};
 
 use crate::support::{Bench, DEADLINE, Master, now};
 
@@ -37,7 +37,8 @@ fn rests(bench: &Bench, master: &Master<'_>) {
 /// Writes a job to the database as a program that knows nothing of the master, and so cannot tell it.
 fn push_unseen(bench: &Bench) -> i64 {
     let job = NewJob::new("exec", r#"{"argv": ["true"]}"#);
-    let mut store = queue_work::store::open(&StoreUrl::File(bench.database().to_owned())).unasked().expect("the store");
+    let mut store =
+        queue_work::testing::store::open(&StoreUrl::File(bench.database().to_owned())).unasked().expect("the store");
     let at = UnixMicros(jiff::Timestamp::now().as_microsecond());
     let replies = store.apply(0, &[Request::Push([job].into()).into()], at).expect("written").replies;
     let [Reply::Pushed(pushed)] = &replies[..] else { panic!("{replies:?}") };

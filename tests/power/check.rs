@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use queue_work::model::StoreUrl;
+use queue_work::testing::model::StoreUrl;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ fn folder() -> tempfile::TempDir {
 pub(crate) fn look(image: &[(String, Vec<u8>)], acknowledged: &[&Ack], context: &str) -> Found {
     let folder = folder();
     let path = put(image, folder.path());
-    let store = queue_work::store::open(&StoreUrl::File(path.clone())).unasked();
+    let store = queue_work::testing::store::open(&StoreUrl::File(path.clone())).unasked();
     drop(store.unwrap_or_else(|e| panic!("{context}: cannot be opened: {e}")));
     let conn = Connection::open(&path).expect("a database");
     let sound: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use queue_work::model::change::{Change, Claim, Reply, Request};
-use queue_work::model::{NewJob, QueueName, StoreUrl, UnixMicros};
-use queue_work::store::{self, Master};
+use queue_work::testing::model::change::{Change, Claim, Reply, Request};
+use queue_work::testing::model::{NewJob, QueueName, StoreUrl, UnixMicros};
+use queue_work::testing::store::{self, Master};
 
 use crate::support::{Bench, DEADLINE, now};
 

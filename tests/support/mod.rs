@@ -297,7 +297,7 @@ impl Bench {
     pub(crate) fn std_command(&self) -> std::process::Command {
         // Tests that were started with `&` ignore a Ctrl-C, and what they start would, too.
         static SIGNALS: std::sync::Once = std::sync::Once::new();
-        SIGNALS.call_once(|| queue_work::process::inherited::reset_all().expect("signals can be handled"));
+        SIGNALS.call_once(|| queue_work::testing::process::inherited::reset_all().expect("signals can be handled"));
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queue-work"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("QUEUE_WORK_") {

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use queue_work::model::Pushed;
+use queue_work::testing::model::Pushed;
 use serde_json::json;
 
 use super::Case;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue_work::wire::control::{Scale, Scaled};
+use queue_work::testing::wire::control::{Scale, Scaled};
 
 use super::Case;
 use crate::Outcome;

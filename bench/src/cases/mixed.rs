@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use queue_work::wire::control::{PushJob, PushMany, PushedMany};
+use queue_work::testing::wire::control::{PushJob, PushMany, PushedMany};
 use serde_json::json;
 
 use super::Case;

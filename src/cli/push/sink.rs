@@ -221,7 +221,6 @@ pub(super) fn say_if_unknown(error: &Error, unknown: &str) {
 /// Jobs as the store takes them.
 pub(super) struct Prepared {
     pub(super) jobs: Vec<NewJob>,
-    /// When.
     pub(super) now: UnixMicros,
 }
 

@@ -9,7 +9,6 @@ use crate::wire::control::PushJob;
 /// Being filled.
 pub(super) struct Spool {
     file: BufWriter<File>,
-    /// Jobs in it.
     pub(super) count: u64,
     /// Which is the first without a unique key, from 0.
     pub(super) unkeyed: Option<u64>,

@@ -60,7 +60,6 @@ pub(super) struct World {
     pub(super) open: BTreeSet<u64>,
     pub(super) next_ticket: u64,
     pub(super) next_pool: u64,
-    /// Things go wrong.
     pub(super) faults: bool,
     /// New workers do not come up.
     pub(super) broken: bool,

@@ -11,11 +11,11 @@ use crate::model::{JobId, UnixMicros};
 use crate::report::words;
 
 /// The longest text of a line, in bytes; the rest is cut and the cut marked.
-pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// A line of a log file, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParsedLine<'a> {
+pub(crate) struct ParsedLine<'a> {
     /// When it was read from the worker.
     pub at: UnixMicros,
     /// Where it came from.
@@ -28,7 +28,7 @@ pub struct ParsedLine<'a> {
 
 /// The line as it is in a file, with its newline. One `\r` at the end is taken off.
 #[must_use]
-pub fn format_line(line: &Line) -> String {
+pub(crate) fn format_line(line: &Line) -> String {
     let text = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let kept = cut(text);
@@ -61,7 +61,7 @@ fn head(at: UnixMicros, stream: Stream, job: Option<JobId>) -> String {
 
 /// Takes a line of a file apart; `None` if it has another form.
 #[must_use]
-pub fn parse_line(line: &str) -> Option<ParsedLine<'_>> {
+pub(crate) fn parse_line(line: &str) -> Option<ParsedLine<'_>> {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let mut parts = line.splitn(4, ' ');
     let at = UnixMicros::from_timestamp(parts.next()?.parse().ok()?);
@@ -93,7 +93,7 @@ fn cut(text: &[u8]) -> &[u8] {
 /// change the direction of writing, line separators and what takes no room, joiners too (a picture that is joined from
 /// several becomes several); what is not UTF-8 becomes U+FFFD.
 #[must_use]
-pub fn escape(text: &[u8]) -> String {
+pub(crate) fn escape(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     escape_into(&mut out, text);
     out

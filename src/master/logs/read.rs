@@ -14,7 +14,7 @@ use crate::model::JobId;
 const MAX_FILES: usize = 1000;
 
 /// The last `max_lines` lines, oldest first, of one job or of all. No line if the worker never wrote one.
-pub fn read_tail(dir: &Path, worker: &str, job: Option<JobId>, max_lines: usize) -> io::Result<Vec<String>> {
+pub(crate) fn read_tail(dir: &Path, worker: &str, job: Option<JobId>, max_lines: usize) -> io::Result<Vec<String>> {
     let Some(path) = path_of(dir, worker) else { return Ok(Vec::new()) };
     let mut seen = HashSet::new();
     let mut tail: VecDeque<String> = VecDeque::new();

@@ -1,5 +1,6 @@
 //! The log thread, with real files.
 
+use super::format::MAX_TEXT_BYTES;
 use super::*;
 use crate::trust::Owner;
 use std::fs;

@@ -30,7 +30,6 @@ pub struct Request {
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepDone {
-    /// The worker.
     pub worker: WorkerId,
     /// How many processes it had left behind.
     pub killed: usize,

@@ -13,9 +13,7 @@ pub enum Level {
     Debug,
     /// `-v`.
     Detail,
-    /// Without options.
     Normal,
-    /// In colour.
     Problem,
     /// Also with `-q`: nothing; what ends the command is said as its error.
     Nothing,

@@ -42,8 +42,11 @@ pub(super) fn measure(samples: usize) -> Figure {
     let mut records = Records::open(bench.database());
     let jobs = records.jobs_after(0);
     let charged: u32 = jobs.iter().map(|job| job.counters.attempts + job.counters.crashes).sum();
-    let interrupted =
-        records.runs_after(0).iter().filter(|run| run.outcome != queue_work::model::Outcome::Succeeded).count();
+    let interrupted = records
+        .runs_after(0)
+        .iter()
+        .filter(|run| run.outcome != queue_work::testing::model::Outcome::Succeeded)
+        .count();
     let times = Times::new(times);
     Figure {
         what: "graceful stop under load: jobs killed, charged an attempt".to_owned(),
