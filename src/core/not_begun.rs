@@ -76,10 +76,13 @@ impl Core {
 
     fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
         // Jobs that it had been sent ahead fail with the first.
-        let until = match self.workers[id].paused_until() {
-            Some(until) => until,
-            None => now.mono + backoff::pause(self.count_pause(id), &mut self.random),
-        };
+        let worker = &self.workers[id];
+        // One that leaves does not pause: none of its jobs counts as another pause.
+        let (paused_until, pauses, is_ready) = (worker.paused_until(), worker.pauses.max(1), worker.is_ready());
+        let until = paused_until.unwrap_or_else(|| {
+            let pauses = if is_ready { self.count_pause(id) } else { pauses };
+            now.mono + backoff::pause(pauses, &mut self.random)
+        });
         self.pause(id, until);
         let over = self.not_begun.trouble.map_or(until, |(_, over)| over.max(until)).max(until) + QUIET;
         self.not_begun.trouble = Some((now.mono, over));

@@ -132,6 +132,10 @@ impl Core {
     pub(super) fn spawn_failed(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
         let in_slot = self.vacate(id, true, now);
         let Some(worker) = self.remove_worker(id) else { return };
+        if let Some(pool) = self.pools.get_mut(&worker.pool) {
+            // A successor leaves a slot that is held, and is tried again in the next turn all the same.
+            pool.dirty = true;
+        }
         let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
         entry.last_exit = Some((EndReason::SpawnFailed, None));
         entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));

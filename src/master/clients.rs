@@ -212,6 +212,7 @@ impl Clients {
         self.in_hand -= bytes;
         if let Some(client) = self.all.get_mut(&id) {
             client.being_read = client.being_read.saturating_sub(1);
+            self.dirty.insert(id);
         }
     }
 
@@ -358,7 +359,8 @@ impl Clients {
             // A client that is gone takes no answers, but its requests are still to be read.
             let written = client.gone || client.write();
             self.unsent -= before - client.unsent();
-            if !written || (client.ended && (client.gone || client.has_all())) {
+            let is_read = client.ended && client.being_read == 0;
+            if !written || (is_read && (client.gone || client.has_all())) {
                 self.drop_client(id);
             }
         }

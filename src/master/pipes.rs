@@ -199,7 +199,7 @@ impl Pipes {
             _ if self.speaks_on == Some(pipe) => (&mut self.messages, None),
             _ => (&mut self.out_lines, Some(Stream::Stdout)),
         };
-        let more = from.read(most, scratch, |chunk| {
+        let more = from.read(most, false, scratch, |chunk| {
             lines.push(chunk, |line| match stream {
                 None => message(id, line, requests, heard),
                 Some(stream) => heard.output.push((stream, text_of(line).to_vec())),

@@ -209,7 +209,11 @@ impl Guardian {
         failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
         let (input, mut pipe) = io::pipe()?;
         set_nonblocking(&pipe)?;
-        words.write_to(&mut pipe)?;
+        match words.write_to(&mut pipe) {
+            // The rest of very many goes when it reads.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
         command.env_remove(COOKIE_VARIABLE).process_group(0);
         command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         // Not even that of another instance, one job of which we may be.

@@ -71,10 +71,10 @@ impl FromChild {
         Ok(Self(pipe))
     }
 
-    /// Reads what is there, at most so many bytes; true if there may be more.
-    pub fn read(&mut self, most: usize, chunk: &mut [u8], each: impl FnMut(&[u8])) -> bool {
+    /// Reads what is there, at most so many bytes; true if there may be more. `until_empty`: see [`read`].
+    pub fn read(&mut self, most: usize, until_empty: bool, chunk: &mut [u8], each: impl FnMut(&[u8])) -> bool {
         let Some(pipe) = &mut self.0 else { return false };
-        let left = read(pipe, most, false, chunk, each);
+        let left = read(pipe, most, until_empty, chunk, each);
         if left == Left::Ended {
             self.0 = None;
         }

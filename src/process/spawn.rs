@@ -310,6 +310,10 @@ pub(super) fn explain(program: String, path: Option<&Path>, cwd: Option<&Path>, 
             program,
             why: "it is no program for this machine; a script needs a `#!` line".to_owned(),
         },
+        (Found::Program, Errno::EACCES) => SpawnError::NotExecutable {
+            program,
+            why: "it, or the interpreter in its `#!` line, may not be executed".to_owned(),
+        },
         _ => SpawnError::Io { program, source },
     }
 }

@@ -305,6 +305,10 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
                 pursuit.meet_dead(pid, start);
             } else if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start, exempt);
+                if !pursuit.dying.contains(&(pid, start)) {
+                    // It has ended between the look and the blow.
+                    pursuit.meet_dead(pid, start);
+                }
             }
         }
     });

@@ -233,7 +233,10 @@ impl Running {
         let Some(others) = &self.others else { return true };
         let now = clock::instant();
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
-        let left = identity::descendants_of([std::process::id()], |process| others.has(process));
+        // The command has ended, which `/proc` does not show where it became another user and is hidden.
+        let command = self.child.pid();
+        let left =
+            identity::descendants_of([std::process::id()], |process| process.pid == command || others.has(process));
         let is_foreign = |process: &&identity::Identity| kill_process(process.pid, process.start).is_err();
         let foreign: Vec<u32> = left.iter().filter(is_foreign).map(|process| process.pid).collect();
         if !foreign.is_empty() && by <= now {
@@ -267,7 +270,8 @@ pub(super) fn end_all() {
 impl Stream {
     fn read(&mut self, most: usize, mut each: impl FnMut(&[u8])) {
         let tail = &mut self.tail;
-        self.ready = self.pipe.read(most, &mut [0; CHUNK_BYTES], |bytes| {
+        // A command may make its pipe one of packets (`O_DIRECT`), of which each read returns one.
+        self.ready = self.pipe.read(most, true, &mut [0; CHUNK_BYTES], |bytes| {
             tail.push(bytes);
             each(bytes);
         });

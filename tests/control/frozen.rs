@@ -58,17 +58,20 @@ fn the_status_of_a_stopped_master_is_what_the_store_knows_and_in_which_state_it_
 fn verbs_say_what_they_wait_for_and_nothing_is_done_for_those_that_gave_up() {
     let bench = Bench::new();
     let mut master = bench.start(&["--workers", "1"]);
-    let mut known = Peer::new(&bench);
+    let (mut known, mut long) = (Peer::new(&bench), Peer::new(&bench));
     known.call("ping", &Value::Null);
+    long.call("ping", &Value::Null);
     freeze(&bench, &master);
     let verbs =
         [&["push", "--queue", "q", "t"][..], &["scale", "3"], &["stop"], &["pause", "other"], &["push", "--wait", "t"]];
     let mut waiting: Vec<(Child, std::path::PathBuf)> = verbs.iter().map(|words| begin(&bench, words)).collect();
     let push = format!("{}\n", json!({"id": 1, "method": "push", "params": {"type": "raw", "queue": "q"}}));
-    // Clients of others: one has gone, one that was known before has gone, one has only said that it asks for no more.
+    // Clients of others: one has gone, two that were known before have gone, of which one had much to say, which a thread
+    // of the master reads, and one has only said that it asks for no more.
     Peer::new(&bench).say(&push);
     known.say(&push);
-    drop(known);
+    long.ask(&json!(8), "push", &json!({"type": "long", "queue": "q", "args": "x".repeat(80_000)}));
+    drop((known, long));
     let mut half = Peer::new(&bench);
     half.ask(&json!(7), "push", &json!({"type": "half", "queue": "q"}));
     half.stream().shutdown(std::net::Shutdown::Write).expect("half closed");

@@ -15,6 +15,15 @@ fn begin(bench: &Bench, words: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary")
 }
 
+/// Whether it sleeps and has a connection.
+fn waits(child: &Child) -> bool {
+    let folder = format!("/proc/{}", child.id());
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    let files = std::fs::read_dir(format!("{folder}/fd")).expect("our child").flatten();
+    let mut targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    stat.contains(") S ") && targets.any(|target| target.to_string_lossy().starts_with("socket:"))
+}
+
 #[track_caller]
 fn expect_lost(child: Child, id: i64) {
     let out = child.wait_with_output().expect("our child");
@@ -33,6 +42,7 @@ fn a_wait_that_loses_its_master_names_the_job_and_ends_with_a_code_of_its_own() 
         bench.wait_for("the job", DEADLINE, |b| b.run(&["jobs", "show", &id.to_string()]).code == 0);
         bench.wait_for_job(id, "running");
         let other = begin(&bench, &["jobs", "wait", &id.to_string()]);
+        bench.wait_for("the wait to begin", DEADLINE, |_| waits(&other));
         if stop {
             bench.ok(&["stop"]);
             assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));

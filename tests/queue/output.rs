@@ -19,6 +19,17 @@ fn the_last_64_kib_of_stdout_are_the_result_and_a_cut_is_marked() {
 }
 
 #[test]
+fn output_that_comes_in_packets_is_kept_to_the_last() {
+    const SCRIPT: &str = "import fcntl, os\nfcntl.fcntl(1, fcntl.F_SETFL, os.O_DIRECT | os.O_WRONLY)\n\
+                          for i in range(500): os.write(1, b'%d\\n' % i)";
+    let bench = Bench::new();
+    let id = bench.push(&["--", "python3", "-c", SCRIPT]);
+    drain(&bench, &["--workers=1"]);
+    let expected: Vec<String> = (0..500).map(|i| i.to_string()).collect();
+    assert_eq!(bench.job(id)["result"], expected.join("\n") + "\n");
+}
+
+#[test]
 fn output_that_is_no_text_is_kept_as_far_as_it_can_be() {
     let bench = Bench::new();
     let id = bench.push(&["--", "printf", "a\\377b\\000c\\033[31m"]);

@@ -176,6 +176,9 @@ fn a_failed_exec_names_its_true_cause() {
     assert!(matches!(error, SpawnError::NotFound { .. }) && error.to_string().contains("interpreter"), "{error}");
     spec.program = Program::Other(dir.path().join("gone"));
     assert!(matches!(spawn_error(&spec), SpawnError::NotFound { .. }));
+    spec.program = Program::Other(file(dir.path(), "closed", &format!("#!{}\n", dir.path().display()), 0o755));
+    let error = spawn_error(&spec);
+    assert!(matches!(error, SpawnError::NotExecutable { .. }) && error.to_string().contains("interpreter"), "{error}");
     spec.program = Program::Other(file(dir.path(), "noise", "\u{1}\u{2}", 0o755));
     assert!(matches!(spawn_error(&spec), SpawnError::NotExecutable { .. }));
 }
