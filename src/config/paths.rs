@@ -197,7 +197,9 @@ fn fits(database: &Path, own: Option<&Path>, flags: &Flags, env: Env<'_>, cwd: O
     match env(SOCKET_DATABASE).or_else(|| env("QUEUE_WORK_DATABASE")) {
         Some(of) => {
             let of = StoreUrl::path_in(Path::new(&of)).unwrap_or(Path::new(&of));
-            is_same_file(database, &cwd.map_or_else(|| of.to_owned(), |cwd| absolute(cwd, of)))
+            let of = cwd.map_or_else(|| of.to_owned(), |cwd| absolute(cwd, of));
+            // A database that is still to be made is the same by its path alone, without the links on it.
+            is_same_file(database, &resolve(&of).unwrap_or(of))
         }
         None => own.is_none() || flags.is_from_env("database"),
     }
