@@ -256,18 +256,25 @@ fn a_file_that_is_named_in_a_worker_brings_its_own_database_and_one_that_is_foun
 }
 
 #[test]
-fn the_database_of_an_inherited_socket_is_recognised_under_another_name() {
-    let case = Case::empty().file("real/q.db", "");
-    std::os::unix::fs::symlink(case.path("real"), case.path("link")).unwrap();
-    let flags = Flags {
-        database: Some("link/q.db".into()),
-        socket: Some("/m/s".into()),
-        from_env: ["socket".to_owned()].into(),
-        ..Flags::default()
-    };
-    let real = case.path("real/q.db").to_str().unwrap().to_owned();
-    let paths = case.flags(flags).env(SOCKET_DATABASE, &real).paths().unwrap();
-    assert_eq!(paths.socket, Path::new("/m/s"));
+fn the_database_of_an_inherited_socket_is_recognised_under_another_name_also_while_it_is_still_to_be_made() {
+    for database in ["real/q.db", "real/new.db"] {
+        for [own, inherited] in [
+            [database.replace("real", "link"), database.to_owned()],
+            [database.to_owned(), database.replace("real", "link")],
+        ] {
+            let case = Case::empty().file("real/q.db", "");
+            std::os::unix::fs::symlink(case.path("real"), case.path("link")).unwrap();
+            let flags = Flags {
+                database: Some(own.into()),
+                socket: Some("/m/s".into()),
+                from_env: ["socket".to_owned()].into(),
+                ..Flags::default()
+            };
+            let inherited = case.path(&inherited).to_str().unwrap().to_owned();
+            let paths = case.flags(flags).env(SOCKET_DATABASE, &inherited).paths().unwrap();
+            assert_eq!(paths.socket, Path::new("/m/s"));
+        }
+    }
 }
 
 #[test]
