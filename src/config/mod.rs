@@ -65,10 +65,10 @@ pub struct Config {
     pub defaults: PoolLimits,
 }
 
-/// One pool: its settings, and how its workers are started.
+/// A pool: its settings, and how its workers are started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolConfig {
-    /// What it serves, and its limits.
+    /// Name, queues and limits.
     pub settings: PoolSettings,
     /// The program and its arguments; empty for `exec` jobs that carry their own command.
     pub command: Vec<OsString>,

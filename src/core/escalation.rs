@@ -155,8 +155,8 @@ impl Core {
         let Some(worker) = self.workers.get(id) else { return };
         if worker.state.leaves().is_none() {
             let grace = self.pools[&worker.pool].settings.limits.grace;
-            // One that retires before it did anything is a crash loop in disguise: it keeps its slot until it has
-            // exited, and the next one waits.
+            // A worker that retires before it did anything is a crash loop in disguise: its slot stays taken until
+            // its exit, and the next worker waits.
             if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
                 self.vacate_for_successor(id, why);
             }

@@ -170,7 +170,7 @@ pub enum Event {
 #[derive(Debug)]
 pub struct End {
     pub exit: Exit,
-    /// What [`Event::OomKills`] would say now; needed where KILL ended it.
+    /// The kernel's count of OOM kills, as in [`Event::OomKills`]; needed where KILL ended it.
     pub oom_kills: Option<u64>,
     /// Its last lines of output.
     pub last: LastLines,
@@ -183,7 +183,7 @@ pub struct End {
 pub enum JobChange {
     /// The state it was in (ready and scheduled jobs are cancelled now).
     Was(JobState),
-    /// It runs at another master, on this host, which is told to cancel it.
+    /// Running at another master, on this host, which is told to cancel it.
     Elsewhere(String),
     /// There is no such job.
     Missing,

@@ -49,7 +49,7 @@ pub enum Stage {
     },
 }
 
-/// What a job was told that is to end.
+/// Why a job is to end, and who waits for that.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub why: CancelReason,
@@ -100,7 +100,7 @@ impl Flight {
         }
     }
 
-    /// It is asked to end; false if it was already.
+    /// Asks the job to end; false if it was asked already.
     pub(super) fn tell(&mut self, why: CancelReason, term_at: Mono) -> bool {
         let told = Told { why, tickets: Vec::new() };
         match &mut self.stage {
@@ -111,7 +111,7 @@ impl Flight {
         true
     }
 
-    /// What it was told.
+    /// Why the job is to end, if it is.
     pub(super) const fn told_mut(&mut self) -> Option<&mut Told> {
         match &mut self.stage {
             Stage::Sent { told, .. } => told.as_mut(),

@@ -77,7 +77,7 @@ impl Core {
     fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {
         // Jobs that it had been sent ahead fail with the first.
         let worker = &self.workers[id];
-        // One that leaves does not pause: none of its jobs counts as another pause.
+        // A worker that leaves does not pause: none of its jobs counts as another pause.
         let (paused_until, pauses, is_ready) = (worker.paused_until(), worker.pauses.max(1), worker.is_ready());
         let until = paused_until.unwrap_or_else(|| {
             let pauses = if is_ready { self.count_pause(id) } else { pauses };

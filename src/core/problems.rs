@@ -1,4 +1,4 @@
-//! What is wrong now, and when that is said: not over and over where it comes and goes.
+//! Problems that last now, and when each is said: not over and over where it comes and goes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

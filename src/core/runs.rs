@@ -186,7 +186,7 @@ impl Core {
     }
 }
 
-/// What is told of a run that did not succeed.
+/// The notice of a run that did not succeed.
 fn bad_end(worker: &str, flight: &Flight, verdict: &Verdict, error: Option<String>, now: Now) -> Option<Notice> {
     let (job, kind) = (flight.job.id, flight.job.kind.to_string());
     let retry_in_s = match verdict.next {

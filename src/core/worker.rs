@@ -29,7 +29,7 @@ pub enum State {
     Ready {
         /// Its process id.
         pid: u32,
-        /// It has reached a limit.
+        /// The limit it has reached.
         recycle: Option<Recycle>,
         /// Until then it is given no job, as it cannot start commands.
         paused_until: Option<Mono>,

@@ -171,7 +171,7 @@ impl Master {
         let children = &self.children;
         self.reading.read_on(|id| children.get(id).is_some_and(Pipes::is_behind));
         self.guard.flush();
-        // That somebody works at once, that nobody does with the next look: so a job now and then costs no wake-ups.
+        // Work is told at once, the end of it with the next look: so a job now and then costs no wake-ups.
         if !self.core.is_quiet() {
             self.meters.pace(true);
         }

@@ -31,7 +31,7 @@ impl Guard {
         self.guardian.as_ref().map(Guardian::pid)
     }
 
-    /// It has exited: reaps it.
+    /// Reaps the guardian, which has exited.
     pub(super) fn bury(&mut self) {
         if let Some(mut guardian) = self.guardian.take() {
             let _ = guardian.try_wait();

@@ -260,7 +260,7 @@ impl Master {
         self.problem(Topic::Containment, text);
     }
 
-    /// It has ended.
+    /// The worker has ended.
     pub(super) fn forget_ungrouped(&mut self, worker: WorkerId) {
         if self.leftovers.ungrouped.remove(&worker) && self.leftovers.ungrouped.is_empty() {
             self.problem_over(Topic::Containment);

@@ -10,11 +10,11 @@ use crate::report::summary::Summary;
 /// Seconds over which the rate is taken.
 const RATE_SECONDS: u64 = 10;
 
-/// What is counted and measured.
+/// Counts, and the thread that measures.
 #[derive(Debug)]
 pub(super) struct Meters {
     sampler: Sampler,
-    /// What the sampler was told last.
+    /// Whether the sampler was told last that there is work.
     busy: bool,
     summary: Summary,
     /// Ended runs per second of the last ten, and of this one.

@@ -40,12 +40,12 @@ impl Reading {
         }
     }
 
-    /// It may have more than was read.
+    /// The pipe may have more than was read.
     pub(super) fn has_more(&mut self, who: (WorkerId, Pipe)) {
         self.backlog.join(who);
     }
 
-    /// It is not to be read before its worker has read its answers.
+    /// The pipe is not to be read before its worker has read its answers.
     pub(super) fn hold(&mut self, who: (WorkerId, Pipe)) {
         self.unheard.insert(who);
     }

@@ -13,7 +13,7 @@ use crate::report::refusals::JobAction;
 use crate::store::writer::Written;
 use crate::store::{News, StoreError};
 
-/// What a change is for: decides what is done with the reply to it.
+/// The purpose of a change: decides what is done with the reply to it.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     Core(Tag),
@@ -31,9 +31,9 @@ pub(super) enum Purpose {
     },
     OpenBulk(BulkId),
     DropBulk(BulkId),
-    /// One queue of several is paused or resumed.
+    /// Pause or resume of one queue of several.
     Pause(Ticket),
-    /// One job of several is retried or deleted.
+    /// Retry or deletion of one job of several.
     ChangeJob {
         ticket: Ticket,
         job: JobId,

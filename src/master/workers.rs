@@ -51,7 +51,7 @@ impl Master {
         oom::prefer(pid);
         self.guard.add(pid);
         failpoint!("spawn.guarded");
-        // One whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
+        // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
         let token = |pipe| Source::Worker(id, pipe).token();
         match Pipes::new(name, spawned, opaque, self.poll.registry(), token) {
             Ok(pipes) => {

@@ -1,4 +1,4 @@
-//! What came of a request of an operator: said by the core, answered as JSON.
+//! Outcomes of requests of operators: said by the core, answered as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ pub struct Scaled {
     pub pools: Vec<ScaledPool>,
 }
 
-/// One pool in [`Scaled`].
+/// A pool in [`Scaled`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScaledPool {
     /// Its name.

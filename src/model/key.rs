@@ -1,6 +1,6 @@
 //! Keys of the configuration: their names, and what each may hold.
 //!
-//! One list of them serves the file, the environment and the flags, so that a limit means the same wherever it is said.
+//! The same list serves the file, the environment and the flags, so that a limit means the same wherever it is said.
 //! Knows nothing of files and layers.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub enum Kind {
     Path,
     /// A path or a URL.
     Store,
-    /// One of these words.
+    /// A word out of these.
     Choice(&'static [&'static str]),
     /// A duration between these two.
     Span(Duration, Duration),
@@ -29,12 +29,12 @@ pub enum Kind {
     Env,
 }
 
-/// One key.
+/// A key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     /// As it is written.
     pub name: &'static str,
-    /// What it may hold.
+    /// The values it may hold.
     pub kind: Kind,
     /// A word that may stand instead: `off`, `cpus`, `auto`.
     pub word: Option<&'static str>,

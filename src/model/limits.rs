@@ -106,7 +106,7 @@ impl PoolLimits {
         Self::KEYS.iter().zip(self.texts()).map(shown)
     }
 
-    /// Those in force in a pool of this kind. One that is off, or has no meaning there, is not listed, nor is the number of
+    /// Limits in force in a pool of this kind. A limit that is off, or has no meaning there, is not listed, nor is the number of
     /// workers, which may change.
     #[must_use]
     pub fn in_force(&self, kind: PoolKind) -> BTreeMap<String, String> {

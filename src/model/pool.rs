@@ -36,7 +36,7 @@ impl PoolKind {
         if has_command { Self::Protocol } else { Self::Exec }
     }
 
-    /// What `--exec` and `--opaque` say, of which at most one is given.
+    /// The kind that `--exec` or `--opaque` says, of which at most one is given.
     #[must_use]
     pub const fn of_flags(exec: bool, opaque: bool) -> Option<Self> {
         match (exec, opaque) {

@@ -1,4 +1,4 @@
-//! What can be wrong for a while, and the words for what the core finds wrong.
+//! Problems that can last, and the words for those that the core finds.
 
 use super::JobId;
 
@@ -15,7 +15,7 @@ pub enum Topic {
     Files,
     /// The guardian cannot be started.
     Guardian,
-    /// What a worker left cannot be ended.
+    /// Leftovers of a worker cannot be ended.
     Leftovers,
     /// The write-ahead log is too large.
     Log,

@@ -166,7 +166,7 @@ pub struct Detail {
 
 #[cfg(test)]
 impl Detail {
-    /// One with something in each field that its record shows.
+    /// An example with something in each field that its record shows.
     pub(crate) fn full() -> Self {
         Self {
             exit_code: Some(-1),
@@ -198,7 +198,7 @@ pub struct RunRecord {
     pub attempt: u32,
     pub outcome: Outcome,
     pub cause: Option<Cause>,
-    /// What else is known.
+    /// Further facts.
     #[serde(flatten)]
     pub detail: Detail,
     /// When it was handed to the worker.

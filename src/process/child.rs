@@ -1,4 +1,4 @@
-//! One child, from its start until it is reaped: signals to its group, its end, what it used.
+//! A child, from its start until it is reaped: signals to its group, its end, what it used.
 //!
 //! Does not decide when: how long a child has between TERM and KILL is the caller's. Invariants: the group is signalled
 //! only while the child is not reaped, so no signal reaches a stranger that got its id; a child that is given up

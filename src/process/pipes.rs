@@ -86,7 +86,7 @@ impl FromChild {
 #[derive(Debug)]
 pub struct ToChild {
     pipe: Option<Sender>,
-    /// What is to be written, from `sent` on.
+    /// Bytes to be written, from `sent` on.
     out: Vec<u8>,
     sent: usize,
     /// Bytes that went into the pipe, ever.

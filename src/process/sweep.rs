@@ -306,7 +306,7 @@ fn pass<T>(pursuits: &mut [Pursuit<T>], exempt: &[u32]) {
             } else if !pursuit.dying.contains(&(pid, start)) {
                 pursuit.strike(pid, start, exempt);
                 if !pursuit.dying.contains(&(pid, start)) {
-                    // It has ended between the look and the blow.
+                    // The process has ended between the look and the signal.
                     pursuit.meet_dead(pid, start);
                 }
             }

@@ -17,7 +17,7 @@ pub struct Location<'a>(&'a StoreUrl);
 /// Dangers that the user takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allow {
-    /// It may be on a file system of the network.
+    /// The database may be on a file system of the network.
     pub network_fs: bool,
     /// Others may write to it, or to its folder.
     pub shared_folder: bool,

@@ -32,7 +32,7 @@ pub struct Member {
     pub master: Master,
 }
 
-/// What a master has that joined.
+/// A place among the members, of a master that has joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     pub generation: Generation,
@@ -49,18 +49,18 @@ pub struct Membership {
 pub enum Tenure {
     /// Until it leaves: there is no other member.
     Exclusive,
-    /// This long after each [`super::Store::renew`]; then others may take over from it.
+    /// For so long after each [`super::Store::renew`]; then others may take over from it.
     Lease(Duration),
 }
 
-/// What only one member at a time is to do. Promotion is none: a job is made ready once, by whichever comes first.
+/// Work for one member at a time. Promotion is none: a job is made ready once, by whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Duty {
     /// [`Change::Prune`](crate::model::change::Change::Prune); of one that does not lead it removes nothing.
     Prune,
 }
 
-/// What others have done.
+/// Changes by others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// Something that nobody can say: any queue may have changed, and any job may have ended.

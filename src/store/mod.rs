@@ -122,7 +122,7 @@ pub trait Store: Send {
     /// Totals of all queues, by name. Takes a time that grows with their number: not for every batch.
     fn totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
 
-    /// What others have done since the last call, members and those that are none. An error also if the store is not where
+    /// Changes by others since the last call, members and those that are none. An error also if the store is not where
     /// it was.
     fn news(&mut self) -> Result<News, StoreError>;
 
@@ -132,7 +132,7 @@ pub trait Store: Send {
     /// Whether the batch with this number, or a later one, was committed: the truth after a commit that failed.
     fn is_applied(&mut self, batch: u64) -> Result<bool, StoreError>;
 
-    /// What puts commits on the disk; `None`: each is there when it is made.
+    /// The handle that puts commits on the disk; `None`: each is there when it is made.
     fn syncer(&self) -> Option<DiskSync> {
         None
     }

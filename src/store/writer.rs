@@ -102,7 +102,7 @@ pub enum Written {
     Rejected { batch: u64, error: StoreError },
     /// Others have written to the store.
     Changed {
-        /// What they have done, as far as they say.
+        /// Their changes, as far as they say.
         news: News,
         /// Totals of all queues.
         totals: Vec<QueueTotals>,
@@ -215,7 +215,7 @@ struct Turn<N> {
     syncer: Option<Syncer>,
     /// The last batch committed.
     last: u64,
-    /// What others have done, while the totals could not be read.
+    /// Changes by others, while the totals could not be read.
     news: News,
     /// Whether somebody else has written could not be found out.
     unknown: bool,

@@ -112,7 +112,7 @@ pub struct PushedMany {
 }
 
 impl PushedMany {
-    /// What came of the jobs of one push.
+    /// The sums over the jobs of one push.
     #[must_use]
     pub fn new(pushed: &[Pushed], ids: bool) -> Self {
         Self {

@@ -82,7 +82,7 @@ fn term_grace() -> Duration {
     said.map_or(TERM_GRACE, Duration::from_millis)
 }
 
-/// One pipe from the command.
+/// A pipe from the command.
 struct Stream {
     pipe: FromChild,
     ready: bool,
@@ -278,7 +278,7 @@ impl Stream {
     }
 }
 
-/// What to start, and its standard input.
+/// The program to start, and its standard input.
 fn spec(plan: Plan) -> Result<(Spec, Vec<u8>), Failure> {
     let mut argv = plan.argv.into_iter();
     let program = argv.next().unwrap_or_default();

@@ -75,7 +75,7 @@ pub(crate) fn run(template: Option<Vec<OsString>>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // What is left in other sessions, of any command, ends with us. A master that lives would see to it; but one that has
+    // Leftovers of any command, in other sessions, end with us. A master that lives would see to it; but one that has
     // died looks the same for a moment, when our input is closed and our output is not yet.
     command::end_all();
     match ended {

@@ -29,7 +29,7 @@ pub(in crate::master) struct Bulks {
     unsynced: VecDeque<(u64, BulkId)>,
 }
 
-/// One of them.
+/// A bulk push under way.
 #[derive(Debug)]
 enum Bulk {
     /// Its connection adds jobs.

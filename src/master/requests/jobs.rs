@@ -122,7 +122,7 @@ impl Master {
         }
     }
 
-    /// One job of several is done with; the answer, if that was the last one.
+    /// Takes one job of several off a request; the answer, if that was the last one.
     pub(super) fn job_part(&mut self, ticket: Ticket, refused_job: Option<&RefusedJob>) -> Option<Answer> {
         self.requests.part(ticket, |so_far| {
             if let Answer::Jobs { changed, refused } = so_far {

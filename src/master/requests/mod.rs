@@ -1,7 +1,7 @@
 //! Requests of clients and workers: who asked, what for, and what each answer still waits for.
 //!
 //! A listener's codec (`master/codec`) turns bytes into a [`Question`], and an [`Answer`] or a [`Refused`] into bytes.
-//! This room knows neither JSON nor sockets, so another protocol needs a codec and nothing here. Of its asker it knows
+//! Nothing here knows JSON or sockets, so another protocol needs a codec and no change of requests. Of an asker is known
 //! the peer, and the words under which the answer goes, which only the codec can read.
 //!
 //! All requests that are owed an answer are in one table, [`Requests`], each under its ticket. The core, the batches and
@@ -46,7 +46,7 @@ pub(super) use push::{PushForm, pushed};
 pub(super) use question::{Answer, Question, Refused};
 pub(super) use table::Requests;
 
-/// Who asked, and the words under which its answer goes.
+/// The peer that asked, and the words under which its answer goes.
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) peer: Peer,

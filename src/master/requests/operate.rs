@@ -1,4 +1,4 @@
-//! What operators ask for: scaling, adding pools, restarting, stopping, pausing.
+//! Requests of operators: scaling, adding pools, restarting, stopping, pausing.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ impl Master {
         }
     }
 
-    /// One job of several was cancelled, or not.
+    /// Replies for one job of several that was cancelled, or not.
     fn cancelled_one(&mut self, ticket: Ticket, refused: Option<&RefusedJob>) {
         match self.job_part(ticket, refused) {
             Some(answer @ Answer::Jobs { changed: ChangedJobs { count: 0, .. }, .. }) => {
@@ -71,7 +71,7 @@ impl Master {
         self.open_synced(batch, error);
     }
 
-    /// One queue of several was paused or resumed.
+    /// Replies for one queue of several that was paused or resumed.
     pub(in crate::master) fn paused_one(&mut self, batch: u64, durable: bool, ticket: Ticket) {
         if let Some(answer) = self.requests.part(ticket, |_| ()) {
             self.answer_when_safe(batch, durable, ticket, answer);

@@ -22,10 +22,10 @@ struct Request {
     waits: Waits,
 }
 
-/// What a request waits for.
+/// The thing that a request waits for.
 #[derive(Debug)]
 enum Waits {
-    /// One reply: of the core, of the store to its change, or of the reader.
+    /// A reply: of the core, of the store to its change, or of the reader.
     Reply,
     /// So many replies more; each puts its part into the answer.
     Parts { left: usize, so_far: Answer },
@@ -103,7 +103,7 @@ impl Requests {
         Some(request.asker)
     }
 
-    /// Who asked, if somebody still waits.
+    /// The peer that asked, if it still waits.
     pub(super) fn peer(&self, ticket: Ticket) -> Option<Peer> {
         self.open.get(&ticket).map(|request| request.asker.peer)
     }
@@ -123,7 +123,7 @@ impl Requests {
         }
     }
 
-    /// One more reply is to come.
+    /// Expects one more reply.
     pub(super) fn expect_another(&mut self, ticket: Ticket) {
         if let Some(Request { waits: Waits::Parts { left, .. }, .. }) = self.open.get_mut(&ticket) {
             *left += 1;
@@ -187,7 +187,7 @@ impl Requests {
         }
     }
 
-    /// Those that wait for the end of the master.
+    /// Requests that wait for the end of the master.
     pub(super) fn waiting_for_end(&self) -> Vec<Ticket> {
         let waits = self.open.iter().filter(|(_, request)| matches!(request.waits, Waits::End));
         waits.map(|(&ticket, _)| ticket).collect()
@@ -242,7 +242,7 @@ impl Requests {
         resting
     }
 
-    /// Those whose time to rest is over.
+    /// Requests whose time to rest is over.
     pub(super) fn expired(&self, now: Mono) -> Vec<Ticket> {
         self.until.range(..=(now, Ticket(u64::MAX))).map(|&(_, ticket)| ticket).collect()
     }

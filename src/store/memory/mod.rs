@@ -100,7 +100,7 @@ impl Store for MemoryStore {
         }
         drop(state);
         if now.since(std::mem::replace(&mut self.renewed, now)) >= lease {
-            // Who was away itself has not seen whether the others were.
+            // A member that was away itself has not seen whether the others were.
             self.beats.clear();
         }
         Ok(())

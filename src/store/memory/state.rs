@@ -24,7 +24,7 @@ pub(super) struct Life {
     pub(super) batch: u64,
     /// Grows with each renewal.
     pub(super) beat: u64,
-    /// What others have done since it last asked.
+    /// Changes by others since it last asked.
     pub(super) news: News,
 }
 
@@ -170,7 +170,7 @@ pub(super) struct State {
     /// `None`: of one member at a time.
     pub(super) lease: Option<Duration>,
     pub(super) leads: BTreeMap<Duty, Generation>,
-    /// What the batch in hand means to others.
+    /// News to others from the batch in hand.
     pub(super) news: News,
 }
 

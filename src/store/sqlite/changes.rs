@@ -12,13 +12,13 @@ use super::watch::Watch;
 /// A log larger than this is more than it keeps for itself (`journal_size_limit`).
 const LARGE: u64 = 96 << 20;
 
-/// What is known without looking into the database.
+/// Facts that are known without looking into the database.
 #[derive(Debug)]
 pub struct Changes {
     /// `None`: the kernel does not tell.
     watch: Option<Watch>,
     log: PathBuf,
-    /// There was news the last time.
+    /// Whether there was news the last time.
     once_more: bool,
     /// The log was too large when it was looked at last.
     log_was_large: bool,

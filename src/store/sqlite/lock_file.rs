@@ -1,4 +1,4 @@
-//! One master per database: a lock on a file beside it, held for life by the open file.
+//! The lock that allows one master per database: on a file beside it, held for life by the open file.
 //!
 //! Does not know what is in the database. Invariants: the file is never deleted (a deleted lock file is two lock files); the lock,
 //! not the content, says whether a master runs, so what a dead master wrote does no harm.

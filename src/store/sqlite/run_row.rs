@@ -13,7 +13,7 @@ const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation
 /// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
 const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
-/// What [`read`] reads. `runs.id` or `runs_by_job`, then keys.
+/// The columns that [`read`] reads. `runs.id` or `runs_by_job`, then keys.
 pub(super) const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
      r.generation, attempt, outcome, r.started_at, r.ended_at, waited_us, r.peak_memory, cause, r.exit_code, r.signal, \
      error, stderr_tail, stdout_tail \
