@@ -23,15 +23,15 @@ use crate::store::Changes;
 const EVERY: Duration = Duration::from_secs(1);
 /// How seldom old logs are looked for.
 const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
-/// How often deaths for want of memory are counted while nobody works.
+/// How often OOM kills are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
-/// When what is looked at.
+/// State of the checks, and when each is due.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct Checks {
     /// Tells when others may have changed the store.
     changes: Changes,
-    /// When deaths for want of memory are counted next.
+    /// When OOM kills are counted next.
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
@@ -39,8 +39,8 @@ pub(super) struct Looks {
     pub(super) steps: Steps,
 }
 
-impl Looks {
-    /// Looks at everything at once.
+impl Checks {
+    /// Everything is due at once.
     pub(super) fn new(mut changes: Changes, registry: &Registry, token: Token) -> Self {
         if let Some(descriptor) = changes.descriptor().map(|fd| fd.as_raw_fd())
             && let Err(error) = registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
@@ -59,20 +59,20 @@ impl Looks {
 }
 
 impl Master {
-    /// Looks; asks the writer whether another process has added jobs, unless it is known that nothing was written.
-    pub(super) fn look(&mut self, now: Now) {
-        self.timers.set(Timer::Looks, Some(now.mono + EVERY));
+    /// Runs the checks that are due; asks the writer whether another process has added jobs, unless it is known that nothing was written.
+    pub(super) fn check(&mut self, now: Now) {
+        self.timers.set(Timer::Checks, Some(now.mono + EVERY));
         if self.core.is_quiet() {
             self.meters.pace(false);
         }
         self.keep_reachable();
         self.clients.lose_patience(now.mono);
-        if now.mono >= self.looks.count_at || !self.core.is_quiet() {
-            self.looks.count_at = now.mono + COUNT_IDLE;
+        if now.mono >= self.checks.count_at || !self.core.is_quiet() {
+            self.checks.count_at = now.mono + COUNT_IDLE;
             self.feed(Event::OomKills(oom::kills()));
         }
         self.clean_logs(now);
-        if self.looks.changes.has_news() {
+        if self.checks.changes.has_news() {
             self.watch_log();
             self.batches.check();
         }
@@ -80,7 +80,7 @@ impl Master {
 
     /// Says that the log of the store grows, and that it does no more: only people can end the program that is the reason.
     fn watch_log(&mut self) {
-        match self.looks.changes.oversized_log() {
+        match self.checks.changes.oversized_log() {
             None => self.problem_over(Topic::Log),
             Some(size) => {
                 let text = format!(
@@ -112,16 +112,14 @@ impl Master {
             }
         }
     }
-}
 
-impl Master {
     /// Has the logs removed of workers that are gone for longer than their records are kept.
     fn clean_logs(&mut self, now: Now) {
-        if now.mono < self.looks.clean_at {
+        if now.mono < self.checks.clean_at {
             return;
         }
         let keep = self.fixed.config.keep.runs;
-        self.looks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
+        self.checks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
         let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
         let living = self.children.iter().map(|(_, pipes)| Arc::clone(&pipes.name)).collect();
         self.logs.clean(SystemTime::UNIX_EPOCH + Duration::from_micros(since), living);

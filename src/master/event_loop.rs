@@ -110,7 +110,7 @@ impl Master {
                 Source::Listener => listener = true,
                 Source::Waker => {}
                 Source::Signals => self.signals.drain(),
-                Source::Database => self.looks.hear(),
+                Source::Database => self.checks.hear(),
             }
         }
         self.read_workers();
@@ -140,7 +140,7 @@ impl Master {
                 // Every turn sees to these.
                 Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck => {}
                 Timer::Requests => self.expire_waiters(now),
-                Timer::Looks => self.look(now),
+                Timer::Checks => self.check(now),
                 Timer::Held => self.look_at_held(now),
                 Timer::Accept => self.accept(),
                 Timer::Guardian => self.restart_guardian(now),
@@ -226,7 +226,7 @@ impl Master {
 
     fn receive(&mut self, mail: Inbox) {
         match mail {
-            Inbox::Written(written) => self.written(written),
+            Inbox::Written(written) => self.on_store_event(written),
             Inbox::Samples(samples, families) => {
                 for family in families {
                     self.know_family(family);
@@ -260,7 +260,7 @@ impl Master {
 
     /// Tells the core if the wall clock was set.
     fn heed_clock(&mut self) {
-        let Some(by) = self.looks.steps.step() else { return };
+        let Some(by) = self.checks.steps.step() else { return };
         let how = words::duration(Duration::from_micros(by.unsigned_abs()));
         let to = if by > 0 { "forward" } else { "back" };
         let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");

@@ -52,7 +52,7 @@ impl Master {
         // The threads are gone; what they said last is the fate of what was still on its way.
         while let Ok(mail) = self.inbox.try_recv() {
             if let Inbox::Written(written) = mail {
-                self.written(written);
+                self.on_store_event(written);
             }
         }
         let (released, workers) = self.core.stop_summary();

@@ -62,7 +62,7 @@ use crate::store::{Lock, StoreError};
 use crate::wire::worker::JobLines;
 
 use batch::Batches;
-use checks::Looks;
+use checks::Checks;
 use children::Children;
 use clients::Clients;
 pub(crate) use clock::Clock;
@@ -187,7 +187,7 @@ struct Master {
     signals: Signals,
     scratch: Vec<u8>,
     interrupts: u32,
-    looks: Looks,
+    checks: Checks,
     timers: Timers,
     pace: Pace,
     /// Another generation has begun, or the store is gone: nothing may be written any more.

@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use mio::{Poll, Registry, Waker};
 
 use super::batch::Batches;
-use super::checks::Looks;
+use super::checks::Checks;
 use super::children::Children;
 use super::clients::name_of;
 use super::clients::{Clients, Served};
@@ -119,7 +119,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let clients = listen(&config, poll.registry())?;
     let threads = Threads::start(&config, (store, records), guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
-    let looks = Looks::new(changes, poll.registry(), Source::Database.token());
+    let checks = Checks::new(changes, poll.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
@@ -149,7 +149,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         signals,
         scratch: vec![0; 64 * 1024],
         interrupts: 0,
-        looks,
+        checks,
         timers: Timers::default(),
         pace: Pace::start(),
         lost: None,
@@ -202,7 +202,7 @@ impl Master {
             }
         }
         self.make_room();
-        self.timers.set(Timer::Looks, Some(Mono(0)));
+        self.timers.set(Timer::Checks, Some(Mono(0)));
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) enum Purpose {
 }
 
 impl Master {
-    pub(super) fn written(&mut self, written: Written) {
+    pub(super) fn on_store_event(&mut self, written: Written) {
         match written {
             Written::Committed { batch, replies, forgotten, changed, next_due, durable, spent: _ } => {
                 self.feed(Event::Committed { forgotten, changed, next_due });

@@ -18,7 +18,7 @@ pub(super) enum Timer {
     Requests,
     /// Workers that had more to say than was read at once.
     Backlog,
-    Looks,
+    Checks,
     /// Workers that wait for a place in the sweeper's queue.
     Sweep,
     /// Processes that may not be killed, and may have ended.
@@ -68,8 +68,8 @@ mod tests {
         timers.set(Timer::Core, Some(Mono(30)));
         timers.set(Timer::Commit, Some(Mono(20)));
         timers.set(Timer::Core, Some(Mono(10)));
-        timers.set(Timer::Looks, Some(Mono(5)));
-        timers.set(Timer::Looks, None);
+        timers.set(Timer::Checks, Some(Mono(5)));
+        timers.set(Timer::Checks, None);
         assert_eq!(timers.next(), Some(Mono(10)));
         assert_eq!(timers.due(Mono(9)), []);
         assert_eq!(timers.due(Mono(20)), [Timer::Core, Timer::Commit]);
