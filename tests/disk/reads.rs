@@ -19,8 +19,9 @@ fn pages_that_cannot_be_read_while_jobs_are_pushed_and_run_lose_nothing() {
     let other = Connection::open(rig.bench.database()).expect("the database");
     other.busy_timeout(DEADLINE).expect("a wait");
     other.execute_batch("CREATE TABLE notes (n)").expect("a table");
-    let mut hits = 0;
-    for n in 0..40 {
+    let (mut hits, mut n) = (0, 0);
+    // How many of the reads are of files, and not from the cache, depends on how the pushes and the runs meet.
+    let enough = eventually(DEADLINE, || {
         // What another program has written empties the master's cache.
         other.execute_batch("INSERT INTO notes VALUES (1)").expect("written");
         rig.shim.fail(Kind::Read, "EIO", (1 + n / 2 % 10, 1 + n % 3), FILES[n as usize % 2]);
@@ -28,10 +29,12 @@ fn pages_that_cannot_be_read_while_jobs_are_pushed_and_run_lose_nothing() {
             assert!(pusher.push().is_some(), "the master lives\n{}", rig.bench.dump());
         }
         hits += rig.shim.hits().0;
-    }
+        n += 1;
+        hits >= 20 && n >= 40
+    });
     rig.shim.heal();
     drop(other);
-    assert!(hits >= 10, "only {hits} reads have failed");
+    assert!(enough, "only {hits} reads have failed in {n} rounds");
     assert!(eventually(DEADLINE, || matches!(pusher.push(), Some(Said::Yes(_)))), "{}", rig.bench.dump());
     master.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(0), "{}", master.stderr());
