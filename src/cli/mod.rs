@@ -70,9 +70,9 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
         _ => &cli.start,
     };
     let context = Context::new(start.to_flags(&cli.global, from_env), cli.global);
-    let Some(verb) = &cli.verb else { return start::run(&context, &cli.start) };
+    let Some(verb) = &cli.verb else { return start::run(&context) };
     match verb {
-        Verb::Start(args) => start::run(&context, args),
+        Verb::Start(_) => start::run(&context),
         Verb::Push(args) => push::run(&context, args),
         Verb::Status(args) => status::run(&context, args),
         Verb::Scale(args) => scale::run(&context, args),

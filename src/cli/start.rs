@@ -1,15 +1,13 @@
 //! `start`, or no verb: runs the master in the foreground.
 
 use super::args::LogFormat;
-use super::args::start::StartArgs;
 use super::backend;
 use super::context::Context;
 use crate::error::{Code, Error};
 use crate::report::Printer;
 use crate::report::events::Level;
 
-pub(crate) fn run(context: &Context, args: &StartArgs) -> Result<Code, Error> {
-    args.check()?;
+pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     let loaded = backend::load_config(&context.flags)?;
     for warning in &loaded.warnings {
         context.warn(&format!("warning: {warning}"));

@@ -15,11 +15,10 @@ use crate::model::{MOST_WORKERS, PoolLimits};
 impl Flags {
     /// How the user said this field: `--max-jobs` or `QUEUE_WORK_MAX_JOBS`.
     pub(super) fn name_of(&self, field: &str) -> String {
-        let flag = if field == "queues" { "queue" } else { field };
-        if self.from_env.contains(field) || self.from_env.contains(flag) {
-            format!("QUEUE_WORK_{}", flag.to_uppercase())
+        if self.is_from_env(field) {
+            format!("QUEUE_WORK_{}", field.to_uppercase())
         } else {
-            format!("--{}", flag.replace('_', "-"))
+            format!("--{}", field.replace('_', "-"))
         }
     }
 

@@ -99,7 +99,7 @@ pub struct Flags {
     /// `--drain`
     pub drain: bool,
     /// `--queue a,b`: one pool per queue, instead of the pools of the file.
-    pub queues: Vec<String>,
+    pub queue: Vec<String>,
     /// Words after `--`.
     pub command: Vec<OsString>,
     /// `--exec`: the command is a template per job.

@@ -79,8 +79,8 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
     let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
     let path = format!("pools.{name}");
     origins.set_table(&path, &table);
-    if !flags.queues.is_empty() {
-        origins.set(&format!("{path}.queues"), &flags.origin_of("queues"));
+    if !flags.queue.is_empty() {
+        origins.set(&format!("{path}.queues"), &flags.origin_of("queue"));
     }
     if !flags.command.is_empty() {
         origins.set(&format!("{path}.command"), "command line, after --");
@@ -131,26 +131,26 @@ fn order(queues: &[String]) -> Result<QueueOrder, String> {
 impl Flags {
     /// Whether the command line says what the pools are, so that those of the file do not count.
     pub(super) fn names_pools(&self) -> bool {
-        !self.queues.is_empty() || !self.command.is_empty()
+        !self.queue.is_empty() || !self.command.is_empty()
     }
 
     /// One pool per queue named; `default` where only a command is given.
     fn pool_names(&self, problems: &mut Vec<Problem>) -> Vec<PoolName> {
         let mut names: Vec<PoolName> = Vec::new();
-        for queue in &self.queues {
+        for queue in &self.queue {
             // A queue name is a pool name too; the message speaks of what the user wrote.
             match QueueName::new(queue)
                 .map_err(|e| e.to_string())
                 .and_then(|q| PoolName::new(q.as_str()).map_err(|e| e.to_string()))
             {
                 Ok(name) if names.contains(&name) => {
-                    problems.push(self.problem("queues", format!("`{name}` is named twice")));
+                    problems.push(self.problem("queue", format!("`{name}` is named twice")));
                 }
                 Ok(name) => names.push(name),
-                Err(message) => problems.push(self.problem("queues", message)),
+                Err(message) => problems.push(self.problem("queue", message)),
             }
         }
-        if self.queues.is_empty() {
+        if self.queue.is_empty() {
             names.extend(PoolName::new("default"));
         }
         names

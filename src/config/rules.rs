@@ -23,7 +23,7 @@ pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
             problems.push(flags.problem(field, "there is no command; write it at the end, after `--`"));
         }
     }
-    if flags.opaque && !flags.queues.is_empty() {
+    if flags.opaque && !flags.queue.is_empty() {
         let message = "an opaque worker fetches its own jobs elsewhere; leave out `--queue`";
         problems.push(flags.problem("opaque", message));
     }
@@ -65,7 +65,7 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         }
     } else if !file.pools.is_empty() {
         let name = file.file.as_deref().unwrap_or("the file".as_ref()).display();
-        let field = if layers.flags.queues.is_empty() { "command" } else { "queues" };
+        let field = if layers.flags.queue.is_empty() { "command" } else { "queue" };
         let message = format!("the pools of `{name}` are not used");
         warnings.push(match field {
             "command" => Problem::with_key("--", message),

@@ -8,7 +8,6 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use super::{Global, values};
 use crate::config::{Durability, Flags, units};
-use crate::error::Error;
 use crate::model::MOST_WORKERS;
 
 /// A flag that sets a limit: the key of the limit, the name of its value, the help, and which values it takes.
@@ -125,20 +124,6 @@ pub(crate) struct StartArgs {
 }
 
 impl StartArgs {
-    /// Checks that clap cannot make, as the options may also come from the environment.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let option = match (self.exec, self.opaque) {
-            (true, true) => return Err(Error::Usage("`--exec` and `--opaque` exclude one another".into())),
-            (true, false) => "--exec",
-            (false, true) => "--opaque",
-            (false, false) => return Ok(()),
-        };
-        if self.command.is_empty() {
-            return Err(Error::Usage(format!("`{option}` needs a command: `queue-work {option} -- CMD …`")));
-        }
-        Ok(())
-    }
-
     /// As the configuration takes it.
     pub(crate) fn to_flags(&self, global: &Global, from_env: BTreeSet<String>) -> Flags {
         let workers = self.workers.map(|workers| ("workers", workers.to_string()));
@@ -150,12 +135,12 @@ impl StartArgs {
             allow_network_fs: global.allow_network_fs,
             allow_shared_folder: global.allow_shared_folder,
             drain: self.drain,
-            queues: self.queue.clone(),
+            queue: self.queue.clone(),
             command: self.command.clone(),
             exec: self.exec,
             opaque: self.opaque,
             limits: workers.into_iter().chain(self.limits.0.iter().cloned()).collect(),
-            from_env: from_env.into_iter().map(|f| if f == "queue" { "queues".to_owned() } else { f }).collect(),
+            from_env,
         }
     }
 }

@@ -29,11 +29,10 @@ fn the_options_of_start_stand_with_and_without_the_verb() {
         panic!("no start")
     };
     for args in [&bare.start, start.as_ref()] {
-        let flags = args.to_flags(&Global::default(), ["queue".to_owned()].into());
+        let flags = args.to_flags(&Global::default(), BTreeSet::new());
         assert_eq!((flags.limits, flags.drain), (vec![("workers", "4".to_owned())], true));
-        assert_eq!(flags.queues, ["a", "b", "c"]);
+        assert_eq!(flags.queue, ["a", "b", "c"]);
         assert_eq!(flags.command, ["python", "-u", "w.py"]);
-        assert!(flags.from_env.contains("queues"));
     }
     assert!(bare.verb.is_none());
     assert!(good(&[]).verb.is_none());
@@ -126,8 +125,6 @@ fn what_contradicts_itself_is_refused() {
     for words in table {
         assert_eq!(parsed(words).expect_err(&format!("{words:?}")).exit_code(), 2);
     }
-    assert!(good(&["--exec"]).start.check().is_err());
-    assert!(good(&["--opaque", "--", "x"]).start.check().is_ok());
 }
 
 #[test]

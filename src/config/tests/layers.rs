@@ -87,7 +87,7 @@ fn pools_and_queues_keep_the_order_of_the_file() {
 #[test]
 fn queues_on_the_command_line_replace_the_pools_of_the_file() {
     let flags = Flags {
-        queues: vec!["a".into(), "b.1".into()],
+        queue: vec!["a".into(), "b.1".into()],
         limits: limits(&[("workers", "3")]),
         command: words(&["./w", "--x"]),
         exec: true,

@@ -211,7 +211,7 @@ fn the_file_that_is_named_must_exist() {
 fn flags_are_checked_like_the_file() {
     let flags = Flags {
         limits: limits(&[("workers", "0"), ("max_jobs", "0"), ("memory", "+1K"), ("timeout", "0s"), ("prefetch", "0")]),
-        queues: vec!["a".into(), "a".into(), "x/y".into(), String::new()],
+        queue: vec!["a".into(), "a".into(), "x/y".into(), String::new()],
         database: Some(PathBuf::new()),
         from_env: ["max_jobs".to_owned()].into(),
         ..Flags::default()
@@ -236,7 +236,7 @@ fn flags_are_checked_like_the_file() {
 
 #[test]
 fn flags_that_exclude_each_other_are_refused() {
-    let flags = Flags { exec: true, opaque: true, queues: vec!["a".into()], ..Flags::default() };
+    let flags = Flags { exec: true, opaque: true, queue: vec!["a".into()], ..Flags::default() };
     assert_eq!(
         Case::empty().flags(flags).errors(),
         [
