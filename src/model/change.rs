@@ -192,7 +192,7 @@ pub struct Claim {
     pub takes: Vec<(QueueName, u32)>,
     /// Workers the first jobs are meant for, in order.
     pub workers: Vec<WorkerId>,
-    /// Most jobs in all; those beyond `workers` are claimed ahead, for no worker yet (worker 0).
+    /// Most jobs in all; those beyond `workers` are claimed ahead, for no worker yet.
     pub total: u32,
     /// Stop after this many bytes of args (the first job is always taken).
     pub max_bytes: usize,

@@ -41,8 +41,8 @@ const LOST: &str = "the master died while this ran";
 const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
 
 /// Text of a run that the recovery records.
-fn lost(worker: i64) -> &'static str {
-    if worker == 0 { LOST_ON_ITS_WAY } else { LOST }
+fn lost(worker: Option<i64>) -> &'static str {
+    if worker.is_none() { LOST_ON_ITS_WAY } else { LOST }
 }
 
 /// Result of a batch.

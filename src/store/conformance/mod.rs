@@ -223,7 +223,7 @@ impl Kit {
         let error = (outcome != Outcome::Succeeded).then(|| format!("run {} ended", job.run));
         Change::Finish(Box::new(Finish {
             job: job.clone(),
-            worker: WorkerId(0),
+            worker: WorkerId(1),
             outcome,
             cause: (outcome != Outcome::Succeeded).then_some(Cause::Error),
             detail: Detail { error, result: Some("[1]".into()), ..Detail::default() },

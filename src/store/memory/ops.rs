@@ -25,7 +25,7 @@ impl State {
             Change::Finish(finish) => self.finish(finish, generation),
             Change::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
             Change::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
-                job.place = Place::Running(Running { worker: worker.0, ..running });
+                job.place = Place::Running(Running { worker: Some(worker.0), ..running });
             }),
             Change::Promote { limit } => self.promote(*limit, at),
             Change::Shift(shift) => self.shift(shift, at),
@@ -92,14 +92,14 @@ impl State {
                     break;
                 }
                 bytes += size;
-                let worker = claim.workers.get(jobs.len()).map_or(0, |w| w.0);
+                let worker = claim.workers.get(jobs.len()).map(|worker| worker.0);
                 jobs.extend(self.start(id, worker, generation, at));
             }
         }
         Reply::Claimed { jobs, expired, more }
     }
 
-    fn start(&mut self, id: i64, worker: i64, generation: Generation, at: UnixMicros) -> Option<Claimed> {
+    fn start(&mut self, id: i64, worker: Option<i64>, generation: Generation, at: UnixMicros) -> Option<Claimed> {
         let mut job = self.take(id)?;
         self.run_high += 1;
         let counters = job.past.unwrap_or_default();
@@ -302,7 +302,7 @@ fn run_of(f: &Finish, generation: Generation) -> Run {
         job: f.job.id.0,
         kind: f.job.kind.to_string(),
         queue: f.job.queue.clone(),
-        worker: f.worker.0,
+        worker: Some(f.worker.0),
         generation: generation.0,
         attempt: f.job.attempt(),
         outcome: f.outcome,

@@ -52,7 +52,7 @@ impl State {
     }
 
     fn run_record(&self, id: i64, run: &Run) -> RunRecord {
-        let worker = self.workers.get(&run.worker);
+        let worker = run.worker.and_then(|id| self.workers.get(&id));
         RunRecord {
             id: RunId(id),
             job_id: JobId(run.job),

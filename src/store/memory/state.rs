@@ -49,7 +49,7 @@ pub(super) enum Place {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
     pub(super) run: RunId,
-    pub(super) worker: i64,
+    pub(super) worker: Option<i64>,
     pub(super) attempt: u32,
     pub(super) started_at: UnixMicros,
     pub(super) generation: i64,
@@ -118,7 +118,7 @@ pub(super) struct Run {
     pub(super) job: i64,
     pub(super) kind: String,
     pub(super) queue: QueueName,
-    pub(super) worker: i64,
+    pub(super) worker: Option<i64>,
     pub(super) generation: i64,
     pub(super) attempt: u32,
     pub(super) outcome: Outcome,

@@ -131,7 +131,7 @@ impl Batch<'_> {
         let counters = if tried { self.counters(id)? } else { Counters::default() };
         self.high.run += 1;
         let run = self.high.run;
-        let worker = claim.workers.get(place).map_or(0, |w| w.0);
+        let worker = claim.workers.get(place).map(|worker| worker.0);
         let statement = hot(&mut self.hot.running_add, self.conn, sql::RUNNING_ADD)?;
         let attempt = counters.attempts + 1;
         statement.execute((id, run, worker, attempt, due_at, self.at.0, self.generation, tried))?;

@@ -51,7 +51,7 @@ impl Batch<'_> {
             job: job.id.0,
             queue,
             kind,
-            worker: finish.worker.0,
+            worker: Some(finish.worker.0),
             generation: self.generation,
             attempt: job.attempt(),
             outcome: finish.outcome,

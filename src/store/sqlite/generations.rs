@@ -86,7 +86,7 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
 struct Left {
     at: Waiting,
     run: i64,
-    worker: i64,
+    worker: Option<i64>,
     attempt: u32,
     started_at: UnixMicros,
     generation: i64,

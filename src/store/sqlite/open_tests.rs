@@ -321,7 +321,7 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     let finish = |job: &crate::model::Claimed| {
         Change::Finish(Box::new(Finish {
             job: Arc::new(job.clone()),
-            worker: WorkerId(0),
+            worker: WorkerId(1),
             outcome: Outcome::Succeeded,
             cause: None,
             detail: Detail { stderr_tail: "x".repeat(200), ..Detail::default() },

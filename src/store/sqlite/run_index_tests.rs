@@ -36,7 +36,7 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
 fn end(job: &Claimed, ended_at: UnixMicros) -> Op {
     Change::Finish(Box::new(Finish {
         job: Arc::new(job.clone()),
-        worker: WorkerId(0),
+        worker: WorkerId(1),
         outcome: Outcome::Succeeded,
         cause: None,
         detail: Detail::default(),

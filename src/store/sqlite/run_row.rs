@@ -26,8 +26,8 @@ pub(super) struct RunRow<'a> {
     pub(super) job: i64,
     pub(super) queue: i64,
     pub(super) kind: i64,
-    /// 0: none is known.
-    pub(super) worker: i64,
+    /// `None`: claimed ahead, for no worker yet.
+    pub(super) worker: Option<i64>,
     pub(super) generation: i64,
     pub(super) attempt: u32,
     pub(super) outcome: Outcome,
@@ -49,7 +49,6 @@ impl RunRow<'_> {
 impl Batch<'_> {
     /// Puts a run on record.
     pub(super) fn add_run(&mut self, run: &RunRow<'_>) -> Result<()> {
-        let worker = (run.worker != 0).then_some(run.worker);
         let (outcome, waited_us) = (codes::outcome(run.outcome), run.started_at.since(run.due_at).as_micros() as i64);
         let (started_at, ended_at) = (run.started_at.0, run.ended_at.0);
         let detail = run.detail;
@@ -60,7 +59,7 @@ impl Batch<'_> {
                 run.job,
                 run.queue,
                 run.kind,
-                worker,
+                run.worker,
                 run.generation,
                 run.attempt,
                 outcome,
@@ -75,7 +74,7 @@ impl Batch<'_> {
                 run.job,
                 run.queue,
                 run.kind,
-                worker,
+                run.worker,
                 run.generation,
                 run.attempt,
                 outcome,

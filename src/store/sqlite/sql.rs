@@ -183,9 +183,9 @@ pub(super) const EXPIRING_UP: &str = "SELECT e.expires_at, e.job_id, e.expires_a
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
      UNION ALL SELECT min(expires_at) FROM expiring)";
 
-/// Appends to a few pages.
+/// Appends to a few pages. No worker is 0 in this table, as its first version allows no NULL; [`RUNNING_LEFT`] turns it back.
 pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \
-     generation, tried) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+     generation, tried) VALUES (?1, ?2, coalesce(?3, 0), ?4, ?5, ?6, ?7, ?8)";
 /// `running.job_id`; changes nothing if the run is not the current one.
 pub(super) const RUNNING_DELETE: &str = "DELETE FROM running WHERE job_id = ?1 AND run_id = ?2";
 /// `running.job_id`, then `jobs.id`.
@@ -196,7 +196,7 @@ pub(super) const RUNNING_ASSIGN: &str = "UPDATE running SET worker = ?3 WHERE jo
 /// `running.job_id`.
 pub(super) const RUNNING_IS: &str = "SELECT 1 FROM running WHERE job_id = ?1 AND run_id = ?2";
 /// All of `running` (as many rows as are claimed) in the order of its key; only at the start of a master.
-pub(super) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, r.worker, r.attempt, r.due_at, r.started_at, \
+pub(super) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, nullif(r.worker, 0), r.attempt, r.due_at, r.started_at, \
      r.generation, j.queue, j.type, j.nprio, coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
      coalesce(x.releases_in_a_row, 0) FROM running r CROSS JOIN jobs j ON j.id = r.job_id LEFT JOIN tries x ON x.job_id = r.job_id \
      WHERE r.generation <= ?1 ORDER BY r.job_id LIMIT ?2";
