@@ -169,7 +169,8 @@ pub enum Event {
 /// The end of a process.
 #[derive(Debug)]
 pub struct End {
-    pub exit: Exit,
+    /// `None`: its status could not be read.
+    pub exit: Option<Exit>,
     /// The kernel's count of OOM kills, as in [`Event::OomKills`]; needed where KILL ended it.
     pub oom_kills: Option<u64>,
     /// Its last lines of output.

@@ -49,7 +49,7 @@ impl Core {
         let fast =
             matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
         let (name, jobs_done, peak_memory) = (worker.name.to_string(), worker.jobs_done, worker.peak);
-        if exit == Exit::Signal(SIGKILL) && !ours && self.oom.explain(oom_kills) {
+        if exit == Some(Exit::Signal(SIGKILL)) && !ours && self.oom.explain(oom_kills) {
             last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
             last.stderr.push_str(OUT_OF_MEMORY);
         }
@@ -58,7 +58,7 @@ impl Core {
         self.ended += 1;
         out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
         self.leave_slot(id, fast, why, exit, words, now, out);
-        let ended = WorkerEnded { worker: id, reason: why, exit: Some(exit), jobs_done, peak_memory, at: now.wall };
+        let ended = WorkerEnded { worker: id, reason: why, exit, jobs_done, peak_memory, at: now.wall };
         out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
@@ -69,7 +69,7 @@ impl Core {
         id: WorkerId,
         fast: bool,
         why: EndReason,
-        exit: Exit,
+        exit: Option<Exit>,
         last_words: Option<String>,
         now: Now,
         out: &mut Vec<Action>,
@@ -80,11 +80,11 @@ impl Core {
         if !in_slot {
             // Its slot has moved on; it only completes what was noted when it left.
             if entry.last_exit == Some((why, None)) {
-                entry.last_exit = Some((why, Some(exit)));
+                entry.last_exit = Some((why, exit));
             }
             return;
         }
-        entry.last_exit = Some((why, Some(exit)));
+        entry.last_exit = Some((why, exit));
         let wait = entry.backoff.until.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
         if let Some(next_in) = wait {
             let (deaths, problem) = (entry.backoff.deaths, SlotProblem::Ended { why, exit, last_words });

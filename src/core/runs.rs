@@ -112,7 +112,7 @@ impl Core {
         // announce it is believed where sending ahead can be stopped: the next time, a job in hand is one it began.
         let silent = why == EndReason::Exited;
         let auto = self.pools.get(&pool).is_some_and(|p| p.settings.limits.prefetch == Prefetch::Auto);
-        let believed = exit == Exit::Code(0) && !ours && (!silent || auto);
+        let believed = exit == Some(Exit::Code(0)) && !ours && (!silent || auto);
         if believed
             && silent
             && flights.iter().any(|f| f.ahead)
@@ -226,9 +226,10 @@ fn give_back_cause(why: Option<EndReason>) -> Cause {
     }
 }
 
-fn exit_detail(exit: Exit) -> Detail {
+fn exit_detail(exit: Option<Exit>) -> Detail {
     match exit {
-        Exit::Code(code) => Detail { exit_code: Some(code), ..Detail::default() },
-        Exit::Signal(n) => Detail { signal: Some(crate::model::worker::signal_name(n)), ..Detail::default() },
+        Some(Exit::Code(code)) => Detail { exit_code: Some(code), ..Detail::default() },
+        Some(Exit::Signal(n)) => Detail { signal: Some(crate::model::worker::signal_name(n)), ..Detail::default() },
+        None => Detail::default(),
     }
 }

@@ -61,13 +61,13 @@ impl Case<'_> {
     }
 
     /// Its worker died under it.
-    pub(super) fn crashed(&self, why: EndReason, exit: Exit) -> Verdict {
+    pub(super) fn crashed(&self, why: EndReason, exit: Option<Exit>) -> Verdict {
         let mut counters = self.judged();
         counters.crashes += 1;
         let cause = match (why, exit) {
             (EndReason::MemoryMax, _) => Cause::Memory,
-            (_, Exit::Signal(_)) => Cause::Signal,
-            (_, Exit::Code(_)) => Cause::WorkerExited,
+            (_, Some(Exit::Signal(_))) => Cause::Signal,
+            (_, Some(Exit::Code(_)) | None) => Cause::WorkerExited,
         };
         let next = if counters.crashes >= self.limits.max_crashes { Next::Dead(Cause::Poison) } else { Next::Ready };
         Verdict { outcome: Outcome::Crashed, cause: Some(cause), next, counters }

@@ -63,7 +63,7 @@ pub enum State {
         why: EndReason,
         /// Whether we ended it while it ran: nothing is blamed on its jobs.
         ours: bool,
-        exit: Exit,
+        exit: Option<Exit>,
         at: Mono,
         /// Its last lines of output.
         last: Box<LastLines>,

@@ -215,9 +215,9 @@ impl Master {
         let Some(mut pipes) = self.children.remove(id) else { return };
         self.guard.remove(pid);
         let read = pipes.read_up_to();
-        let exit = pipes.child.reap().ok().flatten().map_or(Exit::Code(-1), |ended| ended.exit);
+        let exit = pipes.child.reap().ok().flatten().map(|ended| ended.exit);
         failpoint!("exit.reaped");
-        let oom_kills = if exit == Exit::Signal(9) { oom::kills() } else { None };
+        let oom_kills = if exit == Some(Exit::Signal(9)) { oom::kills() } else { None };
         let end = Box::new(End { exit, oom_kills, last: pipes.last_lines(), read });
         self.forget_ungrouped(id);
         self.feed(Event::Exited { worker: id, end });

@@ -18,7 +18,7 @@ pub struct RunLost {
     /// The master ended the worker.
     pub ours: bool,
     /// How the process ended.
-    pub exit: Exit,
+    pub exit: Option<Exit>,
 }
 
 impl fmt::Display for RunLost {
@@ -32,8 +32,9 @@ impl fmt::Display for RunLost {
             None => {}
         }
         match self.exit {
-            Exit::Code(code) => write!(f, "the worker exited with status {code}"),
-            Exit::Signal(number) => write!(f, "the worker was ended by {}", signal_name(number)),
+            Some(Exit::Code(code)) => write!(f, "the worker exited with status {code}"),
+            Some(Exit::Signal(number)) => write!(f, "the worker was ended by {}", signal_name(number)),
+            None => f.write_str("the worker ended, with a status that could not be read"),
         }
     }
 }
@@ -46,7 +47,7 @@ pub enum SlotProblem {
     /// Ended before it was of any use.
     Ended {
         why: EndReason,
-        exit: Exit,
+        exit: Option<Exit>,
         /// The last line on its stderr, without control characters: it is shown on terminals.
         last_words: Option<String>,
     },
@@ -60,8 +61,9 @@ impl fmt::Display for SlotProblem {
                 match (why, exit) {
                     (EndReason::ReadyTimeout, _) => f.write_str("is not ready in time")?,
                     (EndReason::MemoryMax, _) => f.write_str("is over `memory_max` before its first job is done")?,
-                    (_, Exit::Code(code)) => write!(f, "exits at once with status {code}")?,
-                    (_, Exit::Signal(number)) => write!(f, "ends at once by {}", signal_name(*number))?,
+                    (_, Some(Exit::Code(code))) => write!(f, "exits at once with status {code}")?,
+                    (_, Some(Exit::Signal(number))) => write!(f, "ends at once by {}", signal_name(*number))?,
+                    (_, None) => f.write_str("ends at once")?,
                 }
                 last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
             }

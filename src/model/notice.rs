@@ -23,7 +23,8 @@ pub enum Notice {
         /// Its process id.
         pid: u32,
         reason: EndReason,
-        exit: Exit,
+        /// `None`: its status could not be read.
+        exit: Option<Exit>,
         jobs_done: u64,
     },
     /// A run ended badly, and its job will be tried again.

@@ -264,7 +264,7 @@ impl World {
             100,
             Event::Exited {
                 worker: id,
-                end: Box::new(End { exit, oom_kills: None, last: LastLines::default(), read }),
+                end: Box::new(End { exit: Some(exit), oom_kills: None, last: LastLines::default(), read }),
             },
         );
         let slow = self.faults && self.chance.often(50);

@@ -17,13 +17,15 @@ fn a_worker_killed_while_busy_gives_its_job_back_after_its_leftovers_are_swept_a
 }
 
 #[test]
-fn a_worker_that_exits_under_its_job_has_crashed_whatever_its_exit_code() {
-    let mut bench = Bench::up(|_| {});
-    bench.jobs(1);
-    bench.said();
-    bench.exit(1, Exit::Code(0), 1);
-    bench.sweep(1);
-    bench.says(&["spawn 2 in 1", "job 1 crashed worker_exited => ready 0/1/0"]);
+fn a_worker_that_exits_under_its_job_has_crashed_whatever_its_exit_code_known_or_not() {
+    for exit in [Some(Exit::Code(0)), None] {
+        let mut bench = Bench::up(|_| {});
+        bench.jobs(1);
+        bench.said();
+        bench.exit(1, exit, 1);
+        bench.sweep(1);
+        bench.says(&["spawn 2 in 1", "job 1 crashed worker_exited => ready 0/1/0"]);
+    }
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn a_worker_that_closed_its_input_may_still_answer_what_it_has_read() {
 fn last_lines_of_killed(bench: &mut Bench, worker: i64, more: u64) -> String {
     bench.event(Event::OomKills(Some(7)));
     let last = LastLines { stderr: String::from("busy"), ..LastLines::default() };
-    let end = End { exit: Exit::Signal(9), oom_kills: Some(7 + more), last, read: 9 };
+    let end = End { exit: Some(Exit::Signal(9)), oom_kills: Some(7 + more), last, read: 9 };
     bench.event(Event::Exited { worker: WorkerId(worker), end: Box::new(end) });
     bench.sweep(worker);
     let of_run = |action: &Action| match action {

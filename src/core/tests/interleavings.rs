@@ -245,7 +245,7 @@ impl World {
                 process.exited = true;
                 let read = process.request.map_or(0, |(request, _)| request);
                 let exit = Exit::Signal(if process.killed { 9 } else { 11 });
-                let end = End { exit, oom_kills: None, last: LastLines::default(), read };
+                let end = End { exit: Some(exit), oom_kills: None, last: LastLines::default(), read };
                 self.hear(Event::Exited { worker: WorkerId(id), end: Box::new(end) });
             }
             Step::Sweep(id) => {

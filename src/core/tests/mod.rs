@@ -187,11 +187,11 @@ impl Bench {
         self.event(Event::Spawned { worker: WorkerId(worker), pid: 100 + worker as u32 });
     }
 
-    fn exit(&mut self, worker: i64, exit: Exit, read: u64) {
+    fn exit(&mut self, worker: i64, exit: impl Into<Option<Exit>>, read: u64) {
         if matches!(self.core.worker(WorkerId(worker)).unwrap().state, State::Spawning { .. }) {
             self.spawned(worker);
         }
-        let end = End { exit, oom_kills: None, last: LastLines::default(), read };
+        let end = End { exit: exit.into(), oom_kills: None, last: LastLines::default(), read };
         self.event(Event::Exited { worker: WorkerId(worker), end: Box::new(end) });
     }
 

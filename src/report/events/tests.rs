@@ -10,7 +10,7 @@ fn dead() -> Event {
 }
 
 fn ended(reason: EndReason) -> Event {
-    Notice::WorkerEnded { worker: "default-1".into(), pid: 7, reason, exit: Exit::Signal(9), jobs_done: 1 }.into()
+    Notice::WorkerEnded { worker: "default-1".into(), pid: 7, reason, exit: Some(Exit::Signal(9)), jobs_done: 1 }.into()
 }
 
 #[test]

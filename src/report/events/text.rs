@@ -92,9 +92,10 @@ fn pool_started(
     format!("pool `{pool}`: {}{serves}, {what}{limits}", words::count(u64::from(workers), "worker"))
 }
 
-fn worker_ended(worker: &str, reason: EndReason, how: Exit, jobs_done: u64) -> String {
+fn worker_ended(worker: &str, reason: EndReason, how: Option<Exit>, jobs_done: u64) -> String {
     let jobs = words::count(jobs_done, "job");
-    format!("worker `{worker}` {} after {jobs} ({})", end_reason(reason), exit(how))
+    let how = how.map_or_else(|| "exit status unknown".to_owned(), exit);
+    format!("worker `{worker}` {} after {jobs} ({how})", end_reason(reason))
 }
 
 /// Why a worker ended, as what is said of it.
