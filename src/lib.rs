@@ -7,7 +7,7 @@
 //! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `report` words everything for people and for JSON; `model` holds the words everybody shares.
-//! `trust` says whose files are. `faults` makes things go wrong in builds for tests.
+//! `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
 //! - `core` imports nothing but `model`; no process, file, channel, clock or log in it.
@@ -19,8 +19,10 @@
 #[macro_use]
 mod faults;
 
+mod channel;
 mod cli;
 mod client;
+mod clock;
 mod config;
 mod core;
 mod error;

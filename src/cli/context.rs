@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::args::Global;
 use super::{backend, output, reach};
 use crate::client::{Client, Patience};
+use crate::clock;
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
 use crate::model::OsText;
-use crate::process::clock;
 use crate::store::{Records, Store, StoreError};
 
 /// Shared by all verbs.

@@ -4,10 +4,10 @@
 use super::args::control::QueuesArgs;
 use super::context::{Context, Way};
 use super::{known, output, reach};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::model::change::{Op, Request};
-use crate::process::clock;
 use crate::report::words;
 use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::{backend, output};
 use crate::client::{Client, ClientError, Patience, Silence};
+use crate::clock;
 use crate::config::Paths;
 use crate::error::Error;
-use crate::process::clock;
 use crate::process::identity;
 
 /// How long a master that runs may be without a socket: it makes a lost one anew within a second.

@@ -4,9 +4,9 @@ use super::args::records::RunsArgs;
 use super::context::Context;
 use super::known;
 use super::output::{self, ListForm};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName, RunId};
-use crate::process::clock;
 use crate::report::lists;
 use crate::store::RunFilter;
 

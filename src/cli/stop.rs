@@ -8,9 +8,9 @@ use super::args::control::StopArgs;
 use super::context::Context;
 use super::{backend, output};
 use crate::client::{Client, ClientError};
+use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
-use crate::process::clock;
 use crate::report::words;
 use crate::wire::control::{Stop, Stopped};
 

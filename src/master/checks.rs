@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::clock::Steps;
 use super::timers::Timer;
 use super::{Master, Source};
+use crate::clock::Steps;
 use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::{Mono, Now};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
+use crate::channel::{Sender, bounded};
 use crate::model::{Notice, UnixMicros};
-use crate::process::mailbox::{Sender, bounded};
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 

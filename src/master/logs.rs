@@ -23,8 +23,8 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError};
 
+use crate::channel::{self, Sender};
 use crate::model::{JobId, UnixMicros};
-use crate::process::mailbox::{self, Sender};
 use crate::trust::Owner;
 use file::WorkerLog;
 pub(crate) use format::{escape, format_line, parse_line};
@@ -118,7 +118,7 @@ pub(crate) struct Logs {
 impl Logs {
     /// Starts the thread. No file is touched before the first line.
     pub(crate) fn start(options: Options) -> io::Result<Self> {
-        let (messages, incoming) = mailbox::bounded(options.capacity);
+        let (messages, incoming) = channel::bounded(options.capacity);
         let dropped = Dropped::default();
         let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;
@@ -214,7 +214,7 @@ impl Writer {
     }
 
     fn write(&mut self, at_once: bool) {
-        let now = crate::process::clock::instant();
+        let now = crate::clock::instant();
         let mut open = 0;
         for log in self.files.values_mut() {
             log.write(&self.options, if at_once { None } else { Some(now) });

@@ -2,10 +2,10 @@
 //! the writer waits for them.
 
 use super::requests::Refused;
+use crate::channel::{Sender, bounded};
 use crate::config::JobLimits;
 use crate::core::Ticket;
 use crate::model::{JobId, JobRecord};
-use crate::process::mailbox::{Sender, bounded};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 
 /// Questions that may wait.

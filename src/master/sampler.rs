@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
+use crate::channel::{self, Sender};
 use crate::model::WorkerId;
 use crate::process::identity::{activity_of, children_of, start_time};
-use crate::process::mailbox::{self, Sender};
 
 /// Between two samples of a worker that changes.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ impl Sampler {
         capacity: usize,
         notify: impl FnMut(&[Sample], Vec<Family>) + Send + 'static,
     ) -> io::Result<Self> {
-        let (commands, incoming) = mailbox::bounded(capacity);
+        let (commands, incoming) = channel::bounded(capacity);
         std::thread::Builder::new().name("sampler".to_owned()).spawn(move || run(&incoming, notify))?;
         Ok(Self { commands })
     }
@@ -109,7 +109,7 @@ fn own_memory_in(status: &str) -> Option<u64> {
 }
 
 fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample], Vec<Family>)) {
-    let mut watches = Watches::new(crate::process::clock::instant());
+    let mut watches = Watches::new(crate::clock::instant());
     let Ok(mut system) = System::new() else {
         log::error!("memory and CPU of workers cannot be measured: `/proc` is not readable");
         // Takes commands all the same: nobody has to care.
@@ -123,7 +123,7 @@ fn run(incoming: &Receiver<Command>, mut notify: impl FnMut(&[Sample], Vec<Famil
         if matches!(next, Err(RecvTimeoutError::Disconnected)) {
             return;
         }
-        let now = crate::process::clock::instant();
+        let now = crate::clock::instant();
         for command in next.into_iter().chain(incoming.try_iter()) {
             watches.obey(command, now);
         }
@@ -268,7 +268,7 @@ impl Watches {
         pids.dedup();
         let what = ProcessRefreshKind::nothing().with_cpu().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
-        let now = crate::process::clock::instant();
+        let now = crate::clock::instant();
         let mut samples = Vec::new();
         for (worker, tree) in due.iter().zip(trees) {
             let seen = |pid: u32| {

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGTERM};
 
 use crate::process::inherited::{self, Ignored};
-use crate::process::wake;
+use crate::process::self_pipe;
 
 /// The self-pipe and the flags.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Signals {
 
     /// Empties the pipe; the flags say what came.
     pub(super) fn drain(&self) {
-        wake::drain(&self.pipe);
+        self_pipe::drain(&self.pipe);
     }
 
     /// Whether a child may have exited since the last call.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
-use super::clock;
+use crate::clock;
 
 /// Beginning of the name of a master's group.
 const PREFIX: &str = "queue-work.";

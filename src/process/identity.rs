@@ -42,7 +42,7 @@ impl Identity {
     #[must_use]
     pub fn stays_alive(&self) -> bool {
         (0..LOOKS).all(|_| {
-            super::clock::pause(BETWEEN_LOOKS);
+            crate::clock::pause(BETWEEN_LOOKS);
             self.is_alive()
         })
     }

@@ -10,7 +10,6 @@
 
 pub mod cgroup;
 pub mod child;
-pub mod clock;
 pub mod exits;
 pub mod files;
 pub mod group;
@@ -18,17 +17,16 @@ pub mod guardian;
 pub mod identity;
 pub mod image;
 pub mod inherited;
-pub mod mailbox;
 pub mod mark;
 pub mod oom;
 pub mod pipes;
 mod procfs;
+pub(crate) mod self_pipe;
 pub mod spawn;
 pub mod start_step;
 pub mod sweep;
 pub mod tail;
 pub mod tree;
-pub(crate) mod wake;
 
 #[cfg(test)]
 pub(crate) mod testing;

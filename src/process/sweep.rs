@@ -132,7 +132,7 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
             return pursuits[0].outcome();
         }
         pause = next_pause(&pursuits, pause);
-        crate::process::clock::pause(pause);
+        crate::clock::pause(pause);
     }
 }
 
@@ -225,7 +225,7 @@ struct Pursuit<T> {
 
 impl<T> Pursuit<T> {
     fn new(wanted: Wanted, kin: Kin, deadline: Duration, owner: T) -> Self {
-        let deadline = crate::process::clock::instant() + deadline;
+        let deadline = crate::clock::instant() + deadline;
         let (killed, dying, dead, foreign) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { owner, wanted, kin, deadline, killed, dying, foreign, clean: 0, unclear: 0, dead, met_dead: false }
     }
@@ -272,7 +272,7 @@ impl<T> Pursuit<T> {
     }
 
     fn is_over(&self) -> bool {
-        self.clean >= self.wanted.clean_passes() || crate::process::clock::instant() >= self.deadline
+        self.clean >= self.wanted.clean_passes() || crate::clock::instant() >= self.deadline
     }
 
     fn outcome(&self) -> Swept {

@@ -15,10 +15,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits for a condition; panics with `what` when it does not come true.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = super::clock::instant() + DEADLINE;
+    let end = crate::clock::instant() + DEADLINE;
     while !condition() {
-        assert!(super::clock::instant() < end, "did not happen in time: {what}");
-        super::clock::pause(Duration::from_millis(2));
+        assert!(crate::clock::instant() < end, "did not happen in time: {what}");
+        crate::clock::pause(Duration::from_millis(2));
     }
 }
 

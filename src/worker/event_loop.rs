@@ -20,11 +20,11 @@ use super::request::Pending;
 use super::template::Template;
 use super::verdict::Reason;
 use super::{answer, plan};
+use crate::clock;
 use crate::model::oom::OomKills;
-use crate::process::clock;
 use crate::process::exits;
 use crate::process::oom;
-use crate::process::wake;
+use crate::process::self_pipe;
 
 const INPUT: Token = Token(0);
 const OUTPUT: Token = Token(1);
@@ -143,7 +143,7 @@ impl<'a> Worker<'a> {
             (INPUT, _) => self.input.ready = true,
             (OUTPUT, _) => self.output.gone |= event.is_write_closed(),
             (CHILD, _) => self.note_exits(),
-            (TERM, _) => self.told_to_end |= wake::drain(&self.terminate),
+            (TERM, _) => self.told_to_end |= self_pipe::drain(&self.terminate),
             (token, Some((_, command))) if token == COMMAND.stdin => command.feed(),
             (token, Some((_, command))) if token == COMMAND.stdout => command.stdout_ready(),
             (token, Some((_, command))) if token == COMMAND.stderr => command.stderr_ready(),
@@ -153,7 +153,7 @@ impl<'a> Worker<'a> {
     }
 
     fn note_exits(&mut self) {
-        self.may_have_exited |= wake::drain(&self.child_exits);
+        self.may_have_exited |= self_pipe::drain(&self.child_exits);
     }
 
     /// One turn: what has arrived, what has ended, what is due, what is next.

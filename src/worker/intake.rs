@@ -9,8 +9,8 @@ use super::command::Running;
 use super::pipes::Outbox;
 use super::request::{self, Message, Pending};
 use super::verdict::{Failure, Reason};
+use crate::clock;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::process::clock;
 use crate::wire::lines::Line;
 
 /// The parts of the worker that a line can change.

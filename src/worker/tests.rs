@@ -15,7 +15,7 @@ use signal_hook::consts::SIGCHLD;
 
 use super::event_loop::{Ended, Io, serve};
 use super::template::Template;
-use crate::process::clock;
+use crate::clock;
 
 /// Longer than anything here takes, and long past TERM to KILL.
 const DEADLINE: Duration = Duration::from_secs(30);

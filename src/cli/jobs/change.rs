@@ -2,10 +2,10 @@
 
 use crate::cli::context::{Context, Way};
 use crate::cli::{known, output};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, QueueName};
-use crate::process::clock;
 use crate::report::refusals::{self, JobAction};
 use crate::report::words;
 use crate::store::Store;

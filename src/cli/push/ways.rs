@@ -11,11 +11,11 @@ use super::sink::garbled;
 use super::staged::Chunk;
 use crate::cli::backend;
 use crate::client::{Client, ClientError, NONE};
+use crate::clock;
 use crate::error::Error;
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::{Reply, Request};
 use crate::model::{BulkId, JobId};
-use crate::process::clock;
 use crate::store::{Store, StoreError};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 

@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::Uid;
 
-use crate::process::clock::pause;
+use crate::clock::pause;
 use crate::wire::control::NEW_SOCKET_ENDING;
 
 /// How long a master that was killed may take to give back its socket.

@@ -84,7 +84,7 @@ fn a_full_file_is_set_aside_the_oldest_goes_and_a_deleted_one_does_no_harm() {
     let mut log = WorkerLog::new(dir.path().join("w.log"));
     let mut write = |n: usize| {
         log.add(&format_line(&line("w", None, format!("line {n:04}").as_bytes())));
-        log.write(&options, Some(crate::process::clock::instant()));
+        log.write(&options, Some(crate::clock::instant()));
         assert!(!log.owes());
     };
     (0..40).for_each(&mut write);
@@ -115,7 +115,7 @@ fn what_cannot_be_written_is_counted_and_written_about_when_it_can() {
         log.add(&format_line(&line("w", None, text.as_bytes())));
         log.write(&options, now);
     };
-    let start = crate::process::clock::instant();
+    let start = crate::clock::instant();
     add(&mut log, "lost", Some(start));
     fs::remove_file(&options.dir).unwrap();
     add(&mut log, "lost too, as it is not tried every time", Some(start));

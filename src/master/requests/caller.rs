@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Peer, Refused};
+use crate::clock::TICK;
 use crate::core::{Handle, Ticket};
 use crate::master::Master;
-use crate::master::clock::TICK;
 use crate::model::job::JobRecord;
 use crate::model::{JobId, JobState, PoolKind, WorkerId};
 use crate::process::identity;

@@ -15,7 +15,7 @@ fn watches(count: i64, now: Instant) -> Watches {
 
 #[test]
 fn a_worker_that_does_not_change_is_looked_at_less_and_less_until_it_is_active() {
-    let mut now = crate::process::clock::instant();
+    let mut now = crate::clock::instant();
     let mut watches = watches(1, now);
     let worker = WorkerId(1);
     watches.obey(Command::Busy(false), now);
@@ -40,7 +40,7 @@ fn a_worker_that_does_not_change_is_looked_at_less_and_less_until_it_is_active()
 
 #[test]
 fn the_time_of_descendants_counts_and_one_that_ends_takes_nothing_away() {
-    let start = crate::process::clock::instant();
+    let start = crate::clock::instant();
     let mut watches = watches(1, start);
     let watch = watches.workers.get_mut(&WorkerId(1)).unwrap();
     let mut at = |seconds, seen: &[(u32, u64, u64)]| {
@@ -53,7 +53,7 @@ fn the_time_of_descendants_counts_and_one_that_ends_takes_nothing_away() {
 
 #[test]
 fn a_large_set_is_measured_in_slices_and_one_asked_for_at_once() {
-    let start = crate::process::clock::instant();
+    let start = crate::clock::instant();
     let mut watches = watches(1000, start);
     for watch in watches.workers.values_mut() {
         watch.report_always = false;
@@ -99,7 +99,7 @@ fn a_worker_is_measured_with_its_child_when_asked_and_not_after_it_is_unwatched(
 #[test]
 fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
     let mut family = Family::start("asleep");
-    let (worker, now) = (WorkerId(1), crate::process::clock::instant());
+    let (worker, now) = (WorkerId(1), crate::clock::instant());
     let mut watches = Watches::new(now);
     watches.obey(Command::Watch { worker, pid: family.leader.id() }, now);
     watches.obey(Command::Busy(false), now);

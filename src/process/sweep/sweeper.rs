@@ -9,9 +9,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::{Kin, Pursuit, Swept, Wanted, next_pause, pass};
+use crate::channel::{self, Sender};
 use crate::model::WorkerId;
 use crate::process::cgroup::Group;
-use crate::process::mailbox::{self, Sender};
 
 /// How long one worker's leftovers may take to die before they are reported as left.
 const WORKER_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ impl Sweeper {
         exempt: Vec<u32>,
         notify: impl FnMut(SweepDone) + Send + 'static,
     ) -> io::Result<Self> {
-        let (requests, incoming) = mailbox::bounded(capacity);
+        let (requests, incoming) = channel::bounded(capacity);
         thread::Builder::new().name("sweeper".to_owned()).spawn(move || serve(&incoming, &exempt, notify))?;
         Ok(Self { requests })
     }
@@ -76,7 +76,7 @@ fn serve(incoming: &Receiver<Request>, exempt: &[u32], mut notify: impl FnMut(Sw
         };
         match first {
             Err(RecvTimeoutError::Disconnected) if pursuits.is_empty() => return,
-            Err(RecvTimeoutError::Disconnected) => crate::process::clock::pause(pause),
+            Err(RecvTimeoutError::Disconnected) => crate::clock::pause(pause),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(request) => pursuits.extend(std::iter::once(request).chain(incoming.try_iter()).map(|request| {
                 Pursuit::new(Wanted::Worker(request.value), request.kin, WORKER_DEADLINE, request.worker)

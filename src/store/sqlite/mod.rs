@@ -9,22 +9,24 @@ mod access;
 mod apply;
 mod batch;
 mod bulk;
-mod care;
 mod changes;
+mod checkpoint;
 mod claim;
 mod codes;
 mod content;
 mod create;
 #[cfg(test)]
 mod damage_tests;
+mod database_lock;
 mod error;
 mod faults;
+mod file_checks;
+mod file_loss;
 mod files;
 mod finish;
 mod forget;
 mod generations;
 mod identity;
-mod lock;
 mod lock_file;
 mod migrate;
 mod names;
@@ -33,10 +35,11 @@ mod open;
 mod open_tests;
 mod opening;
 mod operator;
-mod place;
 mod prune;
 mod push;
 mod read;
+mod remote_fs;
+mod roles;
 mod run_index;
 #[cfg(test)]
 mod run_index_tests;
@@ -49,7 +52,6 @@ mod stale;
 mod sync;
 mod totals;
 mod watch;
-mod ways;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,9 +60,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use self::batch::{Batch, High};
 use self::content::{Content, Overwritten};
+use self::database_lock::Handle;
 use self::faults::What;
 use self::files::{Fate, Files, log_path};
-use self::lock::Handle;
 use self::names::Names;
 use self::open::Missing;
 use self::run_index::Blocks;
@@ -72,8 +74,8 @@ use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 pub use self::changes::Changes;
 pub use self::lock_file::Lock;
 pub(super) use self::read::SqliteRecords;
+pub(super) use self::roles::{as_guest, as_master, holder, records};
 use self::shared::SharedRecords;
-pub(super) use self::ways::{as_guest, as_master, holder, records};
 
 /// The writing connection to a database file.
 #[derive(Debug)]

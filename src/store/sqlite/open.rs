@@ -1,7 +1,7 @@
 //! Opens the database file: checks whose it is, sets it up, migrates it.
 //!
 //! Knows nothing of jobs. Invariant: a file that is not ours is never written to, and none is opened without the handle
-//! of `lock`, which outlives the connection.
+//! of `database_lock`, which outlives the connection.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::database_lock::Handle;
 use super::files::{self, Identity};
-use super::lock::Handle;
 use super::{SqliteStore, create, error::map, identity, migrate, names, sql};
 use crate::store::StoreError;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::batch::High;
+use super::database_lock::Handle;
 use super::files::Files;
-use super::lock::Handle;
 use super::names::Names;
 use super::open::{self, Missing};
 use super::run_index::Blocks;

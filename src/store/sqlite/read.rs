@@ -10,8 +10,8 @@ use rusqlite::types::{ToSql, Type};
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
+use super::database_lock::Handle;
 use super::files::{Fate, Files};
-use super::lock::Handle;
 use super::names::maybe_text;
 use super::{codes, error, generations, identity, names, open, run_index, run_row, totals};
 use crate::model::job::Progress;

@@ -1,4 +1,4 @@
-//! Syncs the write-ahead log, from a handle of its own.
+//! Syncs the write-ahead log: of a master from a handle of its own, of a guest by its connection.
 //!
 //! Only the log is opened here: closing a handle on the database file itself would drop SQLite's locks. Invariant: what
 //! was committed before a call is on the disk after it, if it succeeds.
@@ -8,7 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::files::{Identity, ask_identity, sync_folder};
-use crate::store::DiskSync;
+use super::{SqliteStore, Syncs, error};
+use crate::model::bulk::BulkStep;
+use crate::model::change::{Op, Request};
+use crate::store::{DiskSync, StoreError};
 
 /// The sync of this log.
 pub(super) fn of(log: PathBuf) -> DiskSync {
@@ -36,4 +39,22 @@ fn sync(log: &Path, open: &mut Option<(File, Identity)>) -> io::Result<()> {
     file.sync_data()?;
     failpoint!("sync.after");
     Ok(())
+}
+
+impl SqliteStore {
+    /// A guest has its commits synced, but not what nobody is told to be safe: the steps of a bulk push. The sync of its
+    /// commit is one of the whole log, and so covers those before it.
+    pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        let told = |op: &Op| !matches!(op, Op::Request(Request::Bulk(step)) if !matches!(step, BulkStep::Commit(_)));
+        let (syncs, mode) = if ops.iter().any(told) {
+            (Syncs::Each, "PRAGMA synchronous = FULL")
+        } else {
+            (Syncs::None, "PRAGMA synchronous = NORMAL")
+        };
+        if self.guest.is_some_and(|now| now != syncs) {
+            self.conn.execute_batch(mode).map_err(|e| error::map(&self.path, &e))?;
+            self.guest = Some(syncs);
+        }
+        Ok(())
+    }
 }

@@ -1,53 +1,16 @@
-//! Refuses a database where it cannot be safe: on a file system of the network, in a file that has several names, in
-//! what is no file.
+//! Checks of a database file before it is opened: that it is a regular file, has one name, and is nobody else's.
 //!
-//! On the network SQLite's locks, and the memory that its connections share, cannot be relied on, and files are corrupted
-//! even with a single writer. Of a file with two names SQLite would keep two logs. Invariant: what is not known as remote
-//! is taken for local.
+//! Of a file with two names SQLite would keep two logs; a program that may write to the database has commands run as us.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::sys::statfs::statfs;
 use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, statx};
 
 use super::files;
 use crate::store::StoreError;
 use crate::trust::{Owner, folder_of};
-
-/// Kinds by the numbers of statfs(2). With FUSE the files may be anywhere.
-const REMOTE: [(u32, &str); 17] = [
-    (0x0000_6969, "NFS"),
-    (0x0000_517B, "SMB"),
-    (0xFE53_4D42, "SMB"),
-    (0xFF53_4D42, "CIFS"),
-    (0x6573_5546, "FUSE"),
-    (0x0102_1997, "9P"),
-    (0x00C3_6400, "Ceph"),
-    (0x5346_414F, "AFS"),
-    (0x6B41_4653, "AFS"),
-    (0x7375_7245, "Coda"),
-    (0x0000_564C, "NCP"),
-    (0x0116_1970, "GFS2"),
-    (0x7461_636F, "OCFS2"),
-    (0x0BD0_0BD0, "Lustre"),
-    (0x4750_4653, "GPFS"),
-    (0x1983_0326, "BeeGFS"),
-    (0x786F_4256, "shared folders of VirtualBox"),
-];
-
-/// The name of a file system that is, or may be, on another machine. The kernel gives 32 bits; what stands above them is
-/// their sign.
-fn remote(magic: i64) -> Option<&'static str> {
-    REMOTE.iter().find(|(known, _)| *known == magic as u32).map(|(_, name)| *name)
-}
-
-/// Whether an existing file lies on another machine.
-pub(super) fn is_remote(database: &Path) -> bool {
-    statfs(database).is_ok_and(|fs| remote(fs.filesystem_type().0).is_some())
-}
 
 /// Refuses whatever is no file: to open a pipe, for one, may wait for ever.
 pub(super) fn refuse_special(path: &Path, found: &Metadata) -> Result<(), StoreError> {
@@ -117,74 +80,8 @@ pub(super) fn refuse_shared(database: &Path) -> Result<(), StoreError> {
 /// Refuses an existing database that cannot be used, before anything is made beside it.
 pub(super) fn refuse_unusable(database: &Path) -> Result<(), StoreError> {
     match database.symlink_metadata() {
-        Ok(_) => super::lock::Handle::of(database).map(drop),
+        Ok(_) => super::database_lock::Handle::of(database).map(drop),
         // Missing, or not to be seen: who makes or opens it says so.
         Err(_) => Ok(()),
-    }
-}
-
-/// Refuses a database that lies, or would lie, on another machine.
-pub(super) fn refuse_remote(database: &Path) -> Result<(), StoreError> {
-    let folder = folder_of(database);
-    let found = match statfs(database) {
-        Err(Errno::ENOENT) => statfs(folder),
-        found => found,
-    };
-    let reason = match found.map(|fs| remote(fs.filesystem_type().0)) {
-        // Where it cannot be found or looked at, who opens it says so.
-        Ok(None) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
-        Ok(Some(name)) => format!(
-            "its file system ({name}) is, or may be, on another machine, where a database can be corrupted; choose a \
-             local disk with --database, or take the risk with --allow-network-fs"
-        ),
-        Err(e) => format!("its file system cannot be asked what it is: {}", e.desc()),
-    };
-    Err(StoreError::Cannot { doing: "use", path: database.display().to_string(), reason })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_systems_of_the_network_are_known_by_their_numbers_also_with_a_sign() {
-        for (magic, name) in [
-            (0x6969, "NFS"),
-            (0xFF53_4D42, "CIFS"),
-            (i64::from(0xFF53_4D42_u32.cast_signed()), "CIFS"),
-            (0xFE53_4D42, "SMB"),
-            (0x6573_5546, "FUSE"),
-            (0x0102_1997, "9P"),
-        ] {
-            assert_eq!(remote(magic), Some(name), "{magic:#x}");
-        }
-        // ext4, tmpfs, btrfs, xfs, overlayfs, zfs, f2fs, bcachefs, ramfs.
-        for magic in [
-            0xEF53,
-            0x0102_1994,
-            0x9123_683E,
-            0x5846_5342,
-            0x794C_7630,
-            0x2FC1_2FC1,
-            0xF2F5_2010,
-            0xCA45_1A4E,
-            0x8584_58F6,
-        ] {
-            assert_eq!(remote(magic), None, "{magic:#x}");
-        }
-    }
-
-    #[test]
-    fn local_file_systems_are_accepted_before_and_after_the_database_is_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("q.db");
-        refuse_remote(&path).unwrap();
-        std::fs::write(&path, "").unwrap();
-        refuse_remote(&path).unwrap();
-        refuse_remote(Path::new("q.db")).unwrap();
-        refuse_remote(Path::new("/no/such/folder/q.db")).unwrap();
-        if Path::new("/dev/shm").is_dir() {
-            refuse_remote(Path::new("/dev/shm/q.db")).unwrap();
-        }
     }
 }

@@ -6,21 +6,21 @@ use crossbeam_channel::{Receiver, TrySendError, unbounded};
 
 /// The sending side.
 #[derive(Debug)]
-pub struct Sender<T> {
+pub(crate) struct Sender<T> {
     to: crossbeam_channel::Sender<T>,
     capacity: usize,
 }
 
 /// A channel in which so many may wait.
 #[must_use]
-pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+pub(crate) fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let (to, from) = unbounded();
     (Sender { to, capacity }, from)
 }
 
 impl<T> Sender<T> {
     /// Sends unless it is full; never waits.
-    pub fn try_send(&self, what: T) -> Result<(), TrySendError<T>> {
+    pub(crate) fn try_send(&self, what: T) -> Result<(), TrySendError<T>> {
         if self.to.len() >= self.capacity {
             return Err(TrySendError::Full(what));
         }

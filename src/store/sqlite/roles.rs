@@ -1,14 +1,15 @@
-//! The ways to a database file: to read it, as a guest, as its master.
+//! Opens a database file in a role: to read it, as a guest, as its master.
 //!
-//! Invariant: a place that is not safe is refused before anything is made there, and a master has the lock beside the
+//! Invariant: a file that is not safe is refused before anything is made there, and a master has the lock beside the
 //! database before it opens that.
 
 use std::io;
 use std::path::Path;
 
 use super::changes::Changes;
+use super::file_checks::{refuse_shared, refuse_unusable};
 use super::lock_file::Lock;
-use super::place::{refuse_remote, refuse_shared, refuse_unusable};
+use super::remote_fs::refuse_remote;
 use super::{SqliteRecords, SqliteStore};
 use crate::store::{Allow, Holder, Master, Opened, Records, Store, StoreError};
 use crate::trust::{Owner, folder_of};

@@ -1,12 +1,35 @@
-//! The clocks of the master, and how it notices that one was set.
+//! The clocks: of threads and processes, of the master, and how it notices that one was set; and waiting.
+//!
+//! Invariant: nothing that runs in the supervisor's thread waits here, except before its first and after its last
+//! turn.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::model::{Mono, Now};
-use crate::process::clock::wall;
+use crate::model::{Mono, Now, UnixMicros};
+
+/// The monotonic clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is where the threads read the clock")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where it is read")]
+pub(crate) fn wall() -> UnixMicros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMicros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// Waits between two looks at something that nobody tells of.
+#[expect(clippy::disallowed_methods, reason = "the file system and `/proc` tell nobody of changes")]
+pub(crate) fn pause(d: Duration) {
+    std::thread::sleep(d);
+}
 
 /// The kernel counts the start of a process in ticks of this length, on every machine that Rust knows.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// Both clocks; monotonic time counts from when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +56,7 @@ impl Clock {
     /// How old a process is that started then, in ticks since the machine did; less what the machine may have slept
     /// meanwhile.
     #[must_use]
-    pub(super) fn age(&self, start_ticks: u64) -> Duration {
+    pub(crate) fn age(&self, start_ticks: u64) -> Duration {
         let ticks = i64::try_from(start_ticks).unwrap_or(i64::MAX);
         let age = boot().saturating_sub(ticks.saturating_mul(10_000)).saturating_sub(slept() - self.slept);
         Duration::from_micros(u64::try_from(age).unwrap_or(0))
@@ -55,18 +78,18 @@ const TRIES: u32 = 10;
 
 /// Notices that the wall clock was set, by the clock that goes on, also while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     /// How far the wall clock is before the other one, in microseconds.
     ahead: i64,
 }
 
 impl Steps {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { ahead: ahead().unwrap_or_default() }
     }
 
     /// By how much the wall clock was set since the last call, in microseconds.
-    pub(super) fn step(&mut self) -> Option<i64> {
+    pub(crate) fn step(&mut self) -> Option<i64> {
         self.compare(ahead()?)
     }
 

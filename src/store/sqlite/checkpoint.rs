@@ -1,116 +1,17 @@
-//! Care for the files of a writing connection: that they are there, and that the log reaches the disk.
+//! Moves the log to the database, and writes a log anew whose sync failed.
 //!
-//! Knows nothing of jobs. Invariant: no connection is dropped before what only it has is in a file that has a name.
+//! Knows nothing of jobs. Invariants: the database is written to only while it is the file that was opened; no connection
+//! is dropped before what only it has is in a file that has a name.
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::content::{Content, Overwritten};
-use super::files::{Fate, Files, beside, log_path};
+use super::files::{Fate, Files};
 use super::seal::Seal;
-use super::{SqliteStore, Syncs, error, sql};
-use crate::model::Generation;
-use crate::model::bulk::BulkStep;
-use crate::model::change::{Op, Request};
+use super::{SqliteStore, error, sql};
 use crate::store::StoreError;
 
 impl SqliteStore {
-    /// After a commit: an answer must not tell of what is in no file that has a name, or was written over.
-    pub(super) fn still_there(&mut self) -> Result<(), StoreError> {
-        let counted = self.content.as_mut().map_or(Ok(()), |content| content.count_frames(&self.conn));
-        let result = counted.map_err(|e| self.unreadable(&e)).and_then(|()| self.check_files());
-        self.distrust(result)
-    }
-
-    /// A guest has its commits synced, but not what nobody is told to be safe: the steps of a bulk push. The sync of its
-    /// commit is one of the whole log, and so covers those before it.
-    pub(super) fn pace_syncs(&mut self, ops: &[Op]) -> Result<(), StoreError> {
-        let told = |op: &Op| !matches!(op, Op::Request(Request::Bulk(step)) if !matches!(step, BulkStep::Commit(_)));
-        let (syncs, mode) = if ops.iter().any(told) {
-            (Syncs::Each, "PRAGMA synchronous = FULL")
-        } else {
-            (Syncs::None, "PRAGMA synchronous = NORMAL")
-        };
-        if self.guest.is_some_and(|now| now != syncs) {
-            self.conn.execute_batch(mode).map_err(|e| error::map(&self.path, &e))?;
-            self.guest = Some(syncs);
-        }
-        Ok(())
-    }
-
-    /// After an error nothing is written before a reopen.
-    pub(super) fn distrust(&mut self, result: Result<(), StoreError>) -> Result<(), StoreError> {
-        if let Err(error) = &result {
-            self.broken = true;
-            self.suspect |= matches!(error, StoreError::Io(_));
-        }
-        result
-    }
-
-    /// An error after one that asks for a reopen.
-    pub(super) fn usable(&self) -> Result<(), StoreError> {
-        if self.broken {
-            return Err(StoreError::Io("after an error the database must be opened anew".to_owned()));
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_files(&mut self) -> Result<(), StoreError> {
-        if self.overwritten.is_none() {
-            let Some(files) = &self.files else { return Ok(()) };
-            files.check()?;
-            let Some(content) = &mut self.content else { return Ok(()) };
-            let found = content.look(&self.conn, self.handle.file());
-            match found.map_err(|e| self.unreadable(&e))? {
-                None => return Ok(()),
-                Some(what) => {
-                    self.refuse_another_master()?;
-                    self.keep_apart(what);
-                }
-            }
-        }
-        let is_log = self.overwritten == Some(Overwritten::Log);
-        Err(StoreError::Overwritten { path: self.path.display().to_string(), is_log })
-    }
-
-    /// Before the connection is opened anew or the log is written anew: of no use to what was written over.
-    pub(super) fn refuse_loss(&mut self) -> Result<(), StoreError> {
-        match self.check_files() {
-            Err(lost) if lost.is_loss() => Err(lost),
-            // The very reason, perhaps.
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    /// One of an older version knows no lock on the file, and seals it for itself.
-    fn refuse_another_master(&self) -> Result<(), StoreError> {
-        let now = self.conn.prepare_cached(sql::GENERATION_NOW).and_then(|mut now| now.query_row([], |row| row.get(0)));
-        match now.map(Generation) {
-            Ok(now) if self.generation.is_some_and(|ours| now > ours) => Err(StoreError::Superseded(now)),
-            _ => Ok(()),
-        }
-    }
-
-    fn unreadable(&self, error: &std::io::Error) -> StoreError {
-        StoreError::Io(format!("cannot look at `{}` or its log: {error}", self.path.display()))
-    }
-
-    /// The log and the database do not belong together any more: neither is to be changed by the other.
-    fn keep_apart(&mut self, what: Overwritten) {
-        self.overwritten = Some(what);
-        self.broken = true;
-        // Without it SQLite moves the log to the database when the connection is closed.
-        if let Err(error) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-            log::error!("cannot keep the log of `{}` apart: {error}", self.path.display());
-        }
-        if what == Overwritten::Database {
-            let log = log_path(&self.path);
-            if let Err(error) = std::fs::rename(&log, beside(&log, ".lost")) {
-                log::error!("cannot set `{}` aside: {error}", log.display());
-            }
-        }
-    }
-
     /// For a master that has just begun: from now on its files are known by a seal.
     pub(super) fn begin_seal(&mut self) -> Result<(), StoreError> {
         let failed = |e: &rusqlite::Error| error::map(&self.path, e);

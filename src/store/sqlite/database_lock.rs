@@ -15,7 +15,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 
 use super::files::{Identity, beside};
-use super::{access, place};
+use super::{access, file_checks, remote_fs};
 use crate::store::StoreError;
 
 /// How often a master that starts looks whether the guests have ended what they write: for 10 s.
@@ -57,7 +57,7 @@ impl Handle {
         let why = |e: &io::Error| access::denied(path).unwrap_or_else(|| e.to_string());
         let failed = |e| StoreError::cannot("open", path, &why(&e));
         let found = std::fs::metadata(path).map_err(failed)?;
-        place::refuse_special(path, &found)?;
+        file_checks::refuse_special(path, &found)?;
         let mut handles = HANDLES.lock().unwrap_or_else(PoisonError::into_inner);
         handles.retain(|handle| handle.strong_count() > 0);
         let identity = (found.dev(), found.ino());
@@ -68,14 +68,14 @@ impl Handle {
         let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
-        place::refuse_special(path, &found)?;
-        place::refuse_names(path, &file, &found)?;
+        file_checks::refuse_special(path, &found)?;
+        file_checks::refuse_names(path, &file, &found)?;
         let handle = Arc::new(Self {
             file,
             path: path.to_owned(),
             identity: (found.dev(), found.ino()),
             held: Mutex::new(Held::Shared(0)),
-            lockable: !place::is_remote(path),
+            lockable: !remote_fs::is_remote(path),
         });
         handles.push(Arc::downgrade(&handle));
         Ok(handle)
