@@ -61,12 +61,6 @@ impl Clock {
         let age = boot().saturating_sub(ticks.saturating_mul(10_000)).saturating_sub(slept() - self.slept);
         Duration::from_micros(u64::try_from(age).unwrap_or(0))
     }
-
-    /// How long from `now` until `at`; zero if that is past.
-    #[must_use]
-    pub(crate) fn until(now: Now, at: Mono) -> Duration {
-        at.since(now.mono)
-    }
 }
 
 /// A wall clock that is off by more than this from one look to the next was set.

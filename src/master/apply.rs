@@ -14,9 +14,8 @@ impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
         let mut actions = Vec::new();
-        while !self.actions.is_empty() {
-            std::mem::swap(&mut self.actions, &mut actions);
-            let now = self.clock.now();
+        while self.core.take_actions(&mut actions) {
+            let now = self.time.now();
             // Notices wake the thread that prints them, and can wait; a process may be waited for.
             let mut notices = Vec::new();
             for action in actions.drain(..) {
@@ -26,8 +25,6 @@ impl Master {
                 self.say(notice);
             }
         }
-        // The room is kept for the next time.
-        self.actions = actions;
     }
 
     fn carry_out_one(&mut self, action: Action, now: Now, notices: &mut Vec<Notice>) {

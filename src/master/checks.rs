@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use super::Master;
+use super::sources::Source;
 use super::timers::Timer;
-use super::{Master, Source};
-use crate::clock::Steps;
 use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::{Mono, Now};
@@ -35,8 +35,6 @@ pub(super) struct Checks {
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
-    /// Whether the wall clock was set.
-    pub(super) steps: Steps,
 }
 
 impl Checks {
@@ -48,8 +46,7 @@ impl Checks {
             log::debug!("the store has to be looked at every second: {error}");
             changes.give_up();
         }
-        let (zero, steps) = (Mono(0), Steps::start());
-        Self { changes, count_at: zero, clean_at: zero, steps }
+        Self { changes, count_at: Mono(0), clean_at: Mono(0) }
     }
 
     /// Takes in what the kernel tells.
@@ -61,7 +58,7 @@ impl Checks {
 impl Master {
     /// Runs the checks that are due; asks the writer whether another process has added jobs, unless it is known that nothing was written.
     pub(super) fn check(&mut self, now: Now) {
-        self.timers.set(Timer::Checks, Some(now.mono + EVERY));
+        self.time.ring_in(Timer::Checks, EVERY);
         if self.core.is_quiet() {
             self.meters.pace(false);
         }
@@ -102,7 +99,7 @@ impl Master {
         // Clients that had found it are accepted first.
         self.accept();
         let path = self.fixed.config.socket.display().to_string();
-        match self.clients.listen_again(self.poll.registry(), Source::Listener.token()) {
+        match self.clients.listen_again(self.sources.registry(), Source::Listener.token()) {
             Ok(()) => log::warn!("the control socket `{path}` was gone and is made again"),
             Err(e) => {
                 self.problem(

@@ -6,53 +6,25 @@ use std::time::Duration;
 
 use mio::Events;
 
-use super::pipes::Pipes;
+use super::Master;
+use super::pipes::{Pipe, Pipes};
+use super::sources::{Inbox, Source};
 use super::timers::Timer;
-use super::{Clock, Inbox, Master, Source};
 use crate::core::{Event, Phase};
+use crate::model::WorkerId;
 use crate::model::problem::Topic;
-use crate::model::{Mono, WorkerId};
 use crate::report::words;
 
 /// When a control connection that could not be accepted, for want of descriptors, is tried again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// A master whose turn comes so much later than it was to was held up: stopped, or left without processor time.
-const HELD_UP: Duration = Duration::from_secs(2);
-/// For so long after that it hears what was said meanwhile: a turn or two, and what it had begun before.
-const CATCHES_UP: Duration = Duration::from_secs(1);
 /// Time after the last worker has left, after which a master gives up waiting for a store that cannot be written.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
-
-/// Whether turns come on time, and how long the end is waited for.
-#[derive(Debug)]
-pub(super) struct Pace {
-    /// When this turn began.
-    begun: Mono,
-    /// Until then what comes may have waited while the master was held up.
-    late_until: Mono,
-    /// When the end is no longer waited for; set when everybody has left.
-    give_up_at: Option<Mono>,
-}
-
-impl Pace {
-    pub(super) const fn start() -> Self {
-        Self { begun: Mono(0), late_until: Mono(0), give_up_at: None }
-    }
-
-    /// A turn begins that was to come after `timeout` at the latest.
-    fn begin(&mut self, now: Mono, timeout: Duration) {
-        let before = std::mem::replace(&mut self.begun, now);
-        if now.since(before) > timeout + HELD_UP {
-            self.late_until = now + CATCHES_UP;
-        }
-    }
-}
 
 impl Master {
     /// Turns until everybody has left and everything is written. True: in order; false: the store failed.
     pub(super) fn event_loop(&mut self) -> bool {
         let mut events = Events::with_capacity(1024);
-        self.pace.begun = self.clock.now().mono;
+        self.time.begin();
         loop {
             self.wait(&mut events);
             self.hear(&events);
@@ -68,26 +40,23 @@ impl Master {
     /// Waits for news of a descriptor or a thread, or for the next timer.
     fn wait(&mut self, events: &mut Events) {
         let timeout = self.timeout();
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
-                self.problem(Topic::Poll, format!("waiting for events failed: {error}"));
-            }
-            Ok(()) | Err(_) => self.problem_over(Topic::Poll),
+        match self.sources.wait(events, timeout) {
+            Err(error) => self.problem(Topic::Poll, format!("waiting for events failed: {error}")),
+            Ok(()) => self.problem_over(Topic::Poll),
         }
-        self.pace.begin(self.clock.now().mono, timeout.unwrap_or_default());
+        self.time.begin_turn(timeout.unwrap_or_default());
     }
 
     fn timeout(&mut self) -> Option<Duration> {
         if self.reading.is_urgent() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left() {
             return Some(Duration::ZERO);
         }
-        let now = self.clock.now();
-        self.timers.set(Timer::Core, self.core.next_deadline(now));
-        self.timers.set(Timer::Commit, self.batches.next_deadline());
-        self.timers.set(Timer::Requests, self.requests.next_deadline());
-        self.timers.set(Timer::Backlog, self.reading.next_deadline());
-        // Rounded up: a timer that rings early would turn for nothing.
-        self.timers.next().map(|at| Clock::until(now, at) + Duration::from_micros(50))
+        let now = self.time.now();
+        self.time.ring_at(Timer::Core, self.core.next_deadline(now));
+        self.time.ring_at(Timer::Commit, self.batches.next_deadline());
+        self.time.ring_at(Timer::Requests, self.requests.next_deadline());
+        self.time.ring_at(Timer::Backlog, self.reading.next_deadline());
+        self.time.until_next()
     }
 
     /// Takes in what has come: from workers, clients, threads, signals, and who has exited.
@@ -95,7 +64,7 @@ impl Master {
         let mut listener = false;
         for event in events {
             match Source::of(event.token()) {
-                Source::Worker(id, super::Pipe::Stdin) => self.children.is_writable(id),
+                Source::Worker(id, Pipe::Stdin) => self.children.is_writable(id),
                 Source::Worker(id, pipe) => self.reading.edge((id, pipe)),
                 Source::Client(id) => {
                     if event.is_write_closed() {
@@ -109,7 +78,7 @@ impl Master {
                 }
                 Source::Listener => listener = true,
                 Source::Waker => {}
-                Source::Signals => self.signals.drain(),
+                Source::Signals => self.sources.drain_signals(),
                 Source::Database => self.checks.hear(),
             }
         }
@@ -120,51 +89,45 @@ impl Master {
         if listener {
             self.accept();
         }
-        while let Ok(mail) = self.inbox.try_recv() {
-            self.receive(mail);
-        }
-        if self.signals.told_to_stop() {
-            self.stop(None, None);
-        }
-        if self.signals.children_exited() {
-            self.reap();
+        while let Some(message) = self.sources.next() {
+            self.receive(message);
         }
     }
 
     /// Does what is due.
     fn ring(&mut self) {
         self.heed_clock();
-        let now = self.clock.now();
-        for timer in self.timers.due(now.mono) {
+        let now = self.time.now();
+        for timer in self.time.due(now.mono) {
             match timer {
                 // Every turn sees to these.
                 Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck => {}
                 Timer::Requests => self.expire_waiters(now),
                 Timer::Checks => self.check(now),
-                Timer::Held => self.look_at_held(now),
+                Timer::Held => self.look_at_held(),
                 Timer::Accept => self.accept(),
-                Timer::Guardian => self.restart_guardian(now),
+                Timer::Guardian => self.restart_guardian(),
             }
         }
     }
 
     /// Lets the core settle, and carries out what it decides.
     fn decide(&mut self) {
-        let now = self.clock.now();
+        let now = self.time.now();
         self.go_on_with_tasks(now);
-        self.core.settle(now, &mut self.actions);
+        self.core.settle(now);
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.
         self.sweep();
         self.end_if_drained();
-        self.core.claim(&mut self.actions);
+        self.core.claim();
         self.carry_out();
     }
 
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.
     fn write(&mut self) {
         self.send_replies();
-        self.batches.send(self.clock.now());
+        self.batches.send(self.time.now());
         self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
@@ -192,28 +155,23 @@ impl Master {
         if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
             return Some(true);
         }
-        let now = self.clock.now().mono;
-        let give_up_at = *self.pace.give_up_at.get_or_insert(now + STUCK_AFTER);
-        self.timers.set(Timer::Stuck, Some(give_up_at));
+        let now = self.time.now().mono;
+        let give_up_at = *self.give_up_at.get_or_insert(now + STUCK_AFTER);
+        self.time.ring_at(Timer::Stuck, Some(give_up_at));
         (now >= give_up_at).then_some(false)
     }
 
     pub(super) fn accept(&mut self) {
-        let late = self.is_late();
-        self.clients.accept(self.poll.registry(), late, |id| Source::Client(id).token());
+        let late = self.time.is_late();
+        self.clients.accept(self.sources.registry(), late, |id| Source::Client(id).token());
         match self.clients.knocked() {
             Some(why) => {
-                self.timers.set(Timer::Accept, Some(self.clock.now().mono + ACCEPT_AGAIN));
+                self.time.ring_in(Timer::Accept, ACCEPT_AGAIN);
                 let text = format!("control connections cannot be accepted: {why}; it is tried again");
                 self.problem(Topic::Clients, text);
             }
             None => self.problem_over(Topic::Clients),
         }
-    }
-
-    /// Whether what comes now may have waited while the master was held up.
-    pub(super) fn is_late(&self) -> bool {
-        self.clock.now().mono < self.pace.late_until
     }
 
     /// Writes to workers what they take now.
@@ -224,8 +182,8 @@ impl Master {
         self.carry_out();
     }
 
-    fn receive(&mut self, mail: Inbox) {
-        match mail {
+    fn receive(&mut self, message: Inbox) {
+        match message {
             Inbox::Written(written) => self.on_store_event(written),
             Inbox::Samples(samples, families) => {
                 for family in families {
@@ -245,22 +203,15 @@ impl Master {
                 let (client, bytes, message) = *read;
                 self.line_was_read(client, bytes, message);
             }
-            Inbox::Interrupt => self.interrupted(),
-        }
-    }
-
-    fn interrupted(&mut self) {
-        self.interrupts += 1;
-        if self.interrupts == 1 {
-            self.stop(None, None);
-        } else {
-            self.force();
+            Inbox::Interrupt if self.sources.interrupts() > 1 => self.force(),
+            Inbox::Interrupt | Inbox::Terminate => self.stop(None, None),
+            Inbox::ChildExited => self.reap(),
         }
     }
 
     /// Tells the core if the wall clock was set.
     fn heed_clock(&mut self) {
-        let Some(by) = self.checks.steps.step() else { return };
+        let Some(by) = self.time.step() else { return };
         let how = words::duration(Duration::from_micros(by.unsigned_abs()));
         let to = if by > 0 { "forward" } else { "back" };
         let text = format!("the clock was set {how} {to}; what waits for a length of time waits as long as it was to");

@@ -17,7 +17,7 @@ impl Master {
 
     /// Something is wrong: kept until it is over, and said if the core says so.
     pub(super) fn problem(&mut self, topic: Topic, text: String) {
-        if let Some(notice) = self.core.problem(topic, text, self.clock.now()) {
+        if let Some(notice) = self.core.problem(topic, text, self.time.now()) {
             self.say(notice);
         }
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mio::Events;
 
-use super::{Inbox, Master, wall};
+use super::sources::{Inbox, Source};
+use super::{Master, wall};
 use crate::core::{Done, Phase};
 use crate::model::done::Stopped;
 use crate::report::Event;
@@ -18,9 +19,9 @@ impl Master {
         if !self.fixed.config.drain || self.is_stopping() {
             return;
         }
-        let (done, now) = (self.meters.jobs(), self.clock.now());
+        let (done, now) = (self.meters.jobs(), self.time.now());
         self.console.progress(done, done + self.core.left());
-        self.core.end_drain(self.batches.is_empty(), now, &mut self.actions);
+        self.core.end_drain(self.batches.is_empty(), now);
     }
 
     /// Tells people that the end has begun, once.
@@ -50,8 +51,8 @@ impl Master {
         }
         failpoint!("stop.written");
         // The threads are gone; what they said last is the fate of what was still on its way.
-        while let Ok(mail) = self.inbox.try_recv() {
-            if let Inbox::Written(written) = mail {
+        while let Some(message) = self.sources.next() {
+            if let Inbox::Written(written) = message {
                 self.on_store_event(written);
             }
         }
@@ -66,8 +67,8 @@ impl Master {
                 group.remove();
             }
         }
-        let summary = self.meters.summary(self.clock.now().mono);
-        self.say(if self.fixed.config.drain && self.interrupts == 0 {
+        let summary = self.meters.summary(self.time.now().mono);
+        self.say(if self.fixed.config.drain && self.sources.interrupts() == 0 {
             Event::Drained { summary }
         } else {
             Event::Stopped { summary }
@@ -78,12 +79,12 @@ impl Master {
 
     fn write_last_answers(&mut self) {
         let mut events = Events::with_capacity(64);
-        let until = self.clock.now().mono + LAST_ANSWERS;
+        let until = self.time.now().mono + LAST_ANSWERS;
         self.clients.flush();
-        while self.clients.has_unsent() && self.clock.now().mono < until {
-            let _ = self.poll.poll(&mut events, Some(Duration::from_millis(20)));
+        while self.clients.has_unsent() && self.time.now().mono < until {
+            let _ = self.sources.wait(&mut events, Some(Duration::from_millis(20)));
             for event in &events {
-                if let super::Source::Client(id) = super::Source::of(event.token()) {
+                if let Source::Client(id) = Source::of(event.token()) {
                     self.clients.writable(id);
                 }
             }

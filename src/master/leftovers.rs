@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::timers::Timer;
 use super::{Master, sampler};
 use crate::core::Event;
+use crate::model::WorkerId;
 use crate::model::problem::Topic;
-use crate::model::{Now, WorkerId};
 use crate::process::cgroup;
 use crate::process::guardian::Words;
 use crate::process::identity::{self, Identity};
@@ -161,7 +161,7 @@ impl Master {
             let kin = self.kin_of(worker, &strangers);
             let request = sweep::Request { worker, value: self.mark(worker), kin };
             if self.sweeper.request(request).is_err() {
-                self.timers.set(Timer::Sweep, Some(self.clock.now().mono + SWEEP_AGAIN));
+                self.time.ring_in(Timer::Sweep, SWEEP_AGAIN);
                 return;
             }
             self.leftovers.to_sweep.pop_front();
@@ -188,7 +188,7 @@ impl Master {
 
     fn hold(&mut self, worker: WorkerId, foreign: Vec<(u32, u64)>) {
         if self.leftovers.held.is_empty() {
-            self.timers.set(Timer::Held, Some(self.clock.now().mono + LOOK_EVERY));
+            self.time.ring_in(Timer::Held, LOOK_EVERY);
         }
         self.leftovers.held.push((worker, foreign));
         self.name_held();
@@ -213,7 +213,7 @@ impl Master {
 
     /// Looks whether processes that could not be killed have ended. Also while the master stops: a job is never given back
     /// beside them.
-    pub(super) fn look_at_held(&mut self, now: Now) {
+    pub(super) fn look_at_held(&mut self) {
         let before = self.leftovers.held.len();
         for (worker, foreign) in std::mem::take(&mut self.leftovers.held) {
             if foreign.iter().any(|&(pid, start)| identity::is_alive(pid, start)) {
@@ -223,7 +223,7 @@ impl Master {
             }
         }
         if !self.leftovers.held.is_empty() {
-            self.timers.set(Timer::Held, Some(now.mono + LOOK_EVERY));
+            self.time.ring_in(Timer::Held, LOOK_EVERY);
         }
         if self.leftovers.held.len() < before {
             self.name_held();

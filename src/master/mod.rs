@@ -20,6 +20,7 @@ mod children;
 mod clients;
 mod codec;
 mod console;
+mod decisions;
 mod event_loop;
 mod events;
 mod finish;
@@ -36,27 +37,24 @@ mod requests;
 pub(crate) mod sampler;
 mod signals;
 mod snapshot;
+mod sources;
 mod startup;
 mod store_events;
 mod takeover;
+mod time;
 mod timers;
 mod unfinished;
 mod workers;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender};
-use mio::{Poll, Token, Waker};
-
-use crate::clock::{Clock, wall};
+use crate::clock::wall;
 use crate::config::{Config, PoolConfig};
-use crate::core::{Action, Core, Event, PoolId, Ticket};
-use crate::model::{Generation, UnixMicros, WorkerId};
+use crate::core::{Event, PoolId};
+use crate::model::{Generation, Mono, UnixMicros};
 use crate::process::cgroup;
 use crate::process::start_step::Step;
-use crate::process::sweep::{SweepDone, Sweeper};
-use crate::store::writer::Written;
+use crate::process::sweep::Sweeper;
 use crate::store::{Lock, StoreError};
 use crate::wire::worker::JobLines;
 
@@ -66,79 +64,19 @@ use children::Children;
 use clients::Clients;
 use codec::long_lines::LineReader;
 use console::Console;
-use event_loop::Pace;
+use decisions::Decisions;
 use guard::Guard;
 use leftovers::Leftovers;
 use logs::Logs;
 use meters::Meters;
-use pipes::Pipe;
-use reader::{Found, Reader};
+use reader::Reader;
 use reading::Reading;
 use requests::{Bulks, Requests, jobs::Tasks};
-use sampler::Sample;
-use signals::Signals;
+use sources::Sources;
 use store_events::Purpose;
-use timers::Timers;
+use time::Time;
 
 pub(crate) use startup::{Failure, run};
-
-/// Messages of the threads to the supervisor.
-#[derive(Debug)]
-enum Inbox {
-    Written(Written),
-    Samples(Vec<Sample>, Vec<sampler::Family>),
-    Swept(SweepDone),
-    Read(Box<(Ticket, Found)>),
-    Line(Box<(clients::ClientId, usize, codec::control::Message)>),
-    Interrupt,
-}
-
-/// Who is meant by a readiness event: the number of a worker or client, and in the low bits which of its
-/// descriptors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Worker(WorkerId, Pipe),
-    Client(clients::ClientId),
-    Listener,
-    Waker,
-    Signals,
-    Database,
-}
-
-impl Source {
-    fn token(self) -> Token {
-        let (number, kind) = match self {
-            Self::Worker(id, Pipe::Stdin) => (id.0 as usize, 0),
-            Self::Worker(id, Pipe::Stdout) => (id.0 as usize, 1),
-            Self::Worker(id, Pipe::Stderr) => (id.0 as usize, 2),
-            Self::Worker(id, Pipe::Protocol) => (id.0 as usize, 3),
-            Self::Client(id) => (id.0, 4),
-            Self::Listener => (0, 5),
-            Self::Waker => (1, 5),
-            Self::Signals => (2, 5),
-            Self::Database => (3, 5),
-        };
-        Token(number << 3 | kind)
-    }
-
-    fn of(token: Token) -> Self {
-        let number = token.0 >> 3;
-        let worker = WorkerId(number as i64);
-        match token.0 & 7 {
-            0 => Self::Worker(worker, Pipe::Stdin),
-            1 => Self::Worker(worker, Pipe::Stdout),
-            2 => Self::Worker(worker, Pipe::Stderr),
-            3 => Self::Worker(worker, Pipe::Protocol),
-            4 => Self::Client(clients::ClientId(number)),
-            _ => match number {
-                0 => Self::Listener,
-                1 => Self::Waker,
-                2 => Self::Signals,
-                _ => Self::Database,
-            },
-        }
-    }
-}
 
 /// Values that do not change while the master lives.
 #[derive(Debug)]
@@ -160,11 +98,8 @@ struct Fixed {
 /// The running master.
 struct Master {
     fixed: Fixed,
-    clock: Clock,
-    poll: Poll,
-    inbox: Receiver<Inbox>,
-    core: Core,
-    actions: Vec<Action>,
+    time: Time,
+    core: Decisions,
     job_lines: JobLines,
     pools: BTreeMap<PoolId, PoolConfig>,
     children: Children,
@@ -182,38 +117,21 @@ struct Master {
     meters: Meters,
     logs: Logs,
     console: Console,
-    signals: Signals,
     scratch: Vec<u8>,
-    interrupts: u32,
     checks: Checks,
-    timers: Timers,
-    pace: Pace,
+    sources: Sources,
     /// Another generation has begun, or the store is gone: nothing may be written any more.
     lost: Option<StoreError>,
+    /// When a store that does not take the end is no longer waited for; set when everybody has left.
+    give_up_at: Option<Mono>,
     // Last, so that the lock outlives everything that writes.
     _lock: Lock,
-}
-
-/// The threads' way to the supervisor.
-#[derive(Clone)]
-struct Mail {
-    to: Sender<Inbox>,
-    waker: Arc<Waker>,
-}
-
-impl Mail {
-    fn send(&self, what: Inbox) {
-        // Fails only when the supervisor is gone, and then nobody is interested.
-        if self.to.send(what).is_ok() {
-            let _ = self.waker.wake();
-        }
-    }
 }
 
 impl Master {
     /// Tells the core what happened.
     fn feed(&mut self, event: Event) {
-        let now = self.clock.now();
-        self.core.handle(event, now, &mut self.actions);
+        let now = self.time.now();
+        self.core.feed(event, now);
     }
 }

@@ -11,7 +11,7 @@ use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, Wor
 
 impl Master {
     pub(super) fn status(&self) -> Status {
-        let now = self.clock.now();
+        let now = self.time.now();
         let mut pools: Vec<PoolStatus> = self.core.pools().map(|(_, pool)| self.pool_status(pool, now)).collect();
         pools.sort_by(|a, b| a.name.cmp(&b.name));
         let mut workers: Vec<WorkerStatus> = Vec::new();

@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::Receiver;
-use mio::{Poll, Registry, Waker};
+use mio::Registry;
 
 use super::batch::Batches;
 use super::checks::Checks;
@@ -15,7 +14,7 @@ use super::clients::name_of;
 use super::clients::{Clients, Served};
 use super::codec::long_lines::LineReader;
 use super::console::Console;
-use super::event_loop::Pace;
+use super::decisions::Decisions;
 use super::guard::Guard;
 use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
@@ -25,14 +24,15 @@ use super::reading::Reading;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
 use super::signals::Signals;
-use super::timers::{Timer, Timers};
-use super::{Fixed, Inbox, Mail, Master, Source, takeover, wall};
-use crate::clock::Clock;
+use super::sources::{Inbox, Mail, Source, Sources};
+use super::time::Time;
+use super::timers::Timer;
+use super::{Fixed, Master, takeover, wall};
 use crate::config::{Config, JobLimits};
 use crate::core::Core;
+use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
 use crate::model::problem::Topic;
-use crate::model::{Mono, UnixMicros};
 use crate::process::cgroup::Group;
 use crate::process::exits;
 use crate::process::guardian::Words;
@@ -87,7 +87,7 @@ fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
 pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
     let mut master = start(config, printer, least)?;
     let in_order = master.event_loop();
-    let interrupted = master.interrupts > 1;
+    let interrupted = master.sources.interrupts() > 1;
     if !master.finish(in_order) {
         let left = master.leftovers.held_pids();
         let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };
@@ -97,12 +97,11 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
 }
 
 fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failure> {
-    let clock = Clock::start();
+    let time = Time::start();
     super::open_files::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let (signals, ignored) = Signals::install().map_err(system("install signal handlers"))?;
-    let (poll, waker) = event_sources(&signals).map_err(system("wait for events"))?;
-    let (mail, inbox) = mailbox(waker);
+    let (sources, mail) = Sources::new(signals).map_err(system("wait for events"))?;
 
     check_socket(&config.socket)?;
     let (pid, started_at) = (std::process::id(), wall());
@@ -113,22 +112,19 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
     let guardian_pid = guard.pid();
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut *store, clock.now().mono, guardian_pid)?;
+    let recovered = takeover::recover(&mut *store, time.now().mono, guardian_pid)?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
-    let clients = listen(&config, poll.registry())?;
+    let clients = listen(&config, sources.registry())?;
     let threads = Threads::start(&config, (store, records), guardian_pid, &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
-    let checks = Checks::new(changes, poll.registry(), Source::Database.token());
+    let checks = Checks::new(changes, sources.registry(), Source::Database.token());
     let (generation, inherited) = (begun.generation, inherited_variables());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
-        core: Core::new(begun.first_worker, seed),
+        core: Decisions::new(Core::new(begun.first_worker, seed)),
         fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
-        clock,
-        poll,
-        inbox,
-        actions: Vec::new(),
+        time,
         job_lines: JobLines::default(),
         pools: BTreeMap::new(),
         children: Children::default(),
@@ -146,13 +142,11 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
         meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
-        signals,
         scratch: vec![0; 64 * 1024],
-        interrupts: 0,
         checks,
-        timers: Timers::default(),
-        pace: Pace::start(),
+        sources,
         lost: None,
+        give_up_at: None,
         _lock: lock,
     };
     master.feed(crate::core::Event::Reread { totals, next_due });
@@ -184,7 +178,7 @@ impl Master {
             self.say(Event::Recovered { jobs: recovered });
         }
         if self.guard.pid().is_none() {
-            self.timers.set(Timer::Guardian, Some(Mono(0)));
+            self.time.ring_in(Timer::Guardian, Duration::ZERO);
             self.problem(
                 Topic::Guardian,
                 "the guardian cannot be started: workers may outlive a killed master".to_owned(),
@@ -202,7 +196,7 @@ impl Master {
             }
         }
         self.make_room();
-        self.timers.set(Timer::Checks, Some(Mono(0)));
+        self.time.ring_in(Timer::Checks, Duration::ZERO);
     }
 }
 
@@ -211,13 +205,6 @@ fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, 
     exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
     let step = Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None };
     Ok((Leftovers::start(), Group::make(cookie), step))
-}
-
-fn event_sources(signals: &Signals) -> std::io::Result<(Poll, Waker)> {
-    let poll = Poll::new()?;
-    signals.register(poll.registry(), Source::Signals.token())?;
-    let waker = Waker::new(poll.registry(), Source::Waker.token())?;
-    Ok((poll, waker))
 }
 
 fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> Result<Opened, StoreError> {
@@ -230,16 +217,6 @@ fn listen(Config { database, socket, .. }: &Config, registry: &Registry) -> Resu
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
     let served = Served::new(database.file()).map_err(system("look at the database"))?;
     Clients::listen(socket, served, registry, Source::Listener.token()).map_err(failed)
-}
-
-/// The way of the threads, and of Ctrl-C, to the supervisor.
-fn mailbox(waker: Waker) -> (Mail, Receiver<Inbox>) {
-    let (to, inbox) = crossbeam_channel::unbounded();
-    let mail = Mail { to, waker: Arc::new(waker) };
-    let interrupt = mail.clone();
-    // There is a handler already if we were started with the signal ignored; then it stays so.
-    let _ = ctrlc::try_set_handler(move || interrupt.send(Inbox::Interrupt));
-    (mail, inbox)
 }
 
 fn identify(pid: u32, cookie: &str) -> store::Master {

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
 use super::reading::Reading;
+use super::sources::Source;
 use super::timers::Timer;
-use super::{Master, Source, open_files, sampler};
+use super::{Master, open_files, sampler};
 use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{End, Event, PoolId};
 use crate::model::problem::Topic;
 use crate::model::worker::Exit;
-use crate::model::{Detail, LastLines, Now, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
+use crate::model::{Detail, LastLines, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
 use crate::process::guardian::Words;
 use crate::process::mark::Mark;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
@@ -53,7 +54,7 @@ impl Master {
         failpoint!("spawn.guarded");
         // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
         let token = |pipe| Source::Worker(id, pipe).token();
-        match Pipes::new(name, spawned, opaque, self.poll.registry(), token) {
+        match Pipes::new(name, spawned, opaque, self.sources.registry(), token) {
             Ok(pipes) => {
                 self.found_family(id, pid);
                 self.children.add(id, pipes);
@@ -116,8 +117,8 @@ impl Master {
 
     /// Reads what workers say.
     pub(super) fn read_workers(&mut self) {
-        let mut session = Reading::session(self.clock.now().mono);
-        while let Some((id, pipe)) = self.reading.next(&mut session, self.clock.now().mono) {
+        let mut session = Reading::session(self.time.now().mono);
+        while let Some((id, pipe)) = self.reading.next(&mut session, self.time.now().mono) {
             self.read_worker(id, pipe);
         }
     }
@@ -147,7 +148,7 @@ impl Master {
             self.log_output(id, heard.output);
         }
         self.measure_before_answers(id, &heard.events);
-        let now = self.clock.now();
+        let now = self.time.now();
         for mut event in heard.events {
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.children.get_mut(id)
@@ -159,7 +160,7 @@ impl Master {
                 pipes.end_request(*request);
                 pipes.forget_tails();
             }
-            self.core.handle(event, now, &mut self.actions);
+            self.core.feed(event, now);
         }
         for (under, asking) in heard.requests {
             self.worker_asks(id, under, &asking);
@@ -173,7 +174,7 @@ impl Master {
             return;
         }
         let Some(known) = self.core.worker(id) else { return };
-        let (now, many) = (self.clock.now().mono, self.children.len() as u32);
+        let (now, many) = (self.time.now().mono, self.children.len() as u32);
         let Some(pipes) = self.children.get_mut(id) else { return };
         let is_due = pipes.measured_at.is_none_or(|at| now.since(at) >= MEASURE_EVERY * many);
         let has_limit = |limits: &PoolLimits| limits.memory.is_some() || limits.memory_max.is_some();
@@ -195,7 +196,7 @@ impl Master {
             } else if self.guard.pid() == Some(pid) {
                 // Another takes its place at once.
                 self.guard.bury();
-                self.timers.set(Timer::Guardian, Some(self.clock.now().mono));
+                self.time.ring_in(Timer::Guardian, Duration::ZERO);
             } else {
                 let _ = exits::reap_stranger(pid);
             }
@@ -225,14 +226,14 @@ impl Master {
     }
 
     /// Starts the guardian that is missing, with word of everybody.
-    pub(super) fn restart_guardian(&mut self, now: Now) {
+    pub(super) fn restart_guardian(&mut self) {
         let mut words = Words::new(&self.fixed.cookie, self.fixed.group.as_ref());
         self.children.pids().for_each(|pid| words.add(pid));
         self.tell_families(&mut words);
         if self.guard.restart(words) {
             self.problem_over(Topic::Guardian);
         } else {
-            self.timers.set(Timer::Guardian, Some(now.mono + GUARD_AGAIN));
+            self.time.ring_in(Timer::Guardian, GUARD_AGAIN);
             let text = "the guardian cannot be started: workers may outlive a killed master; it is tried again";
             self.problem(Topic::Guardian, text.to_owned());
         }

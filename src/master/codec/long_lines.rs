@@ -40,7 +40,7 @@ impl Master {
     /// Reads a client; does what it asks, or has its lines read.
     pub(in crate::master) fn read_client(&mut self, id: ClientId) {
         let mut lines: Vec<Option<Vec<u8>>> = Vec::new();
-        if self.is_late() {
+        if self.time.is_late() {
             self.clients.late(id);
         }
         self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));

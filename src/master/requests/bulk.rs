@@ -128,7 +128,7 @@ impl Master {
 
     fn bulk_step(&mut self, ticket: Ticket, step: BulkStep, answer: BulkAnswer, sync: bool) {
         let purpose = Purpose::Bulk { ticket, answer };
-        self.batches.add(Request::Bulk(step), purpose, true, sync, self.clock.now());
+        self.batches.add(Request::Bulk(step), purpose, true, sync, self.time.now());
     }
 
     /// A step that a client waits for is committed.
@@ -214,7 +214,7 @@ impl Master {
             *opening = true;
         }
         let step = Request::Bulk(BulkStep::Open { bulk, limit: STEP });
-        self.batches.add(step, Purpose::OpenBulk(bulk), true, false, self.clock.now());
+        self.batches.add(step, Purpose::OpenBulk(bulk), true, false, self.time.now());
     }
 
     pub(in crate::master) fn bulk_opened(&mut self, bulk: BulkId, reply: Reply) {
@@ -245,7 +245,7 @@ impl Master {
 
     fn drop_some(&mut self, bulk: BulkId) {
         let step = Request::Bulk(BulkStep::Drop { bulk, limit: STEP });
-        self.batches.add(step, Purpose::DropBulk(bulk), false, false, self.clock.now());
+        self.batches.add(step, Purpose::DropBulk(bulk), false, false, self.time.now());
     }
 
     pub(in crate::master) fn bulk_dropped(&mut self, bulk: BulkId, reply: &Reply) {

@@ -82,7 +82,7 @@ impl Master {
             if task.jobs.len() > 0 {
                 self.tasks.push_back(task);
             }
-            if self.clock.now().mono.since(now.mono) > LONGEST {
+            if self.time.now().mono.since(now.mono) > LONGEST {
                 return;
             }
         }
@@ -136,7 +136,7 @@ impl Master {
 
     /// Asks for dead jobs to be made ready, a step at a time.
     fn retry_dead(&mut self, ticket: Ticket, queue: Option<QueueName>, after: Option<DeadJob>) {
-        let now = self.clock.now();
+        let now = self.time.now();
         let op = Request::RetryDead { queue: queue.clone(), after, limit: RETRY_STEP };
         self.batches.add(op, Purpose::RetryDead { ticket, queue }, true, false, now);
     }

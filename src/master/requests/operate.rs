@@ -125,7 +125,7 @@ impl Master {
         self.writable()?;
         let queues = names.iter().map(|name| PausedQueue { name: name.clone(), paused }).collect();
         self.requests.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
-        let now = self.clock.now();
+        let now = self.time.now();
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
         }

@@ -25,7 +25,7 @@ impl Master {
         failpoint!("push.received");
         let mut queues: Vec<QueueName> = jobs.iter().map(|j| j.queue.clone()).collect();
         queues.dedup();
-        let now = self.clock.now();
+        let now = self.time.now();
         self.batches.add(Request::Push(jobs.into()), Purpose::Push { ticket, form }, true, true, now);
         // The claim that follows in the same batch sees them.
         self.feed(Event::News { queues });
