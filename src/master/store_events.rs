@@ -3,6 +3,8 @@
 //! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
 //! disk; and nobody who pushes waits for a store that fails.
 
+use std::collections::BTreeSet;
+
 use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
 use crate::core::{Command, Event, JobChange, Tag, Ticket};
@@ -93,7 +95,8 @@ impl Master {
             let (ticket, command) = (self.requests.unasked(), Command::Cancel { job, wait: false });
             self.feed(Event::Command { ticket, caller: None, command });
         }
-        for job in news.ended {
+        let awaited = if news.anything { self.requests.awaited_jobs() } else { BTreeSet::new() };
+        for job in awaited.into_iter().chain(news.ended) {
             self.job_may_have_ended(job);
         }
     }

@@ -16,7 +16,7 @@ fn begin(bench: &Bench, words: &[&str]) -> Child {
 }
 
 /// Whether it sleeps and has a connection.
-fn waits(child: &Child) -> bool {
+pub(crate) fn waits(child: &Child) -> bool {
     let folder = format!("/proc/{}", child.id());
     let stat = std::fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
     let files = std::fs::read_dir(format!("{folder}/fd")).expect("our child").flatten();

@@ -12,6 +12,7 @@ mod languages;
 mod lost;
 mod methods;
 mod nested;
+mod others;
 mod output;
 mod peer;
 mod socket_file;

@@ -229,6 +229,11 @@ impl Requests {
         }
     }
 
+    /// Jobs whose end is waited for.
+    pub(in crate::master) fn awaited_jobs(&self) -> BTreeSet<JobId> {
+        self.by_job.iter().map(|&(job, _)| job).collect()
+    }
+
     /// A job may have ended: those that rest and have to ask for it now.
     pub(super) fn job_may_have_ended(&mut self, job: JobId) -> Vec<Ticket> {
         let mut resting = Vec::new();
