@@ -15,6 +15,9 @@ use crate::model::WorkerId;
 use crate::model::problem::Topic;
 use crate::report::words;
 
+#[cfg(test)]
+mod tests;
+
 /// When a control connection that could not be accepted, for want of descriptors, is tried again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Time after the last worker has left, after which a master gives up waiting for a store that cannot be written.
@@ -26,15 +29,19 @@ impl Master {
         let mut events = Events::with_capacity(1024);
         self.time.begin();
         loop {
-            self.wait(&mut events);
-            self.hear(&events);
-            self.ring();
-            self.decide();
-            self.write();
-            if let Some(in_order) = self.is_over() {
+            if let Some(in_order) = self.turn(&mut events) {
                 return in_order;
             }
         }
+    }
+
+    fn turn(&mut self, events: &mut Events) -> Option<bool> {
+        self.wait(events);
+        self.hear(events);
+        self.ring();
+        self.decide();
+        self.write();
+        self.is_over()
     }
 
     /// Waits for news of a descriptor or a thread, or for the next timer.

@@ -85,7 +85,7 @@ fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
 
 /// Runs a master until it is stopped.
 pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
-    let mut master = start(config, printer, least)?;
+    let mut master = start(config, printer, least, open_store)?;
     let in_order = master.event_loop();
     let interrupted = master.sources.interrupts() > 1;
     if !master.finish(in_order) {
@@ -96,7 +96,12 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
-fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failure> {
+pub(super) fn start(
+    config: Config,
+    printer: Printer,
+    least: Level,
+    open: impl FnOnce(&Config, u32, UnixMicros) -> Result<Opened, StoreError>,
+) -> Result<Master, Failure> {
     let time = Time::start();
     super::open_files::prepare(&config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
@@ -105,7 +110,7 @@ fn start(config: Config, printer: Printer, least: Level) -> Result<Master, Failu
 
     check_socket(&config.socket)?;
     let (pid, started_at) = (std::process::id(), wall());
-    let Opened { mut store, records, changes, lock } = open_store(&config, pid, started_at)?;
+    let Opened { mut store, records, changes, lock } = open(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let (leftovers, group, step) = contain(&cookie, ignored)?;
     let guard = Guard::start(Words::new(&cookie, group.as_ref()));
@@ -207,7 +212,7 @@ fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, 
     Ok((Leftovers::start(), Group::make(cookie), step))
 }
 
-fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> Result<Opened, StoreError> {
+pub(super) fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> Result<Opened, StoreError> {
     let holder = Holder { pid, started_at, socket: config.socket.to_str().map(str::to_owned) };
     let allow = Allow { network_fs: config.network_fs, shared_folder: config.shared_folder };
     store::open(&config.database).as_master(allow, &holder, &takeover::lives)
