@@ -71,6 +71,7 @@ impl Bench {
             ended_at: AT,
             next: Next::Succeeded,
             counters: Counters::default(),
+            max_attempts: 3,
         };
         jobs.into_iter().map(|job| Change::Finish(Box::new(end(job))).into()).collect()
     }

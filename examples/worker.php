@@ -35,7 +35,8 @@ while (($line = fgets(STDIN)) !== false) { // ends by itself when the master clo
         try {
             $out = ['result' => $jobs[$job['type']](...(is_array($args) ? $args : [$args]))];
         } catch (Throwable $e) { // a failed job must not end the worker
-            $out = ['error' => ['code' => 1, 'message' => $e->getMessage(), 'data' => ['type' => get_class($e)]]];
+            $data = ['type' => get_class($e), 'backtrace' => (string) $e];
+            $out = ['error' => ['code' => 1, 'message' => $e->getMessage(), 'data' => $data]];
         }
     }
     $send(['id' => $id] + $out);

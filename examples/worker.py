@@ -7,6 +7,7 @@ Answers are one JSON object a line, flushed at once. A stray print would be a lo
 import json
 import sys
 import time
+import traceback
 
 
 def send(message):
@@ -53,7 +54,8 @@ def run(job):
             return {"result": function(*args)}
         return {"result": function() if args is None else function(args)}
     except Exception as e:  # a failed job must not end the worker
-        return {"error": {"code": 1, "message": str(e), "data": {"type": type(e).__name__}}}
+        data = {"type": type(e).__name__, "backtrace": traceback.format_exc()}
+        return {"error": {"code": 1, "message": str(e), "data": data}}
 
 
 current = None

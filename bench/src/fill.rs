@@ -133,6 +133,7 @@ fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Change {
         ended_at: at,
         next,
         counters,
+        max_attempts: 3,
     }))
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::output;
 use crate::error::{Code, Error, WAIT_LOST};
-use crate::model::{Cause, JobRecord, JobState, RunRecord};
+use crate::model::{Cause, Detail, JobRecord, JobState, RunRecord};
 use crate::report::words;
 use crate::wire::push::EXEC;
 
@@ -16,23 +16,26 @@ pub(crate) fn conclude(json: bool, job: &JobRecord, last_run: Option<&RunRecord>
     let code = exit_code(job, last_run);
     if json {
         output::json(job)?;
-    } else if job.state == JobState::Succeeded {
-        output::raw(&as_printed(job.result.as_deref(), std::io::stdout().is_terminal()))?;
-    } else {
-        explain(job, last_run);
+        return Ok(Code(code));
     }
-    Ok(Code(code))
-}
-
-fn explain(job: &JobRecord, last_run: Option<&RunRecord>) {
-    for tail in last_run.iter().flat_map(|run| [&run.detail.stdout_tail, &run.detail.stderr_tail]) {
-        let text = words::escape(tail.trim_end());
-        if !text.is_empty() {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let succeeded = job.state == JobState::Succeeded;
+    if succeeded {
+        output::raw(&as_printed(job.result.as_deref(), std::io::stdout().is_terminal()))?;
+    }
+    if let Some(Detail { stdout_tail, stderr_tail, .. }) = last_run.map(|run| &run.detail) {
+        if !succeeded && !stdout_tail.is_empty() {
+            output::raw(format!("{}\n", words::escape(stdout_tail.trim_end())).as_bytes())?;
+        }
+        // Of a worker program that is the log, not a part of the result.
+        if !stderr_tail.is_empty() && (!succeeded || job.kind == EXEC) {
+            let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(stderr_tail.trim_end()));
         }
     }
-    let error = job.error.as_deref().map(|e| format!(": {}", words::one_line(e, 500))).unwrap_or_default();
-    output::say(&format!("job {} is {}{error}", job.id, words::state(job)));
+    if !succeeded {
+        let error = job.error.as_deref().map(|e| format!(": {}", words::one_line(e, 500))).unwrap_or_default();
+        output::say(&format!("job {} is {}{error}", job.id, words::state(job)));
+    }
+    Ok(Code(code))
 }
 
 /// A text as it is, with a line break at its end; anything else as JSON. An empty text prints nothing.
@@ -71,7 +74,6 @@ fn exit_code(job: &JobRecord, last_run: Option<&RunRecord>) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Detail;
 
     fn job(kind: &str, state: &str) -> JobRecord {
         let text = format!(

@@ -7,15 +7,14 @@ use super::worker::State;
 use super::{Action, Core, End, Handle, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
 use crate::model::death::{OUT_OF_MEMORY, SlotProblem};
+use crate::model::last_line::last_line;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{LastLines, Notice, Now, WorkerId};
+use crate::model::{Notice, Now, WorkerId};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
 pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
 /// The signal of which a process dies that the kernel kills.
 const SIGKILL: i32 = 9;
-/// Characters of a worker's last line that are kept with what is wrong.
-const LAST_WORDS: usize = 200;
 
 impl Core {
     pub(super) fn exited(&mut self, id: WorkerId, end: End, now: Now, out: &mut Vec<Action>) {
@@ -53,7 +52,7 @@ impl Core {
             last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
             last.stderr.push_str(OUT_OF_MEMORY);
         }
-        let words = last_words(&last);
+        let words = last_line(&last.stderr);
         self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read });
         self.ended += 1;
         out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
@@ -125,10 +124,4 @@ impl Core {
             pool.dirty = true;
         }
     }
-}
-
-/// The last line on stderr of a worker that is gone, without control characters: it is shown on terminals.
-fn last_words(last: &LastLines) -> Option<String> {
-    let line = last.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    Some(line.chars().filter(|c| !c.is_control()).take(LAST_WORDS).collect())
 }

@@ -12,8 +12,11 @@ use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::change::{Change, Finish, Next};
 use crate::model::death::RunLost;
 use crate::model::job::Progress;
+use crate::model::last_line::last_line;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Answer, Cause, Detail, JobState, LastLines, Mono, Notice, Now, PoolKind, Prefetch, WorkerId};
+use crate::model::{
+    Answer, Cause, Detail, JobState, LastLines, Mono, Notice, Now, Outcome, PoolKind, Prefetch, RunError, WorkerId,
+};
 
 impl Core {
     pub(super) fn answered(&mut self, id: WorkerId, request: u64, answer: Answer, now: Now, out: &mut Vec<Action>) {
@@ -43,8 +46,11 @@ impl Core {
             None => case.answered(&answer, &mut self.random),
             Some(told) => case.answered_late(&answer, told, give_back_cause(leaves), &mut self.random),
         };
-        let error = answer.verdict.as_ref().err().map(|e| e.message.clone());
-        let detail = Detail { result: answer.verdict.ok().flatten(), error, ..answer.detail };
+        let own = self.pools[&pool].settings.kind == PoolKind::Exec;
+        let detail = match answer.verdict {
+            Ok(result) => Detail { result, ..answer.detail },
+            Err(error) => failure(*error, own, answer.detail),
+        };
         self.end_run(id, &name, flight, &verdict, detail, now.mono, now, out);
         if first {
             out.push(Action::Measure { worker: id });
@@ -71,7 +77,7 @@ impl Core {
         if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
             out.extend(bad_end(name, &flight, verdict, detail.error.clone(), now).map(Action::Tell));
         }
-        if verdict.outcome == crate::model::Outcome::Released {
+        if verdict.outcome == Outcome::Released {
             self.released += 1;
             self.tickets.count_released(id);
         }
@@ -84,6 +90,7 @@ impl Core {
             };
             out.push(Action::Reply(ticket, reply));
         }
+        let of_pool = self.workers.get(id).map(|worker| self.pools[&worker.pool].settings.limits.max_attempts);
         let queue = flight.job.queue.clone();
         let finish = Finish {
             worker: id,
@@ -94,6 +101,7 @@ impl Core {
             ended_at: now.wall_at(ended),
             next: verdict.next,
             counters: verdict.counters,
+            max_attempts: flight.job.max_attempts.or(of_pool).unwrap_or(verdict.counters.attempts),
             job: flight.job,
         };
         out.push(Action::Write(Change::Finish(Box::new(finish)), Tag::None));
@@ -134,9 +142,14 @@ impl Core {
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let error = Some(RunLost { told, why, ours, exit }.to_string());
+            let mut error = RunLost { told, why, ours, exit }.to_string();
+            if verdict.outcome == Outcome::Crashed
+                && let Some(line) = last_line(&last.stderr).or_else(|| last_line(&last.stdout))
+            {
+                error.extend([": ", &line]);
+            }
             let LastLines { stderr: stderr_tail, stdout: stdout_tail } = (*last).clone();
-            let detail = Detail { error, stderr_tail, stdout_tail, ..exit_detail(exit) };
+            let detail = Detail { error: Some(error), stderr_tail, stdout_tail, ..exit_detail(exit) };
             self.end_run(id, &name, flight, &verdict, detail, at, now, out);
         }
     }
@@ -197,6 +210,12 @@ fn bad_end(worker: &str, flight: &Flight, verdict: &Verdict, error: Option<Strin
     };
     let (outcome, cause) = (verdict.outcome, verdict.cause.unwrap_or(Cause::Error));
     Some(Notice::JobFailed { job, kind, worker: worker.to_owned(), outcome, cause, error, retry_in_s })
+}
+
+/// The facts of a run that its worker answered with an error. `own`: the built-in worker words its errors itself.
+fn failure(error: RunError, own: bool, detail: Detail) -> Detail {
+    let text = if own { error.message.clone() } else { error.text() };
+    Detail { error: Some(text), error_type: error.kind, error_code: error.code, backtrace: error.backtrace, ..detail }
 }
 
 /// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.

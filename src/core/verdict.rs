@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::backoff;
 use super::random::Random;
-use crate::model::answer::NO_SUCH_TYPE;
+use crate::model::answer::{NO_SUCH_TYPE, PROTOCOL};
 use crate::model::change::Next;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Answer, CancelReason, Cause, Claimed, Counters, Outcome, PoolLimits, Retry, RunError, UnixMicros};
@@ -86,7 +86,7 @@ impl Case<'_> {
         let cause = match error.kind.as_deref() {
             Some("not_found") => Cause::NotFound,
             Some("not_executable") => Cause::NotExecutable,
-            Some("protocol") => Cause::Protocol,
+            Some(PROTOCOL) => Cause::Protocol,
             _ if error.code == Some(NO_SUCH_TYPE) => Cause::NotFound,
             _ if by_signal => Cause::Signal,
             _ => Cause::Error,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::Detail;
 
+/// Kind of error of a worker that broke the protocol; the words are ours.
+pub const PROTOCOL: &str = "protocol";
+
 /// JSON-RPC error code of a worker that knows no job of this type: not to be tried again.
 pub const NO_SUCH_TYPE: i64 = -32601;
 
@@ -18,7 +21,7 @@ pub const PROGRAM_BUSY: &str = "busy";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// Result (JSON text) or error.
-    pub verdict: Result<Option<String>, RunError>,
+    pub verdict: Result<Option<String>, Box<RunError>>,
     /// Facts about the run: exit code, signal, memory, stderr.
     pub detail: Detail,
 }
@@ -32,8 +35,21 @@ pub struct RunError {
     pub code: Option<i64>,
     /// Kind of error, such as `ValueError`, `not_found`.
     pub kind: Option<String>,
+    /// Where it happened.
+    pub backtrace: Option<String>,
     /// Wish of the worker about trying again.
     pub retry: Retry,
+}
+
+impl RunError {
+    /// What a person needs: the message behind the kind of error, `KeyError: 'customer 732'`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.kind.as_deref() {
+            Some(kind) if kind != PROTOCOL && !self.message.starts_with(kind) => format!("{kind}: {}", self.message),
+            _ => self.message.clone(),
+        }
+    }
 }
 
 /// Wish of a worker about trying again.

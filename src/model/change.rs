@@ -216,6 +216,8 @@ pub struct Finish {
     pub next: Next,
     /// Its counters from now on.
     pub counters: Counters,
+    /// Attempts that it had in all.
+    pub max_attempts: u32,
 }
 
 /// Next state of a job whose run has ended.

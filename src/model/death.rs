@@ -48,7 +48,7 @@ pub enum SlotProblem {
     Ended {
         why: EndReason,
         exit: Option<Exit>,
-        /// The last line on its stderr, without control characters: it is shown on terminals.
+        /// The last line on its stderr.
         last_words: Option<String>,
     },
 }

@@ -193,7 +193,7 @@ pub struct JobRecord {
     pub unique: Option<String>,
     #[serde(flatten)]
     pub counters: Counters,
-    /// Its own limit, or `null`: what its pool says.
+    /// Its own limit, else the one that was in force when an attempt failed; `null`: what its pool says.
     pub max_attempts: Option<u32>,
     /// Its own limit in seconds, or `null`: what its pool says.
     pub timeout_s: Option<f64>,
@@ -203,6 +203,13 @@ pub struct JobRecord {
     pub cause: Option<Cause>,
     /// The last error text.
     pub error: Option<String>,
+    /// Of that error: its kind, its number and where it happened, as the worker told them.
+    #[serde(default)]
+    pub error_type: Option<String>,
+    #[serde(default)]
+    pub error_code: Option<i64>,
+    #[serde(default)]
+    pub backtrace: Option<String>,
     /// Its last report of progress.
     pub progress: Option<Progress>,
     /// When it was pushed.

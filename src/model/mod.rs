@@ -13,6 +13,7 @@ pub mod durability;
 pub mod ids;
 pub mod job;
 pub mod key;
+pub mod last_line;
 pub mod limits;
 pub mod notice;
 pub mod oom;

@@ -149,8 +149,17 @@ pub struct Detail {
     pub exit_code: Option<i32>,
     /// Name of the signal that ended it, such as `SIGKILL`.
     pub signal: Option<String>,
-    /// Error text.
+    /// Error text, with the kind of error in front and the last line that was printed behind, where these say more.
     pub error: Option<String>,
+    /// Kind of error, such as `KeyError`, in the word of the worker.
+    #[serde(default)]
+    pub error_type: Option<String>,
+    /// Its number, in the sense of the worker.
+    #[serde(default)]
+    pub error_code: Option<i64>,
+    /// Where it happened, as the worker tells it.
+    #[serde(default)]
+    pub backtrace: Option<String>,
     /// The last lines on stderr.
     pub stderr_tail: String,
     /// The last lines on stdout, if it did not succeed.
@@ -172,6 +181,9 @@ impl Detail {
             exit_code: Some(-1),
             signal: Some("SIGKILL".into()),
             error: Some("nul \0 in it".into()),
+            error_type: Some("KeyError".into()),
+            error_code: Some(i64::MIN),
+            backtrace: Some("first\nsecond \0\n".into()),
             stderr_tail: "a\0b\n".into(),
             stdout_tail: "c\0d\n".into(),
             result: None,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::events::end_reason;
 use super::tables::{Align, Column, render};
 use super::words;
-use crate::model::{JobRecord, Outcome, RunRecord, WorkerRecord};
+use crate::model::{Detail, JobRecord, JobState, Outcome, RunRecord, WorkerRecord};
 
 /// The most of args or an error that fits a table.
 const CELL_CHARS: usize = 50;
@@ -137,7 +137,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
-    let of = job.max_attempts.map(|n| format!(" of {n}")).unwrap_or_default();
+    // The limit of a job that succeeded at once is not on record.
+    let limit = job.max_attempts.filter(|_| job.state != JobState::Succeeded || job.counters.attempts > 0);
+    let of = limit.map(|n| format!(" of {n}")).unwrap_or_default();
     line("attempts", format!("{}{of}", job.counters.attempts));
     line("crashes", job.counters.crashes.to_string());
     line("releases", job.counters.releases.to_string());
@@ -154,18 +156,23 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("result", maybe(job.result.as_ref().map(|r| words::escape(r.get()))));
     if !runs_of_it.is_empty() {
         let _ = write!(out, "\n{}", runs(runs_of_it));
-        out.push_str(&last_lines(runs_of_it));
+        out.push_str(&last_words(runs_of_it));
     }
     out
 }
 
-/// Last lines that the last run printed.
-fn last_lines(runs: &[RunRecord]) -> String {
+/// Where the last run failed, and the last lines that it printed.
+fn last_words(runs: &[RunRecord]) -> String {
     let Some(last) = runs.first() else { return String::new() };
-    let streams = [("stdout", &last.detail.stdout_tail), ("stderr", &last.detail.stderr_tail)];
-    let shown = |(name, tail): (&str, &String)| {
-        let text = words::escape(tail.trim_end());
-        (!text.is_empty()).then(|| format!("\nlast lines on {name} of run {}:\n{text}\n", last.id))
+    let Detail { backtrace, stdout_tail, stderr_tail, .. } = &last.detail;
+    let texts = [
+        ("backtrace", backtrace.as_deref().unwrap_or_default()),
+        ("last lines on stdout", stdout_tail),
+        ("last lines on stderr", stderr_tail),
+    ];
+    let shown = |(name, text): (&str, &str)| {
+        let text = words::escape(text.trim_end());
+        (!text.is_empty()).then(|| format!("\n{name} of run {}:\n{text}\n", last.id))
     };
-    streams.into_iter().filter_map(shown).collect()
+    texts.into_iter().filter_map(shown).collect()
 }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::object::{self, Object};
 
+use crate::model::answer::PROTOCOL;
 use crate::model::job::Progress;
 use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES};
 use crate::model::{Answer, Detail, Retry, RunError};
@@ -28,6 +29,8 @@ const MAX_ERROR_BYTES: usize = 8 * 1024;
 const MAX_QUOTED_BYTES: usize = 200;
 /// The longest word for a kind of error that is kept, in bytes.
 const MAX_KIND_BYTES: usize = 200;
+/// The longest backtrace that is kept whole, in bytes; of a longer one the middle is cut.
+const MAX_BACKTRACE_BYTES: usize = 64 * 1024;
 
 /// Up to here every whole number is a float of its own.
 const MAX_WHOLE_FLOAT: f64 = 9_007_199_254_740_992.0;
@@ -132,12 +135,23 @@ struct RawError {
     data: Option<Object<RawErrorData>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct RawErrorData {
     #[serde(default, rename = "type")]
     kind: Option<String>,
     #[serde(default)]
+    backtrace: Option<RawBacktrace>,
+    #[serde(default)]
     retry: Option<RawRetry>,
+}
+
+/// A text, or its lines, as the language has it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawBacktrace {
+    Text(String),
+    Lines(Vec<String>),
+    Other(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -238,8 +252,9 @@ pub fn answer_too_long(bytes: u64) -> Answer {
 }
 
 fn broken(message: String) -> Answer {
-    let error = RunError { message, code: None, kind: Some("protocol".to_owned()), retry: Retry::Policy };
-    Answer { verdict: Err(error), detail: Detail::default() }
+    let kind = Some(PROTOCOL.to_owned());
+    let error = RunError { message, code: None, kind, backtrace: None, retry: Retry::Policy };
+    Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
 }
 
 fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawValue>) -> FromWorker<'a> {
@@ -280,7 +295,7 @@ fn request_of(id: &str) -> Option<u64> {
 fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
     let request = request_of(raw.id?.get())?;
     let verdict = match (raw.error, raw.result) {
-        (Some(error), _) if error.get() != "null" => Err(error_of(error.get())),
+        (Some(error), _) if error.get() != "null" => Err(Box::new(error_of(error.get()))),
         (_, Some(result)) => Ok(result_of(result.get())),
         (Some(_) | None, None) => return Some(FromWorker::NoAnswer { request }),
     };
@@ -326,17 +341,24 @@ fn result_of(result: &str) -> Option<String> {
 fn error_of(error: &str) -> RunError {
     let Ok(raw) = object::read::<RawError>(error) else {
         let text = serde_json::from_str::<String>(error).unwrap_or_else(|_| error.to_owned());
-        return RunError { message: cut(text, MAX_ERROR_BYTES), code: None, kind: None, retry: Retry::Policy };
+        let message = cut(text, MAX_ERROR_BYTES);
+        return RunError { message, code: None, kind: None, backtrace: None, retry: Retry::Policy };
     };
-    let (kind, retry) =
-        raw.data.map_or((None, None), |Object(d)| (d.kind.map(|kind| cut(kind, MAX_KIND_BYTES)), d.retry));
-    let retry = match retry {
+    let data = raw.data.map(|Object(data)| data).unwrap_or_default();
+    let kind = data.kind.map(|kind| cut(kind, MAX_KIND_BYTES));
+    let backtrace = match data.backtrace {
+        Some(RawBacktrace::Text(text)) => Some(text),
+        Some(RawBacktrace::Lines(lines)) => Some(lines.join("\n")),
+        Some(RawBacktrace::Other(_)) | None => None,
+    };
+    let retry = match data.retry {
         Some(RawRetry::Whether(false)) => Retry::Never,
         Some(RawRetry::After(seconds)) => Duration::try_from_secs_f64(seconds).map_or(Retry::Policy, Retry::After),
         Some(RawRetry::Whether(true)) | None => Retry::Policy,
     };
     let message = raw.message.or_else(|| kind.clone()).unwrap_or_else(|| String::from("error without a message"));
-    RunError { message: cut(message, MAX_ERROR_BYTES), code: raw.code, kind, retry }
+    let backtrace = backtrace.filter(|text| !text.is_empty()).map(|text| cut_middle(text, MAX_BACKTRACE_BYTES));
+    RunError { message: cut(message, MAX_ERROR_BYTES), code: raw.code, kind, backtrace, retry }
 }
 
 /// The end of a text, from a character boundary on.
@@ -349,6 +371,23 @@ fn last_of(mut text: String, max: usize) -> String {
         text.drain(..start);
     }
     text
+}
+
+/// Takes lines out of the middle of a text, as both its ends say more; each half has as much of `max`.
+fn cut_middle(text: String, max: usize) -> String {
+    if text.len() <= max {
+        return text;
+    }
+    let head = cut_at_line(&text[..text.floor_char_boundary(max / 2)]);
+    let tail = &text[text.ceil_char_boundary(text.len() - max / 2)..];
+    let tail = tail.split_once('\n').map_or(tail, |(_, whole)| whole);
+    let cut = text.len() - head.len() - tail.len();
+    format!("{head}\n… ({cut} bytes cut)\n{tail}")
+}
+
+/// A text up to its last line break, where it has one.
+fn cut_at_line(text: &str) -> &str {
+    text.rsplit_once('\n').map_or(text, |(whole, _)| whole)
 }
 
 /// Cuts a text at a character boundary.

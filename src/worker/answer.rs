@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::verdict::Reason;
 use super::verdict::{Ending, Failure, hint, verdict};
+use crate::model::last_line::last_line;
 use crate::model::worker::{Exit, signal_name};
 use crate::wire::rpc;
 
@@ -56,6 +57,9 @@ struct Run<'a> {
 /// The answer for a command that has run.
 pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
     let failure = verdict(done.ending, done.told).err().map(|mut failure| {
+        if let Some(line) = why(done) {
+            failure.message.extend([": ", &line]);
+        }
         failure.message.push_str(hint(&done.stderr_tail));
         failure
     });
@@ -73,6 +77,12 @@ pub(super) fn finished(id: &str, done: &Finished) -> Vec<u8> {
         stdout_tail,
     };
     line(id, result, failure.as_ref(), Some(run))
+}
+
+/// The last words of a command that ended by itself.
+fn why(done: &Finished) -> Option<String> {
+    let by_itself = done.told.is_none() && matches!(done.ending, Ending::Exit(_));
+    by_itself.then(|| last_line(&done.stderr_tail).or_else(|| last_line(&done.stdout_tail))).flatten()
 }
 
 /// The stdout of a command so far, for a master that may not hear its end.
@@ -122,7 +132,7 @@ mod tests {
         );
         assert_eq!(
             done(Ending::Exit(Exit::Code(75)), None),
-            "{\"id\":7,\"error\":{\"code\":75,\"message\":\"exit status 75\",\"data\":{\"type\":\"exit\",\"retry\":true}},\
+            "{\"id\":7,\"error\":{\"code\":75,\"message\":\"exit status 75: no\",\"data\":{\"type\":\"exit\",\"retry\":true}},\
              \"run\":{\"exit_code\":75,\"peak_memory_bytes\":4096,\"stderr_tail\":\"oh\\nno\",\"stdout_tail\":\"out\"}}\n"
         );
         assert_eq!(

@@ -159,7 +159,7 @@ fn a_command_that_fails_answers_with_its_code_and_the_end_of_its_stderr() {
     let mut bench = Bench::new();
     bench.sh(1, "for i in $(seq 30); do echo line $i >&2; done; printf last >&2; exit 3");
     let answer = bench.answer();
-    assert_eq!(answer["error"], json!({"code": 3, "message": "exit status 3", "data": {"type": "exit"}}));
+    assert_eq!(answer["error"], json!({"code": 3, "message": "exit status 3: last", "data": {"type": "exit"}}));
     let tail = answer["run"]["stderr_tail"].as_str().expect("a text");
     assert_eq!((tail.lines().count(), tail.lines().next_back()), (20, Some("last")));
     let log = bench.finish();

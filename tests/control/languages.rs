@@ -31,7 +31,13 @@ fn works(program: &str, file: &str) {
     assert_eq!(bench.job(echo)["result"], "ü € \u{1} \"quoted\"");
     assert_eq!(bench.job(steps)["state"], "succeeded");
     assert_eq!((&bench.job(unknown)["state"], bench.runs(unknown).len()), (&json!("dead"), 1));
-    assert_eq!(bench.job(fails)["error"], "it was asked to fail");
+    let failed = bench.job(fails);
+    let error = failed["error"].as_str().expect("a text");
+    assert!(error.ends_with("it was asked to fail"), "{failed}");
+    if let Some(kind) = failed["error_type"].as_str() {
+        assert_eq!(error, format!("{kind}: it was asked to fail"));
+        assert!(failed["backtrace"].as_str().expect("a text").contains(file), "{failed}");
+    }
     bench.expect_no_leftovers();
 }
 

@@ -110,7 +110,7 @@ fn a_job_whose_worker_dies_three_times_is_dead_as_poison_and_others_go_on() {
     assert_eq!(runs.len(), 3, "{runs:#?}");
     for run in &runs {
         let wanted = json!({"outcome": "crashed", "cause": "worker_exited", "exit_code": 3, "signal": null,
-            "error": "the worker exited with status 3", "stderr_tail": "last words of exit", "attempt": 1});
+            "error": "the worker exited with status 3: last words of exit", "stderr_tail": "last words of exit", "attempt": 1});
         expect(run, &wanted);
     }
     expect(&bench.wait_for_job(good, "succeeded"), &json!({"crashes": 0, "result": [7]}));

@@ -24,6 +24,7 @@ mod stream;
 mod templates;
 mod unique;
 mod wait;
+mod why;
 
 use serde_json::Value;
 use support::{Bench, Run};

@@ -46,7 +46,7 @@ fn push_wait_of_a_job_that_a_worker_refuses_ends_with_one() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let _master = bench.start(&[&["--workers=1", "--queue=default", "--max-attempts=1", "--"], &words[..]].concat());
     let run = bench.run(&["push", "--wait", "t"]).expect_code(1);
-    assert!(run.stderr.contains("job 1 is dead (max_attempts): it was asked to fail"), "{}", run.stderr);
+    assert!(run.stderr.contains("job 1 is dead (max_attempts): Asked: it was asked to fail"), "{}", run.stderr);
     assert!(run.stderr.contains("about to fail"), "{}", run.stderr);
 }
 

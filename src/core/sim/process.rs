@@ -235,8 +235,8 @@ impl World {
         };
         let kind = if self.chance.often(500) { NOT_BEGUN } else { PROGRAM_BUSY };
         let kind = self.chance.often(400).then(|| kind.to_owned());
-        let error = RunError { message: String::from("no"), code: None, kind, retry };
-        Answer { verdict: Err(error), detail: Detail::default() }
+        let error = RunError { message: String::from("no"), code: None, backtrace: None, kind, retry };
+        Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
     }
 
     fn chatter(&mut self, id: WorkerId, request: u64) {

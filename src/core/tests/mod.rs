@@ -81,8 +81,8 @@ fn well() -> Answer {
 }
 
 fn badly(retry: Retry) -> Answer {
-    let error = RunError { message: String::from("no"), code: None, kind: None, retry };
-    Answer { verdict: Err(error), detail: Detail::default() }
+    let error = RunError { message: String::from("no"), code: None, backtrace: None, kind: None, retry };
+    Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
 }
 
 impl Bench {

@@ -15,8 +15,14 @@ fn busy() -> Answer {
 }
 
 fn answer(message: &str, kind: &str) -> Answer {
-    let error = RunError { message: message.into(), code: None, kind: Some(kind.into()), retry: Retry::Policy };
-    Answer { verdict: Err(error), detail: Detail::default() }
+    let error = RunError {
+        message: message.into(),
+        code: None,
+        backtrace: None,
+        kind: Some(kind.into()),
+        retry: Retry::Policy,
+    };
+    Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
 }
 
 impl Bench {

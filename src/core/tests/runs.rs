@@ -60,10 +60,16 @@ fn a_worker_says_not_to_try_again() {
 
 #[test]
 fn what_does_not_exist_is_not_tried_again() {
-    let error = RunError { message: String::new(), code: Some(NO_SUCH_TYPE), kind: None, retry: Retry::Policy };
-    let by_code = Answer { verdict: Err(error.clone()), detail: Detail::default() };
+    let error = RunError {
+        message: String::new(),
+        code: Some(NO_SUCH_TYPE),
+        kind: None,
+        backtrace: None,
+        retry: Retry::Policy,
+    };
+    let by_code = Answer { verdict: Err(Box::new(error.clone())), detail: Detail::default() };
     let error = RunError { code: None, kind: Some(String::from("not_found")), ..error };
-    let by_kind = Answer { verdict: Err(error), detail: Detail::default() };
+    let by_kind = Answer { verdict: Err(Box::new(error)), detail: Detail::default() };
     for answer in [by_code, by_kind] {
         let finish = finish(0, answer);
         assert_eq!(finish.next, Next::Dead(crate::model::Cause::NotFound));

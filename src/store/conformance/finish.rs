@@ -55,6 +55,46 @@ pub(super) fn a_dead_job_says_why(kit: &mut Kit) {
     assert_eq!((kit.totals().dead, kit.totals().failed_total), (1, 1));
 }
 
+pub(super) fn an_error_is_kept_with_its_kind_its_number_and_where_it_happened(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    let claimed = kit.claim_one();
+    let mut op = kit.finish_op(&claimed, Outcome::Failed, Next::Dead(Cause::MaxAttempts), counters(1, 0, 0));
+    let Change::Finish(finish) = &mut op else { panic!("{op:?}") };
+    let detail = Detail { result: None, peak_memory: None, ..Detail::full() };
+    finish.detail = detail.clone();
+    kit.one(op);
+    let facts = |record: &JobRecord| (record.error_type.clone(), record.error_code, record.backtrace.clone());
+    let kept = (detail.error_type.clone(), detail.error_code, detail.backtrace.clone());
+    assert_eq!(facts(&kit.job(id)), kept);
+    assert_eq!(kit.runs(&RunFilter::default()).remove(0).detail, detail);
+    // An end without a run has another reason.
+    kit.one(Request::Retry(id));
+    assert_eq!(facts(&kit.job(id)), kept);
+    kit.one(Change::Cancel(id));
+    assert_eq!((kit.job(id).error, facts(&kit.job(id))), (None, (None, None, None)));
+}
+
+pub(super) fn the_limit_of_attempts_is_the_one_that_was_in_force(kit: &mut Kit) {
+    let ids: Vec<JobId> = kit.push([job(), NewJob { max_attempts: Some(9), ..job() }]).iter().map(|p| p.id).collect();
+    let limits = |kit: &mut Kit| [kit.job(ids[0]).max_attempts, kit.job(ids[1]).max_attempts];
+    assert_eq!(limits(kit), [None, Some(9)]);
+    for _ in 0..2 {
+        let claimed = kit.claim_one();
+        kit.finish(&claimed, Outcome::Failed, Next::Dead(Cause::MaxAttempts), counters(1, 0, 0));
+    }
+    assert_eq!(limits(kit), [Some(3), Some(9)]);
+    for &id in &ids {
+        kit.one(Request::Retry(id));
+    }
+    assert_eq!(limits(kit), [None, Some(9)], "the next attempt has the limit of its time");
+    let claimed = kit.claim_one();
+    kit.finish(&claimed, Outcome::Failed, Next::Ready, counters(1, 0, 0));
+    kit.claim_one();
+    kit.join(2);
+    kit.recover();
+    assert_eq!(limits(kit), [Some(3), Some(9)], "a release changes nothing");
+}
+
 pub(super) fn a_cancelled_run_ends_its_job(kit: &mut Kit) {
     let id = kit.job_in(JobState::Cancelled, job());
     assert_eq!(kit.job(id).cause, Some(Cause::Cancelled));

@@ -231,6 +231,7 @@ impl Kit {
             ended_at: self.later(2),
             next,
             counters,
+            max_attempts: 3,
         }))
     }
 
@@ -341,6 +342,8 @@ suite! {
         next_due_is_the_first_of_due_and_expiry, jobs_are_claimed_for_workers_in_order;
     finish: a_success_is_recorded_with_its_result, a_failed_run_waits_for_its_retry,
         a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,
+        an_error_is_kept_with_its_kind_its_number_and_where_it_happened,
+        the_limit_of_attempts_is_the_one_that_was_in_force,
         a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
         a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
         counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;

@@ -66,6 +66,7 @@ impl State {
                 wait: wait_of(new),
                 place: Place::Unopened,
                 past: None,
+                max_attempts: new.max_attempts,
                 progress: None,
             };
             if let Some(bulk) = self.bulks.get_mut(&bulk.0) {

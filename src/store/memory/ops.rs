@@ -66,7 +66,16 @@ impl State {
         let place = if due_at > at { Place::Scheduled } else { Place::Ready };
         self.put(
             id,
-            Job { new: new.clone(), pushed_at: at, due_at, wait: wait_of(new), place, past: None, progress: None },
+            Job {
+                new: new.clone(),
+                pushed_at: at,
+                due_at,
+                wait: wait_of(new),
+                place,
+                past: None,
+                max_attempts: new.max_attempts,
+                progress: None,
+            },
         );
         Pushed { id: JobId(id), deduplicated: false }
     }
@@ -159,6 +168,7 @@ impl State {
         let reply = self.change_running(f.job.id, f.job.run, |job, _| {
             if next != Next::Succeeded {
                 job.past = Some(f.counters);
+                job.max_attempts = job.new.max_attempts.or(Some(f.max_attempts));
                 job.due_at = match next {
                     Next::RetryAt(at) => at,
                     Next::Behind => f.ended_at,
@@ -240,6 +250,7 @@ impl State {
         }
         if let Some(mut job) = self.take(id.0) {
             job.past = Some(Counters::default());
+            job.max_attempts = job.new.max_attempts;
             job.due_at = at;
             job.place = Place::Ready;
             self.put(id.0, job);

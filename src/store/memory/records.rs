@@ -28,6 +28,7 @@ impl State {
                 (run.cause, run.detail.error.clone(), Some(run.ended_at).filter(|_| job.state().is_final()))
             }),
         };
+        let told = last.filter(|_| error.is_some()).map(|run| &run.detail);
         let result = last.filter(|_| job.state() == JobState::Succeeded).and_then(|run| run.detail.result.clone());
         Ok(JobRecord {
             id: JobId(id),
@@ -38,11 +39,14 @@ impl State {
             priority: job.new.priority,
             unique: job.new.unique.as_deref().map(str::to_owned),
             counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },
-            max_attempts: job.new.max_attempts,
+            max_attempts: job.max_attempts,
             timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),
             result: result.map(json).transpose()?,
             cause,
             error,
+            error_type: told.and_then(|detail| detail.error_type.clone()),
+            error_code: told.and_then(|detail| detail.error_code),
+            backtrace: told.and_then(|detail| detail.backtrace.clone()),
             progress: job.progress.clone(),
             pushed_at: job.pushed_at,
             due_at: job.due_at,

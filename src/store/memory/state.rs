@@ -65,6 +65,8 @@ pub(super) struct Job {
     pub(super) place: Place,
     /// Charges; `None`: none so far.
     pub(super) past: Option<Counters>,
+    /// Its own limit, else the one in force when a run ended without success.
+    pub(super) max_attempts: Option<u32>,
     pub(super) progress: Option<Progress>,
 }
 

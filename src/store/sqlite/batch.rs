@@ -274,8 +274,9 @@ impl<'c> Batch<'c> {
         self.run(sql::UNIQUE_FREE, [id]).map(drop)
     }
 
-    pub(super) fn put_tries(&self, id: i64, due_at: i64, c: Counters) -> Result<()> {
-        self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases, c.releases_in_a_row)).map(drop)
+    /// `most`: the limit of attempts that was in force, where that is known.
+    pub(super) fn put_tries(&self, id: i64, due_at: i64, c: Counters, most: Option<u32>) -> Result<()> {
+        self.run(sql::TRIES_PUT, (id, due_at, c.attempts, c.crashes, c.releases, c.releases_in_a_row, most)).map(drop)
     }
 
     /// A job that waits leaves its place, whichever of the two it is, and no longer lapses.

@@ -65,6 +65,7 @@ fn finish(job: Claimed, n: usize) -> Op {
         ended_at,
         next,
         counters,
+        max_attempts: 3,
     }))
     .into()
 }

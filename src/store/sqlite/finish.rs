@@ -72,7 +72,7 @@ impl Batch<'_> {
             Next::Behind => finish.ended_at,
             Next::Ready | Next::Succeeded | Next::Dead(_) | Next::Cancelled(_) => due_at,
         };
-        self.put_tries(id, due_at.0, finish.counters)?;
+        self.put_tries(id, due_at.0, finish.counters, Some(finish.max_attempts))?;
         match finish.next {
             Next::Ready | Next::Behind | Next::RetryAt(_) => {
                 let nprio = self.conn.prepare_cached(sql::JOB_PRIO)?.query_row([id], |row| row.get(0))?;

@@ -92,6 +92,7 @@ struct Left {
     generation: i64,
     kind: i64,
     counters: Counters,
+    max_attempts: Option<u32>,
 }
 
 impl Left {
@@ -106,6 +107,7 @@ impl Left {
             generation: row.get(6)?,
             kind: row.get(8)?,
             counters: counters_of(row, 10)?.released(),
+            max_attempts: row.get(14)?,
         })
     }
 }
@@ -125,7 +127,7 @@ impl Batch<'_> {
             change.used = true;
             self.record_lost(job)?;
             let due_at = if job.counters.goes_behind() { self.at.0 } else { job.at.due_at };
-            self.put_tries(job.at.id, due_at, job.counters)?;
+            self.put_tries(job.at.id, due_at, job.counters, job.max_attempts)?;
             self.enter_ready(Waiting { due_at, ..job.at })?;
         }
         Ok(left.len())

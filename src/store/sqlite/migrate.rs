@@ -26,6 +26,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0006_bulk.sql", include_str!("../../../migrations/0006_bulk.sql")),
     ("0007_waits.sql", include_str!("../../../migrations/0007_waits.sql")),
     ("0008_forgotten_queues.sql", include_str!("../../../migrations/0008_forgotten_queues.sql")),
+    ("0009_errors.sql", include_str!("../../../migrations/0009_errors.sql")),
 ];
 
 /// The newest schema this program knows.
@@ -143,6 +144,7 @@ mod tests {
             ("0006_bulk.sql", 0x02a2_225f_4f3f_5bfa),
             ("0007_waits.sql", 0xc7a9_42cd_a34d_b095),
             ("0008_forgotten_queues.sql", 0xec92_176e_25c3_925b),
+            ("0009_errors.sql", 0xef4d_6c15_faad_a49c),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);

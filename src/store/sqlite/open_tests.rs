@@ -329,6 +329,7 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
             ended_at: at,
             next: Next::Succeeded,
             counters: job.counters,
+            max_attempts: 3,
         }))
         .into()
     };

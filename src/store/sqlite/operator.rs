@@ -42,7 +42,7 @@ impl Batch<'_> {
             }
             JobState::Ready | JobState::Running | JobState::Succeeded => return self.changed(&place),
         }
-        self.put_tries(job.0, self.at.0, Counters::default())?;
+        self.put_tries(job.0, self.at.0, Counters::default(), None)?;
         self.enter_ready(Waiting { due_at: self.at.0, tried: true, ..place.at })?;
         self.changed(&place)
     }

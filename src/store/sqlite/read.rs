@@ -37,7 +37,8 @@ pub(in crate::store) struct SqliteRecords {
 const SHORT: i64 = 50_000;
 /// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
 const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
-     coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), j.max_attempts, j.timeout_us, \
+     coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
+     coalesce(j.max_attempts, x.max_attempts), j.timeout_us, \
      CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
@@ -45,7 +46,7 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
        WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
          THEN j.due_at <= j.pushed_at ELSE 3 END AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
-     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at";
+     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace";
 /// Whether a job is not one of a bulk push that is not committed; one step into a table that is empty as a rule.
 const THERE: &str = "coalesce((SELECT g.last_id < j.id OR b.committed FROM bulk_ranges g CROSS JOIN bulks b \
      ON b.id = g.bulk WHERE g.first_id <= j.id ORDER BY g.first_id DESC LIMIT 1), 1)";
@@ -226,6 +227,9 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
         Some(_) => Some(Progress { percent: row.get(20)?, message: maybe_text(row, 21)? }),
         None => None,
     };
+    let error = maybe_text(row, why + 1)?;
+    // One that ended without a run has no error of its own, and what the last run said is not its reason.
+    let told = error.is_some();
     Ok(JobRecord {
         id: JobId(row.get(0)?),
         kind: names::text(row, 1)?,
@@ -244,7 +248,10 @@ fn job(row: &Row<'_>) -> Result<JobRecord> {
         timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
         result: result.map(json).transpose()?,
         cause: codes::maybe_word(&Cause::ALL, row.get(why)?)?,
-        error: maybe_text(row, why + 1)?,
+        error,
+        error_type: if told { maybe_text(row, 25)? } else { None },
+        error_code: if told { row.get(26)? } else { None },
+        backtrace: if told { maybe_text(row, 27)? } else { None },
         progress,
         pushed_at: UnixMicros(row.get(22)?),
         due_at: UnixMicros(row.get(23)?),

@@ -44,6 +44,7 @@ fn end(job: &Claimed, ended_at: UnixMicros) -> Op {
         ended_at,
         next: Next::Succeeded,
         counters: job.counters,
+        max_attempts: 3,
     }))
     .into()
 }

@@ -8,15 +8,16 @@ use crate::model::{Cause, Detail, Generation, JobId, Outcome, RunId, RunRecord, 
 
 /// `runs.id`, `runs_by_job`.
 const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
-     ended_at, waited_us, peak_memory, cause, exit_code, signal, error, stderr_tail, stdout_tail, result) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+     ended_at, waited_us, peak_memory, cause, exit_code, signal, error, stderr_tail, stdout_tail, result, \
+     error_type, error_code, backtrace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+     ?18, ?19, ?20, ?21, ?22)";
 /// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
 const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
 /// The columns that [`read`] reads. `runs.id` or `runs_by_job`, then keys.
 pub(super) const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
      r.generation, attempt, outcome, r.started_at, r.ended_at, waited_us, r.peak_memory, cause, r.exit_code, r.signal, \
-     error, stderr_tail, stdout_tail \
+     error, stderr_tail, stdout_tail, error_type, error_code, backtrace \
      FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
      LEFT JOIN workers w ON w.id = r.worker WHERE 1";
 
@@ -89,6 +90,9 @@ impl Batch<'_> {
                 detail.stderr_tail,
                 detail.stdout_tail,
                 detail.result,
+                detail.error_type,
+                detail.error_code,
+                detail.backtrace,
             ])?;
         }
         self.map_run(run.queue, run.outcome, run.id, run.ended_at)
@@ -114,6 +118,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<RunRecord> {
             exit_code: row.get("exit_code")?,
             signal: names::maybe_text(row, "signal")?,
             error: names::maybe_text(row, "error")?,
+            error_type: names::maybe_text(row, "error_type")?,
+            error_code: row.get("error_code")?,
+            backtrace: names::maybe_text(row, "backtrace")?,
             stderr_tail: names::text(row, "stderr_tail")?,
             stdout_tail: names::text(row, "stdout_tail")?,
             ..Detail::default()

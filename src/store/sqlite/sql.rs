@@ -198,14 +198,15 @@ pub(super) const RUNNING_IS: &str = "SELECT 1 FROM running WHERE job_id = ?1 AND
 /// All of `running` (as many rows as are claimed) in the order of its key; only at the start of a master.
 pub(super) const RUNNING_LEFT: &str = "SELECT r.job_id, r.run_id, nullif(r.worker, 0), r.attempt, r.due_at, r.started_at, \
      r.generation, j.queue, j.type, j.nprio, coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
-     coalesce(x.releases_in_a_row, 0) FROM running r CROSS JOIN jobs j ON j.id = r.job_id LEFT JOIN tries x ON x.job_id = r.job_id \
+     coalesce(x.releases_in_a_row, 0), x.max_attempts FROM running r CROSS JOIN jobs j ON j.id = r.job_id \
+     LEFT JOIN tries x ON x.job_id = r.job_id \
      WHERE r.generation <= ?1 ORDER BY r.job_id LIMIT ?2";
 /// All of `running` (as many rows as are claimed); at the start of a master and when pruning.
 pub(super) const RUNNING_BOUNDS: &str = "SELECT min(run_id), max(run_id) FROM running";
 
 /// `tries.job_id`.
 pub(super) const TRIES_PUT: &str = "INSERT OR REPLACE INTO tries (job_id, due_at, attempts, crashes, releases, \
-     releases_in_a_row) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+     releases_in_a_row, max_attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 /// `tries.job_id`.
 pub(super) const TRIES_GET: &str = "SELECT attempts, crashes, releases, releases_in_a_row FROM tries WHERE job_id = ?1";
 /// `tries.job_id`.

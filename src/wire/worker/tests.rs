@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
 
-fn verdict(line: &str) -> Result<Option<String>, RunError> {
+fn verdict(line: &str) -> Result<Option<String>, Box<RunError>> {
     match parse(line.as_bytes()) {
         FromWorker::Answer { request: 1, answer } => answer.verdict,
         other => panic!("{line}: {other:?}"),
