@@ -82,6 +82,7 @@ fn the_end_of_a_run_that_another_process_has_ended_counts_for_nothing() {
         ended_at: at(),
         next: Next::Succeeded,
         counters: Counters::default(),
+        max_attempts: 3,
     };
     assert!(matches!(change(&bench, Change::Finish(Box::new(finish))), Reply::Done));
     expect_code(waiting, 0);
