@@ -9,7 +9,7 @@ use queue_work::testing::model::{MemoryLimit, PoolKind, QueueOrder, ReadyWhen};
 /// Loads a file from `cwd` with nothing but a home.
 fn load(file: &str, cwd: &Path) -> Loaded {
     let flags = Flags { config: Some(file.into()), ..Flags::default() };
-    let env = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+    let env = [("HOME", "/home/me")].into_iter().collect();
     Config::load(&flags, &env, Some(cwd)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 

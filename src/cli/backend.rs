@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::config::{self, Config, ConfigErrors, Flags, Loaded, Paths};
+use crate::config::{self, Config, ConfigErrors, Environment, Flags, Loaded, Paths};
 use crate::error::{Code, Error};
 use crate::master::{self, Failure};
 use crate::model::bulk::BulkOwner;
@@ -22,16 +22,12 @@ use crate::worker;
 
 /// Where things are.
 pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
-    config::paths(flags, &variable, here().as_deref()).map_err(|e| invalid(&e))
+    config::paths(flags, &Environment::of_process(), here().as_deref()).map_err(|e| invalid(&e))
 }
 
 /// A configuration that is valid.
 pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
-    Config::load(flags, &variable, here().as_deref()).map_err(|e| invalid(&e))
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    Config::load(flags, &Environment::of_process(), here().as_deref()).map_err(|e| invalid(&e))
 }
 
 /// The current folder; only what needs it fails where it was deleted.

@@ -1,5 +1,6 @@
 //! Shared by all verbs: the options of all verbs, where things are, and the ways to reach the master and the store.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::store::{Records, Store, StoreError};
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) flags: Flags,
+    paths: OnceCell<Paths>,
 }
 
 /// Where a job can be brought.
@@ -31,28 +33,31 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 impl Context {
     pub(crate) fn new(flags: Flags, global: Global) -> Self {
-        Self { global, flags }
+        Self { global, flags, paths: OnceCell::new() }
     }
 
-    /// Where things are; reads the configuration file.
-    pub(crate) fn paths(&self) -> Result<Paths, Error> {
-        backend::paths(&self.flags)
+    /// Where things are; reads the configuration file, once.
+    pub(crate) fn paths(&self) -> Result<&Paths, Error> {
+        match self.paths.get() {
+            Some(paths) => Ok(paths),
+            None => backend::paths(&self.flags).map(|paths| self.paths.get_or_init(|| paths)),
+        }
     }
 
     /// The master, which must run.
     pub(crate) fn connect(&self) -> Result<Client, Error> {
-        reach::master(&self.paths()?)
+        reach::master(self.paths()?)
     }
 
     /// The master, if one can be reached.
     pub(crate) fn try_connect(&self) -> Result<Option<Client>, Error> {
-        reach::master_if_any(&self.paths()?, Patience::Endless(reach::tell))
+        reach::master_if_any(self.paths()?, Patience::Endless(reach::tell))
     }
 
     /// The master if one runs, else the store, which is made if it is new.
     pub(crate) fn master_or_store(&self) -> Result<Way, Error> {
         let way = self.way(|| self.store().map(Some))?;
-        way.map_or_else(|| Err(reach::none_runs(&self.paths()?)), Ok)
+        way.map_or_else(|| Err(reach::none_runs(self.paths()?)), Ok)
     }
 
     /// The master if one runs, else the store; a database is not made only to find nothing in it.
@@ -64,7 +69,7 @@ impl Context {
     fn way(&self, open: impl Fn() -> Result<Option<Box<dyn Store>>, Error>) -> Result<Option<Way>, Error> {
         let paths = self.paths()?;
         for tries in 1.. {
-            if let Some(client) = reach::master_if_any(&paths, Patience::Endless(reach::tell))? {
+            if let Some(client) = reach::master_if_any(paths, Patience::Endless(reach::tell))? {
                 return Ok(Some(Way::Master(Box::new(client))));
             }
             match open() {
@@ -74,7 +79,7 @@ impl Context {
                         return Err(error.into());
                     }
                     if tries >= MOST_TRIES {
-                        let unreachable = || Error::Failed(reach::unreachable(&paths, pid.unwrap_or(0)));
+                        let unreachable = || Error::Failed(reach::unreachable(paths, pid.unwrap_or(0)));
                         return Err(if *is_master || pid.is_none() { unreachable() } else { error.into() });
                     }
                     if tries == SAID_AFTER {
@@ -87,12 +92,12 @@ impl Context {
                 store => return Ok(store?.map(Way::Store)),
             }
         }
-        Err(reach::none_runs(&paths))
+        Err(reach::none_runs(paths))
     }
 
     /// The records; `None` while there is no database.
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
-        Ok(backend::open_records(&self.paths()?)?)
+        Ok(backend::open_records(self.paths()?)?)
     }
 
     /// Says what was done, unless nothing is to be said.
@@ -116,7 +121,7 @@ impl Context {
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Error> {
         let paths = self.paths()?;
         backend::make_default_folder(&paths.database, &self.flags)?;
-        Ok(backend::open_store(&paths)?)
+        Ok(backend::open_store(paths)?)
     }
 }
 

@@ -63,6 +63,6 @@ pub(crate) fn worker_to_follow(context: &Context, name: &str) -> Result<(), Erro
 }
 
 fn status(context: &Context) -> Option<Status> {
-    let mut client = reach::master_if_any(&context.paths().ok()?, Patience::Limited(PATIENCE)).ok()??;
+    let mut client = reach::master_if_any(context.paths().ok()?, Patience::Limited(PATIENCE)).ok()??;
     client.call("status", &NONE).ok()
 }

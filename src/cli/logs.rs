@@ -18,14 +18,14 @@ use crate::wire::control::{Follow, LogLine};
 pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
     let paths = context.paths()?;
     let mut client = if args.follow { Some(context.connect()?) } else { context.try_connect()? };
-    let workers = chosen(context, args, &paths, client.as_mut())?;
+    let workers = chosen(context, args, paths, client.as_mut())?;
     if args.follow {
         // First ask, then read what is there: no line is missed between the two.
-        let client = client.as_mut().ok_or_else(|| reach::none_runs(&paths))?;
+        let client = client.as_mut().ok_or_else(|| reach::none_runs(paths))?;
         let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
         client.call::<serde::de::IgnoredAny>("logs.follow", &follow)?;
     }
-    let tail = tail(&paths, &workers, args)?;
+    let tail = tail(paths, &workers, args)?;
     let json = context.global.json || args.jsonl;
     if context.global.json && !args.jsonl && !args.follow {
         output::json(&tail)?;

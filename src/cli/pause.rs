@@ -18,7 +18,7 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
     let answer = match context.master_or_existing_store()? {
         Some(Way::Master(mut client)) => client.call(method, &params)?,
         Some(Way::Store(mut store)) => in_store(context, store.as_mut(), &params, paused)?,
-        None => return Err(reach::none_runs(&context.paths()?)),
+        None => return Err(reach::none_runs(context.paths()?)),
     };
     if context.global.json {
         output::json(&answer)?;

@@ -62,7 +62,7 @@ fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
             jobs::wait::tell_when_interrupted(id);
             jobs::wait::with_master(context, &mut client, id, None)
         }
-        None => Err(reach::none_runs(&context.paths()?)),
+        None => Err(reach::none_runs(context.paths()?)),
     }
 }
 

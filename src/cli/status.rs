@@ -55,16 +55,16 @@ fn show(context: &Context, status: &Status, before: &str) -> Result<(), Error> {
 /// From the master; where it does not answer, what the store knows.
 fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
-    let client = reach::wait_for_socket(&paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
+    let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
     let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
         Ok(status) => return Ok(Found { status, trouble: None }),
         Err(ClientError::Silent { pid, .. }) => {
-            let pid = if pid == 0 { holder_of(&paths).unwrap_or(0) } else { pid };
+            let pid = if pid == 0 { holder_of(paths).unwrap_or(0) } else { pid };
             (Some(pid), reach::silent(pid))
         }
         Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
-            let pid = holder_of(&paths);
-            (pid, pid.map(|pid| reach::unreachable(&paths, pid)).unwrap_or_default())
+            let pid = holder_of(paths);
+            (pid, pid.map(|pid| reach::unreachable(paths, pid)).unwrap_or_default())
         }
         Err(other) => return Err(other.into()),
     };
@@ -73,8 +73,8 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     let last = records.as_mut().map_or(Ok(None), |records| records.last_master())?;
     let store = records.and_then(|mut records| records.store_id().ok()).unwrap_or_default();
     let now = clock::wall();
-    let master = pid.map(|pid| unreached(&paths, pid, store, last.as_ref(), &trouble, now));
-    let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(&paths) };
+    let master = pid.map(|pid| unreached(paths, pid, store, last.as_ref(), &trouble, now));
+    let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(paths) };
     Ok(Found { status: of_store(master, &totals, now), trouble: Some(trouble) })
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     };
     let at_once = output::note(&mut client) || args.wait.no_wait;
     if whole && !at_once {
-        wait_for_the_end(client, &paths)?;
+        wait_for_the_end(client, paths)?;
     }
     if context.global.json {
         output::json(&answer.unwrap_or_default())?;

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use config::Value;
 
 use super::document::{self, Layer, Table};
-use super::paths::{self, File, Paths};
+use super::environment::Environment;
+use super::file::File;
+use super::paths::{self, Paths};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
@@ -40,43 +42,41 @@ pub(super) struct Layers<'a> {
 }
 
 impl Config {
-    /// Reads the file (that of `--config`, else `queue-work.toml` or `config/queue-work.toml` in `cwd`, else none) and
-    /// lays the flags over it. Fails with every problem there is: unreadable file, unknown keys, wrong values,
-    /// contradictions.
-    pub fn load(
-        flags: &Flags,
-        env: &dyn Fn(&str) -> Option<String>,
-        cwd: Option<&Path>,
-    ) -> Result<Loaded, ConfigErrors> {
-        let file = File::find(flags, cwd)?;
-        let (limits, mut problems) = flags.limits();
-        let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };
-        let mut origins = Origins::default();
-        problems.extend(rules::flags(flags));
-        problems.extend(paths::flag_problems(flags));
-        let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
-            problems.push(problem);
-            // Never used, because there is a problem; the rest is checked all the same.
-            Paths {
-                database: StoreUrl::File(PathBuf::new()),
-                socket: PathBuf::new(),
-                logs_dir: PathBuf::new(),
-                network_fs: false,
-                shared_folder: false,
-            }
-        });
-        let config = resolve(&layers, paths, &mut origins, &mut problems);
-        let config = config.map_err(|problem| problems.push(problem)).ok();
-        let warnings = config.as_ref().map(|config| {
-            problems.extend(rules::config(config, &layers, &origins));
-            rules::warnings(config, &layers)
-        });
-        match (config, problems.is_empty() && file.layer.problems.is_empty()) {
-            (Some(config), true) => {
-                Ok(Loaded { config, origins, warnings: warnings.unwrap_or_default(), file: file.path })
-            }
-            _ => Err(all_problems(&file.layer, problems)),
+    /// Reads the file (that of `--config`, else one that is found from `cwd` upwards or in `/etc`, else none) and lays the
+    /// flags over it. Fails with every problem there is: unreadable file, unknown keys, wrong values, contradictions.
+    pub fn load(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
+        with(File::find(flags, env, cwd)?, flags, env, cwd)
+    }
+}
+
+/// Lays the flags over this file.
+pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
+    let (limits, mut problems) = flags.limits();
+    let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };
+    let mut origins = Origins::default();
+    origins.set_file(flags, &file, cwd);
+    problems.extend(rules::flags(flags));
+    problems.extend(paths::flag_problems(flags));
+    let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
+        problems.push(problem);
+        // Never used, because there is a problem; the rest is checked all the same.
+        Paths {
+            database: StoreUrl::File(PathBuf::new()),
+            socket: PathBuf::new(),
+            logs_dir: PathBuf::new(),
+            network_fs: false,
+            shared_folder: false,
         }
+    });
+    let config = resolve(&layers, paths, &mut origins, &mut problems);
+    let config = config.map_err(|problem| problems.push(problem)).ok();
+    let warnings = config.as_ref().map(|config| {
+        problems.extend(rules::config(config, &layers, &origins));
+        rules::warnings(config, &layers)
+    });
+    match (config, problems.is_empty() && file.layer.problems.is_empty()) {
+        (Some(config), true) => Ok(Loaded { config, origins, warnings: warnings.unwrap_or_default(), file: file.path }),
+        _ => Err(all_problems(&file.layer, problems)),
     }
 }
 

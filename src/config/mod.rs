@@ -6,6 +6,8 @@
 
 mod compound;
 mod document;
+mod environment;
+mod file;
 mod flags;
 mod job_limits;
 mod load;
@@ -23,6 +25,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use environment::Environment;
 pub use job_limits::JobLimits;
 pub use load::Loaded;
 pub use paths::{Paths, SOCKET_DATABASE, paths};

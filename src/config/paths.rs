@@ -1,22 +1,21 @@
-//! Which file is read, and where the database, the socket and the worker output are.
+//! Where the database, the socket and the worker output are.
 //!
 //! Used by [`super::Config::load`] and, alone, by the verbs that only need to find a master or a store. Both go
 //! through the same function, so they never disagree.
 //!
 //! Invariant: a socket that was inherited from a master goes with the database of that master and with no other.
 
-use std::fs;
-use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::document::{self, Layer, Table};
+use super::document::Table;
+use super::environment::Environment;
+use super::file::File;
 use super::problem::{ConfigErrors, Problem};
 use super::resolve::resolve;
 use super::show::Origins;
-use super::{Flags, values};
+use super::{Config, Flags, load, values};
 use crate::model::StoreUrl;
-use crate::trust;
 
 /// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
 pub const SOCKET_DATABASE: &str = "QUEUE_WORK_SOCKET_DATABASE";
@@ -34,90 +33,27 @@ pub struct Paths {
     pub shared_folder: bool,
 }
 
-/// The variables of the environment, by name.
-pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Finds database, socket and output folder as [`super::Config::load`] would, without looking at the pools: a
-/// mistake in a limit does not keep `status` from working. Fails if the file cannot be read or parsed, if one of
-/// its paths is wrong, or if no place for the database is known.
-/// `cwd`: the current folder; `None` where there is none any more. Then no file is looked for, and only absolute paths
-/// are known.
-pub fn paths(flags: &Flags, env: &dyn Fn(&str) -> Option<String>, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
-    let file = File::find(flags, cwd)?;
-    let mut problems = flag_problems(flags);
-    let concerns = |problem: &&Problem| {
-        ["", "database", "socket", "log_dir", "network_fs", "shared_folder"].contains(&problem.key.as_str())
-    };
-    problems.splice(0..0, file.layer.problems.iter().filter(concerns).cloned());
+/// Finds database, socket and output folder as [`super::Config::load`] does, for the verbs that only need a master or a
+/// store. A file that is wrong anywhere is refused by them all the same: a job must not go elsewhere. The variables of
+/// pools are not looked at, as they may be meant for another folder.
+/// `cwd`: the current folder; `None` where there is none any more. Then no file is looked for in it, and only absolute
+/// paths are known.
+pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
+    let file = File::find(flags, env, cwd)?;
+    if file.path.is_some() {
+        let Config { database, socket, logs_dir, network_fs, shared_folder, .. } =
+            load::with(file, flags, env, cwd)?.config;
+        return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder });
+    }
+    let problems = flag_problems(flags);
     if !problems.is_empty() {
         return Err(ConfigErrors(problems));
     }
     Ok(settle(flags, &file, env, cwd, &mut Origins::default())?)
 }
 
-/// The configuration file, or an empty layer where there is none.
-#[derive(Debug, Default)]
-pub(super) struct File {
-    /// Absolute.
-    pub(super) path: Option<PathBuf>,
-    pub(super) layer: Layer,
-}
-
-impl File {
-    /// Finds and reads it.
-    pub(super) fn find(flags: &Flags, cwd: Option<&Path>) -> Result<Self, Problem> {
-        let Some((name, path)) = name(flags, cwd)? else { return Ok(Self::default()) };
-        let bytes = read(&path, flags.config.is_some())
-            .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
-            Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
-        })?;
-        Ok(Self { path: Some(path), layer: document::read(&text, Some(&name)) })
-    }
-
-    /// The folder to which the paths in it are relative.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        self.path.as_deref().and_then(Path::parent)
-    }
-}
-
-/// Reads it; one that was only found must be ours, as it says which commands run.
-fn read(path: &Path, was_named: bool) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    if !was_named && let Some(whose) = trust::distrust_of_found(&file.metadata()?) {
-        let next = format!("if it may say what runs as you, name it with `--config {}`", path.display());
-        return Err(io::Error::other(format!("it {whose}; {next}")));
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The file as the user named it, or as it is found here; and its absolute path.
-fn name(flags: &Flags, cwd: Option<&Path>) -> Result<Option<(PathBuf, PathBuf)>, Problem> {
-    if let Some(name) = &flags.config {
-        let path = from_here(flags, cwd, "config", name)?;
-        return match std::fs::metadata(&path) {
-            Ok(about) if about.is_dir() => {
-                Err(flags.problem("config", format!("`{}` is a folder; name a file", name.display())))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let next = "write one with `queue-work config init`";
-                Err(flags.problem("config", format!("there is no file `{}`; {next}", name.display())))
-            }
-            _ => Ok(Some((name.clone(), path))),
-        };
-    }
-    let places = ["queue-work.toml", "config/queue-work.toml"];
-    let here = cwd
-        .into_iter()
-        .flat_map(|cwd| places.iter().map(|place| (PathBuf::from(place), absolute(cwd, Path::new(place)))));
-    Ok(here.into_iter().find(|(_, path)| path.is_file()))
-}
-
 /// The absolute path of what an option names.
-fn from_here(flags: &Flags, cwd: Option<&Path>, field: &str, path: &Path) -> Result<PathBuf, Problem> {
+pub(super) fn from_here(flags: &Flags, cwd: Option<&Path>, field: &str, path: &Path) -> Result<PathBuf, Problem> {
     match cwd {
         Some(cwd) => Ok(absolute(cwd, path)),
         None if path.is_absolute() => Ok(path.components().collect()),
@@ -143,7 +79,7 @@ pub(super) fn flag_problems(flags: &Flags) -> Vec<Problem> {
 pub(super) fn settle(
     flags: &Flags,
     file: &File,
-    env: Env<'_>,
+    env: &Environment,
     cwd: Option<&Path>,
     origins: &mut Origins,
 ) -> Result<Paths, Problem> {
@@ -158,7 +94,7 @@ pub(super) fn settle(
         }))
     };
     let file_names_one = file.layer.top.contains_key("database");
-    let inherited = || env(SOCKET_DATABASE).is_some_and(|of| flags.database.as_deref() == Some(Path::new(&of)));
+    let inherited = || env.text(SOCKET_DATABASE).is_some_and(|of| flags.database.as_deref() == Some(Path::new(&of)));
     let named_file = flags.config.is_some() && file_names_one;
     let typed = flags.database.as_deref();
     let named = typed.map(StoreUrl::path_in).transpose().map_err(|why| flags.problem("database", why))?;
@@ -193,8 +129,8 @@ pub(super) fn settle(
 
 /// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else
 /// the one in the environment beside it; where none is known, any but one that was named on the command line.
-fn fits(database: &Path, own: Option<&Path>, flags: &Flags, env: Env<'_>, cwd: Option<&Path>) -> bool {
-    match env(SOCKET_DATABASE).or_else(|| env("QUEUE_WORK_DATABASE")) {
+fn fits(database: &Path, own: Option<&Path>, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> bool {
+    match env.text(SOCKET_DATABASE).or_else(|| env.text("QUEUE_WORK_DATABASE")) {
         Some(of) => {
             let of = StoreUrl::path_in(Path::new(&of)).unwrap_or(Path::new(&of));
             let of = cwd.map_or_else(|| of.to_owned(), |cwd| absolute(cwd, of));
@@ -218,9 +154,9 @@ fn in_file(top: &Table, folder: Option<&Path>, field: &str) -> Option<(PathBuf, 
 }
 
 /// `$XDG_STATE_HOME` counts only if it is absolute, as its specification says.
-fn default_database(env: Env<'_>) -> Result<PathBuf, Problem> {
-    let folder = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")));
+fn default_database(env: &Environment) -> Result<PathBuf, Problem> {
+    let state = env.folder("XDG_STATE_HOME").map(Path::to_owned);
+    let state = state.or_else(|| Some(env.folder("HOME")?.join(".local/state")));
     let state = state.ok_or_else(|| {
         let message = "there is no place for the database: neither `XDG_STATE_HOME` nor `HOME` is an absolute path; \
                        name one with `--database PATH`";

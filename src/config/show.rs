@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use config::ValueKind;
 
 use super::document::{self, Table};
+use super::file::File;
 use super::load::Loaded;
-use super::{PoolConfig, pools, units};
+use super::{Flags, PoolConfig, pools, units};
 use crate::model::{PoolKind, PoolLimits, QueueOrder};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
@@ -26,6 +28,15 @@ impl Origins {
 
     pub(super) fn set(&mut self, key: &str, origin: &str) {
         self.0.insert(key.to_owned(), origin.to_owned());
+    }
+
+    pub(super) fn set_file(&mut self, flags: &Flags, file: &File, cwd: Option<&Path>) {
+        let Some(path) = &file.path else { return };
+        match cwd {
+            _ if flags.config.is_some() => self.set("config", &flags.origin_of("config")),
+            Some(cwd) if path.starts_with(cwd) => self.set("config", "found here"),
+            Some(_) | None => self.set("config", "found above"),
+        }
     }
 
     pub(super) fn set_table(&mut self, path: &str, table: &Table) {
@@ -54,7 +65,9 @@ pub struct Shown {
 #[must_use]
 pub fn show(loaded: &Loaded) -> Vec<Shown> {
     let (config, keep) = (&loaded.config, &loaded.config.keep);
+    let file = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
     let mut lines = vec![
+        ("config".to_owned(), file),
         ("database".to_owned(), config.database.to_string()),
         ("socket".to_owned(), config.socket.display().to_string()),
         ("durability".to_owned(), config.durability.as_str().to_owned()),

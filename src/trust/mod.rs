@@ -131,12 +131,26 @@ fn user(uid: u32) -> String {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// Why a configuration that was not named is not used; `None`: it is ours, or root's, or that of who became root.
-#[must_use]
-pub(crate) fn distrust_of_found(found: &Metadata) -> Option<String> {
+/// Why a configuration that was found at `path`, not named, is not used; `None`: nobody may write to it or put it there
+/// but us, root, or who became root.
+pub(crate) fn distrust_of_found(path: &Path, found: &Metadata) -> io::Result<Option<String>> {
     let us = Owner { uid: Uid::effective().as_raw(), gid: Gid::effective().as_raw() };
     let before = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok()).filter(|_| us.uid == 0);
-    Owner { uid: before.unwrap_or(us.uid), ..us }.who_else(found)
+    let owner = Owner { uid: before.unwrap_or(us.uid), ..us };
+    // Relative paths in it are relative to where it is found: a link or a second name of a file of ours gives them
+    // another meaning.
+    let link = path.symlink_metadata()?;
+    if link.is_symlink() && !owner.is_trusted(link.uid()) && link.uid() != us.uid {
+        return Ok(Some(format!("is a link of `{}`", user(link.uid()))));
+    }
+    let is_put_by_others = || {
+        let folder = folder_of(path).metadata()?;
+        io::Result::Ok(folder.mode() & OTHERS_WRITE != 0 || owner.who_else(&folder).is_some())
+    };
+    if found.nlink() > 1 && is_put_by_others()? {
+        return Ok(Some("has several names (hard links), and others write to its folder".to_owned()));
+    }
+    Ok(owner.who_else(found))
 }
 
 /// Opens a file beside a store, or makes it: a regular file with one name that is `owner`'s, ours or root's.

@@ -202,6 +202,39 @@ fn a_configuration_of_another_user_is_used_only_where_it_is_named() {
 }
 
 #[test]
+fn a_configuration_that_another_user_has_put_above_runs_nothing_of_ours() {
+    let Some(bench) = bench() else { return };
+    mode(bench.path(), 0o1777);
+    let below = bench.path().join("below");
+    fs::create_dir(&below).expect("a folder");
+    let (file, ours) = (bench.path().join("queue-work.toml"), below.join("ours.toml"));
+    fs::write(&ours, "[pools.default]\ncommand = [\"./w\"]\n").expect("written");
+    let put: [(&dyn Fn(), &str); 3] = [
+        (&|| drop(fs::write(&file, "").map(|()| give(&file))), "it belongs to"),
+        (
+            &|| {
+                let link = symlink(&ours, &file);
+                link.and_then(|()| std::os::unix::fs::lchown(&file, Some(OTHER), None)).expect("a link");
+            },
+            "it is a link of",
+        ),
+        (&|| fs::hard_link(&ours, &file).expect("a name"), "it has several names"),
+    ];
+    for (put, why) in put {
+        put();
+        for words in [&["push", "t"][..], &["status"], &["--drain"]] {
+            let out = bench.command(words).current_dir(&below).output().expect("it runs");
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(out.status.code() == Some(2) && said.contains(why), "{said}");
+            assert!(said.contains("use none: `--config /dev/null`"), "{said}");
+        }
+        let out = bench.command(&["push", "--config", "/dev/null", "t"]).current_dir(&below).output().expect("it runs");
+        assert!(out.status.success(), "{out:?}");
+        fs::remove_file(&file).expect("it is there");
+    }
+}
+
+#[test]
 fn root_that_may_not_give_files_away_works_on_the_store_of_a_user_all_the_same() {
     let Some(bench) = bench() else { return };
     give(folder(&bench));

@@ -6,6 +6,7 @@ mod support;
 
 mod config;
 mod config_bad;
+mod config_found;
 mod control;
 mod databases;
 mod environment;

@@ -67,7 +67,8 @@ Exit codes:
 #[derive(Clone, Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Global {
-    /// Configuration file [default: `queue-work.toml` or `config/queue-work.toml` here]
+    /// Configuration file [default: `queue-work.toml` or `config/queue-work.toml` here or in a folder above, else
+    /// `/etc/queue-work/queue-work.toml`]
     #[arg(long, global = true, value_name = "FILE", env = "QUEUE_WORK_CONFIG", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
     /// Database, a path or `sqlite:PATH` [default: `queue-work/queue-work.db` in `$XDG_STATE_HOME` or `~/.local/state`]

@@ -62,7 +62,7 @@ fn values_have_units_and_ranges() {
         "100",
     ]);
     let flags = cli.start.to_flags(&cli.global, BTreeSet::new());
-    let home = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
+    let home = [("HOME", "/home/me")].into_iter().collect();
     let Config { defaults: limits, durability, .. } = Config::load(&flags, &home, None).expect("it is valid").config;
     assert_eq!((limits.memory, limits.memory_max), (Some(MemoryLimit::Growth(128 << 20)), Some(Bytes(1 << 30))));
     assert_eq!((limits.max_time, limits.grace), (Some(Duration::from_mins(30)), Duration::ZERO));

@@ -192,7 +192,7 @@ impl<'a> Sink<'a> {
             IntoStore::new(store.as_mut()).tidy();
             drop(store);
             let patience = Patience::Limited(Duration::from_secs(1));
-            let master = self.context.paths().and_then(|paths| reach::master_if_any(&paths, patience));
+            let master = self.context.paths().and_then(|paths| reach::master_if_any(paths, patience));
             if let Ok(Some(mut client)) = master {
                 let _ = client.ping();
             }

@@ -294,19 +294,28 @@ fn paths_alone_are_those_of_the_whole_configuration() {
 }
 
 #[test]
-fn paths_alone_do_not_mind_a_mistake_elsewhere() {
-    let case = Case::new("database = \"q.db\"\nwrokers = 3\n[pools.a]\nworkers = \"many\"\n");
-    assert_eq!(case.paths().unwrap().database.file(), case.path("q.db"));
-    let errors = |toml: &str| Case::new(toml).paths().unwrap_err().to_string();
-    assert_eq!(
-        errors("database = 3\nlog_files = 0\n"),
-        "queue-work.toml:1:12: `database` is 3; it must be a path in quotes"
-    );
-    assert!(
-        errors("database = \n").starts_with("queue-work.toml:1:12: not valid TOML: "),
-        "{}",
-        errors("database = \n")
-    );
+fn paths_alone_mind_every_mistake_of_the_file() {
+    for toml in ["wrokers = 3\n[pools.a]\nworkers = \"many\"\n", "[pools.a]\nkind = \"opaque\"\n", "database = \n"] {
+        let case = Case::new(toml);
+        assert_eq!(case.paths().unwrap_err(), case.try_load().unwrap_err());
+    }
+}
+
+#[test]
+fn the_nearest_file_above_is_found_and_named_in_full_as_far_as_the_home() {
+    let case = Case::new("log_files = 2").file("a/config/queue-work.toml", "database = \"q.db\"").file("a/b/c/x", "");
+    let case = case.env("HOME", &Case::empty().path("").display().to_string());
+    let from = |folder: &str, case: &Case| {
+        Config::load(&Flags::default(), &case.environment(), Some(&case.path(folder))).unwrap()
+    };
+    let above = from("a/b/c", &case);
+    assert_eq!(above.config.database.file(), case.path("a/config/q.db"));
+    let file = case.path("a/config/queue-work.toml");
+    assert_eq!(above.origins.get("database"), format!("file {}:1", file.display()));
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(from("a/b/c", &case).config.log_files, 2);
+    let home = case.path("a").display().to_string();
+    assert_eq!(from("a/b/c", &case.env("HOME", &home)).config.log_files, 5);
 }
 
 #[test]

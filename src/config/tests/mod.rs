@@ -51,8 +51,12 @@ impl Case {
         self.folder.path().join(name)
     }
 
+    fn environment(&self) -> Environment {
+        self.env.iter().collect()
+    }
+
     fn try_load(&self) -> Result<Loaded, ConfigErrors> {
-        Config::load(&self.flags, &|name| self.env.get(name).cloned(), Some(self.folder.path()))
+        Config::load(&self.flags, &self.environment(), Some(self.folder.path()))
     }
 
     #[track_caller]
@@ -61,7 +65,7 @@ impl Case {
     }
 
     fn paths(&self) -> Result<Paths, ConfigErrors> {
-        paths(&self.flags, &|name| self.env.get(name).cloned(), Some(self.folder.path()))
+        paths(&self.flags, &self.environment(), Some(self.folder.path()))
     }
 
     /// The problems, one a line.
