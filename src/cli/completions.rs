@@ -1,15 +1,173 @@
-//! `completions`: a completion script for a shell.
+//! `completions`: a completion script for a shell, and the answer to a Tab.
+//!
+//! The script asks the program at each Tab, by a variable and `-- WORDS`, so that names and ids on record are offered as
+//! well as verbs and options. Invariant: a Tab changes nothing, and what cannot be found out is not offered.
 
-use clap::CommandFactory;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::{Arg, Command, CommandFactory, FromArgMatches, ValueHint};
 use clap_complete::Shell;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
+use clap_complete::env::{EnvCompleter, Shells};
 
-use super::args::Cli;
-use super::output;
+use super::args::{Cli, Global};
+use super::context::Context;
+use super::{known, output};
+use crate::config::Flags;
 use crate::error::{Code, Error};
+use crate::model::{JobRecord, JobState};
+use crate::report::words;
+use crate::store::{JobFilter, RunFilter};
+
+/// Names the shell that asks; set by the script and by nobody else.
+const VARIABLE: &str = "QUEUE_WORK_COMPLETE";
+const NAME: &str = "queue-work";
+/// Ids that are offered at most.
+const MOST_IDS: u32 = 50;
 
 pub(crate) fn run(shell: Shell) -> Result<Code, Error> {
-    // Into memory first: the generator panics when it cannot write.
+    let own = std::env::args_os().next().unwrap_or_else(|| NAME.into());
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "queue-work", &mut script);
+    let words = |e| Error::io("word the completion script", e);
+    completer_of(&shell.to_string())?
+        .write_registration(VARIABLE, NAME, NAME, &called_as(&own), &mut script)
+        .map_err(words)?;
     output::raw(&script).map(|()| Code::DONE)
+}
+
+fn completer_of(shell: &str) -> Result<&'static dyn EnvCompleter, Error> {
+    const ALL: Shells<'static> = Shells::builtins();
+    let found = ALL.0.iter().copied().find(|completer| completer.is(shell));
+    found.ok_or_else(|| Error::Usage(format!("`{shell}` is no shell that completion is there for")))
+}
+
+/// How the script calls the program: by its name, where it was called so, else by its path.
+fn called_as(own: &OsStr) -> String {
+    if Path::new(own).components().count() < 2 {
+        return NAME.to_owned();
+    }
+    std::path::absolute(own).unwrap_or_else(|_| own.into()).to_string_lossy().into_owned()
+}
+
+/// Answers a Tab, if that is what `args` are.
+pub(crate) fn answer(args: &[OsString]) -> Option<Result<Code, Error>> {
+    if args.get(1).is_none_or(|word| word != "--") {
+        return None;
+    }
+    let shell = std::env::var(VARIABLE).ok().filter(|shell| !shell.is_empty())?;
+    Some(complete(&shell, args[2..].to_vec()))
+}
+
+fn complete(shell: &str, mut words: Vec<OsString>) -> Result<Code, Error> {
+    join_values(&mut words);
+    let mut command = Cli::command();
+    // Before it is built it lacks `--help`, and each verb the options of every verb.
+    command.build();
+    let mut command = with_completers(command, &Arc::new(context_of(&words)));
+    let mut answer = Vec::new();
+    let here = std::env::current_dir().ok();
+    // It fails where there is nothing to complete; nobody wants to read that at a prompt.
+    let _ = completer_of(shell)?.write_complete(&mut command, words, here.as_deref(), &mut answer);
+    output::raw(&answer).map(|()| Code::DONE)
+}
+
+/// Bash takes `--queue=mail` for three words. As many are left: the shell has counted them.
+fn join_values(words: &mut [OsString]) {
+    for at in 1..words.len() {
+        if words[at] == "=" && words[at - 1].as_encoded_bytes().starts_with(b"--") {
+            words.swap(at - 1, at);
+            words[at - 1] = "--quiet".into();
+        }
+    }
+}
+
+/// Where the names are looked up: as the words say, of which some may be missing or wrong.
+fn context_of(words: &[OsString]) -> Context {
+    let typed = Cli::command().ignore_errors(true).try_get_matches_from(words);
+    let global = typed.ok().and_then(|matches| Global::from_arg_matches(&matches).ok()).unwrap_or_default();
+    let flags = Flags {
+        config: global.config.clone(),
+        database: global.database.clone(),
+        socket: global.socket.clone(),
+        ..Flags::default()
+    };
+    Context::new(flags, global)
+}
+
+/// Adds to each option and argument of a verb what it can be, by the name of its value.
+fn with_completers(command: Command, context: &Arc<Context>) -> Command {
+    let verb = command.get_name().to_owned();
+    let command = command.mut_args(|arg| with_completer(arg, &verb, context));
+    command.mut_subcommands(|verb| with_completers(verb, context))
+}
+
+fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
+    // Options are offered where they are begun, or where there is nothing else.
+    let arg = if arg.get_long().is_some() { arg.hide(true) } else { arg };
+    let name = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+    let by = |find: fn(&Context) -> Vec<CompletionCandidate>| {
+        let context = Arc::clone(context);
+        ArgValueCompleter::new(move |typed: &OsStr| starting_with(typed, find(&context)))
+    };
+    match (name.as_str(), arg.get_long().unwrap_or_default()) {
+        ("FILE" | "PATH", _) => arg.add(ArgValueCompleter::new(PathCompleter::any())),
+        ("CMD", _) => arg.value_hint(ValueHint::CommandWithArguments),
+        ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
+        ("NAME", "pool") => arg.add(by(|context| named(known::pools(context)))),
+        ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
+            arg.add(by(|context| named(known::queues(context).unwrap_or_default())))
+        }
+        ("ID", _) => arg.add(match verb {
+            "retry" => by(|context| jobs_in(context, &[JobState::Dead, JobState::Cancelled, JobState::Scheduled])),
+            "cancel" => by(|context| jobs_in(context, &[JobState::Running, JobState::Scheduled])),
+            _ => by(recent_jobs),
+        }),
+        ("VERB", _) => arg.add(ArgValueCompleter::new(|typed: &OsStr| {
+            let command = Cli::command();
+            let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+            starting_with(typed, named(verbs.map(|verb| verb.get_name().to_owned())))
+        })),
+        _ => arg,
+    }
+}
+
+fn starting_with(typed: &OsStr, mut candidates: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
+    let typed = typed.as_encoded_bytes();
+    candidates.retain(|candidate| candidate.get_value().as_encoded_bytes().starts_with(typed));
+    candidates
+}
+
+fn named(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let of_state = |state: &JobState| {
+        let filter = JobFilter { state: Some(*state), limit: Some(MOST_IDS), ..JobFilter::default() };
+        records.jobs(&filter).unwrap_or_default()
+    };
+    states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()
+}
+
+/// Jobs that run, then those that ran last.
+fn recent_jobs(context: &Context) -> Vec<CompletionCandidate> {
+    let mut jobs = jobs_in(context, &[JobState::Running]);
+    let Ok(Some(mut records)) = context.records() else { return jobs };
+    let runs = records.runs(&RunFilter { limit: Some(MOST_IDS), ..RunFilter::default() }).unwrap_or_default();
+    for run in runs {
+        let Ok(Some(job)) = records.job(run.job_id) else { continue };
+        let job = candidate(&job);
+        if !jobs.contains(&job) {
+            jobs.push(job);
+        }
+    }
+    jobs
+}
+
+fn candidate(job: &JobRecord) -> CompletionCandidate {
+    let help = words::escape(&format!("{} {} in {}", job.state.as_str(), job.kind, job.queue));
+    CompletionCandidate::new(job.id.to_string()).help(Some(help.into()))
 }

@@ -15,9 +15,8 @@ use crate::report::{Status, refusals};
 /// How long a master may take to say what it serves.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Refuses a queue that nobody knows.
-pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> {
-    let Some(name) = name else { return Ok(()) };
+/// All queues that somebody knows.
+pub(crate) fn queues(context: &Context) -> Result<BTreeSet<String>, Error> {
     let mut known: BTreeSet<String> = BTreeSet::new();
     if let Some(mut records) = context.records()? {
         known.extend(records.queue_totals()?.into_iter().map(|queue| queue.name.to_string()));
@@ -27,10 +26,30 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
         let pools = loaded.config.pools.iter();
         known.extend(pools.flat_map(|pool| pool.settings.queues.names().map(ToString::to_string).collect::<Vec<_>>()));
     }
-    if !known.contains(name) {
-        let served = status(context).into_iter().flat_map(|status| status.pools).flat_map(|pool| pool.queues);
-        known.extend(served.map(|queue| queue.to_string()));
+    let served = status(context).into_iter().flat_map(|status| status.pools).flat_map(|pool| pool.queues);
+    known.extend(served.map(|queue| queue.to_string()));
+    Ok(known)
+}
+
+/// All pools that somebody knows.
+pub(crate) fn pools(context: &Context) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    if let Ok(loaded) = backend::load_config(&context.flags) {
+        known.extend(loaded.config.pools.iter().map(|pool| pool.settings.name.to_string()));
     }
+    known.extend(status(context).into_iter().flat_map(|status| status.pools).map(|pool| pool.name));
+    known
+}
+
+/// The workers of the master that runs.
+pub(crate) fn workers(context: &Context) -> Vec<String> {
+    status(context).into_iter().flat_map(|status| status.workers).map(|worker| worker.id).collect()
+}
+
+/// Refuses a queue that nobody knows.
+pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
+    let known = queues(context)?;
     if known.contains(name) {
         return Ok(());
     }
@@ -39,11 +58,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
 
 /// Refuses a pool that nobody knows.
 pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
-    let mut known: BTreeSet<String> = BTreeSet::new();
-    if let Ok(loaded) = backend::load_config(&context.flags) {
-        known.extend(loaded.config.pools.iter().map(|pool| pool.settings.name.to_string()));
-    }
-    known.extend(status(context).into_iter().flat_map(|status| status.pools).map(|pool| pool.name));
+    let known = pools(context);
     if known.contains(name) {
         return Ok(());
     }

@@ -54,6 +54,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }
+    if let Some(outcome) = completions::answer(&args) {
+        return error::report(&outcome);
+    }
     let outcome = match args::parse(args) {
         Ok(parsed) => run(parsed),
         Err(error) => usage(&error),

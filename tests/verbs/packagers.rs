@@ -9,7 +9,7 @@ fn there_is_a_completion_script_for_each_shell() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = bench.ok(&["completions", shell]);
-        for word in ["queue-work", "push", "max-attempts"] {
+        for word in ["queue-work", "QUEUE_WORK_COMPLETE"] {
             assert!(script.contains(word), "{shell} has no {word}");
         }
     }

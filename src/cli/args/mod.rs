@@ -147,7 +147,7 @@ pub(crate) enum Verb {
     /// Check, show or write the configuration
     #[command(subcommand)]
     Config(control::ConfigVerb),
-    /// Print a completion script for a shell
+    /// Print a completion script for a shell: `source <(queue-work completions bash)`
     Completions(control::CompletionsArgs),
     /// Print the manual page (roff), of everything or of one verb
     Man(control::ManArgs),
