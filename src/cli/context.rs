@@ -1,7 +1,7 @@
 //! Shared by all verbs: the options of all verbs, where things are, and the ways to reach the master and the store.
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::args::Global;
@@ -17,7 +17,7 @@ use crate::store::{Records, Store, StoreError};
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) flags: Flags,
-    paths: OnceCell<Paths>,
+    paths: OnceLock<Paths>,
 }
 
 /// Where a job can be brought.
@@ -33,7 +33,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 impl Context {
     pub(crate) fn new(flags: Flags, global: Global) -> Self {
-        Self { global, flags, paths: OnceCell::new() }
+        Self { global, flags, paths: OnceLock::new() }
     }
 
     /// Where things are; reads the configuration file, once.

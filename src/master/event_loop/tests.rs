@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::clock::instant;
-use crate::config::{Config, Flags};
+use crate::config::{Config, Environment, Flags};
 use crate::master::startup;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, NewJob, QueueName, UnixMicros};
@@ -25,7 +25,7 @@ fn member(folder: &Path, members: &MemoryStore) -> Master {
     let command = ["sh", "-c", "cat > /dev/null"].map(Into::into).into();
     let database = Some(folder.join("q.db"));
     let flags = Flags { database, queue: vec!["ours".to_owned()], command, limits, ..Flags::default() };
-    let config = Config::load(&flags, &|_| None, Some(folder)).expect("it is valid").config;
+    let config = Config::load(&flags, &Environment::default(), Some(folder)).expect("it is valid").config;
     let (store, records) = (Box::new(members.connect()), Box::new(members.connect()));
     let open = |config: &Config, pid, at| {
         let mut file = startup::open_store(config, pid, at)?;
