@@ -14,7 +14,11 @@ use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
     let method = if paused { "pause" } else { "resume" };
-    let params = Queues { queues: args.queues.clone(), force: args.force };
+    let queues = if args.all { known::queues(context)?.into_iter().collect() } else { args.queues.clone() };
+    if queues.is_empty() {
+        return Err(Error::NotFound(format!("there is no queue to {method}; see `queue-work status`")));
+    }
+    let params = Queues { queues, force: args.force };
     let answer = match context.master_or_existing_store()? {
         Some(Way::Master(mut client)) => client.call(method, &params)?,
         Some(Way::Store(mut store)) => in_store(context, store.as_mut(), &params, paused)?,

@@ -110,6 +110,14 @@ pub fn state(job: &JobRecord) -> String {
     }
 }
 
+/// A command as one types it into a shell: `sh -c 'sleep 1; make'`.
+#[must_use]
+pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let quoter = shlex::Quoter::new().allow_nul(true);
+    let shown = words.into_iter().map(|word| quoter.quote(word).unwrap_or(Cow::Borrowed(word)));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 /// The args of a job as people read them: what is no text in the arguments of a command is shown with `\u{fffd}` for each
 /// byte that is none, not in base64.
 #[must_use]

@@ -26,6 +26,22 @@ fn a_paused_queue_hands_out_nothing_while_others_go_on() {
 }
 
 #[test]
+fn all_queues_that_are_known_are_paused_and_resumed_at_once() {
+    let bench = Bench::new();
+    bench.run(&["pause", "--all"]).expect_code(3);
+    let recorded = bench.push(&["--queue=recorded", "--", "true"]);
+    assert_eq!(bench.ok(&["pause", "--all"]), "paused `default` and `recorded`\n");
+    assert_eq!(bench.ok(&["resume", "--all"]), "resumed `default` and `recorded`\n");
+    let _master = bench.start(&["--workers=1", "--queue=served,recorded"]);
+    bench.wait_for_job(recorded, "succeeded");
+    let paused: Value = serde_json::from_str(&bench.ok(&["pause", "--all", "--json"])).expect("JSON");
+    let names =
+        paused["queues"].as_array().expect("a list").iter().map(|queue| queue["name"].clone()).collect::<Vec<_>>();
+    assert!(names.contains(&json!("recorded")) && names.contains(&json!("served")), "{paused}");
+    assert_eq!(queue(&bench, "served")["paused"], true);
+}
+
+#[test]
 fn a_running_job_is_not_touched_by_a_pause() {
     let bench = Bench::new();
     let _master = bench.start(&["--workers=1", "--queue=default"]);

@@ -50,10 +50,35 @@ fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
         (&["config", "shwo"], "show"),
         (&["--wrokers", "4"], "--workers"),
         (&["push", "--prority", "4", "t"], "--priority"),
+        (&["push", "t", "--prority", "4"], "--priority"),
+        (&["push", "ls", "-l", "a b"], "a command goes after `--`: `queue-work push -- ls -l 'a b'`"),
+        (&["push", "ls", "--all"], "`queue-work push -- ls --all`"),
+        (&["top"], "there is no verb `top`; did you mean `status --watch`?"),
+        (&["stpo"], "see `queue-work --help`"),
+        (&["status", "--queue", "x"], "`status` has no option `--queue`; see `queue-work status --help`"),
+        (&["jobs", "show", "--queue=x"], "`jobs show` has no option `--queue`"),
     ] {
         let run = bench.run(words).expect_code(2);
         assert!(run.stderr.contains(part), "{words:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("--allow-network-fs") && !run.stderr.contains("stop"), "{}", run.stderr);
     }
+}
+
+#[test]
+fn short_words_are_taken_for_the_verbs_they_stand_for() {
+    let bench = Bench::new();
+    let id = bench.push(&["--", "true"]).to_string();
+    let list = bench.ok(&["jobs", "list"]);
+    for words in [&["jobs"][..], &["jobs", "ls"], &["ls"], &["jobs", "--state", "ready"], &["ls", "--queue", "default"]]
+    {
+        assert_eq!(bench.ok(words), list, "{words:?}");
+    }
+    bench.run(&["ps"]).expect_code(3);
+    bench.ok(&["log"]);
+    bench.ok(&["jobs", "rm", &id]);
+    let id = bench.push(&["--", "true"]).to_string();
+    bench.ok(&["rm", &id]);
+    assert_eq!(bench.run(&["ls"]).expect_code(0).stdout.lines().count(), 1);
 }
 
 #[test]
@@ -68,7 +93,7 @@ fn words_that_are_missing_or_too_many_are_refused() {
         &["restart", "--all", "default-1"],
         &["pause"],
         &["resume"],
-        &["jobs"],
+        &["pause", "--all", "a"],
         &["jobs", "show"],
         &["jobs", "wait"],
         &["config"],

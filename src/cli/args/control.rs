@@ -113,8 +113,11 @@ pub(crate) struct StopArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct QueuesArgs {
     /// The queues
-    #[arg(value_name = "QUEUE", required = true, value_parser = values::queue)]
+    #[arg(value_name = "QUEUE", required_unless_present = "all", conflicts_with = "all", value_parser = values::queue)]
     pub(crate) queues: Vec<String>,
+    /// Every queue that has jobs on record or that a pool serves
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Also queues that no pool serves and of which nothing is on record
     #[arg(long)]
     pub(crate) force: bool,

@@ -5,6 +5,7 @@
 //! have none: an inherited variable must not widen what a command does.
 
 pub(crate) mod control;
+mod mistakes;
 pub(crate) mod push;
 mod quick;
 pub(crate) mod records;
@@ -18,9 +19,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 
 use start::StartArgs;
 
@@ -122,6 +122,7 @@ pub(crate) enum Verb {
     /// Add jobs
     Push(Box<push::PushArgs>),
     /// Show queues, pools, workers and totals; works without a master too (exit code 3)
+    #[command(alias = "ps")]
     Status(control::StatusArgs),
     /// Set the wanted number of workers; idle ones leave first, busy ones finish their job
     Scale(control::ScaleArgs),
@@ -136,13 +137,19 @@ pub(crate) enum Verb {
     /// Go on handing out jobs of queues
     Resume(control::QueuesArgs),
     /// List, show, retry, cancel, delete or wait for jobs
-    #[command(subcommand)]
-    Jobs(records::JobsVerb),
+    Jobs(records::JobsArgs),
+    /// As `jobs list`
+    #[command(hide = true)]
+    Ls(records::JobsListArgs),
+    /// As `jobs delete`
+    #[command(hide = true)]
+    Rm(records::Ids),
     /// Show the history of runs, newest first
     Runs(records::RunsArgs),
     /// Show the history of workers, newest first
     Workers(records::WorkersArgs),
     /// Show the output of workers
+    #[command(alias = "log")]
     Logs(records::LogsArgs),
     /// Check, show or write the configuration
     #[command(subcommand)]
@@ -172,9 +179,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
 fn parse_all(args: &[OsString]) -> Result<Parsed, clap::Error> {
     // Not taken apart at the end of a process that is about to end: it has some thousands of parts.
     let command = Box::leak(Box::new(Cli::command()));
-    let matches = command.try_get_matches_from_mut(args).map_err(|e| unknown_verb(command, e, args))?;
+    let matches = command.try_get_matches_from_mut(args).map_err(|e| mistakes::explain(command, e, args))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(command))?;
-    refuse_misplaced(command, &matches)?;
+    mistakes::refuse_misplaced(command, &matches)?;
     Ok(Parsed { cli, from_env: from_env(matches.subcommand_matches("start").unwrap_or(&matches)) })
 }
 
@@ -184,35 +191,4 @@ const PLACES: [&str; 3] = ["config", "database", "socket"];
 fn from_env(matches: &ArgMatches) -> BTreeSet<String> {
     let from_env = |id: &&Id| matches.value_source(id.as_str()) == Some(ValueSource::EnvVariable);
     matches.ids().filter(from_env).map(ToString::to_string).collect()
-}
-
-/// `queue-work stauts` is a verb that does not exist, not an argument too many.
-fn unknown_verb(command: &mut clap::Command, error: clap::Error, args: &[OsString]) -> clap::Error {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return error };
-    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
-    let after_a_verb = args.iter().filter_map(|a| a.to_str()).any(|a| names.iter().any(|n| n == a));
-    if error.kind() != ErrorKind::UnknownArgument || word.starts_with('-') || after_a_verb {
-        return error;
-    }
-    let near = |name: &&String| strsim::damerau_levenshtein(name, word) <= 2 && !name.starts_with("__");
-    let tip = names.iter().filter(near).min_by_key(|name| strsim::damerau_levenshtein(name, word));
-    let tip = tip.map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
-    let message = format!("there is no verb `{word}`; {tip}");
-    command.error(ErrorKind::InvalidSubcommand, message)
-}
-
-/// `queue-work --workers 4 push` would quietly drop `--workers`; `config` is the one verb that looks at it.
-fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
-    let Some(verb) = matches.subcommand_name().filter(|v| *v != "config") else { return Ok(()) };
-    let typed = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-    let of_start = command.get_arguments().filter(|arg| !arg.is_global_set());
-    let Some(id) = of_start.filter(typed).map(Arg::get_id).next() else { return Ok(()) };
-    let option = id.as_str().replace('_', "-");
-    let message = match verb {
-        "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`"),
-        _ => format!(
-            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`"
-        ),
-    };
-    Err(command.error(ErrorKind::ArgumentConflict, message))
 }

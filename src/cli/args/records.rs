@@ -21,10 +21,21 @@ pub(crate) struct ListArgs {
     pub(crate) jsonl: bool,
 }
 
+/// Look at jobs and change them; without a verb, list them.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct JobsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<JobsVerb>,
+    #[command(flatten)]
+    pub(crate) list: JobsListArgs,
+}
+
 /// Verbs of `jobs`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum JobsVerb {
     /// List jobs, oldest first
+    #[command(alias = "ls")]
     List(JobsListArgs),
     /// Show everything about one job, with its runs
     Show {
@@ -42,10 +53,8 @@ pub(crate) enum JobsVerb {
         wait: NoWait,
     },
     /// Forget jobs that are not running, with their runs
-    Delete {
-        #[command(flatten)]
-        ids: Ids,
-    },
+    #[command(alias = "rm")]
+    Delete(Ids),
     /// Wait for a job, print its result and exit as its command did
     Wait(JobsWaitArgs),
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::error::ErrorKind;
+
 use super::*;
 use crate::config::{Config, Durability};
 use crate::model::{Bytes, MemoryLimit, Prefetch};
@@ -149,7 +151,7 @@ fn verbs_take_their_words() {
         matches!(verb(&["status", "--watch", "500ms"]), Verb::Status(s) if s.watch == Some(Duration::from_millis(500)))
     );
     assert!(
-        matches!(verb(&["jobs", "cancel", "1", "2"]), Verb::Jobs(records::JobsVerb::Cancel { ids, .. }) if ids.ids == [1, 2])
+        matches!(verb(&["jobs", "cancel", "1", "2"]), Verb::Jobs(records::JobsArgs { verb: Some(records::JobsVerb::Cancel { ids, .. }), .. }) if ids.ids == [1, 2])
     );
     assert!(matches!(verb(&["logs", "-f", "-n", "5", "a-1"]), Verb::Logs(l) if l.follow && l.lines == 5));
     assert!(
@@ -167,7 +169,7 @@ fn a_verb_that_does_not_exist_is_called_so() {
     let error = parsed(&["--json", "frobnicate"]).expect_err("no verb").to_string();
     assert!(error.contains("there is no verb `frobnicate`; see"), "{error}");
     let error = parsed(&["status", "now"]).expect_err("no such argument").to_string();
-    assert!(error.contains("unexpected argument 'now'"), "{error}");
+    assert!(error.contains("`status` does not take `now`; see `queue-work status --help`"), "{error}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::store::JobFilter;
 /// Jobs read at once.
 const PAGE: u32 = 500;
 
-pub(super) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error> {
+pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error> {
     let mut records = context.records()?;
     let limits = context.job_limits();
     let mut filter = JobFilter {
