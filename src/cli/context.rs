@@ -65,7 +65,7 @@ impl Context {
         self.way(|| self.records()?.map(|_| self.store()).transpose())
     }
 
-    /// One that holds the store may be just starting, and is waited for.
+    /// Waits for a master that holds the store and does not listen yet: it is starting.
     fn way(&self, open: impl Fn() -> Result<Option<Box<dyn Store>>, Error>) -> Result<Option<Way>, Error> {
         let paths = self.paths()?;
         for tries in 1.. {

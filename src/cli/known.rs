@@ -1,4 +1,4 @@
-//! Names of queues and pools that were typed: one that nobody knows is refused, not answered with an empty list.
+//! Names of queues and pools that were typed: an unknown one is refused, not answered with an empty list.
 //!
 //! Asked only where nothing was found, so that it costs nothing as a rule. Invariant: a name that the store, the master
 //! or the configuration knows is never refused.
@@ -15,7 +15,7 @@ use crate::report::{Status, refusals};
 /// How long a master may take to say what it serves.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// All queues that somebody knows.
+/// All queues that are on record, served or configured.
 pub(crate) fn queues(context: &Context) -> Result<BTreeSet<String>, Error> {
     let mut known: BTreeSet<String> = BTreeSet::new();
     if let Some(mut records) = context.records()? {
@@ -56,7 +56,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
     Err(Error::NotFound(refusals::no_queue(name, known.iter().map(String::as_str))))
 }
 
-/// Refuses a pool that nobody knows.
+/// Refuses a pool that is neither on record, running nor configured.
 pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
     let known = pools(context);
     if known.contains(name) {

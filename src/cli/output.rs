@@ -40,7 +40,7 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     Ok(words::escape_json(text).into_bytes())
 }
 
-/// Says something on stderr; where that is gone, nobody misses it.
+/// Says something on stderr; a closed stderr is ignored.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", words::escape(text));
 }

@@ -1,7 +1,7 @@
-//! The way to the master, and what is said where it does not lead to an answer.
+//! Connects to the master, and words what keeps it from answering.
 //!
-//! Invariant: "no master runs" is said only where nobody holds the lock of the store; a master that runs and cannot be
-//! reached, or does not answer, is named as that.
+//! Invariant: "no master runs" is said only where the lock of the store is free; a running master that cannot be
+//! reached, or does not answer, is reported as such.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::FileTypeExt;
@@ -15,7 +15,7 @@ use crate::config::Paths;
 use crate::error::Error;
 use crate::process::identity;
 
-/// How long a master that runs may be without a socket: it makes a lost one anew within a second.
+/// How long a running master may be without a socket: it makes a lost one again within a second.
 const WITHOUT_SOCKET: Duration = Duration::from_secs(2);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
     }
 }
 
-/// Connects, where nobody answers to the socket that the master of the store has written down.
+/// Connects, if the usual socket is dead, to the socket that the master has written into its lock file.
 fn connect(paths: &Paths, patience: Patience) -> Result<Client, ClientError> {
     let nobody = match Client::connect(&paths.socket, paths.database.file(), patience) {
         Err(nobody @ ClientError::NoMaster { .. }) => nobody,
@@ -77,7 +77,7 @@ pub(crate) fn none_runs(paths: &Paths) -> Error {
     Error::NoMaster { database: paths.database.to_string() }
 }
 
-/// A master runs, and nobody answers at its socket.
+/// A master runs, and its socket does not answer.
 pub(crate) fn unreachable(paths: &Paths, pid: u32) -> String {
     let (database, socket) = (&paths.database, paths.socket.display());
     let why = match std::fs::symlink_metadata(&paths.socket) {

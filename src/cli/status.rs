@@ -19,7 +19,7 @@ use crate::store::LastMaster;
 
 /// How long the master may take before what the store knows is shown instead.
 const PATIENCE: Duration = Duration::from_millis(1500);
-/// How long one that runs may be without a socket: it may be just starting, or about to make a lost one anew.
+/// How long a running master may be without a socket: just starting, or about to make a lost one again.
 const WITHOUT_SOCKET: Duration = Duration::from_secs(1);
 /// Puts the cursor to the top left and clears the screen below it.
 const REDRAW: &str = "\x1b[H\x1b[J";

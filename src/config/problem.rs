@@ -19,12 +19,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// One that concerns a file as a whole.
+    /// A problem of a file as a whole.
     pub(super) fn with_file(file: &Path, message: String) -> Self {
         Self { file: Some(file.to_owned()), message, ..Self::default() }
     }
 
-    /// One that stands in no file.
+    /// A problem outside of any file: of a flag or a variable.
     pub(super) fn with_key(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { key: key.into(), message: message.into(), ..Self::default() }
     }

@@ -6,8 +6,8 @@
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
-/// The path without links. What does not exist yet is joined to the part that does; a path that the system does not
-/// let us follow stays as it is: opening it says why. Fails for a link that points to nothing.
+/// The path without links. Parts that do not exist yet are joined to the part that does; a path that may not be
+/// followed stays as it is: opening it gives the reason. Fails for a dangling link.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, String> {
     if let Ok(found) = path.canonicalize() {
         return Ok(found);

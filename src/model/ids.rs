@@ -33,7 +33,7 @@ number!(
     RunId, i64
 );
 number!(
-    /// One worker process (an incarnation of a slot), for ever. From 1; 0 means "not yet known".
+    /// One worker process (an incarnation of a slot), for ever. From 1.
     WorkerId, i64
 );
 number!(
@@ -41,7 +41,7 @@ number!(
     Slot, u32
 );
 number!(
-    /// One life of the master on a store. From 1; each start is the next number.
+    /// One start of a master on a store. From 1; each start is the next number.
     Generation, i64
 );
 number!(

@@ -44,7 +44,7 @@ impl Group {
             if group.make_in(&parent) {
                 return Some(group);
             }
-            // Unless another master that starts has just removed it, as nobody is in it yet, there can be none here.
+            // No group can be made here, unless another starting master has just removed it because it was still empty.
             if fs::remove_dir(&group.0).err().is_none_or(|error| error.kind() != io::ErrorKind::NotFound) {
                 return None;
             }
@@ -75,7 +75,7 @@ impl Group {
         &self.0
     }
 
-    /// The group of one of the workers. It need not exist.
+    /// The group of one of the workers, which need not exist.
     #[must_use]
     pub fn of_worker(&self, worker: impl std::fmt::Display) -> Self {
         Self(self.0.join(worker.to_string()))
@@ -83,7 +83,7 @@ impl Group {
 
     /// Puts this process there, and so all that it starts from now on; makes the group.
     pub fn join(&self) -> io::Result<()> {
-        // Another master may be just removing it, as nobody is in it yet.
+        // Another starting master may remove it in between, because it is still empty.
         for _ in 0..JOIN_TRIES {
             fs::create_dir_all(&self.0)?;
             match fs::write(self.0.join("cgroup.procs"), "0") {
@@ -94,7 +94,7 @@ impl Group {
         Err(io::Error::other(format!("`{}` is removed again and again", self.0.display())))
     }
 
-    /// Sends SIGKILL to everybody in it and below it, whoever's they are; also to those that are just being started.
+    /// Sends SIGKILL to all processes in it and below it, of any user, also to those just being forked.
     pub fn kill(&self) -> io::Result<()> {
         match fs::write(self.0.join("cgroup.kill"), "1") {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -102,7 +102,7 @@ impl Group {
         }
     }
 
-    /// Whether anybody lives in it or below it. A zombie does not.
+    /// Whether a process lives in it or below it. Zombies do not count.
     #[must_use]
     pub fn is_populated(&self) -> bool {
         fs::read_to_string(self.0.join("cgroup.events")).is_ok_and(|events| events.lines().any(|l| l == "populated 1"))
@@ -125,7 +125,7 @@ impl Group {
         own().is_some_and(|own| own.starts_with(&self.0))
     }
 
-    /// Removes its folder and all below it, if nobody is in there. Waits for those that were just killed.
+    /// Removes its folder and all below it, if they are empty. Waits for processes that were just killed.
     pub fn remove(&self) {
         let by = clock::instant() + REMOVE_WITHIN;
         while self.is_populated() && clock::instant() < by {
@@ -166,8 +166,8 @@ pub fn worker_of(pid: u32, group: &Group) -> Option<String> {
     parts.nth(1).map(str::to_owned)
 }
 
-/// Removes the groups there that nobody is in: those of masters that were killed with their guardian and had no next one. A
-/// master that lives and has no worker yet does not miss it: the first of them makes it anew.
+/// Removes the empty groups there: left by masters that were killed with their guardian and never started again. A
+/// living master without workers yet loses nothing: its first worker makes the group again.
 fn remove_empty(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let ours = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));

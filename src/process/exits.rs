@@ -36,7 +36,7 @@ fn retry_if_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Res
 }
 
 fn peek_at(child: Option<Pid>) -> nix::Result<Option<u32>> {
-    // The end of a child is told once: an interrupted call must not count as "no child has ended".
+    // SIGCHLD comes once for each exit: an interrupted call must not count as "no child has ended".
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     let status = retry_if_interrupted(|| waitid(child.map_or(Id::All, Id::Pid), flags))?;
     Ok(status.pid().map(|pid| pid.as_raw() as u32))

@@ -1,7 +1,7 @@
 //! Signals a process group, or kills one process.
 //!
 //! Does not know whose they are. Invariants: never signals group 0 (our own) or 1 (which `kill` takes for everyone); a
-//! process that is not our child is killed only if it is the one that was meant, whoever has its id by now.
+//! process that is not our child is killed only if its start time matches: its id may have been reused.
 
 use std::io;
 
@@ -70,8 +70,7 @@ pub fn signal_process(pid: u32, start: u64, signal: Signal) -> io::Result<()> {
         Signal::Stop => rustix::process::Signal::STOP,
     };
     let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };
-    // Opened before the look at the start time: so it is this process that the descriptor means, although its id may
-    // pass to another at any moment.
+    // The descriptor is opened before the start time is compared, so both are of one process even if the id is reused.
     let opened = pidfd_open(id, PidfdFlags::empty());
     if !identity::is_alive(pid, start) {
         return Ok(());

@@ -34,7 +34,7 @@ const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// More than the lines of every process that a machine can hold: the guardian does not read.
 const LONGEST_BACKLOG_BYTES: usize = 1024 * 1024;
 
-/// Of more, the first are told: who descends from them is found.
+/// Larger families are cut to the first so many: their descendants are found by parentage.
 const MOST_OF_A_FAMILY: usize = 256;
 
 /// How the watch ended.
@@ -92,15 +92,15 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         return Ended::Bye;
     }
     failpoint!("guardian.alone");
-    // Before anybody is killed: the tree is known only as long as its branches live. It also has those that left their
-    // group and have another environment, where no cookie is found.
+    // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
+    // dropped the cookie from their environment.
     let leaders = groups.iter().filter_map(|(&pid, &start)| Some((pid, start?)));
     let roots: Vec<(u32, u64)> = leaders.chain(families.into_values().flatten()).collect();
     let family = tree::stop(&roots, &[]);
     for (&pid, &start) in &groups {
         let now = identity::start_time(pid);
         if now.is_none() || now == start {
-            // Whatever refuses to be signalled here is swept below, and is reported as left.
+            // The sweep below reports processes that may not be signalled.
             let _ = signal_group(pid, Signal::Kill);
         }
     }
@@ -228,8 +228,8 @@ impl Guardian {
         self.child.id()
     }
 
-    /// Says more, and never waits. An error means that the guardian is gone: when its exit was seen, start another with
-    /// every group that lives.
+    /// Says more, and never waits. An error means that the guardian is gone: once its exit was seen, start another with
+    /// all living groups.
     pub fn tell(&mut self, say: impl FnOnce(&mut Words)) -> io::Result<()> {
         say(&mut self.backlog);
         self.flush()

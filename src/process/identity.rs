@@ -1,4 +1,4 @@
-//! Recognises a process: its id, when it started, in which life of the machine; and the cookie of an instance.
+//! Recognises a process: its id, its start time, the boot it ran in; and the cookie of an instance.
 //!
 //! Reads `/proc` only. Invariant: two processes never have the same [`Identity`], however often ids are used again.
 
@@ -16,7 +16,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 /// Room for `/proc/PID/stat`: 52 numbers of at most 20 digits, and a name.
 const STAT_BYTES: usize = 2048;
 
-/// The start time of a process that we may not see: it lives as long as its id is another user's.
+/// Start time of a process that `/proc` hides: it counts as alive as long as its id belongs to another user.
 pub const HIDDEN: u64 = u64::MAX;
 
 /// One process: its pid can be given to another, pid and start time cannot.
@@ -26,7 +26,7 @@ pub struct Identity {
     pub pid: u32,
     /// When it started, in ticks since the machine did.
     pub start: u64,
-    /// The life of the machine in which it ran.
+    /// The boot of the machine in which it ran.
     pub boot_id: String,
 }
 
@@ -37,7 +37,7 @@ impl Identity {
         Some(Self { pid, start: start_time(pid)?, boot_id: boot_id().to_owned() })
     }
 
-    /// Whether this very process still runs after two seconds. One that is killed gives back its files, and their locks, a
+    /// Whether this very process still runs after two seconds. A killed process releases its files, and their locks, a
     /// moment before it is gone.
     #[must_use]
     pub fn stays_alive(&self) -> bool {
@@ -55,8 +55,8 @@ impl Identity {
     }
 }
 
-/// Whether the process that started then still runs, in this life of the machine. One that `/proc` hides from us
-/// (`hidepid`) does, until its id is nobody's: it has become another user's since it was seen, or was never seen.
+/// Whether the process that started then still runs, in this boot. A process that `/proc` hides from us (`hidepid`), as
+/// it has become another user's or always was, counts as running until its id is free.
 #[must_use]
 pub fn is_alive(pid: u32, start: u64) -> bool {
     match read_stat(pid) {
@@ -113,7 +113,7 @@ pub fn pid_namespace() -> String {
     link.to_string_lossy().chars().filter(char::is_ascii_digit).collect()
 }
 
-/// A name for one life of the master that nobody can guess: 128 random bits, in hexadecimal.
+/// A secret name for one generation: 128 random bits, in hexadecimal.
 pub fn new_cookie() -> io::Result<String> {
     use std::fmt::Write;
     let mut bytes = [0_u8; 16];
@@ -162,8 +162,8 @@ pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: impl Fn(&Ide
     seen.into_values().filter(Identity::is_alive).collect()
 }
 
-/// Numbers that change when a process does anything worth measuring: start, page faults, CPU ticks, resident pages. Cheaper
-/// than anything else that says so; a zombie or nobody is `None`.
+/// Numbers that change when a process does anything worth measuring: start, page faults, CPU ticks, resident pages. One
+/// read, the cheapest there is; `None` for a zombie or no process.
 #[must_use]
 pub fn activity_of(pid: u32) -> Option<[u64; 4]> {
     let mut space = [0; STAT_BYTES];

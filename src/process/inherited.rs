@@ -65,7 +65,7 @@ pub fn survive_file_limit() {
     }
 }
 
-/// SIGPIPE is ignored by ourselves, and a spawn resets it. What may not be handled (SIGSEGV and the like) stays.
+/// Leaves out SIGPIPE, which we ignore ourselves and a spawn resets, and signals that may not be handled (SIGSEGV …).
 fn handle(ignored: Ignored, which: impl Fn(i32) -> bool) -> io::Result<()> {
     let heard = Arc::new(AtomicBool::new(false));
     let left_alone = |signal: &i32| FORBIDDEN.contains(signal) || RESERVED.contains(signal) || *signal == SIGPIPE;

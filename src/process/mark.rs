@@ -1,8 +1,9 @@
-//! A mark on a process that every child inherits, through `env -i`, `setsid`, any number of forks and execs, and from its
-//! first instruction on. What sets up a session (PAM: `sudo`, `su`) takes it away; then control group and parents tell.
+//! A mark on a process that every child inherits, through `env -i`, `setsid`, any number of forks and execs, and from
+//! its first instruction on. Programs that set up a session (PAM: `sudo`, `su`) remove it; control group and parents
+//! remain.
 //!
-//! It is the soft limit on CPU time under real-time scheduling (`RLIMIT_RTTIME`), set to a number of more than a hundred
-//! thousand years: it limits nobody, and `/proc/PID/limits` shows it to everybody.
+//! The mark is the soft limit on CPU time under real-time scheduling (`RLIMIT_RTTIME`), set to more than a hundred
+//! thousand years: no process is limited by it, and any process can read it in `/proc/PID/limits`.
 //!
 //! Invariant: the limit of our own process is as it was before and after each spawn.
 

@@ -5,8 +5,8 @@
 //! Invariants:
 //! - Only a process known not to have been reaped, or one whose start time was just compared, is signalled.
 //! - Every worker leads a process group of its own and carries the instance cookie in its environment, and the same in a
-//!   mark; where one can be made it is in a control group of its own. What it has started is known by these and by its
-//!   parents, each of which holds alone.
+//!   mark; where one can be made it is in a control group of its own. Any one of these, or a known parent, is enough to
+//!   recognise what it has started.
 
 pub mod cgroup;
 pub mod child;

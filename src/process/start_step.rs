@@ -1,8 +1,9 @@
 //! The start step: what happens in the process of a worker before its program does anything.
 //!
-//! std starts a program in a group of its own and no more. What else a worker needs, it does itself if it is ours, and
-//! for any other program a step of ours does it and then becomes that program, under the same process id: a session
-//! without a terminal, the control group of the worker, signals at their default. Only where it is needed: the step costs an exec.
+//! std starts a program in a group of its own and no more. A worker of ours does the rest itself; before any other
+//! program a step of ours does it and then becomes that program, under the same process id: a session without a
+//! terminal, the control group of the worker, signals at their default. Only where it is needed: the step costs an
+//! exec.
 //!
 //! Invariant: the variables that ask for it are not in the environment of what is started.
 
@@ -65,7 +66,7 @@ pub fn has_terminal() -> bool {
     OpenOptions::new().read(true).custom_flags(OFlag::O_NOCTTY.bits()).open("/dev/tty").is_ok()
 }
 
-/// Does it in this process, which has just been started. What fails is said on stderr, and goes without.
+/// Takes the steps in this process, which has just been started. A step that fails is reported on stderr and skipped.
 pub fn begin() {
     if let Some(folder) = std::env::var_os(CGROUP_VARIABLE)
         && let Err(error) = Group::at(folder).join()

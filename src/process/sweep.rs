@@ -57,7 +57,7 @@ impl Wanted {
         }
     }
 
-    /// Whether a value of the variable is meant. An empty cookie means nobody.
+    /// Whether a value of the variable is wanted. An empty cookie matches no process.
     fn matches_value(&self, value: &[u8]) -> bool {
         match self {
             Self::Instances(cookies) => cookies.iter().any(|cookie| {
@@ -68,8 +68,8 @@ impl Wanted {
         }
     }
 
-    /// Passes in a row that must find nobody. One process that forks and ends all the time may slip through one pass,
-    /// and on the death of an instance the jobs of all its workers depend.
+    /// Clean passes in a row that prove it dead. A process that forks and exits all the time may slip through one pass,
+    /// and the jobs of a whole instance are released on this proof.
     const fn clean_passes(&self) -> u32 {
         match self {
             Self::Instances(_) => 2,
@@ -103,13 +103,13 @@ pub struct Kin {
 pub struct Swept {
     /// Processes that were sent SIGKILL, those in a control group not counted.
     pub killed: usize,
-    /// The ones that were not seen dead by the deadline.
+    /// Processes not seen dead by the deadline.
     pub left: Vec<u32>,
-    /// Of these, those that we may not kill, by pid and start time.
+    /// Those among `left` that we may not kill, by pid and start time.
     pub foreign: Vec<(u32, u64)>,
 }
 
-/// Living processes that are meant.
+/// Living processes that match.
 #[must_use]
 pub fn find(selector: &Selector) -> Vec<u32> {
     let mut found = Vec::new();
@@ -121,7 +121,7 @@ pub fn find(selector: &Selector) -> Vec<u32> {
     found
 }
 
-/// Kills what is meant, until nobody of it is left or the deadline has passed.
+/// Kills all processes that match, until none is left or the deadline has passed.
 #[must_use]
 pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     let mut pursuits = [Pursuit::new(selector.wanted.clone(), selector.kin.clone(), deadline, ())];
@@ -136,15 +136,14 @@ pub fn kill_all(selector: &Selector, deadline: Duration) -> Swept {
     }
 }
 
-/// Until the next look: who dies is waited for with patience; where nobody does, one more look makes sure, at once.
+/// Pause before the next pass: longer each time while killed processes are still dying, short if none is.
 fn next_pause<T>(pursuits: &[Pursuit<T>], pause: Duration) -> Duration {
     let nobody_dies = pursuits.iter().all(|pursuit| pursuit.dying.is_empty() && pursuit.groups_are_empty());
     if nobody_dies { FIRST_PAUSE } else { (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) }
 }
 
-/// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign; a zombie has one,
-/// too. False if one that was listed was gone before it was looked at: it may have left a child that was not there when
-/// the list was made.
+/// Calls `each` with pid, start time, sign and whether it lives, for every process that has a sign, zombies included.
+/// False if a listed process was gone before it was read: its child may have been forked after the list was made.
 fn scan(exempt: &[u32], mut each: impl FnMut(u32, u64, Sign<'_>, bool)) -> bool {
     let us = std::process::id();
     let Ok(processes) = fs::read_dir("/proc") else { return true };
@@ -214,7 +213,7 @@ struct Pursuit<T> {
     deadline: Instant,
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
-    /// Of these, the ones that we may not kill.
+    /// Those among `dying` that we may not kill.
     foreign: Vec<(u32, u64)>,
     clean: u32,
     unclear: u32,

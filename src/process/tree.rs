@@ -1,8 +1,8 @@
-//! A process with all that descends from it, ended so that nobody gets away meanwhile.
+//! Ends a process and all its descendants, so that none escapes meanwhile.
 //!
-//! After a parent is killed its children are found only if they are adopted by us; if children are killed first, one that is
-//! just being forked is missed. So each is stopped before it is asked for its children: one that is stopped starts
-//! nobody. Then all are killed.
+//! After a parent is killed its children are found only if they are adopted by us; if children are killed first, one
+//! that is just being forked is missed. So each process is stopped before its children are listed: a stopped process
+//! forks none. Then all are killed.
 //!
 //! Invariant: neither we, nor those who are spared, nor what is below us or them is touched.
 
@@ -14,8 +14,8 @@ use super::identity;
 /// Rounds of looking for those that were born before their parent, of several threads, stood still.
 const MOST_ROUNDS: usize = 16;
 
-/// Stops these and all that descends from them, and returns everybody who lives; they are to be killed. One that may not
-/// be signalled is among them.
+/// Stops these and all their descendants, and returns the living ones, to be killed; also those that may not be
+/// signalled.
 #[must_use]
 pub fn stop(roots: &[(u32, u64)], spared: &[u32]) -> Vec<(u32, u64)> {
     let mut seen: HashSet<u32> = spared.iter().copied().chain([std::process::id()]).collect();

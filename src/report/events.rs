@@ -20,19 +20,13 @@ pub use text::{end_reason, exit, label, line};
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The master is up.
     MasterStarted {
-        /// Its process id.
         pid: u32,
-        /// Which life on this store.
         generation: Generation,
-        /// Path of the database.
         database: String,
-        /// Path of the control socket.
         socket: String,
         /// `full` or `process`.
         durability: Durability,
-        /// Names of the pools.
         pools: Vec<String>,
         /// Workers wanted, in all.
         workers: u32,
@@ -48,9 +42,8 @@ pub enum Event {
         /// Limits in force, worded as in the status document.
         limits: BTreeMap<String, String>,
     },
-    /// Jobs of an earlier life of the master are ready again.
+    /// Jobs of an earlier generation are ready again.
     Recovered { jobs: u64 },
-    /// The master is stopping.
     Stopping {
         running: u64,
         /// How long they may go on, in seconds.

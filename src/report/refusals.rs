@@ -24,7 +24,7 @@ impl JobAction {
     }
 }
 
-/// For a queue that nobody knows.
+/// For an unknown queue.
 #[must_use]
 pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     format!("there is no queue `{name}`: no pool serves it, and nothing of it is on record{}", nearest(name, known))

@@ -28,7 +28,6 @@ pub const UNREACHABLE: &str = "unreachable";
 pub struct MasterStatus {
     /// Process id.
     pub pid: u32,
-    /// Which life on this store.
     pub generation: Generation,
     /// `running`, `draining` (a stop waits for the jobs that run) or `stopping` (they are ended); or [`UNREACHABLE`].
     pub state: String,
@@ -134,9 +133,9 @@ pub struct WorkerStatus {
     pub memory_bytes: Option<u64>,
     /// Most measured, in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// Of one CPU, last measured.
+    /// Percent of one CPU, last measured.
     pub cpu_percent: Option<f64>,
-    /// Of this process, in seconds.
+    /// Age of this process, in seconds.
     pub uptime_s: f64,
     /// How often the process in this slot was replaced.
     pub restarts: u64,

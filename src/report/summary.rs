@@ -1,4 +1,4 @@
-//! The life of a master in one line.
+//! The summary of a master's run in one line.
 
 use std::fmt;
 

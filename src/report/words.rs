@@ -169,8 +169,8 @@ pub fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// A JSON text in which every unprintable character is escaped. JSON asks for that below a blank only; the others can
-/// stand nowhere but in its strings.
+/// A JSON text in which every unprintable character is escaped. JSON itself asks for that below U+0020 only; the others
+/// occur in strings alone.
 #[must_use]
 pub fn escape_json(json: String) -> String {
     let above = |(c, hidden): (char, bool)| c >= '\u{7f}' && hidden;

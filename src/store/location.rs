@@ -1,6 +1,6 @@
-//! The way to a store: which kind of store it is, is known here and nowhere else.
+//! Opens a store by its URL: the one place that knows which kinds of store there are.
 //!
-//! Invariant: whoever writes has made sure before that the place is safe and that nobody else has the right to.
+//! Invariant: before a write the file was checked to be safe, and the right to write is held.
 
 use std::io;
 

@@ -63,7 +63,7 @@ pub enum Duty {
 /// Changes by others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Something that nobody can say: any queue may have changed, and any job may have ended.
+    /// Details are unknown: any queue may have changed, and any job may have ended.
     pub anything: bool,
     /// Queues that have new ready jobs, or were paused or resumed: their totals tell.
     pub queues: BTreeSet<QueueName>,

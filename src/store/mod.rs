@@ -33,11 +33,11 @@ use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
 use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 
-/// How many jobs that have lapsed one claim clears away before it says "more".
+/// How many expired jobs one claim clears away before it says "more".
 const EXPIRED_PER_CLAIM: usize = 10_000;
-/// Said of a run that the recovery records and that had begun.
+/// Error of a run that had begun when the master died.
 const LOST: &str = "the master died while this ran";
-/// Said of one that nobody had on record as begun: it was on its way, or so short that it would not have been told.
+/// Error of a run without a worker on record: not sent yet, or so short that its start was not recorded.
 const LOST_ON_ITS_WAY: &str = "the master died while this was on its way to a worker, or had just begun";
 
 /// Text of a run that the recovery records.
@@ -76,18 +76,20 @@ pub trait Store: Send {
     /// Ends the membership in order. Nothing may be running.
     fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError>;
 
-    /// The members that are gone without having left, oldest first: with [`Tenure::Exclusive`] all that joined before, else
-    /// those that this one has not seen renew for a whole lease by its own clock, in which it renewed in time itself. What
-    /// they have started on this machine must be proven dead, then [`Store::recover`] called for each.
+    /// The members that are gone without having left, oldest first: with [`Tenure::Exclusive`] all that joined before,
+    /// else those that this one has not seen renew for a whole lease by its own clock, in which it renewed in time
+    /// itself. The caller proves that all they have started on this machine is dead, then calls [`Store::recover`] for
+    /// each.
     fn dead(&mut self, now: Mono) -> Result<Vec<Member>, StoreError>;
 
-    /// Takes over from a member that [`Store::dead`] has named: each job it left running is ready again at its old place with
-    /// its attempt refunded (`releases` + 1) and its run recorded as `released`, cause `master_lost`; its workers without an
-    /// end get one (`master_lost`). From then on it counts as ended, and if it lives all the same, it is refused everything.
-    /// Of one that has renewed meanwhile nothing is touched. In steps of bounded size inside.
+    /// Takes over from a member that [`Store::dead`] has named: each job it left running is ready again at its old
+    /// place with its attempt refunded (`releases` + 1) and its run recorded as `released`, cause `master_lost`; its
+    /// workers without an end get one (`master_lost`). From then on the member counts as ended, and if it lives all the
+    /// same, it is refused everything. A member that has renewed meanwhile keeps all it has. Works in steps of bounded
+    /// size.
     fn recover(&mut self, generation: Generation, at: UnixMicros) -> Result<Recovered, StoreError>;
 
-    /// Whether this member does what only one is to do; it stays so until that one leaves or is taken over.
+    /// Whether this member has a duty of one member at a time; it keeps the duty until it leaves or is taken over.
     fn lead(&mut self, duty: Duty) -> Result<bool, StoreError> {
         let _ = duty;
         Ok(true)
@@ -100,20 +102,20 @@ pub trait Store: Send {
     /// in fact committed, this returns `Err(StoreError::AlreadyApplied)`: a failed commit means "unknown".
     fn apply(&mut self, batch: u64, ops: &[Op], at: UnixMicros) -> Result<Applied, StoreError>;
 
-    /// What is due after some batches and nobody is to wait for: the log goes to the database file. It is put off for a
-    /// while if somebody waits until the last batch is on the disk (`awaited`), who would wait for this as well. An error
-    /// leaves what is committed as it is, and asks for a reopen.
+    /// Upkeep after a batch, such as a checkpoint of the log, when it is due. Put off for a while if the sync of the
+    /// last batch is `awaited`, which the upkeep would delay. An error changes nothing that is committed, and asks for
+    /// a reopen.
     fn tend(&mut self, awaited: bool) -> Result<(), StoreError> {
         let _ = awaited;
         Ok(())
     }
 
-    /// What a batch came to whose commit failed and that turned out to be [`StoreError::AlreadyApplied`], as computed before
-    /// the commit. `None` if it is not known (any more).
+    /// Results of a batch whose commit failed and that turned out to be [`StoreError::AlreadyApplied`], as computed
+    /// before the commit. `None` if they are not known (any more).
     fn applied_by(&mut self, batch: u64) -> Option<Applied>;
 
-    /// The bulk pushes that are not over. Who may write and finds one that nobody goes on with drops it, or opens it if it
-    /// is committed.
+    /// The bulk pushes that are not over. A writer that finds one whose client is gone drops it, or opens it if it is
+    /// committed.
     fn bulks(&mut self) -> Result<Vec<OpenBulk>, StoreError>;
 
     /// The next time [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
@@ -126,7 +128,7 @@ pub trait Store: Send {
     /// it was.
     fn news(&mut self) -> Result<News, StoreError>;
 
-    /// Drops the connection and opens it anew, after an I/O error.
+    /// Drops the connection and opens another, after an I/O error.
     fn reopen(&mut self) -> Result<(), StoreError>;
 
     /// Whether the batch with this number, or a later one, was committed: the truth after a commit that failed.

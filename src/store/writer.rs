@@ -5,14 +5,14 @@
 //! - Batches are applied in the order sent, each exactly once: a commit whose outcome is unknown is tried again under
 //!   its own number, and if it had taken place after all, the answers that were computed for it are given.
 //! - `Committed` for a batch is always said before `Durable` for it.
-//! - Nothing is dropped while the store fails: the batch is tried again until it is in, or the writer is stopped. Only
-//!   pushes are: whoever pushes is better off with a clear no than with waiting, and it is said only when it is certain
-//!   that they were not committed.
+//! - Nothing is dropped while the store fails: the batch is tried again until it is in, or the writer is stopped. Pushes
+//!   are the exception: a client is better off with a clear no than with waiting, and gets it only when it is certain that
+//!   they were not committed.
 //!
 //! Commits are not synced (`synchronous = NORMAL`); with [`Durability::Full`] a second thread syncs the write-ahead
 //! log for the batches that ask for it, several at once where they come close together. A commit lost in a power cut
-//! before that is one nobody was told is durable. After a sync or a checkpoint that failed nothing is written or synced
-//! before the log was written anew ([`Store::harden`]).
+//! before that was not yet reported as durable. After a sync or a checkpoint that failed nothing is written or synced
+//! before the log was rewritten ([`Store::harden`]).
 
 mod sync;
 #[cfg(test)]
@@ -32,7 +32,7 @@ use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
 pub const CAPACITY: usize = 4;
-/// How long after a look at the store that failed it is looked at again.
+/// Pause before a failed check for changes by others is tried again.
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Changes to be made in one transaction.
@@ -44,7 +44,7 @@ pub struct Batch {
     pub ops: Vec<Op>,
     /// The time it is done at; stays the same however often it is tried.
     pub at: UnixMicros,
-    /// Whether somebody waits for [`Written::Durable`].
+    /// Whether a client waits for [`Written::Durable`].
     pub sync: bool,
 }
 
@@ -217,11 +217,11 @@ struct Turn<N> {
     last: u64,
     /// Changes by others, while the totals could not be read.
     news: News,
-    /// Whether somebody else has written could not be found out.
+    /// The last check for changes by others failed.
     unknown: bool,
-    /// Hears of syncs that failed.
+    /// Syncs that failed.
     failed: Receiver<FailedSync>,
-    /// One that was heard of while a batch failed.
+    /// A failed sync that was reported while a batch failed.
     unmended: Option<FailedSync>,
     /// When something is due next, as it was read last.
     due: Option<UnixMicros>,
@@ -312,7 +312,7 @@ impl<N: Fn(Written)> Turn<N> {
         match news {
             Ok(news) => self.news.add(news),
             Err(lost) if lost.is_loss() => return (self.notify)(Written::Lost(lost)),
-            // The log may be gone. What cannot be read now is asked again at the next check.
+            // The log may be gone. The next check asks again.
             Err(StoreError::Io(_)) => drop(self.store.reopen()),
             Err(_) => {}
         }

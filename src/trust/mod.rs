@@ -1,4 +1,4 @@
-//! Whose a file is, and who else may change it: what others can put in our way is not used.
+//! Whose a file is, and who else may change it: files that others can replace are not used.
 //!
 //! Knows nothing of what is in the files. Invariants: nothing is changed before it was looked at through its descriptor;
 //! a link is not followed; root gives what it makes for a user's store to that user.
@@ -57,7 +57,7 @@ impl Owner {
         user(self.uid)
     }
 
-    /// Whether root works for somebody else.
+    /// Whether root works on the store of another user.
     #[must_use]
     pub(crate) fn is_another(self) -> bool {
         self.uid != Uid::effective().as_raw()
@@ -88,7 +88,7 @@ impl Owner {
         }
     }
 
-    /// The command after which nobody else may change what [`Self::who_else`] has found.
+    /// The command that takes the right to change it from the others of [`Self::who_else`].
     #[must_use]
     pub(crate) fn mend(self, path: &Path, found: &Metadata) -> String {
         let path = path.display();
@@ -103,7 +103,7 @@ impl Owner {
         uid == self.uid || uid == 0
     }
 
-    /// Others who may change a file or a folder, in words that go on after its name; `None`: nobody.
+    /// Others who may change a file or a folder, worded to follow its name; `None`: there are none.
     #[must_use]
     pub(crate) fn who_else(self, found: &Metadata) -> Option<String> {
         if !self.is_trusted(found.uid()) && found.uid() != Uid::effective().as_raw() {

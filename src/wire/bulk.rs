@@ -15,7 +15,7 @@ pub struct BulkBegun {
     pub bulk: BulkId,
 }
 
-/// Add jobs to a bulk push, a line of 16 MiB at most; nobody sees them before the commit.
+/// Add jobs to a bulk push, a line of 16 MiB at most; they are invisible before the commit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddToBulk {

@@ -1,7 +1,7 @@
 //! Members that are read from a JSON object, and from nothing else.
 //!
-//! Invariant: an array is never taken for the members in the order of their declaration, as serde does by itself; what
-//! that order is nobody who writes a message knows.
+//! Invariant: an array is never taken for the members in the order of their declaration, as serde does by itself: that
+//! order is no part of the protocol.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -324,8 +324,8 @@ fn result_of(result: &str) -> Option<String> {
         "null" => None,
         short if short.len() <= MAX_RESULT_BYTES => Some(short.to_owned()),
         long => {
-            // Of a text its own bytes count, not the escapes of its JSON: the output of a command, cut by its worker
-            // with a mark in front, must not be cut a second time.
+            // The bytes of a text count, not the escapes of its JSON: the output of a command, cut by its worker with a
+            // mark in front, must not be cut a second time.
             let text = serde_json::from_str::<String>(long).ok();
             if text.as_ref().is_some_and(|text| text.len() <= MAX_RESULT_BYTES + '…'.len_utf8()) {
                 return Some(long.to_owned());

@@ -39,7 +39,7 @@ impl Others {
         process.start < self.began || self.before.contains(process) || self.is_of_another_job(process.pid)
     }
 
-    /// Of this worker, but of another job. A master that the command has started gives its own jobs to its own workers.
+    /// A process of this worker, but of another job. A master that the command started runs jobs of its own.
     fn is_of_another_job(&self, pid: u32) -> bool {
         let worker =
             variable_of(pid, COOKIE_VARIABLE).filter(|worker| std::env::var(COOKIE_VARIABLE).as_ref() == Ok(worker));

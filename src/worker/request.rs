@@ -26,7 +26,7 @@ pub(super) enum Message {
         id: Box<str>,
         reason: Reason,
     },
-    /// A request that nobody serves here.
+    /// A request with an unknown method.
     UnknownMethod {
         id: Box<str>,
         method: String,

@@ -96,7 +96,7 @@ impl Failure {
 const ASKED: [&str; 2] = ["No such device or address", "terminal is required"];
 const ASKED_ON: [&str; 4] = ["/dev/tty", "could not read", "terminal", "askpass"];
 
-/// Text added to the failure of such a command: there is nobody to ask.
+/// Hint for the failure of a command that asked for a terminal.
 pub(super) fn hint(stderr: &str) -> &'static str {
     let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
     let asked = stderr.lines().any(|line| has(line, &ASKED) && has(line, &ASKED_ON));

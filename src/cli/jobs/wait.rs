@@ -52,7 +52,7 @@ pub(crate) fn with_master(
     }
 }
 
-/// Ctrl-C, SIGTERM and SIGHUP end a wait, not its job: says so to whoever cannot know its id yet.
+/// Ctrl-C, SIGTERM and SIGHUP end a wait, not its job: says so with the id of the job, which may not be known yet.
 pub(crate) fn tell_when_interrupted(id: JobId) {
     let ignored = Ignored::of_this_process();
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !ignored.has(s))) else {

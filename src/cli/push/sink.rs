@@ -26,9 +26,9 @@ const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 /// Jobs and bytes of one request to the master.
 pub(super) const REQUEST: (usize, usize) = (STEP, 4 << 20);
-/// So few with failpoints, that a story has several steps.
+/// Few in builds with failpoints, so that a test has several steps.
 const STEP: usize = if cfg!(feature = "faults") { 4 } else { 1000 };
-/// So many times as much in one transaction of a guest.
+/// A transaction of a guest takes this many times as much.
 const MORE: usize = if cfg!(feature = "faults") { 1 } else { 10 };
 
 /// How an error begins that leaves open what was done.
@@ -38,7 +38,7 @@ const UNKNOWN: &str = "it is unknown";
 pub(super) struct Sink<'a> {
     context: &'a Context,
     to: To,
-    /// The store alone will not do: somebody is to wait for the job.
+    /// The push waits for the job, which needs a master.
     only_master: bool,
     /// How often in a row it was not heard.
     unheard: u32,

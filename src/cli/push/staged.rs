@@ -191,7 +191,7 @@ impl Push<'_> {
         format!("it is unknown whether the {jobs} (ids {first} to {last}) were added, all of them or none; {next}")
     }
 
-    /// An error of which nobody can tell whether it came before or after the jobs were added.
+    /// An error that may have come before or after the jobs were added.
     fn doubt(&self, broken: Broken, ranges: &[Range]) -> Broken {
         if matches!(broken, Broken::Unknown(_)) {
             output::say(&self.unknown(ranges));

@@ -90,7 +90,7 @@ impl Stager for ThroughMaster<'_> {
         })
     }
 
-    /// The master does it when the connection closes. Nobody waits for that: its disk may be full.
+    /// The master drops it when the connection closes, unawaited: its disk may be full.
     fn discard(&mut self, _bulk: BulkId) {}
 }
 
@@ -113,7 +113,7 @@ impl<'a> IntoStore<'a> {
         Ok(applied.replies.into_iter().next().unwrap_or(Reply::Missing))
     }
 
-    /// One that is gone was dropped by a master that has started meanwhile.
+    /// A missing bulk push was dropped by a master that has started meanwhile.
     fn before(&mut self, step: BulkStep, at: crate::model::UnixMicros) -> Result<Reply, Broken> {
         match self.step(step, at) {
             Ok(Reply::Missing | Reply::Stale) => {

@@ -35,11 +35,11 @@ pub struct SweepDone {
     pub killed: usize,
     /// Processes that could not be killed in time.
     pub left: Vec<u32>,
-    /// Of these, those that we may not kill, by pid and start time.
+    /// Those among `left` that we may not kill, by pid and start time.
     pub foreign: Vec<(u32, u64)>,
 }
 
-/// A thread that sweeps after workers. All requests that wait share one look at the machine's processes.
+/// The thread that sweeps after workers. All waiting requests share one scan of `/proc`.
 #[derive(Debug)]
 pub struct Sweeper {
     requests: Sender<Request>,

@@ -168,7 +168,7 @@ impl<'c> Batch<'c> {
                 at,
                 run
             ];
-            // Of one with a name that is none, after damage, nothing is told.
+            // A queue whose name is invalid, after damage, is left out.
             touched.extend(update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten());
         }
         Ok(touched)

@@ -22,7 +22,7 @@ pub(super) fn all(conn: &Connection) -> Result<Vec<OpenBulk>> {
     conn.prepare_cached(sql::BULKS)?.query_map([], read)?.collect()
 }
 
-/// One of them.
+/// A bulk push on record.
 #[expect(clippy::struct_excessive_bools, reason = "they are independent, as in the table")]
 struct Bulk {
     committed: bool,
@@ -96,7 +96,7 @@ impl Batch<'_> {
         Ok(Reply::Staged { first: JobId(ids.first) })
     }
 
-    /// Where nobody else has pushed in between, the last range grows.
+    /// The last range grows if its ids and these are adjacent.
     fn keep_range(&self, bulk: BulkId, ids: Ids) -> Result<()> {
         if self.run(sql::RANGE_GROW, (bulk.0, ids.first - 1, ids.last))? == 0 {
             self.run(sql::RANGE_ADD, (ids.first, ids.last, bulk.0))?;
@@ -234,7 +234,7 @@ impl Batch<'_> {
         }
         self.run(sql::BULK_COUNTS_DELETE, [id.0])?;
         self.run(sql::BULK_DELETE, [id.0])?;
-        // One less, or who asks would ask again.
+        // One less than the limit, or the caller would ask again.
         Ok(Reply::Count((i64::from(limit) - left).clamp(0, i64::from(limit) - 1) as u64))
     }
 

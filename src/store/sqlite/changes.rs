@@ -1,7 +1,7 @@
 //! Tells when to look whether others have written to the database, and how its log grows.
 //!
-//! The kernel tells of the files, as a rule; then nothing is done with them in between, and a master that has nothing to do
-//! does nothing with its store. Where the kernel does not tell, they are looked at every time.
+//! As a rule inotify watches the files, and an idle master leaves its store alone. Where it cannot, the database is
+//! read at every check.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -12,20 +12,20 @@ use super::watch::Watch;
 /// A log larger than this is more than it keeps for itself (`journal_size_limit`).
 const LARGE: u64 = 96 << 20;
 
-/// Facts that are known without looking into the database.
+/// Signs of changes that need no read of the database.
 #[derive(Debug)]
 pub struct Changes {
-    /// `None`: the kernel does not tell.
+    /// `None`: the kernel cannot watch the files.
     watch: Option<Watch>,
     log: PathBuf,
     /// Whether there was news the last time.
     once_more: bool,
-    /// The log was too large when it was looked at last.
+    /// The log was too large at the last check.
     log_was_large: bool,
 }
 
 impl Changes {
-    /// On a file system of several machines nobody tells what the others do.
+    /// Inotify does not report what other machines do on a shared file system.
     pub(super) fn of(database: &Path, is_remote: bool) -> Self {
         let failed = |e: &std::io::Error| log::debug!("the database has to be looked at every second: {e}");
         let watch = || Watch::new(store_files(database).to_vec()).inspect_err(failed).ok();
@@ -49,16 +49,16 @@ impl Changes {
         self.watch.iter_mut().for_each(Watch::drain);
     }
 
-    /// Whether to look at the database. Once more after the last news: that a commit is complete SQLite says through shared
-    /// memory, of which nobody tells, after it was written. And as long as the log is too large.
+    /// Whether to read the database. Once more after the last event, as SQLite completes a commit in shared memory,
+    /// unseen by inotify, after the file was written; and as long as the log is too large.
     pub fn has_news(&mut self) -> bool {
         let news = self.watch.as_mut().is_none_or(Watch::has_news);
         std::mem::replace(&mut self.once_more, news) || news || self.log_was_large
     }
 
     /// The size of the log in whole units of too much, if it was too large the last time as well: one large transaction makes
-    /// it large for a moment. It is emptied into the database all the time, except while another program reads and does not
-    /// end its transaction.
+    /// it large for a moment. Checkpoints keep it small, except while another program reads and does not end its
+    /// transaction.
     pub fn oversized_log(&mut self) -> Option<u64> {
         // Its size only: to open it is for SQLite.
         let size = std::fs::metadata(&self.log).map_or(0, |found| found.len());

@@ -21,7 +21,7 @@ impl SqliteStore {
         self.checkpoint()
     }
 
-    /// After the files were opened anew, perhaps with what the old connection has moved when it was closed.
+    /// After a reopen: the old connection may have checkpointed as it was closed.
     pub(super) fn know_files_again(&mut self) -> Result<(), StoreError> {
         let Some(Content { seal, .. }) = self.content.take() else { return Ok(()) };
         let content = Content::of(seal, &self.conn, self.handle.file(), &self.path);
@@ -81,7 +81,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Writes the log anew while nobody else may write.
+    /// Rewrites the log while no other process may write.
     pub(super) fn rewrite_log(&mut self) -> Result<(), StoreError> {
         let Some(files) = &self.files else { return Ok(()) };
         self.command("BEGIN IMMEDIATE").map_err(|e| error::map(&self.path, &e))?;
@@ -98,7 +98,7 @@ impl SqliteStore {
             Some(Fate::Gone) => self.check_files(),
             Some(Fate::LogGone) => self.empty_log(),
             Some(Fate::Same) if self.suspect => match self.rewrite_log() {
-                // Of no use for this either; the next one does it.
+                // The connection is too broken to rewrite the log; the next one does it.
                 Err(StoreError::Other(_)) => Ok(()),
                 result => result,
             },

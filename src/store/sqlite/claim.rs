@@ -48,7 +48,7 @@ impl Front {
         })
     }
 
-    /// A job that has started once does not lapse any more.
+    /// A job that has started once cannot expire any more.
     fn has_expired(&self, now: UnixMicros) -> bool {
         !self.at.tried && self.expires_at.is_some_and(|at| at <= now.0)
     }
@@ -151,7 +151,7 @@ impl Batch<'_> {
         })
     }
 
-    /// One whose args cannot be read is dead, and keeps nobody waiting.
+    /// Makes a job dead whose args cannot be read, so that it does not block its queue.
     fn set_aside(&mut self, w: Waiting, unique: bool) -> Result<()> {
         if unique {
             self.free_unique(w.id)?;

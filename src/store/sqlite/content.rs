@@ -1,6 +1,6 @@
 //! Contents of the master's files: whether the database or its log was written over or cut in place.
 //!
-//! One look costs the state of two files and a few bytes of one; the seal is read where the state is not as it was left.
+//! A check costs the state of two files and a few bytes of one; the seal is read only if the state has changed.
 //! Knows nothing of what the pages mean. Invariant: a file that another program has only touched, or written to through
 //! SQLite, is not taken for overwritten.
 
@@ -17,7 +17,7 @@ use super::{files, sql};
 /// The header of the log, in bytes, and that of each page in it.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
-/// How often a log that looks cut is looked at again, before it is taken for cut.
+/// Checks after which a log that looks cut is taken for cut.
 const LOG_LOOKS: u32 = 3;
 
 /// Facts so far.
@@ -48,7 +48,7 @@ fn failed(error: &rusqlite::Error) -> io::Error {
 }
 
 impl Content {
-    /// Of files that were just opened, and are taken for what they should be.
+    /// For files that were just opened, which are taken as intact.
     pub(super) fn of(seal: Seal, conn: &Connection, database: &File, path: &Path) -> io::Result<Self> {
         let page_bytes: i64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(|e| failed(&e))?;
         let log = File::open(files::log_path(path))?;
@@ -85,13 +85,13 @@ impl Content {
             if self.log_is_whole()? {
                 return Ok(None);
             }
-            // Another program may have cut it, by a checkpoint, or begun it anew: at the time of any of these reads.
+            // A checkpoint by another program may have cut or restarted the log between these reads.
             self.frames = frames(conn)?;
         }
         Ok((!self.log_is_whole()?).then_some(Overwritten::Log))
     }
 
-    /// A `VACUUM` by another program makes it shorter, too, but not shorter than what it holds.
+    /// A `VACUUM` by another program shortens the file too, but never below its page count.
     fn is_cut(&self, found: &Metadata, conn: &Connection) -> bool {
         let pages = || conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0));
         found.len() < self.noted.0 && pages().map_or(true, |pages| found.len() < pages as u64 * self.page_bytes)

@@ -1,7 +1,7 @@
 //! Makes a new database as a whole, under a name of its own, before it gets the name that others look for.
 //!
-//! So nobody ever finds one that is empty or half made. Invariants: a file that has the name already is left alone; a new
-//! one does not get the log of another.
+//! An empty or half-made database is never seen under that name. Invariants: a file that has the name already is left
+//! alone; a new database does not get the log of another.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -22,7 +22,7 @@ use crate::trust::{Owner, folder_of};
 pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
     match path.symlink_metadata() {
         Err(e) if e.kind() == ErrorKind::NotFound => whole(path),
-        // The one that opens it finds out what it is, and whether it can be used.
+        // Opening finds out whether it can be used.
         Ok(_) | Err(_) => Ok(()),
     }
 }

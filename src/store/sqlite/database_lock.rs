@@ -20,10 +20,10 @@ use crate::store::StoreError;
 
 /// How often a master that starts looks whether the guests have ended what they write: for 10 s.
 const MOST_TRIES: u32 = 1000;
-/// One that is killed or ends gives its lock back within two seconds.
+/// A master that is ending or was killed releases its lock within two seconds.
 const TRIES_BESIDE_A_MASTER: u32 = 200;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
-/// So many tries before it is said who is waited for.
+/// Tries after which the processes that are waited for are named.
 const SAID_AFTER: u32 = 50;
 
 /// The handles of this process.
@@ -64,7 +64,7 @@ impl Handle {
         if let Some(known) = handles.iter().filter_map(Weak::upgrade).find(|known| known.identity == identity) {
             return Ok(known);
         }
-        // Whatever may have taken the name meanwhile: nobody waits for the other end of a pipe.
+        // The name may lead to a pipe by now, whose other end is not waited for.
         let flags = (OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW).bits();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
@@ -189,7 +189,7 @@ fn masters_lock(database: &Path) -> Option<Identity> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(beside(database, ".lock")).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => file.metadata().ok().map(|found| (found.dev(), found.ino())),
-        // One that cannot be asked says nothing; the lock on the database does.
+        // An unreadable lock file says nothing; the lock on the database decides.
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn map(path: &Path, error: &Error) -> StoreError {
         return StoreError::FileLimit { path: file, pid: std::process::id() };
     }
     if error.sqlite_error().is_some_and(|e| e.extended_code == SQLITE_IOERR_SHMSIZE) {
-        // Whatever the reason was, SQLite has forgotten it.
+        // SQLite does not keep the errno of this one.
         return StoreError::Io(format!("cannot make `{}-shm` larger; is the disk full?", shown()));
     }
     match error.sqlite_error_code() {

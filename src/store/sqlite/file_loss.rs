@@ -53,16 +53,16 @@ impl SqliteStore {
         Err(StoreError::Overwritten { path: self.path.display().to_string(), is_log })
     }
 
-    /// Before the connection is opened anew or the log is written anew: of no use to what was written over.
+    /// Before a reopen or a rewrite of the log, neither of which helps a file that was overwritten or lost.
     pub(super) fn refuse_loss(&mut self) -> Result<(), StoreError> {
         match self.check_files() {
             Err(lost) if lost.is_loss() => Err(lost),
-            // The very reason, perhaps.
+            // Any other error may be what the reopen is for.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// One of an older version knows no lock on the file, and seals it for itself.
+    /// A master of an older version takes no lock on the file, and writes a seal of its own.
     pub(super) fn refuse_another_master(&self) -> Result<(), StoreError> {
         let now = self.conn.prepare_cached(sql::GENERATION_NOW).and_then(|mut now| now.query_row([], |row| row.get(0)));
         match now.map(Generation) {

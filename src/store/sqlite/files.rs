@@ -46,8 +46,9 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     ask_identity(path).ok()
 }
 
-/// Asks for nothing but the identity. Who asks for the times of a file has recent kernels (multigrain timestamps, since
-/// Linux 6.13) give the next write a time of its own, so that its sync writes the inode as well: a third of a push.
+/// Asks for nothing but the identity. After a question for the times of a file, recent kernels (multigrain timestamps,
+/// since Linux 6.13) give the next write a time of its own, so that its sync writes the inode as well: a third of a
+/// push.
 pub(super) fn ask_identity(path: &Path) -> io::Result<Identity> {
     match statx(CWD, path, AtFlags::empty(), StatxFlags::INO) {
         Ok(found) => Ok((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino)),

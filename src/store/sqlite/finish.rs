@@ -12,7 +12,7 @@ use crate::model::change::{Finish, Next, Reply};
 use crate::model::job::Progress;
 use crate::model::{JobId, JobState, Outcome, RunId, WorkerId};
 
-/// One row is the current run; none is a normal answer.
+/// One row: the run is the current one. None is normal: the run is over.
 fn reply(changed: usize) -> Reply {
     if changed == 1 { Reply::Done } else { Reply::Stale }
 }
@@ -88,7 +88,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Back to its old place; a job that has never started can lapse again.
+    /// Back to its old place; a job that has never started can expire again.
     pub(super) fn unclaim(&mut self, job: JobId, run: RunId) -> Result<Reply> {
         let taken = self
             .conn

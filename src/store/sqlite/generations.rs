@@ -1,6 +1,6 @@
-//! The lives of the master on this database: how one begins, what it recovers, how it ends.
+//! The generations on this database: how one begins, what it recovers, how it ends.
 //!
-//! Invariant: ids go on where any earlier life stopped, also when its rows have been pruned.
+//! Invariant: ids go on where the last generation stopped, also when its rows have been pruned.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
@@ -16,13 +16,13 @@ use crate::store::{LastMaster, Master, Membership, Tenure, lost};
 /// Jobs or workers of one transaction of a recovery.
 pub(super) const STEP: u32 = 1000;
 
-/// The last life on record.
+/// The last generation on record.
 pub(super) struct Last {
     pub(super) master: LastMaster,
     high: High,
 }
 
-/// Reads the last life on record.
+/// Reads the last generation on record.
 pub(super) fn last(conn: &Connection) -> Result<Option<Last>> {
     conn.prepare_cached(sql::GENERATION_LAST)?
         .query_row([], |row| {
@@ -49,7 +49,7 @@ fn read_master(row: &Row<'_>, at: usize) -> Result<Master> {
     })
 }
 
-/// The lives that have not ended in order and were not recovered, oldest first.
+/// The generations that have not ended in order and were not recovered, oldest first.
 pub(super) fn unended(conn: &Connection) -> Result<Vec<LastMaster>> {
     let row = |row: &Row<'_>| {
         let (generation, started_at) = (Generation(row.get(0)?), UnixMicros(row.get(6)?));
@@ -82,7 +82,7 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
     Ok((Membership { generation, first_worker, tenure: Tenure::Exclusive, store: identity::id(conn)? }, high))
 }
 
-/// A job that an earlier life left running.
+/// A job that an earlier generation left running.
 struct Left {
     at: Waiting,
     run: i64,
@@ -113,7 +113,7 @@ impl Left {
 }
 
 impl Batch<'_> {
-    /// Gives back a bounded number of jobs of a life that is dead, and of all before it, which are no less; how many.
+    /// Gives back a bounded number of jobs of a dead generation and of all before it; how many.
     pub(super) fn release_left(&mut self, dead: Generation) -> Result<usize> {
         let left: Vec<Left> = self
             .conn

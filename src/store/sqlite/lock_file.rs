@@ -61,8 +61,7 @@ impl Lock {
         Ok(Self { file })
     }
 
-    /// The master that runs on this database, if one does. It is `Some` with pid 0 for one that has not yet said who it
-    /// is.
+    /// The master that runs on this database, if one does; with pid 0 if it has not yet written down who it is.
     pub(super) fn holder(database: &Path) -> io::Result<Option<Holder>> {
         // A link may lead anywhere, and at a pipe one would wait.
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();

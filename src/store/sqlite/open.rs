@@ -22,9 +22,9 @@ use crate::store::StoreError;
 const APPLICATION_ID: i64 = 1_364_677_195;
 /// The first SQLite without the WAL-reset corruption.
 const OLDEST_SQLITE: i32 = 3_051_003;
-/// So many pages in the log are moved to the database.
+/// Pages in the log at which it is moved to the database.
 pub(super) const CHECKPOINT_FRAMES: i64 = 400;
-/// So many where somebody waits for the batch that was just committed: moving them takes a millisecond or two.
+/// The same while a client waits for the batch just committed: moving them takes a millisecond or two.
 pub(super) const MOST_FRAMES: i64 = 1600;
 /// How long to wait for another writer.
 const BUSY: Duration = Duration::from_secs(5);
@@ -163,8 +163,8 @@ pub(super) fn check(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// A plan does not depend on the values that are bound. Otherwise SQLite prepares every statement with a bound `LIMIT`
-/// anew each time a value is bound to it, which took a sixth of the time of a transaction with one push.
+/// Keeps plans independent of the bound values. Otherwise SQLite prepares a statement with a bound `LIMIT` again at
+/// each binding, which took a sixth of the time of a transaction with one push.
 fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The ways to a writing connection: as the only process, as a master, as a guest; and what is asked of it at first.
+//! Opens a writing connection: for the only process, for a master, for a guest; and its first checks.
 //!
 //! Knows nothing of jobs. Invariant: the right to write is had before the connection.
 
@@ -15,22 +15,22 @@ use super::{SharedRecords, SqliteStore, Syncs, error, generations, identity};
 use crate::store::{LastMaster, Master, StoreError};
 
 impl SqliteStore {
-    /// Opens the database, makes it if it is missing, brings it to the newest schema. Asks nobody for the right to write:
-    /// for the only process that uses it.
+    /// Opens the database, makes it if it is missing, brings it to the newest schema. Takes no lock: for the only
+    /// process that uses it.
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         Self::from_handle(open::handle(path, Missing::Create)?, path)
     }
 
-    /// The same for a master, who alone may write from now on. `waiting` hears of guests that take long.
+    /// The same for a master, who alone may write from now on. `waiting` is called with the guests that take long.
     pub(super) fn open_as_master(path: &Path, waiting: &mut dyn FnMut(&[u32])) -> Result<Self, StoreError> {
         let handle = open::handle(path, Missing::Create)?;
         handle.hold_alone(waiting)?;
         Self::from_handle(handle, path)
     }
 
-    /// The same for a guest, who does one thing and goes: what it has committed is on the disk. It may write while no
-    /// master runs: the right is asked for anew for each [`Store::apply`](crate::store::Store::apply), which is refused with [`StoreError::Held`] once
-    /// a master has started. Between two of them nobody is kept from starting.
+    /// The same for a guest, a short-lived process whose commits are synced. A guest takes the lock for each
+    /// [`Store::apply`](crate::store::Store::apply), which fails with [`StoreError::Held`] once a master runs; between
+    /// two of them a master can start.
     pub(super) fn open_as_guest(path: &Path) -> Result<Self, StoreError> {
         let handle = open::handle(path, Missing::Create)?;
         let _writing = handle.hold_shared()?;

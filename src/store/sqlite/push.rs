@@ -1,6 +1,6 @@
 //! Adding jobs, and making ready what is due.
 //!
-//! Invariant: `expiring` has a row for exactly the waiting jobs that can lapse and have never started.
+//! Invariant: `expiring` has a row for exactly the waiting jobs that can expire and have never started.
 
 use std::collections::BTreeSet;
 

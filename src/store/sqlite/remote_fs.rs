@@ -51,7 +51,7 @@ pub(super) fn refuse_remote(database: &Path) -> Result<(), StoreError> {
         found => found,
     };
     let reason = match found.map(|fs| remote(fs.filesystem_type().0)) {
-        // Where it cannot be found or looked at, who opens it says so.
+        // Opening a missing or unreadable file gives the better error.
         Ok(None) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => return Ok(()),
         Ok(Some(name)) => format!(
             "its file system ({name}) is, or may be, on another machine, where a database can be corrupted; choose a \

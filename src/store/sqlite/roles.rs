@@ -30,9 +30,9 @@ pub(in crate::store) fn as_guest(path: &Path, allow: Allow) -> Result<Box<dyn St
     Ok(Box::new(SqliteStore::open_as_guest(path)?))
 }
 
-/// To be its master. The locks say that nobody else is, but a master of an older version takes one only, whose file can
-/// be deleted: whoever began a generation and did not end it must be dead. Unless this is a copy: then that master runs on
-/// the original, and nothing of it is ours.
+/// To be its master. The locks keep other masters out, but one of an older version takes only the lock file, which can
+/// be deleted: so the master of a generation that has not ended must be proven dead. A copy is exempt: that master runs
+/// on the original.
 pub(in crate::store) fn as_master(
     path: &Path,
     allow: Allow,

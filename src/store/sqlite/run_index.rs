@@ -20,7 +20,7 @@ use crate::store::RunFilter;
 
 /// A block is so many ids, as a power of two. Looking through one takes a fraction of a millisecond; tests have many.
 const SHIFT: u32 = if cfg!(test) { 2 } else { 11 };
-/// So many of the newest ids are looked through first: what is frequent is among them, and needs no map.
+/// The newest ids, searched first: frequent outcomes are among them, and need no map.
 const NEWEST: i64 = 4 << SHIFT;
 /// The bound on the end of runs is rounded up by this, so that a block is touched at most once in this time.
 const AHEAD_US: i64 = 1_000_000;
@@ -89,7 +89,7 @@ pub(super) fn runs(conn: &Connection, filter: &RunFilter, limit: u32) -> Result<
         .and("ended_until >=", filter.since.map(|at| at.0));
     blocks = match queue {
         Some(queue) => blocks.and("queue =", Some(queue)),
-        // So that the key serves, where only the outcome is given.
+        // Makes SQLite use the key where only the outcome is given.
         None => blocks.plus(" AND queue IN (SELECT id FROM queues)"),
     };
     blocks = blocks.plus(" ORDER BY block DESC");

@@ -57,7 +57,7 @@ impl Seal {
         if self.in_file == 0 || self.is_on_page(file)? {
             return Ok(true);
         }
-        // A `VACUUM` by another program moves it. What cannot be read is not there.
+        // A `VACUUM` by another program moves the page. An unreadable page counts as missing.
         let Ok(page) = page(conn) else { return Ok(false) };
         self.page = page;
         self.is_on_page(file)

@@ -31,7 +31,7 @@ pub(super) struct SharedRecords {
     wanted: Arc<AtomicBool>,
 }
 
-/// As long as it lives nobody opens the connection.
+/// Keeps the connection closed while it lives.
 pub(super) type Closed<'a> = MutexGuard<'a, Option<SqliteRecords>>;
 
 impl SharedRecords {

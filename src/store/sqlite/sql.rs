@@ -4,9 +4,9 @@
 
 /// Pages in the log, in the second column; does nothing.
 pub(super) const LOG_LENGTH: &str = "PRAGMA wal_checkpoint(NOOP)";
-/// Moves what it can to the database, and waits for nobody.
+/// Moves what it can to the database without waiting for readers.
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-/// Moves everything, and says in the first column if somebody was in the way.
+/// Moves everything; the first column says whether a reader or writer was in the way.
 pub(super) const CHECKPOINT_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// `queues.name` (unique).
 pub(super) const QUEUE_ID: &str = "SELECT id FROM queues WHERE name = ?1";

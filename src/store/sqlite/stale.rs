@@ -17,7 +17,7 @@ use crate::trust::folder_of;
 /// A new database gets its name in less time than this, in steps.
 const MOST_TRIES: u32 = 500;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
-/// So many files are kept under one name.
+/// Most files kept under one name.
 const MOST_KEPT: u32 = 1000;
 
 /// As long as it lives no other process gives a database in this folder its name.

@@ -1,8 +1,7 @@
-//! Tells whether anything was done to some files, by anybody, so that nobody has to look at them again and again.
+//! Tells whether anything was done to some files, by any process, without polling them.
 //!
-//! Knows nothing of what is in them, and opens none. The kernel tells of a file once, then no more until it is asked
-//! to watch again: files that are written to all the time cost next to nothing. A file that cannot be watched, as it is
-//! not there, counts as changed.
+//! Knows nothing of what is in them, and opens none. Each watch reports once (`IN_ONESHOT`) and is then set again:
+//! files that are written to all the time cost next to nothing. A missing file cannot be watched and counts as changed.
 //!
 //! Invariant: whatever happens to one of the files after an answer of [`Watch::has_news`] shows in the next: that it is
 //! written to, closed by one who may have written, replaced, deleted or moved, itself or with a folder above it. Not that
@@ -47,8 +46,7 @@ impl Watch {
         }
     }
 
-    /// Whether to look at the files: something was done to them since the answer before, or that is not known. Goes on
-    /// watching.
+    /// Whether the files may have changed since the last call. Goes on watching.
     pub(super) fn has_news(&mut self) -> bool {
         if self.quiet {
             return false;

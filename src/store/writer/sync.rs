@@ -24,7 +24,7 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Syncer {
     wanted: Arc<AtomicU64>,
     allowed: Arc<AtomicU64>,
-    /// One place: a wake-up that is waiting covers every request made before it is taken.
+    /// Capacity 1: a wake-up not yet taken covers all requests made before it is taken.
     wake: Sender<()>,
     /// The last batch that is on the disk all the same.
     mended: Sender<u64>,

@@ -16,7 +16,7 @@ use crate::store::StoreError;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// The longest wait before a batch that failed is tried again.
 const SLOWEST_RETRY: Duration = Duration::from_millis(250);
-/// Who pushed something of which nothing can be found out is told so after this many attempts, which takes 2 s.
+/// Attempts, in 2 s, after which a client is told that the fate of its push is unknown.
 const PATIENCE: u32 = 10;
 
 impl<N: Fn(Written)> Turn<N> {
@@ -55,7 +55,7 @@ impl<N: Fn(Written)> Turn<N> {
         }
     }
 
-    /// Nothing can be found out: nobody is to wait for it any longer.
+    /// The fate of the batch is unknown: its clients wait no longer.
     fn give_up_waiting(&mut self, batch: &Batch, reason: String) {
         if batch.ops.iter().any(is_push) {
             (self.notify)(Written::Withdrawn { batch: batch.number, error: reason, certain: false });
@@ -108,7 +108,7 @@ impl<N: Fn(Written)> Turn<N> {
                 }
                 Err(again) => again.to_string(),
             };
-            // The first one may only hear of the same failure.
+            // The first attempt may only report the same failure once more.
             if !first || stopping {
                 let error = format!("{error}; {again}");
                 self.take_early(&error);
