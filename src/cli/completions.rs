@@ -3,6 +3,7 @@
 //! The script asks the program at each Tab, by a variable and `-- WORDS`, so that names and ids on record are offered as
 //! well as verbs and options. Invariant: a Tab changes nothing, and what cannot be found out is not offered.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,10 +13,10 @@ use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
 use clap_complete::env::{EnvCompleter, Shells};
 
+use super::args::start::StartArgs;
 use super::args::{Cli, Global};
 use super::context::Context;
 use super::{known, output};
-use crate::config::Flags;
 use crate::error::{Code, Error};
 use crate::model::{JobRecord, JobState};
 use crate::report::words;
@@ -87,13 +88,7 @@ fn join_values(words: &mut [OsString]) {
 fn context_of(words: &[OsString]) -> Context {
     let typed = Cli::command().ignore_errors(true).try_get_matches_from(words);
     let global = typed.ok().and_then(|matches| Global::from_arg_matches(&matches).ok()).unwrap_or_default();
-    let flags = Flags {
-        config: global.config.clone(),
-        database: global.database.clone(),
-        socket: global.socket.clone(),
-        ..Flags::default()
-    };
-    Context::new(flags, global)
+    Context::new(StartArgs::default().to_flags(&global, BTreeSet::new()), global)
 }
 
 /// Adds to each option and argument of a verb what it can be, by the name of its value.

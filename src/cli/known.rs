@@ -31,7 +31,7 @@ pub(crate) fn queues(context: &Context) -> Result<BTreeSet<String>, Error> {
     Ok(known)
 }
 
-/// All pools that somebody knows.
+/// All pools that run or are configured.
 pub(crate) fn pools(context: &Context) -> BTreeSet<String> {
     let mut known: BTreeSet<String> = BTreeSet::new();
     if let Ok(loaded) = backend::load_config(&context.flags) {
@@ -46,7 +46,7 @@ pub(crate) fn workers(context: &Context) -> Vec<String> {
     status(context).into_iter().flat_map(|status| status.workers).map(|worker| worker.id).collect()
 }
 
-/// Refuses a queue that nobody knows.
+/// Refuses a queue that is neither on record, served nor configured.
 pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> {
     let Some(name) = name else { return Ok(()) };
     let known = queues(context)?;
@@ -56,7 +56,7 @@ pub(crate) fn queue(context: &Context, name: Option<&str>) -> Result<(), Error> 
     Err(Error::NotFound(refusals::no_queue(name, known.iter().map(String::as_str))))
 }
 
-/// Refuses a pool that is neither on record, running nor configured.
+/// Refuses a pool that neither runs nor is configured.
 pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
     let known = pools(context);
     if known.contains(name) {
