@@ -1,6 +1,9 @@
 //! Telling people: events go to the console, worker output goes to the log.
 
+use std::collections::VecDeque;
+
 use super::codec::control;
+use super::heard::Output;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::model::problem::Topic;
@@ -44,15 +47,21 @@ impl Master {
         });
     }
 
-    /// Passes on what a worker wrote that is no message.
-    pub(super) fn log_output(&mut self, id: WorkerId, output: Vec<(Stream, Vec<u8>)>) {
+    /// Passes on what a worker wrote that is no message, up to its n-th event of the turn.
+    pub(super) fn log_output(&mut self, id: WorkerId, output: &mut VecDeque<Output>, n: usize) {
+        if output.front().is_none_or(|line| line.after > n) {
+            return;
+        }
         let Some(worker) = self.core.worker(id) else { return };
         let (name, pool) = (worker.name.clone(), worker.pool);
         let job = (worker.concurrency == 1).then(|| worker.flights.front().map(|f| f.job.id)).flatten();
         let shown = self.console.shows(Level::Detail);
         let followed = self.clients.has_followers();
         let at = wall();
-        for (stream, text) in output {
+        while let Some(Output { stream, text, .. }) = output.pop_front_if(|line| line.after <= n) {
+            if let Some(pipes) = self.children.get_mut(id) {
+                pipes.keep(stream, &text);
+            }
             if shown || followed {
                 let stream = match stream {
                     Stream::Stdout => "out",

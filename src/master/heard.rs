@@ -28,11 +28,26 @@ pub(super) enum Asking {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) events: Vec<Event>,
-    pub(super) output: Vec<(Stream, Vec<u8>)>,
-    /// The last lines on stdout of the command of a request.
-    pub(super) told: Option<(u64, String)>,
+    pub(super) output: Vec<Output>,
     /// Requests, and what each is answered under.
     pub(super) requests: Vec<(Box<RawValue>, Asking)>,
+}
+
+/// A line that is no message.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Behind so many of the events of the turn.
+    pub(super) after: usize,
+    pub(super) stream: Stream,
+    pub(super) text: Vec<u8>,
+}
+
+impl Heard {
+    /// Takes in a line of output. What comes on stderr is not in one order with the answers, and goes before them.
+    pub(super) fn print(&mut self, stream: Stream, text: &[u8]) {
+        let after = if stream == Stream::Stderr { 0 } else { self.events.len() };
+        self.output.push(Output { after, stream, text: text.to_vec() });
+    }
 }
 
 /// Turns one line of a worker into what the core, the log or a request handler takes. `requests` are those it has not
@@ -55,11 +70,10 @@ pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u6
             heard.events.push(Event::Progress { worker: id, request, progress });
         }
         FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
-        FromWorker::Tail { request, stdout } => heard.told = Some((request, stdout)),
         FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
         FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
         FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
-        FromWorker::NoAnswer { .. } | FromWorker::Output => heard.output.push((Stream::Stdout, cut(text).to_vec())),
+        FromWorker::NoAnswer { .. } | FromWorker::Output => heard.print(Stream::Stdout, cut(text)),
     }
 }
 
@@ -73,7 +87,7 @@ fn too_long(id: WorkerId, start: &[u8], bytes: u64, heard: &mut Heard) {
     if let Some(request) = wire::id_in_head(start) {
         heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_too_long(bytes) });
     } else {
-        heard.output.push((Stream::Stdout, start.to_vec()));
+        heard.print(Stream::Stdout, start);
     }
 }
 

@@ -17,6 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -111,6 +112,8 @@ enum Message {
 #[derive(Debug)]
 pub(crate) struct Logs {
     messages: Option<Sender<Message>>,
+    /// Bytes of lines that wait for the thread.
+    waiting: Arc<AtomicUsize>,
     dropped: Dropped,
     thread: Option<JoinHandle<()>>,
 }
@@ -119,22 +122,32 @@ impl Logs {
     /// Starts the thread. No file is touched before the first line.
     pub(crate) fn start(options: Options) -> io::Result<Self> {
         let (messages, incoming) = channel::bounded(options.capacity);
-        let dropped = Dropped::default();
-        let writer = Writer { options, dropped: Arc::clone(&dropped), files: BTreeMap::new() };
+        let (dropped, waiting) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
+        let (count, room) = (Arc::clone(&dropped), Arc::clone(&waiting));
+        let writer = Writer { options, waiting: room, dropped: count, files: BTreeMap::new() };
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;
-        Ok(Self { messages: Some(messages), dropped, thread: Some(thread) })
+        Ok(Self { messages: Some(messages), waiting, dropped, thread: Some(thread) })
     }
 
     /// Hands a line over; never waits for a file. False if there was no room: the line is lost and counted.
     pub(crate) fn send(&self, line: Line) -> bool {
         let Some(messages) = &self.messages else { return false };
+        let bytes = line.text.len();
+        if self.waiting.fetch_add(bytes, Ordering::Relaxed) > MOST_WAITING {
+            return self.lose(line);
+        }
         match messages.try_send(Message::Line(line)) {
             Err(TrySendError::Full(Message::Line(line)) | TrySendError::Disconnected(Message::Line(line))) => {
-                *lock(&self.dropped).entry(line.worker).or_default() += 1;
-                false
+                self.lose(line)
             }
             Ok(()) | Err(_) => true,
         }
+    }
+
+    fn lose(&self, line: Line) -> bool {
+        self.waiting.fetch_sub(line.text.len(), Ordering::Relaxed);
+        *lock(&self.dropped).entry(line.worker).or_default() += 1;
+        false
     }
 
     /// Asks for the logs of workers to be removed that have written nothing since then, but for those that live.
@@ -161,13 +174,17 @@ fn lock(dropped: &Dropped) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, u64>>
     dropped.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lines taken before they are written, where more wait.
+/// Bytes of lines that may wait for the thread; one line more may come.
+const MOST_WAITING: usize = 16 * 1024 * 1024;
+/// Lines taken before they are written, where more wait, and bytes of them.
 const BATCH: usize = 512;
+const BATCH_BYTES: usize = 1024 * 1024;
 /// How soon what could not be written is reported, when no line comes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 struct Writer {
     options: Options,
+    waiting: Arc<AtomicUsize>,
     dropped: Dropped,
     files: BTreeMap<Arc<str>, WorkerLog>,
 }
@@ -181,12 +198,20 @@ impl Writer {
                 incoming.recv().map_err(|_| RecvTimeoutError::Disconnected)
             };
             let over = matches!(first, Err(RecvTimeoutError::Disconnected));
+            let mut bytes = 0;
             for message in first.into_iter().chain(incoming.try_iter()).take(BATCH) {
                 match message {
-                    Message::Line(line) => self.take(&line),
+                    Message::Line(line) => {
+                        bytes += line.text.len();
+                        self.take(&line);
+                    }
                     Message::Clean { since, living } => clean::remove_old(&self.options.dir, since, &living),
                 }
+                if bytes > BATCH_BYTES {
+                    break;
+                }
             }
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             if incoming.is_empty() {
                 self.take_counts();
             }

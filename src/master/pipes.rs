@@ -14,12 +14,13 @@ use mio::{Registry, Token};
 use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{LastLines, Mono, WorkerId};
+use crate::model::{LastLines, Mono, PoolKind, WorkerId};
 use crate::process::child::Child;
 use crate::process::pipes::{FromChild, ToChild};
 use crate::process::spawn::Spawned;
 use crate::process::tail::{self, Tail};
 use crate::wire::lines::{Line, Lines};
+use crate::wire::worker::read_printed;
 
 /// Bytes read per stream before others have their turn.
 const BUDGET: usize = 16 * 1024;
@@ -57,10 +58,10 @@ pub(super) struct Pipes {
     err_lines: Lines,
     last_err: Tail,
     last_out: Tail,
-    /// Last report of the built-in worker about the stdout of a command, with its request.
-    told: Option<(u64, String)>,
     /// Where its messages come from.
     speaks_on: Option<Pipe>,
+    /// It is the built-in worker, which passes on what its commands print.
+    prints: bool,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
     /// When its memory was measured at an answer.
@@ -72,14 +73,14 @@ impl Pipes {
     pub(super) fn new(
         name: Arc<str>,
         spawned: Spawned,
-        opaque: bool,
+        kind: PoolKind,
         registry: &Registry,
         token: impl Fn(Pipe) -> Token,
     ) -> io::Result<Self> {
-        let speaks_on = match (&spawned.protocol, opaque) {
+        let speaks_on = match (&spawned.protocol, kind) {
             (Some(_), _) => Some(Pipe::Protocol),
-            (None, true) => None,
-            (None, false) => Some(Pipe::Stdout),
+            (None, PoolKind::Opaque) => None,
+            (None, PoolKind::Exec | PoolKind::Protocol) => Some(Pipe::Stdout),
         };
         Ok(Self {
             name,
@@ -94,8 +95,8 @@ impl Pipes {
             err_lines: Lines::new(MAX_OUTPUT_LINE),
             last_err: Tail::new(tail::BYTES),
             last_out: Tail::new(tail::BYTES),
-            told: None,
             speaks_on,
+            prints: kind == PoolKind::Exec,
             unanswered: 0,
             measured_at: None,
         })
@@ -133,12 +134,18 @@ impl Pipes {
 
     /// The request was answered.
     pub(super) fn end_request(&mut self, request: u64) {
-        self.told.take_if(|(r, _)| *r == request);
         if self.requests.front().is_some_and(|&(r, _)| r == request) {
             self.requests.pop_front();
         } else {
             self.requests.retain(|&(r, _)| r != request);
         }
+    }
+
+    /// Keeps a line that was printed, in case it is the last.
+    pub(super) fn keep(&mut self, stream: Stream, line: &[u8]) {
+        let tail = if stream == Stream::Stderr { &mut self.last_err } else { &mut self.last_out };
+        tail.push(line);
+        tail.push(b"\n");
     }
 
     /// Output so far belongs to the job that was just answered, not to the next.
@@ -173,50 +180,36 @@ impl Pipes {
         for pipe in [Pipe::Stderr, Pipe::Stdout, Pipe::Protocol] {
             self.read_at_most(id, pipe, LAST_WORDS, scratch, heard);
         }
-        for (lines, stream) in [(&self.messages, Stream::Stdout), (&self.out_lines, Stream::Stdout)] {
-            if !lines.rest().is_empty() {
-                heard.output.push((stream, lines.rest()[..lines.rest().len().min(MAX_OUTPUT_LINE)].to_vec()));
-            }
+        let rest = self.messages.rest();
+        match read_printed(rest).filter(|_| self.prints) {
+            Some(piece) => put_together(&mut self.out_lines, piece, heard),
+            None => print_rest(rest, Stream::Stdout, heard),
         }
-        let rest = self.err_lines.rest().to_vec();
-        if !rest.is_empty() {
-            self.last_err.push(&rest);
-            heard.output.push((Stream::Stderr, rest));
-        }
+        print_rest(self.out_lines.rest(), Stream::Stdout, heard);
+        print_rest(self.err_lines.rest(), Stream::Stderr, heard);
     }
 
     fn read_at_most(&mut self, id: WorkerId, pipe: Pipe, most: usize, scratch: &mut [u8], heard: &mut Heard) -> bool {
-        let before = heard.output.len();
+        let Self { stdout, stderr, protocol, requests, messages, out_lines, err_lines, speaks_on, prints, .. } = self;
         let from = match pipe {
             Pipe::Stdin => return false,
-            Pipe::Stdout => &mut self.stdout,
-            Pipe::Stderr => &mut self.stderr,
-            Pipe::Protocol => &mut self.protocol,
+            Pipe::Stdout => stdout,
+            Pipe::Stderr => stderr,
+            Pipe::Protocol => protocol,
         };
-        let requests = &self.requests;
-        let (lines, stream) = match pipe {
-            Pipe::Stderr => (&mut self.err_lines, Some(Stream::Stderr)),
-            _ if self.speaks_on == Some(pipe) => (&mut self.messages, None),
-            _ => (&mut self.out_lines, Some(Stream::Stdout)),
-        };
-        let more = from.read(most, false, scratch, |chunk| {
-            lines.push(chunk, |line| match stream {
-                None => message(id, line, requests, heard),
-                Some(stream) => heard.output.push((stream, text_of(line).to_vec())),
-            });
-            if stream.is_none() && !lines.rest().is_empty() {
-                failpoint!("answer.half_read");
+        from.read(most, false, scratch, |chunk| match pipe {
+            Pipe::Stderr => err_lines.push(chunk, |line| heard.print(Stream::Stderr, text_of(line))),
+            _ if *speaks_on == Some(pipe) => {
+                messages.push(chunk, |line| match piece_of(line).filter(|_| *prints) {
+                    Some(piece) => put_together(out_lines, piece, heard),
+                    None => message(id, line, requests, heard),
+                });
+                if !messages.rest().is_empty() {
+                    failpoint!("answer.half_read");
+                }
             }
-        });
-        let tail = if pipe == Pipe::Stderr { &mut self.last_err } else { &mut self.last_out };
-        for (_, line) in &heard.output[before..] {
-            tail.push(line);
-            tail.push(b"\n");
-        }
-        if let Some(told) = heard.told.take() {
-            self.told = Some(told);
-        }
-        more
+            _ => out_lines.push(chunk, |line| heard.print(Stream::Stdout, text_of(line))),
+        })
     }
 
     /// The last request of which the worker had read anything; asked when it reads no more.
@@ -227,8 +220,31 @@ impl Pipes {
 
     /// Last lines that were printed.
     pub(super) fn last_lines(&self) -> LastLines {
-        let told = self.told.as_ref().map(|(_, stdout)| stdout.clone());
-        LastLines { stderr: self.last_err.last_lines(), stdout: told.unwrap_or_else(|| self.last_out.last_lines()) }
+        LastLines { stderr: self.last_err.last_lines(), stdout: self.last_out.last_lines() }
+    }
+}
+
+/// A piece of what a command of the built-in worker has printed.
+fn piece_of(line: Line<'_>) -> Option<(&[u8], bool)> {
+    match line {
+        Line::Whole(text) => read_printed(text),
+        Line::TooLong { .. } => None,
+    }
+}
+
+/// Adds a piece to the line of which it is a part.
+fn put_together(lines: &mut Lines, (text, ends): (&[u8], bool), heard: &mut Heard) {
+    let mut print = |line: Line<'_>| heard.print(Stream::Stdout, text_of(line));
+    lines.push(text, &mut print);
+    if ends {
+        lines.push(b"\n", &mut print);
+    }
+}
+
+/// A line that was begun is a line of output at the end.
+fn print_rest(rest: &[u8], stream: Stream, heard: &mut Heard) {
+    if !rest.is_empty() {
+        heard.print(stream, &rest[..rest.len().min(MAX_OUTPUT_LINE)]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Worker processes: starting them, hearing them out, reaping them.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +43,7 @@ impl Master {
         let source = &self.pools[&pool];
         let spec = self.spec(source, id, slot)?;
         open_files::for_a_worker(|| spec.shown())?;
-        let opaque = source.settings.is_opaque();
+        let kind = source.settings.kind;
         let name: Arc<str> = format!("{}-{slot}", source.settings.name).into();
         let program = spec.shown();
         failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
@@ -54,7 +55,7 @@ impl Master {
         failpoint!("spawn.guarded");
         // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
         let token = |pipe| Source::Worker(id, pipe).token();
-        match Pipes::new(name, spawned, opaque, self.sources.registry(), token) {
+        match Pipes::new(name, spawned, kind, self.sources.registry(), token) {
             Ok(pipes) => {
                 self.found_family(id, pid);
                 self.children.add(id, pipes);
@@ -144,12 +145,14 @@ impl Master {
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {
-        if !heard.output.is_empty() {
-            self.log_output(id, heard.output);
-        }
         self.measure_before_answers(id, &heard.events);
         let now = self.time.now();
-        for mut event in heard.events {
+        let mut output = heard.output;
+        // Mostly in order already: what stands on stderr goes before the answers.
+        output.sort_by_key(|line| line.after);
+        let mut output = VecDeque::from(output);
+        for (n, mut event) in heard.events.into_iter().enumerate() {
+            self.log_output(id, &mut output, n);
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.children.get_mut(id)
             {
@@ -162,6 +165,7 @@ impl Master {
             }
             self.core.feed(event, now);
         }
+        self.log_output(id, &mut output, usize::MAX);
         for (under, asking) in heard.requests {
             self.worker_asks(id, under, &asking);
         }

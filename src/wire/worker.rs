@@ -3,6 +3,7 @@
 //! Anything that is no message of the protocol is output ([`FromWorker::Output`]), never an error: a stray `print`
 //! is harmless.
 
+mod printed;
 mod write;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use crate::model::job::Progress;
 use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES};
 use crate::model::{Answer, Detail, Retry, RunError};
 
+pub use self::printed::{read_printed, write_printed};
 pub use self::write::{JobLines, JobTerms, write_cancel};
 
 /// The longest result that is kept with a job, in bytes of JSON text.
@@ -66,13 +68,6 @@ pub enum FromWorker<'a> {
         /// Its request id.
         request: u64,
         by: Duration,
-    },
-    /// The last lines that the command of a job has printed on stdout by now, in case its worker cannot say them at its
-    /// end. From the built-in worker, whose stdout is not that of its commands.
-    Tail {
-        /// Its request id.
-        request: u64,
-        stdout: String,
     },
     /// The worker wants no more jobs.
     Retire,
@@ -173,8 +168,6 @@ struct Params<'a> {
     message: Option<String>,
     #[serde(default)]
     seconds: Option<f64>,
-    #[serde(default)]
-    stdout: Option<String>,
 }
 
 /// Reads one line of a worker.
@@ -270,10 +263,6 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
         "extend" => fields().and_then(|p| {
             let by = Duration::try_from_secs_f64(p.seconds?).ok()?;
             Some(FromWorker::Extend { request: request_of(p.id?.get())?, by })
-        }),
-        "tail" => fields().and_then(|p| {
-            let stdout = last_of(p.stdout?, MAX_ERROR_BYTES);
-            Some(FromWorker::Tail { request: request_of(p.id?.get())?, stdout })
         }),
         "push" => id.map(|id| FromWorker::Push { id, params: params.unwrap_or(RawValue::NULL) }),
         _ => id.map(|id| FromWorker::Unknown { id, method: method.to_owned() }),

@@ -85,17 +85,6 @@ fn why(done: &Finished) -> Option<String> {
     by_itself.then(|| last_line(&done.stderr_tail).or_else(|| last_line(&done.stdout_tail))).flatten()
 }
 
-/// The stdout of a command so far, for a master that may not hear its end.
-pub(super) fn tail(id: &str, stdout: &str) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Params<'a> {
-        id: &'a RawValue,
-        stdout: &'a str,
-    }
-    let id: &RawValue = serde_json::from_str(id).unwrap_or(RawValue::NULL);
-    rpc::notification("tail", &Params { id, stdout }).expect("BUG: a note is always JSON")
-}
-
 /// The answer for a job that ran no command.
 pub(super) fn refused(id: &str, failure: &Failure) -> Vec<u8> {
     line(id, None, Some(failure), None)

@@ -16,6 +16,7 @@ use super::answer::Finished;
 use super::others::Others;
 use super::pipes::{CHUNK_BYTES, Outbox, TURN_BYTES};
 use super::plan::Plan;
+use super::printed::Printed;
 use super::verdict::{Ending, Failure, Reason};
 use crate::clock;
 use crate::model::oom::OomKills;
@@ -32,8 +33,6 @@ use crate::process::tail::{self, Tail};
 
 /// Bytes kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
-/// How often a command's new output is told to the master, which may not hear its end.
-const TELL_EVERY: Duration = Duration::from_millis(500);
 /// Between SIGTERM and SIGKILL, where the master says nothing.
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long the end of what a command leaves behind is waited for, after it was killed.
@@ -61,10 +60,8 @@ pub(super) struct Running {
     stdin: ToChild,
     stdout: Stream,
     stderr: Stream,
-    /// There is output on stdout that the master does not know of.
-    untold: bool,
-    /// When the master was told last, or when it began.
-    told_at: Instant,
+    /// How far its stdout has been passed on.
+    printed: Printed,
     told: Option<Reason>,
     kill_at: Option<Instant>,
     /// Processes that earlier commands have left in sessions of their own, and may keep; `None` where children may be
@@ -112,8 +109,7 @@ impl Running {
             stdin: ToChild::new(pipe, registry, tokens.stdin).map_err(failed)?,
             stdout: stream(stdout, tokens.stdout, STDOUT_BYTES)?,
             stderr: stream(stderr, tokens.stderr, tail::BYTES)?,
-            untold: false,
-            told_at: clock::instant(),
+            printed: Printed::default(),
             told: None,
             kill_at: None,
             others,
@@ -141,11 +137,10 @@ impl Running {
         self.stdin.flush(pipes::write);
     }
 
-    /// Reads what is there, for one turn; stderr goes on to `log`.
-    pub(super) fn read(&mut self, log: &mut Outbox) {
+    /// Reads what is there, for one turn; stdout goes on to `output`, stderr to `log`.
+    pub(super) fn read(&mut self, output: &mut Outbox, log: &mut Outbox) {
         if self.stdout.ready {
-            let untold = &mut self.untold;
-            self.stdout.read(TURN_BYTES, |_| *untold = true);
+            self.stdout.read(TURN_BYTES, |bytes| self.printed.pass(bytes, output));
         }
         if self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES {
             self.stderr.read(TURN_BYTES, |bytes| log.push(bytes));
@@ -155,16 +150,6 @@ impl Running {
     /// Whether [`Self::read`] has more to do.
     pub(super) fn has_more(&self, log: &Outbox) -> bool {
         self.stdout.ready || (self.stderr.ready && log.waiting() < LOG_BACKLOG_BYTES)
-    }
-
-    /// The last lines on stdout, if the master is to be told of them now: some time after the first that it does not
-    /// know, and at once when the command is to end.
-    pub(super) fn news(&mut self, now: Instant) -> Option<String> {
-        if !self.untold || (self.told.is_none() && now < self.told_at + TELL_EVERY) {
-            return None;
-        }
-        (self.untold, self.told_at) = (false, now);
-        Some(self.stdout.tail.last_lines())
     }
 
     /// Tells the command to end; the first reason stays.
@@ -177,11 +162,9 @@ impl Running {
         }
     }
 
-    /// When it is killed, or what it left behind is no longer waited for, if that does not end before; or when the master
-    /// is told of its output.
+    /// When it is killed, or what it left behind is no longer waited for, if that does not end before.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let tell_at = self.untold.then(|| self.told_at + TELL_EVERY);
-        [self.alone_by.or(self.kill_at), tell_at].into_iter().flatten().min()
+        self.alone_by.or(self.kill_at)
     }
 
     /// Kills it if its time is over. True if it may be over otherwise: [`Self::try_finish`].
@@ -200,11 +183,17 @@ impl Running {
 
     /// The end of the command, if it has ended: reads what is left in its pipes, ends what is left of its group, or of
     /// all that descends from it, reaps.
-    pub(super) fn try_finish(&mut self, log: &mut Outbox, oom: &mut OomKills) -> io::Result<Option<Finished>> {
+    pub(super) fn try_finish(
+        &mut self,
+        output: &mut Outbox,
+        log: &mut Outbox,
+        oom: &mut OomKills,
+    ) -> io::Result<Option<Finished>> {
         if !exits::has_ended(self.child.pid()) {
             return Ok(None);
         }
-        self.stdout.read(DRAIN_BYTES, |_| {});
+        self.stdout.read(DRAIN_BYTES, |bytes| self.printed.pass(bytes, output));
+        self.printed.end(output);
         self.stderr.read(DRAIN_BYTES, |bytes| log.push(bytes));
         log.end_line();
         // Before the reaping: until then the process id, and so the group's, is not given to anybody else.

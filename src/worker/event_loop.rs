@@ -200,19 +200,13 @@ impl<'a> Worker<'a> {
             command.tell(Reason::Shutdown, now);
         }
         let overdue = command.check_deadline(now);
-        command.read(&mut self.log);
-        // A master that does not read misses it.
-        if let Some(stdout) = command.news(now).filter(|_| self.output.waiting() == 0) {
-            self.output.push(&answer::tail(id, &stdout));
-        }
+        command.read(&mut self.output, &mut self.log);
         if (may_have_exited || overdue)
-            && let Some(done) = command.try_finish(&mut self.log, &mut self.oom)?
+            && let Some(done) = command.try_finish(&mut self.output, &mut self.log, &mut self.oom)?
         {
             failpoint!("worker.ended");
             if !self.told_to_end {
                 self.output.push(&answer::finished(id, &done));
-            } else if !done.stdout_tail.is_empty() {
-                self.output.push(&answer::tail(id, &done.stdout_tail));
             }
             self.current = None;
             // Orphans that were behind it in the list of children.

@@ -28,6 +28,7 @@ mod intake;
 mod others;
 mod pipes;
 mod plan;
+mod printed;
 mod refusal;
 mod request;
 mod template;

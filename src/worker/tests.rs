@@ -1,6 +1,6 @@
 //! The loop with real pipes and real commands.
 
-mod tail;
+mod printed;
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write, pipe};
@@ -24,6 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 struct Bench {
     input: Option<PipeWriter>,
     answers: Receiver<Value>,
+    /// Output of commands among them.
+    printed: Receiver<String>,
     log: Option<PipeReader>,
     terminate: UnixStream,
     ended: Receiver<Ended>,
@@ -58,19 +60,24 @@ impl Bench {
         };
         let (end, ended) = channel();
         let (send, answers) = channel();
+        let (print, printed) = channel();
         let threads = vec![
             spawn(move || {
                 let ended = serve(io, template.as_ref()).expect("the loop goes on");
                 end.send(ended).unwrap_or_default();
             }),
             spawn(move || {
-                for line in BufReader::new(output).lines() {
-                    let line = line.expect("a line");
-                    drop(send.send(serde_json::from_str(&line).expect("JSON")));
+                for line in BufReader::new(output).split(b'\n') {
+                    let line = String::from_utf8_lossy(&line.expect("a line")).into_owned();
+                    if line.starts_with('{') {
+                        drop(send.send(serde_json::from_str(&line).expect("JSON")));
+                    } else {
+                        drop(print.send(line));
+                    }
                 }
             }),
         ];
-        Self { input: Some(input), answers, log: Some(log), terminate, ended, exits, threads }
+        Self { input: Some(input), answers, printed, log: Some(log), terminate, ended, exits, threads }
     }
 
     fn send(&mut self, message: &Value) {
@@ -96,12 +103,7 @@ impl Bench {
 
     #[track_caller]
     fn answer(&self) -> Value {
-        loop {
-            let message = self.answers.recv_timeout(DEADLINE).expect("an answer in time");
-            if message["method"] != "tail" {
-                return message;
-            }
-        }
+        self.answers.recv_timeout(DEADLINE).expect("an answer in time")
     }
 
     #[track_caller]

@@ -1,21 +1,16 @@
-//! Output of a command that the master is told of before the end.
+//! What a command prints is passed on while it runs, and when it is ended.
 
 use super::*;
 
 #[test]
-fn the_master_is_told_what_a_command_has_printed_before_it_is_over() {
+fn what_a_command_prints_is_passed_on_as_it_comes_and_without_its_line_break() {
     let mut bench = Bench::new();
-    bench.sh(1, "echo before; echo after; exec sleep 1000");
-    let tail = |bench: &Bench| loop {
-        let message = bench.answers.recv_timeout(DEADLINE).expect("a note in time");
-        if message["method"] == "tail" {
-            return message["params"].clone();
-        }
-    };
-    assert_eq!(tail(&bench), json!({"id": 1, "stdout": "before\nafter"}));
-    bench.cancel(1, "timeout");
+    bench.sh(1, "echo before; printf after; exec sleep 1000");
+    let printed = |bench: &Bench| bench.printed.recv_timeout(DEADLINE).expect("a piece in time");
+    assert_eq!(printed(&bench), ">before");
+    assert_eq!(printed(&bench), "+after+");
     bench.terminate.write_all(b"x").expect("a worker");
-    assert_eq!(tail(&bench), json!({"id": 1, "stdout": "before\nafter"}), "once more at its end");
+    assert_eq!(printed(&bench), ">", "the line ends with the command");
     assert_eq!(bench.ended(), Ended::Terminated);
 }
 
