@@ -1,7 +1,9 @@
 //! Carrying out what the core decided.
 
+use std::sync::Arc;
+
+use super::Master;
 use super::store_events::Purpose;
-use super::{Master, sampler};
 use crate::core::{Action, Signal, Tag};
 use crate::model::change::{Change, Next};
 use crate::model::{Notice, Now, WorkerId};
@@ -32,10 +34,7 @@ impl Master {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
                 let deadline = now.wall.plus(timeout);
-                if let Some(pipes) = self.children.write_to(worker) {
-                    let terms = JobTerms { request, max_attempts, timeout, deadline };
-                    self.job_lines.write(pipes.begin_request(request), &job, &terms);
-                }
+                self.children.send_job(worker, &job, &JobTerms { request, max_attempts, timeout, deadline });
             }
             Action::CancelRequest { worker, request, reason } => {
                 if let Some(pipes) = self.children.write_to(worker) {
@@ -48,10 +47,7 @@ impl Master {
                 }
             }
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),
-            Action::Measure { worker } => {
-                self.check_group(worker);
-                self.meters.tell_sampler(sampler::Command::Now(worker));
-            }
+            Action::Measure { worker } => self.measure_worker(worker),
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
             Action::Tell(notice) => notices.push(notice),
@@ -62,11 +58,11 @@ impl Master {
         let Some(pipes) = self.children.get(worker) else { return };
         failpoint!("signal.before");
         let result = match signal {
-            Signal::Term => pipes.child.terminate(),
-            Signal::Kill => pipes.child.kill(),
+            Signal::Term => pipes.terminate(),
+            Signal::Kill => pipes.kill(),
         };
         if let Err(error) = result {
-            let name = pipes.name.clone();
+            let name = Arc::clone(pipes.name());
             self.complain(format!("cannot signal worker `{name}`: {error}"));
         }
     }

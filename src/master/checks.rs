@@ -118,7 +118,7 @@ impl Master {
         let keep = self.fixed.config.keep.runs;
         self.checks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
         let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
-        let living = self.children.iter().map(|(_, pipes)| Arc::clone(&pipes.name)).collect();
+        let living = self.children.iter().map(|(_, pipes)| Arc::clone(pipes.name())).collect();
         self.logs.clean(SystemTime::UNIX_EPOCH + Duration::from_micros(since), living);
     }
 }

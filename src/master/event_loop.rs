@@ -7,7 +7,6 @@ use std::time::Duration;
 use mio::Events;
 
 use super::Master;
-use super::pipes::{Pipe, Pipes};
 use super::sources::{Inbox, Source};
 use super::timers::Timer;
 use crate::core::{Event, Phase};
@@ -55,14 +54,14 @@ impl Master {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        if self.reading.is_urgent() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left() {
+        if self.children.has_unread() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left() {
             return Some(Duration::ZERO);
         }
         let now = self.time.now();
         self.time.ring_at(Timer::Core, self.core.next_deadline(now));
         self.time.ring_at(Timer::Commit, self.batches.next_deadline());
         self.time.ring_at(Timer::Requests, self.requests.next_deadline());
-        self.time.ring_at(Timer::Backlog, self.reading.next_deadline());
+        self.time.ring_at(Timer::Backlog, self.children.next_deadline());
         self.time.until_next()
     }
 
@@ -71,8 +70,7 @@ impl Master {
         let mut listener = false;
         for event in events {
             match Source::of(event.token()) {
-                Source::Worker(id, Pipe::Stdin) => self.children.is_writable(id),
-                Source::Worker(id, pipe) => self.reading.edge((id, pipe)),
+                Source::Worker(id, pipe) => self.children.edge(id, pipe),
                 Source::Client(id) => {
                     if event.is_write_closed() {
                         self.clients.hung_up(id);
@@ -138,9 +136,7 @@ impl Master {
         self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();
-        let children = &self.children;
-        self.reading.read_on(|id| children.get(id).is_some_and(Pipes::is_behind));
-        self.guard.flush();
+        self.containment.flush();
         // Work is told at once, the end of it with the next look: so a job now and then costs no wake-ups.
         if !self.core.is_quiet() {
             self.meters.pace(true);
@@ -155,8 +151,8 @@ impl Master {
         // A claim that cannot be written keeps nobody here who has been told to leave, nor does what a worker left and may
         // not be killed: then the end is not in order, and the next start sees to it that it has ended.
         let stops = self.core.phase() != Phase::Running;
-        let nobody = stops && self.core.workers().all(|(id, _)| self.leftovers.holds(id));
-        if !nobody || self.leftovers.has_unswept() {
+        let nobody = stops && self.core.workers().all(|(id, _)| self.containment.holds(id));
+        if !nobody || self.containment.has_unswept() {
             return None;
         }
         if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
@@ -194,7 +190,7 @@ impl Master {
             Inbox::Written(written) => self.on_store_event(written),
             Inbox::Samples(samples, families) => {
                 for family in families {
-                    self.know_family(family);
+                    self.containment.know_family(family, &self.children);
                 }
                 for sample in samples {
                     let (memory, cpu) = (sample.memory_bytes, sample.cpu_percent);

@@ -25,6 +25,14 @@ impl Master {
         }
     }
 
+    /// Something is wrong, or was and is no more.
+    pub(super) fn problem_if(&mut self, topic: Topic, text: Option<String>) {
+        match text {
+            Some(text) => self.problem(topic, text),
+            None => self.problem_over(topic),
+        }
+    }
+
     /// Something is wrong with one act, not for a while.
     pub(super) fn complain(&mut self, text: String) {
         self.say(Notice::Problem { text });

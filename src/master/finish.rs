@@ -61,11 +61,8 @@ impl Master {
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.
-        if self.children.len() == 0 && self.guard.dismiss() {
-            failpoint!("stop.guardian_gone");
-            if let Some(group) = &self.fixed.group {
-                group.remove();
-            }
+        if self.children.is_empty() {
+            self.containment.end();
         }
         let summary = self.meters.summary(self.time.now().mono);
         self.say(if self.fixed.config.drain && self.sources.interrupts() == 0 {

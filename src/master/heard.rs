@@ -48,6 +48,11 @@ impl Heard {
         let after = if stream == Stream::Stderr { 0 } else { self.events.len() };
         self.output.push(Output { after, stream, text: text.to_vec() });
     }
+
+    /// Whether a job was answered.
+    pub(super) fn has_answer(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Answered { .. }))
+    }
 }
 
 /// Turns one line of a worker into what the core, the log or a request handler takes. `requests` are those it has not

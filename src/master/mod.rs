@@ -20,13 +20,12 @@ mod children;
 mod clients;
 mod codec;
 mod console;
+mod containment;
 mod decisions;
 mod event_loop;
 mod events;
 mod finish;
-mod guard;
 mod heard;
-mod leftovers;
 pub(crate) mod logs;
 mod meters;
 mod open_files;
@@ -38,6 +37,7 @@ pub(crate) mod sampler;
 mod signals;
 mod snapshot;
 mod sources;
+mod spawner;
 mod startup;
 mod store_events;
 mod takeover;
@@ -46,17 +46,11 @@ mod timers;
 mod unfinished;
 mod workers;
 
-use std::collections::BTreeMap;
-
 use crate::clock::wall;
-use crate::config::{Config, PoolConfig};
-use crate::core::{Event, PoolId};
+use crate::config::Config;
+use crate::core::Event;
 use crate::model::{Generation, Mono, UnixMicros};
-use crate::process::cgroup;
-use crate::process::start_step::Step;
-use crate::process::sweep::Sweeper;
 use crate::store::{Lock, StoreError};
-use crate::wire::worker::JobLines;
 
 use batch::Batches;
 use checks::Checks;
@@ -64,15 +58,14 @@ use children::Children;
 use clients::Clients;
 use codec::long_lines::LineReader;
 use console::Console;
+use containment::Containment;
 use decisions::Decisions;
-use guard::Guard;
-use leftovers::Leftovers;
 use logs::Logs;
 use meters::Meters;
 use reader::Reader;
-use reading::Reading;
 use requests::{Bulks, Requests, jobs::Tasks};
 use sources::Sources;
+use spawner::Spawner;
 use store_events::Purpose;
 use time::Time;
 
@@ -84,15 +77,8 @@ struct Fixed {
     config: Config,
     generation: Generation,
     store_id: String,
-    cookie: String,
-    /// The control group of all workers, where there is one.
-    group: Option<cgroup::Group>,
-    /// Steps of every worker before all else.
-    step: Step,
     started_at: UnixMicros,
     pid: u32,
-    /// Variables of ours in the environment we inherited; they are not passed on to workers.
-    inherited: Vec<std::ffi::OsString>,
 }
 
 /// The running master.
@@ -100,11 +86,8 @@ struct Master {
     fixed: Fixed,
     time: Time,
     core: Decisions,
-    job_lines: JobLines,
-    pools: BTreeMap<PoolId, PoolConfig>,
+    spawner: Spawner,
     children: Children,
-    reading: Reading,
-    leftovers: Leftovers,
     clients: Clients,
     line_reader: LineReader,
     requests: Requests,
@@ -112,12 +95,11 @@ struct Master {
     bulks: Bulks,
     batches: Batches<Purpose>,
     reader: Reader,
-    guard: Guard,
-    sweeper: Sweeper,
+    containment: Containment,
     meters: Meters,
     logs: Logs,
     console: Console,
-    scratch: Vec<u8>,
+    scratch: Box<[u8]>,
     checks: Checks,
     sources: Sources,
     /// Another generation has begun, or the store is gone: nothing may be written any more.

@@ -7,13 +7,16 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::unix::pipe::Sender;
 use mio::{Registry, Token};
 
 use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
+use super::sampler;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::worker::Exit;
 use crate::model::{LastLines, Mono, PoolKind, WorkerId};
 use crate::process::child::Child;
 use crate::process::pipes::{FromChild, ToChild};
@@ -45,15 +48,15 @@ pub(super) enum Pipe {
 /// One worker's process and pipes.
 #[derive(Debug)]
 pub(super) struct Pipes {
-    pub(super) name: Arc<str>,
-    pub(super) child: Child,
+    name: Arc<str>,
+    child: Child,
     stdin: ToChild,
     stdout: FromChild,
     stderr: FromChild,
     protocol: FromChild,
     /// Where in the stream each request begins.
     requests: VecDeque<(u64, u64)>,
-    pub(super) messages: Lines,
+    messages: Lines,
     out_lines: Lines,
     err_lines: Lines,
     last_err: Tail,
@@ -65,7 +68,7 @@ pub(super) struct Pipes {
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
     /// When its memory was measured at an answer.
-    pub(super) measured_at: Option<Mono>,
+    measured_at: Option<Mono>,
 }
 
 impl Pipes {
@@ -100,6 +103,48 @@ impl Pipes {
             unanswered: 0,
             measured_at: None,
         })
+    }
+
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// Asks the worker and its group to end.
+    pub(super) fn terminate(&self) -> io::Result<()> {
+        self.child.terminate()
+    }
+
+    /// Ends the worker and its group.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.child.kill()
+    }
+
+    /// Reaps the worker, which has exited.
+    pub(super) fn reap(&mut self) -> Option<Exit> {
+        self.child.reap().ok().flatten().map(|ended| ended.exit)
+    }
+
+    /// Measures the memory of the worker, unless that was done less than `every` ago.
+    pub(super) fn measure(&mut self, now: Mono, every: Duration) -> Option<u64> {
+        if self.measured_at.is_some_and(|at| now.since(at) < every) {
+            return None;
+        }
+        self.measured_at = Some(now);
+        sampler::memory_of(self.child.pid())
+    }
+
+    /// Memory that the unfinished line of the worker takes.
+    pub(super) const fn unfinished(&self) -> usize {
+        self.messages.held_bytes()
+    }
+
+    /// Keeps no more than the head of the unfinished line.
+    pub(super) fn give_up_line(&mut self) {
+        self.messages.give_up();
     }
 
     /// Where to append a job request.

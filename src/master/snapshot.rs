@@ -48,7 +48,7 @@ impl Master {
             database: self.fixed.config.database.file().to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
             durability: self.fixed.config.durability.as_str().to_owned(),
-            containment: self.containment().to_owned(),
+            containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
             problems: self.core.problems().map(str::to_owned).collect(),
         }

@@ -1,7 +1,7 @@
 //! From a configuration to a running master, in the order that safety wants: signals, lock, database, guardian,
 //! proof that the generation before is dead, recovery, socket, pools.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,17 +14,16 @@ use super::clients::name_of;
 use super::clients::{Clients, Served};
 use super::codec::long_lines::LineReader;
 use super::console::Console;
+use super::containment::Containment;
 use super::decisions::Decisions;
-use super::guard::Guard;
-use super::leftovers::Leftovers;
 use super::logs::{self, Logs};
 use super::meters::Meters;
 use super::reader::Reader;
-use super::reading::Reading;
 use super::requests::{Bulks, Requests};
 use super::sampler::Sampler;
 use super::signals::Signals;
 use super::sources::{Inbox, Mail, Source, Sources};
+use super::spawner::Spawner;
 use super::time::Time;
 use super::timers::Timer;
 use super::{Fixed, Master, takeover, wall};
@@ -33,21 +32,14 @@ use crate::core::Core;
 use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
 use crate::model::problem::Topic;
-use crate::process::cgroup::Group;
-use crate::process::exits;
-use crate::process::guardian::Words;
 use crate::process::identity;
-use crate::process::inherited::Ignored;
 use crate::process::oom;
-use crate::process::start_step::{self, Step};
-use crate::process::sweep::Sweeper;
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
 use crate::store::writer::Writer;
 use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
 use crate::trust::Owner;
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
-use crate::wire::worker::JobLines;
 
 /// Why a master did not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +71,7 @@ pub(crate) enum Failure {
     Interrupted,
 }
 
-fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
+pub(super) fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure {
     move |source| Failure::System { doing, source }
 }
 
@@ -89,7 +81,7 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
     let in_order = master.event_loop();
     let interrupted = master.sources.interrupts() > 1;
     if !master.finish(in_order) {
-        let left = master.leftovers.held_pids();
+        let left = master.containment.held_pids();
         let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };
         return Err(master.lost.take().map_or(failure, Failure::Store));
     }
@@ -112,29 +104,23 @@ pub(super) fn start(
     let (pid, started_at) = (std::process::id(), wall());
     let Opened { mut store, records, changes, lock } = open(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
-    let (leftovers, group, step) = contain(&cookie, ignored)?;
-    let guard = Guard::start(Words::new(&cookie, group.as_ref()));
-    let guardian_pid = guard.pid();
+    let containment = Containment::start(cookie.clone(), mail.clone())?;
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut *store, time.now().mono, guardian_pid)?;
+    let recovered = takeover::recover(&mut *store, time.now().mono, containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(&config, sources.registry())?;
-    let threads = Threads::start(&config, (store, records), guardian_pid, &mail).map_err(system("start a thread"))?;
+    let threads = Threads::start(&config, (store, records), &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let checks = Checks::new(changes, sources.registry(), Source::Database.token());
-    let (generation, inherited) = (begun.generation, inherited_variables());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
-        fixed: Fixed { config, generation, store_id, cookie, group, step, started_at, pid, inherited },
+        spawner: Spawner::new(&config, ignored),
+        fixed: Fixed { config, generation: begun.generation, store_id, started_at, pid },
         time,
-        job_lines: JobLines::default(),
-        pools: BTreeMap::new(),
-        children: Children::default(),
-        reading: Reading::default(),
-        leftovers,
+        children: Children::new(),
         clients,
         line_reader: threads.line_reader,
         requests: Requests::default(),
@@ -142,12 +128,11 @@ pub(super) fn start(
         bulks: Bulks::default(),
         batches: Batches::new(Some(threads.writer)),
         reader: threads.reader,
-        guard,
-        sweeper: threads.sweeper,
+        containment,
         meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
-        scratch: vec![0; 64 * 1024],
+        scratch: vec![0; 64 * 1024].into(),
         checks,
         sources,
         lost: None,
@@ -182,14 +167,14 @@ impl Master {
         if recovered > 0 {
             self.say(Event::Recovered { jobs: recovered });
         }
-        if self.guard.pid().is_none() {
+        if self.containment.guardian_pid().is_none() {
             self.time.ring_in(Timer::Guardian, Duration::ZERO);
             self.problem(
                 Topic::Guardian,
                 "the guardian cannot be started: workers may outlive a killed master".to_owned(),
             );
         }
-        if self.fixed.group.is_none() && identity::others_are_hidden() {
+        if !self.containment.has_groups() && identity::others_are_hidden() {
             let text = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another user's is known \
                         only as a child of this master, and not by the next one";
             self.problem(Topic::Proc, text.to_owned());
@@ -197,19 +182,12 @@ impl Master {
         for pool in pools {
             self.tell_pool(&pool.settings);
             if let Ok(id) = self.core.add_pool(pool.settings.clone()) {
-                self.pools.insert(id, pool);
+                self.spawner.add_pool(id, pool);
             }
         }
         self.make_room();
         self.time.ring_in(Timer::Checks, Duration::ZERO);
     }
-}
-
-/// Prepares the means that hold the processes of workers together. Before the first child is started.
-fn contain(cookie: &str, ignored: Ignored) -> Result<(Leftovers, Option<Group>, Step), Failure> {
-    exits::become_subreaper().map_err(system("become the reaper of orphans"))?;
-    let step = Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None };
-    Ok((Leftovers::start(), Group::make(cookie), step))
 }
 
 pub(super) fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> Result<Opened, StoreError> {
@@ -235,12 +213,6 @@ fn identify(pid: u32, cookie: &str) -> store::Master {
     }
 }
 
-/// Variables of ours that we were started with; workers get their own.
-fn inherited_variables() -> Vec<std::ffi::OsString> {
-    let names = std::env::vars_os().map(|(name, _)| name);
-    names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect()
-}
-
 fn check_socket(path: &Path) -> Result<(), Failure> {
     let bytes = path.as_os_str().len();
     if bytes > MAX_SOCKET_PATH_BYTES {
@@ -255,7 +227,6 @@ struct Threads {
     writer: Writer,
     reader: Reader,
     line_reader: LineReader,
-    sweeper: Sweeper,
     sampler: Sampler,
     logs: Logs,
 }
@@ -264,11 +235,9 @@ impl Threads {
     fn start(
         config: &Config,
         (store, records): (Box<dyn Store>, Box<dyn Records + Send>),
-        guardian: Option<u32>,
         mail: &Mail,
     ) -> std::io::Result<Self> {
-        let (to_writer, to_reader, to_sweeper, to_sampler) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
-        let to_requests = mail.clone();
+        let (to_writer, to_reader, to_sampler, to_requests) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
@@ -283,9 +252,6 @@ impl Threads {
             })?,
             line_reader: LineReader::start(move |client, bytes, message| {
                 to_requests.send(Inbox::Line(Box::new((client, bytes, message))));
-            })?,
-            sweeper: Sweeper::start(10_000, guardian.into_iter().collect(), move |done| {
-                to_sweeper.send(Inbox::Swept(done));
             })?,
             sampler: Sampler::start(20_000, move |samples, families| {
                 to_sampler.send(Inbox::Samples(samples.to_vec(), families));

@@ -42,7 +42,7 @@ impl Master {
 
     /// To be called after a worker was read.
     pub(super) fn bound_unfinished_of_worker(&mut self, read: WorkerId) {
-        if self.children.get(read).is_some_and(|pipes| pipes.messages.held_bytes() > LONG) {
+        if self.children.get(read).is_some_and(|pipes| pipes.unfinished() > LONG) {
             self.bound_unfinished();
         }
     }
@@ -50,16 +50,16 @@ impl Master {
     fn bound_unfinished(&mut self) {
         loop {
             let clients = self.clients.all_unfinished().map(|(id, bytes)| (Who::Client(id), bytes));
-            let workers = self.children.iter().map(|(id, pipes)| (Who::Worker(id), pipes.messages.held_bytes()));
+            let workers = self.children.iter().map(|(id, pipes)| (Who::Worker(id), pipes.unfinished()));
             match longest(clients.chain(workers)) {
                 None => return,
                 Some(Who::Client(id)) => self.clients.refuse_rest(id, GIVEN_UP),
                 Some(Who::Worker(id)) => {
                     let Some(pipes) = self.children.get_mut(id) else { return };
-                    pipes.messages.give_up();
+                    pipes.give_up_line();
                     log::warn!(
                         "an unfinished line of worker `{}` was given up: all of them took too much memory",
-                        pipes.name
+                        pipes.name()
                     );
                 }
             }

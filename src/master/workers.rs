@@ -1,31 +1,25 @@
-//! Worker processes: starting them, hearing them out, reaping them.
+//! Worker processes: starting them, hearing them out, reaping them, ending what they leave.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::Master;
 use super::heard::Heard;
-use super::pipes::{Pipe, Pipes};
 use super::reading::Reading;
-use super::sources::Source;
+use super::sampler::Command;
 use super::timers::Timer;
-use super::{Master, open_files, sampler};
-use crate::config::{PoolConfig, SOCKET_DATABASE};
 use crate::core::{End, Event, PoolId};
 use crate::model::problem::Topic;
 use crate::model::worker::Exit;
-use crate::model::{Detail, LastLines, PoolKind, PoolLimits, PoolName, Slot, WorkerId};
-use crate::process::guardian::Words;
-use crate::process::mark::Mark;
-use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
-use crate::process::start_step::Step;
-use crate::process::{exits, oom, sweep};
-use crate::worker;
+use crate::model::{Detail, LastLines, PoolLimits, PoolName, Slot, WorkerId};
+use crate::process::spawn::SpawnError;
+use crate::process::sweep::SweepDone;
+use crate::process::{exits, oom};
 
-/// Time between two measurements of a worker at its answers, times the number of workers: a measurement takes 20 to 30
-/// microseconds, so all of them take half a per cent of a CPU at most.
-const MEASURE_EVERY: Duration = Duration::from_millis(5);
+/// When a sweeper that is full is asked again.
+const SWEEP_AGAIN: Duration = Duration::from_millis(10);
+/// How often those that may not be killed are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// When a guardian that could not be started is tried again.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
@@ -40,112 +34,27 @@ impl Master {
     }
 
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
-        let source = &self.pools[&pool];
-        let spec = self.spec(source, id, slot)?;
-        open_files::for_a_worker(|| spec.shown())?;
-        let kind = source.settings.kind;
-        let name: Arc<str> = format!("{}-{slot}", source.settings.name).into();
-        let program = spec.shown();
-        failpoint!("spawn.before", SpawnError::Io { program, source: nix::errno::Errno::EAGAIN.into() });
-        let spawned = spawn(&spec)?;
-        failpoint!("spawn.after");
-        let pid = spawned.child.pid();
-        oom::prefer(pid);
-        self.guard.add(pid);
-        failpoint!("spawn.guarded");
-        // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
-        let token = |pipe| Source::Worker(id, pipe).token();
-        match Pipes::new(name, spawned, kind, self.sources.registry(), token) {
-            Ok(pipes) => {
-                self.found_family(id, pid);
-                self.children.add(id, pipes);
-                self.meters.tell_sampler(sampler::Command::Watch { worker: id, pid });
-                Ok(pid)
-            }
-            Err(source) => Err(SpawnError::Io { program, source }),
-        }
-    }
-
-    fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot) -> Result<Spec, SpawnError> {
-        let path = std::env::var_os("PATH");
-        let (program, args) = match (pool.settings.kind, pool.command.split_first()) {
-            (PoolKind::Exec, _) => {
-                let verb = OsString::from(worker::VERB);
-                let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
-                (Program::Own, args)
-            }
-            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
-                (Program::Other(resolve(program, pool.cwd.as_deref(), path.as_deref())?), args.to_vec())
-            }
-            (PoolKind::Protocol | PoolKind::Opaque, None) => {
-                return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
-            }
-        };
-        let cgroup = self.fixed.group.as_ref().map(|group| group.of_worker(id));
-        let step = Step { cgroup, ..self.fixed.step.clone() };
-        let own: [(&str, OsString); 8] = [
-            ("QUEUE_WORK_POOL", pool.settings.name.as_str().into()),
-            ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.settings.name).into()),
-            ("QUEUE_WORK_SLOT", slot.to_string().into()),
-            ("QUEUE_WORK_SOCKET", self.fixed.config.socket.clone().into()),
-            ("QUEUE_WORK_DATABASE", self.fixed.config.database.file().into()),
-            (SOCKET_DATABASE, self.fixed.config.database.file().into()),
-            ("QUEUE_WORK_PROTOCOL", "1".into()),
-            (sweep::COOKIE_VARIABLE, self.mark(id).into()),
-        ];
-        let kill_after = (pool.settings.kind == PoolKind::Exec).then(|| {
-            (worker::KILL_AFTER_VARIABLE.into(), pool.settings.limits.kill_after.as_millis().to_string().into())
-        });
-        let env =
-            pool.env.iter().cloned().chain(kill_after).chain(own.into_iter().map(|(name, value)| (name.into(), value)));
-        Ok(Spec {
-            program,
-            args,
-            cwd: pool.cwd.clone(),
-            env: env.collect(),
-            env_remove: self.fixed.inherited.clone(),
-            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
-            protocol_fd: pool.protocol_fd,
-            step,
-            mark: Mark::of(&self.mark(id)),
-        })
-    }
-
-    /// Value by which everything that this worker starts is recognised.
-    pub(super) fn mark(&self, id: WorkerId) -> String {
-        format!("{}:{id}", self.fixed.cookie)
+        let pipes = self.spawner.start((id, pool, slot), &mut self.containment, self.sources.registry())?;
+        let pid = pipes.pid();
+        self.containment.found_family(id, pid);
+        self.children.add(id, pipes);
+        self.meters.tell_sampler(Command::Watch { worker: id, pid });
+        Ok(pid)
     }
 
     /// Reads what workers say.
     pub(super) fn read_workers(&mut self) {
         let mut session = Reading::session(self.time.now().mono);
-        while let Some((id, pipe)) = self.reading.next(&mut session, self.time.now().mono) {
-            self.read_worker(id, pipe);
+        while let Some((id, heard)) = self.children.read_next(&mut session, self.time.now().mono) {
+            self.pass_on(id, heard);
+            self.bound_unfinished_of_worker(id);
         }
-    }
-
-    /// Reads one pipe of a worker and passes on what it said.
-    fn read_worker(&mut self, id: WorkerId, pipe: Pipe) {
-        let mut heard = Heard::default();
-        let Some(pipes) = self.children.get_mut(id) else { return };
-        if pipe != Pipe::Stderr && pipes.is_behind() {
-            self.reading.hold((id, pipe));
-            return;
-        }
-        if pipes.read(id, pipe, &mut self.scratch, &mut heard) {
-            self.reading.has_more((id, pipe));
-        }
-        // Output on stderr before an answer belongs to the job that is answered.
-        let answers = heard.events.iter().any(|e| matches!(e, Event::Answered { .. }));
-        if answers && pipe != Pipe::Stderr && pipes.read_stderr(id, &mut self.scratch, &mut heard) {
-            self.reading.has_more((id, Pipe::Stderr));
-        }
-        self.pass_on(id, heard);
-        self.bound_unfinished_of_worker(id);
     }
 
     fn pass_on(&mut self, id: WorkerId, heard: Heard) {
-        self.measure_before_answers(id, &heard.events);
+        if heard.has_answer() {
+            self.measure_before_answer(id);
+        }
         let now = self.time.now();
         let mut output = heard.output;
         // Mostly in order already: what stands on stderr goes before the answers.
@@ -173,21 +82,13 @@ impl Master {
 
     /// Measures a worker that answers, as the sampler comes by once a second only: each for its first answer, and those that
     /// have a limit then so often that tiny jobs do not pay for it.
-    fn measure_before_answers(&mut self, id: WorkerId, events: &[Event]) {
-        if !events.iter().any(|e| matches!(e, Event::Answered { .. })) {
-            return;
-        }
+    fn measure_before_answer(&mut self, id: WorkerId) {
         let Some(known) = self.core.worker(id) else { return };
-        let (now, many) = (self.time.now().mono, self.children.len() as u32);
-        let Some(pipes) = self.children.get_mut(id) else { return };
-        let is_due = pipes.measured_at.is_none_or(|at| now.since(at) >= MEASURE_EVERY * many);
         let has_limit = |limits: &PoolLimits| limits.memory.is_some() || limits.memory_max.is_some();
         let limited = self.core.pool(known.pool).is_some_and(|pool| has_limit(&pool.settings.limits));
-        if !is_due || !(limited || known.memory.is_none()) {
-            return;
-        }
-        pipes.measured_at = Some(now);
-        if let Some(memory) = sampler::memory_of(pipes.child.pid()) {
+        if (limited || known.memory.is_none())
+            && let Some(memory) = self.children.measure(id, self.time.now().mono)
+        {
             self.feed(Event::SampledAlone { worker: id, memory });
         }
     }
@@ -197,9 +98,9 @@ impl Master {
         while let Some(pid) = exits::peek() {
             if let Some(id) = self.children.take_exited(pid) {
                 self.bury(id, pid);
-            } else if self.guard.pid() == Some(pid) {
+            } else if self.containment.guardian_pid() == Some(pid) {
                 // Another takes its place at once.
-                self.guard.bury();
+                self.containment.bury_guardian();
                 self.time.ring_in(Timer::Guardian, Duration::ZERO);
             } else {
                 let _ = exits::reap_stranger(pid);
@@ -209,32 +110,82 @@ impl Master {
 
     fn bury(&mut self, id: WorkerId, pid: u32) {
         failpoint!("exit.seen");
-        let mut heard = Heard::default();
-        if let Some(pipes) = self.children.get_mut(id) {
-            // While it is not reaped, its number cannot belong to anybody else.
-            let _ = pipes.child.kill();
-            failpoint!("exit.group_killed");
-            pipes.read_last_words(id, &mut self.scratch, &mut heard);
-        }
+        let heard = self.children.hear_out(id);
         self.pass_on(id, heard);
         let Some(mut pipes) = self.children.remove(id) else { return };
-        self.guard.remove(pid);
+        self.containment.remove_process(pid);
         let read = pipes.read_up_to();
-        let exit = pipes.child.reap().ok().flatten().map(|ended| ended.exit);
+        let exit = pipes.reap();
         failpoint!("exit.reaped");
         let oom_kills = if exit == Some(Exit::Signal(9)) { oom::kills() } else { None };
         let end = Box::new(End { exit, oom_kills, last: pipes.last_lines(), read });
-        self.forget_ungrouped(id);
+        if self.containment.forget_ungrouped(id) {
+            self.problem_over(Topic::Containment);
+        }
         self.feed(Event::Exited { worker: id, end });
-        self.leftovers.add(id);
+        self.containment.add_leftovers(id);
     }
 
-    /// Starts the guardian that is missing, with word of everybody.
+    /// Measures a worker that has done its first job, which is in its control group by now, or will never be.
+    pub(super) fn measure_worker(&mut self, worker: WorkerId) {
+        if let Some(pipes) = self.children.get(worker)
+            && !self.containment.is_grouped(worker, pipes.pid())
+        {
+            let name = pipes.name();
+            let text = format!(
+                "worker `{name}` is not in a control group of its own; what its jobs start is known by their tree and their \
+                 environment only; see `queue-work logs {name}`"
+            );
+            self.problem(Topic::Containment, text);
+        }
+        self.meters.tell_sampler(Command::Now(worker));
+    }
+
+    /// Hands workers that have exited to the sweeper, as far as it takes them.
+    pub(super) fn sweep(&mut self) {
+        if !self.containment.sweep(&self.children, &self.meters) {
+            self.time.ring_in(Timer::Sweep, SWEEP_AGAIN);
+        }
+    }
+
+    /// The sweep after a worker has ended.
+    pub(super) fn swept(&mut self, done: SweepDone) {
+        let worker = done.worker;
+        if !done.foreign.is_empty() {
+            if !self.containment.has_held() {
+                self.time.ring_in(Timer::Held, LOOK_EVERY);
+            }
+            self.containment.hold(worker, done.foreign);
+            return self.name_held();
+        }
+        if !done.left.is_empty() {
+            self.complain(format!("processes {:?} of worker {worker} cannot be killed", done.left));
+        }
+        if self.containment.lets_go(&done, &self.children) {
+            self.feed(Event::Swept { worker });
+        }
+    }
+
+    /// Looks whether processes that could not be killed have ended. Also while the master stops: a job is never given back
+    /// beside them.
+    pub(super) fn look_at_held(&mut self) {
+        if self.containment.release_ended() {
+            self.name_held();
+        }
+        if self.containment.has_held() {
+            self.time.ring_in(Timer::Held, LOOK_EVERY);
+        }
+    }
+
+    /// One problem names them all.
+    fn name_held(&mut self) {
+        let held = self.containment.held_in_words();
+        self.problem_if(Topic::Leftovers, held);
+    }
+
+    /// Starts the guardian that is missing.
     pub(super) fn restart_guardian(&mut self) {
-        let mut words = Words::new(&self.fixed.cookie, self.fixed.group.as_ref());
-        self.children.pids().for_each(|pid| words.add(pid));
-        self.tell_families(&mut words);
-        if self.guard.restart(words) {
+        if self.containment.restart_guardian(self.children.pids()) {
             self.problem_over(Topic::Guardian);
         } else {
             self.time.ring_in(Timer::Guardian, GUARD_AGAIN);

@@ -10,7 +10,6 @@ use crate::config::{Config, Environment, Flags};
 use crate::master::startup;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, NewJob, QueueName, UnixMicros};
-use crate::process::start_step::Step;
 use crate::process::testing::{DEADLINE, in_own_process};
 use crate::report::Printer;
 use crate::report::events::Level;
@@ -35,7 +34,8 @@ fn member(folder: &Path, members: &MemoryStore) -> Master {
     let mut master =
         startup::start(config, Printer::new(0, true, false, false), Level::Nothing, open).expect("it starts");
     // This program has no verb for the first steps of a worker.
-    (master.fixed.group, master.fixed.step) = (None, Step::default());
+    master.containment.leave_out_groups();
+    master.spawner.leave_out_steps();
     master
 }
 

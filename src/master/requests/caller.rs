@@ -13,7 +13,6 @@ use crate::master::Master;
 use crate::model::job::JobRecord;
 use crate::model::{JobId, JobState, PoolKind, WorkerId};
 use crate::process::identity;
-use crate::process::mark::Mark;
 
 /// Further up nobody looks: the tree may change meanwhile.
 const MOST_GENERATIONS: usize = 1000;
@@ -35,7 +34,7 @@ impl Master {
 
     /// The worker whose mark the first of these has, and how many of them have it.
     fn by_mark(&self, ancestors: &[u32]) -> Option<(usize, WorkerId)> {
-        let marked = |pid: &u32| Mark::of_process(*pid)?.worker_of(&self.fixed.cookie);
+        let marked = |pid: &u32| self.containment.marked(*pid);
         let worker = marked(ancestors.first()?)?;
         let id = self.children.iter().map(|(id, _)| id).find(|id| id.0.unsigned_abs() == worker)?;
         Some((ancestors.iter().take_while(|pid| marked(pid) == Some(worker)).count(), id))

@@ -34,10 +34,10 @@ impl Master {
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         self.command(ticket, command);
         // The source of its workers must be known before the core asks for the first, at its next settling.
-        let added = self.core.pool_named(&pool.settings.name).filter(|id| !self.pools.contains_key(id));
+        let added = self.core.pool_named(&pool.settings.name).filter(|id| !self.spawner.has_pool(*id));
         if let Some(id) = added {
             self.tell_pool(&pool.settings);
-            self.pools.insert(id, pool);
+            self.spawner.add_pool(id, pool);
             self.make_room();
         }
         Ok(None)

@@ -1,0 +1,129 @@
+//! From the configuration of a pool to the process of a worker.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use mio::Registry;
+
+use super::containment::Containment;
+use super::open_files;
+use super::pipes::Pipes;
+use super::sources::Source;
+use crate::config::{Config, PoolConfig, SOCKET_DATABASE};
+use crate::core::PoolId;
+use crate::model::{PoolKind, Slot, WorkerId};
+use crate::process::inherited::Ignored;
+use crate::process::mark::Mark;
+use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
+use crate::process::start_step::{self, Step};
+use crate::process::{oom, sweep};
+use crate::worker;
+
+/// What workers are started from.
+#[derive(Debug)]
+pub(super) struct Spawner {
+    pools: BTreeMap<PoolId, PoolConfig>,
+    socket: PathBuf,
+    database: PathBuf,
+    /// Steps of every worker before all else.
+    step: Step,
+    /// Variables of ours that we were started with; workers get their own.
+    inherited: Vec<OsString>,
+}
+
+impl Spawner {
+    pub(super) fn new(config: &Config, ignored: Ignored) -> Self {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        Self {
+            pools: BTreeMap::new(),
+            socket: config.socket.clone(),
+            database: config.database.file().into(),
+            step: Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None },
+            inherited: names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn leave_out_steps(&mut self) {
+        self.step = Step::default();
+    }
+
+    /// From now on workers of this pool can be started.
+    pub(super) fn add_pool(&mut self, id: PoolId, pool: PoolConfig) {
+        self.pools.insert(id, pool);
+    }
+
+    pub(super) fn has_pool(&self, id: PoolId) -> bool {
+        self.pools.contains_key(&id)
+    }
+
+    /// Starts a worker, and has its pipes watched.
+    pub(super) fn start(
+        &self,
+        (id, pool, slot): (WorkerId, PoolId, Slot),
+        containment: &mut Containment,
+        registry: &Registry,
+    ) -> Result<Pipes, SpawnError> {
+        let source = &self.pools[&pool];
+        let spec = self.spec(source, id, slot, containment)?;
+        open_files::for_a_worker(|| spec.shown())?;
+        failpoint!("spawn.before", SpawnError::Io { program: spec.shown(), source: nix::errno::Errno::EAGAIN.into() });
+        let spawned = spawn(&spec)?;
+        failpoint!("spawn.after");
+        let pid = spawned.child.pid();
+        oom::prefer(pid);
+        containment.add_process(pid);
+        failpoint!("spawn.guarded");
+        let name = format!("{}-{slot}", source.settings.name);
+        // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
+        Pipes::new(name.into(), spawned, source.settings.kind, registry, |pipe| Source::Worker(id, pipe).token())
+            .map_err(|source| SpawnError::Io { program: spec.shown(), source })
+    }
+
+    /// The program of a worker, and all that it is started with.
+    fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot, containment: &Containment) -> Result<Spec, SpawnError> {
+        let path = std::env::var_os("PATH");
+        let (program, args) = match (pool.settings.kind, pool.command.split_first()) {
+            (PoolKind::Exec, _) => {
+                let verb = OsString::from(worker::VERB);
+                let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
+                (Program::Own, args)
+            }
+            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
+                (Program::Other(resolve(program, pool.cwd.as_deref(), path.as_deref())?), args.to_vec())
+            }
+            (PoolKind::Protocol | PoolKind::Opaque, None) => {
+                return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
+            }
+        };
+        let step = Step { cgroup: containment.group_of(id), ..self.step.clone() };
+        let mark = containment.mark(id);
+        let own: [(&str, OsString); 8] = [
+            ("QUEUE_WORK_POOL", pool.settings.name.as_str().into()),
+            ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.settings.name).into()),
+            ("QUEUE_WORK_SLOT", slot.to_string().into()),
+            ("QUEUE_WORK_SOCKET", self.socket.clone().into()),
+            ("QUEUE_WORK_DATABASE", self.database.clone().into()),
+            (SOCKET_DATABASE, self.database.clone().into()),
+            ("QUEUE_WORK_PROTOCOL", "1".into()),
+            (sweep::COOKIE_VARIABLE, mark.clone().into()),
+        ];
+        let kill_after = (pool.settings.kind == PoolKind::Exec).then(|| {
+            (worker::KILL_AFTER_VARIABLE.into(), pool.settings.limits.kill_after.as_millis().to_string().into())
+        });
+        let env =
+            pool.env.iter().cloned().chain(kill_after).chain(own.into_iter().map(|(name, value)| (name.into(), value)));
+        Ok(Spec {
+            program,
+            args,
+            cwd: pool.cwd.clone(),
+            env: env.collect(),
+            env_remove: self.inherited.clone(),
+            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
+            protocol_fd: pool.protocol_fd,
+            step,
+            mark: Mark::of(&mark),
+        })
+    }
+}
