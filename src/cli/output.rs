@@ -61,6 +61,12 @@ pub(crate) enum ListForm {
     Lines,
 }
 
+/// Columns of the terminal that stdout is; `None` where it is none, or does not say.
+pub(crate) fn width() -> Option<usize> {
+    let (size, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some(usize::from(size.0)).filter(|columns| *columns > 0)
+}
+
 impl ListForm {
     pub(crate) const fn new(json: bool, jsonl: bool) -> Self {
         match (json, jsonl) {
@@ -69,26 +75,41 @@ impl ListForm {
             (false, false) => Self::Table,
         }
     }
+
+    /// How many are read of a list that shows `limit`: for people one more, which tells whether the list goes on.
+    pub(crate) const fn to_read(self, limit: u32) -> u32 {
+        match self {
+            Self::Table => limit.saturating_add(1),
+            Self::Array | Self::Lines => limit,
+        }
+    }
 }
 
-/// Prints pages until an empty one comes; JSON needs memory for one page only.
+/// Prints pages until an empty one comes; JSON needs memory for one page only. The last that is shown, where people see
+/// no more than `limit` of a list that goes on.
 pub(crate) fn pages<T: Serialize>(
     form: ListForm,
+    limit: u32,
     mut next: impl FnMut() -> Result<Vec<T>, Error>,
     table: impl Fn(&[T]) -> String,
-) -> Result<(), Error> {
+) -> Result<Option<T>, Error> {
     if form == ListForm::Table {
         let mut all = Vec::new();
         loop {
             match next()? {
-                page if page.is_empty() => return print(&table(&all)),
+                page if page.is_empty() => break,
                 page => all.extend(page),
             }
         }
+        let goes_on = all.len() > limit as usize;
+        all.truncate(limit as usize);
+        print(&table(&all))?;
+        return Ok(all.pop().filter(|_| goes_on));
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     write_json(&mut out, form, &mut next)?;
-    out.flush().map_err(Error::stdout)
+    out.flush().map_err(Error::stdout)?;
+    Ok(None)
 }
 
 fn write_json<T: Serialize>(

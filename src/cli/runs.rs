@@ -28,7 +28,8 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         before: args.before.map(RunId),
         limit: None,
     };
-    let mut left = args.list.limit;
+    let form = ListForm::new(context.global.json, args.list.jsonl);
+    let mut left = form.to_read(args.list.limit);
     let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let page = match &mut records {
@@ -44,6 +45,9 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         known::queue(context, args.queue.as_deref())?;
     }
     let next = || first.take().map_or_else(&mut next, Ok);
-    output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::runs)?;
+    let (now, width) = (clock::wall(), output::width());
+    if let Some(last) = output::pages(form, args.list.limit, next, |runs| lists::runs(runs, now, width))? {
+        context.warn(&format!("{} of many shown; go on with `--before {}`", args.list.limit, last.id));
+    }
     Ok(Code::DONE)
 }

@@ -4,12 +4,15 @@ use super::args::records::WorkersArgs;
 use super::context::Context;
 use super::known;
 use super::output::{self, ListForm};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::report::lists;
 use crate::store::WorkerFilter;
 
 pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> {
-    let filter = WorkerFilter { pool: args.pool.clone(), worker: args.worker.clone(), limit: Some(args.list.limit) };
+    let form = ListForm::new(context.global.json, args.list.jsonl);
+    let limit = Some(form.to_read(args.list.limit));
+    let filter = WorkerFilter { pool: args.pool.clone(), worker: args.worker.clone(), limit };
     let workers = match context.records()? {
         Some(mut records) => records.workers(&filter)?,
         None => Vec::new(),
@@ -21,7 +24,10 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
         known::pool(context, pool)?;
     }
     let mut pages = std::iter::once(workers);
-    let form = ListForm::new(context.global.json, args.list.jsonl);
-    output::pages(form, || Ok(pages.next().unwrap_or_default()), lists::workers)?;
+    let (now, width) = (clock::wall(), output::width());
+    let next = || Ok(pages.next().unwrap_or_default());
+    if output::pages(form, args.list.limit, next, |workers| lists::workers(workers, now, width))?.is_some() {
+        context.warn(&format!("{} of many shown; see more with `--limit`", args.list.limit));
+    }
     Ok(Code::DONE)
 }

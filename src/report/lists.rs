@@ -3,46 +3,61 @@
 use std::fmt::Write as _;
 
 use super::events::end_reason;
-use super::tables::{Align, Column, render};
+use super::tables::{Align, Column, Room, render_within};
 use super::words;
-use crate::model::{Detail, JobRecord, JobState, Outcome, RunRecord, WorkerRecord};
+use crate::model::{Cause, Detail, JobRecord, JobState, Outcome, RunRecord, UnixMicros, WorkerRecord};
+use crate::wire::push::EXEC;
 
-/// The most of args or an error that fits a table.
-const CELL_CHARS: usize = 50;
+/// The most of a text that is read from one row, where the width of the output sets no limit.
+const CELL_CHARS: usize = 200;
 
-/// A table of jobs.
+/// A table of jobs: what each is to do, since when it is in its state, and why it failed.
 #[must_use]
-pub fn jobs(jobs: &[JobRecord]) -> String {
+pub fn jobs(jobs: &[JobRecord], now: UnixMicros, width: Option<usize>) -> String {
     let columns = [
         Column("id", Align::Right),
-        Column("type", Align::Left),
-        Column("queue", Align::Left),
         Column("state", Align::Left),
+        Column("when", Align::Left),
+        Column("queue", Align::Left),
         Column("prio", Align::Right),
         Column("attempts", Align::Right),
-        Column("due", Align::Left),
-        Column("args", Align::Left),
+        Column("job", Align::Left),
         Column("error", Align::Left),
     ];
     let row = |j: &JobRecord| {
         vec![
             j.id.to_string(),
-            words::one_line(&j.kind, 30),
+            if j.cause == Some(Cause::MaxAttempts) { j.state.as_str().to_owned() } else { words::state(j) },
+            words::ago(now, j.finished_at.unwrap_or(j.due_at)),
             j.queue.to_string(),
-            words::state(j),
             j.priority.to_string(),
             j.counters.attempts.to_string(),
-            words::time(j.due_at),
-            words::one_line(&words::args(j), CELL_CHARS),
+            words::one_line(&words::task(j), CELL_CHARS),
             words::one_line(j.error.as_deref().unwrap_or_default(), CELL_CHARS),
         ]
     };
-    render(&columns, jobs.iter().map(row).collect())
+    let all_zero = [
+        ("prio", jobs.iter().all(|j| j.priority == 0)),
+        ("attempts", jobs.iter().all(|j| j.counters.attempts == 0)),
+        ("error", jobs.iter().all(|j| j.error.is_none())),
+    ];
+    let without: Vec<_> = all_zero.into_iter().filter(|(_, nothing)| *nothing).map(|(heading, _)| heading).collect();
+    let room = Room {
+        width,
+        without: &without,
+        cut: &[("job", 16), ("error", 16)],
+        leave_out: &["prio", "attempts", "queue", "when", "error"],
+    };
+    render_within(room, &columns, jobs.iter().map(row).collect())
 }
 
 /// A table of runs.
 #[must_use]
-pub fn runs(runs: &[RunRecord]) -> String {
+pub fn runs(runs: &[RunRecord], now: UnixMicros, width: Option<usize>) -> String {
+    runs_without(&[], runs, now, width)
+}
+
+fn runs_without(without: &[&'static str], runs: &[RunRecord], now: UnixMicros, width: Option<usize>) -> String {
     let columns = [
         Column("run", Align::Right),
         Column("job", Align::Right),
@@ -66,19 +81,28 @@ pub fn runs(runs: &[RunRecord]) -> String {
             r.worker.clone().unwrap_or_else(|| "-".into()),
             r.attempt.to_string(),
             outcome(r),
-            words::time(r.ended_at),
+            words::ago(now, r.ended_at),
             words::seconds(r.duration_s),
             words::seconds(r.waited_s),
             r.peak_memory_bytes.map_or_else(|| "-".into(), words::bytes),
             words::one_line(r.detail.error.as_deref().unwrap_or_default(), CELL_CHARS),
         ]
     };
-    render(&columns, runs.iter().map(row).collect())
+    let room = Room {
+        width,
+        without,
+        cut: &[("error", 16), ("type", 8)],
+        leave_out: &["waited", "queue", "peak", "attempt", "worker", "type", "ended", "error"],
+    };
+    render_within(room, &columns, runs.iter().map(row).collect())
 }
 
 fn outcome(run: &RunRecord) -> String {
     if let (Outcome::Released | Outcome::Cancelled, Some(cause)) = (run.outcome, run.cause) {
         return format!("{} ({cause})", run.outcome.as_str());
+    }
+    if run.detail.error.is_some() {
+        return run.outcome.as_str().to_owned();
     }
     let why = match (&run.detail.signal, run.detail.exit_code.filter(|c| *c != 0), run.cause) {
         (Some(signal), _, _) => words::one_line(signal, 20),
@@ -91,7 +115,7 @@ fn outcome(run: &RunRecord) -> String {
 
 /// A table of workers.
 #[must_use]
-pub fn workers(workers: &[WorkerRecord]) -> String {
+pub fn workers(workers: &[WorkerRecord], now: UnixMicros, width: Option<usize>) -> String {
     let columns = [
         Column("worker", Align::Left),
         Column("pid", Align::Right),
@@ -112,28 +136,33 @@ pub fn workers(workers: &[WorkerRecord]) -> String {
             w.id.clone(),
             w.pid.to_string(),
             w.generation.to_string(),
-            words::time(w.started_at),
-            w.ended_at.map_or_else(|| "-".into(), words::time),
+            words::ago(now, w.started_at),
+            w.ended_at.map_or_else(|| "-".into(), |at| words::ago(now, at)),
             w.reason.map_or_else(|| "-".into(), |r| format!("{}{exit}", end_reason(r))),
             w.jobs_done.to_string(),
             w.peak_memory_bytes.map_or_else(|| "-".into(), words::bytes),
         ]
     };
-    render(&columns, workers.iter().map(row).collect())
+    let room = Room { width, cut: &[("why", 12)], leave_out: &["generation", "peak", "started", "pid"], without: &[] };
+    render_within(room, &columns, workers.iter().map(row).collect())
 }
 
 /// Everything about one job, with its runs.
 #[must_use]
-pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
+pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Option<usize>) -> String {
     let mut out = String::new();
     let mut line = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<13} {value}");
     };
+    let at = |at: UnixMicros| format!("{} ({})", words::time(at), words::ago(now, at));
     let maybe = |value: Option<String>| value.unwrap_or_else(|| "-".into());
     line("job", job.id.to_string());
     line("type", words::escape(&job.kind));
     line("queue", job.queue.to_string());
     line("state", words::state(job));
+    if job.kind == EXEC {
+        line("command", words::escape(&words::task(job)));
+    }
     line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
@@ -144,10 +173,10 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("crashes", job.counters.crashes.to_string());
     line("releases", job.counters.releases.to_string());
     line("timeout", maybe(job.timeout_s.map(words::seconds)));
-    line("pushed", words::time(job.pushed_at));
-    line("due", words::time(job.due_at));
-    line("expires", maybe(job.expires_at.map(words::time)));
-    line("finished", maybe(job.finished_at.map(words::time)));
+    line("pushed", at(job.pushed_at));
+    line("due", at(job.due_at));
+    line("expires", maybe(job.expires_at.map(at)));
+    line("finished", maybe(job.finished_at.map(at)));
     if let Some(progress) = &job.progress {
         let percent = progress.percent.map(|p| format!("{p:.0}% ")).unwrap_or_default();
         line("progress", format!("{percent}{}", words::escape(progress.message.as_deref().unwrap_or_default())));
@@ -155,7 +184,7 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord]) -> String {
     line("error", maybe(job.error.as_deref().map(words::escape)));
     line("result", maybe(job.result.as_ref().map(|r| words::escape(r.get()))));
     if !runs_of_it.is_empty() {
-        let _ = write!(out, "\n{}", runs(runs_of_it));
+        let _ = write!(out, "\n{}", runs_without(&["job", "type", "queue"], runs_of_it, now, width));
         out.push_str(&last_words(runs_of_it));
     }
     out

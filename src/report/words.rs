@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::model::characters::is_unprintable;
 use crate::model::{JobRecord, JobState, OsText, UnixMicros};
-use crate::wire::push::EXEC;
+use crate::wire::push::{EXEC, ExecArgs};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 
@@ -39,6 +39,20 @@ fn long(seconds: u64) -> String {
         }
     }
     format!("{seconds}s")
+}
+
+/// `3m ago`, `in 2h`, `now`: the largest unit of it.
+#[must_use]
+pub fn ago(now: UnixMicros, at: UnixMicros) -> String {
+    let (distance, is_past) = if at <= now { (now.since(at), true) } else { (at.since(now), false) };
+    // What is to come is rounded up, so that a delay of 10m is shown as `in 10m` at first.
+    let seconds = if is_past { distance.as_secs() } else { distance.as_secs_f64().ceil() as u64 };
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "s"));
+    match (seconds, is_past) {
+        (0, _) => "now".to_owned(),
+        (_, true) => format!("{}{name} ago", seconds / unit),
+        (_, false) => format!("in {}{name}", seconds / unit),
+    }
 }
 
 /// [`duration`] of a number of seconds; nothing sensible counts as zero.
@@ -116,6 +130,21 @@ pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let quoter = shlex::Quoter::new().allow_nul(true);
     let shown = words.into_iter().map(|word| quoter.quote(word).unwrap_or(Cow::Borrowed(word)));
     shown.collect::<Vec<_>>().join(" ")
+}
+
+/// What a job is to do, in short: the command as one types it, or the type with its args.
+#[must_use]
+pub fn task(job: &JobRecord) -> String {
+    if job.kind == EXEC
+        && let Ok(exec) = serde_json::from_str::<ExecArgs<'_>>(job.args.get())
+    {
+        let words: Vec<_> = exec.argv.iter().map(OsText::lossy).collect();
+        return command(words.iter().map(AsRef::as_ref));
+    }
+    match job.args.get() {
+        "null" => job.kind.clone(),
+        args => format!("{} {args}", job.kind),
+    }
 }
 
 /// The args of a job as people read them: what is no text in the arguments of a command is shown with `\u{fffd}` for each

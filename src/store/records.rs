@@ -7,7 +7,7 @@ use crate::model::{
     Generation, JobId, JobRecord, JobState, Outcome, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 
-/// Which jobs to list. Ascending by id, those after `after`.
+/// Which jobs to list, by id: ascending, or descending with `newest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobFilter {
@@ -20,6 +20,11 @@ pub struct JobFilter {
     pub kind: Option<String>,
     /// Only ids above this.
     pub after: Option<JobId>,
+    /// Only ids below this.
+    pub before: Option<JobId>,
+    /// Highest id first.
+    #[serde(default)]
+    pub newest: bool,
     /// At most this many.
     pub limit: Option<u32>,
 }
@@ -68,7 +73,7 @@ pub struct LastMaster {
 pub trait Records {
     /// One job.
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError>;
-    /// Jobs, ascending by id.
+    /// Jobs, in the order of the filter.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
     /// Runs, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;

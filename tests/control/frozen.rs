@@ -89,7 +89,8 @@ fn verbs_say_what_they_wait_for_and_nothing_is_done_for_those_that_gave_up() {
     assert!(half.is_closed());
     // What came after them is done: they have had their turn.
     bench.push(&["--queue", "q", "last"]);
-    let types: Vec<Value> = bench.run(&["jobs", "list", "--json"]).json().as_array().expect("a list").clone();
+    let types: Vec<Value> =
+        bench.run(&["jobs", "list", "--oldest", "--json"]).json().as_array().expect("a list").clone();
     assert_eq!(types.iter().map(|job| job["type"].clone()).collect::<Vec<_>>(), [json!("half"), json!("last")]);
     assert_eq!((bench.status()["pools"][0]["wanted"].as_u64(), master.has_ended()), (Some(1), false));
     assert!(bench.status()["queues"].as_array().expect("a list").iter().all(|q| q["paused"] == false));

@@ -14,7 +14,7 @@ fn in_a_job(bench: &Bench, script: &str) -> String {
 /// How many jobs are on record in a database beside that of the bench.
 #[track_caller]
 fn jobs_in(bench: &Bench, database: &str) -> usize {
-    bench.ok(&["--database", database, "jobs", "list", "--jsonl"]).lines().count()
+    bench.ok(&["--database", database, "jobs", "list", "--oldest", "--jsonl"]).lines().count()
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn escape_sequences_reach_nobody() {
         &["logs", "--json"],
         &["runs"],
         &["runs", "--json"],
-        &["jobs", "list"],
+        &["jobs", "list", "--oldest"],
         &["jobs", "show", &id],
         &["jobs", "show", &id, "--json"],
         &["jobs", "wait", &id],

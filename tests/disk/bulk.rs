@@ -20,7 +20,7 @@ fn write_lines(rig: &Rig) {
 }
 
 fn seen(rig: &Rig) -> usize {
-    rig.bench.ok(&["jobs", "list", "--jsonl", "--limit", "1000000"]).lines().count()
+    rig.bench.ok(&["jobs", "list", "--oldest", "--jsonl", "--limit", "1000000"]).lines().count()
 }
 
 /// What is said is true, and it is all or nothing.

@@ -218,7 +218,7 @@ fn without_a_master_a_push_to_a_full_disk_fails_and_stores_nothing() {
         assert!(run.code == 0 || run.stderr.contains("full"), "from write {from}: {run:?}");
         assert_eq!(run.code == 0, !run.stdout.is_empty(), "{run:?}");
         rig.shim.heal();
-        let jobs = rig.bench.run(&["jobs", "list", "--jsonl"]).expect_code(0).stdout;
+        let jobs = rig.bench.run(&["jobs", "list", "--oldest", "--jsonl"]).expect_code(0).stdout;
         let stored = jobs.contains(&format!("\"n\": {}}}", 100 + from));
         assert_eq!(stored, run.code == 0, "from write {from}: {run:?}\n{jobs}");
         assert!(from < 200, "the writes do not end");

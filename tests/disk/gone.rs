@@ -73,7 +73,7 @@ fn a_master_whose_database_is_replaced_ends_and_leaves_the_other_alone() {
     for ending in ["-wal", "-shm"] {
         let _ = fs::remove_file(rig.bench.path().join(format!("disk/q.db{ending}")));
     }
-    let jobs = rig.bench.run(&["jobs", "list", "--json"]).expect_code(0).json();
+    let jobs = rig.bench.run(&["jobs", "list", "--oldest", "--json"]).expect_code(0).json();
     assert_eq!(jobs.as_array().map(|jobs| jobs.iter().map(|job| job["id"].clone()).collect()), Some(vec![id.into()]));
 }
 
@@ -120,7 +120,7 @@ fn a_log_that_is_deleted_under_load_is_saved_and_work_goes_on() {
         // Also for those who read the files: what they see is whole as soon as all have turned to the new ones.
         let stored = pusher.journal.count(|said| matches!(said, Said::Yes(_)));
         rig.bench.wait_for(&format!("{stored} jobs after {ending} was deleted"), DEADLINE, |bench| {
-            let run = bench.run(&["jobs", "list", "--jsonl", "--limit", "1000"]);
+            let run = bench.run(&["jobs", "list", "--oldest", "--jsonl", "--limit", "1000"]);
             run.code == 0 && run.stdout.lines().count() == stored
         });
     }

@@ -62,7 +62,7 @@ fn ended(rig: &Rig, master: &mut Master<'_>) {
 }
 
 fn ids(rig: &Rig) -> Vec<i64> {
-    let listed = rig.bench.ok(&["jobs", "list", "--jsonl", "--limit", "100000"]);
+    let listed = rig.bench.ok(&["jobs", "list", "--oldest", "--jsonl", "--limit", "100000"]);
     let id = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["id"].as_i64().expect("an id");
     let mut ids: Vec<i64> = listed.lines().map(id).collect();
     ids.sort_unstable();

@@ -22,7 +22,7 @@ fn count(runs: &[Value], outcomes: &[&str]) -> usize {
 #[track_caller]
 pub(crate) fn check(story: &Story<'_>, blameless: bool) {
     let bench = story.bench;
-    let jobs = list(bench, &["jobs", "list"]);
+    let jobs = list(bench, &["jobs", "list", "--oldest"]);
     let mut runs: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
     for run in list(bench, &["runs"]).into_iter().rev() {
         runs.entry(run["job_id"].as_i64().expect("an id")).or_default().push(run);

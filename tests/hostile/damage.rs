@@ -20,7 +20,7 @@ fn a_job_whose_args_cannot_be_read_is_dead_and_the_others_are_done() {
     }
     let dead = bench.wait_for_job(jobs[1], "dead");
     assert!(dead["error"].as_str().expect("an error").contains("damaged"), "{dead:#}");
-    assert!(bench.ok(&["jobs", "list"]).contains("damaged"));
+    assert!(bench.ok(&["jobs", "list", "--oldest"]).contains("damaged"));
     assert_eq!(bench.status()["queues"][0]["dead"], 1);
     master.signal(Signal::SIGTERM);
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));

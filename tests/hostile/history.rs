@@ -54,8 +54,8 @@ fn a_long_history_slows_nothing_down_that_happens_every_day() {
         &["runs", "--limit", "50", "--queue", "default"],
         &["runs", "--limit", "50", "--queue", "rare"],
         &["runs", "--limit", "50", "--since", "1m"],
-        &["jobs", "list", "--limit", "50"],
-        &["jobs", "list", "--limit", "50", "--state", "ready"],
+        &["jobs", "list", "--oldest", "--limit", "50"],
+        &["jobs", "list", "--oldest", "--limit", "50", "--state", "ready"],
         &["jobs", "show", &last],
         &["workers"],
     ];

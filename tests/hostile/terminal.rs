@@ -79,8 +79,8 @@ fn nothing_that_a_peer_writes_anywhere_reaches_a_terminal_raw() {
     bench.wait_for("its progress", DEADLINE, |b| b.status()["workers"].to_string().contains("progress\":{"));
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["status"],
-        vec!["jobs", "list", "--limit", "100"],
-        vec!["jobs", "list", "--jsonl"],
+        vec!["jobs", "list", "--oldest", "--limit", "100"],
+        vec!["jobs", "list", "--oldest", "--jsonl"],
         vec!["runs"],
         vec!["runs", "--jsonl"],
         vec!["workers"],
@@ -103,7 +103,7 @@ fn nothing_that_a_peer_writes_anywhere_reaches_a_terminal_raw() {
         &["logs"],
         &["restart"],
         &["push", "--queue"],
-        &["jobs", "list", "--state"],
+        &["jobs", "list", "--oldest", "--state"],
         &["--config"],
         &["jobs", "show"],
         &[],

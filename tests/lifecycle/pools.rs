@@ -132,7 +132,7 @@ fn with_drain_the_master_ends_when_nothing_is_left_and_retries_are_waited_for() 
     let drained = bench.run(&["--drain"]).expect_code(0);
     assert!(drained.stderr.contains("nothing left to do"), "{drained:?}");
     bench.expect_no_leftovers();
-    let jobs = bench.run(&["jobs", "list", "--json"]).expect_code(0).json();
+    let jobs = bench.run(&["jobs", "list", "--oldest", "--json"]).expect_code(0).json();
     let states: Vec<&str> = jobs.as_array().expect("an array").iter().filter_map(|j| j["state"].as_str()).collect();
     assert_eq!(states.iter().filter(|s| **s == "succeeded").count(), 2, "{states:?}");
     assert_eq!(states.iter().filter(|s| **s == "dead").count(), 1, "{states:?}");

@@ -22,6 +22,8 @@ enum Kind {
     Percent,
     Decimal,
     Pid,
+    /// `now`, `3m ago`.
+    Age,
     /// `default-2`: any number behind this name.
     Worker(String),
 }
@@ -68,7 +70,10 @@ fn line_fits(shown: &str, output: &str, before: Option<char>) -> bool {
 
 /// The length and kind of the part that the text begins with, if it stands for others.
 fn kind_of(text: &str) -> Option<(usize, Kind)> {
-    let found = [form(text), measured(text), worker(text)].into_iter().flatten().next()?;
+    let found = [form(text), age(text).map(|length| (length, Kind::Age)), measured(text), worker(text)]
+        .into_iter()
+        .flatten()
+        .next()?;
     let rest = &text[found.0..];
     let goes_on = rest.starts_with(char::is_alphanumeric)
         || rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
@@ -95,6 +100,16 @@ fn length_of_form(text: &str, form: &str) -> usize {
         Some(_) if form.contains('T') => text.len() - more.len() + 1,
         Some(_) | None => form.len(),
     }
+}
+
+/// `now`, `3m ago`.
+fn age(text: &str) -> Option<usize> {
+    if text.starts_with("now") {
+        return Some("now".len());
+    }
+    let (number, _) = number(text).filter(|&(_, whole)| whole)?;
+    let unit = text[number..].strip_prefix(['s', 'm', 'h', 'd'])?;
+    unit.starts_with(" ago").then_some(number + "s ago".len())
 }
 
 /// Numbers that were measured, and process ids.
@@ -164,6 +179,7 @@ fn length_as(kind: &Kind, text: &str) -> Option<usize> {
         Kind::Percent => followed_by("%"),
         Kind::Decimal => number(text).map(|(length, _)| length),
         Kind::Pid => number(text).filter(|&(_, whole)| whole).map(|(length, _)| length),
+        Kind::Age => age(text),
         Kind::Worker(name) => worker(text).filter(|(_, other)| *other == Kind::Worker(name.clone())).map(|(n, _)| n),
     }
 }
@@ -179,6 +195,8 @@ fn what_varies_may_vary() {
         ("at 2026-11-21 23:23:26", "at 2027-01-01 00:00:00"),
         ("\"at\":\"2026-11-21T23:23:26Z\"", "\"at\":\"2027-01-01T00:00:00.123456Z\""),
         ("on `…/queue-work.db` (generation 1)", "on `/tmp/x/queue-work.db` (generation 1)"),
+        ("3m ago  1ms", "now  2ms"),
+        ("now", "12s ago"),
         ("a\n…\nb", "a\nx\ny\nb"),
         ("a\n…\nb", "a\nb"),
     ] {
@@ -201,6 +219,8 @@ fn everything_else_is_as_shown() {
         ("a", "a\nb"),
         ("a", "a\n\n"),
         ("502 jobs", "503 jobs"),
+        ("in 10m", "in 9m"),
+        ("now", "in 3m"),
     ] {
         assert!(!fits(shown, output, false), "{shown:?} {output:?}");
     }

@@ -30,7 +30,7 @@ fn each_of_five_hundred_exits_among_orphans_is_recorded_with_its_own_code() {
     bench.wait_for("no zombie", DEADLINE, |_| {
         children(master.pid()).into_iter().all(|child| state(child).as_deref() != Some("Z"))
     });
-    let mut said: Vec<(i64, i64)> = list(&bench, &["jobs", "list"])
+    let mut said: Vec<(i64, i64)> = list(&bench, &["jobs", "list", "--oldest"])
         .iter()
         .map(|job| (job["result"]["pid"].as_i64().expect("a pid"), job["result"]["code"].as_i64().expect("a code")))
         .collect();

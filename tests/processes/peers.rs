@@ -18,8 +18,8 @@ fn verbs_whose_reader_goes_away_end_quietly() {
     for args in [
         ["status"].as_slice(),
         &["status", "--json"],
-        &["jobs", "list", "--queue", "later", "--limit", "3000"],
-        &["jobs", "list", "--queue", "later", "--limit", "3000", "--jsonl"],
+        &["jobs", "list", "--oldest", "--queue", "later", "--limit", "3000"],
+        &["jobs", "list", "--oldest", "--queue", "later", "--limit", "3000", "--jsonl"],
         &["--help"],
     ] {
         // Nothing is read: the first write may still fit into the pipe, the others do not.

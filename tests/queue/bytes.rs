@@ -95,7 +95,7 @@ fn arguments_folder_and_variables_of_a_command_need_not_be_text() {
     drain(&bench, &["--workers=1"]);
     let result = bench.job(1)["result"].as_str().expect("a text").split_whitespace().collect::<Vec<_>>().concat();
     assert!(result.starts_with("636166e97cfe3d7c") && result.contains("636166e90a"), "{result}");
-    for list in [&["jobs", "list"][..], &["jobs", "show", "1"]] {
+    for list in [&["jobs", "list", "--oldest"][..], &["jobs", "show", "1"]] {
         let shown = bench.ok(list);
         assert!(!shown.contains("b64") && shown.contains("printf"), "{shown}");
     }

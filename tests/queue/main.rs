@@ -48,7 +48,7 @@ fn all_runs(bench: &Bench) -> Vec<Value> {
 /// Every job on record, by id.
 #[track_caller]
 fn all_jobs(bench: &Bench) -> Vec<Value> {
-    array(&bench.run(&["jobs", "list", "--json", "--limit", "100000"]).expect_code(0))
+    array(&bench.run(&["jobs", "list", "--oldest", "--json", "--limit", "100000"]).expect_code(0))
 }
 
 /// Ids of the jobs in the order in which they ran.

@@ -129,7 +129,7 @@ fn a_queue_that_nobody_knows_is_refused_by_every_list_and_one_that_is_empty_is_n
     bench.push(&["--queue", "mails", "t"]);
     let refused = |bench: &Bench| {
         let all: [&[&str]; 4] = [
-            &["jobs", "list", "--queue", "mial"],
+            &["jobs", "list", "--oldest", "--queue", "mial"],
             &["runs", "--queue", "mial"],
             &["logs", "--queue", "mial"],
             &["jobs", "retry", "--all", "--queue", "mial"],
@@ -140,7 +140,7 @@ fn a_queue_that_nobody_knows_is_refused_by_every_list_and_one_that_is_empty_is_n
         }
     };
     let empty = |bench: &Bench, queue: &str| {
-        for words in [&["jobs", "list", "--state", "dead"][..], &["runs"], &["jobs", "retry", "--all"]] {
+        for words in [&["jobs", "list", "--oldest", "--state", "dead"][..], &["runs"], &["jobs", "retry", "--all"]] {
             bench.run(&[words, &["--queue", queue]].concat()).expect_code(0);
         }
     };
@@ -150,7 +150,7 @@ fn a_queue_that_nobody_knows_is_refused_by_every_list_and_one_that_is_empty_is_n
     let master = bench.start(&["--workers=1", "--queue=reports"]);
     refused(&bench);
     empty(&bench, "reports");
-    let run = bench.run(&["jobs", "list", "--queue", "mials"]).expect_code(4);
+    let run = bench.run(&["jobs", "list", "--oldest", "--queue", "mials"]).expect_code(4);
     assert!(run.stderr.contains("did you mean `mails`?"), "{}", run.stderr);
     let run = bench.run(&["logs", "-f", "reprots-1"]).expect_code(4);
     assert!(run.stderr.contains("did you mean `reports-1`?"), "{}", run.stderr);

@@ -55,7 +55,7 @@ fn the_class_the_code_and_the_backtrace_of_an_exception_are_in_the_row_of_its_jo
     assert!(shown.contains("error         KeyError: 'customer 732'\n"), "{shown}");
     assert!(shown.contains("\nbacktrace of run 1:\nTraceback (most recent call last):\n  File "), "{shown}");
     assert!(shown.contains("\nlast lines on stderr of run 1:\nlooking for customer 732\n"), "{shown}");
-    assert!(bench.ok(&["jobs", "list"]).contains("KeyError: 'customer 732'"));
+    assert!(bench.ok(&["jobs", "list", "--oldest"]).contains("KeyError: 'customer 732'"));
 }
 
 #[test]

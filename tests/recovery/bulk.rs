@@ -79,7 +79,7 @@ fn staged(bench: &Bench) -> i64 {
 
 /// How many jobs anybody can see.
 fn seen(bench: &Bench) -> usize {
-    bench.ok(&["jobs", "list", "--jsonl", "--limit", "1000000"]).lines().count()
+    bench.ok(&["jobs", "list", "--oldest", "--jsonl", "--limit", "1000000"]).lines().count()
 }
 
 fn master(bench: &Bench) -> Master<'_> {

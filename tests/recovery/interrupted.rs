@@ -56,7 +56,7 @@ fn calls_that_are_interrupted_all_the_time_change_nothing() {
     let injected = trace.lines().filter(|line| line.contains("(INJECTED)")).count();
     assert!(injected > 100, "the test is not what it seems: {injected}");
     println!("{injected} calls were interrupted");
-    let jobs = bench.run(&["jobs", "list", "--json", "--limit", "1000"]).expect_code(0).json();
+    let jobs = bench.run(&["jobs", "list", "--oldest", "--json", "--limit", "1000"]).expect_code(0).json();
     let jobs = jobs.as_array().expect("an array");
     assert_eq!(jobs.len(), JOBS + 20);
     for job in jobs {

@@ -61,7 +61,7 @@ fn a_push_without_a_master_gives_up_on_a_lock_that_is_held_too_long_and_adds_not
     bench.push(&["--", "true"]);
     let refused = while_locked_again_and_again(&bench, &[8000], || bench.run(&["push", "--", "true"])).expect_code(1);
     assert!(refused.stderr.contains("is locked by another program"), "{}", refused.stderr);
-    assert_eq!(bench.run(&["jobs", "list", "--json"]).json().as_array().map(Vec::len), Some(1));
+    assert_eq!(bench.run(&["jobs", "list", "--oldest", "--json"]).json().as_array().map(Vec::len), Some(1));
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn verbs_that_run_while_a_first_master_makes_its_database_find_it_whole_or_not_a
         let mut master = bench.launch(&["--workers", "1", "--queue", "other"]);
         let mut pushed = 0;
         while bench.status()["master"]["state"] != "running" {
-            for words in [&["status"][..], &["jobs", "list"], &["push", "t"]] {
+            for words in [&["status"][..], &["jobs", "list", "--oldest"], &["push", "t"]] {
                 let run = bench.run(words);
                 let fine = run.code == 0 || words[0] == "status" && run.code == 3;
                 assert!(fine && !run.stderr.contains("empty"), "{words:?}: {run:?}");

@@ -47,7 +47,7 @@ fn a_master_is_the_same_by_every_link_and_whatever_it_writes_lies_beside_the_fil
     assert!(real.contains(&"q.db.lock".to_owned()) && real.contains(&"q.db.logs".to_owned()), "{real:?}");
     let beside = entries(bench.path());
     assert!(!beside.iter().any(|name| name.contains(".db-") || name.contains(".db.")), "{beside:?}");
-    assert_eq!(bench.ok(&["jobs", "list", "--jsonl"]).lines().count(), 1 + names.len() * (names.len() + 1));
+    assert_eq!(bench.ok(&["jobs", "list", "--oldest", "--jsonl"]).lines().count(), 1 + names.len() * (names.len() + 1));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_new_database_by_a_linked_folder_lies_in_the_folder() {
 #[test]
 fn a_link_that_points_to_nothing_is_refused_with_what_it_points_to_and_left_as_it_is() {
     let (bench, _) = linked();
-    for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list"]] {
+    for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list", "--oldest"]] {
         let run = bench.run(&[words, &["--database", "link.db"]].concat()).expect_code(2);
         assert!(run.stderr.contains("is a link to `real/q.db`, which does not exist"), "{words:?}: {}", run.stderr);
     }
@@ -75,7 +75,7 @@ fn a_file_with_two_names_is_refused_by_every_verb() {
     bench.push(&["t"]);
     fs::hard_link(bench.database(), bench.path().join("other.db")).expect("a second name");
     for name in ["q.db", "other.db"] {
-        for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list"]] {
+        for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list", "--oldest"]] {
             let run = bench.run(&[words, &["--database", name]].concat()).expect_code(5);
             assert!(run.stderr.contains("has 2 names (hard links)"), "{words:?}: {}", run.stderr);
         }
@@ -156,7 +156,7 @@ fn what_is_no_file_is_refused_at_once_by_every_verb() {
     let _socket = std::os::unix::net::UnixListener::bind(bench.path().join("sock")).expect("a socket");
     fs::create_dir(bench.path().join("dir")).expect("a folder");
     for (name, is) in [("pipe", "a pipe"), ("sock", "a socket"), ("/dev/null", "a device"), ("dir", "a directory")] {
-        for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list"]] {
+        for words in [&["push", "t"][..], &["status"], &["--workers=1", "--drain"], &["jobs", "list", "--oldest"]] {
             let run = bench.run(&[words, &["--database", name, "--socket", "none.sock"]].concat()).expect_code(1);
             assert!(run.stderr.contains(&format!("it is {is}")), "{words:?}: {}", run.stderr);
         }

@@ -22,7 +22,7 @@ fn is_clean(bench: &Bench, kind: &str) {
     let open = rusqlite::Connection::open(bench.database()).expect("the database");
     let sound: String = open.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");
     assert_eq!(sound, "ok");
-    let jobs = bench.run(&["jobs", "list", "--json"]).expect_code(0).json();
+    let jobs = bench.run(&["jobs", "list", "--oldest", "--json"]).expect_code(0).json();
     let kinds: Vec<_> = jobs.as_array().expect("an array").iter().map(|job| job["type"].clone()).collect();
     assert_eq!(kinds, [kind]);
 }
@@ -72,7 +72,7 @@ fn many_that_begin_anew_at_a_time_take_nothing_from_each_other() {
     for mut push in pushes {
         assert!(push.wait().expect("our child").success());
     }
-    let jobs = bench.run(&["jobs", "list", "--json"]).expect_code(0).json();
+    let jobs = bench.run(&["jobs", "list", "--oldest", "--json"]).expect_code(0).json();
     assert_eq!(jobs.as_array().map(Vec::len), Some(12));
     assert_eq!(fs::read(beside(&bench, "-wal.lost")).expect("it is kept"), [1; 5000]);
     assert!(!beside(&bench, "-wal.lost.2").exists());

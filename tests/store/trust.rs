@@ -73,7 +73,7 @@ fn root_on_the_store_of_a_user_leaves_that_user_able_to_do_everything() {
     ok(&as_other(&bench, &["--workers", "1", "--drain"]));
     let logs = ok(&as_other(&bench, &["logs"]));
     assert!(logs.contains("by-root") && logs.contains("by-user"), "{logs}");
-    for words in [&["status"][..], &["jobs", "list"], &["runs"], &["workers"], &["logs"]] {
+    for words in [&["status"][..], &["jobs", "list", "--oldest"], &["runs"], &["workers"], &["logs"]] {
         let code = bench.run(words).code;
         assert!(code == 0 || words == ["status"] && code == 3, "{words:?}");
     }

@@ -44,7 +44,7 @@ fn a_file_that_is_wrong_anywhere_is_refused_by_every_verb_with_all_that_is_wrong
         &["push", "--", "true"],
         &["push", "--lines", "t"],
         &["status"],
-        &["jobs", "list"],
+        &["jobs", "list", "--oldest"],
         &["jobs", "show", "1"],
         &["jobs", "retry", "1"],
         &["jobs", "wait", "1"],

@@ -9,8 +9,14 @@ use std::path::Path;
 use super::support::{Bench, fixture};
 
 /// Verbs that write, read, and run a master.
-const VERBS: [&[&str]; 6] =
-    [&["push", "t"], &["status"], &["jobs", "list"], &["runs"], &["jobs", "cancel", "1"], &["--workers=1", "--drain"]];
+const VERBS: [&[&str]; 6] = [
+    &["push", "t"],
+    &["status"],
+    &["jobs", "list", "--oldest"],
+    &["runs"],
+    &["jobs", "cancel", "1"],
+    &["--workers=1", "--drain"],
+];
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_as_it_is() {
@@ -80,7 +86,8 @@ fn a_database_of_a_development_version_is_named_as_that_by_every_verb_and_left_a
 
 #[test]
 fn a_database_of_an_older_release_is_brought_up_to_date_by_whatever_verb_comes_first() {
-    for first in [&["status"][..], &["jobs", "list"], &["push", "--", "true"], &["--workers=1", "--drain"]] {
+    for first in [&["status"][..], &["jobs", "list", "--oldest"], &["push", "--", "true"], &["--workers=1", "--drain"]]
+    {
         let bench = Bench::new();
         make_old(&bench, FIRST);
         let code = bench.run(first).code;
@@ -99,7 +106,9 @@ fn beside_a_master_of_an_older_release_nothing_is_changed_and_what_is_said_is_tr
     let lock = fs::File::create(bench.path().join("q.db.lock")).expect("a file");
     lock.lock().expect("nobody has it");
     let before = fs::read(bench.database()).expect("a file");
-    for words in [&["jobs", "list"][..], &["runs"], &["status"], &["jobs", "cancel", "1"], &["pause", "default"]] {
+    for words in
+        [&["jobs", "list", "--oldest"][..], &["runs"], &["status"], &["jobs", "cancel", "1"], &["pause", "default"]]
+    {
         let run = bench.run(words).expect_code(1);
         let us = std::process::id();
         assert!(run.stderr.contains(&format!("end it with `kill {us}`, and start it again")), "{words:?}: {run:?}");
@@ -203,7 +212,7 @@ fn a_database_that_may_only_be_read_can_be_read() {
     fs::set_permissions(bench.database(), PermissionsExt::from_mode(0o400)).expect("permitted");
     let run = bench.run(&["push", "t"]).expect_code(1);
     assert!(run.stderr.contains("read-only"), "{}", run.stderr);
-    assert_eq!(bench.run(&["jobs", "list", "--json"]).json().as_array().map(Vec::len), Some(1));
+    assert_eq!(bench.run(&["jobs", "list", "--oldest", "--json"]).json().as_array().map(Vec::len), Some(1));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn a_flag_goes_over_its_variable() {
     let words = ["push", "--database", other.to_str().expect("UTF-8"), "t"];
     bench.run(&words).expect_code(0);
     assert!(other.exists());
-    assert_eq!(bench.run(&["jobs", "list", "--json"]).json().as_array().map(Vec::len), Some(1));
+    assert_eq!(bench.run(&["jobs", "list", "--oldest", "--json"]).json().as_array().map(Vec::len), Some(1));
 }
 
 #[test]

@@ -27,14 +27,16 @@ fn ids(bench: &Bench, words: &[&str]) -> Vec<i64> {
 #[test]
 fn jobs_are_filtered_by_queue_state_and_type_and_paged_by_id() {
     let bench = filled();
-    let table: [(&[&str], &[i64]); 9] = [
-        (&[], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
-        (&["--queue", "b"], &[7, 8]),
-        (&["--state", "dead"], &[5, 6]),
+    let table: [(&[&str], &[i64]); 11] = [
+        (&[], &[9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        (&["--oldest"], &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (&["--queue", "b"], &[8, 7]),
+        (&["--state", "dead"], &[6, 5]),
         (&["--state", "scheduled"], &[8]),
-        (&["--type", "resize"], &[7, 8]),
+        (&["--type", "resize"], &[8, 7]),
         (&["--type", "exec", "--state", "ready"], &[9]),
-        (&["--limit", "2"], &[1, 2]),
+        (&["--limit", "2"], &[9, 8]),
+        (&["--limit", "2", "--before", "8"], &[7, 6]),
         (&["--limit", "2", "--after", "2"], &[3, 4]),
         (&["--queue", "a", "--state", "succeeded", "--after", "3"], &[4]),
     ];
@@ -68,7 +70,17 @@ fn at_most_fifty_are_listed_unless_more_are_asked_for() {
     let bench = Bench::new();
     bench.verb(&["push", "--lines", "t"]).stdin("x\n".repeat(1200)).run().expect_code(0);
     assert_eq!(ids(&bench, &["jobs", "list"]).len(), 50);
-    assert_eq!(ids(&bench, &["jobs", "list", "--limit", "1100"]), (1..=1100).collect::<Vec<i64>>());
+    assert_eq!(ids(&bench, &["jobs", "list", "--limit", "1100"]), (101..=1200).rev().collect::<Vec<i64>>());
+    let (all, some) =
+        (bench.run(&["jobs", "--limit", "1200"]), bench.run(&["jobs", "--state", "ready", "--limit", "7"]));
+    assert_eq!((all.stdout.lines().count(), all.stderr.as_str()), (1201, ""));
+    assert_eq!(
+        (some.stdout.lines().count(), some.stderr.as_str()),
+        (8, "queue-work: 7 of 1200 shown; go on with `--before 1194`\n")
+    );
+    let typed = bench.run(&["jobs", "--type", "t", "--oldest", "--limit", "1199"]);
+    assert_eq!(typed.stderr, "queue-work: 1199 of many shown; go on with `--after 1199`\n");
+    assert_eq!(bench.run(&["-q", "jobs", "--limit", "1"]).stderr, "");
 }
 
 #[test]

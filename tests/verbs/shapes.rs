@@ -197,7 +197,7 @@ fn jobs_have_the_documented_form_as_array_as_lines_and_one_by_one() {
         assert_eq!(&bench.job(job["id"].as_i64().expect("an id")), job);
     }
     let states: Vec<&Value> = array.iter().map(|j| &j["state"]).collect();
-    assert_eq!(states, ["succeeded", "dead", "dead", "dead", "scheduled"]);
+    assert_eq!(states, ["scheduled", "dead", "dead", "dead", "succeeded"]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) struct JobsArgs {
 /// Verbs of `jobs`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum JobsVerb {
-    /// List jobs, oldest first
+    /// List jobs, newest first
     #[command(alias = "ls")]
     List(JobsListArgs),
     /// Show everything about one job, with its runs
@@ -79,7 +79,13 @@ pub(crate) struct JobsListArgs {
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
-    /// Only ids above this, to read on
+    /// Oldest first
+    #[arg(long)]
+    pub(crate) oldest: bool,
+    /// Only ids below this, to read on
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) before: Option<i64>,
+    /// Only ids above this, oldest first
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) after: Option<i64>,
     #[command(flatten)]

@@ -1,13 +1,14 @@
-//! `jobs list`: jobs on record, oldest first.
+//! `jobs list`: jobs on record, newest first.
 
 use crate::cli::args::records::JobsListArgs;
 use crate::cli::context::Context;
 use crate::cli::known;
 use crate::cli::output::{self, ListForm};
+use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{JobId, QueueName};
+use crate::model::{JobId, JobState, QueueName, QueueTotals};
 use crate::report::lists;
-use crate::store::JobFilter;
+use crate::store::{JobFilter, Records};
 
 /// Jobs read at once.
 const PAGE: u32 = 500;
@@ -20,9 +21,13 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         state: args.state,
         kind: args.kind.clone(),
         after: args.after.map(JobId),
+        before: args.before.map(JobId),
+        newest: !args.oldest && args.after.is_none(),
         limit: None,
     };
-    let mut left = args.list.limit;
+    let (newest, total) = (filter.newest, total(records.as_mut(), &filter)?);
+    let form = ListForm::new(context.global.json, args.list.jsonl);
+    let mut left = form.to_read(args.list.limit);
     let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let mut page = match &mut records {
@@ -33,7 +38,12 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
             limits.complete_all(&mut page);
         }
         left -= page.len() as u32;
-        filter.after = page.last().map(|job| job.id);
+        let last = page.last().map(|job| job.id);
+        if newest {
+            filter.before = last;
+        } else {
+            filter.after = last;
+        }
         Ok(page)
     };
     let mut first = Some(next()?);
@@ -41,6 +51,30 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
         known::queue(context, args.queue.as_deref())?;
     }
     let next = || first.take().map_or_else(&mut next, Ok);
-    output::pages(ListForm::new(context.global.json, args.list.jsonl), next, lists::jobs)?;
+    let (now, width) = (clock::wall(), output::width());
+    let last = output::pages(form, args.list.limit, next, |jobs| lists::jobs(jobs, now, width))?;
+    if let Some(last) = last {
+        let all = total.map_or_else(|| "many".to_owned(), |total| total.to_string());
+        let order = if newest { "before" } else { "after" };
+        context.warn(&format!("{} of {all} shown; go on with `--{order} {}`", args.list.limit, last.id));
+    }
     Ok(Code::DONE)
+}
+
+/// How many there are, where that is known without looking at each.
+fn total(records: Option<&mut Box<dyn Records>>, filter: &JobFilter) -> Result<Option<u64>, Error> {
+    let of_state: fn(&QueueTotals) -> u64 = match (filter.state, &filter.kind) {
+        (Some(JobState::Ready), None) => |queue| queue.ready,
+        (Some(JobState::Scheduled), None) => |queue| queue.scheduled,
+        (Some(JobState::Running), None) => |queue| queue.running,
+        (Some(JobState::Dead), None) => |queue| queue.dead,
+        _ => return Ok(None),
+    };
+    if filter.after.is_some() || filter.before.is_some() {
+        return Ok(None);
+    }
+    let queues = records.map_or(Ok(Vec::new()), |records| records.queue_totals())?;
+    Ok(Some(
+        queues.iter().filter(|queue| filter.queue.as_ref().is_none_or(|name| *name == queue.name)).map(of_state).sum(),
+    ))
 }

@@ -3,6 +3,7 @@
 use super::missing;
 use crate::cli::context::Context;
 use crate::cli::output;
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::JobId;
 use crate::report::lists;
@@ -21,7 +22,7 @@ pub(super) fn run(context: &Context, id: JobId) -> Result<Code, Error> {
         output::json(&job)?;
     } else {
         let filter = RunFilter { job: Some(id), limit: Some(RUNS), ..RunFilter::default() };
-        output::print(&lists::job(&job, &records.runs(&filter)?))?;
+        output::print(&lists::job(&job, &records.runs(&filter)?, clock::wall(), output::width()))?;
     }
     Ok(Code::DONE)
 }

@@ -232,5 +232,8 @@ pub(super) fn jobs_are_listed_by_filter(kit: &mut Kit) {
     assert_eq!(list(kit, JobFilter { limit: Some(2), after: Some(JobId(6)), ..ready.clone() }), [7, 8]);
     assert_eq!(list(kit, JobFilter { queue: Some(queue("default")), ..ready.clone() }), [6]);
     assert_eq!(list(kit, JobFilter { kind: Some("other".into()), ..ready }), [7, 8, 9]);
+    let newest = JobFilter { newest: true, before: Some(JobId(9)), limit: Some(2), ..all.clone() };
+    assert_eq!(list(kit, newest.clone()), [8, 7]);
+    assert_eq!(list(kit, JobFilter { after: Some(JobId(7)), ..newest }), [8]);
     assert_eq!(list(kit, JobFilter { limit: Some(0), ..all }), [0; 0]);
 }

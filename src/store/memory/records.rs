@@ -86,14 +86,17 @@ impl Records for MemoryStore {
 
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         let state = self.state();
-        let after = filter.after.map_or(i64::MIN, |id| id.0);
-        let jobs = state.jobs.iter().filter(|(id, job)| {
+        let (after, before) = (filter.after.map_or(i64::MIN, |id| id.0), filter.before.map_or(i64::MAX, |id| id.0));
+        let wanted = |(id, job): &(&i64, &Job)| {
             **id > after
+                && **id < before
                 && filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
                 && filter.state.is_none_or(|wanted| wanted == job.state())
                 && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
-        });
-        jobs.take(most(filter.limit)).map(|(id, job)| state.job_record(*id, job)).collect()
+        };
+        let (jobs, most) = (state.jobs.iter().filter(wanted), most(filter.limit));
+        let record = |(id, job): (&i64, &Job)| state.job_record(*id, job);
+        if filter.newest { jobs.rev().take(most).map(record).collect() } else { jobs.take(most).map(record).collect() }
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

@@ -152,10 +152,12 @@ impl Records for SqliteRecords {
         };
         let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE {THERE}"))
             .and(&format!("{id} >"), filter.after.map(|id| id.0))
+            .and(&format!("{id} <"), filter.before.map(|id| id.0))
             .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
             .and("t.name =", filter.kind.as_deref())
             .and("place =", state);
-        self.worded(|conn| query.read(conn, &format!("ORDER BY {id}"), filter.limit, job))
+        let order = if filter.newest { " DESC" } else { "" };
+        self.worded(|conn| query.read(conn, &format!("ORDER BY {id}{order}"), filter.limit, job))
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
