@@ -8,9 +8,10 @@ use std::path::Path;
 
 use crate::config::{self, Config, ConfigErrors, Environment, Flags, Loaded, Paths};
 use crate::error::{Code, Error};
+pub(crate) use crate::master::logs::Wanted;
 use crate::master::{self, Failure};
+use crate::model::StoreUrl;
 use crate::model::bulk::BulkOwner;
-use crate::model::{JobId, StoreUrl};
 use crate::process::guardian;
 use crate::process::identity::{self, Identity};
 use crate::report::Printer;
@@ -117,8 +118,8 @@ pub(crate) fn memory_of(pid: u32) -> Option<u64> {
 }
 
 /// The last lines of a worker, oldest first.
-pub(crate) fn tail(dir: &Path, worker: &str, job: Option<JobId>, lines: usize) -> io::Result<Vec<LogLine>> {
-    let read = master::logs::read_tail(dir, worker, job, lines)?;
+pub(crate) fn tail(dir: &Path, worker: &str, wanted: Wanted, lines: usize) -> io::Result<Vec<LogLine>> {
+    let read = master::logs::read_tail(dir, worker, wanted, lines)?;
     let parsed = read.iter().filter_map(|line| master::logs::parse_line(line));
     Ok(parsed
         .map(|line| LogLine {

@@ -2,18 +2,25 @@
 
 use std::collections::HashMap;
 
+use serde::de::IgnoredAny;
+
 use super::args::records::LogsArgs;
-use super::backend;
+use super::backend::{self, Wanted};
 use super::context::Context;
 use super::known;
 use super::{output, reach};
-use crate::client::{Client, NONE};
+use crate::client::{Client, ClientError, NONE, Notification};
+use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{JobId, UnixMicros};
 use crate::report::Status;
-use crate::report::events;
-use crate::wire::control::{Follow, LogLine};
+use crate::report::{events, words};
+use crate::wire::control::{Follow, LogLine, OneJob};
+
+/// Lines shown where no number is given: the last ones, and of a length of time.
+const LINES: usize = 100;
+const LINES_SINCE: usize = 10_000;
 
 pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
     let paths = context.paths()?;
@@ -23,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         // First ask, then read what is there: no line is missed between the two.
         let client = client.as_mut().ok_or_else(|| reach::none_runs(paths))?;
         let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
-        client.call::<serde::de::IgnoredAny>("logs.follow", &follow)?;
+        client.call::<IgnoredAny>("logs.follow", &follow)?;
     }
     let tail = tail(paths, &workers, args)?;
     let json = context.global.json || args.jsonl;
@@ -32,13 +39,22 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         return Ok(Code::DONE);
     }
     for line in &tail {
-        print(line, json)?;
+        print(line, args.times, json)?;
     }
-    if let Some(client) = client.filter(|_| args.follow) {
-        follow(client, &tail, json)?;
-        context.warn("the master has ended");
+    match client.filter(|_| args.follow) {
+        Some(client) => follow(context, client, &tail, args, json)?,
+        None if tail.is_empty() && !json => context.warn(&nothing(args)),
+        None => {}
     }
     Ok(Code::DONE)
+}
+
+/// Said where there is no line.
+fn nothing(args: &LogsArgs) -> String {
+    match args.job {
+        Some(job) => format!("nothing yet; see `queue-work jobs show {job}`"),
+        None => "nothing yet; see `queue-work status` for what runs".to_owned(),
+    }
 }
 
 /// The workers whose output is wanted, of those that have written any.
@@ -104,16 +120,18 @@ fn written(paths: &Paths) -> Result<Vec<String>, Error> {
 
 fn tail(paths: &Paths, workers: &[String], args: &LogsArgs) -> Result<Vec<LogLine>, Error> {
     let mut lines = Vec::new();
+    let most = args.lines.unwrap_or(if args.since.is_some() { LINES_SINCE } else { LINES });
+    let wanted = Wanted { job: args.job.map(JobId), since: args.since.map(|since| clock::wall().minus(since)) };
     for worker in workers {
-        let of_worker = backend::tail(&paths.logs_dir, worker, args.job.map(JobId), args.lines)
+        let of_worker = backend::tail(&paths.logs_dir, worker, wanted, most)
             .map_err(|e| Error::io(format!("read the output of `{worker}`"), e))?;
         lines.extend(of_worker);
         // Kept small: with a thousand workers most lines are not among the last.
-        if lines.len() > 4 * args.lines {
-            keep_last(&mut lines, args.lines);
+        if lines.len() > most.saturating_mul(4) {
+            keep_last(&mut lines, most);
         }
     }
-    keep_last(&mut lines, args.lines);
+    keep_last(&mut lines, most);
     Ok(lines)
 }
 
@@ -123,32 +141,51 @@ fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
     lines.drain(..lines.len().saturating_sub(most));
 }
 
-fn follow(mut client: Client, tail: &[LogLine], json: bool) -> Result<(), Error> {
+/// Prints what comes until the master ends, or the job does.
+fn follow(context: &Context, mut client: Client, tail: &[LogLine], args: &LogsArgs, json: bool) -> Result<(), Error> {
     // Lines of the tail may be announced again; those of a worker come in order of time.
     let mut seen: HashMap<&str, UnixMicros> = HashMap::new();
     for line in tail {
         seen.insert(&line.worker, line.at);
     }
-    for notification in client.notifications() {
-        let notification = notification?;
-        if notification.method != "log" {
-            continue;
+    let show = |heard: &Notification| {
+        let line = serde_json::from_str::<LogLine>(heard.params.get()).ok().filter(|_| heard.method == "log");
+        match line.filter(|line| seen.get(line.worker.as_str()).is_none_or(|last| line.at > *last)) {
+            Some(line) => print(&line, args.times, json),
+            None => Ok(()),
         }
-        let Ok(line) = serde_json::from_str::<LogLine>(notification.params.get()) else { continue };
-        if seen.get(line.worker.as_str()).is_none_or(|last| line.at > *last) {
-            print(&line, json)?;
+    };
+    let Some(id) = args.job.map(JobId) else {
+        for heard in client.notifications() {
+            show(&heard?)?;
         }
+        context.warn("the master has ended");
+        return Ok(());
+    };
+    let mut failed = None;
+    let mut each = |heard: Notification| {
+        show(&heard).map_err(|error| {
+            failed = Some(error);
+            ClientError::Closed
+        })
+    };
+    let ended = client.call_hearing::<IgnoredAny>("jobs.wait", &OneJob { id, timeout_s: None }, Some(&mut each));
+    match (failed, ended) {
+        (Some(error), _) => return Err(error),
+        (None, Err(ClientError::Closed)) => context.warn("the master has ended"),
+        (None, ended) => drop(ended?),
     }
     Ok(())
 }
 
-fn print(line: &LogLine, json: bool) -> Result<(), Error> {
+fn print(line: &LogLine, times: bool, json: bool) -> Result<(), Error> {
     if json {
         return output::json(line);
     }
+    let time = if times { words::moment(line.at) + " " } else { String::new() };
     let colour = if line.stream == "err" { anstyle::AnsiColor::Yellow } else { anstyle::AnsiColor::Cyan };
     let colour = anstyle::Style::new().fg_color(Some(colour.into()));
-    output::line(&format!("{colour}{}{colour:#} {}", events::label(line), line.text))
+    output::line(&format!("{time}{colour}{}{colour:#} {}", events::label(line), line.text))
 }
 
 #[cfg(test)]

@@ -101,6 +101,10 @@ pub(crate) fn pages<T: Serialize>(
                 page => all.extend(page),
             }
         }
+        // Why there is nothing was said.
+        if all.is_empty() {
+            return Ok(None);
+        }
         let goes_on = all.len() > limit as usize;
         all.truncate(limit as usize);
         print(&table(&all))?;

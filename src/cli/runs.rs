@@ -43,6 +43,16 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     let mut first = Some(next()?);
     if first.as_ref().is_some_and(Vec::is_empty) {
         known::queue(context, args.queue.as_deref())?;
+        let filtered = args.job.is_some()
+            || args.queue.is_some()
+            || args.outcome.is_some()
+            || args.since.is_some()
+            || args.before.is_some();
+        context.warn(if filtered {
+            "no run is like that; see `queue-work runs`"
+        } else {
+            "nothing has run yet; see `queue-work status`"
+        });
     }
     let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());

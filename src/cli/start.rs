@@ -3,18 +3,19 @@
 use super::args::LogFormat;
 use super::backend;
 use super::context::Context;
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::report::Printer;
 use crate::report::events::Level;
 
 pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     let loaded = backend::load_config(&context.flags)?;
-    for warning in &loaded.warnings {
-        context.warn(&format!("warning: {warning}"));
-    }
-    backend::make_default_folder(&loaded.config.database, &context.flags)?;
     let global = &context.global;
     let json = global.log_format == LogFormat::Json;
     let printer = Printer::new(global.verbose, global.quiet, json, loaded.config.drain);
+    for warning in &loaded.warnings {
+        printer.warning(&warning.to_string(), clock::wall());
+    }
+    backend::make_default_folder(&loaded.config.database, &context.flags)?;
     backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
 }

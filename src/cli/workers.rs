@@ -23,6 +23,9 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
     if let Some(pool) = args.pool.as_ref().filter(|_| workers.is_empty()) {
         known::pool(context, pool)?;
     }
+    if workers.is_empty() {
+        context.warn("no worker has run yet; see `queue-work status`");
+    }
     let mut pages = std::iter::once(workers);
     let (now, width) = (clock::wall(), output::width());
     let next = || Ok(pages.next().unwrap_or_default());

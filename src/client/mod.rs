@@ -101,6 +101,17 @@ pub struct Notification {
     pub params: Box<RawValue>,
 }
 
+impl Notification {
+    /// A text for people, if that is what it is.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        (self.method == NOTE).then(|| serde_json::from_str(self.params.get()).ok()).flatten()
+    }
+}
+
+/// Hears the messages that come before an answer; `None` keeps them.
+pub type Hearing<'a> = Option<&'a mut dyn FnMut(Notification) -> Result<(), ClientError>>;
+
 /// Anything that comes from the master.
 #[derive(Deserialize)]
 struct Incoming {
@@ -147,17 +158,37 @@ impl Client {
 
     /// Asks and waits for the answer, as long as patience allows.
     pub fn call<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<R, ClientError> {
+        self.call_hearing(method, params, None)
+    }
+
+    /// The same; `each` hears what the master sends meanwhile, as it comes, and may end the wait with an error.
+    pub fn call_hearing<R: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+        each: Hearing<'_>,
+    ) -> Result<R, ClientError> {
         self.asked = Asked::Open { long: LONG.contains(&method), ticks: 0, told: false, ping: None, is_alive: false };
-        let answer = self.ask(method, params);
+        let answer = self.ask(method, params, each);
         self.asked = Asked::Nothing;
         let text = answer?;
         serde_json::from_str(text.get()).map_err(|e| ClientError::Garbled(e.to_string()))
     }
 
-    fn ask(&mut self, method: &str, params: &impl Serialize) -> Result<Box<RawValue>, ClientError> {
+    fn ask(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+        mut each: Hearing<'_>,
+    ) -> Result<Box<RawValue>, ClientError> {
         let id = self.send(method, params)?;
         failpoint!("client.asked");
         loop {
+            while let Some(each) = &mut each
+                && let Some(kept) = self.kept.pop_front()
+            {
+                each(kept)?;
+            }
             let incoming = self.receive()?;
             if let Some(notification) = as_notification(&incoming) {
                 self.note(notification)?;
@@ -183,7 +214,7 @@ impl Client {
     /// A text for people that the master sent before the last answer: why it came at once.
     pub fn take_note(&mut self) -> Option<String> {
         let at = self.kept.iter().position(|kept| kept.method == NOTE)?;
-        serde_json::from_str(self.kept.remove(at)?.params.get()).ok()
+        self.kept.remove(at)?.note()
     }
 
     /// Asks whether anybody is there; also tells the master to look at the store.

@@ -144,7 +144,7 @@ impl Core {
             };
             let mut error = RunLost { told, why, ours, exit }.to_string();
             if verdict.outcome == Outcome::Crashed
-                && let Some(line) = last_line(&last.stderr).or_else(|| last_line(&last.stdout))
+                && let Some(line) = last_line(&last.stderr).or_else(|| last_print(&last.stdout))
             {
                 error.extend([": ", &line]);
             }
@@ -210,6 +210,11 @@ fn bad_end(worker: &str, flight: &Flight, verdict: &Verdict, error: Option<Strin
     };
     let (outcome, cause) = (verdict.outcome, verdict.cause.unwrap_or(Cause::Error));
     Some(Notice::JobFailed { job, kind, worker: worker.to_owned(), outcome, cause, error, retry_in_s })
+}
+
+/// The last line on stdout, unless that is a message that was cut short.
+fn last_print(stdout: &str) -> Option<String> {
+    last_line(stdout).filter(|line| !line.starts_with('{'))
 }
 
 /// The facts of a run that its worker answered with an error. `own`: the built-in worker words its errors itself.

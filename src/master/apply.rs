@@ -24,6 +24,7 @@ impl Master {
                 self.carry_out_one(action, now, &mut notices);
             }
             for notice in notices {
+                self.tell_who_waits(&notice);
                 self.say(notice);
             }
         }

@@ -28,8 +28,8 @@ use crate::channel::{self, Sender};
 use crate::model::{JobId, UnixMicros};
 use crate::trust::Owner;
 use file::WorkerLog;
-pub(crate) use format::{escape, format_line, parse_line};
-pub(crate) use read::read_tail;
+pub(crate) use format::{ParsedLine, escape, format_line, parse_line};
+pub(crate) use read::{Wanted, read_tail};
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,15 @@ use std::io::{IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::events::{self, Event, Level};
+use super::words;
 use crate::model::UnixMicros;
 
 /// Prints events.
 pub struct Printer {
     least: Level,
     json: bool,
+    /// Lines have their time: they go to a file or a pipe, and nobody there adds it.
+    dated: bool,
     bar: Option<ProgressBar>,
 }
 
@@ -22,7 +25,8 @@ impl Printer {
     #[must_use]
     pub fn new(verbose: u8, quiet: bool, json: bool, bar: bool) -> Self {
         let bar = (bar && !json && !quiet && std::io::stderr().is_terminal()).then(progress_bar);
-        Self { least: Level::shown(verbose, quiet), json, bar }
+        let dated = !json && !std::io::stderr().is_terminal() && !goes_to_the_journal();
+        Self { least: Level::shown(verbose, quiet), json, dated, bar }
     }
 
     /// Whether events of this level are shown, so that others need not be made.
@@ -36,11 +40,22 @@ impl Printer {
         if !self.shows(event.level()) {
             return;
         }
-        let line = if self.json { events::json(event, at) } else { coloured(event) };
+        let line = if self.json { events::json(event, at) } else { self.dated(coloured(event), at) };
         match &self.bar {
             Some(bar) => bar.suspend(|| print(&line)),
             None => print(&line),
         }
+    }
+
+    /// Prints what is odd about the configuration.
+    pub fn warning(&self, text: &str, at: UnixMicros) {
+        if self.shows(Level::Problem) {
+            print(&self.dated(words::escape(&format!("queue-work: warning: {text}")), at));
+        }
+    }
+
+    fn dated(&self, line: String, at: UnixMicros) -> String {
+        if self.dated { format!("{} {line}", words::moment(at)) } else { line }
     }
 
     /// Whether progress is shown.
@@ -80,8 +95,17 @@ pub fn progress_bar() -> ProgressBar {
     bar
 }
 
+/// Whether stderr leads to the journal of systemd, which has a time for each line.
+fn goes_to_the_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM").ok();
+    let said = stream.as_deref().and_then(|stream| stream.split_once(':'));
+    let found = nix::sys::stat::fstat(std::io::stderr()).ok();
+    said.zip(found)
+        .is_some_and(|((device, inode), file)| device.parse() == Ok(file.st_dev) && inode.parse() == Ok(file.st_ino))
+}
+
 fn coloured(event: &Event) -> String {
-    let line = super::words::escape(&events::line(event));
+    let line = words::escape(&events::line(event));
     let colour = match event.level() {
         Level::Problem | Level::Nothing => anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Yellow.into())),
         Level::Normal => return line,

@@ -104,6 +104,12 @@ pub fn time(t: UnixMicros) -> String {
     t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The same to the millisecond, for lines of a log.
+#[must_use]
+pub fn moment(t: UnixMicros) -> String {
+    t.to_timestamp().to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
 /// The limits of a pool that matter every day, those that end or replace something first. The others are in
 /// `config show` and in the status document.
 #[must_use]

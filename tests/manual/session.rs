@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::fits::fits;
-use super::support::{Bench, DEADLINE, eventually};
+use super::support::{Bench, DEADLINE, eventually, undated};
 
 /// Where queue-work keeps its database if nothing is said.
 const DATABASE: &str = ".local/state/queue-work/queue-work.db";
@@ -93,7 +93,7 @@ impl Session {
         let mut command = self.bash(&format!("exec 2>&1; exec {}", step.command));
         let child = command.stdin(Stdio::null()).stdout(file).process_group(0).spawn().expect("bash can be started");
         self.running.push(Running { child, output: output.clone() });
-        let printed = || fs::read_to_string(&output).unwrap_or_default();
+        let printed = || undated(&fs::read_to_string(&output).unwrap_or_default());
         let shown = eventually(DEADLINE, || fits(&step.shown, &printed(), true));
         assert!(shown, "{at}: {}\nshown:\n{}\nprinted:\n{}", step.command, step.shown, printed());
     }
@@ -130,7 +130,7 @@ impl Session {
         let script = format!("exec 2>&1\n(exit {})\n{command}", self.last.0);
         let run = assert_cmd::Command::from_std(self.bash(&script)).timeout(2 * DEADLINE).output();
         let run = run.expect("bash can be run");
-        let output = String::from_utf8_lossy(&run.stdout).into_owned();
+        let output = undated(&String::from_utf8_lossy(&run.stdout));
         // On a slow machine a verb may say that it still waits.
         let lines = output.lines().filter(|line| !line.ends_with(STILL_WAITS));
         (run.status.code().unwrap_or(-1), lines.fold(String::new(), |all, line| all + line + "\n"))

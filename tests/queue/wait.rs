@@ -26,6 +26,72 @@ fn push_wait_prints_what_the_command_printed_and_ends_as_it_did() {
 }
 
 #[test]
+fn push_wait_of_a_command_tries_once_unless_it_is_told_otherwise_and_says_each_retry_at_once() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1", "--queue=default", "--backoff=1s", "--max-attempts=5"]);
+    let script = "echo out $QUEUE_WORK_ATTEMPT; echo err >&2; exit 7";
+    let once = bench.run(&["push", "--wait", "--", "sh", "-c", script]).expect_code(7);
+    assert_eq!((once.stdout.as_str(), bench.runs(1).len()), ("out 1\n", 1));
+    assert_eq!(once.stderr, "err\nqueue-work: job 1 is dead (max_attempts): exit status 7: err\n");
+    let twice = bench.run(&["push", "--wait", "--max-attempts=2", "--", "sh", "-c", script]).expect_code(7);
+    let said: Vec<&str> = twice.stderr.lines().collect();
+    let retry = "queue-work: job 2 (`exec`) failed (exit status 7: err)";
+    assert!(
+        said[0].starts_with(retry)
+            && said[0].contains("; due again in ")
+            && said[1..] == ["err", "queue-work: job 2 is dead (max_attempts): exit status 7: err"],
+        "{said:?}"
+    );
+    assert_eq!(twice.stdout, "out 2\n");
+    // It is said while it waits, not at the end.
+    let mut waiting = bench.command(&["push", "--wait", "--max-attempts=9", "--", "sh", "-c", "test -e go"]);
+    let said = bench.path().join("said");
+    let mut waiting = waiting.stderr(std::fs::File::create(&said).expect("a file")).spawn().expect("started");
+    bench.wait_for("the word of a retry", super::support::DEADLINE, |_| {
+        std::fs::read_to_string(&said).expect("a text").contains("job 3 (`exec`) failed (exit status 1)")
+    });
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    assert!(waiting.wait().expect("it ends").success());
+    let quiet = bench.run(&["push", "--wait", "-q", "--max-attempts=2", "--", "sh", "-c", "exit 7"]).expect_code(7);
+    assert_eq!(quiet.stderr.lines().count(), 1, "{}", quiet.stderr);
+    // What succeeds says on stderr what it said.
+    let well = bench.run(&["push", "--wait", "--", "sh", "-c", "echo warning >&2; echo done"]).expect_code(0);
+    assert_eq!((well.stdout.as_str(), well.stderr.as_str()), ("done\n", "warning\n"));
+}
+
+#[test]
+fn push_wait_that_is_interrupted_says_how_to_wait_on() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1", "--queue=default"]);
+    let mut waiting = bench.command(&[
+        "push",
+        "--wait",
+        "--",
+        "sh",
+        "-c",
+        "touch began; while [ ! -e go ]; do sleep 0.02; done; echo well",
+    ]);
+    let said = bench.path().join("said");
+    let mut waiting = waiting.stderr(std::fs::File::create(&said).expect("a file")).spawn().expect("started");
+    bench.wait_for("the command", super::support::DEADLINE, |b| b.path().join("began").exists());
+    // It listens once it knows the id, which may be after the job has begun.
+    bench.wait_for("it to listen", super::support::DEADLINE, |_| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", waiting.id())).expect("a process");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim();
+        u64::from_str_radix(caught, 16).expect("a mask") & 1 << (nix::libc::SIGINT - 1) != 0
+    });
+    let pid = nix::unistd::Pid::from_raw(waiting.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it is there");
+    assert!(!waiting.wait().expect("it ends").success());
+    let said = std::fs::read_to_string(&said).expect("a text");
+    assert_eq!(said, "queue-work: job 1 goes on; wait for it with `queue-work jobs wait 1`\n");
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    let command = said.split('`').nth(1).expect("a next step");
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(bench.run(&words).expect_code(0).stdout, "well\n");
+}
+
+#[test]
 fn push_wait_prints_the_result_of_a_worker_program_as_json() {
     let bench = Bench::new();
     let words = fixture("echo.py");

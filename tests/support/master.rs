@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Bench, DEADLINE, eventually};
+use super::{Bench, DEADLINE, eventually, undated};
 
 /// A master that was started by a test; killed when dropped.
 pub(crate) struct Master<'a> {
@@ -49,9 +49,9 @@ impl<'a> Master<'a> {
         self.child.id().cast_signed()
     }
 
-    /// What it said so far.
+    /// What it said so far, without the times.
     pub(crate) fn stderr(&self) -> String {
-        fs::read_to_string(&self.stderr).unwrap_or_default()
+        undated(&fs::read_to_string(&self.stderr).unwrap_or_default())
     }
 
     /// Sends it a signal.

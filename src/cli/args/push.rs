@@ -45,7 +45,7 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_TIMEOUT", allow_hyphen_values = true)]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Attempts before the job is dead, from 1 [default: what its pool says, 3]
+    /// Attempts before the job is dead, from 1 [default: what its pool says, 3; of a command with `--wait` 1]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_PUSH_MAX_ATTEMPTS", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_attempts: Option<u32>,
@@ -55,7 +55,7 @@ pub(crate) struct PushArgs {
     /// A variable for the command; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable(), conflicts_with = "jsonl")]
     pub(crate) env: Vec<(String, OsText)>,
-    /// Wait for the job, print its result and exit with the command's own code; needs a master
+    /// Wait for the job, pass on what it printed, say each retry and exit with the command's own code; needs a master
     #[arg(long, env = "QUEUE_WORK_PUSH_WAIT", value_parser = FalseyValueParser::new())]
     #[arg(conflicts_with_all = ["lines", "jsonl"])]
     pub(crate) wait: bool,

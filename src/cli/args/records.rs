@@ -165,12 +165,18 @@ pub(crate) struct LogsArgs {
     /// Only what was printed while this job ran
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) job: Option<i64>,
-    /// Go on with what comes, until Ctrl-C; needs a master
+    /// Only what was printed within this long, such as `1h`
+    #[arg(long, value_name = "DURATION", value_parser = crate::model::units::duration)]
+    pub(crate) since: Option<Duration>,
+    /// Go on with what comes, until Ctrl-C or the end of `--job`; needs a master
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Show at most this many of the last lines
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, env = "QUEUE_WORK_LOGS_LINES")]
-    pub(crate) lines: usize,
+    /// Show at most this many of the last lines [default: 100, with `--since` 10000]
+    #[arg(short = 'n', long, value_name = "N", env = "QUEUE_WORK_LOGS_LINES")]
+    pub(crate) lines: Option<usize>,
+    /// Print the time of each line
+    #[arg(short, long, env = "QUEUE_WORK_LOGS_TIMES", value_parser = FalseyValueParser::new())]
+    pub(crate) times: bool,
     /// Print one JSON object a line
     #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
     pub(crate) jsonl: bool,

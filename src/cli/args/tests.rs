@@ -153,7 +153,7 @@ fn verbs_take_their_words() {
     assert!(
         matches!(verb(&["jobs", "cancel", "1", "2"]), Verb::Jobs(records::JobsArgs { verb: Some(records::JobsVerb::Cancel { ids, .. }), .. }) if ids.ids == [1, 2])
     );
-    assert!(matches!(verb(&["logs", "-f", "-n", "5", "a-1"]), Verb::Logs(l) if l.follow && l.lines == 5));
+    assert!(matches!(verb(&["logs", "-f", "-n", "5", "a-1"]), Verb::Logs(l) if l.follow && l.lines == Some(5)));
     assert!(
         matches!(verb(&["spawn", "--queue", "a", "--workers", "2", "--", "x"]), Verb::Spawn(s) if s.command == ["x"])
     );

@@ -49,6 +49,16 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
     let mut first = Some(next()?);
     if first.as_ref().is_some_and(Vec::is_empty) {
         known::queue(context, args.queue.as_deref())?;
+        let filtered = args.queue.is_some()
+            || args.state.is_some()
+            || args.kind.is_some()
+            || args.after.is_some()
+            || args.before.is_some();
+        context.warn(if filtered {
+            "no job is like that; see `queue-work jobs list`"
+        } else {
+            "no jobs yet; add one with `queue-work push -- CMD …`"
+        });
     }
     let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());

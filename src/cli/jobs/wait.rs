@@ -9,7 +9,7 @@ use signal_hook::low_level::emulate_default_handler;
 use super::missing;
 use crate::cli::context::Context;
 use crate::cli::{output, result};
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Notification};
 use crate::error::{Code, Error};
 use crate::model::{JobId, JobRecord};
 use crate::process::inherited::Ignored;
@@ -36,7 +36,14 @@ pub(crate) fn with_master(
     timeout: Option<Duration>,
 ) -> Result<Code, Error> {
     let asked = OneJob { id, timeout_s: timeout.map(|t| t.as_secs_f64()) };
-    let ended = client.call::<JobRecord>("jobs.wait", &asked).and_then(|job| {
+    let mut tell = |heard: Notification| {
+        // Each attempt that failed, at once.
+        if let Some(text) = heard.note() {
+            context.warn(&text);
+        }
+        Ok(())
+    };
+    let ended = client.call_hearing::<JobRecord>("jobs.wait", &asked, Some(&mut tell)).and_then(|job| {
         let runs = if job.state.is_final() { client.call("runs.list", &last_run_of(id))? } else { Vec::new() };
         Ok((job, runs))
     });

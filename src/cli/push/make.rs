@@ -42,7 +42,8 @@ impl Common {
             at: args.at,
             expires: span(args.expires),
             timeout: span(args.timeout),
-            max_attempts: args.max_attempts,
+            // Who waits for a command sees that it failed, and can try again.
+            max_attempts: args.max_attempts.or((args.wait && !args.command.is_empty()).then_some(1)),
             unique: args.unique.clone(),
             env: args.env.iter().cloned().collect(),
             cwd: if args.command.is_empty() { OsText::default() } else { context::here()? },

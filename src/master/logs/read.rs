@@ -7,14 +7,32 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::file::numbered;
-use super::{parse_line, path_of};
-use crate::model::JobId;
+use super::{ParsedLine, parse_line, path_of};
+use crate::model::{JobId, UnixMicros};
 
 /// Numbers beyond this are not ours.
 const MAX_FILES: usize = 1000;
 
-/// The last `max_lines` lines, oldest first, of one job or of all. No line if the worker never wrote one.
-pub(crate) fn read_tail(dir: &Path, worker: &str, job: Option<JobId>, max_lines: usize) -> io::Result<Vec<String>> {
+/// Which lines are wanted; the others are passed over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Only of this job.
+    pub job: Option<JobId>,
+    /// Only those from then on.
+    pub since: Option<UnixMicros>,
+}
+
+impl Wanted {
+    fn has(self, line: &str) -> bool {
+        let fits = |line: ParsedLine<'_>| {
+            self.job.is_none_or(|job| line.job == Some(job)) && self.since.is_none_or(|since| line.at >= since)
+        };
+        (self.job.is_none() && self.since.is_none()) || parse_line(line).is_some_and(fits)
+    }
+}
+
+/// The last `max_lines` lines, oldest first. No line if the worker never wrote one.
+pub(crate) fn read_tail(dir: &Path, worker: &str, wanted: Wanted, max_lines: usize) -> io::Result<Vec<String>> {
     let Some(path) = path_of(dir, worker) else { return Ok(Vec::new()) };
     let mut seen = HashSet::new();
     let mut tail: VecDeque<String> = VecDeque::new();
@@ -32,7 +50,12 @@ pub(crate) fn read_tail(dir: &Path, worker: &str, job: Option<JobId>, max_lines:
         if !seen.insert((found.dev(), found.ino())) {
             continue;
         }
-        for line in last_lines(file, job, max_lines - tail.len())?.into_iter().rev() {
+        // Written to last before that, as are all that are older.
+        let changed = UnixMicros(found.mtime().saturating_add(1).saturating_mul(1_000_000));
+        if wanted.since.is_some_and(|since| changed < since) {
+            break;
+        }
+        for line in last_lines(file, wanted, max_lines - tail.len())?.into_iter().rev() {
             tail.push_front(line);
         }
         if tail.len() >= max_lines {
@@ -42,14 +65,14 @@ pub(crate) fn read_tail(dir: &Path, worker: &str, job: Option<JobId>, max_lines:
     Ok(tail.into())
 }
 
-fn last_lines(file: File, job: Option<JobId>, max_lines: usize) -> io::Result<VecDeque<String>> {
+fn last_lines(file: File, wanted: Wanted, max_lines: usize) -> io::Result<VecDeque<String>> {
     let mut reader = BufReader::new(file);
     let mut lines = VecDeque::new();
     let mut line = Vec::new();
     // A line without its newline is still being written.
     while reader.read_until(b'\n', &mut line)? > 0 && line.pop() == Some(b'\n') {
         let text = String::from_utf8_lossy(&line);
-        if job.is_none() || parse_line(&text).is_some_and(|parsed| parsed.job == job) {
+        if wanted.has(&text) {
             if lines.len() == max_lines {
                 lines.pop_front();
             }

@@ -16,7 +16,8 @@ fn line(worker: &str, job: Option<i64>, text: &[u8]) -> Line {
 }
 
 fn texts(dir: &Path, worker: &str, job: Option<i64>, max: usize) -> Vec<String> {
-    let lines = read_tail(dir, worker, job.map(JobId), max).unwrap();
+    let wanted = Wanted { job: job.map(JobId), ..Wanted::default() };
+    let lines = read_tail(dir, worker, wanted, max).unwrap();
     lines.iter().map(|line| parse_line(line).unwrap().text.to_owned()).collect()
 }
 
@@ -134,7 +135,7 @@ fn a_fragment_from_a_crash_does_not_swallow_the_next_line() {
     let logs = Logs::start(options_of(dir.path())).unwrap();
     logs.send(line("w", None, b"next"));
     drop(logs);
-    let lines = read_tail(dir.path(), "w", None, 10).unwrap();
+    let lines = read_tail(dir.path(), "w", Wanted::default(), 10).unwrap();
     assert_eq!(lines.len(), 3);
     assert!(lines[2].ends_with(" out - next"));
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::begin::{Begun, busy};
 use super::{Answer, Refused};
 use crate::core::Ticket;
-use crate::master::Master;
 use crate::master::reader::{Found, Question};
-use crate::model::{JobId, Now};
+use crate::master::{Master, wall};
+use crate::model::{JobId, Notice, Now};
+use crate::report::events;
 use crate::wire::control::OneJob;
 
 impl Master {
@@ -31,7 +32,14 @@ impl Master {
         match found.job.filter(|job| !job.state.is_final()) {
             Some(_) if outdated => self.look_up(ticket, wait.job),
             Some(job) if !over => match self.refuse_vain_wait(wait.caller, &job) {
-                Ok(()) => self.requests.rests(ticket),
+                Ok(()) => {
+                    if let Some(peer) = self.requests.peer(ticket).filter(|_| !wait.told)
+                        && let Some(text) = events::waits_for_retry(&job, wall())
+                    {
+                        self.send_note(peer, &text);
+                    }
+                    self.requests.rests(ticket);
+                }
                 Err(refused) => self.answer(ticket, Err(refused)),
             },
             _ => self.answer(ticket, found.text.map(Answer::Records)),
@@ -43,6 +51,14 @@ impl Master {
         self.core.forget_releases(job);
         for ticket in self.requests.job_may_have_ended(job) {
             self.look_up(ticket, job);
+        }
+    }
+
+    /// Tells who waits for a job of each attempt that failed: it may be long until the next.
+    pub(in crate::master) fn tell_who_waits(&mut self, notice: &Notice) {
+        let Notice::JobFailed { job, .. } = notice else { return };
+        for peer in self.requests.tell(*job) {
+            self.send_note(peer, &events::line(&notice.clone().into()));
         }
     }
 

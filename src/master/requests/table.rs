@@ -45,6 +45,8 @@ pub(super) struct JobEnd {
     pub(super) until: Option<Mono>,
     /// The worker whose job waits.
     pub(super) caller: Option<WorkerId>,
+    /// Who waits has heard of the last attempt, or there was none to hear of.
+    pub(super) told: bool,
     look: Look,
 }
 
@@ -196,7 +198,7 @@ impl Requests {
     /// The request waits for the end of a job; the reader is to be asked first.
     pub(super) fn wait_for_job(&mut self, ticket: Ticket, job: JobId, until: Option<Mono>, caller: Option<WorkerId>) {
         if let Some(request) = self.open.get_mut(&ticket) {
-            request.waits = Waits::JobEnd(JobEnd { job, until, caller, look: Look::Pending });
+            request.waits = Waits::JobEnd(JobEnd { job, until, caller, told: false, look: Look::Pending });
             self.by_job.insert((job, ticket));
         }
     }
@@ -222,6 +224,7 @@ impl Requests {
     fn set_look(&mut self, ticket: Ticket, look: Look) {
         let Some(Request { waits: Waits::JobEnd(wait), .. }) = self.open.get_mut(&ticket) else { return };
         wait.look = look;
+        wait.told |= look == Look::Rests;
         match wait.until {
             Some(until) if look == Look::Rests => drop(self.until.insert((until, ticket))),
             Some(until) => drop(self.until.remove(&(until, ticket))),
@@ -232,6 +235,18 @@ impl Requests {
     /// Jobs whose end is waited for.
     pub(in crate::master) fn awaited_jobs(&self) -> BTreeSet<JobId> {
         self.by_job.iter().map(|&(job, _)| job).collect()
+    }
+
+    /// The peers that wait for the end of a job, to be told of an attempt.
+    pub(super) fn tell(&mut self, job: JobId) -> Vec<Peer> {
+        let mut peers = Vec::new();
+        for &(_, ticket) in self.by_job.range((job, Ticket(0))..=(job, Ticket(u64::MAX))) {
+            if let Some(Request { asker, waits: Waits::JobEnd(wait) }) = self.open.get_mut(&ticket) {
+                wait.told = true;
+                peers.push(asker.peer);
+            }
+        }
+        peers
     }
 
     /// A job may have ended: those that rest and have to ask for it now.

@@ -35,7 +35,7 @@ fn events_are_worded_in_one_line() {
     let table = [
         (dead(), "job 31 (`exec`) is dead (max_attempts): exit\\x1b 3; see `queue-work jobs show 31`"),
         (ended(EndReason::Exited), "worker `default-1` ended by itself after 1 job (SIGKILL)"),
-        (failed.into(), "job 3 (`resize`) failed (error) on `mail-2`; next try in 5s"),
+        (failed.into(), "job 3 (`resize`) failed (error) on `mail-2`; due again in 5s"),
         (started, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
         (
             Event::Stopping { running: 2, grace_s: 30.0 },

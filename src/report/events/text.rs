@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Event;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, MemoryLimit, Notice, Outcome, QueueName};
+use crate::model::{Cause, JobRecord, JobState, MemoryLimit, Notice, Outcome, QueueName, UnixMicros};
 use crate::report::words;
 
 /// The most of an error text that is shown in a line.
@@ -120,6 +120,15 @@ pub const fn end_reason(reason: EndReason) -> &'static str {
     }
 }
 
+/// What is said of a job that failed and waits for its next attempt.
+#[must_use]
+pub fn waits_for_retry(job: &JobRecord, now: UnixMicros) -> Option<String> {
+    let cause = job.cause.filter(|_| job.state == JobState::Scheduled && job.counters.attempts > 0)?;
+    let what = failed(Outcome::Failed, cause, job.error.as_deref());
+    let again = again(job.due_at.since(now).as_secs_f64());
+    Some(format!("job {} (`{}`) {what}; {again}", job.id, words::one_line(&job.kind, 60)))
+}
+
 /// How a process ended.
 #[must_use]
 pub fn exit(exit: Exit) -> String {
@@ -148,7 +157,7 @@ fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
 
 fn again(retry_in_s: f64) -> String {
     if retry_in_s > 0.0 {
-        format!("next try in {}", words::duration(Duration::try_from_secs_f64(retry_in_s).unwrap_or_default()))
+        format!("due again in {}", words::duration(Duration::try_from_secs_f64(retry_in_s).unwrap_or_default()))
     } else {
         "it is ready again".to_owned()
     }
