@@ -12,7 +12,7 @@ use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::testing::model::change::Change;
 use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
-    QueueName, QueueOrder, ReadyWhen, RunId, UnixMicros, WorkerId,
+    QueueName, QueueOrder, ReadyWhen, RunId, Takes, UnixMicros, WorkerId,
 };
 
 const JOBS: i64 = 1_000;
@@ -38,7 +38,7 @@ impl Bench {
         for action in std::mem::take(&mut out) {
             if let Action::Spawn { worker, .. } = action {
                 core.handle(Event::Spawned { worker, pid: 1000 + worker.0 as u32 }, NOW, &mut out);
-                core.handle(Event::Ready { worker, concurrency: 1 }, NOW, &mut out);
+                core.handle(Event::Ready { worker, concurrency: 1, types: None }, NOW, &mut out);
             }
         }
         core.settle(NOW, &mut out);
@@ -64,11 +64,11 @@ impl Bench {
     /// False: nothing came of it.
     fn carry_out(&mut self, action: Action) -> bool {
         match action {
-            Action::Write(Change::Claim(claim), Tag::Claim { asked, news, .. }) => {
+            Action::Write(Change::Claim(claim), Tag::Claim { share, asked, news, .. }) => {
                 let count = i64::from(claim.total).min(self.left);
                 let jobs = (0..count).map(|i| job(JOBS - self.left + i + 1, &self.queue)).collect();
                 self.left -= count;
-                let event = Event::Claimed { pool: self.pool, asked, news, jobs, more: false };
+                let event = Event::Claimed { pool: self.pool, share, asked, news, jobs, more: false };
                 self.core.handle(event, NOW, &mut self.out);
                 true
             }
@@ -89,6 +89,7 @@ impl Bench {
 fn settings(queue: &QueueName, workers: u32) -> PoolSettings {
     let prefetch = Prefetch::Fixed(16);
     PoolSettings {
+        takes: Takes::Others,
         name: PoolName::new("default").expect("a name"),
         queues: QueueOrder::Strict(vec![queue.clone()]),
         kind: PoolKind::Protocol,

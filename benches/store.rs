@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::testing::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use queue_work::testing::model::{
-    Claimed, Counters, Detail, NewJob, Outcome, QueueName, StoreUrl, UnixMicros, WorkerId,
+    Claimed, Counters, Detail, NewJob, Outcome, QueueName, StoreUrl, Takes, UnixMicros, WorkerId,
 };
 use queue_work::testing::store::{self, Master, Store};
 use tempfile::TempDir;
@@ -57,7 +57,8 @@ impl Bench {
 
     fn claim(&self, count: u32) -> Op {
         let takes = vec![(self.queue.clone(), count)];
-        Change::Claim(Claim { takes, workers: Vec::new(), total: count, max_bytes: usize::MAX }).into()
+        Change::Claim(Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: count, max_bytes: usize::MAX })
+            .into()
     }
 
     fn ends(&self, jobs: Vec<Claimed>) -> Vec<Op> {

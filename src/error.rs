@@ -34,8 +34,12 @@ pub(crate) enum Error {
     #[error("{0}")]
     Config(String),
     /// No process listens on the control socket.
-    #[error("no master runs on `{database}`; start one with `queue-work --queue default`")]
-    NoMaster { database: String },
+    #[error("no master runs on `{database}`; start one with `{start}`")]
+    NoMaster {
+        database: String,
+        /// The command that starts one for what waits; known only when it is said.
+        start: String,
+    },
     /// No such job, worker, pool or queue.
     #[error("{0}")]
     NotFound(String),
@@ -174,7 +178,7 @@ mod tests {
             (Error::Failed("x".into()), 1),
             (Error::Usage("x".into()), 2),
             (Error::Config("x".into()), 2),
-            (Error::NoMaster { database: "x".into() }, 3),
+            (Error::NoMaster { database: "x".into(), start: "y".into() }, 3),
             (Error::NotFound("x".into()), 4),
             (Error::Refused("x".into()), 5),
             (Error::Interrupted, 130),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use queue_work::testing::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
 use queue_work::testing::model::{
-    Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, StoreUrl, UnixMicros,
-    WorkerId,
+    Cause, Claimed, Counters, Detail, NewJob, Outcome as RunOutcome, PoolName, QueueName, Slot, StoreUrl, Takes,
+    UnixMicros, WorkerId,
 };
 use queue_work::testing::store::{self, Master, Store};
 
@@ -96,7 +96,8 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         let count = chunk.end - chunk.start;
         let jobs = (0..count).map(|_| new_job(queue, None)).collect::<Outcome<Vec<_>>>()?;
         let takes = vec![(QueueName::new(queue)?, count as u32)];
-        let claim = Claim { takes, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
+        let claim =
+            Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
         batch += 1;
         let applied =
             store.apply(batch, &[Request::Push(jobs.into()).into(), Change::Claim(claim).into()], at(chunk.start))?;

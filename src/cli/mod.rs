@@ -26,6 +26,7 @@ mod spawn;
 mod start;
 mod status;
 mod stop;
+mod waiting;
 mod workers;
 
 use std::ffi::OsString;
@@ -73,24 +74,31 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
         _ => &cli.start,
     };
     let context = Context::new(start.to_flags(&cli.global, from_env), cli.global);
-    let Some(verb) = &cli.verb else { return start::run(&context) };
+    match carry_out(&context, cli.verb.as_ref()) {
+        Err(Error::NoMaster { database, .. }) => Err(Error::NoMaster { database, start: waiting::start(&context) }),
+        outcome => outcome,
+    }
+}
+
+fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
+    let Some(verb) = verb else { return start::run(context) };
     match verb {
-        Verb::Start(_) => start::run(&context),
-        Verb::Push(args) => push::run(&context, args),
-        Verb::Status(args) => status::run(&context, args),
-        Verb::Scale(args) => scale::run(&context, args),
-        Verb::Spawn(args) => spawn::run(&context, args),
-        Verb::Restart(args) => restart::run(&context, args),
-        Verb::Stop(args) => stop::run(&context, args),
-        Verb::Pause(args) => pause::run(&context, args, true),
-        Verb::Resume(args) => pause::run(&context, args, false),
-        Verb::Jobs(args) => jobs::run(&context, args),
-        Verb::Ls(args) => jobs::list::run(&context, args),
-        Verb::Rm(ids) => jobs::delete(&context, ids),
-        Verb::Runs(args) => runs::run(&context, args),
-        Verb::Workers(args) => workers::run(&context, args),
-        Verb::Logs(args) => logs::run(&context, args),
-        Verb::Config(verb) => config::run(&context, verb),
+        Verb::Start(_) => start::run(context),
+        Verb::Push(args) => push::run(context, args),
+        Verb::Status(args) => status::run(context, args),
+        Verb::Scale(args) => scale::run(context, args),
+        Verb::Spawn(args) => spawn::run(context, args),
+        Verb::Restart(args) => restart::run(context, args),
+        Verb::Stop(args) => stop::run(context, args),
+        Verb::Pause(args) => pause::run(context, args, true),
+        Verb::Resume(args) => pause::run(context, args, false),
+        Verb::Jobs(args) => jobs::run(context, args),
+        Verb::Ls(args) => jobs::list::run(context, args),
+        Verb::Rm(ids) => jobs::delete(context, ids),
+        Verb::Runs(args) => runs::run(context, args),
+        Verb::Workers(args) => workers::run(context, args),
+        Verb::Logs(args) => logs::run(context, args),
+        Verb::Config(verb) => config::run(context, verb),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Man(args) => man::run(&args.verb),
     }

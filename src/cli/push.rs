@@ -18,6 +18,7 @@ use std::io::Read;
 
 use super::args::push::PushArgs;
 use super::context::Context;
+use super::waiting::{self, Pushed};
 use super::{jobs, output, reach};
 use crate::clock;
 use crate::error::{Code, Error};
@@ -44,21 +45,26 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     };
     let unknown = format!("it is unknown whether the job was added; {next}");
     let pushed = sink.push(&job).inspect_err(|error| say_if_unknown(error, &unknown))?;
+    let what = Pushed::Of(job.queue.as_deref(), &job.kind);
     if args.wait {
-        return wait(context, sink, pushed.id);
+        return wait(context, sink, pushed.id, &what);
     }
     if context.global.json {
         output::json(&pushed)?;
     } else {
         output::line(&pushed.id.to_string())?;
     }
+    waiting::say_after_push(context, sink.master(), &what);
     sink.close();
     Ok(Code::DONE)
 }
 
-fn wait(context: &Context, sink: Sink<'_>, id: JobId) -> Result<Code, Error> {
+fn wait(context: &Context, sink: Sink<'_>, id: JobId, what: &Pushed<'_>) -> Result<Code, Error> {
     match sink.into_master() {
         Some(mut client) => {
+            if !context.global.quiet {
+                waiting::say_unserved(&mut client, what);
+            }
             jobs::wait::tell_when_interrupted(id);
             jobs::wait::with_master(context, &mut client, id, None)
         }

@@ -74,7 +74,7 @@ pub(crate) fn master_if_any(paths: &Paths, patience: Patience) -> Result<Option<
 
 /// No master runs on the store.
 pub(crate) fn none_runs(paths: &Paths) -> Error {
-    Error::NoMaster { database: paths.database.to_string() }
+    Error::NoMaster { database: paths.database.to_string(), start: String::new() }
 }
 
 /// A master runs, and its socket does not answer.

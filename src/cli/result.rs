@@ -7,9 +7,8 @@ use serde_json::value::RawValue;
 
 use super::output;
 use crate::error::{Code, Error, WAIT_LOST};
-use crate::model::{Cause, Detail, JobRecord, JobState, RunRecord};
+use crate::model::{Cause, Detail, EXEC, JobRecord, JobState, RunRecord};
 use crate::report::words;
-use crate::wire::push::EXEC;
 
 /// Prints what came of a job that has ended.
 pub(crate) fn conclude(json: bool, job: &JobRecord, last_run: Option<&RunRecord>) -> Result<Code, Error> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::control::StatusArgs;
 use super::context::Context;
-use super::{backend, output, reach};
+use super::{backend, output, reach, waiting};
 use crate::client::{ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
@@ -70,12 +70,16 @@ fn fetch(context: &Context) -> Result<Found, Error> {
     };
     let mut records = context.records()?;
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
+    let unserved = records.as_mut().map(|records| waiting::unserved(context, &totals, records.as_mut()));
+    let unserved = unserved.filter(|_| pid.is_none()).unwrap_or_default();
     let last = records.as_mut().map_or(Ok(None), |records| records.last_master())?;
     let store = records.and_then(|mut records| records.store_id().ok()).unwrap_or_default();
     let now = clock::wall();
     let master = pid.map(|pid| unreached(paths, pid, store, last.as_ref(), &trouble, now));
     let trouble = if pid.is_some() { Error::Failed(trouble) } else { reach::none_runs(paths) };
-    Ok(Found { status: of_store(master, &totals, now), trouble: Some(trouble) })
+    let mut status = of_store(master, &totals, now);
+    status.unserved = unserved;
+    Ok(Found { status, trouble: Some(trouble) })
 }
 
 /// The process that holds the lock of the store.
@@ -112,7 +116,7 @@ fn unreached(
 
 fn of_store(master: Option<MasterStatus>, totals: &[QueueTotals], now: UnixMicros) -> Status {
     let queues = totals.iter().map(|totals| QueueStatus::new(totals, now)).collect();
-    Status { master, queues, pools: Vec::new(), workers: Vec::new(), jobs_per_s: 0.0 }
+    Status { master, queues, pools: Vec::new(), workers: Vec::new(), unserved: Vec::new(), jobs_per_s: 0.0 }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::wire::rpc::RpcError;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No socket, or nobody behind it.
-    #[error("no master listens on `{}`; start one with `queue-work --queue default`", path.display())]
+    #[error("no master listens on `{}`; see `queue-work status`", path.display())]
     NoMaster { path: PathBuf },
     /// The system cannot take such a path for a socket.
     #[error(

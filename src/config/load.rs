@@ -29,6 +29,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The file that was read, absolute.
     pub file: Option<PathBuf>,
+    /// Whether the file or the flags say which pools there are.
+    pub names_pools: bool,
 }
 
 /// Everything that has a say.
@@ -75,7 +77,11 @@ pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Pa
         rules::warnings(config, &layers)
     });
     match (config, problems.is_empty() && file.layer.problems.is_empty()) {
-        (Some(config), true) => Ok(Loaded { config, origins, warnings: warnings.unwrap_or_default(), file: file.path }),
+        (Some(config), true) => {
+            let names_pools = flags.names_pools() || !file.layer.pools.is_empty();
+            let warnings = warnings.unwrap_or_default();
+            Ok(Loaded { config, origins, warnings, file: file.path, names_pools })
+        }
         _ => Err(all_problems(&file.layer, problems)),
     }
 }

@@ -66,7 +66,14 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
     };
     let ready = written.ready.unwrap_or(ReadyWhen::Spawned);
     Ok(PoolConfig {
-        settings: PoolSettings { name: name.clone(), queues, kind, ready, limits: raw::limits(&table)? },
+        settings: PoolSettings {
+            name: name.clone(),
+            queues,
+            kind,
+            takes: kind.takes(!command.is_empty()),
+            ready,
+            limits: raw::limits(&table)?,
+        },
         command,
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
         env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
@@ -97,7 +104,8 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
         PoolKind::Exec | PoolKind::Protocol => vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?],
     };
     let (queues, limits) = (QueueOrder::Strict(queues), raw::limits(&table)?);
-    let settings = PoolSettings { name, queues, kind, ready: ReadyWhen::Spawned, limits };
+    let takes = kind.takes(!flags.command.is_empty());
+    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits };
     Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
 }
 

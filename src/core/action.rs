@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PoolId;
+use super::{PoolId, ShareId};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
 use crate::model::done::{Restarted, Scaled, Stopped};
@@ -68,6 +68,7 @@ pub enum Tag {
     /// `Event::Claimed`.
     Claim {
         pool: PoolId,
+        share: ShareId,
         /// How many were asked for.
         asked: u32,
         /// How often the pool had heard of new jobs; if it has heard more since, an empty answer says nothing.
@@ -77,6 +78,10 @@ pub enum Tag {
     Promote,
     /// `Event::Shifted`.
     Shift,
+    /// `Event::Sorted`.
+    Sort,
+    /// `Event::FirstOther`.
+    FirstOther,
     /// `Event::Pruned`.
     Prune,
     /// `Event::JobChanged`.

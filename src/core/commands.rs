@@ -156,7 +156,7 @@ impl Core {
     }
 
     fn knows(&self, job: JobId) -> bool {
-        self.holders.contains_key(&job) || self.pools.values().any(|p| p.ahead.iter().any(|j| j.id == job))
+        self.holders.contains_key(&job) || self.pools.values().any(|p| p.ahead().any(|j| j.id == job))
     }
 
     pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, asker: Asker, out: &mut Vec<Action>) {

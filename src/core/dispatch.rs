@@ -3,11 +3,13 @@
 //! Claims are for workers that can take a job now, plus about 10 ms of work ahead where jobs are tiny. The claim is
 //! committed before `Send`: the core only knows jobs that came back from a committed claim.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::{Flight, Stage};
-use super::pool::{Pool, PoolId};
+use super::pool::{Pool, PoolId, Share, ShareId};
+use super::workers::Workers;
 use super::{Action, Core, Handle, Phase, Tag};
 use crate::model::change::{Change, Claim};
 use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
@@ -22,36 +24,21 @@ impl Core {
             return;
         }
         for (&id, pool) in &mut self.pools {
-            if pool.is_dry() || pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
+            if pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
                 continue;
             }
-            let window = pool.window();
-            let workers = pool.load.len() as u32;
-            let room: u32 = pool.not_full(window).map(|w| room(&self.workers[w], window)).sum();
-            let lookahead = pool.lookahead(workers);
-            let on_the_way = pool.ahead.len() as u32 + pool.asked;
-            let want = (room + lookahead).saturating_sub(on_the_way);
-            // A small top-up waits until it is worth a statement, unless a worker would starve for it.
-            if want == 0 || (want < lookahead / 2 && on_the_way > room) {
-                continue;
+            let thirsty = |share: &Share| share.dry_at != Some(pool.news);
+            let shares: Vec<ShareId> = pool.shares.iter().filter(|(_, s)| thirsty(s)).map(|(&id, _)| id).collect();
+            for share in shares {
+                claim_for(id, pool, share, &self.workers, out);
             }
-            let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
-            let idle = idle.filter(|&w| !self.workers[w].is_held());
-            let claim = Claim {
-                takes: takes(&pool.settings.queues, &mut pool.credits, want),
-                workers: idle.skip(on_the_way as usize).take(want as usize).collect(),
-                total: want,
-                max_bytes: CLAIM_BYTES,
-            };
-            pool.asked += want;
-            out.push(Action::Write(Change::Claim(claim), Tag::Claim { pool: id, asked: want, news: pool.news }));
         }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub(super) fn claimed(
         &mut self,
-        id: PoolId,
+        (id, share): (PoolId, ShareId),
         asked: u32,
         news: u64,
         jobs: Vec<Claimed>,
@@ -60,11 +47,13 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
-        pool.asked -= asked.min(pool.asked);
+        // It is kept while something is asked for.
+        let Some(share) = pool.shares.get_mut(&share) else { return };
+        share.asked -= asked.min(share.asked);
         if (jobs.len() as u32) < asked && !more {
-            pool.dry_at = Some(news);
+            share.dry_at = Some(news);
         }
-        pool.ahead.extend(jobs.into_iter().map(Arc::new));
+        share.ahead.extend(jobs.into_iter().map(Arc::new));
         if self.phase != Phase::Running || pool.removed {
             self.hold_back(id, |_| true, out);
             return;
@@ -73,28 +62,50 @@ impl Core {
         self.dispatch(id, now, out);
     }
 
-    /// Gives back what is claimed ahead in a pool that has nobody to do it: scaled to nothing, or waiting to try again.
+    /// Gives back what is claimed ahead where nobody is there to do it: scaled to nothing, waiting to try again, or naming
+    /// other types now.
     pub(super) fn give_back_idle_claims(&mut self, id: PoolId, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        if pool.shares.len() > 1 {
+            let in_use: BTreeSet<ShareId> =
+                self.workers.iter().filter(|(_, w)| w.pool == id).map(|(_, w)| w.share).collect();
+            let (current, before) = (pool.share, pool.shares.len());
+            pool.shares.retain(|id, share| *id == current || in_use.contains(id) || !share.is_quiet());
+            if pool.shares.len() < before {
+                self.serve_anew();
+            }
+        }
         let Some(pool) = self.pools.get(&id) else { return };
-        let works = |w: WorkerId| self.workers[w].state.leaves().is_none() && self.workers[w].paused_until().is_none();
-        if !pool.ahead.is_empty() && !pool.slots.values().flat_map(|e| e.state.workers()).any(works) {
-            self.hold_back(id, |_| true, out);
+        let waiting: Vec<ShareId> =
+            pool.shares.iter().filter(|(_, s)| !s.ahead.is_empty()).map(|(&id, _)| id).collect();
+        for share in waiting {
+            let works = |w: WorkerId| {
+                let worker = &self.workers[w];
+                worker.share == share && worker.state.leaves().is_none() && worker.paused_until().is_none()
+            };
+            if !self.pools[&id].slots.values().flat_map(|e| e.state.workers()).any(works) {
+                self.hold_back_of(id, |of| of == share, |_| true, out);
+            }
         }
     }
 
     /// Gives claimed jobs to workers, the least loaded first.
     pub(super) fn dispatch(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
-        let Some(pool) = self.pools.get_mut(&id) else { return };
-        if pool.ahead.is_empty() {
-            return;
-        }
+        let Some(pool) = self.pools.get(&id) else { return };
         let window = pool.window();
-        // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
-        let has_room = |core: &Self, w: WorkerId| room(&core.workers[w], window) > 0;
-        loop {
-            let Some(worker) = self.pools[&id].not_full(window).find(|&w| has_room(self, w)) else { break };
-            let Some(job) = self.pools.get_mut(&id).and_then(|p| p.ahead.pop_front()) else { break };
-            self.send(worker, job, now, out);
+        let waiting: Vec<ShareId> =
+            pool.shares.iter().filter(|(_, s)| !s.ahead.is_empty()).map(|(&id, _)| id).collect();
+        for share in waiting {
+            // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
+            let has_room = |w: &Handle| w.share == share && room(w, window) > 0;
+            loop {
+                let Some(worker) = self.pools[&id].not_full(window).find(|&w| has_room(&self.workers[w])) else {
+                    break;
+                };
+                let next = self.pools.get_mut(&id).and_then(|p| p.shares.get_mut(&share)?.ahead.pop_front());
+                let Some(job) = next else { break };
+                self.send(worker, job, now, out);
+            }
         }
     }
 
@@ -130,16 +141,28 @@ impl Core {
 
     /// Gives back what is claimed ahead and matches.
     pub(super) fn hold_back(&mut self, id: PoolId, which: impl Fn(&Claimed) -> bool, out: &mut Vec<Action>) {
+        self.hold_back_of(id, |_| true, which, out);
+    }
+
+    fn hold_back_of(
+        &mut self,
+        id: PoolId,
+        of: impl Fn(ShareId) -> bool,
+        which: impl Fn(&Claimed) -> bool,
+        out: &mut Vec<Action>,
+    ) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let mut queues = Vec::new();
-        pool.ahead.retain(|job| {
-            let back = which(job);
-            if back {
-                out.push(Action::Write(Change::Unclaim { job: job.id, run: job.run }, Tag::None));
-                queues.push(job.queue.clone());
-            }
-            !back
-        });
+        for (_, share) in pool.shares.iter_mut().filter(|(id, _)| of(**id)) {
+            share.ahead.retain(|job| {
+                let back = which(job);
+                if back {
+                    out.push(Action::Write(Change::Unclaim { job: job.id, run: job.run }, Tag::None));
+                    queues.push(job.queue.clone());
+                }
+                !back
+            });
+        }
         if !queues.is_empty() {
             self.news(&queues);
         }
@@ -153,6 +176,29 @@ impl Core {
             }
         }
     }
+}
+
+/// Asks for jobs for the workers of a share that can take them.
+fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, all: &Workers, out: &mut Vec<Action>) {
+    let window = pool.window();
+    let ours = |w: &WorkerId| all[*w].share == share;
+    let workers = pool.load.iter().filter(|(_, _, w)| ours(w)).count() as u32;
+    let room: u32 = pool.not_full(window).filter(ours).map(|w| room(&all[w], window)).sum();
+    let lookahead = pool.lookahead(workers);
+    let on_the_way = pool.shares[&share].ahead.len() as u32 + pool.shares[&share].asked;
+    let want = (room + lookahead).saturating_sub(on_the_way);
+    // A small top-up waits until it is worth a statement, unless a worker would starve for it.
+    if want == 0 || (want < lookahead / 2 && on_the_way > room) {
+        return;
+    }
+    let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
+    let idle = idle.filter(|w| ours(w) && !all[*w].is_held());
+    let workers = idle.skip(on_the_way as usize).take(want as usize).collect();
+    let takes = takes(&pool.settings.queues, &mut pool.credits, want);
+    let Some(of) = pool.shares.get_mut(&share) else { return };
+    of.asked += want;
+    let claim = Claim { takes, lanes: of.takes.clone(), workers, total: want, max_bytes: CLAIM_BYTES };
+    out.push(Action::Write(Change::Claim(claim), Tag::Claim { pool: id, share, asked: want, news: pool.news }));
 }
 
 /// Tells the store who works on a job that begins, for the record of a master that dies; where jobs are long enough

@@ -1,12 +1,14 @@
 //! Everything that can happen to the core.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, Ticket};
+use super::{PoolId, ShareId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, UnixMicros, WorkerId,
+    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, Takes, UnixMicros,
+    WorkerId,
 };
 
 /// Something happened.
@@ -32,6 +34,8 @@ pub enum Event {
         worker: WorkerId,
         /// Jobs it can do at a time, from 1.
         concurrency: u32,
+        /// The types it takes, if it names them.
+        types: Option<Takes>,
     },
     /// The worker answered a job.
     Answered {
@@ -90,6 +94,7 @@ pub enum Event {
     /// The answer to a claim.
     Claimed {
         pool: PoolId,
+        share: ShareId,
         /// How many were asked for.
         asked: u32,
         /// News known to the pool when it asked: see [`super::Tag::Claim`].
@@ -98,6 +103,15 @@ pub enum Event {
         /// Fewer than asked for, but not because the queues were empty.
         more: bool,
     },
+    /// Jobs were moved to the lanes of types that workers have named.
+    Sorted {
+        /// Queues in which there were some.
+        queues: Vec<QueueName>,
+        /// Whether there may be more to move.
+        more: bool,
+    },
+    /// The answer to the question what the first job in the lane of the others is.
+    FirstOther { queue: QueueName, kind: Option<Arc<str>> },
     /// Queues may have ready jobs that claims written before now did not see.
     News {
         /// The queues; empty: any of them.

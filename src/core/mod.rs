@@ -37,6 +37,7 @@ mod replace;
 mod roster;
 mod runs;
 mod scale;
+mod served;
 #[cfg(test)]
 mod sim;
 mod slot;
@@ -54,7 +55,7 @@ use std::collections::BTreeMap;
 pub use action::{Action, Done, Refusal, Signal, Tag, Ticket};
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
-pub use pool::{Pool, PoolId};
+pub use pool::{Pool, PoolId, ShareId};
 pub use slot::SlotView;
 pub use worker::{Handle, State};
 
@@ -68,6 +69,7 @@ use not_begun::NotBegun;
 use problems::Problems;
 use random::Random;
 use released::GivenBack;
+use served::Served;
 use spawn_budget::Spawns;
 use totals::Totals;
 use upkeep::{Promotion, Upkeep};
@@ -104,6 +106,7 @@ pub struct Core {
     promotion: Promotion,
     problems: Problems,
     totals: Totals,
+    served: Served,
     oom: OomKills,
     /// The master stops when nothing is left to do.
     drains: bool,
@@ -136,6 +139,7 @@ impl Core {
             promotion: Promotion::default(),
             problems: Problems::default(),
             totals: Totals::default(),
+            served: Served::default(),
             oom: OomKills::default(),
             drains: false,
             asked_again: BTreeMap::new(),
@@ -150,7 +154,7 @@ impl Core {
             Event::Spawned { worker, pid } => self.spawned(worker, pid, now, out),
             Event::SpawnFailed { worker, error, temporary: false } => self.spawn_failed(worker, error, now, out),
             Event::SpawnFailed { worker, error, temporary: true } => self.spawn_put_off(worker, &error, now, out),
-            Event::Ready { worker, concurrency } => self.ready(worker, concurrency, now, out),
+            Event::Ready { worker, concurrency, types } => self.says_ready(worker, concurrency, types, now, out),
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
@@ -161,7 +165,11 @@ impl Core {
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
             Event::SampledAlone { worker, memory } => self.sampled_alone(worker, memory, now),
-            Event::Claimed { pool, asked, news, jobs, more } => self.claimed(pool, asked, news, jobs, more, now, out),
+            Event::Claimed { pool, share, asked, news, jobs, more } => {
+                self.claimed((pool, share), asked, news, jobs, more, now, out);
+            }
+            Event::Sorted { queues, more } => self.sorted(&queues, more),
+            Event::FirstOther { queue, kind } => self.first_other(&queue, kind),
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues } => self.promoted(&queues),
             Event::ClockSet { by } => self.clock_set(by, now),
@@ -192,6 +200,8 @@ impl Core {
         }
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.iter().any(|(_, w)| w.pool == *id));
+        self.sort(out);
+        self.look_for_unserved(now, out);
         self.end_scarcity();
         self.end_not_begun(now.mono);
         self.end_problems();
@@ -201,7 +211,8 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune()]
+        let served = self.next_telling().filter(|_| self.phase == Phase::Running);
+        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune(), served]
             .into_iter()
             .flatten()
             .min()

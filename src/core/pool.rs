@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::slot::{SlotEntry, SlotView};
-use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, WorkerId};
+use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
 const MOST_AHEAD: u128 = 2048;
@@ -13,6 +13,33 @@ const MOST_AHEAD: u128 = 2048;
 /// A pool, for the life of this master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub u32);
+
+/// Workers of a pool that take the same jobs; there is one share, unless they name different types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShareId(pub u32);
+
+/// Jobs on their way to the workers of one share.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) takes: Takes,
+    /// Claimed jobs that no worker has yet.
+    pub(super) ahead: VecDeque<Arc<Claimed>>,
+    /// Jobs asked for and not yet answered.
+    pub(super) asked: u32,
+    /// The news known when a claim last came back short: without more there is nothing to claim.
+    pub(super) dry_at: Option<u64>,
+}
+
+impl Share {
+    const fn new(takes: Takes) -> Self {
+        Self { takes, ahead: VecDeque::new(), asked: 0, dry_at: None }
+    }
+
+    /// Nothing is claimed or asked for.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.ahead.is_empty() && self.asked == 0
+    }
+}
 
 /// A worker to be replaced by a new one, which comes up first.
 #[derive(Clone, Debug)]
@@ -36,14 +63,11 @@ pub struct Pool {
     pub(super) recycles: VecDeque<WorkerId>,
     /// Workers to be replaced on request, in order.
     pub(super) rolling: VecDeque<Rolling>,
-    /// Claimed jobs that no worker has yet.
-    pub(super) ahead: VecDeque<Arc<Claimed>>,
-    /// Jobs asked for and not yet answered.
-    pub(super) asked: u32,
+    pub(super) shares: BTreeMap<ShareId, Share>,
+    /// The share of its new workers, until they name types: that of the last one that was ready.
+    pub(super) share: ShareId,
     /// How often there was news of jobs.
     pub(super) news: u64,
-    /// The news known when a claim last came back short: without more there is nothing to claim.
-    pub(super) dry_at: Option<u64>,
     /// Workers that may take jobs, least loaded first.
     pub(super) load: BTreeSet<(u32, Slot, WorkerId)>,
     /// How long a job takes, biased to the long ones.
@@ -71,10 +95,9 @@ impl Pool {
             leaving: BTreeSet::new(),
             recycles: VecDeque::new(),
             rolling: VecDeque::new(),
-            ahead: VecDeque::new(),
-            asked: 0,
+            shares: BTreeMap::from([(ShareId(0), Share::new(settings.takes.clone()))]),
+            share: ShareId(0),
             news: 1,
-            dry_at: None,
             load: BTreeSet::new(),
             estimate: None,
             credits: vec![0; weighted],
@@ -107,14 +130,29 @@ impl Pool {
         self.baseline_told
     }
 
-    /// Its queues were empty when they were last asked, and there was no news since.
-    pub(super) fn is_dry(&self) -> bool {
-        self.dry_at == Some(self.news)
-    }
-
     /// Nothing is claimed or asked for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.ahead.is_empty() && self.asked == 0
+        self.shares.values().all(Share::is_quiet)
+    }
+
+    /// Claimed jobs that no worker has yet.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &Arc<Claimed>> {
+        self.shares.values().flat_map(|share| &share.ahead)
+    }
+
+    /// The jobs that its workers take.
+    pub fn takes(&self) -> impl Iterator<Item = &Takes> {
+        self.shares.values().map(|share| &share.takes)
+    }
+
+    /// The share of those who take these jobs.
+    pub(super) fn share_of(&mut self, takes: Takes) -> ShareId {
+        if let Some((&id, _)) = self.shares.iter().find(|(_, share)| share.takes == takes) {
+            return id;
+        }
+        let id = ShareId(self.shares.last_key_value().map_or(0, |(last, _)| last.0 + 1));
+        self.shares.insert(id, Share::new(takes));
+        id
     }
 
     /// How many workers may be missing or doubled at a time, because they are being replaced.

@@ -11,7 +11,7 @@ use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
 use crate::model::death::SlotProblem;
 use crate::model::worker::EndReason;
-use crate::model::{Notice, Now, ReadyWhen, Slot, WorkerId};
+use crate::model::{Notice, Now, ReadyWhen, Slot, Takes, WorkerId};
 
 impl Core {
     /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
@@ -70,7 +70,7 @@ impl Core {
         self.spawns.ask(now.mono);
         let worker = WorkerId(self.next_worker);
         self.next_worker += 1;
-        let Pool { settings, slots, .. } = &self.pools[&id];
+        let Pool { settings, slots, share, .. } = &self.pools[&id];
         let Some(entry) = slots.get(&slot) else { return };
         let (state, jitter) = (entry.state.with(worker), self.random.factor(0.1));
         let handle = Handle {
@@ -82,6 +82,7 @@ impl Core {
             since: now.mono,
             jobs_done: 0,
             concurrency: 1,
+            share: *share,
             memory: None,
             peak: None,
             cpu: None,
@@ -115,7 +116,20 @@ impl Core {
         }
     }
 
-    pub(super) fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
+    /// The worker sent `ready`.
+    pub(super) fn says_ready(
+        &mut self,
+        id: WorkerId,
+        concurrency: u32,
+        types: Option<Takes>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        self.name_types(id, types, out);
+        self.ready(id, concurrency, now, out);
+    }
+
+    fn ready(&mut self, id: WorkerId, concurrency: u32, now: Now, out: &mut Vec<Action>) {
         self.change(id, |worker, _| worker.concurrency = concurrency.clamp(1, 1000));
         self.begin_next(id, now, out);
         let Some(worker) = self.workers.get(id) else { return };

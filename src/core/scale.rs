@@ -21,6 +21,7 @@ impl Core {
         let id = PoolId(self.next_pool);
         self.next_pool += 1;
         self.pools.insert(id, Pool::new(settings));
+        self.serve_anew();
         Ok(id)
     }
 
@@ -131,6 +132,7 @@ impl Core {
                     }
                     self.hold_back(*id, |_| true, out);
                 }
+                self.serve_anew();
                 self.workers.ids(|w| pools.contains(&w.pool)).into_iter().collect()
             }
         };

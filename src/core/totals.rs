@@ -59,11 +59,13 @@ impl Core {
     ) {
         for name in forgotten {
             self.totals.forget(name);
+            self.served.touch(name);
         }
         // Afterwards: a queue may have come back in the batch that forgot it.
         let mut turned = Vec::new();
         for totals in changed {
             let name = totals.name.clone();
+            self.served.touch(&name);
             if self.totals.put(totals) {
                 turned.push(name);
             }
@@ -78,6 +80,7 @@ impl Core {
     /// Everything was read anew.
     pub(super) fn reread(&mut self, all: Vec<QueueTotals>, next_due: Option<UnixMicros>, out: &mut Vec<Action>) {
         self.totals = Totals::default();
+        self.served.touch_all();
         self.committed(&[], all, next_due, out);
         self.news(&[]);
     }

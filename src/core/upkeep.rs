@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, KeepFor};
-use crate::model::{Mono, Now, QueueName, QueueTotals, UnixMicros};
+use crate::model::{Lane, Mono, Now, QueueName, QueueTotals, Takes, UnixMicros};
 
 /// Pause after a step that found nothing, at first.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -90,12 +90,10 @@ impl Core {
         self.drains = true;
     }
 
-    /// Jobs of the queues that are served which are ready, running or waiting for a retry.
+    /// Jobs that a pool takes which are ready or waiting for a retry, and those of its queues that are running.
     #[must_use]
     pub fn left(&self) -> u64 {
-        let served: BTreeSet<&QueueName> = self.pools.values().flat_map(|p| p.settings.queues.names()).collect();
-        let left = |t: &QueueTotals| t.running + t.retrying + if t.paused { 0 } else { t.ready };
-        served.into_iter().filter_map(|name| self.totals.of(name)).map(left).sum()
+        self.served.queues().filter_map(|(name, takes)| Some(left(self.totals.of(name)?, takes))).sum()
     }
 
     /// Stops if the drain is complete. `is_written`: no change waits to be committed, so the totals tell the truth.
@@ -139,4 +137,13 @@ impl Core {
         let Upkeep { keep, next, not_before, asked, .. } = self.upkeep;
         (keep.is_some() && !asked && self.phase == Phase::Running).then_some(next.max(not_before))
     }
+}
+
+fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
+    let ready = totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs);
+    let commands = takes.iter().any(|takes| takes.serves(&Lane::Commands));
+    let others = takes.iter().any(|takes| *takes != Takes::Commands);
+    let retrying = if commands { totals.retrying_commands } else { 0 }
+        + if others { totals.retrying.saturating_sub(totals.retrying_commands) } else { 0 };
+    totals.running + retrying + if totals.paused { 0 } else { ready.sum() }
 }

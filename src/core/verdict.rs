@@ -91,8 +91,10 @@ impl Case<'_> {
             _ if by_signal => Cause::Signal,
             _ => Cause::Error,
         };
+        // Another worker may know the type, or a newer release of this one.
+        let of_worker = error.code == Some(NO_SUCH_TYPE);
         match (cause, error.retry) {
-            (Cause::NotFound | Cause::NotExecutable, _) => self.dead(cause, cause),
+            (Cause::NotFound | Cause::NotExecutable, _) if !of_worker => self.dead(cause, cause),
             (_, Retry::Never) => self.dead(cause, Cause::NoRetry),
             (_, Retry::After(wait)) => self.charged(Outcome::Failed, cause, Some(wait), random),
             (_, Retry::Policy) => self.charged(Outcome::Failed, cause, None, random),

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PoolId;
 use super::flight::Flight;
+use super::{PoolId, ShareId};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Claimed, LastLines, Mono, Slot, WorkerState};
 
@@ -129,6 +129,8 @@ pub struct Handle {
     pub jobs_done: u64,
     /// Jobs it can do at a time.
     pub concurrency: u32,
+    /// Which jobs it takes.
+    pub(super) share: ShareId,
     /// Last measured, in bytes.
     pub memory: Option<u64>,
     /// Most measured, in bytes.

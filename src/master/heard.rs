@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::logs::Stream;
 use crate::core::Event;
-use crate::model::WorkerId;
+use crate::model::{Takes, WorkerId};
 use crate::wire::lines::Line;
 use crate::wire::worker::{self as wire, FromWorker};
 
@@ -70,7 +70,13 @@ pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u6
         FromWorker::NoAnswer { request } if is_open(request, requests, heard) => {
             heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_missing(text) });
         }
-        FromWorker::Ready { concurrency } => heard.events.push(Event::Ready { worker: id, concurrency }),
+        FromWorker::Ready { concurrency, types } => {
+            heard.events.push(Event::Ready {
+                worker: id,
+                concurrency,
+                types: types.as_ref().map(|types| Takes::named(types.iter().map(String::as_str))),
+            });
+        }
         FromWorker::Progress { request, progress } => {
             heard.events.push(Event::Progress { worker: id, request, progress });
         }

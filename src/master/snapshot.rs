@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use super::{Master, sampler};
 use crate::core::{Flight, Handle, Phase, Pool, SlotView, State};
 use crate::model::worker::signal_name;
-use crate::model::{Now, WorkerId, WorkerState};
+use crate::model::{Now, Takes, WorkerId, WorkerState};
 use crate::report::Status;
-use crate::report::status::{LastExit, MasterStatus, PoolStatus, QueueStatus, WorkerJob, WorkerStatus};
+use crate::report::status::{
+    LastExit, MOST_UNSERVED, MasterStatus, PoolStatus, QueueStatus, UnservedStatus, WorkerJob, WorkerStatus,
+};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
@@ -28,6 +30,7 @@ impl Master {
             queues: self.core.totals().all().map(|totals| QueueStatus::new(totals, now.wall)).collect(),
             pools,
             workers,
+            unserved: self.core.unserved().take(MOST_UNSERVED).map(UnservedStatus::from).collect(),
             jobs_per_s: self.meters.jobs_per_s(now.mono),
         }
     }
@@ -58,6 +61,7 @@ impl Master {
         let current: Vec<&Handle> =
             pool.slots().filter_map(|s| s.state.current()).filter_map(|w| self.core.worker(w)).collect();
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
+        // One that is opaque is idle for us, however hard it works.
         let (idle, busy) = (count(WorkerState::Idle), count(WorkerState::Busy));
         let in_backoff = pool.slots().filter(|s| s.state.current().is_none()).count() as u32;
         let problem = pool.slots().find_map(|slot| {
@@ -78,6 +82,7 @@ impl Master {
         PoolStatus {
             name: settings.name.to_string(),
             queues: settings.queues.names().cloned().collect(),
+            takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
@@ -121,7 +126,10 @@ impl Master {
             pool: pool.settings.name.to_string(),
             slot: worker.slot,
             pid: worker.state.pid(),
-            state: worker.word(),
+            state: match worker.word() {
+                WorkerState::Idle if pool.settings.is_opaque() => WorkerState::Running,
+                word => word,
+            },
             generation: self.fixed.generation,
             jobs_done: worker.jobs_done,
             memory_bytes: worker.memory,
@@ -134,6 +142,12 @@ impl Master {
             job: job.map(|f| worker_job(f, now)),
         }
     }
+}
+
+/// The words for the jobs that it takes.
+fn takes(pool: &Pool) -> Vec<String> {
+    let all: BTreeSet<&str> = pool.takes().filter(|_| !pool.settings.is_opaque()).flat_map(Takes::words).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 fn deadline(worker: &Handle, now: Now) -> Option<f64> {

@@ -174,23 +174,25 @@ impl Master {
 
     fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
         let event = match (tag, reply) {
-            (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+            (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, expired, more }) => {
                 failpoint!("claim.committed");
                 self.expired(expired);
-                Event::Claimed { pool, asked, news, jobs, more }
+                Event::Claimed { pool, share, asked, news, jobs, more }
             }
             (Tag::Promote, Reply::Promoted { queues, expired, .. }) => {
                 self.expired(expired);
                 Event::Promoted { queues }
             }
             (Tag::Shift, Reply::Shifted { next }) => Event::Shifted { next },
+            (Tag::Sort, Reply::Sorted { queues, more }) => Event::Sorted { queues, more },
+            (Tag::FirstOther, Reply::FirstOther { queue, kind }) => Event::FirstOther { queue, kind },
             (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },
             (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");
                 return;
             }
-            (Tag::None | Tag::Claim { .. } | Tag::Promote | Tag::Shift, _) => return,
+            (Tag::None | Tag::Claim { .. } | Tag::Promote | Tag::Shift | Tag::Sort | Tag::FirstOther, _) => return,
         };
         self.feed(event);
     }

@@ -7,7 +7,7 @@ use super::Detail;
 /// Kind of error of a worker that broke the protocol; the words are ours.
 pub const PROTOCOL: &str = "protocol";
 
-/// JSON-RPC error code of a worker that knows no job of this type: not to be tried again.
+/// JSON-RPC error code of a worker that knows no job of this type.
 pub const NO_SUCH_TYPE: i64 = -32601;
 
 /// Kind of error of the built-in worker whose command never began, as the machine had nothing left to start it with. Of

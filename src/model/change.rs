@@ -10,7 +10,7 @@ use super::job::Progress;
 use super::worker::{EndReason, Exit};
 use super::{
     BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId,
-    Slot, UnixMicros, WorkerId,
+    Slot, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -59,6 +59,14 @@ pub enum Change {
     /// The clock was set, or may have been: move what waits for a length of time, a step at a time.
     /// Reply: [`Reply::Shifted`].
     Shift(Shift),
+    /// Give jobs of these types lanes of their own from now on; what is ready already is moved by [`Change::Sort`].
+    /// Reply: [`Reply::Sorted`], with `more` while there is something to move.
+    NameTypes(Arc<BTreeSet<Arc<str>>>),
+    /// Move ready jobs of types that were named to the lanes of these, looking at no more than `limit` jobs and queues.
+    /// Reply: [`Reply::Sorted`].
+    Sort { limit: u32 },
+    /// Find out the type of the first ready job of a queue that is in the lane of the others. Reply: [`Reply::FirstOther`].
+    FirstOther(QueueName),
     /// Record the progress of a running job. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Progress { job: JobId, run: RunId, progress: Progress },
     /// Cancel a job that is ready or scheduled; where no master runs, an operator says it. Reply: [`Reply::Changed`] with
@@ -120,6 +128,9 @@ impl Op {
             | Self::Change(
                 Change::Claim(_)
                 | Change::Assign { .. }
+                | Change::NameTypes(_)
+                | Change::Sort { .. }
+                | Change::FirstOther(_)
                 | Change::Progress { .. }
                 | Change::WorkerStarted(_)
                 | Change::WorkerEnded(_),
@@ -190,6 +201,8 @@ pub struct Claim {
     /// Queues in the order to try them, each with the most jobs to take at this place; a queue may stand here
     /// twice (first its share, then what the others left). Paused and unknown queues give nothing.
     pub takes: Vec<(QueueName, u32)>,
+    /// Jobs of which lanes.
+    pub lanes: Takes,
     /// Workers the first jobs are meant for, in order.
     pub workers: Vec<WorkerId>,
     /// Most jobs in all; those beyond `workers` are claimed ahead, for no worker yet.
@@ -329,6 +342,18 @@ pub enum Reply {
     Shifted {
         /// The last one looked at.
         next: Option<(UnixMicros, JobId)>,
+    },
+    /// Jobs were moved to the lanes of their types.
+    Sorted {
+        /// Queues in which there are some.
+        queues: Vec<QueueName>,
+        /// Whether there may be more to move.
+        more: bool,
+    },
+    /// The type of the first job of this queue in the lane of the others, if there is one.
+    FirstOther {
+        queue: QueueName,
+        kind: Option<Arc<str>>,
     },
     /// The state the job had before, and its queue.
     Changed {

@@ -24,8 +24,10 @@ pub mod problem;
 pub mod queue;
 pub mod run;
 pub mod store_url;
+pub mod takes;
 pub mod time;
 pub mod units;
+pub mod unserved;
 pub mod worker;
 
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
@@ -39,5 +41,6 @@ pub use pool::{PoolKind, PoolSettings, ReadyWhen};
 pub use queue::{QueueOrder, QueueTotals};
 pub use run::{Cause, Detail, Outcome, RunRecord};
 pub use store_url::StoreUrl;
+pub use takes::{EXEC, Lane, Takes};
 pub use time::{Mono, Now, UnixMicros};
 pub use worker::{WorkerRecord, WorkerState};

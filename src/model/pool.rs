@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PoolLimits, PoolName, QueueOrder};
+use super::{PoolLimits, PoolName, QueueOrder, Takes};
 
 /// Kind of the workers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,15 @@ impl PoolKind {
     #[must_use]
     pub const fn with_command(has_command: bool) -> Self {
         if has_command { Self::Protocol } else { Self::Exec }
+    }
+
+    /// Which jobs its workers take: a job that is a command runs that command, and no other program.
+    #[must_use]
+    pub const fn takes(self, has_command: bool) -> Takes {
+        match (self, has_command) {
+            (Self::Exec, false) => Takes::Commands,
+            (Self::Exec | Self::Protocol | Self::Opaque, _) => Takes::Others,
+        }
     }
 
     /// The kind that `--exec` or `--opaque` says, of which at most one is given.
@@ -77,6 +86,8 @@ pub struct PoolSettings {
     pub queues: QueueOrder,
     /// Kind of its workers.
     pub kind: PoolKind,
+    /// Which jobs its workers take, unless they name types.
+    pub takes: Takes,
     /// When a worker is ready.
     pub ready: ReadyWhen,
     /// Its limits.

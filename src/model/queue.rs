@@ -1,8 +1,9 @@
 //! Queues: their totals, and the order in which a pool serves several of them.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{QueueName, UnixMicros};
+use super::{Lane, QueueName, UnixMicros};
 
 /// How a pool chooses between its queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +26,23 @@ impl QueueOrder {
 }
 
 /// Numbers of jobs in a queue, kept by difference with every change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueTotals {
     pub name: QueueName,
     /// Hands out no jobs.
     pub paused: bool,
     /// Waiting for a worker.
     pub ready: u64,
+    /// Of `ready`, those that are commands.
+    pub commands: u64,
+    /// Of `ready`, those in lanes of their types; without those that are pushed in bulk and not opened yet.
+    pub typed: BTreeMap<Arc<str>, u64>,
     /// Due later, retries included.
     pub scheduled: u64,
     /// Of `scheduled`, those that wait for a retry.
     pub retrying: u64,
+    /// Of `retrying`, those that are commands.
+    pub retrying_commands: u64,
     pub running: u64,
     /// Given up and kept.
     pub dead: u64,
@@ -43,6 +50,19 @@ pub struct QueueTotals {
     pub succeeded_total: u64,
     /// Runs that failed, timed out or crashed since then.
     pub failed_total: u64,
-    /// Due time of the first ready job in the order of the queue.
+    /// Due time of the first ready job of a lane; the earliest of them.
     pub oldest_ready_at: Option<UnixMicros>,
+}
+
+impl QueueTotals {
+    /// The lanes that have ready jobs, and how many.
+    pub fn lanes(&self) -> impl Iterator<Item = (Lane, u64)> {
+        let apart = self.commands + self.typed.values().sum::<u64>();
+        let others = self.ready.saturating_sub(apart);
+        let types = self.typed.iter().map(|(kind, ready)| (Lane::Type(kind.clone()), *ready));
+        [(Lane::Commands, self.commands), (Lane::Others, others)]
+            .into_iter()
+            .chain(types)
+            .filter(|(_, ready)| *ready > 0)
+    }
 }

@@ -13,6 +13,8 @@ pub enum WorkerState {
     /// Ready, without a job.
     Idle,
     Busy,
+    /// Ready, and fetches its own jobs elsewhere.
+    Running,
     /// Gets no more jobs; finishes what it holds and leaves.
     Draining,
     /// Told to end, by signal.
@@ -29,6 +31,7 @@ impl WorkerState {
             Self::Starting => "starting",
             Self::Idle => "idle",
             Self::Busy => "busy",
+            Self::Running => "running",
             Self::Draining => "draining",
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use super::events::end_reason;
 use super::tables::{Align, Column, Room, render_within};
 use super::words;
-use crate::model::{Cause, Detail, JobRecord, JobState, Outcome, RunRecord, UnixMicros, WorkerRecord};
-use crate::wire::push::EXEC;
+use crate::model::{Cause, Detail, EXEC, JobRecord, JobState, Outcome, RunRecord, UnixMicros, WorkerRecord};
 
 /// The most of a text that is read from one row, where the width of the output sets no limit.
 const CELL_CHARS: usize = 200;

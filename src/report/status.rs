@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
 use crate::model::{Generation, JobId, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
 
@@ -16,6 +17,9 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// By pool and slot.
     pub workers: Vec<WorkerStatus>,
+    /// Ready jobs that no pool takes, at most 100 entries.
+    #[serde(default)]
+    pub unserved: Vec<UnservedStatus>,
     /// Runs that ended in the last 10 seconds, per second.
     pub jobs_per_s: f64,
 }
@@ -89,6 +93,29 @@ impl QueueStatus {
     }
 }
 
+/// The most entries of ready jobs that no pool takes.
+pub const MOST_UNSERVED: usize = 100;
+
+/// Ready jobs that no pool takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnservedStatus {
+    pub queue: QueueName,
+    /// How many.
+    pub jobs: u64,
+    /// The type of the first of them, if it is known.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The problem in words, and the next step.
+    pub problem: String,
+}
+
+impl From<&Unserved> for UnservedStatus {
+    fn from(found: &Unserved) -> Self {
+        let kind = found.kind().map(str::to_owned);
+        Self { queue: found.queue.clone(), jobs: found.jobs, kind, problem: found.to_string() }
+    }
+}
+
 /// One pool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PoolStatus {
@@ -98,6 +125,9 @@ pub struct PoolStatus {
     pub queues: Vec<QueueName>,
     /// `protocol`, `exec` or `opaque`.
     pub kind: String,
+    /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
+    #[serde(default)]
+    pub takes: Vec<String>,
     pub wanted: u32,
     /// Workers that are idle or busy.
     pub ready: u32,

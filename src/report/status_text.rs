@@ -13,7 +13,15 @@ const MESSAGE_CHARS: usize = 40;
 #[must_use]
 pub fn status(status: &Status) -> String {
     let mut blocks: Vec<String> = status.master.iter().map(|m| master_lines(m, status.jobs_per_s)).collect();
-    if status.queues.is_empty() {
+    let unserved: String = status.unserved.iter().map(|found| warning(&found.problem)).collect();
+    match blocks.last_mut() {
+        Some(master) => master.push_str(&unserved),
+        None => blocks.extend(Some(unserved).filter(|text| !text.is_empty())),
+    }
+    let fetch_elsewhere = !status.pools.is_empty() && status.pools.iter().all(|pool| pool.queues.is_empty());
+    if status.queues.is_empty() && fetch_elsewhere {
+        // There is nothing to say of queues.
+    } else if status.queues.is_empty() {
         blocks.push("no jobs yet; add one with `queue-work push -- CMD …`\n".to_owned());
     } else {
         blocks.push(queues(&status.queues));

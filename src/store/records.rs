@@ -81,6 +81,8 @@ pub trait Records {
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError>;
     /// Totals of all queues, by name.
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
+    /// The type of the first ready job of a queue that is no command, and whose type has no lane of its own.
+    fn first_other(&mut self, queue: &QueueName) -> Result<Option<String>, StoreError>;
     /// The random id of the store.
     fn store_id(&mut self) -> Result<String, StoreError>;
     /// The last generation.

@@ -13,12 +13,9 @@ use serde_json::value::RawValue;
 use super::control::{PushJob, Span};
 use super::object;
 use crate::model::units;
-use crate::model::{NewJob, OsText, QueueName, UnixMicros, payload};
+use crate::model::{EXEC, NewJob, OsText, QueueName, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
-
-/// The type of a job that is a command.
-pub const EXEC: &str = "exec";
 
 /// Checks a job and applies the defaults; the error says what is wrong and with which member.
 pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> Result<NewJob, String> {

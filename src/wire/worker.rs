@@ -3,6 +3,7 @@
 //! Anything that is no message of the protocol is output ([`FromWorker::Output`]), never an error: a stray `print`
 //! is harmless.
 
+mod head;
 mod printed;
 mod write;
 
@@ -16,9 +17,11 @@ use super::object::{self, Object};
 
 use crate::model::answer::PROTOCOL;
 use crate::model::job::Progress;
-use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES};
+use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES, check_type};
+use crate::model::takes::MOST_TYPES;
 use crate::model::{Answer, Detail, Retry, RunError};
 
+pub use self::head::id_in_head;
 pub use self::printed::{read_printed, write_printed};
 pub use self::write::{JobLines, JobTerms, write_cancel};
 
@@ -56,6 +59,8 @@ pub enum FromWorker<'a> {
     Ready {
         /// Jobs it does at a time.
         concurrency: u32,
+        /// The types it takes, if it names them.
+        types: Option<Vec<String>>,
     },
     /// How far a job is.
     Progress {
@@ -162,6 +167,8 @@ struct Params<'a> {
     id: Option<&'a RawValue>,
     #[serde(default)]
     concurrency: Option<u32>,
+    #[serde(borrow, default)]
+    types: Option<&'a RawValue>,
     #[serde(default)]
     percent: Option<f64>,
     #[serde(default)]
@@ -181,46 +188,6 @@ pub fn parse(line: &[u8]) -> FromWorker<'_> {
         Some(method) => message(method, raw.id, raw.params),
         None => answer(&raw).unwrap_or(FromWorker::Output),
     }
-}
-
-/// The request id that a line over the limit answers: the `id` of the message itself, never one inside its members, if
-/// it stands whole in the head.
-#[must_use]
-pub fn id_in_head(head: &[u8]) -> Option<u64> {
-    if head.first() != Some(&b'{') {
-        return None;
-    }
-    let (mut at, mut depth) = (0, 0_usize);
-    while let Some(byte) = head.get(at) {
-        at += 1;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let text = &head[at..];
-                let end = end_of_text(text)?;
-                let value = text[end + 1..].trim_ascii_start().strip_prefix(b":");
-                if let Some(value) = value.filter(|_| depth == 1 && &text[..end] == b"id") {
-                    let value = value.trim_ascii_start();
-                    let end = value.iter().position(|b| matches!(b, b',' | b'}') || b.is_ascii_whitespace())?;
-                    return request_of(std::str::from_utf8(&value[..end]).ok()?);
-                }
-                at += end + 1;
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Where a JSON string ends that began just before.
-fn end_of_text(text: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    text.iter().position(|&b| {
-        let ends = b == b'"' && !escaped;
-        escaped = b == b'\\' && !escaped;
-        ends
-    })
 }
 
 /// Failure of the open job whose id a line has, with neither result nor error. To wait for
@@ -253,7 +220,10 @@ fn broken(message: String) -> Answer {
 fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawValue>) -> FromWorker<'a> {
     let fields = || params.and_then(|p| object::read::<Params<'_>>(p.get()).ok());
     let found = match method {
-        "ready" => Some(FromWorker::Ready { concurrency: fields().and_then(|p| p.concurrency).unwrap_or(1) }),
+        "ready" => {
+            let (concurrency, types) = fields().map(|p| (p.concurrency, p.types)).unwrap_or_default();
+            Some(FromWorker::Ready { concurrency: concurrency.unwrap_or(1), types: types.and_then(types_of) })
+        }
         "retire" => Some(FromWorker::Retire),
         "progress" => fields().and_then(|p| {
             let percent = p.percent.filter(|n| n.is_finite()).map(|n| n.clamp(0.0, 100.0));
@@ -268,6 +238,13 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
         _ => id.map(|id| FromWorker::Unknown { id, method: method.to_owned() }),
     };
     found.unwrap_or(FromWorker::Output)
+}
+
+/// The types that a worker names; what is no list of types says nothing.
+fn types_of(types: &RawValue) -> Option<Vec<String>> {
+    let types: Vec<String> = serde_json::from_str(types.get()).ok()?;
+    let fit = types.len() <= MOST_TYPES && types.iter().all(|kind| check_type(kind).is_ok());
+    fit.then_some(types)
 }
 
 /// A request id as workers give it back, from its JSON text: a number, also one that went through a float (`1.0`), or

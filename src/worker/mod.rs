@@ -16,7 +16,8 @@
 //! | `bad_cwd` | the folder to run in does not exist | by policy |
 //! | `spawn` | the system had no process, memory or file left, or the program is being written: never begun | uncharged |
 //! | `refused` | the system refused for another reason | by policy |
-//! | `invalid`, `no_such_type` | the job is written wrong, or is not a command | no |
+//! | `invalid` | the job is written wrong | no |
+//! | `no_such_type` | the job is not a command; none is sent here | by policy |
 //!
 //! `peak_memory_bytes` is what the kernel counted for the command (and those of its children that it waited for); it
 //! is never less than this worker's own resident set, which the command shares until it is executed.

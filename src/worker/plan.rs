@@ -70,7 +70,7 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
 
 fn no_such_type(kind: &str) -> Failure {
     let message = format!("no such job type `{kind}`: this pool runs commands (type `exec`)");
-    Failure { code: rpc::METHOD_NOT_FOUND, ..Failure::new("no_such_type", Some(false), message) }
+    Failure { code: rpc::METHOD_NOT_FOUND, ..Failure::new("no_such_type", None, message) }
 }
 
 fn exec(args: &RawValue) -> Result<Plan, Failure> {
@@ -171,6 +171,6 @@ mod tests {
         let failure = planned(r#"{"job_id":1,"type":"resize","args":null}"#, None).expect_err("an error");
         assert_eq!(failure.code, rpc::METHOD_NOT_FOUND);
         assert_eq!(failure.message, "no such job type `resize`: this pool runs commands (type `exec`)");
-        assert_eq!(failure.data.retry, Some(false));
+        assert_eq!(failure.data.retry, None);
     }
 }

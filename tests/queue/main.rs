@@ -21,6 +21,7 @@ mod pools;
 mod push;
 mod retention;
 mod retries;
+mod served;
 mod stream;
 mod templates;
 mod unique;

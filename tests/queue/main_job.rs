@@ -95,14 +95,14 @@ fn sha256sum(files: &[PathBuf]) -> Vec<String> {
 fn a_worker_program_gets_the_args_and_its_answers_are_the_results() {
     let bench = Bench::new();
     let add = bench.push(&["add", "[2, 3]"]);
-    let unknown = bench.push(&["no-such-type"]);
+    let unknown = bench.push(&["--max-attempts=1", "no-such-type"]);
     let python = fixture("echo.py")[0].clone();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/worker.py");
     drain(&bench, &["--workers=2", "--", &python, example.to_str().expect("UTF-8")]);
     let job = bench.job(add);
     assert_eq!((&job["state"], &job["result"]), (&json!("succeeded"), &json!(5)));
     let job = bench.job(unknown);
-    assert_eq!((&job["state"], &job["cause"], &job["attempts"]), (&json!("dead"), &json!("not_found"), &json!(1)));
+    assert_eq!((&job["state"], &job["cause"], &job["attempts"]), (&json!("dead"), &json!("max_attempts"), &json!(1)));
     bench.expect_no_leftovers();
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use queue_work::testing::model::change::{Change, Claim, Reply, Request};
-use queue_work::testing::model::{NewJob, QueueName, StoreUrl, UnixMicros};
+use queue_work::testing::model::{NewJob, QueueName, StoreUrl, Takes, UnixMicros};
 use queue_work::testing::store::{self, Master};
 
 use crate::support::{Bench, DEADLINE, now};
@@ -26,7 +26,8 @@ fn leave(bench: &Bench, queue: &str) {
     let job = NewJob { queue: queue.clone(), ..NewJob::new("t", "null") };
     let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();
     store.apply(1, &[Request::Push(jobs).into()], UnixMicros(2)).expect("pushed");
-    let claim = Claim { takes: vec![(queue, JOBS)], workers: vec![], total: JOBS, max_bytes: usize::MAX };
+    let claim =
+        Claim { takes: vec![(queue, JOBS)], lanes: Takes::Others, workers: vec![], total: JOBS, max_bytes: usize::MAX };
     let replies = store.apply(2, &[Change::Claim(claim).into()], UnixMicros(3)).expect("claimed").replies;
     assert!(matches!(&replies[0], Reply::Claimed { jobs, .. } if jobs.len() == JOBS as usize));
 }

@@ -87,7 +87,8 @@ fn a_master_that_was_replaced_while_it_slept_ends_at_its_next_write_and_changes_
     // As of a master that cannot see this one, in a container of its own; and somebody has pushed.
     a_generation_that_does_nothing(&bench);
     let open = rusqlite::Connection::open(bench.database()).expect("the database");
-    let ready = "INSERT INTO ready (queue, nprio, due_at, id, tried) SELECT queue, nprio, due_at, 99, 0 FROM jobs";
+    let ready =
+        "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) SELECT queue, 0, nprio, due_at, 99, 0 FROM jobs";
     let job = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, pushed_at) \
                SELECT 99, queue, type, args, nprio, due_at, pushed_at FROM jobs";
     let count = "UPDATE queues SET ready = ready + 1";

@@ -38,6 +38,7 @@ const POOL: Form = Object(&[
     ("name", Text),
     ("queues", List(&Text)),
     ("kind", Text),
+    ("takes", List(&Text)),
     ("wanted", Int),
     ("ready", Int),
     ("busy", Int),
@@ -63,11 +64,14 @@ const WORKER: Form = Object(&[
     ("job", Maybe(&Object(&[("id", Int), ("type", Text), ("attempt", Int), ("running_s", Number)]))),
 ]);
 
+const UNSERVED: Form = Object(&[("queue", Text), ("jobs", Int), ("type", Maybe(&Text)), ("problem", Text)]);
+
 const STATUS: Form = Object(&[
     ("master", Maybe(&MASTER)),
     ("queues", List(&QUEUE)),
     ("pools", List(&POOL)),
     ("workers", List(&WORKER)),
+    ("unserved", List(&UNSERVED)),
     ("jobs_per_s", Number),
 ]);
 
@@ -172,7 +176,7 @@ fn status_has_the_documented_form_while_a_job_runs() {
 fn status_without_a_master_reads_the_store_and_ends_with_three() {
     let bench = Bench::new();
     let empty = bench.run(&["status", "--json"]).expect_code(3);
-    let nothing = json!({"master": null, "queues": [], "pools": [], "workers": [], "jobs_per_s": 0.0});
+    let nothing = json!({"master": null, "queues": [], "pools": [], "workers": [], "unserved": [], "jobs_per_s": 0.0});
     assert_eq!(empty.json(), nothing);
     assert!(!bench.database().exists());
     eventful(&bench);

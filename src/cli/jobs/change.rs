@@ -88,6 +88,8 @@ fn refusal(change: JobAction, id: JobId, reply: &Reply) -> Option<RefusedJob> {
         | Reply::Opened(_)
         | Reply::Claimed { .. }
         | Reply::Promoted { .. }
+        | Reply::Sorted { .. }
+        | Reply::FirstOther { .. }
         | Reply::Retried { .. }
         | Reply::Shifted { .. }
         | Reply::Count(_) => None,

@@ -12,8 +12,9 @@ use super::{staged, stream};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context::Context;
 use crate::cli::output;
+use crate::cli::waiting::{self, Pushed};
 use crate::error::{Code, Error};
-use crate::model::JobId;
+use crate::model::{EXEC, JobId};
 use crate::report::words;
 use crate::wire::control::PushedMany;
 
@@ -47,6 +48,11 @@ pub(super) fn run(context: &Context, args: &PushArgs, common: &Common) -> Result
         return interrupts.outcome();
     };
     conclude(context, &pushed, bad)?;
+    if pushed.count > 0 {
+        let kind = args.kind.as_deref().unwrap_or(EXEC);
+        let what = if args.jsonl { Pushed::Several } else { Pushed::Of(args.queue.as_deref(), kind) };
+        waiting::say_after_push(context, sink.master(), &what);
+    }
     sink.close();
     Ok(Code::DONE)
 }

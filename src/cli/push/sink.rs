@@ -81,6 +81,14 @@ impl<'a> Sink<'a> {
         }
     }
 
+    /// The master, if it is one that takes the jobs.
+    pub(super) fn master(&mut self) -> Option<&mut Client> {
+        match &mut self.to {
+            To::Master(client) => Some(client),
+            To::Store(_) => None,
+        }
+    }
+
     /// Asks the master; `None` if it ended before it heard of this, and another way is open now.
     fn ask<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<Option<R>, Error> {
         let To::Master(client) = &mut self.to else { return Ok(None) };

@@ -23,11 +23,13 @@ impl World {
         for n in 0..3 {
             self.set_paused(queue(n), false);
         }
-        let mut settings = self.settings();
-        settings.queues = QueueOrder::Strict((0..3).map(queue).collect::<Vec<QueueName>>());
-        settings.kind = PoolKind::Protocol;
-        settings.limits.workers = 2;
-        self.command(Command::AddPool { settings: Box::new(settings), wait: true });
+        for kind in [PoolKind::Protocol, PoolKind::Exec] {
+            let mut settings = self.settings();
+            settings.queues = QueueOrder::Strict((0..3).map(queue).collect::<Vec<QueueName>>());
+            (settings.kind, settings.takes) = (kind, kind.takes(false));
+            settings.limits.workers = 2;
+            self.command(Command::AddPool { settings: Box::new(settings), wait: true });
+        }
         self.until("every job has ended", |w| w.store.unfinished() == 0 && w.core.is_quiet());
         self.until("every pool is whole, every ticket answered", |w| w.open.is_empty() && w.is_whole());
         if self.seed.is_multiple_of(2) {

@@ -71,11 +71,21 @@ impl World {
             }
             let idle = workers
                 .iter()
-                .find(|(_, w)| w.takes_jobs() && !w.is_held() && w.flights.is_empty())
-                .filter(|_| !pool.settings.is_opaque());
-            assert!(pool.ahead.is_empty() || idle.is_none(), "{idle:?} is idle although there are jobs for it");
-            let hope = workers.iter().any(|(_, w)| w.state.leaves().is_none());
-            assert!(pool.ahead.is_empty() || hope, "jobs are claimed that nobody will do");
+                .filter(|(_, w)| w.takes_jobs() && !w.is_held() && w.flights.is_empty())
+                .find(|(_, w)| !pool.settings.is_opaque() && !pool.shares[&w.share].ahead.is_empty());
+            assert!(idle.is_none(), "{idle:?} is idle although there are jobs for it");
+            for (id, share) in pool.shares.iter().filter(|(_, share)| !share.ahead.is_empty()) {
+                let hope = workers.iter().any(|(_, w)| w.share == *id && w.state.leaves().is_none());
+                assert!(hope, "jobs are claimed that nobody will do");
+                assert!(
+                    share.ahead.iter().all(|job| share.takes.may_run(&job.kind)),
+                    "jobs are claimed that nobody can do"
+                );
+            }
+            for (_, worker) in &workers {
+                let runs = worker.flights.iter().all(|f| pool.settings.takes.may_run(&f.job.kind));
+                assert!(runs, "it was sent what it cannot run: {worker:?}");
+            }
         }
     }
 
@@ -83,7 +93,7 @@ impl World {
     fn check_holders(&self) {
         let mut held: BTreeMap<JobId, usize> = BTreeMap::new();
         let flights = self.core.workers().flat_map(|(_, w)| w.flights.iter().map(|f| &f.job));
-        let ahead = self.core.pools().flat_map(|(_, p)| p.ahead.iter());
+        let ahead = self.core.pools().flat_map(|(_, p)| p.ahead());
         for job in flights.chain(ahead) {
             *held.entry(job.id).or_default() += 1;
             assert_eq!(held[&job.id], 1, "job {} is in two places of the core", job.id);

@@ -98,7 +98,7 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
-        PoolSettings { name, queues: order, kind, ready, limits }
+        PoolSettings { name, queues: order, kind, takes: kind.takes(false), ready, limits }
     }
 }
 

@@ -64,7 +64,7 @@ impl World {
             due_at: c.often(100).then(|| wall.plus(Duration::from_micros(c.micros(1000, 60_000_000)))),
             timeout: c.often(100).then(|| Duration::from_micros(c.micros(1000, 5_000_000))),
             max_attempts: c.often(100).then(|| c.range(1, 4) as u32),
-            ..NewJob::new("x", "null")
+            ..NewJob::new(*c.pick(&["x", "y", "exec"]), "null")
         }
     }
 

@@ -11,7 +11,7 @@ use crate::model::answer::{NOT_BEGUN, PROGRAM_BUSY};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{Answer, LastLines, Retry, RunError};
-use crate::model::{Claimed, WorkerId};
+use crate::model::{Claimed, PoolKind, Takes, WorkerId};
 
 /// A process and its nature.
 #[derive(Debug, Default)]
@@ -61,6 +61,12 @@ impl Process {
 }
 
 impl World {
+    /// The built-in worker does not.
+    fn names_types(&self, id: WorkerId) -> bool {
+        let pool = self.core.worker(id).and_then(|worker| self.core.pool(worker.pool));
+        pool.is_some_and(|pool| pool.settings.kind == PoolKind::Protocol)
+    }
+
     pub(super) fn start_process(&mut self, id: WorkerId) {
         if self.broken || (self.faults && self.chance.often(20)) {
             if self.chance.often(300) {
@@ -81,7 +87,9 @@ impl World {
         self.say(id, 10, Event::Spawned { worker: id, pid: id.0 as u32 });
         if !(self.faults && self.chance.often(30)) {
             let wait = self.chance.micros(1000, 2_000_000);
-            self.say(id, wait, Event::Ready { worker: id, concurrency });
+            let names = self.faults && self.names_types(id) && self.chance.often(200);
+            let types = names.then(|| Takes::named([*self.chance.pick(&["x", "y"])]));
+            self.say(id, wait, Event::Ready { worker: id, concurrency, types });
         }
         if self.faults && self.chance.often(30) {
             let wait = self.chance.micros(10, 2_000_000);

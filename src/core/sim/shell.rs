@@ -92,10 +92,12 @@ impl World {
             }
             match (tag, reply) {
                 (Tag::None, _) => {}
-                (Tag::Claim { pool, asked, news }, Reply::Claimed { jobs, more, .. }) => {
-                    self.hear(Event::Claimed { pool, asked, news, jobs, more });
+                (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, .. }) => {
+                    self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
                 }
                 (Tag::Shift, Reply::Shifted { next }) => self.hear(Event::Shifted { next }),
+                (Tag::Sort, Reply::Sorted { queues, more }) => self.hear(Event::Sorted { queues, more }),
+                (Tag::FirstOther, Reply::FirstOther { queue, kind }) => self.hear(Event::FirstOther { queue, kind }),
                 (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
                 (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
                     self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });

@@ -101,7 +101,14 @@ fn a_job_whose_claim_is_on_its_way_is_cancelled_at_its_worker() {
     bench.core.claim(&mut bench.out);
     cancel(&mut bench, 1, true);
     let news = bench.pool().news;
-    bench.event(Event::Claimed { pool: bench.pool, asked: 1, news, jobs: vec![job(1)], more: false });
+    bench.event(Event::Claimed {
+        pool: bench.pool,
+        share: ShareId(0),
+        asked: 1,
+        news,
+        jobs: vec![job(1)],
+        more: false,
+    });
     bench.said();
     found(&mut bench, 1, JobChange::Was(JobState::Running));
     bench.says(&["cancel 1#1 cancelled"]);

@@ -112,7 +112,7 @@ fn a_worker_that_read_nothing_is_not_held_against_its_job() {
 #[test]
 fn all_that_ran_at_once_in_a_worker_that_dies_have_crashed() {
     let mut bench = Bench::up(|_| {});
-    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2, types: None });
     bench.jobs(2);
     bench.said();
     bench.exit(1, Exit::Signal(11), 2);

@@ -5,7 +5,7 @@ use crate::model::Prefetch;
 use crate::model::change::Change;
 
 fn ready(bench: &mut Bench, worker: i64, concurrency: u32) {
-    bench.event(Event::Ready { worker: WorkerId(worker), concurrency });
+    bench.event(Event::Ready { worker: WorkerId(worker), concurrency, types: None });
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_empty_answer_that_is_older_than_the_news_says_nothing() {
     bench.core.claim(&mut bench.out);
     let news = bench.pool().news;
     bench.event(Event::News { queues: Vec::new() });
-    bench.event(Event::Claimed { pool: bench.pool, asked: 1, news, jobs: Vec::new(), more: false });
+    bench.event(Event::Claimed { pool: bench.pool, share: ShareId(0), asked: 1, news, jobs: Vec::new(), more: false });
     bench.said();
     bench.core.claim(&mut bench.out);
     bench.says(&["claim 1"]);
@@ -161,7 +161,14 @@ fn what_was_claimed_of_a_queue_that_was_paused_meanwhile_goes_back() {
     bench.committed(paused(true));
     bench.said();
     let news = bench.pool().news;
-    bench.event(Event::Claimed { pool: bench.pool, asked: 1, news, jobs: vec![job(1)], more: false });
+    bench.event(Event::Claimed {
+        pool: bench.pool,
+        share: ShareId(0),
+        asked: 1,
+        news,
+        jobs: vec![job(1)],
+        more: false,
+    });
     bench.says(&["unclaim 1"]);
     bench.committed(paused(false));
     bench.give(vec![job(1)]);
@@ -173,7 +180,7 @@ fn jobs_claimed_ahead_go_back_when_nobody_is_left_to_do_them() {
     let mut bench = Bench::up(|_| {});
     bench.jobs(3);
     bench.says(&["claim 1", "send job 1 to 1"]);
-    assert_eq!(bench.pool().ahead.len(), 2);
+    assert_eq!(bench.pool().ahead().count(), 2);
     bench.command(1, Command::Scale { target: Target::All, workers: 0, wait: false });
     let said = bench.said();
     assert_eq!(said[1..], ["unclaim 2", "unclaim 3"], "{said:?}");
@@ -203,6 +210,6 @@ fn the_store_is_told_who_works_on_a_job_when_it_begins_not_when_it_is_sent() {
     bench.pass(SECOND);
     bench.answer(1, 1, well());
     assert_eq!(told(&mut bench), [(2, 1)]);
-    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2, types: None });
     assert_eq!(told(&mut bench), [(3, 1)]);
 }

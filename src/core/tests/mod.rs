@@ -14,6 +14,7 @@ mod restart;
 mod roster;
 mod runs;
 mod scale;
+mod served;
 mod spawn_budget;
 mod stop;
 mod timeouts;
@@ -26,7 +27,7 @@ use crate::model::change::{Change, Next};
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, Counters, Detail, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
-    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, UnixMicros,
+    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,6 +56,7 @@ fn settings(name: &str) -> PoolSettings {
         name: PoolName::new(name).unwrap(),
         queues: QueueOrder::Strict(vec![queue("default")]),
         kind: PoolKind::Protocol,
+        takes: Takes::Others,
         ready: ReadyWhen::Spawned,
         limits,
     }
@@ -115,7 +117,7 @@ impl Bench {
         }
         while let Some(id) = starting(&self.core) {
             self.spawned(id);
-            self.event(Event::Ready { worker: WorkerId(id), concurrency: 1 });
+            self.event(Event::Ready { worker: WorkerId(id), concurrency: 1, types: None });
         }
     }
 
@@ -150,11 +152,11 @@ impl Bench {
     fn give(&mut self, jobs: Vec<Claimed>) {
         self.core.claim(&mut self.out);
         let asked = self.out.iter().rev().find_map(|action| match action {
-            Action::Write(_, Tag::Claim { pool, asked, news }) => Some((*pool, *asked, *news)),
+            Action::Write(_, Tag::Claim { pool, share, asked, news }) => Some((*pool, *share, *asked, *news)),
             _ => None,
         });
-        let (pool, asked, news) = asked.expect("no claim was asked for");
-        self.event(Event::Claimed { pool, asked, news, jobs, more: false });
+        let (pool, share, asked, news) = asked.expect("no claim was asked for");
+        self.event(Event::Claimed { pool, share, asked, news, jobs, more: false });
     }
 
     /// Gives the next `n` jobs.
@@ -260,6 +262,9 @@ fn change_line(change: &Change) -> Option<String> {
         }
         Change::Unclaim { job, .. } => format!("unclaim {job}"),
         Change::Promote { .. } => String::from("promote"),
+        Change::NameTypes(types) => format!("name {}", types.iter().cloned().collect::<Vec<_>>().join(",")),
+        Change::Sort { .. } => String::from("sort"),
+        Change::FirstOther(queue) => format!("first of {queue}"),
         Change::Shift(shift) => format!("shift {:?} by {} s", shift.waits, shift.by / 1_000_000),
         Change::Cancel(job) => format!("store cancels {job}"),
         Change::WorkerStarted(_)

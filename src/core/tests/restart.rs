@@ -45,7 +45,7 @@ fn a_new_worker_that_dies_is_tried_again_also_where_several_are_renewed_at_a_tim
     bench.says(&["spawn 11 in 1"]);
     bench.jobs(1);
     bench.spawned(11);
-    bench.event(Event::Ready { worker: WorkerId(11), concurrency: 1 });
+    bench.event(Event::Ready { worker: WorkerId(11), concurrency: 1, types: None });
     bench.says(&["claim 8", "send job 1 to 1", "cancel 1#1 shutdown", "TERM 1", "spawn 12 in 3"]);
 }
 

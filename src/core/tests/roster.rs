@@ -22,7 +22,7 @@ fn a_worker_of_a_pool_that_waits_for_a_message_is_ready_when_it_says_so() {
     let mut bench = Bench::new(|s| s.ready = ReadyWhen::Message);
     bench.event(Event::Spawned { worker: WorkerId(1), pid: 10 });
     assert!(!bench.core.worker(WorkerId(1)).unwrap().is_ready());
-    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 4 });
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 4, types: None });
     assert!(bench.core.worker(WorkerId(1)).unwrap().is_ready());
     assert_eq!(bench.core.worker(WorkerId(1)).unwrap().concurrency, 4);
 }

@@ -60,21 +60,25 @@ fn a_worker_says_not_to_try_again() {
 
 #[test]
 fn what_does_not_exist_is_not_tried_again() {
-    let error = RunError {
-        message: String::new(),
-        code: Some(NO_SUCH_TYPE),
-        kind: None,
-        backtrace: None,
-        retry: Retry::Policy,
+    let kind = Some(String::from("not_found"));
+    let error = RunError { message: String::new(), code: None, kind, backtrace: None, retry: Retry::Policy };
+    let finish = finish(0, Answer { verdict: Err(Box::new(error)), detail: Detail::default() });
+    assert_eq!(finish.next, Next::Dead(crate::model::Cause::NotFound));
+    assert_eq!(finish.counters.attempts, 1);
+}
+
+#[test]
+fn a_type_that_a_worker_does_not_know_is_tried_again_by_policy_unless_it_says_not_to() {
+    let answer = |retry| {
+        let code = Some(NO_SUCH_TYPE);
+        let error = RunError { message: String::new(), code, kind: None, backtrace: None, retry };
+        Answer { verdict: Err(Box::new(error)), detail: Detail::default() }
     };
-    let by_code = Answer { verdict: Err(Box::new(error.clone())), detail: Detail::default() };
-    let error = RunError { code: None, kind: Some(String::from("not_found")), ..error };
-    let by_kind = Answer { verdict: Err(Box::new(error)), detail: Detail::default() };
-    for answer in [by_code, by_kind] {
-        let finish = finish(0, answer);
-        assert_eq!(finish.next, Next::Dead(crate::model::Cause::NotFound));
-        assert_eq!(finish.counters.attempts, 1);
-    }
+    let again = finish(0, answer(Retry::Policy));
+    assert!(matches!(again.next, Next::RetryAt(_)), "{:?}", again.next);
+    assert_eq!((again.cause, again.counters.attempts), (Some(crate::model::Cause::NotFound), 1));
+    assert_eq!(finish(2, answer(Retry::Policy)).next, Next::Dead(crate::model::Cause::MaxAttempts));
+    assert_eq!(finish(0, answer(Retry::Never)).next, Next::Dead(crate::model::Cause::NoRetry));
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn a_second_answer_changes_nothing() {
 #[test]
 fn answers_may_come_in_any_order() {
     let mut bench = Bench::up(|_| {});
-    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2, types: None });
     bench.jobs(2);
     bench.said();
     bench.answer(1, 2, well());

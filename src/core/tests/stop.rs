@@ -58,7 +58,14 @@ fn a_master_that_stops_claims_nothing_and_gives_back_what_comes() {
     bench.gone(1);
     assert!(!bench.core.stopped(), "a claim is on its way");
     bench.said();
-    bench.event(Event::Claimed { pool: bench.pool, asked: 1, news: 1, jobs: vec![job(1)], more: false });
+    bench.event(Event::Claimed {
+        pool: bench.pool,
+        share: ShareId(0),
+        asked: 1,
+        news: 1,
+        jobs: vec![job(1)],
+        more: false,
+    });
     bench.says(&["unclaim 1"]);
     assert!(bench.core.stopped());
     bench.core.claim(&mut bench.out);

@@ -86,7 +86,7 @@ fn a_jobs_own_limit_goes_before_that_of_the_pool() {
 #[test]
 fn other_jobs_of_a_worker_that_is_ended_for_one_are_given_back_unblamed() {
     let mut bench = Bench::up(|_| {});
-    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2 });
+    bench.event(Event::Ready { worker: WorkerId(1), concurrency: 2, types: None });
     bench.give(vec![Claimed { timeout: Some(SECOND), ..job(1) }, job(2)]);
     bench.pass(6 * SECOND);
     bench.said();

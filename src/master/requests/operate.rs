@@ -67,14 +67,15 @@ impl Master {
         if !(1..=MOST_WORKERS).contains(&limits.workers) {
             return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
         }
-        let taken = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
+        let is_used = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
         let wish = queues.first().map_or("opaque", QueueName::as_str);
         let name = match &params.pool {
             Some(name) => PoolName::new(name).map_err(bad)?,
-            None => free_name(wish, taken).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
+            None => free_name(wish, is_used).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
         let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
-        let settings = PoolSettings { name, queues, kind, ready: ReadyWhen::Spawned, limits };
+        let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
+        let settings = PoolSettings { name, queues, kind, takes, ready, limits };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
     }

@@ -6,6 +6,7 @@
 mod bulk;
 mod claim;
 mod finish;
+mod lanes;
 mod life;
 mod operator;
 mod prune;
@@ -24,8 +25,8 @@ use super::sqlite::{SqliteRecords, SqliteStore};
 use super::{Applied, Master, Membership, Records, Store};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{
-    Cause, Claimed, Counters, Detail, JobId, JobRecord, JobState, Mono, NewJob, Outcome, Pushed, QueueName,
-    QueueTotals, RunId, RunRecord, UnixMicros, WorkerId,
+    Cause, Claimed, Counters, Detail, EXEC, JobId, JobRecord, JobState, Mono, NewJob, Outcome, Pushed, QueueName,
+    QueueTotals, RunId, RunRecord, Takes, UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -167,7 +168,10 @@ impl Kit {
             let count = |state| jobs.iter().filter(|j| j.queue == t.name && j.state == state).count() as u64;
             let counted = [JobState::Ready, JobState::Scheduled, JobState::Running, JobState::Dead].map(count);
             assert_eq!([t.ready, t.scheduled, t.running, t.dead], counted, "{t:?}");
-            assert!(t.retrying <= t.scheduled, "{t:?}");
+            assert!(t.retrying <= t.scheduled && t.retrying_commands <= t.retrying, "{t:?}");
+            let commands = jobs.iter().filter(|j| j.queue == t.name && j.state == JobState::Ready && j.kind == EXEC);
+            assert_eq!(t.commands, commands.count() as u64, "{t:?}");
+            assert!(t.commands + t.typed.values().sum::<u64>() <= t.ready, "{t:?}");
             assert!(self.has_unopened() || t.oldest_ready_at.is_some() == (t.ready > 0), "{t:?}");
         }
     }
@@ -210,7 +214,7 @@ impl Kit {
 
     fn claim(&mut self, total: u32) -> Vec<Claimed> {
         let takes = vec![(QueueName::default(), total)];
-        self.claim_as(Claim { takes, workers: vec![], total, max_bytes: usize::MAX }).0
+        self.claim_as(Claim { takes, lanes: Takes::Others, workers: vec![], total, max_bytes: usize::MAX }).0
     }
 
     fn claim_one(&mut self) -> Arc<Claimed> {
@@ -340,6 +344,11 @@ suite! {
         a_job_past_its_expiry_is_cancelled_instead_of_claimed, a_job_past_its_expiry_is_cancelled_by_promotion,
         a_job_that_has_started_does_not_expire, promotion_makes_ready_what_is_due_in_bounded_steps,
         next_due_is_the_first_of_due_and_expiry, jobs_are_claimed_for_workers_in_order;
+    lanes: commands_and_other_jobs_are_claimed_apart_each_in_its_order, a_job_that_comes_back_waits_in_its_lane_again,
+        a_type_that_is_named_gets_a_lane_and_its_jobs_are_moved_in_steps,
+        who_takes_every_type_takes_the_lanes_of_types_in_the_order_of_the_queue, a_job_is_found_wherever_it_waits,
+        what_was_pushed_in_bulk_is_counted_and_opened_in_its_lanes,
+        the_walk_goes_through_every_queue_and_a_queue_that_is_forgotten_takes_its_lanes_along;
     finish: a_success_is_recorded_with_its_result, a_failed_run_waits_for_its_retry,
         a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,
         an_error_is_kept_with_its_kind_its_number_and_where_it_happened,

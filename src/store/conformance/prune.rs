@@ -171,7 +171,7 @@ pub(super) fn a_queue_of_a_bulk_push_is_forgotten_only_after_the_bulk_push_was_d
     assert_eq!(kit.prune_serving(keep, &[]), 0, "what is not opened yet counts");
     assert!(!super::bulk::open(kit, bulk, 9).more);
     let takes = vec![(queue("b"), 9), (queue("a"), 9)];
-    let claim = Claim { takes, workers: vec![], total: 9, max_bytes: usize::MAX };
+    let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 9, max_bytes: usize::MAX };
     assert_eq!(kit.claim_as(claim).0.iter().map(|job| job.queue.as_str()).collect::<Vec<_>>(), ["b", "a"]);
 }
 

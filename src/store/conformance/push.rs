@@ -130,6 +130,7 @@ pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
     assert!(news.anything || news.queues.contains(&queue("new")));
     assert!(kit.store.news().unwrap().is_none());
     kit.check_totals();
-    let claim = Claim { takes: vec![(queue("new"), 9)], workers: vec![], total: 9, max_bytes: 99 };
+    let claim =
+        Claim { takes: vec![(queue("new"), 9)], lanes: Takes::Others, workers: vec![], total: 9, max_bytes: 99 };
     assert_eq!(kit.claim_as(claim).0.len(), 1);
 }

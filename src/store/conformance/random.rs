@@ -9,14 +9,14 @@ use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
 use crate::store::WorkerFilter;
 
-/// Queue, due, expiry and unique key of a job.
-type Rough = (u8, Option<i64>, Option<i64>, Option<u8>);
+/// Queue and type, due, expiry and unique key of a job.
+type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
 
 /// One step, in terms of "the n-th job or claim so far".
 #[derive(Clone, Debug)]
 enum Step {
-    Push { queue: u8, priority: i8, due: Option<i64>, expires: Option<i64>, unique: Option<u8> },
-    Claim { takes: Vec<(u8, u32)>, total: u32, max_bytes: usize },
+    Push { queue: (u8, u8), priority: i8, due: Option<i64>, expires: Option<i64>, unique: Option<u8> },
+    Claim { takes: Vec<(u8, u32)>, lanes: u8, total: u32, max_bytes: usize },
     Finish { claim: usize, how: u8 },
     Unclaim { claim: usize },
     Progress { claim: usize },
@@ -26,6 +26,8 @@ enum Step {
     Delete(i64),
     RetryDead { queue: Option<u8>, limit: u32 },
     Pause { queue: u8, paused: bool },
+    NameType(u8),
+    Sort,
     Prune { succeeded: i64, dead: i64, runs: i64, limit: u32, served: Vec<u8> },
     Stage { bulk: i64, jobs: Vec<Rough> },
     Bulk { bulk: i64, how: u8, limit: u32 },
@@ -37,11 +39,13 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let id = 1..30_i64;
     prop_oneof![
-        6 => (0..3_u8, -2..3_i8, near(), near(), proptest::option::of(0..3_u8)).prop_map(
+        6 => ((0..3_u8, 0..4_u8), -2..3_i8, near(), near(), proptest::option::of(0..3_u8)).prop_map(
             |(queue, priority, due, expires, unique)| Step::Push { queue, priority, due, expires, unique }
         ),
-        6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..6_u32, 0..9_usize)
-            .prop_map(|(takes, total, max_bytes)| Step::Claim { takes, total, max_bytes }),
+        6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..3_u8, 0..6_u32, 0..9_usize)
+            .prop_map(|(takes, lanes, total, max_bytes)| Step::Claim { takes, lanes, total, max_bytes }),
+        1 => (0..4_u8).prop_map(Step::NameType),
+        2 => Just(Step::Sort),
         8 => (0..40_usize, 0..7_u8).prop_map(|(claim, how)| Step::Finish { claim, how }),
         1 => (0..40_usize).prop_map(|claim| Step::Unclaim { claim }),
         1 => (0..40_usize).prop_map(|claim| Step::Progress { claim }),
@@ -54,7 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32, proptest::collection::vec(0..4_u8, 0..2)).prop_map(
             |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
         ),
-        3 => (0..4_i64, proptest::collection::vec((0..3_u8, near(), near(), proptest::option::of(0..3_u8)), 1..5))
+        3 => (0..4_i64, proptest::collection::vec(((0..3_u8, 0..4_u8), near(), near(), proptest::option::of(0..3_u8)), 1..5))
             .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
         2 => (any::<bool>(), -5..6_i64, 0..4_u32).prop_map(|(expiry, by, limit)| Step::Shift { expiry, by, limit }),
@@ -71,21 +75,25 @@ fn named(n: u8) -> QueueName {
     queue(["default", "a", "b", "c"][usize::from(n)])
 }
 
+/// A type; one in two has none of its own.
+fn kind(n: u8) -> &'static str {
+    ["resize", "resize", "exec", "mail"][usize::from(n)]
+}
+
 fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
     let current = |n: usize| claims.get(n % claims.len().max(1));
     Some(match step {
         Step::Push { queue, priority, due, expires, unique } => Request::Push(Arc::new([NewJob {
-            queue: named(*queue),
             priority: *priority,
-            due_at: due.map(|s| kit.later(s)),
             wait: due.filter(|s| *s > 0 && s % 2 == 0).map(|s| std::time::Duration::from_secs(s.unsigned_abs())),
-            expires_at: expires.map(|s| kit.later(s)),
-            unique: unique.map(|key| key.to_string().into()),
-            ..job()
+            ..rough(kit, &(*queue, *due, *expires, *unique))
         }]))
         .into(),
-        Step::Claim { takes, total, max_bytes } => Change::Claim(Claim {
+        Step::NameType(n) => Change::NameTypes(Arc::new([kind(*n).into()].into())).into(),
+        Step::Sort => Change::Sort { limit: 1000 }.into(),
+        Step::Claim { takes, lanes, total, max_bytes } => Change::Claim(Claim {
             takes: takes.iter().map(|(n, most)| (named(*n), *most)).collect(),
+            lanes: [Takes::Commands, Takes::Others, Takes::named(["mail"])][usize::from(*lanes)].clone(),
             workers: vec![WorkerId(1)],
             total: *total,
             max_bytes: *max_bytes,
@@ -129,19 +137,24 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }
         Step::Stage { bulk: 0, .. } => Request::Bulk(BulkStep::Begin(super::bulk::owner())).into(),
         Step::Stage { bulk, jobs } => {
-            let job = |(queue, due, expires, unique): &Rough| NewJob {
-                queue: named(*queue),
-                due_at: due.map(|s| kit.later(s)),
-                expires_at: expires.map(|s| kit.later(s)),
-                unique: unique.map(|key| key.to_string().into()),
-                ..job()
-            };
-            Request::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs: jobs.iter().map(job).collect() }).into()
+            let jobs = jobs.iter().map(|job| rough(kit, job)).collect();
+            Request::Bulk(BulkStep::Stage { bulk: BulkId(*bulk), jobs }).into()
         }
         Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(BulkId(*bulk), *how, *limit)).into(),
         Step::Shift { expiry, by, limit } => Change::Shift(shift(kit, *expiry, *by, *limit)).into(),
         Step::Pass(_) | Step::Restart => return None,
     })
+}
+
+fn rough(kit: &Kit, ((queue, of), due, expires, unique): &Rough) -> NewJob {
+    NewJob {
+        queue: named(*queue),
+        kind: kind(*of).into(),
+        due_at: due.map(|s| kit.later(s)),
+        expires_at: expires.map(|s| kit.later(s)),
+        unique: unique.map(|key| key.to_string().into()),
+        ..job()
+    }
 }
 
 fn bulk_step(bulk: BulkId, how: u8, limit: u32) -> BulkStep {

@@ -9,7 +9,7 @@ use super::ops::wait_of;
 use super::state::{Bulk, Job, Place, State};
 use crate::model::bulk::{BulkStep, OpenBulk, Opened};
 use crate::model::change::Reply;
-use crate::model::{BulkId, JobId, NewJob, UnixMicros};
+use crate::model::{BulkId, JobId, Lane, NewJob, UnixMicros};
 
 impl State {
     pub(super) fn bulk(&mut self, step: &BulkStep, at: UnixMicros) -> Reply {
@@ -65,6 +65,7 @@ impl State {
                 due_at,
                 wait: wait_of(new),
                 place: Place::Unopened,
+                lane: Lane::Others,
                 past: None,
                 max_attempts: new.max_attempts,
                 progress: None,

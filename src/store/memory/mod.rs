@@ -6,6 +6,7 @@
 mod bulk;
 mod faulty;
 mod forget;
+mod lanes;
 mod members;
 mod ops;
 mod records;

@@ -29,6 +29,9 @@ impl State {
             }),
             Change::Promote { limit } => self.promote(*limit, at),
             Change::Shift(shift) => self.shift(shift, at),
+            Change::NameTypes(types) => self.name_types(types),
+            Change::Sort { limit } => self.sort(*limit),
+            Change::FirstOther(queue) => Reply::FirstOther { queue: queue.clone(), kind: self.first_other(queue) },
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
             Change::Cancel(job) => self.cancel(*job, generation, at),
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
@@ -72,6 +75,7 @@ impl State {
                 due_at,
                 wait: wait_of(new),
                 place,
+                lane: self.lane_of(&new.kind),
                 past: None,
                 max_attempts: new.max_attempts,
                 progress: None,
@@ -88,7 +92,7 @@ impl State {
             }
             let goal = (claim.total as usize).min(jobs.len() + *most as usize);
             while jobs.len() < goal && !more {
-                let Some(id) = self.front(queue) else { break };
+                let Some(id) = self.front(queue, &claim.lanes) else { break };
                 let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
                 if lapsed {
                     self.expire(id, at);

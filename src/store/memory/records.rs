@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::{
-    Counters, Detail, Generation, JobId, JobRecord, JobState, QueueTotals, RunId, RunRecord, WorkerRecord,
+    Counters, Detail, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunId, RunRecord, WorkerRecord,
 };
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
@@ -123,6 +123,10 @@ impl Records for MemoryStore {
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         Ok(self.state().totals())
+    }
+
+    fn first_other(&mut self, queue: &QueueName) -> Result<Option<String>, StoreError> {
+        Ok(self.state().first_other(queue).map(|kind| kind.to_string()))
     }
 
     fn store_id(&mut self) -> Result<String, StoreError> {

@@ -4,14 +4,15 @@
 //! the times due and the totals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::bulk::BulkOwner;
 use crate::model::change::Waits;
 use crate::model::job::Progress;
 use crate::model::{
-    Cause, Counters, Detail, Generation, JobId, JobState, NewJob, Outcome, QueueName, QueueTotals, RunId, UnixMicros,
-    WorkerRecord,
+    Cause, Counters, Detail, EXEC, Generation, JobId, JobState, Lane, NewJob, Outcome, QueueName, QueueTotals, RunId,
+    UnixMicros, WorkerRecord,
 };
 use crate::store::{Duty, Master, News};
 
@@ -63,6 +64,8 @@ pub(super) struct Job {
     /// How long it was to wait until then, if that is a length.
     pub(super) wait: Option<i64>,
     pub(super) place: Place,
+    /// Where it stands while it is ready.
+    pub(super) lane: Lane,
     /// Charges; `None`: none so far.
     pub(super) past: Option<Counters>,
     /// Its own limit, else the one in force when a run ended without success.
@@ -83,7 +86,7 @@ impl Job {
     }
 
     fn order(&self, id: i64) -> Order {
-        (self.new.queue.clone(), -i64::from(self.new.priority), self.due_at.0, id)
+        (self.new.queue.clone(), self.lane.clone(), -i64::from(self.new.priority), self.due_at.0, id)
     }
 
     /// When it lapses, while it can: waiting, and never started.
@@ -111,8 +114,8 @@ pub(super) struct Bulk {
     pub(super) jobs: BTreeMap<i64, Job>,
 }
 
-/// The order of the queues: queue, -priority, due, id.
-type Order = (QueueName, i64, i64, i64);
+/// The order of the queues: queue, lane, -priority, due, id.
+type Order = (QueueName, Lane, i64, i64, i64);
 
 /// A run on record.
 #[derive(Clone, Debug)]
@@ -161,6 +164,10 @@ pub(super) struct State {
     pub(super) uniques: HashMap<String, i64>,
     pub(super) running: BTreeMap<i64, i64>,
     ready: BTreeSet<Order>,
+    /// Types that have lanes of their own.
+    pub(super) named: BTreeSet<Arc<str>>,
+    /// Whether ready jobs of such types may be elsewhere.
+    pub(super) sorting: bool,
     scheduled: BTreeSet<(i64, i64)>,
     expiring: BTreeSet<(i64, i64)>,
     pub(super) bulks: BTreeMap<i64, Bulk>,
@@ -179,28 +186,43 @@ pub(super) struct State {
 impl State {
     /// Takes a job out, leaving every order and total as if it were not there.
     pub(super) fn take(&mut self, id: i64) -> Option<Job> {
-        let job = self.jobs.remove(&id)?;
+        let mut job = self.jobs.remove(&id)?;
         if let Some(at) = job.lapses() {
             self.expiring.remove(&(at, id));
         }
         let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
+        let command = u64::from(&*job.new.kind == EXEC);
         match &job.place {
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled -= 1,
-            Place::Ready | Place::Unopened => totals.ready -= 1,
+            Place::Ready | Place::Unopened => {
+                totals.ready -= 1;
+                totals.commands -= command;
+            }
             Place::Scheduled => {
                 totals.scheduled -= 1;
                 totals.retrying -= u64::from(job.past.is_some());
+                totals.retrying_commands -= u64::from(job.past.is_some()) * command;
             }
             Place::Running(_) => totals.running -= 1,
             Place::Ended { state: JobState::Dead, .. } => totals.dead -= 1,
             Place::Ended { .. } => *cancelled -= 1,
             Place::Succeeded => {}
         }
+        if let (Place::Ready, Lane::Type(kind)) = (&job.place, &job.lane)
+            && let Some(ready) = totals.typed.get_mut(kind)
+        {
+            *ready -= 1;
+            totals.typed.retain(|_, ready| *ready > 0);
+        }
         match &job.place {
             Place::Ready => drop(self.ready.remove(&job.order(id))),
             Place::Scheduled => drop(self.scheduled.remove(&(job.due_at.0, id))),
             Place::Running(_) => drop(self.running.remove(&id)),
             Place::Ended { .. } | Place::Succeeded | Place::Unopened => {}
+        }
+        // One that is ready stays in its lane; any other goes to that of its type.
+        if !matches!(job.place, Place::Ready) {
+            job.lane = self.lane_of(&job.new.kind);
         }
         Some(job)
     }
@@ -211,17 +233,25 @@ impl State {
             self.expiring.insert((at, id));
         }
         let Queue { totals, cancelled, .. } = self.queue(&job.new.queue);
+        let command = u64::from(&*job.new.kind == EXEC);
         match &job.place {
             Place::Unopened if job.state() == JobState::Scheduled => totals.scheduled += 1,
-            Place::Ready | Place::Unopened => totals.ready += 1,
+            Place::Ready | Place::Unopened => {
+                totals.ready += 1;
+                totals.commands += command;
+            }
             Place::Scheduled => {
                 totals.scheduled += 1;
                 totals.retrying += u64::from(job.past.is_some());
+                totals.retrying_commands += u64::from(job.past.is_some()) * command;
             }
             Place::Running(_) => totals.running += 1,
             Place::Ended { state: JobState::Dead, .. } => totals.dead += 1,
             Place::Ended { .. } => *cancelled += 1,
             Place::Succeeded => {}
+        }
+        if let (Place::Ready, Lane::Type(kind)) = (&job.place, &job.lane) {
+            *totals.typed.entry(kind.clone()).or_default() += 1;
         }
         match &job.place {
             Place::Ready => drop(self.ready.insert(job.order(id))),
@@ -247,10 +277,11 @@ impl State {
         self.queues.entry(name.clone()).or_insert_with(|| Queue { totals: totals(), ..Queue::default() })
     }
 
-    /// The first ready job of a queue.
-    pub(super) fn front(&self, queue: &QueueName) -> Option<i64> {
-        let from = (queue.clone(), i64::MIN, i64::MIN, i64::MIN);
-        self.ready.range(from..).next().filter(|(name, ..)| name == queue).map(|(.., id)| *id)
+    /// The place of the first ready job in a lane of a queue.
+    pub(super) fn front_of(&self, queue: &QueueName, lane: &Lane) -> Option<(i64, i64, i64)> {
+        let from = (queue.clone(), lane.clone(), i64::MIN, i64::MIN, i64::MIN);
+        let first = self.ready.range(from..).next().filter(|(name, of, ..)| name == queue && of == lane);
+        first.map(|(_, _, nprio, due_at, id)| (*nprio, *due_at, *id))
     }
 
     /// Scheduled jobs that are due.
@@ -281,7 +312,10 @@ impl State {
     }
 
     pub(super) fn totals_of(&self, name: &QueueName) -> Option<QueueTotals> {
-        let oldest_ready_at = self.front(name).and_then(|id| self.jobs.get(&id)).map(|job| job.due_at);
+        let types = self.named.iter().cloned().map(Lane::Type);
+        let lanes = [Lane::Commands, Lane::Others].into_iter().chain(types);
+        let oldest = lanes.filter_map(|lane| self.front_of(name, &lane)).map(|(_, due_at, _)| due_at).min();
+        let oldest_ready_at = oldest.map(UnixMicros);
         self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, ..queue.totals.clone() })
     }
 

@@ -9,15 +9,19 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
 use super::names::Names;
 use super::run_index::Blocks;
-use super::{codes, sql, totals};
+use super::{codes, lanes, sql, totals};
 use crate::model::{Cause, Counters, JobState, QueueName, QueueTotals, UnixMicros};
 
 /// By how much the totals of a queue change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) ready: i64,
+    /// Of `ready`, those that are commands.
+    pub(super) commands: i64,
     pub(super) scheduled: i64,
     pub(super) retrying: i64,
+    /// Of `retrying`, those that are commands.
+    pub(super) retrying_commands: i64,
     pub(super) running: i64,
     pub(super) dead: i64,
     pub(super) cancelled: i64,
@@ -61,6 +65,8 @@ pub(super) fn hot<'a, 'c>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) queue: i64,
+    /// The lane where it is, or where it belongs once it is ready.
+    pub(super) lane: i64,
     pub(super) nprio: i64,
     pub(super) due_at: i64,
     pub(super) id: i64,
@@ -86,6 +92,8 @@ pub(super) struct Batch<'c> {
     pub(super) generation: i64,
     pub(super) at: UnixMicros,
     changes: BTreeMap<i64, Change>,
+    /// By how many jobs the lanes of types change, by queue and lane.
+    pub(super) typed: BTreeMap<(i64, i64), i64>,
     /// Queues that are on record no more.
     pub(super) forgotten: Vec<QueueName>,
     /// The highest id of a job, once it was asked for.
@@ -110,6 +118,7 @@ impl<'c> Batch<'c> {
             generation,
             at,
             changes: BTreeMap::new(),
+            typed: BTreeMap::new(),
             forgotten: Vec::new(),
             job_high: None,
             deleted_high: 0,
@@ -151,6 +160,7 @@ impl<'c> Batch<'c> {
         for queue in self.names.created() {
             self.change(queue).used = true;
         }
+        self.write_lanes()?;
         let mut touched = Vec::with_capacity(self.changes.len());
         for (queue, c) in std::mem::take(&mut self.changes) {
             let (at, run) = if c == Change::default() { (0, 0) } else { (self.at.0, self.high.run) };
@@ -166,10 +176,13 @@ impl<'c> Batch<'c> {
                 c.succeeded,
                 c.failed,
                 at,
-                run
+                run,
+                c.commands,
+                c.retrying_commands
             ];
             // A queue whose name is invalid, after damage, is left out.
-            touched.extend(update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten());
+            let found = update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten();
+            touched.extend(found.map(|found| totals::with_types(self.conn, found)).transpose()?);
         }
         Ok(touched)
     }
@@ -202,12 +215,13 @@ impl<'c> Batch<'c> {
                 let state = match ended {
                     Some(number) => codes::word(&JobState::ALL, number)?,
                     None if row.get(6)? => JobState::Running,
-                    None if row.get(8)? => JobState::Ready,
+                    None if row.get::<_, Option<i64>>(8)?.is_some() => JobState::Ready,
                     None if row.get(9)? => JobState::Scheduled,
                     None => JobState::Succeeded,
                 };
-                let at =
-                    Waiting { queue: row.get(0)?, nprio: row.get(1)?, due_at: row.get(2)?, id, tried: row.get(5)? };
+                let lane = row.get::<_, Option<i64>>(8)?.map_or_else(|| row.get(10), Ok)?;
+                let (queue, nprio, due_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let at = Waiting { queue, lane, nprio, due_at, id, tried: row.get(5)? };
                 Ok(Place { at, state, expires_at: row.get(3)?, unique: row.get(4)? })
             })
             .optional()
@@ -220,32 +234,35 @@ impl<'c> Batch<'c> {
 
     pub(super) fn enter_ready(&mut self, w: Waiting) -> Result<()> {
         let statement = hot(&mut self.hot.ready_add, self.conn, sql::READY_ADD)?;
-        statement.execute((w.queue, w.nprio, w.due_at, w.id, w.tried))?;
-        self.change(w.queue).ready += 1;
+        statement.execute((w.queue, w.lane, w.nprio, w.due_at, w.id, w.tried))?;
+        self.count_ready(w.queue, w.lane, 1);
         Ok(())
     }
 
     pub(super) fn leave_ready(&mut self, w: Waiting) -> Result<()> {
-        self.run(sql::READY_DELETE, (w.queue, w.nprio, w.due_at, w.id))?;
-        self.change(w.queue).ready -= 1;
+        self.run(sql::READY_DELETE, (w.queue, w.lane, w.nprio, w.due_at, w.id))?;
+        self.count_ready(w.queue, w.lane, -1);
         Ok(())
     }
 
     /// `wait`: for how long, in microseconds, if it waits for a retry.
     pub(super) fn enter_scheduled(&mut self, w: Waiting, wait: Option<i64>) -> Result<()> {
         self.run(sql::SCHEDULED_ADD, (w.due_at, w.id, w.tried, wait))?;
-        let change = self.change(w.queue);
-        change.scheduled += 1;
-        change.retrying += i64::from(w.tried);
+        self.count_scheduled(w, 1);
         Ok(())
     }
 
     pub(super) fn leave_scheduled(&mut self, w: Waiting) -> Result<()> {
         self.run(sql::SCHEDULED_DELETE, (w.due_at, w.id))?;
-        let change = self.change(w.queue);
-        change.scheduled -= 1;
-        change.retrying -= i64::from(w.tried);
+        self.count_scheduled(w, -1);
         Ok(())
+    }
+
+    fn count_scheduled(&mut self, w: Waiting, by: i64) {
+        let change = self.change(w.queue);
+        change.scheduled += by;
+        change.retrying += if w.tried { by } else { 0 };
+        change.retrying_commands += if w.tried && w.lane == lanes::COMMANDS { by } else { 0 };
     }
 
     /// A job is dead or cancelled.

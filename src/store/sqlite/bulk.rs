@@ -3,12 +3,12 @@
 //! Invariant: a job lies in at most one range, and while it does it is in no other table than `jobs`; the totals count it
 //! from the commit on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::{Batch, Waiting};
-use super::sql;
+use super::{lanes, sql};
 use crate::model::bulk::{BulkOwner, BulkStep, OpenBulk, Opened};
 use crate::model::change::Reply;
 use crate::model::{BulkId, JobId, NewJob};
@@ -74,20 +74,25 @@ impl Batch<'_> {
             Some(bulk) if bulk.committed || bulk.dropped => return Ok(Reply::Stale),
             Some(_) => {}
         }
-        let mut counts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let mut counts: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
         let mut ids: Option<Ids> = None;
         for job in jobs {
-            let Waiting { queue, due_at, id, .. } = self.add_job(job)?;
-            let (ready, scheduled) = counts.entry(queue).or_default();
-            *(if due_at > self.at.0 { scheduled } else { ready }) += 1;
+            let Waiting { queue, lane, due_at, id, .. } = self.add_job(job)?;
+            let (ready, scheduled, commands) = counts.entry(queue).or_default();
+            if due_at > self.at.0 {
+                *scheduled += 1;
+            } else {
+                *ready += 1;
+                *commands += i64::from(lane == lanes::COMMANDS);
+            }
             ids = Some(Ids { first: ids.map_or(id, |ids| ids.first), last: id });
         }
         let Some(ids) = ids else { return Ok(Reply::Count(0)) };
         self.keep_range(bulk, ids)?;
         let mut later = false;
-        for (queue, (ready, scheduled)) in counts {
+        for (queue, (ready, scheduled, commands)) in counts {
             later |= scheduled > 0;
-            self.run(sql::BULK_COUNT, (bulk.0, queue, ready, scheduled))?;
+            self.run(sql::BULK_COUNT, (bulk.0, queue, ready, scheduled, commands))?;
         }
         let (keyed, expiring) = (jobs.iter().any(|j| j.unique.is_some()), jobs.iter().any(|j| j.expires_at.is_some()));
         if keyed || expiring || later {
@@ -108,14 +113,15 @@ impl Batch<'_> {
         if self.run(sql::BULK_COMMIT, [bulk.0])? == 0 {
             return Ok(if self.look_up(bulk)?.is_some() { Reply::Stale } else { Reply::Missing });
         }
-        let counts: Vec<(i64, i64, i64)> = self
+        let counts: Vec<(i64, i64, i64, i64)> = self
             .conn
             .prepare_cached(sql::BULK_COUNTS)?
-            .query_map([bulk.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([bulk.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
             .collect::<Result<_>>()?;
-        for (queue, ready, scheduled) in counts {
+        for (queue, ready, scheduled, commands) in counts {
             let change = self.change(queue);
             change.ready += ready;
+            change.commands += commands;
             change.scheduled += scheduled;
         }
         self.run(sql::BULK_COUNTS_DELETE, [bulk.0])?;
@@ -165,8 +171,7 @@ impl Batch<'_> {
             opened.note(JobId(ids.first));
             opened.note(JobId(ids.last));
         }
-        self.run(sql::READY_OPEN, (ids.first, ids.last))?;
-        self.touch_queues(ids)?;
+        self.open_ready(ids)?;
         if bulk.scheduled {
             self.run(sql::SCHEDULED_OPEN, (ids.first, ids.last))?;
         }
@@ -176,24 +181,43 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// The counts stay, but another job may be the first of a queue.
-    fn touch_queues(&mut self, ids: Ids) -> Result<()> {
-        let mut queues = self.ids(sql::QUEUES_OF_RANGE, (ids.first, ids.last))?;
-        queues.dedup();
-        for queue in queues {
-            self.change(queue);
+    /// The counts stay but for those of lanes of types, and another job may be the first of a lane.
+    fn open_ready(&mut self, ids: Ids) -> Result<()> {
+        let conn = self.conn;
+        let mut statement = conn.prepare_cached(sql::KINDS_OF_RANGE)?;
+        let mut rows = statement.query((ids.first, ids.last))?;
+        let (mut last, mut lanes) = (None, BTreeSet::new());
+        while let Some(row) = rows.next()? {
+            let kind: (i64, i64) = (row.get(0)?, row.get(1)?);
+            let lane = match last {
+                Some((before, lane)) if before == kind => lane,
+                _ => self.names.lane_of(conn, kind.1)?,
+            };
+            if last.replace((kind, lane)).is_none_or(|(before, _)| before != kind) {
+                self.change(kind.0);
+                lanes.insert(lane);
+            }
+            if lane > lanes::OTHERS && !row.get::<_, bool>(2)? {
+                *self.typed.entry((kind.0, lane)).or_default() += 1;
+            }
         }
-        Ok(())
+        match (lanes.pop_first(), lanes.is_empty()) {
+            (None, _) => Ok(()),
+            (Some(lane), true) => self.run(sql::READY_OPEN, (ids.first, ids.last, lane)).map(drop),
+            (Some(_), false) => self.run(sql::READY_OPEN_MIXED, (ids.first, ids.last)).map(drop),
+        }
     }
 
     /// Gives each unique key to the first that asks for it; the others were pushed for nothing.
     fn take_keys(&mut self, ids: Ids, opened: &mut Opened) -> Result<()> {
-        let jobs: Vec<(i64, Option<String>, i64, bool)> = self
+        let jobs: Vec<(i64, Option<String>, i64, bool, i64)> = self
             .conn
             .prepare_cached(sql::KEYS_OF_RANGE)?
-            .query_map((ids.first, ids.last), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+            .query_map((ids.first, ids.last), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            })?
             .collect::<Result<_>>()?;
-        for (id, key, queue, scheduled) in jobs {
+        for (id, key, queue, scheduled, kind) in jobs {
             let holder = match &key {
                 Some(key) => self
                     .conn
@@ -206,8 +230,14 @@ impl Batch<'_> {
             if let Some(holder) = holder {
                 opened.duplicates.push((JobId(id), JobId(holder)));
                 self.delete_job(id)?;
+                let is_command = self.names.lane_of(self.conn, kind)? == lanes::COMMANDS;
                 let change = self.change(queue);
-                *(if scheduled { &mut change.scheduled } else { &mut change.ready }) -= 1;
+                if scheduled {
+                    change.scheduled -= 1;
+                } else {
+                    change.ready -= 1;
+                    change.commands -= i64::from(is_command);
+                }
             } else if let Some(key) = key {
                 self.run(sql::UNIQUE_ADD, (key, id))?;
             }

@@ -1,12 +1,12 @@
 //! Handing out jobs: the front of a queue moves to `running`.
 //!
-//! Invariant: what is taken is always the first rows of the queue by its key, so they leave `ready` in one range
-//! delete; a fresh job costs no look-up beyond its own row.
+//! Invariant: what is taken is always the first rows of each lane by its key, so they leave `ready` in one range delete per
+//! lane; a fresh job costs no look-up beyond its own row.
 
-use rusqlite::{Result, Row};
+use rusqlite::{Result, Row, params_from_iter};
 
 use super::batch::{Batch, Waiting, hot};
-use super::sql;
+use super::{lanes, sql};
 use crate::model::change::{Claim, Reply};
 use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
 use crate::store::EXPIRED_PER_CLAIM;
@@ -35,16 +35,16 @@ struct Taken {
 
 impl Front {
     fn read(queue: i64, row: &Row<'_>) -> Result<Self> {
-        let at = Waiting { queue, nprio: row.get(0)?, due_at: row.get(1)?, id: row.get(2)?, tried: row.get(3)? };
+        let (lane, nprio, due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
         Ok(Self {
-            at,
-            kind: row.get(4)?,
-            args: row.get_ref(5)?.as_str_or_null().ok().flatten().map(Into::into),
-            expires_at: row.get(6)?,
-            timeout: row.get::<_, Option<i64>>(7)?.map(i64::unsigned_abs),
-            max_attempts: row.get(8)?,
-            unique: row.get(9)?,
-            pushed_at: row.get(10)?,
+            at: Waiting { queue, lane, nprio, due_at, id, tried },
+            kind: row.get(5)?,
+            args: row.get_ref(6)?.as_str_or_null().ok().flatten().map(Into::into),
+            expires_at: row.get(7)?,
+            timeout: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+            max_attempts: row.get(9)?,
+            unique: row.get(10)?,
+            pushed_at: row.get(11)?,
         })
     }
 
@@ -73,11 +73,13 @@ impl Batch<'_> {
 
     fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
         let goal = taken.jobs.len() + most;
+        let (lanes, beyond) = self.lanes(queue.0, &claim.lanes)?;
         while taken.jobs.len() < goal && !taken.more {
-            let front = self.front(queue.0, goal - taken.jobs.len(), claim.max_bytes, taken)?;
-            let Some(last) = front.last().map(|f| f.at) else { break };
-            self.run(sql::READY_DELETE_FRONT, (last.queue, last.nprio, last.due_at, last.id))?;
-            self.change(queue.0).ready -= front.len() as i64;
+            let front = self.front(queue.0, &lanes, goal - taken.jobs.len(), claim.max_bytes, taken)?;
+            if front.is_empty() {
+                break;
+            }
+            self.leave_front(&lanes, &front)?;
             let before = taken.expired.len();
             for row in front {
                 if row.has_expired(self.at) {
@@ -98,13 +100,30 @@ impl Batch<'_> {
                 break;
             }
         }
+        taken.more |= beyond;
+        Ok(())
+    }
+
+    /// Takes the first rows out of their lanes.
+    fn leave_front(&mut self, lanes: &[i64], front: &[Front]) -> Result<()> {
+        for &lane in lanes {
+            let mut of_lane = front.iter().filter(|row| row.at.lane == lane);
+            let count = of_lane.clone().count();
+            let Some(last) = of_lane.next_back().map(|row| row.at) else { continue };
+            self.run(sql::READY_DELETE_FRONT, (last.queue, lane, last.nprio, last.due_at, last.id))?;
+            self.count_ready(last.queue, lane, -(count as i64));
+        }
         Ok(())
     }
 
     /// The first rows, as many as fit into the bytes that are left.
-    fn front(&self, queue: i64, most: usize, max_bytes: usize, taken: &mut Taken) -> Result<Vec<Front>> {
-        let mut statement = self.conn.prepare_cached(sql::READY_FRONT)?;
-        let mut rows = statement.query((queue, most as i64))?;
+    fn front(&self, queue: i64, lanes: &[i64], most: usize, max_bytes: usize, taken: &mut Taken) -> Result<Vec<Front>> {
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut statement = self.conn.prepare_cached(&lanes::front(lanes.len()))?;
+        let params = [queue, most as i64].into_iter().chain(lanes.iter().copied());
+        let mut rows = statement.query(params_from_iter(params))?;
         let mut front = Vec::with_capacity(most.min(1024));
         let mut first = taken.jobs.is_empty();
         while let Some(row) = rows.next()? {

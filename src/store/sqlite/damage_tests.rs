@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
-use crate::model::{Claimed, Detail, JobState, Mono, NewJob, Outcome, QueueName, UnixMicros, WorkerId};
+use crate::model::{Claimed, Detail, JobState, Mono, NewJob, Outcome, QueueName, Takes, UnixMicros, WorkerId};
 use crate::store::{JobFilter, Master, Records, RunFilter, Store, StoreError, WorkerFilter};
 
 const JOBS: usize = 300;
@@ -42,7 +42,8 @@ fn job(n: usize) -> NewJob {
 
 fn claim(total: u32) -> Op {
     let takes = ["default", "mail"].map(|name| (QueueName::new(name).unwrap(), total)).to_vec();
-    Change::Claim(Claim { takes, workers: vec![WorkerId(1); 4], total, max_bytes: 1 << 20 }).into()
+    Change::Claim(Claim { takes, lanes: Takes::Others, workers: vec![WorkerId(1); 4], total, max_bytes: 1 << 20 })
+        .into()
 }
 
 fn finish(job: Claimed, n: usize) -> Op {

@@ -25,7 +25,8 @@ impl Batch<'_> {
             return Ok(Reply::Stale);
         }
         let queue = self.names.queue_or_new(self.conn, &job.queue, self.at)?;
-        self.record(queue, finish)?;
+        let kind = self.names.kind_or_new(self.conn, &job.kind)?;
+        self.record(queue, kind.id, finish)?;
         let change = self.change(queue);
         change.running -= 1;
         change.used = true;
@@ -34,7 +35,7 @@ impl Batch<'_> {
         if finish.next == Next::Succeeded {
             change.succeeded += 1;
         } else {
-            self.go_on(queue, finish)?;
+            self.go_on(queue, kind.lane, finish)?;
         }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
         if over && job.unique {
@@ -43,9 +44,8 @@ impl Batch<'_> {
         Ok(Reply::Done)
     }
 
-    fn record(&mut self, queue: i64, finish: &Finish) -> Result<()> {
+    fn record(&mut self, queue: i64, kind: i64, finish: &Finish) -> Result<()> {
         let job = &finish.job;
-        let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         self.add_run(&RunRow {
             id: job.run.0,
             job: job.id.0,
@@ -64,7 +64,7 @@ impl Batch<'_> {
     }
 
     /// The job has a past from now on; it waits again or is over.
-    fn go_on(&mut self, queue: i64, finish: &Finish) -> Result<()> {
+    fn go_on(&mut self, queue: i64, lane: i64, finish: &Finish) -> Result<()> {
         let (id, due_at) = (finish.job.id.0, finish.job.due_at);
         let error = finish.detail.error.as_deref();
         let due_at = match finish.next {
@@ -76,7 +76,7 @@ impl Batch<'_> {
         match finish.next {
             Next::Ready | Next::Behind | Next::RetryAt(_) => {
                 let nprio = self.conn.prepare_cached(sql::JOB_PRIO)?.query_row([id], |row| row.get(0))?;
-                let w = Waiting { queue, nprio, due_at: due_at.0, id, tried: true };
+                let w = Waiting { queue, lane, nprio, due_at: due_at.0, id, tried: true };
                 match finish.next {
                     Next::RetryAt(at) => self.enter_scheduled(w, Some(at.0.saturating_sub(finish.ended_at.0))),
                     _ => self.enter_ready(w),
@@ -94,13 +94,9 @@ impl Batch<'_> {
             .conn
             .prepare_cached(sql::RUNNING_TAKE)?
             .query_row((job.0, run.0), |row| {
-                let at = Waiting {
-                    due_at: row.get(0)?,
-                    tried: row.get(1)?,
-                    queue: row.get(2)?,
-                    nprio: row.get(3)?,
-                    id: job.0,
-                };
+                let lane = self.names.lane_of(self.conn, row.get(5)?)?;
+                let (due_at, tried) = (row.get(0)?, row.get(1)?);
+                let at = Waiting { queue: row.get(2)?, lane, nprio: row.get(3)?, due_at, id: job.0, tried };
                 Ok((at, row.get::<_, Option<i64>>(4)?))
             })
             .optional()?;

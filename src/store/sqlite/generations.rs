@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::batch::{Batch, High, Waiting};
 use super::claim::counters_of;
+use super::names::Names;
 use super::prune::highest;
 use super::run_row::RunRow;
 use super::{codes, identity, sql};
@@ -96,8 +97,9 @@ struct Left {
 }
 
 impl Left {
-    fn read(row: &Row<'_>) -> Result<Self> {
-        let at = Waiting { id: row.get(0)?, due_at: row.get(4)?, queue: row.get(7)?, nprio: row.get(9)?, tried: true };
+    fn read(row: &Row<'_>, conn: &Connection, names: &mut Names) -> Result<Self> {
+        let (id, due_at, queue, nprio) = (row.get(0)?, row.get(4)?, row.get(7)?, row.get(9)?);
+        let at = Waiting { queue, lane: names.lane_of(conn, row.get(8)?)?, nprio, due_at, id, tried: true };
         Ok(Self {
             at,
             run: row.get(1)?,
@@ -118,7 +120,7 @@ impl Batch<'_> {
         let left: Vec<Left> = self
             .conn
             .prepare_cached(sql::RUNNING_LEFT)?
-            .query_map((dead.0, STEP), Left::read)?
+            .query_map((dead.0, STEP), |row| Left::read(row, self.conn, self.names))?
             .collect::<Result<_>>()?;
         for job in &left {
             self.run(sql::RUNNING_DELETE, (job.at.id, job.run))?;

@@ -27,6 +27,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0007_waits.sql", include_str!("../../../migrations/0007_waits.sql")),
     ("0008_forgotten_queues.sql", include_str!("../../../migrations/0008_forgotten_queues.sql")),
     ("0009_errors.sql", include_str!("../../../migrations/0009_errors.sql")),
+    ("0010_lanes.sql", include_str!("../../../migrations/0010_lanes.sql")),
 ];
 
 /// The newest schema this program knows.
@@ -145,6 +146,7 @@ mod tests {
             ("0007_waits.sql", 0xc7a9_42cd_a34d_b095),
             ("0008_forgotten_queues.sql", 0xec92_176e_25c3_925b),
             ("0009_errors.sql", 0xef4d_6c15_faad_a49c),
+            ("0010_lanes.sql", 0xc0a5_f357_e857_c8e8),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);
@@ -172,6 +174,51 @@ mod tests {
         let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         let rows: Vec<(i64, i64, bool)> = rows.map(Result::unwrap).collect();
         assert_eq!(rows, [(2, 7, true), (0, 7, true)]);
+    }
+
+    #[test]
+    fn jobs_of_an_older_database_are_in_the_lanes_of_their_types_and_counted() {
+        for mixed in [false, true] {
+            let mut conn = Connection::open_in_memory().unwrap();
+            migrations().to_version(&mut conn, 8).unwrap();
+            conn.execute_batch(
+                "INSERT INTO queues (id, name, ready, retrying) VALUES (1, 'a', 5, 1), (2, 'b', 0, 0);
+                 INSERT INTO types (id, name) VALUES (3, 'exec');
+                 INSERT INTO jobs (id, queue, type, args, nprio, due_at, pushed_at) VALUES
+                 (1, 1, 3, '', 0, 5, 5), (2, 1, 3, '', -1, 5, 5), (3, 1, 3, '', 0, 9, 5), (4, 1, 3, '', 0, 5, 5),
+                 (5, 1, 3, '', 0, 5, 5), (6, 2, 3, '', 0, 5, 5);
+                 INSERT INTO ready (queue, nprio, due_at, id, tried) VALUES (1, 0, 5, 1, 0), (1, -1, 5, 2, 1);
+                 INSERT INTO scheduled (due_at, id, tried) VALUES (9, 3, 1);
+                 INSERT INTO bulks (id, pid, pid_start, boot_id, committed) VALUES (1, 1, 1, '', 1), (2, 1, 1, '', 0);
+                 INSERT INTO bulk_ranges (first_id, last_id, bulk) VALUES (4, 5, 1), (6, 6, 2);
+                 INSERT INTO bulk_counts (bulk, queue, ready, scheduled) VALUES (2, 2, 1, 0);",
+            )
+            .unwrap();
+            if mixed {
+                conn.execute_batch(
+                    "INSERT INTO types (id, name) VALUES (4, 'mail');
+                     INSERT INTO jobs (id, queue, type, args, nprio, due_at, pushed_at) VALUES (7, 1, 4, '', 0, 1, 1);
+                     INSERT INTO ready (queue, nprio, due_at, id, tried) VALUES (1, 0, 1, 7, 0);",
+                )
+                .unwrap();
+            }
+            migrations().to_latest(&mut conn).unwrap();
+            let mut read =
+                conn.prepare("SELECT lane, id, tried FROM ready ORDER BY queue, lane, nprio, due_at, id").unwrap();
+            let rows = read.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+            let rows: Vec<(i64, i64, i64)> = rows.map(Result::unwrap).collect();
+            let all = [(0, 2, 1), (0, 1, 0), (1, 7, 0)];
+            assert_eq!(rows, all[..if mixed { 3 } else { 2 }]);
+            let count = |text: &str| conn.query_row(text, [], |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(
+                count("SELECT commands FROM queues WHERE id = 1"),
+                4,
+                "those of a bulk push that is committed, too"
+            );
+            assert_eq!(count("SELECT retrying_commands FROM queues WHERE id = 1"), 1);
+            assert_eq!(count("SELECT commands FROM queues WHERE id = 2"), 0);
+            assert_eq!(count("SELECT commands FROM bulk_counts"), 1);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod finish;
 mod forget;
 mod generations;
 mod identity;
+mod lanes;
 mod lock_file;
 mod migrate;
 mod names;

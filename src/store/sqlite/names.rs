@@ -1,24 +1,32 @@
 //! The dictionaries: queue and type names to their row ids and back.
 //!
 //! Invariant: holds only what is committed or written by the transaction that is open. A rollback clears it, and so does a
-//! transaction that finds that queues were forgotten meanwhile.
+//! transaction that finds that queues were forgotten meanwhile, or that types have other lanes.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result, Row, RowIndex, types::Type};
 
-use super::sql;
+use super::{lanes, sql};
 use crate::model::{QueueName, UnixMicros};
+
+/// The row of a type, and the lane of its jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub(super) id: i64,
+    pub(super) lane: i64,
+}
 
 /// Names looked up so far.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     queues: HashMap<QueueName, i64>,
     queues_by_id: HashMap<i64, QueueName>,
-    types: HashMap<Arc<str>, i64>,
-    types_by_id: HashMap<i64, Arc<str>>,
-    /// Queues that were ever forgotten, when this was last compared.
+    types: HashMap<Arc<str>, Kind>,
+    types_by_id: HashMap<i64, (Arc<str>, i64)>,
+    /// How often queues were forgotten, or types got lanes, when this was last compared.
     forgotten: i64,
     /// Queues made by the transaction that is open.
     created: Vec<i64>,
@@ -54,7 +62,8 @@ impl Names {
         Ok(id)
     }
 
-    /// At the beginning of a transaction: whether queues were forgotten since the last one, so that ids may mean others.
+    /// At the beginning of a transaction: whether queues were forgotten since the last one, so that ids may mean others, or
+    /// types got lanes.
     pub(super) fn begin(&mut self, conn: &Connection) -> Result<bool> {
         let forgotten = conn.prepare_cached(sql::FORGOTTEN_GET)?.query_row([], |row| row.get(0))?;
         let stale = forgotten != self.forgotten;
@@ -94,33 +103,65 @@ impl Names {
         self.queues_by_id.insert(id, name.clone());
     }
 
-    /// The row of a type, made if it is new.
-    pub(super) fn kind_or_new(&mut self, conn: &Connection, name: &Arc<str>) -> Result<i64> {
-        if let Some(&id) = self.types.get(name) {
-            return Ok(id);
+    /// A type, if it has a row.
+    pub(super) fn kind(&mut self, conn: &Connection, name: &Arc<str>) -> Result<Option<Kind>> {
+        if let Some(&kind) = self.types.get(name) {
+            return Ok(Some(kind));
         }
-        let found = conn.prepare_cached(sql::TYPE_ID)?.query_row([&**name], |row| row.get(0)).optional()?;
-        let id = if let Some(id) = found {
-            id
-        } else {
-            conn.prepare_cached(sql::TYPE_ADD)?.execute([&**name])?;
-            conn.last_insert_rowid()
-        };
-        self.types.insert(name.clone(), id);
-        self.types_by_id.insert(id, name.clone());
-        Ok(id)
+        let read = |row: &Row<'_>| Ok(Kind { id: row.get(0)?, lane: row.get(1)? });
+        let found = conn.prepare_cached(sql::TYPE_ID)?.query_row([&**name], read).optional()?;
+        if let Some(kind) = found {
+            self.keep_kind(name, kind);
+        }
+        Ok(found)
+    }
+
+    /// A type, whose row is made if it is new.
+    pub(super) fn kind_or_new(&mut self, conn: &Connection, name: &Arc<str>) -> Result<Kind> {
+        if let Some(kind) = self.kind(conn, name)? {
+            return Ok(kind);
+        }
+        let lane = lanes::of_new(name);
+        conn.prepare_cached(sql::TYPE_ADD)?.execute((&**name, lane))?;
+        let kind = Kind { id: conn.last_insert_rowid(), lane };
+        self.keep_kind(name, kind);
+        Ok(kind)
+    }
+
+    fn keep_kind(&mut self, name: &Arc<str>, kind: Kind) {
+        self.types.insert(name.clone(), kind);
+        self.types_by_id.insert(kind.id, (name.clone(), kind.lane));
     }
 
     /// The name of a type.
     pub(super) fn kind_name(&mut self, conn: &Connection, id: i64) -> Result<Arc<str>> {
-        if let Some(name) = self.types_by_id.get(&id) {
-            return Ok(name.clone());
+        self.kind_of(conn, id).map(|(name, _)| name.clone())
+    }
+
+    /// The lane of the jobs of a type.
+    pub(super) fn lane_of(&mut self, conn: &Connection, id: i64) -> Result<i64> {
+        self.kind_of(conn, id).map(|(_, lane)| *lane)
+    }
+
+    fn kind_of(&mut self, conn: &Connection, id: i64) -> Result<&(Arc<str>, i64)> {
+        match self.types_by_id.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => {
+                let read = |row: &Row<'_>| Ok((text(row, 0)?.into(), row.get(1)?));
+                let found = conn.prepare_cached(sql::TYPE_NAME)?.query_row([id], read).optional()?;
+                // A name that is no text, or is gone, keeps its jobs no longer than one that no worker knows.
+                Ok(unknown.insert(found.unwrap_or_else(|| (format!("unknown type {id}").into(), lanes::OTHERS))))
+            }
         }
-        // A name that is no text, or is gone, keeps its jobs no longer than one that no worker knows.
-        let found = conn.prepare_cached(sql::TYPE_NAME)?.query_row([id], |row| text(row, 0)).optional()?;
-        let name: Arc<str> = found.map_or_else(|| format!("unknown type {id}").into(), Into::into);
-        self.types_by_id.insert(id, name.clone());
-        Ok(name)
+    }
+
+    /// The lanes of types have changed: whoever remembers them, here or in another process, must look them up anew.
+    pub(super) fn outdate_lanes(&mut self, conn: &Connection) -> Result<()> {
+        conn.prepare_cached(sql::FORGOTTEN_ADD)?.execute([1])?;
+        self.forgotten += 1;
+        self.types.clear();
+        self.types_by_id.clear();
+        Ok(())
     }
 }
 

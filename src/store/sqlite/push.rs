@@ -48,7 +48,7 @@ impl Batch<'_> {
         hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
             id,
             queue,
-            kind,
+            kind.id,
             &*job.args,
             nprio,
             due_at,
@@ -59,7 +59,7 @@ impl Batch<'_> {
             self.at.0,
             job.wait.map(micros)
         ])?;
-        Ok(Waiting { queue, nprio, due_at, id, tried: false })
+        Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
     }
 
     pub(super) fn promote(&mut self, limit: u32) -> Result<Reply> {
@@ -82,19 +82,16 @@ impl Batch<'_> {
         Ok(Reply::Promoted { queues, expired })
     }
 
-    fn due(&self, limit: u32) -> Result<Vec<Waiting>> {
-        self.conn
-            .prepare_cached(sql::SCHEDULED_DUE)?
-            .query_map((self.at.0, limit), |row| {
-                Ok(Waiting {
-                    due_at: row.get(0)?,
-                    id: row.get(1)?,
-                    tried: row.get(2)?,
-                    queue: row.get(3)?,
-                    nprio: row.get(4)?,
-                })
-            })?
-            .collect()
+    fn due(&mut self, limit: u32) -> Result<Vec<Waiting>> {
+        let mut statement = self.conn.prepare_cached(sql::SCHEDULED_DUE)?;
+        let mut rows = statement.query((self.at.0, limit))?;
+        let mut due = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let lane = self.names.lane_of(self.conn, row.get(5)?)?;
+            due.push(Waiting { queue: row.get(3)?, lane, nprio: row.get(4)?, due_at, id, tried });
+        }
+        Ok(due)
     }
 
     /// A job that has left its place lapses.

@@ -13,13 +13,13 @@ use serde_json::value::RawValue;
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::names::maybe_text;
-use super::{codes, error, generations, identity, names, open, run_index, run_row, totals};
+use super::{codes, error, generations, identity, lanes, names, open, run_index, run_row, totals};
 use crate::model::job::Progress;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
-    Cause, Counters, Generation, JobId, JobRecord, JobState, QueueTotals, RunRecord, Slot, UnixMicros, WorkerId,
-    WorkerRecord,
+    Cause, Counters, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, Slot, UnixMicros,
+    WorkerId, WorkerRecord,
 };
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
@@ -40,7 +40,7 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
      coalesce(j.max_attempts, x.max_attempts), j.timeout_us, \
      CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
-       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
+       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
        WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
        WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
@@ -183,6 +183,10 @@ impl Records for SqliteRecords {
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         self.worded(totals::read)
+    }
+
+    fn first_other(&mut self, queue: &QueueName) -> Result<Option<String>, StoreError> {
+        self.worded(|conn| lanes::first_other(conn, queue))
     }
 
     fn store_id(&mut self) -> Result<String, StoreError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::SqliteStore;
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
-use crate::model::{Claimed, Detail, NewJob, Outcome, PoolName, QueueName, Slot, UnixMicros, WorkerId};
+use crate::model::{Claimed, Detail, NewJob, Outcome, PoolName, QueueName, Slot, Takes, UnixMicros, WorkerId};
 use crate::store::{Master, Store};
 
 const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);
@@ -24,7 +24,7 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     store.join(&life, AT).unwrap();
     let job = NewJob::new("t", "1");
     let takes = vec![(QueueName::default(), jobs)];
-    let claim = Claim { takes, workers: vec![], total: jobs, max_bytes: usize::MAX };
+    let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: jobs, max_bytes: usize::MAX };
     let replies = store
         .apply(1, &[Request::Push(vec![job; jobs as usize].into()).into(), Change::Claim(claim).into()], AT)
         .unwrap()

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
-use crate::model::{JobId, JobRecord, QueueTotals, RunRecord, WorkerRecord};
+use crate::model::{JobId, JobRecord, QueueName, QueueTotals, RunRecord, WorkerRecord};
 use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 /// How long one of them waits for the other, again and again.
@@ -107,6 +107,9 @@ impl Records for SharedRecords {
     }
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         self.ask(Records::queue_totals)
+    }
+    fn first_other(&mut self, queue: &QueueName) -> Result<Option<String>, StoreError> {
+        self.ask(|records| records.first_other(queue))
     }
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
         self.ask(Records::last_master)

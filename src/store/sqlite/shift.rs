@@ -27,7 +27,9 @@ impl Batch<'_> {
             .prepare_cached(text)?
             .query_map((at.0, id.0, shift.limit), |row| {
                 let (due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok((Waiting { due_at, id, tried, queue: row.get(4)?, nprio: row.get(5)? }, row.get(3)?, row.get(6)?))
+                let lane = self.names.lane_of(self.conn, row.get(7)?)?;
+                let waiting = Waiting { queue: row.get(4)?, lane, nprio: row.get(5)?, due_at, id, tried };
+                Ok((waiting, row.get(3)?, row.get(6)?))
             })?
             .collect::<Result<_>>()?;
         for &(waiting, wait, delay) in &rows {

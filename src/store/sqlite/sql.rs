@@ -2,6 +2,21 @@
 //!
 //! Invariant: nothing here scans a table that grows with the number of jobs or runs.
 
+/// The due time of the first ready job of each lane of a queue, and the earliest of them: one step into the key of `ready`
+/// for each.
+macro_rules! oldest_ready {
+    () => {
+        "nullif(min( \
+         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 0 ORDER BY nprio, due_at, id LIMIT 1), \
+             9223372036854775807), \
+         coalesce((SELECT due_at FROM ready WHERE queue = queues.id AND lane = 1 ORDER BY nprio, due_at, id LIMIT 1), \
+             9223372036854775807), \
+         coalesce((SELECT min((SELECT due_at FROM ready r WHERE r.queue = l.queue AND r.lane = l.lane \
+             ORDER BY r.nprio, r.due_at, r.id LIMIT 1)) FROM lanes l WHERE l.queue = queues.id), 9223372036854775807)), \
+         9223372036854775807)"
+    };
+}
+
 /// Pages in the log, in the second column; does nothing.
 pub(super) const LOG_LENGTH: &str = "PRAGMA wal_checkpoint(NOOP)";
 /// Moves what it can to the database without waiting for readers.
@@ -19,12 +34,16 @@ pub(super) const QUEUE_PAUSED: &str = "SELECT paused FROM queues WHERE id = ?1";
 /// `queues.id`; changes nothing if that is so already.
 pub(super) const QUEUE_PAUSE: &str = "UPDATE queues SET paused = ?2 WHERE id = ?1 AND paused <> ?2";
 /// `queues.id`, then one step into the key of `ready`; once per queue and batch that changes it.
-pub(super) const QUEUE_COUNT: &str = "UPDATE queues SET ready = ready + ?2, scheduled = scheduled + ?3, \
+pub(super) const QUEUE_COUNT: &str = concat!(
+    "UPDATE queues SET ready = ready + ?2, scheduled = scheduled + ?3, \
      retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, cancelled = cancelled + ?7, \
      succeeded_total = succeeded_total + ?8, failed_total = failed_total + ?9, \
-     changed_at = max(changed_at, ?10), run_high = max(run_high, ?11) WHERE id = ?1 \
-     RETURNING name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, \
-     (SELECT due_at FROM ready WHERE queue = queues.id ORDER BY nprio, due_at, id LIMIT 1)";
+     changed_at = max(changed_at, ?10), run_high = max(run_high, ?11), commands = commands + ?12, \
+     retrying_commands = retrying_commands + ?13 WHERE id = ?1 \
+     RETURNING name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), ",
+    oldest_ready!()
+);
 /// Onward by `queues.name`: a bounded number, and whether each is empty and unused for so long; ?3: a time, ?4: a run.
 pub(super) const QUEUES_ONWARD: &str = "SELECT id, name, ready = 0 AND scheduled = 0 AND running = 0 AND dead = 0 \
      AND cancelled = 0 AND NOT paused AND changed_at < ?3 AND run_high < ?4 FROM queues WHERE name > ?1 \
@@ -43,16 +62,25 @@ pub(super) const FORGOTTEN_GET: &str = "SELECT queues_forgotten FROM pruned WHER
 /// One row; once per step that forgets a queue.
 pub(super) const FORGOTTEN_ADD: &str = "UPDATE pruned SET queues_forgotten = queues_forgotten + ?1 WHERE id = 1";
 /// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
-pub(super) const TOTALS: &str = "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, \
-     failed_total, (SELECT due_at FROM ready WHERE queue = queues.id ORDER BY nprio, due_at, id LIMIT 1) \
-     FROM queues ORDER BY name";
+pub(super) const TOTALS: &str = concat!(
+    "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), ",
+    oldest_ready!(),
+    " FROM queues ORDER BY name"
+);
+
+/// `queues.name`, the key of `lanes`, then `types.id`; of queues that have lanes of types.
+pub(super) const LANES_OF: &str = "SELECT t.name, l.ready FROM queues q CROSS JOIN lanes l ON l.queue = q.id \
+     CROSS JOIN types t ON t.id = l.lane - 1 WHERE q.name = ?1 AND l.ready > 0";
+/// Key of `lanes`.
+pub(super) const LANES_FORGET: &str = "DELETE FROM lanes WHERE queue = ?1";
 
 /// `types.name` (unique).
-pub(super) const TYPE_ID: &str = "SELECT id FROM types WHERE name = ?1";
+pub(super) const TYPE_ID: &str = "SELECT id, lane FROM types WHERE name = ?1";
 /// Appends.
-pub(super) const TYPE_ADD: &str = "INSERT INTO types (name) VALUES (?1)";
+pub(super) const TYPE_ADD: &str = "INSERT INTO types (name, lane) VALUES (?1, ?2)";
 /// `types.id`.
-pub(super) const TYPE_NAME: &str = "SELECT name FROM types WHERE id = ?1";
+pub(super) const TYPE_NAME: &str = "SELECT name, lane FROM types WHERE id = ?1";
 
 /// Reads all waiting jobs with point look-ups in the keys of `queues`, `types` and `jobs`; only at the start of a master,
 /// and only of a small database.
@@ -69,13 +97,13 @@ pub(super) const JOB_HIGH: &str =
     "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
 /// One row; once per batch with a deletion.
 pub(super) const JOB_HIGH_KEEP: &str = "UPDATE pruned SET job_high = max(job_high, ?1) WHERE id = 1";
-/// Point look-ups in the keys of `jobs`, `tries`, `running`, `ended`, `ready` and `scheduled`.
+/// Point look-ups in the keys of `jobs`, `types`, `tries`, `running`, `ended`, `ready` and `scheduled`.
 pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, j.due_at) AS due, j.expires_at, \
      j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
-     EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND nprio = j.nprio \
+     (SELECT lane FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id), \
-     EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) \
-     FROM jobs j LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id), coalesce(t.lane, 1) \
+     FROM jobs j LEFT JOIN types t ON t.id = j.type LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
      LEFT JOIN ended e ON e.job_id = j.id WHERE j.id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_PRIO: &str = "SELECT nprio FROM jobs WHERE id = ?1";
@@ -101,10 +129,11 @@ pub(super) const BULK_DROP: &str = "UPDATE bulks SET dropped = 1 WHERE id = ?1";
 /// `bulks.id`.
 pub(super) const BULK_DELETE: &str = "DELETE FROM bulks WHERE id = ?1";
 /// Key of `bulk_counts`.
-pub(super) const BULK_COUNT: &str = "INSERT INTO bulk_counts (bulk, queue, ready, scheduled) VALUES (?1, ?2, ?3, ?4) \
-     ON CONFLICT DO UPDATE SET ready = ready + excluded.ready, scheduled = scheduled + excluded.scheduled";
+pub(super) const BULK_COUNT: &str = "INSERT INTO bulk_counts (bulk, queue, ready, scheduled, commands) \
+     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET ready = ready + excluded.ready, \
+     scheduled = scheduled + excluded.scheduled, commands = commands + excluded.commands";
 /// Key of `bulk_counts`.
-pub(super) const BULK_COUNTS: &str = "SELECT queue, ready, scheduled FROM bulk_counts WHERE bulk = ?1";
+pub(super) const BULK_COUNTS: &str = "SELECT queue, ready, scheduled, commands FROM bulk_counts WHERE bulk = ?1";
 /// Key of `bulk_counts`.
 pub(super) const BULK_COUNTS_DELETE: &str = "DELETE FROM bulk_counts WHERE bulk = ?1";
 /// `bulk_ranges.first_id`.
@@ -124,12 +153,16 @@ pub(super) const RANGE_OF: &str =
     "SELECT first_id, last_id, bulk FROM bulk_ranges WHERE first_id <= ?1 ORDER BY first_id DESC LIMIT 1";
 /// `jobs.id`.
 pub(super) const KEYS_OF_RANGE: &str =
-    "SELECT id, unique_key, queue, due_at > pushed_at FROM jobs WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    "SELECT id, unique_key, queue, due_at > pushed_at, type FROM jobs WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
 /// `jobs.id`.
-pub(super) const QUEUES_OF_RANGE: &str = "SELECT queue FROM jobs WHERE id BETWEEN ?1 AND ?2";
-/// `jobs.id`, then the key of `ready`.
-pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) \
-     SELECT queue, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
+pub(super) const KINDS_OF_RANGE: &str = "SELECT queue, type, due_at > pushed_at FROM jobs WHERE id BETWEEN ?1 AND ?2";
+/// `jobs.id`, then the key of `ready`: where all of these jobs belong in one lane.
+pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) \
+     SELECT queue, ?3, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
+/// `jobs.id`, `types.id`, then the key of `ready`.
+pub(super) const READY_OPEN_MIXED: &str = "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) \
+     SELECT j.queue, t.lane, j.nprio, j.due_at, j.id, 0 FROM jobs j CROSS JOIN types t ON t.id = j.type \
+     WHERE j.id BETWEEN ?1 AND ?2 AND j.due_at <= j.pushed_at";
 /// `jobs.id`, then the key of `scheduled`.
 pub(super) const SCHEDULED_OPEN: &str = "INSERT INTO scheduled (due_at, id, tried) \
      SELECT due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at > pushed_at";
@@ -138,31 +171,28 @@ pub(super) const EXPIRING_OPEN: &str = "INSERT INTO expiring (expires_at, job_id
      SELECT expires_at, id FROM jobs WHERE id BETWEEN ?1 AND ?2 AND expires_at IS NOT NULL";
 
 /// Key of `ready`.
-pub(super) const READY_ADD: &str = "INSERT INTO ready (queue, nprio, due_at, id, tried) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const READY_ADD: &str =
+    "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 /// Key of `ready`.
-pub(super) const READY_DELETE: &str = "DELETE FROM ready WHERE queue = ?1 AND nprio = ?2 AND due_at = ?3 AND id = ?4";
-/// The front of one queue by the key of `ready`, then `jobs.id`.
-pub(super) const READY_FRONT: &str = "SELECT r.nprio, r.due_at, r.id, r.tried, j.type, j.args, j.expires_at, \
-     j.timeout_us, j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at \
-     FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 \
-     ORDER BY r.nprio, r.due_at, r.id LIMIT ?2";
-/// The front of one queue up to a row, by the key of `ready`: one statement for all rows of a claim.
+pub(super) const READY_DELETE: &str =
+    "DELETE FROM ready WHERE queue = ?1 AND lane = ?2 AND nprio = ?3 AND due_at = ?4 AND id = ?5";
+/// The front of a lane up to a row, by the key of `ready`: one statement for all rows of a claim in one lane.
 pub(super) const READY_DELETE_FRONT: &str =
-    "DELETE FROM ready WHERE queue = ?1 AND (nprio, due_at, id) <= (?2, ?3, ?4)";
+    "DELETE FROM ready WHERE queue = ?1 AND lane = ?2 AND (nprio, due_at, id) <= (?3, ?4, ?5)";
 
 /// Key of `scheduled`.
 pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
 /// Key of `scheduled`.
 pub(super) const SCHEDULED_DELETE: &str = "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2";
 /// Due jobs, by the key of `scheduled`, then `jobs.id`.
-pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio \
+pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio, j.type \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE s.due_at <= ?1 ORDER BY s.due_at, s.id LIMIT ?2";
 /// Down the key of `scheduled`, then `jobs.id`.
-pub(super) const SCHEDULED_DOWN: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us \
+pub(super) const SCHEDULED_DOWN: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us, j.type \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE (s.due_at, s.id) < (?1, ?2) \
      ORDER BY s.due_at DESC, s.id DESC LIMIT ?3";
 /// Up the key of `scheduled`, then `jobs.id`.
-pub(super) const SCHEDULED_UP: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us \
+pub(super) const SCHEDULED_UP: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us, j.type \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE (s.due_at, s.id) > (?1, ?2) \
      ORDER BY s.due_at, s.id LIMIT ?3";
 /// `tries.job_id`; only when the clock was set.
@@ -189,7 +219,7 @@ pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worke
 /// `running.job_id`; changes nothing if the run is not the current one.
 pub(super) const RUNNING_DELETE: &str = "DELETE FROM running WHERE job_id = ?1 AND run_id = ?2";
 /// `running.job_id`, then `jobs.id`.
-pub(super) const RUNNING_TAKE: &str = "SELECT r.due_at, r.tried, j.queue, j.nprio, j.expires_at \
+pub(super) const RUNNING_TAKE: &str = "SELECT r.due_at, r.tried, j.queue, j.nprio, j.expires_at, j.type \
      FROM running r CROSS JOIN jobs j ON j.id = r.job_id WHERE r.job_id = ?1 AND r.run_id = ?2";
 /// `running.job_id`.
 pub(super) const RUNNING_ASSIGN: &str = "UPDATE running SET worker = ?3 WHERE job_id = ?1 AND run_id = ?2";

@@ -1,6 +1,8 @@
 //! Reading the totals of the queues.
 //!
-//! Invariant: reads one row per queue and one key of `ready` each; counts nothing.
+//! Invariant: reads one row per queue and one key of `ready` for each of its lanes; counts nothing.
+
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result, Row};
 
@@ -9,13 +11,27 @@ use crate::model::{QueueTotals, UnixMicros};
 
 /// All queues, by name.
 pub(super) fn read(conn: &Connection) -> Result<Vec<QueueTotals>> {
-    conn.prepare_cached(sql::TOTALS)?.query_map([], row)?.collect()
+    let all: Vec<_> = conn.prepare_cached(sql::TOTALS)?.query_map([], row)?.collect::<Result<_>>()?;
+    all.into_iter().map(|found| with_types(conn, found)).collect()
+}
+
+/// Totals, and whether there are lanes of types that [`with_types`] has to read.
+pub(super) type Found = (QueueTotals, bool);
+
+/// Adds the lanes of types, which few have.
+pub(super) fn with_types(conn: &Connection, (mut totals, has_types): Found) -> Result<QueueTotals> {
+    if has_types {
+        let mut statement = conn.prepare_cached(sql::LANES_OF)?;
+        let read = |row: &Row<'_>| Ok((names::text(row, 0)?.into(), row.get::<_, i64>(1)?.unsigned_abs()));
+        totals.typed = statement.query_map([totals.name.as_str()], read)?.collect::<Result<BTreeMap<_, _>>>()?;
+    }
+    Ok(totals)
 }
 
 /// One queue, in the order of the columns of [`sql::TOTALS`].
-pub(super) fn row(row: &Row<'_>) -> Result<QueueTotals> {
+pub(super) fn row(row: &Row<'_>) -> Result<Found> {
     let count = |column: usize| row.get::<_, i64>(column).map(|n| u64::try_from(n).unwrap_or(0));
-    Ok(QueueTotals {
+    let totals = QueueTotals {
         name: names::queue_name(&row.get::<_, String>(0)?)?,
         paused: row.get(1)?,
         ready: count(2)?,
@@ -25,6 +41,10 @@ pub(super) fn row(row: &Row<'_>) -> Result<QueueTotals> {
         dead: count(6)?,
         succeeded_total: count(7)?,
         failed_total: count(8)?,
-        oldest_ready_at: row.get::<_, Option<i64>>(9)?.map(UnixMicros),
-    })
+        commands: count(9)?,
+        retrying_commands: count(10)?,
+        typed: BTreeMap::new(),
+        oldest_ready_at: row.get::<_, Option<i64>>(12)?.map(UnixMicros),
+    };
+    Ok((totals, row.get(11)?))
 }

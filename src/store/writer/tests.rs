@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::*;
 use crate::model::change::{Change, Claim, Request};
-use crate::model::{JobId, JobState, NewJob, Pushed, QueueName};
+use crate::model::{JobId, JobState, NewJob, Pushed, QueueName, Takes};
 use crate::store::memory::{Fault, Faulty, MemoryStore};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Master, Records};
@@ -198,7 +198,13 @@ fn what_another_member_has_ended_and_wants_cancelled_is_told_at_a_check() {
     let mut other = memory.connect();
     let (writer, events) = started(memory);
     other.join(&master(), AT).unwrap();
-    let claim = || Claim { takes: vec![(QueueName::default(), 1)], workers: vec![], total: 1, max_bytes: 99 };
+    let claim = || Claim {
+        takes: vec![(QueueName::default(), 1)],
+        lanes: Takes::Others,
+        workers: vec![],
+        total: 1,
+        max_bytes: 99,
+    };
     let ops = vec![Request::Push(Arc::new([job(), job()])).into(), Change::Claim(claim()).into()];
     writer.send(Batch { ops, ..push(1) }).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, durable: true, .. }));
@@ -292,7 +298,13 @@ fn a_sync_that_failed_is_made_good_before_anything_is_said_to_be_durable() {
     assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::Mended { batch: 1, .. }));
-    let claim = Claim { takes: vec![(QueueName::default(), 9)], workers: vec![], total: 9, max_bytes: 99 };
+    let claim = Claim {
+        takes: vec![(QueueName::default(), 9)],
+        lanes: Takes::Others,
+        workers: vec![],
+        total: 9,
+        max_bytes: 99,
+    };
     writer.send(Batch { number: 2, ops: vec![Change::Claim(claim).into()], at: AT, sync: false }).unwrap();
     let Written::Committed { batch: 2, replies, .. } = next(&events) else { panic!() };
     let [Reply::Claimed { jobs, .. }] = &replies[..] else { panic!() };

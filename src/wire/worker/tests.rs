@@ -82,8 +82,11 @@ fn what_is_no_message_is_output() {
 
 #[test]
 fn messages_are_read() {
-    assert!(matches!(parse(br#"{"method":"ready","params":{"concurrency":3}}"#), FromWorker::Ready { concurrency: 3 }));
-    assert!(matches!(parse(br#"{"method":"ready"}"#), FromWorker::Ready { concurrency: 1 }));
+    assert!(matches!(
+        parse(br#"{"method":"ready","params":{"concurrency":3}}"#),
+        FromWorker::Ready { concurrency: 3, types: None }
+    ));
+    assert!(matches!(parse(br#"{"method":"ready"}"#), FromWorker::Ready { concurrency: 1, types: None }));
     assert!(matches!(parse(br#"{"method":"retire","params":{}}"#), FromWorker::Retire));
     assert!(matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":-1}}"#), FromWorker::Output));
     let by = Duration::from_secs(9);

@@ -1,0 +1,216 @@
+//! Lanes: which part of a queue a job waits in, the lanes of a claim, and moving jobs to lanes that are new.
+//!
+//! A type has its lane in its row of `types`. When a worker names the type it gets one of its own; from then on its jobs go
+//! there, and those that are ready already are moved by a walk along the lane of the others, a bounded step at a time. How far
+//! that has come is kept in the database.
+//!
+//! Invariants: a ready job is in the lane of its type, or in that of the others while the walk has not come by; a claim takes
+//! one step into the key of `ready` for each lane, however many jobs wait in those that it leaves.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::batch::{Batch, Waiting};
+use super::names;
+use crate::model::change::Reply;
+use crate::model::{EXEC, QueueName, Takes};
+
+/// Jobs of type [`EXEC`].
+pub(super) const COMMANDS: i64 = 0;
+/// Jobs of all types that have no lane of their own.
+pub(super) const OTHERS: i64 = 1;
+
+/// The most lanes that one claim takes from: those whose first jobs come first.
+const MOST_LANES: usize = 32;
+
+/// Key of `lanes`; once per lane of a type and batch that changes it.
+const LANE_COUNT: &str = "INSERT INTO lanes (queue, lane, ready) VALUES (?1, ?2, ?3) \
+     ON CONFLICT DO UPDATE SET ready = ready + excluded.ready";
+/// `types.id`; changes nothing if the type has a lane of its own.
+const LANE_GIVE: &str = "UPDATE types SET lane = 1 + id WHERE id = ?1 AND lane = 1";
+/// The next lane that has rows, by one step into the key of `ready`.
+const LANE_AFTER: &str = "SELECT lane FROM ready WHERE queue = ?1 AND lane > ?2 ORDER BY lane LIMIT 1";
+/// The first row of a lane by the key of `ready`.
+const READY_FIRST: &str =
+    "SELECT nprio, due_at, id FROM ready WHERE queue = ?1 AND lane = ?2 ORDER BY nprio, due_at, id LIMIT 1";
+/// Onward by the key of `ready` in one lane, then `jobs.id` and `types.id`.
+const READY_ONWARD: &str = "SELECT r.nprio, r.due_at, r.id, r.tried, t.lane FROM ready r \
+     CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type \
+     WHERE r.queue = ?1 AND r.lane = 1 AND (r.nprio, r.due_at, r.id) > (?2, ?3, ?4) \
+     ORDER BY r.nprio, r.due_at, r.id LIMIT ?5";
+/// `queues.name`, the first row of a lane by the key of `ready`, then `jobs.id` and `types.id`.
+const FIRST_OTHER: &str = "SELECT t.name FROM queues q CROSS JOIN ready r ON r.queue = q.id AND r.lane = 1 \
+     CROSS JOIN jobs j ON j.id = r.id CROSS JOIN types t ON t.id = j.type WHERE q.name = ?1 \
+     ORDER BY r.nprio, r.due_at, r.id LIMIT 1";
+/// One row.
+const SORTING_PUT: &str = "INSERT OR REPLACE INTO sorting (one, queue, nprio, due_at, id) VALUES (1, ?1, ?2, ?3, ?4)";
+/// One row.
+const SORTING_GET: &str = "SELECT queue, nprio, due_at, id FROM sorting LIMIT 1";
+/// One row.
+const SORTING_END: &str = "DELETE FROM sorting WHERE one = 1";
+/// `queues.id`.
+const QUEUE_AFTER: &str = "SELECT id FROM queues WHERE id > ?1 ORDER BY id LIMIT 1";
+
+/// The fronts of some lanes of a queue (?1), merged in their order, at most ?2 rows; ?3 and on: the lanes. Of each by the key
+/// of `ready`, then `jobs.id`: none is read further than the rows that are given.
+pub(super) fn front(lanes: usize) -> String {
+    let front = |number: usize| {
+        format!(
+            "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, j.type, j.args, j.expires_at, j.timeout_us, \
+             j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at \
+             FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 AND r.lane = ?{number}"
+        )
+    };
+    let fronts: Vec<String> = (3..3 + lanes).map(front).collect();
+    fronts.join(" UNION ALL ") + " ORDER BY 2, 3, 4 LIMIT ?2"
+}
+
+/// The lane of a type that is new.
+pub(super) fn of_new(kind: &str) -> i64 {
+    if kind == EXEC { COMMANDS } else { OTHERS }
+}
+
+/// The type of the first ready job in the lane of the others.
+pub(super) fn first_other(conn: &Connection, queue: &QueueName) -> Result<Option<String>> {
+    conn.prepare_cached(FIRST_OTHER)?.query_row([queue.as_str()], |row| names::text(row, 0)).optional()
+}
+
+/// A place in the order of one lane.
+type Place = (i64, i64, i64);
+
+/// Before the first job of a lane.
+const FIRST: Place = (i64::MIN, 0, 0);
+
+impl Batch<'_> {
+    /// So many more jobs are ready in a lane.
+    pub(super) fn count_ready(&mut self, queue: i64, lane: i64, by: i64) {
+        let change = self.change(queue);
+        change.ready += by;
+        match lane {
+            COMMANDS => change.commands += by,
+            OTHERS => {}
+            typed => *self.typed.entry((queue, typed)).or_default() += by,
+        }
+    }
+
+    /// Writes how many jobs are ready in lanes of types.
+    pub(super) fn write_lanes(&mut self) -> Result<()> {
+        for ((queue, lane), by) in std::mem::take(&mut self.typed) {
+            self.run(LANE_COUNT, (queue, lane, by))?;
+        }
+        Ok(())
+    }
+
+    /// The lanes of a queue from which a claim takes, and whether there are more of them.
+    pub(super) fn lanes(&mut self, queue: i64, takes: &Takes) -> Result<(Vec<i64>, bool)> {
+        let mut lanes = match takes {
+            Takes::Commands => vec![COMMANDS],
+            Takes::Others => self.lanes_from(queue, OTHERS)?,
+            Takes::Types(types) => {
+                let mut lanes = Vec::new();
+                for kind in types.iter() {
+                    let known = self.names.kind(self.conn, kind)?;
+                    lanes.extend(known.map(|kind| kind.lane).filter(|lane| *lane > OTHERS));
+                }
+                lanes
+            }
+        };
+        let more = lanes.len() > MOST_LANES;
+        if more {
+            let first = |lane: &i64| self.first(queue, *lane);
+            let mut firsts = lanes.iter().map(|lane| Ok((first(lane)?, *lane))).collect::<Result<Vec<_>>>()?;
+            firsts.retain(|(first, _)| first.is_some());
+            firsts.sort_unstable();
+            lanes = firsts.into_iter().take(MOST_LANES).map(|(_, lane)| lane).collect();
+        }
+        Ok((lanes, more))
+    }
+
+    /// This lane, and all above it that have jobs.
+    fn lanes_from(&self, queue: i64, lane: i64) -> Result<Vec<i64>> {
+        let mut lanes = vec![lane];
+        let mut statement = self.conn.prepare_cached(LANE_AFTER)?;
+        while let Some(next) = statement.query_row((queue, lanes.last()), |row| row.get(0)).optional()? {
+            lanes.push(next);
+        }
+        Ok(lanes)
+    }
+
+    fn first(&self, queue: i64, lane: i64) -> Result<Option<Place>> {
+        let mut statement = self.conn.prepare_cached(READY_FIRST)?;
+        statement.query_row((queue, lane), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
+    }
+
+    pub(super) fn name_types(&mut self, types: &BTreeSet<Arc<str>>) -> Result<Reply> {
+        let mut given = 0;
+        for name in types {
+            let kind = self.names.kind_or_new(self.conn, name)?;
+            given += self.run(LANE_GIVE, [kind.id])?;
+        }
+        if given > 0 {
+            self.names.outdate_lanes(self.conn)?;
+            if let Some(first) = self.queue_after(0)? {
+                self.sort_from(first, FIRST)?;
+            }
+        }
+        Ok(Reply::Sorted { queues: Vec::new(), more: self.sorting()?.is_some() })
+    }
+
+    pub(super) fn first_other(&self, queue: &QueueName) -> Result<Reply> {
+        let kind = first_other(self.conn, queue)?.map(Into::into);
+        Ok(Reply::FirstOther { queue: queue.clone(), kind })
+    }
+
+    fn queue_after(&self, queue: i64) -> Result<Option<i64>> {
+        self.conn.prepare_cached(QUEUE_AFTER)?.query_row([queue], |row| row.get(0)).optional()
+    }
+
+    fn sort_from(&self, queue: i64, (nprio, due_at, id): Place) -> Result<()> {
+        self.run(SORTING_PUT, (queue, nprio, due_at, id)).map(drop)
+    }
+
+    fn sorting(&self) -> Result<Option<(i64, Place)>> {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)));
+        self.conn.prepare_cached(SORTING_GET)?.query_row([], read).optional()
+    }
+
+    /// Walks on; a queue counts as one job, so that many empty ones are a bounded step as well.
+    pub(super) fn sort(&mut self, limit: u32) -> Result<Reply> {
+        let mut queues = BTreeSet::new();
+        let mut left = limit;
+        let mut at = self.sorting()?;
+        while let Some((queue, place)) = at.filter(|_| left > 0) {
+            let rows = self.others_after(queue, place, left)?;
+            left -= (rows.len() as u32).min(left);
+            for (waiting, lane) in rows.iter().filter(|(_, lane)| *lane != OTHERS) {
+                self.leave_ready(*waiting)?;
+                self.enter_ready(Waiting { lane: *lane, ..*waiting })?;
+                queues.insert(queue);
+            }
+            at = if let Some((last, _)) = rows.last() {
+                Some((queue, (last.nprio, last.due_at, last.id)))
+            } else {
+                left -= 1;
+                self.queue_after(queue)?.map(|next| (next, FIRST))
+            };
+        }
+        match at {
+            Some((queue, place)) => self.sort_from(queue, place)?,
+            None => drop(self.run(SORTING_END, [])?),
+        }
+        let mut queues = queues.into_iter().map(|id| self.queue_name(id)).collect::<Result<Vec<_>>>()?;
+        queues.sort();
+        Ok(Reply::Sorted { queues, more: at.is_some() })
+    }
+
+    /// Jobs in the lane of the others, each with the lane where it belongs.
+    fn others_after(&self, queue: i64, (nprio, due_at, id): Place, most: u32) -> Result<Vec<(Waiting, i64)>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let (nprio, due_at, id, tried) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok((Waiting { queue, lane: OTHERS, nprio, due_at, id, tried }, row.get(4)?))
+        };
+        self.conn.prepare_cached(READY_ONWARD)?.query_map((queue, nprio, due_at, id, most), read)?.collect()
+    }
+}
