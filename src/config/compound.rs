@@ -13,6 +13,9 @@ use super::values::{Written, path_text};
 use crate::model::QueueName;
 use crate::model::key::{Key, Kind};
 
+/// Programs that take a script after `-c`.
+const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
+
 const WEIGHT: Key = Key::new("weight", Kind::Count(1, 1000));
 
 impl Reader<'_> {
@@ -58,7 +61,8 @@ impl Reader<'_> {
             self.problem(at, path, format!("`queues` contains {is}; each queue is a name in quotes"));
             return None;
         };
-        self.queue_name(path, at, text)
+        let text = self.fill(path, name, text)?;
+        self.queue_name(path, at, &text)
     }
 
     fn queue_name(&mut self, path: &str, at: usize, name: &str) -> Option<String> {
@@ -68,9 +72,13 @@ impl Reader<'_> {
 
     fn weighted(&mut self, path: &str, name: &str, at: usize, weight: &Spanned<DeValue<'_>>) -> Option<String> {
         let checked = self.queue_name(path, at, name);
-        let text = shown(weight.get_ref());
-        let written = match weight.get_ref() {
-            DeValue::Integer(_) => Written::Whole(text.parse().ok(), &text),
+        let text = match weight.get_ref() {
+            DeValue::String(text) if text.contains("${") => self.fill(path, weight, text)?,
+            other => shown(other),
+        };
+        let written = match (weight.get_ref(), WEIGHT.written(&text)) {
+            (DeValue::Integer(_), _) => Written::Whole(text.parse().ok(), &text),
+            (DeValue::String(_), number @ Written::Whole(..)) => number,
             _ => Written::Other(text),
         };
         match WEIGHT.check(&written) {
@@ -94,12 +102,18 @@ impl Reader<'_> {
             self.problem(at, path, "`command` is empty; write the program and its arguments".into());
             return None;
         }
-        let words: Vec<_> = words.iter().enumerate().map(|(n, word)| self.word(path, n == 0, word)).collect();
-        let words: Vec<String> = words.into_iter().collect::<Option<_>>()?;
+        let mut filled: Vec<Option<String>> = Vec::new();
+        for word in words {
+            let before = filled.iter().flatten().map(String::as_str);
+            let is_script = is_script_after(&before.collect::<Vec<_>>());
+            filled.push(self.word(path, filled.is_empty(), is_script, word));
+        }
+        self.keep_unfilled(path, words.iter().filter_map(|word| Some(word.get_ref().as_str()?.to_owned())));
+        let words: Vec<String> = filled.into_iter().collect::<Option<_>>()?;
         Some(Value::new(Some(&self.origin(at)), words))
     }
 
-    fn word(&mut self, path: &str, is_program: bool, word: &Spanned<DeValue<'_>>) -> Option<String> {
+    fn word(&mut self, path: &str, is_program: bool, is_script: bool, word: &Spanned<DeValue<'_>>) -> Option<String> {
         let at = word.span().start;
         let DeValue::String(text) = word.get_ref() else {
             let is = shown(word.get_ref());
@@ -110,11 +124,12 @@ impl Reader<'_> {
             self.problem(at, path, format!("`command` contains {text:?}; an argument cannot contain a zero byte"));
             return None;
         }
-        if is_program && let Err(refusal) = path_text(text) {
+        let text = if is_script { text.to_string() } else { self.fill(path, word, text)? };
+        if is_program && let Err(refusal) = path_text(&text) {
             self.problem(at, path, refusal.of_key("command[0]"));
             return None;
         }
-        Some(text.to_string())
+        Some(text)
     }
 
     /// Variables. Their values may be secrets: no message shows one.
@@ -131,6 +146,7 @@ impl Reader<'_> {
         let mut variables = Table::new();
         for (name, at, value) in entries(table) {
             let path = format!("{path}.{name}");
+            self.begin_value();
             match value.get_ref() {
                 _ if name.is_empty() || name.contains(['=', '\0']) => {
                     self.problem(at, &path, format!("{name:?} cannot be the name of a variable"));
@@ -139,14 +155,20 @@ impl Reader<'_> {
                     self.problem(at, &path, format!("`env.{name}` contains a zero byte"));
                 }
                 DeValue::String(text) => {
-                    let value = Value::new(Some(&self.origin(at)), text.to_string());
-                    variables.insert(name.to_owned(), value);
+                    let Some(text) = self.fill(&path, value, text) else { continue };
+                    variables.insert(name.to_owned(), Value::new(Some(&self.origin(at)), text));
                 }
                 _ => self.problem(at, &path, format!("`env.{name}` is not a text; write it in quotes")),
             }
         }
         variables
     }
+}
+
+/// Whether the word after these is a script for a shell, which has variables of its own.
+fn is_script_after(words: &[&str]) -> bool {
+    let is_shell = |word: &&str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
+    words.iter().any(is_shell) && words.last().is_some_and(|word| word.starts_with('-') && word.ends_with('c'))
 }
 
 /// The message for a command that is not an array, with the array it would be.

@@ -10,14 +10,18 @@ use config::{Map, Value, ValueKind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::environment::Environment;
 use super::problem::Problem;
-use super::schema;
 use super::values::Written;
+use super::{schema, variables};
 use crate::model::key::{Key, Kind};
 use crate::model::{PoolLimits, PoolName};
 
 /// Values of one table, each with its origin.
 pub(super) type Table = Map<String, Value>;
+
+/// The words of commands as they were written, where variables are in them; by key.
+pub(super) type Unfilled = BTreeMap<String, Vec<String>>;
 
 /// Contents of one file.
 #[derive(Debug, Default)]
@@ -33,7 +37,10 @@ pub(super) struct Layer {
     pub(super) places: BTreeMap<String, (usize, usize)>,
     /// The keys whose value was refused.
     pub(super) refused: BTreeSet<String>,
+    pub(super) unfilled: Unfilled,
     pub(super) problems: Vec<Problem>,
+    /// Those of them that are the fault of the environment alone: a variable is not set.
+    pub(super) unset: Vec<Problem>,
 }
 
 /// The lowest layer: every key that has a fixed default.
@@ -46,24 +53,22 @@ pub(super) const fn built_in_text() -> &'static str {
 
 /// The lowest layer.
 pub(super) fn built_in() -> Layer {
-    read(BUILT_IN, None)
+    Reader::new(BUILT_IN, None, None).read()
 }
 
 /// Reads a file's text; a syntax error is one problem and leaves the layer empty.
-pub(super) fn read(text: &str, file: Option<&Path>) -> Layer {
+pub(super) fn read(text: &str, file: Option<&Path>, env: &Environment) -> Layer {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let layer = Layer { file: file.map(Path::to_owned), ..Layer::default() };
-    let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-    let mut reader = Reader { text, starts, layer };
-    match DeTable::parse(text) {
-        Ok(document) => reader.document(document.get_ref()),
-        Err(error) => {
-            let at = error.span().map_or(0, |span| span.start);
-            reader.problem(at, "", format!("not valid TOML: {}", error.message().replace('\n', ", ")));
-        }
-    }
-    reader.layer.problems.sort_by_key(|p| (p.line, p.column));
-    reader.layer
+    Reader::new(text, file, Some(env)).read()
+}
+
+/// Reads one value of a pool that is a list or a table and stands alone, from a variable.
+pub(super) fn read_value(key: Key, text: &str) -> Result<Value, String> {
+    let text = format!("{} = {text}", key.name);
+    let document = DeTable::parse(&text).map_err(|error| format!("not a value as in the file: {}", error.message()))?;
+    let mut reader = Reader::new(&text, None, None);
+    let value = document.get_ref().get(key.name).and_then(|value| reader.value(key, key.name, 0, value));
+    value.ok_or_else(|| reader.layer.problems.first().map(|problem| problem.message.clone()).unwrap_or_default())
 }
 
 /// The entries of a table in the order written.
@@ -91,10 +96,32 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     /// Offsets at which the lines begin.
     starts: Vec<usize>,
+    /// What fills in the variables; `None`: the texts hold none.
+    env: Option<&'t Environment>,
+    /// The variables in the value that is being read, and whether the environment has them.
+    variables: Vec<(String, bool)>,
     layer: Layer,
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
+    fn new(text: &'t str, file: Option<&Path>, env: Option<&'t Environment>) -> Self {
+        let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
+        let layer = Layer { file: file.map(Path::to_owned), ..Layer::default() };
+        Self { text, starts, env, variables: Vec::new(), layer }
+    }
+
+    fn read(mut self) -> Layer {
+        match DeTable::parse(self.text) {
+            Ok(document) => self.document(document.get_ref()),
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                self.problem(at, "", format!("not valid TOML: {}", error.message().replace('\n', ", ")));
+            }
+        }
+        self.layer.problems.sort_by_key(|p| (p.line, p.column));
+        self.layer
+    }
+
     /// Line and column of an offset, both from 1.
     fn place(&self, at: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= at).max(1);
@@ -104,14 +131,49 @@ impl Reader<'_> {
 
     /// Where a value at this offset comes from, for people.
     pub(super) fn origin(&self, at: usize) -> String {
-        match &self.layer.file {
-            Some(file) => format!("file {}:{}", file.display(), self.place(at).0),
-            None => "default".into(),
+        let Some(file) = &self.layer.file else { return "default".into() };
+        let origin = format!("file {}:{}", file.display(), self.place(at).0);
+        self.variables.iter().fold(origin, |origin, (name, is_set)| {
+            if *is_set { format!("{origin}, environment {name}") } else { format!("{origin}, {name} not set") }
+        })
+    }
+
+    /// From here on another value is read.
+    pub(super) fn begin_value(&mut self) {
+        self.variables.clear();
+    }
+
+    /// Keeps the words of a command as they were written, if variables are in them.
+    pub(super) fn keep_unfilled(&mut self, path: &str, words: impl Iterator<Item = String>) {
+        if !self.variables.is_empty() {
+            self.layer.unfilled.insert(path.to_owned(), words.collect());
+        }
+    }
+
+    /// A text with its variables filled in; `None` where one has no value.
+    pub(super) fn fill(&mut self, path: &str, value: &Spanned<DeValue<'_>>, text: &str) -> Option<String> {
+        let Some(env) = self.env else { return Some(text.to_owned()) };
+        match variables::fill(text, env) {
+            Ok(filled) => {
+                self.variables.extend(filled.variables);
+                Some(filled.text)
+            }
+            Err(variables::Unfilled { written, message, is_unset }) => {
+                let raw = self.text.get(value.span()).unwrap_or_default();
+                // Written with escapes it is not found as it reads.
+                let at = value.span().start + raw.find(&written).unwrap_or_default();
+                self.problem(at, path, message);
+                self.layer.unset.extend(self.layer.problems.last().filter(|_| is_unset).cloned());
+                None
+            }
         }
     }
 
     pub(super) fn problem(&mut self, at: usize, key: &str, message: String) {
         let (line, column) = self.place(at);
+        let set = self.variables.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("`{name}`"));
+        let set = set.collect::<Vec<_>>().join(", ");
+        let message = if set.is_empty() { message } else { format!("{message} (from the environment: {set})") };
         self.layer.refused.insert(key.to_owned());
         let file = self.layer.file.clone();
         self.layer.problems.push(Problem { file, line, column, key: key.to_owned(), message });
@@ -178,23 +240,30 @@ impl Reader<'_> {
         };
         let place = self.place(at);
         self.layer.places.insert(path.clone(), place);
-        let value = match key.kind {
-            Kind::Queues => self.queues(&path, value),
-            Kind::Command => self.command(&path, value),
-            Kind::Env => self.env(&path, value),
-            _ => self.scalar(key, &path, at, value),
-        }?;
-        Some((name.to_owned(), value))
+        Some((name.to_owned(), self.value(key, &path, at, value)?))
+    }
+
+    fn value(&mut self, key: Key, path: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        self.begin_value();
+        match key.kind {
+            Kind::Queues => self.queues(path, value),
+            Kind::Command => self.command(path, value),
+            Kind::Env => self.env(path, value),
+            _ => self.scalar(key, path, at, value),
+        }
     }
 
     fn scalar(&mut self, key: Key, path: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        let number;
+        let text;
         let written = match value.get_ref() {
-            DeValue::String(text) => Written::Text(text),
+            DeValue::String(written) => {
+                text = self.fill(path, value, written)?;
+                if self.variables.is_empty() { Written::Text(&text) } else { key.written(&text) }
+            }
             DeValue::Integer(integer) => {
                 let parsed = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-                number = parsed.map_or_else(|| integer.to_string(), |n| n.to_string());
-                Written::Whole(parsed, &number)
+                text = parsed.map_or_else(|| integer.to_string(), |n| n.to_string());
+                Written::Whole(parsed, &text)
             }
             other => Written::Other(shown(other)),
         };

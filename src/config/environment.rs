@@ -1,7 +1,7 @@
 //! The variables of the environment, as one value that tests can make up.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// All variables, by name.
@@ -18,12 +18,21 @@ impl Environment {
     /// The value of a variable; `None` where it is not set, or no text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name.as_ref() as &std::ffi::OsStr)?.to_str()
+        self.0.get(OsStr::new(name))?.to_str()
+    }
+
+    /// Whether a variable is set, to a text or anything else.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(OsStr::new(name))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.0.iter()
     }
 
     /// The folder that a variable names. A relative one would be another in each folder, and does not count.
     pub(super) fn folder(&self, name: &str) -> Option<&Path> {
-        let path = Path::new(self.0.get(name.as_ref() as &std::ffi::OsStr)?);
+        let path = Path::new(self.0.get(OsStr::new(name))?);
         path.is_absolute().then_some(path)
     }
 }

@@ -41,7 +41,7 @@ impl File {
             let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
             Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
         })?;
-        Ok(Self { path: Some(path), layer: document::read(&text, Some(&name)) })
+        Ok(Self { path: Some(path), layer: document::read(&text, Some(&name), env) })
     }
 
     /// The folder to which the paths in it are relative.

@@ -8,7 +8,7 @@ use super::Flags;
 use super::document::Table;
 use super::problem::Problem;
 use super::schema;
-use super::values::{Refusal, Written};
+use super::values::Refusal;
 use crate::model::key::Kind;
 use crate::model::{MOST_WORKERS, PoolLimits};
 
@@ -38,19 +38,20 @@ impl Flags {
         Problem::with_key(self.name_of(field), message)
     }
 
-    /// The limits that were given, checked, and what is wrong with them.
-    pub(super) fn limits(&self) -> (Table, Vec<Problem>) {
-        let (mut table, mut problems) = (Table::new(), Vec::new());
+    /// The limits that were given, checked, and what is wrong with them: of the environment and, above it, of the command
+    /// line.
+    pub(super) fn limits(&self) -> ([Table; 2], Vec<Problem>) {
+        let (mut tables, mut problems) = ([Table::new(), Table::new()], Vec::new());
         for (name, given) in &self.limits {
             match check(name, given) {
                 Ok(text) => {
                     let value = Value::new(Some(&self.origin_of(name)), ValueKind::String(text));
-                    table.insert((*name).to_owned(), value);
+                    tables[usize::from(!self.is_from_env(name))].insert((*name).to_owned(), value);
                 }
                 Err(refusal) => problems.push(self.problem(name, refusal.of_flag())),
             }
         }
-        (table, problems)
+        (tables, problems)
     }
 }
 
@@ -62,8 +63,5 @@ fn check(name: &str, given: &str) -> Result<String, Refusal> {
         // A file may park a pool with 0 workers; on the command line it is a slip.
         key.kind = Kind::Count(1, MOST_WORKERS.into());
     }
-    match (key.kind, given.parse::<u64>()) {
-        (Kind::Count(..), Ok(count)) => key.check(&Written::Whole(i64::try_from(count).ok(), &count.to_string())),
-        _ => key.check(&Written::Text(given)),
-    }
+    key.check(&key.written(given))
 }

@@ -11,6 +11,7 @@ use super::document::{self, Layer, Table};
 use super::environment::Environment;
 use super::file::File;
 use super::paths::{self, Paths};
+use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
@@ -38,7 +39,11 @@ pub(super) struct Layers<'a> {
     pub(super) built_in: Layer,
     pub(super) file: &'a File,
     pub(super) flags: &'a Flags,
-    /// The limits among the flags.
+    /// The limits of the environment.
+    pub(super) env_limits: Table,
+    /// The variables of single pools.
+    pub(super) pool_variables: PoolTables,
+    /// The limits of the command line.
     pub(super) limits: Table,
     pub(super) cwd: Option<&'a Path>,
 }
@@ -53,8 +58,11 @@ impl Config {
 
 /// Lays the flags over this file.
 pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
-    let (limits, mut problems) = flags.limits();
-    let layers = Layers { built_in: document::built_in(), file: &file, flags, limits, cwd };
+    let ([env_limits, limits], mut problems) = flags.limits();
+    let (pool_variables, wrong) = pool_variables::read(env, &pools::known(flags, &file), cwd);
+    problems.extend(wrong);
+    let built_in = document::built_in();
+    let layers = Layers { built_in, file: &file, flags, env_limits, pool_variables, limits, cwd };
     let mut origins = Origins::default();
     origins.set_file(flags, &file, cwd);
     problems.extend(rules::flags(flags));

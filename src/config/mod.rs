@@ -12,6 +12,7 @@ mod flags;
 mod job_limits;
 mod load;
 mod paths;
+mod pool_variables;
 mod pools;
 mod problem;
 mod raw;
@@ -21,6 +22,7 @@ mod schema;
 mod show;
 pub use crate::model::{Durability, units};
 mod values;
+mod variables;
 
 #[cfg(test)]
 mod tests;

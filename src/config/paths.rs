@@ -35,14 +35,17 @@ pub struct Paths {
 
 /// Finds database, socket and output folder as [`super::Config::load`] does, for the verbs that only need a master or a
 /// store. A file that is wrong anywhere is refused by them all the same: a job must not go elsewhere. The variables of
-/// pools are not looked at, as they may be meant for another folder.
+/// pools are not looked at: they may be meant for another folder, or for the master alone.
 /// `cwd`: the current folder; `None` where there is none any more. Then no file is looked for in it, and only absolute
 /// paths are known.
 pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
-    let file = File::find(flags, env, cwd)?;
+    let mut file = File::find(flags, env, cwd)?;
+    // The secrets of a pool are with its master; the file is right without them.
+    let layer = &mut file.layer;
+    layer.problems.retain(|problem| !(problem.key.contains('.') && layer.unset.contains(problem)));
     if file.path.is_some() {
         let Config { database, socket, logs_dir, network_fs, shared_folder, .. } =
-            load::with(file, flags, env, cwd)?.config;
+            load::with(file, flags, &env.without_pools(), cwd)?.config;
         return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder });
     }
     let problems = flag_problems(flags);

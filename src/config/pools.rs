@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use config::Value;
 
 use super::document::{self, Table};
+use super::file::File;
 use super::load::{Layers, merge};
 use super::paths::absolute;
 use super::problem::Problem;
@@ -29,9 +30,30 @@ pub fn default_limits() -> PoolLimits {
 
 /// The limits of a pool that says nothing itself.
 pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<PoolLimits, String> {
-    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
+    let table = layers.table(None, &Table::new())?;
     origins.set_table("defaults", &table);
     raw::limits(&table)
+}
+
+/// The pools that a variable may mean: those of the file, and those in force.
+pub(super) fn known(flags: &Flags, file: &File) -> Vec<PoolName> {
+    let mut names: Vec<PoolName> = file.layer.pools.iter().map(|(name, _)| name.clone()).collect();
+    if names.is_empty() || flags.names_pools() {
+        names.extend(flags.pool_names(&mut Vec::new()));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl Layers<'_> {
+    /// Everything that is said about a pool with this table in the file.
+    fn table(&self, pool: Option<&PoolName>, own: &Table) -> Result<Table, String> {
+        let empty = Table::new();
+        let variables = pool.and_then(|pool| self.pool_variables.get(pool)).unwrap_or(&empty);
+        let file = &self.file.layer;
+        merge(&[&self.built_in.defaults, &file.defaults, own, &self.env_limits, variables, &self.limits])
+    }
 }
 
 /// All of them, in the order of the file or of `--queue`.
@@ -53,7 +75,7 @@ pub(super) fn all(
 }
 
 fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Table) -> Result<PoolConfig, String> {
-    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, own, &layers.limits])?;
+    let table = layers.table(Some(name), own)?;
     origins.set_table(&format!("pools.{name}"), &table);
     let written = raw::pool(&table)?;
     let folder = layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""));
@@ -83,7 +105,7 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
 
 fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Result<PoolConfig, String> {
     let flags = layers.flags;
-    let table = merge(&[&layers.built_in.defaults, &layers.file.layer.defaults, &layers.limits])?;
+    let table = layers.table(Some(&name), &Table::new())?;
     let path = format!("pools.{name}");
     origins.set_table(&path, &table);
     if !flags.queue.is_empty() {

@@ -3,12 +3,12 @@
 //! Invariant: the value of a variable for workers is never shown; it may be a secret.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use config::ValueKind;
 
-use super::document::{self, Table};
+use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
 use super::{Flags, PoolConfig, pools, units};
@@ -17,20 +17,25 @@ use crate::model::{PoolKind, PoolLimits, QueueOrder};
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
 /// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origins(BTreeMap<String, String>);
+pub struct Origins {
+    of: BTreeMap<String, String>,
+    /// What is shown in place of a command in which variables are: they may be secrets.
+    pub(super) unfilled: Unfilled,
+}
 
 impl Origins {
     /// The origin of the value of this key.
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
-        self.0.get(key).map_or("default", String::as_str)
+        self.of.get(key).map_or("default", String::as_str)
     }
 
     pub(super) fn set(&mut self, key: &str, origin: &str) {
-        self.0.insert(key.to_owned(), origin.to_owned());
+        self.of.insert(key.to_owned(), origin.to_owned());
     }
 
     pub(super) fn set_file(&mut self, flags: &Flags, file: &File, cwd: Option<&Path>) {
+        self.unfilled.clone_from(&file.layer.unfilled);
         let Some(path) = &file.path else { return };
         match cwd {
             _ if flags.config.is_some() => self.set("config", &flags.origin_of("config")),
@@ -89,6 +94,8 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
     }
     let shown = |(key, value): (String, String)| {
         let origin = loaded.origins.get(&key).to_owned();
+        let unfilled = loaded.origins.unfilled.get(&key).filter(|_| origin.starts_with("file "));
+        let value = unfilled.map_or(value, |words| show_command(words));
         Shown { key, value, origin }
     };
     lines.into_iter().map(shown).collect()
@@ -134,10 +141,10 @@ fn show_queues(queues: &QueueOrder) -> String {
 }
 
 /// Words with anything but plain characters are quoted, so that their ends can be seen.
-fn show_command(words: &[OsString]) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,{}@%+".contains(c);
+fn show_command<S: AsRef<OsStr>>(words: &[S]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,{}@%+$".contains(c);
     let words = words.iter().map(|word| {
-        let text = word.to_string_lossy();
+        let text = word.as_ref().to_string_lossy();
         if !text.is_empty() && text.chars().all(plain) { text.into_owned() } else { format!("{text:?}") }
     });
     words.collect::<Vec<_>>().join(" ")

@@ -69,6 +69,30 @@ fn a_flag_goes_over_the_environment_over_the_file_over_the_default() {
 }
 
 #[test]
+fn a_master_takes_values_of_its_file_and_keys_of_one_pool_from_the_environment() {
+    let bench = Bench::new();
+    let file = "[pools.mail-out]\nworkers = \"${MAIL_WORKERS:-1}\"\nenv = { KEY = \"${MAIL_KEY}\" }\n[pools.web]\nworkers = 1\n";
+    fs::write(bench.path().join("queue-work.toml"), file).expect("written");
+    for words in [&["config", "check"][..], &["config", "show"], &["--drain"]] {
+        let run = bench.run(words).expect_code(2);
+        let place = "queue-work.toml:3:16: the variable `MAIL_KEY` is not set; set it";
+        assert!(run.stderr.contains(place), "{}", run.stderr);
+    }
+    let env = [("MAIL_KEY", "s3cret"), ("MAIL_WORKERS", "2"), ("QUEUE_WORK_POOLS_WEB_WORKERS", "3")];
+    let shown = env.iter().fold(bench.verb(&["config", "show"]), |verb, (name, value)| verb.env(name, value)).run();
+    assert!(!shown.stdout.contains("s3cret") && shown.stdout.contains("environment QUEUE_WORK_POOLS_WEB_WORKERS"));
+    // Who pushes or looks need not know the secrets of the pools.
+    let id = bench.push(&["--queue=mail-out", "--", "sh", "-c", "echo $KEY"]);
+    let _master = bench.start_with(&[], &env);
+    let status = bench.status();
+    let wanted: Vec<_> = status["pools"].as_array().expect("pools").iter().map(|pool| &pool["wanted"]).collect();
+    assert_eq!(wanted, [&json!(2), &json!(3)]);
+    assert_eq!(bench.wait_for_job(id, "succeeded")["result"], "s3cret\n");
+    let wrong = bench.verb(&["config", "check"]).env("MAIL_KEY", "x").env("QUEUE_WORK_POOLS_WEP_WORKERS", "3").run();
+    assert!(wrong.expect_code(2).stderr.contains("did you mean `QUEUE_WORK_POOLS_WEB_WORKERS`?"));
+}
+
+#[test]
 fn a_pool_inherits_the_defaults_and_has_limits_of_its_own() {
     let bench = Bench::new();
     let file = concat!(

@@ -4,6 +4,7 @@ mod fuzz;
 mod layers;
 mod problems;
 mod showing;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

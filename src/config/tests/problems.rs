@@ -283,7 +283,7 @@ proptest::proptest! {
         )
     ) {
         let text = lines.join("\n");
-        for problem in crate::config::document::read(&text, None).problems {
+        for problem in crate::config::document::read(&text, None, &Environment::default()).problems {
             proptest::prop_assert!(problem.line >= 1 && problem.line <= lines.len().max(1), "{}", problem);
             let line = text.split('\n').nth(problem.line - 1).unwrap_or_default();
             proptest::prop_assert!(problem.column >= 1 && problem.column <= line.chars().count() + 1, "{}", problem);
