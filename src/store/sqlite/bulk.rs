@@ -189,23 +189,33 @@ impl Batch<'_> {
         let (mut last, mut lanes) = (None, BTreeSet::new());
         while let Some(row) = rows.next()? {
             let kind: (i64, i64) = (row.get(0)?, row.get(1)?);
-            let lane = match last {
-                Some((before, lane)) if before == kind => lane,
-                _ => self.names.lane_of(conn, kind.1)?,
-            };
-            if last.replace((kind, lane)).is_none_or(|(before, _)| before != kind) {
+            if last.replace(kind) != Some(kind) {
                 self.change(kind.0);
-                lanes.insert(lane);
+                lanes.insert(self.names.lane_of(conn, kind.1)?);
             }
-            if lane > lanes::OTHERS && !row.get::<_, bool>(2)? {
-                *self.typed.entry((kind.0, lane)).or_default() += 1;
-            }
+        }
+        if lanes.last().is_some_and(|lane| *lane > lanes::OTHERS) {
+            self.count_typed(ids)?;
         }
         match (lanes.pop_first(), lanes.is_empty()) {
             (None, _) => Ok(()),
             (Some(lane), true) => self.run(sql::READY_OPEN, (ids.first, ids.last, lane)).map(drop),
             (Some(_), false) => self.run(sql::READY_OPEN_MIXED, (ids.first, ids.last)).map(drop),
         }
+    }
+
+    /// Counts the jobs that are opened in lanes of types.
+    fn count_typed(&mut self, ids: Ids) -> Result<()> {
+        let conn = self.conn;
+        let mut statement = conn.prepare_cached(sql::READY_OF_RANGE)?;
+        let mut rows = statement.query((ids.first, ids.last))?;
+        while let Some(row) = rows.next()? {
+            let (queue, lane) = (row.get(0)?, self.names.lane_of(conn, row.get(1)?)?);
+            if lane > lanes::OTHERS {
+                *self.typed.entry((queue, lane)).or_default() += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Gives each unique key to the first that asks for it; the others were pushed for nothing.

@@ -155,7 +155,10 @@ pub(super) const RANGE_OF: &str =
 pub(super) const KEYS_OF_RANGE: &str =
     "SELECT id, unique_key, queue, due_at > pushed_at, type FROM jobs WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
 /// `jobs.id`.
-pub(super) const KINDS_OF_RANGE: &str = "SELECT queue, type, due_at > pushed_at FROM jobs WHERE id BETWEEN ?1 AND ?2";
+pub(super) const KINDS_OF_RANGE: &str = "SELECT queue, type FROM jobs WHERE id BETWEEN ?1 AND ?2";
+/// `jobs.id`.
+pub(super) const READY_OF_RANGE: &str =
+    "SELECT queue, type FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
 /// `jobs.id`, then the key of `ready`: where all of these jobs belong in one lane.
 pub(super) const READY_OPEN: &str = "INSERT INTO ready (queue, lane, nprio, due_at, id, tried) \
      SELECT queue, ?3, nprio, due_at, id, 0 FROM jobs WHERE id BETWEEN ?1 AND ?2 AND due_at <= pushed_at";
