@@ -1,12 +1,8 @@
 //! Periodic checks for what nobody reports: changes of the store by others, the size of its log, clients that take too
 //! long, OOM kills, the control socket, logs of workers that are gone.
 
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
 
 use super::Master;
 use super::sources::Source;
@@ -15,8 +11,6 @@ use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::{Mono, Now};
 use crate::process::oom;
-use crate::report::words::bytes;
-use crate::store::Changes;
 
 /// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
 /// another socket.
@@ -26,33 +20,13 @@ const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
 /// How often OOM kills are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
-/// State of the checks, and when each is due.
-#[derive(Debug)]
+/// When the checks are due that are not made every time. At first everything is.
+#[derive(Debug, Default)]
 pub(super) struct Checks {
-    /// Tells when others may have changed the store.
-    changes: Changes,
     /// When OOM kills are counted next.
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
-}
-
-impl Checks {
-    /// Everything is due at once.
-    pub(super) fn new(mut changes: Changes, registry: &Registry, token: Token) -> Self {
-        if let Some(descriptor) = changes.descriptor().map(|fd| fd.as_raw_fd())
-            && let Err(error) = registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE)
-        {
-            log::debug!("the store has to be looked at every second: {error}");
-            changes.give_up();
-        }
-        Self { changes, count_at: Mono(0), clean_at: Mono(0) }
-    }
-
-    /// Takes in what the kernel tells.
-    pub(super) fn hear(&mut self) {
-        self.changes.hear();
-    }
 }
 
 impl Master {
@@ -69,24 +43,10 @@ impl Master {
             self.feed(Event::OomKills(oom::kills()));
         }
         self.clean_logs(now);
-        if self.checks.changes.has_news() {
-            self.watch_log();
+        if self.hold.has_news() {
+            let trouble = self.hold.trouble_with_log();
+            self.problem_if(Topic::Log, trouble);
             self.batches.check();
-        }
-    }
-
-    /// Says that the log of the store grows, and that it does no more: only people can end the program that is the reason.
-    fn watch_log(&mut self) {
-        match self.checks.changes.oversized_log() {
-            None => self.problem_over(Topic::Log),
-            Some(size) => {
-                let text = format!(
-                    "the write-ahead log of the database has grown to {}: another program seems to read the database and \
-                     not to end its transaction; end it",
-                    bytes(size)
-                );
-                self.problem(Topic::Log, text);
-            }
         }
     }
 

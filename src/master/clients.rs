@@ -23,6 +23,7 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
 use super::codec::control;
+use super::codec::long_lines::LineReader;
 use crate::model::Mono;
 use crate::wire::control::Follow;
 use crate::wire::lines::Line;
@@ -46,6 +47,8 @@ const MAX_UNREAD_LOG: usize = 1024 * 1024;
 const MAX_PENDING: usize = 1024;
 /// Bytes of requests that may be with their reader before no further long one is taken in.
 const MOST_IN_HAND: usize = 64 * 1024 * 1024;
+/// Bytes read in one go.
+const SCRATCH: usize = 64 * 1024;
 /// Bytes read per client and turn.
 const BUDGET: usize = 256 * 1024;
 
@@ -61,6 +64,8 @@ pub(super) struct Clients {
     door: Door,
     path: PathBuf,
     served: Served,
+    line_reader: LineReader,
+    scratch: Box<[u8]>,
     all: BTreeMap<ClientId, Client>,
     next: usize,
     /// Clients with bytes to write.
@@ -85,7 +90,13 @@ pub(super) struct Clients {
 impl Clients {
     /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store. What is found there is replaced
     /// if it is a stale socket.
-    pub(super) fn listen(path: &Path, served: Served, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(super) fn listen(
+        path: &Path,
+        served: Served,
+        line_reader: LineReader,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
         let (mut listener, door) = Door::open(path, served.owner)?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
@@ -93,6 +104,8 @@ impl Clients {
             door,
             path: path.to_owned(),
             served,
+            line_reader,
+            scratch: vec![0; SCRATCH].into(),
             all: BTreeMap::new(),
             next: 0,
             dirty: BTreeSet::new(),
@@ -159,19 +172,19 @@ impl Clients {
     }
 
     /// Reads what a client says; `each` gets every line. A line over the limit comes as `None`.
-    pub(super) fn read(&mut self, id: ClientId, scratch: &mut [u8], mut each: impl FnMut(Option<&[u8]>)) {
+    pub(super) fn read(&mut self, id: ClientId, mut each: impl FnMut(Option<&[u8]>)) {
         let Some(client) = self.all.get_mut(&id) else { return };
         let mut left = BUDGET;
         self.said += 1;
         client.heard = self.said;
         let crowded = self.in_hand >= MOST_IN_HAND;
         while client.is_heard(crowded) {
-            match client.stream.read(scratch) {
+            match client.stream.read(&mut self.scratch) {
                 Ok(0) => client.ended = true,
                 Ok(n) => {
                     let pending = &mut client.pending;
                     let half_since = &mut client.half_since;
-                    client.lines.push(&scratch[..n], |line| {
+                    client.lines.push(&self.scratch[..n], |line| {
                         *pending += 1;
                         *half_since = None;
                         each(match line {
@@ -199,12 +212,13 @@ impl Clients {
         }
     }
 
-    /// A request of so many bytes is read elsewhere.
-    pub(super) fn give_to_reader(&mut self, id: ClientId, bytes: usize) {
+    /// Has a line read elsewhere.
+    pub(super) fn give_to_reader(&mut self, id: ClientId, line: Option<Vec<u8>>) {
         if let Some(client) = self.all.get_mut(&id) {
             client.being_read += 1;
         }
-        self.in_hand += bytes;
+        self.in_hand += line.as_ref().map_or(0, Vec::len);
+        self.line_reader.read(id, line);
     }
 
     /// The request was read.

@@ -19,8 +19,6 @@ mod tests;
 
 /// When a control connection that could not be accepted, for want of descriptors, is tried again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// Time after the last worker has left, after which a master gives up waiting for a store that cannot be written.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Master {
     /// Turns until everybody has left and everything is written. True: in order; false: the store failed.
@@ -84,7 +82,7 @@ impl Master {
                 Source::Listener => listener = true,
                 Source::Waker => {}
                 Source::Signals => self.sources.drain_signals(),
-                Source::Database => self.checks.hear(),
+                Source::Database => self.hold.hear(),
             }
         }
         self.read_workers();
@@ -145,7 +143,7 @@ impl Master {
 
     /// Whether this was the last turn: true where it ends in order.
     fn is_over(&mut self) -> Option<bool> {
-        if self.lost.is_some() {
+        if self.hold.is_lost() {
             return Some(false);
         }
         // A claim that cannot be written keeps nobody here who has been told to leave, nor does what a worker left and may
@@ -155,11 +153,11 @@ impl Master {
         if !nobody || self.containment.has_unswept() {
             return None;
         }
-        if self.core.stopped() && self.batches.is_empty() && self.tasks.is_empty() {
+        if self.core.stopped() && self.batches.is_empty() && !self.requests.have_work() {
             return Some(true);
         }
         let now = self.time.now().mono;
-        let give_up_at = *self.give_up_at.get_or_insert(now + STUCK_AFTER);
+        let give_up_at = self.hold.give_up_at(now);
         self.time.ring_at(Timer::Stuck, Some(give_up_at));
         (now >= give_up_at).then_some(false)
     }

@@ -26,6 +26,7 @@ mod event_loop;
 mod events;
 mod finish;
 mod heard;
+mod hold;
 pub(crate) mod logs;
 mod meters;
 mod open_files;
@@ -49,21 +50,19 @@ mod workers;
 use crate::clock::wall;
 use crate::config::Config;
 use crate::core::Event;
-use crate::model::{Generation, Mono, UnixMicros};
-use crate::store::{Lock, StoreError};
+use crate::model::{Generation, UnixMicros};
 
 use batch::Batches;
 use checks::Checks;
 use children::Children;
 use clients::Clients;
-use codec::long_lines::LineReader;
 use console::Console;
 use containment::Containment;
 use decisions::Decisions;
+use hold::Hold;
 use logs::Logs;
 use meters::Meters;
-use reader::Reader;
-use requests::{Bulks, Requests, jobs::Tasks};
+use requests::Requests;
 use sources::Sources;
 use spawner::Spawner;
 use store_events::Purpose;
@@ -89,25 +88,16 @@ struct Master {
     spawner: Spawner,
     children: Children,
     clients: Clients,
-    line_reader: LineReader,
     requests: Requests,
-    tasks: Tasks,
-    bulks: Bulks,
     batches: Batches<Purpose>,
-    reader: Reader,
     containment: Containment,
     meters: Meters,
     logs: Logs,
     console: Console,
-    scratch: Box<[u8]>,
     checks: Checks,
     sources: Sources,
-    /// Another generation has begun, or the store is gone: nothing may be written any more.
-    lost: Option<StoreError>,
-    /// When a store that does not take the end is no longer waited for; set when everybody has left.
-    give_up_at: Option<Mono>,
     // Last, so that the lock outlives everything that writes.
-    _lock: Lock,
+    hold: Hold,
 }
 
 impl Master {

@@ -1,7 +1,6 @@
 //! From a configuration to a running master, in the order that safety wants: signals, lock, database, guardian,
 //! proof that the generation before is dead, recovery, socket, pools.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,10 +15,11 @@ use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::containment::Containment;
 use super::decisions::Decisions;
+use super::hold::Hold;
 use super::logs::{self, Logs};
 use super::meters::Meters;
 use super::reader::Reader;
-use super::requests::{Bulks, Requests};
+use super::requests::Requests;
 use super::sampler::Sampler;
 use super::signals::Signals;
 use super::sources::{Inbox, Mail, Source, Sources};
@@ -83,7 +83,7 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
     if !master.finish(in_order) {
         let left = master.containment.held_pids();
         let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };
-        return Err(master.lost.take().map_or(failure, Failure::Store));
+        return Err(master.hold.take_loss().map_or(failure, Failure::Store));
     }
     if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
 }
@@ -110,10 +110,10 @@ pub(super) fn start(
     let recovered = takeover::recover(&mut *store, time.now().mono, containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
-    let clients = listen(&config, sources.registry())?;
+    let clients = listen(&config, &mail, sources.registry())?;
     let threads = Threads::start(&config, (store, records), &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
-    let checks = Checks::new(changes, sources.registry(), Source::Database.token());
+    let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
@@ -122,22 +122,15 @@ pub(super) fn start(
         time,
         children: Children::new(),
         clients,
-        line_reader: threads.line_reader,
-        requests: Requests::default(),
-        tasks: VecDeque::new(),
-        bulks: Bulks::default(),
+        requests: Requests::new(threads.reader),
         batches: Batches::new(Some(threads.writer)),
-        reader: threads.reader,
         containment,
         meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
-        scratch: vec![0; 64 * 1024].into(),
-        checks,
+        checks: Checks::default(),
         sources,
-        lost: None,
-        give_up_at: None,
-        _lock: lock,
+        hold,
     };
     master.feed(crate::core::Event::Reread { totals, next_due });
     master.open_pools(recovered, left);
@@ -196,10 +189,15 @@ pub(super) fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> R
     store::open(&config.database).as_master(allow, &holder, &takeover::lives)
 }
 
-fn listen(Config { database, socket, .. }: &Config, registry: &Registry) -> Result<Clients, Failure> {
+fn listen(Config { database, socket, .. }: &Config, mail: &Mail, registry: &Registry) -> Result<Clients, Failure> {
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
     let served = Served::new(database.file()).map_err(system("look at the database"))?;
-    Clients::listen(socket, served, registry, Source::Listener.token()).map_err(failed)
+    let mail = mail.clone();
+    let line_reader = LineReader::start(move |client, bytes, message| {
+        mail.send(Inbox::Line(Box::new((client, bytes, message))));
+    });
+    let line_reader = line_reader.map_err(system("start a thread"))?;
+    Clients::listen(socket, served, line_reader, registry, Source::Listener.token()).map_err(failed)
 }
 
 fn identify(pid: u32, cookie: &str) -> store::Master {
@@ -226,7 +224,6 @@ fn check_socket(path: &Path) -> Result<(), Failure> {
 struct Threads {
     writer: Writer,
     reader: Reader,
-    line_reader: LineReader,
     sampler: Sampler,
     logs: Logs,
 }
@@ -237,7 +234,7 @@ impl Threads {
         (store, records): (Box<dyn Store>, Box<dyn Records + Send>),
         mail: &Mail,
     ) -> std::io::Result<Self> {
-        let (to_writer, to_reader, to_sampler, to_requests) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
+        let (to_writer, to_reader, to_sampler) = (mail.clone(), mail.clone(), mail.clone());
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
@@ -249,9 +246,6 @@ impl Threads {
             writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,
             reader: Reader::start(records, JobLimits::new(config), move |ticket, found| {
                 to_reader.send(Inbox::Read(Box::new((ticket, found))));
-            })?,
-            line_reader: LineReader::start(move |client, bytes, message| {
-                to_requests.send(Inbox::Line(Box::new((client, bytes, message))));
             })?,
             sampler: Sampler::start(20_000, move |samples, families| {
                 to_sampler.send(Inbox::Samples(samples.to_vec(), families));

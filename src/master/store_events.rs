@@ -3,17 +3,15 @@
 //! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
 //! disk; and nobody who pushes waits for a store that fails.
 
-use std::collections::BTreeSet;
-
 use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
-use crate::core::{Command, Event, JobChange, Tag, Ticket};
+use crate::core::{Event, JobChange, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
 use crate::model::{BulkId, JobId, JobState, QueueName};
 use crate::report::refusals::JobAction;
+use crate::store::StoreError;
 use crate::store::writer::Written;
-use crate::store::{News, StoreError};
 
 /// The purpose of a change: decides what is done with the reply to it.
 #[derive(Clone, Debug)]
@@ -89,18 +87,6 @@ impl Master {
         }
     }
 
-    /// Others want jobs cancelled that run here, and have ended some that are waited for here.
-    fn hear_news(&mut self, news: News) {
-        for job in news.cancel {
-            let (ticket, command) = (self.requests.unasked(), Command::Cancel { job, wait: false });
-            self.feed(Event::Command { ticket, caller: None, command });
-        }
-        let awaited = if news.anything { self.requests.awaited_jobs() } else { BTreeSet::new() };
-        for job in awaited.into_iter().chain(news.ended) {
-            self.job_may_have_ended(job);
-        }
-    }
-
     /// Nothing can be written now: nobody is to wait for it.
     fn fails(&mut self, text: String) {
         let unsent = self.batches.withdraw_unsent(is_push);
@@ -124,9 +110,9 @@ impl Master {
 
     /// The store is not ours any more, or not where it was: nothing can be recorded, so nothing may run.
     fn lose(&mut self, error: StoreError) {
-        if self.lost.is_none() {
+        if !self.hold.is_lost() {
             self.problem(Topic::Store, error.to_string());
-            self.lost = Some(error);
+            self.hold.lose(error);
         }
     }
 

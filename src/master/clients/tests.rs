@@ -15,9 +15,10 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
+        let served = Served::new(folder.path()).unwrap();
+        let line_reader = LineReader::start(|_, _, _| {}).unwrap();
         let clients =
-            Clients::listen(&folder.path().join("s"), Served::new(folder.path()).unwrap(), poll.registry(), Token(0))
-                .unwrap();
+            Clients::listen(&folder.path().join("s"), served, line_reader, poll.registry(), Token(0)).unwrap();
         Self { clients, poll, folder }
     }
 
@@ -32,9 +33,7 @@ impl Bench {
 
     fn hears(&mut self, id: ClientId) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut scratch = vec![0; 100_000];
-        self.clients
-            .read(id, &mut scratch, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
+        self.clients.read(id, |line| lines.push(String::from_utf8_lossy(line.unwrap_or(b"<long>")).into()));
         lines
     }
 

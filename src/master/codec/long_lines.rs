@@ -34,6 +34,12 @@ impl LineReader {
         })?;
         Ok(Self(lines))
     }
+
+    /// Has a line read.
+    pub(in crate::master) fn read(&self, client: ClientId, line: Option<Vec<u8>>) {
+        // Fails only when the thread has panicked, which ends the process.
+        let _ = self.0.send((client, line));
+    }
 }
 
 impl Master {
@@ -43,7 +49,7 @@ impl Master {
         if self.time.is_late() {
             self.clients.late(id);
         }
-        self.clients.read(id, &mut self.scratch, |line| lines.push(line.map(<[u8]>::to_vec)));
+        self.clients.read(id, |line| lines.push(line.map(<[u8]>::to_vec)));
         self.bound_unfinished_of_client(id);
         for line in lines {
             let bytes = line.as_ref().map_or(0, Vec::len);
@@ -51,9 +57,7 @@ impl Master {
                 self.client_says(id, control::read(line.as_deref(), wall()));
                 continue;
             }
-            self.clients.give_to_reader(id, bytes);
-            // Fails only when the thread has panicked, which ends the process.
-            let _ = self.line_reader.0.send((id, line));
+            self.clients.give_to_reader(id, line);
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) type Begun = Result<Option<Answer>, Refused>;
 impl Master {
     /// Does what is asked, or begins to.
     pub(in crate::master) fn ask(&mut self, asker: Asker, question: Question) {
-        let ticket = self.requests.open(asker);
+        let ticket = self.requests.table.open(asker);
         match self.begin(ticket, question) {
             Ok(None) => {}
             Ok(Some(answer)) => self.answer(ticket, Ok(answer)),
@@ -45,7 +45,7 @@ impl Master {
 
     /// Answers a request, if its asker is still there.
     pub(in crate::master) fn answer(&mut self, ticket: Ticket, answer: Result<Answer, Refused>) {
-        if let Some(asker) = self.requests.close(ticket) {
+        if let Some(asker) = self.requests.table.close(ticket) {
             self.send_answer(&asker, answer);
         }
     }
@@ -56,7 +56,7 @@ impl Master {
             return;
         }
         let clients = &self.clients;
-        self.requests.drop_gone(|peer| matches!(peer, Peer::Client(id) if !clients.has(id)));
+        self.requests.table.drop_gone(|peer| matches!(peer, Peer::Client(id) if !clients.has(id)));
         self.drop_bulks_of_the_gone();
     }
 
@@ -85,11 +85,11 @@ impl Master {
     }
 
     fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {
-        if self.reader.ask(ticket, question) { Ok(None) } else { Err(busy()) }
+        if self.requests.reader.ask(ticket, question) { Ok(None) } else { Err(busy()) }
     }
 
     fn follow(&mut self, ticket: Ticket, which: Follow) -> Begun {
-        match self.requests.peer(ticket) {
+        match self.requests.table.peer(ticket) {
             Some(Peer::Client(id)) => {
                 self.clients.follow(id, which);
                 Ok(Some(Answer::Yes))

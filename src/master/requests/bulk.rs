@@ -23,7 +23,7 @@ const STEP: u32 = 2000;
 
 /// The bulk pushes that are not over.
 #[derive(Debug, Default)]
-pub(in crate::master) struct Bulks {
+pub(super) struct Bulks {
     all: BTreeMap<BulkId, Bulk>,
     /// Committed in this batch: opened when it is on the disk.
     unsynced: VecDeque<(u64, BulkId)>,
@@ -95,7 +95,7 @@ impl Master {
         self.writable()?;
         let done = BulkDone { count, ..BulkDone::default() };
         let asked = Some(Asked { ticket, ids: params.ids });
-        self.bulks.all.insert(bulk, Bulk::Committed { asked, done, opening: false });
+        self.requests.bulks.all.insert(bulk, Bulk::Committed { asked, done, opening: false });
         self.bulk_step(ticket, BulkStep::Commit(bulk), BulkAnswer::Committed { bulk }, true);
         Ok(None)
     }
@@ -109,7 +109,7 @@ impl Master {
     /// How many jobs the bulk push of this connection has, if it takes more.
     fn staged(&self, ticket: Ticket, bulk: BulkId) -> Result<u64, Refused> {
         let asking = self.client_of(ticket)?;
-        match self.bulks.all.get(&bulk) {
+        match self.requests.bulks.all.get(&bulk) {
             Some(Bulk::Staged { client, count }) if *client == asking => Ok(*count),
             _ => Err(Refused::Failed(4, format!("this connection has no bulk push {bulk} that could go on"))),
         }
@@ -118,7 +118,7 @@ impl Master {
     /// A worker pushes by its own request; what it had begun and not ended could not be told from what
     /// its next job begins.
     fn client_of(&self, ticket: Ticket) -> Result<ClientId, Refused> {
-        match self.requests.peer(ticket) {
+        match self.requests.table.peer(ticket) {
             Some(Peer::Client(client)) => Ok(client),
             Some(Peer::Worker(_)) | None => {
                 Err(Refused::Params(String::from("a bulk push needs a connection to the control socket")))
@@ -143,7 +143,7 @@ impl Master {
         match (answer, reply) {
             (BulkAnswer::Begun, Reply::Begun(bulk)) => match self.client_of(ticket) {
                 Ok(client) => {
-                    self.bulks.all.insert(*bulk, Bulk::Staged { client, count: 0 });
+                    self.requests.bulks.all.insert(*bulk, Bulk::Staged { client, count: 0 });
                     self.answer(ticket, Ok(Answer::BulkBegun(BulkBegun { bulk: *bulk })));
                 }
                 // Its connection has gone.
@@ -153,16 +153,16 @@ impl Master {
                 // A client may ask for the commit before it has this answer.
                 if let Some(
                     Bulk::Staged { count: so_far, .. } | Bulk::Committed { done: BulkDone { count: so_far, .. }, .. },
-                ) = self.bulks.all.get_mut(&bulk)
+                ) = self.requests.bulks.all.get_mut(&bulk)
                 {
                     *so_far += count;
                 }
                 self.answer(ticket, Ok(Answer::BulkAdded(BulkAdded { count, first_id: *first })));
             }
             (BulkAnswer::Committed { bulk }, Reply::Done) if durable => self.open_bulk(bulk),
-            (BulkAnswer::Committed { bulk }, Reply::Done) => self.bulks.unsynced.push_back((batch, bulk)),
+            (BulkAnswer::Committed { bulk }, Reply::Done) => self.requests.bulks.unsynced.push_back((batch, bulk)),
             (BulkAnswer::Committed { bulk } | BulkAnswer::Added { bulk, .. }, _) => {
-                self.bulks.all.remove(&bulk);
+                self.requests.bulks.all.remove(&bulk);
                 let gone = format!("nothing was added: the bulk push {bulk} was dropped");
                 self.answer(ticket, Err(Refused::Failed(1, gone)));
             }
@@ -182,8 +182,8 @@ impl Master {
 
     /// Every batch up to this one is on the disk, or was given up to be synced: its bulk pushes can be opened.
     pub(in crate::master) fn open_synced(&mut self, batch: u64, error: Option<&Refused>) {
-        while let Some((_, bulk)) = self.bulks.unsynced.pop_front_if(|(committed, _)| *committed <= batch) {
-            if let (Some(error), Some(Bulk::Committed { asked, .. })) = (error, self.bulks.all.get_mut(&bulk))
+        while let Some((_, bulk)) = self.requests.bulks.unsynced.pop_front_if(|(committed, _)| *committed <= batch) {
+            if let (Some(error), Some(Bulk::Committed { asked, .. })) = (error, self.requests.bulks.all.get_mut(&bulk))
                 && let Some(asked) = asked.take()
             {
                 self.answer(asked.ticket, Err(error.clone()));
@@ -195,7 +195,7 @@ impl Master {
     /// While nothing can be written nobody waits for what is added to be opened, which goes on by itself.
     pub(in crate::master) fn answer_committed(&mut self) {
         let mut answers = Vec::new();
-        for bulk in self.bulks.all.values_mut() {
+        for bulk in self.requests.bulks.all.values_mut() {
             if let Bulk::Committed { asked, done, opening: true } = bulk
                 && let Some(asked) = asked.take()
             {
@@ -210,7 +210,7 @@ impl Master {
     fn open_bulk(&mut self, bulk: BulkId) {
         failpoint!("bulk.opening");
         let new = || Bulk::Committed { asked: None, done: BulkDone::default(), opening: true };
-        if let Bulk::Committed { opening, .. } = self.bulks.all.entry(bulk).or_insert_with(new) {
+        if let Bulk::Committed { opening, .. } = self.requests.bulks.all.entry(bulk).or_insert_with(new) {
             *opening = true;
         }
         let step = Request::Bulk(BulkStep::Open { bulk, limit: STEP });
@@ -222,7 +222,7 @@ impl Master {
         // News for the pools of all of its queues.
         self.feed(Event::News { queues: Vec::new() });
         let more = opened.more;
-        if let Some(Bulk::Committed { asked: Some(asked), done, .. }) = self.bulks.all.get_mut(&bulk) {
+        if let Some(Bulk::Committed { asked: Some(asked), done, .. }) = self.requests.bulks.all.get_mut(&bulk) {
             add(done, opened, asked.ids);
         }
         if more && !self.is_stopping() {
@@ -230,16 +230,16 @@ impl Master {
             return;
         }
         // While it stops, the next master opens the rest.
-        if let Some(Bulk::Committed { done, .. }) = self.bulks.all.get_mut(&bulk) {
+        if let Some(Bulk::Committed { done, .. }) = self.requests.bulks.all.get_mut(&bulk) {
             done.pending |= more;
         }
-        if let Some(Bulk::Committed { asked: Some(asked), done, .. }) = self.bulks.all.remove(&bulk) {
+        if let Some(Bulk::Committed { asked: Some(asked), done, .. }) = self.requests.bulks.all.remove(&bulk) {
             self.answer(asked.ticket, Ok(Answer::BulkDone(done)));
         }
     }
 
     fn drop_bulk(&mut self, bulk: BulkId, ticket: Option<Ticket>) {
-        self.bulks.all.insert(bulk, Bulk::Dropped { ticket });
+        self.requests.bulks.all.insert(bulk, Bulk::Dropped { ticket });
         self.drop_some(bulk);
     }
 
@@ -258,11 +258,11 @@ impl Master {
             }
             // Committed after all, when no answer was expected any more.
             Reply::Stale => {
-                self.bulks.all.remove(&bulk);
+                self.requests.bulks.all.remove(&bulk);
                 self.open_bulk(bulk);
             }
             _ => {
-                if let Some(Bulk::Dropped { ticket: Some(ticket) }) = self.bulks.all.remove(&bulk) {
+                if let Some(Bulk::Dropped { ticket: Some(ticket) }) = self.requests.bulks.all.remove(&bulk) {
                     self.answer(ticket, Ok(Answer::Yes));
                 }
             }
@@ -272,7 +272,8 @@ impl Master {
     /// Drops the bulk pushes of clients that are gone.
     pub(super) fn drop_bulks_of_the_gone(&mut self) {
         let gone = |bulk: &Bulk| matches!(bulk, Bulk::Staged { client, .. } if !self.clients.has(*client));
-        let gone: Vec<BulkId> = self.bulks.all.iter().filter(|(_, bulk)| gone(bulk)).map(|(&id, _)| id).collect();
+        let gone: Vec<BulkId> =
+            self.requests.bulks.all.iter().filter(|(_, bulk)| gone(bulk)).map(|(&id, _)| id).collect();
         for bulk in gone {
             self.drop_bulk(bulk, None);
         }

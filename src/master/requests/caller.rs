@@ -22,7 +22,7 @@ const LATE_NEWS: Duration = Duration::from_secs(1);
 impl Master {
     /// The worker from whose job a request came.
     pub(super) fn caller(&self, ticket: Ticket) -> Option<WorkerId> {
-        let Peer::Client(client) = self.requests.peer(ticket)? else { return None };
+        let Peer::Client(client) = self.requests.table.peer(ticket)? else { return None };
         let pid = self.clients.pid_of(client);
         let ancestors = std::iter::successors(Some(pid), |&pid| identity::parent_of(pid));
         let ancestors: Vec<u32> = ancestors.take_while(|&pid| pid > 1).take(MOST_GENERATIONS).collect();
@@ -56,7 +56,7 @@ impl Master {
 
     /// Tells a client why it is not kept waiting.
     pub(super) fn note_at_once(&mut self, ticket: Ticket) {
-        let Some((peer, caller)) = self.requests.peer(ticket).zip(self.caller(ticket)) else { return };
+        let Some((peer, caller)) = self.requests.table.peer(ticket).zip(self.caller(ticket)) else { return };
         let caller = self.described(caller);
         self.send_note(peer, &format!("answered at once: this was called from {caller}, which it would wait for"));
     }
@@ -95,7 +95,7 @@ impl Master {
             return Ok(());
         };
         let mut waiting: BTreeMap<WorkerId, usize> = BTreeMap::new();
-        for worker in self.requests.resting_callers().chain([caller]) {
+        for worker in self.requests.table.resting_callers().chain([caller]) {
             *waiting.entry(worker).or_default() += 1;
         }
         let waits = |id: WorkerId| {

@@ -18,14 +18,14 @@ impl Master {
         let until = wait.map(|wait| self.time.now().mono + wait);
         let caller = self.caller(ticket);
         self.refuse_own_wait(caller, params.id)?;
-        self.requests.wait_for_job(ticket, params.id, until, caller);
+        self.requests.table.wait_for_job(ticket, params.id, until, caller);
         self.look_up(ticket, params.id);
         Ok(None)
     }
 
     /// The reader has found something.
     pub(in crate::master) fn found(&mut self, ticket: Ticket, found: Found) {
-        let Some((wait, outdated)) = self.requests.job_end(ticket) else {
+        let Some((wait, outdated)) = self.requests.table.job_end(ticket) else {
             return self.answer(ticket, found.text.map(Answer::Records));
         };
         let over = wait.until.is_some_and(|at| at <= self.time.now().mono);
@@ -33,12 +33,12 @@ impl Master {
             Some(_) if outdated => self.look_up(ticket, wait.job),
             Some(job) if !over => match self.refuse_vain_wait(wait.caller, &job) {
                 Ok(()) => {
-                    if let Some(peer) = self.requests.peer(ticket).filter(|_| !wait.told)
+                    if let Some(peer) = self.requests.table.peer(ticket).filter(|_| !wait.told)
                         && let Some(text) = events::waits_for_retry(&job, wall())
                     {
                         self.send_note(peer, &text);
                     }
-                    self.requests.rests(ticket);
+                    self.requests.table.rests(ticket);
                 }
                 Err(refused) => self.answer(ticket, Err(refused)),
             },
@@ -49,7 +49,7 @@ impl Master {
     /// A job may have ended: who waits for it asks the records again.
     pub(in crate::master) fn job_may_have_ended(&mut self, job: JobId) {
         self.core.forget_releases(job);
-        for ticket in self.requests.job_may_have_ended(job) {
+        for ticket in self.requests.table.job_may_have_ended(job) {
             self.look_up(ticket, job);
         }
     }
@@ -57,23 +57,23 @@ impl Master {
     /// Tells who waits for a job of each attempt that failed: it may be long until the next.
     pub(in crate::master) fn tell_who_waits(&mut self, notice: &Notice) {
         let Notice::JobFailed { job, .. } = notice else { return };
-        for peer in self.requests.tell(*job) {
+        for peer in self.requests.table.tell(*job) {
             self.send_note(peer, &events::line(&notice.clone().into()));
         }
     }
 
     /// Asks the reader for a job that somebody waits for.
     fn look_up(&mut self, ticket: Ticket, job: JobId) {
-        self.requests.asks(ticket);
-        if !self.reader.ask(ticket, Question::Job(job)) {
+        self.requests.table.asks(ticket);
+        if !self.requests.reader.ask(ticket, Question::Job(job)) {
             self.answer(ticket, Err(busy()));
         }
     }
 
     /// Waits whose time is over get the job as it is.
     pub(in crate::master) fn expire_waiters(&mut self, now: Now) {
-        for ticket in self.requests.expired(now.mono) {
-            if let Some((wait, _)) = self.requests.job_end(ticket) {
+        for ticket in self.requests.table.expired(now.mono) {
+            if let Some((wait, _)) = self.requests.table.job_end(ticket) {
                 self.look_up(ticket, wait.job);
             }
         }

@@ -4,7 +4,7 @@
 //! is small, so that no commit is long because of them; what was begun is done to its end, whether its asker listens or
 //! not, as long as the store can be written.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use std::vec;
 
@@ -17,6 +17,7 @@ use crate::master::store_events::Purpose;
 use crate::model::change::{DeadJob, Reply, Request};
 use crate::model::{JobId, JobState, Now, QueueName, WorkerId};
 use crate::report::refusals::{self, JobAction};
+use crate::store::News;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
 
 /// Changes in the next batch from which on no task adds to it.
@@ -30,7 +31,7 @@ const RETRY_STEP: u32 = 200;
 
 /// Work of a request that is left.
 #[derive(Debug)]
-pub(in crate::master) struct Task {
+pub(super) struct Task {
     /// The request in which its answer is gathered.
     ticket: Ticket,
     action: JobAction,
@@ -41,9 +42,6 @@ pub(in crate::master) struct Task {
     jobs: vec::IntoIter<JobId>,
 }
 
-/// All that is left.
-pub(in crate::master) type Tasks = VecDeque<Task>;
-
 impl Master {
     pub(super) fn change_jobs(&mut self, ticket: Ticket, action: JobAction, params: Jobs) -> Begun {
         self.writable()?;
@@ -51,28 +49,28 @@ impl Master {
         if params.all && action == JobAction::Retry {
             let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
             let queue = queue.map_err(|e| Refused::Params(e.to_string()))?;
-            self.requests.gather(ticket, 1, so_far);
+            self.requests.table.gather(ticket, 1, so_far);
             self.retry_dead(ticket, queue, None);
             return Ok(None);
         }
         if params.ids.is_empty() {
             return Err(Refused::Params(String::from("say which jobs, by their ids")));
         }
-        self.requests.gather(ticket, params.ids.len(), so_far);
+        self.requests.table.gather(ticket, params.ids.len(), so_far);
         let (caller, wait) = (self.caller(ticket), !params.no_wait);
-        self.tasks.push_back(Task { ticket, action, wait, caller, jobs: params.ids.into_iter() });
+        self.requests.tasks.push_back(Task { ticket, action, wait, caller, jobs: params.ids.into_iter() });
         Ok(None)
     }
 
     /// Whether a task can go on now.
     pub(in crate::master) fn has_task(&self) -> bool {
-        !self.tasks.is_empty() && self.batches.waiting() < ENOUGH
+        !self.requests.tasks.is_empty() && self.batches.waiting() < ENOUGH
     }
 
     /// Goes on with what is left, for a while.
     pub(in crate::master) fn go_on_with_tasks(&mut self, now: Now) {
         while self.has_task()
-            && let Some(mut task) = self.tasks.pop_front()
+            && let Some(mut task) = self.requests.tasks.pop_front()
         {
             for _ in 0..SLICE {
                 let Some(job) = task.jobs.next() else { break };
@@ -80,7 +78,7 @@ impl Master {
             }
             self.carry_out();
             if task.jobs.len() > 0 {
-                self.tasks.push_back(task);
+                self.requests.tasks.push_back(task);
             }
             if self.time.now().mono.since(now.mono) > LONGEST {
                 return;
@@ -124,7 +122,7 @@ impl Master {
 
     /// Takes one job of several off a request; the answer, if that was the last one.
     pub(super) fn job_part(&mut self, ticket: Ticket, refused_job: Option<&RefusedJob>) -> Option<Answer> {
-        self.requests.part(ticket, |so_far| {
+        self.requests.table.part(ticket, |so_far| {
             if let Answer::Jobs { changed, refused } = so_far {
                 match refused_job {
                     None => changed.count += 1,
@@ -132,6 +130,18 @@ impl Master {
                 }
             }
         })
+    }
+
+    /// Others want jobs cancelled that run here, and have ended some that are waited for here.
+    pub(in crate::master) fn hear_news(&mut self, news: News) {
+        for job in news.cancel {
+            let (ticket, command) = (self.requests.table.unasked(), Command::Cancel { job, wait: false });
+            self.feed(Event::Command { ticket, caller: None, command });
+        }
+        let awaited = if news.anything { self.requests.table.awaited_jobs() } else { BTreeSet::new() };
+        for job in awaited.into_iter().chain(news.ended) {
+            self.job_may_have_ended(job);
+        }
     }
 
     /// Asks for dead jobs to be made ready, a step at a time.
@@ -145,10 +155,10 @@ impl Master {
         let Reply::Retried { count, held, next } = *reply else { return };
         self.feed(Event::News { queues: queue.iter().cloned().collect() });
         if next.is_some() {
-            self.requests.expect_another(ticket);
+            self.requests.table.expect_another(ticket);
             self.retry_dead(ticket, queue, next);
         }
-        let whole = self.requests.part(ticket, |so_far| {
+        let whole = self.requests.table.part(ticket, |so_far| {
             if let Answer::Jobs { changed, .. } = so_far {
                 changed.count += count;
                 changed.passed_over += held;

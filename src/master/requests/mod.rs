@@ -4,7 +4,7 @@
 //! Nothing here knows JSON or sockets, so another protocol needs a codec and no change of requests. Of an asker is known
 //! the peer, and the words under which the answer goes, which only the codec can read.
 //!
-//! All requests that are owed an answer are in one table, [`Requests`], each under its ticket. The core, the batches and
+//! All requests that are owed an answer are in one table, [`Table`], each under its ticket. The core, the batches and
 //! the reader carry tickets, never askers. What a request waits for (`table::Waits`):
 //!
 //! ```text
@@ -30,21 +30,61 @@ mod begin;
 mod bulk;
 mod caller;
 mod job_end;
-pub(super) mod jobs;
+mod jobs;
 mod operate;
 mod push;
 mod question;
 mod replies;
 mod table;
 
+use std::collections::VecDeque;
+
 use super::clients::ClientId;
-use crate::model::WorkerId;
+use super::reader::Reader;
+use crate::core::{Done, Refusal, Ticket};
+use crate::model::{Mono, WorkerId};
+use bulk::Bulks;
+use jobs::Task;
+use table::Table;
 
 pub(super) use begin::unavailable;
-pub(super) use bulk::{BulkAnswer, Bulks};
+pub(super) use bulk::BulkAnswer;
 pub(super) use push::{PushForm, pushed};
 pub(super) use question::{Answer, Question, Refused};
-pub(super) use table::Requests;
+
+/// What was asked and is not over. Only the files of this folder look inside.
+#[derive(Debug)]
+pub(super) struct Requests {
+    table: Table,
+    /// Replies of the core in this turn.
+    replies: Vec<(Ticket, Result<Done, Refusal>)>,
+    /// Work of requests that name many jobs.
+    tasks: VecDeque<Task>,
+    bulks: Bulks,
+    reader: Reader,
+}
+
+impl Requests {
+    pub(super) fn new(reader: Reader) -> Self {
+        let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
+        Self { table, replies, tasks, bulks, reader }
+    }
+
+    /// The core has replied; [`replies`] gives it out at the end of the turn.
+    pub(super) fn core_replied(&mut self, ticket: Ticket, reply: Result<Done, Refusal>) {
+        self.replies.push((ticket, reply));
+    }
+
+    /// When somebody's time to rest is over.
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
+        self.table.next_deadline()
+    }
+
+    /// Whether work of requests is left.
+    pub(super) fn have_work(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+}
 
 /// The peer that asked, and the words under which its answer goes.
 #[derive(Debug)]

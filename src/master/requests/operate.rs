@@ -107,7 +107,7 @@ impl Master {
             self.note_at_once(ticket);
             return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, released: 0 }))));
         }
-        self.requests.wait_for_end(ticket);
+        self.requests.table.wait_for_end(ticket);
         Ok(None)
     }
 
@@ -125,7 +125,7 @@ impl Master {
         }
         self.writable()?;
         let queues = names.iter().map(|name| PausedQueue { name: name.clone(), paused }).collect();
-        self.requests.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
+        self.requests.table.gather(ticket, names.len(), Answer::Queues(PausedQueues { queues }));
         let now = self.time.now();
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);

@@ -11,7 +11,7 @@ impl Master {
     /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.
     /// A refusal has nothing to wait for, and a store that fails keeps nobody.
     pub(in crate::master) fn send_replies(&mut self) {
-        for (ticket, reply) in self.requests.take_replies() {
+        for (ticket, reply) in std::mem::take(&mut self.requests.replies) {
             let reply = reply.map(|done| match done {
                 Done::AtOnce(done) => {
                     self.note_at_once(ticket);
@@ -42,14 +42,14 @@ impl Master {
     fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
         let fails = self.core.problem_of(Topic::Store).is_some();
         match self.batches.horizon().filter(|_| !fails) {
-            Some(batch) => self.requests.wait_for_commit(ticket, batch, answer),
+            Some(batch) => self.requests.table.wait_for_commit(ticket, batch, answer),
             None => self.answer(ticket, Ok(answer)),
         }
     }
 
     /// Everything up to this batch is committed, or nobody waits for it any more.
     pub(in crate::master) fn release_replies(&mut self, batch: u64) {
-        while let Some((ticket, answer)) = self.requests.next_committed(batch) {
+        while let Some((ticket, answer)) = self.requests.table.next_committed(batch) {
             self.answer(ticket, Ok(answer));
         }
     }
@@ -59,13 +59,13 @@ impl Master {
         if durable {
             self.answer(ticket, Ok(answer));
         } else {
-            self.requests.wait_for_sync(ticket, batch, answer);
+            self.requests.table.wait_for_sync(ticket, batch, answer);
         }
     }
 
     /// Everything up to this batch is on the disk, or will not be, as far as is known.
     pub(in crate::master) fn synced(&mut self, batch: u64, error: Option<&Refused>) {
-        while let Some((ticket, answer)) = self.requests.next_synced(batch) {
+        while let Some((ticket, answer)) = self.requests.table.next_synced(batch) {
             self.answer(ticket, error.map_or(Ok(answer), |error| Err(error.clone())));
         }
         self.open_synced(batch, error);
@@ -73,18 +73,18 @@ impl Master {
 
     /// Replies for one queue of several that was paused or resumed.
     pub(in crate::master) fn paused_one(&mut self, batch: u64, durable: bool, ticket: Ticket) {
-        if let Some(answer) = self.requests.part(ticket, |_| ()) {
+        if let Some(answer) = self.requests.table.part(ticket, |_| ()) {
             self.answer_when_safe(batch, durable, ticket, answer);
         }
     }
 
     /// The master has ended its work.
     pub(in crate::master) fn answer_last(&mut self, stopped: &Done) {
-        for ticket in self.requests.waiting_for_end() {
+        for ticket in self.requests.table.waiting_for_end() {
             self.answer(ticket, Ok(Answer::Done(stopped.clone())));
         }
         let unknown = String::from("the master ended before the change was known to be on the disk");
-        while let Some((ticket, _)) = self.requests.next_synced(u64::MAX) {
+        while let Some((ticket, _)) = self.requests.table.next_synced(u64::MAX) {
             self.answer(ticket, Err(Refused::Failed(1, unknown.clone())));
         }
     }

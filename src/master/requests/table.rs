@@ -9,10 +9,10 @@ use std::collections::{BTreeSet, VecDeque};
 use foldhash::HashMap;
 
 use super::{Answer, Asker, Peer};
-use crate::core::{Done, Refusal, Ticket};
+use crate::core::Ticket;
 use crate::model::{JobId, Mono, WorkerId};
 
-/// Requests for which memory is kept.
+/// Table for which memory is kept.
 const USUAL: usize = 1024;
 
 /// A request that is owed an answer.
@@ -61,12 +61,10 @@ enum Look {
 
 /// The table.
 #[derive(Debug, Default)]
-pub(in crate::master) struct Requests {
+pub(super) struct Table {
     last: u64,
     /// Hashed, as a push goes in and out of it in a fraction of a microsecond.
     open: HashMap<Ticket, Request>,
-    /// Replies of the core in this turn.
-    replies: Vec<(Ticket, Result<Done, Refusal>)>,
     /// By the batch that must be committed first.
     uncommitted: VecDeque<(u64, Ticket)>,
     /// By the batch that must be on the disk first.
@@ -75,7 +73,7 @@ pub(in crate::master) struct Requests {
     until: BTreeSet<(Mono, Ticket)>,
 }
 
-impl Requests {
+impl Table {
     /// Takes in a request, which waits for a reply unless something else is said.
     pub(super) fn open(&mut self, asker: Asker) -> Ticket {
         self.last += 1;
@@ -85,7 +83,7 @@ impl Requests {
     }
 
     /// For what is asked of the core by nobody here, as by one whose asker has gone.
-    pub(in crate::master) fn unasked(&mut self) -> Ticket {
+    pub(super) fn unasked(&mut self) -> Ticket {
         self.last += 1;
         Ticket(self.last)
     }
@@ -147,15 +145,6 @@ impl Requests {
         }
     }
 
-    /// The core has replied; [`Requests::take_replies`] gives it out at the end of the turn.
-    pub(in crate::master) fn core_replied(&mut self, ticket: Ticket, reply: Result<Done, Refusal>) {
-        self.replies.push((ticket, reply));
-    }
-
-    pub(super) fn take_replies(&mut self) -> Vec<(Ticket, Result<Done, Refusal>)> {
-        std::mem::take(&mut self.replies)
-    }
-
     /// The answer is known, and goes when this batch is committed.
     pub(super) fn wait_for_commit(&mut self, ticket: Ticket, batch: u64, answer: Answer) {
         if let Some(request) = self.open.get_mut(&ticket) {
@@ -189,7 +178,7 @@ impl Requests {
         }
     }
 
-    /// Requests that wait for the end of the master.
+    /// Table that wait for the end of the master.
     pub(super) fn waiting_for_end(&self) -> Vec<Ticket> {
         let waits = self.open.iter().filter(|(_, request)| matches!(request.waits, Waits::End));
         waits.map(|(&ticket, _)| ticket).collect()
@@ -233,7 +222,7 @@ impl Requests {
     }
 
     /// Jobs whose end is waited for.
-    pub(in crate::master) fn awaited_jobs(&self) -> BTreeSet<JobId> {
+    pub(super) fn awaited_jobs(&self) -> BTreeSet<JobId> {
         self.by_job.iter().map(|&(job, _)| job).collect()
     }
 
@@ -262,13 +251,13 @@ impl Requests {
         resting
     }
 
-    /// Requests whose time to rest is over.
+    /// Table whose time to rest is over.
     pub(super) fn expired(&self, now: Mono) -> Vec<Ticket> {
         self.until.range(..=(now, Ticket(u64::MAX))).map(|&(_, ticket)| ticket).collect()
     }
 
     /// When somebody's time to rest is over.
-    pub(in crate::master) fn next_deadline(&self) -> Option<Mono> {
+    pub(super) fn next_deadline(&self) -> Option<Mono> {
         self.until.first().map(|&(until, _)| until)
     }
 

@@ -13,14 +13,14 @@ fn pushed(job: i64) -> Answer {
 }
 
 /// Takes what is committed up to a batch.
-fn committed(requests: &mut Requests, batch: u64) -> Vec<u64> {
+fn committed(requests: &mut Table, batch: u64) -> Vec<u64> {
     let answered = std::iter::from_fn(|| requests.next_committed(batch));
     answered.map(|(ticket, _)| ticket.0).collect()
 }
 
 #[test]
 fn an_answer_is_held_until_its_batch_or_a_later_one_is_committed() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     for batch in [3, 4, 4, 6] {
         let ticket = requests.open(asker(1));
         requests.wait_for_commit(ticket, batch, Answer::Yes);
@@ -32,7 +32,7 @@ fn an_answer_is_held_until_its_batch_or_a_later_one_is_committed() {
 
 #[test]
 fn a_commit_releases_no_answer_that_waits_for_the_disk() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     let ticket = requests.open(asker(1));
     requests.wait_for_sync(ticket, 1, pushed(7));
     assert_eq!(committed(&mut requests, 9), [0; 0]);
@@ -44,7 +44,7 @@ fn a_commit_releases_no_answer_that_waits_for_the_disk() {
 
 #[test]
 fn nothing_is_left_of_the_requests_of_a_client_that_has_gone_wherever_they_wait() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     let tickets: Vec<Ticket> = (0..7).map(|_| requests.open(asker(1))).collect();
     let other = requests.open(asker(2));
     requests.wait_for_commit(tickets[1], 1, Answer::Yes);
@@ -69,10 +69,10 @@ fn nothing_is_left_of_the_requests_of_a_client_that_has_gone_wherever_they_wait(
 
 #[test]
 fn an_answer_that_is_gathered_is_whole_with_its_last_part() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     let ticket = requests.open(asker(1));
     requests.gather(ticket, 2, pushed(0));
-    let add = |requests: &mut Requests| {
+    let add = |requests: &mut Table| {
         requests.part(ticket, |so_far| {
             if let Answer::Pushed(pushed) = so_far {
                 pushed.id.0 += 1;
@@ -88,7 +88,7 @@ fn an_answer_that_is_gathered_is_whole_with_its_last_part() {
 
 #[test]
 fn who_asks_for_a_job_when_it_may_have_ended_asks_again_and_who_rests_asks_now() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     let (asking, resting, other) = (requests.open(asker(1)), requests.open(asker(1)), requests.open(asker(1)));
     for (ticket, job) in [(asking, 1), (resting, 1), (other, 2)] {
         requests.wait_for_job(ticket, JobId(job), None, None);
@@ -96,7 +96,7 @@ fn who_asks_for_a_job_when_it_may_have_ended_asks_again_and_who_rests_asks_now()
     requests.rests(resting);
     requests.rests(other);
     assert_eq!(requests.job_may_have_ended(JobId(1)), [resting]);
-    let outdated = |requests: &Requests, ticket| requests.job_end(ticket).map(|(_, outdated)| outdated);
+    let outdated = |requests: &Table, ticket| requests.job_end(ticket).map(|(_, outdated)| outdated);
     assert_eq!(outdated(&requests, asking), Some(true));
     requests.asks(asking);
     assert_eq!(outdated(&requests, asking), Some(false), "it is asked again, once");
@@ -104,7 +104,7 @@ fn who_asks_for_a_job_when_it_may_have_ended_asks_again_and_who_rests_asks_now()
 
 #[test]
 fn a_wait_has_a_deadline_while_it_rests_only() {
-    let mut requests = Requests::default();
+    let mut requests = Table::default();
     let ticket = requests.open(asker(1));
     requests.wait_for_job(ticket, JobId(1), Some(Mono(5)), None);
     assert_eq!(requests.next_deadline(), None, "the reader is asked");
