@@ -257,8 +257,3 @@ fn exit_detail(exit: Option<Exit>) -> Detail {
         None => Detail::default(),
     }
 }
-
-/// The last line on stdout, unless it is the beginning of an answer.
-fn printed(stdout: &str) -> Option<String> {
-    last_line(stdout).filter(|line| !line.starts_with('{'))
-}

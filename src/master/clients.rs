@@ -10,6 +10,7 @@
 
 mod client;
 mod door;
+mod followers;
 mod greeting;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,6 @@ use mio::{Interest, Registry, Token};
 use super::codec::control;
 use super::codec::long_lines::LineReader;
 use crate::model::Mono;
-use crate::wire::control::Follow;
 use crate::wire::lines::Line;
 use client::Client;
 use door::Door;
@@ -41,8 +41,6 @@ const MAX_UNREAD: usize = 64 * 1024 * 1024;
 const MAX_UNREAD_OF_ALL: usize = 256 * 1024 * 1024;
 /// How long a client may take from the first byte of a request to its last, and to read anything of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes of log lines that may wait for a client that follows; further lines are dropped for it.
-const MAX_UNREAD_LOG: usize = 1024 * 1024;
 /// Requests of one client that may be unanswered before it is read further.
 const MAX_PENDING: usize = 1024;
 /// Bytes of requests that may be with their reader before no further long one is taken in.
@@ -303,41 +301,6 @@ impl Clients {
     pub(super) fn no_answer(&mut self, id: ClientId) {
         if let Some(client) = self.all.get_mut(&id) {
             client.pending = client.pending.saturating_sub(1);
-            self.dirty.insert(id);
-        }
-    }
-
-    /// From now on the client gets the log lines that match.
-    pub(super) fn follow(&mut self, id: ClientId, which: Follow) {
-        if let Some(client) = self.all.get_mut(&id) {
-            self.followers += usize::from(client.follows.is_none());
-            client.follows = Some(which);
-        }
-    }
-
-    /// Whether anybody follows the log.
-    pub(super) fn has_followers(&self) -> bool {
-        self.followers > 0
-    }
-
-    /// Sends a log line to who follows and wants it.
-    pub(super) fn publish(&mut self, wants: impl Fn(&Follow) -> bool, line: &[u8]) {
-        for (&id, client) in &mut self.all {
-            if !client.follows.as_ref().is_some_and(&wants) {
-                continue;
-            }
-            if client.unsent() > MAX_UNREAD_LOG {
-                client.dropped += 1;
-                continue;
-            }
-            let dropped = std::mem::take(&mut client.dropped);
-            if dropped > 0 {
-                let note = control::lines_dropped(dropped);
-                client.out.extend_from_slice(&note);
-                self.unsent += note.len();
-            }
-            client.out.extend_from_slice(line);
-            self.unsent += line.len();
             self.dirty.insert(id);
         }
     }

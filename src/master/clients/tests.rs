@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream as Peer;
 
 use super::*;
+use crate::wire::control::Follow;
 
 struct Bench {
     clients: Clients,
