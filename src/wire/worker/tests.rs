@@ -87,6 +87,17 @@ fn messages_are_read() {
         FromWorker::Ready { concurrency: 3, types: None }
     ));
     assert!(matches!(parse(br#"{"method":"ready"}"#), FromWorker::Ready { concurrency: 1, types: None }));
+    let types =
+        |written: &str| match parse(format!(r#"{{"method":"ready","params":{{"types":{written}}}}}"#).as_bytes()) {
+            FromWorker::Ready { types, .. } => types,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(types(r#"["mail","sms"]"#), Some(vec!["mail".to_owned(), "sms".to_owned()]));
+    assert_eq!(types("[]"), Some(Vec::new()));
+    let many = serde_json::to_string(&vec!["t"; 101]).expect("JSON");
+    for none in ["null", "\"mail\"", "[1]", "[\"\"]", "[\"a\\u0007\"]", "{}", &many] {
+        assert_eq!(types(none), None, "{none}");
+    }
     assert!(matches!(parse(br#"{"method":"retire","params":{}}"#), FromWorker::Retire));
     assert!(matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":-1}}"#), FromWorker::Output));
     let by = Duration::from_secs(9);
