@@ -136,11 +136,8 @@ pub(crate) fn tail(dir: &Path, worker: &str, wanted: Wanted, lines: usize) -> io
         .collect())
 }
 
-/// Makes the folder of the default database; others are the user's business.
-pub(crate) fn make_default_folder(store: &StoreUrl, flags: &Flags) -> Result<(), Error> {
-    if flags.database.is_some() {
-        return Ok(());
-    }
-    let Some(folder) = store.file().parent().filter(|f| f.ends_with("queue-work")) else { return Ok(()) };
+/// Makes the folder of a database.
+pub(crate) fn make_folder_of(store: &StoreUrl) -> Result<(), Error> {
+    let folder = trust::folder_of(store.file());
     trust::make_folder(folder).map_err(|e| Error::io(format!("make the folder `{}`", folder.display()), e))
 }

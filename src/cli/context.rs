@@ -120,7 +120,9 @@ impl Context {
     /// The store, to change it without a master; made if it is new, and so is the default folder.
     pub(crate) fn store(&self) -> Result<Box<dyn Store>, Error> {
         let paths = self.paths()?;
-        backend::make_default_folder(&paths.database, &self.flags)?;
+        if paths.makes_folder {
+            backend::make_folder_of(&paths.database)?;
+        }
         Ok(backend::open_store(paths)?)
     }
 }

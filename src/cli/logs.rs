@@ -218,6 +218,7 @@ mod tests {
             logs_dir,
             network_fs: false,
             shared_folder: false,
+            makes_folder: false,
         };
         assert_eq!(written(&paths(dir.path().into())).expect("read"), ["a-1", "b-1"]);
         assert_eq!(written(&paths(dir.path().join("none"))).expect("read"), [""; 0]);

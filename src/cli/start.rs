@@ -16,6 +16,8 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     for warning in &loaded.warnings {
         printer.warning(&warning.to_string(), clock::wall());
     }
-    backend::make_default_folder(&loaded.config.database, &context.flags)?;
+    if loaded.config.makes_folder {
+        backend::make_folder_of(&loaded.config.database)?;
+    }
     backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
 }

@@ -50,6 +50,17 @@ impl File {
     }
 }
 
+impl File {
+    /// Whether a path without links is below the folder of the file, or below the one that has it as `config/`.
+    pub(super) fn is_beside(&self, path: &Path) -> bool {
+        let folder = self.folder().and_then(|folder| folder.canonicalize().ok());
+        folder.is_some_and(|folder| {
+            let project = folder.parent().filter(|_| folder.ends_with("config")).unwrap_or(&folder);
+            path.starts_with(project)
+        })
+    }
+}
+
 /// The file of `--config`: as it was typed, and its absolute path.
 fn named(flags: &Flags, cwd: Option<&Path>, name: &Path) -> Result<(PathBuf, PathBuf), Problem> {
     let path = from_here(flags, cwd, "config", name)?;

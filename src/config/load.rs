@@ -76,6 +76,7 @@ pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Pa
             logs_dir: PathBuf::new(),
             network_fs: false,
             shared_folder: false,
+            makes_folder: false,
         }
     });
     let config = resolve(&layers, paths, &mut origins, &mut problems);
@@ -151,6 +152,7 @@ fn merged(
         durability: if raw::text(&top, "durability")? == "process" { Durability::Process } else { Durability::Full },
         network_fs: raw::text(&top, "network_fs")? == "allow",
         shared_folder: raw::text(&top, "shared_folder")? == "allow",
+        makes_folder: paths.makes_folder,
         pools: pools::all(layers, origins, problems)?,
         drain: flags.drain,
         keep: KeepFor {

@@ -43,6 +43,7 @@ use crate::model::{PoolLimits, PoolSettings, StoreUrl};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     /// The store; of a file the absolute path.
     pub database: StoreUrl,
@@ -56,6 +57,8 @@ pub struct Config {
     pub network_fs: bool,
     /// Whether others may write to the database or its folder.
     pub shared_folder: bool,
+    /// Whether the folder of the database is made where it is missing.
+    pub makes_folder: bool,
     /// The pools, at least one.
     pub pools: Vec<PoolConfig>,
     /// End when nothing is ready, running or waiting for a retry.

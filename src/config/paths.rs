@@ -31,6 +31,8 @@ pub struct Paths {
     pub network_fs: bool,
     /// Whether others may write to the database or its folder.
     pub shared_folder: bool,
+    /// Whether the folder of the database is made where it is missing: the default one, or one beside the file.
+    pub makes_folder: bool,
 }
 
 /// Finds database, socket and output folder as [`super::Config::load`] does, for the verbs that only need a master or a
@@ -44,9 +46,9 @@ pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Pat
     let layer = &mut file.layer;
     layer.problems.retain(|problem| !(problem.key.contains('.') && layer.unset.contains(problem)));
     if file.path.is_some() {
-        let Config { database, socket, logs_dir, network_fs, shared_folder, .. } =
+        let Config { database, socket, logs_dir, network_fs, shared_folder, makes_folder, .. } =
             load::with(file, flags, &env.without_pools(), cwd)?.config;
-        return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder });
+        return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder, makes_folder });
     }
     let problems = flag_problems(flags);
     if !problems.is_empty() {
@@ -127,7 +129,8 @@ pub(super) fn settle(
     let allowed = |value: &config::Value| value.clone().into_string().is_ok_and(|word| word == "allow");
     let network_fs = flags.allow_network_fs || file.layer.top.get("network_fs").is_some_and(allowed);
     let shared_folder = flags.allow_shared_folder || file.layer.top.get("shared_folder").is_some_and(allowed);
-    Ok(Paths { database: StoreUrl::File(database), socket, logs_dir, network_fs, shared_folder })
+    let makes_folder = own.is_none() && (!file_names_one || file.is_beside(&database));
+    Ok(Paths { database: StoreUrl::File(database), socket, logs_dir, network_fs, shared_folder, makes_folder })
 }
 
 /// Whether the socket of the environment is that of this database. Its database is the one it was inherited with, else

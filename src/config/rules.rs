@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::show::Origins;
 use super::{Config, Flags, PoolConfig, units};
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
+use crate::trust;
 use crate::worker::Template;
 
 /// Contradictions among the flags.
@@ -58,6 +59,13 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         let message =
             format!("`keep.runs` is {runs}, shorter than `keep.succeeded`, {jobs}: jobs will outlive their runs");
         warnings.push(in_file(layers, &["keep.runs", "keep.succeeded"], message));
+    }
+    let folder = trust::folder_of(config.database.file());
+    if !config.makes_folder && !folder.exists() {
+        let folder = folder.display();
+        let message =
+            format!("the folder `{folder}` of the database does not exist; make it with `mkdir -p '{folder}'`");
+        warnings.push(in_file(layers, &["database"], message));
     }
     if !layers.flags.names_pools() {
         for pool in config.pools.iter().filter(|pool| pool.settings.is_opaque()) {

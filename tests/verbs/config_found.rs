@@ -76,6 +76,46 @@ fn a_file_that_is_wrong_anywhere_is_refused_by_every_verb_with_all_that_is_wrong
 }
 
 #[test]
+fn the_folder_of_a_database_beside_the_file_is_made_and_one_elsewhere_is_named_with_the_next_step() {
+    let bench = Bench::new();
+    let below = |path: &str| bench.path().join(path);
+    let elsewhere = below("other/folder");
+    fs::write(below("queue-work.toml"), format!("database = \"{}/q.db\"\n", elsewhere.display())).expect("written");
+    let home = below("home");
+    fs::create_dir_all(below("app/config")).expect("a folder");
+    for (file, made) in [("app/queue-work.toml", "app/var/lib"), ("app/config/queue-work.toml", "app/data")] {
+        let path = if made.ends_with("data") { "../data/q.db" } else { "var/lib/q.db" };
+        fs::write(below(file), format!("database = \"{path}\"\n")).expect("written");
+        run_in(&bench, "app", &home, &["config", "check"]).expect_code(0);
+        run_in(&bench, "app", &home, &["push", "t"]).expect_code(0);
+        let mode = std::os::unix::fs::MetadataExt::mode(&below(made).metadata().expect("it was made"));
+        assert_eq!(mode & 0o777, 0o700);
+        fs::remove_file(below(file)).expect("it is there");
+    }
+    let file = below("app/else.toml");
+    fs::write(&file, format!("database = \"{}/q.db\"\n", elsewhere.display())).expect("written");
+    let config = ["--config", file.to_str().expect("UTF-8")];
+    let check = run_in(&bench, "app", &home, &[&config[..], &["config", "check"]].concat()).expect_code(0);
+    let next = format!("mkdir -p '{}'", elsewhere.display());
+    assert!(check.stderr.contains("else.toml:1:1: the folder") && check.stderr.contains(&next), "{}", check.stderr);
+    let push = run_in(&bench, "app", &home, &[&config[..], &["push", "t"]].concat()).expect_code(1);
+    assert!(push.stderr.contains(&next), "{}", push.stderr);
+    fs::create_dir_all(&elsewhere).expect("a folder");
+    run_in(&bench, "app", &home, &[&config[..], &["push", "t"]].concat()).expect_code(0);
+}
+
+#[test]
+fn a_line_on_the_usage_shows_nothing_of_the_environment() {
+    let bench = Bench::new();
+    for words in [&["jobs", "show"][..], &["scale"], &["push", "--priority", "x", "t"]] {
+        let run = bench.verb(words).env("QUEUE_WORK_QUIET", "1").run().expect_code(2);
+        assert!(!run.stderr.contains("--database") && !run.stderr.contains("--quiet"), "{}", run.stderr);
+    }
+    let help = bench.run(&["jobs", "show", "--help"]).expect_code(0).stdout;
+    assert!(help.contains("env: QUEUE_WORK_DATABASE") || help.contains("QUEUE_WORK"), "{help}");
+}
+
+#[test]
 fn a_link_to_a_file_that_is_gone_is_refused_too() {
     let bench = Bench::new();
     std::os::unix::fs::symlink("gone.toml", bench.path().join("queue-work.toml")).expect("a link");

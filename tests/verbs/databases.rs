@@ -139,7 +139,8 @@ fn a_database_in_a_folder_that_does_not_exist_is_refused_by_who_would_write_it()
     for words in [&["push", "t"][..], &["--workers=1", "--drain"], &["start", "--drain"]] {
         let run = bench.run(&[words, &["--database", path]].concat()).expect_code(1);
         let (folder, _) = path.rsplit_once('/').expect("a folder");
-        assert!(run.stderr.contains(&format!("the folder `{folder}` does not exist")), "{words:?}: {}", run.stderr);
+        let next = format!("the folder `{folder}` does not exist; make it with `mkdir -p '{folder}'`");
+        assert!(run.stderr.contains(&next), "{words:?}: {}", run.stderr);
     }
     bench.run(&["status", "--database", path]).expect_code(3);
     assert!(!bench.path().join("no").exists());

@@ -118,7 +118,10 @@ fn a_database_that_another_user_owns_is_named_with_its_owner() {
     for words in [&["jobs", "list", "--oldest"][..], &["push", "t"], &["runs"]] {
         let (code, text) = as_other("true", words);
         assert_eq!(code, 1, "{words:?}: {text}");
-        assert!(text.contains("permission denied: it belongs to `root` (mode 0600)"), "{words:?}: {text}");
+        assert!(
+            text.contains("permission denied: it belongs to `root` (mode 0600); you are user 64124"),
+            "{words:?}: {text}"
+        );
     }
     let (code, text) = as_other("chmod 700 .", &["jobs", "list", "--oldest"]);
     assert!(code == 1 && text.contains("permission denied: the folder"), "{text}");

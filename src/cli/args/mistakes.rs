@@ -6,8 +6,9 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, Error};
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error};
 
+use super::Cli;
 use crate::report::words;
 
 /// Words of other tools, which do not look like ours.
@@ -49,6 +50,22 @@ pub(super) fn explain(command: &Command, error: Error, args: &[OsString]) -> Err
     let word = if word.starts_with('-') { word.split('=').next().unwrap_or(word) } else { word };
     let has_not = if word.starts_with('-') { "has no option" } else { "does not take" };
     raw(format!("`{path}` {has_not} `{word}`; see `queue-work {path} --help`"))
+}
+
+/// The same mistake without the environment, which the line on the usage would show as if it had been typed.
+pub(super) fn as_typed(error: Error, args: &[OsString]) -> Error {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return error;
+    }
+    match without_environment(Cli::command()).try_get_matches_from(args) {
+        Err(again) if again.kind() == error.kind() => again,
+        // The mistake is in a variable.
+        Ok(_) | Err(_) => error,
+    }
+}
+
+fn without_environment(command: Command) -> Command {
+    command.mut_args(|arg| arg.env(None::<&'static str>)).mut_subcommands(without_environment)
 }
 
 fn raw(message: String) -> Error {

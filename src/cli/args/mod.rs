@@ -179,7 +179,9 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
 fn parse_all(args: &[OsString]) -> Result<Parsed, clap::Error> {
     // Not taken apart at the end of a process that is about to end: it has some thousands of parts.
     let command = Box::leak(Box::new(Cli::command()));
-    let matches = command.try_get_matches_from_mut(args).map_err(|e| mistakes::explain(command, e, args))?;
+    let matches = command
+        .try_get_matches_from_mut(args)
+        .map_err(|e| mistakes::explain(command, mistakes::as_typed(e, args), args))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(command))?;
     mistakes::refuse_misplaced(command, &matches)?;
     Ok(Parsed { cli, from_env: from_env(matches.subcommand_matches("start").unwrap_or(&matches)) })

@@ -286,8 +286,8 @@ fn paths_alone_are_those_of_the_whole_configuration() {
         for flags in database.map(|database| Flags { database, ..Flags::default() }) {
             let case = Case::new(toml).flags(flags);
             let (paths, config) = (case.paths().unwrap(), case.load().config);
-            let Config { database, socket, logs_dir, network_fs, shared_folder, .. } = config;
-            let whole = Paths { database, socket, logs_dir, network_fs, shared_folder };
+            let Config { database, socket, logs_dir, network_fs, shared_folder, makes_folder, .. } = config;
+            let whole = Paths { database, socket, logs_dir, network_fs, shared_folder, makes_folder };
             assert_eq!(paths, whole);
         }
     }

@@ -48,9 +48,12 @@ fn owner(path: &Path) -> String {
     if uid == Uid::effective() {
         return format!("is yours, but has mode {mode:04o}");
     }
-    let name =
-        User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| format!("`{}`", user.name));
-    format!("belongs to {name} (mode {mode:04o})")
+    let name = name_of(uid);
+    format!("belongs to {name} (mode {mode:04o}); you are {}", name_of(Uid::effective()))
+}
+
+fn name_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| format!("`{}`", user.name))
 }
 
 #[cfg(test)]

@@ -27,13 +27,19 @@ pub(super) fn if_missing(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// The folder of a database is the user's business.
+pub(super) fn no_folder(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("the folder `{folder}` does not exist; make it with `mkdir -p '{folder}'`")
+}
+
 fn whole(path: &Path) -> Result<(), StoreError> {
     let folder = folder_of(path);
     let failed = |e: &io::Error| {
         if folder.exists() {
             cannot("create", path, &access::denied(path).unwrap_or_else(|| e.to_string()))
         } else {
-            cannot("create", path, &format_args!("the folder `{}` does not exist", folder.display()))
+            cannot("create", path, &no_folder(folder))
         }
     };
     let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

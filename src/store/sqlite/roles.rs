@@ -71,8 +71,7 @@ fn warn_of_owner(path: &Path) {
 /// The lock is beside the database, but it is the database that was asked for.
 fn no_folder(path: &Path) -> Option<StoreError> {
     let folder = folder_of(path);
-    let reason = format!("the folder `{}` does not exist", folder.display());
-    (!folder.exists()).then(|| StoreError::cannot("create", path, &reason))
+    (!folder.exists()).then(|| StoreError::cannot("create", path, &super::create::no_folder(folder)))
 }
 
 /// When the master that holds the database began, which is on record where it calls the database what we call it.
