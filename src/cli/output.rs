@@ -63,8 +63,13 @@ pub(crate) enum ListForm {
 
 /// Columns of the terminal that stdout is; `None` where it is none, or does not say.
 pub(crate) fn width() -> Option<usize> {
-    let (size, _) = terminal_size::terminal_size_of(std::io::stdout())?;
-    Some(usize::from(size.0)).filter(|columns| *columns > 0)
+    screen().map(|(width, _)| width)
+}
+
+/// Columns and lines of the terminal that stdout is.
+pub(crate) fn screen() -> Option<(usize, usize)> {
+    let (width, height) = terminal_size::terminal_size_of(std::io::stdout())?;
+    Some((width.0.into(), height.0.into())).filter(|(width, height)| *width > 0 && *height > 0)
 }
 
 impl ListForm {

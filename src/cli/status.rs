@@ -1,6 +1,7 @@
 //! `status`: queues, pools, workers, totals; without a master, what the store says of the queues, and exit code 3; with one
 //! that cannot be reached or does not answer in time, the same with exit code 1.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -11,18 +12,28 @@ use crate::client::{ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
-use crate::model::{Generation, QueueTotals, UnixMicros};
+use crate::model::{Generation, JobState, QueueTotals, UnixMicros};
 use crate::report::Status;
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
-use crate::report::status_text;
-use crate::store::LastMaster;
+use crate::report::status_text::{self, View};
+use crate::report::words;
+use crate::store::{JobFilter, LastMaster};
 
 /// How long the master may take before what the store knows is shown instead.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long a running master may be without a socket: just starting, or about to make a lost one again.
 const WITHOUT_SOCKET: Duration = Duration::from_secs(1);
+/// Exit code of what Ctrl-C ends.
+const INTERRUPTED: u8 = 130;
+/// Another screen, without a cursor, and the way back to the one before.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 /// Puts the cursor to the top left and clears the screen below it.
 const REDRAW: &str = "\x1b[H\x1b[J";
+/// Dead jobs that are looked at for what they died of.
+const DEAD: u32 = 1000;
+/// Jobs that run which are looked up for what they are to do.
+const TASKS: usize = 200;
 
 /// The status, and why it is not from the master.
 struct Found {
@@ -33,23 +44,81 @@ struct Found {
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
     let Some(interval) = args.watch else {
         let Found { status, trouble } = fetch(context)?;
-        show(context, &status, "")?;
+        show(context, args, &status)?;
         return trouble.map_or(Ok(Code::DONE), Err);
     };
-    let redraw = if std::io::stdout().is_terminal() && !context.global.json { REDRAW } else { "" };
+    if context.global.json || !std::io::stdout().is_terminal() {
+        return watch(context, args, |status, text| {
+            if context.global.json {
+                output::json(status)?;
+            } else {
+                output::print(text)?;
+            }
+            clock::pause(interval);
+            Ok(true)
+        });
+    }
+    let (to, interrupted) = crossbeam_channel::bounded(1);
+    // It fails only where there is a handler already, and here is none.
+    let _ = ctrlc::set_handler(move || {
+        let _ = to.try_send(());
+    });
+    output::print(ENTER)?;
+    let watched = watch(context, args, |_, text| {
+        let lines = output::screen().map_or(usize::MAX, |(_, height)| height.saturating_sub(1));
+        let fits: Vec<&str> = text.lines().take(lines).collect();
+        output::print(&format!("{REDRAW}{}\n", fits.join("\n")))?;
+        Ok(interrupted.recv_timeout(interval).is_err())
+    });
+    output::print(LEAVE)?;
+    watched
+}
+
+/// Until `show` says that it is enough, or an error.
+fn watch(
+    context: &Context,
+    args: &StatusArgs,
+    mut show: impl FnMut(&Status, &str) -> Result<bool, Error>,
+) -> Result<Code, Error> {
     loop {
         let Found { status, .. } = fetch(context)?;
-        let nobody = format!("{redraw}no master runs on `{}`\n\n", context.paths()?.database);
-        show(context, &status, if status.master.is_some() { redraw } else { &nobody })?;
-        clock::pause(interval);
+        let mut text = if context.global.json { String::new() } else { worded(context, args, &status)? };
+        if status.master.is_none() {
+            text.insert_str(0, &format!("no master runs on `{}`\n\n", context.paths()?.database));
+        }
+        if !show(&status, &text)? {
+            return Err(Error::Said(INTERRUPTED));
+        }
     }
 }
 
-fn show(context: &Context, status: &Status, before: &str) -> Result<(), Error> {
+fn show(context: &Context, args: &StatusArgs, status: &Status) -> Result<(), Error> {
     if context.global.json {
         return output::json(status);
     }
-    output::print(&format!("{before}{}", status_text::status(status)))
+    output::print(&worded(context, args, status)?)
+}
+
+/// As people read it: with what the records say beside the document.
+fn worded(context: &Context, args: &StatusArgs, status: &Status) -> Result<String, Error> {
+    let (width, height) = output::screen().unzip();
+    let mut records = context.records()?;
+    let mut dead = Vec::new();
+    if status.queues.iter().any(|queue| queue.dead > 0)
+        && let Some(records) = &mut records
+    {
+        let filter = JobFilter { state: Some(JobState::Dead), newest: true, limit: Some(DEAD), ..JobFilter::default() };
+        dead = records.jobs(&filter)?;
+    }
+    let mut tasks = BTreeMap::new();
+    for job in status.workers.iter().filter_map(|worker| worker.job.as_ref()).take(TASKS) {
+        if let Some(Ok(Some(found))) = records.as_mut().map(|records| records.job(job.id)) {
+            tasks.insert(job.id, words::task(&found));
+        }
+    }
+    let height = height.filter(|_| !args.all);
+    let view = View { width, height, dead: &dead, tasks: Some(&tasks), now: clock::wall() };
+    Ok(status_text::status(status, view))
 }
 
 /// From the master; where it does not answer, what the store knows.
@@ -131,7 +200,7 @@ mod tests {
         assert_eq!(json["master"], serde_json::Value::Null);
         assert_eq!((&json["queues"][0]["name"], &json["queues"][0]["ready"]), (&"default".into(), &2.into()));
         assert_eq!(json["queues"][0]["oldest_ready_s"], 2.5);
-        let text = status_text::status(&status);
+        let text = status_text::status(&status, View::default());
         assert!(text.contains("default      2") && !text.contains("master"), "{text}");
     }
 }

@@ -10,6 +10,7 @@ pub mod characters;
 pub mod death;
 pub mod done;
 pub mod durability;
+pub mod fingerprint;
 pub mod ids;
 pub mod job;
 pub mod key;

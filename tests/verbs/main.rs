@@ -18,6 +18,7 @@ mod master;
 mod packagers;
 mod quiet;
 mod records;
+mod screen;
 mod shape;
 mod shapes;
 mod usage;

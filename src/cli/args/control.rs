@@ -17,6 +17,9 @@ pub(crate) struct StatusArgs {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) watch: Option<Duration>,
+    /// Every worker and every limit, also where they do not fit on the screen
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Set the wanted number of workers of a pool.

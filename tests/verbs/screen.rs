@@ -1,0 +1,111 @@
+//! What people see on a terminal of a given size.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use nix::pty::{Winsize, openpty};
+
+use super::support::{Bench, DEADLINE};
+
+/// The lines that a verb prints on a terminal of this size, without colours.
+fn shown(bench: &Bench, args: &[&str], (ws_col, ws_row): (u16, u16)) -> Vec<String> {
+    let pty = openpty(&Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }, None).expect("a terminal");
+    let own = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
+    let mut command = bench.command(args);
+    command.stdout(own(&pty.slave)).stderr(own(&pty.slave)).env("TERM", "xterm").env_remove("NO_COLOR");
+    let mut child = command.spawn().expect("it starts");
+    let (mut terminal, mut text) = (File::from(pty.master), Vec::new());
+    drop((command, pty.slave));
+    // Reading fails once the last of those who write is gone.
+    let mut part = [0; 4096];
+    while let Ok(read @ 1..) = terminal.read(&mut part) {
+        text.extend_from_slice(&part[..read]);
+    }
+    child.wait().expect("it ends");
+    let text = String::from_utf8(text).expect("UTF-8").replace("\r\n", "\n");
+    anstream::adapter::strip_str(&text).to_string().lines().map(str::to_owned).collect()
+}
+
+fn expect_fits(lines: &[String], (columns, rows): (usize, usize)) {
+    let screen = lines.join("\n");
+    assert!(lines.len() < rows, "{} lines:\n{screen}", lines.len());
+    for line in lines {
+        assert!(line.chars().count() <= columns, "{} columns: {line}\n{screen}", line.chars().count());
+    }
+}
+
+/// Jobs of one queue: how many, and what each runs, where `@` is its number.
+const JOBS: [(usize, &str, &str); 5] = [
+    (125, "mail", "echo smtp server 10.0.0.@ refused: greylisted >&2; exit 1"),
+    (79, "mail", "echo KeyError: customer @ >&2; exit 2"),
+    (40, "images", "echo cannot open image @.png >&2; exit 1"),
+    (100, "default", "exit 3"),
+    (400, "images", "true"),
+];
+
+#[test]
+fn what_kills_jobs_can_be_read_on_a_small_screen_however_many_workers_there_are() {
+    let bench = Bench::new();
+    let mut lines = Vec::new();
+    for (count, queue, script) in JOBS {
+        for n in 0..count {
+            let args = serde_json::json!({"argv": ["sh", "-c", script.replace('@', &n.to_string())]});
+            let job = serde_json::json!({"type": "exec", "queue": queue, "max_attempts": 1, "args": args});
+            lines.push(job.to_string());
+        }
+    }
+    bench.verb(&["push", "--jsonl"]).stdin(lines.join("\n")).run().expect_code(0);
+    let _master = bench.start(&["--workers", "13", "--queue", "mail,images,default"]);
+    bench.wait_for("the jobs to end", DEADLINE, |bench| {
+        let queues = bench.status()["queues"].as_array().cloned().unwrap_or_default();
+        queues.iter().map(|queue| queue["dead"].as_u64().unwrap_or_default()).sum::<u64>() == 344
+            && queues.iter().all(|queue| queue["ready"] == 0 && queue["running"] == 0)
+    });
+    let small = shown(&bench, &["status"], (80, 24));
+    expect_fits(&small, (80, 24));
+    let screen = small.join("\n");
+    for part in [
+        "dead: 344 jobs",
+        "125 x exec exit status 1: smtp server … refused: greylisted",
+        "100 x exec exit status 3",
+        "79 x exec exit status 2: KeyError: customer …",
+        "40 x exec exit status 1: cannot open image ….png",
+        "more workers; see all with `--all`",
+    ] {
+        assert!(screen.contains(part), "no {part:?} in\n{screen}");
+    }
+    let causes = screen.find("dead: 344").expect("it is there");
+    assert!(causes < screen.find("queue ").expect("queues") && causes < screen.find("worker ").expect("workers"));
+    for size in [(120, 60), (60, 30), (200, 24)] {
+        expect_fits(&shown(&bench, &["status"], size), (size.0.into(), size.1.into()));
+    }
+    let all = shown(&bench, &["status", "--all"], (80, 24));
+    assert_eq!(all.iter().filter(|line| line.contains(" idle ")).count(), 39, "{all:#?}");
+    // Too small for anything, and of no size at all.
+    for size in [(20, 5), (1, 1), (0, 0)] {
+        assert!(!shown(&bench, &["status"], size).is_empty(), "{size:?}");
+        assert!(!shown(&bench, &["jobs"], size).is_empty(), "{size:?}");
+    }
+}
+
+#[test]
+fn lists_are_as_wide_as_the_terminal() {
+    let bench = Bench::new();
+    let script = "echo this is a rather long line about what went wrong >&2; exit 1";
+    for _ in 0..3 {
+        bench.push(&["--max-attempts", "1", "--", "sh", "-c", script]);
+    }
+    bench.ok(&["--drain", "--queue", "default", "--workers", "1"]);
+    for list in [&["jobs"][..], &["runs"], &["workers"]] {
+        for width in [60, 80, 120] {
+            let lines = shown(&bench, list, (width, 24));
+            expect_fits(&lines, (width.into(), 24));
+        }
+        let wide = shown(&bench, list, (400, 24));
+        assert!(wide.iter().all(|line| !line.contains('…')), "{wide:#?}");
+    }
+    let narrow = shown(&bench, &["jobs"], (60, 24)).join("\n");
+    assert!(narrow.contains("sh -c 'echo") && narrow.contains('…'), "{narrow}");
+}
