@@ -46,7 +46,7 @@ impl Context {
 
     /// The master, which must run.
     pub(crate) fn connect(&self) -> Result<Client, Error> {
-        reach::master(self.paths()?)
+        reach::master(self.paths()?, self.global.quiet)
     }
 
     /// The master, if one can be reached.

@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{backend, output};
-use crate::client::{Client, ClientError, Patience, Silence};
+use crate::client::{Client, ClientError, Delay, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::Error;
 use crate::process::identity;
+use crate::report::words;
+use crate::wire::control::Awaited;
 
 /// How long a running master may be without a socket: it makes a lost one again within a second.
 const WITHOUT_SOCKET: Duration = Duration::from_secs(2);
@@ -21,7 +23,8 @@ const WITHOUT_SOCKET: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// The master, which must run.
-pub(crate) fn master(paths: &Paths) -> Result<Client, Error> {
+pub(crate) fn master(paths: &Paths, quiet: bool) -> Result<Client, Error> {
+    let tell = if quiet { tell_quietly } else { tell };
     match wait_for_socket(paths, Patience::Endless(tell), WITHOUT_SOCKET) {
         Ok(client) => Ok(client),
         Err(ClientError::NoMaster { .. }) => Err(not_reached(paths)),
@@ -99,10 +102,29 @@ pub(crate) fn silent(pid: u32) -> String {
 }
 
 /// Says what is waited for.
-pub(crate) fn tell(silence: Silence) {
-    let pid = silence.pid;
-    let what = if silence.is_alive { format!("{} has not done it yet", name(pid)) } else { silent(pid) };
+pub(crate) fn tell(delay: Delay) {
+    let what = match delay {
+        Delay::Silent { pid } => silent(pid),
+        Delay::Slow { pid } => format!("{} has not done it yet", name(pid)),
+        Delay::Jobs(awaited) => return output::say(&still_run(awaited)),
+    };
     output::say(&format!("{what}; waiting for it, Ctrl-C gives up"));
+}
+
+/// Says only what is wrong.
+fn tell_quietly(delay: Delay) {
+    if !matches!(delay, Delay::Jobs(_)) {
+        tell(delay);
+    }
+}
+
+fn still_run(Awaited { jobs, grace_s }: Awaited) -> String {
+    let run = match jobs {
+        1 => "1 job still runs on a leaving worker".to_owned(),
+        n => format!("{n} jobs still run on leaving workers"),
+    };
+    let most = grace_s.map(|s| format!(", for {} at most", words::seconds(s))).unwrap_or_default();
+    format!("{run}{most}; Ctrl-C leaves it going")
 }
 
 fn name(pid: u32) -> String {

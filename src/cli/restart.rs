@@ -13,6 +13,7 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
         queue: args.queue.clone(),
         pool: args.pool.clone(),
         workers: args.workers.clone(),
+        grace_s: args.grace.map(|grace| grace.as_secs_f64()),
         now: args.now,
         no_wait: args.wait.no_wait,
     };
@@ -32,9 +33,13 @@ fn worded(restarted: &Restarted, no_wait: bool) -> String {
     if no_wait {
         return format!("restarting {workers}");
     }
+    let tried = match restarted.tried {
+        0 => String::new(),
+        n => format!(", {} tried again", words::count(n, "worker")),
+    };
     match restarted.released {
-        0 => format!("restarted {workers}"),
-        n => format!("restarted {workers}: {} released", words::count(n, "job")),
+        0 => format!("restarted {workers}{tried}"),
+        n => format!("restarted {workers}{tried}: {} released", words::count(n, "job")),
     }
 }
 
@@ -44,9 +49,11 @@ mod tests {
 
     #[test]
     fn it_says_how_many_workers_and_which_jobs_were_given_back() {
-        let restarted = |released| Restarted { workers: vec!["default-1".into()], released };
+        let restarted = |released| Restarted { workers: vec!["default-1".into()], tried: 0, released };
         assert_eq!(worded(&restarted(0), false), "restarted 1 worker");
         assert_eq!(worded(&restarted(2), false), "restarted 1 worker: 2 jobs released");
         assert_eq!(worded(&restarted(0), true), "restarting 1 worker");
+        let tried = Restarted { tried: 2, ..restarted(0) };
+        assert_eq!(worded(&tried, false), "restarted 1 worker, 2 workers tried again");
     }
 }

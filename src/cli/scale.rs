@@ -1,5 +1,7 @@
 //! `scale`: sets the wanted number of workers.
 
+use std::fmt::Write as _;
+
 use super::args::control::ScaleArgs;
 use super::context::Context;
 use super::output;
@@ -8,22 +10,35 @@ use crate::report::words;
 use crate::wire::control::{Scale, Scaled, ScaledPool};
 
 pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
-    let params =
-        Scale { workers: args.workers, queue: args.queue.clone(), pool: args.pool.clone(), no_wait: args.wait.no_wait };
+    let params = Scale {
+        workers: args.workers,
+        queue: args.queue.clone(),
+        pool: args.pool.clone(),
+        grace_s: args.grace.map(|grace| grace.as_secs_f64()),
+        no_wait: args.wait.no_wait,
+    };
     let mut client = context.connect()?;
     let scaled: Scaled = client.call("scale", &params)?;
     output::note(&mut client);
     if context.global.json {
         output::json(&scaled)?;
     } else {
-        for pool in &scaled.pools {
-            context.done(&worded(pool))?;
+        for line in worded(&scaled) {
+            context.done(&line)?;
         }
     }
     Ok(Code::DONE)
 }
 
-fn worded(pool: &ScaledPool) -> String {
+fn worded(scaled: &Scaled) -> Vec<String> {
+    let mut lines: Vec<String> = scaled.pools.iter().map(scaled_pool).collect();
+    if let Some(last) = lines.last_mut().filter(|_| scaled.released > 0) {
+        let _ = write!(last, ", {} released", words::count(scaled.released, "job"));
+    }
+    lines
+}
+
+fn scaled_pool(pool: &ScaledPool) -> String {
     let workers = words::count(u64::from(pool.wanted), "worker");
     format!("scaled `{}` from {} to {workers}: {} ready", pool.pool, pool.was, pool.ready)
 }
@@ -34,9 +49,10 @@ mod tests {
     use crate::model::PoolName;
 
     #[test]
-    fn it_says_from_where_to_where() {
+    fn it_says_from_where_to_where_and_what_it_cost() {
         let pool = |wanted| ScaledPool { pool: PoolName::new("default").unwrap(), was: 4, wanted, ready: wanted };
-        assert_eq!(worded(&pool(6)), "scaled `default` from 4 to 6 workers: 6 ready");
-        assert_eq!(worded(&pool(1)), "scaled `default` from 4 to 1 worker: 1 ready");
+        let scaled = |wanted, released| worded(&Scaled { pools: vec![pool(wanted)], released });
+        assert_eq!(scaled(6, 0), ["scaled `default` from 4 to 6 workers: 6 ready"]);
+        assert_eq!(scaled(1, 3), ["scaled `default` from 4 to 1 worker: 1 ready, 3 jobs released"]);
     }
 }

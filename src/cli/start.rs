@@ -1,12 +1,16 @@
 //! `start`, or no verb: runs the master in the foreground.
 
+use std::ffi::OsStr;
+
 use super::args::LogFormat;
 use super::backend;
 use super::context::Context;
 use crate::clock;
+use crate::config::Flags;
 use crate::error::{Code, Error};
-use crate::report::Printer;
 use crate::report::events::Level;
+use crate::report::{Printer, words};
+use crate::store::StoreError;
 
 pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     let loaded = backend::load_config(&context.flags)?;
@@ -20,4 +24,69 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
         backend::make_folder_of(&loaded.config.database)?;
     }
     backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
+        .map_err(|error| or_spawn(error, &context.flags))
+}
+
+/// Where another master runs, a pool for the queues that are named can be added to it.
+fn or_spawn(error: Error, flags: &Flags) -> Error {
+    match error {
+        Error::Store(StoreError::MasterRuns { .. }) if !flags.queue.is_empty() => {
+            let pools: Vec<String> = flags.queue.iter().map(|queue| spawn(queue, flags)).collect();
+            let pools =
+                if pools.len() == 1 { "a pool" } else { "pools" }.to_owned() + " to it: " + &words::list(&pools);
+            Error::Refused(format!("{error}, or add {pools}"))
+        }
+        other => other,
+    }
+}
+
+/// The verb that adds this pool to the master that runs.
+fn spawn(queue: &str, flags: &Flags) -> String {
+    let mut words = vec!["queue-work".to_owned()];
+    let said = |field: &str| !flags.from_env.contains(field);
+    for (name, path) in [("config", &flags.config), ("database", &flags.database), ("socket", &flags.socket)] {
+        if let Some(path) = path.as_ref().filter(|_| said(name)) {
+            words.extend([format!("--{name}"), quoted(path.as_os_str())]);
+        }
+    }
+    words.extend(["spawn", "--queue", queue].map(str::to_owned));
+    if let Some((_, workers)) = flags.limits.iter().find(|(key, _)| *key == "workers" && said(key)) {
+        words.extend(["--workers".to_owned(), workers.clone()]);
+    }
+    words.extend([("--exec", flags.exec), ("--opaque", flags.opaque)].iter().filter(|f| f.1).map(|f| f.0.to_owned()));
+    if !flags.command.is_empty() {
+        words.push("--".to_owned());
+        words.extend(flags.command.iter().map(|word| quoted(word)));
+    }
+    words.join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verb_that_adds_a_pool_has_what_was_said_of_the_pool() {
+        let flags = Flags {
+            database: Some("my jobs.db".into()),
+            config: Some("/etc/q.toml".into()),
+            command: ["python3", "it's.py", ""].map(Into::into).to_vec(),
+            limits: vec![("workers", "2".to_owned()), ("timeout", "1h".to_owned())],
+            from_env: ["config".to_owned()].into(),
+            ..Flags::default()
+        };
+        let verb = r"queue-work --database 'my jobs.db' spawn --queue mail --workers 2 -- python3 'it'\''s.py' ''";
+        assert_eq!(spawn("mail", &flags), verb);
+    }
 }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::report::words;
-use crate::wire::control::{Stop, Stopped};
+use crate::wire::control::{Stop, Stopped, StoppedPool};
 
 /// Between two looks at the lock.
 const LOOK: Duration = Duration::from_millis(10);
@@ -22,10 +22,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     let paths = context.paths()?;
     let mut client = context.connect()?;
-    let whole = args.queue.is_none() && args.workers.is_empty();
+    let whole = args.queue.is_none() && args.pool.is_none() && args.workers.is_empty();
     let params = Stop {
         timeout_s: args.timeout.map(|t| t.as_secs_f64()),
         queue: args.queue.clone(),
+        pool: args.pool.clone(),
         workers: args.workers.clone(),
         no_wait: args.wait.no_wait,
     };
@@ -64,25 +65,40 @@ fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
 }
 
 fn worded(answer: Option<&Stopped>, whole: bool, no_wait: bool) -> String {
-    let Some(Stopped { workers, released }) = answer else { return "stopped".to_owned() };
+    let Some(Stopped { workers, released, pools }) = answer else { return "stopped".to_owned() };
     let (workers, released) = (words::count(*workers, "worker"), words::count(*released, "job"));
-    match (whole, no_wait) {
+    let done = match (whole, no_wait) {
         (true, true) => "stopping".to_owned(),
         (false, true) => format!("stopping {workers}"),
         (_, false) => format!("stopped: {workers} ended, {released} released"),
+    };
+    pools.iter().fold(done, |done, pool| format!("{done}; {}", fate(pool)))
+}
+
+fn fate(StoppedPool { pool, was, kept }: &StoppedPool) -> String {
+    if *kept {
+        format!("pool `{pool}` stays: `queue-work scale {} --pool {pool}` starts it again", was.max(&1))
+    } else {
+        format!("pool `{pool}` is gone: it was spawned")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::PoolName;
 
     #[test]
     fn it_says_what_ended_and_what_was_given_back() {
-        let answer = Stopped { workers: 4, released: 1 };
+        let answer = Stopped { workers: 4, released: 1, pools: Vec::new() };
         assert_eq!(worded(Some(&answer), true, false), "stopped: 4 workers ended, 1 job released");
         assert_eq!(worded(Some(&answer), false, true), "stopping 4 workers");
         assert_eq!(worded(Some(&answer), true, true), "stopping");
         assert_eq!(worded(None, true, false), "stopped");
+        let pool = |kept| StoppedPool { pool: PoolName::new("mail").unwrap(), was: 2, kept };
+        let answer = Stopped { workers: 2, released: 0, pools: vec![pool(true), pool(false)] };
+        let told = "stopped: 2 workers ended, 0 jobs released; pool `mail` stays: `queue-work scale 2 --pool mail` starts it \
+                    again; pool `mail` is gone: it was spawned";
+        assert_eq!(worded(Some(&answer), false, false), told);
     }
 }

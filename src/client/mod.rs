@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 
 pub use error::ClientError;
 
-use crate::wire::control::NOTE;
+use crate::wire::control::{AWAITED, Awaited, NOTE};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::store_name::{STORE, StoreName};
 
@@ -27,6 +27,8 @@ use crate::wire::store_name::{STORE, StoreName};
 const MAX_ANSWER: u64 = 1 << 30;
 /// How often it is looked how long an answer has been waited for.
 const TICK: Duration = Duration::from_secs(1);
+/// How long an answer that waits for jobs is waited for without a word.
+const MOMENT: Duration = Duration::from_millis(200);
 /// Ticks after which the master is asked whether it is there, the first time and from one time to the next.
 const ASK_AFTER: u32 = 3;
 const ASK_EVERY: u32 = 10;
@@ -40,19 +42,18 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(300);
 /// How long a client waits for the master.
 #[derive(Clone, Copy, Debug)]
 pub enum Patience {
-    /// As long as it takes; it is told once per request when that is long.
-    Endless(fn(Silence)),
+    /// As long as it takes; it is told once per request when that is long, and why.
+    Endless(fn(Delay)),
     /// Timeout of each answer.
     Limited(Duration),
 }
 
-/// The master has not answered for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Silence {
-    /// Its process id; 0 where it is not known.
-    pub pid: u32,
-    /// The master is there, but has not yet answered.
-    pub is_alive: bool,
+/// Why there is no answer yet. A process id is 0 where it is not known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Delay {
+    Silent { pid: u32 },
+    Slow { pid: u32 },
+    Jobs(Awaited),
 }
 
 /// A connection to a master.
@@ -90,6 +91,8 @@ enum Asked {
         ping: Option<u64>,
         /// The master has said so.
         is_alive: bool,
+        /// The jobs that the answer waits for, until they are told.
+        awaited: Option<Awaited>,
     },
 }
 
@@ -137,7 +140,7 @@ impl Client {
         };
         let opened = match (connection::open(path, database, connecting, each), patience) {
             (Err(ClientError::Silent { pid, .. }), Patience::Endless(tell)) => {
-                tell(Silence { pid, is_alive: false });
+                tell(Delay::Silent { pid });
                 connection::open(path, database, Duration::ZERO, each)
             }
             (opened, _) => opened,
@@ -168,7 +171,8 @@ impl Client {
         params: &impl Serialize,
         each: Hearing<'_>,
     ) -> Result<R, ClientError> {
-        self.asked = Asked::Open { long: LONG.contains(&method), ticks: 0, told: false, ping: None, is_alive: false };
+        let long = LONG.contains(&method);
+        self.asked = Asked::Open { long, ticks: 0, told: false, ping: None, is_alive: false, awaited: None };
         let answer = self.ask(method, params, each);
         self.asked = Asked::Nothing;
         let text = answer?;
@@ -289,12 +293,25 @@ impl Client {
         }
     }
 
+    /// The answer waits for jobs, which is said if they are not done in a moment.
+    fn wait_for_jobs(&mut self, jobs: Awaited) {
+        if let (Asked::Open { long, awaited, .. }, Patience::Endless(_)) = (&mut self.asked, self.patience) {
+            (*long, *awaited) = (true, Some(jobs));
+            // A socket that is open takes any time but none.
+            let _ = self.reader.get_ref().set_read_timeout(Some(MOMENT));
+        }
+    }
+
     /// Nothing has come for a while. `between`: no line is half written, so that the master can be asked.
     fn tick(&mut self, between: bool) -> Result<(), ClientError> {
         let Patience::Endless(tell) = self.patience else {
             return Err(ClientError::Silent { path: self.path.clone(), pid: self.pid });
         };
-        let Asked::Open { long, ticks, told, ping, is_alive } = &mut self.asked else { return Ok(()) };
+        let Asked::Open { long, ticks, told, ping, is_alive, awaited } = &mut self.asked else { return Ok(()) };
+        if let Some(jobs) = awaited.take() {
+            tell(Delay::Jobs(jobs));
+            let _ = self.reader.get_ref().set_read_timeout(Some(TICK));
+        }
         *ticks += 1;
         match *ticks % ASK_EVERY {
             ASK_AFTER if between => {
@@ -303,7 +320,8 @@ impl Client {
             }
             TELL_AFTER if !(*told || *is_alive && *long) => {
                 *told = true;
-                tell(Silence { pid: self.pid, is_alive: *is_alive });
+                let pid = self.pid;
+                tell(if *is_alive { Delay::Slow { pid } } else { Delay::Silent { pid } });
             }
             _ => {}
         }
@@ -321,6 +339,12 @@ impl Client {
 
     /// The master says which store it serves, or something else that is for later.
     fn note(&mut self, notification: Notification) -> Result<(), ClientError> {
+        if notification.method == AWAITED
+            && let Ok(awaited) = serde_json::from_str(notification.params.get())
+        {
+            self.wait_for_jobs(awaited);
+            return Ok(());
+        }
         if notification.method != STORE {
             self.kept.push_back(notification);
             return Ok(());

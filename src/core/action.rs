@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{PoolId, ShareId};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
-use crate::model::done::{Restarted, Scaled, Stopped};
-use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, WorkerId};
+use crate::model::done::{Awaited, Restarted, Scaled, Stopped};
+use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, Wanted, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub enum Action {
     /// Put a change into the next batch; its reply comes back as the tag says.
     Write(Change, Tag),
     Reply(Ticket, Result<Done, Refusal>),
+    /// Tell who asked what the reply waits for.
+    Waits(Ticket, Awaited),
     /// Tell people.
     Tell(Notice),
 }
@@ -135,6 +137,13 @@ pub enum Refusal {
     JobEnded(JobId, JobState),
     /// The job runs at another master, on this host, which is told to cancel it.
     Elsewhere(JobId, String),
+    /// So many more or fewer workers than now are not possible.
+    OutOfRange { pool: PoolName, was: u32, asked: Wanted },
     /// New workers do not come up; the old ones go on.
-    ReplacementFailed { worker: String, why: Option<SlotProblem> },
+    ReplacementFailed {
+        worker: String,
+        why: Option<SlotProblem>,
+        /// Workers that had not come up before, and were tried again.
+        tried: u64,
+    },
 }

@@ -1,29 +1,46 @@
 //! What operators ask for, and who waits for what.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::event::{Command, JobChange};
-use super::pool::{Pool, PoolId};
+use super::pool::PoolId;
 use super::worker::State;
-use super::{Action, Core, Done, Phase, Refusal, Tag, Ticket};
+use super::{Action, Core, Done, Handle, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
-use crate::model::done::{Restarted, Stopped};
-use crate::model::worker::EndReason;
-use crate::model::{CancelReason, JobId, JobState, Now, Slot, WorkerId};
+use crate::model::done::{Awaited, Restarted, Stopped, StoppedPool};
+use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, WorkerId};
 
 /// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
 /// job was given back or has ended, and may have been claimed and given back once more: more than a few times is a mistake.
 const MOST_LOOKS: u32 = 8;
 
+/// A worker that did not come up before has if it is there for so long, where it need not say that it is ready.
+const PROVEN_AFTER: Duration = Duration::from_secs(1);
+
 /// What has to come true before a ticket is answered.
 #[derive(Clone, Debug)]
 pub(super) enum Wait {
-    /// These pools have what they want. With what they wanted before.
-    Scaled { pools: Vec<(PoolId, u32)> },
+    /// These pools have what they want. With what they wanted before, and the workers that are too many.
+    Scaled { pools: Vec<(PoolId, u32)>, workers: BTreeSet<WorkerId>, released: u64 },
     /// These workers are gone, and there are others in their slots.
-    Restarted { workers: BTreeSet<WorkerId>, slots: BTreeSet<(PoolId, Slot)>, names: Vec<String>, released: u64 },
+    Restarted {
+        workers: BTreeSet<WorkerId>,
+        slots: BTreeSet<(PoolId, Slot)>,
+        names: Vec<String>,
+        tried: Tried,
+        released: u64,
+    },
     /// These workers are gone.
-    Stopped { workers: BTreeSet<WorkerId>, count: u64, released: u64 },
+    Stopped { workers: BTreeSet<WorkerId>, pools: Vec<StoppedPool>, released: u64 },
+}
+
+/// Slots whose workers did not come up before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tried {
+    pub(super) slots: BTreeSet<(PoolId, Slot)>,
+    /// Those that had no worker.
+    pub(super) count: u64,
 }
 
 /// Somebody who waits.
@@ -31,15 +48,27 @@ pub(super) enum Wait {
 struct Waiter {
     ticket: Ticket,
     wait: Wait,
-    /// The worker whose job asks.
-    caller: Option<WorkerId>,
+    asker: Asker,
+    /// It was told what it waits for.
+    told: bool,
 }
 
-/// Whether an answer is waited for, and by the job of which worker.
+/// Whether an answer is waited for, by the job of which worker, and how long the jobs of others may go on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     pub(super) waits: bool,
+    /// The worker whose job asks.
     pub(super) caller: Option<WorkerId>,
+    /// `None`: until they are done.
+    pub(super) grace: Option<Duration>,
+}
+
+impl Asker {
+    /// How long the jobs of this worker may go on. One whose job asked is waited for, or that job would be ended by its own
+    /// request, and ask again when it is tried again.
+    pub(super) fn grace_of(self, worker: WorkerId) -> Option<Duration> {
+        self.grace.filter(|_| self.caller != Some(worker))
+    }
 }
 
 /// Everybody who waits.
@@ -51,12 +80,9 @@ impl Tickets {
     pub(super) fn count_released(&mut self, id: WorkerId) {
         for waiter in &mut self.0 {
             match &mut waiter.wait {
-                Wait::Restarted { workers, released, .. } | Wait::Stopped { workers, released, .. }
-                    if workers.contains(&id) =>
-                {
-                    *released += 1;
-                }
-                Wait::Scaled { .. } | Wait::Restarted { .. } | Wait::Stopped { .. } => {}
+                Wait::Scaled { workers, released, .. }
+                | Wait::Restarted { workers, released, .. }
+                | Wait::Stopped { workers, released, .. } => *released += u64::from(workers.contains(&id)),
             }
         }
     }
@@ -71,17 +97,19 @@ impl Core {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let asker = |waits| Asker { waits, caller };
+        let asker = |waits, grace| Asker { waits, caller, grace };
         let result = match command {
             Command::Cancel { job, wait } => {
-                self.cancel(ticket, job, asker(wait), now, out);
+                self.cancel(ticket, job, asker(wait, None), now, out);
                 Ok(())
             }
             _ if self.phase != Phase::Running => Err(Refusal::Stopping),
-            Command::Scale { target, workers, wait } => self.scale(ticket, &target, workers, asker(wait), out),
-            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, asker(wait), out),
-            Command::Restart { target, at_once, wait } => self.restart(ticket, &target, at_once, asker(wait), out),
-            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, grace, asker(wait), now, out),
+            Command::Scale { target, workers, grace, wait } => {
+                self.scale(ticket, &target, workers, asker(wait, grace), now, out)
+            }
+            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, asker(wait, None), out),
+            Command::Restart { target, grace, wait } => self.restart(ticket, &target, asker(wait, grace), now, out),
+            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, asker(wait, grace), now, out),
         };
         if let Err(refusal) = result {
             out.push(Action::Reply(ticket, Err(refusal)));
@@ -129,7 +157,7 @@ impl Core {
             // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
             JobChange::Was(JobState::Running) if self.knows(job) => {
                 self.asked_again.remove(&(ticket, job));
-                self.cancel(ticket, job, Asker { waits: true, caller: None }, now, out);
+                self.cancel(ticket, job, Asker { waits: true, caller: None, grace: None }, now, out);
                 return;
             }
             // It was running when the store looked, and has been given back or has ended since: look again.
@@ -161,7 +189,7 @@ impl Core {
 
     pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, asker: Asker, out: &mut Vec<Action>) {
         if asker.waits {
-            self.tickets.0.push(Waiter { ticket, wait, caller: asker.caller });
+            self.tickets.0.push(Waiter { ticket, wait, asker, told: false });
         } else {
             let done = self.outcome(wait);
             out.push(Action::Reply(ticket, Ok(done)));
@@ -169,14 +197,14 @@ impl Core {
     }
 
     /// Answers who waited for something that is now so, or that will not be.
-    pub(super) fn answer_tickets(&mut self, out: &mut Vec<Action>) {
+    pub(super) fn answer_tickets(&mut self, now: Mono, out: &mut Vec<Action>) {
         if self.tickets.0.is_empty() {
             return;
         }
         let circles = self.circles();
         for waiter in std::mem::take(&mut self.tickets.0) {
-            let Waiter { ticket, wait, caller } = waiter;
-            match self.come_true(&wait) {
+            let Waiter { ticket, wait, asker, told } = waiter;
+            match self.come_true(&wait, now) {
                 None if circles.contains(&ticket) => {
                     let done = Done::AtOnce(Box::new(self.outcome(wait)));
                     out.push(Action::Reply(ticket, Ok(done)));
@@ -186,25 +214,37 @@ impl Core {
                     out.push(Action::Reply(ticket, Ok(done)));
                 }
                 Some(Err(refusal)) => out.push(Action::Reply(ticket, Err(refusal))),
-                None => self.tickets.0.push(Waiter { ticket, wait, caller }),
+                None => {
+                    let jobs = if told { 0 } else { self.jobs_at(&wait) };
+                    if jobs > 0 && asker.grace != Some(Duration::ZERO) {
+                        let grace_s = asker.grace.map(|grace| grace.as_secs_f64());
+                        out.push(Action::Waits(ticket, Awaited { jobs, grace_s }));
+                    }
+                    self.tickets.0.push(Waiter { ticket, wait, asker, told: true });
+                }
             }
         }
     }
 
-    /// Who would wait for itself, through the jobs of others if need be: such waits would end with the grace, and the
+    /// Jobs that run now and must end before this comes true.
+    fn jobs_at(&self, wait: &Wait) -> u64 {
+        self.awaited(wait).into_iter().filter_map(|w| self.workers.get(w)).map(Handle::running).sum()
+    }
+
+    /// Who would wait for itself, through the jobs of others if need be: such waits would end with the timeout, and the
     /// jobs that asked would be given back and ask again. Of a circle the last one is not kept waiting.
     fn circles(&self) -> Vec<Ticket> {
-        let mut open: Vec<&Waiter> = self.tickets.0.iter().filter(|waiter| waiter.caller.is_some()).collect();
+        let mut open: Vec<&Waiter> = self.tickets.0.iter().filter(|waiter| waiter.asker.caller.is_some()).collect();
         let mut found = Vec::new();
         for at in (0..open.len()).rev() {
             let (mut unseen, mut seen) = (self.awaited(&open[at].wait), BTreeSet::new());
             while let Some(worker) = unseen.pop() {
                 if seen.insert(worker) {
-                    let asks = open.iter().filter(|waiter| waiter.caller == Some(worker));
+                    let asks = open.iter().filter(|waiter| waiter.asker.caller == Some(worker));
                     unseen.extend(asks.flat_map(|waiter| self.awaited(&waiter.wait)));
                 }
             }
-            if open[at].caller.is_some_and(|caller| seen.contains(&caller)) {
+            if open[at].asker.caller.is_some_and(|caller| seen.contains(&caller)) {
                 found.push(open.remove(at).ticket);
             }
         }
@@ -214,35 +254,41 @@ impl Core {
     /// Workers whose jobs must end before this comes true.
     fn awaited(&self, wait: &Wait) -> Vec<WorkerId> {
         match wait {
-            Wait::Scaled { pools } => {
-                let leaving = |&(id, _): &(PoolId, u32)| self.pools.get(&id).map(|p| p.leaving.iter().copied());
-                pools.iter().filter_map(leaving).flatten().collect()
-            }
+            Wait::Scaled { workers, .. } => workers.iter().copied().filter(|&w| self.still_leaves(w)).collect(),
             Wait::Restarted { workers, .. } | Wait::Stopped { workers, .. } => workers.iter().copied().collect(),
         }
     }
 
-    fn come_true(&mut self, wait: &Wait) -> Option<Result<(), Refusal>> {
+    fn come_true(&mut self, wait: &Wait, now: Mono) -> Option<Result<(), Refusal>> {
         match wait {
-            Wait::Scaled { pools } => {
+            Wait::Scaled { pools, workers, .. } => {
                 let settled = |&(id, _): &(PoolId, u32)| {
                     let Some(pool) = self.pools.get(&id) else { return true };
-                    !pool.dirty && !self.scales_down(pool) && self.ready_count(id) == pool.wanted
+                    !pool.dirty && self.ready_count(id) == pool.wanted
                 };
-                if pools.iter().all(settled) {
+                if pools.iter().all(settled) && !workers.iter().any(|&w| self.still_leaves(w)) {
                     return Some(Ok(()));
                 }
                 let slots = |id| self.pools.get(&id).into_iter().flat_map(|p| p.slots.keys().copied());
-                pools.iter().flat_map(|&(id, _)| slots(id).map(move |s| (id, s))).find_map(|s| self.failing(s)).map(Err)
+                pools
+                    .iter()
+                    .flat_map(|&(id, _)| slots(id).map(move |s| (id, s)))
+                    .find_map(|s| self.failing(s, 0))
+                    .map(Err)
             }
-            Wait::Restarted { workers, slots, .. } => {
+            Wait::Restarted { workers, slots, tried, .. } => {
                 let gone = self.are_gone(workers);
                 // Gone is not enough: one that died by itself was not replaced before its successor is there.
-                if gone && slots.iter().all(|&slot| self.is_filled(slot)) {
+                let proven = |&slot: &(PoolId, Slot)| self.proven_at(slot).is_none_or(|at| at <= now);
+                if gone && slots.iter().all(|&slot| self.is_filled(slot)) && tried.slots.iter().all(proven) {
                     return Some(Ok(()));
                 }
+                if let Some(given_up) = workers.iter().find(|w| self.is_given_up(**w)) {
+                    return Some(Err(self.why_given_up(*given_up)));
+                }
                 // Only there: who waits for a restart of another pool goes on waiting for it.
-                let (pool, refusal) = slots.iter().find_map(|&slot| Some((slot.0, self.failing(slot)?)))?;
+                let (pool, refusal) =
+                    slots.iter().find_map(|&slot| Some((slot.0, self.failing(slot, tried.count)?)))?;
                 if let Some(pool) = self.pools.get_mut(&pool) {
                     pool.rolling.retain(|r| !workers.contains(&r.worker));
                 }
@@ -250,6 +296,18 @@ impl Core {
             }
             Wait::Stopped { workers, .. } => self.are_gone(workers).then_some(Ok(())),
         }
+    }
+
+    /// A worker that was to be renewed stays, as successors did not come up: of its own, or of another in its pool.
+    fn is_given_up(&self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(id) else { return false };
+        worker.state.leaves().is_none() && !self.pools[&worker.pool].rolling.iter().any(|r| r.worker == id)
+    }
+
+    fn why_given_up(&self, id: WorkerId) -> Refusal {
+        let Handle { name, pool, .. } = &self.workers[id];
+        let failing = self.pools[pool].slots.keys().find_map(|&slot| self.failing((*pool, slot), 0));
+        failing.unwrap_or_else(|| Refusal::ReplacementFailed { worker: name.to_string(), why: None, tried: 0 })
     }
 
     fn are_gone(&self, workers: &BTreeSet<WorkerId>) -> bool {
@@ -262,26 +320,45 @@ impl Core {
         entry.is_none_or(|e| e.state.current().is_some_and(|w| self.workers[w].is_ready()))
     }
 
-    /// Workers that are too many are still on their way out. One that not even KILL ends is not waited for.
-    fn scales_down(&self, pool: &Pool) -> bool {
-        pool.leaving.iter().map(|&w| &self.workers[w].state).any(|state| {
-            state.leaves() == Some(EndReason::Scaled) && !matches!(state, State::Killed { told: true, .. })
-        })
+    /// When a worker that counts as ready from its start is taken for one that has come up.
+    fn proven_at(&self, (pool, slot): (PoolId, Slot)) -> Option<Mono> {
+        let pool = self.pools.get(&pool).filter(|pool| pool.settings.ready == ReadyWhen::Spawned)?;
+        let worker = &self.workers[pool.slots.get(&slot)?.state.current()?];
+        (worker.jobs_done == 0).then(|| worker.since + PROVEN_AFTER)
+    }
+
+    /// When a worker of which somebody waits to know whether it comes up is taken for one that has.
+    pub(super) fn next_proof(&self, now: Mono) -> Option<Mono> {
+        let tried = self.tickets.0.iter().filter_map(|waiter| match &waiter.wait {
+            Wait::Restarted { tried, .. } => Some(&tried.slots),
+            Wait::Scaled { .. } | Wait::Stopped { .. } => None,
+        });
+        tried.flatten().filter_map(|&slot| self.proven_at(slot)).filter(|at| *at > now).min()
+    }
+
+    /// A worker that is too many is still on its way out: was not taken back. One that not even KILL ends is not waited for.
+    fn still_leaves(&self, id: WorkerId) -> bool {
+        let leaves = |w: &Handle| w.state.leaves().is_some() && !matches!(w.state, State::Killed { told: true, .. });
+        self.workers.get(id).is_some_and(leaves)
     }
 
     /// New workers of this slot do not come up.
-    fn failing(&self, (pool, slot): (PoolId, Slot)) -> Option<Refusal> {
+    fn failing(&self, (pool, slot): (PoolId, Slot), tried: u64) -> Option<Refusal> {
         let pool = self.pools.get(&pool)?;
         let entry = pool.slots.get(&slot).filter(|e| e.is_failing())?;
         let (worker, why) = (format!("{}-{slot}", pool.settings.name), entry.backoff.problem.clone());
-        Some(Refusal::ReplacementFailed { worker, why })
+        Some(Refusal::ReplacementFailed { worker, why, tried })
     }
 
     fn outcome(&self, wait: Wait) -> Done {
         match wait {
-            Wait::Scaled { pools } => self.counts(&pools),
-            Wait::Restarted { names, released, .. } => Done::Restarted(Restarted { workers: names, released }),
-            Wait::Stopped { count, released, .. } => Done::Stopped(Stopped { workers: count, released }),
+            Wait::Scaled { pools, released, .. } => self.counts(&pools, released),
+            Wait::Restarted { names, tried, released, .. } => {
+                Done::Restarted(Restarted { workers: names, tried: tried.count, released })
+            }
+            Wait::Stopped { workers, pools, released } => {
+                Done::Stopped(Stopped { workers: workers.len() as u64, released, pools })
+            }
         }
     }
 

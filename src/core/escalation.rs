@@ -1,13 +1,16 @@
 //! Leaving: one escalation that only climbs. Drain (stdin closed when idle) → TERM → KILL, each with its deadline.
+//!
+//! A drain waits for the jobs of its worker as long as their own deadlines allow, unless a grace is given: by an operator,
+//! or by the end of the master. A worker without a job has the grace of its pool to leave.
 
 use std::time::Duration;
 
 use super::deadlines::Timer;
 use super::flight::Stage;
-use super::worker::{Recycle, State};
+use super::worker::{Hold, Recycle, State};
 use super::{Action, Core, Handle, Phase, Signal};
 use crate::model::worker::EndReason;
-use crate::model::{CancelReason, Mono, Notice, Now, WorkerId};
+use crate::model::{CancelReason, Mono, Notice, Now, PoolLimits, WorkerId};
 
 /// After KILL this long without an exit, people are told.
 pub(super) const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
@@ -15,14 +18,24 @@ pub(super) const UNKILLABLE_AFTER: Duration = Duration::from_secs(5);
 const FORCED_KILL_AFTER: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Takes a worker out of its pool's service: it gets no more jobs, finishes within `grace`, and ends.
-    pub(super) fn leave(&mut self, id: WorkerId, why: EndReason, grace: Duration, now: Now, out: &mut Vec<Action>) {
-        let (phase, end) = (self.phase, now.mono + grace);
+    /// Takes a worker out of its pool's service: it gets no more jobs, finishes those it holds, within `grace` where that is
+    /// given, and ends. Said again, it can only shorten the grace.
+    pub(super) fn leave(
+        &mut self,
+        id: WorkerId,
+        why: EndReason,
+        grace: Option<Duration>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let (phase, end) = (self.phase, grace.map(|grace| now.mono + grace));
         self.change(id, |worker, pool| {
             pool.leaving.insert(id);
-            let patience = patience(phase, pool.settings.limits.kill_after);
-            // An opaque worker is told by TERM, and even without grace it gets the time to obey.
-            let kill_at = now.mono + grace.max(patience);
+            let limits = &pool.settings.limits;
+            let patience = patience(phase, limits.kill_after);
+            // An opaque worker is told by TERM, and even without grace it gets the time to obey. Its jobs are not known, nor
+            // how long they may run.
+            let kill_at = now.mono + grace.unwrap_or(limits.grace).max(patience);
             match &mut worker.state {
                 State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, end)),
                 State::Starting { .. } | State::Ready { .. } if pool.settings.is_opaque() => {
@@ -31,27 +44,28 @@ impl Core {
                 State::Starting { pid, .. } | State::Ready { pid, .. } => {
                     worker.state = State::Draining { pid: *pid, why, deadline: end, closed: false };
                 }
-                State::Draining { deadline, .. } => *deadline = end.min(*deadline),
+                State::Draining { why: first, deadline, .. } => {
+                    *deadline = sooner(*deadline, end);
+                    // One that is stopped is not taken back.
+                    if why == EndReason::Stopped && *first == EndReason::Scaled {
+                        *first = why;
+                    }
+                }
                 State::Ending { kill_at: before, .. } => *before = kill_at.min(*before),
                 State::Killed { .. } | State::Gone { .. } => {}
             }
-            worker.close_if_idle(id, out);
-            if grace.is_zero() {
-                worker.end_grace(id, now.mono, patience, out);
+            worker.close_if_idle(id, now.mono, limits, out);
+            if grace == Some(Duration::ZERO) {
+                worker.end_grace(id, now.mono, patience, true, out);
             }
         });
-    }
-
-    /// Closes the stdin of a draining worker that holds nothing.
-    pub(super) fn close_if_idle(&mut self, id: WorkerId, out: &mut Vec<Action>) {
-        self.change(id, |worker, _| worker.close_if_idle(id, out));
     }
 
     /// The grace of a draining worker is over.
     fn grace_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
         let phase = self.phase;
         self.change(id, |worker, pool| {
-            worker.end_grace(id, now.mono, patience(phase, pool.settings.limits.kill_after), out);
+            worker.end_grace(id, now.mono, patience(phase, pool.settings.limits.kill_after), false, out);
         });
     }
 
@@ -103,11 +117,13 @@ impl Core {
         match worker.state {
             State::Starting { ready_by, .. } if due(Some(ready_by)) => self.end(id, EndReason::ReadyTimeout, now, out),
             State::Ready { recycle: None, .. } if due(worker.expires) => self.recycle(id, EndReason::MaxTime, now),
-            State::Ready { pid, recycle: Some(Recycle { why, held_until }), paused_until } if due(held_until) => {
-                let recycle = Some(Recycle { why, held_until: None });
+            State::Ready { pid, recycle: Some(Recycle { why, hold: Hold::Until(at) }), paused_until }
+                if due(Some(at)) =>
+            {
+                let recycle = Some(Recycle { why, hold: Hold::Over });
                 self.set_state(id, State::Ready { pid, recycle, paused_until });
             }
-            State::Draining { deadline, .. } if due(Some(deadline)) => self.grace_over(id, now, out),
+            State::Draining { deadline, .. } if due(deadline) => self.grace_over(id, now, out),
             State::Ending { why, kill_at, .. } if due(Some(kill_at)) => self.kill(id, why, now, out),
             State::Killed { pid, why, since, told: false } if due(Some(since + UNKILLABLE_AFTER)) => {
                 let text = format!("worker `{}` (pid {pid}) does not end, even by KILL", worker.name);
@@ -154,13 +170,12 @@ impl Core {
     pub(super) fn retire(&mut self, id: WorkerId, why: EndReason, now: Now, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(id) else { return };
         if worker.state.leaves().is_none() {
-            let grace = self.pools[&worker.pool].settings.limits.grace;
             // A worker that retires before it did anything is a crash loop in disguise: its slot stays taken until
             // its exit, and the next worker waits.
-            if !worker.is_young(now.mono) && self.may_add_leaver(worker.pool) {
+            if !worker.is_young(now.mono) && self.may_add_busy_leaver(worker.pool) {
                 self.vacate_for_successor(id, why);
             }
-            self.leave(id, why, grace, now, out);
+            self.leave(id, why, None, now, out);
         }
     }
 
@@ -188,7 +203,7 @@ impl Core {
         }
         for id in self.workers.ids(|_| true) {
             let own = self.pools[&self.workers[id].pool].settings.limits.grace;
-            self.leave(id, EndReason::Stopped, grace_for(id, caller, grace, own), now, out);
+            self.leave(id, EndReason::Stopped, Some(grace_for(id, caller, grace, own)), now, out);
         }
     }
 
@@ -203,20 +218,26 @@ impl Core {
 }
 
 impl Handle {
-    fn close_if_idle(&mut self, id: WorkerId, out: &mut Vec<Action>) {
-        if let State::Draining { closed: closed @ false, .. } = &mut self.state
+    /// Closes the stdin of a draining worker that holds nothing: it has the grace of its pool to exit.
+    pub(super) fn close_if_idle(&mut self, id: WorkerId, now: Mono, limits: &PoolLimits, out: &mut Vec<Action>) {
+        if let State::Draining { closed: closed @ false, deadline, .. } = &mut self.state
             && self.flights.is_empty()
         {
             *closed = true;
+            deadline.get_or_insert(now + limits.grace.max(limits.kill_after));
             out.push(Action::CloseStdin { worker: id });
         }
     }
 
-    /// Its jobs are asked to end, and it is told to.
-    fn end_grace(&mut self, id: WorkerId, now: Mono, patience: Duration, out: &mut Vec<Action>) {
+    /// Its jobs are asked to end, and it is told to. `at_once`: they had no grace.
+    fn end_grace(&mut self, id: WorkerId, now: Mono, patience: Duration, at_once: bool, out: &mut Vec<Action>) {
         let State::Draining { why, .. } = self.state else { return };
         for flight in &mut self.flights {
-            if flight.tell(CancelReason::Shutdown, now) && flight.started().is_some() {
+            let is_first = flight.tell(CancelReason::Shutdown, now);
+            if is_first && let Some(told) = flight.told_mut() {
+                told.at_once = at_once;
+            }
+            if is_first && flight.started().is_some() {
                 let (request, reason) = (flight.request, CancelReason::Shutdown);
                 out.push(Action::CancelRequest { worker: id, request, reason });
             }
@@ -226,7 +247,7 @@ impl Handle {
 
     fn end(&mut self, id: WorkerId, why: EndReason, kill_at: Mono, out: &mut Vec<Action>) {
         match &mut self.state {
-            State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, kill_at)),
+            State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, Some(kill_at))),
             &mut (State::Starting { pid, .. } | State::Ready { pid, .. } | State::Draining { pid, .. }) => {
                 self.state = State::Ending { pid, why, kill_at };
                 out.push(Action::Signal { worker: id, signal: Signal::Term });
@@ -237,9 +258,9 @@ impl Handle {
     }
 }
 
-/// How long a worker may take to leave: as long as was said, or as its pool says; one whose job asked for it has the
-/// longer of both, or that job would be ended by its own request, and ask again when it is tried again.
-pub(super) fn grace_for(id: WorkerId, caller: Option<WorkerId>, said: Option<Duration>, own: Duration) -> Duration {
+/// How long the jobs of a worker may go on when the master stops: as long as was said, or as its pool says; of one whose job
+/// asked for it the longer of both, or that job would be ended by its own request, and ask again when it is tried again.
+fn grace_for(id: WorkerId, caller: Option<WorkerId>, said: Option<Duration>, own: Duration) -> Duration {
     match said {
         Some(said) if caller == Some(id) => said.max(own),
         said => said.unwrap_or(own),
@@ -247,8 +268,13 @@ pub(super) fn grace_for(id: WorkerId, caller: Option<WorkerId>, said: Option<Dur
 }
 
 /// The earlier of two ends of a worker that has no process yet; the first reason counts.
-fn earlier(before: Option<(EndReason, Mono)>, why: EndReason, at: Mono) -> (EndReason, Mono) {
-    before.map_or((why, at), |(first, before)| (first, before.min(at)))
+fn earlier(before: Option<(EndReason, Option<Mono>)>, why: EndReason, at: Option<Mono>) -> (EndReason, Option<Mono>) {
+    before.map_or((why, at), |(first, before)| (first, sooner(before, at)))
+}
+
+/// The earlier of two times, where `None` is never.
+fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
+    [one, other].into_iter().flatten().min()
 }
 
 /// From TERM to KILL.

@@ -8,7 +8,7 @@ use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, Takes, UnixMicros,
-    WorkerId,
+    Wanted, WorkerId,
 };
 
 /// Something happened.
@@ -222,7 +222,9 @@ pub enum Command {
     /// Another number of workers.
     Scale {
         target: Target,
-        workers: u32,
+        workers: Wanted,
+        /// How long jobs may go on whose workers are too many; `None`: until they are done.
+        grace: Option<Duration>,
         /// Answer when it is so.
         wait: bool,
     },
@@ -235,15 +237,15 @@ pub enum Command {
     /// New workers for old.
     Restart {
         target: Target,
-        /// Without grace.
-        at_once: bool,
+        /// How long the jobs of old workers may go on; `None`: until they are done.
+        grace: Option<Duration>,
         /// Answer when the old ones are gone.
         wait: bool,
     },
-    /// End pools or workers; they do not come back.
+    /// End pools or workers. A pool that the master began with stays, with no workers.
     StopSome {
         target: Target,
-        /// Instead of the pool's own grace.
+        /// How long their jobs may go on; `None`: until they are done.
         grace: Option<Duration>,
         /// Answer when they are gone.
         wait: bool,

@@ -55,42 +55,52 @@ impl Core {
         let words = last_line(&last.stderr);
         self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read });
         self.ended += 1;
-        out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done }));
-        self.leave_slot(id, fast, why, exit, words, now, out);
+        let problem = SlotProblem::Ended { why, exit, last_words: words };
+        let said = self.leave_slot(id, fast, why, exit, &problem, now);
+        let known = said.is_some();
+        out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done, known }));
+        out.extend(said.map(Action::Tell));
         let ended = WorkerEnded { worker: id, reason: why, exit, jobs_done, peak_memory, at: now.wall };
         out.push(Action::Write(Change::WorkerEnded(Box::new(ended)), Tag::None));
     }
 
-    /// Takes a worker that has exited out of its slot, and says how long that waits for another.
-    #[expect(clippy::too_many_arguments, reason = "everything about an end that concerns its slot")]
+    /// Takes a worker that has exited out of its slot; what is to be said where it did not come up.
     fn leave_slot(
         &mut self,
         id: WorkerId,
         fast: bool,
         why: EndReason,
         exit: Option<Exit>,
-        last_words: Option<String>,
+        problem: &SlotProblem,
         now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    ) -> Option<Notice> {
         let in_slot = self.vacate(id, fast, now);
-        let (name, pool, slot) = (self.workers[id].name.to_string(), self.workers[id].pool, self.workers[id].slot);
-        let Some(entry) = self.entry(pool, slot) else { return };
+        let (pool, slot) = (self.workers[id].pool, self.workers[id].slot);
+        let entry = self.entry(pool, slot)?;
         if !in_slot {
             // Its slot has moved on; it only completes what was noted when it left.
             if entry.last_exit == Some((why, None)) {
                 entry.last_exit = Some((why, exit));
             }
-            return;
+            return None;
         }
         entry.last_exit = Some((why, exit));
-        let wait = entry.backoff.until.map(|at| at.since(now.mono)).filter(|d| !d.is_zero());
-        if let Some(next_in) = wait {
-            let (deaths, problem) = (entry.backoff.deaths, SlotProblem::Ended { why, exit, last_words });
-            let text = format!("{problem} ({deaths} times in a row)");
-            entry.backoff.problem = Some(problem);
-            out.push(Action::Tell(Notice::Backoff { worker: name, why: text, next_in_s: next_in.as_secs_f64() }));
+        // The first is tried again at once.
+        if entry.backoff.until.is_some() {
+            entry.backoff.problem = Some(problem.clone());
         }
+        fast.then(|| self.not_up(id, problem, now)).flatten()
+    }
+
+    /// What is to be said of a worker that did not come up, as long as it is in its pool.
+    pub(super) fn not_up(&mut self, id: WorkerId, problem: &SlotProblem, now: Now) -> Option<Notice> {
+        let &Handle { ref name, pool, slot, .. } = self.workers.get(id)?;
+        let (worker, why) = (name.to_string(), problem.to_string());
+        let pool = self.pools.get_mut(&pool)?;
+        let until = pool.slots.get(&slot)?.backoff.until;
+        let next_in_s = until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
+        let known = pool.knows(problem);
+        Some(Notice::Backoff { pool: pool.settings.name.clone(), worker, why, next_in_s, known })
     }
 
     /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.

@@ -53,6 +53,8 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Told {
     pub why: CancelReason,
+    /// It was given no time to end by itself.
+    pub at_once: bool,
     /// Tickets that wait for the end.
     pub tickets: Vec<Ticket>,
 }
@@ -73,6 +75,14 @@ impl Flight {
         match &self.stage {
             Stage::Sent { told: Some(told), .. } | Stage::Ending { told, .. } => Some(told.why),
             Stage::Sent { told: None, .. } | Stage::Running { .. } => None,
+        }
+    }
+
+    /// Whether it was asked to end and given no time for it.
+    pub(super) const fn told_in_haste(&self) -> bool {
+        match &self.stage {
+            Stage::Sent { told: Some(told), .. } | Stage::Ending { told, .. } => told.at_once,
+            Stage::Sent { told: None, .. } | Stage::Running { .. } => false,
         }
     }
 
@@ -102,7 +112,7 @@ impl Flight {
 
     /// Asks the job to end; false if it was asked already.
     pub(super) fn tell(&mut self, why: CancelReason, term_at: Mono) -> bool {
-        let told = Told { why, tickets: Vec::new() };
+        let told = Told { why, at_once: false, tickets: Vec::new() };
         match &mut self.stage {
             Stage::Sent { told: before @ None, .. } => *before = Some(told),
             Stage::Running { since, .. } => self.stage = Stage::Ending { since: *since, told, term_at },

@@ -205,14 +205,15 @@ impl Core {
         self.end_scarcity();
         self.end_not_begun(now.mono);
         self.end_problems();
-        self.answer_tickets(out);
+        self.answer_tickets(now.mono, out);
     }
 
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let served = self.next_telling().filter(|_| self.phase == Phase::Running);
-        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune(), served]
+        let tickets = self.next_proof(now.mono);
+        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune(), served, tickets]
             .into_iter()
             .flatten()
             .min()

@@ -71,7 +71,7 @@ impl Core {
             Lack::Means => self.give_back_and_pause(id, flight, error, now, out),
             Lack::Program => self.put_off(id, flight, error, now, out),
         }
-        self.close_if_idle(id, out);
+        self.job_over(id, now, out);
     }
 
     fn give_back_and_pause(&mut self, id: WorkerId, flight: Flight, error: String, now: Now, out: &mut Vec<Action>) {

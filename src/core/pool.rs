@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::slot::{SlotEntry, SlotView};
+use crate::model::death::SlotProblem;
 use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
@@ -45,7 +46,8 @@ impl Share {
 #[derive(Clone, Debug)]
 pub(super) struct Rolling {
     pub(super) worker: WorkerId,
-    pub(super) at_once: bool,
+    /// How long its jobs may go on then; `None`: until they are done.
+    pub(super) grace: Option<Duration>,
 }
 
 /// One pool.
@@ -55,6 +57,8 @@ pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
     pub wanted: u32,
+    /// It was spawned while the master ran: a stop is its end.
+    pub(super) spawned: bool,
     pub removed: bool,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
     /// Workers that left their slot and are on their way out.
@@ -78,6 +82,8 @@ pub struct Pool {
     pub(super) dirty: bool,
     /// A worker of it left without a word while it was sent jobs ahead: none are sent ahead any more, unless asked for.
     pub(super) leaves_silently: bool,
+    /// Why its workers do not come up, as people were told last.
+    pub(super) said: Option<SlotProblem>,
     /// People were told that the memory limit lies below the baseline.
     pub(super) baseline_told: bool,
 }
@@ -90,6 +96,7 @@ impl Pool {
         };
         Self {
             wanted: settings.limits.workers,
+            spawned: false,
             removed: false,
             slots: BTreeMap::new(),
             leaving: BTreeSet::new(),
@@ -103,6 +110,7 @@ impl Pool {
             credits: vec![0; weighted],
             dirty: true,
             leaves_silently: false,
+            said: None,
             baseline_told: false,
             settings,
         }
@@ -128,6 +136,13 @@ impl Pool {
     #[must_use]
     pub fn memory_limit_is_void(&self) -> bool {
         self.baseline_told
+    }
+
+    /// Takes in why a worker does not come up; whether that was said already.
+    pub(super) fn knows(&mut self, problem: &SlotProblem) -> bool {
+        let known = self.said.as_ref().is_some_and(|said| said.is_alike(problem));
+        self.said = Some(problem.clone());
+        known
     }
 
     /// Nothing is claimed or asked for.

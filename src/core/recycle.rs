@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::worker::{Handle, Recycle, State};
+use super::worker::{Handle, Hold, Recycle, State};
 use super::{Action, Core};
 use crate::model::worker::EndReason;
 use crate::model::{Bytes, MemoryLimit, Notice, Now, PoolLimits, WorkerId};
@@ -20,17 +20,31 @@ impl Core {
         }
         if healthy && let Some(entry) = self.slot_of(id).filter(|entry| entry.state.current() == Some(id)) {
             entry.backoff.deaths = 0;
+            self.change(id, |_, pool| pool.said = None);
         }
-        self.close_if_idle(id, out);
+        self.job_over(id, now, out);
     }
 
-    /// Marks a worker for replacement.
-    /// Until its turn comes it is held back, so that it does not run past its limit; but not for long, if others
-    /// are slow to leave.
+    /// A worker that has no other job leaves, if it is to; or its turn to be replaced comes now.
+    pub(super) fn job_over(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+        self.change(id, |worker, pool| {
+            worker.close_if_idle(id, now.mono, &pool.settings.limits, out);
+            if !worker.finishes_first()
+                && let State::Ready { recycle: Some(Recycle { hold: hold @ Hold::Busy, .. }), .. } = &mut worker.state
+            {
+                *hold = Hold::Until(now.mono + HELD_FOR);
+            }
+        });
+    }
+
+    /// Marks a worker for replacement, after its job.
+    /// Until its turn comes it is held back, so that it does not run past its limit; but without a job not for long, if
+    /// others are slow to leave.
     pub(super) fn recycle(&mut self, id: WorkerId, why: EndReason, now: Now) {
         self.change(id, |worker, pool| {
+            let hold = if worker.finishes_first() { Hold::Busy } else { Hold::Until(now.mono + HELD_FOR) };
             if let State::Ready { recycle: recycle @ None, .. } = &mut worker.state {
-                *recycle = Some(Recycle { why, held_until: Some(now.mono + HELD_FOR) });
+                *recycle = Some(Recycle { why, hold });
                 pool.recycles.push_back(id);
             }
         });

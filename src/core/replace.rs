@@ -1,16 +1,15 @@
 //! Replacing workers: those at a limit, and those an operator wants new. At most one in four of a pool (at least
 //! one) at any moment.
 //!
-//! A worker at a limit leaves and its slot is filled at once. A restart is the other way round: the new worker is
-//! ready before the old one is retired. Until its turn comes, a worker at a limit is held back for a moment, so that
-//! `max_jobs` holds also where jobs are much shorter than the start of a worker.
-
-use std::time::Duration;
+//! A worker at a limit does its job, leaves, and its slot is filled at once: no more jobs run at a time than there are
+//! places. A restart is the other way round: the new worker is ready before the old one is retired, whose job may last for
+//! hours beside it, and keeps nobody else from being renewed. Until its turn comes, a worker at a limit is held back for a
+//! moment, so that `max_jobs` holds also where jobs are much shorter than the start of a worker.
 
 use super::pool::{PoolId, Rolling};
 use super::slot::{SlotEntry, SlotState};
-use super::worker::{Recycle, State};
-use super::{Action, Core, Phase};
+use super::worker::{Hold, Recycle, State};
+use super::{Action, Core, Handle, Phase};
 use crate::model::worker::EndReason;
 use crate::model::{Now, WorkerId};
 
@@ -28,40 +27,72 @@ impl Core {
     /// Gives the next workers their turn.
     pub(super) fn replace(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get(&id) else { return };
-        if self.phase != Phase::Running || (pool.recycles.is_empty() && pool.rolling.is_empty()) {
+        let waits = |w: &WorkerId| self.workers.get(*w).is_some_and(|w| w.finishes_first() && w.is_held());
+        if self.phase != Phase::Running || (pool.rolling.is_empty() && pool.recycles.iter().all(waits)) {
             return;
         }
+        // One that does a last job in its place is missed by nobody.
         let being_replaced = |e: &SlotEntry| match e.state {
-            SlotState::Held(worker) => !self.workers[worker].is_ready(),
+            SlotState::Held(worker) => !self.workers[worker].is_ready() && !self.workers[worker].leaves_after_job(),
             SlotState::Empty | SlotState::Replacing { .. } => true,
         };
         let cap = pool.replace_cap();
         let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());
-        while free > 0 && self.may_add_leaver(id) && (self.recycle_next(id, now, out) || self.roll_next(id, now, out)) {
+        while free > 0
+            && self.has_room_for_leaver(id, |w| !w.leaves_after_job())
+            && (self.recycle_next(id, now, out) || self.roll_next(id, now, out))
+        {
             free -= 1;
         }
     }
 
-    /// Whether another worker may be replaced while those before it are still leaving: never more of them than the
-    /// pool has places, or slow leavers would pile up. One that not even KILL ends does not count.
-    pub(super) fn may_add_leaver(&self, id: PoolId) -> bool {
-        let counts = |w: &&WorkerId| !matches!(self.workers[**w].state, State::Killed { told: true, .. });
+    /// Whether another worker may be replaced while those before it are still leaving: never more of those that count than
+    /// the pool has places, or slow leavers would pile up. One that not even KILL ends does not count.
+    fn has_room_for_leaver(&self, id: PoolId, counts: impl Fn(&Handle) -> bool) -> bool {
         let Some(pool) = self.pools.get(&id) else { return false };
-        pool.leaving.iter().filter(counts).count() < pool.wanted.max(1) as usize
+        let leavers = pool.leaving.iter().map(|&w| &self.workers[w]);
+        let left = leavers.filter(|w| counts(w) && !matches!(w.state, State::Killed { told: true, .. })).count();
+        left < pool.wanted.max(1) as usize
     }
 
-    /// Retires the next worker that reached a limit; false if there is none.
+    /// Whether a worker may leave with jobs in hand and have a successor beside it, of itself and not by request: else the
+    /// jobs that run at a time would be more and more.
+    pub(super) fn may_add_busy_leaver(&self, id: PoolId) -> bool {
+        self.has_room_for_leaver(id, |_| true)
+    }
+
+    /// Retires the next worker that reached a limit; false if there is none, or all are at their jobs.
     fn recycle_next(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) -> bool {
-        while let Some(worker) = self.pools.get_mut(&id).and_then(|p| p.recycles.pop_front()) {
-            let Some(handle) = self.workers.get(worker) else { continue };
-            let State::Ready { recycle: Some(Recycle { why, .. }), .. } = handle.state else { continue };
-            let grace = self.pools[&id].settings.limits.grace;
-            self.vacate_for_successor(worker, why);
-            self.leave(worker, why, grace, now, out);
-            self.reconcile(id, now, out);
-            return true;
-        }
-        false
+        let may_be_busy = self.may_add_busy_leaver(id);
+        let Some(pool) = self.pools.get_mut(&id) else { return false };
+        let workers = &self.workers;
+        let may_leave = |w: &Handle| w.flights.is_empty() || (may_be_busy && !w.finishes_first());
+        let limit = |w: &WorkerId| match workers.get(*w)?.state {
+            State::Ready { recycle: Some(Recycle { why, .. }), .. } => Some(why),
+            _ => None,
+        };
+        pool.recycles.retain(|w| limit(w).is_some());
+        let Some(at) = pool.recycles.iter().position(|w| may_leave(&workers[*w])) else {
+            let goes_on = pool.recycles.iter().find(|w| !workers[**w].is_held()).copied();
+            if let Some(worker) = goes_on {
+                self.hold_after_job(worker);
+            }
+            return false;
+        };
+        let Some((worker, why)) = pool.recycles.remove(at).and_then(|w| Some((w, limit(&w)?))) else { return false };
+        self.vacate_for_successor(worker, why);
+        self.leave(worker, why, None, now, out);
+        self.reconcile(id, now, out);
+        true
+    }
+
+    /// The turn of a worker has come that was given jobs again: this one is its last.
+    fn hold_after_job(&mut self, id: WorkerId) {
+        self.change(id, |worker, _| {
+            if let State::Ready { recycle: Some(Recycle { hold, .. }), .. } = &mut worker.state {
+                *hold = Hold::Busy;
+            }
+        });
     }
 
     /// Starts the successor of the next worker to be renewed; false if there is none whose time has come.
@@ -98,9 +129,8 @@ impl Core {
         entry.last_exit = Some((EndReason::Restarted, None));
         self.set_slot(pool_id, slot, SlotState::Held(new));
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
-        let at_once = pool.rolling.iter().find(|r| r.worker == old).is_some_and(|r| r.at_once);
+        let grace = pool.rolling.iter().find(|r| r.worker == old).and_then(|r| r.grace);
         pool.rolling.retain(|r| r.worker != old);
-        let grace = if at_once { Duration::ZERO } else { pool.settings.limits.grace };
         self.leave(old, EndReason::Restarted, grace, now, out);
     }
 

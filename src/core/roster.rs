@@ -14,16 +14,14 @@ use crate::model::worker::EndReason;
 use crate::model::{Notice, Now, ReadyWhen, Slot, Takes, WorkerId};
 
 impl Core {
-    /// Compares the slots of a pool with what is wanted: gives up what is too many, fills what is empty.
+    /// Compares the slots of a pool with what is wanted, and fills what is empty.
     pub(super) fn reconcile(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         if !std::mem::take(&mut pool.dirty) || self.phase != Phase::Running {
             return;
         }
         let wanted = if pool.removed { 0 } else { pool.wanted as usize };
-        while self.pools[&id].slots.len() > wanted {
-            self.give_up_slot(id, now, out);
-        }
+        while self.pools[&id].slots.len() < wanted && self.take_back(id) {}
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let taken: BTreeSet<Slot> = pool.leaving.iter().map(|&w| self.workers[w].slot).collect();
         // The lowest numbers that nobody has, also nobody who is leaving.
@@ -43,26 +41,31 @@ impl Core {
         }
     }
 
-    /// Gives up the slot that costs least: an empty one, then one that is starting or ending, then idle, then busy; of equals
-    /// the highest.
-    fn give_up_slot(&mut self, id: PoolId, now: Now, out: &mut Vec<Action>) {
-        let Some(pool) = self.pools.get_mut(&id) else { return };
+    /// A worker that was scaled away and does its last job is wanted again; false if there is none.
+    fn take_back(&mut self, id: PoolId) -> bool {
+        let Some(pool) = self.pools.get_mut(&id) else { return false };
+        let stays = |w: &WorkerId| match self.workers[*w].state {
+            State::Draining { pid, why: EndReason::Scaled, closed: false, .. } => Some((*w, pid)),
+            _ => None,
+        };
+        let Some((worker, pid)) = pool.leaving.iter().find_map(stays) else { return false };
+        pool.leaving.remove(&worker);
+        let entry = SlotEntry { state: SlotState::Held(worker), ..SlotEntry::default() };
+        pool.slots.insert(self.workers[worker].slot, entry);
+        self.set_state(worker, State::ready(pid));
+        true
+    }
+
+    /// The slot that costs least: an empty one, then one that is starting or ending, then idle, then busy; of equals the
+    /// highest.
+    pub(super) fn cheapest_slot(&self, id: PoolId) -> Option<Slot> {
         let rank = |entry: &SlotEntry| match entry.state.current().map(|w| &self.workers[w]) {
             None => 0,
             Some(worker) if !worker.is_ready() => 1,
             Some(worker) if worker.flights.is_empty() => 2,
             Some(_) => 3,
         };
-        let Some(slot) = pool.slots.iter().min_by_key(|(s, e)| (rank(e), std::cmp::Reverse(**s))).map(|(&s, _)| s)
-        else {
-            return;
-        };
-        let grace = pool.settings.limits.grace;
-        let why = if pool.removed { EndReason::Stopped } else { EndReason::Scaled };
-        let Some(left) = self.remove_slot(id, slot) else { return };
-        for worker in left.workers() {
-            self.leave(worker, why, grace, now, out);
-        }
+        self.pools.get(&id)?.slots.iter().min_by_key(|(s, e)| (rank(e), std::cmp::Reverse(**s))).map(|(&s, _)| s)
     }
 
     /// Asks for a process for this slot: to fill it, or to follow the worker in it. The roster knows it before it can speak.
@@ -110,7 +113,7 @@ impl Core {
         out.push(Action::Write(Change::WorkerStarted(Box::new(started)), Tag::None));
         self.set_state(id, State::Starting { pid, ready_by });
         match leaves {
-            Some((why, at)) => self.leave(id, why, at.since(now.mono), now, out),
+            Some((why, at)) => self.leave(id, why, at.map(|at| at.since(now.mono)), now, out),
             None if by_message => {}
             None => self.ready(id, 1, now, out),
         }
@@ -145,6 +148,10 @@ impl Core {
 
     pub(super) fn spawn_failed(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
         let in_slot = self.vacate(id, true, now);
+        let problem = SlotProblem::NotStarted(error);
+        if in_slot {
+            out.extend(self.not_up(id, &problem, now).map(Action::Tell));
+        }
         let Some(worker) = self.remove_worker(id) else { return };
         if let Some(pool) = self.pools.get_mut(&worker.pool) {
             // A successor leaves a slot that is held, and is tried again in the next turn all the same.
@@ -152,8 +159,6 @@ impl Core {
         }
         let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
         entry.last_exit = Some((EndReason::SpawnFailed, None));
-        entry.backoff.problem = Some(SlotProblem::NotStarted(error.clone()));
-        let next_in_s = entry.backoff.until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
-        out.push(Action::Tell(Notice::Backoff { worker: worker.name.to_string(), why: error, next_in_s }));
+        entry.backoff.problem = Some(problem);
     }
 }

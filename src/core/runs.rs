@@ -142,7 +142,8 @@ impl Core {
                 None if ours && why != EndReason::MemoryMax => case.released(give_back_cause(Some(why))),
                 None => case.crashed(why, exit),
             };
-            let mut error = RunLost { told, why, ours, exit }.to_string();
+            let at_once = flight.told_in_haste();
+            let mut error = RunLost { told, at_once, why, ours, exit }.to_string();
             if verdict.outcome == Outcome::Crashed
                 && let Some(line) = last_line(&last.stderr).or_else(|| last_print(&last.stdout))
             {

@@ -1,16 +1,14 @@
 //! Changing what is wanted: more or fewer workers, new pools, pools and workers that go.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use super::commands::{Asker, Wait};
-use super::escalation::grace_for;
+use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
-use super::slot::{SlotEntry, SlotState};
-use super::{Action, Core, Done, Refusal, Target, Ticket};
-use crate::model::done::{Scaled, ScaledPool};
+use super::slot::SlotEntry;
+use super::{Action, Core, Done, Handle, Refusal, Target, Ticket};
+use crate::model::done::{Scaled, ScaledPool, StoppedPool};
 use crate::model::worker::EndReason;
-use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, WorkerId};
+use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, Wanted, WorkerId};
 
 impl Core {
     /// Adds a pool that comes up at the next settling.
@@ -35,23 +33,42 @@ impl Core {
         &mut self,
         ticket: Ticket,
         target: &Target,
-        workers: u32,
+        workers: Wanted,
         asker: Asker,
+        now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let pools = match target {
             Target::All => self.only_pool()?,
             Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
         };
-        let mut before = Vec::new();
-        for id in pools {
+        let wished = |id: PoolId| {
+            let Pool { settings, wanted: was, .. } = &self.pools[&id];
+            let refusal = || Refusal::OutOfRange { pool: settings.name.clone(), was: *was, asked: workers };
+            Ok((id, workers.from(*was).ok_or_else(refusal)?))
+        };
+        // All of them or none.
+        let wished = pools.into_iter().map(wished).collect::<Result<Vec<_>, Refusal>>()?;
+        let (mut before, mut leavers) = (Vec::new(), BTreeSet::new());
+        for (id, wanted) in wished {
             let Some(pool) = self.pools.get_mut(&id) else { continue };
-            before.push((id, pool.wanted));
             pool.dirty = true;
-            let was = std::mem::replace(&mut pool.wanted, workers);
-            out.push(Action::Tell(Notice::Scaled { pool: pool.settings.name.clone(), was, wanted: workers }));
+            let was = std::mem::replace(&mut pool.wanted, wanted);
+            before.push((id, was));
+            out.push(Action::Tell(Notice::Scaled { pool: pool.settings.name.clone(), was, wanted }));
+            while self.pools[&id].slots.len() > wanted as usize {
+                let Some(slot) = self.cheapest_slot(id) else { break };
+                let current = self.pools[&id].slots[&slot].state.current();
+                let is_renewed = self.pools[&id].rolling.iter().any(|r| Some(r.worker) == current);
+                // One that was to be renewed is not taken back.
+                let why = if is_renewed { EndReason::Restarted } else { EndReason::Scaled };
+                self.give_up_slot(id, slot, why, asker, now, out);
+                leavers.extend(current);
+            }
+            leavers.extend(self.workers.ids(|w| w.pool == id && w.state.leaves() == Some(EndReason::Scaled)));
         }
-        let wait_for = Wait::Scaled { pools: before };
+        self.shorten(&leavers, EndReason::Scaled, asker, now, out);
+        let wait_for = Wait::Scaled { pools: before, workers: leavers, released: 0 };
         self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }
@@ -64,7 +81,11 @@ impl Core {
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let id = self.add_pool(settings)?;
-        self.wait_or_answer(ticket, Wait::Scaled { pools: vec![(id, 0)] }, asker, out);
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.spawned = true;
+        }
+        let wait_for = Wait::Scaled { pools: vec![(id, 0)], workers: BTreeSet::new(), released: 0 };
+        self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }
 
@@ -72,89 +93,120 @@ impl Core {
         &mut self,
         ticket: Ticket,
         target: &Target,
-        at_once: bool,
         asker: Asker,
+        now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
-        let workers = self.target_workers(target)?;
-        for pool in self.target_pools(target).unwrap_or_default() {
-            for slot in self.pools[&pool].slots.keys().copied().collect::<Vec<_>>() {
-                self.forgive(pool, slot);
+        let slots = self.target_slots(target)?;
+        if let Some(&(id, slot)) = slots.iter().find(|(id, slot)| !self.pools[id].slots.contains_key(slot)) {
+            return Err(Refusal::NoSuchWorker(self.name_of(id, slot)));
+        }
+        let mut workers = BTreeSet::new();
+        let (mut names, mut tried) = (Vec::new(), Tried::default());
+        for &(id, slot) in &slots {
+            if self.forgive(id, slot) {
+                tried.slots.insert((id, slot));
             }
-        }
-        for id in &workers {
-            self.forgive(self.workers[*id].pool, self.workers[*id].slot);
-        }
-        let mut names = Vec::new();
-        for &id in &workers {
-            let worker = &self.workers[id];
-            names.push(worker.name.to_string());
-            let at_once = at_once && asker.caller != Some(id);
-            if let Some(pool) = self.pools.get_mut(&worker.pool) {
-                match pool.rolling.iter_mut().find(|r| r.worker == id) {
-                    Some(rolling) => rolling.at_once |= at_once,
-                    None => pool.rolling.push_back(Rolling { worker: id, at_once }),
-                }
+            let Some(pool) = self.pools.get_mut(&id) else { continue };
+            let Some(worker) = pool.slots.get(&slot).and_then(|e| e.state.current()) else {
+                tried.count += 1;
+                tried.slots.insert((id, slot));
+                continue;
+            };
+            workers.insert(worker);
+            names.push(self.workers[worker].name.to_string());
+            let grace = asker.grace_of(worker);
+            match pool.rolling.iter_mut().find(|r| r.worker == worker) {
+                Some(rolling) => rolling.grace = [rolling.grace, grace].into_iter().flatten().min(),
+                None => pool.rolling.push_back(Rolling { worker, grace }),
             }
         }
         names.sort();
-        let slots = workers.iter().map(|&w| (self.workers[w].pool, self.workers[w].slot)).collect();
-        let wait_for = Wait::Restarted { workers: workers.into_iter().collect(), slots, names, released: 0 };
+        // Also those whose places an earlier restart has given to others.
+        let leavers = self.leavers(&slots, EndReason::Restarted);
+        if asker.grace.is_some() {
+            self.shorten(&leavers, EndReason::Restarted, asker, now, out);
+            workers.extend(leavers);
+        }
+        let wait_for = Wait::Restarted { workers, slots, names, tried, released: 0 };
         self.wait_or_answer(ticket, wait_for, asker, out);
         Ok(())
     }
 
-    /// A restart tries anew: what did not come up before may be repaired.
-    fn forgive(&mut self, id: PoolId, slot: Slot) {
-        let Some(entry) = self.entry(id, slot) else { return };
-        entry.backoff.deaths = 0;
+    /// A restart tries anew: what did not come up before may be repaired. Whether something did not.
+    fn forgive(&mut self, id: PoolId, slot: Slot) -> bool {
+        let Some(entry) = self.entry(id, slot) else { return false };
+        let deaths = std::mem::take(&mut entry.backoff.deaths);
         entry.backoff.problem = None;
         self.end_backoff(id, slot);
+        if let Some(pool) = self.pools.get_mut(&id) {
+            pool.said = None;
+        }
+        deaths > 0
     }
 
     pub(super) fn stop_some(
         &mut self,
         ticket: Ticket,
         target: &Target,
-        grace: Option<Duration>,
         asker: Asker,
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
-        let workers: BTreeSet<WorkerId> = match target {
-            Target::Workers(_) => self.target_workers(target)?.into_iter().collect(),
-            Target::All | Target::Queue(_) | Target::Pool(_) => {
-                let pools = self.target_pools(target)?;
-                for id in &pools {
-                    if let Some(pool) = self.pools.get_mut(id) {
-                        pool.removed = true;
-                        pool.dirty = true;
-                    }
-                    self.hold_back(*id, |_| true, out);
-                }
-                self.serve_anew();
-                self.workers.ids(|w| pools.contains(&w.pool)).into_iter().collect()
+        let slots = self.target_slots(target)?;
+        let pools = if let Target::Workers(_) = target { Vec::new() } else { self.target_pools(target)? };
+        let in_slots = slots.iter().filter_map(|&(id, slot)| self.pools[&id].slots.get(&slot)?.state.current());
+        let mut workers: BTreeSet<WorkerId> = in_slots.collect();
+        let leaves = |w: &Handle| w.is_alive() && w.state.leaves().is_some() && slots.contains(&(w.pool, w.slot));
+        workers.extend(self.workers.ids(|w| pools.contains(&w.pool) || leaves(w)));
+        let stopped = pools.iter().filter_map(|id| self.stop_pool(*id, out)).collect();
+        self.serve_anew();
+        for (id, slot) in slots {
+            if let Some(pool) = self.pools.get_mut(&id).filter(|pool| pool.slots.contains_key(&slot)) {
+                pool.wanted = pool.wanted.saturating_sub(1);
+                pool.dirty = true;
             }
-        };
-        let mut leaving = workers.clone();
+            self.give_up_slot(id, slot, EndReason::Stopped, asker, now, out);
+        }
         for &id in &workers {
-            let (pool, slot) = (self.workers[id].pool, self.workers[id].slot);
-            // The slot goes with its worker, and so does who was to follow in it.
-            if self.entry(pool, slot).is_some_and(|e| e.state.current() == Some(id)) {
-                leaving.extend(self.remove_slot(pool, slot).and_then(SlotState::successor));
-                if let Some(pool) = self.pools.get_mut(&pool) {
-                    pool.wanted = pool.wanted.saturating_sub(1);
-                    pool.dirty = true;
-                }
+            self.leave(id, EndReason::Stopped, asker.grace_of(id), now, out);
+        }
+        self.wait_or_answer(ticket, Wait::Stopped { workers, pools: stopped, released: 0 }, asker, out);
+        Ok(())
+    }
+
+    /// No more jobs for a pool; one that was spawned is forgotten with its last worker.
+    fn stop_pool(&mut self, id: PoolId, out: &mut Vec<Action>) -> Option<StoppedPool> {
+        let pool = self.pools.get_mut(&id)?;
+        pool.removed = pool.spawned;
+        pool.dirty = true;
+        let was = std::mem::take(&mut pool.wanted);
+        let stopped = StoppedPool { pool: pool.settings.name.clone(), was, kept: !pool.spawned };
+        self.hold_back(id, |_| true, out);
+        Some(stopped)
+    }
+
+    /// Removes a slot, with its worker and who was to follow in it.
+    fn give_up_slot(&mut self, id: PoolId, slot: Slot, why: EndReason, asker: Asker, now: Now, out: &mut Vec<Action>) {
+        let Some(left) = self.remove_slot(id, slot) else { return };
+        for worker in left.workers() {
+            self.leave(worker, why, asker.grace_of(worker), now, out);
+        }
+    }
+
+    /// Workers of these names that left their slots for this reason, and are still there.
+    fn leavers(&self, slots: &BTreeSet<(PoolId, Slot)>, why: EndReason) -> BTreeSet<WorkerId> {
+        let leaves = |w: &Handle| w.state.leaves() == Some(why) && slots.contains(&(w.pool, w.slot));
+        self.workers.ids(leaves).into_iter().collect()
+    }
+
+    /// A grace that is given holds also for workers that are leaving already.
+    fn shorten(&mut self, leavers: &BTreeSet<WorkerId>, why: EndReason, asker: Asker, now: Now, out: &mut Vec<Action>) {
+        if asker.grace.is_some() {
+            for &id in leavers {
+                self.leave(id, why, asker.grace_of(id), now, out);
             }
         }
-        for id in leaving {
-            let own = self.pools[&self.workers[id].pool].settings.limits.grace;
-            self.leave(id, EndReason::Stopped, grace_for(id, asker.caller, grace, own), now, out);
-        }
-        let count = workers.len() as u64;
-        self.wait_or_answer(ticket, Wait::Stopped { workers, count, released: 0 }, asker, out);
-        Ok(())
     }
 
     fn only_pool(&self) -> Result<Vec<PoolId>, Refusal> {
@@ -179,20 +231,26 @@ impl Core {
         if pools.is_empty() { Err(missing) } else { Ok(pools) }
     }
 
-    /// The workers in their slots that are meant.
-    fn target_workers(&self, target: &Target) -> Result<Vec<WorkerId>, Refusal> {
-        let in_slots = |pool: PoolId| self.pools[&pool].slots.values().filter_map(|e| e.state.current());
+    /// The name of the workers in a slot.
+    fn name_of(&self, id: PoolId, slot: Slot) -> String {
+        format!("{}-{slot}", self.pools[&id].settings.name)
+    }
+
+    /// The slots that are meant, of workers by name also those that nobody has any more whose worker is still leaving.
+    fn target_slots(&self, target: &Target) -> Result<BTreeSet<(PoolId, Slot)>, Refusal> {
+        let slots_of =
+            |(&id, pool): (&PoolId, &Pool)| pool.slots.keys().map(move |&slot| (id, slot)).collect::<Vec<_>>();
         let Target::Workers(names) = target else {
-            return Ok(self.target_pools(target)?.into_iter().flat_map(in_slots).collect());
+            let pools = self.target_pools(target)?;
+            return Ok(self.pools.iter().filter(|(id, _)| pools.contains(id)).flat_map(slots_of).collect());
         };
-        let all: Vec<WorkerId> = self.pools.keys().copied().flat_map(in_slots).collect();
-        names
-            .iter()
-            .map(|name| {
-                let found = all.iter().find(|id| *self.workers[**id].name == **name);
-                found.copied().ok_or_else(|| Refusal::NoSuchWorker(name.clone()))
-            })
-            .collect()
+        let leaving = self.workers.iter().filter(|(_, w)| w.is_alive()).map(|(_, w)| (w.pool, w.slot));
+        let all: BTreeSet<(PoolId, Slot)> = self.pools.iter().flat_map(slots_of).chain(leaving).collect();
+        let found = |name: &String| {
+            let found = all.iter().find(|&&(id, slot)| self.name_of(id, slot) == *name);
+            found.copied().ok_or_else(|| Refusal::NoSuchWorker(name.clone()))
+        };
+        names.iter().map(found).collect()
     }
 
     /// Workers of the pool that take jobs.
@@ -202,11 +260,11 @@ impl Core {
         pool.slots.values().filter(ready).count() as u32
     }
 
-    pub(super) fn counts(&self, pools: &[(PoolId, u32)]) -> Done {
+    pub(super) fn counts(&self, pools: &[(PoolId, u32)], released: u64) -> Done {
         let count = |&(id, was): &(PoolId, u32)| {
             let pool = self.pools.get(&id)?;
             Some(ScaledPool { pool: pool.settings.name.clone(), was, wanted: pool.wanted, ready: self.ready_count(id) })
         };
-        Done::Scaled(Scaled { pools: pools.iter().filter_map(count).collect() })
+        Done::Scaled(Scaled { pools: pools.iter().filter_map(count).collect(), released })
     }
 }

@@ -17,7 +17,7 @@ pub enum State {
     /// Asked for; there is no process yet.
     Spawning {
         /// The process is to leave: why, and when its grace is over.
-        leaves: Option<(EndReason, Mono)>,
+        leaves: Option<(EndReason, Option<Mono>)>,
     },
     /// Spawned, not yet ready.
     Starting {
@@ -39,8 +39,8 @@ pub enum State {
         /// Its process id.
         pid: u32,
         why: EndReason,
-        /// When the grace is over.
-        deadline: Mono,
+        /// When it is ended. `None` while its jobs are waited for, each of which has a deadline of its own.
+        deadline: Option<Mono>,
         /// Whether its stdin is closed.
         closed: bool,
     },
@@ -77,8 +77,18 @@ pub enum State {
 pub struct Recycle {
     /// Which limit.
     pub why: EndReason,
-    /// Until then it is given no job, as its turn should come in a moment.
-    pub held_until: Option<Mono>,
+    pub hold: Hold,
+}
+
+/// How long a worker at a limit is given no further job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Until the job that it does is done, however long that takes.
+    Busy,
+    /// For a moment, as its turn should come.
+    Until(Mono),
+    /// Its turn was long in coming.
+    Over,
 }
 
 impl State {
@@ -181,7 +191,23 @@ impl Handle {
 
     /// Whether it is at a limit, and given no job for a moment.
     pub(super) fn is_held(&self) -> bool {
-        matches!(self.state, State::Ready { recycle: Some(Recycle { held_until: Some(_), .. }), .. })
+        matches!(self.state, State::Ready { recycle: Some(Recycle { hold: Hold::Busy | Hold::Until(_), .. }), .. })
+    }
+
+    /// Whether its turn to be replaced comes when its job is done. One that does several at a time would be idle for long
+    /// meanwhile.
+    pub(super) fn finishes_first(&self) -> bool {
+        self.concurrency == 1 && !self.flights.is_empty()
+    }
+
+    /// Whether it does a last job.
+    pub(super) fn leaves_after_job(&self) -> bool {
+        matches!(self.state, State::Draining { .. }) && !self.flights.is_empty()
+    }
+
+    /// The jobs that it does now.
+    pub(super) fn running(&self) -> u64 {
+        self.flights.iter().filter(|flight| flight.started().is_some()).count() as u64
     }
 
     /// Whether its process runs or is about to.
@@ -212,7 +238,7 @@ impl Handle {
     #[must_use]
     pub fn grace_until(&self) -> Option<Mono> {
         match self.state {
-            State::Draining { deadline, .. } => Some(deadline),
+            State::Draining { deadline, .. } => deadline,
             State::Ending { kill_at, .. } => Some(kill_at),
             State::Spawning { .. }
             | State::Starting { .. }
@@ -227,11 +253,11 @@ impl Handle {
         let state = match self.state {
             State::Starting { ready_by, .. } => Some(ready_by),
             State::Ready { recycle: None, .. } => self.expires,
-            State::Ready { recycle: Some(Recycle { held_until, .. }), .. } => held_until,
-            State::Draining { deadline, .. } => Some(deadline),
+            State::Ready { recycle: Some(Recycle { hold: Hold::Until(at), .. }), .. } => Some(at),
+            State::Draining { deadline, .. } => deadline,
             State::Ending { kill_at, .. } => Some(kill_at),
             State::Killed { since, told: false, .. } => Some(since + super::escalation::UNKILLABLE_AFTER),
-            State::Spawning { .. } | State::Killed { .. } | State::Gone { .. } => None,
+            State::Spawning { .. } | State::Ready { .. } | State::Killed { .. } | State::Gone { .. } => None,
         };
         // Begun jobs stand in front.
         let begun = self.flights.iter().map_while(Flight::next_deadline);

@@ -51,6 +51,7 @@ impl Master {
             Action::Measure { worker } => self.measure_worker(worker),
             Action::Write(op, tag) => self.write_for_core(op, tag, now),
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
+            Action::Waits(ticket, awaited) => self.tell_awaited(ticket, awaited),
             Action::Tell(notice) => notices.push(notice),
         }
     }

@@ -221,7 +221,7 @@ impl Master {
     }
 
     pub(super) fn stop(&mut self, grace: Option<Duration>, caller: Option<WorkerId>) {
-        self.announce_stop(grace);
+        self.announce_stop(grace, self.sources.interrupts() > 0);
         failpoint!("stop.begun");
         self.feed(Event::Stop { grace, caller });
     }

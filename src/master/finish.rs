@@ -24,21 +24,28 @@ impl Master {
         self.core.end_drain(self.batches.is_empty(), now);
     }
 
-    /// Tells people that the end has begun, once.
-    pub(super) fn announce_stop(&mut self, grace: Option<Duration>) {
-        if self.is_stopping() {
-            return;
+    /// Tells people that the end has begun, once. `ctrl_c`: it was asked for by one.
+    pub(super) fn announce_stop(&mut self, grace: Option<Duration>, ctrl_c: bool) {
+        if !self.is_stopping() {
+            let (running, grace_s) = self.waits_to_stop(grace);
+            self.say(Event::Stopping { running, grace_s, ctrl_c });
         }
-        let running = self.core.workers().map(|(_, w)| w.flights.len() as u64).sum();
-        let own = self.core.pools().map(|(_, p)| p.settings.limits.grace).max().unwrap_or_default();
-        self.say(Event::Stopping { running, grace_s: grace.unwrap_or(own).as_secs_f64() });
     }
 
     pub(super) fn announce_force(&mut self) {
         if self.core.phase() != Phase::Forced {
-            let running = self.core.workers().map(|(_, w)| w.flights.len() as u64).sum();
-            self.say(Event::Forced { running });
+            self.say(Event::Forced { running: self.jobs_at_workers() });
         }
+    }
+
+    /// The jobs that a stop waits for, and for how many seconds at most.
+    pub(super) fn waits_to_stop(&self, grace: Option<Duration>) -> (u64, f64) {
+        let own = self.core.pools().map(|(_, p)| p.settings.limits.grace).max().unwrap_or_default();
+        (self.jobs_at_workers(), grace.unwrap_or(own).as_secs_f64())
+    }
+
+    fn jobs_at_workers(&self) -> u64 {
+        self.core.workers().map(|(_, w)| w.flights.len() as u64).sum()
     }
 
     /// Everybody has left: ends the generation, answers who waits for that, says the summary. False: the store did
@@ -57,7 +64,7 @@ impl Master {
             }
         }
         let (released, workers) = self.core.stop_summary();
-        self.answer_last(&Done::Stopped(Stopped { workers, released }));
+        self.answer_last(&Done::Stopped(Stopped { workers, released, ..Stopped::default() }));
         self.write_last_answers();
         failpoint!("stop.answered");
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.

@@ -84,6 +84,7 @@ impl Master {
             queues: settings.queues.names().cloned().collect(),
             takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
+            state: if pool.wanted == 0 { "stopped" } else { "running" }.to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
             busy,

@@ -205,8 +205,8 @@ fn complete(detail: &mut Detail, last: LastLines) {
     }
 }
 
-/// A name for a pool that is not taken: that of its first queue, with `-2`, `-3` … where needed.
+/// A name for a pool that is not taken: that of its first queue, with `.2`, `.3` … where needed.
 pub(super) fn free_name(wish: &str, taken: impl Fn(&str) -> bool) -> Option<PoolName> {
-    let numbered = (2..10_000).map(|n| format!("{wish}-{n}"));
+    let numbered = (2..10_000).map(|n| format!("{wish}.{n}"));
     std::iter::once(wish.to_owned()).chain(numbered).find(|name| !taken(name)).and_then(|n| PoolName::new(&n).ok())
 }

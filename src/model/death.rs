@@ -13,6 +13,8 @@ pub const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out
 pub struct RunLost {
     /// The job had been told to end, for this reason.
     pub told: Option<CancelReason>,
+    /// It was given no time to end by itself.
+    pub at_once: bool,
     /// Why the worker ended.
     pub why: EndReason,
     /// The master ended the worker.
@@ -26,7 +28,10 @@ impl fmt::Display for RunLost {
         match self.told {
             Some(CancelReason::Timeout) => f.write_str("past its deadline; ")?,
             Some(CancelReason::Cancelled) => f.write_str("cancelled; ")?,
-            Some(CancelReason::Shutdown) => write!(f, "past the grace, {}; ", self.why.as_str())?,
+            Some(CancelReason::Shutdown) => {
+                let how = if self.at_once { "ended at once" } else { "past the grace" };
+                write!(f, "{how}, {}; ", self.why.as_str())?;
+            }
             None if self.why == EndReason::MemoryMax => f.write_str("over the limit memory_max; ")?,
             None if self.ours => f.write_str("ended with another job; ")?,
             None => {}
@@ -51,6 +56,19 @@ pub enum SlotProblem {
         /// The last line on its stderr.
         last_words: Option<String>,
     },
+}
+
+impl SlotProblem {
+    /// Whether nothing but numbers in the words differs, such as a time or a pid.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let without_numbers = |problem: &Self| problem.to_string().replace(|c: char| c.is_ascii_digit(), "");
+        let exit = |problem: &Self| match problem {
+            Self::NotStarted(_) => None,
+            Self::Ended { exit, .. } => *exit,
+        };
+        exit(self) == exit(other) && without_numbers(self) == without_numbers(other)
+    }
 }
 
 impl fmt::Display for SlotProblem {

@@ -8,6 +8,9 @@ use super::PoolName;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scaled {
     pub pools: Vec<ScaledPool>,
+    /// Jobs that were given back because the grace was over.
+    #[serde(default)]
+    pub released: u64,
 }
 
 /// A pool in [`Scaled`].
@@ -26,14 +29,39 @@ pub struct ScaledPool {
 pub struct Restarted {
     /// Workers that were replaced (or, if that was not waited for, will be).
     pub workers: Vec<String>,
+    /// Workers that had not come up, and were tried again.
+    #[serde(default)]
+    pub tried: u64,
     /// Jobs that were given back.
     pub released: u64,
 }
 
 /// Workers, or the master, have ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopped {
     pub workers: u64,
     /// Jobs that were given back because the grace was over.
     pub released: u64,
+    /// Pools that were stopped while the master goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<StoppedPool>,
+}
+
+/// A pool in [`Stopped`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoppedPool {
+    pub pool: PoolName,
+    /// Workers wanted before.
+    pub was: u32,
+    /// The pool is there with no workers, and can be scaled up again; one that was spawned is gone.
+    pub kept: bool,
+}
+
+/// What a request waits for, told before its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Awaited {
+    /// Jobs that still run on workers that are to leave.
+    pub jobs: u64,
+    /// How long they may go on, in seconds; `null`: until they are done.
+    pub grace_s: Option<f64>,
 }

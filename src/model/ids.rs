@@ -157,6 +157,18 @@ name!(
     PoolName, "pool"
 );
 
+impl PoolName {
+    /// Whether a pool of this name would be called as a worker of this one is, or this one as a worker of it.
+    #[must_use]
+    pub fn is_confusable(&self, name: &str) -> bool {
+        let is_worker = |of: &str, name: &str| {
+            let slot = name.strip_prefix(of).and_then(|rest| rest.strip_prefix('-'));
+            slot.is_some_and(|slot| !slot.is_empty() && slot.bytes().all(|b| b.is_ascii_digit()))
+        };
+        is_worker(self.as_str(), name) || is_worker(name, self.as_str())
+    }
+}
+
 impl Default for QueueName {
     fn default() -> Self {
         Self("default".into())

@@ -87,7 +87,7 @@ limits! {
     max_jobs: Option<u64> = Count(1, i64::MAX as u64), or("off"), of_jobs(), varied();
     /// Age at which a worker is recycled.
     max_time: Option<Duration> = Span(A_MILLISECOND, LONGEST), or("off"), varied();
-    /// For a running job whose worker is to leave.
+    /// For running jobs when the master stops, and for a worker without one to leave.
     grace: Duration = Span(Duration::ZERO, LONGEST);
     /// From TERM to KILL, and from a cancellation to TERM.
     kill_after: Duration = Span(Duration::ZERO, LONGEST);

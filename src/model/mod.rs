@@ -29,6 +29,7 @@ pub mod takes;
 pub mod time;
 pub mod units;
 pub mod unserved;
+pub mod wanted;
 pub mod worker;
 
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
@@ -44,4 +45,5 @@ pub use run::{Cause, Detail, Outcome, RunRecord};
 pub use store_url::StoreUrl;
 pub use takes::{EXEC, Lane, Takes};
 pub use time::{Mono, Now, UnixMicros};
+pub use wanted::Wanted;
 pub use worker::{WorkerRecord, WorkerState};

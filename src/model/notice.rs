@@ -26,6 +26,8 @@ pub enum Notice {
         /// `None`: its status could not be read.
         exit: Option<Exit>,
         jobs_done: u64,
+        /// It did not come up, which is said of its pool.
+        known: bool,
     },
     /// A run ended badly, and its job will be tried again.
     JobFailed {
@@ -51,13 +53,16 @@ pub enum Notice {
         /// Error text.
         error: Option<String>,
     },
-    /// A slot waits before its next spawn.
+    /// A worker does not come up.
     Backoff {
+        pool: PoolName,
         /// `<pool>-<slot>`.
         worker: String,
         why: String,
         /// When it is tried again, in seconds from now.
         next_in_s: f64,
+        /// The same was said of this pool already.
+        known: bool,
     },
     /// The wanted number of workers has changed.
     Scaled {

@@ -48,6 +48,8 @@ pub enum Event {
         running: u64,
         /// How long they may go on, in seconds.
         grace_s: f64,
+        /// A Ctrl-C asked for it: another one ends them now.
+        ctrl_c: bool,
     },
     /// The running jobs are ended at once.
     Forced { running: u64 },

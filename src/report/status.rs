@@ -128,6 +128,9 @@ pub struct PoolStatus {
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
     #[serde(default)]
     pub takes: Vec<String>,
+    /// `running`, or `stopped` where no worker is wanted.
+    #[serde(default)]
+    pub state: String,
     pub wanted: u32,
     /// Workers that are idle or busy.
     pub ready: u32,

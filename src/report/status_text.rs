@@ -198,7 +198,7 @@ fn pools(pools: &[PoolStatus], view: View<'_>) -> String {
     let row = |p: &PoolStatus| {
         let queues: Vec<&str> = p.queues.iter().map(crate::model::QueueName::as_str).collect();
         vec![
-            p.name.clone(),
+            if p.wanted == 0 { format!("{} (stopped)", p.name) } else { p.name.clone() },
             p.kind.clone(),
             queues.join(","),
             p.wanted.to_string(),

@@ -21,6 +21,7 @@ const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 pub fn duration(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
+        0 if d.is_zero() => "0s".to_owned(),
         0 if d < Duration::from_millis(1) => format!("{}µs", d.as_micros()),
         0 => format!("{}ms", d.as_millis()),
         1..10 if d.subsec_millis() >= 100 => format!("{seconds}.{}s", d.subsec_millis() / 100),
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn durations_have_two_units_at_most() {
         let table = [
-            (0.0, "0µs"),
+            (0.0, "0s"),
             (0.000_25, "250µs"),
             (0.004, "4ms"),
             (1.0, "1s"),
@@ -258,8 +259,8 @@ mod tests {
             (3_900.0, "1h 5m"),
             (86_400.0, "1d"),
             (2.0 * 86_400.0 + 3.0 * 3_600.0 + 5.0, "2d 3h"),
-            (-1.0, "0µs"),
-            (f64::NAN, "0µs"),
+            (-1.0, "0s"),
+            (f64::NAN, "0s"),
         ];
         for (s, text) in table {
             assert_eq!(seconds(s), text, "{s}");

@@ -21,13 +21,14 @@
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
+//! | `scale`, `restart`, `stop` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use crate::model::done::{Restarted, Scaled, ScaledPool, Stopped};
-use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
+pub use crate::model::done::{Awaited, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
+use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros, Wanted};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -37,6 +38,8 @@ pub const NEW_SOCKET_ENDING: &str = ".new";
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
 pub const NOTE: &str = "note";
+/// The notification that comes before an answer which waits for jobs.
+pub const AWAITED: &str = "awaited";
 
 /// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
 /// Durations are seconds (a number) or text such as `"10s"`.
@@ -129,13 +132,16 @@ impl PushedMany {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
-    /// 0 to 10000.
-    pub workers: u32,
+    /// 0 to 10000, or a text such as `"+2"` or `"-1"`: so many more or fewer than now.
+    pub workers: Wanted,
     /// Pools that serve this queue.
     #[serde(default)]
     pub queue: Option<String>,
     #[serde(default)]
     pub pool: Option<String>,
+    /// How long jobs may go on whose workers are too many, in seconds; absent: until they are done.
+    #[serde(default)]
+    pub grace_s: Option<f64>,
     /// Answer at once, not when it is so.
     #[serde(default)]
     pub no_wait: bool,
@@ -145,7 +151,7 @@ pub struct Scale {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpawnPool {
-    /// Its name; absent: that of its first queue (with `-2`, `-3` … where that is taken).
+    /// Its name; absent: that of its first queue (with `.2`, `.3` … where that is taken).
     #[serde(default)]
     pub pool: Option<String>,
     /// The queues it serves, in strict order.
@@ -182,6 +188,9 @@ pub struct Restart {
     /// Names (`<pool>-<slot>`).
     #[serde(default)]
     pub workers: Vec<String>,
+    /// How long the jobs of old workers may go on, in seconds; absent: until they are done.
+    #[serde(default)]
+    pub grace_s: Option<f64>,
     /// End running jobs at once (they go back to the front, nothing charged).
     #[serde(default)]
     pub now: bool,
@@ -189,16 +198,19 @@ pub struct Restart {
     pub no_wait: bool,
 }
 
-/// Stop the master, the pools that serve a queue, or single workers (their slots are given up).
+/// Stop the master, pools, or single workers (their slots are given up). A pool that the master began with stays, with no
+/// workers; one that was spawned is gone.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stop {
-    /// Grace for running jobs, in seconds; absent: what the pool says.
-    #[serde(default)]
+    /// Grace for running jobs, in seconds; absent: what the pool says where the master stops, else until they are done.
+    #[serde(default, alias = "grace_s")]
     pub timeout_s: Option<f64>,
     /// Pools that serve this queue.
     #[serde(default)]
     pub queue: Option<String>,
+    #[serde(default)]
+    pub pool: Option<String>,
     /// Names of workers.
     #[serde(default)]
     pub workers: Vec<String>,

@@ -171,9 +171,9 @@ fn scale_spawn_and_restart_answer_when_it_is_so() {
     let _master = start_fixture(&bench, "echo.py", "1");
     let mut peer = Peer::new(&bench);
     let scaled = peer.call("scale", &json!({"workers": 3}));
-    assert_eq!(scaled, json!({"pools": [{"pool": "default", "was": 1, "wanted": 3, "ready": 3}]}));
+    assert_eq!(scaled, json!({"pools": [{"pool": "default", "was": 1, "wanted": 3, "ready": 3}], "released": 0}));
     let spawned = peer.call("spawn", &json!({"queues": ["more"], "workers": 2, "command": fixture("echo.py")}));
-    assert_eq!(spawned, json!({"pools": [{"pool": "more", "was": 0, "wanted": 2, "ready": 2}]}));
+    assert_eq!(spawned, json!({"pools": [{"pool": "more", "was": 0, "wanted": 2, "ready": 2}], "released": 0}));
     let pids = |peer: &mut Peer| -> BTreeSet<u64> {
         let status = peer.call("status", &Value::Null);
         status["workers"].as_array().expect("workers").iter().map(|w| w["pid"].as_u64().expect("a pid")).collect()

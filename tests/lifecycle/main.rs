@@ -9,6 +9,7 @@ mod from_jobs;
 mod help;
 mod hostile;
 mod late;
+mod leaving;
 mod massacre;
 mod pipes;
 mod pools;

@@ -90,6 +90,47 @@ fn a_pool_is_added_to_a_running_master_and_stopped_again_with_its_queue() {
 }
 
 #[test]
+fn a_pool_that_the_master_began_with_stays_when_it_is_stopped_and_comes_back_as_it_is_told() {
+    let bench = Bench::new();
+    let master = start(&bench, "echo.py", "workers = 2\n[pools.mail]\nworkers = 2");
+    let said = bench.ok(&["stop", "--queue", "mail"]);
+    let next = "queue-work scale 2 --pool mail";
+    let told = "stopped: 2 workers ended, 0 jobs released; pool `mail` stays: ";
+    assert_eq!(said, format!("{told}`{next}` starts it again\n"));
+    expect(&pool(&bench, "mail"), &json!({"state": "stopped", "wanted": 0, "ready": 0}));
+    expect(&pool(&bench, "default"), &json!({"state": "running"}));
+    assert!(bench.ok(&["status"]).contains("mail (stopped)"), "{}", bench.ok(&["status"]));
+    let job = bench.push(&["--queue", "mail", "--", "true"]);
+    let words: Vec<&str> = next.split(' ').skip(1).collect();
+    assert_eq!(bench.ok(&words), "scaled `mail` from 0 to 2 workers: 2 ready\n");
+    bench.wait_for_job(job, "succeeded");
+    expect(&pool(&bench, "mail"), &json!({"state": "running", "wanted": 2}));
+    let json = bench.run(&["stop", "--pool", "mail", "--json"]).expect_code(0).json();
+    let pools = json!([{"pool": "mail", "was": 2, "kept": true}]);
+    assert_eq!(json, json!({"workers": 2, "released": 0, "pools": pools}));
+    end(&bench, master);
+}
+
+#[test]
+fn pools_that_are_spawned_for_the_same_queue_are_not_called_like_workers_of_each_other() {
+    let bench = Bench::new();
+    let master = start(&bench, "echo.py", "workers = 2");
+    for name in ["default.2", "default.3"] {
+        let spawned = bench.ok(&["spawn", "--queue", "default", "--workers", "1"]);
+        assert_eq!(spawned, format!("added pool `{name}` of 1 worker: 1 ready\n"));
+    }
+    let names: Vec<_> = workers(&bench).iter().map(|w| w["id"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!(names, ["default-1", "default-2", "default.2-1", "default.3-1"]);
+    let refused = bench.run(&["spawn", "--queue", "default", "--pool", "default-2"]).expect_code(5);
+    assert!(refused.stderr.contains("would be taken for a worker of it"), "{refused:?}");
+    let stopped = bench.ok(&["stop", "--pool", "default.2"]);
+    assert_eq!(stopped, "stopped: 1 worker ended, 0 jobs released; pool `default.2` is gone: it was spawned\n");
+    let spawned = bench.ok(&["spawn", "--queue", "default", "--workers", "1"]);
+    assert_eq!(spawned, "added pool `default.2` of 1 worker: 1 ready\n");
+    end(&bench, master);
+}
+
+#[test]
 fn a_worker_that_is_stopped_by_name_finishes_its_job_and_its_slot_goes_with_it() {
     let bench = Bench::new();
     let master = start_journal(&bench, 3, "grace = \"60s\"");

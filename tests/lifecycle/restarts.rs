@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::help::{
     end, expect, journal, only_run, open, pid, pids, pool, push_held, push_many, start, start_journal, wait_done,
-    wait_ended, wait_ready, wait_started, wait_worker, workers,
+    wait_ended, wait_ready, wait_started, wait_trouble, wait_worker, workers,
 };
 use crate::support::{Bench, DEADLINE};
 
@@ -115,6 +115,34 @@ fn a_restart_whose_new_workers_do_not_come_up_leaves_the_old_ones_at_work() {
     let job = bench.push(&["x", "1"]);
     bench.wait_for_job(job, "succeeded");
     expect(&only_run(&bench, job), &json!({"outcome": "succeeded"}));
+    end(&bench, master);
+}
+
+#[test]
+fn a_restart_tries_workers_again_that_did_not_come_up_and_says_what_came_of_it() {
+    let bench = Bench::new();
+    let program = bench.path().join("worker");
+    write_script(&program, "echo no luck >&2; exit 2");
+    let text = format!("[pools.default]\ncommand = {}\nworkers = 1\n", json!([program]));
+    std::fs::write(bench.path().join("queue-work.toml"), text).expect("a configuration");
+    let master = bench.start(&[]);
+    wait_trouble(&bench, "no luck");
+    for target in ["--all", "default-1"] {
+        let failed = bench.run(&["restart", target]).expect_code(1);
+        // It may be tried just now by itself.
+        let said = "worker `default-1` does not come up: exits at once with status 2: no luck";
+        assert!(failed.stderr.contains(said), "{failed:?}");
+    }
+    assert_eq!(bench.ok(&["logs", "default-1"]).lines().next(), Some("default-1 no luck"));
+    let words: Vec<String> = crate::support::fixture("echo.py").into_iter().map(|w| format!("'{w}'")).collect();
+    write_script(&program, &format!("exec {}", words.join(" ")));
+    let restarted = bench.ok(&["restart", "--all"]);
+    assert!(
+        ["restarted 0 workers, 1 worker tried again\n", "restarted 1 worker\n"].contains(&&*restarted),
+        "{restarted}"
+    );
+    let job = bench.push(&["x", "1"]);
+    bench.wait_for_job(job, "succeeded");
     end(&bench, master);
 }
 

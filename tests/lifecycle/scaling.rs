@@ -67,36 +67,52 @@ fn scale_to_zero_stops_handing_out_and_scale_up_goes_on() {
 }
 
 #[test]
-fn scale_up_while_old_workers_drain_gives_new_ones_beside_them() {
+fn scale_up_while_workers_do_their_last_jobs_takes_them_back() {
     let bench = Bench::new();
-    let master = start_journal(&bench, 2, "grace = \"60s\"");
+    let master = start_journal(&bench, 2, "");
     let held = [push_held(&bench, "go"), push_held(&bench, "go")];
     wait_started(&bench, 2);
+    let old = pids(&workers(&bench));
     bench.ok(&["scale", "0", "--no-wait"]);
     bench.wait_for("both to drain", DEADLINE, |b| pool(b, "default")["draining"] == 2);
-    bench.ok(&["scale", "2", "--no-wait"]);
+    assert_eq!(bench.ok(&["scale", "+3"]), "scaled `default` from 0 to 3 workers: 3 ready\n");
     let next = bench.push(&["quick"]);
-    // The new ones work although the old ones are still there.
     bench.wait_for_job(next, "succeeded");
-    expect(&pool(&bench, "default"), &json!({"wanted": 2, "ready": 2, "draining": 2}));
-    let slots: std::collections::BTreeSet<String> =
-        workers(&bench).iter().map(|w| w["id"].as_str().unwrap_or_default().to_owned()).collect();
-    assert_eq!(slots.len(), 4, "two workers share a name: {slots:?}");
+    expect(&pool(&bench, "default"), &json!({"wanted": 3, "ready": 3, "busy": 2, "draining": 0}));
     open(&bench, "go");
     for job in held {
         expect(&bench.wait_for_job(job, "succeeded"), &json!({"releases": 0}));
     }
-    wait_ready(&bench, 2);
+    let now = pids(&wait_ready(&bench, 3));
+    assert!(old.iter().all(|pid| now.contains(pid)), "{old:?} were taken back, {now:?} are there");
+    end(&bench, master);
+}
+
+#[test]
+fn so_many_more_or_fewer_are_counted_from_what_is_wanted_now_by_how_many_ever() {
+    let bench = Bench::new();
+    let master = start(&bench, "echo.py", "workers = 4");
+    assert_eq!(bench.ok(&["scale", "+2"]), "scaled `default` from 4 to 6 workers: 6 ready\n");
+    assert_eq!(bench.ok(&["scale", "-1"]), "scaled `default` from 6 to 5 workers: 5 ready\n");
+    let mut many: Vec<_> = (0..5).map(|_| bench.launch(&["scale", "+1", "--pool", "default"])).collect();
+    assert!(many.iter_mut().all(|verb| verb.wait_exit(DEADLINE).success()));
+    expect(&pool(&bench, "default"), &json!({"wanted": 10}));
+    let refused = bench.run(&["scale", "-11"]).expect_code(5);
+    assert!(refused.stderr.contains("pool `default` has 10 workers, so `-11` is not possible"), "{refused:?}");
+    expect(&pool(&bench, "default"), &json!({"wanted": 10}));
+    for bad in ["+", "--2", "+-1", "2.5", "+10001"] {
+        bench.run(&["scale", bad]).expect_code(2);
+    }
     end(&bench, master);
 }
 
 #[test]
 fn a_busy_worker_that_is_scaled_away_and_exceeds_the_grace_gives_its_job_back() {
     let bench = Bench::new();
-    let master = start_journal(&bench, 1, "grace = \"200ms\"");
+    let master = start_journal(&bench, 1, "");
     let job = push_held(&bench, "go");
     wait_started(&bench, 1);
-    bench.ok(&["scale", "0"]);
+    bench.ok(&["scale", "0", "--grace", "200ms"]);
     expect(&bench.job(job), &json!({"state": "ready", "attempts": 0, "crashes": 0, "releases": 1}));
     expect(&only_run(&bench, job), &json!({"outcome": "released", "cause": "scale", "signal": "SIGTERM"}));
     open(&bench, "go");

@@ -51,10 +51,10 @@ fn each_prints_one_document_if_asked_for() {
     let bench = Bench::new();
     let mut master = bench.start(&["--workers=1", "--queue=default"]);
     let json = |words: &[&str]| bench.run(&[words, &["--json"]].concat()).expect_code(0).json();
-    let scaled = json!({"pools": [{"pool": "default", "was": 1, "wanted": 2, "ready": 2}]});
+    let scaled = json!({"pools": [{"pool": "default", "was": 1, "wanted": 2, "ready": 2}], "released": 0});
     assert_eq!(json(&["scale", "2"]), scaled);
     let restarted = json(&["restart", "default-1"]);
-    assert_eq!(restarted, json!({"workers": ["default-1"], "released": 0}));
+    assert_eq!(restarted, json!({"workers": ["default-1"], "tried": 0, "released": 0}));
     assert_eq!(json(&["spawn", "--queue=x", "--workers=1"])["pools"][0]["pool"], "x");
     assert_eq!(json(&["pause", "x"]), json!({"queues": [{"name": "x", "paused": true}]}));
     let id = bench.push(&["--delay=1h", "t"]).to_string();
@@ -114,6 +114,26 @@ fn a_second_master_is_refused_with_the_pid_of_the_first_and_since_when() {
     assert!(second.stderr.contains(&format!("pid {}", master.pid())), "{}", second.stderr);
     assert!(second.stderr.contains("since 20"), "{}", second.stderr);
     assert_eq!(bench.status()["master"]["pid"], master.pid());
+    // The way out that it names works as it is typed.
+    let (_, step) = second.stderr.split_once("or add a pool to it: `").expect("a way out");
+    let words: Vec<&str> = step.split('`').next().expect("its end").split(' ').skip(1).collect();
+    assert!(words.ends_with(&["spawn", "--queue", "other", "--workers", "1"]), "{words:?}");
+    assert_eq!(bench.ok(&words), "added pool `other` of 1 worker: 1 ready\n");
+    let plain = bench.run(&["--workers=1"]).expect_code(5);
+    assert!(!plain.stderr.contains("spawn"), "{}", plain.stderr);
+}
+
+#[test]
+fn their_help_says_how_long_they_wait_and_hold() {
+    let bench = Bench::new();
+    for (verb, parts) in [
+        ("scale", ["until the master ends", "scale +2", "--grace"]),
+        ("restart", ["finishes its job beside it", "restart --all", "--grace"]),
+        ("stop", ["starts it again", "stop --pool mail", "--grace"]),
+    ] {
+        let help = bench.ok(&[verb, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(parts.iter().all(|part| help.contains(part)), "{verb}: {help}");
+    }
 }
 
 #[test]

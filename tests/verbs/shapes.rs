@@ -39,6 +39,7 @@ const POOL: Form = Object(&[
     ("queues", List(&Text)),
     ("kind", Text),
     ("takes", List(&Text)),
+    ("state", Text),
     ("wanted", Int),
     ("ready", Int),
     ("busy", Int),

@@ -28,8 +28,8 @@ fn values_that_cannot_be_are_refused_and_named() {
         (&["push", "--queue", "a/b", "t"], "'/'"),
         (&["push", "--queue", "a\nb", "t"], "'\\n'"),
         (&["push", "--queue", &long, "t"], "300 bytes"),
-        (&["scale", "10001"], "0..=10000"),
-        (&["scale", "-1"], "0..=10000"),
+        (&["scale", "10001"], "0 to 10000"),
+        (&["scale", "+-1"], "0 to 10000"),
         (&["status", "--watch", "0s"], "--watch"),
     ];
     for (words, part) in table {

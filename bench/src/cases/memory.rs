@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use queue_work::testing::model::Wanted;
 use queue_work::testing::wire::control::{Scale, Scaled};
 
 use super::Case;
@@ -45,7 +46,8 @@ fn master(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     samples.ours("resident", resident as f64 / 1024.0);
     samples.ours("share", (proc::share_kib(master.pid())? + guardian) as f64 / 1024.0);
     let more = setting.n(200, 50) as u32;
-    let _: Scaled = master.client()?.call("scale", &Scale { workers: 50 + more, ..Scale::default() })?;
+    let scale = Scale { workers: Wanted::More(more), ..Scale::default() };
+    let _: Scaled = master.client()?.call("scale", &scale)?;
     master.wait_until_ready(50 + more)?;
     pause(SETTLED);
     let grown = proc::resident_kib(master.pid())?.saturating_sub(resident);

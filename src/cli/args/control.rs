@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::values;
-use crate::model::{MOST_WORKERS, units};
+use crate::model::{MOST_WORKERS, Wanted, units};
 
 /// Show queues, pools, workers and totals.
 #[derive(Clone, Debug, Args)]
@@ -22,18 +22,31 @@ pub(crate) struct StatusArgs {
     pub(crate) all: bool,
 }
 
-/// Set the wanted number of workers of a pool.
+/// Set the wanted number of workers of a pool, until the master ends.
+///
+/// Idle workers leave first. Busy ones finish their jobs, which their timeouts bound, and are wanted again if the pool is
+/// scaled up meanwhile. The next master begins with `workers` of the configuration.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  queue-work scale 6                        of the only pool
+  queue-work scale +2 --pool mail           two more than now
+  queue-work scale 0 --queue images         none, until it is scaled up
+  queue-work scale 1 --grace 30s            jobs that run longer are given back")]
 pub(crate) struct ScaleArgs {
-    /// Wanted workers of the pool, 0 to 10000
-    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_WORKERS)))]
-    pub(crate) workers: u32,
+    /// Wanted workers of the pool, 0 to 10000; `+2`, `-1`: so many more or fewer than now
+    #[arg(value_name = "N", allow_negative_numbers = true)]
+    pub(crate) workers: Wanted,
     /// Each pool that serves this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
     pub(crate) queue: Option<String>,
     /// This pool
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
     pub(crate) pool: Option<String>,
+    /// How long jobs may go on whose workers leave, such as `30s` [default: until they are done]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_SCALE_GRACE", allow_hyphen_values = true)]
+    #[arg(value_parser = units::duration)]
+    pub(crate) grace: Option<Duration>,
     #[command(flatten)]
     pub(crate) wait: NoWait,
 }
@@ -46,8 +59,13 @@ pub(crate) struct NoWait {
     pub(crate) no_wait: bool,
 }
 
-/// Add a pool to the running master.
+/// Add a pool to the running master, until that ends.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  queue-work spawn --queue other --workers 2            jobs of it are commands
+  queue-work spawn --queue mail -- python3 worker.py    a worker program
+  queue-work stop --queue mail                          ends it again")]
 pub(crate) struct SpawnArgs {
     /// Queues the pool serves, each only while those before it have no ready job; several with commas or by repeating
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
@@ -73,7 +91,15 @@ pub(crate) struct SpawnArgs {
 }
 
 /// Replace workers, one after the other.
+///
+/// A new worker is ready before the old one leaves, which finishes its job beside it, however long that takes. Workers that
+/// did not come up are tried again.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  queue-work restart --all                  after a new version of the worker program
+  queue-work restart --queue mail --grace 1m
+  queue-work restart default-3 --now")]
 #[command(group = ArgGroup::new("target").required(true).multiple(false).args(["all", "queue", "pool", "workers"]))]
 pub(crate) struct RestartArgs {
     /// Every worker
@@ -88,23 +114,39 @@ pub(crate) struct RestartArgs {
     /// These workers, such as `default-1`
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
+    /// How long the jobs of the old workers may go on, such as `30s` [default: until they are done]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_RESTART_GRACE", allow_hyphen_values = true)]
+    #[arg(value_parser = units::duration)]
+    pub(crate) grace: Option<Duration>,
     /// End running jobs at once; they go back to the front and nothing is charged
-    #[arg(long)]
+    #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
     #[command(flatten)]
     pub(crate) wait: NoWait,
 }
 
-/// Stop the master, or workers.
+/// Stop the master, pools or workers.
+///
+/// A pool that the master began with stays, with no workers: `scale N --pool P` starts it again. One that was spawned is gone.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  queue-work stop                           the master, within the grace of its pools
+  queue-work stop --timeout 5m              jobs that run longer are given back
+  queue-work stop --pool mail               only this pool, when its jobs are done
+  queue-work stop default-3 --grace 0s      only this worker, at once")]
 pub(crate) struct StopArgs {
-    /// How long running jobs may go on, such as `30s` [default: the grace of their pool]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT", allow_hyphen_values = true)]
-    #[arg(value_parser = units::duration)]
+    /// How long running jobs may go on, such as `30s` [default: the grace of their pool where the master stops, else until
+    /// they are done]
+    #[arg(long, visible_alias = "grace", value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT")]
+    #[arg(allow_hyphen_values = true, value_parser = units::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Only the pools that serve this queue
-    #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "workers")]
+    #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with_all = ["workers", "pool"])]
     pub(crate) queue: Option<String>,
+    /// Only this pool
+    #[arg(long, value_name = "NAME", value_parser = values::pool, conflicts_with = "workers")]
+    pub(crate) pool: Option<String>,
     /// Only these workers, such as `default-1`; their pools have that many fewer
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,

@@ -124,13 +124,9 @@ pub(crate) enum Verb {
     /// Show queues, pools, workers and totals; works without a master too (exit code 3)
     #[command(alias = "ps")]
     Status(control::StatusArgs),
-    /// Set the wanted number of workers; idle ones leave first, busy ones finish their job
     Scale(control::ScaleArgs),
-    /// Add a pool to the running master; it is gone when that master ends
     Spawn(control::SpawnArgs),
-    /// Replace workers, one after the other: a new one is ready before the old one leaves
     Restart(control::RestartArgs),
-    /// Stop the master, or workers; running jobs may finish within the grace period
     Stop(control::StopArgs),
     /// Stop handing out jobs of queues; kept across restarts of the master
     Pause(control::QueuesArgs),

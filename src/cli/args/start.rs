@@ -43,7 +43,7 @@ const LIMIT_FLAGS: [LimitFlag; 9] = [
     (
         "grace",
         "DURATION",
-        "How long a running job may go on when its worker is to leave; then SIGTERM, 5s later SIGKILL [default: 30s]",
+        "How long running jobs may go on when the master stops; then SIGTERM, 5s later SIGKILL [default: 30s]",
         || ValueParser::new(units::duration),
     ),
     (

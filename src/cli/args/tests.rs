@@ -95,7 +95,7 @@ fn bad_values_are_usage_errors_that_name_the_option() {
         (&["push", "--priority", "-101", "t"], "--priority"),
         (&["push", "--at", "tomorrow", "t"], "--at"),
         (&["scale", "10001"], "<N>"),
-        (&["scale", "-1"], "<N>"),
+        (&["scale", "+-1"], "<N>"),
         (&["jobs", "list", "--state", "odd"], "--state"),
         (&["status", "--watch", "0s"], "--watch"),
     ];

@@ -33,7 +33,7 @@ impl World {
         self.until("every job has ended", |w| w.store.unfinished() == 0 && w.core.is_quiet());
         self.until("every pool is whole, every ticket answered", |w| w.open.is_empty() && w.is_whole());
         if self.seed.is_multiple_of(2) {
-            self.command(Command::Restart { target: Target::All, at_once: false, wait: true });
+            self.command(Command::Restart { target: Target::All, grace: None, wait: true });
             self.until("a rolling restart is done", |w| w.open.is_empty() && w.is_whole());
         }
         assert!(self.live.is_empty(), "something still runs: {:?}", self.live);
@@ -61,7 +61,8 @@ impl World {
             let before = (self.step, self.coming.len());
             self.turn();
             let stuck = self.coming.is_empty() && self.core.next_deadline(self.now()).is_none();
-            assert!(!stuck || so(self) || before.1 > 0, "everything stands still before {what}");
+            let still = || (&self.open, self.core.pools().collect::<Vec<_>>());
+            assert!(!stuck || so(self) || before.1 > 0, "everything stands still before {what}: {:#?}", still());
         }
     }
 }

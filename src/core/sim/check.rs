@@ -27,7 +27,13 @@ impl World {
         for (id, worker) in self.core.workers() {
             let state = match worker.state {
                 State::Starting { ready_by, .. } => Some(ready_by),
-                State::Draining { deadline, .. } => Some(deadline),
+                State::Draining { deadline, .. } => {
+                    assert!(
+                        deadline.is_some() || !worker.flights.is_empty(),
+                        "worker {id} leaves when it likes: {worker:?}"
+                    );
+                    deadline
+                }
                 State::Ending { kill_at, .. } => Some(kill_at),
                 State::Spawning { .. } | State::Ready { .. } | State::Killed { .. } | State::Gone { .. } => None,
             };

@@ -6,7 +6,7 @@ use super::master::queue;
 use super::world::{Happening, World};
 use crate::core::{Command, Event, Phase, PoolId, Tag, Target, Ticket};
 use crate::model::change::Request;
-use crate::model::{JobId, NewJob, PoolName, QueueName, WorkerId};
+use crate::model::{JobId, NewJob, PoolName, QueueName, Wanted, WorkerId};
 
 impl World {
     pub(super) fn operate(&mut self) {
@@ -85,19 +85,34 @@ impl World {
     }
 
     fn scale(&mut self) {
-        let (target, workers, wait) = (self.target(), self.chance.range(0, 13) as u32, self.chance.often(700));
-        self.command(Command::Scale { target, workers, wait });
+        let (target, wait, grace) = (self.target(), self.chance.often(700), self.grace());
+        let workers = match self.chance.range(0, 5) {
+            0 => Wanted::More(self.chance.range(0, 3) as u32),
+            1 => Wanted::Fewer(self.chance.range(0, 3) as u32),
+            _ => Wanted::Exactly(self.chance.range(0, 13) as u32),
+        };
+        self.command(Command::Scale { target, workers, grace, wait });
     }
 
     fn restart(&mut self) {
-        let (target, at_once, wait) = (self.target(), self.chance.often(300), self.chance.often(700));
-        self.command(Command::Restart { target, at_once, wait });
+        let (target, grace, wait) = (self.target(), self.grace(), self.chance.often(700));
+        self.command(Command::Restart { target, grace, wait });
     }
 
     fn stop_some(&mut self) {
         let (target, wait) = (self.target(), self.chance.often(700));
-        let grace = self.chance.often(300).then(|| Duration::from_millis(self.chance.range(0, 3000)));
+        let grace = self.grace();
         self.command(Command::StopSome { target, grace, wait });
+    }
+
+    fn grace(&mut self) -> Option<Duration> {
+        let grace = Duration::from_millis(self.chance.range(0, 3000));
+        (*self.chance.pick(&[None, None, Some(Duration::ZERO), Some(grace)])).filter(|_| !self.is_patient())
+    }
+
+    /// In some worlds nobody gives jobs a grace: they are waited for.
+    pub(super) fn is_patient(&self) -> bool {
+        self.seed.is_multiple_of(3)
     }
 
     fn add_pool(&mut self) {

@@ -3,7 +3,7 @@
 use super::world::{Happening, World};
 use crate::core::{Action, Event, JobChange, Phase, Refusal, Tag};
 use crate::model::change::{Op, Reply, Request};
-use crate::model::{JobState, Now};
+use crate::model::{CancelReason, JobState, Now};
 
 impl World {
     pub(super) fn hear(&mut self, event: Event) {
@@ -28,7 +28,11 @@ impl World {
                     assert_eq!(self.core.phase(), Phase::Running, "job {} is sent by a master that stops", job.id);
                     self.write_job(worker, request, job);
                 }
-                Action::CancelRequest { worker, request, .. } => self.write_cancel(worker, request),
+                Action::CancelRequest { worker, request, reason } => {
+                    let waits = self.is_patient() && self.core.phase() == Phase::Running;
+                    assert!(!waits || reason != CancelReason::Shutdown, "a job on worker {worker} is not waited for");
+                    self.write_cancel(worker, request);
+                }
                 Action::CloseStdin { worker } => self.close_stdin(worker),
                 Action::Signal { worker, signal } => self.signal(worker, signal),
                 Action::Measure { worker } => {
@@ -41,6 +45,7 @@ impl World {
                     assert!(!gives_up, "a running job is not cancelled");
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }
+                Action::Waits(ticket, _) => assert!(self.open.contains(&ticket.0), "nobody waits for an answer"),
                 Action::Tell(_) => {}
             }
         }

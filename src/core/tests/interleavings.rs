@@ -154,6 +154,7 @@ impl World {
                 | Action::Signal { .. }
                 | Action::Measure { .. }
                 | Action::Reply(..)
+                | Action::Waits(..)
                 | Action::Tell(_) => {}
             }
         }
@@ -268,7 +269,7 @@ impl World {
             }
             Step::Restart => {
                 self.restarted = true;
-                let command = Command::Restart { target: Target::All, at_once: true, wait: false };
+                let command = Command::Restart { target: Target::All, grace: Some(Duration::ZERO), wait: false };
                 self.hear(Event::Command { ticket: Ticket(2), caller: None, command });
             }
             Step::Crash => self.crash(),

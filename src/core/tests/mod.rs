@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::change::{Change, Next};
+use crate::model::done::Awaited;
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, Counters, Detail, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
-    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros,
+    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros, Wanted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -239,6 +240,9 @@ fn line(action: &Action) -> Option<String> {
         Action::Reply(ticket, Ok(Done::Stopped(done))) => format!("ticket {}: {done:?}", ticket.0),
         Action::Reply(ticket, Ok(done)) => format!("ticket {}: {done:?}", ticket.0),
         Action::Reply(ticket, Err(refusal)) => format!("ticket {}: refused, {refusal:?}", ticket.0),
+        Action::Waits(ticket, Awaited { jobs, grace_s }) => {
+            format!("ticket {} waits for {jobs}, {grace_s:?}", ticket.0)
+        }
         Action::Measure { .. } | Action::Tell(_) => return None,
     })
 }

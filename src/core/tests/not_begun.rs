@@ -214,7 +214,7 @@ fn a_job_that_is_given_back_five_times_in_a_row_goes_behind_the_others_and_a_cha
         let mut bench = Bench::up(|s| s.limits.grace = Duration::ZERO);
         let counters = Counters { releases: before, releases_in_a_row: before, ..Counters::default() };
         bench.give(vec![Claimed { counters, ..job(1) }]);
-        bench.command(1, Command::Restart { target: Target::All, at_once: true, wait: false });
+        bench.command(1, Command::Restart { target: Target::All, grace: Some(Duration::ZERO), wait: false });
         bench.bring_up();
         bench.exit(1, Exit::Signal(15), 1);
         bench.sweep(1);

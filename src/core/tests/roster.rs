@@ -140,7 +140,7 @@ fn workers_that_retire_before_they_did_anything_are_a_crash_loop() {
 #[test]
 fn an_old_worker_that_ends_says_nothing_about_its_slots_new_one() {
     let mut bench = Bench::up(|_| {});
-    bench.command(1, Command::Restart { target: Target::All, at_once: false, wait: false });
+    bench.command(1, Command::Restart { target: Target::All, grace: None, wait: false });
     bench.bring_up();
     bench.exit(2, Exit::Code(7), 0);
     bench.bring_up();

@@ -4,7 +4,8 @@ use super::*;
 use crate::model::WorkerState;
 
 fn scale(bench: &mut Bench, workers: u32) {
-    bench.command(1, Command::Scale { target: Target::All, workers, wait: true });
+    bench
+        .command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(workers), grace: None, wait: true });
 }
 
 fn stop_worker(bench: &mut Bench, name: &str) {
@@ -19,7 +20,7 @@ fn scaling_up_is_answered_when_the_new_workers_are_ready() {
     bench.says(&["spawn 2 in 2", "spawn 3 in 3"]);
     bench.bring_up();
     bench.says(&[
-        r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }] }"#,
+        r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }], released: 0 }"#,
     ]);
 }
 
@@ -53,8 +54,9 @@ fn a_busy_worker_finishes_its_job_before_it_goes() {
     bench.jobs(1);
     bench.said();
     scale(&mut bench, 0);
+    bench.says(&["ticket 1 waits for 1, None"]);
+    bench.pass(3000 * SECOND);
     bench.says(&[]);
-    bench.pass(29 * SECOND);
     bench.answer(1, 1, well());
     bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1"]);
     bench.gone(1);
@@ -67,13 +69,24 @@ fn when_the_grace_is_over_the_job_is_asked_to_end_and_given_back_unblamed() {
     bench.jobs(1);
     bench.said();
     scale(&mut bench, 0);
+    bench.pass(1000 * SECOND);
+    // Said again with a grace, it is for those that leave already.
+    bench.command(
+        2,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: Some(30 * SECOND), wait: true },
+    );
+    bench.says(&["ticket 1 waits for 1, None", "ticket 2 waits for 1, Some(30.0)"]);
     bench.pass(30 * SECOND);
     bench.says(&["cancel 1#1 shutdown", "TERM 1"]);
     bench.pass(5 * SECOND);
     bench.says(&["KILL 1"]);
     bench.exit(1, Exit::Signal(9), 1);
     bench.sweep(1);
-    assert_eq!(bench.said()[0], "job 1 released scale => ready 0/0/1");
+    let scaled =
+        "Scaled { pools: [ScaledPool { pool: PoolName(\"default\"), was: 0, wanted: 0, ready: 0 }], released: 1 }";
+    let said = bench.said();
+    assert_eq!(said[0], "job 1 released scale => ready 0/0/1");
+    assert_eq!(said.last().unwrap(), &format!("ticket 2: {scaled}"), "{said:?}");
 }
 
 #[test]
@@ -86,8 +99,7 @@ fn workers_that_do_not_come_up_refuse_the_scaling_after_three() {
         bench.pass(SECOND);
     }
     let said = bench.said();
-    let refusal =
-        "ticket 1: refused, ReplacementFailed { worker: \"default-1\", why: Some(NotStarted(\"no such file\")) }";
+    let refusal = "ticket 1: refused, ReplacementFailed { worker: \"default-1\", why: Some(NotStarted(\"no such file\")), tried: 0 }";
     assert!(said.iter().any(|s| s == refusal), "{said:?}");
     assert_eq!(said.last().unwrap(), "spawn 4 in 1", "it is tried again all the same");
 }
@@ -113,10 +125,10 @@ fn a_new_pool_is_answered_when_its_workers_are_ready() {
     bench.says(&["spawn 2 in 1"]);
     bench.bring_up();
     bench
-        .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }] }"#]);
+        .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }], released: 0 }"#]);
     bench.command(2, Command::AddPool { settings: Box::new(settings("mail")), wait: true });
     bench.says(&[r#"ticket 2: refused, PoolExists(PoolName("mail"))"#]);
-    bench.command(3, Command::Scale { target: Target::All, workers: 2, wait: true });
+    bench.command(3, Command::Scale { target: Target::All, workers: Wanted::Exactly(2), grace: None, wait: true });
     bench.says(&[r#"ticket 3: refused, WhichPool([PoolName("default"), PoolName("mail")])"#]);
 }
 
@@ -126,7 +138,7 @@ fn a_worker_that_is_stopped_takes_its_slot_with_it() {
     stop_worker(&mut bench, "default-2");
     bench.says(&["close 2"]);
     bench.gone(2);
-    bench.says(&["ticket 1: Stopped { workers: 1, released: 0 }"]);
+    bench.says(&["ticket 1: Stopped { workers: 1, released: 0, pools: [] }"]);
     assert_eq!(bench.pool().wanted, 2);
     scale(&mut bench, 3);
     bench.says(&["spawn 4 in 2"]);
@@ -136,7 +148,7 @@ fn a_worker_that_is_stopped_takes_its_slot_with_it() {
 fn a_worker_that_is_stopped_while_it_is_renewed_takes_its_successor_with_it() {
     let mut bench = Bench::up(|s| s.limits.workers = 2);
     let target = Target::Workers(vec![String::from("default-1")]);
-    bench.command(9, Command::Restart { target, at_once: false, wait: false });
+    bench.command(9, Command::Restart { target, grace: None, wait: false });
     bench.said();
     stop_worker(&mut bench, "default-1");
     bench.says(&["close 1"]);
@@ -146,15 +158,105 @@ fn a_worker_that_is_stopped_while_it_is_renewed_takes_its_successor_with_it() {
 }
 
 #[test]
-fn a_pool_that_is_stopped_is_forgotten_when_its_workers_are_gone() {
+fn a_worker_that_is_scaled_away_is_taken_back_if_it_still_does_its_job() {
+    let mut bench = Bench::up(|s| s.limits.workers = 3);
+    bench.jobs(2);
+    bench.said();
+    scale(&mut bench, 0);
+    bench.says(&["close 3", "ticket 1 waits for 2, None"]);
+    bench.pass(100 * SECOND);
+    bench.command(2, Command::Scale { target: Target::All, workers: Wanted::More(4), grace: None, wait: false });
+    // The one whose input is closed is lost.
+    let said = bench.said();
+    assert_eq!(said[said.len() - 2..], ["spawn 4 in 4", "spawn 5 in 5"], "{said:?}");
+    bench.bring_up();
+    bench.answer(1, 1, well());
+    bench.jobs(3);
+    assert!(bench.said().contains(&"send job 3 to 1".to_owned()));
+    assert_eq!(bench.pool().leaving().count(), 1);
+}
+
+#[test]
+fn a_worker_that_is_stopped_after_it_was_scaled_away_is_not_taken_back() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(1);
+    scale(&mut bench, 0);
+    stop_worker(&mut bench, "default-1");
+    bench.said();
+    bench.command(3, Command::Scale { target: Target::All, workers: Wanted::More(1), grace: None, wait: false });
+    assert_eq!(bench.said().last().unwrap(), "spawn 2 in 2");
+}
+
+#[test]
+fn more_and_fewer_are_counted_from_what_is_wanted_now_and_refused_where_that_is_impossible() {
+    let mut bench = Bench::up(|s| s.limits.workers = 4);
+    let relative = |bench: &mut Bench, workers| {
+        bench.command(1, Command::Scale { target: Target::All, workers, grace: None, wait: false });
+        bench.said();
+        bench.pool().wanted
+    };
+    assert_eq!(relative(&mut bench, Wanted::More(2)), 6);
+    assert_eq!(relative(&mut bench, Wanted::Fewer(1)), 5);
+    assert_eq!(relative(&mut bench, Wanted::Fewer(5)), 0);
+    bench.command(2, Command::Scale { target: Target::All, workers: Wanted::Fewer(1), grace: None, wait: true });
+    let refused = r#"ticket 2: refused, OutOfRange { pool: PoolName("default"), was: 0, asked: Fewer(1) }"#;
+    assert_eq!(bench.said().last().unwrap(), refused);
+}
+
+#[test]
+fn a_worker_that_still_leaves_can_be_hastened_by_its_name() {
     let mut bench = Bench::up(|s| s.limits.workers = 2);
+    bench.jobs(2);
+    scale(&mut bench, 1);
+    bench.said();
+    let target = || Target::Workers(vec![String::from("default-2")]);
+    bench.command(2, Command::Restart { target: target(), grace: None, wait: true });
+    bench.says(&[r#"ticket 2: refused, NoSuchWorker("default-2")"#]);
+    bench.command(3, Command::StopSome { target: target(), grace: Some(Duration::ZERO), wait: true });
+    bench.says(&["cancel 2#1 shutdown", "TERM 2"]);
+    bench.exit(2, Exit::Signal(15), 1);
+    bench.sweep(2);
+    let said = bench.said();
+    assert_eq!(said.last().unwrap(), "ticket 3: Stopped { workers: 1, released: 1, pools: [] }", "{said:?}");
+    assert_eq!(bench.pool().wanted, 1);
+}
+
+#[test]
+fn a_pool_that_the_master_began_with_stays_without_workers_when_it_is_stopped_and_can_be_scaled_up() {
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
+    bench.jobs(1);
     let target = Target::Queue(queue("default"));
+    bench.command(1, Command::StopSome { target, grace: None, wait: true });
+    bench.said();
+    bench.pass(1000 * SECOND);
+    bench.answer(1, 1, well());
+    bench.gone(1);
+    bench.gone(2);
+    let stopped = r#"pools: [StoppedPool { pool: PoolName("default"), was: 2, kept: true }] }"#;
+    assert_eq!(bench.said().last().unwrap(), &format!("ticket 1: Stopped {{ workers: 2, released: 0, {stopped}"));
+    assert_eq!((bench.pool().wanted, bench.pool().slots().count()), (0, 0));
+    scale(&mut bench, 1);
+    bench.bring_up();
+    bench.jobs(1);
+    assert!(bench.said().contains(&"send job 2 to 3".to_owned()));
+}
+
+#[test]
+fn a_pool_that_was_spawned_is_forgotten_when_it_is_stopped_and_its_workers_are_gone() {
+    let mut bench = Bench::new(|s| s.limits.workers = 0);
+    let mut mail = settings("mail");
+    mail.limits.workers = 2;
+    bench.command(9, Command::AddPool { settings: Box::new(mail), wait: false });
+    bench.bring_up();
+    bench.said();
+    let target = Target::Pool(PoolName::new("mail").unwrap());
     bench.command(1, Command::StopSome { target, grace: Some(SECOND), wait: true });
     bench.says(&["close 1", "close 2"]);
     bench.pass(SECOND);
     bench.says(&["TERM 1", "TERM 2"]);
     bench.gone(1);
     bench.gone(2);
-    bench.says(&["ticket 1: Stopped { workers: 2, released: 0 }"]);
-    assert_eq!(bench.core.pools().count(), 0);
+    let stopped = r#"pools: [StoppedPool { pool: PoolName("mail"), was: 2, kept: false }] }"#;
+    bench.says(&[&format!("ticket 1: Stopped {{ workers: 2, released: 0, {stopped}")]);
+    assert_eq!(bench.core.pools().count(), 1);
 }

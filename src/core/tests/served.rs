@@ -131,8 +131,8 @@ fn a_pool_that_comes_takes_what_waited_and_one_that_goes_leaves_it() {
     bench.committed(totals(1, 0));
     assert_eq!(bench.core.unserved().count(), 1);
     let name = PoolName::new("mail").unwrap();
-    bench.core.add_pool(PoolSettings { name: name.clone(), ..settings("mail") }).unwrap();
-    bench.settle();
+    let settings = Box::new(PoolSettings { name: name.clone(), ..settings("mail") });
+    bench.command(2, Command::AddPool { settings, wait: false });
     assert_eq!(bench.core.unserved().count(), 0);
     bench.command(1, Command::StopSome { target: Target::Pool(name), grace: None, wait: false });
     assert_eq!(bench.core.unserved().count(), 1);

@@ -59,8 +59,8 @@ fn a_turn_asks_for_some_processes_and_those_that_are_left_wait_for_nothing_but_t
 #[test]
 fn a_restart_waits_while_no_process_can_be_had_and_the_old_workers_go_on() {
     let mut bench = Bench::up(|_| {});
-    bench.command(1, Command::Restart { target: Target::All, at_once: false, wait: false });
-    bench.says(&["ticket 1: Restarted { workers: [\"default-1\"], released: 0 }", "spawn 2 in 1"]);
+    bench.command(1, Command::Restart { target: Target::All, grace: None, wait: false });
+    bench.says(&["ticket 1: Restarted { workers: [\"default-1\"], tried: 0, released: 0 }", "spawn 2 in 1"]);
     for n in 2..20 {
         bench.nothing_left_for(n);
         bench.says(&[]);
@@ -77,7 +77,7 @@ fn scarcity_is_over_when_nobody_waits_for_a_process_any_more() {
     let mut bench = Bench::new(|_| {});
     bench.nothing_left_for(1);
     assert!(bench.core.is_scarce());
-    bench.command(1, Command::Scale { target: Target::All, workers: 0, wait: false });
+    bench.command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, wait: false });
     assert!(!bench.core.is_scarce());
     assert_eq!(bench.core.next_deadline(bench.now), None);
 }

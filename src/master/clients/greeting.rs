@@ -52,6 +52,14 @@ pub(super) enum Greeting {
 }
 
 impl Clients {
+    /// Tells a client something before its answer. One that has not said which store it means is a program that takes the
+    /// next line for the answer.
+    pub(in crate::master) fn tell_first(&mut self, id: ClientId, line: &[u8]) {
+        if self.all.get(&id).is_some_and(|client| client.greeting != Greeting::Unsaid) {
+            self.tell(id, line);
+        }
+    }
+
     /// A client says which store it means.
     pub(in crate::master) fn greet(&mut self, id: ClientId, meant: StoreName) {
         let Some(client) = self.all.get_mut(&id) else { return };

@@ -15,7 +15,7 @@ use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{NewJob, QueueName, UnixMicros};
 use crate::report::refusals::JobAction;
 use crate::wire::bulk::{AddToBulk, OneBulk};
-use crate::wire::control::{Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
+use crate::wire::control::{AWAITED, Awaited, Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
 use crate::wire::object;
 use crate::wire::push::to_new_job;
 use crate::wire::rpc::{self, RpcError};
@@ -174,6 +174,11 @@ fn no_request(why: &str) -> RpcError {
 /// Writes what is to be said to people before an answer.
 pub(super) fn note(text: &str) -> Vec<u8> {
     rpc::notification(NOTE, &text).unwrap_or_default()
+}
+
+/// Writes which jobs an answer waits for.
+pub(super) fn awaited(awaited: Awaited) -> Vec<u8> {
+    rpc::notification(AWAITED, &awaited).unwrap_or_default()
 }
 
 /// Writes which store is served.

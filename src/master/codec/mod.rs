@@ -10,6 +10,7 @@ mod worker;
 
 use super::Master;
 use super::requests::{Answer, Asker, Peer, Refused};
+use crate::model::done::Awaited;
 use crate::wire::rpc::{self, RpcError};
 
 impl Master {
@@ -26,6 +27,14 @@ impl Master {
     pub(super) fn send_note(&mut self, peer: Peer, text: &str) {
         match peer {
             Peer::Client(id) => self.clients.tell(id, &control::note(text)),
+            Peer::Worker(_) => {}
+        }
+    }
+
+    /// Says which jobs an answer waits for.
+    pub(super) fn send_awaited(&mut self, peer: Peer, awaited: Awaited) {
+        match peer {
+            Peer::Client(id) => self.clients.tell_first(id, &control::awaited(awaited)),
             Peer::Worker(_) => {}
         }
     }

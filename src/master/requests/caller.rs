@@ -10,6 +10,7 @@ use super::{Peer, Refused};
 use crate::clock::TICK;
 use crate::core::{Handle, Ticket};
 use crate::master::Master;
+use crate::model::done::Awaited;
 use crate::model::job::JobRecord;
 use crate::model::{JobId, JobState, PoolKind, WorkerId};
 use crate::process::identity;
@@ -52,6 +53,13 @@ impl Master {
         // A job that was sent ahead begins before the master hears that the one before it has ended.
         let before = if ahead { LATE_NEWS } else { TICK };
         self.time.age(start) > self.time.now().mono.since(begun) + before
+    }
+
+    /// Tells a client which jobs its answer waits for.
+    pub(in crate::master) fn tell_awaited(&mut self, ticket: Ticket, awaited: Awaited) {
+        if let Some(peer) = self.requests.table.peer(ticket) {
+            self.send_awaited(peer, awaited);
+        }
     }
 
     /// Tells a client why it is not kept waiting.

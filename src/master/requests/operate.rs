@@ -9,7 +9,7 @@ use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
 use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
-use crate::model::done::Stopped;
+use crate::model::done::{Awaited, Stopped};
 use crate::model::{MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, change};
 use crate::report::refusals;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, Stop};
@@ -20,11 +20,9 @@ const MAX_QUEUES: usize = 1000;
 
 impl Master {
     pub(super) fn scale(&mut self, ticket: Ticket, params: Scale) -> Begun {
-        if params.workers > MOST_WORKERS {
-            return Err(bad(format!("`workers` is {}; the most is {MOST_WORKERS}", params.workers)));
-        }
         let target = target(false, params.queue, params.pool, Vec::new())?;
-        self.command(ticket, Command::Scale { target, workers: params.workers, wait: !params.no_wait });
+        let grace = grace("grace_s", params.grace_s)?;
+        self.command(ticket, Command::Scale { target, workers: params.workers, grace, wait: !params.no_wait });
         self.make_room();
         Ok(None)
     }
@@ -67,10 +65,18 @@ impl Master {
         if !(1..=MOST_WORKERS).contains(&limits.workers) {
             return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
         }
-        let is_used = |name: &str| self.core.pools().any(|(_, p)| p.settings.name.as_str() == name);
+        let names = || self.core.pools().map(|(_, p)| &p.settings.name);
+        let like = |name: &str| names().find(|pool| pool.is_confusable(name));
+        let is_used = |name: &str| names().any(|pool| pool.as_str() == name) || like(name).is_some();
         let wish = queues.first().map_or("opaque", QueueName::as_str);
         let name = match &params.pool {
-            Some(name) => PoolName::new(name).map_err(bad)?,
+            Some(name) => match like(name) {
+                None => PoolName::new(name).map_err(bad)?,
+                Some(other) => {
+                    let text = format!("a pool `{name}` beside the pool `{other}` would be taken for a worker of it");
+                    return Err(Refused::Failed(5, format!("{text}; choose another name")));
+                }
+            },
             None => free_name(wish, is_used).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
         let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
@@ -85,14 +91,14 @@ impl Master {
         if target == Target::All && !params.all {
             return Err(bad("say what to restart: --all, --queue, --pool or workers"));
         }
-        self.command(ticket, Command::Restart { target, at_once: params.now, wait: !params.no_wait });
+        let grace = if params.now { Some(Duration::ZERO) } else { grace("grace_s", params.grace_s)? };
+        self.command(ticket, Command::Restart { target, grace, wait: !params.no_wait });
         Ok(None)
     }
 
     pub(super) fn stop_request(&mut self, ticket: Ticket, params: Stop) -> Begun {
-        let grace = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
-        let grace = grace.map_err(|e| bad(format!("`timeout_s`: {e}")))?;
-        let target = target(false, params.queue, None, params.workers)?;
+        let grace = grace("timeout_s", params.timeout_s)?;
+        let target = target(false, params.queue, params.pool, params.workers)?;
         if target != Target::All {
             self.command(ticket, Command::StopSome { target, grace, wait: !params.no_wait });
             return Ok(None);
@@ -100,12 +106,15 @@ impl Master {
         let caller = self.caller(ticket);
         let workers = self.core.workers().filter(|(_, worker)| worker.is_alive()).count() as u64;
         self.stop(grace, caller);
-        if params.no_wait {
-            return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, released: 0 }))));
+        if params.no_wait || caller.is_some() {
+            if !params.no_wait {
+                self.note_at_once(ticket);
+            }
+            return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, ..Stopped::default() }))));
         }
-        if caller.is_some() {
-            self.note_at_once(ticket);
-            return Ok(Some(Answer::Done(Done::Stopped(Stopped { workers, released: 0 }))));
+        let (jobs, grace_s) = self.waits_to_stop(grace);
+        if jobs > 0 && grace_s > 0.0 {
+            self.tell_awaited(ticket, Awaited { jobs, grace_s: Some(grace_s) });
         }
         self.requests.table.wait_for_end(ticket);
         Ok(None)
@@ -146,6 +155,11 @@ impl Master {
     pub(in crate::master) fn served(&self) -> impl Iterator<Item = &QueueName> {
         self.core.pools().flat_map(|(_, pool)| pool.settings.queues.names())
     }
+}
+
+/// A length of time in a request.
+fn grace(name: &str, seconds: Option<f64>) -> Result<Option<Duration>, Refused> {
+    seconds.map(Duration::try_from_secs_f64).transpose().map_err(|e| bad(format!("`{name}`: {e}")))
 }
 
 fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<String>) -> Result<Target, Refused> {

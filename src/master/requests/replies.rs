@@ -3,8 +3,10 @@
 use super::{Answer, Refused};
 use crate::core::{Done, Refusal, Ticket};
 use crate::master::Master;
+use crate::model::MOST_WORKERS;
 use crate::model::problem::Topic;
 use crate::report::refusals::{self, JobAction};
+use crate::report::words;
 use crate::wire::control::{ChangedJobs, RefusedJob};
 
 impl Master {
@@ -111,9 +113,25 @@ fn worded(refusal: Refusal) -> Worded {
         }
         Refusal::PoolExists(name) => (5, format!("there is a pool `{name}` already; scale it, or choose another name")),
         Refusal::Stopping => (5, String::from("the master is stopping")),
-        Refusal::ReplacementFailed { worker, why } => {
+        Refusal::OutOfRange { pool, was, asked } => {
+            let workers = words::count(u64::from(was), "worker");
+            (
+                5,
+                format!(
+                    "pool `{pool}` has {workers}, so `{asked}` is not possible; the least is 0, the most {MOST_WORKERS}"
+                ),
+            )
+        }
+        Refusal::ReplacementFailed { worker, why, tried } => {
+            let again =
+                if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
             let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
-            (1, format!("worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"))
+            (
+                1,
+                format!(
+                    "{again}worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"
+                ),
+            )
         }
     };
     Worded::All(Refused::Failed(exit_code, text))

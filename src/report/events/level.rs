@@ -52,7 +52,10 @@ impl Event {
 
 const fn notice_level(notice: &Notice) -> Level {
     match notice {
-        Notice::WorkerStarted { .. } | Notice::StrayAnswer { .. } => Level::Detail,
+        Notice::WorkerStarted { .. }
+        | Notice::StrayAnswer { .. }
+        | Notice::WorkerEnded { known: true, .. }
+        | Notice::Backoff { known: true, .. } => Level::Detail,
         Notice::WorkerEnded { reason, .. } => ended_level(*reason),
         Notice::JobFailed { .. } | Notice::Scaled { .. } => Level::Normal,
         Notice::JobDead { .. } | Notice::Backoff { .. } | Notice::Problem { .. } | Notice::MemoryBaseline { .. } => {

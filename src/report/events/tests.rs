@@ -10,7 +10,15 @@ fn dead() -> Event {
 }
 
 fn ended(reason: EndReason) -> Event {
-    Notice::WorkerEnded { worker: "default-1".into(), pid: 7, reason, exit: Some(Exit::Signal(9)), jobs_done: 1 }.into()
+    Notice::WorkerEnded {
+        worker: "default-1".into(),
+        pid: 7,
+        reason,
+        exit: Some(Exit::Signal(9)),
+        jobs_done: 1,
+        known: false,
+    }
+    .into()
 }
 
 #[test]
@@ -38,9 +46,11 @@ fn events_are_worded_in_one_line() {
         (failed.into(), "job 3 (`resize`) failed (error) on `mail-2`; due again in 5s"),
         (started, "pool `default`: 4 workers for `default`, commands as jobs; memory +128M"),
         (
-            Event::Stopping { running: 2, grace_s: 30.0 },
+            Event::Stopping { running: 2, grace_s: 30.0, ctrl_c: true },
             "stopping: 2 running jobs may go on for 30s; press Ctrl-C again to end now",
         ),
+        (Event::Stopping { running: 1, grace_s: 5.0, ctrl_c: false }, "stopping: 1 running job may go on for 5s"),
+        (Event::Stopping { running: 1, grace_s: 0.0, ctrl_c: false }, "stopping: ending 1 running job now"),
         (Notice::Scaled { pool, was: 4, wanted: 1 }.into(), "pool `default` goes from 4 to 1 worker"),
         (Event::Forced { running: 1 }, "ending 1 running job now"),
     ];

@@ -27,11 +27,14 @@ pub fn line(event: &Event) -> String {
             format!("the last master ended without a word; {} it left running: ready again", words::count(*jobs, "job"))
         }
         Event::Stopping { running: 0, .. } => "stopping".to_owned(),
-        Event::Stopping { running, grace_s } => format!(
-            "stopping: {} may go on for {}; press Ctrl-C again to end now",
-            words::count(*running, "running job"),
-            words::seconds(*grace_s)
-        ),
+        Event::Stopping { running, grace_s, ctrl_c } => {
+            let jobs = words::count(*running, "running job");
+            let now = if *ctrl_c { "; press Ctrl-C again to end now" } else { "" };
+            match *grace_s {
+                0.0 => format!("stopping: ending {jobs} now"),
+                grace_s => format!("stopping: {jobs} may go on for {}{now}", words::seconds(grace_s)),
+            }
+        }
         Event::Forced { running } => format!("ending {} now", words::count(*running, "running job")),
         Event::Drained { summary } => format!("nothing left to do: {summary}"),
         Event::Stopped { summary } => format!("stopped: {summary}"),
@@ -53,13 +56,11 @@ fn notice_line(notice: &Notice) -> String {
             let kind = words::one_line(kind, 60);
             format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")
         }
-        Notice::Backoff { worker, why, next_in_s } => {
-            let when = if *next_in_s > 0.0 {
-                format!("next try in {}", words::seconds(*next_in_s))
-            } else {
-                "tried again at once".to_owned()
-            };
-            format!("worker `{worker}`: {}; {when}", words::one_line(why, ERROR_CHARS))
+        Notice::Backoff { pool, worker, why, .. } => {
+            let why = words::one_line(why, ERROR_CHARS);
+            format!(
+                "pool `{pool}`: worker `{worker}` does not come up: {why}; it is tried again, see `queue-work status`"
+            )
         }
         Notice::Scaled { pool, was, wanted } => {
             format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
