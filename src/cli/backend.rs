@@ -64,9 +64,9 @@ pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Resu
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
         Err(error @ Failure::Socket { .. }) => Err(Error::Usage(error.to_string())),
-        Err(error @ (Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder)) => {
-            Err(Error::Failed(error.to_string()))
-        }
+        Err(
+            error @ (Failure::NotDrained(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder),
+        ) => Err(Error::Failed(error.to_string())),
     }
 }
 

@@ -108,8 +108,7 @@ pub struct Core {
     totals: Totals,
     served: Served,
     oom: OomKills,
-    /// The master stops when nothing is left to do.
-    drains: bool,
+    drain: upkeep::Drain,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Runs given back since the stop began, for its summary.
@@ -141,7 +140,7 @@ impl Core {
             totals: Totals::default(),
             served: Served::default(),
             oom: OomKills::default(),
-            drains: false,
+            drain: upkeep::Drain::default(),
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,

@@ -86,6 +86,8 @@ pub struct Pool {
     pub(super) said: Option<SlotProblem>,
     /// People were told that the memory limit lies below the baseline.
     pub(super) baseline_told: bool,
+    /// A worker of it has begun a job.
+    pub(super) was_of_use: bool,
 }
 
 impl Pool {
@@ -112,8 +114,14 @@ impl Pool {
             leaves_silently: false,
             said: None,
             baseline_told: false,
+            was_of_use: false,
             settings,
         }
+    }
+
+    /// Each of its workers was tried to be started several times, in vain.
+    pub(super) fn is_of_no_use(&self) -> bool {
+        !self.was_of_use && !self.slots.is_empty() && self.slots.values().all(SlotEntry::is_failing)
     }
 
     /// Whether it serves this queue.

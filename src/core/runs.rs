@@ -72,6 +72,12 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         self.holders.remove(&flight.job.id);
+        if verdict.cause != Some(Cause::NotBegun)
+            && let Some(pool) =
+                self.workers.get(id).map(|worker| worker.pool).and_then(|pool| self.pools.get_mut(&pool))
+        {
+            pool.was_of_use = true;
+        }
         detail.peak_memory = detail.peak_memory.or(flight.peak);
         // Jobs that never began are named as a problem, once for all.
         if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Core, Phase, Tag};
+use super::{Action, Core, Phase, Pool, Tag};
 use crate::model::change::{Change, KeepFor};
-use crate::model::{Lane, Mono, Now, QueueName, QueueTotals, Takes, UnixMicros};
+use crate::model::death::SlotProblem;
+use crate::model::{Lane, Mono, Now, PoolName, QueueName, QueueTotals, Takes, UnixMicros};
 
 /// Pause after a step that found nothing, at first.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -45,6 +46,15 @@ impl Upkeep {
         let half = keep.succeeded.min(keep.dead).min(keep.runs) / 2;
         half.clamp(SHORTEST_PAUSE, (PAUSE * 2_u32.pow(self.vain.min(8))).min(LONGEST_PAUSE))
     }
+}
+
+/// The state of a drain.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    /// The master stops when nothing is left to do.
+    wanted: bool,
+    /// It has given up: workers of this pool cannot be started.
+    vain: Option<(PoolName, SlotProblem)>,
 }
 
 /// The state of making ready what is due.
@@ -87,7 +97,7 @@ impl Core {
 
     /// From now on the master stops when nothing is left to do.
     pub fn stop_when_drained(&mut self) {
-        self.drains = true;
+        self.drain.wanted = true;
     }
 
     /// Jobs that a pool takes which are ready or waiting for a retry, and those of its queues that are running.
@@ -96,11 +106,35 @@ impl Core {
         self.served.queues().filter_map(|(name, takes)| Some(left(self.totals.of(name)?, takes))).sum()
     }
 
-    /// Stops if the drain is complete. `is_written`: no change waits to be committed, so the totals tell the truth.
+    /// Stops if the drain is complete, or if no worker can be started for what is left. `is_written`: no change waits to be
+    /// committed, so the totals tell the truth.
     pub fn end_drain(&mut self, is_written: bool, now: Now, out: &mut Vec<Action>) {
-        if self.drains && is_written && self.phase == Phase::Running && self.left() == 0 && self.is_quiet() {
+        if !self.drain.wanted || !is_written || self.phase != Phase::Running || !self.is_quiet() {
+            return;
+        }
+        if self.left() > 0 {
+            self.drain.vain = self.in_vain();
+        }
+        if self.left() == 0 || self.drain.vain.is_some() {
             self.stop_all(None, None, now, out);
         }
+    }
+
+    /// The pool whose workers cannot be started, and why, where the drain ended because of that.
+    #[must_use]
+    pub fn drained_in_vain(&self) -> Option<&(PoolName, SlotProblem)> {
+        self.drain.vain.as_ref()
+    }
+
+    /// Whether each pool that has jobs left has tried to start each of its workers several times, and none was of any use.
+    fn in_vain(&self) -> Option<(PoolName, SlotProblem)> {
+        let is_left = |(name, takes)| self.totals.of(name).is_some_and(|totals| left(totals, takes) > 0);
+        let queues: Vec<&QueueName> =
+            self.served.queues().filter(|&queue| is_left(queue)).map(|(name, _)| name).collect();
+        let mut pools = self.pools.values().filter(|pool| queues.iter().any(|name| pool.serves(name))).peekable();
+        let first = *pools.peek()?;
+        let problem = first.slots().find_map(|slot| slot.problem.cloned())?;
+        pools.all(Pool::is_of_no_use).then(|| (first.settings.name.clone(), problem))
     }
 
     /// From now on what ended longer ago than this is removed.

@@ -8,7 +8,7 @@ use super::sources::{Inbox, Source};
 use super::{Master, wall};
 use crate::core::{Done, Phase};
 use crate::model::done::Stopped;
-use crate::report::Event;
+use crate::report::{Event, words};
 
 /// How long the last answers may take to be written.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
@@ -22,6 +22,25 @@ impl Master {
         let (done, now) = (self.meters.jobs(), self.time.now());
         self.console.progress(done, done + self.core.left());
         self.core.end_drain(self.batches.is_empty(), now);
+    }
+
+    /// What a drain has not done: jobs that died, and jobs that are left.
+    pub(super) fn undrained(&self) -> Option<String> {
+        if !self.fixed.config.drain {
+            return None;
+        }
+        let dead = self.meters.dead();
+        let died =
+            (dead > 0).then(|| format!("{} died; see `queue-work jobs --state dead`", words::count(dead, "job")));
+        let vain = self.core.drained_in_vain().map(|(pool, problem)| {
+            let left = words::count(self.core.left(), "job");
+            format!("no worker of pool `{pool}` can be started: {problem}; {left} left")
+        });
+        let unserved: u64 = self.core.unserved().filter(|found| found.is_queue_served).map(|found| found.jobs).sum();
+        let unserved = (unserved > 0)
+            .then(|| format!("{} left that no pool takes; see `queue-work status`", words::count(unserved, "job")));
+        let all: Vec<String> = [died, vain, unserved].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Tells people that the end has begun, once. `ctrl_c`: it was asked for by one.

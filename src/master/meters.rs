@@ -77,6 +77,11 @@ impl Meters {
         self.summary.jobs()
     }
 
+    /// Jobs that died until now.
+    pub(super) const fn dead(&self) -> u64 {
+        self.summary.dead
+    }
+
     /// The life of the master until now.
     pub(super) fn summary(&self, now: Mono) -> Summary {
         Summary { seconds: now.0 as f64 / 1e6, ..self.summary.clone() }

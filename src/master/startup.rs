@@ -66,6 +66,9 @@ pub(crate) enum Failure {
     /// The end could not be written.
     #[error("the master ended, but not everything could be written; the next start recovers")]
     NotInOrder,
+    /// Jobs died, or are left, that were to be drained.
+    #[error("{0}")]
+    NotDrained(String),
     /// Ended by a second Ctrl-C.
     #[error("ended at once")]
     Interrupted,
@@ -85,7 +88,10 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
         let failure = if left.is_empty() { Failure::NotInOrder } else { Failure::Survivors(left) };
         return Err(master.hold.take_loss().map_or(failure, Failure::Store));
     }
-    if interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+    if interrupted {
+        return Err(Failure::Interrupted);
+    }
+    master.undrained().map_or(Ok(()), |why| Err(Failure::NotDrained(why)))
 }
 
 pub(super) fn start(

@@ -21,10 +21,11 @@ fn works(program: &str, file: &str) {
     let sums: Vec<i64> = (0..10).map(|n| bench.push(&["add", &format!("[{n}, 100]")])).collect();
     let echo = bench.push(&["echo", "\"ü € \\u0001 \\\"quoted\\\"\""]);
     let steps = bench.push(&["progress"]);
-    let unknown = bench.push(&["no-such-type"]);
+    let unknown = bench.push(&["--max-attempts", "1", "no-such-type"]);
     let fails = bench.push(&["--max-attempts", "1", "fail"]);
     let mut master = bench.launch(&["--workers", "2", "--drain", "--", program, script.to_str().expect("UTF-8")]);
-    assert_eq!(master.wait_exit(DEADLINE).code(), Some(0), "{}", bench.dump());
+    // Two of them die.
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1), "{}", bench.dump());
     for (id, n) in sums.into_iter().zip(0..) {
         assert_eq!(bench.job(id)["result"], 100 + n, "{}", bench.job(id));
     }

@@ -276,8 +276,10 @@ impl<'a> Story<'a> {
         if !in_order {
             let env = self.environment(false);
             let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
-            let status = self.bench.launch_with(&["--drain"], &env).wait_exit(DEADLINE);
-            assert!(status.success(), "{status}\n{}", self.bench.dump());
+            let mut drain = self.bench.launch_with(&["--drain"], &env);
+            let status = drain.wait_exit(DEADLINE);
+            let died = drain.stderr().contains(" died; see `queue-work jobs --state dead`");
+            assert_eq!(status.code(), Some(died.into()), "{status}\n{}", self.bench.dump());
         }
         let gone = eventually(Duration::from_secs(10), || self.bench.leftovers().is_empty());
         assert!(gone, "somebody is left\n{}", self.bench.dump());

@@ -105,7 +105,8 @@ pub(crate) fn wait_ready(bench: &Bench, count: usize) -> Vec<Value> {
     let mut found = Vec::new();
     bench.wait_for(&format!("{count} ready workers"), DEADLINE, |b| {
         found = workers(b);
-        found.len() == count && found.iter().all(|w| w["state"] == "idle" || w["state"] == "busy")
+        let is_ready = |w: &Value| ["idle", "busy", "running"].iter().any(|state| w["state"] == *state);
+        found.len() == count && found.iter().all(is_ready)
     });
     found
 }

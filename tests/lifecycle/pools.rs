@@ -22,7 +22,7 @@ fn an_opaque_pool_is_kept_alive_scaled_and_restarted() {
     signal(pid(&old[0]), SIGKILL);
     bench.wait_for("a new one", DEADLINE, |b| {
         let now = workers(b);
-        now.len() == 2 && pids(&now) != pids(&old) && now.iter().all(|w| w["state"] == "idle")
+        now.len() == 2 && pids(&now) != pids(&old) && now.iter().all(|w| w["state"] == "running")
     });
     bench.ok(&["scale", "3"]);
     assert_eq!(wait_ready(&bench, 3).len(), 3);
@@ -170,11 +170,32 @@ fn with_drain_the_master_ends_when_nothing_is_left_and_retries_are_waited_for() 
     for kind in ["good", "exit", "good"] {
         bench.push(&[kind]);
     }
-    let drained = bench.run(&["--drain"]).expect_code(0);
+    let drained = bench.run(&["--drain"]).expect_code(1);
     assert!(drained.stderr.contains("nothing left to do"), "{drained:?}");
+    assert!(drained.stderr.ends_with("queue-work: 1 job died; see `queue-work jobs --state dead`\n"), "{drained:?}");
     bench.expect_no_leftovers();
     let jobs = bench.run(&["jobs", "list", "--oldest", "--json"]).expect_code(0).json();
     let states: Vec<&str> = jobs.as_array().expect("an array").iter().filter_map(|j| j["state"].as_str()).collect();
     assert_eq!(states.iter().filter(|s| **s == "succeeded").count(), 2, "{states:?}");
     assert_eq!(states.iter().filter(|s| **s == "dead").count(), 1, "{states:?}");
+}
+
+#[test]
+fn a_drain_whose_worker_program_cannot_be_started_ends_and_says_so_with_what_is_left() {
+    let bench = Bench::new();
+    for _ in 0..3 {
+        bench.push(&["t"]);
+    }
+    let here = bench.path().join("gone.py");
+    let gone = here.to_str().expect("UTF-8");
+    for (program, why) in [(&["pyton3", "w.py"][..], "pyton3"), (&["python3", gone], "exits at once with status 2")] {
+        let args = [&["--drain", "--workers", "2", "--queue", "default", "--"][..], program].concat();
+        let run = bench.run(&args).expect_code(1);
+        let last = run.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("queue-work: no worker of pool `default` can be started: "), "{run:?}");
+        assert!(last.contains(why) && last.ends_with("; 3 jobs left"), "{run:?}");
+    }
+    let jobs = bench.run(&["jobs", "--json"]).expect_code(0).json();
+    let states: Vec<&str> = jobs.as_array().expect("an array").iter().filter_map(|j| j["state"].as_str()).collect();
+    assert_eq!(states, ["ready"; 3]);
 }

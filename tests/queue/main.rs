@@ -31,11 +31,14 @@ mod why;
 use serde_json::Value;
 use support::{Bench, Run};
 
-/// Runs a master on `default` until nothing is left to do.
+/// Runs a master on `default` until nothing is left to do. Its exit code says whether jobs died or are left.
 #[track_caller]
 fn drain(bench: &Bench, args: &[&str]) -> Run {
     let all: Vec<&str> = ["--queue=default", "--drain", "--backoff=50ms"].iter().chain(args).copied().collect();
-    bench.run(&all).expect_code(0)
+    let run = bench.run(&all);
+    let last = run.stderr.lines().last().unwrap_or_default();
+    let failed = last.starts_with("queue-work: ") && (last.contains(" died; see ") || last.contains(" left"));
+    run.expect_code(failed.into())
 }
 
 /// Every run on record, oldest first.

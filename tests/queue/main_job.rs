@@ -118,7 +118,9 @@ fn the_summary_counts_jobs_by_how_they_ended() {
     let cancelled = bench.push(&["--", "true"]);
     bench.ok(&["jobs", "cancel", &cancelled.to_string()]);
     let master = drain(&bench, &["--workers=2"]);
-    let summary = master.stderr.lines().last().unwrap_or_default();
+    let mut last = master.stderr.lines().rev();
+    assert_eq!(last.next(), Some("queue-work: 2 jobs died; see `queue-work jobs --state dead`"));
+    let summary = last.next().unwrap_or_default();
     assert!(summary.starts_with("nothing left to do: 5 jobs in "), "{summary}");
     assert!(summary.contains("3 succeeded, 2 dead"), "{summary}");
     let status = bench.status();

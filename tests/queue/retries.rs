@@ -21,7 +21,7 @@ fn oldest_first(bench: &Bench, id: i64) -> Vec<Value> {
 fn a_failing_job_is_tried_three_times_with_five_times_the_wait_each_time() {
     let bench = Bench::new();
     let id = bench.push(&["--", "sh", "-c", "echo oops >&2; exit 3"]);
-    bench.run(&["--workers=1", "--queue=default", "--drain", "--backoff=100ms"]).expect_code(0);
+    bench.run(&["--workers=1", "--queue=default", "--drain", "--backoff=100ms"]).expect_code(1);
     let job = bench.job(id);
     assert_eq!((&job["state"], &job["cause"], &job["attempts"]), (&json!("dead"), &json!("max_attempts"), &json!(3)));
     assert_eq!((&job["crashes"], &job["releases"]), (&json!(0), &json!(0)));

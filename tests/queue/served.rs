@@ -160,7 +160,12 @@ fn a_queue_that_no_pool_serves_is_named_and_a_push_that_waits_says_so_at_once() 
 fn a_drain_ends_where_only_jobs_for_nobody_are_left() {
     let bench = Bench::new();
     let (mail, command) = (bench.push(&["mail"]), bench.push(&["--", "true"]));
-    let run = drain(&bench, &["--workers=1"]);
+    let run = drain(&bench, &["--workers=1"]).expect_code(1);
+    assert!(
+        run.stderr.ends_with("queue-work: 1 job left that no pool takes; see `queue-work status`\n"),
+        "{}",
+        run.stderr
+    );
     assert!(
         run.stderr.contains("1 job in `default`, the first of type `mail`, waits for a worker program"),
         "{}",

@@ -10,8 +10,9 @@ fn quiet_says_nothing_of_jobs_that_die_nor_of_anything_that_was_done() {
     }
     bench.push(&["--", "no-such-program"]);
     bench.push(&["--timeout", "100ms", "--max-attempts", "1", "--", "sleep", "60"]);
-    let run = bench.run(&["-q", "--workers=2", "--queue=default", "--drain"]).expect_code(0);
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    let run = bench.run(&["-q", "--workers=2", "--queue=default", "--drain"]).expect_code(1);
+    let died = run.stderr.strip_prefix("queue-work: ").expect("the error that ends it");
+    assert!(run.stdout.is_empty() && died.ends_with(" jobs died; see `queue-work jobs --state dead`\n"), "{run:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn filled() -> Bench {
     for n in 0..6 {
         bench.push(&["--queue=a", "--max-attempts=1", "--", if n < 4 { "true" } else { "false" }]);
     }
-    bench.run(&["--workers=1", "--queue=a", "--drain"]).expect_code(0);
+    bench.run(&["--workers=1", "--queue=a", "--drain"]).expect_code(1);
     bench.push(&["--queue=b", "resize", "1"]);
     bench.push(&["--queue=b", "--delay=1h", "resize", "2"]);
     bench.push(&["--queue=a", "--", "true"]);

@@ -97,7 +97,7 @@ fn lists_are_as_wide_as_the_terminal() {
     for _ in 0..3 {
         bench.push(&["--max-attempts", "1", "--", "sh", "-c", script]);
     }
-    bench.ok(&["--drain", "--queue", "default", "--workers", "1"]);
+    bench.run(&["--drain", "--queue", "default", "--workers", "1"]).expect_code(1);
     for list in [&["jobs"][..], &["runs"], &["workers"]] {
         for width in [60, 80, 120] {
             let lines = shown(&bench, list, (width, 24));

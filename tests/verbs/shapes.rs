@@ -262,7 +262,7 @@ fn progress_and_logs_have_their_forms() {
     let words = fixture("fail.py");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let id = bench.push(&["--max-attempts=1", "t"]);
-    bench.run(&[&["--workers=1", "--queue=default", "--drain", "--"], &words[..]].concat()).expect_code(0);
+    bench.run(&[&["--workers=1", "--queue=default", "--drain", "--"], &words[..]].concat()).expect_code(1);
     let form = Object(&[("at", Time), ("worker", Text), ("stream", Text), ("job", Maybe(&Int)), ("text", Text)]);
     let array = bench.run(&["logs", "--json"]).expect_code(0).json();
     expect(&array, List(&form));

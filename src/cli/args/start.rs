@@ -104,7 +104,7 @@ pub(crate) struct StartArgs {
     /// configuration file, else `default`]
     #[arg(long, value_name = "NAMES", env = "QUEUE_WORK_QUEUE", value_delimiter = ',', value_parser = values::queue)]
     pub(crate) queue: Vec<String>,
-    /// End when nothing is ready, running or waiting for a retry
+    /// End when nothing is ready, running or waiting for a retry; exit code 1 if a job died or is left
     #[arg(long, env = "QUEUE_WORK_DRAIN", value_parser = FalseyValueParser::new())]
     pub(crate) drain: bool,
     /// Each job runs the command after `--`: `{}` is the job's args, `{name}` one of them
