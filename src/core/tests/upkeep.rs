@@ -95,3 +95,36 @@ fn a_job_at_a_worker_keeps_a_drain_open_whatever_the_totals_say() {
     bench.core.end_drain(true, bench.now, &mut bench.out);
     assert_eq!(bench.core.phase(), Phase::Running);
 }
+
+#[test]
+fn a_drain_is_given_up_after_three_tries_where_no_worker_was_ever_of_use() {
+    let left = || QueueTotals { name: queue("default"), ready: 2, ..QueueTotals::default() };
+    let fails = |bench: &mut Bench, worker| {
+        let error = String::from("no such file");
+        bench.event(Event::SpawnFailed { worker: WorkerId(worker), error, temporary: false });
+        bench.pass(SECOND);
+        bench.core.end_drain(true, bench.now, &mut bench.out);
+    };
+    let mut bench = Bench::new(|_| {});
+    bench.core.stop_when_drained();
+    bench.committed(left());
+    for worker in 1..=2 {
+        fails(&mut bench, worker);
+        assert_eq!(bench.core.phase(), Phase::Running);
+    }
+    fails(&mut bench, 3);
+    assert_eq!(bench.core.phase(), Phase::Stopping);
+    let (pool, problem) = bench.core.drained_in_vain().unwrap();
+    assert_eq!((pool.as_str(), problem.to_string().as_str()), ("default", "no such file"));
+
+    let mut bench = Bench::up(|_| {});
+    bench.core.stop_when_drained();
+    bench.jobs(1);
+    bench.answer(1, 1, well());
+    bench.gone(1);
+    bench.committed(left());
+    for worker in 2..=6 {
+        fails(&mut bench, worker);
+        assert_eq!(bench.core.phase(), Phase::Running, "it may have been repaired");
+    }
+}
