@@ -25,6 +25,7 @@ type Line = (Box<Event>, UnixMicros);
 struct Progress {
     done: AtomicU64,
     total: AtomicU64,
+    dead: AtomicU64,
 }
 
 /// The handle on the thread.
@@ -54,7 +55,9 @@ impl Console {
                     Err(RecvTimeoutError::Disconnected) => return printer.finish(),
                 }
                 if let Some(progress) = &shown {
-                    printer.progress(progress.done.load(Ordering::Relaxed), progress.total.load(Ordering::Relaxed));
+                    let [done, total, dead] =
+                        [&progress.done, &progress.total, &progress.dead].map(|count| count.load(Ordering::Relaxed));
+                    printer.progress(done, total, dead);
                 }
             }
         })?;
@@ -83,7 +86,8 @@ impl Console {
     }
 
     /// Moves the progress bar, where there is one.
-    pub(super) fn progress(&self, done: u64, total: u64) {
+    pub(super) fn progress(&self, done: u64, total: u64, dead: u64) {
+        self.progress.dead.store(dead, Ordering::Relaxed);
         self.progress.done.store(done, Ordering::Relaxed);
         self.progress.total.store(total, Ordering::Relaxed);
     }

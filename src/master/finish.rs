@@ -20,7 +20,7 @@ impl Master {
             return;
         }
         let (done, now) = (self.meters.jobs(), self.time.now());
-        self.console.progress(done, done + self.core.left());
+        self.console.progress(done, done + self.core.left(), self.meters.dead());
         self.core.end_drain(self.batches.is_empty(), now);
     }
 

@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::events::{self, Event, Level};
 use super::words;
@@ -64,9 +65,12 @@ impl Printer {
         self.bar.is_some()
     }
 
-    /// How far a draining master is.
-    pub fn progress(&self, done: u64, total: u64) {
+    /// How far a draining master is, and how many jobs died on the way.
+    pub fn progress(&self, done: u64, total: u64, dead: u64) {
         if let Some(bar) = &self.bar {
+            if dead > 0 {
+                bar.set_message(format!(", {dead} dead"));
+            }
             bar.set_length(total);
             bar.set_position(done);
         }
@@ -90,9 +94,17 @@ impl fmt::Debug for Printer {
 #[must_use]
 pub fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} jobs, {per_sec:0}, {eta} left");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} jobs, {per_sec:0}{left}{msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
     bar
+}
+
+/// An estimate of the time that is left, once there is something to estimate it from.
+fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        // A String takes everything.
+        let _ = write!(out, ", {} left", words::duration(Duration::from_secs(state.eta().as_secs())));
+    }
 }
 
 /// Whether stderr leads to the journal of systemd, which has a time for each line.

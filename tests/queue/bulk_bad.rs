@@ -8,9 +8,9 @@ use super::support::Bench;
 /// A bad object, and a part of what is said about it.
 const BAD: [(&[u8], &str); 14] = [
     (b"{\"type\":", "EOF"),
-    (b"not json", "expected"),
-    (b"[]", "a job object such as"),
-    (b"\"text\"", "a job object such as"),
+    (b"not json", "it is not a JSON object"),
+    (b"[]", "it is not a JSON object"),
+    (b"\"text\"", "it is not a JSON object"),
     (b"{}", "missing field `type`"),
     (b"{\"type\":\"\"}", "job type"),
     (b"{\"type\":\"t\",\"queue\":\"a/b\"}", "'/'"),

@@ -6,6 +6,7 @@
 
 pub(crate) mod control;
 mod mistakes;
+mod moment;
 pub(crate) mod push;
 mod quick;
 pub(crate) mod records;

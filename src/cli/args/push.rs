@@ -34,8 +34,8 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_DELAY", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration, conflicts_with = "at")]
     pub(crate) delay: Option<Duration>,
-    /// Not before this time, such as `2026-12-31T23:59:00Z`
-    #[arg(long, value_name = "RFC3339", env = "QUEUE_WORK_PUSH_AT", value_parser = values::at)]
+    /// Not before this time: `10:00`, `tomorrow 9:00`, `2026-12-31 23:59`, `3h`, or with its zone `2026-12-31T23:59:00Z`
+    #[arg(long, value_name = "TIME", env = "QUEUE_WORK_PUSH_AT", value_parser = super::moment::parse)]
     pub(crate) at: Option<UnixMicros>,
     /// Cancelled if it has not started within this long from now, such as `1h`
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_PUSH_EXPIRES", allow_hyphen_values = true)]

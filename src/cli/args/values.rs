@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 
 use crate::config::{Durability, units};
 use crate::model::limits::LEAST_MEMORY;
-use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, Prefetch, QueueName, UnixMicros};
+use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, Prefetch, QueueName};
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
     QueueName::new(text).map(String::from).map_err(|e| e.to_string())
@@ -46,12 +46,6 @@ pub(crate) fn prefetch(text: &str) -> Result<Prefetch, String> {
         Ok(n @ 1..=1000) => Ok(Prefetch::Fixed(n)),
         _ => Err("write `auto` or a number from 1 to 1000".to_owned()),
     }
-}
-
-pub(crate) fn at(text: &str) -> Result<UnixMicros, String> {
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    time.map(UnixMicros::from_timestamp)
-        .map_err(|_| "write a time with its zone, such as `2026-12-31T23:59:00Z` or `…+01:00`".to_owned())
 }
 
 pub(crate) fn variable() -> impl TypedValueParser<Value = (String, OsText)> {

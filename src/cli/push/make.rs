@@ -91,6 +91,9 @@ impl Common {
     /// A job from its JSON, completed with the options.
     pub(super) fn json(&self, line: &[u8]) -> Result<PushJob, String> {
         let line = text(line)?;
+        if !line.trim_start().starts_with('{') {
+            return Err("it is not a JSON object, such as {\"type\": \"resize\", \"args\": …}".to_owned());
+        }
         let mut job: PushJob = serde_json::from_str(line).map_err(|e| in_one_line(&e))?;
         // Serde would take an array for the members in order.
         if !line.trim_start().starts_with('{') {
