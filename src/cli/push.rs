@@ -37,6 +37,10 @@ pub(crate) fn run(context: &Context, args: &PushArgs) -> Result<Code, Error> {
     }
     let job = single(args, &common)?;
     to_new_job(&job, &QueueName::default(), clock::wall()).map_err(Error::Usage)?;
+    if job.kind.contains(char::is_whitespace) && args.args.is_none() {
+        context
+            .warn(&format!("`{0}` is taken for a job type; a command is pushed by `queue-work push -- {0}`", job.kind));
+    }
     let mut sink = Sink::open(context, args.wait)?;
     let next = if job.unique.is_some() {
         "pushing it again does not add it twice while it is unfinished, as it has a unique key"

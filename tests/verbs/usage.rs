@@ -65,6 +65,31 @@ fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
 }
 
 #[test]
+fn a_command_in_quotes_is_taken_for_a_type_and_said_to_be() {
+    let bench = Bench::new();
+    let run = bench.run(&["push", "echo hello"]).expect_code(0);
+    assert_eq!(run.stdout, "1\n");
+    let next =
+        "queue-work: `echo hello` is taken for a job type; a command is pushed by `queue-work push -- echo hello`\n";
+    assert_eq!(run.stderr, next);
+    assert_eq!(bench.run(&["push", "two words", "[1]"]).expect_code(0).stderr, "");
+}
+
+#[test]
+fn a_time_is_that_of_a_clock_here() {
+    let bench = Bench::new();
+    for (at, due) in
+        [("2099-12-31 23:59", "2099-12-31T22:59:00.000000Z"), ("2099-12-31T23:59:00Z", "2099-12-31T23:59:00.000000Z")]
+    {
+        let pushed = bench.verb(&["push", "--at", at, "t"]).env("TZ", "Europe/Berlin").run().expect_code(0);
+        let job = bench.job(pushed.stdout.trim().parse().expect("an id"));
+        assert_eq!((job["due_at"].as_str(), &job["state"]), (Some(due), &"scheduled".into()), "{at}");
+    }
+    let refused = bench.run(&["push", "--at", "soon", "t"]).expect_code(2).stderr;
+    assert!(refused.contains("`tomorrow 9:00`"), "{refused}");
+}
+
+#[test]
 fn short_words_are_taken_for_the_verbs_they_stand_for() {
     let bench = Bench::new();
     let id = bench.push(&["--", "true"]).to_string();
