@@ -25,13 +25,13 @@ const LINES_SINCE: usize = 10_000;
 pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
     let paths = context.paths()?;
     let mut client = if args.follow { Some(context.connect()?) } else { context.try_connect()? };
-    let workers = chosen(context, args, paths, client.as_mut())?;
     if args.follow {
-        // First ask, then read what is there: no line is missed between the two.
+        // First ask, then look which workers have written something, then read that: no line is missed in between.
         let client = client.as_mut().ok_or_else(|| reach::none_runs(paths))?;
         let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
         client.call::<IgnoredAny>("logs.follow", &follow)?;
     }
+    let workers = chosen(context, args, paths, client.as_mut())?;
     let tail = tail(paths, &workers, args)?;
     let json = context.global.json || args.jsonl;
     if context.global.json && !args.jsonl && !args.follow {

@@ -166,3 +166,28 @@ pub(super) fn the_walk_goes_through_every_queue_and_a_queue_that_is_forgotten_ta
     kit.push([NewJob { queue: queue("b"), ..of("mail") }]);
     assert_eq!(kit.store.totals().unwrap()[0].typed.values().sum::<u64>(), 1);
 }
+
+pub(super) fn a_claim_from_many_lanes_comes_to_its_end(kit: &mut Kit) {
+    let types: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+    let names: Vec<&str> = types.iter().map(String::as_str).collect();
+    name(kit, &names);
+    while sort(kit, 100).1 {}
+    let lanes = Takes::Types(Arc::new(types.iter().map(|kind| Arc::from(kind.as_str())).collect()));
+    let step = |kit: &mut Kit| {
+        let takes = vec![(QueueName::default(), 9)];
+        let claim = Claim { takes, lanes: lanes.clone(), workers: vec![], total: 9, max_bytes: usize::MAX };
+        let Reply::Claimed { jobs, more, .. } = kit.one(Change::Claim(claim)) else { panic!() };
+        (jobs.len(), more)
+    };
+    assert_eq!(step(kit), (0, false), "nothing waits");
+    kit.push(names.iter().map(|kind| of(kind)).collect::<Vec<_>>());
+    let mut taken = 0;
+    for _ in 0..=names.len() {
+        let (jobs, more) = step(kit);
+        taken += jobs;
+        if jobs < 9 && !more {
+            break;
+        }
+    }
+    assert_eq!((taken, step(kit)), (40, (0, false)));
+}

@@ -347,7 +347,7 @@ suite! {
     lanes: commands_and_other_jobs_are_claimed_apart_each_in_its_order, a_job_that_comes_back_waits_in_its_lane_again,
         a_type_that_is_named_gets_a_lane_and_its_jobs_are_moved_in_steps,
         who_takes_every_type_takes_the_lanes_of_types_in_the_order_of_the_queue, a_job_is_found_wherever_it_waits,
-        what_was_pushed_in_bulk_is_counted_and_opened_in_its_lanes,
+        a_claim_from_many_lanes_comes_to_its_end, what_was_pushed_in_bulk_is_counted_and_opened_in_its_lanes,
         the_walk_goes_through_every_queue_and_a_queue_that_is_forgotten_takes_its_lanes_along;
     finish: a_success_is_recorded_with_its_result, a_failed_run_waits_for_its_retry,
         a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,

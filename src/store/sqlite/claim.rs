@@ -73,6 +73,7 @@ impl Batch<'_> {
 
     fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
         let goal = taken.jobs.len() + most;
+        let taken_before = (taken.jobs.len(), taken.expired.len());
         let (lanes, beyond) = self.lanes(queue.0, &claim.lanes)?;
         while taken.jobs.len() < goal && !taken.more {
             let front = self.front(queue.0, &lanes, goal - taken.jobs.len(), claim.max_bytes, taken)?;
@@ -100,7 +101,8 @@ impl Batch<'_> {
                 break;
             }
         }
-        taken.more |= beyond;
+        // The lanes that were left out come later, and may be empty like those that were not.
+        taken.more |= beyond && (taken.jobs.len(), taken.expired.len()) != taken_before;
         Ok(())
     }
 
