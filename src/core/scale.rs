@@ -67,6 +67,7 @@ impl Core {
             }
             leavers.extend(self.workers.ids(|w| w.pool == id && w.state.leaves() == Some(EndReason::Scaled)));
         }
+        self.serve_anew();
         self.shorten(&leavers, EndReason::Scaled, asker, now, out);
         let wait_for = Wait::Scaled { pools: before, workers: leavers, released: 0 };
         self.wait_or_answer(ticket, wait_for, asker, out);
@@ -160,7 +161,6 @@ impl Core {
         let leaves = |w: &Handle| w.is_alive() && w.state.leaves().is_some() && slots.contains(&(w.pool, w.slot));
         workers.extend(self.workers.ids(|w| pools.contains(&w.pool) || leaves(w)));
         let stopped = pools.iter().filter_map(|id| self.stop_pool(*id, out)).collect();
-        self.serve_anew();
         for (id, slot) in slots {
             if let Some(pool) = self.pools.get_mut(&id).filter(|pool| pool.slots.contains_key(&slot)) {
                 pool.wanted = pool.wanted.saturating_sub(1);
@@ -168,6 +168,7 @@ impl Core {
             }
             self.give_up_slot(id, slot, EndReason::Stopped, asker, now, out);
         }
+        self.serve_anew();
         for &id in &workers {
             self.leave(id, EndReason::Stopped, asker.grace_of(id), now, out);
         }

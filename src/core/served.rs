@@ -76,7 +76,7 @@ impl Core {
     /// The pools, or what they take, have changed.
     pub(super) fn serve_anew(&mut self) {
         let mut queues: BTreeMap<QueueName, BTreeSet<Takes>> = BTreeMap::new();
-        for pool in self.pools.values().filter(|pool| !pool.removed) {
+        for pool in self.pools.values().filter(|pool| !pool.removed && pool.wanted > 0) {
             for queue in pool.settings.queues.names() {
                 queues.entry(queue.clone()).or_default().extend(pool.takes().cloned());
             }
@@ -100,6 +100,8 @@ impl Core {
         self.serve_anew();
         if !names.is_subset(&self.served.named) {
             self.served.named.extend(names.iter().cloned());
+            // Until its jobs are in their lanes, what waits among the others is not known.
+            self.served.sorting = Sorting::Asked;
             out.push(Action::Write(Change::NameTypes(names), Tag::Sort));
         }
     }
@@ -107,6 +109,9 @@ impl Core {
     /// Jobs were moved to their lanes, and there may be more of them.
     pub(super) fn sorted(&mut self, queues: &[QueueName], more: bool) {
         self.served.sorting = if more { Sorting::Wanted } else { Sorting::Done };
+        if !more {
+            self.served.touch_all();
+        }
         if !queues.is_empty() {
             self.news(queues);
         }
@@ -138,7 +143,10 @@ impl Core {
 
     fn look_at(&mut self, queue: &QueueName, out: &mut Vec<Action>) {
         let takes = self.served.queues.get(queue);
-        let found = self.totals.of(queue).map(|totals| Unserved::of(totals, takes)).unwrap_or_default();
+        let mut found = self.totals.of(queue).map(|totals| Unserved::of(totals, takes)).unwrap_or_default();
+        if self.served.sorting != Sorting::Done {
+            found.retain(|found| found.lane != Lane::Others);
+        }
         let Served { unserved, first, told, untold, .. } = &mut self.served;
         if found.is_empty() && unserved.remove(queue).is_none() {
             return;
@@ -164,7 +172,10 @@ impl Core {
     }
 
     pub(super) fn first_other(&mut self, queue: &QueueName, kind: Option<Arc<str>>) {
-        if let Some(first) = self.served.first.get_mut(queue) {
+        if kind.is_none() {
+            // None is in its lane yet: it is asked again when one is.
+            self.served.first.remove(queue);
+        } else if let Some(first) = self.served.first.get_mut(queue) {
             *first = kind;
             self.served.touch(queue);
         }
@@ -175,7 +186,11 @@ impl Core {
         if self.next_telling().is_none_or(|at| at > now.mono) {
             return;
         }
-        let untold = std::mem::take(&mut self.served.untold);
+        let mut untold = std::mem::take(&mut self.served.untold);
+        let still = |(queue, lane): &(QueueName, Lane)| {
+            self.served.unserved.get(queue).is_some_and(|all| all.iter().any(|found| found.lane == *lane))
+        };
+        untold.retain(still);
         let Some((queue, lane)) = untold.first() else { return };
         let all = self.served.unserved.get(queue);
         let Some(found) = all.into_iter().flatten().find(|found| found.lane == *lane) else { return };

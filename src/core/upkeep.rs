@@ -53,6 +53,8 @@ impl Upkeep {
 pub(super) struct Drain {
     /// The master stops when nothing is left to do.
     wanted: bool,
+    /// It has come to its end by itself.
+    is_over: bool,
     /// It has given up: workers of this pool cannot be started.
     vain: Option<(PoolName, SlotProblem)>,
 }
@@ -116,8 +118,15 @@ impl Core {
             self.drain.vain = self.in_vain();
         }
         if self.left() == 0 || self.drain.vain.is_some() {
+            self.drain.is_over = true;
             self.stop_all(None, None, now, out);
         }
+    }
+
+    /// Whether a drain has come to its end by itself.
+    #[must_use]
+    pub const fn has_drained(&self) -> bool {
+        self.drain.is_over
     }
 
     /// The pool whose workers cannot be started, and why, where the drain ended because of that.
@@ -126,15 +135,20 @@ impl Core {
         self.drain.vain.as_ref()
     }
 
-    /// Whether each pool that has jobs left has tried to start each of its workers several times, and none was of any use.
+    /// Whether each pool that takes jobs that are left has tried to start each of its workers several times, and none was of
+    /// any use.
     fn in_vain(&self) -> Option<(PoolName, SlotProblem)> {
-        let is_left = |(name, takes)| self.totals.of(name).is_some_and(|totals| left(totals, takes) > 0);
-        let queues: Vec<&QueueName> =
-            self.served.queues().filter(|&queue| is_left(queue)).map(|(name, _)| name).collect();
-        let mut pools = self.pools.values().filter(|pool| queues.iter().any(|name| pool.serves(name))).peekable();
-        let first = *pools.peek()?;
-        let problem = first.slots().find_map(|slot| slot.problem.cloned())?;
-        pools.all(Pool::is_of_no_use).then(|| (first.settings.name.clone(), problem))
+        let has_left = |pool: &&Pool| {
+            let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
+            let mut totals = pool.settings.queues.names().filter_map(|name| self.totals.of(name));
+            pool.wanted > 0 && totals.any(|totals| left(totals, &takes) > 0)
+        };
+        let pools: Vec<&Pool> = self.pools.values().filter(has_left).collect();
+        let problem = pools.iter().find_map(|pool| {
+            let problem = pool.slots().find_map(|slot| slot.problem.cloned())?;
+            Some((pool.settings.name.clone(), problem))
+        });
+        problem.filter(|_| pools.iter().all(|pool| pool.is_of_no_use()))
     }
 
     /// From now on what ended longer ago than this is removed.

@@ -7,6 +7,7 @@ use mio::Events;
 use super::sources::{Inbox, Source};
 use super::{Master, wall};
 use crate::core::{Done, Phase};
+use crate::model::QueueName;
 use crate::model::done::Stopped;
 use crate::report::{Event, words};
 
@@ -36,10 +37,13 @@ impl Master {
             let left = words::count(self.core.left(), "job");
             format!("no worker of pool `{pool}` can be started: {problem}; {left} left")
         });
-        let unserved: u64 = self.core.unserved().filter(|found| found.is_queue_served).map(|found| found.jobs).sum();
+        let cut = Some(self.core.left()).filter(|left| *left > 0 && !self.core.has_drained());
+        let cut = cut.map(|left| format!("stopped before the end; {} left", words::count(left, "job")));
+        let is_ours = |queue: &QueueName| self.core.pools().any(|(_, pool)| pool.serves(queue));
+        let unserved: u64 = self.core.unserved().filter(|found| is_ours(&found.queue)).map(|found| found.jobs).sum();
         let unserved = (unserved > 0)
             .then(|| format!("{} left that no pool takes; see `queue-work status`", words::count(unserved, "job")));
-        let all: Vec<String> = [died, vain, unserved].into_iter().flatten().collect();
+        let all: Vec<String> = [died, vain, cut, unserved].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -91,11 +95,7 @@ impl Master {
             self.containment.end();
         }
         let summary = self.meters.summary(self.time.now().mono);
-        self.say(if self.fixed.config.drain && self.sources.interrupts() == 0 {
-            Event::Drained { summary }
-        } else {
-            Event::Stopped { summary }
-        });
+        self.say(if self.core.has_drained() { Event::Drained { summary } } else { Event::Stopped { summary } });
         self.console.finish();
         in_order && ended.is_ok()
     }

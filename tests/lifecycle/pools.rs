@@ -199,3 +199,28 @@ fn a_drain_whose_worker_program_cannot_be_started_ends_and_says_so_with_what_is_
     let states: Vec<&str> = jobs.as_array().expect("an array").iter().filter_map(|j| j["state"].as_str()).collect();
     assert_eq!(states, ["ready"; 3]);
 }
+
+#[test]
+fn a_drain_ends_though_another_pool_of_the_queue_is_well_and_one_was_stopped() {
+    let bench = Bench::new();
+    let file = "[pools.good]\nqueues = [\"q\"]\nworkers = 1\n\n[pools.bad]\nqueues = [\"q\"]\nworkers = 1\ncommand = [\"false\"]\n";
+    fs::write(bench.path().join("queue-work.toml"), file).expect("written");
+    bench.push(&["--queue", "q", "mail"]);
+    let run = bench.run(&["--drain"]).expect_code(1);
+    let last = run.stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("queue-work: no worker of pool `bad` can be started: "), "{run:?}");
+
+    fs::write(bench.path().join("queue-work.toml"), "[pools.a]\nworkers = 1\n\n[pools.b]\nworkers = 1\n")
+        .expect("written");
+    let go = format!("until test -e {}; do sleep 0.01; done", bench.path().join("go").display());
+    let first = bench.push(&["--queue", "a", "--", "sh", "-c", &go]);
+    let mut master = bench.start(&["--drain"]);
+    bench.wait_for_job(first, "running");
+    bench.ok(&["stop", "--pool", "b"]);
+    let left = bench.push(&["--queue", "b", "--", "true"]);
+    bench.wait_for("the job to be named", DEADLINE, |b| b.status()["unserved"].to_string().contains("`b`"));
+    fs::write(bench.path().join("go"), "").expect("written");
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1), "{}", master.stderr());
+    assert!(master.stderr().contains("1 job left that no pool takes"), "{}", master.stderr());
+    assert_eq!(bench.job(left)["state"], "ready");
+}

@@ -73,14 +73,31 @@ impl Batch<'_> {
 
     fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
         let goal = taken.jobs.len() + most;
-        let taken_before = (taken.jobs.len(), taken.expired.len());
-        let (lanes, beyond) = self.lanes(queue.0, &claim.lanes)?;
+        loop {
+            let before = (taken.jobs.len(), taken.expired.len());
+            let (lanes, beyond) = self.lanes(queue.0, &claim.lanes)?;
+            self.take_from(queue, &lanes, goal, claim, taken)?;
+            // The lanes that were left out come next, once those before them are empty.
+            if !beyond || taken.more || taken.jobs.len() >= goal || (taken.jobs.len(), taken.expired.len()) == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_from(
+        &mut self,
+        queue: (i64, &QueueName),
+        lanes: &[i64],
+        goal: usize,
+        claim: &Claim,
+        taken: &mut Taken,
+    ) -> Result<()> {
         while taken.jobs.len() < goal && !taken.more {
-            let front = self.front(queue.0, &lanes, goal - taken.jobs.len(), claim.max_bytes, taken)?;
+            let front = self.front(queue.0, lanes, goal - taken.jobs.len(), claim.max_bytes, taken)?;
             if front.is_empty() {
                 break;
             }
-            self.leave_front(&lanes, &front)?;
+            self.leave_front(lanes, &front)?;
             let before = taken.expired.len();
             for row in front {
                 if row.has_expired(self.at) {
@@ -101,8 +118,6 @@ impl Batch<'_> {
                 break;
             }
         }
-        // The lanes that were left out come later, and may be empty like those that were not.
-        taken.more |= beyond && (taken.jobs.len(), taken.expired.len()) != taken_before;
         Ok(())
     }
 
