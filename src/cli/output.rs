@@ -81,6 +81,13 @@ impl ListForm {
         }
     }
 
+    /// How many are shown where no number is given: as many as fit on the terminal, with the heading, the last line and the
+    /// prompt.
+    pub(crate) fn limit(self, asked: Option<u32>) -> u32 {
+        let fits = screen().filter(|_| self == Self::Table).map(|(_, height)| height.saturating_sub(4).clamp(5, 50));
+        asked.unwrap_or_else(|| fits.map_or(50, |rows| rows as u32))
+    }
+
     /// How many are read of a list that shows `limit`: for people one more, which tells whether the list goes on.
     pub(crate) const fn to_read(self, limit: u32) -> u32 {
         match self {

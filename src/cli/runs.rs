@@ -29,7 +29,8 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         limit: None,
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
-    let mut left = form.to_read(args.list.limit);
+    let limit = form.limit(args.list.limit);
+    let mut left = form.to_read(limit);
     let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let page = match &mut records {
@@ -56,8 +57,8 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     }
     let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, args.list.limit, next, |runs| lists::runs(runs, now, width))? {
-        context.warn(&format!("{} of many shown; go on with `--before {}`", args.list.limit, last.id));
+    if let Some(last) = output::pages(form, limit, next, |runs| lists::runs(runs, now, width))? {
+        context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
     }
     Ok(Code::DONE)
 }

@@ -11,8 +11,9 @@ use crate::store::WorkerFilter;
 
 pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> {
     let form = ListForm::new(context.global.json, args.list.jsonl);
-    let limit = Some(form.to_read(args.list.limit));
-    let filter = WorkerFilter { pool: args.pool.clone(), worker: args.worker.clone(), limit };
+    let limit = form.limit(args.list.limit);
+    let filter =
+        WorkerFilter { pool: args.pool.clone(), worker: args.worker.clone(), limit: Some(form.to_read(limit)) };
     let workers = match context.records()? {
         Some(mut records) => records.workers(&filter)?,
         None => Vec::new(),
@@ -29,8 +30,8 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
     let mut pages = std::iter::once(workers);
     let (now, width) = (clock::wall(), output::width());
     let next = || Ok(pages.next().unwrap_or_default());
-    if output::pages(form, args.list.limit, next, |workers| lists::workers(workers, now, width))?.is_some() {
-        context.warn(&format!("{} of many shown; see more with `--limit`", args.list.limit));
+    if output::pages(form, limit, next, |workers| lists::workers(workers, now, width))?.is_some() {
+        context.warn(&format!("{limit} of many shown; see more with `--limit`"));
     }
     Ok(Code::DONE)
 }

@@ -7,8 +7,8 @@ use mio::Events;
 use super::sources::{Inbox, Source};
 use super::{Master, wall};
 use crate::core::{Done, Phase};
-use crate::model::QueueName;
 use crate::model::done::Stopped;
+use crate::model::{QueueName, QueueTotals};
 use crate::report::{Event, words};
 
 /// How long the last answers may take to be written.
@@ -43,7 +43,13 @@ impl Master {
         let unserved: u64 = self.core.unserved().filter(|found| is_ours(&found.queue)).map(|found| found.jobs).sum();
         let unserved = (unserved > 0)
             .then(|| format!("{} left that no pool takes; see `queue-work status`", words::count(unserved, "job")));
-        let all: Vec<String> = [died, vain, cut, unserved].into_iter().flatten().collect();
+        let waits = |totals: &&QueueTotals| totals.paused && totals.ready > 0 && is_ours(&totals.name);
+        let paused: Vec<&QueueTotals> = self.core.totals().all().filter(waits).collect();
+        let paused = paused.first().map(|first| {
+            let left = words::count(paused.iter().map(|totals| totals.ready).sum(), "job");
+            format!("{left} left in paused queues; go on with `queue-work resume {}`", first.name)
+        });
+        let all: Vec<String> = [died, vain, cut, unserved, paused].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 

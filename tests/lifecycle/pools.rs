@@ -224,3 +224,21 @@ fn a_drain_ends_though_another_pool_of_the_queue_is_well_and_one_was_stopped() {
     assert!(master.stderr().contains("1 job left that no pool takes"), "{}", master.stderr());
     assert_eq!(bench.job(left)["state"], "ready");
 }
+
+#[test]
+fn a_drain_that_is_stopped_or_leaves_a_paused_queue_alone_says_what_is_left() {
+    let bench = Bench::new();
+    bench.push(&["--queue", "held", "--", "true"]);
+    bench.ok(&["pause", "held"]);
+    let run = bench.run(&["--drain", "--queue", "held", "--workers", "1"]).expect_code(1);
+    let last = "queue-work: 1 job left in paused queues; go on with `queue-work resume held`\n";
+    assert!(run.stderr.ends_with(last), "{}", run.stderr);
+
+    let jobs = [bench.push(&["--", "sleep", "60"]), bench.push(&["--", "true"])];
+    let mut master = bench.start(&["--drain", "--queue", "default", "--workers", "1"]);
+    bench.wait_for_job(jobs[0], "running");
+    bench.ok(&["stop", "--timeout", "0s"]);
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1), "{}", master.stderr());
+    assert!(master.stderr().contains("stopped before the end; 2 jobs left"), "{}", master.stderr());
+    assert!(!master.stderr().contains("nothing left to do"), "{}", master.stderr());
+}

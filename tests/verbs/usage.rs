@@ -46,6 +46,7 @@ fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
     for (words, part) in [
         (&["frobnicate"][..], "there is no verb `frobnicate`"),
         (&["stauts"], "did you mean `status`?"),
+        (&["stat"], "did you mean `status`?"),
         (&["jobs", "lst"], "list"),
         (&["config", "shwo"], "show"),
         (&["--wrokers", "4"], "--workers"),

@@ -88,13 +88,13 @@ fn verb_of<'a>(command: &'a Command, args: &[OsString]) -> (&'a Command, String)
 fn unknown_verb(command: &Command, word: &str) -> Error {
     let ends_something = ["stop", "restart"];
     let verbs = command.get_subcommands().map(Command::get_name);
-    let names = verbs.filter(|name| !name.starts_with("__") && !ends_something.contains(name));
+    let names: Vec<&str> = verbs.filter(|name| !name.starts_with("__") && !ends_something.contains(name)).collect();
     let elsewhere = KNOWN_ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let begun = names.iter().copied().find(|name| word.len() > 1 && name.starts_with(word));
     let far = |name: &&str| strsim::damerau_levenshtein(name, word);
-    let near = names.filter(|name| far(name) <= 2.min(word.chars().count() / 2)).min_by_key(far);
-    let tip = elsewhere
-        .or(near)
-        .map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
+    let near = names.iter().copied().filter(|name| far(name) <= 2.min(word.chars().count() / 2)).min_by_key(far);
+    let tip = elsewhere.or(begun).or(near);
+    let tip = tip.map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
     raw(format!("there is no verb `{word}`; {tip}"))
 }
 

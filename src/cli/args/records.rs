@@ -12,10 +12,10 @@ use crate::model::{JobState, Outcome};
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show at most this many
-    #[arg(long, value_name = "N", default_value_t = 50, env = "QUEUE_WORK_LIMIT", allow_negative_numbers = true)]
+    /// Show at most this many [default: 50, on a terminal as many as fit]
+    #[arg(long, value_name = "N", env = "QUEUE_WORK_LIMIT", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
+    pub(crate) limit: Option<u32>,
     /// Print one JSON object a line
     #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
     pub(crate) jsonl: bool,

@@ -27,7 +27,8 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
     };
     let (newest, total) = (filter.newest, total(records.as_mut(), &filter)?);
     let form = ListForm::new(context.global.json, args.list.jsonl);
-    let mut left = form.to_read(args.list.limit);
+    let limit = form.limit(args.list.limit);
+    let mut left = form.to_read(limit);
     let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let mut page = match &mut records {
@@ -62,11 +63,11 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
     }
     let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());
-    let last = output::pages(form, args.list.limit, next, |jobs| lists::jobs(jobs, now, width))?;
+    let last = output::pages(form, limit, next, |jobs| lists::jobs(jobs, now, width))?;
     if let Some(last) = last {
         let all = total.map_or_else(|| "many".to_owned(), |total| total.to_string());
         let order = if newest { "before" } else { "after" };
-        context.warn(&format!("{} of {all} shown; go on with `--{order} {}`", args.list.limit, last.id));
+        context.warn(&format!("{limit} of {all} shown; go on with `--{order} {}`", last.id));
     }
     Ok(Code::DONE)
 }
