@@ -4,6 +4,7 @@ use super::{Answer, Refused};
 use crate::core::{Done, Refusal, Ticket};
 use crate::master::Master;
 use crate::model::MOST_WORKERS;
+use crate::model::death::SlotProblem;
 use crate::model::problem::Topic;
 use crate::report::refusals::{self, JobAction};
 use crate::report::words;
@@ -125,13 +126,13 @@ fn worded(refusal: Refusal) -> Worded {
         Refusal::ReplacementFailed { worker, why, tried } => {
             let again =
                 if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
+            // One that could not be started has printed nothing.
+            let next = match why {
+                Some(SlotProblem::NotStarted(_)) => String::from("queue-work status"),
+                Some(SlotProblem::Ended { .. }) | None => format!("queue-work logs {worker}"),
+            };
             let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
-            (
-                1,
-                format!(
-                    "{again}worker `{worker}` does not come up: {why}; it is tried again; see `queue-work logs {worker}`"
-                ),
-            )
+            (1, format!("{again}worker `{worker}` does not come up: {why}; it is tried again; see `{next}`"))
         }
     };
     Worded::All(Refused::Failed(exit_code, text))
