@@ -175,6 +175,6 @@ fn pushed_id(pushed: &Value) -> Value {
 fn a_line_that_is_an_array_is_no_job() {
     let bench = Bench::new();
     let refused = bench.verb(&["push", "--jsonl"]).stdin("{\"type\":\"a\"}\n[\"a\",1]\n").run().expect_code(1);
-    assert!(refused.stderr.contains("line 2: it is no object"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("line 2: it is not a JSON object"), "{}", refused.stderr);
     assert_eq!(bench.ok(&["jobs", "list", "--oldest", "--jsonl"]), "");
 }

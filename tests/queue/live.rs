@@ -73,9 +73,12 @@ fn the_last_words_of_a_killed_worker_are_those_of_its_own_job() {
     let bench = Bench::new();
     let _master = bench.start(&["--workers=1", "--queue=default", "--prefetch=4"]);
     let first = bench.push(&["--", "echo", "of the first"]);
-    let second =
-        bench.push(&["--", "sh", "-c", "echo of the second; printf half; touch said; kill -9 $PPID; sleep 60"]);
+    // In one piece: where the line is, the half is.
+    let script = "printf 'of the second\\nhalf'; until test -e go; do sleep 0.01; done; kill -9 $PPID; sleep 60";
+    let second = bench.push(&["--", "sh", "-c", script]);
     bench.wait_for_job(first, "succeeded");
+    bench.wait_for("the line", DEADLINE, |b| texts(b, second, "out") == ["of the second"]);
+    std::fs::write(bench.path().join("go"), "").expect("written");
     bench.wait_for("the crash", DEADLINE, |b| !b.runs(second).is_empty());
     let run = &bench.runs(second)[0];
     assert_eq!((&run["outcome"], &run["stdout_tail"]), (&json!("crashed"), &json!("of the second\nhalf")));
