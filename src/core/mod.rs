@@ -23,6 +23,7 @@ mod clock_set;
 mod commands;
 mod deadlines;
 mod dispatch;
+mod drain;
 mod escalation;
 mod event;
 mod exits;
@@ -53,6 +54,7 @@ mod workers;
 use std::collections::BTreeMap;
 
 pub use action::{Action, Done, Refusal, Signal, Tag, Ticket};
+pub use drain::Undrained;
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
@@ -108,7 +110,7 @@ pub struct Core {
     totals: Totals,
     served: Served,
     oom: OomKills,
-    drain: upkeep::Drain,
+    drain: drain::Drain,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Runs given back since the stop began, for its summary.
@@ -140,7 +142,7 @@ impl Core {
             totals: Totals::default(),
             served: Served::default(),
             oom: OomKills::default(),
-            drain: upkeep::Drain::default(),
+            drain: drain::Drain::default(),
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,

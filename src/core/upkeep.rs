@@ -1,17 +1,15 @@
-//! Upkeep: when what is due is made ready, when old records are removed, and when a drain is complete.
+//! Upkeep: when what is due is made ready, and when old records are removed.
 //!
 //! Records are removed often where records are kept for a short time or were found by the last step, seldom where nothing was found for a
 //! while. Invariants: one step of each at a time; no step while the master stops; no step in the hour after the clock was set
 //! forward, as by a clock that is wrong for a moment everything is old.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Core, Phase, Pool, Tag};
+use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, KeepFor};
-use crate::model::death::SlotProblem;
-use crate::model::{Lane, Mono, Now, PoolName, QueueName, QueueTotals, Takes, UnixMicros};
+use crate::model::{Mono, Now, QueueName, UnixMicros};
 
 /// Pause after a step that found nothing, at first.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -46,17 +44,6 @@ impl Upkeep {
         let half = keep.succeeded.min(keep.dead).min(keep.runs) / 2;
         half.clamp(SHORTEST_PAUSE, (PAUSE * 2_u32.pow(self.vain.min(8))).min(LONGEST_PAUSE))
     }
-}
-
-/// The state of a drain.
-#[derive(Debug, Default)]
-pub(super) struct Drain {
-    /// The master stops when nothing is left to do.
-    wanted: bool,
-    /// It has come to its end by itself.
-    is_over: bool,
-    /// It has given up: workers of this pool cannot be started.
-    vain: Option<(PoolName, SlotProblem)>,
 }
 
 /// The state of making ready what is due.
@@ -97,60 +84,6 @@ impl Core {
         }
     }
 
-    /// From now on the master stops when nothing is left to do.
-    pub fn stop_when_drained(&mut self) {
-        self.drain.wanted = true;
-    }
-
-    /// Jobs that a pool takes which are ready or waiting for a retry, and those of its queues that are running.
-    #[must_use]
-    pub fn left(&self) -> u64 {
-        self.served.queues().filter_map(|(name, takes)| Some(left(self.totals.of(name)?, takes))).sum()
-    }
-
-    /// Stops if the drain is complete, or if no worker can be started for what is left. `is_written`: no change waits to be
-    /// committed, so the totals tell the truth.
-    pub fn end_drain(&mut self, is_written: bool, now: Now, out: &mut Vec<Action>) {
-        if !self.drain.wanted || !is_written || self.phase != Phase::Running || !self.is_quiet() {
-            return;
-        }
-        if self.left() > 0 {
-            self.drain.vain = self.in_vain();
-        }
-        if self.left() == 0 || self.drain.vain.is_some() {
-            self.drain.is_over = true;
-            self.stop_all(None, None, now, out);
-        }
-    }
-
-    /// Whether a drain has come to its end by itself.
-    #[must_use]
-    pub const fn has_drained(&self) -> bool {
-        self.drain.is_over
-    }
-
-    /// The pool whose workers cannot be started, and why, where the drain ended because of that.
-    #[must_use]
-    pub fn drained_in_vain(&self) -> Option<&(PoolName, SlotProblem)> {
-        self.drain.vain.as_ref()
-    }
-
-    /// Whether each pool that takes jobs that are left has tried to start each of its workers several times, and none was of
-    /// any use.
-    fn in_vain(&self) -> Option<(PoolName, SlotProblem)> {
-        let has_left = |pool: &&Pool| {
-            let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
-            let mut totals = pool.settings.queues.names().filter_map(|name| self.totals.of(name));
-            pool.wanted > 0 && totals.any(|totals| left(totals, &takes) > 0)
-        };
-        let pools: Vec<&Pool> = self.pools.values().filter(has_left).collect();
-        let problem = pools.iter().find_map(|pool| {
-            let problem = pool.slots().find_map(|slot| slot.problem.cloned())?;
-            Some((pool.settings.name.clone(), problem))
-        });
-        problem.filter(|_| pools.iter().all(|pool| pool.is_of_no_use()))
-    }
-
     /// From now on what ended longer ago than this is removed.
     pub fn keep_records_for(&mut self, keep: KeepFor) {
         self.upkeep.keep = Some(keep);
@@ -185,13 +118,4 @@ impl Core {
         let Upkeep { keep, next, not_before, asked, .. } = self.upkeep;
         (keep.is_some() && !asked && self.phase == Phase::Running).then_some(next.max(not_before))
     }
-}
-
-fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
-    let ready = totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs);
-    let commands = takes.iter().any(|takes| takes.serves(&Lane::Commands));
-    let others = takes.iter().any(|takes| *takes != Takes::Commands);
-    let retrying = if commands { totals.retrying_commands } else { 0 }
-        + if others { totals.retrying.saturating_sub(totals.retrying_commands) } else { 0 };
-    totals.running + retrying + if totals.paused { 0 } else { ready.sum() }
 }

@@ -6,9 +6,8 @@ use mio::Events;
 
 use super::sources::{Inbox, Source};
 use super::{Master, wall};
-use crate::core::{Done, Phase};
+use crate::core::{Done, Phase, Undrained};
 use crate::model::done::Stopped;
-use crate::model::{QueueName, QueueTotals};
 use crate::report::{Event, words};
 
 /// How long the last answers may take to be written.
@@ -33,21 +32,16 @@ impl Master {
         let dead = self.meters.dead();
         let died =
             (dead > 0).then(|| format!("{} died; see `queue-work jobs --state dead`", words::count(dead, "job")));
-        let vain = self.core.drained_in_vain().map(|(pool, problem)| {
-            let left = words::count(self.core.left(), "job");
-            format!("no worker of pool `{pool}` can be started: {problem}; {left} left")
+        let Undrained { vain, left, unserved, paused } = self.core.undrained();
+        let jobs = |count: u64| words::count(count, "job");
+        let cut = (left > 0 && vain.is_none()).then(|| format!("stopped before the end; {} left", jobs(left)));
+        let vain = vain.map(|(pool, problem)| {
+            format!("no worker of pool `{pool}` can be started: {problem}; {} left", jobs(left))
         });
-        let cut = Some(self.core.left()).filter(|left| *left > 0 && !self.core.has_drained());
-        let cut = cut.map(|left| format!("stopped before the end; {} left", words::count(left, "job")));
-        let is_ours = |queue: &QueueName| self.core.pools().any(|(_, pool)| pool.serves(queue));
-        let unserved: u64 = self.core.unserved().filter(|found| is_ours(&found.queue)).map(|found| found.jobs).sum();
-        let unserved = (unserved > 0)
-            .then(|| format!("{} left that no pool takes; see `queue-work status`", words::count(unserved, "job")));
-        let waits = |totals: &&QueueTotals| totals.paused && totals.ready > 0 && is_ours(&totals.name);
-        let paused: Vec<&QueueTotals> = self.core.totals().all().filter(waits).collect();
-        let paused = paused.first().map(|first| {
-            let left = words::count(paused.iter().map(|totals| totals.ready).sum(), "job");
-            format!("{left} left in paused queues; go on with `queue-work resume {}`", first.name)
+        let unserved =
+            (unserved > 0).then(|| format!("{} left that no pool takes; see `queue-work status`", jobs(unserved)));
+        let paused = paused.map(|(first, count)| {
+            format!("{} left in paused queues; go on with `queue-work resume {first}`", jobs(count))
         });
         let all: Vec<String> = [died, vain, cut, unserved, paused].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))

@@ -114,7 +114,7 @@ fn a_drain_is_given_up_after_three_tries_where_no_worker_was_ever_of_use() {
     }
     fails(&mut bench, 3);
     assert_eq!(bench.core.phase(), Phase::Stopping);
-    let (pool, problem) = bench.core.drained_in_vain().unwrap();
+    let (pool, problem) = bench.core.undrained().vain.unwrap();
     assert_eq!((pool.as_str(), problem.to_string().as_str()), ("default", "no such file"));
 
     let mut bench = Bench::up(|_| {});

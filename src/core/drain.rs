@@ -1,0 +1,108 @@
+//! A drain: when it is complete, when it is given up, and what it has not done.
+//!
+//! Invariant: it ends by itself only when all is written and no job is at a worker or on its way to one.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Core, Phase, Pool};
+use crate::model::death::SlotProblem;
+use crate::model::{Lane, Now, PoolName, QueueName, QueueTotals, Takes};
+
+/// The state of a drain.
+#[derive(Debug, Default)]
+pub(super) struct Drain {
+    /// The master stops when nothing is left to do.
+    wanted: bool,
+    /// It has come to its end by itself.
+    is_over: bool,
+    /// It has given up: workers of this pool cannot be started.
+    vain: Option<(PoolName, SlotProblem)>,
+}
+
+/// What a drain has not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undrained {
+    /// The pool whose workers cannot be started, and why, where the drain was given up because of that.
+    pub vain: Option<(PoolName, SlotProblem)>,
+    /// Jobs that a pool takes.
+    pub left: u64,
+    /// Ready jobs that no pool takes, in queues of our pools.
+    pub unserved: u64,
+    /// The first of our queues that is paused with ready jobs, and how many there are in all of them.
+    pub paused: Option<(QueueName, u64)>,
+}
+
+impl Core {
+    /// From now on the master stops when nothing is left to do.
+    pub fn stop_when_drained(&mut self) {
+        self.drain.wanted = true;
+    }
+
+    /// Jobs that a pool takes which are ready or waiting for a retry, and those of its queues that are running.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.served.queues().filter_map(|(name, takes)| Some(left(self.totals.of(name)?, takes))).sum()
+    }
+
+    /// Stops if the drain is complete, or if no worker can be started for what is left. `is_written`: no change waits to be
+    /// committed, so the totals tell the truth.
+    pub fn end_drain(&mut self, is_written: bool, now: Now, out: &mut Vec<Action>) {
+        if !self.drain.wanted || !is_written || self.phase != Phase::Running || !self.is_quiet() {
+            return;
+        }
+        if self.left() > 0 {
+            self.drain.vain = self.in_vain();
+        }
+        if self.left() == 0 || self.drain.vain.is_some() {
+            self.drain.is_over = true;
+            self.stop_all(None, None, now, out);
+        }
+    }
+
+    /// What the drain has not done. All of it is nothing where it is complete.
+    #[must_use]
+    pub fn undrained(&self) -> Undrained {
+        let is_ours = |queue: &QueueName| self.pools.values().any(|pool| pool.serves(queue));
+        let held = |totals: &&QueueTotals| totals.paused && totals.ready > 0 && is_ours(&totals.name);
+        let mut paused = self.totals.all().filter(held).peekable();
+        let first = paused.peek().map(|totals| totals.name.clone());
+        let unserved = self.unserved().filter(|found| is_ours(&found.queue));
+        Undrained {
+            vain: self.drain.vain.clone(),
+            left: self.left(),
+            unserved: unserved.map(|found| found.jobs).sum(),
+            paused: first.map(|first| (first, paused.map(|totals| totals.ready).sum())),
+        }
+    }
+
+    /// Whether a drain has come to its end by itself.
+    #[must_use]
+    pub const fn has_drained(&self) -> bool {
+        self.drain.is_over
+    }
+
+    /// Whether each pool that takes jobs that are left has tried to start each of its workers several times, and none was of
+    /// any use.
+    fn in_vain(&self) -> Option<(PoolName, SlotProblem)> {
+        let has_left = |pool: &&Pool| {
+            let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
+            let mut totals = pool.settings.queues.names().filter_map(|name| self.totals.of(name));
+            pool.wanted > 0 && totals.any(|totals| left(totals, &takes) > 0)
+        };
+        let pools: Vec<&Pool> = self.pools.values().filter(has_left).collect();
+        let problem = pools.iter().find_map(|pool| {
+            let problem = pool.slots().find_map(|slot| slot.problem.cloned())?;
+            Some((pool.settings.name.clone(), problem))
+        });
+        problem.filter(|_| pools.iter().all(|pool| pool.is_of_no_use()))
+    }
+}
+
+fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
+    let ready = totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs);
+    let commands = takes.iter().any(|takes| takes.serves(&Lane::Commands));
+    let others = takes.iter().any(|takes| *takes != Takes::Commands);
+    let retrying = if commands { totals.retrying_commands } else { 0 }
+        + if others { totals.retrying.saturating_sub(totals.retrying_commands) } else { 0 };
+    totals.running + retrying + if totals.paused { 0 } else { ready.sum() }
+}
