@@ -7,6 +7,7 @@ mod cancel;
 mod clock_set;
 mod crashes;
 mod dispatch;
+mod drain;
 mod interleavings;
 mod not_begun;
 mod recycle;
