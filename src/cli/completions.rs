@@ -69,7 +69,7 @@ fn complete(shell: &str, mut words: Vec<OsString>) -> Result<Code, Error> {
     let mut command = with_completers(command, &Arc::new(context_of(&words)));
     let mut answer = Vec::new();
     let here = std::env::current_dir().ok();
-    // It fails where there is nothing to complete; nobody wants to read that at a prompt.
+    // The library fails where there is nothing to complete: no message belongs at a prompt.
     let _ = completer_of(shell)?.write_complete(&mut command, words, here.as_deref(), &mut answer);
     output::raw(&answer).map(|()| Code::DONE)
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
         });
     }
     let (to, interrupted) = crossbeam_channel::bounded(1);
-    // It fails only where there is a handler already, and here is none.
+    // A handler can be set once, and there is none yet.
     let _ = ctrlc::set_handler(move || {
         let _ = to.try_send(());
     });

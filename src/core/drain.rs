@@ -13,13 +13,13 @@ use crate::model::{Lane, Now, PoolName, QueueName, QueueTotals, Takes};
 pub(super) struct Drain {
     /// The master stops when nothing is left to do.
     wanted: bool,
-    /// It has come to its end by itself.
+    /// The drain has ended by itself, not by a stop.
     is_over: bool,
-    /// It has given up: workers of this pool cannot be started.
+    /// Why the drain was given up: workers of this pool cannot be started.
     vain: Option<(PoolName, SlotProblem)>,
 }
 
-/// What a drain has not done.
+/// Jobs that a drain has not done, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undrained {
     /// The pool whose workers cannot be started, and why, where the drain was given up because of that.
@@ -59,7 +59,7 @@ impl Core {
         }
     }
 
-    /// What the drain has not done. All of it is nothing where it is complete.
+    /// Jobs that the drain has not done, and why. Everything is zero where it is complete.
     #[must_use]
     pub fn undrained(&self) -> Undrained {
         let is_ours = |queue: &QueueName| self.pools.values().any(|pool| pool.serves(queue));

@@ -24,7 +24,7 @@ impl Master {
         self.core.end_drain(self.batches.is_empty(), now);
     }
 
-    /// What a drain has not done: jobs that died, and jobs that are left.
+    /// The words for what a drain has not done: jobs that died, and jobs that are left.
     pub(super) fn undrained(&self) -> Option<String> {
         if !self.fixed.config.drain {
             return None;

@@ -1,4 +1,4 @@
-//! What makes two errors the same: the message without its variable parts.
+//! Two errors are the same if their templates are: the message without its variable parts.
 
 /// Words that mean a number that tells errors apart: `exit status 1` is another error than `exit status 2`.
 const TELLING: [&str; 5] = ["status", "code", "signal", "errno", "error"];

@@ -17,7 +17,7 @@ const MOST_CAUSES: usize = 3;
 /// Workers that are shown, however small the screen is.
 const LEAST_WORKERS: usize = 3;
 
-/// What is shown, and how much of it.
+/// The screen, and the records that are shown beside the document.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct View<'a> {
     /// Columns of the terminal; `None`: any number.
@@ -26,7 +26,7 @@ pub struct View<'a> {
     pub height: Option<usize>,
     /// Dead jobs, the newest first; not all where there are many.
     pub dead: &'a [JobRecord],
-    /// What the jobs that run are to do, in short.
+    /// Running jobs by id, with their command or type in short.
     pub tasks: Option<&'a BTreeMap<JobId, String>>,
     pub now: UnixMicros,
 }

@@ -46,7 +46,7 @@ fn long(seconds: u64) -> String {
 #[must_use]
 pub fn ago(now: UnixMicros, at: UnixMicros) -> String {
     let (distance, is_past) = if at <= now { (now.since(at), true) } else { (at.since(now), false) };
-    // What is to come is rounded up, so that a delay of 10m is shown as `in 10m` at first.
+    // The future is rounded up, so that a delay of 10m is shown as `in 10m` at first.
     let seconds = if is_past { distance.as_secs() } else { distance.as_secs_f64().ceil() as u64 };
     let (unit, name) = UNITS.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "s"));
     match (seconds, is_past) {
@@ -139,7 +139,7 @@ pub fn command<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// What a job is to do, in short: the command as one types it, or the type with its args.
+/// The task of a job, in short: the command as one types it, or the type with its args.
 #[must_use]
 pub fn task(job: &JobRecord) -> String {
     if job.kind == EXEC

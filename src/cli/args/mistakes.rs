@@ -1,4 +1,4 @@
-//! What is said of a command line that is wrong, where the parser's own words would lead astray.
+//! Words for a wrong command line, where the parser's own words would lead astray.
 //!
 //! Invariant: no tip ends a master, and none is an option of every verb that merely looks like what was typed.
 

@@ -5,7 +5,7 @@ use jiff::{Timestamp, Zoned};
 
 use crate::model::{UnixMicros, units};
 
-/// What can be written, for who wrote something else.
+/// The forms of a time, named where none of them was written.
 const FORMS: &str = "write a time such as `10:00`, `tomorrow 9:00`, `2026-12-31 23:59` or `3h`, or one with its zone: \
                      `2026-12-31T23:59:00Z`";
 

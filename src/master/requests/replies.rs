@@ -126,7 +126,7 @@ fn worded(refusal: Refusal) -> Worded {
         Refusal::ReplacementFailed { worker, why, tried } => {
             let again =
                 if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
-            // One that could not be started has printed nothing.
+            // A worker that was never started has printed nothing.
             let next = match why {
                 Some(SlotProblem::NotStarted(_)) => String::from("queue-work status"),
                 Some(SlotProblem::Ended { .. }) | None => format!("queue-work logs {worker}"),
