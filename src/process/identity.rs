@@ -2,7 +2,6 @@
 //!
 //! Reads `/proc` only. Invariant: two processes never have the same [`Identity`], however often ids are used again.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -145,23 +144,6 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     children
 }
 
-/// Everybody alive below these processes, each seen once; not those that are `spared`, nor those below them.
-#[must_use]
-pub fn descendants_of(roots: impl IntoIterator<Item = u32>, spared: impl Fn(&Identity) -> bool) -> Vec<Identity> {
-    let mut unseen: Vec<u32> = roots.into_iter().flat_map(children_of).collect();
-    let mut seen = HashMap::new();
-    while let Some(pid) = unseen.pop() {
-        if !seen.contains_key(&pid)
-            && let Some(identity) = Identity::of(pid)
-            && !spared(&identity)
-        {
-            seen.insert(pid, identity);
-            unseen.extend(children_of(pid));
-        }
-    }
-    seen.into_values().filter(Identity::is_alive).collect()
-}
-
 /// Numbers that change when a process does anything worth measuring: start, page faults, CPU ticks, resident pages. One
 /// read, the cheapest there is; `None` for a zombie or no process.
 #[must_use]
@@ -277,23 +259,6 @@ mod tests {
         let after = activity_of(std::process::id()).unwrap();
         assert!(after[1] > before[1] && after[3] > 0, "{before:?} {after:?}");
         drop(memory);
-    }
-
-    #[test]
-    fn descendants_are_found_at_any_depth_but_not_below_those_who_are_spared() {
-        let family = crate::process::testing::Family::start("descendants");
-        let found = |spared: &[Identity]| {
-            let mut pids: Vec<u32> =
-                descendants_of([family.leader.id()], |d| spared.contains(d)).iter().map(|d| d.pid).collect();
-            pids.sort_unstable();
-            pids
-        };
-        let mut both = family.children.each_ref().map(|child| child.pid);
-        both.sort_unstable();
-        assert_eq!(found(&[]), both);
-        assert_eq!(found(&family.children[..1]), [family.children[1].pid]);
-        let leader = Identity::of(family.leader.id()).unwrap();
-        assert!(!descendants_of([std::process::id()], |d| *d == leader).iter().any(|d| both.contains(&d.pid)));
     }
 
     #[test]

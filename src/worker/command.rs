@@ -30,6 +30,7 @@ use crate::process::pipes::{self, FromChild, ToChild};
 use crate::process::spawn::{self, Program, Spawned, Spec, StdinKind};
 use crate::process::start_step::Step;
 use crate::process::tail::{self, Tail};
+use crate::process::tree;
 
 /// Bytes kept of stdout.
 const STDOUT_BYTES: usize = 64 * 1024;
@@ -224,8 +225,7 @@ impl Running {
         let by = *self.alone_by.get_or_insert(now + LEFTOVERS_DEADLINE);
         // The command has ended, which `/proc` does not show where it became another user and is hidden.
         let command = self.child.pid();
-        let left =
-            identity::descendants_of([std::process::id()], |process| process.pid == command || others.has(process));
+        let left = tree::descendants_of([std::process::id()], |process| process.pid == command || others.has(process));
         let is_foreign = |process: &&identity::Identity| kill_process(process.pid, process.start).is_err();
         let foreign: Vec<u32> = left.iter().filter(is_foreign).map(|process| process.pid).collect();
         if !foreign.is_empty() && by <= now {
@@ -247,7 +247,7 @@ impl Running {
 pub(super) fn end_all() {
     let by = clock::instant() + LEFTOVERS_DEADLINE;
     loop {
-        let left = identity::descendants_of([std::process::id()], |_| false);
+        let left = tree::descendants_of([std::process::id()], |_| false);
         let killed = left.iter().filter(|process| kill_process(process.pid, process.start).is_ok()).count();
         if killed == 0 || clock::instant() >= by {
             return;

@@ -28,7 +28,8 @@ fn push_wait_prints_what_the_command_printed_and_ends_as_it_did() {
 #[test]
 fn push_wait_of_a_command_tries_once_unless_it_is_told_otherwise_and_says_each_retry_at_once() {
     let bench = Bench::new();
-    let _master = bench.start(&["--workers=1", "--queue=default", "--backoff=1s", "--max-attempts=5"]);
+    // Longer than the wait may take to begin on a busy machine.
+    let _master = bench.start(&["--workers=1", "--queue=default", "--backoff=3s", "--max-attempts=5"]);
     let script = "echo out $QUEUE_WORK_ATTEMPT; echo err >&2; exit 7";
     let once = bench.run(&["push", "--wait", "--", "sh", "-c", script]).expect_code(7);
     assert_eq!((once.stdout.as_str(), bench.runs(1).len()), ("out 1\n", 1));
