@@ -80,8 +80,8 @@ impl Master {
         let mut purpose = Purpose::Core(tag);
         if let Change::Finish(finish) = &change {
             self.meters.count_run(finish.outcome, finish.next, now.mono);
-            if !matches!(finish.next, Next::Ready | Next::Behind | Next::RetryAt(_)) {
-                purpose = Purpose::EndJob(finish.job.id);
+            if !matches!(finish.next, Next::Ready | Next::Behind) {
+                purpose = Purpose::EndRun(finish.job.id);
             }
         }
         if matches!(change, Change::Progress { .. }) && self.batches.waiting() > MANY_WAITING {

@@ -17,8 +17,8 @@ use crate::store::writer::Written;
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     Core(Tag),
-    /// A run has ended, and its job with it.
-    EndJob(JobId),
+    /// A run has ended, and its job with it, or until its next attempt.
+    EndRun(JobId),
     /// A client or a job pushes.
     Push {
         ticket: Ticket,
@@ -140,7 +140,7 @@ impl Master {
     fn committed(&mut self, batch: u64, durable: bool, purpose: Purpose, reply: Reply) {
         match purpose {
             Purpose::Core(tag) => self.committed_for_core(tag, reply),
-            Purpose::EndJob(job) => self.job_may_have_ended(job),
+            Purpose::EndRun(job) => self.job_may_have_ended(job),
             Purpose::Push { ticket, form } => {
                 failpoint!("push.committed");
                 match pushed(&reply, form) {

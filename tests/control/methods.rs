@@ -225,6 +225,28 @@ fn jobs_are_paused_listed_cancelled_retried_and_deleted() {
 }
 
 #[test]
+fn who_begins_to_wait_between_a_failure_and_its_record_hears_of_it() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers=1", "--queue=default", "--backoff=1h", "--max-attempts=5"]);
+    let id = bench.push(&["--", "sh", "-c", "until test -e go; do sleep 0.01; done; exit 7"]);
+    bench.wait_for_job(id, "running");
+    let writer = rusqlite::Connection::open(bench.database()).expect("a database");
+    writer.execute_batch("BEGIN IMMEDIATE").expect("the right to write");
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    bench.wait_for("the failure", DEADLINE, |_| master.stderr().contains("failed (exit status 7)"));
+    let mut peer = Peer::new(&bench);
+    // The reader answers in order: when the second answer is there, the wait has seen a job that runs.
+    peer.ask(&json!(1), "jobs.wait", &json!({"id": id})).ask(&json!(2), "jobs.show", &json!({"id": id}));
+    assert_eq!(peer.hear()["result"]["state"], "running");
+    writer.execute_batch("ROLLBACK").expect("given back");
+    let note = peer.hear();
+    assert_eq!(note["method"], "note", "{note}");
+    assert!(note["params"].as_str().is_some_and(|text| text.contains("failed (exit status 7)")), "{note}");
+    bench.run(&["jobs", "cancel", &id.to_string()]).expect_code(0);
+    assert_eq!(peer.hear()["result"]["state"], "cancelled", "it is said once");
+}
+
+#[test]
 fn stop_answers_when_everything_has_ended_and_then_the_connection_is_closed() {
     let bench = Bench::new();
     let mut master = start_fixture(&bench, "hang.py", "2");

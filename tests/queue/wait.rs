@@ -1,7 +1,7 @@
 //! `push --wait` and `jobs wait`: the result of the job, and the exit code of its command.
 
 use super::drain;
-use super::support::{Bench, fixture};
+use super::support::{Bench, DEADLINE, fixture};
 
 #[test]
 fn push_wait_prints_what_the_command_printed_and_ends_as_it_did() {
@@ -28,8 +28,7 @@ fn push_wait_prints_what_the_command_printed_and_ends_as_it_did() {
 #[test]
 fn push_wait_of_a_command_tries_once_unless_it_is_told_otherwise_and_says_each_retry_at_once() {
     let bench = Bench::new();
-    // Longer than the wait may take to begin on a busy machine.
-    let _master = bench.start(&["--workers=1", "--queue=default", "--backoff=3s", "--max-attempts=5"]);
+    let _master = bench.start(&["--workers=1", "--queue=default", "--backoff=1s", "--max-attempts=5"]);
     let script = "echo out $QUEUE_WORK_ATTEMPT; echo err >&2; exit 7";
     let once = bench.run(&["push", "--wait", "--", "sh", "-c", script]).expect_code(7);
     assert_eq!((once.stdout.as_str(), bench.runs(1).len()), ("out 1\n", 1));
@@ -48,7 +47,7 @@ fn push_wait_of_a_command_tries_once_unless_it_is_told_otherwise_and_says_each_r
     let mut waiting = bench.command(&["push", "--wait", "--max-attempts=9", "--", "sh", "-c", "test -e go"]);
     let said = bench.path().join("said");
     let mut waiting = waiting.stderr(std::fs::File::create(&said).expect("a file")).spawn().expect("started");
-    bench.wait_for("the word of a retry", super::support::DEADLINE, |_| {
+    bench.wait_for("the word of a retry", DEADLINE, |_| {
         std::fs::read_to_string(&said).expect("a text").contains("job 3 (`exec`) failed (exit status 1)")
     });
     std::fs::write(bench.path().join("go"), "").expect("written");
@@ -74,9 +73,9 @@ fn push_wait_that_is_interrupted_says_how_to_wait_on() {
     ]);
     let said = bench.path().join("said");
     let mut waiting = waiting.stderr(std::fs::File::create(&said).expect("a file")).spawn().expect("started");
-    bench.wait_for("the command", super::support::DEADLINE, |b| b.path().join("began").exists());
+    bench.wait_for("the command", DEADLINE, |b| b.path().join("began").exists());
     // It listens once it knows the id, which may be after the job has begun.
-    bench.wait_for("it to listen", super::support::DEADLINE, |_| {
+    bench.wait_for("it to listen", DEADLINE, |_| {
         let status = std::fs::read_to_string(format!("/proc/{}/status", waiting.id())).expect("a process");
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim();
         u64::from_str_radix(caught, 16).expect("a mask") & 1 << (nix::libc::SIGINT - 1) != 0

@@ -37,6 +37,7 @@ impl Master {
                         && let Some(text) = events::waits_for_retry(&job, wall())
                     {
                         self.send_note(peer, &text);
+                        self.requests.table.told(ticket);
                     }
                     self.requests.table.rests(ticket);
                 }
@@ -46,7 +47,8 @@ impl Master {
         }
     }
 
-    /// A job may have ended: who waits for it asks the records again.
+    /// A job may have ended, or failed for now: who waits for it asks the records again. Who began to wait after the failure
+    /// was decided and before it was on record hears of it only so.
     pub(in crate::master) fn job_may_have_ended(&mut self, job: JobId) {
         self.core.forget_releases(job);
         for ticket in self.requests.table.job_may_have_ended(job) {

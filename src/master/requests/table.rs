@@ -45,7 +45,7 @@ pub(super) struct JobEnd {
     pub(super) until: Option<Mono>,
     /// The worker whose job waits.
     pub(super) caller: Option<WorkerId>,
-    /// Who waits has heard of the last attempt, or there was none to hear of.
+    /// Who waits has heard of the last attempt that failed.
     pub(super) told: bool,
     look: Look,
 }
@@ -213,7 +213,6 @@ impl Table {
     fn set_look(&mut self, ticket: Ticket, look: Look) {
         let Some(Request { waits: Waits::JobEnd(wait), .. }) = self.open.get_mut(&ticket) else { return };
         wait.look = look;
-        wait.told |= look == Look::Rests;
         match wait.until {
             Some(until) if look == Look::Rests => drop(self.until.insert((until, ticket))),
             Some(until) => drop(self.until.remove(&(until, ticket))),
@@ -224,6 +223,13 @@ impl Table {
     /// Jobs whose end is waited for.
     pub(super) fn awaited_jobs(&self) -> BTreeSet<JobId> {
         self.by_job.iter().map(|&(job, _)| job).collect()
+    }
+
+    /// A request is told of the last attempt.
+    pub(super) fn told(&mut self, ticket: Ticket) {
+        if let Some(Request { waits: Waits::JobEnd(wait), .. }) = self.open.get_mut(&ticket) {
+            wait.told = true;
+        }
     }
 
     /// The peers that wait for the end of a job, to be told of an attempt.
