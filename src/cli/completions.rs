@@ -18,7 +18,7 @@ use super::args::{Cli, Global};
 use super::context::Context;
 use super::{known, output};
 use crate::error::{Code, Error};
-use crate::model::{JobRecord, JobState};
+use crate::model::{JobRecord, JobState, States};
 use crate::report::words;
 use crate::store::{JobFilter, RunFilter};
 
@@ -141,7 +141,8 @@ fn named(names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
 fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
     let Ok(Some(mut records)) = context.records() else { return Vec::new() };
     let of_state = |state: &JobState| {
-        let filter = JobFilter { state: Some(*state), limit: Some(MOST_IDS), newest: true, ..JobFilter::default() };
+        let filter =
+            JobFilter { states: States::of(&[*state]), limit: Some(MOST_IDS), newest: true, ..JobFilter::default() };
         records.jobs(&filter).unwrap_or_default()
     };
     states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()

@@ -2,30 +2,56 @@
 
 pub(crate) mod change;
 pub(crate) mod list;
+mod select;
 mod show;
 pub(crate) mod wait;
 
-use super::args::records::{Ids, JobsArgs, JobsVerb};
+use std::sync::Arc;
+
+use self::change::Deed;
+use super::args::jobs::{Ids, JobsArgs, JobsDeleteArgs, JobsSetArgs, JobsVerb};
 use super::context::Context;
+use crate::clock;
 use crate::error::{Code, Error};
+use crate::model::JobAction;
 use crate::model::JobId;
-use crate::report::refusals::JobAction;
+use crate::wire::control::{Jobs, Span};
+use crate::wire::push::to_setting;
 
 pub(crate) fn run(context: &Context, args: &JobsArgs) -> Result<Code, Error> {
-    let Some(verb) = &args.verb else { return list::run(context, &args.list) };
+    let Some(verb) = &args.verb else { return list::run(context, &Ids::default(), &args.list) };
     match verb {
-        JobsVerb::List(args) => list::run(context, args),
+        JobsVerb::List { ids, args } => list::run(context, ids, args),
         JobsVerb::Show { id } => show::run(context, JobId(*id)),
-        JobsVerb::Retry(args) if args.all => change::retry_all(context, args.queue.as_deref()),
-        JobsVerb::Retry(args) => change::run(context, JobAction::Retry, &args.ids, false),
-        JobsVerb::Cancel { ids, wait } => change::run(context, JobAction::Cancel, &ids.ids, wait.no_wait),
-        JobsVerb::Delete(ids) => delete(context, ids),
-        JobsVerb::Wait(args) => wait::run(context, JobId(args.id), args.timeout),
+        JobsVerb::Retry(args) => change::run(context, &Deed::new(JobAction::Retry), &args.selection, &args.change),
+        JobsVerb::Cancel { selection, change, wait } => {
+            let mut deed = Deed::new(JobAction::Cancel);
+            deed.params.no_wait = wait.no_wait;
+            change::run(context, &deed, selection, change)
+        }
+        JobsVerb::Delete(args) => delete(context, args),
+        JobsVerb::Set(args) => set(context, args),
+        JobsVerb::Wait(args) => wait::run(context, args),
     }
 }
 
-pub(crate) fn delete(context: &Context, ids: &Ids) -> Result<Code, Error> {
-    change::run(context, JobAction::Delete, &ids.ids, false)
+pub(crate) fn delete(context: &Context, args: &JobsDeleteArgs) -> Result<Code, Error> {
+    change::run(context, &Deed::new(JobAction::Delete), &args.selection, &args.change)
+}
+
+fn set(context: &Context, args: &JobsSetArgs) -> Result<Code, Error> {
+    let params = Jobs {
+        priority: args.priority,
+        to_queue: args.to_queue.clone(),
+        delay: args.delay.map(|delay| Span::Seconds(delay.as_secs_f64())),
+        at: args.at,
+        ..Jobs::default()
+    };
+    if params.priority.is_none() && params.to_queue.is_none() && params.delay.is_none() && params.at.is_none() {
+        return Err(Error::Usage("say what to set: `--priority`, `--to-queue`, `--delay` or `--at`".to_owned()));
+    }
+    let setting = to_setting(&params, clock::wall()).map_err(Error::Usage)?;
+    change::run(context, &Deed { action: JobAction::Set(Arc::new(setting)), params }, &args.selection, &args.change)
 }
 
 fn missing(id: JobId) -> Error {

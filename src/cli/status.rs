@@ -12,7 +12,7 @@ use crate::client::{ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
-use crate::model::{Generation, JobState, QueueTotals, UnixMicros};
+use crate::model::{Generation, JobState, QueueTotals, States, UnixMicros};
 use crate::report::Status;
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text::{self, View};
@@ -107,7 +107,12 @@ fn worded(context: &Context, args: &StatusArgs, status: &Status) -> Result<Strin
     if status.queues.iter().any(|queue| queue.dead > 0)
         && let Some(records) = &mut records
     {
-        let filter = JobFilter { state: Some(JobState::Dead), newest: true, limit: Some(DEAD), ..JobFilter::default() };
+        let filter = JobFilter {
+            states: States::of(&[JobState::Dead]),
+            newest: true,
+            limit: Some(DEAD),
+            ..JobFilter::default()
+        };
         dead = records.jobs(&filter)?;
     }
     let mut tasks = BTreeMap::new();

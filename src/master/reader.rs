@@ -19,7 +19,9 @@ const MAX_LIMIT: u32 = 10_000;
 #[derive(Clone, Debug)]
 pub(super) enum Question {
     Job(JobId),
-    Jobs(JobFilter),
+    Jobs(Box<JobFilter>),
+    /// The ids of all jobs like that.
+    Ids(Box<JobFilter>),
     Runs(RunFilter),
     Workers(WorkerFilter),
 }
@@ -29,6 +31,8 @@ pub(super) enum Question {
 pub(super) struct Found {
     pub(super) text: Result<String, Refused>,
     pub(super) job: Option<JobRecord>,
+    /// Ids, where these were asked for.
+    pub(super) ids: Option<Vec<JobId>>,
 }
 
 /// The handle on the thread.
@@ -60,7 +64,7 @@ impl Reader {
 fn answer(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Found {
     let asked =
         faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), look_up(records, limits, question));
-    asked.unwrap_or_else(|error| Found { text: Err(Refused::Failed(1, error.to_string())), job: None })
+    asked.unwrap_or_else(|error| Found { text: Err(Refused::Failed(1, error.to_string())), job: None, ids: None })
 }
 
 fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
@@ -70,12 +74,16 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             let mut job = records.job(id)?;
             limits.complete_all(job.as_mut_slice());
             let text = job.as_ref().map_or_else(|| Err(no_such_job(id)), written);
-            Found { text, job }
+            Found { text, job, ids: None }
         }
         Question::Jobs(filter) => {
-            let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..filter })?;
+            let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..*filter })?;
             limits.complete_all(&mut jobs);
             list(&jobs)
+        }
+        Question::Ids(filter) => {
+            let ids = records.job_ids(&filter)?.into_iter().map(|(id, _)| id).collect();
+            Found { text: Ok(String::new()), job: None, ids: Some(ids) }
         }
         Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
@@ -88,7 +96,7 @@ fn no_such_job(id: JobId) -> Refused {
 }
 
 fn list(rows: &impl serde::Serialize) -> Found {
-    Found { text: written(rows), job: None }
+    Found { text: written(rows), job: None, ids: None }
 }
 
 fn written(what: &impl serde::Serialize) -> Result<String, Refused> {

@@ -8,8 +8,7 @@ use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
 use crate::core::{Event, JobChange, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
-use crate::model::{BulkId, JobId, JobState, QueueName};
-use crate::report::refusals::JobAction;
+use crate::model::{BulkId, JobAction, JobId, JobState, States};
 use crate::store::StoreError;
 use crate::store::writer::Written;
 
@@ -33,16 +32,12 @@ pub(super) enum Purpose {
     DropBulk(BulkId),
     /// Pause or resume of one queue of several.
     Pause(Ticket),
-    /// Retry or deletion of one job of several.
+    /// Something is done with one job of several.
     ChangeJob {
         ticket: Ticket,
         job: JobId,
+        only: States,
         action: JobAction,
-    },
-    /// Dead jobs are retried; again while there may be more.
-    RetryDead {
-        ticket: Ticket,
-        queue: Option<QueueName>,
     },
     /// The client that pushed has been told that it failed.
     Void,
@@ -152,8 +147,9 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
-            Purpose::ChangeJob { ticket, job, action } => self.job_changed(ticket, job, action, &reply),
-            Purpose::RetryDead { ticket, queue } => self.retried_dead(ticket, queue, &reply),
+            Purpose::ChangeJob { ticket, job, only, action } => {
+                self.job_changed(ticket, (job, only, action), &reply);
+            }
             Purpose::Void => {}
         }
     }

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::action::JobAction;
 use super::bulk::{BulkStep, Opened};
 use super::job::Progress;
 use super::worker::{EndReason, Exit};
 use super::{
     BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId,
-    Slot, Takes, UnixMicros, WorkerId,
+    Slot, States, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -69,8 +70,8 @@ pub enum Change {
     FirstOther(QueueName),
     /// Record the progress of a running job. Reply: [`Reply::Done`] or [`Reply::Stale`].
     Progress { job: JobId, run: RunId, progress: Progress },
-    /// Cancel a job that is ready or scheduled; where no master runs, an operator says it. Reply: [`Reply::Changed`] with
-    /// the state it had before (`Running`: nothing was changed, the run must be ended first), or [`Reply::Missing`].
+    /// Cancel a job that is ready or scheduled. Reply: [`Reply::Changed`] with the state it had before (`Running`: nothing
+    /// was changed, the run must be ended first), or [`Reply::Missing`].
     Cancel(JobId),
     /// A worker was spawned. Reply: [`Reply::Done`].
     WorkerStarted(Box<WorkerStarted>),
@@ -93,25 +94,31 @@ pub enum Request {
     Push(Arc<[NewJob]>),
     /// A step of a bulk push.
     Bulk(BulkStep),
-    /// Make a dead, cancelled or scheduled job ready now, its counters at zero.
-    /// Reply: [`Reply::Changed`] with the state it had before (other states: nothing changed), [`Reply::Held`] where
-    /// another unfinished job has its unique key (nothing changed), or [`Reply::Missing`].
-    Retry(JobId),
-    /// Forget a job that is not running, with its runs. Reply: [`Reply::Changed`] with the state it had before
-    /// (`Running`: nothing was changed), or [`Reply::Missing`].
-    Delete(JobId),
-    /// Retry every dead job of a queue (of all queues: `None`), oldest first, at most `limit`; those whose unique key
-    /// another unfinished job has are passed over. Reply: [`Reply::Retried`].
-    RetryDead {
-        /// The queue, or all.
-        queue: Option<QueueName>,
-        /// Only those that died after this one: where the step before stopped.
-        after: Option<DeadJob>,
-        /// Bound on the work of one step.
-        limit: u32,
+    /// Do something with a job. Reply: [`Reply::Changed`] with the state it had before, where nothing was changed if that is
+    /// not one of `only`, nor one in which [the action](JobAction::is_for) can be done; [`Reply::Held`] where another
+    /// unfinished job has the unique key of a job to retry (nothing changed); or [`Reply::Missing`].
+    Act {
+        job: JobId,
+        /// Only if it is in one of these states.
+        only: States,
+        action: JobAction,
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
+}
+
+impl Request {
+    /// Retries a job, whatever state it is in.
+    #[must_use]
+    pub const fn retry(job: JobId) -> Self {
+        Self::Act { job, only: States::ALL, action: JobAction::Retry }
+    }
+
+    /// Deletes a job, whatever state it is in.
+    #[must_use]
+    pub const fn delete(job: JobId) -> Self {
+        Self::Act { job, only: States::ALL, action: JobAction::Delete }
+    }
 }
 
 impl Op {
@@ -138,13 +145,6 @@ impl Op {
             Self::Request(_) | Self::Change(_) => true,
         }
     }
-}
-
-/// The place of a dead job among the dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeadJob {
-    pub at: UnixMicros,
-    pub id: JobId,
 }
 
 /// Waits of which kind.
@@ -366,15 +366,6 @@ pub enum Reply {
     /// Another unfinished job has the unique key of this one: nothing was changed.
     Held {
         by: JobId,
-    },
-    /// Result of [`Request::RetryDead`].
-    Retried {
-        /// Jobs that are ready now.
-        count: u64,
-        /// Jobs that stay dead: another unfinished job has their unique key.
-        held: u64,
-        /// The last job looked at, if there may be more after it.
-        next: Option<DeadJob>,
     },
     Missing,
     Count(u64),

@@ -1,9 +1,90 @@
-//! Two errors are the same if their templates are: the message without its variable parts.
+//! Two jobs died of the same error if their type, the kind of the error and its template are the same: the message
+//! without its variable parts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Cause;
 
 /// Words that mean a number that tells errors apart: `exit status 1` is another error than `exit status 2`.
 const TELLING: [&str; 5] = ["status", "code", "signal", "errno", "error"];
 /// Of a message, more than this does not count.
 const MOST_CHARS: usize = 200;
+
+/// Of which rules a fingerprint is made; another number where they change, so that old ones are not taken for new ones.
+const VERSION: u8 = 1;
+const DIGITS: usize = 16;
+
+/// The same for all dead jobs of one type that died of the same error: 63 bits, written as 16 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Fingerprint(i64);
+
+impl Fingerprint {
+    /// Of a job of this type. `error_type`: what the worker said of the kind of error. Why the job was given up tells errors
+    /// apart only where there is no text: with one attempt left or none, the same thing went wrong.
+    #[must_use]
+    pub fn of(kind: &str, cause: Cause, error_type: Option<&str>, error: Option<&str>) -> Self {
+        let template = error.map(template).unwrap_or_default();
+        // No text holds a zero byte that would make two others of it.
+        let word = if error.is_none() { cause.as_str() } else { "" };
+        let parts = [kind, error_type.unwrap_or(word), &template];
+        let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0]));
+        let hash = [VERSION].into_iter().chain(bytes).fold(FNV_OFFSET, fnv);
+        Self((hash >> 1).cast_signed())
+    }
+
+    /// As a number above or equal to zero.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// From its number.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+/// FNV-1a, 64 bits: the same on every machine and in every release.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
+const fn fnv(hash: u64, byte: u8) -> u64 {
+    (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3)
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0DIGITS$x}", self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_one = text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let number = if is_one { i64::from_str_radix(text, 16).ok() } else { None };
+        number.map(Self).ok_or_else(|| format!("`{text}` is no fingerprint: that has {DIGITS} hexadecimal digits"))
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
 
 /// The first line of a message with `…` for what differs from one time to the next: numbers, identifiers in which there are
 /// digits, quoted text, paths. A number after a word such as `status` stays.
@@ -66,6 +147,29 @@ fn is_telling(before: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fingerprint_is_of_type_kind_of_error_and_template() {
+        let of = |kind, cause, word, error| Fingerprint::of(kind, cause, word, Some(error));
+        let first = of("resize", Cause::MaxAttempts, Some("KeyError"), "KeyError: 'customer 1'");
+        assert_eq!(first, of("resize", Cause::NoRetry, Some("KeyError"), "KeyError: 'customer 22'"));
+        for other in [
+            of("resize", Cause::MaxAttempts, Some("ValueError"), "KeyError: 'customer 1'"),
+            of("resize", Cause::MaxAttempts, None, "KeyError: 'customer 1'"),
+            of("resiz", Cause::MaxAttempts, Some("eKeyError"), "KeyError: 'customer 1'"),
+            of("resize", Cause::MaxAttempts, Some("KeyError"), "NameError: 'customer 1'"),
+        ] {
+            assert_ne!(first, other);
+        }
+        let silent = |cause| Fingerprint::of("resize", cause, None, None);
+        assert_ne!(silent(Cause::Poison), silent(Cause::NotFound));
+        // Stored by every release.
+        assert_eq!(first.to_string(), "36241ac71e3b7c4c");
+        assert_eq!(first.to_string().parse(), Ok(first));
+        for wrong in ["", "1", "0123456789ABCDEF", "f123456789abcdef", "+123456789abcdef"] {
+            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn what_differs_from_one_time_to_the_next_makes_no_other_error() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{JobId, QueueName, RunId, UnixMicros, run::Cause};
+use super::{Fingerprint, JobId, QueueName, RunId, UnixMicros, run::Cause};
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,97 @@ impl JobState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Dead | Self::Cancelled)
+    }
+}
+
+/// A set of states. In JSON one state or a list of them.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "OneOrMany", into = "Vec<JobState>")]
+pub struct States(u8);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a state such as \"dead\", or a list of states")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl States {
+    /// Every state.
+    pub const ALL: Self = Self::of(&JobState::ALL);
+
+    /// These states.
+    #[must_use]
+    pub const fn of(states: &[JobState]) -> Self {
+        let (mut bits, mut next) = (0, 0);
+        while next < states.len() {
+            bits |= 1 << states[next] as u8;
+            next += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether this state is one of them.
+    #[must_use]
+    pub const fn has(self, state: JobState) -> bool {
+        self.0 & (1 << state as u8) != 0
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether there is no state in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each of them, in the order of life.
+    pub fn iter(self) -> impl Iterator<Item = JobState> {
+        JobState::ALL.into_iter().filter(move |&state| self.has(state))
+    }
+
+    /// The only one of them, if there is no other.
+    #[must_use]
+    pub fn single(self) -> Option<JobState> {
+        self.iter().next().filter(|_| self.0.is_power_of_two())
+    }
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+impl std::fmt::Debug for States {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl TryFrom<OneOrMany> for States {
+    type Error = String;
+
+    fn try_from(states: OneOrMany) -> Result<Self, String> {
+        let words = match states {
+            OneOrMany::One(word) => vec![word],
+            OneOrMany::Many(words) => words,
+        };
+        let state = |word: String| {
+            let known = JobState::ALL.into_iter().find(|state| state.as_str() == word);
+            known.ok_or_else(|| format!("`{word}` is no state of a job"))
+        };
+        Ok(Self::of(&words.into_iter().map(state).collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+impl From<States> for Vec<JobState> {
+    fn from(states: States) -> Self {
+        states.iter().collect()
     }
 }
 
@@ -210,6 +301,9 @@ pub struct JobRecord {
     pub error_code: Option<i64>,
     #[serde(default)]
     pub backtrace: Option<String>,
+    /// Of a dead job: the same for all that died of the same error.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
     /// Its last report of progress.
     pub progress: Option<Progress>,
     /// When it was pushed.

@@ -3,6 +3,7 @@
 //! Knows nothing of processes, files, sockets or SQL. Invariant: nothing here does I/O, reads a clock or
 //! draws a random number, so that `core` may import it.
 
+pub mod action;
 pub mod answer;
 pub mod bulk;
 pub mod change;
@@ -11,6 +12,7 @@ pub mod death;
 pub mod done;
 pub mod durability;
 pub mod fingerprint;
+pub mod id_ranges;
 pub mod ids;
 pub mod job;
 pub mod key;
@@ -32,10 +34,13 @@ pub mod unserved;
 pub mod wanted;
 pub mod worker;
 
+pub use action::{JobAction, Setting};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
 pub use durability::Durability;
+pub use fingerprint::Fingerprint;
+pub use id_ranges::{IdRange, IdRanges};
 pub use ids::{BulkId, Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
-pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed};
+pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 pub use notice::Notice;
 pub use os_text::OsText;

@@ -181,6 +181,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
         line("progress", format!("{percent}{}", words::escape(progress.message.as_deref().unwrap_or_default())));
     }
     line("error", maybe(job.error.as_deref().map(words::escape)));
+    if let Some(fingerprint) = job.fingerprint {
+        line("fingerprint", format!("{fingerprint}; the same error: `queue-work jobs list --error {fingerprint}`"));
+    }
     line("result", maybe(job.result.as_ref().map(|r| words::escape(r.get()))));
     if !runs_of_it.is_empty() {
         let _ = write!(out, "\n{}", runs_without(&["job", "type", "queue"], runs_of_it, now, width));

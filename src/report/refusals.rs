@@ -1,26 +1,17 @@
-//! Why a job cannot be retried, cancelled or deleted in the state it is in; for the master and for the command line.
+//! Why a job cannot be retried, cancelled, deleted or changed in the state it is in; for the master and for the command
+//! line.
 
-use crate::model::{JobId, JobState};
+use crate::model::{JobAction, JobId, JobState};
 use crate::wire::control::RefusedJob;
 
-/// Action on a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobAction {
-    /// Make it ready again.
-    Retry,
-    Cancel,
-    Delete,
-}
-
-impl JobAction {
-    /// `retried`, `cancelled`, `deleted`.
-    #[must_use]
-    pub const fn done(self) -> &'static str {
-        match self {
-            Self::Retry => "retried",
-            Self::Cancel => "cancelled",
-            Self::Delete => "deleted",
-        }
+/// `retried`, `cancelled`, `deleted`, `changed`.
+#[must_use]
+pub const fn done(action: &JobAction) -> &'static str {
+    match action {
+        JobAction::Retry => "retried",
+        JobAction::Cancel => "cancelled",
+        JobAction::Delete => "deleted",
+        JobAction::Set(_) => "changed",
     }
 }
 
@@ -66,24 +57,30 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
 
 /// Why nothing was changed in a job that was in the state `was`; `None` if it was changed.
 #[must_use]
-pub fn refused(change: JobAction, id: JobId, was: JobState) -> Option<RefusedJob> {
-    use JobState::{Cancelled, Dead, Ready, Running, Scheduled, Succeeded};
-    let reason = match (change, was) {
-        (JobAction::Retry, Scheduled | Dead | Cancelled)
-        | (JobAction::Cancel, Scheduled | Ready)
-        | (JobAction::Delete, Scheduled | Ready | Succeeded | Dead | Cancelled) => return None,
-        (JobAction::Retry, Ready) => format!("job {id} is ready already"),
-        (JobAction::Retry | JobAction::Delete, Running) => format!("job {id} is running; cancel it first"),
-        (JobAction::Retry | JobAction::Cancel, Succeeded) => format!("job {id} has succeeded"),
-        (JobAction::Cancel, Running) => format!("job {id} is running and could not be ended"),
-        (JobAction::Cancel, Dead) => format!("job {id} is dead already"),
-        (JobAction::Cancel, Cancelled) => format!("job {id} is cancelled already"),
+pub fn refused(action: &JobAction, id: JobId, was: JobState) -> Option<RefusedJob> {
+    if action.is_for().has(was) {
+        return None;
+    }
+    let reason = match (action, was) {
+        (JobAction::Cancel, JobState::Running) => format!("job {id} is running and could not be ended"),
+        (JobAction::Set(_), JobState::Running) => format!("job {id} is running: only what waits can be changed"),
+        (_, JobState::Running) => format!("job {id} is running; cancel it first"),
+        (_, JobState::Succeeded) => format!("job {id} has succeeded"),
+        (JobAction::Set(_), state) => {
+            let state = state.as_str();
+            format!(
+                "job {id} is {state}: only what waits can be changed; make it ready with `queue-work jobs retry {id}`"
+            )
+        }
+        (_, state) => format!("job {id} is {} already", state.as_str()),
     };
     Some(RefusedJob { id, reason, exit_code: 5 })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -95,15 +92,21 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_refused_only_in_states_that_do_not_allow_the_change() {
-        let changed =
-            |change| JobState::ALL.into_iter().filter(|s| refused(change, JobId(7), *s).is_none()).collect::<Vec<_>>();
-        assert_eq!(changed(JobAction::Retry), [JobState::Scheduled, JobState::Dead, JobState::Cancelled]);
-        assert_eq!(changed(JobAction::Cancel), [JobState::Scheduled, JobState::Ready]);
-        assert_eq!(changed(JobAction::Delete).len(), 5);
-        assert_eq!(
-            refused(JobAction::Retry, JobId(7), JobState::Succeeded).map(|r| r.reason),
-            Some("job 7 has succeeded".into())
-        );
+    fn a_job_is_refused_in_states_that_do_not_allow_the_change_and_each_refusal_says_why() {
+        let reason = |action: &JobAction, was| refused(action, JobId(7), was).map(|refused| refused.reason);
+        let set = JobAction::Set(Arc::default());
+        for (action, was, expected) in [
+            (&JobAction::Retry, JobState::Dead, None),
+            (&JobAction::Retry, JobState::Ready, Some("job 7 is ready already")),
+            (&JobAction::Retry, JobState::Succeeded, Some("job 7 has succeeded")),
+            (&JobAction::Delete, JobState::Running, Some("job 7 is running; cancel it first")),
+            (&JobAction::Cancel, JobState::Dead, Some("job 7 is dead already")),
+            (&JobAction::Cancel, JobState::Running, Some("job 7 is running and could not be ended")),
+            (&set, JobState::Scheduled, None),
+            (&set, JobState::Running, Some("job 7 is running: only what waits can be changed")),
+        ] {
+            assert_eq!(reason(action, was).as_deref(), expected, "{action:?} {was:?}");
+        }
+        assert!(reason(&set, JobState::Dead).is_some_and(|text| text.ends_with("`queue-work jobs retry 7`")));
     }
 }

@@ -27,7 +27,7 @@ mod conformance;
 pub use error::StoreError;
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
-pub use records::{JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
+pub use records::{DeadGroup, ErrorFilter, JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};

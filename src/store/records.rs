@@ -4,29 +4,82 @@ use serde::{Deserialize, Serialize};
 
 use super::{Master, StoreError};
 use crate::model::{
-    Generation, JobId, JobRecord, JobState, Outcome, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
+    Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, QueueName, QueueTotals, RunId, RunRecord,
+    States, UnixMicros, WorkerRecord,
 };
 
-/// Which jobs to list, by id: ascending, or descending with `newest`.
+/// Which jobs to list, by id: ascending, or descending with `newest`. Jobs that are ready, or scheduled, where no other
+/// state and no ids are asked for: by the time when they are due, as no key has their ids in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobFilter {
     /// Only this queue.
     pub queue: Option<QueueName>,
-    /// Only this state.
-    pub state: Option<JobState>,
+    /// Only these states.
+    #[serde(rename = "state", default)]
+    pub states: States,
     /// Only this type.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Only ids above this.
+    /// Only with this error.
+    pub error: Option<ErrorFilter>,
+    /// Only what ended since, or was pushed since if it has not ended.
+    pub since: Option<UnixMicros>,
+    /// Only what ended before, or was pushed before if it has not ended.
+    pub until: Option<UnixMicros>,
+    /// Only these ids.
+    pub ids: Option<IdRanges>,
+    /// Only what comes after this job in ascending order.
     pub after: Option<JobId>,
-    /// Only ids below this.
+    /// Only what comes before this job in ascending order.
     pub before: Option<JobId>,
-    /// Highest id first.
+    /// The last of that order first.
     #[serde(default)]
     pub newest: bool,
     /// At most this many.
     pub limit: Option<u32>,
+}
+
+/// An error to look for. In JSON a text; one that could be a fingerprint is taken for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ErrorFilter {
+    /// Errors that have this text in them.
+    Text(String),
+    /// Dead jobs with this fingerprint.
+    Fingerprint(Fingerprint),
+}
+
+impl From<String> for ErrorFilter {
+    fn from(text: String) -> Self {
+        text.parse().map_or(Self::Text(text), Self::Fingerprint)
+    }
+}
+
+impl From<ErrorFilter> for String {
+    fn from(filter: ErrorFilter) -> Self {
+        match filter {
+            ErrorFilter::Text(text) => text,
+            ErrorFilter::Fingerprint(fingerprint) => fingerprint.to_string(),
+        }
+    }
+}
+
+impl JobFilter {
+    /// The one state, ready or scheduled, whose jobs come by the time when they are due.
+    #[must_use]
+    pub fn by_due(&self) -> Option<JobState> {
+        let waits = self.states.single().filter(|state| matches!(state, JobState::Ready | JobState::Scheduled));
+        waits.filter(|_| self.ids.is_none())
+    }
+}
+
+/// Dead jobs that died of the same error.
+#[derive(Clone, Debug)]
+pub struct DeadGroup {
+    pub jobs: u64,
+    /// The one of them with the highest id.
+    pub newest: JobRecord,
 }
 
 /// Which runs to list. Newest first.
@@ -75,6 +128,10 @@ pub trait Records {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError>;
     /// Jobs, in the order of the filter.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
+    /// Ids and states of all jobs like that, in no order; the limit of the filter and its cursors do not count.
+    fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
+    /// What the dead died of, the commonest first: at most so many groups, and the number of all.
+    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;
     /// Runs, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
     /// Workers, newest first.

@@ -16,7 +16,7 @@
 //! | `pause`, `resume` | [`Queues`] | [`PausedQueues`] |
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
-//! | `jobs.retry`, `jobs.cancel`, `jobs.delete` | [`Jobs`] | [`ChangedJobs`] |
+//! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
 //! | `runs.list` | [`crate::store::RunFilter`] | array of [`crate::model::RunRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use crate::model::done::{Awaited, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
-use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros, Wanted};
+use crate::model::{JobId, OsText, Pushed, QueueName, States, UnixMicros, Wanted};
+use crate::store::JobFilter;
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -253,12 +254,18 @@ pub struct OneJob {
     pub timeout_s: Option<f64>,
 }
 
-/// Some jobs, or (for `jobs.retry`) all dead ones.
+/// Some jobs, by their ids or by a filter; for `jobs.set` with what is to be changed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jobs {
     #[serde(default)]
     pub ids: Vec<JobId>,
+    /// Only those that are in one of these states when their turn comes: the others are left as they are and counted.
+    #[serde(rename = "state", default)]
+    pub only: States,
+    /// All that are like this, instead of `ids`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Box<JobFilter>>,
     /// `jobs.retry`: every dead job …
     #[serde(default)]
     pub all: bool,
@@ -268,14 +275,27 @@ pub struct Jobs {
     /// `jobs.cancel` of a running job: answer at once, not when its run has ended.
     #[serde(default)]
     pub no_wait: bool,
+    /// `jobs.set`: -100 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// `jobs.set`: the queue where it is to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_queue: Option<String>,
+    /// `jobs.set`: not before this long from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// `jobs.set`: not before this time (RFC 3339). Not together with `delay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<UnixMicros>,
 }
 
-/// The answer to `jobs.retry`, `jobs.cancel` and `jobs.delete`.
+/// The answer to `jobs.retry`, `jobs.cancel`, `jobs.delete` and `jobs.set`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedJobs {
     /// How many were changed.
     pub count: u64,
-    /// `jobs.retry` of all: dead jobs that stay so, as another unfinished job has their unique key.
+    /// Where states or a filter were given: jobs that were left as they are, in another state by then, or dead although
+    /// they were to be retried, as another unfinished job has their unique key.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub passed_over: u64,
     /// Jobs that were not changed, and why.

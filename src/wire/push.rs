@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::control::{PushJob, Span};
+use super::control::{Jobs, PushJob, Span};
 use super::object;
 use crate::model::units;
-use crate::model::{EXEC, NewJob, OsText, QueueName, UnixMicros, payload};
+use crate::model::{EXEC, NewJob, OsText, QueueName, Setting, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 
@@ -29,7 +29,7 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         payload::check_unique(key).map_err(|e| e.to_string())?;
     }
     let queue = job.queue.as_deref().map_or_else(|| Ok(default_queue.clone()), QueueName::new);
-    let due_at = due_at(job, now)?;
+    let due_at = due_at(job.delay.as_ref(), job.at, now)?;
     let expires_at = span("expires", job.expires.as_ref())?.map(|d| now.plus(d));
     if expires_at.is_some_and(|e| e <= due_at.unwrap_or(now)) {
         return Err("the job would expire before it is due; make `expires` longer".to_owned());
@@ -55,6 +55,23 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
     })
 }
 
+/// Checks what is to be changed in jobs that wait.
+pub fn to_setting(jobs: &Jobs, now: UnixMicros) -> Result<Setting, String> {
+    let queue = jobs.to_queue.as_deref().map(QueueName::new).transpose().map_err(|e| e.to_string())?;
+    let due_at = due_at(jobs.delay.as_ref(), jobs.at, now)?;
+    let is_due = jobs.delay.is_some() || jobs.at.is_some();
+    let wait = span("delay", jobs.delay.as_ref())?.filter(|_| due_at.is_some());
+    let setting = Setting {
+        priority: jobs.priority.map(|n| priority(Some(n))).transpose()?,
+        queue,
+        due: is_due.then_some((due_at.unwrap_or(now), wait)),
+    };
+    if setting == Setting::default() {
+        return Err("say what is to be changed: `priority`, `to_queue`, `delay` or `at`".to_owned());
+    }
+    Ok(setting)
+}
+
 fn priority(priority: Option<i64>) -> Result<i8, String> {
     let n = priority.unwrap_or(0);
     match i8::try_from(n) {
@@ -64,8 +81,8 @@ fn priority(priority: Option<i64>) -> Result<i8, String> {
 }
 
 /// `None` for what is due already: a time in the past must not overtake the jobs that wait.
-fn due_at(job: &PushJob, now: UnixMicros) -> Result<Option<UnixMicros>, String> {
-    match (span("delay", job.delay.as_ref())?, job.at) {
+fn due_at(delay: Option<&Span>, at: Option<UnixMicros>, now: UnixMicros) -> Result<Option<UnixMicros>, String> {
+    match (span("delay", delay)?, at) {
         (Some(_), Some(_)) => Err("`delay` and `at` exclude one another".to_owned()),
         (None, Some(at)) if at > now.plus(units::LONGEST) => Err("`at` is more than a hundred years away".to_owned()),
         (Some(delay), None) => Ok(Some(now.plus(delay)).filter(|due| *due > now)),

@@ -67,6 +67,7 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
         "error_type",
         "error_code",
         "backtrace",
+        "fingerprint",
         "progress",
         "pushed_at",
         "due_at",

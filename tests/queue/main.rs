@@ -11,6 +11,7 @@ mod bytes;
 mod commands;
 mod live;
 mod main_job;
+mod many;
 mod not_begun;
 mod operator;
 mod operator_running;

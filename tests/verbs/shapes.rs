@@ -95,6 +95,7 @@ const JOB: Form = Object(&[
     ("error_type", Maybe(&Text)),
     ("error_code", Maybe(&Int)),
     ("backtrace", Maybe(&Text)),
+    ("fingerprint", Maybe(&Text)),
     ("progress", Maybe(&Object(&[("percent", Maybe(&Number)), ("message", Maybe(&Text))]))),
     ("pushed_at", Time),
     ("due_at", Time),

@@ -5,6 +5,7 @@
 //! have none: an inherited variable must not widen what a command does.
 
 pub(crate) mod control;
+pub(crate) mod jobs;
 mod mistakes;
 mod moment;
 pub(crate) mod push;
@@ -134,13 +135,13 @@ pub(crate) enum Verb {
     /// Go on handing out jobs of queues
     Resume(control::QueuesArgs),
     /// List, show, retry, cancel, delete or wait for jobs
-    Jobs(records::JobsArgs),
+    Jobs(Box<jobs::JobsArgs>),
     /// As `jobs list`
     #[command(hide = true)]
-    Ls(records::JobsListArgs),
+    Ls(jobs::JobsListArgs),
     /// As `jobs delete`
     #[command(hide = true)]
-    Rm(records::Ids),
+    Rm(jobs::JobsDeleteArgs),
     /// Show the history of runs, newest first
     Runs(records::RunsArgs),
     /// Show the history of workers, newest first

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use clap::builder::FalseyValueParser;
-use clap::{Args, Subcommand};
 
-use super::control::NoWait;
 use super::values;
-use crate::model::{JobState, Outcome};
+use crate::model::Outcome;
 
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
@@ -19,103 +18,6 @@ pub(crate) struct ListArgs {
     /// Print one JSON object a line
     #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
     pub(crate) jsonl: bool,
-}
-
-/// Look at jobs and change them; without a verb, list them.
-#[derive(Clone, Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct JobsArgs {
-    #[command(subcommand)]
-    pub(crate) verb: Option<JobsVerb>,
-    #[command(flatten)]
-    pub(crate) list: JobsListArgs,
-}
-
-/// Verbs of `jobs`.
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum JobsVerb {
-    /// List jobs, newest first
-    #[command(alias = "ls")]
-    List(JobsListArgs),
-    /// Show everything about one job, with its runs
-    Show {
-        /// The job
-        #[arg(value_name = "ID", allow_negative_numbers = true)]
-        id: i64,
-    },
-    /// Make dead, cancelled or scheduled jobs ready now, with their counters at zero
-    Retry(JobsRetryArgs),
-    /// Cancel jobs, also running ones
-    Cancel {
-        #[command(flatten)]
-        ids: Ids,
-        #[command(flatten)]
-        wait: NoWait,
-    },
-    /// Forget jobs that are not running, with their runs
-    #[command(alias = "rm")]
-    Delete(Ids),
-    /// Wait for a job, print its result and exit as its command did
-    Wait(JobsWaitArgs),
-}
-
-/// Jobs by id.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Ids {
-    /// The jobs
-    #[arg(value_name = "ID", required = true, allow_negative_numbers = true)]
-    pub(crate) ids: Vec<i64>,
-}
-
-/// Which jobs to list.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct JobsListArgs {
-    /// Only this queue
-    #[arg(long, value_name = "NAME", value_parser = values::queue)]
-    pub(crate) queue: Option<String>,
-    /// Only this state
-    #[arg(long, value_name = "STATE", value_parser = values::state())]
-    pub(crate) state: Option<JobState>,
-    /// Only this type
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) kind: Option<String>,
-    /// Oldest first
-    #[arg(long)]
-    pub(crate) oldest: bool,
-    /// Only ids below this, to read on
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
-    pub(crate) before: Option<i64>,
-    /// Only ids above this, oldest first
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
-    pub(crate) after: Option<i64>,
-    #[command(flatten)]
-    pub(crate) list: ListArgs,
-}
-
-/// Which jobs to retry.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct JobsRetryArgs {
-    /// The jobs
-    #[arg(value_name = "ID", allow_negative_numbers = true, required_unless_present = "all", conflicts_with = "all")]
-    pub(crate) ids: Vec<i64>,
-    /// Every dead job
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// With `--all`: only this queue
-    #[arg(long, value_name = "NAME", value_parser = values::queue, requires = "all", conflicts_with = "ids")]
-    pub(crate) queue: Option<String>,
-}
-
-/// Which job to wait for.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct JobsWaitArgs {
-    /// The job
-    #[arg(value_name = "ID", allow_negative_numbers = true)]
-    pub(crate) id: i64,
-    /// How long at most, such as `30s` [default: for ever]
-    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_WAIT_TIMEOUT", allow_hyphen_values = true)]
-    #[arg(value_parser = crate::model::units::duration)]
-    pub(crate) timeout: Option<Duration>,
 }
 
 /// Which runs to show.

@@ -121,8 +121,8 @@ fn what_contradicts_itself_is_refused() {
         &["scale"],
         &["restart"],
         &["restart", "--all", "--queue", "a"],
-        &["jobs", "retry"],
-        &["jobs", "retry", "--queue", "a", "1"],
+        &["jobs", "retry", "9-3"],
+        &["jobs", "set", "1", "--delay", "1s", "--at", "2030-01-01T00:00:00Z"],
     ];
     for words in table {
         assert_eq!(parsed(words).expect_err(&format!("{words:?}")).exit_code(), 2);
@@ -151,7 +151,7 @@ fn verbs_take_their_words() {
         matches!(verb(&["status", "--watch", "500ms"]), Verb::Status(s) if s.watch == Some(Duration::from_millis(500)))
     );
     assert!(
-        matches!(verb(&["jobs", "cancel", "1", "2"]), Verb::Jobs(records::JobsArgs { verb: Some(records::JobsVerb::Cancel { ids, .. }), .. }) if ids.ids == [1, 2])
+        matches!(verb(&["jobs", "cancel", "1", "2-5"]), Verb::Jobs(jobs) if matches!(&jobs.verb, Some(jobs::JobsVerb::Cancel { selection, .. }) if selection.ids.ids.len() == 2))
     );
     assert!(matches!(verb(&["logs", "-f", "-n", "5", "a-1"]), Verb::Logs(l) if l.follow && l.lines == Some(5)));
     assert!(

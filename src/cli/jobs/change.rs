@@ -1,126 +1,257 @@
-//! `jobs retry`, `cancel`, `delete`: through the master when one runs, else in the store.
+//! `jobs retry`, `cancel`, `delete` and `set`: through the master when one runs, else in the store.
+//!
+//! Jobs that are meant by a filter are looked up first, so that those are changed of which the number was said, and none
+//! that comes later; then they go a step at a time, while everything else goes on. A job that has come to another state by
+//! then is left as it is.
 
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use serde_json::json;
+
+use super::select::{self, Meant};
+use crate::cli::args::jobs::{Change, Selection};
 use crate::cli::context::{Context, Way};
 use crate::cli::{known, output};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::change::{Change, Op, Reply, Request};
-use crate::model::{JobId, JobState, QueueName};
-use crate::report::refusals::{self, JobAction};
-use crate::report::words;
+use crate::model::change::{Op, Reply, Request};
+use crate::model::{JobAction, JobId, JobState, States};
+use crate::report::{printer, refusals, words};
 use crate::store::Store;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
 
-/// Dead jobs retried in one transaction without a master.
-const STEP: u32 = 1_000;
+/// Jobs of one step.
+const STEP: usize = 1_000;
+/// So many are shown with a bar.
+const MANY: usize = 5 * STEP;
+/// Ids that `--dry-run` names.
+const FIRST: usize = 10;
 
-pub(super) fn run(context: &Context, change: JobAction, ids: &[i64], no_wait: bool) -> Result<Code, Error> {
-    let ids: Vec<JobId> = ids.iter().copied().map(JobId).collect();
-    let changed = match context.master_or_existing_store()? {
-        Some(Way::Master(mut client)) => {
-            let changed = client.call(method(change), &Jobs { ids, no_wait, ..Jobs::default() })?;
-            output::note(&mut client);
-            changed
-        }
-        Some(Way::Store(mut store)) => in_store(store.as_mut(), change, &ids)?,
-        None => {
-            let refused = ids.iter().copied().map(refusals::missing).collect();
-            ChangedJobs { refused, ..ChangedJobs::default() }
-        }
-    };
-    conclude(context, change, &changed)
+/// What is to be done.
+pub(crate) struct Deed {
+    pub(crate) action: JobAction,
+    /// Without the jobs.
+    pub(crate) params: Jobs,
 }
 
-pub(super) fn retry_all(context: &Context, queue: Option<&str>) -> Result<Code, Error> {
-    let changed = match context.master_or_existing_store()? {
-        Some(Way::Master(mut client)) => {
-            client.call("jobs.retry", &Jobs { all: true, queue: queue.map(Into::into), ..Jobs::default() })?
-        }
-        Some(Way::Store(mut store)) => {
-            let queue = queue.map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
-            retry_dead(store.as_mut(), queue.as_ref())?
-        }
-        None => ChangedJobs::default(),
-    };
-    if changed == ChangedJobs::default() {
-        known::queue(context, queue)?;
+impl Deed {
+    pub(crate) fn new(action: JobAction) -> Self {
+        Self { action, params: Jobs::default() }
     }
-    conclude(context, JobAction::Retry, &changed)
-}
 
-const fn method(change: JobAction) -> &'static str {
-    match change {
-        JobAction::Retry => "jobs.retry",
-        JobAction::Cancel => "jobs.cancel",
-        JobAction::Delete => "jobs.delete",
+    const fn verb(&self) -> &'static str {
+        match self.action {
+            JobAction::Retry => "retry",
+            JobAction::Cancel => "cancel",
+            JobAction::Delete => "delete",
+            JobAction::Set(_) => "set",
+        }
+    }
+
+    /// States in which it can be done, and those that are meant by a filter that names none.
+    fn states(&self) -> (States, States) {
+        let possible = self.action.is_for();
+        match self.action {
+            JobAction::Retry => (possible, States::of(&[JobState::Dead])),
+            JobAction::Cancel => {
+                let unfinished = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
+                (unfinished, unfinished)
+            }
+            JobAction::Delete | JobAction::Set(_) => (possible, possible),
+        }
     }
 }
 
-fn in_store(store: &mut dyn Store, change: JobAction, ids: &[JobId]) -> Result<ChangedJobs, Error> {
-    let op = |id: &JobId| match change {
-        JobAction::Retry => Op::from(Request::Retry(*id)),
-        JobAction::Cancel => Change::Cancel(*id).into(),
-        JobAction::Delete => Request::Delete(*id).into(),
+pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change: &Change) -> Result<Code, Error> {
+    let (possible, usual) = deed.states();
+    let changed = match select::meant(selection, deed.verb(), possible, usual)? {
+        Meant::Named(ids) if !change.dry_run => named(context, deed, ids)?,
+        meant => {
+            let filter = meant.into_filter(possible);
+            let mut ids = match context.records()? {
+                Some(mut records) => records.job_ids(&filter)?,
+                None => Vec::new(),
+            };
+            ids.sort_unstable();
+            if ids.is_empty() {
+                known::queue(context, selection.filter.queue.as_deref())?;
+            }
+            if change.dry_run {
+                return say_first(context, deed, &ids);
+            }
+            if ids.len() > 1 && !is_agreed(context, deed, &ids, change, selection)? {
+                return Err(Error::Failed("nothing was changed".to_owned()));
+            }
+            let ids: Vec<JobId> = ids.into_iter().map(|(id, _)| id).collect();
+            in_steps(context, deed, &ids, filter.states)?
+        }
     };
+    conclude(context, deed, &changed)
+}
+
+fn named(context: &Context, deed: &Deed, ids: Vec<JobId>) -> Result<ChangedJobs, Error> {
+    if let Some(mut way) = context.master_or_existing_store()? {
+        return step(&mut way, deed, ids, States::ALL);
+    }
+    Ok(ChangedJobs { refused: ids.into_iter().map(refusals::missing).collect(), ..ChangedJobs::default() })
+}
+
+fn in_steps(context: &Context, deed: &Deed, ids: &[JobId], only: States) -> Result<ChangedJobs, Error> {
+    let mut all = ChangedJobs::default();
+    let Some(mut way) = context.master_or_existing_store()?.filter(|_| !ids.is_empty()) else { return Ok(all) };
+    let is_shown = ids.len() >= MANY && !context.global.quiet && !context.global.json;
+    let bar = is_shown.then(printer::progress_bar);
+    if let Some(bar) = &bar {
+        bar.set_length(ids.len() as u64);
+    }
+    for part in ids.chunks(STEP) {
+        let changed = step(&mut way, deed, part.to_vec(), only).inspect_err(|_| {
+            let (done, of) = (all.count, words::count(ids.len() as u64, "job"));
+            output::say(&format!("{} {done} of {of} before that failed:", refusals::done(&deed.action)));
+        })?;
+        all.count += changed.count;
+        all.passed_over += changed.passed_over;
+        all.refused.extend(changed.refused);
+        if let Some(bar) = &bar {
+            bar.inc(part.len() as u64);
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(all)
+}
+
+fn step(way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<ChangedJobs, Error> {
+    match way {
+        Way::Master(client) => {
+            let method = format!("jobs.{}", deed.verb());
+            let changed = client.call(&method, &Jobs { ids, only, ..deed.params.clone() })?;
+            output::note(client);
+            Ok(changed)
+        }
+        Way::Store(store) => in_store(store.as_mut(), deed, &ids, only),
+    }
+}
+
+fn in_store(store: &mut dyn Store, deed: &Deed, ids: &[JobId], only: States) -> Result<ChangedJobs, Error> {
+    let op = |&job: &JobId| Op::from(Request::Act { job, only, action: deed.action.clone() });
     let ops: Vec<Op> = ids.iter().map(op).collect();
     let replies = store.apply(0, &ops, clock::wall())?.replies;
-    let refused: Vec<RefusedJob> =
-        ids.iter().zip(&replies).filter_map(|(id, reply)| refusal(change, *id, reply)).collect();
-    Ok(ChangedJobs { count: (ids.len() - refused.len()) as u64, refused, ..ChangedJobs::default() })
+    let mut changed = ChangedJobs::default();
+    for (id, reply) in ids.iter().zip(&replies) {
+        match refusal(&deed.action, *id, only, reply) {
+            None => changed.count += 1,
+            Some(_) if only != States::ALL => changed.passed_over += 1,
+            Some(refused) => changed.refused.push(refused),
+        }
+    }
+    Ok(changed)
 }
 
-fn refusal(change: JobAction, id: JobId, reply: &Reply) -> Option<RefusedJob> {
+fn refusal(action: &JobAction, id: JobId, only: States, reply: &Reply) -> Option<RefusedJob> {
     match reply {
         Reply::Changed { was: JobState::Running, .. } => Some(RefusedJob {
             id,
             reason: format!("job {id} was running when the master ended; start a master, which gives it back"),
             exit_code: 5,
         }),
-        Reply::Changed { was, .. } => refusals::refused(change, id, *was),
+        Reply::Changed { was, .. } if !only.has(*was) => Some(refusals::missing(id)),
+        Reply::Changed { was, .. } => refusals::refused(action, id, *was),
         Reply::Held { by } => Some(refusals::held(id, *by)),
         Reply::Elsewhere(host) => Some(refusals::elsewhere(id, host)),
         Reply::Missing => Some(refusals::missing(id)),
-        Reply::Done
-        | Reply::Stale
-        | Reply::Pushed(_)
-        | Reply::Begun(_)
-        | Reply::Staged { .. }
-        | Reply::Opened(_)
-        | Reply::Claimed { .. }
-        | Reply::Promoted { .. }
-        | Reply::Sorted { .. }
-        | Reply::FirstOther { .. }
-        | Reply::Retried { .. }
-        | Reply::Shifted { .. }
-        | Reply::Count(_) => None,
+        _ => None,
     }
 }
 
-fn retry_dead(store: &mut dyn Store, queue: Option<&QueueName>) -> Result<ChangedJobs, Error> {
-    let (mut changed, mut after) = (ChangedJobs::default(), None);
-    loop {
-        let retry = Request::RetryDead { queue: queue.cloned(), after, limit: STEP };
-        let replies = store.apply(0, &[retry.into()], clock::wall())?.replies;
-        let Some(Reply::Retried { count, held, next }) = replies.first() else { return Ok(changed) };
-        changed.count += count;
-        changed.passed_over += held;
-        if next.is_none() {
-            return Ok(changed);
-        }
-        after = *next;
+/// How many jobs of each state.
+fn by_state(ids: &[(JobId, JobState)]) -> BTreeMap<JobState, u64> {
+    let mut states = BTreeMap::new();
+    for (_, state) in ids {
+        *states.entry(*state).or_default() += 1;
     }
+    states
+}
+
+/// `3 dead jobs`, or `5 jobs (3 dead, 2 ready)`.
+fn in_words(ids: &[(JobId, JobState)]) -> String {
+    let states = by_state(ids);
+    let jobs = words::count(ids.len() as u64, "job");
+    if let (1, Some((state, _))) = (states.len(), states.first_key_value()) {
+        return jobs.replacen(' ', &format!(" {} ", state.as_str()), 1);
+    }
+    let parts: Vec<String> = states.iter().map(|(state, jobs)| format!("{jobs} {}", state.as_str())).collect();
+    if parts.is_empty() { jobs } else { format!("{jobs} ({})", parts.join(", ")) }
+}
+
+fn say_first(context: &Context, deed: &Deed, ids: &[(JobId, JobState)]) -> Result<Code, Error> {
+    let first: Vec<JobId> = ids.iter().take(FIRST).map(|(id, _)| *id).collect();
+    if context.global.json {
+        let states: BTreeMap<&str, u64> = by_state(ids).into_iter().map(|(state, n)| (state.as_str(), n)).collect();
+        output::json(&json!({"dry_run": true, "count": ids.len(), "states": states, "first_ids": first}))?;
+        return Ok(Code::DONE);
+    }
+    let mut text = format!("would {} {}", deed.verb(), in_words(ids));
+    if !first.is_empty() {
+        let named: Vec<String> = first.iter().map(ToString::to_string).collect();
+        let more = if ids.len() > FIRST { ", …" } else { "" };
+        text.extend([": ", &named.join(", "), more]);
+    }
+    output::line(&text)?;
+    Ok(Code::DONE)
+}
+
+/// Says how many jobs are meant, and asks where somebody can answer.
+fn is_agreed(
+    context: &Context,
+    deed: &Deed,
+    ids: &[(JobId, JobState)],
+    change: &Change,
+    selection: &Selection,
+) -> Result<bool, Error> {
+    let Context { global, .. } = context;
+    let meant = format!("{} {}", deed.verb(), in_words(ids));
+    let is_watched = std::io::stderr().is_terminal() && !global.json;
+    if change.yes || !is_watched {
+        if !global.quiet && !global.json {
+            output::say(&format!("to {meant}"));
+        }
+        return Ok(true);
+    }
+    // Stdin may be where the ids came from.
+    let terminal = if selection.ids.ids_from.as_deref() == Some(Path::new("-")) {
+        std::fs::File::open("/dev/tty").ok()
+    } else {
+        None
+    };
+    let mut answer = String::new();
+    let mut ask = |input: &mut dyn std::io::BufRead| {
+        let _ = write!(std::io::stderr(), "queue-work: {meant}? [y/N] ");
+        input.read_line(&mut answer).map_err(|e| Error::Failed(format!("cannot read the answer: {e}")))
+    };
+    match terminal {
+        Some(terminal) => ask(&mut std::io::BufReader::new(terminal))?,
+        None if std::io::stdin().is_terminal() => ask(&mut std::io::stdin().lock())?,
+        None => return Ok(true),
+    };
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Says what was done and what was not; a missing job weighs more than a refused one.
-fn conclude(context: &Context, change: JobAction, changed: &ChangedJobs) -> Result<Code, Error> {
+fn conclude(context: &Context, deed: &Deed, changed: &ChangedJobs) -> Result<Code, Error> {
     if context.global.json {
         output::json(changed)?;
     } else if changed.count > 0 || changed.refused.is_empty() {
-        context.done(&format!("{} {}", change.done(), words::count(changed.count, "job")))?;
+        let jobs = words::count(changed.count, "job");
+        context.done(&format!("{} {jobs}", refusals::done(&deed.action)))?;
     }
     if changed.passed_over > 0 {
-        let jobs = words::count(changed.passed_over, "dead job");
-        output::say(&format!("passed over {jobs}: another unfinished job has the unique key"));
+        let jobs = words::count(changed.passed_over, "job");
+        let held = if deed.action == JobAction::Retry { ", or another unfinished job has the unique key" } else { "" };
+        output::say(&format!("passed over {jobs}, in another state by then{held}"));
     }
     for refused in &changed.refused {
         output::say(&refused.reason);

@@ -1,31 +1,31 @@
 //! `jobs list`: jobs on record, newest first.
 
-use crate::cli::args::records::JobsListArgs;
+use super::select;
+use crate::cli::args::jobs::{Ids, JobsListArgs};
 use crate::cli::context::Context;
 use crate::cli::known;
 use crate::cli::output::{self, ListForm};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{JobId, JobState, QueueName, QueueTotals};
+use crate::model::{JobId, JobState, QueueTotals};
 use crate::report::lists;
 use crate::store::{JobFilter, Records};
 
 /// Jobs read at once.
 const PAGE: u32 = 500;
 
-pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error> {
+pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<Code, Error> {
     let mut records = context.records()?;
     let limits = context.job_limits();
     let mut filter = JobFilter {
-        queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
-        state: args.state,
-        kind: args.kind.clone(),
         after: args.after.map(JobId),
         before: args.before.map(JobId),
         newest: !args.oldest && args.after.is_none(),
-        limit: None,
+        ..select::to_filter(&args.filter, ids)?
     };
     let (newest, total) = (filter.newest, total(records.as_mut(), &filter)?);
+    let is_filtered =
+        select::has_any(&args.filter) || filter.ids.is_some() || args.after.is_some() || args.before.is_some();
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
     let mut left = form.to_read(limit);
@@ -49,13 +49,8 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
     };
     let mut first = Some(next()?);
     if first.as_ref().is_some_and(Vec::is_empty) {
-        known::queue(context, args.queue.as_deref())?;
-        let filtered = args.queue.is_some()
-            || args.state.is_some()
-            || args.kind.is_some()
-            || args.after.is_some()
-            || args.before.is_some();
-        context.warn(if filtered {
+        known::queue(context, args.filter.queue.as_deref())?;
+        context.warn(if is_filtered {
             "no job is like that; see `queue-work jobs list`"
         } else {
             "no jobs yet; add one with `queue-work push -- CMD …`"
@@ -74,11 +69,13 @@ pub(crate) fn run(context: &Context, args: &JobsListArgs) -> Result<Code, Error>
 
 /// How many there are, where that is known without looking at each.
 fn total(records: Option<&mut Box<dyn Records>>, filter: &JobFilter) -> Result<Option<u64>, Error> {
-    let of_state: fn(&QueueTotals) -> u64 = match (filter.state, &filter.kind) {
-        (Some(JobState::Ready), None) => |queue| queue.ready,
-        (Some(JobState::Scheduled), None) => |queue| queue.scheduled,
-        (Some(JobState::Running), None) => |queue| queue.running,
-        (Some(JobState::Dead), None) => |queue| queue.dead,
+    let JobFilter { kind, error, since, until, ids, .. } = filter;
+    let is_all_of_state = kind.is_none() && error.is_none() && since.is_none() && until.is_none() && ids.is_none();
+    let of_state: fn(&QueueTotals) -> u64 = match (filter.states.single(), is_all_of_state) {
+        (Some(JobState::Ready), true) => |queue| queue.ready,
+        (Some(JobState::Scheduled), true) => |queue| queue.scheduled,
+        (Some(JobState::Running), true) => |queue| queue.running,
+        (Some(JobState::Dead), true) => |queue| queue.dead,
         _ => return Ok(None),
     };
     if filter.after.is_some() || filter.before.is_some() {

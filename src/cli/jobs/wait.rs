@@ -1,23 +1,104 @@
-//! `jobs wait`: waits for a job and prints its result; one that has ended already needs no master.
+//! `jobs wait`: waits for a job and prints its result; one that has ended already needs no master. Of several it waits for
+//! the newest, then looks again which are left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::missing;
+use super::select::{self, Meant};
+use crate::cli::args::jobs::{JobsWaitArgs, Selection};
 use crate::cli::context::Context;
-use crate::cli::{output, result};
+use crate::cli::{known, output, result};
 use crate::client::{Client, ClientError, Notification};
+use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{JobId, JobRecord};
+use crate::model::{IdRange, JobId, JobRecord, JobState, States};
 use crate::process::inherited::Ignored;
 use crate::report::words;
-use crate::store::RunFilter;
+use crate::store::{JobFilter, RunFilter};
 use crate::wire::control::OneJob;
 
-pub(super) fn run(context: &Context, id: JobId, timeout: Option<Duration>) -> Result<Code, Error> {
+/// States of jobs that are waited for.
+const UNFINISHED: States = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
+
+pub(super) fn run(context: &Context, args: &JobsWaitArgs) -> Result<Code, Error> {
+    match select::meant(&args.selection, "wait for", UNFINISHED, UNFINISHED)? {
+        Meant::Named(ids) if ids.len() == 1 => one(context, ids[0], args.timeout),
+        meant => several(context, &args.selection, &meant.into_filter(UNFINISHED), args.timeout),
+    }
+}
+
+/// Waits until no job is like that, and says how those ended that were, or that were named.
+fn several(
+    context: &Context,
+    selection: &Selection,
+    filter: &JobFilter,
+    timeout: Option<Duration>,
+) -> Result<Code, Error> {
+    let by = timeout.map(|timeout| clock::instant() + timeout);
+    let named = JobFilter { ids: filter.ids.clone(), ..JobFilter::default() };
+    let mut awaited: BTreeSet<JobId> = BTreeSet::new();
+    let Some(mut records) = context.records()? else {
+        known::queue(context, selection.filter.queue.as_deref())?;
+        return conclude(context, &[]);
+    };
+    if filter.ids.is_some() {
+        awaited.extend(records.job_ids(&named)?.into_iter().map(|(id, _)| id));
+    }
+    let mut client = None;
+    loop {
+        let left = records.job_ids(filter)?;
+        awaited.extend(left.iter().map(|(id, _)| *id));
+        let Some((newest, _)) = left.iter().max() else { break };
+        if client.is_none() {
+            context.warn(&format!("waits for {}", words::count(left.len() as u64, "job")));
+            client = Some(context.connect()?);
+        }
+        let Some(client) = &mut client else { break };
+        let within = by.map(|by| by.saturating_duration_since(clock::instant()));
+        let asked = OneJob { id: *newest, timeout_s: within.map(|t| t.as_secs_f64()) };
+        match client.call::<JobRecord>("jobs.wait", &asked) {
+            Ok(job) if job.state.is_final() => {}
+            Ok(_) => {
+                let after = words::duration(timeout.unwrap_or_default());
+                let jobs = words::count(left.len() as u64, "job");
+                return Err(Error::Failed(format!("{jobs} had not ended when it was asked last, after {after}")));
+            }
+            // It is gone.
+            Err(ClientError::Refused(error)) if error.exit_code() == 4 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if awaited.is_empty() {
+        known::queue(context, selection.filter.queue.as_deref())?;
+    }
+    let ids = awaited.into_iter().map(|id| IdRange { first: id, last: id }).collect();
+    let ended = records.job_ids(&JobFilter { ids: Some(ids), ..JobFilter::default() })?;
+    conclude(context, &ended)
+}
+
+/// Says how many ended in which way; the code is 1 where one did not succeed.
+fn conclude(context: &Context, ended: &[(JobId, JobState)]) -> Result<Code, Error> {
+    let count = |wanted: JobState| ended.iter().filter(|(_, state)| *state == wanted).count();
+    let [succeeded, dead, cancelled] = [JobState::Succeeded, JobState::Dead, JobState::Cancelled].map(count);
+    if context.global.json {
+        let ended = ended.len();
+        output::json(&json!({"count": ended, "succeeded": succeeded, "dead": dead, "cancelled": cancelled}))?;
+    } else if ended.is_empty() {
+        context.done("no job is left to wait for")?;
+    } else {
+        let jobs = words::count(ended.len() as u64, "job");
+        context.done(&format!("{jobs} ended: {succeeded} succeeded, {dead} dead, {cancelled} cancelled"))?;
+    }
+    Ok(if dead + cancelled > 0 { Code(1) } else { Code::DONE })
+}
+
+fn one(context: &Context, id: JobId, timeout: Option<Duration>) -> Result<Code, Error> {
     let mut records = context.records()?.ok_or_else(|| missing(id))?;
     let job = records.job(id)?.ok_or_else(|| missing(id))?;
     if job.state.is_final() {

@@ -3,6 +3,7 @@
 //! Reading takes time with the length of the line, so it needs nothing of the master and can be done in another thread.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,12 +13,12 @@ use crate::core::Done;
 use crate::master::reader;
 use crate::master::requests::{Answer, Question};
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{NewJob, QueueName, UnixMicros};
-use crate::report::refusals::JobAction;
+use crate::model::{JobAction, JobState, NewJob, QueueName, States, UnixMicros};
+use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
 use crate::wire::control::{AWAITED, Awaited, Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
 use crate::wire::object;
-use crate::wire::push::to_new_job;
+use crate::wire::push::{to_new_job, to_setting};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::store_name::{STORE, StoreName};
 
@@ -72,9 +73,10 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
             let AddToBulk { bulk, jobs } = parse(params)?;
             Question::AddToBulk { bulk, jobs: to_jobs(&jobs, now)? }
         }
-        "jobs.cancel" => change_jobs(JobAction::Cancel, params)?,
-        "jobs.retry" => change_jobs(JobAction::Retry, params)?,
-        "jobs.delete" => change_jobs(JobAction::Delete, params)?,
+        "jobs.cancel" => change_jobs(Some(JobAction::Cancel), params, now)?,
+        "jobs.retry" => change_jobs(Some(JobAction::Retry), params, now)?,
+        "jobs.delete" => change_jobs(Some(JobAction::Delete), params, now)?,
+        "jobs.set" => change_jobs(None, params, now)?,
         _ if params.len() > MAX_OTHER_PARAMS => {
             let bytes = params.len();
             return Err(RpcError::params(format!(
@@ -92,7 +94,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "stop" => Question::Stop(parse(params)?),
         "pause" => Question::Pause { queues: parse(params)?, paused: true },
         "resume" => Question::Pause { queues: parse(params)?, paused: false },
-        "jobs.list" => Question::Look(reader::Question::Jobs(or_default(params)?)),
+        "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
         "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
         "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
         "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
@@ -105,9 +107,31 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
     })
 }
 
-/// The ids in order, each once.
-fn change_jobs(action: JobAction, params: &str) -> Result<Question, RpcError> {
-    let mut jobs: Jobs = parse(params)?;
+/// The ids in order, each once. No action: what the params say is set.
+fn change_jobs(action: Option<JobAction>, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
+    let mut jobs: Box<Jobs> = Box::new(parse(params)?);
+    let retries_all = jobs.all && action == Some(JobAction::Retry);
+    let action = match action {
+        Some(action)
+            if jobs.priority.is_none() && jobs.to_queue.is_none() && jobs.delay.is_none() && jobs.at.is_none() =>
+        {
+            action
+        }
+        Some(_) => {
+            return Err(RpcError::params("`priority`, `to_queue`, `delay` and `at` are for `jobs.set`".to_owned()));
+        }
+        None => JobAction::Set(Arc::new(to_setting(&jobs, now).map_err(RpcError::params)?)),
+    };
+    if retries_all {
+        let queue =
+            jobs.queue.as_deref().map(QueueName::new).transpose().map_err(|e| RpcError::params(e.to_string()))?;
+        let states = States::of(&[JobState::Dead]);
+        jobs.filter = Some(Box::new(JobFilter { queue, states, ..JobFilter::default() }));
+        jobs.only = jobs.only.and(States::of(&[JobState::Dead]));
+    }
+    if jobs.filter.is_some() != jobs.ids.is_empty() {
+        return Err(RpcError::params("say which jobs: by `ids`, or by a `filter`".to_owned()));
+    }
     jobs.ids.sort_unstable();
     jobs.ids.dedup();
     Ok(Question::ChangeJobs { action, jobs })
@@ -207,7 +231,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::BulkAdded(bulk) => serde_json::to_writer(to, bulk)?,
         Answer::BulkDone(bulk) => serde_json::to_writer(to, bulk)?,
         Answer::Done(done) => write_done(done, to)?,
-        Answer::Jobs { changed, refused } => {
+        Answer::Jobs { changed, refused, .. } => {
             let json = serde_json::to_string(changed)?;
             to.extend_from_slice(json.replacen("\"refused\":[]", &format!("\"refused\":[{refused}]"), 1).as_bytes());
         }
@@ -263,7 +287,7 @@ mod tests {
             add_refused(&mut refused, &RefusedJob { id: JobId(id), reason: "so".into(), exit_code: 4 });
         }
         let changed = crate::wire::control::ChangedJobs { count: 1, ..Default::default() };
-        let line = text(answer("1", &Ok(Answer::Jobs { changed, refused })));
+        let line = text(answer("1", &Ok(Answer::Jobs { changed, refused, passes_over: false })));
         let answer: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(answer["result"]["count"], 1);
         assert_eq!(answer["result"]["refused"].as_array().map(Vec::len), Some(2));

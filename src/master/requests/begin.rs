@@ -36,7 +36,7 @@ impl Master {
             Question::Restart(params) => self.restart(ticket, params),
             Question::Stop(params) => self.stop_request(ticket, params),
             Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
-            Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, jobs),
+            Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, *jobs),
             Question::WaitForJob(params) => self.wait_for_job(ticket, params),
             Question::Look(question) => self.look_for(ticket, question),
             Question::Follow(which) => self.follow(ticket, which),

@@ -24,7 +24,10 @@ impl Master {
     }
 
     /// The reader has found something.
-    pub(in crate::master) fn found(&mut self, ticket: Ticket, found: Found) {
+    pub(in crate::master) fn found(&mut self, ticket: Ticket, mut found: Found) {
+        if self.selected(ticket, &mut found) {
+            return;
+        }
         let Some((wait, outdated)) = self.requests.table.job_end(ticket) else {
             return self.answer(ticket, found.text.map(Answer::Records));
         };

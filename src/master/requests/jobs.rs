@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use std::vec;
 
-use super::begin::Begun;
-use super::{Answer, Refused};
+use super::Answer;
+use super::begin::{Begun, busy};
 use crate::core::{Command, Event, Ticket};
 use crate::master::Master;
 use crate::master::codec::control;
+use crate::master::reader;
 use crate::master::store_events::Purpose;
-use crate::model::change::{DeadJob, Reply, Request};
-use crate::model::{JobId, JobState, Now, QueueName, WorkerId};
-use crate::report::refusals::{self, JobAction};
+use crate::model::change::{Reply, Request};
+use crate::model::{JobAction, JobId, JobState, Now, States, WorkerId};
+use crate::report::refusals;
 use crate::store::News;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
 
@@ -26,8 +27,6 @@ const ENOUGH: usize = 128;
 const SLICE: usize = 32;
 /// How long a turn works on tasks.
 const LONGEST: Duration = Duration::from_millis(2);
-/// Dead jobs retried in one step.
-const RETRY_STEP: u32 = 200;
 
 /// Work of a request that is left.
 #[derive(Debug)]
@@ -35,6 +34,10 @@ pub(super) struct Task {
     /// The request in which its answer is gathered.
     ticket: Ticket,
     action: JobAction,
+    /// Jobs in other states are left as they are.
+    only: States,
+    /// See [`Answer::Jobs`].
+    passes_over: bool,
     /// A job that runs is waited for when it is cancelled.
     wait: bool,
     /// The worker that it was called from, which is not kept waiting for itself.
@@ -45,21 +48,38 @@ pub(super) struct Task {
 impl Master {
     pub(super) fn change_jobs(&mut self, ticket: Ticket, action: JobAction, params: Jobs) -> Begun {
         self.writable()?;
-        let so_far = Answer::Jobs { changed: ChangedJobs::default(), refused: String::new() };
-        if params.all && action == JobAction::Retry {
-            let queue = params.queue.map(|q| QueueName::new(&q)).transpose();
-            let queue = queue.map_err(|e| Refused::Params(e.to_string()))?;
-            self.requests.table.gather(ticket, 1, so_far);
-            self.retry_dead(ticket, queue, None);
+        let (caller, wait, jobs) = (self.caller(ticket), !params.no_wait, params.ids.into_iter());
+        let passes_over = params.filter.is_some() || params.only != States::ALL;
+        let mut task = Task { ticket, action, only: params.only, passes_over, wait, caller, jobs };
+        let Some(filter) = params.filter else {
+            self.begin_task(task);
             return Ok(None);
+        };
+        // What has changed by the time that its turn comes is not meant any more.
+        task.only = task.only.and(filter.states);
+        if !self.requests.reader.ask(ticket, reader::Question::Ids(filter)) {
+            return Err(busy());
         }
-        if params.ids.is_empty() {
-            return Err(Refused::Params(String::from("say which jobs, by their ids")));
-        }
-        self.requests.table.gather(ticket, params.ids.len(), so_far);
-        let (caller, wait) = (self.caller(ticket), !params.no_wait);
-        self.requests.tasks.push_back(Task { ticket, action, wait, caller, jobs: params.ids.into_iter() });
+        self.requests.selecting.insert(ticket, task);
         Ok(None)
+    }
+
+    /// The reader has found the jobs that a filter means, or not; true if they were asked for.
+    pub(super) fn selected(&mut self, ticket: Ticket, found: &mut reader::Found) -> bool {
+        let Some(mut task) = self.requests.selecting.remove(&ticket) else { return false };
+        let Some(ids) = found.ids.take() else { return false };
+        if ids.is_empty() {
+            self.answer(ticket, Ok(nothing_yet(true)));
+        } else {
+            task.jobs = ids.into_iter();
+            self.begin_task(task);
+        }
+        true
+    }
+
+    fn begin_task(&mut self, task: Task) {
+        self.requests.table.gather(task.ticket, task.jobs.len(), nothing_yet(task.passes_over));
+        self.requests.tasks.push_back(task);
     }
 
     /// Whether a task can go on now.
@@ -87,25 +107,28 @@ impl Master {
     }
 
     fn change_one(&mut self, task: &Task, job: JobId, now: Now) {
-        let (ticket, action, caller) = (task.ticket, task.action, task.caller);
-        let op = match action {
-            JobAction::Cancel => {
-                let command = Command::Cancel { job, wait: task.wait };
-                return self.feed(Event::Command { ticket, caller, command });
-            }
-            JobAction::Retry => Request::Retry(job),
-            JobAction::Delete => Request::Delete(job),
-        };
-        self.batches.add(op, Purpose::ChangeJob { ticket, job, action }, true, false, now);
+        let Task { ticket, only, caller, .. } = *task;
+        if task.action == JobAction::Cancel && only.has(JobState::Running) {
+            let command = Command::Cancel { job, wait: task.wait };
+            return self.feed(Event::Command { ticket, caller, command });
+        }
+        let op = Request::Act { job, only, action: task.action.clone() };
+        self.batches.add(op, Purpose::ChangeJob { ticket, job, only, action: task.action.clone() }, true, false, now);
     }
 
-    /// The store has retried or deleted a job, or not.
-    pub(in crate::master) fn job_changed(&mut self, ticket: Ticket, job: JobId, action: JobAction, reply: &Reply) {
+    /// The store has done something with a job, or not.
+    pub(in crate::master) fn job_changed(
+        &mut self,
+        ticket: Ticket,
+        (job, only, action): (JobId, States, JobAction),
+        reply: &Reply,
+    ) {
         let refused = match reply {
             Reply::Held { by } => Some(refusals::held(job, *by)),
+            Reply::Changed { was, .. } if !only.has(*was) => Some(refusals::missing(job)),
             Reply::Changed { was, queue } => {
-                let refused = refusals::refused(action, job, *was);
-                if refused.is_none() && action == JobAction::Retry && *was != JobState::Ready {
+                let refused = refusals::refused(&action, job, *was);
+                if refused.is_none() && matches!(action, JobAction::Retry | JobAction::Set(_)) {
                     self.feed(Event::News { queues: vec![queue.clone()] });
                 }
                 refused
@@ -123,9 +146,10 @@ impl Master {
     /// Takes one job of several off a request; the answer, if that was the last one.
     pub(super) fn job_part(&mut self, ticket: Ticket, refused_job: Option<&RefusedJob>) -> Option<Answer> {
         self.requests.table.part(ticket, |so_far| {
-            if let Answer::Jobs { changed, refused } = so_far {
+            if let Answer::Jobs { changed, refused, passes_over } = so_far {
                 match refused_job {
                     None => changed.count += 1,
+                    Some(_) if *passes_over => changed.passed_over += 1,
                     Some(job) => control::add_refused(refused, job),
                 }
             }
@@ -143,29 +167,9 @@ impl Master {
             self.job_may_have_ended(job);
         }
     }
+}
 
-    /// Asks for dead jobs to be made ready, a step at a time.
-    fn retry_dead(&mut self, ticket: Ticket, queue: Option<QueueName>, after: Option<DeadJob>) {
-        let now = self.time.now();
-        let op = Request::RetryDead { queue: queue.clone(), after, limit: RETRY_STEP };
-        self.batches.add(op, Purpose::RetryDead { ticket, queue }, true, false, now);
-    }
-
-    pub(in crate::master) fn retried_dead(&mut self, ticket: Ticket, queue: Option<QueueName>, reply: &Reply) {
-        let Reply::Retried { count, held, next } = *reply else { return };
-        self.feed(Event::News { queues: queue.iter().cloned().collect() });
-        if next.is_some() {
-            self.requests.table.expect_another(ticket);
-            self.retry_dead(ticket, queue, next);
-        }
-        let whole = self.requests.table.part(ticket, |so_far| {
-            if let Answer::Jobs { changed, .. } = so_far {
-                changed.count += count;
-                changed.passed_over += held;
-            }
-        });
-        if let Some(answer) = whole {
-            self.answer(ticket, Ok(answer));
-        }
-    }
+/// The answer, before anything is done.
+fn nothing_yet(passes_over: bool) -> Answer {
+    Answer::Jobs { changed: ChangedJobs::default(), refused: String::new(), passes_over }
 }

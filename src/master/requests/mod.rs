@@ -37,7 +37,7 @@ mod question;
 mod replies;
 mod table;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::clients::ClientId;
 use super::reader::Reader;
@@ -60,6 +60,8 @@ pub(super) struct Requests {
     replies: Vec<(Ticket, Result<Done, Refusal>)>,
     /// Work of requests that name many jobs.
     tasks: VecDeque<Task>,
+    /// The same, while the reader looks for the jobs.
+    selecting: HashMap<Ticket, Task>,
     bulks: Bulks,
     reader: Reader,
 }
@@ -67,7 +69,7 @@ pub(super) struct Requests {
 impl Requests {
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
-        Self { table, replies, tasks, bulks, reader }
+        Self { table, replies, tasks, selecting: HashMap::new(), bulks, reader }
     }
 
     /// The core has replied; [`replies`] gives it out at the end of the turn.

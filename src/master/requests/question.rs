@@ -2,9 +2,8 @@
 
 use crate::core::Done;
 use crate::master::reader;
-use crate::model::{BulkId, Generation, NewJob, Pushed};
+use crate::model::{BulkId, Generation, JobAction, NewJob, Pushed};
 use crate::report::Status;
-use crate::report::refusals::JobAction;
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
     ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Restart, Scale, SpawnPool, Stop,
@@ -39,7 +38,7 @@ pub(in crate::master) enum Question {
     /// The ids are in order, each once.
     ChangeJobs {
         action: JobAction,
-        jobs: Jobs,
+        jobs: Box<Jobs>,
     },
     WaitForJob(OneJob),
     /// Records, as the reader finds them.
@@ -64,6 +63,8 @@ pub(in crate::master) enum Answer {
     Jobs {
         changed: ChangedJobs,
         refused: String,
+        /// Jobs that were refused are only counted: they were not named one by one.
+        passes_over: bool,
     },
     Queues(PausedQueues),
     /// Records may be long: the reader has had them written in its own thread.

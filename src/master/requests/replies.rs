@@ -3,10 +3,11 @@
 use super::{Answer, Refused};
 use crate::core::{Done, Refusal, Ticket};
 use crate::master::Master;
+use crate::model::JobAction;
 use crate::model::MOST_WORKERS;
 use crate::model::death::SlotProblem;
 use crate::model::problem::Topic;
-use crate::report::refusals::{self, JobAction};
+use crate::report::refusals;
 use crate::report::words;
 use crate::wire::control::{ChangedJobs, RefusedJob};
 
@@ -104,7 +105,7 @@ fn worded(refusal: Refusal) -> Worded {
     let (exit_code, text) = match refusal {
         Refusal::NoSuchJob(id) => return Worded::Job(Some(refusals::missing(id))),
         Refusal::Elsewhere(id, host) => return Worded::Job(Some(refusals::elsewhere(id, &host))),
-        Refusal::JobEnded(id, state) => return Worded::Job(refusals::refused(JobAction::Cancel, id, state)),
+        Refusal::JobEnded(id, state) => return Worded::Job(refusals::refused(&JobAction::Cancel, id, state)),
         Refusal::NoSuchPool(name) => (4, format!("there is no pool `{name}`; see `queue-work status`")),
         Refusal::NoSuchQueue(name) => (4, format!("no pool serves the queue `{name}`; see `queue-work status`")),
         Refusal::NoSuchWorker(name) => (4, format!("there is no worker `{name}`; see `queue-work status`")),

@@ -123,13 +123,6 @@ impl Table {
         }
     }
 
-    /// Expects one more reply.
-    pub(super) fn expect_another(&mut self, ticket: Ticket) {
-        if let Some(Request { waits: Waits::Parts { left, .. }, .. }) = self.open.get_mut(&ticket) {
-            *left += 1;
-        }
-    }
-
     /// A reply came; the answer, if that was the last one.
     pub(super) fn part(&mut self, ticket: Ticket, put: impl FnOnce(&mut Answer)) -> Option<Answer> {
         let request = self.open.get_mut(&ticket)?;

@@ -53,12 +53,12 @@ pub(super) fn a_staged_job_is_not_there_in_any_way(kit: &mut Kit) {
     assert_eq!(kit.store.bulks().unwrap(), [OpenBulk { id: bulk, owner: owner(), committed: false }]);
     assert_eq!((ids(kit), kit.records.job(first).unwrap().is_none()), (vec![before.0], true));
     for state in JobState::ALL {
-        let found = kit.records.jobs(&JobFilter { state: Some(state), ..JobFilter::default() }).unwrap();
+        let found = kit.records.jobs(&JobFilter { states: States::of(&[state]), ..JobFilter::default() }).unwrap();
         assert_eq!(found.len(), usize::from(state == JobState::Ready), "{state:?}");
     }
     assert_eq!((kit.totals().ready, kit.totals().scheduled), (1, 0));
     assert_eq!(kit.store.next_due().unwrap(), None);
-    for op in [Op::from(Change::Cancel(first)), Request::Retry(first).into(), Request::Delete(first).into()] {
+    for op in [Op::from(Change::Cancel(first)), Request::retry(first).into(), Request::delete(first).into()] {
         assert!(matches!(kit.one(op), Reply::Missing));
     }
     assert!(matches!(kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 9 })), Reply::Stale));
@@ -79,7 +79,7 @@ pub(super) fn a_bulk_push_is_there_as_a_whole_with_its_commit(kit: &mut Kit) {
     assert_eq!(states(kit), ["ready", "ready", "scheduled", "ready"]);
     assert_eq!(kit.totals().ready, 5, "counted at once");
     assert_eq!(kit.claim(9).len(), 1, "and yet to be opened");
-    let ready = JobFilter { state: Some(JobState::Ready), ..JobFilter::default() };
+    let ready = JobFilter { states: States::of(&[JobState::Ready]), ..JobFilter::default() };
     assert_eq!(kit.records.jobs(&ready).unwrap().len(), 4);
     let opened = open(kit, bulk, 2);
     assert_eq!((opened.first, opened.last, opened.more), (Some(JobId(1)), Some(JobId(2)), true));
@@ -160,8 +160,8 @@ pub(super) fn a_job_that_is_not_opened_yet_can_be_cancelled_and_deleted(kit: &mu
     stage(kit, bulk, vec![NewJob { expires_at: Some(kit.later(5)), ..job() }; 6]);
     commit(kit, bulk);
     assert!(matches!(kit.one(Change::Cancel(JobId(3))), Reply::Changed { was: JobState::Ready, .. }));
-    assert!(matches!(kit.one(Request::Delete(JobId(1))), Reply::Changed { was: JobState::Ready, .. }));
-    assert!(matches!(kit.one(Request::Retry(JobId(6))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Request::delete(JobId(1))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Request::retry(JobId(6))), Reply::Changed { was: JobState::Ready, .. }));
     assert_eq!(kit.claim(9).len(), 1, "the last one is ready already, and stays so");
     while open(kit, bulk, 1).more {}
     assert_eq!((ids(kit), kit.state(JobId(3))), (vec![2, 3, 4, 5, 6], Some(JobState::Cancelled)));

@@ -68,7 +68,7 @@ pub(super) fn an_error_is_kept_with_its_kind_its_number_and_where_it_happened(ki
     assert_eq!(facts(&kit.job(id)), kept);
     assert_eq!(kit.runs(&RunFilter::default()).remove(0).detail, detail);
     // An end without a run has another reason.
-    kit.one(Request::Retry(id));
+    kit.one(Request::retry(id));
     assert_eq!(facts(&kit.job(id)), kept);
     kit.one(Change::Cancel(id));
     assert_eq!((kit.job(id).error, facts(&kit.job(id))), (None, (None, None, None)));
@@ -84,7 +84,7 @@ pub(super) fn the_limit_of_attempts_is_the_one_that_was_in_force(kit: &mut Kit) 
     }
     assert_eq!(limits(kit), [Some(3), Some(9)]);
     for &id in &ids {
-        kit.one(Request::Retry(id));
+        kit.one(Request::retry(id));
     }
     assert_eq!(limits(kit), [None, Some(9)], "the next attempt has the limit of its time");
     let claimed = kit.claim_one();
@@ -168,7 +168,7 @@ pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
     }
     kit.succeed(&claimed);
     assert_eq!(kit.job(id).progress.unwrap().message.as_deref(), Some("b"));
-    kit.one(Request::Delete(id));
+    kit.one(Request::delete(id));
     assert!(kit.records.job(id).unwrap().is_none());
 }
 
@@ -224,11 +224,11 @@ pub(super) fn jobs_are_listed_by_filter(kit: &mut Kit) {
     let list = |kit: &mut Kit, f: JobFilter| kit.records.jobs(&f).unwrap().iter().map(|j| j.id.0).collect::<Vec<_>>();
     assert_eq!(list(kit, all.clone()), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     for (id, state) in (1_i64..).zip(states) {
-        assert_eq!(list(kit, JobFilter { state: Some(state), ..all.clone() }), [id], "{state:?}");
+        assert_eq!(list(kit, JobFilter { states: States::of(&[state]), ..all.clone() }), [id], "{state:?}");
         let after = Some(JobId(id));
-        assert_eq!(list(kit, JobFilter { state: Some(state), after, ..all.clone() }), [0; 0], "{state:?}");
+        assert_eq!(list(kit, JobFilter { states: States::of(&[state]), after, ..all.clone() }), [0; 0], "{state:?}");
     }
-    let ready = JobFilter { state: Some(JobState::Ready), ..all.clone() };
+    let ready = JobFilter { states: States::of(&[JobState::Ready]), ..all.clone() };
     assert_eq!(list(kit, JobFilter { limit: Some(2), after: Some(JobId(6)), ..ready.clone() }), [7, 8]);
     assert_eq!(list(kit, JobFilter { queue: Some(queue("default")), ..ready.clone() }), [6]);
     assert_eq!(list(kit, JobFilter { kind: Some("other".into()), ..ready }), [7, 8, 9]);

@@ -70,7 +70,7 @@ pub(super) fn a_job_that_comes_back_waits_in_its_lane_again(kit: &mut Kit) {
     assert_eq!(lanes(kit), ["1 Commands", "1 Others"]);
     let dead = all(kit, Takes::Commands).pop().map(Arc::new).unwrap();
     kit.finish(&dead, Outcome::Failed, Next::Dead(Cause::MaxAttempts), counters(2, 0, 1));
-    kit.one(Request::Retry(dead.id));
+    kit.one(Request::retry(dead.id));
     assert_eq!(claim(kit, Takes::Commands), [1]);
 }
 
@@ -114,7 +114,7 @@ pub(super) fn a_job_is_found_wherever_it_waits(kit: &mut Kit) {
     while sort(kit, 9).1 {}
     assert_eq!(kit.state(JobId(2)), Some(JobState::Ready));
     assert_eq!(lanes(kit), ["1 Type(\"mail\")"]);
-    kit.one(Request::Delete(JobId(2)));
+    kit.one(Request::delete(JobId(2)));
     assert_eq!((lanes(kit), kit.totals().ready), (vec![], 0));
 }
 
@@ -157,7 +157,7 @@ pub(super) fn the_walk_goes_through_every_queue_and_a_queue_that_is_forgotten_ta
     }
     assert_eq!(seen, names.map(queue));
     for id in 1..=3 {
-        kit.one(Request::Delete(JobId(id)));
+        kit.one(Request::delete(JobId(id)));
     }
     kit.pass(10);
     let keep = kit.keep_nothing();

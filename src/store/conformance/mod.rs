@@ -26,7 +26,7 @@ use super::{Applied, Master, Membership, Records, Store};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
 use crate::model::{
     Cause, Claimed, Counters, Detail, EXEC, JobId, JobRecord, JobState, Mono, NewJob, Outcome, Pushed, QueueName,
-    QueueTotals, RunId, RunRecord, Takes, UnixMicros, WorkerId,
+    QueueTotals, RunId, RunRecord, States, Takes, UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -359,7 +359,7 @@ suite! {
     operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again,
         a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free,
         a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that,
-        retry_dead_goes_by_queue_and_in_steps, retry_dead_passes_over_those_whose_key_is_held,
+        set_in_each_state, a_job_that_waits_goes_to_another_queue_priority_and_time, a_job_in_another_state_than_those_that_are_meant_is_left_alone,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,

@@ -1,6 +1,7 @@
 //! Cases about what operators do.
 
 use crate::model::change::{Change, Request};
+use crate::model::{JobAction, Setting};
 
 use super::*;
 
@@ -12,7 +13,7 @@ fn was(reply: &Reply) -> JobState {
 }
 
 /// Applies `op` to a job in each state; says what it became.
-fn in_each_state<T: Into<Op>>(kit: &mut Kit, op: fn(JobId) -> T) -> Vec<(JobState, Option<JobState>)> {
+fn in_each_state<T: Into<Op>>(kit: &mut Kit, op: impl Fn(JobId) -> T) -> Vec<(JobState, Option<JobState>)> {
     let mut seen = Vec::new();
     for state in JobState::ALL {
         let id = kit.job_in(state, job());
@@ -38,14 +39,14 @@ pub(super) fn cancel_in_each_state(kit: &mut Kit) {
 }
 
 pub(super) fn retry_in_each_state(kit: &mut Kit) {
-    for (before, after) in in_each_state(kit, Request::Retry) {
+    for (before, after) in in_each_state(kit, Request::retry) {
         let changed = matches!(before, JobState::Dead | JobState::Cancelled | JobState::Scheduled);
         assert_eq!(after, Some(if changed { JobState::Ready } else { before }));
     }
 }
 
 pub(super) fn delete_in_each_state(kit: &mut Kit) {
-    for (before, after) in in_each_state(kit, Request::Delete) {
+    for (before, after) in in_each_state(kit, Request::delete) {
         assert_eq!(after, (before == JobState::Running).then_some(JobState::Running));
     }
     assert!(kit.claim(9).is_empty());
@@ -59,13 +60,13 @@ pub(super) fn an_id_is_never_given_again(kit: &mut Kit) {
         other => panic!("{other:?}"),
     };
     assert_eq!(id(kit.apply(&[push()]).pop()), 1);
-    assert_eq!(id(kit.apply(&[Request::Delete(JobId(1)).into(), push()]).pop()), 2, "deleted in the same batch");
+    assert_eq!(id(kit.apply(&[Request::delete(JobId(1)).into(), push()]).pop()), 2, "deleted in the same batch");
     assert_eq!(
-        id(kit.apply(&[push(), Request::Delete(JobId(3)).into(), push()]).pop()),
+        id(kit.apply(&[push(), Request::delete(JobId(3)).into(), push()]).pop()),
         4,
         "pushed and deleted in the same batch"
     );
-    kit.apply(&[Request::Delete(JobId(4)).into(), Request::Delete(JobId(2)).into()]);
+    kit.apply(&[Request::delete(JobId(4)).into(), Request::delete(JobId(2)).into()]);
     let mut other = (kit.connect)();
     assert_eq!(
         id(other.apply(0, &[push()], kit.at()).unwrap().replies.pop()),
@@ -74,7 +75,7 @@ pub(super) fn an_id_is_never_given_again(kit: &mut Kit) {
     );
     assert_eq!(id(kit.apply(&[push()]).pop()), 6);
     // One that is deleted below the highest changes nothing.
-    kit.apply(&[Request::Delete(JobId(5)).into()]);
+    kit.apply(&[Request::delete(JobId(5)).into()]);
     assert_eq!(id(kit.apply(&[push()]).pop()), 7);
 }
 
@@ -82,26 +83,26 @@ pub(super) fn a_retried_job_starts_anew(kit: &mut Kit) {
     let id = kit.push_one(NewJob { expires_at: Some(kit.later(1)), ..job() });
     kit.pass(5);
     kit.one(Change::Promote { limit: 9 });
-    kit.one(Request::Retry(id));
+    kit.one(Request::retry(id));
     let record = kit.job(id);
     assert_eq!((record.state, record.due_at, record.finished_at), (JobState::Ready, kit.at(), None));
     let claimed = kit.claim_one();
     assert_eq!(claimed.id, id, "an expiry in the past does not end a job that was asked for again");
     kit.finish(&claimed, Outcome::Failed, Next::Dead(Cause::NoRetry), counters(1, 2, 0));
-    kit.one(Request::Retry(id));
+    kit.one(Request::retry(id));
     assert_eq!((kit.job(id).counters, kit.totals().dead), (Counters::default(), 0));
     let claimed = kit.claim_one();
     kit.finish(&claimed, Outcome::Failed, Next::RetryAt(kit.later(99)), counters(1, 0, 0));
-    kit.one(Request::Retry(id));
+    kit.one(Request::retry(id));
     assert_eq!((kit.totals().retrying, kit.totals().scheduled, kit.totals().ready), (0, 0, 1));
 }
 
 pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
     let first = kit.job_in(JobState::Dead, unique("k"));
-    kit.one(Request::Retry(first));
+    kit.one(Request::retry(first));
     assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }]);
     kit.one(Change::Cancel(first));
-    kit.one(Request::Retry(first));
+    kit.one(Request::retry(first));
     assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }], "taken again after a cancellation");
 }
 
@@ -111,10 +112,10 @@ pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_s
             let key = format!("{state:?} {ended:?}");
             let first = kit.job_in(ended, unique(&key));
             let second = kit.job_in(state, unique(&key));
-            assert!(matches!(kit.one(Request::Retry(first)), Reply::Held { by } if by == second), "{key}");
+            assert!(matches!(kit.one(Request::retry(first)), Reply::Held { by } if by == second), "{key}");
             assert_eq!(kit.state(first), Some(ended), "{key}");
             assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
-            kit.one(Request::Delete(first));
+            kit.one(Request::delete(first));
             assert_eq!(kit.push([unique(&key)]), [Pushed { id: second, deduplicated: true }], "the key stays");
             while let Some(job) = kit.claim(1).pop() {
                 kit.succeed(&Arc::new(job));
@@ -123,49 +124,50 @@ pub(super) fn a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_s
     }
 }
 
-pub(super) fn retry_dead_passes_over_those_whose_key_is_held(kit: &mut Kit) {
-    let dead: Vec<JobId> = (0..3).map(|_| kit.job_in(JobState::Dead, unique("k"))).collect();
-    let other = kit.job_in(JobState::Dead, job());
-    let holder = kit.push_one(unique("k"));
-    let mut after = None;
-    let mut replies = Vec::new();
-    loop {
-        let Reply::Retried { count, held, next } = kit.one(Request::RetryDead { queue: None, after, limit: 2 }) else {
-            panic!("another reply");
-        };
-        replies.push((count, held));
-        after = next;
-        if next.is_none() {
-            break;
-        }
+pub(super) fn set_in_each_state(kit: &mut Kit) {
+    let setting = Arc::new(Setting { priority: Some(7), ..Setting::default() });
+    let set = |job| Request::Act { job, only: States::ALL, action: JobAction::Set(setting.clone()) };
+    for (before, after) in in_each_state(kit, set) {
+        assert_eq!(after, Some(before));
     }
-    assert_eq!(replies, [(0, 2), (1, 1), (0, 0)]);
-    assert_eq!(kit.state(other), Some(JobState::Ready));
-    kit.one(Change::Cancel(holder));
-    // Of those that share a key the first that died comes back.
-    let reply = kit.one(Request::RetryDead { queue: Some(QueueName::default()), after: None, limit: 9 });
-    assert!(matches!(reply, Reply::Retried { count: 1, held: 2, next: None }), "{reply:?}");
-    assert_eq!(kit.state(dead[0]), Some(JobState::Ready));
+    let all = kit.records.jobs(&JobFilter::default()).unwrap();
+    assert_eq!(all.iter().filter(|job| job.priority == 7).count(), 2, "the one that was ready, and the scheduled one");
 }
 
-pub(super) fn retry_dead_goes_by_queue_and_in_steps(kit: &mut Kit) {
-    let dead: Vec<JobId> = (0..3).map(|_| kit.job_in(JobState::Dead, job())).collect();
-    kit.job_in(JobState::Cancelled, job());
-    let retry = |kit: &mut Kit, queue, limit| match kit.one(Request::RetryDead { queue, after: None, limit }) {
-        Reply::Retried { count, .. } => count,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(retry(kit, Some(queue("other")), 9), 0);
-    assert_eq!(retry(kit, Some(QueueName::default()), 2), 2);
-    assert_eq!(kit.state(dead[2]), Some(JobState::Dead));
-    assert_eq!(retry(kit, None, 9), 1);
-    assert_eq!(retry(kit, None, 9), 0);
-    assert_eq!((kit.totals().ready, kit.totals().dead), (3, 0));
+pub(super) fn a_job_that_waits_goes_to_another_queue_priority_and_time(kit: &mut Kit) {
+    let setting = |setting| JobAction::Set(Arc::new(setting));
+    let act = |job, action| Request::Act { job, only: States::ALL, action };
+    let (first, second) = (kit.push_one(job()), kit.push_one(job()));
+    let up = setting(Setting { priority: Some(1), ..Setting::default() });
+    assert!(matches!(kit.one(act(second, up)), Reply::Changed { was: JobState::Ready, .. }));
+    let to = setting(Setting { queue: Some(queue("slow")), ..Setting::default() });
+    let reply = kit.one(act(first, to));
+    assert!(matches!(&reply, Reply::Changed { queue: found, .. } if *found == queue("slow")), "{reply:?}");
+    assert_eq!(kit.claim(9).iter().map(|job| job.id).collect::<Vec<_>>(), [second]);
+    let later = (kit.later(9), Some(Duration::from_secs(9)));
+    let wait = setting(Setting { due: Some(later), ..Setting::default() });
+    kit.one(act(first, wait));
+    assert_eq!((kit.state(first), kit.job(first).due_at), (Some(JobState::Scheduled), kit.later(9)));
+    let now = setting(Setting { due: Some((kit.at(), None)), ..Setting::default() });
+    kit.one(act(first, now));
+    assert_eq!(kit.state(first), Some(JobState::Ready));
+}
+
+pub(super) fn a_job_in_another_state_than_those_that_are_meant_is_left_alone(kit: &mut Kit) {
+    let dead = States::of(&[JobState::Dead]);
+    for action in [JobAction::Retry, JobAction::Cancel, JobAction::Delete, JobAction::Set(Arc::default())] {
+        let only = if action == JobAction::Retry { States::of(&[JobState::Cancelled]) } else { dead };
+        let id = kit.job_in(if action == JobAction::Retry { JobState::Dead } else { JobState::Ready }, job());
+        let before = kit.state(id);
+        let reply = kit.one(Request::Act { job: id, only, action: action.clone() });
+        assert!(matches!(reply, Reply::Changed { was, .. } if Some(was) == before), "{reply:?}");
+        assert_eq!(kit.state(id), before, "{action:?}");
+    }
 }
 
 pub(super) fn operations_on_no_job_are_missing(kit: &mut Kit) {
     let none = JobId(77);
-    let replies = kit.apply(&[Change::Cancel(none).into(), Request::Retry(none).into(), Request::Delete(none).into()]);
+    let replies = kit.apply(&[Change::Cancel(none).into(), Request::retry(none).into(), Request::delete(none).into()]);
     assert!(replies.iter().all(|reply| matches!(reply, Reply::Missing)));
 }
 

@@ -95,7 +95,7 @@ pub(super) fn ids_are_not_used_again_after_pruning(kit: &mut Kit) {
 pub(super) fn deleting_a_job_takes_its_runs(kit: &mut Kit) {
     let dead = kit.job_in(JobState::Dead, job());
     let other = kit.job_in(JobState::Dead, job());
-    kit.one(Request::Delete(dead));
+    kit.one(Request::delete(dead));
     let runs = kit.runs(&RunFilter::default());
     assert_eq!(runs.iter().map(|run| run.job_id).collect::<Vec<_>>(), [other]);
     let since = kit.keep_nothing();
@@ -142,7 +142,7 @@ pub(super) fn a_queue_is_kept_while_anything_belongs_to_it(kit: &mut Kit) {
             let run = kit.records.runs(&RunFilter::default()).unwrap().len() as i64 + 1;
             kit.one(Change::Unclaim { job: id, run: RunId(run) });
         }
-        kit.one(Request::Delete(id));
+        kit.one(Request::delete(id));
     }
     kit.one(Request::Pause { queue: queue("default"), paused: true });
     assert_eq!(kit.prune_serving(keep, &[]), 0);
@@ -179,7 +179,7 @@ pub(super) fn queues_are_forgotten_in_small_steps(kit: &mut Kit) {
     let names = ["a", "b", "c", "d", "e"];
     let jobs: Vec<NewJob> = names.iter().map(|name| in_queue(name)).collect();
     for pushed in kit.push(jobs) {
-        kit.one(Request::Delete(pushed.id));
+        kit.one(Request::delete(pushed.id));
     }
     let keep = Keep { limit: 2, ..kit.keep_nothing() };
     let steps: Vec<u64> = (0..3).map(|_| kit.prune_serving(keep, &["b"])).collect();
@@ -198,7 +198,7 @@ pub(super) fn a_queue_that_another_process_remembers_is_made_again_when_that_pus
         ref other => panic!("{other:?}"),
     };
     let id = pushed(kit, "mail");
-    kit.one(Request::Delete(id));
+    kit.one(Request::delete(id));
     assert_eq!(kit.prune_serving(kit.keep_nothing(), &[]), 1);
     let first = kit.push_one(in_queue("video"));
     let second = pushed(kit, "mail");
@@ -207,7 +207,7 @@ pub(super) fn a_queue_that_another_process_remembers_is_made_again_when_that_pus
     assert_eq!(queues, ["video", "mail"], "although `video` may have got the number that `mail` had");
     // And the other way round: what the master remembers another may have made anew.
     for id in [first, second] {
-        kit.one(Request::Delete(id));
+        kit.one(Request::delete(id));
     }
     assert_eq!(kit.prune_serving(kit.keep_nothing(), &[]), 2);
     let third = pushed(kit, "news");
@@ -218,7 +218,7 @@ pub(super) fn a_queue_that_another_process_remembers_is_made_again_when_that_pus
 
 pub(super) fn a_queue_that_its_own_batch_uses_again_stays(kit: &mut Kit) {
     let id = kit.push_one(job());
-    kit.one(Request::Delete(id));
+    kit.one(Request::delete(id));
     let prune = || Change::Prune { keep: kit.keep_nothing(), served: served(&[]) }.into();
     let push = || Request::Push([job()].into()).into();
     let (before, after) = ([push(), prune()], [prune(), push()]);
@@ -226,7 +226,7 @@ pub(super) fn a_queue_that_its_own_batch_uses_again_stays(kit: &mut Kit) {
     assert_eq!(kit.totals().ready, 1);
     let held = kit.claim_one();
     kit.one(Change::Unclaim { job: held.id, run: held.run });
-    kit.one(Request::Delete(held.id));
+    kit.one(Request::delete(held.id));
     kit.apply(&after);
     assert_eq!((kit.totals().ready, kit.claim(9).len()), (1, 1));
 }

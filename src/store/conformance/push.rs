@@ -9,7 +9,7 @@ use super::*;
 pub(super) fn ids_grow_and_are_never_used_again(kit: &mut Kit) {
     let first = kit.push(vec![job(), job()]);
     assert_eq!((first[0].id, first[1].id), (JobId(1), JobId(2)));
-    kit.one(Request::Delete(JobId(2)));
+    kit.one(Request::delete(JobId(2)));
     assert_eq!(kit.push_one(job()), JobId(3));
 }
 
@@ -69,7 +69,7 @@ pub(super) fn a_unique_key_is_free_after_each_ending(kit: &mut Kit) {
     kit.pass(2);
     kit.one(Change::Promote { limit: 9 });
     let id = kit.push_one(unique("k"));
-    kit.one(Request::Delete(id));
+    kit.one(Request::delete(id));
     assert!(!kit.push([unique("k")])[0].deduplicated, "deleted");
     let job = kit.claim_one();
     kit.finish(&job, Outcome::Failed, Next::RetryAt(kit.later(9)), counters(1, 0, 0));

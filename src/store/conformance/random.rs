@@ -7,7 +7,8 @@ use crate::model::BulkId;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
-use crate::store::WorkerFilter;
+use crate::model::{JobAction, Setting};
+use crate::store::{ErrorFilter, WorkerFilter};
 
 /// Queue and type, due, expiry and unique key of a job.
 type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
@@ -24,7 +25,7 @@ enum Step {
     Cancel(i64),
     Retry(i64),
     Delete(i64),
-    RetryDead { queue: Option<u8>, limit: u32 },
+    Set { id: i64, waits: u8, priority: Option<i8>, queue: Option<u8>, due: Option<i64> },
     Pause { queue: u8, paused: bool },
     NameType(u8),
     Sort,
@@ -52,8 +53,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..4_u32).prop_map(|limit| Step::Promote { limit }),
         1 => id.clone().prop_map(Step::Cancel),
         1 => id.clone().prop_map(Step::Retry),
-        1 => id.prop_map(Step::Delete),
-        1 => (proptest::option::of(0..4_u8), 0..3_u32).prop_map(|(queue, limit)| Step::RetryDead { queue, limit }),
+        1 => id.clone().prop_map(Step::Delete),
+        2 => (id, 0..3_u8, proptest::option::of(-2..3_i8), proptest::option::of(0..4_u8), near())
+            .prop_map(|(id, waits, priority, queue, due)| Step::Set { id, waits, priority, queue, due }),
         1 => (0..4_u8, any::<bool>()).prop_map(|(queue, paused)| Step::Pause { queue, paused }),
         2 => (0..9_i64, 0..9_i64, 0..9_i64, 1..5_u32, proptest::collection::vec(0..4_u8, 0..2)).prop_map(
             |(succeeded, dead, runs, limit, served)| Step::Prune { succeeded, dead, runs, limit, served }
@@ -120,10 +122,14 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }
         Step::Promote { limit } => Change::Promote { limit: *limit }.into(),
         Step::Cancel(id) => Change::Cancel(JobId(*id)).into(),
-        Step::Retry(id) => Request::Retry(JobId(*id)).into(),
-        Step::Delete(id) => Request::Delete(JobId(*id)).into(),
-        Step::RetryDead { queue, limit } => {
-            Request::RetryDead { queue: queue.map(named), after: None, limit: *limit }.into()
+        Step::Retry(id) => Request::retry(JobId(*id)).into(),
+        Step::Delete(id) => Request::delete(JobId(*id)).into(),
+        Step::Set { id, waits, priority, queue, due } => {
+            let states = [&[JobState::Ready][..], &[JobState::Scheduled], &JobState::ALL][usize::from(*waits)];
+            let due = due.map(|s| (kit.later(s), (s > 0).then(|| Duration::from_secs(s as u64))));
+            let setting = Setting { priority: *priority, queue: queue.map(named), due };
+            let action = JobAction::Set(Arc::new(setting));
+            Request::Act { job: JobId(*id), only: States::of(states), action }.into()
         }
         Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
         Step::Prune { succeeded, dead, runs, limit, served } => {
@@ -177,7 +183,41 @@ fn everything(kit: &mut Kit) -> String {
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
     let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
     let bulks = kit.store.bulks().unwrap();
-    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}")
+    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{}", lists(kit, &jobs))
+}
+
+/// The same jobs as filters find them, each by another key.
+fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
+    let mut filters: Vec<JobFilter> = Vec::new();
+    for state in JobState::ALL {
+        let of_state = JobFilter { states: States::of(&[state]), ..JobFilter::default() };
+        let (queue, kind) = (Some(named(1)), Some(kind(1).to_owned()));
+        filters.push(JobFilter { kind: kind.clone(), ..of_state.clone() });
+        filters.push(JobFilter { queue: queue.clone(), newest: true, limit: Some(2), ..of_state.clone() });
+        filters.push(JobFilter { queue, kind, ..of_state.clone() });
+        for cursor in jobs.iter().filter(|job| job.state == state).map(|job| job.id).take(2) {
+            filters.push(JobFilter { newest: true, before: Some(cursor), ..of_state.clone() });
+            filters.push(JobFilter { after: Some(cursor), ..of_state.clone() });
+        }
+    }
+    let ended = JobFilter { states: States::of(&[JobState::Dead, JobState::Cancelled]), ..JobFilter::default() };
+    let ranges = vec![(JobId(2), JobId(4)), (JobId(6), JobId(6)), (JobId(9), JobId(20))];
+    filters.push(JobFilter { ids: Some(ranges.into()), newest: true, limit: Some(4), ..JobFilter::default() });
+    filters.push(JobFilter { since: Some(kit.later(-3)), until: Some(kit.later(-1)), ..JobFilter::default() });
+    filters.push(JobFilter { error: Some(ErrorFilter::Text("o".into())), ..JobFilter::default() });
+    let fingerprints = jobs.iter().filter_map(|job| job.fingerprint).take(2).map(ErrorFilter::Fingerprint);
+    filters.extend(fingerprints.map(|error| JobFilter { error: Some(error), newest: true, ..JobFilter::default() }));
+    filters.push(ended);
+    let mut text = String::new();
+    for filter in filters {
+        let listed: Vec<i64> = kit.records.jobs(&filter).unwrap().iter().map(|job| job.id.0).collect();
+        let mut all = kit.records.job_ids(&filter).unwrap();
+        all.sort_unstable();
+        text.extend([format!("{filter:?}: {listed:?} of {all:?}\n")]);
+    }
+    let (groups, all) = kit.records.dead_groups(2).unwrap();
+    let groups: Vec<_> = groups.iter().map(|group| (group.jobs, group.newest.id, group.newest.fingerprint)).collect();
+    format!("{text}{groups:?} of {all}")
 }
 
 fn agree(steps: &[Step]) {

@@ -43,7 +43,7 @@ fn history(kit: &mut Kit) {
         }
     }
     for id in (90..130).step_by(3) {
-        kit.one(Request::Delete(JobId(id)));
+        kit.one(Request::delete(JobId(id)));
     }
     let since = kit.later(-40);
     let keep = Keep { succeeded_since: since, dead_since: since, runs_since: since, limit: 30 };
@@ -87,7 +87,7 @@ pub(super) fn a_run_that_ends_after_its_neighbours_were_forgotten_is_found(kit: 
     }
     // The first run goes because it is past its time, those beside it go with their jobs.
     for job in &jobs[1..60] {
-        kit.one(Request::Delete(job.id));
+        kit.one(Request::delete(job.id));
     }
     kit.prune(kit.keep_nothing());
     assert_eq!(kit.runs(&RunFilter::default()).len(), 39);

@@ -209,7 +209,7 @@ pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
     two.b.succeed(&done);
     assert_eq!(two.a.store.news().unwrap().ended, [done.id]);
     two.b.one(Change::Cancel(pushed[1].id));
-    two.b.one(Request::Delete(pushed[2].id));
+    two.b.one(Request::delete(pushed[2].id));
     assert_eq!(two.a.store.news().unwrap().ended, [pushed[1].id, pushed[2].id]);
     assert!(two.b.store.news().unwrap().ended.is_empty());
 }

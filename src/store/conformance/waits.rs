@@ -74,7 +74,7 @@ pub(super) fn what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in
             kit.one(Change::Shift(Shift { waits: Waits::Due, by: by * SECOND, from, after: None, limit: 1000 }));
             assert_eq!((kit.job(new).due_at.0 - kit.now) / SECOND, 60);
             for id in jobs.into_iter().chain([new]) {
-                kit.one(Request::Delete(id));
+                kit.one(Request::delete(id));
             }
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
-use crate::model::change::{Change, Claim, DeadJob, Finish, Next, Op, Reply, Request};
+use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use crate::model::job::Progress;
 use crate::model::{
-    Cause, Claimed, Counters, Generation, JobId, JobState, NewJob, Outcome, Pushed, QueueName, RunId, UnixMicros,
+    Cause, Claimed, Counters, Fingerprint, Generation, JobAction, JobId, JobState, NewJob, Outcome, Pushed, QueueName,
+    RunId, Setting, States, UnixMicros,
 };
 use crate::store::{Duty, EXPIRED_PER_CLAIM};
 
@@ -15,7 +16,7 @@ impl State {
     pub(super) fn apply(&mut self, op: &Op, generation: Generation, at: UnixMicros) -> Reply {
         match op {
             Op::Change(change) => self.apply_change(change, generation, at),
-            Op::Request(request) => self.apply_request(request, at),
+            Op::Request(request) => self.apply_request(request, generation, at),
         }
     }
 
@@ -33,7 +34,7 @@ impl State {
             Change::Sort { limit } => self.sort(*limit),
             Change::FirstOther(queue) => Reply::FirstOther { queue: queue.clone(), kind: self.first_other(queue) },
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.cancel(*job, generation, at),
+            Change::Cancel(job) => self.act(*job, States::ALL, &JobAction::Cancel, generation, at),
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { .. } if !self.lead(Duty::Prune, generation) => Reply::Count(0),
@@ -41,13 +42,11 @@ impl State {
         }
     }
 
-    fn apply_request(&mut self, request: &Request, at: UnixMicros) -> Reply {
+    fn apply_request(&mut self, request: &Request, ours: Generation, at: UnixMicros) -> Reply {
         match request {
             Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
             Request::Bulk(step) => self.bulk(step, at),
-            Request::Retry(job) => self.retry(*job, at),
-            Request::Delete(job) => self.delete(*job),
-            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit, at),
+            Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
             Request::Pause { queue, paused } => {
                 self.queue(queue).totals.paused = *paused;
                 self.news.queues.insert(queue.clone());
@@ -144,7 +143,7 @@ impl State {
     fn end(&mut self, id: i64, state: JobState, cause: Cause, error: Option<String>, at: UnixMicros) {
         let Some(mut job) = self.take(id) else { return };
         self.free_unique(id, &job);
-        job.place = Place::Ended { state, cause, error, at };
+        job.place = Place::Ended { state, cause, error, fingerprint: None, at };
         self.put(id, job);
     }
 
@@ -230,25 +229,42 @@ impl State {
         Some((was, Reply::Changed { was, queue: job.new.queue.clone() }))
     }
 
-    fn cancel(&mut self, id: JobId, ours: Generation, at: UnixMicros) -> Reply {
+    fn act(&mut self, id: JobId, only: States, action: &JobAction, ours: Generation, at: UnixMicros) -> Reply {
         let Some((was, reply)) = self.was(id) else { return Reply::Missing };
-        if let Some(host) = self.cancel_elsewhere(id.0, ours) {
+        if *action == JobAction::Cancel
+            && only.has(JobState::Running)
+            && let Some(host) = self.cancel_elsewhere(id.0, ours)
+        {
             return Reply::Elsewhere(host);
         }
-        if matches!(was, JobState::Ready | JobState::Scheduled) {
-            self.end(id.0, JobState::Cancelled, Cause::Cancelled, None, at);
+        if !only.and(action.is_for()).has(was) {
+            return reply;
+        }
+        match action {
+            JobAction::Retry => {
+                if let Some(by) = self.retry(id, at) {
+                    return Reply::Held { by };
+                }
+            }
+            JobAction::Cancel => self.end(id.0, JobState::Cancelled, Cause::Cancelled, None, at),
+            JobAction::Delete => {
+                self.forget(id.0);
+                self.news.ended.push(id);
+                self.runs.retain(|_, run| run.job != id.0);
+            }
+            JobAction::Set(setting) => {
+                let queue = self.set(id, setting, at).unwrap_or_default();
+                return Reply::Changed { was, queue };
+            }
         }
         reply
     }
 
-    fn retry(&mut self, id: JobId, at: UnixMicros) -> Reply {
-        let Some((was, reply)) = self.was(id) else { return Reply::Missing };
-        if !matches!(was, JobState::Dead | JobState::Cancelled | JobState::Scheduled) {
-            return reply;
-        }
+    /// The unfinished job that has its unique key, and with it keeps it from being ready.
+    fn retry(&mut self, id: JobId, at: UnixMicros) -> Option<JobId> {
         if let Some(key) = self.jobs.get(&id.0).and_then(|job| job.new.unique.as_deref()).map(str::to_owned) {
             if let Some(&by) = self.uniques.get(&key).filter(|&&by| by != id.0) {
-                return Reply::Held { by: JobId(by) };
+                return Some(JobId(by));
             }
             self.uniques.insert(key, id.0);
         }
@@ -259,17 +275,25 @@ impl State {
             job.place = Place::Ready;
             self.put(id.0, job);
         }
-        reply
+        None
     }
 
-    fn delete(&mut self, id: JobId) -> Reply {
-        let Some((was, reply)) = self.was(id) else { return Reply::Missing };
-        if was != JobState::Running {
-            self.forget(id.0);
-            self.news.ended.push(id);
-            self.runs.retain(|_, run| run.job != id.0);
+    /// The queue it is in then.
+    fn set(&mut self, id: JobId, setting: &Setting, at: UnixMicros) -> Option<QueueName> {
+        let mut job = self.take(id.0)?;
+        job.lane = self.lane_of(&job.new.kind);
+        job.new.priority = setting.priority.unwrap_or(job.new.priority);
+        if let Some(queue) = &setting.queue {
+            job.new.queue = queue.clone();
         }
-        reply
+        if let Some((due_at, wait)) = setting.due {
+            job.due_at = due_at;
+            job.wait = wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+        }
+        job.place = if job.due_at > at { Place::Scheduled } else { Place::Ready };
+        let queue = job.new.queue.clone();
+        self.put(id.0, job);
+        Some(queue)
     }
 
     pub(super) fn forget(&mut self, id: i64) {
@@ -279,37 +303,24 @@ impl State {
     }
 
     /// Ended jobs in one state, oldest first.
-    pub(super) fn ended(&self, wanted: JobState, queue: Option<&QueueName>, before: UnixMicros) -> Vec<DeadJob> {
-        let mut found: Vec<DeadJob> = self
+    pub(super) fn ended(&self, wanted: JobState, before: UnixMicros) -> Vec<i64> {
+        let mut found: Vec<(UnixMicros, i64)> = self
             .jobs
             .iter()
-            .filter(|(_, job)| queue.is_none_or(|name| *name == job.new.queue))
             .filter_map(|(&id, job)| match job.place {
-                Place::Ended { state, at, .. } if state == wanted && at < before => Some(DeadJob { at, id: JobId(id) }),
+                Place::Ended { state, at, .. } if state == wanted && at < before => Some((at, id)),
                 _ => None,
             })
             .collect();
         found.sort_unstable();
-        found
-    }
-
-    fn retry_dead(&mut self, queue: Option<&QueueName>, after: Option<DeadJob>, limit: u32, at: UnixMicros) -> Reply {
-        let all = self.ended(JobState::Dead, queue, UnixMicros(i64::MAX));
-        let found: Vec<DeadJob> =
-            all.into_iter().filter(|job| after.is_none_or(|after| after < *job)).take(limit as usize).collect();
-        let (mut count, mut held) = (0, 0);
-        for job in &found {
-            match self.retry(job.id, at) {
-                Reply::Held { .. } => held += 1,
-                _ => count += 1,
-            }
-        }
-        Reply::Retried { count, held, next: found.last().copied().filter(|_| found.len() == limit as usize) }
+        found.into_iter().map(|(_, id)| id).collect()
     }
 }
 
 fn over(state: JobState, cause: Cause, f: &Finish) -> Place {
-    Place::Ended { state, cause, error: f.detail.error.clone(), at: f.ended_at }
+    let (error_type, error) = (f.detail.error_type.as_deref(), f.detail.error.as_deref());
+    let fingerprint = (state == JobState::Dead).then(|| Fingerprint::of(&f.job.kind, cause, error_type, error));
+    Place::Ended { state, cause, error: f.detail.error.clone(), fingerprint, at: f.ended_at }
 }
 
 fn run_of(f: &Finish, generation: Generation) -> Run {

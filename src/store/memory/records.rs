@@ -2,14 +2,18 @@
 //!
 //! Never changes anything. Invariant: the same filters give the same records in the same order as SQLite.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::{
-    Counters, Detail, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunId, RunRecord, WorkerRecord,
+    Counters, Detail, Fingerprint, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunId, RunRecord,
+    UnixMicros, WorkerRecord,
 };
-use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{DeadGroup, ErrorFilter, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(|e| StoreError::Other(e.to_string()))
@@ -20,8 +24,33 @@ fn most(limit: Option<u32>) -> usize {
 }
 
 impl State {
+    /// Jobs that a filter lets through, whatever its bounds.
+    fn like(&self, filter: &JobFilter) -> impl Iterator<Item = (&i64, &Job)> {
+        self.jobs.iter().filter(move |(id, job)| {
+            let is_it = filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
+                && filter.states.has(job.state())
+                && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
+                && filter.ids.as_ref().is_none_or(|ids| ids.has(JobId(**id)));
+            is_it
+                && (filter.error.is_none() && filter.since.is_none() && filter.until.is_none()
+                    || self.fits(filter, **id, job))
+        })
+    }
+
+    fn fits(&self, filter: &JobFilter, id: i64, job: &Job) -> bool {
+        let Ok(record) = self.job_record(id, job) else { return false };
+        let at = record.finished_at.unwrap_or(record.pushed_at);
+        filter.since.is_none_or(|since| at >= since)
+            && filter.until.is_none_or(|until| at < until)
+            && filter.error.as_ref().is_none_or(|error| match error {
+                ErrorFilter::Text(text) => record.error.is_some_and(|error| error.contains(text)),
+                ErrorFilter::Fingerprint(fingerprint) => record.fingerprint == Some(*fingerprint),
+            })
+    }
+
     fn job_record(&self, id: i64, job: &Job) -> Result<JobRecord, StoreError> {
         let last = self.runs.values().rev().find(|run| run.job == id);
+        let fingerprint = if let Place::Ended { fingerprint, .. } = job.place { fingerprint } else { None };
         let (cause, error, finished_at) = match &job.place {
             Place::Ended { cause, error, at, .. } => (Some(*cause), error.clone(), Some(*at)),
             _ => last.map_or((None, None, None), |run| {
@@ -47,6 +76,7 @@ impl State {
             error_type: told.and_then(|detail| detail.error_type.clone()),
             error_code: told.and_then(|detail| detail.error_code),
             backtrace: told.and_then(|detail| detail.backtrace.clone()),
+            fingerprint,
             progress: job.progress.clone(),
             pushed_at: job.pushed_at,
             due_at: job.due_at,
@@ -86,17 +116,45 @@ impl Records for MemoryStore {
 
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         let state = self.state();
-        let (after, before) = (filter.after.map_or(i64::MIN, |id| id.0), filter.before.map_or(i64::MAX, |id| id.0));
-        let wanted = |(id, job): &(&i64, &Job)| {
-            **id > after
-                && **id < before
-                && filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
-                && filter.state.is_none_or(|wanted| wanted == job.state())
-                && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
+        // What was pushed in bulk and is not opened yet is in no order of its state.
+        let by_due = filter.by_due().is_some() && !state.bulks.values().any(|bulk| bulk.committed);
+        let order = |id: i64, job: &Job| if by_due { (job.due_at, id) } else { (UnixMicros(0), id) };
+        // A cursor that is no job stands where the last one before it does.
+        let cursor = |id: JobId| {
+            state.jobs.range(..=id.0).next_back().map_or_else(|| (UnixMicros(0), id.0), |(_, job)| order(id.0, job))
         };
-        let (jobs, most) = (state.jobs.iter().filter(wanted), most(filter.limit));
-        let record = |(id, job): (&i64, &Job)| state.job_record(*id, job);
-        if filter.newest { jobs.rev().take(most).map(record).collect() } else { jobs.take(most).map(record).collect() }
+        let (after, before) = (filter.after.map(cursor), filter.before.map(cursor));
+        let in_bounds = |&(id, job): &(&i64, &Job)| {
+            after.is_none_or(|after| order(*id, job) > after) && before.is_none_or(|before| order(*id, job) < before)
+        };
+        let mut jobs: Vec<(&i64, &Job)> = state.like(filter).filter(in_bounds).collect();
+        jobs.sort_by_key(|&(&id, job)| order(id, job));
+        if filter.newest {
+            jobs.reverse();
+        }
+        jobs.into_iter().take(most(filter.limit)).map(|(id, job)| state.job_record(*id, job)).collect()
+    }
+
+    fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
+        let state = self.state();
+        Ok(state.like(filter).map(|(id, job)| (JobId(*id), job.state())).collect())
+    }
+
+    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        let state = self.state();
+        let mut groups: BTreeMap<Fingerprint, (u64, i64)> = BTreeMap::new();
+        for (id, job) in &state.jobs {
+            if let Place::Ended { fingerprint: Some(fingerprint), .. } = job.place {
+                let group = groups.entry(fingerprint).or_default();
+                *group = (group.0 + 1, *id);
+            }
+        }
+        let mut groups: Vec<(u64, i64)> = groups.into_values().collect();
+        groups.sort_unstable_by_key(|group| Reverse(*group));
+        let all = groups.len();
+        let group =
+            |(jobs, id): (u64, i64)| state.job_record(id, &state.jobs[&id]).map(|newest| DeadGroup { jobs, newest });
+        Ok((groups.into_iter().take(limit).map(group).collect::<Result<_, _>>()?, all))
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

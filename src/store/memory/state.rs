@@ -11,8 +11,8 @@ use crate::model::bulk::BulkOwner;
 use crate::model::change::Waits;
 use crate::model::job::Progress;
 use crate::model::{
-    Cause, Counters, Detail, EXEC, Generation, JobId, JobState, Lane, NewJob, Outcome, QueueName, QueueTotals, RunId,
-    UnixMicros, WorkerRecord,
+    Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, Outcome, QueueName,
+    QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
 use crate::store::{Duty, Master, News};
 
@@ -42,6 +42,7 @@ pub(super) enum Place {
         state: JobState,
         cause: Cause,
         error: Option<String>,
+        fingerprint: Option<Fingerprint>,
         at: UnixMicros,
     },
 }

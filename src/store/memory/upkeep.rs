@@ -121,8 +121,8 @@ impl State {
     pub(super) fn prune(&mut self, keep: &Keep, served: &BTreeSet<QueueName>) -> Reply {
         let (mut removed, more) = self.prune_succeeded(keep);
         for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
-            for job in self.ended(state, None, since).into_iter().take(keep.limit as usize) {
-                self.forget(job.id.0);
+            for id in self.ended(state, since).into_iter().take(keep.limit as usize) {
+                self.forget(id);
                 removed += 1;
             }
         }

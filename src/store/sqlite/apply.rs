@@ -4,6 +4,8 @@
 
 use super::batch::Batch;
 use super::sql;
+use crate::model::JobAction;
+use crate::model::States;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::store::Applied;
 
@@ -27,7 +29,7 @@ impl Batch<'_> {
             Change::Sort { limit } => self.sort(*limit),
             Change::FirstOther(queue) => self.first_other(queue),
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.cancel(*job),
+            Change::Cancel(job) => self.act(*job, States::ALL, &JobAction::Cancel),
             Change::WorkerStarted(worker) => self.worker_started(worker),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { keep, served } => self.prune(keep, served),
@@ -38,9 +40,7 @@ impl Batch<'_> {
         match request {
             Request::Push(jobs) => self.push(jobs),
             Request::Bulk(step) => self.bulk(step),
-            Request::Retry(job) => self.retry(*job),
-            Request::Delete(job) => self.delete(*job),
-            Request::RetryDead { queue, after, limit } => self.retry_dead(queue.as_ref(), *after, *limit),
+            Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
         }
     }

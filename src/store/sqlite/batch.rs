@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 use super::names::Names;
 use super::run_index::Blocks;
 use super::{codes, lanes, sql, totals};
-use crate::model::{Cause, Counters, JobState, QueueName, QueueTotals, UnixMicros};
+use crate::model::{Counters, JobState, QueueName, QueueTotals, UnixMicros};
 
 /// By how much the totals of a queue change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub(super) struct Waiting {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) at: Waiting,
+    /// The lane of its type.
+    pub(super) own_lane: i64,
     pub(super) state: JobState,
     pub(super) expires_at: Option<i64>,
     pub(super) unique: bool,
@@ -219,10 +221,11 @@ impl<'c> Batch<'c> {
                     None if row.get(9)? => JobState::Scheduled,
                     None => JobState::Succeeded,
                 };
-                let lane = row.get::<_, Option<i64>>(8)?.map_or_else(|| row.get(10), Ok)?;
+                let own_lane = row.get(10)?;
+                let lane = row.get::<_, Option<i64>>(8)?.unwrap_or(own_lane);
                 let (queue, nprio, due_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let at = Waiting { queue, lane, nprio, due_at, id, tried: row.get(5)? };
-                Ok(Place { at, state, expires_at: row.get(3)?, unique: row.get(4)? })
+                Ok(Place { at, own_lane, state, expires_at: row.get(3)?, unique: row.get(4)? })
             })
             .optional()
     }
@@ -263,28 +266,6 @@ impl<'c> Batch<'c> {
         change.scheduled += by;
         change.retrying += if w.tried { by } else { 0 };
         change.retrying_commands += if w.tried && w.lane == lanes::COMMANDS { by } else { 0 };
-    }
-
-    /// A job is dead or cancelled.
-    pub(super) fn enter_ended(
-        &mut self,
-        (queue, id): (i64, i64),
-        state: JobState,
-        cause: Cause,
-        error: Option<&str>,
-        at: UnixMicros,
-    ) -> Result<()> {
-        self.run(sql::ENDED_ADD, params![id, queue, codes::state(state), codes::cause(cause), error, at.0])?;
-        let change = self.change(queue);
-        *(if state == JobState::Dead { &mut change.dead } else { &mut change.cancelled }) += 1;
-        Ok(())
-    }
-
-    pub(super) fn leave_ended(&mut self, queue: i64, id: i64, state: JobState) -> Result<()> {
-        self.run(sql::ENDED_DELETE, [id])?;
-        let change = self.change(queue);
-        *(if state == JobState::Dead { &mut change.dead } else { &mut change.cancelled }) -= 1;
-        Ok(())
     }
 
     pub(super) fn free_unique(&self, id: i64) -> Result<()> {

@@ -6,6 +6,7 @@
 use rusqlite::{Result, Row, params_from_iter};
 
 use super::batch::{Batch, Waiting, hot};
+use super::ended::End;
 use super::{lanes, sql};
 use crate::model::change::{Claim, Reply};
 use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
@@ -193,7 +194,8 @@ impl Batch<'_> {
             self.free_unique(w.id)?;
         }
         let error = Some("its args on record are damaged: they are no text");
-        self.enter_ended((w.queue, w.id), JobState::Dead, Cause::NoRetry, error, self.at)
+        let (state, cause, at) = (JobState::Dead, Cause::NoRetry, self.at);
+        self.enter_ended((w.queue, w.id), End { state, cause, error_type: None, error, at })
     }
 
     fn counters(&self, id: i64) -> Result<Counters> {

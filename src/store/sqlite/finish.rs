@@ -6,6 +6,7 @@
 use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Waiting, hot};
+use super::ended::End;
 use super::run_row::RunRow;
 use super::sql;
 use crate::model::change::{Finish, Next, Reply};
@@ -66,7 +67,8 @@ impl Batch<'_> {
     /// The job has a past from now on; it waits again or is over.
     fn go_on(&mut self, queue: i64, lane: i64, finish: &Finish) -> Result<()> {
         let (id, due_at) = (finish.job.id.0, finish.job.due_at);
-        let error = finish.detail.error.as_deref();
+        let (error_type, error) = (finish.detail.error_type.as_deref(), finish.detail.error.as_deref());
+        let end = |state, cause| End { state, cause, error_type, error, at: finish.ended_at };
         let due_at = match finish.next {
             Next::RetryAt(at) => at,
             Next::Behind => finish.ended_at,
@@ -82,8 +84,8 @@ impl Batch<'_> {
                     _ => self.enter_ready(w),
                 }
             }
-            Next::Dead(cause) => self.enter_ended((queue, id), JobState::Dead, cause, error, finish.ended_at),
-            Next::Cancelled(cause) => self.enter_ended((queue, id), JobState::Cancelled, cause, error, finish.ended_at),
+            Next::Dead(cause) => self.enter_ended((queue, id), end(JobState::Dead, cause)),
+            Next::Cancelled(cause) => self.enter_ended((queue, id), end(JobState::Cancelled, cause)),
             Next::Succeeded => Ok(()),
         }
     }

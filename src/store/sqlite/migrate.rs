@@ -13,7 +13,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use rusqlite_migration::{HookError, M, Migrations};
 
 use super::error::map;
-use super::open;
+use super::{ended, open};
 use crate::store::StoreError;
 
 /// The files of `migrations/`, by name.
@@ -28,6 +28,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0008_forgotten_queues.sql", include_str!("../../../migrations/0008_forgotten_queues.sql")),
     ("0009_errors.sql", include_str!("../../../migrations/0009_errors.sql")),
     ("0010_lanes.sql", include_str!("../../../migrations/0010_lanes.sql")),
+    ("0011_lists.sql", include_str!("../../../migrations/0011_lists.sql")),
 ];
 
 /// The newest schema this program knows.
@@ -37,8 +38,14 @@ fn migrations() -> Migrations<'static> {
     let steps = FILES
         .iter()
         .zip(1_i64..)
-        .map(|((_, sql), number)| M::up_with_hook(sql, move |tx: &Transaction<'_>| not_yet(tx, number)));
+        .map(|((name, sql), number)| M::up_with_hook(sql, move |tx: &Transaction<'_>| finish(tx, name, number)));
     Migrations::new(steps.collect())
+}
+
+/// What of a migration is not SQL.
+fn finish(tx: &Transaction<'_>, name: &str, number: i64) -> Result<(), HookError> {
+    not_yet(tx, number)?;
+    if name == "0011_lists.sql" { Ok(ended::write_fingerprints(tx)?) } else { Ok(()) }
 }
 
 fn not_yet(tx: &Transaction<'_>, number: i64) -> Result<(), HookError> {
@@ -147,6 +154,7 @@ mod tests {
             ("0008_forgotten_queues.sql", 0xec92_176e_25c3_925b),
             ("0009_errors.sql", 0xef4d_6c15_faad_a49c),
             ("0010_lanes.sql", 0xc0a5_f357_e857_c8e8),
+            ("0011_lists.sql", 0x563d_ea9d_426a_1db5),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);

@@ -18,6 +18,7 @@ mod create;
 #[cfg(test)]
 mod damage_tests;
 mod database_lock;
+mod ended;
 mod error;
 mod faults;
 mod file_checks;
@@ -27,6 +28,8 @@ mod finish;
 mod forget;
 mod generations;
 mod identity;
+mod job_list;
+mod job_row;
 mod lanes;
 mod lock_file;
 mod migrate;

@@ -5,93 +5,99 @@
 use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Place, Waiting};
+use super::ended::End;
+use super::push::micros;
 use super::{codes, sql};
-use crate::model::change::{DeadJob, Reply, WorkerEnded, WorkerStarted};
+use crate::model::change::{Reply, WorkerEnded, WorkerStarted};
 use crate::model::worker::Exit;
-use crate::model::{Cause, Counters, JobId, JobState, QueueName, UnixMicros};
+use crate::model::{Cause, Counters, JobAction, JobId, JobState, QueueName, Setting, States};
 
 impl Batch<'_> {
-    fn changed(&mut self, place: &Place) -> Result<Reply> {
+    pub(super) fn act(&mut self, job: JobId, only: States, action: &JobAction) -> Result<Reply> {
+        let Some(mut place) = self.place(job.0)? else { return Ok(Reply::Missing) };
+        if only.and(action.is_for()).has(place.state) {
+            match action {
+                JobAction::Retry => {
+                    if let Some(by) = self.retry(&place)? {
+                        return Ok(Reply::Held { by });
+                    }
+                }
+                JobAction::Cancel => self.cancel_waiting(&place)?,
+                JobAction::Delete => {
+                    self.forget(&place)?;
+                    self.run(sql::RUNS_DELETE_OF_JOB, [job.0])?;
+                }
+                JobAction::Set(setting) => self.set(&mut place, setting)?,
+            }
+        }
         Ok(Reply::Changed { was: place.state, queue: self.queue_name(place.at.queue)? })
     }
 
-    pub(super) fn cancel(&mut self, job: JobId) -> Result<Reply> {
-        let Some(place) = self.place(job.0)? else { return Ok(Reply::Missing) };
-        if matches!(place.state, JobState::Ready | JobState::Scheduled) {
-            self.leave_waiting(&place)?;
-            if place.unique {
-                self.free_unique(job.0)?;
-            }
-            self.enter_ended((place.at.queue, job.0), JobState::Cancelled, Cause::Cancelled, None, self.at)?;
+    fn cancel_waiting(&mut self, place: &Place) -> Result<()> {
+        let id = place.at.id;
+        self.leave_waiting(place)?;
+        if place.unique {
+            self.free_unique(id)?;
         }
-        self.changed(&place)
+        self.enter_ended((place.at.queue, id), End::cancelled(Cause::Cancelled, self.at))
     }
 
-    pub(super) fn retry(&mut self, job: JobId) -> Result<Reply> {
-        let Some(place) = self.place(job.0)? else { return Ok(Reply::Missing) };
-        match place.state {
-            JobState::Scheduled => self.leave_waiting(&place)?,
-            JobState::Dead | JobState::Cancelled => {
-                if place.unique {
-                    if let Some(by) = self.unique_holder(job.0)? {
-                        return Ok(Reply::Held { by });
-                    }
-                    self.run(sql::UNIQUE_RETAKE, [job.0])?;
+    /// The unfinished job that has the unique key of this one, and with it keeps it from being ready.
+    fn retry(&mut self, place: &Place) -> Result<Option<JobId>> {
+        let id = place.at.id;
+        if place.state == JobState::Scheduled {
+            self.leave_waiting(place)?;
+        } else {
+            if place.unique {
+                let holder = self.unique_holder(id)?;
+                if holder.is_some() {
+                    return Ok(holder);
                 }
-                self.leave_ended(place.at.queue, job.0, place.state)?;
+                self.run(sql::UNIQUE_RETAKE, [id])?;
             }
-            JobState::Ready | JobState::Running | JobState::Succeeded => return self.changed(&place),
+            self.leave_ended(place.at.queue, id, place.state)?;
         }
-        self.put_tries(job.0, self.at.0, Counters::default(), None)?;
+        self.put_tries(id, self.at.0, Counters::default(), None)?;
         self.enter_ready(Waiting { due_at: self.at.0, tried: true, ..place.at })?;
-        self.changed(&place)
+        Ok(None)
     }
 
     fn unique_holder(&self, job: i64) -> Result<Option<JobId>> {
         self.conn.prepare_cached(sql::UNIQUE_HOLDER)?.query_row([job], |row| row.get(0).map(JobId)).optional()
     }
 
-    pub(super) fn retry_dead(
-        &mut self,
-        queue: Option<&QueueName>,
-        after: Option<DeadJob>,
-        limit: u32,
-    ) -> Result<Reply> {
-        let dead = codes::state(JobState::Dead);
-        let DeadJob { at, id } = after.unwrap_or(DeadJob { at: UnixMicros(i64::MIN), id: JobId(0) });
-        let found = match queue {
-            None => self.dead_jobs(sql::DEAD_ALL, (dead, limit, at.0, id.0))?,
-            Some(name) => match self.names.queue(self.conn, name)? {
-                Some(queue) => self.dead_jobs(sql::DEAD_OF_QUEUE, (dead, limit, at.0, id.0, queue))?,
-                None => Vec::new(),
-            },
-        };
-        let (mut count, mut held) = (0, 0);
-        for job in &found {
-            match self.retry(job.id)? {
-                Reply::Held { .. } => held += 1,
-                _ => count += 1,
+    /// Leaves `place` where the job is then.
+    fn set(&mut self, place: &mut Place, setting: &Setting) -> Result<()> {
+        let mut w = place.at;
+        let mut wait = self
+            .conn
+            .prepare_cached(sql::SCHEDULED_WAIT)?
+            .query_row((w.due_at, w.id), |r| r.get(0))
+            .optional()?
+            .flatten();
+        self.leave_waiting(place)?;
+        w.lane = place.own_lane;
+        w.nprio = setting.priority.map_or(w.nprio, |priority| -i64::from(priority));
+        if let Some(name) = &setting.queue {
+            w.queue = self.names.queue_or_new(self.conn, name, self.at)?;
+        }
+        self.run(sql::JOB_MOVE, (w.id, w.queue, w.nprio))?;
+        if let Some((due_at, delay)) = setting.due {
+            w.due_at = due_at.0;
+            let delay = delay.map(micros);
+            if w.tried {
+                self.run(sql::TRIES_DUE, (w.id, w.due_at))?;
+                wait = delay;
+            } else {
+                self.run(sql::JOB_DUE, (w.id, w.due_at))?;
+                self.run(sql::JOB_WAIT, (w.id, delay))?;
             }
         }
-        Ok(Reply::Retried {
-            count,
-            held,
-            next: found.last().copied().filter(|_| found.len() as u64 == u64::from(limit)),
-        })
-    }
-
-    fn dead_jobs(&self, text: &str, params: impl rusqlite::Params) -> Result<Vec<DeadJob>> {
-        let row = |row: &rusqlite::Row<'_>| Ok(DeadJob { at: UnixMicros(row.get(0)?), id: JobId(row.get(1)?) });
-        self.conn.prepare_cached(text)?.query_map(params, row)?.collect()
-    }
-
-    pub(super) fn delete(&mut self, job: JobId) -> Result<Reply> {
-        let Some(place) = self.place(job.0)? else { return Ok(Reply::Missing) };
-        if place.state != JobState::Running {
-            self.forget(&place)?;
-            self.run(sql::RUNS_DELETE_OF_JOB, [job.0])?;
+        if let Some(expires_at) = place.expires_at.filter(|_| !w.tried) {
+            self.run(sql::EXPIRING_ADD, (expires_at, w.id))?;
         }
-        self.changed(&place)
+        place.at = w;
+        if w.due_at > self.at.0 { self.enter_scheduled(w, wait) } else { self.enter_ready(w) }
     }
 
     /// Removes a job that is not running from every table but `runs`.

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::{Batch, Waiting, hot};
+use super::ended::End;
 use super::sql;
 use crate::model::change::Reply;
-use crate::model::{Cause, JobId, JobState, NewJob, Pushed};
+use crate::model::{Cause, JobId, NewJob, Pushed};
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
@@ -99,10 +100,10 @@ impl Batch<'_> {
         if unique {
             self.free_unique(w.id)?;
         }
-        self.enter_ended((w.queue, w.id), JobState::Cancelled, Cause::Expired, None, self.at)
+        self.enter_ended((w.queue, w.id), End::cancelled(Cause::Expired, self.at))
     }
 }
 
-fn micros(d: std::time::Duration) -> i64 {
+pub(super) fn micros(d: std::time::Duration) -> i64 {
     i64::try_from(d.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,27 +1,23 @@
 //! The reading side: jobs, runs, workers and totals as records.
 //!
-//! Never writes; sees what is committed, beside a master or without one. Invariant: a record is read in one
-//! statement, hence from one snapshot; where a job is, is found by point look-ups in keys.
+//! Never writes; sees what is committed, beside a master or without one.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::types::{ToSql, Type};
-use rusqlite::{Connection, Error, Result, Row};
-use serde_json::value::RawValue;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Result, Row};
 
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
-use super::names::maybe_text;
-use super::{codes, error, generations, identity, lanes, names, open, run_index, run_row, totals};
-use crate::model::job::Progress;
+use super::{codes, ended, error, generations, identity, job_list, job_row, lanes, open, run_index, run_row, totals};
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
-    Cause, Counters, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, Slot, UnixMicros,
-    WorkerId, WorkerRecord,
+    Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
-use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 /// A reading connection to a database file.
 #[derive(Debug)]
@@ -33,28 +29,6 @@ pub(in crate::store) struct SqliteRecords {
     _handle: Arc<Handle>,
 }
 
-/// Rows that are sorted in a moment.
-const SHORT: i64 = 50_000;
-/// `place` is the number of [`JobState`]. `l` is the last run, by `runs_by_job`.
-const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
-     coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
-     coalesce(j.max_attempts, x.max_attempts), j.timeout_us, \
-     CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
-       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
-         AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
-       WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
-       WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
-         THEN j.due_at <= j.pushed_at ELSE 3 END AS place, \
-     l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
-     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace";
-/// Whether a job is not one of a bulk push that is not committed; one step into a table that is empty as a rule.
-const THERE: &str = "coalesce((SELECT g.last_id < j.id OR b.committed FROM bulk_ranges g CROSS JOIN bulks b \
-     ON b.id = g.bulk WHERE g.first_id <= j.id ORDER BY g.first_id DESC LIMIT 1), 1)";
-/// Every table by its key, `runs` by `runs_by_job`.
-const JOB_JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues q ON q.id = j.queue \
-     LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
-     LEFT JOIN ended e ON e.job_id = j.id LEFT JOIN progress p ON p.job_id = j.id \
-     LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
 /// `workers.id`, downwards.
 const WORKER: &str = "SELECT id, pool, slot, pid, generation, started_at, ended_at, reason, exit_code, signal, \
      jobs_done, peak_memory FROM workers WHERE 1";
@@ -76,6 +50,15 @@ impl<'a> Query<'a> {
             let number = self.params.len().to_string();
             self.text.extend([" AND ", condition, " ?", &number]);
         }
+        self
+    }
+
+    /// A condition on two columns together.
+    pub(super) fn and_pair(mut self, condition: &str, (first, second): (i64, i64)) -> Self {
+        self.params.push(Box::new(first));
+        self.params.push(Box::new(second));
+        let number = self.params.len();
+        let _ = write!(self.text, " AND {condition} (?{}, ?{number})", number - 1);
         self
     }
 
@@ -131,33 +114,30 @@ impl SqliteRecords {
 
 impl Records for SqliteRecords {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
-        let query = Query::new(format!("{JOB} FROM jobs j {JOB_JOINS} WHERE {THERE}")).and("j.id =", Some(id.0));
-        self.worded(|conn| query.read(conn, "", None, job).map(|mut found| found.pop()))
+        self.worded(|conn| job_row::find(conn, id))
     }
 
-    /// A state with a table of its own is read from that table; the others walk `jobs` and look each one up, and so do
-    /// those whose table is long and in another order than the list.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
-        let state = filter.state.map(codes::state);
-        let (from, id) = match filter.state {
-            Some(JobState::Running) => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
-            Some(JobState::Dead | JobState::Cancelled) => ("ended d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id"),
-            Some(JobState::Ready) if self.worded(|conn| is_short(conn, "ready"))? => {
-                ("ready d CROSS JOIN jobs j ON j.id = d.id", "d.id")
-            }
-            Some(JobState::Scheduled) if self.worded(|conn| is_short(conn, "scheduled"))? => {
-                ("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id")
-            }
-            Some(JobState::Scheduled | JobState::Ready | JobState::Succeeded) | None => ("jobs j", "j.id"),
-        };
-        let query = Query::new(format!("{JOB} FROM {from} {JOB_JOINS} WHERE {THERE}"))
-            .and(&format!("{id} >"), filter.after.map(|id| id.0))
-            .and(&format!("{id} <"), filter.before.map(|id| id.0))
-            .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
-            .and("t.name =", filter.kind.as_deref())
-            .and("place =", state);
-        let order = if filter.newest { " DESC" } else { "" };
-        self.worded(|conn| query.read(conn, &format!("ORDER BY {id}{order}"), filter.limit, job))
+        self.worded(|conn| job_list::jobs(conn, filter))
+    }
+
+    fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
+        self.worded(|conn| job_list::ids(conn, filter))
+    }
+
+    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        self.worded(|conn| {
+            let groups = ended::groups(conn)?;
+            let all = groups.len();
+            let newest = |group: ended::Group| {
+                let found = job_row::find(conn, group.newest)?;
+                Ok(found.map(|newest| DeadGroup { jobs: group.jobs, newest }))
+            };
+            Ok((
+                groups.into_iter().take(limit).filter_map(|group| newest(group).transpose()).collect::<Result<_>>()?,
+                all,
+            ))
+        })
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
@@ -198,72 +178,8 @@ impl Records for SqliteRecords {
     }
 }
 
-/// JSON as it was stored; what is none any more is shown as a text.
-fn json(text: String) -> Result<Box<RawValue>> {
-    let shown = |text: &str| serde_json::to_string(text).and_then(RawValue::from_string);
-    let value =
-        if serde_json::from_str::<&RawValue>(&text).is_ok() { RawValue::from_string(text) } else { shown(&text) };
-    value.map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
-}
-
-/// Whether a table is short enough to be sorted for a list, and has all that is in its state: what was pushed in bulk and is
-/// not opened yet is in none.
-fn is_short(conn: &Connection, table: &str) -> Result<bool> {
-    if conn.prepare_cached("SELECT 1 FROM bulks WHERE committed")?.exists([])? {
-        return Ok(false);
-    }
-    let count = format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SHORT} + 1)");
-    conn.prepare_cached(&count)?.query_row([], |row| row.get::<_, i64>(0)).map(|count| count <= SHORT)
-}
-
-fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<Option<UnixMicros>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(UnixMicros))
-}
-
-fn seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
-}
-
-fn job(row: &Row<'_>) -> Result<JobRecord> {
-    let state = codes::word(&JobState::ALL, row.get(11)?)?;
-    // Last words about a job: of its last run, or of its end without one.
-    let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
-    let result = if state == JobState::Succeeded { maybe_text(row, 12)? } else { None };
-    let progress = match row.get::<_, Option<i64>>(19)? {
-        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe_text(row, 21)? }),
-        None => None,
-    };
-    let error = maybe_text(row, why + 1)?;
-    // One that ended without a run has no error of its own, and what the last run said is not its reason.
-    let told = error.is_some();
-    Ok(JobRecord {
-        id: JobId(row.get(0)?),
-        kind: names::text(row, 1)?,
-        queue: names::queue_name(&row.get::<_, String>(2)?)?,
-        state,
-        args: json(names::text(row, 3)?)?,
-        priority: -row.get::<_, i8>(4)?,
-        unique: maybe_text(row, 5)?,
-        counters: Counters {
-            attempts: row.get(6)?,
-            crashes: row.get(7)?,
-            releases: row.get(8)?,
-            ..Counters::default()
-        },
-        max_attempts: row.get(9)?,
-        timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
-        result: result.map(json).transpose()?,
-        cause: codes::maybe_word(&Cause::ALL, row.get(why)?)?,
-        error,
-        error_type: if told { maybe_text(row, 25)? } else { None },
-        error_code: if told { row.get(26)? } else { None },
-        backtrace: if told { maybe_text(row, 27)? } else { None },
-        progress,
-        pushed_at: UnixMicros(row.get(22)?),
-        due_at: UnixMicros(row.get(23)?),
-        expires_at: time(row, 24)?,
-        finished_at: if finished || state == JobState::Succeeded { time(row, why + 2)? } else { None },
-    })
 }
 
 fn worker(row: &Row<'_>) -> Result<WorkerRecord> {

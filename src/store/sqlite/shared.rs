@@ -14,8 +14,8 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
-use crate::model::{JobId, JobRecord, QueueName, QueueTotals, RunRecord, WorkerRecord};
-use crate::store::{JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::model::{JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, WorkerRecord};
+use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 
 /// How long one of them waits for the other, again and again.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -98,6 +98,12 @@ impl Records for SharedRecords {
     }
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         self.ask(|records| records.jobs(filter))
+    }
+    fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
+        self.ask(|records| records.job_ids(filter))
+    }
+    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        self.ask(|records| records.dead_groups(limit))
     }
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         self.ask(|records| records.runs(filter))

@@ -186,6 +186,8 @@ pub(super) const READY_DELETE_FRONT: &str =
 /// Key of `scheduled`.
 pub(super) const SCHEDULED_ADD: &str = "INSERT INTO scheduled (due_at, id, tried, wait_us) VALUES (?1, ?2, ?3, ?4)";
 /// Key of `scheduled`.
+pub(super) const SCHEDULED_WAIT: &str = "SELECT wait_us FROM scheduled WHERE due_at = ?1 AND id = ?2";
+/// Key of `scheduled`.
 pub(super) const SCHEDULED_DELETE: &str = "DELETE FROM scheduled WHERE due_at = ?1 AND id = ?2";
 /// Due jobs, by the key of `scheduled`, then `jobs.id`.
 pub(super) const SCHEDULED_DUE: &str = "SELECT s.due_at, s.id, s.tried, j.queue, j.nprio, j.type \
@@ -200,6 +202,10 @@ pub(super) const SCHEDULED_UP: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us
      ORDER BY s.due_at, s.id LIMIT ?3";
 /// `tries.job_id`; only when the clock was set.
 pub(super) const TRIES_DUE: &str = "UPDATE tries SET due_at = ?2 WHERE job_id = ?1";
+/// `jobs.id`.
+pub(super) const JOB_MOVE: &str = "UPDATE jobs SET queue = ?2, nprio = ?3 WHERE id = ?1";
+/// `jobs.id`.
+pub(super) const JOB_WAIT: &str = "UPDATE jobs SET wait_us = ?2 WHERE id = ?1";
 /// `jobs.id`; only when the clock was set.
 pub(super) const JOB_DUE: &str = "UPDATE jobs SET due_at = ?2 WHERE id = ?1";
 /// `jobs.id`; only when the clock was set.
@@ -245,20 +251,14 @@ pub(super) const TRIES_GET: &str = "SELECT attempts, crashes, releases, releases
 /// `tries.job_id`.
 pub(super) const TRIES_DELETE: &str = "DELETE FROM tries WHERE job_id = ?1";
 
-/// `ended.job_id`, and one entry in `ended_by_time`.
-pub(super) const ENDED_ADD: &str = "INSERT INTO ended (job_id, queue, state, cause, error, ended_at) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// `jobs.id`, and an entry in each index of `ended`.
+pub(super) const ENDED_ADD: &str = "INSERT INTO ended (job_id, queue, type, state, cause, error, ended_at, fingerprint) \
+     SELECT id, queue, type, ?2, ?3, ?4, ?5, ?6 FROM jobs WHERE id = ?1";
 /// `ended.job_id`.
 pub(super) const ENDED_DELETE: &str = "DELETE FROM ended WHERE job_id = ?1";
 /// `ended_by_time`: the oldest of one state.
 pub(super) const ENDED_BEFORE: &str =
     "SELECT job_id FROM ended WHERE state = ?1 AND ended_at < ?2 ORDER BY ended_at, job_id LIMIT ?3";
-/// `ended_by_time`: the dead of all queues after one of them, oldest first.
-pub(super) const DEAD_ALL: &str = "SELECT ended_at, job_id FROM ended WHERE state = ?1 \
-     AND (ended_at, job_id) > (?3, ?4) ORDER BY ended_at, job_id LIMIT ?2";
-/// `ended_by_time`: the dead, oldest first, those of other queues passed over. An operator's rare request.
-pub(super) const DEAD_OF_QUEUE: &str = "SELECT ended_at, job_id FROM ended WHERE state = ?1 \
-     AND (ended_at, job_id) > (?3, ?4) AND queue = ?5 ORDER BY ended_at, job_id LIMIT ?2";
 
 /// Key of `uniques`.
 pub(super) const UNIQUE_GET: &str = "SELECT job_id FROM uniques WHERE key = ?1";

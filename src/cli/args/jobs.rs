@@ -1,0 +1,223 @@
+//! The options of the verbs of `jobs`: which jobs are meant, in one language for all of them, and what is to be done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::control::NoWait;
+use super::records::ListArgs;
+use super::{moment, values};
+use crate::model::{IdRange, JobState, UnixMicros, units};
+
+/// Look at jobs and change them; without a verb, list them.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct JobsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<JobsVerb>,
+    #[command(flatten)]
+    pub(crate) list: JobsListArgs,
+}
+
+/// Verbs of `jobs`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum JobsVerb {
+    /// List jobs, newest first
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        ids: Ids,
+        #[command(flatten)]
+        args: JobsListArgs,
+    },
+    /// Show everything about one job, with its runs
+    Show {
+        /// The job
+        #[arg(value_name = "ID", allow_negative_numbers = true)]
+        id: i64,
+    },
+    /// Make dead, cancelled or scheduled jobs ready now, with their counters at zero
+    #[command(after_help = "\
+Which jobs: ids and ranges, or a filter, for which dead ones are meant unless `--state` says otherwise.
+
+Examples:
+  queue-work jobs retry 17 20-31
+  queue-work jobs retry --type resize --error 'connection refused'
+  queue-work jobs retry --all --queue mail --dry-run")]
+    Retry(JobsRetryArgs),
+    /// Cancel jobs, also running ones
+    #[command(after_help = "\
+Which jobs: ids and ranges, or a filter, for which all that have not ended are meant unless `--state` says otherwise.
+
+Examples:
+  queue-work jobs cancel 17
+  queue-work jobs cancel --queue mail --state ready,scheduled
+  jq .id jobs.jsonl | queue-work jobs cancel --ids-from -")]
+    Cancel {
+        #[command(flatten)]
+        selection: Selection,
+        #[command(flatten)]
+        change: Change,
+        #[command(flatten)]
+        wait: NoWait,
+    },
+    /// Forget jobs that are not running, with their runs
+    #[command(alias = "rm")]
+    Delete(JobsDeleteArgs),
+    /// Change the priority, the queue or the time of jobs that wait
+    #[command(after_help = "\
+Which jobs: ids and ranges, or a filter; those that are ready or scheduled.
+
+Examples:
+  queue-work jobs set 17 --priority 50
+  queue-work jobs set --queue mail --type digest --to-queue slow
+  queue-work jobs set --queue mail --all --at 'tomorrow 6:00'")]
+    Set(JobsSetArgs),
+    /// Wait until jobs have ended; of one, print its result and exit as its command did
+    #[command(after_help = "\
+Of several, the exit code is 1 if one of them died or was cancelled. With a filter, jobs that are pushed meanwhile are waited
+for as well.
+
+Examples:
+  queue-work jobs wait 17
+  queue-work jobs wait 17-40 --timeout 10m
+  queue-work jobs wait --queue mail")]
+    Wait(JobsWaitArgs),
+}
+
+/// Jobs by their ids.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Ids {
+    /// The jobs: ids, and ranges of them such as `3-502`
+    #[arg(value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) ids: Vec<IdRange>,
+    /// Read ids and ranges from a file, or with `-` from stdin, apart by blanks, commas or lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids_from: Option<PathBuf>,
+}
+
+/// What is true of the jobs.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Only this queue
+    #[arg(long, value_name = "NAME", value_parser = values::queue)]
+    pub(crate) queue: Option<String>,
+    /// Only these states, such as `dead,ready`
+    #[arg(long, value_name = "STATE", value_parser = values::state(), value_delimiter = ',')]
+    pub(crate) state: Vec<JobState>,
+    /// Only this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only with this text in the error, or with this fingerprint of an error (see `jobs show`)
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) error: Option<String>,
+    /// Only what ended, or was pushed if it has not ended, within this long (`1h`) or since this time (`today 9:00`)
+    #[arg(long, value_name = "TIME", value_parser = moment::past)]
+    pub(crate) since: Option<UnixMicros>,
+    /// Only what ended, or was pushed if it has not ended, before this time, or longer ago than this (`7d`)
+    #[arg(long, value_name = "TIME", value_parser = moment::past)]
+    pub(crate) until: Option<UnixMicros>,
+}
+
+/// Which jobs a verb means: all that is given must be true of each.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Selection {
+    #[command(flatten)]
+    pub(crate) ids: Ids,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// How many jobs are changed at once.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Change {
+    /// Do not ask before more than one job is changed (asked on a terminal only)
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Only say which jobs are meant
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobsListArgs {
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    /// Oldest first
+    #[arg(long)]
+    pub(crate) oldest: bool,
+    /// Only what comes after this job in the list, to read on
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) before: Option<i64>,
+    /// Only what comes after this job in the list, oldest first
+    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    pub(crate) after: Option<i64>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+/// Which jobs to retry.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobsRetryArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+/// Which jobs to delete.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Which jobs: ids and ranges, or a filter; all that do not run, unless `--state` says otherwise.
+
+Examples:
+  queue-work jobs delete 17
+  queue-work jobs delete --state dead --until 7d
+  queue-work jobs delete --queue mail --all      (empties the queue)")]
+pub(crate) struct JobsDeleteArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) change: Change,
+}
+
+/// Which jobs to change, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobsSetArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) change: Change,
+    /// Their priority, -100 to 100; higher goes first
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = NEW)]
+    #[arg(value_parser = clap::value_parser!(i64).range(-100..=100))]
+    pub(crate) priority: Option<i64>,
+    /// The queue where they are to wait
+    #[arg(long, value_name = "NAME", value_parser = values::queue, help_heading = NEW)]
+    pub(crate) to_queue: Option<String>,
+    /// Not before this long from now, such as `10s`; `0s`: now
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = units::duration, help_heading = NEW)]
+    #[arg(conflicts_with = "at")]
+    pub(crate) delay: Option<Duration>,
+    /// Not before this time: `10:00`, `tomorrow 9:00`, `2026-12-31 23:59`, or with its zone `2026-12-31T23:59:00Z`
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, help_heading = NEW)]
+    pub(crate) at: Option<UnixMicros>,
+}
+
+const NEW: &str = "What is changed";
+
+/// Which jobs to wait for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobsWaitArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How long at most, such as `30s` [default: for ever]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_WAIT_TIMEOUT", allow_hyphen_values = true)]
+    #[arg(value_parser = units::duration)]
+    pub(crate) timeout: Option<Duration>,
+}

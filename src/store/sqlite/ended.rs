@@ -1,0 +1,95 @@
+//! Dead and cancelled jobs: how they enter and leave `ended`, and what the dead died of.
+//!
+//! Invariant: a dead job has a fingerprint, a cancelled one none; the row of a job in `ended` has the queue and the type of
+//! its row in `jobs`.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use super::batch::Batch;
+use super::names::{maybe_text, text};
+use super::{codes, sql};
+use crate::model::{Cause, Fingerprint, JobId, JobState, UnixMicros};
+
+/// What the dead jobs of a database from before fingerprints died of; each table by its key, `runs` by `runs_by_job`.
+const WITHOUT: &str = "SELECT e.job_id, t.name, e.cause, l.error_type, e.error FROM ended e \
+     LEFT JOIN types t ON t.id = e.type \
+     LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = e.job_id) WHERE e.state = ?1";
+/// `ended_by_fingerprint`, all of it.
+const GROUPS: &str = "SELECT count(*), max(job_id) FROM ended WHERE fingerprint IS NOT NULL \
+     GROUP BY fingerprint ORDER BY 1 DESC, 2 DESC";
+/// `jobs.id`, then `types.id`.
+const TYPE_OF: &str = "SELECT t.name FROM jobs j CROSS JOIN types t ON t.id = j.type WHERE j.id = ?1";
+
+/// How a job ended that did not succeed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'a> {
+    pub(super) state: JobState,
+    pub(super) cause: Cause,
+    /// What the worker said of the kind of error.
+    pub(super) error_type: Option<&'a str>,
+    pub(super) error: Option<&'a str>,
+    pub(super) at: UnixMicros,
+}
+
+impl End<'_> {
+    /// Of a job that has not run.
+    pub(super) const fn cancelled(cause: Cause, at: UnixMicros) -> Self {
+        Self { state: JobState::Cancelled, cause, error_type: None, error: None, at }
+    }
+}
+
+/// Dead jobs of one fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) jobs: u64,
+    /// The one with the highest id.
+    pub(super) newest: JobId,
+}
+
+impl Batch<'_> {
+    /// A job is dead or cancelled.
+    pub(super) fn enter_ended(&mut self, (queue, id): (i64, i64), end: End<'_>) -> Result<()> {
+        let End { state, cause, error_type, error, at } = end;
+        let fingerprint = if state == JobState::Dead {
+            let kind: Option<String> =
+                self.conn.prepare_cached(TYPE_OF)?.query_row([id], |row| text(row, 0)).optional()?;
+            Some(Fingerprint::of(&kind.unwrap_or_default(), cause, error_type, error).number())
+        } else {
+            None
+        };
+        self.run(sql::ENDED_ADD, params![id, codes::state(state), codes::cause(cause), error, at.0, fingerprint])?;
+        self.count_ended(queue, state, 1);
+        Ok(())
+    }
+
+    pub(super) fn leave_ended(&mut self, queue: i64, id: i64, state: JobState) -> Result<()> {
+        self.run(sql::ENDED_DELETE, [id])?;
+        self.count_ended(queue, state, -1);
+        Ok(())
+    }
+
+    fn count_ended(&mut self, queue: i64, state: JobState, by: i64) {
+        let change = self.change(queue);
+        *(if state == JobState::Dead { &mut change.dead } else { &mut change.cancelled }) += by;
+    }
+}
+
+/// Gives those a fingerprint that died before there were any.
+pub(super) fn write_fingerprints(conn: &Connection) -> Result<()> {
+    let read = |row: &Row<'_>| {
+        let (kind, cause) = (maybe_text(row, 1)?.unwrap_or_default(), codes::word(&Cause::ALL, row.get(2)?)?);
+        let error_type = maybe_text(row, 3)?;
+        let fingerprint = Fingerprint::of(&kind, cause, error_type.as_deref(), maybe_text(row, 4)?.as_deref());
+        Ok((row.get::<_, i64>(0)?, fingerprint.number()))
+    };
+    let mut dead = conn.prepare(WITHOUT)?;
+    let found: Vec<(i64, i64)> = dead.query_map([codes::state(JobState::Dead)], read)?.collect::<Result<_>>()?;
+    let mut write = conn.prepare("UPDATE ended SET fingerprint = ?2 WHERE job_id = ?1")?;
+    found.into_iter().try_for_each(|row| write.execute(row).map(drop))
+}
+
+/// What the dead died of, the commonest first.
+pub(super) fn groups(conn: &Connection) -> Result<Vec<Group>> {
+    let read = |row: &Row<'_>| Ok(Group { jobs: row.get::<_, i64>(0)?.unsigned_abs(), newest: JobId(row.get(1)?) });
+    conn.prepare_cached(GROUPS)?.query_map([], read)?.collect()
+}

@@ -1,0 +1,244 @@
+//! Lists of jobs, from keys: whichever state or error is asked for, no walk over all jobs leads to it.
+//!
+//! | asked for | read from | order |
+//! | --- | --- | --- |
+//! | a fingerprint | `ended_by_fingerprint` | id |
+//! | dead or cancelled, of a type or a queue | `ended_by_type`, `ended_by_queue`, for each state | id |
+//! | dead or cancelled | `ended` | id |
+//! | running | `running` | id |
+//! | only ready | the key of `ready`: of each queue, lane and priority, merged | when it is due |
+//! | only scheduled | the key of `scheduled` | when it is due |
+//! | anything else | `jobs`, in steps of ids | id |
+//!
+//! What no key serves (a text, a time, the type of a ready job) is looked at row by row within these.
+//!
+//! Invariants: a list has each job once; a step of a walk takes a moment, so that no long read keeps the log from being
+//! reset.
+
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::job_row::{JobRow, filtered, query};
+use super::{codes, lanes, sql};
+use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States};
+use crate::store::{ErrorFilter, JobFilter};
+
+/// Ids of one step of a walk.
+const STEP: i64 = 10_000;
+
+/// The next part of `ready` that is one order: a step into its key.
+const NEXT_PART: &str = "SELECT queue, lane, nprio FROM ready WHERE (queue, lane, nprio) > (?1, ?2, ?3) \
+     ORDER BY queue, lane, nprio LIMIT 1";
+/// `jobs.id`: a job, else the last one before it, and when it is due.
+const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tries x ON x.job_id = j.id \
+     WHERE j.id <= ?1 ORDER BY j.id DESC LIMIT 1";
+/// The ends of `jobs.id`.
+const ENDS: &str = "SELECT min(id), max(id) FROM jobs";
+
+/// States that have tables in which ids are in order.
+const BY_ID: States = States::of(&[JobState::Running, JobState::Dead, JobState::Cancelled]);
+
+/// Jobs in the order of the filter.
+pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecord>> {
+    list(conn, filter, filter.limit)
+}
+
+/// Ids and states of all jobs like that.
+pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>> {
+    list(conn, &JobFilter { after: None, before: None, ..filter.clone() }, None)
+}
+
+fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>) -> Result<Vec<T>> {
+    if let Some(state) = filter.by_due()
+        && !matches!(filter.error, Some(ErrorFilter::Fingerprint(_)))
+        && !has_unopened(conn)?
+    {
+        return by_due(conn, filter, state, limit);
+    }
+    let all =
+        Bounds { above: filter.after.map_or(i64::MIN, |id| id.0), below: filter.before.map_or(i64::MAX, |id| id.0) };
+    let Some(ids) = &filter.ids else { return by_id(conn, filter, all, limit) };
+    let mut ranges = ids.ranges().to_vec();
+    if filter.newest {
+        ranges.reverse();
+    }
+    let mut found = Vec::new();
+    for range in ranges {
+        let left = limit.map(|limit| limit - found.len() as u32);
+        if left == Some(0) {
+            break;
+        }
+        found.extend(by_id::<T>(conn, filter, all.within(range), left)?);
+    }
+    Ok(found)
+}
+
+/// From where to where, neither included.
+#[derive(Clone, Copy)]
+struct Bounds {
+    above: i64,
+    below: i64,
+}
+
+impl Bounds {
+    fn within(self, range: IdRange) -> Self {
+        let (first, last) = (range.first.0.saturating_sub(1), range.last.0.saturating_add(1));
+        Self { above: self.above.max(first), below: self.below.min(last) }
+    }
+}
+
+/// Jobs in the order of their ids.
+fn by_id<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit: Option<u32>) -> Result<Vec<T>> {
+    let Some(sources) = sources(conn, filter)? else { return walk(conn, filter, bounds, limit) };
+    let order = if filter.newest { "DESC" } else { "ASC" };
+    let mut found = Vec::new();
+    for (from, id, keys) in sources {
+        let mut query = filtered(query::<T>(from), filter)
+            .and(&format!("{id} >"), Some(bounds.above))
+            .and(&format!("{id} <"), Some(bounds.below));
+        for (key, value) in keys {
+            query = query.and(&format!("{key} ="), Some(value));
+        }
+        found.extend(query.read(conn, &format!("ORDER BY {id} {order}"), limit, T::read)?);
+    }
+    found.sort_unstable_by_key(T::id);
+    Ok(cut(found, filter.newest, limit))
+}
+
+/// Puts the first ones first, of those that are in ascending order.
+fn cut<T>(mut found: Vec<T>, newest: bool, limit: Option<u32>) -> Vec<T> {
+    if newest {
+        found.reverse();
+    }
+    found.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
+    found
+}
+
+/// Tables, the column that is the id of the job, and what else of a key is given.
+type Source = (&'static str, &'static str, Vec<(&'static str, i64)>);
+
+/// Where the jobs are by their ids; `None`: all over `jobs`.
+fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>> {
+    if let Some(ErrorFilter::Fingerprint(fingerprint)) = filter.error {
+        let from = "ended d INDEXED BY ended_by_fingerprint CROSS JOIN jobs j ON j.id = d.job_id";
+        return Ok(Some(vec![(from, "d.job_id", vec![("d.fingerprint", fingerprint.number())])]));
+    }
+    if filter.states.and(BY_ID) != filter.states {
+        return Ok(None);
+    }
+    let mut key = ("ended d NOT INDEXED CROSS JOIN jobs j ON j.id = d.job_id", None);
+    if let Some(name) = &filter.kind {
+        let Some((id, _)) = kind(conn, name)? else { return Ok(Some(Vec::new())) };
+        key = ("ended d INDEXED BY ended_by_type CROSS JOIN jobs j ON j.id = d.job_id", Some(("d.type", id)));
+    } else if let Some(name) = &filter.queue {
+        let Some(id) = queue(conn, name)? else { return Ok(Some(Vec::new())) };
+        key = ("ended d INDEXED BY ended_by_queue CROSS JOIN jobs j ON j.id = d.job_id", Some(("d.queue", id)));
+    }
+    let source = |state| match state {
+        JobState::Running => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id", Vec::new()),
+        _ => (key.0, "d.job_id", [("d.state", codes::state(state))].into_iter().chain(key.1).collect()),
+    };
+    Ok(Some(filter.states.iter().map(source).collect()))
+}
+
+/// Looks at each job, in steps.
+fn walk<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit: Option<u32>) -> Result<Vec<T>> {
+    let ends = conn.prepare_cached(ENDS)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else { return Ok(Vec::new()) };
+    let Bounds { mut above, mut below } = bounds.within(IdRange { first: JobId(first), last: JobId(last) });
+    let order = if filter.newest { "ORDER BY j.id DESC" } else { "ORDER BY j.id" };
+    let mut found = Vec::new();
+    while below.saturating_sub(above) > 1 {
+        let left = limit.map(|limit| limit - found.len() as u32);
+        if left == Some(0) {
+            break;
+        }
+        let step = if filter.newest {
+            (above.max(below.saturating_sub(STEP + 1)), below)
+        } else {
+            (above, below.min(above.saturating_add(STEP + 1)))
+        };
+        let query = filtered(query::<T>("jobs j"), filter).and("j.id >", Some(step.0)).and("j.id <", Some(step.1));
+        found.extend(query.read(conn, order, left, T::read)?);
+        if filter.newest {
+            below = step.0 + 1;
+        } else {
+            above = step.1 - 1;
+        }
+    }
+    Ok(found)
+}
+
+/// Waiting jobs of one state in the order in which they are due.
+fn by_due<T: JobRow>(conn: &Connection, filter: &JobFilter, state: JobState, limit: Option<u32>) -> Result<Vec<T>> {
+    // A job is in one part only as long as nothing moves it from one to another.
+    let snapshot = conn.unchecked_transaction()?;
+    let parts = match state {
+        JobState::Ready => ready_parts(conn, filter)?,
+        _ => vec![("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id", Vec::new())],
+    };
+    let order = if filter.newest { "DESC" } else { "ASC" };
+    let mut found: Vec<T> = Vec::new();
+    for (from, _, keys) in parts {
+        let mut query = filtered(query::<T>(from), filter);
+        for (key, value) in keys {
+            query = query.and(&format!("{key} ="), Some(value));
+        }
+        for (cursor, comes) in [(filter.after, ">"), (filter.before, "<")] {
+            let Some(id) = cursor else { continue };
+            let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get::<_, i64>(0)).optional()?;
+            query = query.and_pair(&format!("(d.due_at, d.id) {comes}"), (due.unwrap_or(0), id.0));
+        }
+        found.extend(query.read(conn, &format!("ORDER BY d.due_at {order}, d.id {order}"), limit, T::read)?);
+    }
+    snapshot.finish()?;
+    found.sort_unstable_by_key(|job| (job.due_at(), job.id()));
+    Ok(cut(found, filter.newest, limit))
+}
+
+/// The parts of `ready` that are in one order each.
+fn ready_parts(conn: &Connection, filter: &JobFilter) -> Result<Vec<Source>> {
+    let of_queue = match &filter.queue {
+        Some(name) => match queue(conn, name)? {
+            None => return Ok(Vec::new()),
+            known => known,
+        },
+        None => None,
+    };
+    let of_lane = match &filter.kind {
+        Some(name) => match kind(conn, name)? {
+            None => return Ok(Vec::new()),
+            known => known.map(|(_, lane)| lane),
+        },
+        None => None,
+    };
+    let mut at = (of_queue.unwrap_or(i64::MIN), i64::MIN, i64::MIN);
+    let mut parts = Vec::new();
+    let mut next = conn.prepare_cached(NEXT_PART)?;
+    while let Some(part) = next.query_row(at, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()? {
+        let (queue, lane, nprio) = part;
+        if of_queue.is_some_and(|wanted| wanted != queue) {
+            break;
+        }
+        // A job of a type that has a lane may be in that of the others still.
+        if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS) {
+            let keys = vec![("d.queue", queue), ("d.lane", lane), ("d.nprio", nprio)];
+            parts.push(("ready d CROSS JOIN jobs j ON j.id = d.id", "d.id", keys));
+        }
+        at = part;
+    }
+    Ok(parts)
+}
+
+/// Whether jobs of a bulk push are in no table of their state yet.
+fn has_unopened(conn: &Connection) -> Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM bulks WHERE committed")?.exists([])
+}
+
+fn queue(conn: &Connection, name: &QueueName) -> Result<Option<i64>> {
+    conn.prepare_cached(sql::QUEUE_ID)?.query_row([name.as_str()], |row| row.get(0)).optional()
+}
+
+/// The row of a type, and its lane.
+fn kind(conn: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
+    conn.prepare_cached(sql::TYPE_ID)?.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}

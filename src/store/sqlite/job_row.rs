@@ -1,0 +1,170 @@
+//! A job as it is read: the columns, the tables they come from, and the record made of a row.
+//!
+//! Invariant: a record is read in one statement, hence from one snapshot; where a job is, is found by point look-ups in keys.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Result, Row};
+use serde_json::value::RawValue;
+
+use super::names::maybe_text;
+use super::read::{Query, time};
+use super::{codes, names};
+use crate::model::job::Progress;
+use crate::model::{Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
+use crate::store::{ErrorFilter, JobFilter};
+
+/// `place` is the number of [`JobState`].
+const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
+     coalesce(x.attempts, 0), coalesce(x.crashes, 0), coalesce(x.releases, 0), \
+     coalesce(j.max_attempts, x.max_attempts), j.timeout_us, \
+     {place} AS place, \
+     l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
+     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint";
+/// The number of the [`JobState`].
+const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
+       WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
+         AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 1 \
+       WHEN EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id) THEN 0 \
+       WHEN (SELECT last_id FROM bulk_ranges WHERE first_id <= j.id ORDER BY first_id DESC LIMIT 1) >= j.id \
+         THEN j.due_at <= j.pushed_at ELSE 3 END";
+/// The error that is shown, where `place` is known.
+const ERROR: &str = "CASE WHEN e.state IS NULL THEN l.error ELSE e.error END";
+/// When the job ended, else when it was pushed.
+const AT: &str = "CASE WHEN e.state IS NOT NULL THEN e.ended_at WHEN place = 3 THEN coalesce(l.ended_at, j.pushed_at) \
+     ELSE j.pushed_at END";
+/// Whether a job is not one of a bulk push that is not committed; one step into a table that is empty as a rule.
+const THERE: &str = "coalesce((SELECT g.last_id < j.id OR b.committed FROM bulk_ranges g CROSS JOIN bulks b \
+     ON b.id = g.bulk WHERE g.first_id <= j.id ORDER BY g.first_id DESC LIMIT 1), 1)";
+/// Every table by its key; `l` is the last run, by `runs_by_job`.
+const JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues q ON q.id = j.queue \
+     LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     LEFT JOIN ended e ON e.job_id = j.id LEFT JOIN progress p ON p.job_id = j.id \
+     LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
+
+/// What is read of each job in a list.
+pub(super) trait JobRow: Sized {
+    /// The beginning of the statement, up to the tables; it names `place`.
+    fn columns() -> String;
+    fn read(row: &Row<'_>) -> Result<Self>;
+    fn id(&self) -> JobId;
+    /// When it is due, where that is known.
+    fn due_at(&self) -> UnixMicros;
+}
+
+impl JobRow for JobRecord {
+    fn columns() -> String {
+        JOB.replace("{place}", PLACE)
+    }
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        read(row)
+    }
+
+    fn id(&self) -> JobId {
+        self.id
+    }
+
+    fn due_at(&self) -> UnixMicros {
+        self.due_at
+    }
+}
+
+impl JobRow for (JobId, JobState) {
+    fn columns() -> String {
+        format!("SELECT j.id, {PLACE} AS place")
+    }
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok((JobId(row.get(0)?), codes::word(&JobState::ALL, row.get(1)?)?))
+    }
+
+    fn id(&self) -> JobId {
+        self.0
+    }
+
+    fn due_at(&self) -> UnixMicros {
+        UnixMicros(0)
+    }
+}
+
+/// A statement for rows from these tables, of which one is `jobs j`; without a job that is not there yet.
+pub(super) fn query<'a, T: JobRow>(from: &str) -> Query<'a> {
+    Query::new(format!("{} FROM {from} {JOINS} WHERE {THERE}", T::columns()))
+}
+
+/// With the conditions of a filter that no key serves.
+pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a> {
+    let mut query = query
+        .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
+        .and("t.name =", filter.kind.as_deref())
+        .and(&format!("{AT} >="), filter.since.map(|at| at.0))
+        .and(&format!("{AT} <"), filter.until.map(|at| at.0));
+    if let Some(ErrorFilter::Text(text)) = &filter.error {
+        query = query.and(&format!("instr({ERROR},"), Some(text)).plus(")");
+    }
+    if filter.states == States::ALL {
+        return query;
+    }
+    let states: Vec<String> = filter.states.iter().map(|state| codes::state(state).to_string()).collect();
+    query.plus(&format!(" AND place IN ({})", states.join(", ")))
+}
+
+/// One job.
+pub(super) fn find(conn: &Connection, id: JobId) -> Result<Option<JobRecord>> {
+    query::<JobRecord>("jobs j").and("j.id =", Some(id.0)).read(conn, "", None, read).map(|mut found| found.pop())
+}
+
+fn seconds(micros: i64) -> f64 {
+    micros as f64 / 1e6
+}
+
+fn read(row: &Row<'_>) -> Result<JobRecord> {
+    let state = codes::word(&JobState::ALL, row.get(11)?)?;
+    // Last words about a job: of its last run, or of its end without one.
+    let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
+    let result = if state == JobState::Succeeded { maybe_text(row, 12)? } else { None };
+    let progress = match row.get::<_, Option<i64>>(19)? {
+        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe_text(row, 21)? }),
+        None => None,
+    };
+    let error = maybe_text(row, why + 1)?;
+    // One that ended without a run has no error of its own, and what the last run said is not its reason.
+    let told = error.is_some();
+    Ok(JobRecord {
+        id: JobId(row.get(0)?),
+        kind: names::text(row, 1)?,
+        queue: names::queue_name(&row.get::<_, String>(2)?)?,
+        state,
+        args: json(names::text(row, 3)?)?,
+        priority: -row.get::<_, i8>(4)?,
+        unique: maybe_text(row, 5)?,
+        counters: Counters {
+            attempts: row.get(6)?,
+            crashes: row.get(7)?,
+            releases: row.get(8)?,
+            ..Counters::default()
+        },
+        max_attempts: row.get(9)?,
+        timeout_s: row.get::<_, Option<i64>>(10)?.map(seconds),
+        result: result.map(json).transpose()?,
+        cause: codes::maybe_word(&Cause::ALL, row.get(why)?)?,
+        error,
+        error_type: if told { maybe_text(row, 25)? } else { None },
+        error_code: if told { row.get(26)? } else { None },
+        backtrace: if told { maybe_text(row, 27)? } else { None },
+        fingerprint: row.get::<_, Option<i64>>(28)?.map(Fingerprint::from_number),
+        progress,
+        pushed_at: UnixMicros(row.get(22)?),
+        due_at: UnixMicros(row.get(23)?),
+        expires_at: time(row, 24)?,
+        finished_at: if finished || state == JobState::Succeeded { time(row, why + 2)? } else { None },
+    })
+}
+
+/// JSON as it was stored; what is none any more is shown as a text.
+fn json(text: String) -> Result<Box<RawValue>> {
+    let shown = |text: &str| serde_json::to_string(text).and_then(RawValue::from_string);
+    let value =
+        if serde_json::from_str::<&RawValue>(&text).is_ok() { RawValue::from_string(text) } else { shown(&text) };
+    value.map_err(|e| Error::FromSqlConversionFailure(0, Type::Text, Box::new(e)))
+}
