@@ -1,6 +1,11 @@
 //! The reading thread: answers questions about records from a connection of its own, so that neither the master nor
 //! the writer waits for them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Thread;
+use std::time::Duration;
+
 use super::requests::Refused;
 use crate::channel::{Sender, bounded};
 use crate::config::JobLimits;
@@ -10,6 +15,10 @@ use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 
 /// Questions that may wait.
 const CAPACITY: usize = 256;
+/// More answers are not made while the master has so many bytes of them to take: a busy one would pile them up.
+const MOST_UNTAKEN_BYTES: usize = 32 * 1024 * 1024;
+/// How long a look at that waits for the next, at most.
+const MOMENT: Duration = Duration::from_millis(10);
 /// Rows of a list where no limit is given.
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 /// Most rows of a list.
@@ -35,9 +44,20 @@ pub(super) struct Found {
     pub(super) ids: Option<Vec<JobId>>,
 }
 
+impl Found {
+    fn bytes(&self) -> usize {
+        self.text.as_ref().map_or(0, String::len)
+    }
+}
+
 /// The handle on the thread.
 #[derive(Debug)]
-pub(super) struct Reader(Sender<(Ticket, Question)>);
+pub(super) struct Reader {
+    questions: Sender<(Ticket, Question)>,
+    /// Bytes of answers that the master has not taken yet.
+    untaken: Arc<AtomicUsize>,
+    thread: Thread,
+}
 
 impl Reader {
     pub(super) fn start(
@@ -46,18 +66,30 @@ impl Reader {
         mut notify: impl FnMut(Ticket, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (questions, inbox) = bounded::<(Ticket, Question)>(CAPACITY);
-        std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let untaken = Arc::new(AtomicUsize::new(0));
+        let of_thread = Arc::clone(&untaken);
+        let handle = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             for (ticket, question) in inbox {
                 let found = answer(&mut *records, &limits, &question);
+                while of_thread.load(Ordering::Acquire) > MOST_UNTAKEN_BYTES {
+                    std::thread::park_timeout(MOMENT);
+                }
+                of_thread.fetch_add(found.bytes(), Ordering::AcqRel);
                 notify(ticket, found);
             }
         })?;
-        Ok(Self(questions))
+        Ok(Self { questions, untaken, thread: handle.thread().clone() })
+    }
+
+    /// The master has taken an answer: the next may come.
+    pub(super) fn taken(&self, found: &Found) {
+        self.untaken.fetch_sub(found.bytes(), Ordering::AcqRel);
+        self.thread.unpark();
     }
 
     /// Asks; false when too many questions wait.
     pub(super) fn ask(&self, ticket: Ticket, question: Question) -> bool {
-        self.0.try_send((ticket, question)).is_ok()
+        self.questions.try_send((ticket, question)).is_ok()
     }
 }
 

@@ -25,6 +25,7 @@ impl Master {
 
     /// The reader has found something.
     pub(in crate::master) fn found(&mut self, ticket: Ticket, mut found: Found) {
+        self.requests.reader.taken(&found);
         if self.selected(ticket, &mut found) {
             return;
         }
