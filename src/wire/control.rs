@@ -2,7 +2,7 @@
 //!
 //! | method | params | result |
 //! | --- | --- | --- |
-//! | `push` | [`PushJob`] | [`crate::model::Pushed`] (worker protocol: `{"job_id"}`) |
+//! | `push` | [`PushJob`] | [`crate::model::Pushed`], its `id` also as `job_id` |
 //! | `push_many` | [`PushMany`] | [`PushedMany`] |
 //! | `bulk.begin` | none | [`super::bulk::BulkBegun`]: from here to `bulk.commit` nothing is added; dropped when the connection closes |
 //! | `bulk.add` | [`super::bulk::AddToBulk`] | [`super::bulk::BulkAdded`] |

@@ -40,8 +40,8 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
     let job = json!({"type": "mail", "args": {"to": ["a", 1.5, null]}, "queue": "later", "priority": -3, "delay": "1h",
                      "expires": 7200, "timeout": "90s", "max_attempts": 5, "unique": "k"});
     let pushed = peer.call("push", &job);
-    assert_eq!(pushed, json!({"id": 1, "deduplicated": false}));
-    assert_eq!(peer.call("push", &job), json!({"id": 1, "deduplicated": true}));
+    assert_eq!(pushed, json!({"id": 1, "job_id": 1, "deduplicated": false}));
+    assert_eq!(peer.call("push", &job), json!({"id": 1, "job_id": 1, "deduplicated": true}));
     let shown = peer.call("jobs.show", &json!({"id": 1}));
     for (name, value) in [("args", &job["args"]), ("queue", &job["queue"]), ("priority", &job["priority"])] {
         assert_eq!(shown[name], *value, "{name}");

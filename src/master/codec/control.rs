@@ -13,7 +13,7 @@ use crate::core::Done;
 use crate::master::reader;
 use crate::master::requests::{Answer, Question};
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{JobAction, JobState, NewJob, QueueName, States, UnixMicros};
+use crate::model::{JobAction, JobState, NewJob, Pushed, QueueName, States, UnixMicros};
 use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
 use crate::wire::control::{AWAITED, Awaited, Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
@@ -225,7 +225,10 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Yes => to.extend_from_slice(b"true"),
         Answer::Alive(generation) => to.extend_from_slice(format!("{{\"generation\":{generation}}}").as_bytes()),
         Answer::Status(status) => serde_json::to_writer(to, status)?,
-        Answer::Pushed(pushed) => serde_json::to_writer(to, pushed)?,
+        Answer::Pushed(Pushed { id, deduplicated }) => {
+            // Under both names: as `push --json` prints it, and as a worker is told of its job.
+            to.extend_from_slice(format!("{{\"id\":{id},\"job_id\":{id},\"deduplicated\":{deduplicated}}}").as_bytes());
+        }
         Answer::PushedMany(pushed) => serde_json::to_writer(to, pushed)?,
         Answer::BulkBegun(bulk) => serde_json::to_writer(to, bulk)?,
         Answer::BulkAdded(bulk) => serde_json::to_writer(to, bulk)?,
@@ -260,7 +263,7 @@ pub(in crate::master) fn add_refused(all: &mut String, job: &RefusedJob) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JobId, Pushed};
+    use crate::model::JobId;
 
     fn text(line: Vec<u8>) -> String {
         String::from_utf8(line).expect("text")
@@ -271,7 +274,7 @@ mod tests {
         let pushed = Answer::Pushed(Pushed { id: JobId(7), deduplicated: false });
         assert_eq!(
             text(answer("1.0", &Ok(pushed))),
-            "{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"id\":7,\"deduplicated\":false}}\n"
+            "{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":{\"id\":7,\"job_id\":7,\"deduplicated\":false}}\n"
         );
         assert_eq!(
             text(answer("null", &Err(RpcError::failed(4, "there is no job 7")))),

@@ -19,7 +19,7 @@ impl Master {
         let answer = answer.map_err(RpcError::from);
         match asker.peer {
             Peer::Client(id) => self.clients.answer(id, &control::answer(&asker.under, &answer)),
-            Peer::Worker(id) => self.send_to_worker(id, &worker::answer(&asker.under, &answer)),
+            Peer::Worker(id) => self.send_to_worker(id, &control::answer(&asker.under, &answer)),
         }
     }
 

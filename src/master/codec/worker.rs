@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::control;
 use crate::master::heard::Asking;
-use crate::master::requests::{Answer, Asker, Peer, Question};
+use crate::master::requests::{Asker, Peer, Question};
 use crate::master::{Master, wall};
 use crate::model::WorkerId;
 use crate::wire::rpc::{METHOD_NOT_FOUND, RpcError};
@@ -18,7 +18,7 @@ impl Master {
         let asker = Asker { peer: Peer::Worker(id), under: under.into() };
         match question(asking) {
             Ok(question) => self.ask(asker, question),
-            Err(error) => self.send_to_worker(id, &answer(&asker.under, &Err(error))),
+            Err(error) => self.send_to_worker(id, &control::answer(&asker.under, &Err(error))),
         }
     }
 
@@ -35,16 +35,5 @@ fn question(asking: &Asking) -> Result<Question, RpcError> {
         Asking::Unknown(method) => {
             Err(RpcError { code: METHOD_NOT_FOUND, message: format!("no method `{method}`"), data: None })
         }
-    }
-}
-
-pub(super) fn answer(under: &str, answer: &Result<Answer, RpcError>) -> Vec<u8> {
-    match answer {
-        Ok(Answer::Pushed(pushed)) => {
-            let (id, again) = (pushed.id, pushed.deduplicated);
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":{under},\"result\":{{\"job_id\":{id},\"deduplicated\":{again}}}}}\n")
-                .into_bytes()
-        }
-        other => control::answer(under, other),
     }
 }
