@@ -127,7 +127,8 @@ fn client_code(error: &ClientError) -> u8 {
         ClientError::PathTooLong { .. } => 2,
         ClientError::Stranger { .. } => 5,
         ClientError::Refused(error) => error.exit_code(),
-        ClientError::Io { .. }
+        ClientError::Denied { .. }
+        | ClientError::Io { .. }
         | ClientError::Closed
         | ClientError::Silent { .. }
         | ClientError::Garbled(_)

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::config::{self, Config, ConfigErrors, Environment, Flags, Loaded, Paths};
+use crate::config::{self, Config, ConfigErrors, Environment, Flags, Loaded, Paths, Problem};
 use crate::error::{Code, Error};
 pub(crate) use crate::master::logs::Wanted;
 use crate::master::{self, Failure};
@@ -18,6 +18,7 @@ use crate::report::Printer;
 use crate::report::events::Level;
 use crate::store::{self, Allow, Holder, Records, Store, StoreError};
 use crate::trust;
+pub(crate) use crate::trust::whose;
 use crate::wire::control::LogLine;
 use crate::worker;
 
@@ -29,6 +30,11 @@ pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
 /// A configuration that is valid.
 pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
     Config::load(flags, &Environment::of_process(), here().as_deref()).map_err(|e| invalid(&e))
+}
+
+/// Whether there is a group that may use the socket; a warning where it does not reach that.
+pub(crate) fn check_socket_group(loaded: &Loaded) -> Result<Option<Problem>, Error> {
+    loaded.check_socket_group().map_err(|problem| Error::Config(problem.to_string()))
 }
 
 /// The current folder; only what needs it fails where it was deleted.
@@ -63,7 +69,7 @@ pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Resu
         Err(Failure::Interrupted) => Err(Error::Interrupted),
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
-        Err(error @ Failure::Socket { .. }) => Err(Error::Usage(error.to_string())),
+        Err(error @ (Failure::Socket { .. } | Failure::Group(_))) => Err(Error::Usage(error.to_string())),
         Err(
             error @ (Failure::NotDrained(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder),
         ) => Err(Error::Failed(error.to_string())),

@@ -30,7 +30,11 @@ fn load(context: &Context) -> Result<Loaded, Error> {
 }
 
 fn check(context: &Context) -> Result<Code, Error> {
-    let loaded = load(context)?;
+    let mut loaded = load(context)?;
+    if let Some(warning) = backend::check_socket_group(&loaded)? {
+        context.warn(&format!("warning: {warning}"));
+        loaded.warnings.push(warning);
+    }
     let file = loaded.file.as_ref().map(|f| f.display().to_string());
     let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.limits.workers)).sum();
     if context.global.json {

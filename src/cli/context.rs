@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::args::Global;
+use super::remote::RemoteRecords;
 use super::{backend, output, reach};
-use crate::client::{Client, Patience};
+use crate::client::{Client, ClientError, Patience};
 use crate::clock;
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
@@ -89,15 +90,24 @@ impl Context {
                     }
                     clock::pause(BETWEEN_TRIES);
                 }
+                Err(Error::Store(closed)) if closed.is_denied() => return Err(or_ask(&closed)),
                 store => return Ok(store?.map(Way::Store)),
             }
         }
         Err(reach::none_runs(paths))
     }
 
-    /// The records; `None` while there is no database.
+    /// The records; `None` while there is no database. Where it is closed to us, its master is asked for them.
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
-        Ok(backend::open_records(self.paths()?)?)
+        let paths = self.paths()?;
+        match backend::open_records(paths) {
+            Err(closed) if closed.is_denied() => match reach::master_if_any(paths, Patience::Endless(reach::tell)) {
+                Ok(Some(client)) => Ok(Some(Box::new(RemoteRecords(client)))),
+                Err(denied @ Error::Client(ClientError::Denied { .. })) => Err(denied),
+                Ok(None) | Err(_) => Err(or_ask(&closed)),
+            },
+            records => Ok(records?),
+        }
     }
 
     /// Says what was done, unless nothing is to be said.
@@ -125,6 +135,11 @@ impl Context {
         }
         Ok(backend::open_store(paths)?)
     }
+}
+
+/// The store is closed to us, and there is no master that could be asked instead.
+fn or_ask(closed: &StoreError) -> Error {
+    Error::Failed(format!("{closed}; no master answers that could be asked instead"))
 }
 
 /// The current folder.

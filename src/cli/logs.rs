@@ -1,11 +1,12 @@
 //! `logs`: the output of workers, merged by time, each line with its worker and job.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use serde::de::IgnoredAny;
 
 use super::args::records::LogsArgs;
-use super::backend::{self, Wanted};
+use super::backend::{self, Wanted, whose};
 use super::context::Context;
 use super::known;
 use super::{output, reach};
@@ -68,7 +69,18 @@ fn chosen(
         let job = context.records()?.map(|mut records| records.job(id)).transpose()?.flatten();
         job.ok_or_else(|| Error::NotFound(format!("there is no job {id}; see `queue-work jobs list`")))?;
     }
-    let mut workers = written(paths)?;
+    let mut workers = match written(paths) {
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            let (dir, whose) = (paths.logs_dir.display(), whose(&paths.logs_dir));
+            let closed = format!("what workers have printed is in `{dir}`, which {whose}");
+            if !args.follow {
+                return Err(Error::Failed(format!("{closed}; see what they print now with `queue-work logs -f`")));
+            }
+            context.warn(&format!("{closed}; from now on:"));
+            Vec::new()
+        }
+        written => written.map_err(|e| Error::io(format!("read the folder `{}`", paths.logs_dir.display()), e))?,
+    };
     if let Some(wanted) = &args.worker {
         workers.retain(|w| w == wanted);
         if workers.is_empty() && args.follow {
@@ -102,16 +114,15 @@ fn pools_of(queue: &str, client: Option<&mut Client>) -> Result<Vec<String>, Err
 }
 
 /// The workers that have written something.
-fn written(paths: &Paths) -> Result<Vec<String>, Error> {
-    let failed = |e| Error::io(format!("read the folder `{}`", paths.logs_dir.display()), e);
+fn written(paths: &Paths) -> std::io::Result<Vec<String>> {
     let entries = match std::fs::read_dir(&paths.logs_dir) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(e)),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e),
     };
     let mut workers = Vec::new();
     for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
+        let name = entry?.file_name();
         workers.extend(name.to_str().and_then(|n| n.strip_suffix(".log")).map(str::to_owned));
     }
     workers.sort();

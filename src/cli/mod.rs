@@ -18,6 +18,7 @@ mod output;
 mod pause;
 mod push;
 mod reach;
+mod remote;
 mod restart;
 mod result;
 mod runs;

@@ -23,6 +23,9 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     if loaded.config.makes_folder {
         backend::make_folder_of(&loaded.config.database)?;
     }
+    if let Some(warning) = backend::check_socket_group(&loaded)? {
+        printer.warning(&warning.to_string(), clock::wall());
+    }
     backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
         .map_err(|error| or_spawn(error, &context.flags))
 }

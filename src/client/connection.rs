@@ -1,7 +1,8 @@
 //! Comes to the master: connects, looks who listens there, and says who is meant.
 //!
 //! Invariant: nothing is sent to a process that may not be trusted with what is pushed: only our own user, root and the
-//! owner of the database serve us.
+//! owner of the database serve us. A member of the group of a socket may not see the database: then its owner is the one of
+//! the socket's folder, if nobody else could have put that there.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -15,9 +16,10 @@ use nix::errno::Errno;
 use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket};
 use nix::sys::time::TimeVal;
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 
 use super::ClientError;
+use crate::trust::{self, group};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 use crate::wire::store_name::StoreName;
 
@@ -47,6 +49,7 @@ pub(super) fn open(
             ClientError::NoMaster { path: path.to_owned() }
         }
         ErrorKind::WouldBlock => ClientError::Silent { path: path.to_owned(), pid: 0 },
+        ErrorKind::PermissionDenied => ClientError::Denied { path: path.to_owned(), why: group::why_closed(path) },
         _ => ClientError::Io { doing: "connect to", path: path.to_owned(), source },
     })?;
     let failed = |source| ClientError::Io { doing: "set up", path: path.to_owned(), source };
@@ -54,7 +57,8 @@ pub(super) fn open(
     let about = std::fs::metadata(database).ok();
     let peer = getsockopt(&stream, PeerCredentials).map_err(|e| failed(e.into()))?;
     let trusted = [Some(0), Some(Uid::effective().as_raw()), about.as_ref().map(MetadataExt::uid)];
-    if !trusted.contains(&Some(peer.uid())) {
+    let of_folder = || about.is_none() && group::is_in_folder_of(path, peer.uid());
+    if !trusted.contains(&Some(peer.uid())) && !of_folder() {
         return Err(ClientError::Stranger { path: path.to_owned(), user: name_of(peer.uid()) });
     }
     stream.set_read_timeout(Some(each)).and_then(|()| stream.set_write_timeout(Some(each))).map_err(failed)?;
@@ -81,8 +85,6 @@ fn reach(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 
 /// `mallory (1001)`, or the number alone.
 fn name_of(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} ({uid})", user.name),
-        Ok(None) | Err(_) => uid.to_string(),
-    }
+    let (name, uid) = (trust::user(uid), uid.to_string());
+    if name == uid { uid } else { format!("{name} ({uid})") }
 }

@@ -23,6 +23,13 @@ pub enum ClientError {
         path.display()
     )]
     Stranger { path: PathBuf, user: String },
+    /// The socket is closed to us.
+    #[error("cannot connect to the control socket `{}`: permission denied: {why}", path.display())]
+    Denied {
+        path: PathBuf,
+        /// Whose it is, and what to do.
+        why: String,
+    },
     /// The system refused something.
     #[error("cannot {doing} the control socket `{}`", path.display())]
     Io {

@@ -129,6 +129,9 @@ fn merged(
         let value = Value::new(Some(&flags.origin_of("durability")), durability.as_str());
         over.insert("durability".into(), value);
     }
+    if let Some(group) = &flags.socket_group {
+        over.insert("socket_group".into(), Value::new(Some(&flags.origin_of("socket_group")), group.as_str()));
+    }
     let allowed = [
         (flags.allow_network_fs, "network_fs", "allow_network_fs"),
         (flags.allow_shared_folder, "shared_folder", "allow_shared_folder"),
@@ -148,6 +151,7 @@ fn merged(
     Ok(Config {
         database: paths.database,
         socket: paths.socket,
+        socket_group: raw::text(&top, "socket_group").ok().map(str::to_owned),
         logs_dir: paths.logs_dir,
         durability: if raw::text(&top, "durability")? == "process" { Durability::Process } else { Durability::Full },
         network_fs: raw::text(&top, "network_fs")? == "allow",

@@ -20,6 +20,7 @@ mod resolve;
 mod rules;
 mod schema;
 mod show;
+mod socket_group;
 pub use crate::model::{Durability, units};
 mod values;
 mod variables;
@@ -49,6 +50,8 @@ pub struct Config {
     pub database: StoreUrl,
     /// Absolute path of the control socket.
     pub socket: PathBuf,
+    /// The group that may use the socket too, as it was written.
+    pub socket_group: Option<String>,
     /// Folder of the worker output files.
     pub logs_dir: PathBuf,
     /// When an answer to a push is given.
@@ -98,6 +101,8 @@ pub struct Flags {
     pub database: Option<PathBuf>,
     /// `--socket`
     pub socket: Option<PathBuf>,
+    /// `--socket-group`
+    pub socket_group: Option<String>,
     /// `--durability`
     pub durability: Option<Durability>,
     /// `--allow-network-fs`

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use super::load::Layers;
 use super::problem::Problem;
+use super::schema;
 use super::show::Origins;
+use super::values::Written;
 use super::{Config, Flags, PoolConfig, units};
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::trust;
@@ -27,6 +29,12 @@ pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
     if flags.opaque && !flags.queue.is_empty() {
         let message = "an opaque worker fetches its own jobs elsewhere; leave out `--queue`";
         problems.push(flags.problem("opaque", message));
+    }
+    if let Some(group) = &flags.socket_group
+        && let Some(key) = schema::find(&[schema::TOP], "socket_group")
+        && let Err(refusal) = key.check(&Written::Text(group))
+    {
+        problems.push(flags.problem("socket_group", refusal.of_flag()));
     }
     let empty = flags.command.first().is_some_and(|program| program.is_empty());
     if empty {

@@ -14,6 +14,7 @@ const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
 pub(super) const TOP: &[Key] = &[
     Key::new("database", Kind::Store),
     Key::new("socket", Kind::Path),
+    Key::new("socket_group", Kind::Group),
     Key::new("durability", Kind::Choice(&["full", "process"])),
     Key::new("network_fs", Kind::Choice(&["refuse", "allow"])),
     Key::new("shared_folder", Kind::Choice(&["refuse", "allow"])),

@@ -75,6 +75,7 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
         ("config".to_owned(), file),
         ("database".to_owned(), config.database.to_string()),
         ("socket".to_owned(), config.socket.display().to_string()),
+        ("socket_group".to_owned(), config.socket_group.clone().unwrap_or_else(|| "none".to_owned())),
         ("durability".to_owned(), config.durability.as_str().to_owned()),
         ("network_fs".to_owned(), if config.network_fs { "allow" } else { "refuse" }.to_owned()),
         ("shared_folder".to_owned(), if config.shared_folder { "allow" } else { "refuse" }.to_owned()),

@@ -64,6 +64,7 @@ impl Key {
             Kind::Choice(words) => self.choice(written, words),
             Kind::Path => self.path(written),
             Kind::Store => self.store(written),
+            Kind::Group => self.group(written),
             Kind::Queues | Kind::Command | Kind::Env => Err(self.wrong(written, "a list or a table")),
         }
     }
@@ -148,6 +149,15 @@ impl Key {
         let Written::Text(text) = written else { return Err(self.wrong(written, "a path in quotes")) };
         path_text(text)?;
         Ok((*text).to_owned())
+    }
+
+    /// Whether there is such a group is looked up where a master starts.
+    fn group(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        match written {
+            Written::Text(text) if !text.is_empty() && !text.contains(['\0', ':', '\n']) => Ok((*text).to_owned()),
+            Written::Whole(Some(gid), _) if u32::try_from(*gid).is_ok() => Ok(gid.to_string()),
+            _ => Err(self.wrong(written, "the name of a group in quotes, or its number")),
+        }
     }
 
     fn store(&self, written: &Written<'_>) -> Result<String, Refusal> {

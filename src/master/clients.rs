@@ -1,6 +1,7 @@
 //! The control socket: connections, lines in, lines out. Never blocks, and never lets a client slow the master.
 //!
-//! Knows nothing of methods. Invariants: only our own user, the owner of the database and root may speak; a client that does not read is dropped
+//! Knows nothing of methods. Invariants: only our own user, the owner of the database, root and members of the group of
+//! the socket may speak; a client that does not read is dropped
 //! once `MAX_UNREAD` bytes wait for it, or `MAX_UNREAD_OF_ALL` for all together, or after a while
 //! ([`Clients::lose_patience`]); so is one that does not come to the end of a request; a client with many unanswered
 //! requests is not read further; one that has hung up is read to its end and then forgotten,
@@ -86,7 +87,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Listens at `path`, mode 0600. Only to be called by who holds the lock of the store. What is found there is replaced
+    /// Listens at `path`. Only to be called by who holds the lock of the store. What is found there is replaced
     /// if it is a stale socket.
     pub(super) fn listen(
         path: &Path,
@@ -95,7 +96,7 @@ impl Clients {
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let (mut listener, door) = Door::open(path, served.owner)?;
+        let (mut listener, door) = Door::open(path, served.owner, served.group())?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
             listener,
@@ -125,7 +126,7 @@ impl Clients {
 
     /// Makes a socket that has lost its name anew. To be called when everybody who had found the old one was let in.
     pub(super) fn listen_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let (mut listener, door) = Door::open(&self.path, self.served.owner)?;
+        let (mut listener, door) = Door::open(&self.path, self.served.owner, self.served.group())?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         (self.listener, self.door) = (listener, door);
         Ok(())
@@ -151,7 +152,8 @@ impl Clients {
                     return;
                 }
             };
-            if !door::may_speak(&stream, self.served.owner) || (self.all.len() >= self.room && !self.drop_idlest()) {
+            let Some(speaker) = self.speaker(&stream) else { continue };
+            if self.all.len() >= self.room && !self.drop_idlest() {
                 continue;
             }
             let id = ClientId(self.next);
@@ -159,7 +161,7 @@ impl Clients {
             let interest = Interest::READABLE | Interest::WRITABLE;
             if registry.register(&mut stream, token(id), interest).is_ok() {
                 self.said += 1;
-                self.all.insert(id, Client::new(stream, self.said, late));
+                self.all.insert(id, Client::new(stream, speaker, self.said, late));
             }
         }
     }

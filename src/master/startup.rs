@@ -38,7 +38,7 @@ use crate::report::events::Level;
 use crate::report::{Event, Printer};
 use crate::store::writer::Writer;
 use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
-use crate::trust::Owner;
+use crate::trust::{Owner, group};
 use crate::wire::control::MAX_SOCKET_PATH_BYTES;
 
 /// Why a master did not start, or did not end in order.
@@ -50,6 +50,9 @@ pub(crate) enum Failure {
     /// The control socket cannot be made.
     #[error("cannot listen at `{path}`: {why}; choose another with --socket")]
     Socket { path: PathBuf, why: String },
+    /// The socket cannot be given to the group.
+    #[error("cannot give the socket to its group: {0}")]
+    Group(String),
     /// Another process answers at the control socket.
     #[error("{} answers at `{path}`: that socket is in use; choose another with `--socket`", name_of(*pid))]
     SocketInUse { path: PathBuf, pid: u32 },
@@ -107,6 +110,7 @@ pub(super) fn start(
     let (sources, mail) = Sources::new(signals).map_err(system("wait for events"))?;
 
     check_socket(&config.socket)?;
+    let group = socket_group(&config)?;
     let (pid, started_at) = (std::process::id(), wall());
     let Opened { mut store, records, changes, lock } = open(&config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
@@ -116,7 +120,7 @@ pub(super) fn start(
     let recovered = takeover::recover(&mut *store, time.now().mono, containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
-    let clients = listen(&config, &mail, sources.registry())?;
+    let clients = listen(&config, group, &mail, sources.registry())?;
     let threads = Threads::start(&config, (store, records), &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
@@ -195,15 +199,30 @@ pub(super) fn open_store(config: &Config, pid: u32, started_at: UnixMicros) -> R
     store::open(&config.database).as_master(allow, &holder, &takeover::lives)
 }
 
-fn listen(Config { database, socket, .. }: &Config, mail: &Mail, registry: &Registry) -> Result<Clients, Failure> {
+fn listen(
+    Config { database, socket, .. }: &Config,
+    group: Option<u32>,
+    mail: &Mail,
+    registry: &Registry,
+) -> Result<Clients, Failure> {
     let failed = |e: std::io::Error| Failure::Socket { path: socket.clone(), why: e.to_string() };
-    let served = Served::new(database.file()).map_err(system("look at the database"))?;
+    let served = Served::new(database.file(), group).map_err(system("look at the database"))?;
     let mail = mail.clone();
     let line_reader = LineReader::start(move |client, bytes, message| {
         mail.send(Inbox::Line(Box::new((client, bytes, message))));
     });
     let line_reader = line_reader.map_err(system("start a thread"))?;
     Clients::listen(socket, served, line_reader, registry, Source::Listener.token()).map_err(failed)
+}
+
+/// The group that may use the socket, which we must be able to give to it.
+fn socket_group(config: &Config) -> Result<Option<u32>, Failure> {
+    let Some(name) = &config.socket_group else { return Ok(None) };
+    match group::find(name).map_err(|e| system("look up the group of the socket")(e.into()))? {
+        None => Err(Failure::Group(format!("there is no group `{name}`"))),
+        Some(gid) if group::is_ours(gid) => Ok(Some(gid)),
+        Some(_) => Err(Failure::Group(group::not_ours(name))),
+    }
 }
 
 fn identify(pid: u32, cookie: &str) -> store::Master {

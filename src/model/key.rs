@@ -22,6 +22,8 @@ pub enum Kind {
     Memory,
     /// A whole number between these two.
     Count(u64, u64),
+    /// A group of the system: its name or number.
+    Group,
     /// Names in order, or names with weights.
     Queues,
     /// A program and its arguments.

@@ -2,6 +2,9 @@
 
 use crate::model::{Generation, UnixMicros};
 
+/// How the reason begins where a permission is lacking.
+pub(super) const DENIED: &str = "permission denied";
+
 /// Errors of stores.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -111,6 +114,9 @@ pub enum StoreError {
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("input or output on the database failed: {0}")]
     Io(String),
+    /// Its master was asked for records, and did not give them.
+    #[error("{0}")]
+    Unanswered(String),
     /// Anything else that is said of it.
     #[error("the database failed: {0}")]
     Other(String),
@@ -140,6 +146,12 @@ impl StoreError {
                 | Self::MasterStarts { .. }
                 | Self::Unsafe { .. }
         )
+    }
+
+    /// Whether our user may not open it.
+    #[must_use]
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::Cannot { reason, .. } if reason.starts_with(DENIED))
     }
 
     /// The same of another name of the file.

@@ -3,6 +3,8 @@
 //! Knows nothing of what is in the files. Invariants: nothing is changed before it was looked at through its descriptor;
 //! a link is not followed; root gives what it makes for a user's store to that user.
 
+pub(crate) mod group;
+
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, fchown};
@@ -127,7 +129,19 @@ fn shared_group(found: &Metadata) -> Option<String> {
     (!is_private).then_some(group.name)
 }
 
-fn user(uid: u32) -> String {
+/// Whose a file is, who else may use it, and who we are; worded to follow its name.
+#[must_use]
+pub(crate) fn whose(path: &Path) -> String {
+    let Ok(found) = path.metadata() else { return "belongs to another user".to_owned() };
+    let (uid, mode) = (Uid::effective().as_raw(), found.mode() & 0o7777);
+    if found.uid() == uid {
+        return format!("is yours, but has mode {mode:04o}");
+    }
+    format!("belongs to `{}` (mode {mode:04o}); you are `{}`", user(found.uid()), user(uid))
+}
+
+/// The name of a user, or the number where there is none.
+pub(crate) fn user(uid: u32) -> String {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 

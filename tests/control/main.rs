@@ -6,6 +6,7 @@ mod support;
 mod bulk;
 mod frozen;
 mod grammar;
+mod group;
 mod hostile;
 mod inside;
 mod languages;

@@ -10,6 +10,7 @@ mod acknowledged;
 mod journal;
 mod oracle;
 mod peer;
+mod socket;
 mod sources;
 mod story;
 mod sweep;

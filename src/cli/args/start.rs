@@ -115,6 +115,9 @@ pub(crate) struct StartArgs {
     pub(crate) opaque: bool,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    /// Group whose members may push jobs (no commands) and read on the control socket, a name or a number [default: none]
+    #[arg(long, value_name = "GROUP", env = "QUEUE_WORK_SOCKET_GROUP")]
+    pub(crate) socket_group: Option<String>,
     /// A push is answered after it is synced to disk (`full`) or written (`process`) [default: full]
     #[arg(long, value_name = "KIND", env = "QUEUE_WORK_DURABILITY", value_parser = values::durability())]
     pub(crate) durability: Option<Durability>,
@@ -131,6 +134,7 @@ impl StartArgs {
             config: global.config.clone(),
             database: global.database.clone(),
             socket: global.socket.clone(),
+            socket_group: self.socket_group.clone(),
             durability: self.durability,
             allow_network_fs: global.allow_network_fs,
             allow_shared_folder: global.allow_shared_folder,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mio::net::UnixStream;
 
-use super::greeting::Greeting;
+use super::greeting::{Greeting, Speaker};
 use super::{Clients, MAX_PENDING, MAX_UNREAD};
 use crate::master::codec::{control, long_lines::LONG};
 use crate::model::Mono;
@@ -23,6 +23,7 @@ const NO_ROOM: &str = "there are too many connections, and the request was not c
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) stream: UnixStream,
+    pub(super) speaker: Speaker,
     pub(super) lines: Lines,
     pub(super) out: Vec<u8>,
     sent: usize,
@@ -50,9 +51,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(stream: UnixStream, heard: u64, late: bool) -> Self {
+    pub(super) fn new(stream: UnixStream, speaker: Speaker, heard: u64, late: bool) -> Self {
         Self {
             stream,
+            speaker,
             lines: Lines::new(MAX_LINE_BYTES),
             out: Vec::new(),
             sent: 0,

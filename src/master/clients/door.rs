@@ -5,20 +5,24 @@
 
 use std::fs::{Metadata, Permissions};
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mio::net::{UnixListener, UnixStream};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::Uid;
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, Uid};
 
 use crate::clock::pause;
 use crate::wire::control::NEW_SOCKET_ENDING;
 
+/// What others than the owner and the group may do.
+const OTHERS: u32 = 0o007;
 /// How long a master that was killed may take to give back its socket.
 const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -32,26 +36,42 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Listens at `path`, mode 0600, for this owner. A stale socket that is found there is replaced.
-    pub(super) fn open(path: &Path, owner: Uid) -> io::Result<(UnixListener, Self)> {
+    /// Listens at `path` for this owner, mode 0600, or 0660 for members of a group too. A stale socket that is found there
+    /// is replaced.
+    pub(super) fn open(path: &Path, owner: Uid, group: Option<Gid>) -> io::Result<(UnixListener, Self)> {
         clear(path, owner)?;
         failpoint!("socket.unlinked");
-        // Bound under another name and made private before it can be found.
+        // Bound under another name. It lets nobody in before it has its group and mode.
         let mut hidden = path.as_os_str().to_owned();
         hidden.push(NEW_SOCKET_ENDING);
         let hidden = PathBuf::from(hidden);
         clear(&hidden, owner)?;
         failpoint!("socket.bind", Errno::EADDRINUSE.into());
-        let listener = UnixListener::bind(&hidden)?;
+        let socket =
+            socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+        // The file takes its mode from here: there is no moment in which others find it open.
+        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new(&hidden)?)?;
         failpoint!("socket.bound");
-        std::fs::set_permissions(&hidden, Permissions::from_mode(0o600))?;
-        if owner != Uid::effective() {
-            std::os::unix::fs::lchown(&hidden, Some(owner.as_raw()), None)?;
+        if let Some(group) = group {
+            lchown(&hidden, None, Some(group.as_raw()))?;
         }
+        std::fs::set_permissions(&hidden, Permissions::from_mode(if group.is_some() { 0o660 } else { 0o600 }))?;
+        if owner != Uid::effective() {
+            lchown(&hidden, Some(owner.as_raw()), None)?;
+        }
+        listen(&socket, Backlog::MAXCONN)?;
+        let listener = UnixListener::from_std(std::os::unix::net::UnixListener::from(socket));
         let file = std::fs::symlink_metadata(&hidden).map(|about| file_of(&about))?;
         name(&hidden, path)?;
         failpoint!("socket.named");
         Ok((listener, Self { path: path.to_owned(), file }))
+    }
+
+    /// Whether nobody but the owner, root and this group can have come in: somebody may have opened it since it was made.
+    pub(super) fn is_for(&self, group: Gid) -> bool {
+        let found = std::fs::symlink_metadata(&self.path);
+        found.is_ok_and(|found| found.gid() == group.as_raw() && found.mode() & OTHERS == 0)
     }
 
     /// Whether it is still where it was made.
@@ -151,7 +171,7 @@ pub(super) fn pid_of(stream: &UnixStream) -> u32 {
 }
 
 /// Whether the other end is our own user, the owner of the database, or root.
-pub(super) fn may_speak(stream: &UnixStream, owner: Uid) -> bool {
+pub(super) fn is_owner(stream: &UnixStream, owner: Uid) -> bool {
     let known = [0, owner.as_raw(), Uid::effective().as_raw()];
     getsockopt(stream, PeerCredentials).is_ok_and(|peer| known.contains(&peer.uid()))
 }

@@ -5,9 +5,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::Uid;
+use mio::net::UnixStream;
+use nix::unistd::{Gid, Uid};
 
 use super::{ClientId, Clients, door};
+use crate::trust;
 use crate::wire::store_name::StoreName;
 
 /// The store that is served.
@@ -16,13 +18,32 @@ pub(in crate::master) struct Served {
     pub(super) store: StoreName,
     /// Whose its files are: whoever runs as root works for the owner of the database.
     pub(super) owner: Uid,
+    pub(super) members: Option<Members>,
+}
+
+/// The group whose members may use the socket too. Names are looked up once, before the loop, which must not wait for it.
+#[derive(Debug)]
+pub(in crate::master) struct Members {
+    gid: Gid,
+    pub(in crate::master) group: String,
+    pub(in crate::master) owner: String,
 }
 
 impl Served {
-    pub(in crate::master) fn new(database: &Path) -> std::io::Result<Self> {
+    pub(in crate::master) fn new(database: &Path, group: Option<u32>) -> std::io::Result<Self> {
         let (about, us) = (std::fs::metadata(database)?, Uid::effective());
         let owner = if us.is_root() { Uid::from_raw(about.uid()) } else { us };
-        Ok(Self { store: StoreName::new(database, Some(&about)), owner })
+        let members = group.map(|gid| Members {
+            gid: Gid::from_raw(gid),
+            group: trust::group::name(gid),
+            owner: trust::user(owner.as_raw()),
+        });
+        Ok(Self { store: StoreName::new(database, Some(&about)), owner, members })
+    }
+
+    /// The group of the socket.
+    pub(super) fn group(&self) -> Option<Gid> {
+        self.members.as_ref().map(|members| members.gid)
     }
 
     /// Whether a client means this store. One that cannot see the file means the one of that name, if it is there.
@@ -36,6 +57,15 @@ impl Served {
         let database = Path::new(&self.store.database);
         StoreName::new(database, std::fs::metadata(database).ok().as_ref()).is_same(&self.store)
     }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// Our own user, the owner of the database, or root.
+    Owner,
+    /// One of the group of the socket.
+    Member,
 }
 
 /// How far a client and the master know each other.
@@ -60,6 +90,14 @@ impl Clients {
         }
     }
 
+    /// Who has come; `None`: nobody who may speak. But for the owner, the mode of the socket lets in members alone.
+    pub(super) fn speaker(&self, stream: &UnixStream) -> Option<Speaker> {
+        if door::is_owner(stream, self.served.owner) {
+            return Some(Speaker::Owner);
+        }
+        self.served.group().filter(|group| self.door.is_for(*group)).map(|_| Speaker::Member)
+    }
+
     /// A client says which store it means.
     pub(in crate::master) fn greet(&mut self, id: ClientId, meant: StoreName) {
         let Some(client) = self.all.get_mut(&id) else { return };
@@ -79,6 +117,14 @@ impl Clients {
             Greeting::Stranger(meant) => Some(self.served.store.instead_of(meant)),
             Greeting::Unsaid | Greeting::Due | Greeting::Done => None,
         }
+    }
+
+    /// The group that a client is one of, unless it is the owner or root.
+    pub(in crate::master) fn member(&self, id: ClientId) -> Option<&Members> {
+        self.served
+            .members
+            .as_ref()
+            .filter(|_| self.all.get(&id).is_some_and(|client| client.speaker == Speaker::Member))
     }
 
     /// The master was held up: what waits from this client has waited for long.

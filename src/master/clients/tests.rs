@@ -16,7 +16,7 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let poll = mio::Poll::new().unwrap();
-        let served = Served::new(folder.path()).unwrap();
+        let served = Served::new(folder.path(), None).unwrap();
         let line_reader = LineReader::start(|_, _, _| {}).unwrap();
         let clients =
             Clients::listen(&folder.path().join("s"), served, line_reader, poll.registry(), Token(0)).unwrap();

@@ -13,8 +13,9 @@ pub(super) type Begun = Result<Option<Answer>, Refused>;
 impl Master {
     /// Does what is asked, or begins to.
     pub(in crate::master) fn ask(&mut self, asker: Asker, question: Question) {
+        let refused = self.refusal_of_member(asker.peer, &question);
         let ticket = self.requests.table.open(asker);
-        match self.begin(ticket, question) {
+        match refused.map_or_else(|| self.begin(ticket, question), Err) {
             Ok(None) => {}
             Ok(Some(answer)) => self.answer(ticket, Ok(answer)),
             Err(refused) => self.answer(ticket, Err(refused)),

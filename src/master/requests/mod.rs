@@ -31,6 +31,7 @@ mod bulk;
 mod caller;
 mod job_end;
 mod jobs;
+mod members;
 mod operate;
 mod push;
 mod question;

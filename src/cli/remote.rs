@@ -1,0 +1,108 @@
+//! The records of a store whose files are closed to us, as its master tells them: for members of the group of the socket.
+//!
+//! Knows what the control socket can be asked for. What it does not tell is left out: the lanes of a queue, masters
+//! before this one.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::client::{Client, ClientError, NONE};
+use crate::clock;
+use crate::model::{Fingerprint, JobId, JobRecord, JobState, QueueTotals, RunRecord, States, UnixMicros, WorkerRecord};
+use crate::report::Status;
+use crate::report::status::QueueStatus;
+use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::wire::control::OneJob;
+
+/// Exit code of a refusal: there is no such job.
+const NOT_FOUND: u8 = 4;
+
+/// Asks a master.
+pub(crate) struct RemoteRecords(pub(crate) Client);
+
+impl RemoteRecords {
+    fn ask<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<R, StoreError> {
+        self.0.call(method, params).map_err(|error| StoreError::Unanswered(error.to_string()))
+    }
+
+    fn status(&mut self) -> Result<Status, StoreError> {
+        self.ask("status", &NONE)
+    }
+}
+
+impl Records for RemoteRecords {
+    fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
+        match self.0.call("jobs.show", &OneJob { id, timeout_s: None }) {
+            Ok(job) => Ok(Some(job)),
+            Err(ClientError::Refused(error)) if error.exit_code() == NOT_FOUND => Ok(None),
+            Err(error) => Err(StoreError::Unanswered(error.to_string())),
+        }
+    }
+
+    fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
+        self.ask("jobs.list", filter)
+    }
+
+    fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
+        let all = JobFilter { limit: None, after: None, before: None, ..filter.clone() };
+        Ok(self.jobs(&all)?.into_iter().map(|job| (job.id, job.state)).collect())
+    }
+
+    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        let dead = JobFilter { states: States::of(&[JobState::Dead]), newest: true, ..JobFilter::default() };
+        let mut groups: BTreeMap<Option<Fingerprint>, DeadGroup> = BTreeMap::new();
+        for job in self.jobs(&dead)? {
+            let fingerprint = job.fingerprint;
+            groups.entry(fingerprint).or_insert_with(|| DeadGroup { jobs: 0, newest: job }).jobs += 1;
+        }
+        let mut groups: Vec<DeadGroup> = groups.into_values().collect();
+        groups.sort_unstable_by_key(|group| Reverse((group.jobs, group.newest.id)));
+        let all = groups.len();
+        groups.truncate(limit);
+        Ok((groups, all))
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        self.ask("runs.list", filter)
+    }
+
+    fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
+        self.ask("workers.list", filter)
+    }
+
+    fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
+        let now = clock::wall();
+        Ok(self.status()?.queues.into_iter().map(|queue| totals(queue, now)).collect())
+    }
+
+    fn first_other(&mut self, _queue: &crate::model::QueueName) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn store_id(&mut self) -> Result<String, StoreError> {
+        Ok(self.status()?.master.map(|master| master.store).unwrap_or_default())
+    }
+
+    fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn totals(queue: QueueStatus, now: UnixMicros) -> QueueTotals {
+    let since = |seconds| std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    QueueTotals {
+        name: queue.name,
+        paused: queue.paused,
+        ready: queue.ready,
+        scheduled: queue.scheduled,
+        running: queue.running,
+        dead: queue.dead,
+        succeeded_total: queue.succeeded_total,
+        failed_total: queue.failed_total,
+        oldest_ready_at: queue.oldest_ready_s.map(|seconds| now.minus(since(seconds))),
+        ..QueueTotals::default()
+    }
+}

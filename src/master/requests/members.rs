@@ -1,0 +1,54 @@
+//! Members of the group of the socket: what they may ask for.
+//!
+//! Invariant: a member adds jobs and reads; whatever changes workers, pools, queues or jobs is the owner's, and so is a
+//! command, which would run as the user of the master.
+
+use super::{Peer, Question, Refused};
+use crate::master::Master;
+use crate::model::{EXEC, NewJob};
+
+impl Master {
+    /// Why this is not done for this peer; `None`: it may ask for it.
+    pub(super) fn refusal_of_member(&self, peer: Peer, question: &Question) -> Option<Refused> {
+        let Peer::Client(client) = peer else { return None };
+        let members = self.clients.member(client)?;
+        let (group, owner) = (&members.group, &members.owner);
+        let text = match question {
+            Question::Push(job) if is_command(job) => command(group, owner),
+            Question::PushMany { jobs, .. } | Question::AddToBulk { jobs, .. } if jobs.iter().any(is_command) => {
+                command(group, owner)
+            }
+            Question::Ping
+            | Question::Status
+            | Question::Push(_)
+            | Question::PushMany { .. }
+            | Question::BeginBulk
+            | Question::AddToBulk { .. }
+            | Question::CommitBulk(_)
+            | Question::DropBulk(_)
+            | Question::WaitForJob(_)
+            | Question::Look(_)
+            | Question::Follow(_) => return None,
+            Question::Scale(_)
+            | Question::Spawn(_)
+            | Question::Restart(_)
+            | Question::Stop(_)
+            | Question::Pause { .. }
+            | Question::ChangeJobs { .. } => format!(
+                "only `{owner}`, whose master this is, and root may do this; members of the group `{group}` add jobs and look"
+            ),
+        };
+        Some(Refused::Failed(5, text))
+    }
+}
+
+fn is_command(job: &NewJob) -> bool {
+    &*job.kind == EXEC
+}
+
+fn command(group: &str, owner: &str) -> String {
+    format!(
+        "a command would run as `{owner}`, so only `{owner}` and root may push one; members of the group `{group}` push \
+         jobs of a type that a worker program takes: `queue-work push TYPE [JSON]`"
+    )
+}
