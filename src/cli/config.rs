@@ -35,7 +35,7 @@ fn check(context: &Context) -> Result<Code, Error> {
         context.warn(&format!("warning: {warning}"));
         loaded.warnings.push(warning);
     }
-    let file = loaded.file.as_ref().map(|f| f.display().to_string());
+    let file = loaded.config.file.as_ref().map(|read| read.file.display().to_string());
     let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.limits.workers)).sum();
     if context.global.json {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();

@@ -31,6 +31,8 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         let client = client.as_mut().ok_or_else(|| reach::none_runs(paths))?;
         let follow = Follow { worker: args.worker.clone(), queue: args.queue.clone(), job: args.job.map(JobId) };
         client.call::<IgnoredAny>("logs.follow", &follow)?;
+        // What was printed before may wait to be written.
+        client.call::<IgnoredAny>("logs.written", &NONE)?;
     }
     let workers = chosen(context, args, paths, client.as_mut())?;
     let tail = tail(paths, &workers, args)?;
@@ -152,16 +154,37 @@ fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
     lines.drain(..lines.len().saturating_sub(most));
 }
 
+/// The time of the last line of each worker in the tail, and its lines of that time, which may be announced again: lines come
+/// in order of time, and several that were read at once have the same.
+struct Seen<'a>(HashMap<&'a str, (UnixMicros, Vec<&'a LogLine>)>);
+
+impl<'a> Seen<'a> {
+    fn new(tail: &'a [LogLine]) -> Self {
+        let mut last: HashMap<&str, (UnixMicros, Vec<&LogLine>)> = HashMap::new();
+        for line in tail {
+            let (at, lines) = last.entry(&line.worker).or_insert((line.at, Vec::new()));
+            if *at != line.at {
+                (*at, *lines) = (line.at, Vec::new());
+            }
+            lines.push(line);
+        }
+        Self(last)
+    }
+
+    /// Whether this line was shown; each once.
+    fn has(&mut self, line: &LogLine) -> bool {
+        let Some((at, lines)) = self.0.get_mut(line.worker.as_str()) else { return false };
+        let shown = lines.iter().position(|shown| *shown == line).map(|at| lines.remove(at));
+        line.at < *at || shown.is_some()
+    }
+}
+
 /// Prints what comes until the master ends, or the job does.
 fn follow(context: &Context, mut client: Client, tail: &[LogLine], args: &LogsArgs, json: bool) -> Result<(), Error> {
-    // Lines of the tail may be announced again; those of a worker come in order of time.
-    let mut seen: HashMap<&str, UnixMicros> = HashMap::new();
-    for line in tail {
-        seen.insert(&line.worker, line.at);
-    }
-    let show = |heard: &Notification| {
+    let mut seen = Seen::new(tail);
+    let mut show = |heard: &Notification| {
         let line = serde_json::from_str::<LogLine>(heard.params.get()).ok().filter(|_| heard.method == "log");
-        match line.filter(|line| seen.get(line.worker.as_str()).is_none_or(|last| line.at > *last)) {
+        match line.filter(|line| !seen.has(line)) {
             Some(line) => print(&line, args.times, json),
             None => Ok(()),
         }
@@ -215,6 +238,22 @@ mod tests {
         let mut lines = vec![line(1, "a-1"), line(4, "a-1"), line(2, "b-1"), line(3, "b-1")];
         keep_last(&mut lines, 3);
         assert_eq!(lines.iter().map(|l| l.at.0).collect::<Vec<_>>(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn a_line_is_shown_once_also_where_several_have_the_same_time() {
+        let line = |at, text: &str| LogLine {
+            at: UnixMicros(at),
+            worker: "a-1".into(),
+            stream: "out".into(),
+            job: None,
+            text: text.into(),
+        };
+        // The file had the first of two that were read at once.
+        let tail = [line(1, "x"), line(2, "y")];
+        let mut seen = Seen::new(&tail);
+        let announced = [line(1, "x"), line(2, "y"), line(2, "y"), line(2, "z"), line(3, "x")];
+        assert_eq!(announced.each_ref().map(|line| seen.has(line)), [true, true, false, false, false]);
     }
 
     #[test]

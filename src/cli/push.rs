@@ -18,6 +18,7 @@ use std::io::Read;
 
 use super::args::push::PushArgs;
 use super::context::Context;
+use super::interrupted::Awaited;
 use super::waiting::{self, Pushed};
 use super::{jobs, output, reach};
 use crate::clock;
@@ -69,7 +70,7 @@ fn wait(context: &Context, sink: Sink<'_>, id: JobId, what: &Pushed<'_>) -> Resu
             if !context.global.quiet {
                 waiting::say_unserved(&mut client, what);
             }
-            jobs::wait::tell_when_interrupted(id);
+            Awaited::Job(id).tell_when_interrupted(context.paths()?);
             jobs::wait::with_master(context, &mut client, id, None)
         }
         None => Err(reach::none_runs(context.paths()?)),

@@ -2,9 +2,12 @@
 
 use super::args::control::RestartArgs;
 use super::context::Context;
-use super::output;
+use super::interrupted::Awaited;
+use super::{left, output};
+use crate::client::{Client, NONE};
+use crate::config::ReadFile;
 use crate::error::{Code, Error};
-use crate::report::words;
+use crate::report::{Status, words};
 use crate::wire::control::{Restart, Restarted};
 
 pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> {
@@ -18,6 +21,7 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
         no_wait: args.wait.no_wait,
     };
     let mut client = context.connect()?;
+    Awaited::Other("restarting them").tell_when_interrupted(context.paths()?);
     let restarted: Restarted = client.call("restart", &params)?;
     let at_once = output::note(&mut client) || args.wait.no_wait;
     if context.global.json {
@@ -25,7 +29,20 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
     } else {
         context.done(&worded(&restarted, at_once))?;
     }
-    Ok(Code::DONE)
+    warn_of_config(context, &mut client);
+    Ok(left::say(&restarted.left))
+}
+
+/// Workers were started with what the configuration said when the master began.
+fn warn_of_config(context: &Context, client: &mut Client) {
+    let master = client.call::<Status>("status", &NONE).ok().and_then(|status| status.master);
+    if let Some(read) = master.and_then(|master| master.config).filter(ReadFile::has_changed) {
+        context.warn(&format!(
+            "`{}` has changed since the master read it, and workers still run as it said then; a new master reads it: \
+             `queue-work stop`, then start it again",
+            read.file.display()
+        ));
+    }
 }
 
 fn worded(restarted: &Restarted, no_wait: bool) -> String {
@@ -49,7 +66,8 @@ mod tests {
 
     #[test]
     fn it_says_how_many_workers_and_which_jobs_were_given_back() {
-        let restarted = |released| Restarted { workers: vec!["default-1".into()], tried: 0, released };
+        let restarted =
+            |released| Restarted { workers: vec!["default-1".into()], tried: 0, released, left: Vec::new() };
         assert_eq!(worded(&restarted(0), false), "restarted 1 worker");
         assert_eq!(worded(&restarted(2), false), "restarted 1 worker: 2 jobs released");
         assert_eq!(worded(&restarted(0), true), "restarting 1 worker");

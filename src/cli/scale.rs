@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::args::control::ScaleArgs;
 use super::context::Context;
-use super::output;
+use super::interrupted::Awaited;
+use super::{left, output};
 use crate::error::{Code, Error};
 use crate::report::words;
 use crate::wire::control::{Scale, Scaled, ScaledPool};
@@ -18,29 +19,33 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
         no_wait: args.wait.no_wait,
     };
     let mut client = context.connect()?;
+    Awaited::Other("scaling").tell_when_interrupted(context.paths()?);
     let scaled: Scaled = client.call("scale", &params)?;
-    output::note(&mut client);
+    let at_once = output::note(&mut client) || args.wait.no_wait;
     if context.global.json {
         output::json(&scaled)?;
     } else {
-        for line in worded(&scaled) {
+        for line in worded(&scaled, at_once) {
             context.done(&line)?;
         }
     }
-    Ok(Code::DONE)
+    Ok(left::say(&scaled.left))
 }
 
-fn worded(scaled: &Scaled) -> Vec<String> {
-    let mut lines: Vec<String> = scaled.pools.iter().map(scaled_pool).collect();
+fn worded(scaled: &Scaled, at_once: bool) -> Vec<String> {
+    let mut lines: Vec<String> = scaled.pools.iter().map(|pool| scaled_pool(pool, at_once)).collect();
     if let Some(last) = lines.last_mut().filter(|_| scaled.released > 0) {
         let _ = write!(last, ", {} released", words::count(scaled.released, "job"));
     }
     lines
 }
 
-fn scaled_pool(pool: &ScaledPool) -> String {
-    let workers = words::count(u64::from(pool.wanted), "worker");
-    format!("scaled `{}` from {} to {workers}: {} ready", pool.pool, pool.was, pool.ready)
+fn scaled_pool(ScaledPool { pool, was, wanted, ready }: &ScaledPool, at_once: bool) -> String {
+    let workers = words::count(u64::from(*wanted), "worker");
+    if at_once {
+        return format!("scaling `{pool}` from {was} to {workers}: {ready} ready now");
+    }
+    format!("scaled `{pool}` from {was} to {workers}: {ready} ready")
 }
 
 #[cfg(test)]
@@ -51,7 +56,9 @@ mod tests {
     #[test]
     fn it_says_from_where_to_where_and_what_it_cost() {
         let pool = |wanted| ScaledPool { pool: PoolName::new("default").unwrap(), was: 4, wanted, ready: wanted };
-        let scaled = |wanted, released| worded(&Scaled { pools: vec![pool(wanted)], released });
+        let scaled = |wanted, released| Scaled { pools: vec![pool(wanted)], released, left: Vec::new() };
+        assert_eq!(worded(&scaled(2, 0), true), ["scaling `default` from 4 to 2 workers: 2 ready now"]);
+        let scaled = |wanted, released| worded(&scaled(wanted, released), false);
         assert_eq!(scaled(6, 0), ["scaled `default` from 4 to 6 workers: 6 ready"]);
         assert_eq!(scaled(1, 3), ["scaled `default` from 4 to 1 worker: 1 ready, 3 jobs released"]);
     }

@@ -181,6 +181,7 @@ fn unreached(
         store,
         uptime_s: now.since(started_at).as_secs_f64(),
         database: paths.database.to_string(),
+        config: None,
         durability: "unknown".to_owned(),
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::args::control::StopArgs;
 use super::context::Context;
-use super::{backend, output};
+use super::interrupted::Awaited;
+use super::{backend, left, output};
 use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::config::Paths;
@@ -30,6 +31,8 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
         workers: args.workers.clone(),
         no_wait: args.wait.no_wait,
     };
+    let awaited = if whole { Awaited::Stop } else { Awaited::Other("stopping them") };
+    awaited.tell_when_interrupted(paths);
     let answer = match client.call::<Stopped>("stop", &params) {
         // The master ended before it could answer: its end is what counts.
         Err(ClientError::Closed | ClientError::Unheard) if whole => None,
@@ -39,12 +42,13 @@ pub(crate) fn run(context: &Context, args: &StopArgs) -> Result<Code, Error> {
     if whole && !at_once {
         wait_for_the_end(client, paths)?;
     }
+    let stopped = answer.clone().unwrap_or_default();
     if context.global.json {
-        output::json(&answer.unwrap_or_default())?;
+        output::json(&stopped)?;
     } else {
         context.done(&worded(answer.as_ref(), whole, at_once))?;
     }
-    Ok(Code::DONE)
+    Ok(left::say(&stopped.left))
 }
 
 fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
@@ -65,7 +69,7 @@ fn wait_for_the_end(client: Client, paths: &Paths) -> Result<(), Error> {
 }
 
 fn worded(answer: Option<&Stopped>, whole: bool, no_wait: bool) -> String {
-    let Some(Stopped { workers, released, pools }) = answer else { return "stopped".to_owned() };
+    let Some(Stopped { workers, released, pools, .. }) = answer else { return "stopped".to_owned() };
     let (workers, released) = (words::count(*workers, "worker"), words::count(*released, "job"));
     let done = match (whole, no_wait) {
         (true, true) => "stopping".to_owned(),
@@ -90,13 +94,13 @@ mod tests {
 
     #[test]
     fn it_says_what_ended_and_what_was_given_back() {
-        let answer = Stopped { workers: 4, released: 1, pools: Vec::new() };
+        let answer = Stopped { workers: 4, released: 1, ..Stopped::default() };
         assert_eq!(worded(Some(&answer), true, false), "stopped: 4 workers ended, 1 job released");
         assert_eq!(worded(Some(&answer), false, true), "stopping 4 workers");
         assert_eq!(worded(Some(&answer), true, true), "stopping");
         assert_eq!(worded(None, true, false), "stopped");
         let pool = |kept| StoppedPool { pool: PoolName::new("mail").unwrap(), was: 2, kept };
-        let answer = Stopped { workers: 2, released: 0, pools: vec![pool(true), pool(false)] };
+        let answer = Stopped { workers: 2, released: 0, pools: vec![pool(true), pool(false)], left: Vec::new() };
         let told = "stopped: 2 workers ended, 0 jobs released; pool `mail` stays: `queue-work scale 2 --pool mail` starts it \
                     again; pool `mail` is gone: it was spawned";
         assert_eq!(worded(Some(&answer), false, false), told);

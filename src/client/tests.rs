@@ -47,7 +47,7 @@ fn an_answer_is_read_and_a_notification_before_it_is_kept() {
     ]);
     let mut client = connect(&path).expect("a connection");
     let stopped: Stopped = client.call("stop", &NONE).expect("an answer");
-    assert_eq!(stopped, Stopped { workers: 4, released: 1, pools: Vec::new() });
+    assert_eq!(stopped, Stopped { workers: 4, released: 1, ..Stopped::default() });
     let said: Vec<String> = client.notifications().map(|n| n.expect("said").params.get().to_owned()).collect();
     assert_eq!(said, ["{\"a\":1}", "null"]);
     let heard = handle.join().expect("heard");

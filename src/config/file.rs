@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::Flags;
 use super::document::{self, Layer};
 use super::environment::Environment;
@@ -21,11 +23,47 @@ const PLACES: [&str; 2] = ["queue-work.toml", "config/queue-work.toml"];
 /// Read where no folder has one.
 const OF_THE_SYSTEM: &str = "/etc/queue-work/queue-work.toml";
 
+/// A configuration file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadFile {
+    /// Absolute.
+    pub file: PathBuf,
+    /// Tells its content from another; empty for a pipe, which is read once.
+    pub digest: String,
+}
+
+impl ReadFile {
+    fn new(file: &Path, bytes: &[u8]) -> Self {
+        let digest = if file.is_file() { digest(bytes) } else { String::new() };
+        Self { file: file.to_owned(), digest }
+    }
+
+    /// Whether it says something else now, as far as we may read it.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        if self.digest.is_empty() {
+            return false;
+        }
+        match self.file.metadata() {
+            Ok(found) if !found.is_file() => true,
+            Ok(_) => fs::read(&self.file).is_ok_and(|bytes| digest(&bytes) != self.digest),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+}
+
+/// FNV-1a: the same in every version.
+fn digest(bytes: &[u8]) -> String {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    format!("{hash:016x}")
+}
+
 /// The configuration file, or an empty layer where there is none.
 #[derive(Debug, Default)]
 pub(super) struct File {
-    /// Absolute.
-    pub(super) path: Option<PathBuf>,
+    pub(super) read: Option<ReadFile>,
     pub(super) layer: Layer,
 }
 
@@ -41,12 +79,13 @@ impl File {
             let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
             Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
         })?;
-        Ok(Self { path: Some(path), layer: document::read(&text, Some(&name), env) })
+        let read = ReadFile::new(&path, text.as_bytes());
+        Ok(Self { read: Some(read), layer: document::read(&text, Some(&name), env) })
     }
 
     /// The folder to which the paths in it are relative.
     pub(super) fn folder(&self) -> Option<&Path> {
-        self.path.as_deref().and_then(Path::parent)
+        self.read.as_ref().and_then(|read| read.file.parent())
     }
 }
 

@@ -28,8 +28,6 @@ pub struct Loaded {
     pub origins: Origins,
     /// Warnings: allowed, but probably not meant.
     pub warnings: Vec<Problem>,
-    /// The file that was read, absolute.
-    pub file: Option<PathBuf>,
     /// Whether the file or the flags say which pools there are.
     pub names_pools: bool,
 }
@@ -52,22 +50,22 @@ impl Config {
     /// Reads the file (that of `--config`, else one that is found from `cwd` upwards or in `/etc`, else none) and lays the
     /// flags over it. Fails with every problem there is: unreadable file, unknown keys, wrong values, contradictions.
     pub fn load(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
-        with(File::find(flags, env, cwd)?, flags, env, cwd)
+        with(&File::find(flags, env, cwd)?, flags, env, cwd)
     }
 }
 
 /// Lays the flags over this file.
-pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
+pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
     let ([env_limits, limits], mut problems) = flags.limits();
-    let (pool_variables, wrong) = pool_variables::read(env, &pools::known(flags, &file), cwd);
+    let (pool_variables, wrong) = pool_variables::read(env, &pools::known(flags, file), cwd);
     problems.extend(wrong);
     let built_in = document::built_in();
-    let layers = Layers { built_in, file: &file, flags, env_limits, pool_variables, limits, cwd };
+    let layers = Layers { built_in, file, flags, env_limits, pool_variables, limits, cwd };
     let mut origins = Origins::default();
-    origins.set_file(flags, &file, cwd);
+    origins.set_file(flags, file, cwd);
     problems.extend(rules::flags(flags));
     problems.extend(paths::flag_problems(flags));
-    let paths = paths::settle(flags, &file, env, cwd, &mut origins).unwrap_or_else(|problem| {
+    let paths = paths::settle(flags, file, env, cwd, &mut origins).unwrap_or_else(|problem| {
         problems.push(problem);
         // Never used, because there is a problem; the rest is checked all the same.
         Paths {
@@ -89,7 +87,7 @@ pub(super) fn with(file: File, flags: &Flags, env: &Environment, cwd: Option<&Pa
         (Some(config), true) => {
             let names_pools = flags.names_pools() || !file.layer.pools.is_empty();
             let warnings = warnings.unwrap_or_default();
-            Ok(Loaded { config, origins, warnings, file: file.path, names_pools })
+            Ok(Loaded { config, origins, warnings, names_pools })
         }
         _ => Err(all_problems(&file.layer, problems)),
     }
@@ -149,6 +147,7 @@ fn merged(
     }
     let Bytes(log_file_bytes) = raw::value(&top, "log_file_size")?;
     Ok(Config {
+        file: layers.file.read.clone(),
         database: paths.database,
         socket: paths.socket,
         socket_group: raw::text(&top, "socket_group").ok().map(str::to_owned),

@@ -29,6 +29,7 @@ mod variables;
 mod tests;
 
 pub use environment::Environment;
+pub use file::ReadFile;
 pub use job_limits::JobLimits;
 pub use load::Loaded;
 pub use paths::{Paths, SOCKET_DATABASE, paths};
@@ -46,6 +47,8 @@ use crate::model::{PoolLimits, PoolSettings, StoreUrl};
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
+    /// The file that was read.
+    pub file: Option<ReadFile>,
     /// The store; of a file the absolute path.
     pub database: StoreUrl,
     /// Absolute path of the control socket.

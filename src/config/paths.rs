@@ -45,9 +45,9 @@ pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Pat
     // The secrets of a pool are with its master; the file is right without them.
     let layer = &mut file.layer;
     layer.problems.retain(|problem| !(problem.key.contains('.') && layer.unset.contains(problem)));
-    if file.path.is_some() {
+    if file.read.is_some() {
         let Config { database, socket, logs_dir, network_fs, shared_folder, makes_folder, .. } =
-            load::with(file, flags, &env.without_pools(), cwd)?.config;
+            load::with(&file, flags, &env.without_pools(), cwd)?.config;
         return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder, makes_folder });
     }
     let problems = flag_problems(flags);

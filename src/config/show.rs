@@ -36,7 +36,7 @@ impl Origins {
 
     pub(super) fn set_file(&mut self, flags: &Flags, file: &File, cwd: Option<&Path>) {
         self.unfilled.clone_from(&file.layer.unfilled);
-        let Some(path) = &file.path else { return };
+        let Some(path) = file.read.as_ref().map(|read| &read.file) else { return };
         match cwd {
             _ if flags.config.is_some() => self.set("config", &flags.origin_of("config")),
             Some(cwd) if path.starts_with(cwd) => self.set("config", "found here"),
@@ -70,7 +70,7 @@ pub struct Shown {
 #[must_use]
 pub fn show(loaded: &Loaded) -> Vec<Shown> {
     let (config, keep) = (&loaded.config, &loaded.config.keep);
-    let file = loaded.file.as_ref().map_or_else(|| "none".to_owned(), |file| file.display().to_string());
+    let file = config.file.as_ref().map_or_else(|| "none".to_owned(), |read| read.file.display().to_string());
     let mut lines = vec![
         ("config".to_owned(), file),
         ("database".to_owned(), config.database.to_string()),

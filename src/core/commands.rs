@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use super::event::{Command, JobChange};
 use super::pool::PoolId;
-use super::worker::State;
 use super::{Action, Core, Done, Handle, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
-use crate::model::done::{Awaited, Restarted, Stopped, StoppedPool};
+use crate::model::done::{Awaited, LeftWorker, Restarted, Scaled, Stopped, StoppedPool};
 use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, WorkerId};
 
 /// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
@@ -310,8 +309,15 @@ impl Core {
         failing.unwrap_or_else(|| Refusal::ReplacementFailed { worker: name.to_string(), why: None, tried: 0 })
     }
 
+    /// They are gone, or there is nothing left that would end them.
     fn are_gone(&self, workers: &BTreeSet<WorkerId>) -> bool {
-        workers.iter().all(|&worker| self.workers.get(worker).is_none())
+        workers.iter().all(|&worker| self.workers.get(worker).is_none_or(|worker| worker.state.is_unkillable()))
+    }
+
+    /// Those of them that not even KILL has ended.
+    fn left_of(&self, workers: &BTreeSet<WorkerId>) -> Vec<LeftWorker> {
+        let left = workers.iter().filter_map(|&worker| self.workers.get(worker)).filter(|w| w.state.is_unkillable());
+        left.filter_map(|w| Some(LeftWorker { worker: w.name.to_string(), pid: w.state.pid()? })).collect()
     }
 
     /// The slot has a worker that takes jobs, or is given up.
@@ -338,7 +344,7 @@ impl Core {
 
     /// A worker that is too many is still on its way out: was not taken back. One that not even KILL ends is not waited for.
     fn still_leaves(&self, id: WorkerId) -> bool {
-        let leaves = |w: &Handle| w.state.leaves().is_some() && !matches!(w.state, State::Killed { told: true, .. });
+        let leaves = |w: &Handle| w.state.leaves().is_some() && !w.state.is_unkillable();
         self.workers.get(id).is_some_and(leaves)
     }
 
@@ -352,12 +358,16 @@ impl Core {
 
     fn outcome(&self, wait: Wait) -> Done {
         match wait {
-            Wait::Scaled { pools, released, .. } => self.counts(&pools, released),
-            Wait::Restarted { names, tried, released, .. } => {
-                Done::Restarted(Restarted { workers: names, tried: tried.count, released })
+            Wait::Scaled { pools, workers, released } => {
+                Done::Scaled(Scaled { left: self.left_of(&workers), ..self.counts(&pools, released) })
+            }
+            Wait::Restarted { workers, names, tried, released, .. } => {
+                let left = self.left_of(&workers);
+                Done::Restarted(Restarted { workers: names, tried: tried.count, released, left })
             }
             Wait::Stopped { workers, pools, released } => {
-                Done::Stopped(Stopped { workers: workers.len() as u64, released, pools })
+                let left = self.left_of(&workers);
+                Done::Stopped(Stopped { workers: (workers.len() - left.len()) as u64, released, pools, left })
             }
         }
     }

@@ -51,7 +51,7 @@ impl Core {
     fn has_room_for_leaver(&self, id: PoolId, counts: impl Fn(&Handle) -> bool) -> bool {
         let Some(pool) = self.pools.get(&id) else { return false };
         let leavers = pool.leaving.iter().map(|&w| &self.workers[w]);
-        let left = leavers.filter(|w| counts(w) && !matches!(w.state, State::Killed { told: true, .. })).count();
+        let left = leavers.filter(|w| counts(w) && !w.state.is_unkillable()).count();
         left < pool.wanted.max(1) as usize
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
 use super::slot::SlotEntry;
-use super::{Action, Core, Done, Handle, Refusal, Target, Ticket};
+use super::{Action, Core, Handle, Refusal, Target, Ticket};
 use crate::model::done::{Scaled, ScaledPool, StoppedPool};
 use crate::model::worker::EndReason;
 use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, Wanted, WorkerId};
@@ -261,11 +261,11 @@ impl Core {
         pool.slots.values().filter(ready).count() as u32
     }
 
-    pub(super) fn counts(&self, pools: &[(PoolId, u32)], released: u64) -> Done {
+    pub(super) fn counts(&self, pools: &[(PoolId, u32)], released: u64) -> Scaled {
         let count = |&(id, was): &(PoolId, u32)| {
             let pool = self.pools.get(&id)?;
             Some(ScaledPool { pool: pool.settings.name.clone(), was, wanted: pool.wanted, ready: self.ready_count(id) })
         };
-        Done::Scaled(Scaled { pools: pools.iter().filter_map(count).collect(), released })
+        Scaled { pools: pools.iter().filter_map(count).collect(), released, left: Vec::new() }
     }
 }

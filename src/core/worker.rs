@@ -110,6 +110,11 @@ impl State {
         }
     }
 
+    /// Not even KILL ends it, as people were told.
+    pub(super) const fn is_unkillable(&self) -> bool {
+        matches!(self, Self::Killed { told: true, .. })
+    }
+
     /// Why it is on its way out.
     pub(super) const fn leaves(&self) -> Option<EndReason> {
         match *self {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mio::Events;
 
 use super::Master;
+use super::requests::Answer;
 use super::sources::{Inbox, Source};
 use super::timers::Timer;
 use crate::core::{Event, Phase};
@@ -196,6 +197,7 @@ impl Master {
                 }
             }
             Inbox::Swept(done) => self.swept(done),
+            Inbox::LogWritten(ticket) => self.answer(ticket, Ok(Answer::Yes)),
             Inbox::Read(read) => {
                 let (ticket, found) = *read;
                 self.found(ticket, found);

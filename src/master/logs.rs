@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TrySendError};
 
 use crate::channel::{self, Sender};
+use crate::core::Ticket;
 use crate::model::{JobId, UnixMicros};
 use crate::trust::Owner;
 use file::WorkerLog;
@@ -101,6 +102,8 @@ type Dropped = Arc<Mutex<BTreeMap<Arc<str>, u64>>>;
 #[derive(Debug)]
 enum Message {
     Line(Line),
+    /// To tell when everything before it was written.
+    Mark(Ticket),
     /// To remove what nobody has written to since then, but the logs of these workers.
     Clean {
         since: SystemTime,
@@ -120,12 +123,12 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Starts the thread. No file is touched before the first line.
-    pub(crate) fn start(options: Options) -> io::Result<Self> {
+    pub(crate) fn start(options: Options, written: impl Fn(Ticket) + Send + 'static) -> io::Result<Self> {
         let (messages, incoming) = channel::bounded(options.capacity);
         let (dropped, waiting) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
         let (count, room) = (Arc::clone(&dropped), Arc::clone(&waiting));
         let writer = Writer { options, waiting: room, dropped: count, files: BTreeMap::new() };
-        let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming))?;
+        let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming, written))?;
         Ok(Self { messages: Some(messages), waiting, dropped, thread: Some(thread) })
     }
 
@@ -148,6 +151,11 @@ impl Logs {
         self.waiting.fetch_sub(line.text.len(), Ordering::Relaxed);
         *lock(&self.dropped).entry(line.worker).or_default() += 1;
         false
+    }
+
+    /// Asks to be told when everything that was sent is in its file; false where there is no room to ask.
+    pub(crate) fn mark(&self, ticket: Ticket) -> bool {
+        self.messages.as_ref().is_some_and(|messages| messages.try_send(Message::Mark(ticket)).is_ok())
     }
 
     /// Asks for the logs of workers to be removed that have written nothing since then, but for those that live.
@@ -190,7 +198,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, incoming: &Receiver<Message>) {
+    fn run(mut self, incoming: &Receiver<Message>, written: impl Fn(Ticket)) {
+        let mut marks = Vec::new();
         loop {
             let first = if self.files.values().any(WorkerLog::owes) {
                 incoming.recv_timeout(LOOK_AGAIN)
@@ -205,6 +214,7 @@ impl Writer {
                         bytes += line.text.len();
                         self.take(&line);
                     }
+                    Message::Mark(ticket) => marks.push(ticket),
                     Message::Clean { since, living } => clean::remove_old(&self.options.dir, since, &living),
                 }
                 if bytes > BATCH_BYTES {
@@ -216,6 +226,7 @@ impl Writer {
                 self.take_counts();
             }
             self.write(over);
+            marks.drain(..).for_each(&written);
             if over {
                 return;
             }

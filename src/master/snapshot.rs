@@ -50,6 +50,8 @@ impl Master {
             uptime_s: now.mono.0 as f64 / 1e6,
             database: self.fixed.config.database.file().to_string_lossy().into_owned(),
             store: self.fixed.store_id.clone(),
+            // A name that is no text cannot be told in JSON.
+            config: self.fixed.config.file.clone().filter(|read| read.file.to_str().is_some()),
             durability: self.fixed.config.durability.as_str().to_owned(),
             containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),

@@ -25,6 +25,8 @@ pub(super) enum Inbox {
     Samples(Vec<Sample>, Vec<Family>),
     Swept(SweepDone),
     Read(Box<(Ticket, Found)>),
+    /// The log has written what was printed before somebody asked.
+    LogWritten(Ticket),
     Line(Box<(ClientId, usize, Message)>),
     Interrupt,
     Terminate,

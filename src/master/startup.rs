@@ -259,7 +259,7 @@ impl Threads {
         (store, records): (Box<dyn Store>, Box<dyn Records + Send>),
         mail: &Mail,
     ) -> std::io::Result<Self> {
-        let (to_writer, to_reader, to_sampler) = (mail.clone(), mail.clone(), mail.clone());
+        let (to_writer, to_reader, to_sampler, to_logs) = (mail.clone(), mail.clone(), mail.clone(), mail.clone());
         let options = logs::Options {
             max_file_bytes: config.log_file_bytes,
             files: config.log_files as usize,
@@ -275,7 +275,7 @@ impl Threads {
             sampler: Sampler::start(20_000, move |samples, families| {
                 to_sampler.send(Inbox::Samples(samples.to_vec(), families));
             })?,
-            logs: Logs::start(options)?,
+            logs: Logs::start(options, move |ticket| to_logs.send(Inbox::LogWritten(ticket)))?,
         })
     }
 }

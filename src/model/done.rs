@@ -11,6 +11,8 @@ pub struct Scaled {
     /// Jobs that were given back because the grace was over.
     #[serde(default)]
     pub released: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftWorker>,
 }
 
 /// A pool in [`Scaled`].
@@ -34,6 +36,8 @@ pub struct Restarted {
     pub tried: u64,
     /// Jobs that were given back.
     pub released: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftWorker>,
 }
 
 /// Workers, or the master, have ended.
@@ -45,6 +49,16 @@ pub struct Stopped {
     /// Pools that were stopped while the master goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<StoppedPool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftWorker>,
+}
+
+/// A worker that was to end and does not, not even by SIGKILL: it is not waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftWorker {
+    /// `<pool>-<slot>`.
+    pub worker: String,
+    pub pid: u32,
 }
 
 /// A pool in [`Stopped`].

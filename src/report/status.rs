@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ReadFile;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
 use crate::model::{Generation, JobId, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
@@ -44,6 +45,9 @@ pub struct MasterStatus {
     /// Id of the store; a copy has another.
     #[serde(default)]
     pub store: String,
+    /// The configuration file that it has read; `null` for none.
+    #[serde(default)]
+    pub config: Option<ReadFile>,
     /// `full` or `process`.
     pub durability: String,
     /// Means that holds together what workers start: `cgroup`, or `tree` where no control group can be made.

@@ -20,6 +20,7 @@
 //! | `runs.list` | [`crate::store::RunFilter`] | array of [`crate::model::RunRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
+//! | `logs.written` | none | `true`, when what was printed until now is in the files |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
 //! | `scale`, `restart`, `stop` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |

@@ -40,6 +40,19 @@ fn logs_of_a_job_are_followed_to_its_end_on_both_streams() {
 }
 
 #[test]
+fn what_was_printed_a_moment_before_it_is_followed_is_shown_once() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1"]);
+    for n in 1..=20 {
+        let text = format!("line {n}");
+        let printed = ["push", "--wait", "--", "sh", "-c", "echo \"$0\"; echo \"$0\" >&2", &text];
+        assert_eq!(bench.ok(&printed), format!("{text}\n"));
+        let followed = bench.ok(&["logs", "-f", "--job", &n.to_string()]);
+        assert_eq!(followed.matches(&text).count(), 2, "{followed}");
+    }
+}
+
+#[test]
 fn lines_have_their_time_where_it_is_asked_for_and_old_ones_can_be_left_out() {
     let bench = Bench::new();
     bench.push(&["--", "sh", "-c", "seq 1 250"]);
@@ -52,7 +65,7 @@ fn lines_have_their_time_where_it_is_asked_for_and_old_ones_can_be_left_out() {
         (undated(&timed).as_str(), timed.len()),
         ("default-1[job 1] 250\n", "default-1[job 1] 250\n".len() + 24)
     );
-    let none = bench.run(&["logs", "--since", "0s"]).expect_code(0);
+    let none = bench.run(&["logs", "--since", "1ms"]).expect_code(0);
     assert_eq!(none.stdout, "");
     assert!(none.stderr.starts_with("queue-work: nothing yet"), "{}", none.stderr);
     bench.run(&["logs", "--since", "soon"]).expect_code(2);

@@ -16,6 +16,7 @@ const MASTER: Form = Object(&[
     ("uptime_s", Number),
     ("database", Text),
     ("store", Text),
+    ("config", Maybe(&Object(&[("file", Text), ("digest", Text)]))),
     ("durability", Text),
     ("containment", Text),
     ("memory_bytes", Int),

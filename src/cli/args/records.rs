@@ -68,7 +68,7 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
     pub(crate) job: Option<i64>,
     /// Only what was printed within this long, such as `1h`
-    #[arg(long, value_name = "DURATION", value_parser = crate::model::units::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
     pub(crate) since: Option<Duration>,
     /// Go on with what comes, until Ctrl-C or the end of `--job`; needs a master
     #[arg(short, long)]

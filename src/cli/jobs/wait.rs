@@ -5,9 +5,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
 
 use super::missing;
 use super::select::{self, Meant};
@@ -18,7 +15,6 @@ use crate::client::{Client, ClientError, Notification};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{IdRange, JobId, JobRecord, JobState, States};
-use crate::process::inherited::Ignored;
 use crate::report::words;
 use crate::store::{JobFilter, RunFilter};
 use crate::wire::control::OneJob;
@@ -138,20 +134,6 @@ pub(crate) fn with_master(
         Err(ClientError::Refused(error)) if error.exit_code() != 1 => Err(ClientError::Refused(error).into()),
         Err(error) => lost(context, id, &error),
     }
-}
-
-/// Ctrl-C, SIGTERM and SIGHUP end a wait, not its job: says so with the id of the job, which may not be known yet.
-pub(crate) fn tell_when_interrupted(id: JobId) {
-    let ignored = Ignored::of_this_process();
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !ignored.has(s))) else {
-        return;
-    };
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            output::say(&format!("job {id} goes on; wait for it with `queue-work jobs wait {id}`"));
-            let _ = emulate_default_handler(signal);
-        }
-    });
 }
 
 /// The master is gone, or cannot say what came of the job; it may be on record.

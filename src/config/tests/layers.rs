@@ -7,7 +7,7 @@ use crate::model::{MemoryLimit, QueueOrder};
 fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
     let loaded = Case::empty().load();
     let config = &loaded.config;
-    assert_eq!(loaded.file, None);
+    assert_eq!(loaded.config.file, None);
     assert_eq!(loaded.warnings, []);
     assert_eq!(config.database.file(), Path::new("/home/me/.local/state/queue-work/queue-work.db"));
     assert_eq!(config.socket, Path::new("/home/me/.local/state/queue-work/queue-work.db.sock"));
@@ -128,7 +128,7 @@ fn paths_in_a_file_are_relative_to_it_and_flags_to_where_one_stands() {
     let case = Case::empty().file("config/queue-work.toml", toml);
     let loaded = case.load();
     let folder = case.path("config");
-    assert_eq!(loaded.file, Some(at(&folder, "queue-work.toml")));
+    assert_eq!(loaded.config.file.unwrap().file, at(&folder, "queue-work.toml"));
     assert_eq!(loaded.config.database.file(), case.path("var/q.db"));
     assert_eq!(loaded.config.socket, case.path("var/q.db.sock"));
     assert_eq!(loaded.config.logs_dir, at(&folder, "out"));

@@ -27,7 +27,7 @@ fn the_new_worker_is_ready_before_the_old_one_is_retired() {
     bench.answer(1, 1, well());
     bench.says(&["job 1 succeeded - => succeeded 0/0/0", "close 1"]);
     bench.gone(1);
-    bench.says(&[r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 0 }"#]);
+    bench.says(&[r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 0, left: [] }"#]);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn restart_now_skips_the_grace_and_gives_the_job_back_unblamed() {
     bench.sweep(1);
     bench.says(&[
         "job 1 released restart => ready 0/0/1",
-        r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 1 }"#,
+        r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 1, left: [] }"#,
     ]);
 }
 
@@ -188,11 +188,11 @@ fn a_grace_shortens_the_jobs_of_old_workers_also_of_those_that_an_earlier_restar
     bench.sweep(1);
     bench.says(&[
         "job 1 released restart => ready 0/0/1",
-        r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 1 }"#,
+        r#"ticket 1: Restarted { workers: ["default-1"], tried: 0, released: 1, left: [] }"#,
     ]);
     bench.bring_up();
     bench.gone(2);
-    let told = r#"ticket 2: Restarted { workers: ["default-1"], tried: 0, released: 1 }"#;
+    let told = r#"ticket 2: Restarted { workers: ["default-1"], tried: 0, released: 1, left: [] }"#;
     assert_eq!(bench.said().last().unwrap(), told);
 }
 
@@ -262,7 +262,7 @@ fn workers_that_had_not_come_up_are_tried_again_and_refuse_the_restart_if_they_d
         bench.says(&["spawn 6 in 1"]);
         if comes_up {
             bench.bring_up();
-            bench.says(&["ticket 1: Restarted { workers: [], tried: 1, released: 0 }"]);
+            bench.says(&["ticket 1: Restarted { workers: [], tried: 1, released: 0, left: [] }"]);
             continue;
         }
         for n in 6..=8 {
@@ -287,7 +287,7 @@ fn a_worker_that_need_not_say_that_it_is_ready_has_come_up_when_it_is_there_for_
     bench.spawned(5);
     bench.says(&["spawn 5 in 1"]);
     bench.pass(SECOND);
-    bench.says(&["ticket 1: Restarted { workers: [], tried: 1, released: 0 }"]);
+    bench.says(&["ticket 1: Restarted { workers: [], tried: 1, released: 0, left: [] }"]);
 }
 
 #[test]

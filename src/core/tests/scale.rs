@@ -20,7 +20,7 @@ fn scaling_up_is_answered_when_the_new_workers_are_ready() {
     bench.says(&["spawn 2 in 2", "spawn 3 in 3"]);
     bench.bring_up();
     bench.says(&[
-        r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }], released: 0 }"#,
+        r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("default"), was: 1, wanted: 3, ready: 3 }], released: 0, left: [] }"#,
     ]);
 }
 
@@ -82,8 +82,7 @@ fn when_the_grace_is_over_the_job_is_asked_to_end_and_given_back_unblamed() {
     bench.says(&["KILL 1"]);
     bench.exit(1, Exit::Signal(9), 1);
     bench.sweep(1);
-    let scaled =
-        "Scaled { pools: [ScaledPool { pool: PoolName(\"default\"), was: 0, wanted: 0, ready: 0 }], released: 1 }";
+    let scaled = "Scaled { pools: [ScaledPool { pool: PoolName(\"default\"), was: 0, wanted: 0, ready: 0 }], released: 1, left: [] }";
     let said = bench.said();
     assert_eq!(said[0], "job 1 released scale => ready 0/0/1");
     assert_eq!(said.last().unwrap(), &format!("ticket 2: {scaled}"), "{said:?}");
@@ -125,7 +124,7 @@ fn a_new_pool_is_answered_when_its_workers_are_ready() {
     bench.says(&["spawn 2 in 1"]);
     bench.bring_up();
     bench
-        .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }], released: 0 }"#]);
+        .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }], released: 0, left: [] }"#]);
     bench.command(2, Command::AddPool { settings: Box::new(settings("mail")), wait: true });
     bench.says(&[r#"ticket 2: refused, PoolExists(PoolName("mail"))"#]);
     bench.command(3, Command::Scale { target: Target::All, workers: Wanted::Exactly(2), grace: None, wait: true });
@@ -138,7 +137,7 @@ fn a_worker_that_is_stopped_takes_its_slot_with_it() {
     stop_worker(&mut bench, "default-2");
     bench.says(&["close 2"]);
     bench.gone(2);
-    bench.says(&["ticket 1: Stopped { workers: 1, released: 0, pools: [] }"]);
+    bench.says(&["ticket 1: Stopped { workers: 1, released: 0, pools: [], left: [] }"]);
     assert_eq!(bench.pool().wanted, 2);
     scale(&mut bench, 3);
     bench.says(&["spawn 4 in 2"]);
@@ -217,8 +216,26 @@ fn a_worker_that_still_leaves_can_be_hastened_by_its_name() {
     bench.exit(2, Exit::Signal(15), 1);
     bench.sweep(2);
     let said = bench.said();
-    assert_eq!(said.last().unwrap(), "ticket 3: Stopped { workers: 1, released: 1, pools: [] }", "{said:?}");
+    assert_eq!(said.last().unwrap(), "ticket 3: Stopped { workers: 1, released: 1, pools: [], left: [] }", "{said:?}");
     assert_eq!(bench.pool().wanted, 1);
+}
+
+#[test]
+fn who_waits_for_a_worker_that_not_even_kill_ends_is_answered_and_told_which_it_is() {
+    let mut bench = Bench::up(|s| s.limits.workers = 2);
+    bench.jobs(2);
+    let target = Target::Workers(vec![String::from("default-1"), String::from("default-2")]);
+    bench.command(1, Command::StopSome { target, grace: Some(Duration::ZERO), wait: true });
+    bench.exit(2, Exit::Signal(15), 1);
+    bench.sweep(2);
+    bench.pass(5 * SECOND);
+    bench.said();
+    bench.pass((5 * SECOND).saturating_sub(Duration::from_micros(1)));
+    bench.says(&[]);
+    bench.pass(Duration::from_micros(1));
+    let left = r#"left: [LeftWorker { worker: "default-1", pid: 101 }]"#;
+    let said = bench.said();
+    assert_eq!(said.last().unwrap(), &format!("ticket 1: Stopped {{ workers: 1, released: 1, pools: [], {left} }}"));
 }
 
 #[test]
@@ -228,11 +245,11 @@ fn a_pool_that_the_master_began_with_stays_without_workers_when_it_is_stopped_an
     let target = Target::Queue(queue("default"));
     bench.command(1, Command::StopSome { target, grace: None, wait: true });
     bench.said();
+    bench.gone(2);
     bench.pass(1000 * SECOND);
     bench.answer(1, 1, well());
     bench.gone(1);
-    bench.gone(2);
-    let stopped = r#"pools: [StoppedPool { pool: PoolName("default"), was: 2, kept: true }] }"#;
+    let stopped = r#"pools: [StoppedPool { pool: PoolName("default"), was: 2, kept: true }], left: [] }"#;
     assert_eq!(bench.said().last().unwrap(), &format!("ticket 1: Stopped {{ workers: 2, released: 0, {stopped}"));
     assert_eq!((bench.pool().wanted, bench.pool().slots().count()), (0, 0));
     scale(&mut bench, 1);
@@ -256,7 +273,7 @@ fn a_pool_that_was_spawned_is_forgotten_when_it_is_stopped_and_its_workers_are_g
     bench.says(&["TERM 1", "TERM 2"]);
     bench.gone(1);
     bench.gone(2);
-    let stopped = r#"pools: [StoppedPool { pool: PoolName("mail"), was: 2, kept: false }] }"#;
+    let stopped = r#"pools: [StoppedPool { pool: PoolName("mail"), was: 2, kept: false }], left: [] }"#;
     bench.says(&[&format!("ticket 1: Stopped {{ workers: 2, released: 0, {stopped}")]);
     assert_eq!(bench.core.pools().count(), 1);
 }

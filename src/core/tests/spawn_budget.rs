@@ -60,7 +60,7 @@ fn a_turn_asks_for_some_processes_and_those_that_are_left_wait_for_nothing_but_t
 fn a_restart_waits_while_no_process_can_be_had_and_the_old_workers_go_on() {
     let mut bench = Bench::up(|_| {});
     bench.command(1, Command::Restart { target: Target::All, grace: None, wait: false });
-    bench.says(&["ticket 1: Restarted { workers: [\"default-1\"], tried: 0, released: 0 }", "spawn 2 in 1"]);
+    bench.says(&["ticket 1: Restarted { workers: [\"default-1\"], tried: 0, released: 0, left: [] }", "spawn 2 in 1"]);
     for n in 2..20 {
         bench.nothing_left_for(n);
         bench.says(&[]);

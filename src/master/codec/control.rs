@@ -100,6 +100,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
         "jobs.wait" => Question::WaitForJob(parse(params)?),
         "logs.follow" => Question::Follow(or_default(params)?),
+        "logs.written" => Question::LogWritten,
         _ => {
             let message = format!("there is no method `{method}`");
             return Err(RpcError { code: rpc::METHOD_NOT_FOUND, message, data: None });

@@ -62,7 +62,7 @@ fn a_long_line_is_cut_between_characters_and_marked() {
 #[test]
 fn each_worker_has_a_private_file_and_its_lines_can_be_asked_for_by_job() {
     let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::start(options_of(&dir.path().join("logs"))).unwrap();
+    let logs = Logs::start(options_of(&dir.path().join("logs")), |_| ()).unwrap();
     for n in 0..10 {
         assert!(logs.send(line("a-1", Some(n % 3), format!("line {n}").as_bytes())));
     }
@@ -132,7 +132,7 @@ fn what_cannot_be_written_is_counted_and_written_about_when_it_can() {
 fn a_fragment_from_a_crash_does_not_swallow_the_next_line() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("w.log"), "2023-11-14T22:13:20Z out - ok\n2023-11-14T22:13:20Z ou").unwrap();
-    let logs = Logs::start(options_of(dir.path())).unwrap();
+    let logs = Logs::start(options_of(dir.path()), |_| ()).unwrap();
     logs.send(line("w", None, b"next"));
     drop(logs);
     let lines = read_tail(dir.path(), "w", Wanted::default(), 10).unwrap();
@@ -143,7 +143,7 @@ fn a_fragment_from_a_crash_does_not_swallow_the_next_line() {
 #[test]
 fn every_line_is_written_or_counted_when_there_is_no_room() {
     let dir = tempfile::tempdir().unwrap();
-    let logs = Logs::start(Options { capacity: 4, ..options_of(dir.path()) }).unwrap();
+    let logs = Logs::start(Options { capacity: 4, ..options_of(dir.path()) }, |_| ()).unwrap();
     let total = 20_000_u64;
     let sent = (0..total).filter(|n| logs.send(line("w", None, format!("line {n}").as_bytes()))).count() as u64;
     drop(logs);
@@ -151,4 +151,25 @@ fn every_line_is_written_or_counted_when_there_is_no_room() {
     let (counts, lines): (Vec<_>, Vec<_>) = got.iter().partition(|text| text.starts_with('['));
     let dropped: u64 = counts.iter().map(|c| c[1..].split(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!((lines.len() as u64, dropped), (sent, total - sent));
+}
+
+#[test]
+fn who_asks_is_told_when_everything_before_is_in_its_file_and_not_sooner() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tell, told) = crossbeam_channel::unbounded();
+    let path = dir.path().to_owned();
+    let logs = Logs::start(options_of(dir.path()), move |ticket| {
+        let last = texts(&path, "w", None, 1).pop();
+        tell.send((ticket, last)).unwrap();
+    });
+    let logs = logs.unwrap();
+    for n in 0..200 {
+        logs.send(line("w", None, format!("line {n}").as_bytes()));
+        assert!(logs.mark(Ticket(n)));
+    }
+    drop(logs);
+    for (n, (ticket, last)) in (0..200).zip(&told) {
+        let last = last.and_then(|text| text.strip_prefix("line ")?.parse::<u64>().ok());
+        assert!(ticket == Ticket(n) && last >= Some(n), "{n}: {last:?}");
+    }
 }

@@ -28,7 +28,8 @@ impl Master {
             | Question::DropBulk(_)
             | Question::WaitForJob(_)
             | Question::Look(_)
-            | Question::Follow(_) => return None,
+            | Question::Follow(_)
+            | Question::LogWritten => return None,
             Question::Scale(_)
             | Question::Spawn(_)
             | Question::Restart(_)

@@ -44,6 +44,8 @@ pub(in crate::master) enum Question {
     /// Records, as the reader finds them.
     Look(reader::Question),
     Follow(Follow),
+    /// Is everything that was printed until now in the files?
+    LogWritten,
 }
 
 /// The answer of a question that was not refused.
