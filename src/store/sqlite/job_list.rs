@@ -25,14 +25,19 @@ use crate::store::{ErrorFilter, JobFilter};
 /// Ids of one step of a walk.
 const STEP: i64 = 10_000;
 
-/// The next part of `ready` that is one order: a step into its key.
-const NEXT_PART: &str = "SELECT queue, lane, nprio FROM ready WHERE (queue, lane, nprio) > (?1, ?2, ?3) \
-     ORDER BY queue, lane, nprio LIMIT 1";
+/// The next part of `ready` that is one order: at most three steps into its key. (A comparison of rows would walk along the
+/// part before.)
+const NEXT_PART: &str = "SELECT * FROM \
+     (SELECT queue, lane, nprio FROM ready WHERE queue = ?1 AND lane = ?2 AND nprio > ?3 ORDER BY nprio LIMIT 1) \
+     UNION ALL SELECT * FROM \
+     (SELECT queue, lane, nprio FROM ready WHERE queue = ?1 AND lane > ?2 ORDER BY lane, nprio LIMIT 1) \
+     UNION ALL SELECT * FROM \
+     (SELECT queue, lane, nprio FROM ready WHERE queue > ?1 ORDER BY queue, lane, nprio LIMIT 1) LIMIT 1";
 /// `jobs.id`: a job, else the last one before it, and when it is due.
 const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tries x ON x.job_id = j.id \
      WHERE j.id <= ?1 ORDER BY j.id DESC LIMIT 1";
 /// The ends of `jobs.id`.
-const ENDS: &str = "SELECT min(id), max(id) FROM jobs";
+const ENDS: &str = "SELECT (SELECT min(id) FROM jobs), (SELECT max(id) FROM jobs)";
 
 /// States that have tables in which ids are in order.
 const BY_ID: States = States::of(&[JobState::Running, JobState::Dead, JobState::Cancelled]);
