@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | a fingerprint | `ended_by_fingerprint` | id |
 //! | dead or cancelled, of a type or a queue | `ended_by_type`, `ended_by_queue`, for each state | id |
-//! | dead or cancelled | `ended` | id |
+//! | dead or cancelled | `ended`, where those in the other state are passed over | id |
 //! | running | `running` | id |
 //! | only ready | the key of `ready`: of each queue, lane and priority, merged | when it is due |
 //! | only scheduled | the key of `scheduled` | when it is due |
@@ -246,4 +246,83 @@ fn queue(conn: &Connection, name: &QueueName) -> Result<Option<i64>> {
 /// The row of a type, and its lane.
 fn kind(conn: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
     conn.prepare_cached(sql::TYPE_ID)?.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::model::Fingerprint;
+    use crate::store::sqlite::SqliteStore;
+
+    const JOBS: u64 = 50_000;
+    /// Instructions of SQLite's machine between two counts.
+    const PACE: u64 = 10;
+
+    /// Of 50,000 jobs the first tenth is ready in two queues, the last twentieth dead; the others have succeeded.
+    fn store() -> (tempfile::TempDir, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db");
+        drop(SqliteStore::open(&path).unwrap());
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(&format!(
+            "INSERT INTO queues (id, name) VALUES (1, 'a'), (2, 'b');
+             INSERT INTO types (id, name) VALUES (1, 'resize'), (2, 'mail');
+             WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {JOBS})
+             INSERT INTO jobs (id, queue, type, args, nprio, due_at, pushed_at) SELECT id, 1 + id % 2, 1 + id % 2, '1', 0, id, id FROM n;
+             INSERT INTO ready (queue, lane, nprio, due_at, id, tried) SELECT queue, 1, 0, id, id, 0 FROM jobs WHERE id <= {JOBS} / 10;
+             INSERT INTO ended (job_id, queue, type, state, cause, ended_at, fingerprint)
+             SELECT id, queue, type, 4, 1, id, id % 5 FROM jobs WHERE id > {JOBS} * 19 / 20;"
+        ))
+        .unwrap();
+        (dir, conn)
+    }
+
+    #[test]
+    fn no_list_by_state_type_or_error_walks_over_what_is_not_in_it() {
+        let (_dir, conn) = store();
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(PACE, Ordering::Relaxed);
+            false
+        };
+        conn.progress_handler(PACE as i32, Some(count)).unwrap();
+        let of = |states: &[JobState]| JobFilter { states: States::of(states), ..JobFilter::default() };
+        let named = |name: &str| QueueName::new(name).ok();
+        let (ready, dead) = (of(&[JobState::Ready]), of(&[JobState::Dead]));
+        let fingerprint = |n| Some(ErrorFilter::Fingerprint(Fingerprint::from_number(n)));
+        for (filter, found) in [
+            (JobFilter::default(), 10),
+            (ready.clone(), 10),
+            (JobFilter { queue: named("b"), before: Some(JobId(3000)), ..ready.clone() }, 10),
+            (JobFilter { kind: Some("nosuch".into()), ..ready.clone() }, 0),
+            (of(&[JobState::Scheduled]), 0),
+            (of(&[JobState::Running]), 0),
+            (dead.clone(), 10),
+            (JobFilter { kind: Some("mail".into()), ..dead.clone() }, 10),
+            (JobFilter { kind: Some("nosuch".into()), ..dead.clone() }, 0),
+            (JobFilter { queue: named("a"), ..dead.clone() }, 10),
+            (JobFilter { queue: named("nosuch"), ..dead.clone() }, 0),
+            (JobFilter { error: fingerprint(3), ..JobFilter::default() }, 10),
+            (JobFilter { error: fingerprint(7), ..JobFilter::default() }, 0),
+            (
+                JobFilter {
+                    ids: Some(vec![(JobId(7), JobId(9)), (JobId(40_000), JobId(40_000))].into()),
+                    ..JobFilter::default()
+                },
+                4,
+            ),
+        ] {
+            for newest in [false, true] {
+                let filter = JobFilter { newest, limit: Some(10), ..filter.clone() };
+                steps.store(0, Ordering::Relaxed);
+                assert_eq!(jobs(&conn, &filter).unwrap().len(), found, "{filter:?}");
+                let took = steps.load(Ordering::Relaxed);
+                assert!(took < 10_000, "{took} steps: {filter:?}");
+            }
+        }
+    }
 }
