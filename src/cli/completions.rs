@@ -109,6 +109,12 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
     match (name.as_str(), arg.get_long().unwrap_or_default()) {
         ("FILE" | "PATH", _) => arg.add(ArgValueCompleter::new(PathCompleter::any())),
         ("CMD", _) => arg.value_hint(ValueHint::CommandWithArguments),
+        ("NAME", "") => arg.add(by(|context| {
+            let queues = known::queues(context).unwrap_or_default();
+            named(
+                queues.into_iter().chain(known::pools(context)).chain(known::workers(context)).collect::<BTreeSet<_>>(),
+            )
+        })),
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
         ("NAME", "pool") => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {

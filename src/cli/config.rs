@@ -57,7 +57,7 @@ fn show(context: &Context) -> Result<Code, Error> {
     } else {
         let columns = [Column("key", Align::Left), Column("value", Align::Left), Column("from", Align::Left)];
         let row = |s: Shown| vec![s.key, words::one_line(&s.value, 200), s.origin];
-        output::print(&render(&columns, shown.into_iter().map(row).collect()))?;
+        output::print(&render(&columns, &shown.into_iter().map(row).collect::<Vec<_>>()))?;
     }
     Ok(Code::DONE)
 }

@@ -16,7 +16,7 @@ use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{JobId, UnixMicros};
 use crate::report::Status;
-use crate::report::{events, words};
+use crate::report::events;
 use crate::wire::control::{Follow, LogLine, OneJob};
 
 /// Lines shown where no number is given: the last ones, and of a length of time.
@@ -216,10 +216,7 @@ fn print(line: &LogLine, times: bool, json: bool) -> Result<(), Error> {
     if json {
         return output::json(line);
     }
-    let time = if times { words::moment(line.at) + " " } else { String::new() };
-    let colour = if line.stream == "err" { anstyle::AnsiColor::Yellow } else { anstyle::AnsiColor::Cyan };
-    let colour = anstyle::Style::new().fg_color(Some(colour.into()));
-    output::line(&format!("{time}{colour}{}{colour:#} {}", events::label(line), line.text))
+    output::line(&events::log_line(line, times))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `status`: queues, pools, workers, totals; without a master, what the store says of the queues, and exit code 3; with one
-//! that cannot be reached or does not answer in time, the same with exit code 1.
+//! that cannot be reached or does not answer in time, the same with exit code 1. With a name: all of that.
+
+mod named;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use super::args::control::StatusArgs;
+use super::args::control::{StatusArgs, Watch};
 use super::context::Context;
 use super::{backend, output, reach, waiting};
 use crate::client::{ClientError, NONE, Patience};
@@ -13,10 +15,9 @@ use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
 use crate::model::{Generation, JobState, QueueTotals, States, UnixMicros};
-use crate::report::Status;
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text::{self, View};
-use crate::report::words;
+use crate::report::{Status, status_named, words};
 use crate::store::{JobFilter, LastMaster};
 
 /// How long the master may take before what the store knows is shown instead.
@@ -30,6 +31,8 @@ const ENTER: &str = "\x1b[?1049h\x1b[?25l";
 const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 /// Puts the cursor to the top left and clears the screen below it.
 const REDRAW: &str = "\x1b[H\x1b[J";
+/// How often it is shown again, unless that is said.
+const USUAL_INTERVAL: Duration = Duration::from_secs(2);
 /// Dead jobs that are looked at for what they died of.
 const DEAD: u32 = 1000;
 /// Jobs that run which are looked up for what they are to do.
@@ -42,21 +45,17 @@ struct Found {
 }
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
-    let Some(interval) = args.watch else {
-        let Found { status, trouble } = fetch(context)?;
-        show(context, args, &status)?;
-        return trouble.map_or(Ok(Code::DONE), Err);
+    let asked = Asked::of(args)?;
+    let Some(interval) = asked.interval else {
+        let found = fetch(context)?;
+        show(context, &asked, &found)?;
+        return found.trouble.map_or(Ok(Code::DONE), Err);
     };
     if context.global.json || !std::io::stdout().is_terminal() {
-        return watch(context, args, |status, text| {
-            if context.global.json {
-                output::json(status)?;
-            } else {
-                output::print(text)?;
-            }
+        loop {
+            show(context, &asked, &fetch(context)?)?;
             clock::pause(interval);
-            Ok(true)
-        });
+        }
     }
     let (to, interrupted) = crossbeam_channel::bounded(1);
     // A handler can be set once, and there is none yet.
@@ -64,50 +63,82 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
         let _ = to.try_send(());
     });
     output::print(ENTER)?;
-    let watched = watch(context, args, |_, text| {
-        let lines = output::screen().map_or(usize::MAX, |(_, height)| height.saturating_sub(1));
-        let fits: Vec<&str> = text.lines().take(lines).collect();
-        output::print(&format!("{REDRAW}{}\n", fits.join("\n")))?;
-        Ok(interrupted.recv_timeout(interval).is_err())
-    });
+    let watched = redraw(context, &asked, || interrupted.recv_timeout(interval).is_ok());
     output::print(LEAVE)?;
     watched
 }
 
-/// Until `show` says that it is enough, or an error.
-fn watch(
-    context: &Context,
-    args: &StatusArgs,
-    mut show: impl FnMut(&Status, &str) -> Result<bool, Error>,
-) -> Result<Code, Error> {
+/// What was asked for.
+struct Asked<'a> {
+    name: Option<&'a str>,
+    /// How often.
+    interval: Option<Duration>,
+    /// Also what does not fit on the screen.
+    all: bool,
+}
+
+impl<'a> Asked<'a> {
+    fn of(args: &'a StatusArgs) -> Result<Self, Error> {
+        let (interval, behind) = match &args.watch {
+            Some(Watch::Every(interval)) => (Some(*interval), None),
+            Some(Watch::Name(name)) => (Some(USUAL_INTERVAL), Some(name.as_str())),
+            None => (None, None),
+        };
+        let name = match (args.name.as_deref(), behind) {
+            (Some(name), Some(other)) => {
+                let text = format!("`{name}` and `{other}` cannot be shown at once; name one of them");
+                return Err(Error::Usage(text));
+            }
+            (name, behind) => name.or(behind),
+        };
+        Ok(Self { name, interval, all: args.all })
+    }
+}
+
+/// Draws the screen again and again, until an error or Ctrl-C.
+fn redraw(context: &Context, asked: &Asked<'_>, is_interrupted: impl Fn() -> bool) -> Result<Code, Error> {
     loop {
-        let Found { status, .. } = fetch(context)?;
-        let mut text = if context.global.json { String::new() } else { worded(context, args, &status)? };
-        if status.master.is_none() {
-            text.insert_str(0, &format!("no master runs on `{}`\n\n", context.paths()?.database));
-        }
-        if !show(&status, &text)? {
+        let text = worded(context, asked, &fetch(context)?)?;
+        let (width, height) = output::screen().unzip();
+        let mut left = height.map_or(usize::MAX, |height| height.saturating_sub(1));
+        let fits = |line: &&str| {
+            let rows = status_text::rows(line, width);
+            let fits = rows <= left;
+            left = left.saturating_sub(rows);
+            fits
+        };
+        let fits: Vec<&str> = text.lines().take_while(fits).collect();
+        output::print(&format!("{REDRAW}{}\n", fits.join("\n")))?;
+        if is_interrupted() {
             return Err(Error::Said(INTERRUPTED));
         }
     }
 }
 
-fn show(context: &Context, args: &StatusArgs, status: &Status) -> Result<(), Error> {
-    if context.global.json {
-        return output::json(status);
+fn show(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<(), Error> {
+    match asked.name {
+        _ if !context.global.json => output::print(&worded(context, asked, found)?),
+        Some(name) => output::json(&named::find(context, name, found)?),
+        None => output::json(&found.status),
     }
-    output::print(&worded(context, args, status)?)
 }
 
 /// As people read it: with what the records say beside the document.
-fn worded(context: &Context, args: &StatusArgs, status: &Status) -> Result<String, Error> {
-    let (width, height) = output::screen().unzip();
+fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String, Error> {
+    let status = &found.status;
+    let named = asked.name.map(|name| named::find(context, name, found)).transpose()?;
+    let (queues, workers) = named.as_ref().map_or((&status.queues, &status.workers), |named| {
+        // Of a pool all its workers are shown.
+        (&named.queues, if named.pools.is_empty() { &named.workers } else { &status.workers })
+    });
     let mut records = context.records()?;
     let mut dead = Vec::new();
-    if status.queues.iter().any(|queue| queue.dead > 0)
+    if queues.iter().any(|queue| queue.dead > 0)
         && let Some(records) = &mut records
     {
+        let queue = named.as_ref().and_then(|named| named.queues.first()).map(|queue| queue.name.clone());
         let filter = JobFilter {
+            queue,
             states: States::of(&[JobState::Dead]),
             newest: true,
             limit: Some(DEAD),
@@ -116,14 +147,22 @@ fn worded(context: &Context, args: &StatusArgs, status: &Status) -> Result<Strin
         dead = records.jobs(&filter)?;
     }
     let mut tasks = BTreeMap::new();
-    for job in status.workers.iter().filter_map(|worker| worker.job.as_ref()).take(TASKS) {
+    for job in workers.iter().filter_map(|worker| worker.job.as_ref()).take(TASKS) {
         if let Some(Ok(Some(found))) = records.as_mut().map(|records| records.job(job.id)) {
             tasks.insert(job.id, words::task(&found));
         }
     }
-    let height = height.filter(|_| !args.all);
+    let (width, height) = output::screen().unzip();
+    let height = height.filter(|_| !asked.all);
     let view = View { width, height, dead: &dead, tasks: Some(&tasks), now: clock::wall() };
-    Ok(status_text::status(status, view))
+    let text = match &named {
+        Some(named) => status_named::named(named, status, view),
+        None => status_text::status(status, view),
+    };
+    Ok(match asked.interval {
+        Some(_) if status.master.is_none() => format!("no master runs on `{}`\n\n{text}", context.paths()?.database),
+        Some(_) | None => text,
+    })
 }
 
 /// From the master; where it does not answer, what the store knows.
@@ -190,7 +229,7 @@ fn unreached(
 }
 
 fn of_store(master: Option<MasterStatus>, totals: &[QueueTotals], now: UnixMicros) -> Status {
-    let queues = totals.iter().map(|totals| QueueStatus::new(totals, now)).collect();
+    let queues = totals.iter().map(|totals| QueueStatus::new(totals, None, now)).collect();
     Status { master, queues, pools: Vec::new(), workers: Vec::new(), unserved: Vec::new(), jobs_per_s: 0.0 }
 }
 

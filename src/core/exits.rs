@@ -75,16 +75,18 @@ impl Core {
         now: Now,
     ) -> Option<Notice> {
         let in_slot = self.vacate(id, fast, now);
-        let (pool, slot) = (self.workers[id].pool, self.workers[id].slot);
+        let &Handle { pool, slot, ref flights, .. } = self.workers.get(id)?;
+        let has_crashed = why.is_crash() && !(exit == Some(Exit::Code(0)) && flights.is_empty());
         let entry = self.entry(pool, slot)?;
         if !in_slot {
             // Its slot has moved on; it only completes what was noted when it left.
-            if entry.last_exit == Some((why, None)) {
-                entry.last_exit = Some((why, exit));
+            if entry.history.last_exit == Some((why, None)) {
+                entry.history.last_exit = Some((why, exit));
             }
             return None;
         }
-        entry.last_exit = Some((why, exit));
+        entry.history.last_exit = Some((why, exit));
+        entry.history.crashes += u64::from(has_crashed);
         // The first is tried again at once.
         if entry.backoff.until.is_some() {
             entry.backoff.problem = Some(problem.clone());
@@ -111,7 +113,7 @@ impl Core {
         let Some(entry) = self.entry(pool, slot) else { return false };
         let Some(state) = entry.state.without(id) else { return false };
         if entry.state.current() == Some(id) {
-            entry.restarts += 1;
+            entry.history.restarts += 1;
         }
         entry.backoff.deaths = if fast { entry.backoff.deaths + 1 } else { 0 };
         let deaths = entry.backoff.deaths;

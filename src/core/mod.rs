@@ -32,6 +32,7 @@ mod not_begun;
 mod pool;
 mod problems;
 mod random;
+mod rates;
 mod recycle;
 mod released;
 mod replace;
@@ -58,7 +59,7 @@ pub use drain::Undrained;
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
-pub use slot::SlotView;
+pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 
 use crate::model::oom::OomKills;
@@ -176,8 +177,10 @@ impl Core {
             Event::ClockSet { by } => self.clock_set(by, now),
             Event::Shifted { next } => self.shifted(next),
             Event::Pruned { found } => self.pruned(found, now),
-            Event::Committed { forgotten, changed, next_due } => self.committed(&forgotten, changed, next_due, out),
-            Event::Reread { totals, next_due } => self.reread(totals, next_due, out),
+            Event::Committed { forgotten, changed, next_due } => {
+                self.committed(&forgotten, changed, next_due, now.mono, out);
+            }
+            Event::Reread { totals, next_due } => self.reread(totals, next_due, now.mono, out),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
             Event::Force => self.force(now, out),
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),

@@ -125,8 +125,8 @@ impl Core {
             return;
         }
         entry.backoff.deaths = 0;
-        entry.restarts += 1;
-        entry.last_exit = Some((EndReason::Restarted, None));
+        entry.history.restarts += 1;
+        entry.history.last_exit = Some((EndReason::Restarted, None));
         self.set_slot(pool_id, slot, SlotState::Held(new));
         let Some(pool) = self.pools.get_mut(&pool_id) else { return };
         let grace = pool.rolling.iter().find(|r| r.worker == old).and_then(|r| r.grace);
@@ -140,9 +140,9 @@ impl Core {
         let (pool, slot) = (worker.pool, worker.slot);
         let Some(entry) = self.entry(pool, slot).filter(|entry| entry.state.current() == Some(id)) else { return };
         let Some(state) = entry.state.without(id) else { return };
-        entry.restarts += 1;
+        entry.history.restarts += 1;
         entry.backoff.deaths = 0;
-        entry.last_exit = Some((why, None));
+        entry.history.last_exit = Some((why, None));
         self.set_slot(pool, slot, state);
     }
 }

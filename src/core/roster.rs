@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::pool::{Pool, PoolId};
-use super::slot::{SlotEntry, SlotState};
+use super::slot::{SlotEntry, SlotHistory, SlotState};
 use super::worker::{Handle, State};
 use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, WorkerStarted};
@@ -50,7 +50,8 @@ impl Core {
         };
         let Some((worker, pid)) = pool.leaving.iter().find_map(stays) else { return false };
         pool.leaving.remove(&worker);
-        let entry = SlotEntry { state: SlotState::Held(worker), ..SlotEntry::default() };
+        let entry =
+            SlotEntry { state: SlotState::Held(worker), history: self.workers[worker].history, ..SlotEntry::default() };
         pool.slots.insert(self.workers[worker].slot, entry);
         self.set_state(worker, State::ready(pid));
         true
@@ -83,6 +84,7 @@ impl Core {
             state: State::Spawning { leaves: None },
             flights: VecDeque::new(),
             since: now.mono,
+            history: SlotHistory::default(),
             jobs_done: 0,
             concurrency: 1,
             share: *share,
@@ -158,7 +160,7 @@ impl Core {
             pool.dirty = true;
         }
         let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
-        entry.last_exit = Some((EndReason::SpawnFailed, None));
+        entry.history.last_exit = Some((EndReason::SpawnFailed, None));
         entry.backoff.problem = Some(problem);
     }
 }

@@ -77,21 +77,29 @@ pub(super) struct Backoff {
     pub(super) problem: Option<SlotProblem>,
 }
 
+/// The past of a slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SlotHistory {
+    /// Processes replaced so far, whatever for.
+    pub restarts: u64,
+    /// Processes that ended unasked, or did not come up.
+    pub crashes: u64,
+    /// How the process before the present one ended.
+    pub last_exit: Option<(EndReason, Option<Exit>)>,
+}
+
 /// A place for a worker.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SlotEntry {
     pub(super) state: SlotState,
     pub(super) backoff: Backoff,
-    /// Processes replaced so far.
-    pub(super) restarts: u64,
-    /// How the one before ended.
-    pub(super) last_exit: Option<(EndReason, Option<Exit>)>,
+    pub(super) history: SlotHistory,
 }
 
 impl SlotEntry {
     pub(super) fn view(&self, slot: Slot) -> SlotView<'_> {
-        let &Self { state, restarts, last_exit, ref backoff } = self;
-        SlotView { slot, state, restarts, last_exit, problem: backoff.problem.as_ref(), not_before: backoff.until }
+        let &Self { state, history, ref backoff } = self;
+        SlotView { slot, state, history, problem: backoff.problem.as_ref(), not_before: backoff.until }
     }
 
     /// Whether a process may be asked for now.
@@ -106,10 +114,7 @@ pub struct SlotView<'a> {
     pub slot: Slot,
     /// Its worker, and the one that is to follow.
     pub state: SlotState,
-    /// Processes replaced so far.
-    pub restarts: u64,
-    /// How the one before ended.
-    pub last_exit: Option<(EndReason, Option<Exit>)>,
+    pub history: SlotHistory,
     /// Why no worker comes up.
     pub problem: Option<&'a SlotProblem>,
     /// When the next spawn is due.
@@ -136,9 +141,9 @@ impl Core {
     }
 
     /// Removes a slot; its workers are the caller's business.
-    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotState> {
+    pub(super) fn remove_slot(&mut self, id: PoolId, slot: Slot) -> Option<SlotEntry> {
         self.set_backoff(id, slot, None);
-        Some(self.pools.get_mut(&id)?.slots.remove(&slot)?.state)
+        self.pools.get_mut(&id)?.slots.remove(&slot)
     }
 
     /// No spawn in this slot before then.

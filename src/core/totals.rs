@@ -6,14 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rates::Rates;
 use super::{Action, Core};
-use crate::model::{QueueName, QueueTotals, UnixMicros};
+use crate::model::queue::QueueRate;
+use crate::model::{Mono, QueueName, QueueTotals, UnixMicros};
 
 /// The totals of all queues on record.
 #[derive(Debug, Default)]
 pub struct Totals {
     queues: BTreeMap<QueueName, QueueTotals>,
     paused: BTreeSet<QueueName>,
+    rates: Rates,
 }
 
 impl Totals {
@@ -28,14 +31,21 @@ impl Totals {
         self.queues.values()
     }
 
+    /// The speed of a queue with these totals, once there is something to compare them with.
+    #[must_use]
+    pub fn rate_of(&self, totals: &QueueTotals, now: Mono) -> Option<QueueRate> {
+        self.rates.of(totals, now)
+    }
+
     fn forget(&mut self, name: &QueueName) {
         self.queues.remove(name);
         self.paused.remove(name);
     }
 
     /// Takes in the totals of a queue; true if it was paused, or is no longer.
-    fn put(&mut self, totals: QueueTotals) -> bool {
+    fn put(&mut self, totals: QueueTotals, now: Mono) -> bool {
         let name = totals.name.clone();
+        self.rates.count(self.queues.get(&name), &totals, now);
         let turned = if totals.paused { self.paused.insert(name.clone()) } else { self.paused.remove(&name) };
         self.queues.insert(name, totals);
         turned
@@ -55,6 +65,7 @@ impl Core {
         forgotten: &[QueueName],
         changed: Vec<QueueTotals>,
         next_due: Option<UnixMicros>,
+        now: Mono,
         out: &mut Vec<Action>,
     ) {
         for name in forgotten {
@@ -66,7 +77,7 @@ impl Core {
         for totals in changed {
             let name = totals.name.clone();
             self.served.touch(&name);
-            if self.totals.put(totals) {
+            if self.totals.put(totals, now) {
                 turned.push(name);
             }
         }
@@ -78,10 +89,18 @@ impl Core {
     }
 
     /// Everything was read anew.
-    pub(super) fn reread(&mut self, all: Vec<QueueTotals>, next_due: Option<UnixMicros>, out: &mut Vec<Action>) {
-        self.totals = Totals::default();
+    pub(super) fn reread(
+        &mut self,
+        all: Vec<QueueTotals>,
+        next_due: Option<UnixMicros>,
+        now: Mono,
+        out: &mut Vec<Action>,
+    ) {
         self.served.touch_all();
-        self.committed(&[], all, next_due, out);
+        let there: BTreeSet<&QueueName> = all.iter().map(|totals| &totals.name).collect();
+        let gone: Vec<_> = self.totals.queues.keys().filter(|name| !there.contains(name)).cloned().collect();
+        self.committed(&gone, all, next_due, now, out);
+        self.totals.rates.begin(now);
         self.news(&[]);
     }
 
@@ -114,9 +133,9 @@ mod tests {
     #[test]
     fn a_batch_changes_only_what_it_tells_of_and_a_queue_that_came_back_stays() {
         let mut core = Core::new(crate::model::WorkerId(1), 1);
-        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, &mut Vec::new());
+        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, Mono(0), &mut Vec::new());
         let forgotten = [totals("a", 0).name, totals("c", 0).name];
-        core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, &mut Vec::new());
+        core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, Mono(0), &mut Vec::new());
         let found: Vec<(&str, u64)> = core.totals().all().map(|t| (t.name.as_str(), t.ready)).collect();
         assert_eq!(found, [("b", 1), ("c", 7), ("d", 1)]);
         assert_eq!(core.totals().of(&totals("a", 0).name), None);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::Flight;
+use super::slot::SlotHistory;
 use super::{PoolId, ShareId};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Claimed, LastLines, Mono, Slot, WorkerState};
@@ -140,6 +141,8 @@ pub struct Handle {
     pub flights: VecDeque<Flight>,
     /// When it was asked for.
     pub since: Mono,
+    /// The past of the slot that it was told to leave, which it has again if it is taken back.
+    pub history: SlotHistory,
     /// Jobs it has answered.
     pub jobs_done: u64,
     /// Jobs it can do at a time.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Master, sampler};
-use crate::core::{Flight, Handle, Phase, Pool, SlotView, State};
+use crate::core::{Flight, Handle, Phase, Pool, SlotHistory, SlotView, State};
 use crate::model::worker::signal_name;
 use crate::model::{Now, Takes, WorkerId, WorkerState};
 use crate::report::Status;
@@ -25,9 +25,10 @@ impl Master {
             workers.extend(leaving.filter(|w| w.is_alive()).map(|w| self.worker_status(pool, w, None, now)));
         }
         workers.sort_by(|a, b| (&a.pool, a.slot, a.state as u8).cmp(&(&b.pool, b.slot, b.state as u8)));
+        let totals = self.core.totals();
         Status {
             master: Some(self.master_status(now)),
-            queues: self.core.totals().all().map(|totals| QueueStatus::new(totals, now.wall)).collect(),
+            queues: totals.all().map(|of| QueueStatus::new(of, totals.rate_of(of, now.mono), now.wall)).collect(),
             pools,
             workers,
             unserved: self.core.unserved().take(MOST_UNSERVED).map(UnservedStatus::from).collect(),
@@ -113,8 +114,9 @@ impl Master {
                 peak_memory_bytes: None,
                 cpu_percent: None,
                 uptime_s: 0.0,
-                restarts: slot.restarts,
-                last_exit: last_exit(slot),
+                restarts: slot.history.restarts,
+                crashes: slot.history.crashes,
+                last_exit: last_exit(slot.history),
                 deadline_s: slot.not_before.map(|at| at.since(now.mono).as_secs_f64()),
                 job: None,
             });
@@ -123,6 +125,7 @@ impl Master {
     }
 
     fn worker_status(&self, pool: &Pool, worker: &Handle, slot: Option<&SlotView<'_>>, now: Now) -> WorkerStatus {
+        let history = slot.map_or(worker.history, |slot| slot.history);
         let job = worker.flights.front().filter(|f| f.started().is_some());
         WorkerStatus {
             id: worker.name.to_string(),
@@ -139,8 +142,9 @@ impl Master {
             peak_memory_bytes: worker.peak,
             cpu_percent: worker.cpu,
             uptime_s: now.mono.since(worker.since).as_secs_f64(),
-            restarts: slot.map_or(0, |s| s.restarts),
-            last_exit: slot.and_then(last_exit),
+            restarts: history.restarts,
+            crashes: history.crashes,
+            last_exit: last_exit(history),
             deadline_s: deadline(worker, now),
             job: job.map(|f| worker_job(f, now)),
         }
@@ -163,8 +167,8 @@ fn deadline(worker: &Handle, now: Now) -> Option<f64> {
     }
 }
 
-fn last_exit(slot: &SlotView<'_>) -> Option<LastExit> {
-    slot.last_exit.map(|(reason, exit)| LastExit::new(reason.as_str(), exit, signal_name))
+fn last_exit(history: SlotHistory) -> Option<LastExit> {
+    history.last_exit.map(|(reason, exit)| LastExit::new(reason.as_str(), exit, signal_name))
 }
 
 fn worker_job(flight: &Flight, now: Now) -> WorkerJob {

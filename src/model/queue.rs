@@ -54,6 +54,17 @@ pub struct QueueTotals {
     pub oldest_ready_at: Option<UnixMicros>,
 }
 
+/// Speed of a queue over the last minute, or since the master began to look.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueRate {
+    /// Jobs that succeeded or died, per second.
+    pub done_per_s: f64,
+    /// Jobs that were pushed or retried, per second.
+    pub pushed_per_s: f64,
+    /// When no job is ready any more, if the queue becomes shorter.
+    pub empty_in_s: Option<f64>,
+}
+
 impl QueueTotals {
     /// The lanes that have ready jobs, and how many.
     pub fn lanes(&self) -> impl Iterator<Item = (Lane, u64)> {

@@ -92,6 +92,12 @@ impl EndReason {
         Self::MasterLost,
     ];
 
+    /// Whether it ended unasked, through a fault of its own.
+    #[must_use]
+    pub const fn is_crash(self) -> bool {
+        matches!(self, Self::Exited | Self::MemoryMax | Self::ReadyTimeout | Self::Protocol)
+    }
+
     /// The word used in JSON and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -14,7 +14,7 @@ use crate::model::{Durability, Generation, Notice, QueueName, UnixMicros};
 use crate::wire::control::LogLine;
 
 pub use level::Level;
-pub use text::{end_reason, exit, label, line, waits_for_retry};
+pub use text::{end_reason, exit, label, line, log_line, waits_for_retry};
 
 /// Something a person or a program may want to know.
 #[derive(Clone, Debug, Serialize)]

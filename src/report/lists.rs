@@ -112,6 +112,15 @@ fn outcome(run: &RunRecord) -> String {
     format!("{} ({why})", run.outcome.as_str())
 }
 
+/// The end of a process: the reason, and its signal or exit code.
+pub(super) fn ending(reason: &str, signal: Option<&str>, exit_code: Option<i32>) -> String {
+    match (signal, exit_code) {
+        (Some(signal), _) => format!("{reason} ({signal})"),
+        (None, Some(code)) => format!("{reason} (exit code {code})"),
+        (None, None) => reason.to_owned(),
+    }
+}
+
 /// A table of workers.
 #[must_use]
 pub fn workers(workers: &[WorkerRecord], now: UnixMicros, width: Option<usize>) -> String {
@@ -126,18 +135,13 @@ pub fn workers(workers: &[WorkerRecord], now: UnixMicros, width: Option<usize>) 
         Column("peak", Align::Right),
     ];
     let row = |w: &WorkerRecord| {
-        let exit = match (&w.signal, w.exit_code) {
-            (Some(signal), _) => format!(" ({signal})"),
-            (None, Some(code)) => format!(" (exit code {code})"),
-            (None, None) => String::new(),
-        };
         vec![
             w.id.clone(),
             w.pid.to_string(),
             w.generation.to_string(),
             words::ago(now, w.started_at),
             w.ended_at.map_or_else(|| "-".into(), |at| words::ago(now, at)),
-            w.reason.map_or_else(|| "-".into(), |r| format!("{}{exit}", end_reason(r))),
+            w.reason.map_or_else(|| "-".into(), |reason| ending(end_reason(reason), w.signal.as_deref(), w.exit_code)),
             w.jobs_done.to_string(),
             w.peak_memory_bytes.map_or_else(|| "-".into(), words::bytes),
         ]

@@ -3,11 +3,13 @@
 //! Knows nothing of how the facts came about. Invariant: no other module words anything for people, except the
 //! texts of error types and the one line in which a verb says what it did.
 
+pub mod colours;
 pub mod events;
 pub mod lists;
 pub mod printer;
 pub mod refusals;
 pub mod status;
+pub mod status_named;
 pub mod status_text;
 pub mod summary;
 pub mod tables;

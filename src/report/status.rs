@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::ReadFile;
+use crate::model::queue::QueueRate;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
 use crate::model::{Generation, JobId, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
+use crate::wire::control::LogLine;
 
 /// Everything about one store and its master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,12 +79,21 @@ pub struct QueueStatus {
     pub succeeded_total: u64,
     /// Runs that failed, timed out or crashed, ever.
     pub failed_total: u64,
+    /// Jobs that succeeded or died, per second of the last minute; `null` without a master.
+    #[serde(default)]
+    pub done_per_s: Option<f64>,
+    /// Jobs that were pushed or retried, likewise.
+    #[serde(default)]
+    pub pushed_per_s: Option<f64>,
+    /// When no job is ready any more, in seconds from now; `null` unless the queue becomes shorter.
+    #[serde(default)]
+    pub empty_in_s: Option<f64>,
 }
 
 impl QueueStatus {
     /// A queue with these totals.
     #[must_use]
-    pub fn new(totals: &QueueTotals, now: UnixMicros) -> Self {
+    pub fn new(totals: &QueueTotals, rate: Option<QueueRate>, now: UnixMicros) -> Self {
         Self {
             name: totals.name.clone(),
             paused: totals.paused,
@@ -93,7 +104,56 @@ impl QueueStatus {
             oldest_ready_s: totals.oldest_ready_at.map(|at| now.since(at).as_secs_f64()),
             succeeded_total: totals.succeeded_total,
             failed_total: totals.failed_total,
+            done_per_s: rate.map(|rate| rate.done_per_s),
+            pushed_per_s: rate.map(|rate| rate.pushed_per_s),
+            empty_in_s: rate.and_then(|rate| rate.empty_in_s),
         }
+    }
+}
+
+impl QueueStatus {
+    /// Whether clearly more is pushed than done.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        let (Some(done), Some(pushed)) = (self.done_per_s, self.pushed_per_s) else { return false };
+        self.ready > 0 && !self.paused && self.empty_in_s.is_none() && pushed > done * 1.05
+    }
+}
+
+/// What has a name: a queue, a pool, a worker, or several of the same name; what `status NAME --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    pub queues: Vec<QueueStatus>,
+    pub pools: Vec<PoolStatus>,
+    pub workers: Vec<WorkerStatus>,
+    /// The last lines that the worker printed; only of a worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Vec<LogLine>>,
+}
+
+impl Named {
+    /// All in this status that has the name.
+    #[must_use]
+    pub fn of(status: &Status, name: &str) -> Self {
+        let mut queues: Vec<_> = status.queues.iter().filter(|queue| queue.name.as_str() == name).cloned().collect();
+        let mut served = status.pools.iter().flat_map(|pool| &pool.queues);
+        if let (true, Some(queue)) = (queues.is_empty(), served.find(|queue| queue.as_str() == name)) {
+            // One that never had a job.
+            let totals = QueueTotals { name: queue.clone(), ..QueueTotals::default() };
+            queues.push(QueueStatus::new(&totals, None, UnixMicros::default()));
+        }
+        Self {
+            queues,
+            pools: status.pools.iter().filter(|pool| pool.name == name).cloned().collect(),
+            workers: status.workers.iter().filter(|worker| worker.id == name).cloned().collect(),
+            log: None,
+        }
+    }
+
+    /// Whether nothing has the name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty() && self.pools.is_empty() && self.workers.is_empty()
     }
 }
 
@@ -174,8 +234,11 @@ pub struct WorkerStatus {
     pub cpu_percent: Option<f64>,
     /// Age of this process, in seconds.
     pub uptime_s: f64,
-    /// How often the process in this slot was replaced.
+    /// How often the process in this slot was replaced, whatever for.
     pub restarts: u64,
+    /// How often it ended unasked.
+    #[serde(default)]
+    pub crashes: u64,
     /// How the process before this one ended.
     pub last_exit: Option<LastExit>,
     /// When the grace of a draining or stopping worker is over, in seconds from now.

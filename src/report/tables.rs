@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::colours;
 
 /// A column: its heading, and whether it holds numbers.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +41,7 @@ pub fn render_within(room: Room<'_>, columns: &[Column], mut rows: Vec<Vec<Strin
     for heading in room.without {
         leave_out(heading, &mut columns, &mut rows);
     }
-    let Some(width) = room.width else { return render(&columns, rows) };
+    let Some(width) = room.width else { return render(&columns, &rows) };
     let mut may_go = room.leave_out.iter();
     let cut = |column: &Column| room.cut.iter().find(|(heading, _)| *heading == column.0).map(|(_, least)| *least);
     loop {
@@ -67,7 +69,7 @@ pub fn render_within(room: Room<'_>, columns: &[Column], mut rows: Vec<Vec<Strin
             }
         }
     }
-    render(&columns, rows)
+    render(&columns, &rows)
 }
 
 fn leave_out(heading: &str, columns: &mut Vec<Column>, rows: &mut [Vec<String>]) {
@@ -95,32 +97,29 @@ fn cut_to(text: &str, width: usize) -> String {
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// A table with its heading in bold; the style is taken out where the output has no colours.
+/// A table with its heading in bold and states in colour; the styles are taken out where the output has no colours.
 #[must_use]
-pub fn render(columns: &[Column], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().map(|c| c.0));
-    table.add_rows(rows);
-    for (n, column) in columns.iter().enumerate() {
-        if let Some(c) = table.column_mut(n) {
-            c.set_padding((0, 2));
-            if column.1 == Align::Right {
-                c.set_cell_alignment(CellAlignment::Right);
-            }
+pub fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
+    let widths: Vec<usize> = columns.iter().enumerate().map(|(n, column)| natural_width(n, column, rows)).collect();
+    let line = |cells: Vec<(&str, Style)>| {
+        let mut line = String::new();
+        for ((cell, style), (column, width)) in cells.into_iter().zip(columns.iter().zip(&widths)) {
+            let room = " ".repeat(width - cell.width());
+            let _ = match column.1 {
+                Align::Left => write!(line, "{style}{cell}{style:#}{room}  "),
+                Align::Right => write!(line, "{room}{style}{cell}{style:#}  "),
+            };
         }
-    }
-    let bold = anstyle::Style::new().bold();
-    table.lines().enumerate().fold(String::new(), |mut out, (n, line)| {
-        let line = line.trim_end();
-        if n == 0 {
-            let _ = writeln!(out, "{bold}{line}{bold:#}");
-        } else {
-            out.push_str(line);
-            out.push('\n');
-        }
-        out
-    })
+        line.truncate(line.trim_end().len());
+        line + "\n"
+    };
+    let bold = Style::new().bold();
+    let heading = line(columns.iter().map(|column| (column.0, bold)).collect());
+    let coloured = |row: &Vec<String>| {
+        let cells = row.iter().zip(columns).map(|(cell, column)| (cell.as_str(), colours::of_cell(column.0, cell)));
+        line(cells.collect())
+    };
+    heading + &rows.iter().map(coloured).collect::<String>()
 }
 
 #[cfg(test)]
@@ -154,7 +153,7 @@ mod tests {
     fn a_table_has_no_borders_and_numbers_to_the_right() {
         let columns = [Column("queue", Align::Left), Column("ready", Align::Right)];
         let rows = vec![vec!["default".into(), "5".into()], vec!["mail".into(), "1234567".into()]];
-        let text = anstream::adapter::strip_str(&render(&columns, rows)).to_string();
+        let text = anstream::adapter::strip_str(&render(&columns, &rows)).to_string();
         assert_eq!(text, "queue      ready\ndefault        5\nmail     1234567\n");
     }
 }

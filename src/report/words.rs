@@ -48,11 +48,28 @@ pub fn ago(now: UnixMicros, at: UnixMicros) -> String {
     let (distance, is_past) = if at <= now { (now.since(at), true) } else { (at.since(now), false) };
     // The future is rounded up, so that a delay of 10m is shown as `in 10m` at first.
     let seconds = if is_past { distance.as_secs() } else { distance.as_secs_f64().ceil() as u64 };
-    let (unit, name) = UNITS.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "s"));
     match (seconds, is_past) {
         (0, _) => "now".to_owned(),
-        (_, true) => format!("{}{name} ago", seconds / unit),
-        (_, false) => format!("in {}{name}", seconds / unit),
+        (_, true) => format!("{} ago", about(seconds)),
+        (_, false) => format!("in {}", about(seconds)),
+    }
+}
+
+/// `45s`, `4m`, `2d`: the largest unit of so many seconds.
+#[must_use]
+pub fn about(seconds: u64) -> String {
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| seconds >= *unit).unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
+}
+
+/// `0`, `<0.1`, `12.3`, `1234`: a rate, without its unit.
+#[must_use]
+pub fn rate(per_s: f64) -> String {
+    match per_s {
+        0.0 => "0".to_owned(),
+        _ if per_s < 0.05 => "<0.1".to_owned(),
+        _ if per_s < 100.0 => format!("{per_s:.1}"),
+        _ => format!("{per_s:.0}"),
     }
 }
 

@@ -117,6 +117,8 @@ fn tab_completes_verbs_options_states_and_the_names_on_record_in_every_shell() {
         shell.expect("pause inv\t", "pause invoices");
         shell.expect("workers --pool d\t", "workers --pool default");
         shell.expect("restart def\t", "restart default-1");
+        shell.expect("status inv\t", "status invoices");
+        shell.expect("status default-\t", "status default-1");
         shell.expect("man compl\t", "man completions");
     }
 }

@@ -22,4 +22,5 @@ mod records;
 mod screen;
 mod shape;
 mod shapes;
+mod status;
 mod usage;

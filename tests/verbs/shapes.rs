@@ -32,6 +32,9 @@ const QUEUE: Form = Object(&[
     ("oldest_ready_s", Maybe(&Number)),
     ("succeeded_total", Int),
     ("failed_total", Int),
+    ("done_per_s", Maybe(&Number)),
+    ("pushed_per_s", Maybe(&Number)),
+    ("empty_in_s", Maybe(&Number)),
 ]);
 
 /// `limits` are those in force, as product.md wants them in the status.
@@ -62,6 +65,7 @@ const WORKER: Form = Object(&[
     ("cpu_percent", Maybe(&Number)),
     ("uptime_s", Number),
     ("restarts", Int),
+    ("crashes", Int),
     ("last_exit", Maybe(&Object(&[("reason", Text), ("exit_code", Maybe(&Int)), ("signal", Maybe(&Text))]))),
     ("job", Maybe(&Object(&[("id", Int), ("type", Text), ("attempt", Int), ("running_s", Number)]))),
 ]);

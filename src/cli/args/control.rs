@@ -10,16 +10,33 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::values;
 use crate::model::{MOST_WORKERS, Wanted, units};
 
-/// Show queues, pools, workers and totals.
+/// Show queues, pools, workers and totals, or one of them in full.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  queue-work status
+  queue-work status mail             the queue `mail`, and the pool of this name
+  queue-work status mail-2           this worker, with its last lines of output
+  queue-work status mail --watch")]
 pub(crate) struct StatusArgs {
+    /// Only this queue, pool or worker, and all of it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// Show it again and again, this often [default: 2s]; Ctrl-C ends it
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
-    #[arg(value_parser = values::positive_duration)]
-    pub(crate) watch: Option<Duration>,
+    #[arg(value_parser = values::watch)]
+    pub(crate) watch: Option<Watch>,
     /// Every worker and every limit, also where they do not fit on the screen
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// What follows `--watch`, where the interval may be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    Every(Duration),
+    /// `status --watch mail`: this name, as often as usual.
+    Name(String),
 }
 
 /// Set the wanted number of workers of a pool, until the master ends.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 
+use super::control::Watch;
 use super::*;
 use crate::config::{Config, Durability};
 use crate::model::{Bytes, MemoryLimit, Prefetch};
@@ -146,10 +147,13 @@ fn verbs_take_their_words() {
     assert!(matches!(verb(&["push", "t", "-1"]), Verb::Push(p) if p.args.as_deref() == Some("-1")));
     assert!(matches!(verb(&["push", "t", "-"]), Verb::Push(p) if p.args.as_deref() == Some("-")));
     assert!(matches!(verb(&["push", "--", "a", "--b"]), Verb::Push(p) if p.command == ["a", "--b"]));
-    assert!(matches!(verb(&["status", "--watch"]), Verb::Status(s) if s.watch == Some(Duration::from_secs(2))));
-    assert!(
-        matches!(verb(&["status", "--watch", "500ms"]), Verb::Status(s) if s.watch == Some(Duration::from_millis(500)))
-    );
+    let watched = |words: &[&str]| match verb(&[&["status"], words].concat()) {
+        Verb::Status(status) => (status.watch.expect("it watches"), status.name),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(watched(&["--watch"]), (Watch::Every(Duration::from_secs(2)), None));
+    assert_eq!(watched(&["--watch", "500ms", "a"]), (Watch::Every(Duration::from_millis(500)), Some("a".into())));
+    assert_eq!(watched(&["--watch", "mail"]), (Watch::Name("mail".into()), None));
     assert!(
         matches!(verb(&["jobs", "cancel", "1", "2-5"]), Verb::Jobs(jobs) if matches!(&jobs.verb, Some(jobs::JobsVerb::Cancel { selection, .. }) if selection.ids.ids.len() == 2))
     );
@@ -168,7 +172,7 @@ fn a_verb_that_does_not_exist_is_called_so() {
     assert!(error.contains("there is no verb `stauts`; did you mean `status`?"), "{error}");
     let error = parsed(&["--json", "frobnicate"]).expect_err("no verb").to_string();
     assert!(error.contains("there is no verb `frobnicate`; see"), "{error}");
-    let error = parsed(&["status", "now"]).expect_err("no such argument").to_string();
+    let error = parsed(&["status", "mail", "now"]).expect_err("no such argument").to_string();
     assert!(error.contains("`status` does not take `now`; see `queue-work status --help`"), "{error}");
 }
 

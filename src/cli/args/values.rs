@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
+use super::control::Watch;
 use crate::config::{Durability, units};
 use crate::model::limits::LEAST_MEMORY;
 use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, Prefetch, QueueName};
@@ -22,6 +23,14 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("it must be longer than 0s".to_owned()),
         d => Ok(d),
     }
+}
+
+/// An interval begins with a digit; anything else is the name that may follow `--watch`.
+pub(crate) fn watch(text: &str) -> Result<Watch, String> {
+    if text.starts_with(|c: char| c.is_ascii_digit()) {
+        return positive_duration(text).map(Watch::Every);
+    }
+    Ok(Watch::Name(text.to_owned()))
 }
 
 pub(crate) fn memory_limit(text: &str) -> Result<MemoryLimit, String> {

@@ -27,7 +27,7 @@ fn a_machine_without_processes_is_asked_for_one_again_and_again_at_the_same_pace
     }
     let slot = bench.pool().slots().next().unwrap();
     assert_eq!(
-        (slot.restarts, slot.not_before, slot.problem.unwrap().to_string()),
+        (slot.history.restarts, slot.not_before, slot.problem.unwrap().to_string()),
         (0, None, "out of processes".to_owned())
     );
     // The first that can be started brings the others at once.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::Event;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Cause, JobRecord, JobState, MemoryLimit, Notice, Outcome, QueueName, UnixMicros};
-use crate::report::words;
+use crate::report::{colours, words};
+use crate::wire::control::LogLine;
 
 /// The most of an error text that is shown in a line.
 const ERROR_CHARS: usize = 200;
@@ -181,9 +182,17 @@ fn output(out: &crate::wire::control::LogLine) -> String {
     format!("{} {}", label(out), out.text)
 }
 
+/// A line that a worker printed, as `logs` shows it.
+#[must_use]
+pub fn log_line(line: &LogLine, with_time: bool) -> String {
+    let time = if with_time { words::moment(line.at) + " " } else { String::new() };
+    let colour = if line.stream == "err" { colours::YELLOW } else { colours::CYAN };
+    format!("{time}{colour}{}{colour:#} {}", label(line), line.text)
+}
+
 /// `default-1[job 31]`, or `default-1` between jobs.
 #[must_use]
-pub fn label(out: &crate::wire::control::LogLine) -> String {
+pub fn label(out: &LogLine) -> String {
     match out.job {
         Some(job) => format!("{}[job {job}]", out.worker),
         None => out.worker.clone(),
