@@ -78,7 +78,9 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
     };
     let context = Context::new(start.to_flags(&cli.global, from_env), cli.global);
     match carry_out(&context, cli.verb.as_ref()) {
-        Err(Error::NoMaster { database, .. }) => Err(Error::NoMaster { database, start: waiting::start(&context) }),
+        Err(Error::NoMaster { database, .. }) => {
+            Err(Error::NoMaster { database, start: waiting::start(&context, None) })
+        }
         outcome => outcome,
     }
 }

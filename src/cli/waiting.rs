@@ -11,10 +11,12 @@ use super::{backend, output};
 use crate::client::{Client, NONE};
 use crate::model::unserved::Unserved;
 use crate::model::{EXEC, Lane, QueueName, QueueTotals, Takes};
-use crate::report::Status;
 use crate::report::status::{MOST_UNSERVED, UnservedStatus};
+use crate::report::{Status, refusals};
 use crate::store::Records;
 
+/// The queue of a job for which none is named.
+const DEFAULT_QUEUE: &str = "default";
 /// Queues that are named in the command that starts a master, and problems that are said after a push.
 const MOST: usize = 5;
 
@@ -26,20 +28,33 @@ pub(crate) enum Pushed<'a> {
     Several,
 }
 
-/// The command that starts a master for what waits: the pools of the file, where it has some.
-pub(crate) fn start(context: &Context) -> String {
+impl<'a> Pushed<'a> {
+    fn queue_and_type(&self) -> Option<(&'a str, &'a str)> {
+        match *self {
+            Self::Of(queue, kind) => Some((queue.unwrap_or(DEFAULT_QUEUE), kind)),
+            Self::Several => None,
+        }
+    }
+}
+
+/// The command that starts a master for what waits: the pools of the file, where it has some. A job of this queue and
+/// type, which was just pushed, is served by it.
+pub(crate) fn start(context: &Context, pushed: Option<(&str, &str)>) -> String {
     let program = format!("queue-work{}", typed(context));
     if backend::load_config(&context.flags).is_ok_and(|loaded| loaded.names_pools) {
         return program;
     }
     let waiting = waiting(context);
-    let commands: Vec<&Unserved> = waiting.iter().filter(|found| found.lane == Lane::Commands).collect();
+    let is_command = |found: &Unserved| found.lane == Lane::Commands;
+    let runs_commands = pushed.map_or_else(|| waiting.iter().any(is_command), |(_, kind)| kind == EXEC);
     // What is not served along with them is named by the master.
-    let served = if commands.is_empty() { waiting.iter().collect() } else { commands };
-    let names: Vec<&str> = served.iter().map(|found| found.queue.as_str()).take(MOST).collect();
-    match served.first() {
-        Some(first) => format!("{program} --queue {}{}", names.join(","), first.program()),
-        None => format!("{program} --queue default"),
+    let alike = waiting.iter().filter(|found| is_command(found) == runs_commands).map(|found| found.queue.as_str());
+    let first = pushed.map(|(queue, _)| queue);
+    let names: Vec<&str> = first.into_iter().chain(alike.filter(|name| Some(*name) != first)).take(MOST).collect();
+    match (names.is_empty(), runs_commands) {
+        (true, _) => format!("{program} --queue {DEFAULT_QUEUE}"),
+        (false, true) => format!("{program} --queue {}", names.join(",")),
+        (false, false) => format!("{program} --queue {} -- CMD", names.join(",")),
     }
 }
 
@@ -93,7 +108,9 @@ pub(crate) fn say_after_push(context: &Context, master: Option<&mut Client>, pus
     }
     let Ok(database) = context.paths().map(|paths| paths.database.to_string()) else { return };
     let Some(master) = master else {
-        return output::say(&format!("no master runs on `{database}`; start one with `{}`", start(context)));
+        let start = start(context, pushed.queue_and_type());
+        output::say(&format!("no master runs on `{database}`; start one with `{start}`"));
+        return say_held_back(context, pushed);
     };
     if backend::load_config(&context.flags).is_ok_and(|loaded| loaded.origins.get("database") != "default") {
         output::say(&format!("added to `{database}`"));
@@ -101,25 +118,54 @@ pub(crate) fn say_after_push(context: &Context, master: Option<&mut Client>, pus
     say_unserved(master, pushed);
 }
 
+/// Says what will keep jobs from running also when a master does that is started as the configuration says.
+fn say_held_back(context: &Context, pushed: &Pushed<'_>) {
+    let Ok(Some(mut records)) = context.records() else { return };
+    let Ok(totals) = records.queue_totals() else { return };
+    let pushed_to = |queue: &QueueName| pushed.queue_and_type().is_none_or(|(name, _)| queue.as_str() == name);
+    let is_held =
+        |totals: &&QueueTotals| totals.paused && totals.ready + totals.scheduled > 0 && pushed_to(&totals.name);
+    for totals in totals.iter().filter(is_held).take(MOST) {
+        output::say(&paused(totals.name.as_str()));
+    }
+    let Ok(loaded) = backend::load_config(&context.flags) else { return };
+    let pools = loaded.config.pools.iter();
+    let served: Vec<&str> = pools.flat_map(|pool| pool.settings.queues.names()).map(QueueName::as_str).collect();
+    let unserved = unserved(context, &totals, records.as_mut());
+    for found in unserved.into_iter().filter(|found| pushed_to(&found.queue)).take(MOST) {
+        output::say(&with_tip(&found.problem, found.queue.as_str(), &served));
+    }
+}
+
+fn paused(queue: &str) -> String {
+    format!("queue `{queue}` is paused; let it go on with `queue-work resume {queue}`")
+}
+
+/// Where the queue is not served, and one with a name that is near is: that may be meant.
+fn with_tip(problem: &str, queue: &str, served: &[&str]) -> String {
+    let tip = refusals::near(queue, served.iter().copied()).filter(|_| !served.contains(&queue));
+    tip.map_or_else(|| problem.to_owned(), |tip| format!("{problem}; {tip}"))
+}
+
 /// Says what keeps jobs from running although a master does.
 pub(crate) fn say_unserved(master: &mut Client, pushed: &Pushed<'_>) {
     let Ok(status) = master.call::<Status>("status", &NONE) else { return };
-    let problems = match pushed {
-        Pushed::Of(queue, kind) => {
-            let queue = queue.map_or_else(|| QueueName::default().to_string(), str::to_owned);
-            problem(&status, &queue, kind).into_iter().collect()
-        }
-        Pushed::Several => status.unserved.into_iter().take(MOST).map(|found| found.problem).collect::<Vec<_>>(),
+    let served: Vec<&str> = status.pools.iter().flat_map(|pool| &pool.queues).map(QueueName::as_str).collect();
+    let problems: Vec<(String, &str)> = if let Some((queue, kind)) = pushed.queue_and_type() {
+        problem(&status, queue, kind).map(|problem| (problem, queue)).into_iter().collect()
+    } else {
+        let unserved = status.unserved.iter().take(MOST);
+        unserved.map(|found| (found.problem.clone(), found.queue.as_str())).collect()
     };
-    for problem in problems {
-        output::say(&problem);
+    for (problem, queue) in problems {
+        output::say(&with_tip(&problem, queue, &served));
     }
 }
 
 fn problem(status: &Status, queue: &str, kind: &str) -> Option<String> {
     let totals = status.queues.iter().find(|totals| totals.name.as_str() == queue);
     if totals.is_some_and(|totals| totals.paused) {
-        return Some(format!("queue `{queue}` is paused; let it go on with `queue-work resume {queue}`"));
+        return Some(paused(queue));
     }
     let pools: Vec<_> = status.pools.iter().filter(|p| p.queues.iter().any(|name| name.as_str() == queue)).collect();
     if pools.iter().any(|pool| Takes::is_among(&pool.takes, kind)) {

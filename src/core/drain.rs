@@ -32,6 +32,12 @@ pub struct Undrained {
     pub paused: Option<(QueueName, u64)>,
 }
 
+impl Drain {
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+}
+
 impl Core {
     /// From now on the master stops when nothing is left to do.
     pub fn stop_when_drained(&mut self) {
@@ -75,10 +81,10 @@ impl Core {
         }
     }
 
-    /// Whether a drain has come to its end by itself.
+    /// Whether a drain has come to its end by itself, and was not given up.
     #[must_use]
     pub const fn has_drained(&self) -> bool {
-        self.drain.is_over
+        self.drain.is_over && self.drain.vain.is_none()
     }
 
     /// Whether each pool that takes jobs that are left has tried to start each of its workers several times, and none was of

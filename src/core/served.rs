@@ -198,7 +198,12 @@ impl Core {
             0 => String::new(),
             more => format!("; {more} more like this: see `queue-work status`"),
         };
-        let text = format!("{found}{more}");
+        // The master of a drain does not stay for another pool.
+        let text = if self.drain.is_wanted() {
+            format!("{}; the drain leaves what waits{more}", found.problem())
+        } else {
+            format!("{found}{more}")
+        };
         self.served.told_at = Some(now.mono);
         out.push(Action::Tell(Notice::Problem { text }));
     }

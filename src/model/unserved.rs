@@ -65,19 +65,27 @@ impl Unserved {
 /// The problem, and the next step.
 impl fmt::Display for Unserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queue, .. } = self;
+        write!(f, "{}; add one with `queue-work spawn --queue {queue} --workers 1{}`", self.problem(), self.program())
+    }
+}
+
+impl Unserved {
+    /// The problem alone.
+    #[must_use]
+    pub fn problem(&self) -> String {
         let Self { queue, jobs, .. } = self;
         let (s, wait) = if *jobs == 1 { ("", "waits") } else { ("s", "wait") };
         let first = self.first.as_deref().map(|kind| format!(", the first of type `{kind}`")).unwrap_or_default();
         match &self.lane {
-            _ if !self.is_queue_served => write!(f, "no pool serves queue `{queue}` ({jobs} ready{first})")?,
-            Lane::Commands => write!(f, "{jobs} command{s} in `{queue}` {wait} for a pool that runs commands")?,
-            Lane::Others if first.is_empty() => write!(f, "{jobs} job{s} in `{queue}` {wait} for a worker program")?,
-            Lane::Others => write!(f, "{jobs} job{s} in `{queue}`{first}, {wait} for a worker program")?,
+            _ if !self.is_queue_served => format!("no pool serves queue `{queue}` ({jobs} ready{first})"),
+            Lane::Commands => format!("{jobs} command{s} in `{queue}` {wait} for a pool that runs commands"),
+            Lane::Others if first.is_empty() => format!("{jobs} job{s} in `{queue}` {wait} for a worker program"),
+            Lane::Others => format!("{jobs} job{s} in `{queue}`{first}, {wait} for a worker program"),
             Lane::Type(kind) => {
-                write!(f, "{jobs} job{s} of type `{kind}` in `{queue}` {wait} for a worker that takes this type")?;
+                format!("{jobs} job{s} of type `{kind}` in `{queue}` {wait} for a worker that takes this type")
             }
         }
-        write!(f, "; add one with `queue-work spawn --queue {queue} --workers 1{}`", self.program())
     }
 }
 

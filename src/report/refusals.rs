@@ -24,12 +24,16 @@ pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String 
 /// The name that was probably meant, or where to look it up.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    near(name, known).map_or_else(|| String::from("; see `queue-work status`"), |tip| format!("; {tip}"))
+}
+
+/// The name that was probably meant, as a question.
+#[must_use]
+pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let far = name.chars().count() / 3 + 1;
     let distances = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
-    match distances.filter(|(distance, _)| *distance <= far).min() {
-        Some((_, known)) => format!("; did you mean `{known}`?"),
-        None => String::from("; see `queue-work status`"),
-    }
+    let (_, known) = distances.filter(|(distance, _)| *distance <= far).min()?;
+    Some(format!("did you mean `{known}`?"))
 }
 
 /// For a job that does not exist.

@@ -194,6 +194,7 @@ fn a_drain_whose_worker_program_cannot_be_started_ends_and_says_so_with_what_is_
         let last = run.stderr.lines().last().unwrap_or_default();
         assert!(last.starts_with("queue-work: no worker of pool `default` can be started: "), "{run:?}");
         assert!(last.contains(why) && last.ends_with("; 3 jobs left"), "{run:?}");
+        assert!(run.stderr.contains("\nstopped: 0 jobs in ") && !run.stderr.contains("nothing left"), "{run:?}");
     }
     let jobs = bench.run(&["jobs", "--json"]).expect_code(0).json();
     let states: Vec<&str> = jobs.as_array().expect("an array").iter().filter_map(|j| j["state"].as_str()).collect();

@@ -166,11 +166,9 @@ fn a_drain_ends_where_only_jobs_for_nobody_are_left() {
         "{}",
         run.stderr
     );
-    assert!(
-        run.stderr.contains("1 job in `default`, the first of type `mail`, waits for a worker program"),
-        "{}",
-        run.stderr
-    );
+    let problem =
+        "problem: 1 job in `default`, the first of type `mail`, waits for a worker program; the drain leaves what";
+    assert!(run.stderr.contains(problem) && !run.stderr.contains("spawn"), "{}", run.stderr);
     assert_eq!((&bench.job(mail)["state"], &bench.job(command)["state"]), (&json!("ready"), &json!("succeeded")));
 }
 
@@ -240,8 +238,9 @@ fn on_a_terminal_a_push_says_what_keeps_the_job_from_running() {
         "{said}"
     );
     follow(&bench, &said);
-    let said = on_a_terminal(&bench, &["push", "--queue=mial", "--", "true"]);
-    assert!(said.contains("queue-work: no pool serves queue `mial` (1 ready);"), "{said}");
+    let said = on_a_terminal(&bench, &["push", "--queue=defualt", "--", "true"]);
+    assert!(said.contains("queue-work: no pool serves queue `defualt` (1 ready);"), "{said}");
+    assert!(said.ends_with("; did you mean `default`?\n"), "{said}");
     bench.ok(&["pause", "default"]);
     let said = on_a_terminal(&bench, &["push", "--", "true"]);
     assert!(
@@ -253,4 +252,37 @@ fn on_a_terminal_a_push_says_what_keeps_the_job_from_running() {
         bench.wait_for_job(id, "succeeded");
     }
     assert_eq!(bench.run(&["push", "--queue=mial", "--", "true"]).expect_code(0).stderr, "", "nothing in a script");
+}
+
+#[test]
+fn without_a_master_a_push_names_a_command_that_runs_this_job_and_what_else_holds_it_back() {
+    let bench = Bench::new();
+    for queue in ["a", "b"] {
+        bench.push(&["--queue", queue, "--", "true"]);
+    }
+    let said = on_a_terminal(&bench, &["push", "--queue=reports", "--delay=1h", "--", "true"]);
+    assert!(said.ends_with("start one with `queue-work --queue reports,a,b`\n"), "{said}");
+    bench.ok(&["pause", "mail", "--force"]);
+    let said = on_a_terminal(&bench, &["push", "--queue=mail", "sms", "1"]);
+    let (hint, held) = said.split_once("CMD`\n").expect("two lines");
+    let hint = format!("{hint}CMD`");
+    assert!(hint.ends_with("start one with `queue-work --queue mail -- CMD`"), "{hint}");
+    let _master = start_as_told(&bench, &hint);
+    assert_eq!(bench.job(4)["state"], "ready");
+    follow(&bench, held);
+    bench.wait_for_job(4, "succeeded");
+}
+
+#[test]
+fn without_a_master_a_push_to_a_queue_that_the_file_does_not_serve_says_so() {
+    let bench = Bench::new();
+    std::fs::write(bench.path().join("queue-work.toml"), "[pools.mail]\nworkers = 1\n").expect("written");
+    let said = on_a_terminal(&bench, &["push", "--queue=mial", "--", "true"]);
+    let (hint, problem) = said.split_once("start one with `queue-work`\n").expect("two lines");
+    assert!(problem.starts_with("queue-work: no pool serves queue `mial` (1 ready); add one with"), "{said}");
+    assert!(problem.ends_with("; did you mean `mail`?\n"), "{said}");
+    let _master = start_as_told(&bench, &format!("{hint}`queue-work`"));
+    follow(&bench, problem);
+    bench.wait_for_job(1, "succeeded");
+    assert!(!on_a_terminal(&bench, &["push", "--queue=mail", "--", "true"]).contains("did you mean"));
 }
