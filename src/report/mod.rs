@@ -10,6 +10,7 @@ pub mod printer;
 pub mod refusals;
 pub mod status;
 pub mod status_named;
+mod status_tables;
 pub mod status_text;
 pub mod summary;
 pub mod tables;

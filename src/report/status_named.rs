@@ -6,7 +6,8 @@ use anstyle::Style;
 
 use super::events::log_line;
 use super::status::{Named, PoolStatus, QueueStatus, Status, WorkerStatus};
-use super::status_text::{self, View, dead, empty_in, last_exit, pool_problem, rows, state, warning};
+use super::status_tables::{self, empty_in, last_exit, state};
+use super::status_text::{View, dead, pool_problem, rows, warning};
 use super::{colours, words};
 use crate::wire::control::LogLine;
 
@@ -83,7 +84,9 @@ fn queue(queue: &QueueStatus, status: &Status, view: View<'_>) -> String {
     }
     let Facts(mut text) = facts;
     text.extend(unserved.iter().map(|found| warning(&found.problem)));
-    text.extend(serving.iter().filter_map(|pool| Some(pool_problem(pool, pool.problem.as_ref()?))));
+    // One of the same name is shown itself.
+    let others = serving.iter().filter(|pool| pool.name != name.as_str());
+    text.extend(others.filter_map(|pool| Some(pool_problem(pool, pool.problem.as_ref()?))));
     text + &dead(queue.dead, Some(name), view)
 }
 
@@ -125,7 +128,7 @@ fn pool(pool: &PoolStatus, status: &Status, above: usize, view: View<'_>) -> Str
         // An empty line, the heading, the line that counts the others, the prompt.
         let taken = above + rows(&text, view.width) + 4;
         let shown = view.height.map_or(usize::MAX, |height| height.saturating_sub(taken).max(LEAST_WORKERS));
-        let _ = write!(text, "\n{}", status_text::workers(&workers, shown, view));
+        let _ = write!(text, "\n{}", status_tables::workers(&workers, shown, view));
     }
     text
 }
@@ -158,7 +161,7 @@ fn worker(worker: &WorkerStatus, view: View<'_>) -> String {
     };
     facts.line("replaced", replaced);
     facts.line("last exit", last_exit(worker).unwrap_or_else(dash));
-    facts.line("job", worker.job.as_ref().map_or_else(dash, |running| status_text::job(running, view)));
+    facts.line("job", worker.job.as_ref().map_or_else(dash, |running| status_tables::job(running, view)));
     facts.0
 }
 

@@ -10,7 +10,13 @@ use nix::pty::{Winsize, openpty};
 use super::support::{Bench, DEADLINE};
 
 /// The lines that a verb prints on a terminal of this size, without colours.
-fn shown(bench: &Bench, args: &[&str], (ws_col, ws_row): (u16, u16)) -> Vec<String> {
+fn shown(bench: &Bench, args: &[&str], size: (u16, u16)) -> Vec<String> {
+    let text = printed(bench, args, size);
+    anstream::adapter::strip_str(&text).to_string().lines().map(str::to_owned).collect()
+}
+
+/// What a verb prints on a terminal of this size.
+fn printed(bench: &Bench, args: &[&str], (ws_col, ws_row): (u16, u16)) -> String {
     let pty = openpty(&Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }, None).expect("a terminal");
     let own = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
     let mut command = bench.command(args);
@@ -24,8 +30,7 @@ fn shown(bench: &Bench, args: &[&str], (ws_col, ws_row): (u16, u16)) -> Vec<Stri
         text.extend_from_slice(&part[..read]);
     }
     child.wait().expect("it ends");
-    let text = String::from_utf8(text).expect("UTF-8").replace("\r\n", "\n");
-    anstream::adapter::strip_str(&text).to_string().lines().map(str::to_owned).collect()
+    String::from_utf8(text).expect("UTF-8").replace("\r\n", "\n")
 }
 
 fn expect_fits(lines: &[String], (columns, rows): (usize, usize)) {
@@ -88,6 +93,48 @@ fn what_kills_jobs_can_be_read_on_a_small_screen_however_many_workers_there_are(
         assert!(!shown(&bench, &["status"], size).is_empty(), "{size:?}");
         assert!(!shown(&bench, &["jobs"], size).is_empty(), "{size:?}");
     }
+}
+
+#[test]
+fn many_queues_pools_and_problems_leave_room_for_each_other() {
+    let bench = Bench::new();
+    let mut pools: Vec<String> = (0..30).map(|n| format!("[pools.p{n}]\nworkers = 1\n")).collect();
+    pools.push("[pools.broken]\nworkers = 1\ncommand = [\"no-such-program\"]\n".to_owned());
+    std::fs::write(bench.path().join("queue-work.toml"), pools.concat()).expect("written");
+    for n in 0..40 {
+        bench.push(&["--queue", &format!("queue{n}"), "--", "true"]);
+    }
+    bench.push(&["--queue=p1", "--max-attempts=1", "--", "sh", "-c", "echo no paper >&2; exit 1"]);
+    let master = bench.start(&[]);
+    bench.wait_for("what is wrong to be known", DEADLINE, |bench| {
+        let status = bench.status();
+        status["unserved"].as_array().map(Vec::len) == Some(40)
+            && status["queues"].as_array().is_some_and(|all| all.iter().any(|queue| queue["dead"] == 1))
+            && status["pools"][0]["problem"].is_string()
+    });
+    for size in [(80, 24), (120, 60), (200, 30)] {
+        let lines = shown(&bench, &["status"], size);
+        let screen = lines.join("\n");
+        assert!(lines.len() < usize::from(size.1), "{} lines:\n{screen}", lines.len());
+        for part in ["master ", "problem: ", "more problems", "1 x exec exit status 1: no paper", "more queues"] {
+            assert!(screen.contains(part), "no {part:?} at {size:?} in\n{screen}");
+        }
+        assert!(screen.contains("\nbroken-1 "), "it is in trouble:\n{screen}");
+    }
+    let all = shown(&bench, &["status", "--all"], (80, 24)).join("\n");
+    assert_eq!((all.matches("problem: ").count(), all.contains("see all with")), (41, false), "{all}");
+    drop(master);
+}
+
+#[test]
+fn states_have_colours_on_a_terminal_only() {
+    let bench = Bench::new();
+    bench.push(&["--max-attempts=1", "--", "false"]);
+    bench.run(&["--drain", "--queue=default"]).expect_code(1);
+    let red = "\x1b[31mdead\x1b[0m";
+    assert!(printed(&bench, &["jobs"], (80, 24)).contains(red));
+    assert!(printed(&bench, &["status"], (80, 24)).contains("\x1b[31m1\x1b[0m"), "the number of dead jobs");
+    assert!(!bench.ok(&["jobs"]).contains('\x1b'));
 }
 
 #[test]
