@@ -6,6 +6,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use super::args::Cli;
+use super::args::help::find;
 use super::output;
 use crate::error::{Code, Error};
 
@@ -23,14 +24,6 @@ pub(crate) fn run(verb: &[String]) -> Result<Code, Error> {
         Man::new(found.clone()).title(title(found)).source(SOURCE).render(&mut page).map_err(Error::stdout)?;
     }
     output::raw(&page).map(|()| Code::DONE)
-}
-
-fn find<'a>(command: &'a Command, verb: &[String]) -> Result<&'a Command, Error> {
-    verb.iter().try_fold(command, |at, word| {
-        at.find_subcommand(word)
-            .filter(|c| !c.is_hide_set())
-            .ok_or_else(|| Error::Usage(format!("there is no verb `{}`; see `queue-work --help`", verb.join(" "))))
-    })
 }
 
 fn title(command: &Command) -> String {
@@ -54,6 +47,8 @@ fn verbs(command: &Command) -> impl Iterator<Item = &Command> {
 }
 
 fn section(verb: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+    // The options of every verb stand once, at the beginning.
+    let verb = &verb.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
     let man = Man::new(verb.clone());
     let mut body = Vec::new();
     man.render_description_section(&mut body)?;

@@ -37,7 +37,6 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Parsed, Verb};
-use clap::error::ErrorKind;
 use context::Context;
 
 use crate::error::{self, Code, Error};
@@ -106,7 +105,13 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Config(verb) => config::run(context, verb),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Man(args) => man::run(&args.verb),
+        Verb::Help(args) => help(&args.topic),
     }
+}
+
+fn help(topic: &[String]) -> Result<Code, Error> {
+    let page = if topic == ["options"] { args::help::options() } else { args::help::page(topic)? };
+    output::print(&page.ansi().to_string()).map(|()| Code::DONE)
 }
 
 /// Prints messages of clap: help and version on stdout, errors on stderr in our form.
@@ -115,11 +120,7 @@ fn usage(error: &clap::Error) -> Result<Code, Error> {
         return output::print(&error.render().ansi().to_string()).map(|()| Code::DONE);
     }
     let text = error.render().to_string();
-    let text = match error.kind() {
-        // The help itself, where a verb of `jobs` or `config` is left out.
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => text,
-        _ => format!("queue-work: {}", text.strip_prefix("error: ").unwrap_or(&text)),
-    };
+    let text = format!("queue-work: {}", text.strip_prefix("error: ").unwrap_or(&text));
     // Where stderr is gone, the exit code still speaks.
     let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(text.trim_end()));
     Err(Error::Said(u8::try_from(error.exit_code()).unwrap_or(2)))

@@ -55,6 +55,11 @@ impl Flags {
     }
 }
 
+/// Checks a limit as a flag gives it: the text that means it, or why it cannot be.
+pub fn check_limit(name: &str, given: &str) -> Result<String, String> {
+    check(name, given).map_err(|refusal| refusal.of_flag())
+}
+
 fn check(name: &str, given: &str) -> Result<String, Refusal> {
     let Some(mut key) = schema::find(&[PoolLimits::KEYS], name) else {
         panic!("BUG: the flag `{name}` has no key in the schema");

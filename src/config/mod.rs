@@ -30,6 +30,7 @@ mod tests;
 
 pub use environment::Environment;
 pub use file::ReadFile;
+pub use flags::check_limit;
 pub use job_limits::JobLimits;
 pub use load::Loaded;
 pub use paths::{Paths, SOCKET_DATABASE, paths};

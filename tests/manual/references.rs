@@ -76,6 +76,7 @@ fn every_path_of_the_repository_exists() {
 fn every_option_that_the_manual_names_exists() {
     let bench = Bench::new();
     let mut known: BTreeSet<String> = verbs(&bench).iter().flat_map(|verb| options(&bench, verb)).collect();
+    known.extend(["--help", "--version"].map(str::to_owned));
     for script in ["bench", "chaos", "check", "demo"] {
         let text = std::fs::read_to_string(root().join("scripts").join(script)).expect("a script");
         known.extend(text.split(|c: char| !c.is_ascii_lowercase() && c != '-').map(str::to_owned));

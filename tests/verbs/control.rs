@@ -127,7 +127,7 @@ fn a_second_master_is_refused_with_the_pid_of_the_first_and_since_when() {
 fn their_help_says_how_long_they_wait_and_hold() {
     let bench = Bench::new();
     for (verb, parts) in [
-        ("scale", ["until the master ends", "scale +2", "--grace"]),
+        ("scale", ["Until the master ends", "scale +2", "--grace"]),
         ("restart", ["finishes its job beside it", "restart --all", "--grace"]),
         ("stop", ["starts it again", "stop --pool mail", "--grace"]),
     ] {

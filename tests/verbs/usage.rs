@@ -6,21 +6,28 @@ use super::support::Bench;
 fn values_that_cannot_be_are_refused_and_named() {
     let bench = Bench::new();
     let long = "x".repeat(300);
-    let table: [(&[&str], &str); 24] = [
-        (&["--workers", "0"], "1..=10000"),
-        (&["--workers", "-1"], "1..=10000"),
-        (&["--workers", "100000"], "1..=10000"),
-        (&["--workers", "four"], "--workers"),
+    let table: [(&[&str], &str); 38] = [
+        (&["--workers", "0"], "`--workers`: it is 0; the least is 1"),
+        (&["--workers=-1"], "`--workers`: it is -1; the least is 1"),
+        (&["--workers", "100000"], "`--workers`: it is 100000; the most is 10000"),
+        (&["--workers", "four"], "`--workers`: it is \"four\"; it must be a whole number, or \"cpus\""),
         (&["--workers", ""], "--workers"),
-        (&["--memory", "1K"], "at least 1M"),
+        (&["--memory", "1K"], "`--memory`: it is 1K; the least is 1M"),
+        (&["--memory", "128"], "`--memory`: it is 128B; the least is 1M"),
         (&["--memory", "lots"], "--memory"),
-        (&["--memory-max", "1K"], "at least 1M"),
+        (&["--memory-max", "1K"], "the least is 1M"),
         (&["--max-jobs", "0"], "--max-jobs"),
         (&["--max-attempts", "0"], "--max-attempts"),
-        (&["--timeout", "30"], "no unit"),
+        (&["--timeout", "30"], "`--timeout`: `30` has no unit; write `10s`, `5m` or `2h`"),
+        (&["--timeout="], "`--timeout`: a duration must not be empty"),
+        (
+            &["--timeout"],
+            "`--timeout` of `queue-work` needs a value, as in `--timeout DURATION`; see `queue-work start -h`",
+        ),
         (&["--grace", "-1s"], "--grace"),
-        (&["--prefetch", "0"], "1 to 1000"),
-        (&["--durability", "maybe"], "full, process"),
+        (&["--prefetch", "0"], "`--prefetch`: it is 0; the least is 1"),
+        (&["--durability", "maybe"], "`--durability`: `maybe` is none of `full` and `process`"),
+        (&["--drain", "--drain"], "`--drain` is given twice to `queue-work`; give it once"),
         (&["--queue", "a/b"], "'/'"),
         (&["--queue", "a\nb"], "'\\n'"),
         (&["--queue", &long], "300 bytes is too long; the limit is 100"),
@@ -28,6 +35,16 @@ fn values_that_cannot_be_are_refused_and_named() {
         (&["push", "--queue", "a/b", "t"], "'/'"),
         (&["push", "--queue", "a\nb", "t"], "'\\n'"),
         (&["push", "--queue", &long, "t"], "300 bytes"),
+        (&["push", "--queue", "", "t"], "`--queue`: a queue name must not be empty"),
+        (&["push", "--queue", "a", "--queue", "b", "t"], "`--queue` is given twice to `push`; give it once"),
+        (&["push", "--priority", "x", "t"], "`--priority`: it is \"x\"; it must be a whole number"),
+        (&["push", "--env", "A", "t"], "`--env`: not `A`; write `NAME=value`"),
+        (&["jobs", "show", "x"], "`ID`: it is \"x\"; it must be a whole number"),
+        (&["runs", "--job", "99999999999999999999"], "the most is 9223372036854775807"),
+        (&["jobs", "list", "--limit=-1"], "`--limit`: it is -1; the least is 1"),
+        (&["logs", "-n", "x"], "`--lines`: it is \"x\"; it must be a whole number"),
+        (&["status", "--json=1"], "`--json` takes no value, and `1` is one; see `queue-work status -h`"),
+        (&["jobs", "list", "--state", "deda"], "; did you mean `dead`?"),
         (&["scale", "10001"], "0 to 10000"),
         (&["scale", "+-1"], "0 to 10000"),
         (&["status", "--watch", "0s"], "--watch"),
@@ -35,7 +52,8 @@ fn values_that_cannot_be_are_refused_and_named() {
     for (words, part) in table {
         let run = bench.run(words).expect_code(2);
         assert!(run.stderr.starts_with("queue-work: ") && run.stderr.contains(part), "{words:?}: {}", run.stderr);
-        assert_eq!(run.stdout, "", "{words:?}");
+        assert!(!run.stderr.contains("For more") && !run.stderr.contains("found in string"), "{}", run.stderr);
+        assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{words:?}: {}", run.stderr);
     }
     assert!(!bench.database().exists());
 }
@@ -47,16 +65,20 @@ fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
         (&["frobnicate"][..], "there is no verb `frobnicate`"),
         (&["stauts"], "did you mean `status`?"),
         (&["stat"], "did you mean `status`?"),
-        (&["jobs", "lst"], "list"),
-        (&["config", "shwo"], "show"),
-        (&["--wrokers", "4"], "--workers"),
-        (&["push", "--prority", "4", "t"], "--priority"),
-        (&["push", "t", "--prority", "4"], "--priority"),
+        (&["jobs", "lst"], "`jobs` has no verb `lst`; did you mean `list`?"),
+        (&["jobs", "1"], "`jobs` has no verb `1`; look at that job with `queue-work jobs show 1`"),
+        (&["config", "shwo"], "`config` has no verb `shwo`; did you mean `show`?"),
+        (&["--wrokers", "4"], "did you mean `--workers`?"),
+        (&["--worker", "2"], "`queue-work` has no option `--worker`; did you mean `--workers`?"),
+        (&["push", "--prority", "4", "t"], "did you mean `--priority`?"),
+        (&["push", "t", "--prority", "4"], "did you mean `--priority`?"),
+        (&["push", "ls", "--", "-l"], "a command goes after `--`: `queue-work push -- ls -l`"),
+        (&["push", "t", "--lines", "--", "x"], "`TYPE` and `CMD` of `push` exclude each other; leave one out"),
         (&["push", "ls", "-l", "a b"], "a command goes after `--`: `queue-work push -- ls -l 'a b'`"),
         (&["push", "ls", "--all"], "`queue-work push -- ls --all`"),
         (&["top"], "there is no verb `top`; did you mean `status --watch`?"),
-        (&["stpo"], "see `queue-work --help`"),
-        (&["status", "--queue", "x"], "`status` has no option `--queue`; see `queue-work status --help`"),
+        (&["stpo"], "see `queue-work -h`"),
+        (&["status", "--queue", "x"], "`status` has no option `--queue`; see `queue-work status -h`"),
         (&["jobs", "show", "--queue=x"], "`jobs show` has no option `--queue`"),
     ] {
         let run = bench.run(words).expect_code(2);
@@ -110,25 +132,32 @@ fn short_words_are_taken_for_the_verbs_they_stand_for() {
 #[test]
 fn words_that_are_missing_or_too_many_are_refused() {
     let bench = Bench::new();
-    let table: [&[&str]; 14] = [
-        &["scale"],
-        &["scale", "1", "2"],
-        &["scale", "1", "--queue=a", "--pool=b"],
-        &["spawn"],
-        &["restart"],
-        &["restart", "--all", "default-1"],
-        &["pause"],
-        &["resume"],
-        &["pause", "--all", "a"],
-        &["jobs", "show"],
-        &["jobs", "wait"],
-        &["config"],
-        &["push", "t", "1", "2"],
-        &["--workers", "4", "push", "t"],
+    let table: [(&[&str], &str); 14] = [
+        (&["scale"], "`scale` needs `N`, as in `queue-work scale 6`; see `queue-work scale -h`"),
+        (&["scale", "1", "2"], "`scale` does not take `2`; see `queue-work scale -h`"),
+        (
+            &["scale", "1", "--queue=a", "--pool=b"],
+            "`--queue` and `--pool` of `scale` exclude each other; leave one out",
+        ),
+        (&["spawn"], "as in `queue-work spawn --queue other --workers 2`"),
+        (
+            &["restart"],
+            "`restart` needs `--all`, `--queue NAME`, `--pool NAME` or `WORKER`, as in `queue-work restart --all`",
+        ),
+        (&["restart", "--all", "default-1"], "exclude each other"),
+        (&["pause"], "`pause` needs `QUEUE`, as in `queue-work pause mail images`"),
+        (&["resume"], "`resume` needs `QUEUE`"),
+        (&["pause", "--all", "a"], "`--all` and `QUEUE` of `pause` exclude each other; leave one out"),
+        (&["jobs", "show"], "`jobs show` needs `ID`, as in `queue-work jobs show 31`; see `queue-work jobs show -h`"),
+        (&["jobs", "wait"], "`jobs wait` needs `ID`"),
+        (&["config"], "`config` needs a verb: `check`, `show` or `init`; see `queue-work config -h`"),
+        (&["push", "t", "1", "2"], "a command goes after `--`: `queue-work push -- t 1 2`"),
+        (&["--workers", "4", "push", "t"], "`--workers` before the verb"),
     ];
-    for words in table {
+    for (words, part) in table {
         let run = bench.run(words).expect_code(2);
-        assert!(run.stderr.starts_with("queue-work: ") && run.stdout.is_empty(), "{words:?}: {run:?}");
+        let said = run.stderr.starts_with("queue-work: ") && run.stderr.contains(part);
+        assert!(said && run.stdout.is_empty(), "{words:?}: {run:?}");
     }
     assert!(!bench.database().exists());
 }
@@ -141,6 +170,7 @@ fn an_argument_that_is_no_text_is_refused_where_it_is_no_commands() {
     for words in [&["push", "t"][..], &["scale"]] {
         let out = bench.command(words).arg(odd).output().expect("it runs");
         assert_eq!(out.status.code(), Some(2), "{words:?}");
-        assert!(String::from_utf8_lossy(&out.stderr).contains("UTF-8"), "{words:?}");
+        let said = format!("`\\xff\\xfe` is not UTF-8, which `{}` takes only in a command after `--`", words[0]);
+        assert!(String::from_utf8_lossy(&out.stderr).contains(&said), "{words:?}");
     }
 }

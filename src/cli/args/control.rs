@@ -10,23 +10,31 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::values;
 use crate::model::{MOST_WORKERS, Wanted, units};
 
-/// Show queues, pools, workers and totals, or one of them in full.
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+const CONFIG_EXAMPLES: &str = "\
 Examples:
-  queue-work status
+  queue-work config init                    write queue-work.toml, every key explained
+  queue-work config check                   what is wrong with it
+  queue-work config show                    what is in force, and why";
+
+/// Show queues, pools, workers and totals, or one of them in full.
+///
+/// Without a master it shows what the database knows, and the exit code is 3.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work status                  what is wrong first, then queues, pools, workers
   queue-work status mail             the queue `mail`, and the pool of this name
   queue-work status mail-2           this worker, with its last lines of output
-  queue-work status mail --watch")]
+  queue-work status mail --watch     again and again, until Ctrl-C")]
 pub(crate) struct StatusArgs {
     /// Only this queue, pool or worker, and all of it
     #[arg(value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Show it again and again, this often [default: 2s]; Ctrl-C ends it
+    /// Show it again and again until Ctrl-C, this often [default: 2s]
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
     #[arg(value_parser = values::watch)]
     pub(crate) watch: Option<Watch>,
-    /// Every worker and every limit, also where they do not fit on the screen
+    /// Every worker and limit, also where they do not fit
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -39,28 +47,30 @@ pub(crate) enum Watch {
     Name(String),
 }
 
-/// Set the wanted number of workers of a pool, until the master ends.
+/// Set the wanted number of workers of a pool.
 ///
-/// Idle workers leave first. Busy ones finish their jobs, which their timeouts bound, and are wanted again if the pool is
+/// Until the master ends. Idle workers leave first. Busy ones finish their jobs, which their timeouts bound, and are wanted again if the pool is
 /// scaled up meanwhile. The next master begins with `workers` of the configuration.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   queue-work scale 6                        of the only pool
   queue-work scale +2 --pool mail           two more than now
   queue-work scale 0 --queue images         none, until it is scaled up
   queue-work scale 1 --grace 30s            jobs that run longer are given back")]
 pub(crate) struct ScaleArgs {
-    /// Wanted workers of the pool, 0 to 10000; `+2`, `-1`: so many more or fewer than now
+    /// Wanted workers, 0 to 10000; `+2`, `-1`: more or fewer than now
     #[arg(value_name = "N", allow_negative_numbers = true)]
     pub(crate) workers: Wanted,
-    /// Each pool that serves this queue [default: the only pool]
+    /// Pools that serve this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
     pub(crate) queue: Option<String>,
     /// This pool
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
     pub(crate) pool: Option<String>,
-    /// How long jobs may go on whose workers leave, such as `30s` [default: until they are done]
+    /// Time for jobs whose workers leave [default: no limit]
+    ///
+    /// A job that runs longer goes back to the front of its queue, and nothing is charged.
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_SCALE_GRACE", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) grace: Option<Duration>,
@@ -71,38 +81,46 @@ pub(crate) struct ScaleArgs {
 /// Whether to wait for the effect.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct NoWait {
-    /// Return at once instead of when the change is complete
+    /// Return at once, not when the change is complete
     #[arg(long, env = "QUEUE_WORK_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
 }
 
-/// Add a pool to the running master, until that ends.
+/// Add a pool to the running master.
+///
+/// The pool is there until the master ends.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   queue-work spawn --queue other --workers 2            jobs of it are commands
   queue-work spawn --queue mail -- python3 worker.py    a worker program
   queue-work stop --queue mail                          ends it again")]
 pub(crate) struct SpawnArgs {
-    /// Queues the pool serves, each only while those before it have no ready job; several with commas or by repeating
+    /// Queues the pool serves, in this order
+    ///
+    /// Several with commas or by repeating. Jobs of one are taken only while those before it have no ready job.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
     #[arg(required_unless_present = "opaque")]
     pub(crate) queue: Vec<String>,
-    /// Workers of the pool, 1 to 10000 [default: the number of CPUs]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WORKERS)))]
+    /// Workers of the pool [default: the number of CPUs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number::<u32>(1..=MOST_WORKERS.into()))]
     pub(crate) workers: Option<u32>,
     /// Name of the pool [default: that of its first queue]
     #[arg(long, value_name = "NAME", value_parser = values::pool, required_unless_present = "queue")]
     pub(crate) pool: Option<String>,
-    /// Each job runs the command after `--`: `{}` is the job's args, `{name}` one of them
+    /// Each job runs the command after `--`
+    ///
+    /// In an argument of the command `{}` is the job's args, `{name}` one of them.
     #[arg(long, conflicts_with = "opaque", requires = "command")]
     pub(crate) exec: bool,
-    /// The program after `--` fetches its jobs elsewhere: keep it alive, scale it, recycle it
+    /// The program after `--` fetches its jobs elsewhere
+    ///
+    /// It is kept alive, scaled and recycled, and needs `--pool` for a name.
     #[arg(long, requires = "command")]
     pub(crate) opaque: bool,
     #[command(flatten)]
     pub(crate) wait: NoWait,
-    /// The worker program and its arguments; without: jobs are commands
+    /// The worker program; without one, jobs are commands
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
@@ -112,11 +130,12 @@ pub(crate) struct SpawnArgs {
 /// A new worker is ready before the old one leaves, which finishes its job beside it, however long that takes. Workers that
 /// did not come up are tried again.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   queue-work restart --all                  after a new version of the worker program
   queue-work restart --queue mail --grace 1m
-  queue-work restart default-3 --now")]
+                                            jobs that run longer are given back
+  queue-work restart default-3 --now        one worker, at once")]
 #[command(group = ArgGroup::new("target").required(true).multiple(false).args(["all", "queue", "pool", "workers"]))]
 pub(crate) struct RestartArgs {
     /// Every worker
@@ -131,11 +150,15 @@ pub(crate) struct RestartArgs {
     /// These workers, such as `default-1`
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
-    /// How long the jobs of the old workers may go on, such as `30s` [default: until they are done]
+    /// Time for jobs of the old workers [default: no limit]
+    ///
+    /// A job that runs longer goes back to the front of its queue, and nothing is charged.
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_RESTART_GRACE", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) grace: Option<Duration>,
-    /// End running jobs at once; they go back to the front and nothing is charged
+    /// End running jobs at once, which go back to the front
+    ///
+    /// Nothing is charged for it.
     #[arg(long, conflicts_with = "grace")]
     pub(crate) now: bool,
     #[command(flatten)]
@@ -146,15 +169,17 @@ pub(crate) struct RestartArgs {
 ///
 /// A pool that the master began with stays, with no workers: `scale N --pool P` starts it again. One that was spawned is gone.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   queue-work stop                           the master, within the grace of its pools
   queue-work stop --timeout 5m              jobs that run longer are given back
   queue-work stop --pool mail               only this pool, when its jobs are done
   queue-work stop default-3 --grace 0s      only this worker, at once")]
 pub(crate) struct StopArgs {
-    /// How long running jobs may go on, such as `30s` [default: the grace of their pool where the master stops, else until
-    /// they are done]
+    /// Time for running jobs [default: the grace of their pool]
+    ///
+    /// A job that runs longer goes back to the front of its queue, and nothing is charged. Where a pool or a worker is
+    /// stopped and not the master, the default is no limit.
     #[arg(long, visible_alias = "grace", value_name = "DURATION", env = "QUEUE_WORK_STOP_TIMEOUT")]
     #[arg(allow_hyphen_values = true, value_parser = units::duration)]
     pub(crate) timeout: Option<Duration>,
@@ -164,7 +189,7 @@ pub(crate) struct StopArgs {
     /// Only this pool
     #[arg(long, value_name = "NAME", value_parser = values::pool, conflicts_with = "workers")]
     pub(crate) pool: Option<String>,
-    /// Only these workers, such as `default-1`; their pools have that many fewer
+    /// Only these, such as `default-1`; pools have so many fewer
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
     #[command(flatten)]
@@ -180,38 +205,80 @@ pub(crate) struct QueuesArgs {
     /// Every queue that has jobs on record or that a pool serves
     #[arg(long)]
     pub(crate) all: bool,
-    /// Also queues that no pool serves and of which nothing is on record
+    /// Also queues that nobody has heard of
+    ///
+    /// Without it, a queue that no pool serves and of which nothing is on record is refused as a slip.
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 /// Check, show or write the configuration.
 #[derive(Clone, Debug, Subcommand)]
+#[command(after_long_help = CONFIG_EXAMPLES)]
 pub(crate) enum ConfigVerb {
     /// Say everything that is wrong with the configuration
+    ///
+    /// Each problem has its file, line and column. Takes the options of `start`, before the verb.
+    #[command(after_long_help = "\
+Examples:
+  queue-work config check
+  queue-work --config new.toml config check      before it is put in place
+  queue-work --workers 3 config check --json     with an option of the master")]
     Check,
     /// Show what is in force and where each value comes from
+    #[command(after_long_help = "\
+Examples:
+  queue-work config show
+  queue-work config show --json             for programs")]
     Show,
     /// Write a file with every key explained
+    #[command(after_long_help = "\
+Examples:
+  queue-work config init                    queue-work.toml in this folder
+  queue-work config init /etc/queue-work/queue-work.toml
+  queue-work config init -                  to read it")]
     Init {
-        /// Where to write it; `-` for stdout
+        /// Where to write it, `-` for stdout
         #[arg(value_name = "PATH", default_value = "queue-work.toml")]
         path: PathBuf,
     },
 }
 
-/// Print a completion script.
+/// Print a completion script for a shell.
+///
+/// The script asks the program at each Tab, so names of queues, pools and workers and ids of jobs are completed too.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  source <(queue-work completions bash)     in this shell; in ~/.bashrc for every one
+  queue-work completions zsh > ~/.zfunc/_queue-work
+  queue-work completions fish > ~/.config/fish/completions/queue-work.fish")]
 pub(crate) struct CompletionsArgs {
     /// The shell to complete in
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Print the manual page.
+/// Print the manual page (roff), of everything or of a verb.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work man | man -l -                 read it
+  queue-work man push > queue-work-push.1   the page of a verb")]
 pub(crate) struct ManArgs {
     /// Of this verb only, such as `push` or `jobs list`
     #[arg(value_name = "VERB")]
     pub(crate) verb: Vec<String>,
+}
+
+/// Print the long help of a verb, or the options of every verb.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work help push                      as `queue-work push --help`
+  queue-work help options                   the options of every verb")]
+pub(crate) struct HelpArgs {
+    /// The verb, such as `push` or `jobs list`, or `options`
+    #[arg(value_name = "VERB")]
+    pub(crate) topic: Vec<String>,
 }

@@ -10,9 +10,19 @@ use super::records::ListArgs;
 use super::{moment, values};
 use crate::model::{IdRange, JobState, UnixMicros, units};
 
-/// Look at jobs and change them; without a verb, list them.
+/// List, show, retry, cancel, delete, set or wait for jobs.
+///
+/// Without a verb, lists them as `jobs list` does.
 #[derive(Clone, Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = "\
+Examples:
+  queue-work jobs                           the newest
+  queue-work jobs --state dead              those that failed for good
+  queue-work jobs show 31                   why
+  queue-work jobs retry --state dead        every dead job again"
+)]
 pub(crate) struct JobsArgs {
     #[command(subcommand)]
     pub(crate) verb: Option<JobsVerb>,
@@ -24,7 +34,7 @@ pub(crate) struct JobsArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum JobsVerb {
     /// List jobs, newest first
-    #[command(alias = "ls")]
+    #[command(alias = "ls", after_long_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         ids: Ids,
@@ -32,13 +42,19 @@ pub(crate) enum JobsVerb {
         args: JobsListArgs,
     },
     /// Show everything about one job, with its runs
+    #[command(after_long_help = "\
+Examples:
+  queue-work jobs show 31
+  queue-work jobs show 31 --json            for programs")]
     Show {
         /// The job
-        #[arg(value_name = "ID", allow_negative_numbers = true)]
+        #[arg(value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
         id: i64,
     },
-    /// Make dead, cancelled or scheduled jobs ready now, with their counters at zero
-    #[command(after_help = "\
+    /// Make dead, cancelled or scheduled jobs ready now
+    ///
+    /// Their counters begin at zero.
+    #[command(after_long_help = "\
 Which jobs: ids and ranges, or a filter, for which dead ones are meant unless `--state` says otherwise.
 
 Examples:
@@ -47,7 +63,7 @@ Examples:
   queue-work jobs retry --all --queue mail --dry-run")]
     Retry(JobsRetryArgs),
     /// Cancel jobs, also running ones
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Which jobs: ids and ranges, or a filter, for which all that have not ended are meant unless `--state` says otherwise.
 
 Examples:
@@ -66,7 +82,7 @@ Examples:
     #[command(alias = "rm")]
     Delete(JobsDeleteArgs),
     /// Change the priority, the queue or the time of jobs that wait
-    #[command(after_help = "\
+    #[command(after_long_help = "\
 Which jobs: ids and ranges, or a filter; those that are ready or scheduled.
 
 Examples:
@@ -74,8 +90,10 @@ Examples:
   queue-work jobs set --queue mail --type digest --to-queue slow
   queue-work jobs set --queue mail --all --at 'tomorrow 6:00'")]
     Set(JobsSetArgs),
-    /// Wait until jobs have ended; of one, print its result and exit as its command did
-    #[command(after_help = "\
+    /// Wait until jobs have ended
+    ///
+    /// Of one, its result is printed and the exit code is that of its command.
+    #[command(after_long_help = "\
 Of several, the exit code is 1 if one of them died or was cancelled. With a filter, jobs that are pushed meanwhile are waited
 for as well.
 
@@ -86,13 +104,22 @@ Examples:
     Wait(JobsWaitArgs),
 }
 
+pub(super) const LIST_EXAMPLES: &str = "\
+Examples:
+  queue-work jobs list --state dead --type resize
+  queue-work jobs list --queue mail --oldest --limit 10
+  queue-work jobs list --error 'connection refused' --since 1h
+  queue-work jobs list --after 5000 --jsonl     read on, for programs";
+
 /// Jobs by their ids.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Ids {
-    /// The jobs: ids, and ranges of them such as `3-502`
+    /// Ids, and ranges of them such as `3-502`
     #[arg(value_name = "ID", allow_negative_numbers = true)]
     pub(crate) ids: Vec<IdRange>,
-    /// Read ids and ranges from a file, or with `-` from stdin, apart by blanks, commas or lines
+    /// Read ids and ranges from a file, or with `-` from stdin
+    ///
+    /// Blanks, commas or line breaks keep them apart.
     #[arg(long, value_name = "FILE")]
     pub(crate) ids_from: Option<PathBuf>,
 }
@@ -109,13 +136,19 @@ pub(crate) struct Filter {
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
-    /// Only with this text in the error, or with this fingerprint of an error (see `jobs show`)
+    /// Only with this text in the error, or this fingerprint
+    ///
+    /// `jobs show` names the fingerprint of an error.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) error: Option<String>,
-    /// Only what ended, or was pushed if it has not ended, within this long (`1h`) or since this time (`today 9:00`)
+    /// Only what ended since then: `1h`, `today 9:00`
+    ///
+    /// A duration is so long ago. A job that has not ended counts by the time when it was pushed.
     #[arg(long, value_name = "TIME", value_parser = moment::past)]
     pub(crate) since: Option<UnixMicros>,
-    /// Only what ended, or was pushed if it has not ended, before this time, or longer ago than this (`7d`)
+    /// Only what ended before then: `7d`, `today 9:00`
+    ///
+    /// A duration is so long ago. A job that has not ended counts by the time when it was pushed.
     #[arg(long, value_name = "TIME", value_parser = moment::past)]
     pub(crate) until: Option<UnixMicros>,
 }
@@ -135,7 +168,9 @@ pub(crate) struct Selection {
 /// How many jobs are changed at once.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Change {
-    /// Do not ask before more than one job is changed (asked on a terminal only)
+    /// Do not ask before more than one job is changed
+    ///
+    /// Asked on a terminal only.
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Only say which jobs are meant
@@ -152,10 +187,10 @@ pub(crate) struct JobsListArgs {
     #[arg(long)]
     pub(crate) oldest: bool,
     /// Only what comes after this job in the list, to read on
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, hide_short_help = true, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) before: Option<i64>,
     /// Only what comes after this job in the list, oldest first
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, hide_short_help = true, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) after: Option<i64>,
     #[command(flatten)]
     pub(crate) list: ListArgs,
@@ -172,7 +207,7 @@ pub(crate) struct JobsRetryArgs {
 
 /// Which jobs to delete.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Which jobs: ids and ranges, or a filter; all that do not run, unless `--state` says otherwise.
 
 Examples:
@@ -195,7 +230,7 @@ pub(crate) struct JobsSetArgs {
     pub(crate) change: Change,
     /// Their priority, -100 to 100; higher goes first
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = NEW)]
-    #[arg(value_parser = clap::value_parser!(i64).range(-100..=100))]
+    #[arg(value_parser = values::number::<i64>(-100..=100))]
     pub(crate) priority: Option<i64>,
     /// The queue where they are to wait
     #[arg(long, value_name = "NAME", value_parser = values::queue, help_heading = NEW)]
@@ -204,7 +239,9 @@ pub(crate) struct JobsSetArgs {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = units::duration, help_heading = NEW)]
     #[arg(conflicts_with = "at")]
     pub(crate) delay: Option<Duration>,
-    /// Not before this time: `10:00`, `tomorrow 9:00`, `2026-12-31 23:59`, or with its zone `2026-12-31T23:59:00Z`
+    /// Not before this time: `10:00`, `tomorrow 9:00`, `3h`
+    ///
+    /// Also `2026-12-31 23:59`, or with its zone `2026-12-31T23:59:00Z`.
     #[arg(long, value_name = "TIME", value_parser = moment::parse, help_heading = NEW)]
     pub(crate) at: Option<UnixMicros>,
 }

@@ -1,4 +1,4 @@
-//! Words for a wrong command line, where the parser's own words would lead astray.
+//! Words for a wrong command line: what is wrong with which option of which verb, and what to write instead.
 //!
 //! Invariant: no tip ends a master, and none is an option of every verb that merely looks like what was typed.
 
@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, Error};
 
-use super::Cli;
+use super::{Cli, help};
 use crate::report::words;
 
 /// Words of other tools, which do not look like ours.
@@ -24,52 +24,194 @@ const KNOWN_ELSEWHERE: [(&str, &str); 9] = [
     ("wait", "jobs wait"),
 ];
 
-/// Words a mistake of the parser's finding better, where that can be done.
+/// Words a mistake of the parser's finding, and lays out the help that was asked for.
 pub(super) fn explain(command: &Command, error: Error, args: &[OsString]) -> Error {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return error };
-    if error.kind() != ErrorKind::UnknownArgument {
+    if error.kind() == ErrorKind::DisplayHelp {
+        return help::laid_out().try_get_matches_from(args).err().unwrap_or(error);
+    }
+    if !error.use_stderr() {
         return error;
     }
     let (verb, path) = verb_of(command, args);
-    if path.is_empty() && !word.starts_with('-') {
-        return unknown_verb(command, word);
-    }
-    let tip = match error.get(ContextKind::SuggestedArg) {
-        Some(ContextValue::String(tip)) => Some(tip.trim_start_matches("--")),
-        _ => None,
-    };
-    let is_own = |tip: &str| verb.get_arguments().any(|arg| !arg.is_global_set() && arg.get_long() == Some(tip));
-    if path.is_empty() || tip.is_some_and(is_own) {
-        return error;
-    }
-    if path == "push"
-        && let Some(better) = a_command_goes_last(args)
-    {
-        return better;
-    }
-    let word = if word.starts_with('-') { word.split('=').next().unwrap_or(word) } else { word };
-    let has_not = if word.starts_with('-') { "has no option" } else { "does not take" };
-    raw(format!("`{path}` {has_not} `{word}`; see `queue-work {path} --help`"))
+    let mistake = Mistake { error: &error, verb, path: &path, args, in_variable: is_in_variable(&error, args) };
+    Error::raw(error.kind(), mistake.worded(command))
 }
 
-/// The same mistake without the environment, which the line on the usage would show as if it had been typed.
-pub(super) fn as_typed(error: Error, args: &[OsString]) -> Error {
-    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return error;
-    }
-    match without_environment(Cli::command()).try_get_matches_from(args) {
-        Err(again) if again.kind() == error.kind() => again,
-        // The mistake is in a variable.
-        Ok(_) | Err(_) => error,
-    }
+/// Whether the command line is right where no variable is set.
+fn is_in_variable(error: &Error, args: &[OsString]) -> bool {
+    let again = without_environment(Cli::command()).try_get_matches_from(args);
+    again.map_or_else(|again| again.kind() != error.kind(), |_| true)
 }
 
 fn without_environment(command: Command) -> Command {
     command.mut_args(|arg| arg.env(None::<&'static str>)).mut_subcommands(without_environment)
 }
 
-fn raw(message: String) -> Error {
-    Error::raw(ErrorKind::UnknownArgument, message)
+/// A mistake, and where it was made.
+struct Mistake<'a> {
+    error: &'a Error,
+    verb: &'a Command,
+    /// As it is typed: `jobs retry`; empty for the program itself.
+    path: &'a str,
+    args: &'a [OsString],
+    in_variable: bool,
+}
+
+impl Mistake<'_> {
+    fn worded(&self, command: &Command) -> String {
+        match self.error.kind() {
+            ErrorKind::UnknownArgument => self.unknown(command),
+            ErrorKind::InvalidSubcommand => self.no_such_verb(),
+            ErrorKind::InvalidValue => self.not_among(),
+            ErrorKind::ValueValidation => self.refused(),
+            ErrorKind::TooManyValues => {
+                format!("`{}` takes no value, and `{}` is one; {}", self.name(), self.value(), self.see())
+            }
+            ErrorKind::ArgumentConflict => self.conflict(),
+            ErrorKind::MissingRequiredArgument => self.missing(),
+            ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                format!("{} needs a verb: {}; {}", self.place(), one_of(&own_verbs(self.verb)), self.see())
+            }
+            ErrorKind::InvalidUtf8 => self.no_text(),
+            _ => format!("{} cannot be understood; {}", self.place(), self.see()),
+        }
+    }
+
+    fn text(&self, kind: ContextKind) -> Option<&str> {
+        match self.error.get(kind)? {
+            ContextValue::String(text) => Some(text),
+            ContextValue::Strings(texts) => texts.first().map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The option or argument that is wrong: `--queue`, `ID`, or the variable that says it.
+    fn name(&self) -> String {
+        let shown = self.text(ContextKind::InvalidArg).unwrap_or_default();
+        let arg = self.verb.get_arguments().find(|arg| arg.to_string() == shown);
+        match arg.and_then(Arg::get_env).filter(|_| self.in_variable) {
+            Some(variable) => variable.to_string_lossy().into_owned(),
+            None => bare(shown),
+        }
+    }
+
+    fn value(&self) -> &str {
+        self.text(ContextKind::InvalidValue).unwrap_or_default()
+    }
+
+    /// Who was given the words: `` `jobs retry` ``, or the program itself.
+    fn place(&self) -> String {
+        if self.path.is_empty() { "`queue-work`".to_owned() } else { format!("`{}`", self.path) }
+    }
+
+    /// The help that tells more.
+    fn see(&self) -> String {
+        match self.path {
+            // The options without a verb are those of the master.
+            "" => "see `queue-work start -h`".to_owned(),
+            path => format!("see `queue-work {path} -h`"),
+        }
+    }
+
+    fn unknown(&self, command: &Command) -> String {
+        let word = self.text(ContextKind::InvalidArg).unwrap_or_default();
+        let is_option = word.starts_with('-');
+        if self.path.is_empty() && !is_option {
+            return unknown_verb(command, word);
+        }
+        let tip = self.text(ContextKind::SuggestedArg).map(|tip| tip.trim_start_matches("--"));
+        let is_own =
+            |tip: &&str| self.verb.get_arguments().any(|arg| !arg.is_global_set() && arg.get_long() == Some(tip));
+        let tip = tip.filter(is_own);
+        if self.path == "push"
+            && tip.is_none()
+            && let Some(better) = a_command_goes_last(self.args)
+        {
+            return better;
+        }
+        let word = if is_option { word.split('=').next().unwrap_or(word) } else { word };
+        let has_not = if is_option { "has no option" } else { "does not take" };
+        let next = tip.map_or_else(|| self.see(), |tip| format!("did you mean `--{tip}`?"));
+        format!("{} {has_not} `{word}`; {next}", self.place())
+    }
+
+    fn no_such_verb(&self) -> String {
+        let word = self.text(ContextKind::InvalidSubcommand).unwrap_or_default();
+        let next = if word.bytes().all(|byte| byte.is_ascii_digit()) && self.path == "jobs" {
+            format!("look at that job with `queue-work jobs show {word}`")
+        } else {
+            nearest(word, &own_verbs(self.verb)).map_or_else(|| self.see(), |name| format!("did you mean `{name}`?"))
+        };
+        format!("{} has no verb `{word}`; {next}", self.place())
+    }
+
+    /// A value that is missing, or none of a few words.
+    fn not_among(&self) -> String {
+        let shown = self.text(ContextKind::InvalidArg).unwrap_or_default();
+        let Some(ContextValue::Strings(words)) =
+            self.error.get(ContextKind::ValidValue).filter(|_| !self.value().is_empty())
+        else {
+            let typed = shown.replace(['<', '>'], "");
+            return format!("`{}` of {} needs a value, as in `{typed}`; {}", self.name(), self.place(), self.see());
+        };
+        let tip =
+            self.text(ContextKind::SuggestedValue).map(|tip| format!("; did you mean `{tip}`?")).unwrap_or_default();
+        format!("`{}`: `{}` is none of {}{tip}", self.name(), self.value(), words::list(words))
+    }
+
+    fn refused(&self) -> String {
+        let why = std::error::Error::source(self.error).map(ToString::to_string).unwrap_or_default();
+        // Whoever explains names the value, or what to write instead of it.
+        let value = if why.starts_with("write ") { format!("not `{}`; ", self.value()) } else { String::new() };
+        format!("`{}`: {value}{why}", self.name())
+    }
+
+    fn conflict(&self) -> String {
+        let (name, other) = (self.name(), self.text(ContextKind::PriorArg).map(bare).unwrap_or_default());
+        let words = || self.args.iter().skip_while(|arg| *arg != "push").skip(1);
+        let is_word = |word: &OsString| !word.as_encoded_bytes().starts_with(b"-");
+        if self.path == "push" && other == "CMD" && words().take_while(|word| *word != "--").all(is_word) {
+            return a_command_is(words().filter(|word| *word != "--"));
+        }
+        if name == other || other.is_empty() {
+            return format!("`{name}` is given twice to {}; give it once", self.place());
+        }
+        format!("`{name}` and `{other}` of {} exclude each other; leave one out", self.place())
+    }
+
+    fn missing(&self) -> String {
+        let shown = match self.error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(all)) => all.as_slice(),
+            _ => &[],
+        };
+        let plain = shown.iter().map(|arg| arg.replace(['<', '>'], "").replace("...", ""));
+        let needed: Vec<String> = plain.map(|arg| one_of(&arg.split('|').collect::<Vec<_>>())).collect();
+        let example =
+            help::examples(self.verb).next().map(|example| format!(", as in `{example}`")).unwrap_or_default();
+        format!("{} needs {}{example}; {}", self.place(), needed.join(", "), self.see())
+    }
+
+    fn no_text(&self) -> String {
+        let found = self.args.iter().find(|arg| arg.to_str().is_none());
+        let found = found.map(|arg| arg.as_encoded_bytes().escape_ascii().to_string()).unwrap_or_default();
+        format!("`{found}` is not UTF-8, which {} takes only in a command after `--`", self.place())
+    }
+}
+
+/// `--queue <NAME>` and `[QUEUE]...` as they are called: `--queue`, `QUEUE`.
+fn bare(shown: &str) -> String {
+    let first = shown.split([' ', '=']).next().unwrap_or_default();
+    first.trim_end_matches('.').trim_matches(['<', '>', '[', ']']).to_owned()
+}
+
+/// `` `a`, `b` or `c` ``.
+fn one_of(names: &[&str]) -> String {
+    let all = words::list(names);
+    all.rsplit_once(" and ").map_or_else(|| all.clone(), |(others, last)| format!("{others} or {last}"))
+}
+
+fn own_verbs(command: &Command) -> Vec<&str> {
+    command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect()
 }
 
 /// The verb that was typed, and its words; of the program itself, if there is none.
@@ -85,33 +227,41 @@ fn verb_of<'a>(command: &'a Command, args: &[OsString]) -> (&'a Command, String)
 }
 
 /// `queue-work stauts` is a verb that does not exist, not an argument too many.
-fn unknown_verb(command: &Command, word: &str) -> Error {
+fn unknown_verb(command: &Command, word: &str) -> String {
     let ends_something = ["stop", "restart"];
     let verbs = command.get_subcommands().map(Command::get_name);
     let names: Vec<&str> = verbs.filter(|name| !name.starts_with("__") && !ends_something.contains(name)).collect();
     let elsewhere = KNOWN_ELSEWHERE.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let tip = elsewhere.or_else(|| nearest(word, &names));
+    let tip = tip.map_or_else(|| "see `queue-work -h`".to_owned(), |name| format!("did you mean `{name}`?"));
+    format!("there is no verb `{word}`; {tip}")
+}
+
+/// The name that begins with the word, or looks like it.
+fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let begun = names.iter().copied().find(|name| word.len() > 1 && name.starts_with(word));
     let far = |name: &&str| strsim::damerau_levenshtein(name, word);
-    let near = names.iter().copied().filter(|name| far(name) <= 2.min(word.chars().count() / 2)).min_by_key(far);
-    let tip = elsewhere.or(begun).or(near);
-    let tip = tip.map_or_else(|| "see `queue-work --help`".to_owned(), |name| format!("did you mean `{name}`?"));
-    raw(format!("there is no verb `{word}`; {tip}"))
+    begun.or_else(|| names.iter().copied().filter(|name| far(name) <= 2.min(word.chars().count() / 2)).min_by_key(far))
 }
 
 /// `push ls -l`, as one types it for `nohup` and `time`.
-fn a_command_goes_last(args: &[OsString]) -> Option<Error> {
+fn a_command_goes_last(args: &[OsString]) -> Option<String> {
     if args.iter().any(|arg| arg == "--") {
         return None;
     }
     let after = args.iter().position(|arg| arg == "push")? + 1;
     args.get(after).filter(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
-    let command: Vec<_> = args[after..].iter().map(|word| word.to_string_lossy()).collect();
+    Some(a_command_is(args[after..].iter()))
+}
+
+fn a_command_is<'a>(words: impl Iterator<Item = &'a OsString>) -> String {
+    let command: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     let command = words::command(command.iter().map(|word| &**word));
-    Some(raw(format!("a command goes after `--`: `queue-work push -- {command}`")))
+    format!("a command goes after `--`: `queue-work push -- {command}`")
 }
 
 /// `queue-work --workers 4 push` would quietly drop `--workers`; `config` is the one verb that looks at it.
-pub(super) fn refuse_misplaced(command: &mut Command, matches: &ArgMatches) -> Result<(), Error> {
+pub(super) fn refuse_misplaced(command: &Command, matches: &ArgMatches) -> Result<(), Error> {
     let Some(verb) = matches.subcommand_name().filter(|v| *v != "config") else { return Ok(()) };
     let typed = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
     let of_start = command.get_arguments().filter(|arg| !arg.is_global_set());
@@ -120,8 +270,8 @@ pub(super) fn refuse_misplaced(command: &mut Command, matches: &ArgMatches) -> R
     let message = match verb {
         "start" => format!("write `--{option}` after `start`, as in `queue-work start --{option} …`"),
         _ => format!(
-            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} --help`"
+            "`--{option}` before the verb is an option of the master, not of `{verb}`; see `queue-work {verb} -h`"
         ),
     };
-    Err(command.error(ErrorKind::ArgumentConflict, message))
+    Err(Error::raw(ErrorKind::ArgumentConflict, message))
 }

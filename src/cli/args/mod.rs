@@ -5,6 +5,7 @@
 //! have none: an inherited variable must not widen what a command does.
 
 pub(crate) mod control;
+pub(crate) mod help;
 pub(crate) mod jobs;
 mod mistakes;
 mod moment;
@@ -31,11 +32,12 @@ use start::StartArgs;
 #[command(
     name = "queue-work",
     version,
-    about = "A queue-worker pool manager: a durable queue, and a master that starts, feeds, recycles and scales workers",
+    about = "A queue-worker pool manager: a durable queue, and a master that runs its jobs",
     long_about = "A queue-worker pool manager in one binary: a durable queue in an SQLite file, and a master that \
                   starts, feeds, recycles and scales worker processes.\n\n\
                   Without a verb it runs the master in the foreground, as `start` does.",
-    after_help = EXAMPLES,
+    after_long_help = EXAMPLES,
+    disable_help_subcommand = true,
     max_term_width = 100
 )]
 pub(crate) struct Cli {
@@ -49,11 +51,10 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  queue-work push -- convert a.png b.jpg                     add a job that is a command
-  queue-work push resize '{\"file\": \"a.png\"}'                 add a job for a worker program
-  queue-work --workers=4 --queue=default                     run the master
-  queue-work --workers=4 --queue=default -- python worker.py
-  queue-work status
+  queue-work push -- convert a.png b.jpg          add a job that is a command
+  queue-work push resize '{\"file\": \"a.png\"}'      one for a worker program
+  queue-work --workers=4 --queue=default          run the master
+  queue-work status                               look what it does
 
 Exit codes:
     0  done
@@ -119,43 +120,45 @@ pub(crate) enum LogFormat {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Run the master in the foreground (as without a verb)
+    #[command(after_long_help = start::EXAMPLES)]
     Start(Box<StartArgs>),
-    /// Add jobs
     Push(Box<push::PushArgs>),
-    /// Show queues, pools, workers and totals; works without a master too (exit code 3)
     #[command(alias = "ps")]
     Status(control::StatusArgs),
     Scale(control::ScaleArgs),
     Spawn(control::SpawnArgs),
     Restart(control::RestartArgs),
     Stop(control::StopArgs),
-    /// Stop handing out jobs of queues; kept across restarts of the master
+    /// Stop handing out jobs of queues
+    ///
+    /// Running jobs go on. The pause is kept across restarts of the master, and needs none.
+    #[command(after_long_help = "\
+Examples:
+  queue-work pause mail images
+  queue-work pause --all                    then `queue-work resume --all`")]
     Pause(control::QueuesArgs),
     /// Go on handing out jobs of queues
+    #[command(after_long_help = "\
+Examples:
+  queue-work resume mail
+  queue-work resume --all                   every paused queue")]
     Resume(control::QueuesArgs),
-    /// List, show, retry, cancel, delete or wait for jobs
     Jobs(Box<jobs::JobsArgs>),
-    /// As `jobs list`
-    #[command(hide = true)]
+    /// List jobs, as `jobs list` does
+    #[command(hide = true, after_long_help = jobs::LIST_EXAMPLES)]
     Ls(jobs::JobsListArgs),
-    /// As `jobs delete`
+    /// Forget jobs, as `jobs delete` does
     #[command(hide = true)]
     Rm(jobs::JobsDeleteArgs),
-    /// Show the history of runs, newest first
     Runs(records::RunsArgs),
-    /// Show the history of workers, newest first
     Workers(records::WorkersArgs),
-    /// Show the output of workers
     #[command(alias = "log")]
     Logs(records::LogsArgs),
-    /// Check, show or write the configuration
     #[command(subcommand)]
     Config(control::ConfigVerb),
-    /// Print a completion script for a shell: `source <(queue-work completions bash)`
     Completions(control::CompletionsArgs),
-    /// Print the manual page (roff), of everything or of one verb
     Man(control::ManArgs),
+    Help(control::HelpArgs),
 }
 
 /// The parsed command line, and which options of `start` came from the environment.
@@ -177,9 +180,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
 fn parse_all(args: &[OsString]) -> Result<Parsed, clap::Error> {
     // Not taken apart at the end of a process that is about to end: it has some thousands of parts.
     let command = Box::leak(Box::new(Cli::command()));
-    let matches = command
-        .try_get_matches_from_mut(args)
-        .map_err(|e| mistakes::explain(command, mistakes::as_typed(e, args), args))?;
+    let matches = command.try_get_matches_from_mut(args).map_err(|e| mistakes::explain(command, e, args))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|e| e.format(command))?;
     mistakes::refuse_misplaced(command, &matches)?;
     Ok(Parsed { cli, from_env: from_env(matches.subcommand_matches("start").unwrap_or(&matches)) })

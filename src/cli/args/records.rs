@@ -11,20 +11,25 @@ use crate::model::Outcome;
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Show at most this many [default: 50, on a terminal as many as fit]
+    /// At most this many [default: 50; on a terminal, what fits]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_LIMIT", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = values::number::<u32>(1..=u32::MAX.into()))]
     pub(crate) limit: Option<u32>,
     /// Print one JSON object a line
     #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
     pub(crate) jsonl: bool,
 }
 
-/// Which runs to show.
+/// Show the history of runs, newest first.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work runs --job 31                  every attempt of a job
+  queue-work runs --outcome timed_out --since 1h
+  queue-work runs --queue mail --jsonl --limit 1000")]
 pub(crate) struct RunsArgs {
     /// Only this job
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) job: Option<i64>,
     /// Only this queue
     #[arg(long, value_name = "NAME", value_parser = values::queue)]
@@ -36,14 +41,19 @@ pub(crate) struct RunsArgs {
     #[arg(long, value_name = "DURATION", value_parser = crate::model::units::duration)]
     pub(crate) since: Option<Duration>,
     /// Only ids below this, to read on
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) before: Option<i64>,
     #[command(flatten)]
     pub(crate) list: ListArgs,
 }
 
-/// Which workers to show.
+/// Show the history of workers, newest first.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work workers                        who came, who left, and why
+  queue-work workers default-1
+  queue-work workers --pool mail --limit 10")]
 pub(crate) struct WorkersArgs {
     /// Only this worker, such as `default-1`
     #[arg(value_name = "WORKER")]
@@ -55,8 +65,14 @@ pub(crate) struct WorkersArgs {
     pub(crate) list: ListArgs,
 }
 
-/// Which output to show.
+/// Show the output of workers.
 #[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work logs -f                        of all, as it comes
+  queue-work logs -f --job 31               of one job, until it ends
+  queue-work logs --queue mail --since 1h -t
+  queue-work logs default-1 -n 1000")]
 pub(crate) struct LogsArgs {
     /// Only this worker, such as `default-1`
     #[arg(value_name = "WORKER", conflicts_with = "queue")]
@@ -65,16 +81,20 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "NAME", value_parser = values::queue)]
     pub(crate) queue: Option<String>,
     /// Only what was printed while this job ran
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) job: Option<i64>,
     /// Only what was printed within this long, such as `1h`
     #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
     pub(crate) since: Option<Duration>,
-    /// Go on with what comes, until Ctrl-C or the end of `--job`; needs a master
+    /// Go on with what comes, until Ctrl-C; needs a master
+    ///
+    /// With `--job` until the job ends.
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Show at most this many of the last lines [default: 100, with `--since` 10000]
-    #[arg(short = 'n', long, value_name = "N", env = "QUEUE_WORK_LOGS_LINES")]
+    /// At most this many lines [default: 100]
+    ///
+    /// The last ones. With `--since` the default is 10000.
+    #[arg(short = 'n', long, value_name = "N", env = "QUEUE_WORK_LOGS_LINES", value_parser = values::number::<usize>(0..=1_000_000_000))]
     pub(crate) lines: Option<usize>,
     /// Print the time of each line
     #[arg(short, long, env = "QUEUE_WORK_LOGS_TIMES", value_parser = FalseyValueParser::new())]

@@ -3,65 +3,64 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use clap::builder::{FalseyValueParser, ValueParser};
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::builder::FalseyValueParser;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{Global, values};
-use crate::config::{Durability, Flags, units};
-use crate::model::MOST_WORKERS;
+use crate::config::{Durability, Flags, check_limit};
 
-/// A flag that sets a limit: the key of the limit, the name of its value, the help, and which values it takes.
-type LimitFlag = (&'static str, &'static str, &'static str, fn() -> ValueParser);
+/// A flag that sets a limit: the key of the limit, the name of its value, the help in short, and the rest of it.
+type LimitFlag = (&'static str, &'static str, &'static str, &'static str);
 
-/// In the order of the help.
+/// In the order of the help. One without a rest is left out of the short help.
 const LIMIT_FLAGS: [LimitFlag; 9] = [
-    ("max_jobs", "N", "Replace a worker after this many jobs, ± 10 % [default: never]", || {
-        value_parser!(u64).range(1..).into()
-    }),
+    ("max_jobs", "N", "Replace a worker after so many jobs [default: off]", "Each worker has its own number, ± 10 %."),
     (
         "memory",
         "SIZE",
-        "Replace a worker after its job above this memory, its children counted in: `256M`, or `+128M` for growth since \
-         its first job [default: +128M]",
-        || ValueParser::new(values::memory_limit),
+        "Replace a worker above this memory [default: +128M]",
+        "After its job, its children counted in: `256M`, or `+128M` for growth since its first job.",
     ),
-    (
-        "memory_max",
-        "SIZE",
-        "Kill a worker above this memory at once, its children counted in, such as `1G` [default: never]",
-        || ValueParser::new(values::memory_max),
-    ),
-    ("max_time", "DURATION", "Replace a worker after this time, ± 10 %, such as `30m` [default: 1h]", || {
-        ValueParser::new(values::positive_duration)
-    }),
+    ("memory_max", "SIZE", "Kill a worker above this memory at once, its children counted in [default: off]", ""),
+    ("max_time", "DURATION", "Replace a worker after this time, ± 10 %, such as `30m` [default: 1h]", ""),
     (
         "timeout",
         "DURATION",
-        "Longest run of a job that was pushed without a timeout of its own, such as `90s` [default: 1h]",
-        || ValueParser::new(values::positive_duration),
+        "Longest run of a job [default: 1h]",
+        "Of one that was pushed without a timeout of its own, such as `90s`.",
     ),
     (
         "grace",
         "DURATION",
-        "How long running jobs may go on when the master stops; then SIGTERM, 5s later SIGKILL [default: 30s]",
-        || ValueParser::new(units::duration),
+        "Time for running jobs at a stop [default: 30s]",
+        "Then SIGTERM, and 5s later SIGKILL. A job that is ended so goes back to the front of its queue, and nothing is charged.",
     ),
     (
         "prefetch",
         "N",
         "Jobs on their way to one worker: a number from 1 to 1000, or `auto` for about 1 ms of work [default: auto]",
-        || ValueParser::new(values::prefetch),
+        "",
     ),
-    ("max_attempts", "N", "Attempts of a job that was pushed without a number of its own, from 1 [default: 3]", || {
-        value_parser!(u32).range(1..).into()
-    }),
+    (
+        "max_attempts",
+        "N",
+        "Attempts before a job is dead [default: 3]",
+        "Of one that was pushed without a number of its own.",
+    ),
     (
         "backoff",
         "DURATION",
         "Wait before the first retry; each further one is five times as long, at most 1h, ± 20 % [default: 5s]",
-        || ValueParser::new(units::duration),
+        "",
     ),
 ];
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  queue-work start --workers 4 --queue mail,images      jobs are commands
+  queue-work start --queue mail -- python3 worker.py    a worker program
+  queue-work start --drain                              end when all is done
+  queue-work start --exec -- convert {file} {file}.jpg  one command for all";
 
 /// The limits that were given: key and value, as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,10 +68,11 @@ pub(crate) struct Limits(pub(crate) Vec<(&'static str, String)>);
 
 impl Args for Limits {
     fn augment_args(command: Command) -> Command {
-        command.args(LIMIT_FLAGS.map(|(key, value, help, parser)| {
+        command.args(LIMIT_FLAGS.map(|(key, value, help, rest)| {
             let arg = Arg::new(key).long(key.replace('_', "-")).env(format!("QUEUE_WORK_{}", key.to_uppercase()));
             let arg = if value == "N" { arg.allow_negative_numbers(true) } else { arg.allow_hyphen_values(true) };
-            arg.value_name(value).help(help).value_parser(parser())
+            let arg = arg.value_name(value).help(help).value_parser(move |text: &str| check_limit(key, text));
+            if rest.is_empty() { arg.hide_short_help(true) } else { arg.long_help(format!("{help}\n\n{rest}")) }
         }))
     }
 
@@ -83,8 +83,8 @@ impl Args for Limits {
 
 impl FromArgMatches for Limits {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let text = |key| Some(matches.get_raw(key)?.next()?.to_string_lossy().into_owned());
-        Ok(Self(LIMIT_FLAGS.iter().filter_map(|(key, ..)| Some((*key, text(key)?))).collect()))
+        let given = LIMIT_FLAGS.iter().filter_map(|(key, ..)| Some((*key, matches.get_one::<String>(key)?.clone())));
+        Ok(Self(given.collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -93,24 +93,34 @@ impl FromArgMatches for Limits {
     }
 }
 
-/// Options of the master.
+/// Run the master in the foreground (as without a verb).
+///
+/// The master starts the workers, hands out the jobs, and reports starts, failures and its end on stderr. Without pools in
+/// the configuration and without a command after `--`, jobs are commands.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct StartArgs {
-    /// Workers per queue, 1 to 10000 [default: the number of CPUs]
+    /// Workers per queue [default: the number of CPUs]
     #[arg(long, value_name = "N", env = "QUEUE_WORK_WORKERS", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WORKERS)))]
-    pub(crate) workers: Option<u32>,
-    /// Queues to serve, one pool of workers each; several with commas or by repeating [default: the pools of the
-    /// configuration file, else `default`]
+    #[arg(value_parser = |text: &str| check_limit("workers", text))]
+    pub(crate) workers: Option<String>,
+    /// Queues to serve, with commas or by repeating
+    ///
+    /// One pool of workers each. [default: the pools of the configuration file, else `default`]
     #[arg(long, value_name = "NAMES", env = "QUEUE_WORK_QUEUE", value_delimiter = ',', value_parser = values::queue)]
     pub(crate) queue: Vec<String>,
-    /// End when nothing is ready, running or waiting for a retry; exit code 1 if a job died or is left
+    /// End when there is nothing left to do
+    ///
+    /// That is when nothing is ready, running or waiting for a retry. The exit code is 1 if a job died or is left.
     #[arg(long, env = "QUEUE_WORK_DRAIN", value_parser = FalseyValueParser::new())]
     pub(crate) drain: bool,
-    /// Each job runs the command after `--`: `{}` is the job's args, `{name}` one of them
+    /// Each job runs the command after `--`
+    ///
+    /// In an argument of the command `{}` is the job's args, `{name}` one of them.
     #[arg(long, env = "QUEUE_WORK_EXEC", value_parser = FalseyValueParser::new(), conflicts_with = "opaque")]
     pub(crate) exec: bool,
-    /// The program after `--` fetches its jobs elsewhere: keep it alive, scale it, recycle it
+    /// The program after `--` fetches its jobs elsewhere
+    ///
+    /// It is kept alive, scaled and recycled.
     #[arg(long, env = "QUEUE_WORK_OPAQUE", value_parser = FalseyValueParser::new())]
     pub(crate) opaque: bool,
     #[command(flatten)]
@@ -119,9 +129,9 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "GROUP", env = "QUEUE_WORK_SOCKET_GROUP")]
     pub(crate) socket_group: Option<String>,
     /// A push is answered after it is synced to disk (`full`) or written (`process`) [default: full]
-    #[arg(long, value_name = "KIND", env = "QUEUE_WORK_DURABILITY", value_parser = values::durability())]
+    #[arg(long, hide_short_help = true, value_name = "KIND", env = "QUEUE_WORK_DURABILITY", value_parser = values::durability())]
     pub(crate) durability: Option<Durability>,
-    /// The worker program and its arguments; without: jobs are commands
+    /// The worker program; without one, jobs are commands
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
@@ -129,7 +139,7 @@ pub(crate) struct StartArgs {
 impl StartArgs {
     /// As the configuration takes it.
     pub(crate) fn to_flags(&self, global: &Global, from_env: BTreeSet<String>) -> Flags {
-        let workers = self.workers.map(|workers| ("workers", workers.to_string()));
+        let workers = self.workers.clone().map(|workers| ("workers", workers));
         Flags {
             config: global.config.clone(),
             database: global.database.clone(),

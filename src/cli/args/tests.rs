@@ -95,8 +95,8 @@ fn bad_values_are_usage_errors_that_name_the_option() {
         (&["push", "--priority", "101", "t"], "--priority"),
         (&["push", "--priority", "-101", "t"], "--priority"),
         (&["push", "--at", "tomorrow", "t"], "--at"),
-        (&["scale", "10001"], "<N>"),
-        (&["scale", "+-1"], "<N>"),
+        (&["scale", "10001"], "`N`"),
+        (&["scale", "+-1"], "`N`"),
         (&["jobs", "list", "--state", "odd"], "--state"),
         (&["status", "--watch", "0s"], "--watch"),
     ];
@@ -173,7 +173,7 @@ fn a_verb_that_does_not_exist_is_called_so() {
     let error = parsed(&["--json", "frobnicate"]).expect_err("no verb").to_string();
     assert!(error.contains("there is no verb `frobnicate`; see"), "{error}");
     let error = parsed(&["status", "mail", "now"]).expect_err("no such argument").to_string();
-    assert!(error.contains("`status` does not take `now`; see `queue-work status --help`"), "{error}");
+    assert!(error.contains("`status` does not take `now`; see `queue-work status -h`"), "{error}");
 }
 
 #[test]
@@ -182,4 +182,36 @@ fn help_and_version_are_no_failures() {
         let error = parsed(words).expect_err("it is worded by clap");
         assert_eq!((error.kind(), error.exit_code()), (kind, 0));
     }
+}
+
+fn with_inner(verb: &clap::Command) -> Vec<clap::Command> {
+    let inner = verb.get_subcommands().filter(|inner| inner.get_name() != "help");
+    std::iter::once(verb.clone()).chain(inner.flat_map(with_inner)).collect()
+}
+
+#[test]
+fn every_example_of_the_help_parses() {
+    for verb in with_inner(&help::laid_out()) {
+        let examples: Vec<String> = help::examples(&verb).collect();
+        assert!((2..=4).contains(&examples.len()), "{}: {examples:?}", verb.get_name());
+        for example in examples {
+            let ours = example.split(['|', '(', '<', '>', ';', ')']).find(|part| part.contains("queue-work "));
+            let words = shlex::split(ours.expect("it is ours")).expect("a shell reads it");
+            let words: Vec<&str> =
+                words.iter().skip_while(|word| *word != "queue-work").skip(1).map(String::as_str).collect();
+            good(&words);
+        }
+    }
+}
+
+#[test]
+fn the_first_page_names_every_verb_once() {
+    let command = Cli::command();
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(clap::Command::get_name);
+    let mut named: Vec<&str> =
+        help::GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).chain(["help"]).collect();
+    let mut verbs: Vec<&str> = verbs.collect();
+    named.sort_unstable();
+    verbs.sort_unstable();
+    assert_eq!(named, verbs);
 }

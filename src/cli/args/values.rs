@@ -1,5 +1,6 @@
 //! Values: what is taken for a duration, a size, a name; out of range is said here, with the range.
 
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
@@ -7,8 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 
 use super::control::Watch;
 use crate::config::{Durability, units};
-use crate::model::limits::LEAST_MEMORY;
-use crate::model::{JobState, MemoryLimit, OsText, Outcome, PoolName, Prefetch, QueueName};
+use crate::model::{JobState, OsText, Outcome, PoolName, QueueName};
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
     QueueName::new(text).map(String::from).map_err(|e| e.to_string())
@@ -33,28 +33,21 @@ pub(crate) fn watch(text: &str) -> Result<Watch, String> {
     Ok(Watch::Name(text.to_owned()))
 }
 
-pub(crate) fn memory_limit(text: &str) -> Result<MemoryLimit, String> {
-    let limit = units::memory_limit(text)?;
-    let (MemoryLimit::Growth(bytes) | MemoryLimit::Absolute(bytes)) = limit;
-    enough_memory(bytes).map(|_| limit)
-}
-
-pub(crate) fn memory_max(text: &str) -> Result<u64, String> {
-    units::bytes(text).and_then(enough_memory)
-}
-
-fn enough_memory(bytes: u64) -> Result<u64, String> {
-    if bytes < LEAST_MEMORY { Err("it must be at least 1M".to_owned()) } else { Ok(bytes) }
-}
-
-pub(crate) fn prefetch(text: &str) -> Result<Prefetch, String> {
-    if text == "auto" {
-        return Ok(Prefetch::Auto);
+/// A whole number in a range.
+pub(crate) fn number<T: TryFrom<i128>>(range: RangeInclusive<i128>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().map_err(|_| format!("it is {text:?}; it must be a whole number"))?;
+        if number < *range.start() {
+            return Err(format!("it is {text}; the least is {}", range.start()));
+        }
+        let fits = T::try_from(number).ok().filter(|_| number <= *range.end());
+        fits.ok_or_else(|| format!("it is {text}; the most is {}", range.end()))
     }
-    match text.parse() {
-        Ok(n @ 1..=1000) => Ok(Prefetch::Fixed(n)),
-        _ => Err("write `auto` or a number from 1 to 1000".to_owned()),
-    }
+}
+
+/// The id of a job or a run.
+pub(crate) fn id() -> impl Fn(&str) -> Result<i64, String> + Clone {
+    number(i64::MIN.into()..=i64::MAX.into())
 }
 
 pub(crate) fn variable() -> impl TypedValueParser<Value = (String, OsText)> {
