@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::client::ClientError;
 use crate::model::JobId;
-use crate::report::words;
+use crate::report::{hint, words};
 use crate::store::StoreError;
 
 /// How a command ended that did what was asked.
@@ -146,7 +146,7 @@ pub(crate) fn worded(error: &Error) -> String {
         cause = inner.source();
     }
     // The text may quote what a worker or a user wrote.
-    words::escape(&text).lines().fold(String::new(), |mut out, line| {
+    words::escape(&hint::complete(&text)).lines().fold(String::new(), |mut out, line| {
         let _ = writeln!(out, "queue-work: {line}");
         out
     })

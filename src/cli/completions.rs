@@ -8,13 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::{Arg, Command, CommandFactory, FromArgMatches, ValueHint};
+use clap::{Arg, Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter};
 use clap_complete::env::{EnvCompleter, Shells};
 
 use super::args::start::StartArgs;
-use super::args::{Cli, Global};
+use super::args::{Cli, global_in};
 use super::context::Context;
 use super::{known, output};
 use crate::error::{Code, Error};
@@ -86,8 +86,7 @@ fn join_values(words: &mut [OsString]) {
 
 /// Where the names are looked up: as the words say, of which some may be missing or wrong.
 fn context_of(words: &[OsString]) -> Context {
-    let typed = Cli::command().ignore_errors(true).try_get_matches_from(words);
-    let global = typed.ok().and_then(|matches| Global::from_arg_matches(&matches).ok()).unwrap_or_default();
+    let global = global_in(Cli::command(), words);
     Context::new(StartArgs::default().to_flags(&global, BTreeSet::new()), global)
 }
 

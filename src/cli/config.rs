@@ -11,7 +11,7 @@ use super::output;
 use crate::config::{self, Loaded, Shown};
 use crate::error::{Code, Error};
 use crate::report::tables::{Align, Column, render};
-use crate::report::words;
+use crate::report::{hint, words};
 
 pub(crate) fn run(context: &Context, verb: &ConfigVerb) -> Result<Code, Error> {
     match verb {
@@ -79,9 +79,10 @@ fn init(path: &Path, quiet: bool) -> Result<Code, Error> {
             let option = if path == Path::new("queue-work.toml") {
                 String::new()
             } else {
-                format!(" --config {}", path.display())
+                format!(" --config {}", words::command([&*path.to_string_lossy()]))
             };
-            output::line(&format!("wrote `{}`; check it with `queue-work config check{option}`", path.display()))?;
+            let check = format!("wrote `{}`; check it with `queue-work config check{option}`", path.display());
+            output::line(&hint::complete(&check))?;
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             return Err(Error::Failed(format!("`{}` exists; give another path, or remove it first", path.display())));

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
 use crate::model::OsText;
+use crate::report::hint;
 use crate::store::{Records, Store, StoreError};
 
 /// Shared by all verbs.
@@ -112,7 +113,7 @@ impl Context {
 
     /// Says what was done, unless nothing is to be said.
     pub(crate) fn done(&self, text: &str) -> Result<(), Error> {
-        if self.global.quiet { Ok(()) } else { output::line(text) }
+        if self.global.quiet { Ok(()) } else { output::line(&hint::complete(text)) }
     }
 
     /// Warns of what is probably not meant, unless `-q` was given.

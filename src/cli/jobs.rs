@@ -54,6 +54,6 @@ fn set(context: &Context, args: &JobsSetArgs) -> Result<Code, Error> {
     change::run(context, &Deed { action: JobAction::Set(Arc::new(setting)), params }, &args.selection, &args.change)
 }
 
-fn missing(id: JobId) -> Error {
+pub(super) fn missing(id: JobId) -> Error {
     Error::NotFound(format!("there is no job {id}; see `queue-work jobs list`"))
 }

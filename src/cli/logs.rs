@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use super::args::records::LogsArgs;
 use super::backend::{self, Wanted, whose};
 use super::context::Context;
+use super::jobs;
 use super::known;
 use super::{output, reach};
 use crate::client::{Client, ClientError, NONE, Notification};
@@ -69,7 +70,7 @@ fn chosen(
 ) -> Result<Vec<String>, Error> {
     if let Some(id) = args.job.map(JobId) {
         let job = context.records()?.map(|mut records| records.job(id)).transpose()?.flatten();
-        job.ok_or_else(|| Error::NotFound(format!("there is no job {id}; see `queue-work jobs list`")))?;
+        job.ok_or_else(|| jobs::missing(id))?;
     }
     let mut workers = match written(paths) {
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {

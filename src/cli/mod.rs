@@ -32,6 +32,7 @@ mod stop;
 mod waiting;
 mod workers;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ use crate::error::{self, Code, Error};
 use crate::process::guardian::VERB as GUARDIAN_VERB;
 use crate::process::inherited;
 use crate::process::start_step::VERB as START_VERB;
-use crate::report::words;
+use crate::report::{hint, words};
 use crate::worker::VERB as WORKER_VERB;
 
 /// Runs the command line and says what came of it.
@@ -60,9 +61,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(outcome) = completions::answer(&args) {
         return error::report(&outcome);
     }
-    let outcome = match args::parse(args) {
+    let outcome = match args::parse(&args) {
         Ok(parsed) => run(parsed),
-        Err(error) => usage(&error),
+        Err(error) => {
+            hint::remember(args::as_typed(&args).typed(&BTreeSet::new()));
+            usage(&error)
+        }
     };
     error::report(&outcome)
 }
@@ -75,6 +79,7 @@ fn run(parsed: Parsed) -> Result<Code, Error> {
         Some(Verb::Start(start)) => start.as_ref(),
         _ => &cli.start,
     };
+    hint::remember(cli.global.typed(&from_env));
     let context = Context::new(start.to_flags(&cli.global, from_env), cli.global);
     match carry_out(&context, cli.verb.as_ref()) {
         Err(Error::NoMaster { database, .. }) => {
@@ -122,6 +127,6 @@ fn usage(error: &clap::Error) -> Result<Code, Error> {
     let text = error.render().to_string();
     let text = format!("queue-work: {}", text.strip_prefix("error: ").unwrap_or(&text));
     // Where stderr is gone, the exit code still speaks.
-    let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(text.trim_end()));
+    let _ = writeln!(std::io::stderr().lock(), "{}", words::escape(&hint::complete(text.trim_end())));
     Err(Error::Said(u8::try_from(error.exit_code()).unwrap_or(2)))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::report::words;
+use crate::report::{hint, words};
 
 /// Writes text as it is.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
@@ -42,7 +42,7 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
 
 /// Says something on stderr; a closed stderr is ignored.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", words::escape(text));
+    let _ = writeln!(std::io::stderr().lock(), "queue-work: {}", words::escape(&hint::complete(text)));
 }
 
 /// Says what the master has to say about its last answer. True if that came at once: what was asked for is still to come.

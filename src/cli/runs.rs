@@ -2,6 +2,7 @@
 
 use super::args::records::RunsArgs;
 use super::context::Context;
+use super::jobs;
 use super::known;
 use super::output::{self, ListForm};
 use crate::clock;
@@ -18,7 +19,7 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     if let (Some(id), Some(records)) = (args.job.map(JobId), &mut records)
         && records.job(id)?.is_none()
     {
-        return Err(Error::NotFound(format!("there is no job {id}")));
+        return Err(jobs::missing(id));
     }
     let mut filter = RunFilter {
         job: args.job.map(JobId),

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
-use std::path::Path;
 
 use super::context::Context;
 use super::{backend, output};
@@ -40,9 +39,8 @@ impl<'a> Pushed<'a> {
 /// The command that starts a master for what waits: the pools of the file, where it has some. A job of this queue and
 /// type, which was just pushed, is served by it.
 pub(crate) fn start(context: &Context, pushed: Option<(&str, &str)>) -> String {
-    let program = format!("queue-work{}", typed(context));
     if backend::load_config(&context.flags).is_ok_and(|loaded| loaded.names_pools) {
-        return program;
+        return "queue-work".to_owned();
     }
     let waiting = waiting(context);
     let is_command = |found: &Unserved| found.lane == Lane::Commands;
@@ -52,9 +50,9 @@ pub(crate) fn start(context: &Context, pushed: Option<(&str, &str)>) -> String {
     let first = pushed.map(|(queue, _)| queue);
     let names: Vec<&str> = first.into_iter().chain(alike.filter(|name| Some(*name) != first)).take(MOST).collect();
     match (names.is_empty(), runs_commands) {
-        (true, _) => format!("{program} --queue {DEFAULT_QUEUE}"),
-        (false, true) => format!("{program} --queue {}", names.join(",")),
-        (false, false) => format!("{program} --queue {} -- CMD", names.join(",")),
+        (true, _) => format!("queue-work --queue {DEFAULT_QUEUE}"),
+        (false, true) => format!("queue-work --queue {}", names.join(",")),
+        (false, false) => format!("queue-work --queue {} -- CMD", names.join(",")),
     }
 }
 
@@ -82,21 +80,6 @@ pub(crate) fn unserved(context: &Context, totals: &[QueueTotals], records: &mut 
         UnservedStatus::from(&found.with_first(first.map(Into::into)))
     };
     found.take(MOST_UNSERVED).map(with_first).collect()
-}
-
-/// The options with which this command was told where things are, to be typed again.
-fn typed(context: &Context) -> String {
-    let flags = &context.flags;
-    let options = [("config", &flags.config), ("database", &flags.database), ("socket", &flags.socket)];
-    let given = options.into_iter().filter(|(name, _)| !flags.from_env.contains(*name));
-    given.filter_map(|(name, path)| Some(format!(" --{name} {}", quoted(path.as_deref()?)))).collect()
-}
-
-/// As a shell reads it.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%=,".contains(c);
-    if text.chars().all(plain) { text.into_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// On a terminal: which store took the jobs, where that is not the default, and what keeps them from running.
@@ -183,16 +166,4 @@ fn problem(status: &Status, queue: &str, kind: &str) -> Option<String> {
         Some(found.with_first(first).to_string())
     };
     status.unserved.iter().find(of_queue).map(|found| found.problem.clone()).or_else(later)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_quoted_where_a_shell_would_read_it_otherwise() {
-        for (path, text) in [("/var/q.db", "/var/q.db"), ("my q.db", "'my q.db'"), ("it's", r"'it'\''s'")] {
-            assert_eq!(quoted(Path::new(path)), text);
-        }
-    }
 }

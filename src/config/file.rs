@@ -108,8 +108,10 @@ fn named(flags: &Flags, cwd: Option<&Path>, name: &Path) -> Result<(PathBuf, Pat
             Err(flags.problem("config", format!("`{}` is a folder; name a file", name.display())))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let next = "write one with `queue-work config init`";
-            Err(flags.problem("config", format!("there is no file `{}`; {next}", name.display())))
+            let name = name.to_string_lossy();
+            let quoted = shlex::try_quote(&name).unwrap_or_default();
+            let next = format!("write one with `queue-work config init {quoted}`");
+            Err(flags.problem("config", format!("there is no file `{name}`; {next}")))
         }
         Ok(_) | Err(_) => Ok((name.to_owned(), path)),
     }

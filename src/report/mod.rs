@@ -5,6 +5,7 @@
 
 pub mod colours;
 pub mod events;
+pub mod hint;
 pub mod lists;
 pub mod printer;
 pub mod refusals;

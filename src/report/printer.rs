@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::events::{self, Event, Level};
-use super::words;
+use super::{hint, words};
 use crate::model::UnixMicros;
 
 /// Prints events.
@@ -51,7 +51,7 @@ impl Printer {
     /// Prints what is odd about the configuration.
     pub fn warning(&self, text: &str, at: UnixMicros) {
         if self.shows(Level::Problem) {
-            print(&self.dated(words::escape(&format!("queue-work: warning: {text}")), at));
+            print(&self.dated(words::escape(&hint::complete(&format!("queue-work: warning: {text}"))), at));
         }
     }
 
@@ -117,7 +117,7 @@ fn goes_to_the_journal() -> bool {
 }
 
 fn coloured(event: &Event) -> String {
-    let line = words::escape(&events::line(event));
+    let line = words::escape(&hint::complete(&events::line(event)));
     let colour = match event.level() {
         Level::Problem | Level::Nothing => anstyle::Style::new().fg_color(Some(anstyle::AnsiColor::Yellow.into())),
         Level::Normal => return line,

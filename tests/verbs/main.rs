@@ -13,6 +13,7 @@ mod databases;
 mod environment;
 mod folders;
 mod help;
+mod hints;
 mod interrupted;
 mod logs;
 mod master;

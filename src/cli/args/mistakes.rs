@@ -43,7 +43,7 @@ fn is_in_variable(error: &Error, args: &[OsString]) -> bool {
     again.map_or_else(|again| again.kind() != error.kind(), |_| true)
 }
 
-fn without_environment(command: Command) -> Command {
+pub(super) fn without_environment(command: Command) -> Command {
     command.mut_args(|arg| arg.env(None::<&'static str>)).mut_subcommands(without_environment)
 }
 
@@ -70,10 +70,10 @@ impl Mistake<'_> {
             ErrorKind::ArgumentConflict => self.conflict(),
             ErrorKind::MissingRequiredArgument => self.missing(),
             ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                format!("{} needs a verb: {}; {}", self.place(), one_of(&own_verbs(self.verb)), self.see())
+                format!("`{}` needs a verb: {}; {}", self.place(), one_of(&own_verbs(self.verb)), self.see())
             }
             ErrorKind::InvalidUtf8 => self.no_text(),
-            _ => format!("{} cannot be understood; {}", self.place(), self.see()),
+            _ => format!("`{}` cannot be understood; {}", self.place(), self.see()),
         }
     }
 
@@ -99,18 +99,14 @@ impl Mistake<'_> {
         self.text(ContextKind::InvalidValue).unwrap_or_default()
     }
 
-    /// Who was given the words: `` `jobs retry` ``, or the program itself.
-    fn place(&self) -> String {
-        if self.path.is_empty() { "`queue-work`".to_owned() } else { format!("`{}`", self.path) }
+    /// The verb that was given the words; without one they are those of the master.
+    fn place(&self) -> &str {
+        if self.path.is_empty() { "start" } else { self.path }
     }
 
     /// The help that tells more.
     fn see(&self) -> String {
-        match self.path {
-            // The options without a verb are those of the master.
-            "" => "see `queue-work start -h`".to_owned(),
-            path => format!("see `queue-work {path} -h`"),
-        }
+        format!("see `queue-work {} -h`", self.place())
     }
 
     fn unknown(&self, command: &Command) -> String {
@@ -132,7 +128,7 @@ impl Mistake<'_> {
         let word = if is_option { word.split('=').next().unwrap_or(word) } else { word };
         let has_not = if is_option { "has no option" } else { "does not take" };
         let next = tip.map_or_else(|| self.see(), |tip| format!("did you mean `--{tip}`?"));
-        format!("{} {has_not} `{word}`; {next}", self.place())
+        format!("`{}` {has_not} `{word}`; {next}", self.place())
     }
 
     fn no_such_verb(&self) -> String {
@@ -142,7 +138,7 @@ impl Mistake<'_> {
         } else {
             nearest(word, &own_verbs(self.verb)).map_or_else(|| self.see(), |name| format!("did you mean `{name}`?"))
         };
-        format!("{} has no verb `{word}`; {next}", self.place())
+        format!("`{}` has no verb `{word}`; {next}", self.place())
     }
 
     /// A value that is missing, or none of a few words.
@@ -152,7 +148,7 @@ impl Mistake<'_> {
             self.error.get(ContextKind::ValidValue).filter(|_| !self.value().is_empty())
         else {
             let typed = shown.replace(['<', '>'], "");
-            return format!("`{}` of {} needs a value, as in `{typed}`; {}", self.name(), self.place(), self.see());
+            return format!("`{}` of `{}` needs a value, as in `{typed}`; {}", self.name(), self.place(), self.see());
         };
         let tip =
             self.text(ContextKind::SuggestedValue).map(|tip| format!("; did you mean `{tip}`?")).unwrap_or_default();
@@ -174,9 +170,9 @@ impl Mistake<'_> {
             return a_command_is(words().filter(|word| *word != "--"));
         }
         if name == other || other.is_empty() {
-            return format!("`{name}` is given twice to {}; give it once", self.place());
+            return format!("`{name}` is given twice to `{}`; give it once", self.place());
         }
-        format!("`{name}` and `{other}` of {} exclude each other; leave one out", self.place())
+        format!("`{name}` and `{other}` of `{}` exclude each other; leave one out", self.place())
     }
 
     fn missing(&self) -> String {
@@ -188,13 +184,13 @@ impl Mistake<'_> {
         let needed: Vec<String> = plain.map(|arg| one_of(&arg.split('|').collect::<Vec<_>>())).collect();
         let example =
             help::examples(self.verb).next().map(|example| format!(", as in `{example}`")).unwrap_or_default();
-        format!("{} needs {}{example}; {}", self.place(), needed.join(", "), self.see())
+        format!("`{}` needs {}{example}; {}", self.place(), needed.join(", "), self.see())
     }
 
     fn no_text(&self) -> String {
         let found = self.args.iter().find(|arg| arg.to_str().is_none());
         let found = found.map(|arg| arg.as_encoded_bytes().escape_ascii().to_string()).unwrap_or_default();
-        format!("`{found}` is not UTF-8, which {} takes only in a command after `--`", self.place())
+        format!("`{found}` is not UTF-8, which `{}` takes only in a command after `--`", self.place())
     }
 }
 

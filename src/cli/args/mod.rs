@@ -23,9 +23,11 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Id, Parser, Subcommand, ValueEnum};
 
 use start::StartArgs;
+
+use crate::report::words;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -107,6 +109,17 @@ pub(crate) struct Global {
 
 const GLOBAL: &str = "Options of every verb";
 
+impl Global {
+    /// The options that were typed to say where things are, each with its value as a shell reads it.
+    pub(crate) fn typed(&self, from_env: &BTreeSet<String>) -> Vec<(&'static str, String)> {
+        let options =
+            [("--config", &self.config), ("--database", &self.database), ("--socket", &self.socket)].into_iter();
+        let typed = options.filter(|(option, _)| !from_env.contains(option.trim_start_matches("--")));
+        let quoted = |path: &PathBuf| words::command([&*path.to_string_lossy()]);
+        typed.filter_map(|(option, path)| Some((option, path.as_ref().map(quoted)?))).collect()
+    }
+}
+
 /// How the master words its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -168,12 +181,22 @@ pub(crate) struct Parsed {
 }
 
 /// Parses; an error is worded by clap, which also "fails" for `--help` and `--version`.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, clap::Error> {
-    let args: Vec<OsString> = args.into_iter().collect();
-    match quick::parse(&args) {
+pub(crate) fn parse(args: &[OsString]) -> Result<Parsed, clap::Error> {
+    match quick::parse(args) {
         Some(parsed) => Ok(parsed),
-        None => parse_all(&args),
+        None => parse_all(args),
     }
+}
+
+/// The options of every verb in words of which some may be missing or wrong.
+pub(crate) fn global_in(command: Command, words: &[OsString]) -> Global {
+    let typed = command.ignore_errors(true).try_get_matches_from(words);
+    typed.ok().and_then(|matches| Global::from_arg_matches(&matches).ok()).unwrap_or_default()
+}
+
+/// The same, without what the environment says.
+pub(crate) fn as_typed(words: &[OsString]) -> Global {
+    global_in(mistakes::without_environment(Cli::command()), words)
 }
 
 /// By the whole tree of verbs and options.

@@ -10,8 +10,8 @@ use crate::config::{Config, Durability};
 use crate::model::{Bytes, MemoryLimit, Prefetch};
 
 fn parsed(words: &[&str]) -> Result<Cli, clap::Error> {
-    let words = std::iter::once("queue-work").chain(words.iter().copied()).map(OsString::from);
-    parse(words).map(|p| p.cli)
+    let words: Vec<OsString> = std::iter::once("queue-work").chain(words.iter().copied()).map(Into::into).collect();
+    parse(&words).map(|p| p.cli)
 }
 
 fn good(words: &[&str]) -> Cli {

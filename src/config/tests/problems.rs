@@ -201,7 +201,7 @@ fn files_of_other_systems_are_read() {
 #[test]
 fn the_file_that_is_named_must_exist() {
     let named = |name: &str| Case::new("").flags(Flags { config: Some(name.into()), ..Flags::default() });
-    let message = "`--config`: there is no file `x.toml`; write one with `queue-work config init`";
+    let message = "`--config`: there is no file `x.toml`; write one with `queue-work config init x.toml`";
     assert_eq!(named("x.toml").errors(), [message]);
     assert_eq!(named("x.toml").paths().unwrap_err().to_string(), message);
     assert_eq!(named(".").errors(), ["`--config`: `.` is a folder; name a file"]);
