@@ -62,7 +62,7 @@ mod on_demand {
         Error,
     }
 
-    /// What was asked for: site, fault, and the hit at which it happens.
+    /// A fault that was asked for: site, kind, and the hit at which it happens.
     static ORDERS: LazyLock<Vec<(String, Fault, u32)>> = LazyLock::new(|| {
         let text = std::env::var("QUEUE_WORK_FAIL").unwrap_or_default();
         text.split(',').filter(|order| !order.is_empty()).map(order).collect()

@@ -79,7 +79,7 @@ enum Asked {
     /// None.
     #[default]
     Nothing,
-    /// It is being written or waited for.
+    /// The request is being written, or its answer waited for.
     Open {
         /// Its answer may take long.
         long: bool,

@@ -39,7 +39,7 @@ pub(super) struct Layer {
     pub(super) refused: BTreeSet<String>,
     pub(super) unfilled: Unfilled,
     pub(super) problems: Vec<Problem>,
-    /// Those of them that are the fault of the environment alone: a variable is not set.
+    /// Problems among them that are the fault of the environment alone: a variable is not set.
     pub(super) unset: Vec<Problem>,
 }
 
@@ -96,7 +96,7 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     /// Offsets at which the lines begin.
     starts: Vec<usize>,
-    /// What fills in the variables; `None`: the texts hold none.
+    /// Values of the variables; `None`: the texts hold none.
     env: Option<&'t Environment>,
     /// The variables in the value that is being read, and whether the environment has them.
     variables: Vec<(String, bool)>,

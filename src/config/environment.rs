@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// Those of this process.
+    /// The variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
         std::env::vars_os().collect()

@@ -19,7 +19,7 @@ use crate::model::{PoolKind, PoolLimits, QueueOrder};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     of: BTreeMap<String, String>,
-    /// What is shown in place of a command in which variables are: they may be secrets.
+    /// Shown in place of a command with variables in it, which may be secrets.
     pub(super) unfilled: Unfilled,
 }
 

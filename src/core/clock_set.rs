@@ -48,7 +48,7 @@ impl Core {
         }
     }
 
-    /// Whether it is not known what is due.
+    /// Whether due times are uncertain, as moves are still to be made.
     pub(super) fn is_out_of_time(&self) -> bool {
         self.shifts.waiting.iter().any(|shift| shift.by != 0)
     }

@@ -17,12 +17,12 @@ const MOST_LOOKS: u32 = 8;
 /// A worker that did not come up before has if it is there for so long, where it need not say that it is ready.
 const PROVEN_AFTER: Duration = Duration::from_secs(1);
 
-/// What has to come true before a ticket is answered.
+/// Condition that has to come true before a ticket is answered.
 #[derive(Clone, Debug)]
 pub(super) enum Wait {
-    /// These pools have what they want. With what they wanted before, and the workers that are too many.
+    /// The pools have as many workers as they want. With the number before, and the workers that are too many.
     Scaled { pools: Vec<(PoolId, u32)>, workers: BTreeSet<WorkerId>, released: u64 },
-    /// These workers are gone, and there are others in their slots.
+    /// The workers are gone, and there are others in their slots.
     Restarted {
         workers: BTreeSet<WorkerId>,
         slots: BTreeSet<(PoolId, Slot)>,
@@ -30,7 +30,7 @@ pub(super) enum Wait {
         tried: Tried,
         released: u64,
     },
-    /// These workers are gone.
+    /// The workers are gone.
     Stopped { workers: BTreeSet<WorkerId>, pools: Vec<StoppedPool>, released: u64 },
 }
 
@@ -38,7 +38,7 @@ pub(super) enum Wait {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tried {
     pub(super) slots: BTreeSet<(PoolId, Slot)>,
-    /// Those that had no worker.
+    /// Slots that had no worker.
     pub(super) count: u64,
 }
 
@@ -48,7 +48,7 @@ struct Waiter {
     ticket: Ticket,
     wait: Wait,
     asker: Asker,
-    /// It was told what it waits for.
+    /// Whoever asked was told what is waited for.
     told: bool,
 }
 
@@ -230,8 +230,8 @@ impl Core {
         self.awaited(wait).into_iter().filter_map(|w| self.workers.get(w)).map(Handle::running).sum()
     }
 
-    /// Who would wait for itself, through the jobs of others if need be: such waits would end with the timeout, and the
-    /// jobs that asked would be given back and ask again. Of a circle the last one is not kept waiting.
+    /// Tickets that would wait for themselves, through the jobs of others if need be: such waits would end with the timeout,
+    /// and the jobs that asked would be given back and ask again. Of a circle the last one is not kept waiting.
     fn circles(&self) -> Vec<Ticket> {
         let mut open: Vec<&Waiter> = self.tickets.0.iter().filter(|waiter| waiter.asker.caller.is_some()).collect();
         let mut found = Vec::new();

@@ -94,7 +94,7 @@ impl Core {
         fast.then(|| self.not_up(id, problem, now)).flatten()
     }
 
-    /// What is to be said of a worker that did not come up, as long as it is in its pool.
+    /// Words about a worker that did not come up, as long as it is in its pool.
     pub(super) fn not_up(&mut self, id: WorkerId, problem: &SlotProblem, now: Now) -> Option<Notice> {
         let &Handle { ref name, pool, slot, .. } = self.workers.get(id)?;
         let (worker, why) = (name.to_string(), problem.to_string());

@@ -53,7 +53,7 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Told {
     pub why: CancelReason,
-    /// It was given no time to end by itself.
+    /// The job was given no time to end by itself.
     pub at_once: bool,
     /// Tickets that wait for the end.
     pub tickets: Vec<Ticket>,
@@ -78,7 +78,7 @@ impl Flight {
         }
     }
 
-    /// Whether it was asked to end and given no time for it.
+    /// Whether the job was asked to end and given no time for it.
     pub(super) const fn told_in_haste(&self) -> bool {
         match &self.stage {
             Stage::Sent { told: Some(told), .. } | Stage::Ending { told, .. } => told.at_once,
@@ -86,7 +86,7 @@ impl Flight {
         }
     }
 
-    /// Whether it is to run again if this run comes to nothing: nobody has cancelled it, and its time is not over.
+    /// Whether the job is to run again if this run comes to nothing: not cancelled, and its time is not over.
     pub(super) fn goes_on(&self) -> bool {
         matches!(self.told(), None | Some(CancelReason::Shutdown))
     }

@@ -57,7 +57,7 @@ pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
     pub wanted: u32,
-    /// It was spawned while the master ran: a stop is its end.
+    /// Spawned while the master ran: a stop is the end of the pool.
     pub(super) spawned: bool,
     pub removed: bool,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
@@ -124,7 +124,7 @@ impl Pool {
         !self.was_of_use && !self.slots.is_empty() && self.slots.values().all(SlotEntry::is_failing)
     }
 
-    /// Whether it serves this queue.
+    /// Whether the pool serves this queue.
     #[must_use]
     pub fn serves(&self, queue: &QueueName) -> bool {
         self.settings.queues.names().any(|name| name == queue)

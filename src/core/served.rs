@@ -19,7 +19,7 @@ const SORT_STEP: u32 = 1000;
 /// People are not told more often of what nobody takes.
 const BETWEEN: Duration = Duration::from_secs(5);
 
-/// Who takes what, and what nobody takes.
+/// Types by the pools that take them, and those that no pool takes.
 #[derive(Debug, Default)]
 pub(super) struct Served {
     /// By queue, what its pools take.
@@ -30,7 +30,7 @@ pub(super) struct Served {
     unserved: BTreeMap<QueueName, Vec<Unserved>>,
     /// The type of the first job in the lane of the others, of queues where nobody takes it; `None`: asked for.
     first: BTreeMap<QueueName, Option<Arc<str>>>,
-    /// Those of which people were told, or are to be told.
+    /// Lanes of which people were told, or are to be told.
     told: BTreeSet<(QueueName, Lane)>,
     untold: Vec<(QueueName, Lane)>,
     /// When people were last told of some.

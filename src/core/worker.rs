@@ -179,13 +179,13 @@ impl Handle {
         }
     }
 
-    /// Whether it is ready, and not on its way out.
+    /// Whether the worker is ready, and not on its way out.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         matches!(self.state, State::Ready { .. })
     }
 
-    /// Whether it is given jobs: it is ready, and can start commands.
+    /// Whether the worker is given jobs: ready, and able to start commands.
     pub(super) fn takes_jobs(&self) -> bool {
         matches!(self.state, State::Ready { paused_until: None, .. })
     }
@@ -197,7 +197,7 @@ impl Handle {
         paused_until
     }
 
-    /// Whether it is at a limit, and given no job for a moment.
+    /// Whether the worker is at a limit, and given no job for a moment.
     pub(super) fn is_held(&self) -> bool {
         matches!(self.state, State::Ready { recycle: Some(Recycle { hold: Hold::Busy | Hold::Until(_), .. }), .. })
     }
@@ -208,7 +208,7 @@ impl Handle {
         self.concurrency == 1 && !self.flights.is_empty()
     }
 
-    /// Whether it does a last job.
+    /// Whether the worker does a last job.
     pub(super) fn leaves_after_job(&self) -> bool {
         matches!(self.state, State::Draining { .. }) && !self.flights.is_empty()
     }
@@ -224,7 +224,7 @@ impl Handle {
         !matches!(self.state, State::Gone { .. })
     }
 
-    /// Whether it has finished nothing yet and has not lived for long.
+    /// Whether the worker has finished nothing yet and has not lived for long.
     pub(super) fn is_young(&self, now: Mono) -> bool {
         self.jobs_done == 0 && now.since(self.since) < super::exits::HEALTHY_AFTER
     }

@@ -325,7 +325,7 @@ impl Clients {
         std::mem::replace(&mut self.dropped, false)
     }
 
-    /// Whether it is still there.
+    /// Whether the client is still there.
     pub(super) fn has(&self, id: ClientId) -> bool {
         self.all.contains_key(&id)
     }

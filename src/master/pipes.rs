@@ -63,7 +63,7 @@ pub(super) struct Pipes {
     last_out: Tail,
     /// Where its messages come from.
     speaks_on: Option<Pipe>,
-    /// It is the built-in worker, which passes on what its commands print.
+    /// The built-in worker, which passes on what its commands print.
     prints: bool,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
@@ -167,7 +167,7 @@ impl Pipes {
         self.stdin.outgoing().extend_from_slice(line);
     }
 
-    /// Whether it sends requests faster than it reads answers: it is not read further until it has read them.
+    /// Whether the worker sends requests faster than it reads answers: nothing more is read of it until it has read them.
     pub(super) fn is_behind(&self) -> bool {
         self.unanswered > MAX_UNANSWERED || self.stdin.waiting() > MAX_UNREAD
     }

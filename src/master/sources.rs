@@ -33,7 +33,7 @@ pub(super) enum Inbox {
     ChildExited,
 }
 
-/// Who is meant by a readiness event: the number of a worker or client, and in the low bits which of its
+/// Origin of a readiness event, as its token: the number of a worker or client, and in the low bits which of its
 /// descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {

@@ -20,7 +20,7 @@ use crate::process::start_step::{self, Step};
 use crate::process::{oom, sweep};
 use crate::worker;
 
-/// What workers are started from.
+/// Everything that workers are started from.
 #[derive(Debug)]
 pub(super) struct Spawner {
     pools: BTreeMap<PoolId, PoolConfig>,

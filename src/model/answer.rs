@@ -42,7 +42,7 @@ pub struct RunError {
 }
 
 impl RunError {
-    /// What a person needs: the message behind the kind of error, `KeyError: 'customer 732'`.
+    /// Error as a person needs it: the message behind the kind of error, `KeyError: 'customer 732'`.
     #[must_use]
     pub fn text(&self) -> String {
         match self.kind.as_deref() {

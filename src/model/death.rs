@@ -13,7 +13,7 @@ pub const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out
 pub struct RunLost {
     /// The job had been told to end, for this reason.
     pub told: Option<CancelReason>,
-    /// It was given no time to end by itself.
+    /// The worker was given no time to end by itself.
     pub at_once: bool,
     /// Why the worker ended.
     pub why: EndReason,

@@ -71,7 +71,7 @@ pub struct StoppedPool {
     pub kept: bool,
 }
 
-/// What a request waits for, told before its answer.
+/// Cause of a wait, told before the answer of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Awaited {
     /// Jobs that still run on workers that are to leave.

@@ -26,7 +26,7 @@ pub enum Notice {
         /// `None`: its status could not be read.
         exit: Option<Exit>,
         jobs_done: u64,
-        /// It did not come up, which is said of its pool.
+        /// The worker did not come up, which is said of its pool.
         known: bool,
     },
     /// A run ended badly, and its job will be tried again.

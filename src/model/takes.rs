@@ -30,7 +30,7 @@ pub enum Takes {
     Commands,
     /// Every other type.
     Others,
-    /// These types alone.
+    /// Only jobs of these types.
     Types(Arc<BTreeSet<Arc<str>>>),
 }
 
@@ -44,7 +44,7 @@ impl Takes {
         Self::Types(Arc::new(types.into_iter().filter(|kind| *kind != EXEC).map(Into::into).collect()))
     }
 
-    /// Whether it takes the jobs of a lane.
+    /// Whether the jobs of a lane are taken.
     #[must_use]
     pub fn serves(&self, lane: &Lane) -> bool {
         match (self, lane) {
@@ -55,7 +55,7 @@ impl Takes {
         }
     }
 
-    /// Whether it can run a job of this type.
+    /// Whether a job of this type can be run.
     #[must_use]
     pub fn may_run(&self, kind: &str) -> bool {
         match self {

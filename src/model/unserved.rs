@@ -20,7 +20,7 @@ pub struct Unserved {
 }
 
 impl Unserved {
-    /// Those of one queue. `takes`: what its pools take; `None`: no pool serves it. What is paused waits for somebody.
+    /// Jobs of one queue. `takes`: what its pools take; `None`: no pool serves it. A paused queue waits for somebody.
     #[must_use]
     pub fn of(totals: &QueueTotals, takes: Option<&BTreeSet<Takes>>) -> Vec<Self> {
         let new =
@@ -52,7 +52,7 @@ impl Unserved {
         }
     }
 
-    /// What a pool must be started with after `--` to take them: nothing where they are commands.
+    /// Words after `--` with which a pool must be started to take them: none where they are commands.
     #[must_use]
     pub const fn program(&self) -> &'static str {
         match self.lane {

@@ -45,7 +45,7 @@ impl Mark {
         (FIRST..2 * FIRST).contains(&soft).then_some(Self(soft))
     }
 
-    /// Whether it is that of a worker of the instance with this cookie.
+    /// Whether the mark is that of a worker of the instance with this cookie.
     #[must_use]
     pub fn is_of(self, cookie: &str) -> bool {
         instance(cookie) == Some((self.0 - FIRST) >> WORKER_BITS)

@@ -105,7 +105,7 @@ pub struct Swept {
     pub killed: usize,
     /// Processes not seen dead by the deadline.
     pub left: Vec<u32>,
-    /// Those among `left` that we may not kill, by pid and start time.
+    /// Processes among `left` that we may not kill, by pid and start time.
     pub foreign: Vec<(u32, u64)>,
 }
 
@@ -213,7 +213,7 @@ struct Pursuit<T> {
     deadline: Instant,
     killed: Vec<(u32, u64)>,
     dying: Vec<(u32, u64)>,
-    /// Those among `dying` that we may not kill.
+    /// Processes among `dying` that we may not kill.
     foreign: Vec<(u32, u64)>,
     clean: u32,
     unclear: u32,

@@ -34,7 +34,7 @@ impl Others {
         self.began = identity::start_time(command).unwrap_or(0);
     }
 
-    /// Whether it is one of them.
+    /// Whether the process is one of them.
     pub(super) fn has(&self, process: &Identity) -> bool {
         process.start < self.began || self.before.contains(process) || self.is_of_another_job(process.pid)
     }

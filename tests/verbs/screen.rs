@@ -88,10 +88,78 @@ fn what_kills_jobs_can_be_read_on_a_small_screen_however_many_workers_there_are(
     }
     let all = shown(&bench, &["status", "--all"], (80, 24));
     assert_eq!(all.iter().filter(|line| line.contains(" idle ")).count(), 39, "{all:#?}");
-    // Too small for anything, and of no size at all.
-    for size in [(20, 5), (1, 1), (0, 0)] {
-        assert!(!shown(&bench, &["status"], size).is_empty(), "{size:?}");
-        assert!(!shown(&bench, &["jobs"], size).is_empty(), "{size:?}");
+}
+
+/// Verbs that print something for people, once there is a job.
+const LOOKS: [&[&str]; 11] = [
+    &["status"],
+    &["status", "--all"],
+    &["jobs"],
+    &["jobs", "show", "1"],
+    &["runs"],
+    &["workers"],
+    &["logs"],
+    &["config", "show"],
+    &["-h"],
+    &["push", "--help"],
+    &["help", "options"],
+];
+
+/// A bench with a job that has died.
+fn with_a_dead_job() -> Bench {
+    let bench = Bench::new();
+    bench.push(&["--max-attempts", "1", "--", "sh", "-c", "echo out; echo rather long words of an error >&2; exit 1"]);
+    bench.run(&["--drain", "--queue", "default", "--workers", "1"]).expect_code(1);
+    bench
+}
+
+#[test]
+fn a_terminal_that_is_too_small_or_has_no_size_gets_everything_all_the_same() {
+    let bench = with_a_dead_job();
+    for words in LOOKS {
+        for size in [(20, 5), (1, 1), (0, 0), (0, 24), (80, 0), (u16::MAX, u16::MAX)] {
+            let screen = shown(&bench, words, size).join("\n");
+            assert!(!screen.is_empty() && !screen.contains("panicked"), "{words:?} at {size:?}:\n{screen}");
+        }
+    }
+    // As far as a list can be made narrow.
+    for words in [&["jobs"][..], &["runs"], &["workers"]] {
+        let screen = shown(&bench, words, (40, 24));
+        assert!(screen.iter().all(|line| line.chars().count() <= 60), "{words:?}: {screen:#?}");
+    }
+}
+
+#[test]
+fn what_the_environment_says_of_the_terminal_may_be_nonsense() {
+    let bench = with_a_dead_job();
+    for words in LOOKS {
+        let code = if words[0] == "status" { 3 } else { 0 };
+        let plain = bench.run(words).expect_code(code).stdout;
+        assert!(!plain.contains('\u{1b}'), "{words:?}: colours in a pipe");
+        for (name, value) in [("COLUMNS", "many"), ("COLUMNS", "-5"), ("COLUMNS", ""), ("LINES", "x"), ("TERM", "dumb")]
+        {
+            let run = bench.verb(words).env(name, value).run().expect_code(code);
+            // Ages grow.
+            let same = run.stdout.lines().count() == plain.lines().count();
+            assert!(same && !run.stderr.contains("panicked"), "{words:?} with {name}={value}: {run:?}\n{plain}");
+        }
+        for value in ["0", "1", "20", "99999999999999999999"] {
+            let run = bench.verb(words).env("COLUMNS", value).run().expect_code(code);
+            assert!(!run.stdout.is_empty(), "{words:?} with COLUMNS={value}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_wants_one_line_only_ends_the_command_without_a_word() {
+    let bench = with_a_dead_job();
+    for words in LOOKS {
+        let mut child = bench.command(words);
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        let out = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(0) && stderr.is_empty(), "{words:?}: {:?} {stderr}", out.status);
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) struct ScaleArgs {
     /// Pools that serve this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
     pub(crate) queue: Option<String>,
-    /// This pool
+    /// The pool of this name
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
     pub(crate) pool: Option<String>,
     /// Time for jobs whose workers leave [default: no limit]
@@ -115,7 +115,7 @@ pub(crate) struct SpawnArgs {
     pub(crate) exec: bool,
     /// The program after `--` fetches its jobs elsewhere
     ///
-    /// It is kept alive, scaled and recycled, and needs `--pool` for a name.
+    /// Such a program is kept alive, scaled and recycled, and needs `--pool` for a name.
     #[arg(long, requires = "command")]
     pub(crate) opaque: bool,
     #[command(flatten)]
@@ -147,7 +147,7 @@ pub(crate) struct RestartArgs {
     /// The workers of this pool
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
     pub(crate) pool: Option<String>,
-    /// These workers, such as `default-1`
+    /// Single workers, such as `default-1`
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
     /// Time for jobs of the old workers [default: no limit]

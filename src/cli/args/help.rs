@@ -80,11 +80,12 @@ fn verbs(command: &Command) -> String {
     let header = command.get_styles().get_header();
     let mut lines = Vec::new();
     for (group, names) in GROUPS {
-        let mut group = format!("{header}{group:<8}{header:#}");
-        for name in names {
+        for (row, name) in names.iter().enumerate() {
+            let group = if row == 0 { group } else { "" };
             let about = command.find_subcommand(name).and_then(Command::get_about);
-            lines.push(format!("{group}{name:<13}{}", about.map(ToString::to_string).unwrap_or_default()));
-            group = " ".repeat(8);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let gap = 8 - group.len();
+            lines.push(format!("{header}{group}{header:#}{:gap$}{name:<13}{about}", ""));
         }
     }
     lines.join("\n")

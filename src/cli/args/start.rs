@@ -110,7 +110,7 @@ pub(crate) struct StartArgs {
     pub(crate) queue: Vec<String>,
     /// End when there is nothing left to do
     ///
-    /// That is when nothing is ready, running or waiting for a retry. The exit code is 1 if a job died or is left.
+    /// Nothing is ready, running or waiting for a retry then. The exit code is 1 if a job died or is left.
     #[arg(long, env = "QUEUE_WORK_DRAIN", value_parser = FalseyValueParser::new())]
     pub(crate) drain: bool,
     /// Each job runs the command after `--`
@@ -120,7 +120,7 @@ pub(crate) struct StartArgs {
     pub(crate) exec: bool,
     /// The program after `--` fetches its jobs elsewhere
     ///
-    /// It is kept alive, scaled and recycled.
+    /// Such a program is kept alive, scaled and recycled.
     #[arg(long, env = "QUEUE_WORK_OPAQUE", value_parser = FalseyValueParser::new())]
     pub(crate) opaque: bool,
     #[command(flatten)]

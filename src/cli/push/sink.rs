@@ -208,7 +208,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Whether it is certain that nothing of what was sent was added.
+/// Whether certainly nothing of what was sent was added.
 pub(super) fn is_certain(error: &Error) -> bool {
     match error {
         Error::Client(ClientError::Refused(refused)) => !refused.message.starts_with(UNKNOWN),

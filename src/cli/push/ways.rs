@@ -139,7 +139,7 @@ impl<'a> IntoStore<'a> {
         Ok(false)
     }
 
-    /// Whether it was committed: the truth after a commit that failed. One that is gone may have been opened by a master, or
+    /// Whether the batch was committed: the truth after a commit that failed. One that is gone may have been opened by a master, or
     /// dropped by it.
     fn is_committed(&mut self, bulk: BulkId) -> Option<bool> {
         self.store.reopen().ok()?;

@@ -37,7 +37,7 @@ pub(super) struct Client {
     pub(super) ended: bool,
     /// Peer hung up: dropped after its requests are drained.
     pub(super) gone: bool,
-    /// Whether it has said which store it means.
+    /// Whether the client has said which store it means.
     pub(super) greeting: Greeting,
     /// Connected, or sent something, while the master was held up.
     pub(super) late: bool,
@@ -79,12 +79,12 @@ impl Client {
         !self.ended && !waits && self.being_read == 0 && (self.gone || self.pending < MAX_PENDING)
     }
 
-    /// Whether it waits for nothing. It may be in the middle of a request.
+    /// Whether the client waits for nothing; it may be in the middle of a request.
     pub(super) const fn is_idle(&self) -> bool {
         self.pending == 0 && self.follows.is_none() && self.unsent() == 0
     }
 
-    /// Whether it has heard everything that it can expect. One that follows the log may have said that it asks for no more.
+    /// Whether the client has heard everything that it can expect. One that follows the log may have said that it asks for no more.
     pub(super) const fn has_all(&self) -> bool {
         self.pending == 0 && self.follows.is_none() && self.out.is_empty()
     }
@@ -94,7 +94,7 @@ impl Client {
         self.out.len() - self.sent
     }
 
-    /// Whether it has taken too long over a request, or to read; looks at what has changed since it was asked last. One
+    /// Whether the client has taken too long over a request, or to read; looks at what has changed since it was asked last. One
     /// that follows the log may stop to read it: what it misses is counted.
     pub(super) fn is_slow(&mut self, now: Mono, patience: Duration) -> bool {
         if !self.lines.is_inside() || !self.is_heard(false) {

@@ -74,7 +74,7 @@ impl Door {
         found.is_ok_and(|found| found.gid() == group.as_raw() && found.mode() & OTHERS == 0)
     }
 
-    /// Whether it is still where it was made.
+    /// Whether the socket is still where it was made.
     pub(super) fn is_there(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|about| file_of(&about) == self.file)
     }

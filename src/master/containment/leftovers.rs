@@ -78,7 +78,7 @@ impl Containment {
         !self.held.is_empty()
     }
 
-    /// What a worker left may not be killed.
+    /// Notes leftovers of a worker that may not be killed.
     pub(in crate::master) fn hold(&mut self, worker: WorkerId, foreign: Vec<(u32, u64)>) {
         self.held.push((worker, foreign));
     }

@@ -35,7 +35,7 @@ pub struct SweepDone {
     pub killed: usize,
     /// Processes that could not be killed in time.
     pub left: Vec<u32>,
-    /// Those among `left` that we may not kill, by pid and start time.
+    /// Processes among `left` that we may not kill, by pid and start time.
     pub foreign: Vec<(u32, u64)>,
 }
 

@@ -122,7 +122,7 @@ pub const fn end_reason(reason: EndReason) -> &'static str {
     }
 }
 
-/// What is said of a job that failed and waits for its next attempt.
+/// Words about a job that failed and waits for its next attempt.
 #[must_use]
 pub fn waits_for_retry(job: &JobRecord, now: UnixMicros) -> Option<String> {
     let cause = job.cause.filter(|_| job.state == JobState::Scheduled && job.counters.attempts > 0)?;

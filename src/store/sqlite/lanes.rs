@@ -128,7 +128,7 @@ impl Batch<'_> {
         Ok((lanes, more))
     }
 
-    /// This lane, and all above it that have jobs.
+    /// The lane itself, and all above it that have jobs.
     fn lanes_from(&self, queue: i64, lane: i64) -> Result<Vec<i64>> {
         let mut lanes = vec![lane];
         let mut statement = self.conn.prepare_cached(LANE_AFTER)?;
