@@ -254,7 +254,7 @@ Examples:
   queue-work completions zsh > ~/.zfunc/_queue-work
   queue-work completions fish > ~/.config/fish/completions/queue-work.fish")]
 pub(crate) struct CompletionsArgs {
-    /// The shell to complete in
+    /// Of bash, elvish, fish, powershell or zsh
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
 }

@@ -3,6 +3,8 @@
 //!
 //! Invariant: a page is laid out only when somebody asks for it; no other command pays for it.
 
+use std::fmt::Write as _;
+
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Args as _, Command, CommandFactory as _};
 
@@ -59,9 +61,7 @@ fn verb(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let arg = if arg.is_global_set() { arg.hide(true) } else { arg };
         let arg = if has_verbs { arg.hide_short_help(true) } else { arg };
-        let Some(name) = arg.get_env().map(|name| name.to_string_lossy().into_owned()) else { return arg };
-        let text = arg.get_long_help().or(arg.get_help()).map(|text| text.ansi().to_string()).unwrap_or_default();
-        arg.hide_env(true).long_help(format!("{text}\n[env: {name}]"))
+        with_details(arg)
     });
     let examples = command.get_after_long_help().map(|text| format!("{}\n\n", text.ansi())).unwrap_or_default();
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).hide(true);
@@ -73,6 +73,26 @@ fn verb(command: Command) -> Command {
         .subcommand_help_heading("Verbs")
         .subcommand_value_name("VERB")
         .mut_subcommands(verb)
+}
+
+/// The argument with its variable and its possible values in the long help alone: in the short one they take a line each.
+fn with_details(arg: Arg) -> Arg {
+    let mut details = String::new();
+    if let Some(name) = arg.get_env() {
+        // A String takes everything.
+        let _ = write!(details, "\n[env: {}]", name.to_string_lossy());
+    }
+    let words: Vec<String> = arg.get_possible_values().iter().map(|word| word.get_name().to_owned()).collect();
+    let has_words = arg.get_action().takes_values() && !words.is_empty();
+    if has_words {
+        let _ = write!(details, "\n[possible values: {}]", words.join(", "));
+    }
+    if details.is_empty() {
+        return arg;
+    }
+    let text = arg.get_long_help().or(arg.get_help()).map(|text| text.ansi().to_string()).unwrap_or_default();
+    let arg = if has_words { arg.hide_possible_values(true) } else { arg };
+    arg.hide_env(true).long_help(text + &details)
 }
 
 /// The verbs in their groups, one a line.
