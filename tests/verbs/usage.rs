@@ -146,7 +146,7 @@ fn words_that_are_missing_or_too_many_are_refused() {
         (&["resume"], "`resume` needs `QUEUE`"),
         (&["pause", "--all", "a"], "`--all` and `QUEUE` of `pause` exclude each other; leave one out"),
         (&["jobs", "show"], "`jobs show` needs `ID`, as in `queue-work jobs show 31`; see `queue-work jobs show -h`"),
-        (&["jobs", "wait"], "`jobs wait` needs `ID`"),
+        (&["jobs", "wait"], "say which jobs to wait for"),
         (&["config"], "`config` needs a verb: `check`, `show` or `init`; see `queue-work config -h`"),
         (&["push", "t", "1", "2"], "a command goes after `--`: `queue-work push -- t 1 2`"),
         (&["--workers", "4", "push", "t"], "`--workers` before the verb"),

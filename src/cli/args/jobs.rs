@@ -120,7 +120,7 @@ pub(crate) struct Ids {
     /// Read ids and ranges from a file, or with `-` from stdin
     ///
     /// Blanks, commas or line breaks keep them apart.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub(crate) ids_from: Option<PathBuf>,
 }
 
@@ -149,7 +149,7 @@ pub(crate) struct Filter {
     /// Only what ended before then: `7d`, `today 9:00`
     ///
     /// A duration is so long ago. A job that has not ended counts by the time when it was pushed.
-    #[arg(long, value_name = "TIME", value_parser = moment::past)]
+    #[arg(long, hide_short_help = true, value_name = "TIME", value_parser = moment::past)]
     pub(crate) until: Option<UnixMicros>,
 }
 
@@ -171,7 +171,7 @@ pub(crate) struct Change {
     /// Do not ask before more than one job is changed
     ///
     /// Asked on a terminal only.
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     pub(crate) yes: bool,
     /// Only say which jobs are meant
     #[arg(long)]
@@ -236,7 +236,7 @@ pub(crate) struct JobsSetArgs {
     #[arg(long, value_name = "NAME", value_parser = values::queue, help_heading = NEW)]
     pub(crate) to_queue: Option<String>,
     /// Not before this long from now, such as `10s`; `0s`: now
-    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, value_parser = units::duration, help_heading = NEW)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", allow_hyphen_values = true, value_parser = units::duration, help_heading = NEW)]
     #[arg(conflicts_with = "at")]
     pub(crate) delay: Option<Duration>,
     /// Not before this time: `10:00`, `tomorrow 9:00`, `3h`

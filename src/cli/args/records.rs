@@ -11,7 +11,9 @@ use crate::model::Outcome;
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListArgs {
-    /// At most this many [default: 50; on a terminal, what fits]
+    /// At most this many [default: 50, or what fits]
+    ///
+    /// On a terminal as many as fit on it.
     #[arg(long, value_name = "N", env = "QUEUE_WORK_LIMIT", allow_negative_numbers = true)]
     #[arg(value_parser = values::number::<u32>(1..=u32::MAX.into()))]
     pub(crate) limit: Option<u32>,
