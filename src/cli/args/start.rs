@@ -126,7 +126,7 @@ pub(crate) struct StartArgs {
     #[command(flatten)]
     pub(crate) limits: Limits,
     /// Group whose members may push jobs (no commands) and read on the control socket, a name or a number [default: none]
-    #[arg(long, value_name = "GROUP", env = "QUEUE_WORK_SOCKET_GROUP")]
+    #[arg(long, hide_short_help = true, value_name = "GROUP", env = "QUEUE_WORK_SOCKET_GROUP")]
     pub(crate) socket_group: Option<String>,
     /// A push is answered after it is synced to disk (`full`) or written (`process`) [default: full]
     #[arg(long, hide_short_help = true, value_name = "KIND", env = "QUEUE_WORK_DURABILITY", value_parser = values::durability())]
