@@ -17,7 +17,7 @@ use crate::error::{Code, Error};
 use crate::model::{Generation, JobState, QueueTotals, States, UnixMicros};
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text::{self, View};
-use crate::report::{Status, hint, status_named, words};
+use crate::report::{Status, status_named, words};
 use crate::store::{JobFilter, LastMaster};
 
 /// How long the master may take before what the store knows is shown instead.
@@ -159,10 +159,9 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
         Some(named) => status_named::named(named, status, view),
         None => status_text::status(status, view),
     };
-    let text = hint::complete(&text);
     Ok(match asked.interval {
         Some(_) if status.master.is_none() => format!("no master runs on `{}`\n\n{text}", context.paths()?.database),
-        Some(_) | None => text.into_owned(),
+        Some(_) | None => text,
     })
 }
 

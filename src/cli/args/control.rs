@@ -16,7 +16,7 @@ Examples:
   queue-work config check                   what is wrong with it
   queue-work config show                    what is in force, and why";
 
-/// Show queues, pools, workers and totals, or one of them in full.
+/// Show queues, pools, workers and totals, or one of them.
 ///
 /// Without a master it shows what the database knows, and the exit code is 3.
 #[derive(Clone, Debug, Args)]
