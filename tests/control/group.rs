@@ -113,6 +113,7 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         &["resume", "default"],
         &["jobs", "cancel", "1"],
         &["jobs", "retry", "1"],
+        &["jobs", "set", "1", "--priority", "3"],
         &["jobs", "delete", "1"],
     ];
     for words in changes {
