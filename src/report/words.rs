@@ -62,12 +62,12 @@ pub fn about(seconds: u64) -> String {
     format!("{}{name}", seconds / unit)
 }
 
-/// `0`, `<0.1`, `12.3`, `1234`: a rate, without its unit.
+/// `0`, `0.02`, `12.3`, `1234`: a rate, without its unit.
 #[must_use]
 pub fn rate(per_s: f64) -> String {
     match per_s {
         0.0 => "0".to_owned(),
-        _ if per_s < 0.05 => "<0.1".to_owned(),
+        _ if per_s < 0.1 => format!("{per_s:.2}"),
         _ if per_s < 100.0 => format!("{per_s:.1}"),
         _ => format!("{per_s:.0}"),
     }
