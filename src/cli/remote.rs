@@ -11,12 +11,16 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
-use crate::model::{Fingerprint, JobId, JobRecord, JobState, QueueTotals, RunRecord, States, UnixMicros, WorkerRecord};
+use crate::model::{
+    Fingerprint, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, States, UnixMicros, WorkerRecord,
+};
 use crate::report::Status;
 use crate::report::status::QueueStatus;
 use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
 use crate::wire::control::OneJob;
 
+/// Jobs that a master lists at once.
+const MOST: u32 = 10_000;
 /// Exit code of a refusal: there is no such job.
 const NOT_FOUND: u8 = 4;
 
@@ -47,12 +51,13 @@ impl Records for RemoteRecords {
     }
 
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
-        let all = JobFilter { limit: None, after: None, before: None, ..filter.clone() };
+        let all = JobFilter { limit: Some(MOST), after: None, before: None, ..filter.clone() };
         Ok(self.jobs(&all)?.into_iter().map(|job| (job.id, job.state)).collect())
     }
 
-    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
-        let dead = JobFilter { states: States::of(&[JobState::Dead]), newest: true, ..JobFilter::default() };
+    fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        let (queue, states) = (queue.cloned(), States::of(&[JobState::Dead]));
+        let dead = JobFilter { queue, states, newest: true, ..JobFilter::default() };
         let mut groups: BTreeMap<Option<Fingerprint>, DeadGroup> = BTreeMap::new();
         for job in self.jobs(&dead)? {
             let fingerprint = job.fingerprint;
@@ -78,7 +83,7 @@ impl Records for RemoteRecords {
         Ok(self.status()?.queues.into_iter().map(|queue| totals(queue, now)).collect())
     }
 
-    fn first_other(&mut self, _queue: &crate::model::QueueName) -> Result<Option<String>, StoreError> {
+    fn first_other(&mut self, _queue: &QueueName) -> Result<Option<String>, StoreError> {
         Ok(None)
     }
 

@@ -14,11 +14,11 @@ use crate::client::{ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
-use crate::model::{Generation, JobState, QueueTotals, States, UnixMicros};
+use crate::model::{Generation, QueueTotals, UnixMicros};
 use crate::report::status::{MasterStatus, QueueStatus, UNREACHABLE};
 use crate::report::status_text::{self, View};
 use crate::report::{Status, status_named, words};
-use crate::store::{JobFilter, LastMaster};
+use crate::store::LastMaster;
 
 /// How long the master may take before what the store knows is shown instead.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -33,8 +33,8 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 const REDRAW: &str = "\x1b[H\x1b[J";
 /// How often it is shown again, unless that is said.
 const USUAL_INTERVAL: Duration = Duration::from_secs(2);
-/// Dead jobs that are looked at for what they died of.
-const DEAD: u32 = 1000;
+/// Errors of dead jobs that are read: one more than are shown.
+const DEAD: usize = 4;
 /// Jobs that run which are looked up for what they are to do.
 const TASKS: usize = 200;
 
@@ -132,19 +132,12 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
         (&named.queues, if named.pools.is_empty() { &named.workers } else { &status.workers })
     });
     let mut records = context.records()?;
-    let mut dead = Vec::new();
+    let (mut dead, mut dead_groups) = (Vec::new(), 0);
     if queues.iter().any(|queue| queue.dead > 0)
         && let Some(records) = &mut records
     {
-        let queue = named.as_ref().and_then(|named| named.queues.first()).map(|queue| queue.name.clone());
-        let filter = JobFilter {
-            queue,
-            states: States::of(&[JobState::Dead]),
-            newest: true,
-            limit: Some(DEAD),
-            ..JobFilter::default()
-        };
-        dead = records.jobs(&filter)?;
+        let queue = named.as_ref().and_then(|named| named.queues.first()).map(|queue| &queue.name);
+        (dead, dead_groups) = records.dead_groups(queue, DEAD)?;
     }
     let mut tasks = BTreeMap::new();
     for job in workers.iter().filter_map(|worker| worker.job.as_ref()).take(TASKS) {
@@ -154,7 +147,7 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
     }
     let (width, height) = output::screen().unzip();
     let height = height.filter(|_| !asked.all);
-    let view = View { width, height, dead: &dead, tasks: Some(&tasks), now: clock::wall() };
+    let view = View { width, height, dead: &dead, dead_groups, tasks: Some(&tasks), now: clock::wall() };
     let text = match &named {
         Some(named) => status_named::named(named, status, view),
         None => status_text::status(status, view),

@@ -10,7 +10,8 @@ use super::status::{MasterStatus, PoolStatus, Status, UNREACHABLE};
 use super::status_tables::{limits, more, pools, queues, workers};
 use super::words;
 use crate::model::fingerprint::template;
-use crate::model::{JobId, JobRecord, QueueName, UnixMicros};
+use crate::model::{Cause, JobId, QueueName, UnixMicros};
+use crate::store::DeadGroup;
 
 /// Causes of death that are named.
 const MOST_CAUSES: usize = 3;
@@ -25,7 +26,9 @@ pub struct View<'a> {
     /// Lines of the terminal; `None`: any number.
     pub height: Option<usize>,
     /// Dead jobs, the newest first; not all where there are many.
-    pub dead: &'a [JobRecord],
+    pub dead: &'a [DeadGroup],
+    /// How many groups there are in all.
+    pub dead_groups: usize,
     /// Running jobs by id, with their command or type in short.
     pub tasks: Option<&'a BTreeMap<JobId, String>>,
     pub now: UnixMicros,
@@ -107,45 +110,41 @@ pub(super) fn pool_problem(pool: &PoolStatus, problem: &str) -> String {
     warning(&format!("pool `{}`: {problem}", pool.name))
 }
 
-/// Why so many jobs are dead, in all queues or in one: the commonest causes among the newest of them.
+/// Why so many jobs are dead, in all queues or in one: the commonest errors.
 pub(super) fn dead(all: u64, queue: Option<&QueueName>, view: View<'_>) -> String {
-    let mut causes: BTreeMap<(&str, String), (u64, UnixMicros)> = BTreeMap::new();
-    for job in view.dead {
-        let why = job
-            .error
-            .as_deref()
-            .map_or_else(|| job.cause.map_or("no error", |cause| cause.as_str()).to_owned(), template);
-        let cause = causes.entry((&job.kind, why)).or_default();
-        *cause = (cause.0 + 1, cause.1.max(job.finished_at.unwrap_or_default()));
-    }
-    let mut causes: Vec<_> = causes.into_iter().collect();
-    causes.sort_by_key(|(_, (jobs, _))| std::cmp::Reverse(*jobs));
-    if causes.is_empty() {
-        return String::new();
-    }
     // A line that says that there is one more could as well say which.
-    let named = if causes.len() == MOST_CAUSES + 1 { causes.len() } else { MOST_CAUSES };
-    let seen = view.dead.len() as u64;
-    let of = if seen < all { format!(", of the newest {seen}") } else { String::new() };
-    let mut text = format!("{RED}dead: {}{of}{RED:#}\n", words::count(all, "job"));
-    for ((kind, why), (jobs, last)) in causes.iter().take(named) {
-        let line = format!("{jobs:>7} x {} {}", words::one_line(kind, 30), words::one_line(why, 200));
-        let ago = format!(" ({})", words::ago(view.now, *last));
+    let most = if view.dead_groups == MOST_CAUSES + 1 { view.dead_groups } else { MOST_CAUSES };
+    let named = &view.dead[..view.dead.len().min(most)];
+    let Some(first) = named.first() else { return String::new() };
+    let mut text = format!("{RED}dead: {}{RED:#}\n", words::count(all, "job"));
+    for DeadGroup { jobs, newest } in named {
+        let why = newest.error.as_deref().map(template);
+        let why = why.as_deref().or(newest.cause.map(Cause::as_str)).unwrap_or("no error");
+        let line = format!("{jobs:>7} x {} {}", words::one_line(&newest.kind, 30), words::one_line(why, 200));
+        let ago = format!(" ({})", words::ago(view.now, newest.finished_at.unwrap_or_default()));
         let _ = writeln!(
             text,
             "{RED}{}{ago}{RED:#}",
             fitting(&line, view.width.map(|width| width.saturating_sub(ago.len())))
         );
     }
-    let others = causes.len().saturating_sub(named);
+    let others = view.dead_groups.saturating_sub(named.len());
     if others > 0 {
-        let jobs: u64 = causes.iter().skip(named).map(|(_, (jobs, _))| jobs).sum();
+        let jobs = all.saturating_sub(named.iter().map(|group| group.jobs).sum());
         let _ = writeln!(
             text,
             "{RED}{jobs:>7} x {}; see `queue-work jobs --state dead{}`{RED:#}",
-            words::count(others as u64, "other cause"),
+            words::count(others as u64, "other error"),
             queue.map(|name| format!(" --queue {name}")).unwrap_or_default()
         );
+    }
+    // One queue has a next step of its own; and a command that is cut is of no use.
+    if let (None, Some(fingerprint)) = (queue, first.newest.fingerprint) {
+        let hint = format!("retry the first: `queue-work jobs retry --error {fingerprint}`");
+        if view.width.is_none_or(|width| hint.len() <= width) {
+            text.push_str(&hint);
+            text.push('\n');
+        }
     }
     text
 }

@@ -119,7 +119,7 @@ fn a_database_that_another_user_owns_is_named_with_its_owner() {
         let (code, text) = as_other("true", words);
         assert_eq!(code, 1, "{words:?}: {text}");
         assert!(
-            text.contains("permission denied: it belongs to `root` (mode 0600); you are user 64124"),
+            text.contains("permission denied: it belongs to `root` (mode 0600); you are `64124`"),
             "{words:?}: {text}"
         );
     }

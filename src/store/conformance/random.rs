@@ -215,9 +215,13 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
         all.sort_unstable();
         text.extend([format!("{filter:?}: {listed:?} of {all:?}\n")]);
     }
-    let (groups, all) = kit.records.dead_groups(2).unwrap();
-    let groups: Vec<_> = groups.iter().map(|group| (group.jobs, group.newest.id, group.newest.fingerprint)).collect();
-    format!("{text}{groups:?} of {all}")
+    for queue in [None, Some(named(0))] {
+        let (groups, all) = kit.records.dead_groups(queue.as_ref(), 2).unwrap();
+        let groups: Vec<_> =
+            groups.iter().map(|group| (group.jobs, group.newest.id, group.newest.fingerprint)).collect();
+        text.extend([format!("{groups:?} of {all}\n")]);
+    }
+    text
 }
 
 fn agree(steps: &[Step]) {

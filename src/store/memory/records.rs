@@ -140,10 +140,11 @@ impl Records for MemoryStore {
         Ok(state.like(filter).map(|(id, job)| (JobId(*id), job.state())).collect())
     }
 
-    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+    fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         let state = self.state();
         let mut groups: BTreeMap<Fingerprint, (u64, i64)> = BTreeMap::new();
-        for (id, job) in &state.jobs {
+        let is_of = |job: &Job| queue.is_none_or(|name| *name == job.new.queue);
+        for (id, job) in state.jobs.iter().filter(|(_, job)| is_of(job)) {
             if let Place::Ended { fingerprint: Some(fingerprint), .. } = job.place {
                 let group = groups.entry(fingerprint).or_default();
                 *group = (group.0 + 1, *id);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::batch::Batch;
 use super::names::{maybe_text, text};
 use super::{codes, sql};
-use crate::model::{Cause, Fingerprint, JobId, JobState, UnixMicros};
+use crate::model::{Cause, Fingerprint, JobId, JobState, QueueName, UnixMicros};
 
 /// What the dead jobs of a database from before fingerprints died of; each table by its key, `runs` by `runs_by_job`.
 const WITHOUT: &str = "SELECT e.job_id, t.name, e.cause, l.error_type, e.error FROM ended e \
@@ -17,6 +17,9 @@ const WITHOUT: &str = "SELECT e.job_id, t.name, e.cause, l.error_type, e.error F
 /// `ended_by_fingerprint`, all of it.
 const GROUPS: &str = "SELECT count(*), max(job_id) FROM ended WHERE fingerprint IS NOT NULL \
      GROUP BY fingerprint ORDER BY 1 DESC, 2 DESC";
+/// `queues.name`, then all dead jobs of the queue by `ended_by_queue`.
+const GROUPS_OF_QUEUE: &str = "SELECT count(*), max(e.job_id) FROM queues q CROSS JOIN ended e INDEXED BY ended_by_queue \
+     ON e.state = 4 AND e.queue = q.id WHERE q.name = ?1 GROUP BY e.fingerprint ORDER BY 1 DESC, 2 DESC";
 /// `jobs.id`, then `types.id`.
 const TYPE_OF: &str = "SELECT t.name FROM jobs j CROSS JOIN types t ON t.id = j.type WHERE j.id = ?1";
 
@@ -88,8 +91,11 @@ pub(super) fn write_fingerprints(conn: &Connection) -> Result<()> {
     found.into_iter().try_for_each(|row| write.execute(row).map(drop))
 }
 
-/// What the dead died of, the commonest first.
-pub(super) fn groups(conn: &Connection) -> Result<Vec<Group>> {
+/// What the dead died of, in all queues or in one, the commonest first.
+pub(super) fn groups(conn: &Connection, queue: Option<&QueueName>) -> Result<Vec<Group>> {
     let read = |row: &Row<'_>| Ok(Group { jobs: row.get::<_, i64>(0)?.unsigned_abs(), newest: JobId(row.get(1)?) });
-    conn.prepare_cached(GROUPS)?.query_map([], read)?.collect()
+    match queue {
+        None => conn.prepare_cached(GROUPS)?.query_map([], read)?.collect(),
+        Some(queue) => conn.prepare_cached(GROUPS_OF_QUEUE)?.query_map([queue.as_str()], read)?.collect(),
+    }
 }

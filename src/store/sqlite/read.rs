@@ -125,9 +125,9 @@ impl Records for SqliteRecords {
         self.worded(|conn| job_list::ids(conn, filter))
     }
 
-    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+    fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         self.worded(|conn| {
-            let groups = ended::groups(conn)?;
+            let groups = ended::groups(conn, queue)?;
             let all = groups.len();
             let newest = |group: ended::Group| {
                 let found = job_row::find(conn, group.newest)?;

@@ -102,8 +102,8 @@ impl Records for SharedRecords {
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
         self.ask(|records| records.job_ids(filter))
     }
-    fn dead_groups(&mut self, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
-        self.ask(|records| records.dead_groups(limit))
+    fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
+        self.ask(|records| records.dead_groups(queue, limit))
     }
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         self.ask(|records| records.runs(filter))
