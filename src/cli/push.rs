@@ -92,8 +92,9 @@ fn check(args: &PushArgs) -> Result<(), Error> {
     if let Some((_, option)) = [(args.null, "--null"), (args.crlf, "--crlf")].iter().find(|o| o.0 && !args.lines) {
         return Err(Error::Usage(format!("`{option}` goes with `--lines`")));
     }
-    if !args.env.is_empty() && args.command.is_empty() {
-        return Err(Error::Usage("`--env` goes with a command after `--`".to_owned()));
+    let only_command = [(!args.env.is_empty(), "--env"), (args.cwd.is_some(), "--cwd")];
+    if let Some((_, option)) = only_command.iter().find(|(given, _)| *given && args.command.is_empty()) {
+        return Err(Error::Usage(format!("`{option}` goes with a command after `--`")));
     }
     if args.kind.is_none() && args.command.is_empty() && !args.jsonl {
         return Err(Error::Usage(

@@ -198,6 +198,8 @@ pub struct NewJob {
     pub max_attempts: Option<u32>,
     /// While a job with this key is unfinished, pushing another returns the first.
     pub unique: Option<Box<str>>,
+    /// A word of the user's, to tell it from others.
+    pub label: Option<Box<str>>,
 }
 
 impl NewJob {
@@ -215,6 +217,7 @@ impl NewJob {
             timeout: None,
             max_attempts: None,
             unique: None,
+            label: None,
         }
     }
 }
@@ -282,6 +285,8 @@ pub struct JobRecord {
     /// -100 to 100.
     pub priority: i8,
     pub unique: Option<String>,
+    #[serde(default)]
+    pub label: Option<String>,
     #[serde(flatten)]
     pub counters: Counters,
     /// Its own limit, else the one that was in force when an attempt failed; `null`: what its pool says.

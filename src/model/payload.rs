@@ -14,6 +14,8 @@ pub const MAX_DEPTH: usize = 128;
 pub const MAX_TYPE_BYTES: usize = 200;
 /// The longest unique key, in bytes.
 pub const MAX_UNIQUE_BYTES: usize = 500;
+/// The longest label, in bytes.
+pub const MAX_LABEL_BYTES: usize = 255;
 
 /// Why a job cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +33,9 @@ pub enum PayloadError {
     /// The key is empty or too long.
     #[error("the unique key is not usable: 1 to {MAX_UNIQUE_BYTES} bytes")]
     BadUnique,
+    /// The label is empty, too long, or has a control character.
+    #[error("the label is not usable: 1 to {MAX_LABEL_BYTES} bytes without control characters and line breaks")]
+    BadLabel,
     /// `exec` without a command.
     #[error("a job of type `exec` needs args such as {{\"argv\": [\"program\", \"argument\"]}}")]
     BadExec,
@@ -57,6 +62,12 @@ pub fn check_type(kind: &str) -> Result<(), PayloadError> {
 pub fn check_unique(key: &str) -> Result<(), PayloadError> {
     let ok = !key.is_empty() && key.len() <= MAX_UNIQUE_BYTES;
     if ok { Ok(()) } else { Err(PayloadError::BadUnique) }
+}
+
+/// Checks a label.
+pub fn check_label(label: &str) -> Result<(), PayloadError> {
+    let ok = !label.is_empty() && label.len() <= MAX_LABEL_BYTES && !label.chars().any(char::is_control);
+    if ok { Ok(()) } else { Err(PayloadError::BadLabel) }
 }
 
 /// The deepest nesting of brackets outside strings.

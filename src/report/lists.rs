@@ -20,6 +20,7 @@ pub fn jobs(jobs: &[JobRecord], now: UnixMicros, width: Option<usize>) -> String
         Column("queue", Align::Left),
         Column("prio", Align::Right),
         Column("attempts", Align::Right),
+        Column("label", Align::Left),
         Column("job", Align::Left),
         Column("error", Align::Left),
     ];
@@ -31,11 +32,13 @@ pub fn jobs(jobs: &[JobRecord], now: UnixMicros, width: Option<usize>) -> String
             j.queue.to_string(),
             j.priority.to_string(),
             j.counters.attempts.to_string(),
+            words::one_line(j.label.as_deref().unwrap_or_default(), CELL_CHARS),
             words::one_line(&words::task(j), CELL_CHARS),
             words::one_line(j.error.as_deref().unwrap_or_default(), CELL_CHARS),
         ]
     };
     let all_zero = [
+        ("label", jobs.iter().all(|j| j.label.is_none())),
         ("prio", jobs.iter().all(|j| j.priority == 0)),
         ("attempts", jobs.iter().all(|j| j.counters.attempts == 0)),
         ("error", jobs.iter().all(|j| j.error.is_none())),
@@ -44,7 +47,7 @@ pub fn jobs(jobs: &[JobRecord], now: UnixMicros, width: Option<usize>) -> String
     let room = Room {
         width,
         without: &without,
-        cut: &[("job", 16), ("error", 16)],
+        cut: &[("label", 8), ("job", 16), ("error", 16)],
         leave_out: &["prio", "attempts", "queue", "when", "error"],
     };
     render_within(room, &columns, jobs.iter().map(row).collect())
@@ -169,6 +172,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     line("args", words::escape(&words::args(job)));
     line("priority", job.priority.to_string());
     line("unique", maybe(job.unique.as_deref().map(words::escape)));
+    if let Some(label) = &job.label {
+        line("label", words::escape(label));
+    }
     // The limit of a job that succeeded at once is not on record.
     let limit = job.max_attempts.filter(|_| job.state != JobState::Succeeded || job.counters.attempts > 0);
     let of = limit.map(|n| format!(" of {n}")).unwrap_or_default();

@@ -76,6 +76,9 @@ pub struct PushJob {
     /// While a job with this key is unfinished, the push returns that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<String>,
+    /// A word to tell it from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
 }
 
 /// A duration in a request: seconds, or text with a unit.

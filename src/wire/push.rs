@@ -28,6 +28,9 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
     if let Some(key) = &job.unique {
         payload::check_unique(key).map_err(|e| e.to_string())?;
     }
+    if let Some(label) = &job.label {
+        payload::check_label(label).map_err(|e| e.to_string())?;
+    }
     let queue = job.queue.as_deref().map_or_else(|| Ok(default_queue.clone()), QueueName::new);
     let due_at = due_at(job.delay.as_ref(), job.at, now)?;
     let expires_at = span("expires", job.expires.as_ref())?.map(|d| now.plus(d));
@@ -52,6 +55,7 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         timeout,
         max_attempts: job.max_attempts,
         unique: job.unique.as_deref().map(Into::into),
+        label: job.label.as_deref().map(Into::into),
     })
 }
 
@@ -194,6 +198,9 @@ mod tests {
             (r#"{"type":"t","timeout":0}"#, "`timeout`"),
             (r#"{"type":"t","max_attempts":0}"#, "`max_attempts`"),
             (r#"{"type":"t","unique":""}"#, "unique key"),
+            (r#"{"type":"t","label":""}"#, "label"),
+            (r#"{"type":"t","label":"a\nb"}"#, "line breaks"),
+            (r#"{"type":"t","label":"\u0085"}"#, "label"),
             (r#"{"type":"t","delay":10,"expires":5}"#, "expire"),
             (r#"{"type":"t","expires":0}"#, "expire"),
             (r#"{"type":"t","nonsense":1}"#, "nonsense"),

@@ -9,6 +9,7 @@ mod bulk;
 mod bulk_bad;
 mod bytes;
 mod commands;
+mod labels;
 mod live;
 mod main_job;
 mod many;

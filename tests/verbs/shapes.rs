@@ -89,6 +89,7 @@ const JOB: Form = Object(&[
     ("args", Any),
     ("priority", Int),
     ("unique", Maybe(&Text)),
+    ("label", Maybe(&Text)),
     ("attempts", Int),
     ("crashes", Int),
     ("releases", Int),

@@ -80,9 +80,17 @@ pub(crate) struct PushArgs {
     /// The id of that job is printed instead.
     #[arg(long, value_name = "KEY", conflicts_with_all = ["lines", "jsonl"])]
     pub(crate) unique: Option<String>,
+    /// Shown in lists, to tell one command from another
+    #[arg(long, hide_short_help = true, value_name = "TEXT", env = "QUEUE_WORK_PUSH_LABEL", value_parser = values::label)]
+    pub(crate) label: Option<String>,
     /// A variable for the command; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable(), conflicts_with = "jsonl")]
+    ///
+    /// `NAME` alone passes it on with the value that it has here.
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = values::variable(), conflicts_with = "jsonl")]
     pub(crate) env: Vec<(String, OsText)>,
+    /// The folder in which the command runs [default: here]
+    #[arg(long, hide_short_help = true, value_name = "DIR", conflicts_with = "jsonl")]
+    pub(crate) cwd: Option<PathBuf>,
     /// Wait for the job and exit with its command's code
     ///
     /// Needs a master. What the job printed is passed on, and each retry is said.

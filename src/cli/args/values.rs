@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 
 use super::control::Watch;
 use crate::config::{Durability, units};
+use crate::model::payload;
 use crate::model::{JobState, OsText, Outcome, PoolName, QueueName};
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
@@ -52,14 +53,26 @@ pub(crate) fn id() -> impl Fn(&str) -> Result<i64, String> + Clone {
 
 pub(crate) fn variable() -> impl TypedValueParser<Value = (String, OsText)> {
     OsStringValueParser::new().try_map(|text| {
-        let bytes = text.as_bytes();
-        let (name, value) = bytes.split_at(bytes.iter().position(|&b| b == b'=').unwrap_or(0));
-        match std::str::from_utf8(name) {
-            Ok(name) if !name.is_empty() => Ok((name.to_owned(), OsText::from(value[1..].to_vec()))),
-            Ok(_) => Err("write `NAME=value`"),
-            Err(_) => Err("the name of the variable is not UTF-8"),
+        let mut parts = text.as_bytes().splitn(2, |&b| b == b'=');
+        let name = std::str::from_utf8(parts.next().unwrap_or_default());
+        let name = name.map_err(|_| "the name of the variable is not UTF-8".to_owned())?;
+        if name.is_empty() || name.contains('\0') {
+            return Err("write `NAME=value`, or `NAME` to pass on the value it has here".to_owned());
         }
+        let value = match parts.next() {
+            Some(value) => OsText::from(value.to_vec()),
+            None => (&std::env::var_os(name).ok_or_else(|| not_set(name))?).into(),
+        };
+        Ok((name.to_owned(), value))
     })
+}
+
+fn not_set(name: &str) -> String {
+    format!("the variable `{name}` is not set here; set and export it, or write `{name}=value`")
+}
+
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    payload::check_label(text).map(|()| text.to_owned()).map_err(|e| e.to_string())
 }
 
 pub(crate) fn durability() -> impl TypedValueParser<Value = Durability> {

@@ -24,6 +24,7 @@ const REPORTED: u64 = 10;
 const BUFFER: usize = 1 << 18;
 
 /// Result of a line.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are jobs")]
 pub(super) enum Checked {
     Job(PushJob),
     Bad,

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -28,6 +30,7 @@ pub(super) struct Common {
     timeout: Option<Span>,
     max_attempts: Option<u32>,
     unique: Option<String>,
+    label: Option<String>,
     env: BTreeMap<String, OsText>,
     cwd: OsText,
 }
@@ -45,8 +48,9 @@ impl Common {
             // Who waits for a command sees that it failed, and can try again.
             max_attempts: args.max_attempts.or((args.wait && !args.command.is_empty()).then_some(1)),
             unique: args.unique.clone(),
+            label: args.label.clone(),
             env: args.env.iter().cloned().collect(),
-            cwd: if args.command.is_empty() { OsText::default() } else { context::here()? },
+            cwd: if args.command.is_empty() { OsText::default() } else { folder(args.cwd.as_deref())? },
         })
     }
 
@@ -62,6 +66,7 @@ impl Common {
             timeout: self.timeout.clone(),
             max_attempts: self.max_attempts,
             unique: self.unique.clone(),
+            label: self.label.clone(),
         }
     }
 
@@ -108,6 +113,7 @@ impl Common {
         job.expires = job.expires.or_else(|| self.expires.clone());
         job.timeout = job.timeout.or_else(|| self.timeout.clone());
         job.max_attempts = job.max_attempts.or(self.max_attempts);
+        job.label = job.label.or_else(|| self.label.clone());
         Ok(job)
     }
 }
@@ -119,6 +125,22 @@ fn text(line: &[u8]) -> Result<&str, &'static str> {
 /// The line is known already, and it is not the first: only the column helps.
 fn in_one_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column ", " at column ")
+}
+
+/// Where the command is to run: a folder that is there, from its root on.
+fn folder(given: Option<&Path>) -> Result<OsText, Error> {
+    let here = context::here()?;
+    let Some(given) = given else { return Ok(here) };
+    let folder = Path::new(&here.into_os_string()).join(given);
+    match std::fs::metadata(&folder) {
+        Ok(found) if found.is_dir() => Ok(folder.as_os_str().into()),
+        Ok(_) => Err(Error::Usage(format!("`--cwd {}` is no folder", given.display()))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::Usage(format!(
+            "the folder `{}` does not exist; make it first, or choose another with `--cwd`",
+            folder.display()
+        ))),
+        Err(e) => Err(Error::Usage(format!("the folder `{}` cannot be used: {e}", folder.display()))),
+    }
 }
 
 /// `QUEUE_WORK_QUEUE` names the queues of a master; if it names one, it is also where jobs go.
@@ -163,6 +185,7 @@ mod tests {
             timeout: None,
             max_attempts: None,
             unique: None,
+            label: Some("night".into()),
             env: BTreeMap::new(),
             cwd: OsText::from("/here"),
         }
@@ -199,9 +222,11 @@ mod tests {
     fn options_apply_to_lines_that_say_nothing_themselves() {
         let job = common().json(br#"{"type":"t"}"#).expect("a job");
         assert_eq!((job.queue.as_deref(), job.priority, job.delay), (Some("mail"), Some(5), Some(Span::Seconds(10.0))));
-        let line = br#"{"type":"t","queue":"q","priority":1,"at":"2030-01-01T00:00:00Z"}"#;
+        assert_eq!(job.label.as_deref(), Some("night"));
+        let line = br#"{"type":"t","queue":"q","priority":1,"at":"2030-01-01T00:00:00Z","label":"l"}"#;
         let job = common().json(line).expect("a job");
         assert_eq!((job.queue.as_deref(), job.priority, job.delay), (Some("q"), Some(1), None));
+        assert_eq!(job.label.as_deref(), Some("l"));
         assert!(common().json(b"{").is_err() && common().json(b"[]").is_err() && common().json(b"{}").is_err());
     }
 

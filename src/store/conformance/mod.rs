@@ -330,7 +330,7 @@ suite_of_two! {
 }
 
 suite! {
-    push: ids_grow_and_are_never_used_again, a_job_keeps_everything_it_was_pushed_with,
+    push: ids_grow_and_are_never_used_again, a_job_keeps_everything_it_was_pushed_with, a_label_stays_with_each_of_its_jobs,
         a_unique_key_gives_back_the_unfinished_job, a_unique_key_is_seen_within_a_batch,
         a_unique_key_is_free_after_each_ending, a_job_due_later_is_scheduled,
         data_that_looks_odd_comes_back_unchanged, a_batch_tells_only_of_the_queues_that_it_touched, what_another_process_pushes_is_noticed;

@@ -25,17 +25,36 @@ pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
         timeout: Some(Duration::from_micros(1_500_001)),
         max_attempts: Some(9),
         unique: Some("k".into()),
+        label: Some("nächtlich, 2".into()),
     };
     let id = kit.push_one(new.clone());
     let record = kit.job(id);
     assert_eq!((record.kind.as_str(), record.args.get()), (&*new.kind, &*new.args));
     assert_eq!((record.queue, record.priority, record.state), (new.queue, -100, JobState::Ready));
     assert_eq!((record.unique.as_deref(), record.max_attempts), (Some("k"), Some(9)));
+    assert_eq!(record.label.as_deref(), new.label.as_deref());
     assert_eq!(record.timeout_s, Some(1.500_001));
     assert_eq!((record.pushed_at, Some(record.due_at), record.expires_at), (kit.at(), new.due_at, new.expires_at));
     assert_eq!(record.counters, Counters::default());
     assert!(record.result.is_none() && record.cause.is_none() && record.error.is_none());
     assert!(record.progress.is_none() && record.finished_at.is_none());
+}
+
+pub(super) fn a_label_stays_with_each_of_its_jobs(kit: &mut Kit) {
+    let labelled = |label: &str| NewJob { label: Some(label.into()), ..job() };
+    let pushed = kit.push(vec![labelled("a"), job(), labelled("b"), labelled("a")]);
+    let bulk = super::bulk::begin(kit);
+    super::bulk::stage(kit, bulk, [labelled("a"), labelled("c")]);
+    let other = super::bulk::begin(kit);
+    super::bulk::stage(kit, other, [labelled("d"), labelled("a")]);
+    assert_eq!(super::bulk::drop_some(kit, other, 1), 1);
+    super::bulk::commit(kit, bulk);
+    kit.one(Request::delete(pushed[2].id));
+    kit.one(Request::delete(pushed[3].id));
+    kit.push(vec![labelled("b"), labelled("d")]);
+    let jobs = kit.records.jobs(&JobFilter::default()).unwrap();
+    let labels: Vec<_> = jobs.iter().map(|job| (job.id.0, job.label.as_deref().unwrap_or("-"))).collect();
+    assert_eq!(labels, [(1, "a"), (2, "-"), (5, "a"), (6, "c"), (9, "b"), (10, "d")]);
 }
 
 pub(super) fn a_unique_key_gives_back_the_unfinished_job(kit: &mut Kit) {

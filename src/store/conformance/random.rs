@@ -159,6 +159,7 @@ fn rough(kit: &Kit, ((queue, of), due, expires, unique): &Rough) -> NewJob {
         due_at: due.map(|s| kit.later(s)),
         expires_at: expires.map(|s| kit.later(s)),
         unique: unique.map(|key| key.to_string().into()),
+        label: expires.map(|s| s.to_string().into()),
         ..job()
     }
 }

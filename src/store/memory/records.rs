@@ -67,6 +67,7 @@ impl State {
             args: json(job.new.args.to_string())?,
             priority: job.new.priority,
             unique: job.new.unique.as_deref().map(str::to_owned),
+            label: job.new.label.as_deref().map(str::to_owned),
             counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },
             max_attempts: job.max_attempts,
             timeout_s: job.new.timeout.map(|t| t.as_micros() as f64 / 1e6),

@@ -96,6 +96,8 @@ pub(super) struct Batch<'c> {
     changes: BTreeMap<i64, Change>,
     /// By how many jobs the lanes of types change, by queue and lane.
     pub(super) typed: BTreeMap<(i64, i64), i64>,
+    /// The last label that was given to a job, and its row, which stays while no job is deleted.
+    pub(super) label: Option<(Box<str>, i64)>,
     /// Queues that are on record no more.
     pub(super) forgotten: Vec<QueueName>,
     /// The highest id of a job, once it was asked for.
@@ -121,6 +123,7 @@ impl<'c> Batch<'c> {
             at,
             changes: BTreeMap::new(),
             typed: BTreeMap::new(),
+            label: None,
             forgotten: Vec::new(),
             job_high: None,
             deleted_high: 0,
@@ -150,6 +153,7 @@ impl<'c> Batch<'c> {
 
     /// Deletes a job, whose id is not given again.
     pub(super) fn delete_job(&mut self, id: i64) -> Result<()> {
+        self.label = None;
         self.deleted_high = self.deleted_high.max(id);
         self.run(sql::JOB_DELETE, [id]).map(drop)
     }
@@ -201,6 +205,7 @@ impl<'c> Batch<'c> {
 
     /// Deletes jobs of a bulk push, whose ids are not given again.
     pub(super) fn delete_jobs(&mut self, first: i64, last: i64) -> Result<()> {
+        self.label = None;
         self.deleted_high = self.deleted_high.max(last);
         self.run(sql::JOBS_DELETE, (first, last)).map(drop)
     }

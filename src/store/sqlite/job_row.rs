@@ -19,7 +19,8 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      coalesce(j.max_attempts, x.max_attempts), j.timeout_us, \
      {place} AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
-     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint";
+     j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
+     (SELECT name FROM labels WHERE id = j.label)";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
@@ -138,6 +139,7 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         args: json(names::text(row, 3)?)?,
         priority: -row.get::<_, i8>(4)?,
         unique: maybe_text(row, 5)?,
+        label: maybe_text(row, 29)?,
         counters: Counters {
             attempts: row.get(6)?,
             crashes: row.get(7)?,

@@ -29,6 +29,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("0009_errors.sql", include_str!("../../../migrations/0009_errors.sql")),
     ("0010_lanes.sql", include_str!("../../../migrations/0010_lanes.sql")),
     ("0011_lists.sql", include_str!("../../../migrations/0011_lists.sql")),
+    ("0012_labels.sql", include_str!("../../../migrations/0012_labels.sql")),
 ];
 
 /// The newest schema this program knows.
@@ -155,6 +156,7 @@ mod tests {
             ("0009_errors.sql", 0xef4d_6c15_faad_a49c),
             ("0010_lanes.sql", 0xc0a5_f357_e857_c8e8),
             ("0011_lists.sql", 0x563d_ea9d_426a_1db5),
+            ("0012_labels.sql", 0xbdef_1da8_955b_ad53),
         ];
         let found: Vec<(&str, u64)> = FILES.iter().map(|(name, text)| (*name, hash(text))).collect();
         assert_eq!(found, frozen);

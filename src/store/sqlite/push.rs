@@ -45,6 +45,7 @@ impl Batch<'_> {
         let nprio = -i64::from(job.priority);
         let due_at = job.due_at.unwrap_or(self.at).0;
         let timeout = job.timeout.map(micros);
+        let label = job.label.as_deref().map(|name| self.label_or_new(name)).transpose()?;
         let id = self.new_job_id()?;
         hot(&mut self.hot.job_add, self.conn, sql::JOB_ADD)?.execute(params![
             id,
@@ -58,9 +59,25 @@ impl Batch<'_> {
             job.max_attempts,
             job.unique.as_deref(),
             self.at.0,
-            job.wait.map(micros)
+            job.wait.map(micros),
+            label
         ])?;
         Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
+    }
+
+    fn label_or_new(&mut self, name: &str) -> Result<i64> {
+        if let Some((_, id)) = self.label.as_ref().filter(|(last, _)| **last == *name) {
+            return Ok(*id);
+        }
+        let found = self.conn.prepare_cached(sql::LABEL_ID)?.query_row([name], |row| row.get(0)).optional()?;
+        let id = if let Some(id) = found {
+            id
+        } else {
+            self.run(sql::LABEL_ADD, [name])?;
+            self.conn.last_insert_rowid()
+        };
+        self.label = Some((name.into(), id));
+        Ok(id)
     }
 
     pub(super) fn promote(&mut self, limit: u32) -> Result<Reply> {
@@ -106,4 +123,38 @@ impl Batch<'_> {
 
 pub(super) fn micros(d: std::time::Duration) -> i64 {
     i64::try_from(d.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::SqliteStore;
+    use crate::model::change::{Change, Keep, Op, Request};
+    use crate::model::{JobId, NewJob, UnixMicros};
+    use crate::store::Store;
+
+    fn labelled(label: &str) -> NewJob {
+        NewJob { label: Some(label.into()), ..NewJob::new("t", "1") }
+    }
+
+    #[test]
+    fn the_dictionary_has_the_labels_of_jobs_on_record_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
+        let mut apply = |at: i64, ops: &[Op]| {
+            store.apply(0, ops, UnixMicros(at)).unwrap();
+            let mut read = store.conn.prepare("SELECT name FROM labels ORDER BY name").unwrap();
+            read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect::<Vec<String>>().join(" ")
+        };
+        let push = |labels: &[&str]| Request::Push(labels.iter().map(|l| labelled(l)).collect()).into();
+        let delete = |id| Request::delete(JobId(id)).into();
+        assert_eq!(apply(1, &[push(&["a", "a", "b"]), Request::Push(Arc::new([NewJob::new("t", "1")])).into()]), "a b");
+        assert_eq!(apply(2, &[delete(1), delete(3)]), "a", "another job has it");
+        assert_eq!(apply(3, &[push(&["b"]), delete(2), delete(5), push(&["b"])]), "b", "made anew within a batch");
+        let keep =
+            Keep { succeeded_since: UnixMicros(9), dead_since: UnixMicros(9), runs_since: UnixMicros(9), limit: 9 };
+        let prune = Change::Prune { keep, served: Arc::default() };
+        assert_eq!(apply(4, &[Change::Cancel(JobId(6)).into(), prune.clone().into()]), "", "past its time");
+    }
 }

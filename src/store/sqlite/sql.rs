@@ -91,7 +91,12 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at, wait_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+     max_attempts, unique_key, pushed_at, wait_us, label) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+/// `labels.name` (unique).
+pub(super) const LABEL_ID: &str = "SELECT id FROM labels WHERE name = ?1";
+/// Appends.
+pub(super) const LABEL_ADD: &str = "INSERT INTO labels (name) VALUES (?1)";
 /// The last row of `jobs`, and one row; once per batch with a push.
 pub(super) const JOB_HIGH: &str =
     "SELECT max(coalesce((SELECT max(id) FROM jobs), 0), (SELECT job_high FROM pruned WHERE id = 1))";
