@@ -11,7 +11,7 @@ use queue_work::testing::config::default_limits;
 use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::testing::model::change::Change;
 use queue_work::testing::model::{
-    Answer, Claimed, Counters, Detail, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
+    Answer, Claimed, Counters, Detail, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
     QueueName, QueueOrder, ReadyWhen, RunId, Takes, UnixMicros, WorkerId,
 };
 
@@ -95,6 +95,7 @@ fn settings(queue: &QueueName, workers: u32) -> PoolSettings {
         kind: PoolKind::Protocol,
         ready: ReadyWhen::Spawned,
         limits: PoolLimits { workers, memory: None, max_time: None, prefetch, ..default_limits() },
+        hooks: Hooks::default(),
     }
 }
 

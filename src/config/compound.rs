@@ -90,43 +90,54 @@ impl Reader<'_> {
         }
     }
 
-    /// A program and its arguments; never a line for a shell.
-    pub(super) fn command(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        let at = value.span().start;
+    /// A program and its arguments, none where the word of the key stands instead; never a line for a shell.
+    pub(super) fn command(&mut self, key: Key, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let (at, name) = (value.span().start, key.name);
+        if key.word.is_some() && value.get_ref().as_str() == key.word {
+            return Some(Value::new(Some(&self.origin(at)), Vec::<String>::new()));
+        }
         let DeValue::Array(words) = value.get_ref() else {
-            let message = as_an_array(value.get_ref());
+            let message = as_an_array(key, value.get_ref());
             self.problem(at, path, message);
             return None;
         };
         if words.is_empty() {
-            self.problem(at, path, "`command` is empty; write the program and its arguments".into());
+            let or = key.word.map(|word| format!(", or \"{word}\"")).unwrap_or_default();
+            self.problem(at, path, format!("`{name}` is empty; write the program and its arguments{or}"));
             return None;
         }
         let mut filled: Vec<Option<String>> = Vec::new();
         for word in words {
             let before = filled.iter().flatten().map(String::as_str);
             let is_script = is_script_after(&before.collect::<Vec<_>>());
-            filled.push(self.word(path, filled.is_empty(), is_script, word));
+            filled.push(self.word(key, path, filled.is_empty(), is_script, word));
         }
         self.keep_unfilled(path, words.iter().filter_map(|word| Some(word.get_ref().as_str()?.to_owned())));
         let words: Vec<String> = filled.into_iter().collect::<Option<_>>()?;
         Some(Value::new(Some(&self.origin(at)), words))
     }
 
-    fn word(&mut self, path: &str, is_program: bool, is_script: bool, word: &Spanned<DeValue<'_>>) -> Option<String> {
-        let at = word.span().start;
+    fn word(
+        &mut self,
+        key: Key,
+        path: &str,
+        is_program: bool,
+        is_script: bool,
+        word: &Spanned<DeValue<'_>>,
+    ) -> Option<String> {
+        let (at, name) = (word.span().start, key.name);
         let DeValue::String(text) = word.get_ref() else {
             let is = shown(word.get_ref());
-            self.problem(at, path, format!("`command` contains {is}; each argument is a text in quotes"));
+            self.problem(at, path, format!("`{name}` contains {is}; each argument is a text in quotes"));
             return None;
         };
         if text.contains('\0') {
-            self.problem(at, path, format!("`command` contains {text:?}; an argument cannot contain a zero byte"));
+            self.problem(at, path, format!("`{name}` contains {text:?}; an argument cannot contain a zero byte"));
             return None;
         }
         let text = if is_script { text.to_string() } else { self.fill(path, word, text)? };
         if is_program && let Err(refusal) = path_text(&text) {
-            self.problem(at, path, refusal.of_key("command[0]"));
+            self.problem(at, path, refusal.of_key(&format!("{name}[0]")));
             return None;
         }
         Some(text)
@@ -172,11 +183,11 @@ fn is_script_after(words: &[&str]) -> bool {
 }
 
 /// The message for a command that is not an array, with the array it would be.
-fn as_an_array(value: &DeValue<'_>) -> String {
+fn as_an_array(key: Key, value: &DeValue<'_>) -> String {
     let is = shown(value);
     let words = match value.as_str() {
         Some(line) if !line.trim().is_empty() => line.split_whitespace().map(|w| format!("{w:?}")).collect(),
         _ => vec!["\"python3\"".to_owned(), "\"worker.py\"".to_owned()],
     };
-    format!("`command` is {is}; no shell reads it, so write an array: [{}]", words.join(", "))
+    format!("`{}` is {is}; no shell reads it, so write an array: [{}]", key.name, words.join(", "))
 }

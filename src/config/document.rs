@@ -186,7 +186,7 @@ impl<'t> Reader<'t> {
                     self.layer.keep = self.table(name, at, value, &[schema::KEEP]);
                 }
                 "defaults" => {
-                    self.layer.defaults = self.table(name, at, value, &[PoolLimits::KEYS]);
+                    self.layer.defaults = self.table(name, at, value, &[schema::HOOKS, PoolLimits::KEYS]);
                 }
                 "pools" => self.pools(at, value),
                 _ => {
@@ -204,7 +204,7 @@ impl<'t> Reader<'t> {
         };
         for (name, at, value) in entries(pools) {
             let path = format!("pools.{name}");
-            let table = self.table(&path, at, value, &[schema::POOL, PoolLimits::KEYS]);
+            let table = self.table(&path, at, value, &schema::OF_POOLS);
             match PoolName::new(name) {
                 Ok(name) => self.layer.pools.push((name, table)),
                 Err(error) => self.problem(at, &path, error.to_string()),
@@ -247,7 +247,7 @@ impl<'t> Reader<'t> {
         self.begin_value();
         match key.kind {
             Kind::Queues => self.queues(path, value),
-            Kind::Command => self.command(path, value),
+            Kind::Command => self.command(key, path, value),
             Kind::Env => self.env(path, value),
             _ => self.scalar(key, path, at, value),
         }
@@ -286,6 +286,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
     }
     let elsewhere = [
         (PoolLimits::KEYS, "in `[defaults]` or `[pools.NAME]`"),
+        (schema::HOOKS, "in `[defaults]` or `[pools.NAME]`"),
         (schema::POOL, "in `[pools.NAME]`"),
         (schema::TOP, "at the top of the file, before any table"),
         (schema::KEEP, "in `[keep]`"),

@@ -145,6 +145,7 @@ fn merged(
     if flags.drain {
         origins.set("drain", &flags.origin_of("drain"));
     }
+    let (defaults, default_hooks) = pools::defaults(layers, origins)?;
     let Bytes(log_file_bytes) = raw::value(&top, "log_file_size")?;
     Ok(Config {
         file: layers.file.read.clone(),
@@ -165,7 +166,8 @@ fn merged(
         },
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
-        defaults: pools::defaults(layers, origins)?,
+        defaults,
+        default_hooks,
     })
 }
 

@@ -42,7 +42,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::model::change::KeepFor;
-use crate::model::{PoolLimits, PoolSettings, StoreUrl};
+use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +76,9 @@ pub struct Config {
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.
     pub log_files: u32,
-    /// Limits of a pool added at run time.
+    /// Limits and hooks of a pool added at run time.
     pub defaults: PoolLimits,
+    pub default_hooks: Hooks,
 }
 
 /// A pool: its settings, and how its workers are started.

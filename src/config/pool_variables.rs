@@ -14,8 +14,8 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::schema;
 use super::values::Written;
+use crate::model::PoolName;
 use crate::model::key::{Key, Kind};
-use crate::model::{PoolLimits, PoolName};
 
 const BEGINNING: &str = "QUEUE_WORK_POOLS_";
 
@@ -48,7 +48,7 @@ pub(super) fn read(env: &Environment, pools: &[PoolName], cwd: Option<&Path>) ->
 
 /// The pool and the key that a variable means.
 fn meant<'p>(variable: &str, pools: &'p [PoolName]) -> Result<(&'p PoolName, Key), String> {
-    let keys = || schema::POOL.iter().chain(PoolLimits::KEYS).copied();
+    let keys = || schema::OF_POOLS.into_iter().flatten().copied();
     let all = pools.iter().flat_map(|pool| keys().map(move |key| (pool, key)));
     let found: Vec<_> = all.clone().filter(|(pool, key)| name_of(pool, *key) == variable).collect();
     match &found[..] {

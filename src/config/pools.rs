@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
 use super::{Flags, PoolConfig};
-use crate::model::{PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
+use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 
 /// The limits of a pool where nothing is said anywhere.
 #[must_use]
@@ -28,11 +28,26 @@ pub fn default_limits() -> PoolLimits {
     LIMITS.clone()
 }
 
-/// The limits of a pool that says nothing itself.
-pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<PoolLimits, String> {
+/// The limits and hooks of a pool that says nothing itself.
+pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<(PoolLimits, Hooks), String> {
     let table = layers.table(None, &Table::new())?;
     origins.set_table("defaults", &table);
-    raw::limits(&table)
+    Ok((raw::limits(&table)?, hooks(layers, &table)?))
+}
+
+fn hooks(layers: &Layers<'_>, table: &Table) -> Result<Hooks, String> {
+    let raw::RawPool { on_dead, on_idle, .. } = raw::pool(table)?;
+    let folder = folder(layers);
+    Ok(Hooks {
+        on_dead: command(folder, on_dead),
+        on_idle: command(folder, on_idle),
+        timeout: raw::value(table, "hook_timeout")?,
+    })
+}
+
+/// To which paths of the file are relative.
+fn folder<'l>(layers: &Layers<'l>) -> &'l Path {
+    layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""))
 }
 
 /// The pools that a variable may mean: those of the file, and those in force.
@@ -78,7 +93,7 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
     let table = layers.table(Some(name), own)?;
     origins.set_table(&format!("pools.{name}"), &table);
     let written = raw::pool(&table)?;
-    let folder = layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""));
+    let folder = folder(layers);
     let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
     let kind = written.kind.unwrap_or(PoolKind::with_command(!command.is_empty()));
     let queues = match written.queues {
@@ -95,6 +110,7 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
             takes: kind.takes(!command.is_empty()),
             ready,
             limits: raw::limits(&table)?,
+            hooks: hooks(layers, &table)?,
         },
         command,
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
@@ -127,7 +143,8 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
     };
     let (queues, limits) = (QueueOrder::Strict(queues), raw::limits(&table)?);
     let takes = kind.takes(!flags.command.is_empty());
-    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits };
+    let hooks = hooks(layers, &table)?;
+    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, hooks };
     Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
 }
 

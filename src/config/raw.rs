@@ -9,7 +9,7 @@ use super::document::Table;
 use crate::model::limits::AsText;
 use crate::model::{MOST_WORKERS, PoolKind, PoolLimits, ReadyWhen};
 
-/// The keys that only a pool of the file has.
+/// The keys that only a pool of the file has, and its hooks.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawPool {
@@ -21,9 +21,11 @@ pub(super) struct RawPool {
     pub(super) env: BTreeMap<String, String>,
     pub(super) ready: Option<ReadyWhen>,
     pub(super) protocol_fd: Option<i32>,
+    pub(super) on_dead: Vec<String>,
+    pub(super) on_idle: Vec<String>,
 }
 
-/// Reads the keys that only a pool has.
+/// Reads these keys.
 pub(super) fn pool(table: &Table) -> Result<RawPool, String> {
     Value::new(None, table.clone()).try_deserialize().map_err(|e| e.to_string())
 }

@@ -94,7 +94,7 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
 /// Limits on jobs that an opaque pool sets itself.
 fn without_effect(pool: &PoolSettings, layers: &Layers<'_>) -> Vec<Problem> {
     let path = |key: &str| format!("pools.{}.{key}", pool.name);
-    let of_jobs = PoolLimits::KEYS.iter().filter(|key| key.is_of_jobs).map(|key| key.name);
+    let of_jobs = schema::OF_POOLS.into_iter().flatten().filter(|key| key.is_of_jobs).map(|key| key.name);
     let said: BTreeSet<&str> = of_jobs.filter(|key| layers.file.layer.places.contains_key(&path(key))).collect();
     let message = |key: &str| format!("`{key}` has no effect on an opaque pool, which gets no jobs from here");
     said.into_iter().map(|key| in_file(layers, &[&path(key)], message(key))).collect()

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::units;
+use crate::model::PoolLimits;
 use crate::model::key::{Key, Kind};
 
 const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
@@ -40,6 +41,16 @@ pub(super) const POOL: &[Key] = &[
     Key::new("ready", Kind::Choice(&["spawned", "message"])),
     Key::new("protocol_fd", Kind::Count(3, 9)),
 ];
+
+/// The keys of `[defaults]` about hooks, which every pool has too.
+pub(super) const HOOKS: &[Key] = &[
+    Key::new("on_dead", Kind::Command).or("off").of_jobs(),
+    Key::new("on_idle", Kind::Command).or("off").of_jobs(),
+    Key::new("hook_timeout", Kind::Span(Duration::from_millis(1), units::LONGEST)).of_jobs(),
+];
+
+/// The keys that a pool has in its own table only, and those that `[defaults]` has too.
+pub(super) const OF_POOLS: [&[Key]; 3] = [POOL, HOOKS, PoolLimits::KEYS];
 
 /// The key of this name among these.
 pub(super) fn find(keys: &[&'static [Key]], name: &str) -> Option<Key> {

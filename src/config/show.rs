@@ -12,7 +12,7 @@ use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
 use super::{Flags, PoolConfig, pools, units};
-use crate::model::{PoolKind, PoolLimits, QueueOrder};
+use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
 /// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
@@ -28,6 +28,13 @@ impl Origins {
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
         self.of.get(key).map_or("default", String::as_str)
+    }
+
+    /// The words of a command as they were written, here or in the defaults it comes from.
+    fn unfilled_of(&self, key: &str) -> Option<&Vec<String>> {
+        let inherited = format!("defaults.{}", key.rsplit('.').next().unwrap_or_default());
+        let is_inherited = self.of.contains_key(key) && self.of.get(key) == self.of.get(&inherited);
+        self.unfilled.get(key).or_else(|| self.unfilled.get(&inherited).filter(|_| is_inherited))
     }
 
     pub(super) fn set(&mut self, key: &str, origin: &str) {
@@ -88,14 +95,16 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
     ];
     limits("defaults", &config.defaults, &mut lines);
+    hooks("defaults", &config.default_hooks, &mut lines);
     for pool in &config.pools {
         let path = format!("pools.{}", pool.settings.name);
         identity(&path, pool, &mut lines);
         limits(&path, &pool.settings.limits, &mut lines);
+        hooks(&path, &pool.settings.hooks, &mut lines);
     }
     let shown = |(key, value): (String, String)| {
         let origin = loaded.origins.get(&key).to_owned();
-        let unfilled = loaded.origins.unfilled.get(&key).filter(|_| origin.starts_with("file "));
+        let unfilled = loaded.origins.unfilled_of(&key).filter(|_| origin.starts_with("file "));
         let value = unfilled.map_or(value, |words| show_command(words));
         Shown { key, value, origin }
     };
@@ -130,6 +139,14 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
 fn limits(path: &str, limits: &PoolLimits, lines: &mut Vec<(String, String)>) {
     let shown = |value: Option<String>| value.unwrap_or_else(|| "off".into());
     lines.extend(limits.shown().map(|(key, value)| (format!("{path}.{}", key.name), shown(value))));
+}
+
+fn hooks(path: &str, hooks: &Hooks, lines: &mut Vec<(String, String)>) {
+    for (key, command) in [("on_dead", &hooks.on_dead), ("on_idle", &hooks.on_idle)] {
+        let shown = if command.is_empty() { "off".to_owned() } else { show_command(command) };
+        lines.push((format!("{path}.{key}"), shown));
+    }
+    lines.push((format!("{path}.hook_timeout"), units::show_duration(hooks.timeout)));
 }
 
 /// `high, mail` (in this order) or `high = 3, mail = 1`.

@@ -60,6 +60,8 @@ pub enum Action {
     Waits(Ticket, Awaited),
     /// Tell people.
     Tell(Notice),
+    /// Call the hook of a pool that has become idle.
+    TellIdle(PoolId),
 }
 
 /// Use of the reply to a change.
@@ -67,6 +69,8 @@ pub enum Action {
 pub enum Tag {
     /// Nothing; a stale one is worth a debug line.
     None,
+    /// The job is dead: the hook of this pool is called.
+    Died(PoolId),
     /// `Event::Claimed`.
     Claim {
         pool: PoolId,

@@ -105,10 +105,18 @@ impl Core {
 }
 
 fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
-    let ready = totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs);
+    unfinished(totals, takes) - if totals.paused { ready(totals, takes) } else { 0 }
+}
+
+fn ready(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
+    totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs).sum()
+}
+
+/// Jobs that somebody who takes these has to do, or had if the queue were not paused.
+pub(super) fn unfinished(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
     let commands = takes.iter().any(|takes| takes.serves(&Lane::Commands));
     let others = takes.iter().any(|takes| *takes != Takes::Commands);
     let retrying = if commands { totals.retrying_commands } else { 0 }
         + if others { totals.retrying.saturating_sub(totals.retrying_commands) } else { 0 };
-    totals.running + retrying + if totals.paused { 0 } else { ready.sum() }
+    totals.running + retrying + ready(totals, takes)
 }

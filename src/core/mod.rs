@@ -28,6 +28,7 @@ mod escalation;
 mod event;
 mod exits;
 mod flight;
+mod hooks;
 mod not_begun;
 mod pool;
 mod problems;
@@ -68,6 +69,7 @@ use crate::model::{JobId, Mono, Now, WorkerId};
 use clock_set::Shifts;
 use commands::Tickets;
 use deadlines::Timers;
+use hooks::Idleness;
 use not_begun::NotBegun;
 use problems::Problems;
 use random::Random;
@@ -112,6 +114,7 @@ pub struct Core {
     served: Served,
     oom: OomKills,
     drain: drain::Drain,
+    idleness: Idleness,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Runs given back since the stop began, for its summary.
@@ -144,6 +147,7 @@ impl Core {
             served: Served::default(),
             oom: OomKills::default(),
             drain: drain::Drain::default(),
+            idleness: Idleness::default(),
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,
@@ -210,6 +214,7 @@ impl Core {
         self.end_not_begun(now.mono);
         self.end_problems();
         self.answer_tickets(now.mono, out);
+        self.tell_idle(out);
     }
 
     /// When to call [`Core::settle`] next, if nothing happens before.

@@ -96,7 +96,8 @@ impl Core {
             };
             out.push(Action::Reply(ticket, reply));
         }
-        let of_pool = self.workers.get(id).map(|worker| self.pools[&worker.pool].settings.limits.max_attempts);
+        let pool = self.workers.get(id).map(|worker| worker.pool);
+        let of_pool = pool.map(|pool| self.pools[&pool].settings.limits.max_attempts);
         let queue = flight.job.queue.clone();
         let finish = Finish {
             worker: id,
@@ -110,7 +111,8 @@ impl Core {
             max_attempts: flight.job.max_attempts.or(of_pool).unwrap_or(verdict.counters.attempts),
             job: flight.job,
         };
-        out.push(Action::Write(Change::Finish(Box::new(finish)), Tag::None));
+        let tag = self.tag_of_end(pool, verdict.next);
+        out.push(Action::Write(Change::Finish(Box::new(finish)), tag));
         if matches!(verdict.next, Next::Ready | Next::Behind) {
             self.news(&[queue]);
         }

@@ -20,6 +20,7 @@ impl Core {
         self.next_pool += 1;
         self.pools.insert(id, Pool::new(settings));
         self.serve_anew();
+        self.watch_idleness(id);
         Ok(id)
     }
 

@@ -78,8 +78,9 @@ impl Core {
             let name = totals.name.clone();
             self.served.touch(&name);
             if self.totals.put(totals, now) {
-                turned.push(name);
+                turned.push(name.clone());
             }
+            self.note_work(&name);
         }
         self.set_due(next_due);
         if !turned.is_empty() {

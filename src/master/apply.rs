@@ -6,7 +6,7 @@ use super::Master;
 use super::store_events::Purpose;
 use crate::core::{Action, Signal, Tag};
 use crate::model::change::{Change, Next};
-use crate::model::{Notice, Now, WorkerId};
+use crate::model::{Notice, Now, Occasion, WorkerId};
 use crate::wire::worker::{JobTerms, write_cancel};
 
 /// So many changes in the next batch mean that the store is slow or fails.
@@ -53,6 +53,7 @@ impl Master {
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
             Action::Waits(ticket, awaited) => self.tell_awaited(ticket, awaited),
             Action::Tell(notice) => notices.push(notice),
+            Action::TellIdle(pool) => self.call_hook(pool, Occasion::Idle),
         }
     }
 
@@ -81,7 +82,8 @@ impl Master {
         if let Change::Finish(finish) = &change {
             self.meters.count_run(finish.outcome, finish.next, now.mono);
             if !matches!(finish.next, Next::Ready | Next::Behind) {
-                purpose = Purpose::EndRun(finish.job.id);
+                let job = finish.job.id;
+                purpose = if let Tag::Died(pool) = tag { Purpose::Died(job, pool) } else { Purpose::EndRun(job) };
             }
         }
         if matches!(change, Change::Progress { .. }) && self.batches.waiting() > MANY_WAITING {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mio::Events;
 
 use super::Master;
+use super::reader::Origin;
 use super::requests::Answer;
 use super::sources::{Inbox, Source};
 use super::timers::Timer;
@@ -61,6 +62,7 @@ impl Master {
         self.time.ring_at(Timer::Commit, self.batches.next_deadline());
         self.time.ring_at(Timer::Requests, self.requests.next_deadline());
         self.time.ring_at(Timer::Backlog, self.children.next_deadline());
+        self.time.ring_at(Timer::Hooks, self.hooks.next_deadline(now.mono));
         self.time.until_next()
     }
 
@@ -105,7 +107,7 @@ impl Master {
         for timer in self.time.due(now.mono) {
             match timer {
                 // Every turn sees to these.
-                Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck => {}
+                Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck | Timer::Hooks => {}
                 Timer::Requests => self.expire_waiters(now),
                 Timer::Checks => self.check(now),
                 Timer::Held => self.look_at_held(),
@@ -126,6 +128,7 @@ impl Master {
         self.end_if_drained();
         self.core.claim();
         self.carry_out();
+        self.tend_hooks(now);
     }
 
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.
@@ -155,7 +158,7 @@ impl Master {
             return None;
         }
         if self.core.stopped() && self.batches.is_empty() && !self.requests.have_work() {
-            return Some(true);
+            return self.hooks_are_over().then_some(true);
         }
         let now = self.time.now().mono;
         let give_up_at = self.hold.give_up_at(now);
@@ -199,8 +202,12 @@ impl Master {
             Inbox::Swept(done) => self.swept(done),
             Inbox::LogWritten(ticket) => self.answer(ticket, Ok(Answer::Yes)),
             Inbox::Read(read) => {
-                let (ticket, found) = *read;
-                self.found(ticket, found);
+                let (origin, found) = *read;
+                self.requests.taken(&found);
+                match origin {
+                    Origin::Request(ticket) => self.found(ticket, found),
+                    Origin::Hook(id) => self.hook_was_read(id, found),
+                }
             }
             Inbox::Line(read) => {
                 let (client, bytes, message) = *read;
@@ -224,12 +231,14 @@ impl Master {
 
     pub(super) fn stop(&mut self, grace: Option<Duration>, caller: Option<WorkerId>) {
         self.announce_stop(grace, self.sources.interrupts() > 0);
+        self.stop_hooks(grace);
         failpoint!("stop.begun");
         self.feed(Event::Stop { grace, caller });
     }
 
     pub(super) fn force(&mut self) {
         self.announce_force();
+        self.hooks.force();
         self.feed(Event::Force);
     }
 }

@@ -60,9 +60,11 @@ impl Master {
         if output.front().is_none_or(|line| line.after > n) {
             return;
         }
-        let Some(worker) = self.core.worker(id) else { return };
-        let (name, pool) = (worker.name.clone(), worker.pool);
-        let job = (worker.concurrency == 1).then(|| worker.flights.front().map(|f| f.job.id)).flatten();
+        let of_worker = self.core.worker(id).map(|worker| {
+            let job = (worker.concurrency == 1).then(|| worker.flights.front().map(|f| f.job.id)).flatten();
+            (worker.name.clone(), worker.pool, job)
+        });
+        let Some((name, pool, job)) = of_worker.or_else(|| self.hooks.source(id)) else { return };
         let shown = self.console.shows(Level::Detail);
         let followed = self.clients.has_followers();
         let at = wall();

@@ -27,6 +27,7 @@ mod events;
 mod finish;
 mod heard;
 mod hold;
+mod hooks;
 pub(crate) mod logs;
 mod meters;
 mod open_files;
@@ -60,6 +61,7 @@ use console::Console;
 use containment::Containment;
 use decisions::Decisions;
 use hold::Hold;
+use hooks::Hooks;
 use logs::Logs;
 use meters::Meters;
 use requests::Requests;
@@ -87,6 +89,7 @@ struct Master {
     core: Decisions,
     spawner: Spawner,
     children: Children,
+    hooks: Hooks,
     clients: Clients,
     requests: Requests,
     batches: Batches<Purpose>,

@@ -10,7 +10,7 @@ use super::requests::Refused;
 use crate::channel::{Sender, bounded};
 use crate::config::JobLimits;
 use crate::core::Ticket;
-use crate::model::{JobId, JobRecord};
+use crate::model::{JobId, JobRecord, WorkerId};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
 
 /// Questions that may wait.
@@ -23,6 +23,14 @@ const MOMENT: Duration = Duration::from_millis(10);
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 /// Most rows of a list.
 const MAX_LIMIT: u32 = 10_000;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Request(Ticket),
+    /// A hook that is about to be started.
+    Hook(WorkerId),
+}
 
 /// The question.
 #[derive(Clone, Debug)]
@@ -53,7 +61,7 @@ impl Found {
 /// The handle on the thread.
 #[derive(Debug)]
 pub(super) struct Reader {
-    questions: Sender<(Ticket, Question)>,
+    questions: Sender<(Origin, Question)>,
     /// Bytes of answers that the master has not taken yet.
     untaken: Arc<AtomicUsize>,
     thread: Thread,
@@ -63,19 +71,19 @@ impl Reader {
     pub(super) fn start(
         mut records: Box<dyn Records + Send>,
         limits: JobLimits,
-        mut notify: impl FnMut(Ticket, Found) + Send + 'static,
+        mut notify: impl FnMut(Origin, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (questions, inbox) = bounded::<(Ticket, Question)>(CAPACITY);
+        let (questions, inbox) = bounded::<(Origin, Question)>(CAPACITY);
         let untaken = Arc::new(AtomicUsize::new(0));
         let of_thread = Arc::clone(&untaken);
         let handle = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
-            for (ticket, question) in inbox {
+            for (origin, question) in inbox {
                 let found = answer(&mut *records, &limits, &question);
                 while of_thread.load(Ordering::Acquire) > MOST_UNTAKEN_BYTES {
                     std::thread::park_timeout(MOMENT);
                 }
                 of_thread.fetch_add(found.bytes(), Ordering::AcqRel);
-                notify(ticket, found);
+                notify(origin, found);
             }
         })?;
         Ok(Self { questions, untaken, thread: handle.thread().clone() })
@@ -88,8 +96,8 @@ impl Reader {
     }
 
     /// Asks; false when too many questions wait.
-    pub(super) fn ask(&self, ticket: Ticket, question: Question) -> bool {
-        self.questions.try_send((ticket, question)).is_ok()
+    pub(super) fn ask(&self, origin: Origin, question: Question) -> bool {
+        self.questions.try_send((origin, question)).is_ok()
     }
 }
 

@@ -10,7 +10,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use super::clients::ClientId;
 use super::codec::control::Message;
 use super::pipes::Pipe;
-use super::reader::Found;
+use super::reader::{Found, Origin};
 use super::sampler::{Family, Sample};
 use super::signals::Signals;
 use crate::core::Ticket;
@@ -24,7 +24,7 @@ pub(super) enum Inbox {
     Written(Written),
     Samples(Vec<Sample>, Vec<Family>),
     Swept(SweepDone),
-    Read(Box<(Ticket, Found)>),
+    Read(Box<(Origin, Found)>),
     /// The log has written what was printed before somebody asked.
     LogWritten(Ticket),
     Line(Box<(ClientId, usize, Message)>),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mio::Registry;
 
@@ -58,6 +59,11 @@ impl Spawner {
         self.pools.contains_key(&id)
     }
 
+    /// The pool, if it was ever added.
+    pub(super) fn pool(&self, id: PoolId) -> Option<&PoolConfig> {
+        self.pools.get(&id)
+    }
+
     /// Starts a worker, and has its pipes watched.
     pub(super) fn start(
         &self,
@@ -66,64 +72,119 @@ impl Spawner {
         registry: &Registry,
     ) -> Result<Pipes, SpawnError> {
         let source = &self.pools[&pool];
-        let spec = self.spec(source, id, slot, containment)?;
-        open_files::for_a_worker(|| spec.shown())?;
-        failpoint!("spawn.before", SpawnError::Io { program: spec.shown(), source: nix::errno::Errno::EAGAIN.into() });
-        let spawned = spawn(&spec)?;
-        failpoint!("spawn.after");
-        let pid = spawned.child.pid();
-        oom::prefer(pid);
-        containment.add_process(pid);
-        failpoint!("spawn.guarded");
+        let spec = self.worker(source, id, slot, containment)?;
         let name = format!("{}-{slot}", source.settings.name);
-        // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
-        Pipes::new(name.into(), spawned, source.settings.kind, registry, |pipe| Source::Worker(id, pipe).token())
-            .map_err(|source| SpawnError::Io { program: spec.shown(), source })
+        launch(&spec, id, name.into(), source.settings.kind, containment, registry)
+    }
+
+    /// Starts a hook, and has its pipes watched; `about`: variables that say what has happened.
+    pub(super) fn start_hook(
+        &self,
+        (id, name): (WorkerId, Arc<str>),
+        pool: &PoolConfig,
+        command: &[OsString],
+        about: Vec<(&str, OsString)>,
+        containment: &mut Containment,
+        registry: &Registry,
+    ) -> Result<Pipes, SpawnError> {
+        let Some((program, args)) = command.split_first() else {
+            return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no such hook".into() });
+        };
+        let spec = Spec { args: args.to_vec(), ..self.spec(pool, id, found(program, pool)?, about, containment) };
+        launch(&spec, id, name, PoolKind::Opaque, containment, registry)
     }
 
     /// The program of a worker, and all that it is started with.
-    fn spec(&self, pool: &PoolConfig, id: WorkerId, slot: Slot, containment: &Containment) -> Result<Spec, SpawnError> {
-        let path = std::env::var_os("PATH");
+    fn worker(
+        &self,
+        pool: &PoolConfig,
+        id: WorkerId,
+        slot: Slot,
+        containment: &Containment,
+    ) -> Result<Spec, SpawnError> {
         let (program, args) = match (pool.settings.kind, pool.command.split_first()) {
             (PoolKind::Exec, _) => {
                 let verb = OsString::from(worker::VERB);
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
                 (Program::Own, args)
             }
-            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => {
-                (Program::Other(resolve(program, pool.cwd.as_deref(), path.as_deref())?), args.to_vec())
-            }
+            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => (found(program, pool)?, args.to_vec()),
             (PoolKind::Protocol | PoolKind::Opaque, None) => {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
             }
         };
-        let step = Step { cgroup: containment.group_of(id), ..self.step.clone() };
-        let mark = containment.mark(id);
-        let own: [(&str, OsString); 8] = [
-            ("QUEUE_WORK_POOL", pool.settings.name.as_str().into()),
+        let mut own: Vec<(&str, OsString)> = vec![
             ("QUEUE_WORK_WORKER", format!("{}-{slot}", pool.settings.name).into()),
             ("QUEUE_WORK_SLOT", slot.to_string().into()),
+            ("QUEUE_WORK_PROTOCOL", "1".into()),
+        ];
+        if pool.settings.kind == PoolKind::Exec {
+            let kill_after = pool.settings.limits.kill_after.as_millis().to_string();
+            own.push((worker::KILL_AFTER_VARIABLE, kill_after.into()));
+        }
+        Ok(Spec {
+            args,
+            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
+            protocol_fd: pool.protocol_fd,
+            ..self.spec(pool, id, program, own, containment)
+        })
+    }
+
+    /// A program without arguments, in the folder and with the variables of a pool and with these.
+    fn spec(
+        &self,
+        pool: &PoolConfig,
+        id: WorkerId,
+        program: Program,
+        own: Vec<(&str, OsString)>,
+        containment: &Containment,
+    ) -> Spec {
+        let mark = containment.mark(id);
+        let of_all: [(&str, OsString); 5] = [
+            ("QUEUE_WORK_POOL", pool.settings.name.as_str().into()),
             ("QUEUE_WORK_SOCKET", self.socket.clone().into()),
             ("QUEUE_WORK_DATABASE", self.database.clone().into()),
             (SOCKET_DATABASE, self.database.clone().into()),
-            ("QUEUE_WORK_PROTOCOL", "1".into()),
             (sweep::COOKIE_VARIABLE, mark.clone().into()),
         ];
-        let kill_after = (pool.settings.kind == PoolKind::Exec).then(|| {
-            (worker::KILL_AFTER_VARIABLE.into(), pool.settings.limits.kill_after.as_millis().to_string().into())
-        });
-        let env =
-            pool.env.iter().cloned().chain(kill_after).chain(own.into_iter().map(|(name, value)| (name.into(), value)));
-        Ok(Spec {
+        let own = own.into_iter().chain(of_all).map(|(name, value)| (name.into(), value));
+        Spec {
             program,
-            args,
+            args: Vec::new(),
             cwd: pool.cwd.clone(),
-            env: env.collect(),
+            env: pool.env.iter().cloned().chain(own).collect(),
             env_remove: self.inherited.clone(),
-            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
-            protocol_fd: pool.protocol_fd,
-            step,
+            stdin: StdinKind::Pipe,
+            protocol_fd: None,
+            step: Step { cgroup: containment.group_of(id), ..self.step.clone() },
             mark: Mark::of(&mark),
-        })
+        }
     }
+}
+
+/// The program of a pool.
+fn found(program: &OsString, pool: &PoolConfig) -> Result<Program, SpawnError> {
+    let path = std::env::var_os("PATH");
+    resolve(program, pool.cwd.as_deref(), path.as_deref()).map(Program::Other)
+}
+
+fn launch(
+    spec: &Spec,
+    id: WorkerId,
+    name: Arc<str>,
+    kind: PoolKind,
+    containment: &mut Containment,
+    registry: &Registry,
+) -> Result<Pipes, SpawnError> {
+    open_files::for_a_worker(|| spec.shown())?;
+    failpoint!("spawn.before", SpawnError::Io { program: spec.shown(), source: nix::errno::Errno::EAGAIN.into() });
+    let spawned = spawn(spec)?;
+    failpoint!("spawn.after");
+    let pid = spawned.child.pid();
+    oom::prefer(pid);
+    containment.add_process(pid);
+    failpoint!("spawn.guarded");
+    // A worker whose pipes cannot be watched is killed with what is dropped, and reaped as a stranger.
+    Pipes::new(name, spawned, kind, registry, |pipe| Source::Worker(id, pipe).token())
+        .map_err(|source| SpawnError::Io { program: spec.shown(), source })
 }

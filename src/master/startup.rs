@@ -16,6 +16,7 @@ use super::console::Console;
 use super::containment::Containment;
 use super::decisions::Decisions;
 use super::hold::Hold;
+use super::hooks::Hooks;
 use super::logs::{self, Logs};
 use super::meters::Meters;
 use super::reader::Reader;
@@ -131,6 +132,7 @@ pub(super) fn start(
         fixed: Fixed { config, generation: begun.generation, store_id, started_at, pid },
         time,
         children: Children::new(),
+        hooks: Hooks::default(),
         clients,
         requests: Requests::new(threads.reader),
         batches: Batches::new(Some(threads.writer)),
@@ -269,8 +271,8 @@ impl Threads {
         };
         Ok(Self {
             writer: Writer::start(store, config.durability, move |w| to_writer.send(Inbox::Written(w)))?,
-            reader: Reader::start(records, JobLimits::new(config), move |ticket, found| {
-                to_reader.send(Inbox::Read(Box::new((ticket, found))));
+            reader: Reader::start(records, JobLimits::new(config), move |origin, found| {
+                to_reader.send(Inbox::Read(Box::new((origin, found))));
             })?,
             sampler: Sampler::start(20_000, move |samples, families| {
                 to_sampler.send(Inbox::Samples(samples.to_vec(), families));

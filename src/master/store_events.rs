@@ -5,10 +5,10 @@
 
 use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
-use crate::core::{Event, JobChange, Tag, Ticket};
+use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
-use crate::model::{BulkId, JobAction, JobId, JobState, States};
+use crate::model::{BulkId, JobAction, JobId, JobState, Occasion, States};
 use crate::store::StoreError;
 use crate::store::writer::Written;
 
@@ -18,6 +18,8 @@ pub(super) enum Purpose {
     Core(Tag),
     /// A run has ended, and its job with it, or until its next attempt.
     EndRun(JobId),
+    /// The same, and the hook of this pool is told that the job is dead.
+    Died(JobId, PoolId),
     /// A client or a job pushes.
     Push {
         ticket: Ticket,
@@ -136,6 +138,12 @@ impl Master {
         match purpose {
             Purpose::Core(tag) => self.committed_for_core(tag, reply),
             Purpose::EndRun(job) => self.job_may_have_ended(job),
+            Purpose::Died(job, pool) => {
+                self.job_may_have_ended(job);
+                if matches!(reply, Reply::Done) {
+                    self.call_hook(pool, Occasion::Dead(job));
+                }
+            }
             Purpose::Push { ticket, form } => {
                 failpoint!("push.committed");
                 match pushed(&reply, form) {
@@ -174,7 +182,10 @@ impl Master {
                 log::debug!("a change about a run that is over was ignored");
                 return;
             }
-            (Tag::None | Tag::Claim { .. } | Tag::Promote | Tag::Shift | Tag::Sort | Tag::FirstOther, _) => return,
+            (
+                Tag::None | Tag::Died(_) | Tag::Claim { .. } | Tag::Promote | Tag::Shift | Tag::Sort | Tag::FirstOther,
+                _,
+            ) => return,
         };
         self.feed(event);
     }

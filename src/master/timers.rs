@@ -25,6 +25,8 @@ pub(super) enum Timer {
     Held,
     /// Control connections that could not be accepted.
     Accept,
+    /// A hook that has taken too long, or one that the reader had no room for.
+    Hooks,
     /// A guardian that is missing.
     Guardian,
     /// The patience with a store that does not take the end.

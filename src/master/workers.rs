@@ -122,7 +122,11 @@ impl Master {
         if self.containment.forget_ungrouped(id) {
             self.problem_over(Topic::Containment);
         }
-        self.feed(Event::Exited { worker: id, end });
+        if self.hooks.knows(id) {
+            self.hook_ended(id, exit);
+        } else {
+            self.feed(Event::Exited { worker: id, end });
+        }
         self.containment.add_leftovers(id);
     }
 
@@ -161,7 +165,7 @@ impl Master {
         if !done.left.is_empty() {
             self.complain(format!("processes {:?} of worker {worker} cannot be killed", done.left));
         }
-        if self.containment.lets_go(&done, &self.children) {
+        if self.containment.lets_go(&done, &self.children) && !self.hooks.swept(worker) {
             self.feed(Event::Swept { worker });
         }
     }

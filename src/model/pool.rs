@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PoolLimits, PoolName, QueueOrder, Takes};
+use super::{Hooks, PoolLimits, PoolName, QueueOrder, Takes};
 
 /// Kind of the workers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +92,7 @@ pub struct PoolSettings {
     pub ready: ReadyWhen,
     /// Its limits.
     pub limits: PoolLimits,
+    pub hooks: Hooks,
 }
 
 impl PoolSettings {

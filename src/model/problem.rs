@@ -15,6 +15,8 @@ pub enum Topic {
     Files,
     /// The guardian cannot be started.
     Guardian,
+    /// Hooks fail, or are not started.
+    Hooks,
     /// Leftovers of a worker cannot be ended.
     Leftovers,
     /// The write-ahead log is too large.

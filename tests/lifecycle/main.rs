@@ -7,6 +7,7 @@ mod support;
 mod crashes;
 mod from_jobs;
 mod help;
+mod hooks;
 mod hostile;
 mod late;
 mod leaving;

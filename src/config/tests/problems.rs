@@ -311,13 +311,15 @@ fn slips(key: &str) -> Vec<String> {
 
 #[test]
 fn each_key_misspelt_is_refused_and_the_right_one_named() {
-    use crate::config::schema::{KEEP, POOL, TABLES, TOP};
+    use crate::config::schema::{HOOKS, KEEP, POOL, TABLES, TOP};
     let tables = [
         ("", TOP),
         ("[keep]\n", KEEP),
         ("[defaults]\n", PoolLimits::KEYS),
         ("[pools.a]\n", PoolLimits::KEYS),
         ("[pools.a]\n", POOL),
+        ("[defaults]\n", HOOKS),
+        ("[pools.a]\n", HOOKS),
     ];
     let mut tried = 0;
     for (table, keys) in tables {

@@ -84,8 +84,8 @@ fn the_template_without_its_comment_signs_is_valid_too() {
 
 #[test]
 fn every_key_that_exists_is_explained_in_the_template() {
-    use crate::config::schema::{KEEP, POOL, TOP};
-    for key in [TOP, KEEP, PoolLimits::KEYS, POOL].into_iter().flatten() {
+    use crate::config::schema::{HOOKS, KEEP, POOL, TOP};
+    for key in [TOP, KEEP, PoolLimits::KEYS, HOOKS, POOL].into_iter().flatten() {
         assert!(template().contains(&format!("\n# {} = ", key.name)), "{}", key.name);
     }
 }

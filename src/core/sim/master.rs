@@ -6,7 +6,7 @@ use super::world::{Happening, World};
 use crate::config::default_limits;
 use crate::core::{Core, Event, Phase};
 use crate::model::{
-    Bytes, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
+    Bytes, Hooks, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
 };
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
@@ -98,7 +98,7 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
-        PoolSettings { name, queues: order, kind, takes: kind.takes(false), ready, limits }
+        PoolSettings { name, queues: order, kind, takes: kind.takes(false), ready, limits, hooks: Hooks::default() }
     }
 }
 

@@ -46,7 +46,7 @@ impl World {
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }
                 Action::Waits(ticket, _) => assert!(self.open.contains(&ticket.0), "nobody waits for an answer"),
-                Action::Tell(_) => {}
+                Action::Tell(_) | Action::TellIdle(_) => {}
             }
         }
     }
@@ -96,7 +96,7 @@ impl World {
                 self.hear(Event::News { queues });
             }
             match (tag, reply) {
-                (Tag::None, _) => {}
+                (Tag::None | Tag::Died(_), _) => {}
                 (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, .. }) => {
                     self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
                 }

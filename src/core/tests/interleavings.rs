@@ -155,7 +155,8 @@ impl World {
                 | Action::Measure { .. }
                 | Action::Reply(..)
                 | Action::Waits(..)
-                | Action::Tell(_) => {}
+                | Action::Tell(_)
+                | Action::TellIdle(_) => {}
             }
         }
     }
@@ -183,7 +184,7 @@ impl World {
                     (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
                         self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });
                     }
-                    (Tag::None, _) => {}
+                    (Tag::None | Tag::Died(_), _) => {}
                     (tag, reply) => panic!("{reply:?} is no answer to {tag:?}"),
                 }
             }

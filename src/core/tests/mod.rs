@@ -8,6 +8,7 @@ mod clock_set;
 mod crashes;
 mod dispatch;
 mod drain;
+mod hooks;
 mod interleavings;
 mod not_begun;
 mod recycle;
@@ -28,8 +29,8 @@ use crate::model::change::{Change, Next};
 use crate::model::done::Awaited;
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, Counters, Detail, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
-    QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros, Wanted,
+    Answer, Claimed, Counters, Detail, Hooks, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings,
+    Prefetch, QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros, Wanted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -61,6 +62,7 @@ fn settings(name: &str) -> PoolSettings {
         takes: Takes::Others,
         ready: ReadyWhen::Spawned,
         limits,
+        hooks: Hooks::default(),
     }
 }
 
@@ -244,6 +246,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Waits(ticket, Awaited { jobs, grace_s }) => {
             format!("ticket {} waits for {jobs}, {grace_s:?}", ticket.0)
         }
+        Action::TellIdle(pool) => format!("pool {} is idle", pool.0),
         Action::Measure { .. } | Action::Tell(_) => return None,
     })
 }

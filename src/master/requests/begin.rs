@@ -3,7 +3,7 @@
 use super::{Answer, Asker, Peer, PushForm, Question, Refused};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::master::Master;
-use crate::master::reader;
+use crate::master::reader::{self, Origin};
 use crate::model::problem::Topic;
 use crate::wire::control::Follow;
 
@@ -88,7 +88,7 @@ impl Master {
     }
 
     fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {
-        if self.requests.reader.ask(ticket, question) { Ok(None) } else { Err(busy()) }
+        if self.requests.reader.ask(Origin::Request(ticket), question) { Ok(None) } else { Err(busy()) }
     }
 
     fn follow(&mut self, ticket: Ticket, which: Follow) -> Begun {

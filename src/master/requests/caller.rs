@@ -30,7 +30,8 @@ impl Master {
         let by_descent = ancestors.iter().enumerate().find_map(|(at, pid)| Some((at, self.children.of_process(*pid)?)));
         let (below, worker) = by_descent.or_else(|| self.by_mark(&ancestors))?;
         let is_left = below.checked_sub(1).is_some_and(|at| self.is_of_an_earlier_job(ancestors[at], worker));
-        (!is_left).then_some(worker)
+        // A hook is no job.
+        (!is_left && !self.hooks.knows(worker)).then_some(worker)
     }
 
     /// The worker whose mark the first of these has, and how many of them have it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::begin::{Begun, busy};
 use super::{Answer, Refused};
 use crate::core::Ticket;
-use crate::master::reader::{Found, Question};
+use crate::master::reader::{Found, Origin, Question};
 use crate::master::{Master, wall};
 use crate::model::{JobId, Notice, Now};
 use crate::report::events;
@@ -25,7 +25,6 @@ impl Master {
 
     /// The reader has found something.
     pub(in crate::master) fn found(&mut self, ticket: Ticket, mut found: Found) {
-        self.requests.reader.taken(&found);
         if self.selected(ticket, &mut found) {
             return;
         }
@@ -71,7 +70,7 @@ impl Master {
     /// Asks the reader for a job that somebody waits for.
     fn look_up(&mut self, ticket: Ticket, job: JobId) {
         self.requests.table.asks(ticket);
-        if !self.requests.reader.ask(ticket, Question::Job(job)) {
+        if !self.requests.reader.ask(Origin::Request(ticket), Question::Job(job)) {
             self.answer(ticket, Err(busy()));
         }
     }

@@ -57,7 +57,7 @@ impl Master {
         };
         // What has changed by the time that its turn comes is not meant any more.
         task.only = task.only.and(filter.states);
-        if !self.requests.reader.ask(ticket, reader::Question::Ids(filter)) {
+        if !self.requests.reader.ask(reader::Origin::Request(ticket), reader::Question::Ids(filter)) {
             return Err(busy());
         }
         self.requests.selecting.insert(ticket, task);

@@ -41,9 +41,9 @@ mod table;
 use std::collections::{HashMap, VecDeque};
 
 use super::clients::ClientId;
-use super::reader::Reader;
+use super::reader::{self, Found, Origin, Reader};
 use crate::core::{Done, Refusal, Ticket};
-use crate::model::{Mono, WorkerId};
+use crate::model::{JobId, Mono, WorkerId};
 use bulk::Bulks;
 use jobs::Task;
 use table::Table;
@@ -68,6 +68,16 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    /// The reader has answered.
+    pub(super) fn taken(&self, found: &Found) {
+        self.reader.taken(found);
+    }
+
+    /// Asks the reader for the job that a hook is about; false when too many questions wait.
+    pub(super) fn ask_for_hook(&self, hook: WorkerId, job: JobId) -> bool {
+        self.reader.ask(Origin::Hook(hook), reader::Question::Job(job))
+    }
+
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
         Self { table, replies, tasks, selecting: HashMap::new(), bulks, reader }

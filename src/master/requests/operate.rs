@@ -80,8 +80,9 @@ impl Master {
             None => free_name(wish, is_used).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
         let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
+        let hooks = self.fixed.config.default_hooks.clone();
         let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
-        let settings = PoolSettings { name, queues, kind, takes, ready, limits };
+        let settings = PoolSettings { name, queues, kind, takes, ready, limits, hooks };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
     }
