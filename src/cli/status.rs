@@ -152,9 +152,10 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
         Some(named) => status_named::named(named, status, view),
         None => status_text::status(status, view),
     };
+    let text = crate::report::hint::complete(&text);
     Ok(match asked.interval {
         Some(_) if status.master.is_none() => format!("no master runs on `{}`\n\n{text}", context.paths()?.database),
-        Some(_) | None => text,
+        Some(_) | None => text.into_owned(),
     })
 }
 

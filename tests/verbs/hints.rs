@@ -29,11 +29,12 @@ fn what_a_command_says_to_do_next_repeats_the_options_that_it_was_given() {
     let database = bench.database().to_str().expect("UTF-8").to_owned();
     let file = bench.path().join("q.toml");
     std::fs::write(&file, "[pools.mail]\nworkers = 1\n").expect("written");
-    let table: [(&[&str], i32); 16] = [
+    let table: [(&[&str], i32); 17] = [
         (&["jobs"], 0),
         (&["runs"], 0),
         (&["workers"], 0),
         (&["logs"], 0),
+        (&["status"], 3),
         (&["push", "echo hello"], 0),
         (&["scale", "2"], 3),
         (&["stop"], 3),
@@ -85,6 +86,17 @@ fn what_a_master_says_over_its_socket_is_completed_where_it_is_printed() {
     let stopped = given(&["stop", "--pool", "default"]).expect_code(0);
     assert_eq!(commands(&stopped), [format!("queue-work {option} scale 1 --pool default")], "{stopped:?}");
     typed(&bench, &commands(&stopped)[0]).expect_code(0);
+
+    given(&["push", "--queue", "mail", "--", "true"]).expect_code(0);
+    let mut problem = Vec::new();
+    bench.wait_for("the problem to be named", super::support::DEADLINE, |_| {
+        problem = commands(&given(&["status"]));
+        problem.iter().any(|command| command.contains(" spawn "))
+    });
+    assert_eq!(problem[0], format!("queue-work {option} spawn --queue mail --workers 1"));
+    assert!(problem.iter().all(|command| command.contains(&option)), "{problem:?}");
+    typed(&bench, &problem[0]).expect_code(0);
+    bench.wait_for_job(2, "succeeded");
 }
 
 #[test]
