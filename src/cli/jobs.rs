@@ -11,6 +11,7 @@ use std::sync::Arc;
 use self::change::Deed;
 use super::args::jobs::{Ids, JobsArgs, JobsDeleteArgs, JobsSetArgs, JobsVerb};
 use super::context::Context;
+use super::known;
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::JobAction;
@@ -51,7 +52,14 @@ fn set(context: &Context, args: &JobsSetArgs) -> Result<Code, Error> {
         return Err(Error::Usage("say what to set: `--priority`, `--to-queue`, `--delay` or `--at`".to_owned()));
     }
     let setting = to_setting(&params, clock::wall()).map_err(Error::Usage)?;
-    change::run(context, &Deed { action: JobAction::Set(Arc::new(setting)), params }, &args.selection, &args.change)
+    // The change makes it known.
+    let known_before = known::queue(context, params.to_queue.as_deref());
+    let deed = Deed { action: JobAction::Set(Arc::new(setting)), params };
+    let code = change::run(context, &deed, &args.selection, &args.change)?;
+    if let Err(Error::NotFound(unknown)) = known_before {
+        context.warn(&format!("{unknown}; what was put there waits until one does"));
+    }
+    Ok(code)
 }
 
 pub(super) fn missing(id: JobId) -> Error {

@@ -7,7 +7,7 @@ use super::{PoolId, ShareId};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
 use crate::model::done::{Awaited, Restarted, Scaled, Stopped};
-use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, Wanted, WorkerId};
+use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, States, Wanted, WorkerId};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ pub enum Tag {
     /// `Event::Pruned`.
     Prune,
     /// `Event::JobChanged`.
-    Cancel { job: JobId, ticket: Ticket },
+    Cancel { job: JobId, only: States, ticket: Ticket },
 }
 
 /// Where an answer goes. 0: nobody waits for it.
@@ -139,6 +139,8 @@ pub enum Refusal {
     Stopping,
     /// The job is in this state, and cannot be cancelled.
     JobEnded(JobId, JobState),
+    /// The job is in this state by now, which was not meant.
+    JobLeft(JobId, JobState),
     /// The job runs at another master, on this host, which is told to cancel it.
     Elsewhere(JobId, String),
     /// So many more or fewer workers than now are not possible.

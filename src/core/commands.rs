@@ -8,7 +8,7 @@ use super::pool::PoolId;
 use super::{Action, Core, Done, Handle, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
 use crate::model::done::{Awaited, LeftWorker, Restarted, Scaled, Stopped, StoppedPool};
-use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, WorkerId};
+use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, States, WorkerId};
 
 /// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
 /// job was given back or has ended, and may have been claimed and given back once more: more than a few times is a mistake.
@@ -98,8 +98,8 @@ impl Core {
     ) {
         let asker = |waits, grace| Asker { waits, caller, grace };
         let result = match command {
-            Command::Cancel { job, wait } => {
-                self.cancel(ticket, job, asker(wait, None), now, out);
+            Command::Cancel { job, only, wait } => {
+                self.cancel(ticket, (job, only), asker(wait, None), now, out);
                 Ok(())
             }
             _ if self.phase != Phase::Running => Err(Refusal::Stopping),
@@ -116,12 +116,12 @@ impl Core {
     }
 
     /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
-    fn cancel(&mut self, ticket: Ticket, job: JobId, asker: Asker, now: Now, out: &mut Vec<Action>) {
+    fn cancel(&mut self, ticket: Ticket, (job, only): (JobId, States), asker: Asker, now: Now, out: &mut Vec<Action>) {
         let Some(&holder) = self.holders.get(&job) else {
             for id in self.pools.keys().copied().collect::<Vec<_>>() {
                 self.hold_back(id, |claimed| claimed.id == job, out);
             }
-            out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
+            out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
             return;
         };
         let waits = asker.waits && asker.caller != Some(holder);
@@ -147,7 +147,7 @@ impl Core {
     pub(super) fn job_changed(
         &mut self,
         ticket: Ticket,
-        job: JobId,
+        (job, only): (JobId, States),
         change: JobChange,
         now: Now,
         out: &mut Vec<Action>,
@@ -156,14 +156,15 @@ impl Core {
             // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
             JobChange::Was(JobState::Running) if self.knows(job) => {
                 self.asked_again.remove(&(ticket, job));
-                self.cancel(ticket, job, Asker { waits: true, caller: None, grace: None }, now, out);
+                self.cancel(ticket, (job, only), Asker { waits: true, caller: None, grace: None }, now, out);
                 return;
             }
             // It was running when the store looked, and has been given back or has ended since: look again.
             JobChange::Was(JobState::Running) if self.asks_again(ticket, job) => {
-                out.push(Action::Write(Change::Cancel(job), Tag::Cancel { job, ticket }));
+                out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
                 return;
             }
+            JobChange::Was(state) if !only.has(state) => Err(Refusal::JobLeft(job, state)),
             JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, JobState::Running)),
             JobChange::Was(JobState::Ready | JobState::Scheduled) => Ok(Done::Cancelled),
             JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {

@@ -7,8 +7,8 @@ use super::{PoolId, ShareId, Ticket};
 use crate::model::job::Progress;
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, Takes, UnixMicros,
-    Wanted, WorkerId,
+    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, States, Takes,
+    UnixMicros, Wanted, WorkerId,
 };
 
 /// Something happened.
@@ -172,6 +172,7 @@ pub enum Event {
     },
     /// The answer to `Cancel` of a job that was not at a worker when asked.
     JobChanged {
+        only: States,
         /// Whose question it was.
         ticket: Ticket,
         job: JobId,
@@ -253,6 +254,8 @@ pub enum Command {
     /// End a job, wherever it is.
     Cancel {
         job: JobId,
+        /// Only if it runs, or is in one of these states.
+        only: States,
         /// Answer when a running one has ended.
         wait: bool,
     },

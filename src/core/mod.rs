@@ -188,7 +188,7 @@ impl Core {
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
             Event::Force => self.force(now, out),
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
-            Event::JobChanged { ticket, job, change } => self.job_changed(ticket, job, change, now, out),
+            Event::JobChanged { ticket, job, only, change } => self.job_changed(ticket, (job, only), change, now, out),
         }
     }
 

@@ -172,12 +172,12 @@ mod tests {
         let mut batches = Batches::new(None);
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
         for n in 1..=4 {
-            batches.add(Change::Cancel(JobId(n)), n, false, false, now);
+            batches.add(Change::cancel(JobId(n)), n, false, false, now);
         }
         assert_eq!(batches.withdraw_unsent(|n| n % 2 == 0), [2, 4]);
         assert!(matches!(
             batches.ops[..],
-            [Op::Change(Change::Cancel(JobId(1))), Op::Change(Change::Cancel(JobId(3)))]
+            [Op::Change(Change::Cancel { job: JobId(1), .. }), Op::Change(Change::Cancel { job: JobId(3), .. })]
         ));
         assert_eq!(batches.tags, [1, 3]);
         assert_eq!(batches.withdraw_unsent(|_| true), [1, 3]);
@@ -189,7 +189,7 @@ mod tests {
         let mut batches = Batches::new(None);
         assert_eq!(batches.horizon(), None, "everything is committed");
         let now = Now { mono: Mono(0), wall: UnixMicros(0) };
-        batches.add(Change::Cancel(JobId(1)), (), false, false, now);
+        batches.add(Change::cancel(JobId(1)), (), false, false, now);
         assert_eq!(batches.next_deadline(), Some(now.mono + PACE));
         assert_eq!(batches.horizon(), Some(1));
         assert_eq!(batches.next_deadline(), Some(now.mono));

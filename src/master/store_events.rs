@@ -177,7 +177,7 @@ impl Master {
             (Tag::Sort, Reply::Sorted { queues, more }) => Event::Sorted { queues, more },
             (Tag::FirstOther, Reply::FirstOther { queue, kind }) => Event::FirstOther { queue, kind },
             (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },
-            (Tag::Cancel { job, ticket }, reply) => self.cancelled(ticket, job, &reply),
+            (Tag::Cancel { job, only, ticket }, reply) => self.cancelled(ticket, (job, only), &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");
                 return;
@@ -198,10 +198,10 @@ impl Master {
         }
     }
 
-    fn cancelled(&mut self, ticket: Ticket, job: JobId, reply: &Reply) -> Event {
+    fn cancelled(&mut self, ticket: Ticket, (job, only): (JobId, States), reply: &Reply) -> Event {
         let change = match reply {
             Reply::Changed { was, .. } => {
-                if matches!(was, JobState::Ready | JobState::Scheduled) {
+                if only.has(*was) && matches!(was, JobState::Ready | JobState::Scheduled) {
                     self.meters.count_cancelled(1);
                     self.job_may_have_ended(job);
                 }
@@ -210,7 +210,7 @@ impl Master {
             Reply::Elsewhere(host) => JobChange::Elsewhere(host.clone()),
             _ => JobChange::Missing,
         };
-        Event::JobChanged { ticket, job, change }
+        Event::JobChanged { ticket, job, only, change }
     }
 }
 

@@ -18,6 +18,9 @@ pub enum JobAction {
     Set(Arc<Setting>),
 }
 
+/// States of jobs that have not ended.
+pub const UNFINISHED: States = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
+
 /// New values of a job that waits; `None`: as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
@@ -28,7 +31,27 @@ pub struct Setting {
     pub due: Option<(UnixMicros, Option<Duration>)>,
 }
 
+impl Setting {
+    /// Whether a job that expires then would do so before it is due.
+    #[must_use]
+    pub fn lapses(&self, expires_at: Option<i64>) -> bool {
+        self.due.zip(expires_at).is_some_and(|((due_at, _), expires_at)| expires_at <= due_at.0)
+    }
+}
+
 impl JobAction {
+    /// The states in which it can be done.
+    #[must_use]
+    pub const fn possible(&self) -> States {
+        if matches!(self, Self::Cancel) { UNFINISHED } else { self.is_for() }
+    }
+
+    /// The states that are meant by a filter that names none.
+    #[must_use]
+    pub const fn usual(&self) -> States {
+        if matches!(self, Self::Retry) { States::of(&[JobState::Dead]) } else { self.possible() }
+    }
+
     /// The states in which a store does it. A running job is cancelled by ending its run.
     #[must_use]
     pub const fn is_for(&self) -> States {

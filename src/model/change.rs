@@ -72,7 +72,11 @@ pub enum Change {
     Progress { job: JobId, run: RunId, progress: Progress },
     /// Cancel a job that is ready or scheduled. Reply: [`Reply::Changed`] with the state it had before (`Running`: nothing
     /// was changed, the run must be ended first), or [`Reply::Missing`].
-    Cancel(JobId),
+    Cancel {
+        job: JobId,
+        /// Only if it is in one of these states.
+        only: States,
+    },
     /// A worker was spawned. Reply: [`Reply::Done`].
     WorkerStarted(Box<WorkerStarted>),
     /// A worker ended. Reply: [`Reply::Done`].
@@ -105,6 +109,14 @@ pub enum Request {
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
+}
+
+impl Change {
+    /// Cancels a job that waits.
+    #[must_use]
+    pub const fn cancel(job: JobId) -> Self {
+        Self::Cancel { job, only: States::ALL }
+    }
 }
 
 impl Request {
@@ -191,6 +203,9 @@ impl Shift {
         UnixMicros(at.0.saturating_add(self.by).min(longest))
     }
 }
+
+/// In place of the length of a wait: the job waits for a point in time, whatever becomes of the clock.
+pub const FIXED_US: i64 = 0;
 
 /// The longest wait for a retry of which it is not on record how long it was to be, in microseconds.
 pub const LONGEST_RETRY_US: i64 = 72 * 60 * 1_000_000;
@@ -367,6 +382,8 @@ pub enum Reply {
     Held {
         by: JobId,
     },
+    /// The job would expire before the time that was to be set: nothing was changed.
+    Lapses,
     Missing,
     Count(u64),
 }

@@ -35,7 +35,7 @@ pub mod unserved;
 pub mod wanted;
 pub mod worker;
 
-pub use action::{JobAction, Setting};
+pub use action::{JobAction, Setting, UNFINISHED};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
 pub use durability::Durability;
 pub use fingerprint::Fingerprint;

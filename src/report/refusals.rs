@@ -1,7 +1,8 @@
 //! Why a job cannot be retried, cancelled, deleted or changed in the state it is in; for the master and for the command
 //! line.
 
-use crate::model::{JobAction, JobId, JobState};
+use crate::model::change::Reply;
+use crate::model::{JobAction, JobId, JobState, States};
 use crate::wire::control::RefusedJob;
 
 /// `retried`, `cancelled`, `deleted`, `changed`.
@@ -42,6 +43,19 @@ pub fn missing(id: JobId) -> RefusedJob {
     RefusedJob { id, reason: format!("there is no job {id}"), exit_code: 4 }
 }
 
+/// For a job that has come to another state than those that were meant.
+#[must_use]
+pub fn left(id: JobId, was: JobState) -> RefusedJob {
+    RefusedJob { id, reason: format!("job {id} is {} by now, and was left as it is", was.as_str()), exit_code: 5 }
+}
+
+/// For a job that would expire before the time that was to be set.
+#[must_use]
+pub fn lapses(id: JobId) -> RefusedJob {
+    let reason = format!("job {id} would expire before that time; choose an earlier one, or push it anew");
+    RefusedJob { id, reason, exit_code: 5 }
+}
+
 /// For a job that another master runs, which is told to cancel it: whether it does is not known yet.
 #[must_use]
 pub fn elsewhere(id: JobId, host: &str) -> RefusedJob {
@@ -57,6 +71,35 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
          (`queue-work jobs wait {by}`), or end it with `queue-work jobs cancel {by}`"
     );
     RefusedJob { id, reason, exit_code: 5 }
+}
+
+/// What became of one of several jobs.
+#[derive(Clone, Debug)]
+pub enum Became {
+    Changed,
+    /// It is of no concern where it was not named: it is gone, in another state, or cannot be retried beside another.
+    Left(RefusedJob),
+    /// It could not be done.
+    Refused(RefusedJob),
+}
+
+impl Became {
+    /// Of a job that was to be changed if it is in one of these states.
+    #[must_use]
+    pub fn of(action: &JobAction, id: JobId, only: States, reply: &Reply) -> Self {
+        match reply {
+            Reply::Changed { was, .. } if !only.has(*was) => Self::Left(left(id, *was)),
+            Reply::Changed { was, .. } => match refused(action, id, *was) {
+                None => Self::Changed,
+                Some(refused) if *was == JobState::Running => Self::Refused(refused),
+                Some(refused) => Self::Left(refused),
+            },
+            Reply::Held { by } => Self::Left(held(id, *by)),
+            Reply::Lapses => Self::Refused(lapses(id)),
+            Reply::Elsewhere(host) => Self::Refused(elsewhere(id, host)),
+            _ => Self::Left(missing(id)),
+        }
+    }
 }
 
 /// Why nothing was changed in a job that was in the state `was`; `None` if it was changed.

@@ -9,7 +9,7 @@ use crate::model::{
 };
 
 /// Which jobs to list, by id: ascending, or descending with `newest`. Jobs that are ready, or scheduled, where no other
-/// state and no ids are asked for: by the time when they are due, as no key has their ids in order.
+/// state, no ids and no label are asked for: by the time when they are due, as no key has their ids in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobFilter {
@@ -21,6 +21,8 @@ pub struct JobFilter {
     /// Only this type.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// Only with this label.
+    pub label: Option<String>,
     /// Only with this error.
     pub error: Option<ErrorFilter>,
     /// Only what ended since, or was pushed since if it has not ended.
@@ -70,7 +72,7 @@ impl JobFilter {
     #[must_use]
     pub fn by_due(&self) -> Option<JobState> {
         let waits = self.states.single().filter(|state| matches!(state, JobState::Ready | JobState::Scheduled));
-        waits.filter(|_| self.ids.is_none())
+        waits.filter(|_| self.ids.is_none() && self.label.is_none())
     }
 }
 

@@ -250,6 +250,25 @@ fn who_begins_to_wait_between_a_failure_and_its_record_hears_of_it() {
 }
 
 #[test]
+fn jobs_are_changed_by_filter_and_only_in_the_states_that_are_meant() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1", "--queue", "elsewhere"]);
+    let mut peer = Peer::new(&bench);
+    for queue in ["a", "a", "b"] {
+        peer.call("push", &json!({"type": "x", "queue": queue}));
+    }
+    let answer = peer.call("jobs.cancel", &json!({"ids": [1, 2], "state": ["running", "scheduled"]}));
+    assert_eq!((&answer["count"], &answer["passed_over"]), (&json!(0), &json!(2)), "{answer}");
+    assert_eq!(peer.call("jobs.cancel", &json!({"filter": {"queue": "a"}}))["count"], 2);
+    assert_eq!(peer.call("jobs.retry", &json!({"filter": {"queue": "a"}}))["count"], 0, "the dead are meant");
+    assert_eq!(peer.call("jobs.retry", &json!({"filter": {"queue": "a", "state": "cancelled"}}))["count"], 2);
+    assert_eq!(peer.call("jobs.set", &json!({"filter": {"type": "x"}, "priority": 3, "to_queue": "c"}))["count"], 3);
+    let listed = peer.call("jobs.list", &json!({"queue": "c", "state": ["ready", "dead"]}));
+    assert!(listed.as_array().is_some_and(|jobs| jobs.len() == 3 && jobs.iter().all(|job| job["priority"] == 3)));
+    assert_eq!(peer.call("jobs.delete", &json!({"all": true}))["count"], 3);
+}
+
+#[test]
 fn stop_answers_when_everything_has_ended_and_then_the_connection_is_closed() {
     let bench = Bench::new();
     let mut master = start_fixture(&bench, "hang.py", "2");

@@ -48,7 +48,7 @@ fn a_wait_ends_when_another_process_cancels_the_job() {
     let _master = bench.start(&["--workers", "1"]);
     let id = bench.push(&["--delay", "1h", "--", "true"]);
     let waiting = wait(&bench, id);
-    assert!(matches!(change(&bench, Change::Cancel(JobId(id))), Reply::Changed { .. }));
+    assert!(matches!(change(&bench, Change::cancel(JobId(id))), Reply::Changed { .. }));
     expect_code(waiting, 1);
 }
 

@@ -129,6 +129,85 @@ fn a_job_that_is_set_to_another_queue_or_to_now_runs_there_at_once() {
 }
 
 #[test]
+fn a_time_that_was_set_stays_and_none_is_set_after_the_job_has_expired() {
+    let bench = Bench::new();
+    let id = bench.push(&["x"]).to_string();
+    bench.ok(&["jobs", "cancel", &id]);
+    bench.ok(&["jobs", "retry", &id]);
+    bench.ok(&["jobs", "set", &id, "--at", "2036-01-01T00:00:00Z"]);
+    let master = bench.start(&["--workers=1", "--queue=elsewhere"]);
+    let due = || bench.job(1)["due_at"].as_str().map(str::to_owned);
+    assert!(due().is_some_and(|due| due.starts_with("2036-01-01T00:00:00")), "{:?}", due());
+    let brief = bench.push(&["--expires=1h", "x"]).to_string();
+    let refused = bench.run(&["jobs", "set", &brief, "--delay", "2h"]).expect_code(5);
+    assert!(refused.stderr.contains("would expire before that time"), "{}", refused.stderr);
+    drop(master);
+    bench.run(&["jobs", "set", &brief, "--delay", "2h"]).expect_code(5);
+    bench.ok(&["jobs", "set", &brief, "--delay", "10m"]);
+}
+
+#[test]
+fn a_wait_is_for_the_jobs_that_were_meant_until_they_have_ended() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1", "--queue=default"]);
+    bench.ok(&["pause", "default"]);
+    let slow = bench.push(&["--", "sh", "-c", "until test -e go; do sleep 0.01; done"]);
+    let other = bench.push(&["--queue=other", "t"]);
+    let range = format!("{slow}-{other}");
+    let none = bench.run(&["jobs", "wait", &range, "--type", "nosuch"]).expect_code(0);
+    assert_eq!(none.stdout, "no job is left to wait for\n");
+    bench.run(&["jobs", "wait", &slow.to_string(), "999"]).expect_code(4);
+    let mut waiting = bench.command(&["jobs", "wait", "--queue", "default", "--state", "ready"]);
+    let mut waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    bench.ok(&["resume", "default"]);
+    bench.wait_for_job(slow, "running");
+    assert!(waiting.try_wait().expect("it lives").is_none(), "the job that was ready still runs");
+    std::fs::write(bench.path().join("go"), "").expect("written");
+    let output = waiting.wait_with_output().expect("it ends");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("1 job ended: 1 succeeded"), "{output:?}");
+}
+
+#[test]
+fn what_a_dead_master_ran_is_not_said_to_be_of_no_concern() {
+    let bench = Bench::new();
+    let mut master = bench.start(&["--workers=1", "--queue=default"]);
+    let id = bench.push(&["--", "sleep", "60"]);
+    bench.wait_for_job(id, "running");
+    bench.push(&["t"]);
+    master.kill9();
+    let run = bench.run(&["jobs", "cancel", "--all"]).expect_code(5);
+    assert_eq!(run.stdout, "cancelled 1 job\n");
+    assert!(run.stderr.contains("was running when the master ended; start a master"), "{}", run.stderr);
+}
+
+#[test]
+fn a_list_goes_on_from_no_job_that_is_gone_where_times_are_its_order() {
+    let bench = Bench::new();
+    for _ in 0..4 {
+        bench.push(&["x"]);
+    }
+    bench.ok(&["jobs", "delete", "2"]);
+    let run = bench.run(&["jobs", "list", "--state", "ready", "--before", "2"]).expect_code(4);
+    assert!(run.stderr.contains("there is no job 2 to go on from"), "{}", run.stderr);
+    assert_eq!(ids(&bench, &["--before", "3"]), [1]);
+    assert_eq!(ids(&bench, &["--state", "ready", "--before", "3", "--all"]), [1]);
+}
+
+#[test]
+fn jobs_are_found_and_changed_by_label() {
+    with_and_without_a_master(|bench| {
+        let pushed: Vec<i64> =
+            ["nightly", "nightly", "other"].map(|label| bench.push(&["--queue=a", "--label", label, "x"])).to_vec();
+        bench.push(&["--queue=a", "x"]);
+        assert_eq!(ids(bench, &["--label", "nightly", "--state", "ready"]), [pushed[1], pushed[0]]);
+        assert_eq!(ids(bench, &["--label", "nosuch"]), [0; 0]);
+        assert_eq!(bench.ok(&["jobs", "cancel", "--label", "nightly"]), "cancelled 2 jobs\n");
+        assert_eq!(bench.job(pushed[2])["state"], "ready");
+        assert_eq!(bench.ok(&["jobs", "delete", "--all", "--queue", "a"]), "deleted 4 jobs\n");
+    });
+}
+
+#[test]
 fn filters_that_mean_nothing_or_everything_are_refused_and_change_nothing() {
     let bench = Bench::new();
     bench.push(&["x"]);

@@ -118,7 +118,7 @@ fn times_that_make_no_sense_are_refused() {
         (&["--delay=-5s"], "--delay"),
         (&["--at", "tomorrow"], "2026-12-31T23:59:00Z"),
         (&["--at", "2030-01-01T25:00:00"], "zone"),
-        (&["--delay", "1s", "--at", "2030-01-01T00:00:00Z"], "cannot be used with"),
+        (&["--delay", "1s", "--at", "2030-01-01T00:00:00Z"], "exclude each other"),
         (&["--expires", "0s"], "--expires"),
         (&["--delay", "10s", "--expires", "5s"], "expire before it is due"),
         (&["--timeout", "0s"], "--timeout"),

@@ -35,7 +35,7 @@ fn values_that_cannot_be_are_refused_and_named() {
         (&["push", "--queue", "", "t"], "`--queue`: a queue name must not be empty"),
         (&["push", "--queue", "a", "--queue", "b", "t"], "`--queue` is given twice to `push`; give it once"),
         (&["push", "--priority", "x", "t"], "`--priority`: it is \"x\"; it must be a whole number"),
-        (&["push", "--env", "A", "t"], "`--env`: not `A`; write `NAME=value`"),
+        (&["push", "--env", "A", "t"], "the variable `A` is not set here; set and export it, or write `A=value`"),
         (&["jobs", "show", "x"], "`ID`: it is \"x\"; it must be a whole number"),
         (&["runs", "--job", "99999999999999999999"], "the most is 9223372036854775807"),
         (&["jobs", "list", "--limit=-1"], "`--limit`: it is -1; the least is 1"),

@@ -136,6 +136,9 @@ pub(crate) struct Filter {
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<String>,
+    /// Only with this label (see `push --label`)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
     /// Only with this text in the error, or this fingerprint
     ///
     /// `jobs show` names the fingerprint of an error.
@@ -183,6 +186,9 @@ pub(crate) struct Change {
 pub(crate) struct JobsListArgs {
     #[command(flatten)]
     pub(crate) filter: Filter,
+    /// All jobs, which is so without it
+    #[arg(long, hide = true)]
+    pub(crate) all: bool,
     /// Oldest first
     #[arg(long)]
     pub(crate) oldest: bool,

@@ -5,7 +5,7 @@
 //! then is left as it is.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::change::{Op, Reply, Request};
 use crate::model::{JobAction, JobId, JobState, States};
+use crate::report::refusals::Became;
 use crate::report::{printer, refusals, words};
 use crate::store::Store;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
@@ -49,23 +50,10 @@ impl Deed {
             JobAction::Set(_) => "set",
         }
     }
-
-    /// States in which it can be done, and those that are meant by a filter that names none.
-    fn states(&self) -> (States, States) {
-        let possible = self.action.is_for();
-        match self.action {
-            JobAction::Retry => (possible, States::of(&[JobState::Dead])),
-            JobAction::Cancel => {
-                let unfinished = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
-                (unfinished, unfinished)
-            }
-            JobAction::Delete | JobAction::Set(_) => (possible, possible),
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change: &Change) -> Result<Code, Error> {
-    let (possible, usual) = deed.states();
+    let (possible, usual) = (deed.action.possible(), deed.action.usual());
     let changed = match select::meant(selection, deed.verb(), possible, usual)? {
         Meant::Named(ids) if !change.dry_run => named(context, deed, ids)?,
         meant => {
@@ -141,30 +129,24 @@ fn in_store(store: &mut dyn Store, deed: &Deed, ids: &[JobId], only: States) -> 
     let ops: Vec<Op> = ids.iter().map(op).collect();
     let replies = store.apply(0, &ops, clock::wall())?.replies;
     let mut changed = ChangedJobs::default();
-    for (id, reply) in ids.iter().zip(&replies) {
-        match refusal(&deed.action, *id, only, reply) {
-            None => changed.count += 1,
-            Some(_) if only != States::ALL => changed.passed_over += 1,
-            Some(refused) => changed.refused.push(refused),
+    for (&id, reply) in ids.iter().zip(&replies) {
+        match Became::of(&deed.action, id, only, reply) {
+            Became::Changed => changed.count += 1,
+            Became::Left(_) if only != States::ALL => changed.passed_over += 1,
+            Became::Left(refused) => changed.refused.push(refused),
+            Became::Refused(refused) => changed.refused.push(match reply {
+                Reply::Changed { was: JobState::Running, .. } => masterless(id),
+                _ => refused,
+            }),
         }
     }
     Ok(changed)
 }
 
-fn refusal(action: &JobAction, id: JobId, only: States, reply: &Reply) -> Option<RefusedJob> {
-    match reply {
-        Reply::Changed { was: JobState::Running, .. } => Some(RefusedJob {
-            id,
-            reason: format!("job {id} was running when the master ended; start a master, which gives it back"),
-            exit_code: 5,
-        }),
-        Reply::Changed { was, .. } if !only.has(*was) => Some(refusals::missing(id)),
-        Reply::Changed { was, .. } => refusals::refused(action, id, *was),
-        Reply::Held { by } => Some(refusals::held(id, *by)),
-        Reply::Elsewhere(host) => Some(refusals::elsewhere(id, host)),
-        Reply::Missing => Some(refusals::missing(id)),
-        _ => None,
-    }
+/// For a job whose run nobody can end.
+fn masterless(id: JobId) -> RefusedJob {
+    let reason = format!("job {id} was running when the master ended; start a master, which gives it back");
+    RefusedJob { id, reason, exit_code: 5 }
 }
 
 /// How many jobs of each state.
@@ -212,31 +194,32 @@ fn is_agreed(
     change: &Change,
     selection: &Selection,
 ) -> Result<bool, Error> {
-    let Context { global, .. } = context;
+    let global = &context.global;
     let meant = format!("{} {}", deed.verb(), in_words(ids));
-    let is_watched = std::io::stderr().is_terminal() && !global.json;
-    if change.yes || !is_watched {
+    let from_stdin = selection.ids.ids_from.as_deref() == Some(Path::new("-"));
+    let can_answer = std::io::stdin().is_terminal() && !from_stdin;
+    if change.yes || !(can_answer || std::io::stderr().is_terminal()) {
         if !global.quiet && !global.json {
             output::say(&format!("to {meant}"));
         }
         return Ok(true);
     }
-    // Stdin may be where the ids came from.
-    let terminal = if selection.ids.ids_from.as_deref() == Some(Path::new("-")) {
-        std::fs::File::open("/dev/tty").ok()
-    } else {
-        None
-    };
     let mut answer = String::new();
-    let mut ask = |input: &mut dyn std::io::BufRead| {
-        let _ = write!(std::io::stderr(), "queue-work: {meant}? [y/N] ");
-        input.read_line(&mut answer).map_err(|e| Error::Failed(format!("cannot read the answer: {e}")))
+    let mut ask = |input: &mut dyn std::io::BufRead, output: &mut dyn std::io::Write| {
+        let asked = write!(output, "queue-work: {meant}? [y/N] ").and_then(|()| output.flush());
+        asked.and_then(|()| input.read_line(&mut answer)).map(drop)
     };
-    match terminal {
-        Some(terminal) => ask(&mut std::io::BufReader::new(terminal))?,
-        None if std::io::stdin().is_terminal() => ask(&mut std::io::stdin().lock())?,
-        None => return Ok(true),
+    let asked = if can_answer && std::io::stderr().is_terminal() {
+        ask(&mut std::io::stdin().lock(), &mut std::io::stderr())
+    } else {
+        // One of the two leads elsewhere.
+        std::fs::File::options().read(true).write(true).open("/dev/tty").and_then(|terminal| {
+            let mut output = terminal.try_clone()?;
+            ask(&mut std::io::BufReader::new(terminal), &mut output)
+        })
     };
+    asked
+        .map_err(|e| Error::Failed(format!("nobody can be asked whether to {meant}: {e}; say `--yes` if it is so")))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -29,6 +29,13 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
     let mut left = form.to_read(limit);
+    // Where the order is that of the times, a job that is gone has no place in it.
+    let cursor = filter.before.or(filter.after).filter(|_| filter.by_due().is_some());
+    if let (Some(id), Some(records)) = (cursor, &mut records)
+        && records.job(id)?.is_none()
+    {
+        return Err(Error::NotFound(format!("there is no job {id} to go on from; see `queue-work jobs list`")));
+    }
     let mut next = || {
         filter.limit = Some(left.min(PAGE));
         let mut page = match &mut records {
@@ -69,8 +76,9 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
 
 /// How many there are, where that is known without looking at each.
 fn total(records: Option<&mut Box<dyn Records>>, filter: &JobFilter) -> Result<Option<u64>, Error> {
-    let JobFilter { kind, error, since, until, ids, .. } = filter;
-    let is_all_of_state = kind.is_none() && error.is_none() && since.is_none() && until.is_none() && ids.is_none();
+    let JobFilter { kind, label, error, since, until, ids, .. } = filter;
+    let is_all_of_state =
+        kind.is_none() && label.is_none() && error.is_none() && since.is_none() && until.is_none() && ids.is_none();
     let of_state: fn(&QueueTotals) -> u64 = match (filter.states.single(), is_all_of_state) {
         (Some(JobState::Ready), true) => |queue| queue.ready,
         (Some(JobState::Scheduled), true) => |queue| queue.scheduled,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing that was typed stands for every job but `--all`; an empty list of ids is no job.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -45,7 +46,8 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
     }
     let is_single = |range: &IdRange| range.first == range.last;
     if typed.ids_from.is_none() && !has_any(filter) && names_jobs && typed.ids.iter().all(is_single) {
-        return Ok(Meant::Named(typed.ids.iter().map(|range| range.first).collect()));
+        let ids: BTreeSet<JobId> = typed.ids.iter().map(|range| range.first).collect();
+        return Ok(Meant::Named(ids.into_iter().collect()));
     }
     let mut like = to_filter(filter, typed)?;
     let given = !filter.state.is_empty();
@@ -68,8 +70,9 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
 
 /// Whether anything is asked for.
 pub(super) fn has_any(filter: &Filter) -> bool {
-    let Filter { queue, state, kind, error, since, until } = filter;
-    queue.is_some() || !state.is_empty() || kind.is_some() || error.is_some() || since.is_some() || until.is_some()
+    let Filter { queue, state, kind, label, error, since, until } = filter;
+    let any_text = queue.is_some() || kind.is_some() || label.is_some() || error.is_some();
+    any_text || !state.is_empty() || since.is_some() || until.is_some()
 }
 
 /// As the store takes it.
@@ -78,6 +81,7 @@ pub(super) fn to_filter(filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> 
         queue: filter.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         states: if filter.state.is_empty() { States::ALL } else { States::of(&filter.state) },
         kind: filter.kind.clone(),
+        label: filter.label.clone(),
         error: filter.error.clone().map(Into::into),
         since: filter.since,
         until: filter.until,

@@ -14,22 +14,28 @@ use crate::cli::{known, output, result};
 use crate::client::{Client, ClientError, Notification};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{IdRange, JobId, JobRecord, JobState, States};
+use crate::model::{IdRange, JobId, JobRecord, JobState, States, UNFINISHED};
 use crate::report::words;
-use crate::store::{JobFilter, RunFilter};
+use crate::store::{JobFilter, Records, RunFilter, StoreError};
 use crate::wire::control::OneJob;
-
-/// States of jobs that are waited for.
-const UNFINISHED: States = States::of(&[JobState::Scheduled, JobState::Ready, JobState::Running]);
 
 pub(super) fn run(context: &Context, args: &JobsWaitArgs) -> Result<Code, Error> {
     match select::meant(&args.selection, "wait for", UNFINISHED, UNFINISHED)? {
         Meant::Named(ids) if ids.len() == 1 => one(context, ids[0], args.timeout),
-        meant => several(context, &args.selection, &meant.into_filter(UNFINISHED), args.timeout),
+        Meant::Named(ids) => {
+            if let Some(mut records) = context.records()? {
+                for &id in &ids {
+                    records.job(id)?.ok_or_else(|| missing(id))?;
+                }
+            }
+            let filter = Meant::Named(ids).into_filter(UNFINISHED);
+            several(context, &args.selection, &filter, args.timeout)
+        }
+        Meant::Like(filter) => several(context, &args.selection, &filter, args.timeout),
     }
 }
 
-/// Waits until no job is like that, and says how those ended that were, or that were named.
+/// Waits until no job is like that and all that were have ended, and says how.
 fn several(
     context: &Context,
     selection: &Selection,
@@ -37,27 +43,26 @@ fn several(
     timeout: Option<Duration>,
 ) -> Result<Code, Error> {
     let by = timeout.map(|timeout| clock::instant() + timeout);
-    let named = JobFilter { ids: filter.ids.clone(), ..JobFilter::default() };
     let mut awaited: BTreeSet<JobId> = BTreeSet::new();
     let Some(mut records) = context.records()? else {
         known::queue(context, selection.filter.queue.as_deref())?;
         return conclude(context, &[]);
     };
     if filter.ids.is_some() {
+        let named = JobFilter { states: States::ALL, ..filter.clone() };
         awaited.extend(records.job_ids(&named)?.into_iter().map(|(id, _)| id));
     }
     let mut client = None;
     loop {
-        let left = records.job_ids(filter)?;
-        awaited.extend(left.iter().map(|(id, _)| *id));
-        let Some((newest, _)) = left.iter().max() else { break };
+        let left = open(records.as_mut(), filter, &mut awaited)?;
+        let Some(&newest) = left.last() else { break };
         if client.is_none() {
             context.warn(&format!("waits for {}", words::count(left.len() as u64, "job")));
             client = Some(context.connect()?);
         }
         let Some(client) = &mut client else { break };
         let within = by.map(|by| by.saturating_duration_since(clock::instant()));
-        let asked = OneJob { id: *newest, timeout_s: within.map(|t| t.as_secs_f64()) };
+        let asked = OneJob { id: newest, timeout_s: within.map(|t| t.as_secs_f64()) };
         match client.call::<JobRecord>("jobs.wait", &asked) {
             Ok(job) if job.state.is_final() => {}
             Ok(_) => {
@@ -67,15 +72,36 @@ fn several(
             }
             // It is gone.
             Err(ClientError::Refused(error)) if error.exit_code() == 4 => {}
-            Err(error) => return Err(error.into()),
+            Err(ClientError::Refused(error)) => return Err(ClientError::Refused(error).into()),
+            // The master is gone, perhaps as nothing was left to do.
+            Err(error) if open(records.as_mut(), filter, &mut awaited)?.is_empty() => {
+                log::debug!("the master ended: {error}");
+                break;
+            }
+            Err(error) => return Err(Error::WaitLost { id: newest, why: why_lost(&error) }),
         }
     }
     if awaited.is_empty() {
         known::queue(context, selection.filter.queue.as_deref())?;
     }
-    let ids = awaited.into_iter().map(|id| IdRange { first: id, last: id }).collect();
-    let ended = records.job_ids(&JobFilter { ids: Some(ids), ..JobFilter::default() })?;
-    conclude(context, &ended)
+    conclude(context, &records.job_ids(&of_ids(&awaited, States::ALL))?)
+}
+
+/// Jobs that are waited for and have not ended, ascending; what is like that is waited for from now on.
+fn open(
+    records: &mut dyn Records,
+    filter: &JobFilter,
+    awaited: &mut BTreeSet<JobId>,
+) -> Result<Vec<JobId>, StoreError> {
+    awaited.extend(records.job_ids(filter)?.into_iter().map(|(id, _)| id));
+    let mut open: Vec<JobId> = records.job_ids(&of_ids(awaited, UNFINISHED))?.into_iter().map(|(id, _)| id).collect();
+    open.sort_unstable();
+    Ok(open)
+}
+
+fn of_ids(ids: &BTreeSet<JobId>, states: States) -> JobFilter {
+    let ids = ids.iter().map(|&id| IdRange { first: id, last: id }).collect();
+    JobFilter { ids: Some(ids), states, ..JobFilter::default() }
 }
 
 /// Says how many ended in which way; the code is 1 where one did not succeed.
@@ -145,11 +171,14 @@ fn lost(context: &Context, id: JobId, error: &ClientError) -> Result<Code, Error
         let run = records.runs(&last_run_of(id))?.pop();
         return result::conclude(context.global.json, &job, run.as_ref());
     }
-    let why = match error {
+    Err(Error::WaitLost { id, why: why_lost(error) })
+}
+
+fn why_lost(error: &ClientError) -> String {
+    match error {
         ClientError::Closed | ClientError::Unheard => "the master ended".to_owned(),
         other => other.to_string(),
-    };
-    Err(Error::WaitLost { id, why })
+    }
 }
 
 fn last_run_of(id: JobId) -> RunFilter {

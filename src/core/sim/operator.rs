@@ -131,7 +131,7 @@ impl World {
             JobId(self.chance.range(last.max(50) as u64 - 49, last as u64 + 2) as i64)
         };
         let wait = self.chance.often(500);
-        self.command(Command::Cancel { job, wait });
+        self.command(Command::Cancel { job, only: crate::model::States::ALL, wait });
     }
 
     pub(super) fn pause(&mut self, paused: bool) {

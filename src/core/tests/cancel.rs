@@ -6,11 +6,11 @@ use crate::model::Prefetch;
 use crate::model::Retry;
 
 fn cancel(bench: &mut Bench, job: i64, wait: bool) {
-    bench.command(1, Command::Cancel { job: JobId(job), wait });
+    bench.command(1, Command::Cancel { job: JobId(job), only: crate::model::States::ALL, wait });
 }
 
 fn found(bench: &mut Bench, job: i64, change: JobChange) {
-    bench.event(Event::JobChanged { ticket: Ticket(1), job: JobId(job), change });
+    bench.event(Event::JobChanged { ticket: Ticket(1), job: JobId(job), only: crate::model::States::ALL, change });
 }
 
 #[test]

@@ -181,8 +181,8 @@ impl World {
                         self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
                     }
                     (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
-                    (Tag::Cancel { job, ticket }, Reply::Changed { was, .. }) => {
-                        self.hear(Event::JobChanged { ticket, job, change: JobChange::Was(was) });
+                    (Tag::Cancel { job, only, ticket }, Reply::Changed { was, .. }) => {
+                        self.hear(Event::JobChanged { ticket, job, only, change: JobChange::Was(was) });
                     }
                     (Tag::None | Tag::Died(_), _) => {}
                     (tag, reply) => panic!("{reply:?} is no answer to {tag:?}"),
@@ -265,7 +265,7 @@ impl World {
                 self.hear(Event::Command {
                     ticket: Ticket(1),
                     caller: None,
-                    command: Command::Cancel { job: JOB, wait: false },
+                    command: Command::Cancel { job: JOB, only: crate::model::States::ALL, wait: false },
                 });
             }
             Step::Restart => {

@@ -274,7 +274,7 @@ fn change_line(change: &Change) -> Option<String> {
         Change::Sort { .. } => String::from("sort"),
         Change::FirstOther(queue) => format!("first of {queue}"),
         Change::Shift(shift) => format!("shift {:?} by {} s", shift.waits, shift.by / 1_000_000),
-        Change::Cancel(job) => format!("store cancels {job}"),
+        Change::Cancel { job, .. } => format!("store cancels {job}"),
         Change::WorkerStarted(_)
         | Change::WorkerEnded(_)
         | Change::Progress { .. }

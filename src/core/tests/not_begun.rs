@@ -187,7 +187,7 @@ fn a_worker_that_is_not_ours_is_charged_whatever_it_says() {
 fn a_job_that_was_to_end_anyway_ends_as_it_was_asked_to() {
     let mut bench = Bench::up(|s| s.kind = PoolKind::Exec);
     bench.give(vec![job(1)]);
-    bench.command(1, Command::Cancel { job: JobId(1), wait: false });
+    bench.command(1, Command::Cancel { job: JobId(1), only: crate::model::States::ALL, wait: false });
     bench.said();
     bench.answer(1, 1, refused());
     bench.says(&["job 1 cancelled cancelled => cancelled cancelled 0/0/0"]);

@@ -13,7 +13,7 @@ use crate::core::Done;
 use crate::master::reader;
 use crate::master::requests::{Answer, Question};
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::{JobAction, JobState, NewJob, Pushed, QueueName, States, UnixMicros};
+use crate::model::{JobAction, NewJob, Pushed, QueueName, States, UnixMicros};
 use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
 use crate::wire::control::{AWAITED, Awaited, Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
@@ -111,27 +111,34 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
 /// The ids in order, each once. No action: what the params say is set.
 fn change_jobs(action: Option<JobAction>, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
     let mut jobs: Box<Jobs> = Box::new(parse(params)?);
-    let retries_all = jobs.all && action == Some(JobAction::Retry);
+    let refused = |text: &str| Err(RpcError::params(text.to_owned()));
+    let sets = jobs.priority.is_some() || jobs.to_queue.is_some() || jobs.delay.is_some() || jobs.at.is_some();
     let action = match action {
-        Some(action)
-            if jobs.priority.is_none() && jobs.to_queue.is_none() && jobs.delay.is_none() && jobs.at.is_none() =>
-        {
-            action
-        }
-        Some(_) => {
-            return Err(RpcError::params("`priority`, `to_queue`, `delay` and `at` are for `jobs.set`".to_owned()));
-        }
+        Some(_) if sets => return refused("`priority`, `to_queue`, `delay` and `at` are for `jobs.set`"),
+        Some(action) => action,
         None => JobAction::Set(Arc::new(to_setting(&jobs, now).map_err(RpcError::params)?)),
     };
-    if retries_all {
-        let queue =
-            jobs.queue.as_deref().map(QueueName::new).transpose().map_err(|e| RpcError::params(e.to_string()))?;
-        let states = States::of(&[JobState::Dead]);
-        jobs.filter = Some(Box::new(JobFilter { queue, states, ..JobFilter::default() }));
-        jobs.only = jobs.only.and(States::of(&[JobState::Dead]));
+    if usize::from(jobs.filter.is_some()) + usize::from(jobs.all) + usize::from(!jobs.ids.is_empty()) != 1 {
+        return refused("say which jobs: by `ids`, by a `filter`, or with `all`");
     }
-    if jobs.filter.is_some() != jobs.ids.is_empty() {
-        return Err(RpcError::params("say which jobs: by `ids`, or by a `filter`".to_owned()));
+    if jobs.queue.is_some() && !jobs.all {
+        return refused("`queue` goes with `all`; a `filter` has a member `queue` of its own");
+    }
+    if jobs.all {
+        let queue = jobs.queue.as_deref().map(QueueName::new).transpose();
+        let queue = queue.map_err(|e| RpcError::params(e.to_string()))?;
+        jobs.filter = Some(Box::new(JobFilter { queue, ..JobFilter::default() }));
+    } else if let Some(filter) = &jobs.filter {
+        if filter.limit.is_some() || filter.after.is_some() || filter.before.is_some() || filter.newest {
+            return refused("a `filter` of what is to be changed has no `limit`, `after`, `before` or `newest`");
+        }
+        if **filter == JobFilter::default() {
+            return refused("the `filter` lets every job through; say `all` if that is meant");
+        }
+    }
+    if let Some(filter) = &mut jobs.filter {
+        let named = filter.states != States::ALL;
+        filter.states = if named { filter.states.and(action.possible()) } else { action.usual() };
     }
     jobs.ids.sort_unstable();
     jobs.ids.dedup();

@@ -80,7 +80,7 @@ fn another_member_cancels_a_job_that_runs_here_and_ends_one_that_is_waited_for_h
     apply(&mut other, 1, Request::Push(jobs.into()));
     turn_until("job 1 runs", &mut master, |_| state(&members, 1) == JobState::Running);
 
-    assert!(matches!(apply(&mut other, 2, Change::Cancel(JobId(1))), Reply::Elsewhere(_)));
+    assert!(matches!(apply(&mut other, 2, Change::cancel(JobId(1))), Reply::Elsewhere(_)));
     turn_until("job 1 is cancelled", &mut master, |_| state(&members, 1) == JobState::Cancelled);
 
     let mut client = UnixStream::connect(&master.fixed.config.socket).expect("it listens");
@@ -88,7 +88,7 @@ fn another_member_cancels_a_job_that_runs_here_and_ends_one_that_is_waited_for_h
     let request = br#"{"jsonrpc":"2.0","id":1,"method":"jobs.wait","params":{"id":2,"timeout_s":3600}}"#;
     client.write_all(&[request, &b"\n"[..]].concat()).expect("written");
     turn_until("the client rests", &mut master, |master| master.requests.next_deadline().is_some());
-    apply(&mut other, 3, Change::Cancel(JobId(2)));
+    apply(&mut other, 3, Change::cancel(JobId(2)));
     let mut answer = Vec::new();
     turn_until("the client is answered", &mut master, |_| match client.read_to_end(&mut answer) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => answer.ends_with(b"\n"),

@@ -17,9 +17,9 @@ use crate::master::reader;
 use crate::master::store_events::Purpose;
 use crate::model::change::{Reply, Request};
 use crate::model::{JobAction, JobId, JobState, Now, States, WorkerId};
-use crate::report::refusals;
+use crate::report::refusals::Became;
 use crate::store::News;
-use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
+use crate::wire::control::{ChangedJobs, Jobs};
 
 /// Changes in the next batch from which on no task adds to it.
 const ENOUGH: usize = 128;
@@ -109,7 +109,7 @@ impl Master {
     fn change_one(&mut self, task: &Task, job: JobId, now: Now) {
         let Task { ticket, only, caller, .. } = *task;
         if task.action == JobAction::Cancel && only.has(JobState::Running) {
-            let command = Command::Cancel { job, wait: task.wait };
+            let command = Command::Cancel { job, only, wait: task.wait };
             return self.feed(Event::Command { ticket, caller, command });
         }
         let op = Request::Act { job, only, action: task.action.clone() };
@@ -123,34 +123,26 @@ impl Master {
         (job, only, action): (JobId, States, JobAction),
         reply: &Reply,
     ) {
-        let refused = match reply {
-            Reply::Held { by } => Some(refusals::held(job, *by)),
-            Reply::Changed { was, .. } if !only.has(*was) => Some(refusals::missing(job)),
-            Reply::Changed { was, queue } => {
-                let refused = refusals::refused(&action, job, *was);
-                if refused.is_none() && matches!(action, JobAction::Retry | JobAction::Set(_)) {
-                    self.feed(Event::News { queues: vec![queue.clone()] });
-                }
-                refused
+        let became = Became::of(&action, job, only, reply);
+        if matches!(became, Became::Changed) {
+            if let (JobAction::Retry | JobAction::Set(_), Reply::Changed { queue, .. }) = (&action, reply) {
+                self.feed(Event::News { queues: vec![queue.clone()] });
             }
-            _ => Some(refusals::missing(job)),
-        };
-        if refused.is_none() {
             self.job_may_have_ended(job);
         }
-        if let Some(answer) = self.job_part(ticket, refused.as_ref()) {
+        if let Some(answer) = self.job_part(ticket, &became) {
             self.answer(ticket, Ok(answer));
         }
     }
 
     /// Takes one job of several off a request; the answer, if that was the last one.
-    pub(super) fn job_part(&mut self, ticket: Ticket, refused_job: Option<&RefusedJob>) -> Option<Answer> {
+    pub(super) fn job_part(&mut self, ticket: Ticket, became: &Became) -> Option<Answer> {
         self.requests.table.part(ticket, |so_far| {
             if let Answer::Jobs { changed, refused, passes_over } = so_far {
-                match refused_job {
-                    None => changed.count += 1,
-                    Some(_) if *passes_over => changed.passed_over += 1,
-                    Some(job) => control::add_refused(refused, job),
+                match became {
+                    Became::Changed => changed.count += 1,
+                    Became::Left(_) if *passes_over => changed.passed_over += 1,
+                    Became::Left(job) | Became::Refused(job) => control::add_refused(refused, job),
                 }
             }
         })
@@ -159,7 +151,8 @@ impl Master {
     /// Others want jobs cancelled that run here, and have ended some that are waited for here.
     pub(in crate::master) fn hear_news(&mut self, news: News) {
         for job in news.cancel {
-            let (ticket, command) = (self.requests.table.unasked(), Command::Cancel { job, wait: false });
+            let (ticket, command) =
+                (self.requests.table.unasked(), Command::Cancel { job, only: States::ALL, wait: false });
             self.feed(Event::Command { ticket, caller: None, command });
         }
         let awaited = if news.anything { self.requests.table.awaited_jobs() } else { BTreeSet::new() };

@@ -3,13 +3,13 @@
 use super::{Answer, Refused};
 use crate::core::{Done, Refusal, Ticket};
 use crate::master::Master;
-use crate::model::JobAction;
-use crate::model::MOST_WORKERS;
+use crate::model::change::Reply;
 use crate::model::death::SlotProblem;
 use crate::model::problem::Topic;
-use crate::report::refusals;
+use crate::model::{JobAction, MOST_WORKERS, QueueName, States};
+use crate::report::refusals::{self, Became};
 use crate::report::words;
-use crate::wire::control::{ChangedJobs, RefusedJob};
+use crate::wire::control::ChangedJobs;
 
 impl Master {
     /// Replies to who asked, once what was done for it is committed: the next thing they do may be to look it up.
@@ -24,8 +24,8 @@ impl Master {
                 done => done,
             });
             match reply.map_err(worded) {
-                Ok(Done::Cancelled) => self.cancelled_one(ticket, None),
-                Err(Worded::Job(refused)) => self.cancelled_one(ticket, refused.as_ref()),
+                Ok(Done::Cancelled) => self.cancelled_one(ticket, &Became::Changed),
+                Err(Worded::Job(became)) => self.cancelled_one(ticket, &became),
                 Ok(done) => self.answer_when_committed(ticket, Answer::Done(done)),
                 Err(Worded::All(refused)) => self.answer(ticket, Err(refused)),
             }
@@ -33,8 +33,8 @@ impl Master {
     }
 
     /// Replies for one job of several that was cancelled, or not.
-    fn cancelled_one(&mut self, ticket: Ticket, refused: Option<&RefusedJob>) {
-        match self.job_part(ticket, refused) {
+    fn cancelled_one(&mut self, ticket: Ticket, became: &Became) {
+        match self.job_part(ticket, became) {
             Some(answer @ Answer::Jobs { changed: ChangedJobs { count: 0, .. }, .. }) => {
                 self.answer(ticket, Ok(answer));
             }
@@ -96,16 +96,20 @@ impl Master {
 
 /// A refusal in words: of one job of several, or of the request.
 enum Worded {
-    Job(Option<RefusedJob>),
+    Job(Became),
     All(Refused),
 }
 
 /// A refusal, worded, with the exit code of the command line.
 fn worded(refusal: Refusal) -> Worded {
     let (exit_code, text) = match refusal {
-        Refusal::NoSuchJob(id) => return Worded::Job(Some(refusals::missing(id))),
-        Refusal::Elsewhere(id, host) => return Worded::Job(Some(refusals::elsewhere(id, &host))),
-        Refusal::JobEnded(id, state) => return Worded::Job(refusals::refused(&JobAction::Cancel, id, state)),
+        Refusal::NoSuchJob(id) => return Worded::Job(Became::Left(refusals::missing(id))),
+        Refusal::Elsewhere(id, host) => return Worded::Job(Became::Refused(refusals::elsewhere(id, &host))),
+        Refusal::JobLeft(id, state) => return Worded::Job(Became::Left(refusals::left(id, state))),
+        Refusal::JobEnded(id, was) => {
+            let reply = Reply::Changed { was, queue: QueueName::default() };
+            return Worded::Job(Became::of(&JobAction::Cancel, id, States::ALL, &reply));
+        }
         Refusal::NoSuchPool(name) => (4, format!("there is no pool `{name}`; see `queue-work status`")),
         Refusal::NoSuchQueue(name) => (4, format!("no pool serves the queue `{name}`; see `queue-work status`")),
         Refusal::NoSuchWorker(name) => (4, format!("there is no worker `{name}`; see `queue-work status`")),

@@ -58,7 +58,7 @@ pub(super) fn a_staged_job_is_not_there_in_any_way(kit: &mut Kit) {
     }
     assert_eq!((kit.totals().ready, kit.totals().scheduled), (1, 0));
     assert_eq!(kit.store.next_due().unwrap(), None);
-    for op in [Op::from(Change::Cancel(first)), Request::retry(first).into(), Request::delete(first).into()] {
+    for op in [Op::from(Change::cancel(first)), Request::retry(first).into(), Request::delete(first).into()] {
         assert!(matches!(kit.one(op), Reply::Missing));
     }
     assert!(matches!(kit.one(Request::Bulk(BulkStep::Open { bulk, limit: 9 })), Reply::Stale));
@@ -159,7 +159,7 @@ pub(super) fn a_job_that_is_not_opened_yet_can_be_cancelled_and_deleted(kit: &mu
     let bulk = begin(kit);
     stage(kit, bulk, vec![NewJob { expires_at: Some(kit.later(5)), ..job() }; 6]);
     commit(kit, bulk);
-    assert!(matches!(kit.one(Change::Cancel(JobId(3))), Reply::Changed { was: JobState::Ready, .. }));
+    assert!(matches!(kit.one(Change::cancel(JobId(3))), Reply::Changed { was: JobState::Ready, .. }));
     assert!(matches!(kit.one(Request::delete(JobId(1))), Reply::Changed { was: JobState::Ready, .. }));
     assert!(matches!(kit.one(Request::retry(JobId(6))), Reply::Changed { was: JobState::Ready, .. }));
     assert_eq!(kit.claim(9).len(), 1, "the last one is ready already, and stays so");

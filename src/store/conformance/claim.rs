@@ -149,7 +149,7 @@ pub(super) fn next_due_is_the_first_of_due_and_expiry(kit: &mut Kit) {
     assert_eq!(kit.store.next_due().unwrap(), Some(early));
     kit.claim_one();
     assert_eq!(kit.store.next_due().unwrap(), Some(late));
-    kit.one(Change::Cancel(id));
+    kit.one(Change::cancel(id));
     assert_eq!(kit.store.next_due().unwrap(), None);
 }
 

@@ -70,7 +70,7 @@ pub(super) fn an_error_is_kept_with_its_kind_its_number_and_where_it_happened(ki
     // An end without a run has another reason.
     kit.one(Request::retry(id));
     assert_eq!(facts(&kit.job(id)), kept);
-    kit.one(Change::Cancel(id));
+    kit.one(Change::cancel(id));
     assert_eq!((kit.job(id).error, facts(&kit.job(id))), (None, (None, None, None)));
 }
 

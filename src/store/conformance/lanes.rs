@@ -108,7 +108,7 @@ pub(super) fn a_job_is_found_wherever_it_waits(kit: &mut Kit) {
     name(kit, &["mail"]);
     for id in [1, 3] {
         assert_eq!(kit.state(JobId(id)), Some(JobState::Ready));
-        kit.one(Change::Cancel(JobId(id)));
+        kit.one(Change::cancel(JobId(id)));
         assert_eq!(kit.state(JobId(id)), Some(JobState::Cancelled));
     }
     while sort(kit, 9).1 {}

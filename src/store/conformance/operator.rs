@@ -28,12 +28,12 @@ fn in_each_state<T: Into<Op>>(kit: &mut Kit, op: impl Fn(JobId) -> T) -> Vec<(Jo
 }
 
 pub(super) fn cancel_in_each_state(kit: &mut Kit) {
-    for (before, after) in in_each_state(kit, Change::Cancel) {
+    for (before, after) in in_each_state(kit, Change::cancel) {
         let changed = matches!(before, JobState::Ready | JobState::Scheduled);
         assert_eq!(after, Some(if changed { JobState::Cancelled } else { before }));
     }
     let id = kit.job_in(JobState::Ready, job());
-    kit.one(Change::Cancel(id));
+    kit.one(Change::cancel(id));
     let record = kit.job(id);
     assert_eq!((record.cause, record.error, record.finished_at), (Some(Cause::Cancelled), None, Some(kit.at())));
 }
@@ -101,7 +101,7 @@ pub(super) fn a_retried_job_takes_its_key_again_if_it_is_free(kit: &mut Kit) {
     let first = kit.job_in(JobState::Dead, unique("k"));
     kit.one(Request::retry(first));
     assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }]);
-    kit.one(Change::Cancel(first));
+    kit.one(Change::cancel(first));
     kit.one(Request::retry(first));
     assert_eq!(kit.push([unique("k")]), [Pushed { id: first, deduplicated: true }], "taken again after a cancellation");
 }
@@ -167,7 +167,7 @@ pub(super) fn a_job_in_another_state_than_those_that_are_meant_is_left_alone(kit
 
 pub(super) fn operations_on_no_job_are_missing(kit: &mut Kit) {
     let none = JobId(77);
-    let replies = kit.apply(&[Change::Cancel(none).into(), Request::retry(none).into(), Request::delete(none).into()]);
+    let replies = kit.apply(&[Change::cancel(none).into(), Request::retry(none).into(), Request::delete(none).into()]);
     assert!(replies.iter().all(|reply| matches!(reply, Reply::Missing)));
 }
 

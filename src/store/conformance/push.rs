@@ -81,7 +81,7 @@ pub(super) fn a_unique_key_is_free_after_each_ending(kit: &mut Kit) {
         kit.job_in(state, unique("k"));
         assert!(!kit.push([unique("k")])[0].deduplicated, "{state:?}");
         let id = kit.push([unique("k")])[0].id;
-        kit.one(Change::Cancel(id));
+        kit.one(Change::cancel(id));
     }
     let expiring = NewJob { expires_at: Some(kit.later(1)), ..unique("k") };
     kit.push([expiring]);

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::BulkId;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
+use crate::model::{BulkId, UNFINISHED};
 use crate::model::{JobAction, Setting};
 use crate::store::{ErrorFilter, WorkerFilter};
 
@@ -121,7 +121,7 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             Change::Progress { job: c.id, run: c.run, progress }.into()
         }
         Step::Promote { limit } => Change::Promote { limit: *limit }.into(),
-        Step::Cancel(id) => Change::Cancel(JobId(*id)).into(),
+        Step::Cancel(id) => Change::cancel(JobId(*id)).into(),
         Step::Retry(id) => Request::retry(JobId(*id)).into(),
         Step::Delete(id) => Request::delete(JobId(*id)).into(),
         Step::Set { id, waits, priority, queue, due } => {
@@ -201,6 +201,11 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
             filters.push(JobFilter { after: Some(cursor), ..of_state.clone() });
         }
     }
+    for label in jobs.iter().filter_map(|job| job.label.clone()).take(2).chain([String::from("none")]) {
+        filters.push(JobFilter { label: Some(label), newest: true, limit: Some(3), ..JobFilter::default() });
+    }
+    let unfinished = JobFilter { states: UNFINISHED, queue: Some(named(0)), ..JobFilter::default() };
+    filters.push(unfinished);
     let ended = JobFilter { states: States::of(&[JobState::Dead, JobState::Cancelled]), ..JobFilter::default() };
     let ranges = vec![(JobId(2), JobId(4)), (JobId(6), JobId(6)), (JobId(9), JobId(20))];
     filters.push(JobFilter { ids: Some(ranges.into()), newest: true, limit: Some(4), ..JobFilter::default() });

@@ -193,14 +193,14 @@ pub(super) fn a_pause_reaches_the_other(mut two: Two) {
 pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
     two.a.push_one(job());
     let job = two.b.claim_one();
-    let reply = two.a.one(Change::Cancel(job.id));
+    let reply = two.a.one(Change::cancel(job.id));
     assert!(matches!(reply, Reply::Elsewhere(host) if host == "host-b"));
     assert_eq!(two.a.state(job.id), Some(JobState::Running), "it is the other's to end");
     let news = two.b.store.news().unwrap();
     assert_eq!((news.cancel, two.a.store.news().unwrap().cancel), (vec![job.id], vec![]));
     two.b.finish(&job, Outcome::Cancelled, Next::Cancelled(Cause::Cancelled), job.counters);
     assert_eq!(two.a.store.news().unwrap().ended, [job.id]);
-    assert!(matches!(two.a.one(Change::Cancel(job.id)), Reply::Changed { was: JobState::Cancelled, .. }));
+    assert!(matches!(two.a.one(Change::cancel(job.id)), Reply::Changed { was: JobState::Cancelled, .. }));
 }
 
 pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
@@ -208,7 +208,7 @@ pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
     let done = two.b.claim_one();
     two.b.succeed(&done);
     assert_eq!(two.a.store.news().unwrap().ended, [done.id]);
-    two.b.one(Change::Cancel(pushed[1].id));
+    two.b.one(Change::cancel(pushed[1].id));
     two.b.one(Request::delete(pushed[2].id));
     assert_eq!(two.a.store.news().unwrap().ended, [pushed[1].id, pushed[2].id]);
     assert!(two.b.store.news().unwrap().ended.is_empty());

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
-use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
+use crate::model::change::{Change, Claim, FIXED_US, Finish, Next, Op, Reply, Request};
 use crate::model::job::Progress;
 use crate::model::{
     Cause, Claimed, Counters, Fingerprint, Generation, JobAction, JobId, JobState, NewJob, Outcome, Pushed, QueueName,
@@ -34,7 +34,7 @@ impl State {
             Change::Sort { limit } => self.sort(*limit),
             Change::FirstOther(queue) => Reply::FirstOther { queue: queue.clone(), kind: self.first_other(queue) },
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.act(*job, States::ALL, &JobAction::Cancel, generation, at),
+            Change::Cancel { job, only } => self.act(*job, *only, &JobAction::Cancel, generation, at),
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { .. } if !self.lead(Duty::Prune, generation) => Reply::Count(0),
@@ -253,6 +253,10 @@ impl State {
                 self.runs.retain(|_, run| run.job != id.0);
             }
             JobAction::Set(setting) => {
+                let expires_at = |job: &Job| job.new.expires_at.filter(|_| job.past.is_none()).map(|at| at.0);
+                if setting.lapses(self.jobs.get(&id.0).and_then(expires_at)) {
+                    return Reply::Lapses;
+                }
                 let queue = self.set(id, setting, at).unwrap_or_default();
                 return Reply::Changed { was, queue };
             }
@@ -288,7 +292,8 @@ impl State {
         }
         if let Some((due_at, wait)) = setting.due {
             job.due_at = due_at;
-            job.wait = wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+            let length = wait.map(|wait| i64::try_from(wait.as_micros()).unwrap_or(i64::MAX));
+            job.wait = length.or_else(|| job.past.is_some().then_some(FIXED_US));
         }
         job.place = if job.due_at > at { Place::Scheduled } else { Place::Ready };
         let queue = job.new.queue.clone();

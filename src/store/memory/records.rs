@@ -30,6 +30,7 @@ impl State {
             let is_it = filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
                 && filter.states.has(job.state())
                 && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
+                && filter.label.as_deref().is_none_or(|label| Some(label) == job.new.label.as_deref())
                 && filter.ids.as_ref().is_none_or(|ids| ids.has(JobId(**id)));
             is_it
                 && (filter.error.is_none() && filter.since.is_none() && filter.until.is_none()

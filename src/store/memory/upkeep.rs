@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::state::{Place, Run, State};
-use crate::model::change::{Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
+use crate::model::change::{FIXED_US, Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, QueueName, UnixMicros};
@@ -104,7 +104,8 @@ impl State {
             let (tried, wait) = (job.past.is_some(), job.wait);
             match shift.waits {
                 Waits::Due => {
-                    if let Some(length) = wait.or_else(|| tried.then_some(LONGEST_RETRY_US)) {
+                    let length = wait.or_else(|| tried.then_some(LONGEST_RETRY_US));
+                    if let Some(length) = length.filter(|&length| length != FIXED_US) {
                         job.due_at = shift.moved(UnixMicros(at), length, now);
                     }
                 }

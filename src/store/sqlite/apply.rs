@@ -5,7 +5,6 @@
 use super::batch::Batch;
 use super::sql;
 use crate::model::JobAction;
-use crate::model::States;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::store::Applied;
 
@@ -29,7 +28,7 @@ impl Batch<'_> {
             Change::Sort { limit } => self.sort(*limit),
             Change::FirstOther(queue) => self.first_other(queue),
             Change::Progress { job, run, progress } => self.progress(*job, *run, progress),
-            Change::Cancel(job) => self.act(*job, States::ALL, &JobAction::Cancel),
+            Change::Cancel { job, only } => self.act(*job, *only, &JobAction::Cancel),
             Change::WorkerStarted(worker) => self.worker_started(worker),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { keep, served } => self.prune(keep, served),

@@ -73,7 +73,7 @@ fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     if has(|op| matches!(op, Op::Change(Change::Promote { .. }))) {
         failpoint!("promote.before_commit", told());
     }
-    if has(|op| matches!(op, Op::Change(Change::Cancel(_)))) {
+    if has(|op| matches!(op, Op::Change(Change::Cancel { .. }))) {
         failpoint!("cancel.before_commit", told());
     }
     if has(|op| matches!(op, Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)))) {
@@ -112,7 +112,7 @@ fn after(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     if has(|op| matches!(op, Op::Change(Change::Promote { .. }))) {
         failpoint!("promote.after_commit", told());
     }
-    if has(|op| matches!(op, Op::Change(Change::Cancel(_)))) {
+    if has(|op| matches!(op, Op::Change(Change::Cancel { .. }))) {
         failpoint!("cancel.after_commit", told());
     }
     if has(|op| matches!(op, Op::Change(Change::WorkerStarted(_) | Change::WorkerEnded(_)))) {

@@ -3,6 +3,7 @@
 //! | asked for | read from | order |
 //! | --- | --- | --- |
 //! | a fingerprint | `ended_by_fingerprint` | id |
+//! | a label | `jobs_by_label` | id |
 //! | dead or cancelled, of a type or a queue | `ended_by_type`, `ended_by_queue`, for each state | id |
 //! | dead or cancelled | `ended`, where those in the other state are passed over | id |
 //! | running | `running` | id |
@@ -15,7 +16,7 @@
 //! Invariants: a list has each job once; a step of a walk takes a moment, so that no long read keeps the log from being
 //! reset.
 
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, Transaction};
 
 use super::job_row::{JobRow, filtered, query};
 use super::{codes, lanes, sql};
@@ -24,6 +25,8 @@ use crate::store::{ErrorFilter, JobFilter};
 
 /// Ids of one step of a walk.
 const STEP: i64 = 10_000;
+/// So many ids between two ranges are looked at rather than asked for each by itself.
+const CLOSE: i64 = 20;
 
 /// The next part of `ready` that is one order: at most three steps into its key. (A comparison of rows would walk along the
 /// part before.)
@@ -36,6 +39,8 @@ const NEXT_PART: &str = "SELECT * FROM \
 /// `jobs.id`: a job, else the last one before it, and when it is due.
 const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tries x ON x.job_id = j.id \
      WHERE j.id <= ?1 ORDER BY j.id DESC LIMIT 1";
+/// `labels.name`.
+const LABEL: &str = "SELECT id FROM labels WHERE name = ?1";
 /// The ends of `jobs.id`.
 const ENDS: &str = "SELECT (SELECT min(id) FROM jobs), (SELECT max(id) FROM jobs)";
 
@@ -47,9 +52,25 @@ pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecor
     list(conn, filter, filter.limit)
 }
 
-/// Ids and states of all jobs like that.
+/// Ids and states of all jobs like that, each once.
 pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>> {
-    list(conn, &JobFilter { after: None, before: None, ..filter.clone() }, None)
+    let filter = JobFilter { after: None, before: None, newest: false, ..filter.clone() };
+    // All but what has succeeded is in the table of its state, whose order does not matter here.
+    let by_state = filter.ids.is_none()
+        && filter.label.is_none()
+        && filter.states.single().is_none()
+        && !filter.states.has(JobState::Succeeded);
+    if !by_state || has_unopened(conn)? {
+        return list(conn, &filter, None);
+    }
+    let snapshot = snapshot(conn)?;
+    let mut found = Vec::new();
+    for state in filter.states.iter() {
+        let of_state = JobFilter { states: States::of(&[state]), ..filter.clone() };
+        found.extend(list::<(JobId, JobState)>(conn, &of_state, None)?);
+    }
+    drop(snapshot);
+    Ok(found)
 }
 
 fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>) -> Result<Vec<T>> {
@@ -63,6 +84,9 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>) ->
         Bounds { above: filter.after.map_or(i64::MIN, |id| id.0), below: filter.before.map_or(i64::MAX, |id| id.0) };
     let Some(ids) = &filter.ids else { return by_id(conn, filter, all, limit) };
     let mut ranges = ids.ranges().to_vec();
+    if limit.is_none() {
+        ranges = spans(&ranges);
+    }
     if filter.newest {
         ranges.reverse();
     }
@@ -74,7 +98,26 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>) ->
         }
         found.extend(by_id::<T>(conn, filter, all.within(range), left)?);
     }
+    found.retain(|job: &T| ids.has(job.id()));
     Ok(found)
+}
+
+/// Ranges that are close to one another in one: a question for each of very many takes longer than to look at what is
+/// between them.
+fn spans(ranges: &[IdRange]) -> Vec<IdRange> {
+    let mut spans: Vec<IdRange> = Vec::new();
+    for range in ranges {
+        match spans.last_mut() {
+            Some(span)
+                if range.first.0.saturating_sub(span.last.0) <= CLOSE
+                    && range.last.0.saturating_sub(span.first.0) <= STEP =>
+            {
+                span.last = range.last;
+            }
+            _ => spans.push(*range),
+        }
+    }
+    spans
 }
 
 /// From where to where, neither included.
@@ -95,6 +138,7 @@ impl Bounds {
 fn by_id<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit: Option<u32>) -> Result<Vec<T>> {
     let Some(sources) = sources(conn, filter)? else { return walk(conn, filter, bounds, limit) };
     let order = if filter.newest { "DESC" } else { "ASC" };
+    let snapshot = snapshot(conn)?;
     let mut found = Vec::new();
     for (from, id, keys) in sources {
         let mut query = filtered(query::<T>(from), filter)
@@ -105,8 +149,14 @@ fn by_id<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit
         }
         found.extend(query.read(conn, &format!("ORDER BY {id} {order}"), limit, T::read)?);
     }
+    drop(snapshot);
     found.sort_unstable_by_key(T::id);
     Ok(cut(found, filter.newest, limit))
+}
+
+/// All statements see the same jobs, each in one state, until it is dropped; `None` where that is so already.
+fn snapshot(conn: &Connection) -> Result<Option<Transaction<'_>>> {
+    if conn.is_autocommit() { conn.unchecked_transaction().map(Some) } else { Ok(None) }
 }
 
 /// Puts the first ones first, of those that are in ascending order.
@@ -126,6 +176,11 @@ fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>>
     if let Some(ErrorFilter::Fingerprint(fingerprint)) = filter.error {
         let from = "ended d INDEXED BY ended_by_fingerprint CROSS JOIN jobs j ON j.id = d.job_id";
         return Ok(Some(vec![(from, "d.job_id", vec![("d.fingerprint", fingerprint.number())])]));
+    }
+    if let Some(name) = &filter.label {
+        let label = conn.prepare_cached(LABEL)?.query_row([name], |row| row.get(0)).optional()?;
+        let source = |label| ("jobs j INDEXED BY jobs_by_label", "j.id", vec![("j.label", label)]);
+        return Ok(Some(label.map(source).into_iter().collect()));
     }
     if filter.states.and(BY_ID) != filter.states {
         return Ok(None);
@@ -175,29 +230,42 @@ fn walk<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit:
 
 /// Waiting jobs of one state in the order in which they are due.
 fn by_due<T: JobRow>(conn: &Connection, filter: &JobFilter, state: JobState, limit: Option<u32>) -> Result<Vec<T>> {
-    // A job is in one part only as long as nothing moves it from one to another.
-    let snapshot = conn.unchecked_transaction()?;
+    let snapshot = snapshot(conn)?;
     let parts = match state {
         JobState::Ready => ready_parts(conn, filter)?,
         _ => vec![("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id", Vec::new())],
     };
-    let order = if filter.newest { "DESC" } else { "ASC" };
+    let (order, within) = if filter.newest { ("DESC", ">") } else { ("ASC", "<") };
+    let mut bounds: Vec<(&str, (i64, i64))> = Vec::new();
+    for (cursor, comes) in [(filter.after, ">"), (filter.before, "<")] {
+        let Some(id) = cursor else { continue };
+        let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get(0)).optional()?;
+        bounds.push((comes, (due.unwrap_or(0), id.0)));
+    }
     let mut found: Vec<T> = Vec::new();
+    let mut last: Option<(i64, i64)> = None;
     for (from, _, keys) in parts {
         let mut query = filtered(query::<T>(from), filter);
         for (key, value) in keys {
             query = query.and(&format!("{key} ="), Some(value));
         }
-        for (cursor, comes) in [(filter.after, ">"), (filter.before, "<")] {
-            let Some(id) = cursor else { continue };
-            let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get::<_, i64>(0)).optional()?;
-            query = query.and_pair(&format!("(d.due_at, d.id) {comes}"), (due.unwrap_or(0), id.0));
+        // Of the other parts only what comes before the last of those that are shown.
+        for (comes, place) in bounds.iter().copied().chain(last.map(|place| (within, place))) {
+            query = query.and_pair(&format!("(d.due_at, d.id) {comes}"), place);
         }
         found.extend(query.read(conn, &format!("ORDER BY d.due_at {order}, d.id {order}"), limit, T::read)?);
+        if limit.is_some_and(|limit| found.len() >= limit as usize) {
+            found = in_order(found, filter.newest, limit);
+            last = found.last().map(|job| (job.due_at().0, job.id().0));
+        }
     }
-    snapshot.finish()?;
+    drop(snapshot);
+    Ok(in_order(found, filter.newest, limit))
+}
+
+fn in_order<T: JobRow>(mut found: Vec<T>, newest: bool, limit: Option<u32>) -> Vec<T> {
     found.sort_unstable_by_key(|job| (job.due_at(), job.id()));
-    Ok(cut(found, filter.newest, limit))
+    cut(found, newest, limit)
 }
 
 /// The parts of `ready` that are in one order each.

@@ -100,6 +100,9 @@ pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a>
         .and("t.name =", filter.kind.as_deref())
         .and(&format!("{AT} >="), filter.since.map(|at| at.0))
         .and(&format!("{AT} <"), filter.until.map(|at| at.0));
+    if let Some(label) = &filter.label {
+        query = query.and("j.label = (SELECT id FROM labels WHERE name =", Some(label)).plus(")");
+    }
     if let Some(ErrorFilter::Text(text)) = &filter.error {
         query = query.and(&format!("instr({ERROR},"), Some(text)).plus(")");
     }

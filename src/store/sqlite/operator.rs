@@ -8,7 +8,7 @@ use super::batch::{Batch, Place, Waiting};
 use super::ended::End;
 use super::push::micros;
 use super::{codes, sql};
-use crate::model::change::{Reply, WorkerEnded, WorkerStarted};
+use crate::model::change::{FIXED_US, Reply, WorkerEnded, WorkerStarted};
 use crate::model::worker::Exit;
 use crate::model::{Cause, Counters, JobAction, JobId, JobState, QueueName, Setting, States};
 
@@ -26,6 +26,9 @@ impl Batch<'_> {
                 JobAction::Delete => {
                     self.forget(&place)?;
                     self.run(sql::RUNS_DELETE_OF_JOB, [job.0])?;
+                }
+                JobAction::Set(setting) if setting.lapses(place.expires_at.filter(|_| !place.at.tried)) => {
+                    return Ok(Reply::Lapses);
                 }
                 JobAction::Set(setting) => self.set(&mut place, setting)?,
             }
@@ -87,7 +90,7 @@ impl Batch<'_> {
             let delay = delay.map(micros);
             if w.tried {
                 self.run(sql::TRIES_DUE, (w.id, w.due_at))?;
-                wait = delay;
+                wait = Some(delay.unwrap_or(FIXED_US));
             } else {
                 self.run(sql::JOB_DUE, (w.id, w.due_at))?;
                 self.run(sql::JOB_WAIT, (w.id, delay))?;

@@ -155,6 +155,6 @@ mod tests {
         let keep =
             Keep { succeeded_since: UnixMicros(9), dead_since: UnixMicros(9), runs_since: UnixMicros(9), limit: 9 };
         let prune = Change::Prune { keep, served: Arc::default() };
-        assert_eq!(apply(4, &[Change::Cancel(JobId(6)).into(), prune.clone().into()]), "", "past its time");
+        assert_eq!(apply(4, &[Change::cancel(JobId(6)).into(), prune.clone().into()]), "", "past its time");
     }
 }

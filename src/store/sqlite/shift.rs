@@ -6,7 +6,7 @@ use rusqlite::Result;
 
 use super::batch::{Batch, Waiting};
 use super::sql;
-use crate::model::change::{LONGEST_RETRY_US, Reply, Shift, Waits};
+use crate::model::change::{FIXED_US, LONGEST_RETRY_US, Reply, Shift, Waits};
 use crate::model::{JobId, UnixMicros};
 
 impl Batch<'_> {
@@ -34,7 +34,7 @@ impl Batch<'_> {
             .collect::<Result<_>>()?;
         for &(waiting, wait, delay) in &rows {
             let length = if waiting.tried { Some(wait.unwrap_or(LONGEST_RETRY_US)) } else { delay };
-            let Some(length) = length else { continue };
+            let Some(length) = length.filter(|&length| length != FIXED_US) else { continue };
             let due_at = shift.moved(UnixMicros(waiting.due_at), length, self.at).0;
             if due_at != waiting.due_at {
                 self.leave_scheduled(waiting)?;

@@ -205,15 +205,15 @@ pub(super) const SCHEDULED_DOWN: &str = "SELECT s.due_at, s.id, s.tried, s.wait_
 pub(super) const SCHEDULED_UP: &str = "SELECT s.due_at, s.id, s.tried, s.wait_us, j.queue, j.nprio, j.wait_us, j.type \
      FROM scheduled s CROSS JOIN jobs j ON j.id = s.id WHERE (s.due_at, s.id) > (?1, ?2) \
      ORDER BY s.due_at, s.id LIMIT ?3";
-/// `tries.job_id`; only when the clock was set.
+/// `tries.job_id`; when the clock was set, or the time of a job.
 pub(super) const TRIES_DUE: &str = "UPDATE tries SET due_at = ?2 WHERE job_id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_MOVE: &str = "UPDATE jobs SET queue = ?2, nprio = ?3 WHERE id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_WAIT: &str = "UPDATE jobs SET wait_us = ?2 WHERE id = ?1";
-/// `jobs.id`; only when the clock was set.
+/// `jobs.id`; when the clock was set, or the time of a job.
 pub(super) const JOB_DUE: &str = "UPDATE jobs SET due_at = ?2 WHERE id = ?1";
-/// `jobs.id`; only when the clock was set.
+/// `jobs.id`; when the clock was set, or the time of a job.
 pub(super) const JOB_EXPIRES: &str = "UPDATE jobs SET expires_at = ?2 WHERE id = ?1";
 /// Down the key of `expiring`, then `jobs.id`.
 pub(super) const EXPIRING_DOWN: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \

@@ -61,7 +61,7 @@ fn batches_are_committed_in_order_with_replies_and_totals() {
 
 /// A batch that no one waits for with an open connection: it is tried until it is in.
 fn cancel(number: u64) -> Batch {
-    Batch { ops: vec![Change::Cancel(JobId(1)).into()], ..push(number) }
+    Batch { ops: vec![Change::cancel(JobId(1)).into()], ..push(number) }
 }
 
 fn cancelled(written: &Written) -> u64 {
@@ -100,7 +100,7 @@ fn a_push_that_failed_is_withdrawn_with_those_behind_it_and_the_rest_of_its_batc
     let faulty = Faulty::new(memory).with(1, Fault::Full).with(2, Fault::Full);
     let (writer, events) = started(faulty);
     writer
-        .send(Batch { ops: vec![Request::Push(Arc::new([job()])).into(), Change::Cancel(JobId(1)).into()], ..push(1) })
+        .send(Batch { ops: vec![Request::Push(Arc::new([job()])).into(), Change::cancel(JobId(1)).into()], ..push(1) })
         .unwrap();
     writer.send(push(2)).unwrap();
     let mut withdrawn = Vec::new();
@@ -209,9 +209,9 @@ fn what_another_member_has_ended_and_wants_cancelled_is_told_at_a_check() {
     writer.send(Batch { ops, ..push(1) }).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, durable: true, .. }));
     let (ours, theirs) = (JobId(1), JobId(2));
-    let replies = other.apply(1, &[Change::Claim(claim()).into(), Change::Cancel(ours).into()], AT).unwrap().replies;
+    let replies = other.apply(1, &[Change::Claim(claim()).into(), Change::cancel(ours).into()], AT).unwrap().replies;
     let [Reply::Claimed { jobs, .. }, Reply::Elsewhere(_)] = &replies[..] else { panic!("{replies:?}") };
-    let ops = [Change::Unclaim { job: theirs, run: jobs[0].run }, Change::Cancel(theirs)].map(Op::from);
+    let ops = [Change::Unclaim { job: theirs, run: jobs[0].run }, Change::cancel(theirs)].map(Op::from);
     other.apply(2, &ops, AT).unwrap();
     writer.check();
     let Written::Changed { news, totals, .. } = next(&events) else { panic!() };
