@@ -145,9 +145,15 @@ fn what_a_master_a_worker_and_a_guardian_killed_at_once_leave_in_a_control_group
 fn a_worker_that_could_not_join_a_control_group_is_named_while_it_lives_and_the_status_promises_no_more_than_holds() {
     let bench = Bench::new();
     let Some(master) = start(&bench, Net::Group, &["--workers", "1"]) else { return };
-    let path = fs::read_to_string(format!("/proc/{}/cgroup", worker_pid(&bench, "default-1"))).expect("it is there");
-    let name = path.split('/').find(|part| part.starts_with("queue-work.")).expect("a group");
-    let found = Command::new("find").args(["/sys/fs/cgroup", "-name", name]).output().expect("found");
+    let worker = worker_pid(&bench, "default-1");
+    let name = || {
+        let path = fs::read_to_string(format!("/proc/{worker}/cgroup")).unwrap_or_default();
+        path.split('/').find(|part| part.starts_with("queue-work.")).map(str::to_owned)
+    };
+    // A worker joins its group by itself, after it was started.
+    bench.wait_for("a worker in its group", DEADLINE, |_| name().is_some());
+    let name = name().expect("a group");
+    let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output().expect("found");
     let limit = Path::new(String::from_utf8_lossy(&found.stdout).trim_end()).join("cgroup.max.descendants");
     let replace = |limit_is: &str, expected: &str| {
         fs::write(&limit, limit_is).expect("a limit");
