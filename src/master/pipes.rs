@@ -69,6 +69,8 @@ pub(super) struct Pipes {
     unanswered: usize,
     /// When its memory was measured at an answer.
     measured_at: Option<Mono>,
+    /// It has answered a job.
+    has_answered: bool,
 }
 
 impl Pipes {
@@ -102,6 +104,7 @@ impl Pipes {
             prints: kind == PoolKind::Exec,
             unanswered: 0,
             measured_at: None,
+            has_answered: false,
         })
     }
 
@@ -149,7 +152,8 @@ impl Pipes {
 
     /// Where to append a job request.
     pub(super) fn begin_request(&mut self, request: u64) -> &mut Vec<u8> {
-        if self.requests.is_empty() {
+        // What it said before its first job tells why it ends when it does not come up, also where a job was on its way.
+        if self.requests.is_empty() && self.has_answered {
             self.forget_tails();
         }
         self.requests.push_back((request, self.stdin.position()));
@@ -179,6 +183,7 @@ impl Pipes {
 
     /// The request was answered.
     pub(super) fn end_request(&mut self, request: u64) {
+        self.has_answered = true;
         if self.requests.front().is_some_and(|&(r, _)| r == request) {
             self.requests.pop_front();
         } else {
