@@ -27,7 +27,7 @@ pub(super) const CHECKPOINT_FRAMES: i64 = 400;
 /// The same while a client waits for the batch just committed: moving them takes a millisecond or two.
 pub(super) const MOST_FRAMES: i64 = 1600;
 /// How long to wait for another writer.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// How often a reader looks whether a master that starts has brought the database up to date: for a second.
 const MOST_TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);

@@ -52,6 +52,11 @@ impl Seal {
         self.in_file = self.last;
     }
 
+    /// Whether a mark is in the file for certain.
+    pub(super) const fn is_known(&self) -> bool {
+        self.in_file > 0
+    }
+
     /// Whether the file is the one that was written; true also while that cannot be told.
     pub(super) fn is_in(&mut self, file: &File, conn: &Connection) -> io::Result<bool> {
         if self.in_file == 0 || self.is_on_page(file)? {

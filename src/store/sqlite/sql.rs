@@ -21,6 +21,8 @@ macro_rules! oldest_ready {
 pub(super) const LOG_LENGTH: &str = "PRAGMA wal_checkpoint(NOOP)";
 /// Moves what it can to the database without waiting for readers.
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Moves everything, as soon as no reader is in the way any more.
+pub(super) const CHECKPOINT_WAITING: &str = "PRAGMA wal_checkpoint(FULL)";
 /// Moves everything; the first column says whether a reader or writer was in the way.
 pub(super) const CHECKPOINT_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 /// `queues.name` (unique).
