@@ -48,7 +48,7 @@ struct Waiter {
     ticket: Ticket,
     wait: Wait,
     asker: Asker,
-    /// Whoever asked was told what is waited for.
+    /// The asker was told what is waited for.
     told: bool,
 }
 
@@ -310,12 +310,12 @@ impl Core {
         failing.unwrap_or_else(|| Refusal::ReplacementFailed { worker: name.to_string(), why: None, tried: 0 })
     }
 
-    /// They are gone, or there is nothing left that would end them.
+    /// Whether these workers are gone, or nothing is left that would end them.
     fn are_gone(&self, workers: &BTreeSet<WorkerId>) -> bool {
         workers.iter().all(|&worker| self.workers.get(worker).is_none_or(|worker| worker.state.is_unkillable()))
     }
 
-    /// Those of them that not even KILL has ended.
+    /// The workers among them that not even KILL has ended.
     fn left_of(&self, workers: &BTreeSet<WorkerId>) -> Vec<LeftWorker> {
         let left = workers.iter().filter_map(|&worker| self.workers.get(worker)).filter(|w| w.state.is_unkillable());
         left.filter_map(|w| Some(LeftWorker { worker: w.name.to_string(), pid: w.state.pid()? })).collect()

@@ -63,17 +63,17 @@ enum Stage {
         until: Mono,
         kill_after: Duration,
     },
-    /// It was sent TERM.
+    /// TERM was sent.
     Ending {
         why: Why,
         kill_at: Mono,
     },
-    /// It was sent KILL.
+    /// KILL was sent.
     Killed {
         why: Why,
         dead_by: Mono,
     },
-    /// It has ended, and what it left is being ended.
+    /// The hook has ended, and what it left is being ended.
     Ended,
 }
 

@@ -69,7 +69,7 @@ pub(super) struct Pipes {
     unanswered: usize,
     /// When its memory was measured at an answer.
     measured_at: Option<Mono>,
-    /// It has answered a job.
+    /// The worker has answered a job.
     has_answered: bool,
 }
 
@@ -152,7 +152,7 @@ impl Pipes {
 
     /// Where to append a job request.
     pub(super) fn begin_request(&mut self, request: u64) -> &mut Vec<u8> {
-        // What it said before its first job tells why it ends when it does not come up, also where a job was on its way.
+        // Output from before its first answer tells why the worker does not come up, also where a job was on its way.
         if self.requests.is_empty() && self.has_answered {
             self.forget_tails();
         }

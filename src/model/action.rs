@@ -1,11 +1,11 @@
-//! What operators do with a job, and in which states that can be done.
+//! Actions of operators on a job, and the states in which each can be done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{JobState, QueueName, States, UnixMicros};
 
-/// What operators do with a job.
+/// An action of operators on a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobAction {
     /// Make a dead, cancelled or scheduled job ready now, its counters at zero.

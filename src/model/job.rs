@@ -66,7 +66,7 @@ impl States {
     /// Every state.
     pub const ALL: Self = Self::of(&JobState::ALL);
 
-    /// These states.
+    /// A set of these states.
     #[must_use]
     pub const fn of(states: &[JobState]) -> Self {
         let (mut bits, mut next) = (0, 0);
@@ -83,7 +83,7 @@ impl States {
         self.0 & (1 << state as u8) != 0
     }
 
-    /// Those that are in both.
+    /// The states that are in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -95,7 +95,7 @@ impl States {
         self.0 == 0
     }
 
-    /// Each of them, in the order of life.
+    /// The states, in the order of life.
     pub fn iter(self) -> impl Iterator<Item = JobState> {
         JobState::ALL.into_iter().filter(move |&state| self.has(state))
     }

@@ -73,13 +73,13 @@ pub fn held(id: JobId, by: JobId) -> RefusedJob {
     RefusedJob { id, reason, exit_code: 5 }
 }
 
-/// What became of one of several jobs.
+/// The outcome of an action on one of several jobs.
 #[derive(Clone, Debug)]
 pub enum Became {
     Changed,
-    /// It is of no concern where it was not named: it is gone, in another state, or cannot be retried beside another.
+    /// Of no concern where the job was not named: gone, in another state, or not to be retried beside another.
     Left(RefusedJob),
-    /// It could not be done.
+    /// The action was not possible.
     Refused(RefusedJob),
 }
 

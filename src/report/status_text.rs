@@ -138,7 +138,7 @@ pub(super) fn dead(all: u64, queue: Option<&QueueName>, view: View<'_>) -> Strin
             queue.map(|name| format!(" --queue {name}")).unwrap_or_default()
         );
     }
-    // One queue has a next step of its own; and a command that is cut is of no use.
+    // A single queue has a next step of its own; and a command that is cut is of no use.
     if let (None, Some(fingerprint)) = (queue, first.newest.fingerprint) {
         let hint = format!("retry the first: `queue-work jobs retry --error {fingerprint}`");
         if view.width.is_none_or(|width| hint.len() <= width) {

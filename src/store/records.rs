@@ -132,7 +132,7 @@ pub trait Records {
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
     /// Ids and states of all jobs like that, in no order; the limit of the filter and its cursors do not count.
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
-    /// What the dead died of, in all queues or in one, the commonest first: at most so many groups, and the number of all.
+    /// Errors of the dead, in all queues or in one, the commonest first: at most so many groups, and the number of all.
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;
     /// Runs, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;

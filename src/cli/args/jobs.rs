@@ -124,7 +124,7 @@ pub(crate) struct Ids {
     pub(crate) ids_from: Option<PathBuf>,
 }
 
-/// What is true of the jobs.
+/// Conditions that all must be true of a job.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Filter {
     /// Only this queue

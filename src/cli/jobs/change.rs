@@ -30,7 +30,7 @@ const MANY: usize = 5 * STEP;
 /// Ids that `--dry-run` names.
 const FIRST: usize = 10;
 
-/// What is to be done.
+/// An action on jobs, as it was typed.
 pub(crate) struct Deed {
     pub(crate) action: JobAction,
     /// Without the jobs.
@@ -212,7 +212,7 @@ fn is_agreed(
     let asked = if can_answer && std::io::stderr().is_terminal() {
         ask(&mut std::io::stdin().lock(), &mut std::io::stderr())
     } else {
-        // One of the two leads elsewhere.
+        // Stdin or stderr leads elsewhere.
         std::fs::File::options().read(true).write(true).open("/dev/tty").and_then(|terminal| {
             let mut output = terminal.try_clone()?;
             ask(&mut std::io::BufReader::new(terminal), &mut output)

@@ -13,7 +13,7 @@ use crate::store::JobFilter;
 
 /// The jobs that are meant.
 pub(super) enum Meant {
-    /// Each was named: one that is not there, or cannot be changed, is an error.
+    /// Jobs that were named one by one: one that is missing, or cannot be changed, is an error.
     Named(Vec<JobId>),
     /// Whichever are like this.
     Like(JobFilter),
@@ -32,7 +32,7 @@ impl Meant {
     }
 }
 
-/// What was meant, of jobs in these `possible` states; by a filter without a state those in `usual` ones.
+/// Jobs that are meant, in these `possible` states; by a filter without a state those in `usual` ones.
 pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: States) -> Result<Meant, Error> {
     let Selection { ids: typed, filter, all } = selection;
     let names_jobs = !typed.ids.is_empty() || typed.ids_from.is_some();

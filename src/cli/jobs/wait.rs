@@ -70,7 +70,7 @@ fn several(
                 let jobs = words::count(left.len() as u64, "job");
                 return Err(Error::Failed(format!("{jobs} had not ended when it was asked last, after {after}")));
             }
-            // It is gone.
+            // The job is gone.
             Err(ClientError::Refused(error)) if error.exit_code() == 4 => {}
             Err(ClientError::Refused(error)) => return Err(ClientError::Refused(error).into()),
             // The master is gone, perhaps as nothing was left to do.

@@ -1,16 +1,14 @@
 //! Jobs are cancelled wherever they are.
 
 use super::*;
-use crate::model::JobState;
-use crate::model::Prefetch;
-use crate::model::Retry;
+use crate::model::{JobState, Prefetch, Retry, States};
 
 fn cancel(bench: &mut Bench, job: i64, wait: bool) {
-    bench.command(1, Command::Cancel { job: JobId(job), only: crate::model::States::ALL, wait });
+    bench.command(1, Command::Cancel { job: JobId(job), only: States::ALL, wait });
 }
 
 fn found(bench: &mut Bench, job: i64, change: JobChange) {
-    bench.event(Event::JobChanged { ticket: Ticket(1), job: JobId(job), only: crate::model::States::ALL, change });
+    bench.event(Event::JobChanged { ticket: Ticket(1), job: JobId(job), only: States::ALL, change });
 }
 
 #[test]
@@ -155,4 +153,19 @@ fn what_the_store_finds_is_told() {
         found(&mut bench, 1, change);
         bench.says(&[told]);
     }
+}
+
+#[test]
+fn a_job_that_has_come_to_a_state_that_was_not_meant_is_left_and_said_to_be() {
+    let mut bench = Bench::up(|_| {});
+    let only = States::of(&[JobState::Running]);
+    bench.command(1, Command::Cancel { job: JobId(7), only, wait: true });
+    let asked =
+        |action: &Action| matches!(action, Action::Write(Change::Cancel { only: found, .. }, _) if *found == only);
+    assert!(bench.out.iter().any(asked), "the store is told which states are meant");
+    let change = JobChange::Was(JobState::Scheduled);
+    bench.event(Event::JobChanged { ticket: Ticket(1), job: JobId(7), only, change });
+    let left =
+        |action: &Action| matches!(action, Action::Reply(_, Err(Refusal::JobLeft(JobId(7), JobState::Scheduled))));
+    assert!(bench.out.iter().any(left));
 }

@@ -55,7 +55,7 @@ impl Master {
             self.begin_task(task);
             return Ok(None);
         };
-        // What has changed by the time that its turn comes is not meant any more.
+        // A job in another state by the time that its turn comes is not meant any more.
         task.only = task.only.and(filter.states);
         if !self.requests.reader.ask(reader::Origin::Request(ticket), reader::Question::Ids(filter)) {
             return Err(busy());

@@ -45,7 +45,7 @@ pub(super) struct JobEnd {
     pub(super) until: Option<Mono>,
     /// The worker whose job waits.
     pub(super) caller: Option<WorkerId>,
-    /// Who waits has heard of the last attempt that failed.
+    /// The asker has heard of the last attempt that failed.
     pub(super) told: bool,
     look: Look,
 }

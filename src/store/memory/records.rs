@@ -118,7 +118,7 @@ impl Records for MemoryStore {
 
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         let state = self.state();
-        // What was pushed in bulk and is not opened yet is in no order of its state.
+        // Jobs that were pushed in bulk and are not opened yet are in no order of their state.
         let by_due = filter.by_due().is_some() && !state.bulks.values().any(|bulk| bulk.committed);
         let order = |id: i64, job: &Job| if by_due { (job.due_at, id) } else { (UnixMicros(0), id) };
         // A cursor that is no job stands where the last one before it does.

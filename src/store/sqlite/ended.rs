@@ -10,7 +10,7 @@ use super::names::{maybe_text, text};
 use super::{codes, sql};
 use crate::model::{Cause, Fingerprint, JobId, JobState, QueueName, UnixMicros};
 
-/// What the dead jobs of a database from before fingerprints died of; each table by its key, `runs` by `runs_by_job`.
+/// Errors of the dead jobs of a database from before fingerprints; each table by its key, `runs` by `runs_by_job`.
 const WITHOUT: &str = "SELECT e.job_id, t.name, e.cause, l.error_type, e.error FROM ended e \
      LEFT JOIN types t ON t.id = e.type \
      LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = e.job_id) WHERE e.state = ?1";
