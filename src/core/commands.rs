@@ -118,6 +118,8 @@ impl Core {
     /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
     fn cancel(&mut self, ticket: Ticket, (job, only): (JobId, States), asker: Asker, now: Now, out: &mut Vec<Action>) {
         let Some(&holder) = self.holders.get(&job) else {
+            // A job that is claimed ahead is shown as running, and is ready when the store comes to it.
+            let only = if self.knows(job) && only.has(JobState::Running) { only.with(JobState::Ready) } else { only };
             for id in self.pools.keys().copied().collect::<Vec<_>>() {
                 self.hold_back(id, |claimed| claimed.id == job, out);
             }

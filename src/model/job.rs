@@ -89,6 +89,12 @@ impl States {
         Self(self.0 & other.0)
     }
 
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, state: JobState) -> Self {
+        Self(self.0 | (1 << state as u8))
+    }
+
     /// Whether there is no state in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -169,3 +169,14 @@ fn a_job_that_has_come_to_a_state_that_was_not_meant_is_left_and_said_to_be() {
         |action: &Action| matches!(action, Action::Reply(_, Err(Refusal::JobLeft(JobId(7), JobState::Scheduled))));
     assert!(bench.out.iter().any(left));
 }
+
+#[test]
+fn a_job_claimed_ahead_is_one_that_runs_for_who_means_those() {
+    let mut bench = Bench::up(|_| {});
+    bench.jobs(2);
+    bench.out.clear();
+    bench.command(1, Command::Cancel { job: JobId(2), only: States::of(&[JobState::Running]), wait: true });
+    let both = States::of(&[JobState::Running, JobState::Ready]);
+    let asked = |action: &Action| matches!(action, Action::Write(Change::Cancel { only, .. }, _) if *only == both);
+    assert!(bench.out.iter().any(asked));
+}
