@@ -158,7 +158,12 @@ fn a_wait_is_for_the_jobs_that_were_meant_until_they_have_ended() {
     assert_eq!(none.stdout, "no job is left to wait for\n");
     bench.run(&["jobs", "wait", &slow.to_string(), "999"]).expect_code(4);
     let mut waiting = bench.command(&["jobs", "wait", "--queue", "default", "--state", "ready"]);
-    let mut waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
+    let said = bench.path().join("said");
+    let stderr = std::fs::File::create(&said).expect("a file");
+    let mut waiting = waiting.stdout(Stdio::piped()).stderr(stderr).spawn().expect("started");
+    bench.wait_for("it to have looked", DEADLINE, |_| {
+        std::fs::read_to_string(&said).expect("a text").contains("waits for 1 job")
+    });
     bench.ok(&["resume", "default"]);
     bench.wait_for_job(slow, "running");
     assert!(waiting.try_wait().expect("it lives").is_none(), "the job that was ready still runs");
