@@ -15,6 +15,7 @@ use super::document::{self, Layer};
 use super::environment::Environment;
 use super::paths::{absolute, from_here};
 use super::problem::Problem;
+use crate::model::digest;
 use crate::trust;
 
 /// Looked for in each folder, in this order.
@@ -34,7 +35,7 @@ pub struct ReadFile {
 
 impl ReadFile {
     fn new(file: &Path, bytes: &[u8]) -> Self {
-        let digest = if file.is_file() { digest(bytes) } else { String::new() };
+        let digest = if file.is_file() { written(bytes) } else { String::new() };
         Self { file: file.to_owned(), digest }
     }
 
@@ -46,18 +47,14 @@ impl ReadFile {
         }
         match self.file.metadata() {
             Ok(found) if !found.is_file() => true,
-            Ok(_) => fs::read(&self.file).is_ok_and(|bytes| digest(&bytes) != self.digest),
+            Ok(_) => fs::read(&self.file).is_ok_and(|bytes| written(&bytes) != self.digest),
             Err(error) => error.kind() == ErrorKind::NotFound,
         }
     }
 }
 
-/// FNV-1a: the same in every version.
-fn digest(bytes: &[u8]) -> String {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}")
+fn written(bytes: &[u8]) -> String {
+    format!("{:016x}", digest(bytes.iter().copied()))
 }
 
 /// The configuration file, or an empty layer where there is none.

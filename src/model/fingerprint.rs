@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Cause;
+use super::{Cause, digest};
 
 /// Words that mean a number that tells errors apart: `exit status 1` is another error than `exit status 2`.
 const TELLING: [&str; 5] = ["status", "code", "signal", "errno", "error"];
@@ -32,8 +32,7 @@ impl Fingerprint {
         let word = if error.is_none() { cause.as_str() } else { "" };
         let parts = [kind, error_type.unwrap_or(word), &template];
         let bytes = parts.into_iter().flat_map(|part| part.bytes().chain([0]));
-        let hash = [VERSION].into_iter().chain(bytes).fold(FNV_OFFSET, fnv);
-        Self((hash >> 1).cast_signed())
+        Self((digest([VERSION].into_iter().chain(bytes)) >> 1).cast_signed())
     }
 
     /// As a number above or equal to zero.
@@ -47,13 +46,6 @@ impl Fingerprint {
     pub const fn from_number(number: i64) -> Self {
         Self(number)
     }
-}
-
-/// FNV-1a, 64 bits: the same on every machine and in every release.
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-
-const fn fnv(hash: u64, byte: u8) -> u64 {
-    (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3)
 }
 
 impl fmt::Display for Fingerprint {

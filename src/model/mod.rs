@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod change;
 pub mod characters;
 pub mod death;
+pub mod digest;
 pub mod done;
 pub mod durability;
 pub mod fingerprint;
@@ -37,6 +38,7 @@ pub mod worker;
 
 pub use action::{JobAction, Setting, UNFINISHED};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
+pub use digest::digest;
 pub use durability::Durability;
 pub use fingerprint::Fingerprint;
 pub use hook::{Hooks, Occasion};
