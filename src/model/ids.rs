@@ -1,6 +1,6 @@
 //! Names and numbers that must not be confused with one another.
 //!
-//! Invariant: a `QueueName` or `PoolName` that exists is valid; there is no other way to make one.
+//! Invariant: a `QueueName`, `PoolName` or `ProcessorName` that exists is valid; there is no other way to make one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -48,30 +48,34 @@ number!(
     /// One bulk push, for ever. From 1.
     BulkId, i64
 );
+number!(
+    /// One run of a processor, for ever. From 1.
+    ProcessorRunId, i64
+);
 
-/// The longest queue or pool name, in bytes.
+/// The longest name of a queue, pool or processor, in bytes.
 pub const MAX_NAME_BYTES: usize = 100;
 
-/// Why a text is not a queue or pool name.
+/// Why a text is not the name of a queue, pool or processor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing was written.
     #[error("a {what} name must not be empty")]
     Empty {
-        /// `queue` or `pool`.
+        /// `queue`, `pool` or `processor`.
         what: &'static str,
     },
     /// Longer than [`MAX_NAME_BYTES`].
     #[error("a {what} name of {bytes} bytes is too long; the limit is {MAX_NAME_BYTES}")]
     TooLong {
-        /// `queue` or `pool`.
+        /// `queue`, `pool` or `processor`.
         what: &'static str,
         bytes: usize,
     },
     /// A character other than letters, digits, `.`, `_`, `-` and `:`.
     #[error("the {what} name {name:?} contains {bad:?}; use letters, digits, `.`, `_`, `-` and `:`")]
     BadCharacter {
-        /// `queue` or `pool`.
+        /// `queue`, `pool` or `processor`.
         what: &'static str,
         /// The name as given.
         name: String,
@@ -155,6 +159,10 @@ name!(
 name!(
     /// The name of a pool. A worker is called `<pool>-<slot>`.
     PoolName, "pool"
+);
+name!(
+    /// The name of a processor.
+    ProcessorName, "processor"
 );
 
 impl PoolName {

@@ -26,6 +26,7 @@ pub mod os_text;
 pub mod payload;
 pub mod pool;
 pub mod problem;
+pub mod processor;
 pub mod queue;
 pub mod run;
 pub mod store_url;
@@ -43,7 +44,9 @@ pub use durability::Durability;
 pub use fingerprint::Fingerprint;
 pub use hook::{Hooks, Occasion};
 pub use id_ranges::{IdRange, IdRanges};
-pub use ids::{BulkId, Generation, JobId, NameError, PoolName, QueueName, RunId, Slot, WorkerId};
+pub use ids::{
+    BulkId, Generation, JobId, NameError, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId, Slot, WorkerId,
+};
 pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 pub use notice::Notice;
