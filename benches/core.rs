@@ -11,8 +11,8 @@ use queue_work::testing::config::default_limits;
 use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::testing::model::change::Change;
 use queue_work::testing::model::{
-    Answer, Claimed, Counters, Detail, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch,
-    QueueName, QueueOrder, ReadyWhen, RunId, Takes, UnixMicros, WorkerId,
+    Answer, Claimed, Counters, Detail, Holds, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings,
+    Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Takes, UnixMicros, WorkerId,
 };
 
 const JOBS: i64 = 1_000;
@@ -111,7 +111,7 @@ fn job(id: i64, queue: &QueueName) -> Claimed {
         due_at: UnixMicros(0),
         timeout: None,
         max_attempts: None,
-        unique: false,
+        holds: Holds::default(),
     }
 }
 

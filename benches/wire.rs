@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use queue_work::testing::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
+use queue_work::testing::model::{Claimed, Counters, Holds, JobId, QueueName, RunId, UnixMicros};
 use queue_work::testing::wire::lines::{Line, Lines};
 use queue_work::testing::wire::worker::{JobLines, JobTerms, parse};
 
@@ -58,7 +58,7 @@ fn writes(c: &mut Criterion) {
         due_at: UnixMicros(1_790_000_000_000_000),
         timeout: None,
         max_attempts: None,
-        unique: false,
+        holds: Holds::default(),
     };
     let timeout = Duration::from_hours(1);
     let terms = JobTerms { request: 123_456, max_attempts: 3, timeout, deadline: UnixMicros(1_790_003_600_000_000) };

@@ -11,12 +11,16 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
+use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
-    Fingerprint, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, States, UnixMicros, WorkerRecord,
+    Fingerprint, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, States,
+    UnixMicros, WorkerRecord,
 };
 use crate::report::Status;
 use crate::report::status::QueueStatus;
-use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{
+    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+};
 use crate::wire::control::OneJob;
 
 /// Jobs that a master lists at once.
@@ -78,6 +82,22 @@ impl Records for RemoteRecords {
         self.ask("workers.list", filter)
     }
 
+    fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError> {
+        Err(untold())
+    }
+
+    fn processor(&mut self, _name: &ProcessorName) -> Result<Option<ProcessorRecord>, StoreError> {
+        Err(untold())
+    }
+
+    fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError> {
+        self.ask("processors.runs", filter)
+    }
+
+    fn processor_run(&mut self, _id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
+        Err(untold())
+    }
+
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         let now = clock::wall();
         Ok(self.status()?.queues.into_iter().map(|queue| totals(queue, now)).collect())
@@ -94,6 +114,11 @@ impl Records for RemoteRecords {
     fn last_master(&mut self) -> Result<Option<LastMaster>, StoreError> {
         Ok(None)
     }
+}
+
+/// A master tells its own view of a processor, with the schedule it has for it.
+fn untold() -> StoreError {
+    StoreError::Unanswered("a master tells of its processors by `processors.list` only".to_owned())
 }
 
 fn totals(queue: QueueStatus, now: UnixMicros) -> QueueTotals {

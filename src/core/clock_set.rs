@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use super::{Action, Core, Tag};
-use crate::model::change::{Change, Shift, Waits};
+use crate::model::change::Change;
+use crate::model::shift::{Shift, Waits};
 use crate::model::{JobId, Now, UnixMicros};
 
 /// Rows of one step.

@@ -229,7 +229,8 @@ fn last_print(stdout: &str) -> Option<String> {
 /// The facts of a run that its worker answered with an error. `own`: the built-in worker words its errors itself.
 fn failure(error: RunError, own: bool, detail: Detail) -> Detail {
     let text = if own { error.message.clone() } else { error.text() };
-    Detail { error: Some(text), error_type: error.kind, error_code: error.code, backtrace: error.backtrace, ..detail }
+    let (error_type, backtrace) = (error.kind.map(Into::into), error.backtrace.map(Into::into));
+    Detail { error: Some(text), error_type, error_code: error.code, backtrace, ..detail }
 }
 
 /// Error of a built-in worker whose command could not be started for now, unless the job was to end anyway.

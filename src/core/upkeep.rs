@@ -96,7 +96,8 @@ impl Core {
         };
         self.upkeep.asked = true;
         let served = self.pools.values().flat_map(|pool| pool.settings.queues.names()).cloned().collect();
-        let change = Change::Prune { keep: keep.before(now.wall, STEP), served: Arc::new(served) };
+        let change =
+            Change::Prune { keep: keep.before(now.wall, STEP), served: Arc::new(served), keep_runs: Arc::default() };
         out.push(Action::Write(change, Tag::Prune));
     }
 

@@ -48,7 +48,7 @@ pub(super) enum Purpose {
 impl Master {
     pub(super) fn on_store_event(&mut self, written: Written) {
         match written {
-            Written::Committed { batch, replies, forgotten, changed, next_due, durable, spent: _ } => {
+            Written::Committed { batch, replies, forgotten, changed, ended_runs: _, next_due, durable, spent: _ } => {
                 self.feed(Event::Committed { forgotten, changed, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);

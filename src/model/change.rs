@@ -1,17 +1,19 @@
 //! Items of a batch, which a store applies whole or not at all: changes that the core decides on, requests of operators,
 //! and the replies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::JobAction;
 use super::bulk::{BulkStep, Opened};
 use super::job::Progress;
+use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRunState, SkipCause, Switch, Tick};
+use super::shift::Shift;
 use super::worker::{EndReason, Exit};
 use super::{
-    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, Pushed, QueueName, RunId,
-    Slot, States, Takes, UnixMicros, WorkerId,
+    BulkId, Cause, Claimed, Counters, Detail, JobId, JobState, NewJob, Outcome, PoolName, ProcessorName,
+    ProcessorRunId, Pushed, QueueName, RunId, Slot, States, Takes, UnixMicros, WorkerId,
 };
 
 /// One item of a batch.
@@ -88,7 +90,24 @@ pub enum Change {
         keep: Keep,
         /// Queues that are kept although they are empty: somebody serves them.
         served: Arc<BTreeSet<QueueName>>,
+        /// Processors of which the runs that ended before these times may go; those of others as all runs.
+        keep_runs: Arc<BTreeMap<ProcessorName, UnixMicros>>,
     },
+    /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
+    /// one count no more. Reply: [`Reply::Processors`], of these.
+    ArmProcessors(Arc<[Armed]>),
+    /// A tick of a processor, or a run without one, is due. Reply: [`Reply::Ticked`]; [`Reply::Skipped`], with a tick
+    /// counted, else nothing was changed; [`Reply::Occupied`] or [`Reply::Stale`], nothing was changed.
+    Tick(Box<Tick>),
+    /// The next tick of a processor, if this is still its last one. Reply: [`Reply::Done`] or [`Reply::Stale`].
+    SetNextTick {
+        processor: ProcessorName,
+        /// The last tick on record.
+        expected: Option<UnixMicros>,
+        next_at: Option<UnixMicros>,
+    },
+    /// End a run outside that is lost. Reply: [`Reply::Done`], or [`Reply::Stale`] if it is over, or has a job.
+    LoseRun(ProcessorRunId),
 }
 
 /// A change that is asked for from outside, and needs no decision.
@@ -109,6 +128,14 @@ pub enum Request {
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
+    /// Enable or disable a processor, or leave that to the file again. Reply: [`Reply::Done`].
+    SwitchProcessor { processor: ProcessorName, switch: Switch },
+    /// Begin a run outside. Reply: [`Reply::RunBegun`], or [`Reply::Skipped`] if the processor is disabled, and nothing was
+    /// recorded.
+    BeginRun(BeginRun),
+    /// End a run outside. Reply: [`Reply::Done`], [`Reply::Missing`], or [`Reply::RunIs`] if it is over, or has a job, and
+    /// nothing was changed.
+    EndRun { run: ProcessorRunId, state: ProcessorRunState, note: Option<String> },
 }
 
 impl Change {
@@ -143,7 +170,9 @@ impl Op {
             }
             Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Open { .. }),
             Self::Change(Change::Finish(finish)) => matches!(finish.next, Next::RetryAt(_)),
-            Self::Request(Request::Pause { .. })
+            Self::Request(
+                Request::Pause { .. } | Request::SwitchProcessor { .. } | Request::BeginRun(_) | Request::EndRun { .. },
+            )
             | Self::Change(
                 Change::Claim(_)
                 | Change::Assign { .. }
@@ -152,63 +181,15 @@ impl Op {
                 | Change::FirstOther(_)
                 | Change::Progress { .. }
                 | Change::WorkerStarted(_)
-                | Change::WorkerEnded(_),
+                | Change::WorkerEnded(_)
+                | Change::ArmProcessors(_)
+                | Change::SetNextTick { .. }
+                | Change::LoseRun(_),
             ) => false,
             Self::Request(_) | Self::Change(_) => true,
         }
     }
 }
-
-/// Waits of which kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waits {
-    /// For a retry, or for the end of a delay.
-    Due,
-    /// For the expiry of what has not started.
-    Expiry,
-}
-
-/// A step of moving what waits for a length of time. What began to wait between `from` and now is right already; nothing
-/// waits for longer from now than it was to wait in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shift {
-    pub waits: Waits,
-    /// By so many microseconds.
-    pub by: i64,
-    /// The wall clock just after it was set.
-    pub from: UnixMicros,
-    /// Where the step before stopped.
-    pub after: Option<(UnixMicros, JobId)>,
-    /// Bound on the rows looked at.
-    pub limit: u32,
-}
-
-impl Shift {
-    /// Where to begin or go on: later ones first where they move to later, so that none is met again.
-    #[must_use]
-    pub fn cursor(&self) -> (UnixMicros, JobId) {
-        let (first, last) = ((UnixMicros(i64::MIN), JobId(0)), (UnixMicros(i64::MAX), JobId(i64::MAX)));
-        self.after.unwrap_or(if self.by > 0 { last } else { first })
-    }
-
-    /// When something is due that was due `at`, and was to wait for `wait` microseconds; what is not above zero is no such
-    /// length any more, as the clock was set in between.
-    #[must_use]
-    pub fn moved(&self, at: UnixMicros, wait: i64, now: UnixMicros) -> UnixMicros {
-        let began = at.0.saturating_sub(wait);
-        if self.by != 0 && (self.from.0..=now.0).contains(&began) {
-            return at;
-        }
-        let longest = if wait > 0 { now.0.saturating_add(wait) } else { i64::MAX };
-        UnixMicros(at.0.saturating_add(self.by).min(longest))
-    }
-}
-
-/// In place of the length of a wait: the job waits for a point in time, whatever becomes of the clock.
-pub const FIXED_US: i64 = 0;
-
-/// The longest wait for a retry of which it is not on record how long it was to be, in microseconds.
-pub const LONGEST_RETRY_US: i64 = 72 * 60 * 1_000_000;
 
 /// A request for jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -326,7 +307,7 @@ pub struct Keep {
 pub enum Reply {
     /// Done, nothing more to say.
     Done,
-    /// The run is no longer the job's current one; nothing was changed.
+    /// The run is no longer the job's current one, or the tick no longer the next one; nothing was changed.
     Stale,
     /// One per job pushed.
     Pushed(Vec<Pushed>),
@@ -386,4 +367,19 @@ pub enum Reply {
     Lapses,
     Missing,
     Count(u64),
+    /// Processors as they are on record now.
+    Processors(Vec<ProcessorRecord>),
+    /// A run of a processor was put on record, and its job pushed.
+    Ticked {
+        run: ProcessorRunId,
+        job: JobId,
+    },
+    /// There is no run, for this reason.
+    Skipped(SkipCause),
+    /// The run before is open, and the one asked for is to follow it.
+    Occupied,
+    /// A run outside was begun.
+    RunBegun(ProcessorRunId),
+    /// The run is over, or its job runs it.
+    RunIs(ProcessorRunState),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Fingerprint, JobId, QueueName, RunId, UnixMicros, run::Cause};
+use super::{Fingerprint, JobId, ProcessorRunId, QueueName, RunId, UnixMicros, run::Cause};
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -258,8 +258,17 @@ pub struct Claimed {
     pub timeout: Option<Duration>,
     /// Its own attempt limit, if any.
     pub max_attempts: Option<u32>,
-    /// Whether it holds a unique key that its end frees.
+    /// What its end frees.
+    pub holds: Holds,
+}
+
+/// What a job holds until it is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// A unique key.
     pub unique: bool,
+    /// The run of a processor, which ends with it.
+    pub run: Option<ProcessorRunId>,
 }
 
 impl Claimed {

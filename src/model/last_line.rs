@@ -10,10 +10,16 @@ const MOST: usize = 200;
 /// The last line of a text in which something stands.
 #[must_use]
 pub fn last_line(text: &str) -> Option<String> {
+    last_line_within(text, MOST)
+}
+
+/// The same, with so many characters of it.
+#[must_use]
+pub fn last_line_within(text: &str, most: usize) -> Option<String> {
     text.rsplit(['\n', '\r']).find_map(|line| {
         let plain = anstream::adapter::strip_str(line).to_string();
         let mut kept = plain.trim().chars().filter(|c| !is_unprintable(*c));
-        let mut shown: String = kept.by_ref().take(MOST).collect();
+        let mut shown: String = kept.by_ref().take(most).collect();
         if kept.next().is_some() {
             shown.push('…');
         }

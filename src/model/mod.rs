@@ -29,6 +29,8 @@ pub mod problem;
 pub mod processor;
 pub mod queue;
 pub mod run;
+pub mod run_end;
+pub mod shift;
 pub mod store_url;
 pub mod takes;
 pub mod time;
@@ -47,7 +49,7 @@ pub use id_ranges::{IdRange, IdRanges};
 pub use ids::{
     BulkId, Generation, JobId, NameError, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId, Slot, WorkerId,
 };
-pub use job::{Claimed, Counters, JobRecord, JobState, NewJob, Pushed, States};
+pub use job::{Claimed, Counters, Holds, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 pub use notice::Notice;
 pub use os_text::OsText;

@@ -255,6 +255,14 @@ pub struct Switch {
     pub reason: Option<String>,
 }
 
+impl Switch {
+    /// Without a choice there is nobody who made it.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        if self.enabled.is_some() { self.clone() } else { Self::default() }
+    }
+}
+
 /// A processor as it is on record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessorRecord {
@@ -303,7 +311,64 @@ pub struct Tick {
     pub enabled: bool,
     /// Runs it although it is disabled.
     pub force: bool,
+    /// Its unique key, if it has one, is left out: `overlap` decides.
     pub job: NewJob,
+}
+
+/// What a [`Tick`] depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnRecord {
+    pub last_tick: Option<UnixMicros>,
+    /// What an operator has said.
+    pub enabled: Option<bool>,
+    /// Whether a run is not over.
+    pub is_open: bool,
+}
+
+/// What becomes of a [`Tick`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TickFate {
+    Run,
+    Skip(SkipCause),
+    /// The run before is open, and this one is to follow it.
+    Occupied,
+    /// Somebody else was first.
+    Stale,
+}
+
+impl Tick {
+    /// What becomes of it; `None`: the processor is not on record.
+    #[must_use]
+    pub fn fate(&self, on_record: Option<OnRecord>) -> TickFate {
+        let is_next = |tick: UnixMicros, OnRecord { last_tick, .. }: OnRecord| {
+            last_tick == self.expected && last_tick.is_none_or(|last| tick > last)
+        };
+        if self.tick.is_some_and(|tick| on_record.is_none_or(|on_record| !is_next(tick, on_record))) {
+            return TickFate::Stale;
+        }
+        let (enabled, is_open) = on_record.map_or((None, false), |found| (found.enabled, found.is_open));
+        if let Some(cause) = self.skip {
+            return TickFate::Skip(cause);
+        }
+        if !enabled.unwrap_or(self.enabled) && !self.force {
+            return TickFate::Skip(SkipCause::Disabled);
+        }
+        match self.overlap {
+            Overlap::Skip if is_open => TickFate::Skip(SkipCause::Overlap),
+            Overlap::Queue | Overlap::Replace if is_open => TickFate::Occupied,
+            Overlap::Skip | Overlap::Queue | Overlap::Replace | Overlap::Allow => TickFate::Run,
+        }
+    }
+
+    /// How many ticks have no run in the end, and why the last of them.
+    #[must_use]
+    pub fn skips(&self, fate: TickFate) -> (u64, Option<SkipCause>) {
+        match fate {
+            TickFate::Skip(cause) => (self.passed_over + 1, Some(cause)),
+            _ if self.passed_over > 0 => (self.passed_over, Some(SkipCause::Missed)),
+            _ => (0, None),
+        }
+    }
 }
 
 /// A run that a process outside begins.

@@ -153,13 +153,13 @@ pub struct Detail {
     pub error: Option<String>,
     /// Kind of error, such as `KeyError`, in the word of the worker.
     #[serde(default)]
-    pub error_type: Option<String>,
+    pub error_type: Option<Box<str>>,
     /// Its number, in the sense of the worker.
     #[serde(default)]
     pub error_code: Option<i64>,
     /// Where it happened, as the worker tells it.
     #[serde(default)]
-    pub backtrace: Option<String>,
+    pub backtrace: Option<Box<str>>,
     /// The last lines on stderr.
     pub stderr_tail: String,
     /// The last lines on stdout, if it did not succeed.
@@ -168,6 +168,9 @@ pub struct Detail {
     /// JSON text; `None` is `null`. On record it is the job's.
     #[serde(skip)]
     pub result: Option<String>,
+    /// What the worker said of the run to people. On record it is that of the processor's run.
+    #[serde(skip)]
+    pub note: Option<Box<str>>,
     /// Most memory seen, in bytes. On record beside these facts, as every run has it.
     #[serde(skip)]
     pub peak_memory: Option<u64>,
@@ -187,6 +190,7 @@ impl Detail {
             stderr_tail: "a\0b\n".into(),
             stdout_tail: "c\0d\n".into(),
             result: None,
+            note: None,
             peak_memory: None,
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{Generation, JobId, QueueName, WorkerId};
+use crate::model::{Generation, JobId, ProcessorName, QueueName, WorkerId};
 
 /// A master, as it introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct News {
     pub ended: Vec<JobId>,
     /// Jobs that run here and are to be cancelled.
     pub cancel: Vec<JobId>,
+    /// Processors that were switched, have another last or next tick, or of which a run began or ended.
+    pub processors: BTreeSet<ProcessorName>,
 }
 
 impl News {
@@ -86,6 +88,7 @@ impl News {
         self.queues.extend(later.queues);
         self.ended.extend(later.ended);
         self.cancel.extend(later.cancel);
+        self.processors.extend(later.processors);
     }
 }
 

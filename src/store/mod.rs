@@ -27,10 +27,13 @@ mod conformance;
 pub use error::StoreError;
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
-pub use records::{DeadGroup, ErrorFilter, JobFilter, LastMaster, Records, RunFilter, WorkerFilter};
+pub use records::{
+    DeadGroup, ErrorFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, WorkerFilter,
+};
 
 use crate::model::bulk::OpenBulk;
 use crate::model::change::{Op, Reply};
+use crate::model::processor::EndedRun;
 use crate::model::{Generation, Mono, QueueName, QueueTotals, UnixMicros};
 
 /// How many expired jobs one claim clears away before it says "more".
@@ -55,6 +58,8 @@ pub struct Applied {
     /// The totals of queues that the batch has touched, after it. May be partial: what other processes change is never in it,
     /// and a store that several masters share may leave out more. [`Store::totals`] reads all.
     pub changed: Vec<QueueTotals>,
+    /// Runs of processors that are over.
+    pub ended_runs: Vec<EndedRun>,
 }
 
 /// Puts on the disk all that was committed before the call, from any thread; the error says what could not be synced.

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Master, StoreError};
+use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::{
-    Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, QueueName, QueueTotals, RunId, RunRecord,
-    States, UnixMicros, WorkerRecord,
+    Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName, ProcessorRunId, QueueName,
+    QueueTotals, RunId, RunRecord, States, UnixMicros, WorkerRecord,
 };
 
 /// Which jobs to list, by id: ascending, or descending with `newest`. Jobs that are ready, or scheduled, where no other
@@ -102,6 +103,22 @@ pub struct RunFilter {
     pub limit: Option<u32>,
 }
 
+/// Which runs of processors to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorRunFilter {
+    /// Only of this processor.
+    pub processor: Option<ProcessorName>,
+    /// Only in this state.
+    pub state: Option<ProcessorRunState>,
+    /// Only those put on record since.
+    pub since: Option<UnixMicros>,
+    /// Only ids below this.
+    pub before: Option<ProcessorRunId>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +155,14 @@ pub trait Records {
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
     /// Workers, newest first.
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError>;
+    /// All processors on record, by name.
+    fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError>;
+    /// One processor.
+    fn processor(&mut self, name: &ProcessorName) -> Result<Option<ProcessorRecord>, StoreError>;
+    /// Runs of processors, newest first.
+    fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError>;
+    /// One run of a processor.
+    fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError>;
     /// Totals of all queues, by name.
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
     /// The type of the first ready job of a queue that is no command, and whose type has no lane of its own.

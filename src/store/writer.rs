@@ -28,6 +28,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, s
 use self::sync::Syncer;
 use super::{Applied, News, Store, StoreError};
 use crate::model::change::{Op, Reply};
+use crate::model::processor::EndedRun;
 use crate::model::{Durability, QueueName, QueueTotals, UnixMicros};
 
 /// Batches on their way at most.
@@ -60,6 +61,8 @@ pub enum Written {
         forgotten: Vec<QueueName>,
         /// Totals after it of queues that it touched; these win where a queue is in both.
         changed: Vec<QueueTotals>,
+        /// Runs of processors that are over.
+        ended_runs: Vec<EndedRun>,
         /// When [`Change::Promote`](crate::model::change::Change::Promote) has something to do.
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
@@ -290,8 +293,17 @@ impl<N: Fn(Written)> Turn<N> {
         let next_due = self.due;
         let durable = self.syncer.is_none();
         let Batch { number, ops: spent, sync, .. } = batch;
-        let Applied { replies, forgotten, changed } = applied;
-        (self.notify)(Written::Committed { batch: number, replies, forgotten, changed, next_due, durable, spent });
+        let Applied { replies, forgotten, changed, ended_runs } = applied;
+        (self.notify)(Written::Committed {
+            batch: number,
+            replies,
+            forgotten,
+            changed,
+            ended_runs,
+            next_due,
+            durable,
+            spent,
+        });
         let safe = match self.store.tend(sync) {
             Ok(()) => true,
             Err(error) => self.mend(&format!("cannot move the log to the database: {error}")),

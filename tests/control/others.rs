@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use queue_work::testing::model::change::{Change, Finish, Next, Op, Reply};
 use queue_work::testing::model::{
-    Claimed, Counters, Detail, JobId, Outcome, QueueName, RunId, StoreUrl, UnixMicros, WorkerId,
+    Claimed, Counters, Detail, Holds, JobId, Outcome, QueueName, RunId, StoreUrl, UnixMicros, WorkerId,
 };
 use queue_work::testing::store;
 
@@ -70,7 +70,7 @@ fn the_end_of_a_run_that_another_process_has_ended_counts_for_nothing() {
         due_at: at(),
         timeout: None,
         max_attempts: None,
-        unique: false,
+        holds: Holds::default(),
     };
     let finish = Finish {
         job: Arc::new(job),

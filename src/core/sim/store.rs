@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::change::{Change, Finish, Next, Op, Reply, Shift};
+use crate::model::change::{Change, Finish, Next, Op, Reply};
+use crate::model::shift::Shift;
 use crate::model::{JobId, Mono, Outcome, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
 use crate::store::{Master, Store as _, StoreError};

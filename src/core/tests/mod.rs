@@ -29,7 +29,7 @@ use crate::model::change::{Change, Next};
 use crate::model::done::Awaited;
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, Counters, Detail, Hooks, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings,
+    Answer, Claimed, Counters, Detail, Holds, Hooks, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings,
     Prefetch, QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros, Wanted,
 };
 
@@ -78,7 +78,7 @@ fn job(id: i64) -> Claimed {
         due_at: UnixMicros(0),
         timeout: None,
         max_attempts: None,
-        unique: false,
+        holds: Holds::default(),
     }
 }
 
@@ -279,6 +279,10 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::WorkerEnded(_)
         | Change::Progress { .. }
         | Change::Assign { .. }
-        | Change::Prune { .. } => return None,
+        | Change::Prune { .. }
+        | Change::ArmProcessors(_)
+        | Change::SetNextTick { .. }
+        | Change::Tick(_)
+        | Change::LoseRun(_) => return None,
     })
 }

@@ -42,7 +42,7 @@ fn records_are_looked_at_more_and_more_seldom_while_none_is_old_and_often_while_
 fn one_step_is_asked_for_at_a_time_with_the_queues_that_are_served() {
     let mut bench = keeping(DAY);
     bench.settle();
-    let Some(Action::Write(Change::Prune { keep, served }, _)) = bench.out.pop() else { panic!("no step") };
+    let Some(Action::Write(Change::Prune { keep, served, .. }, _)) = bench.out.pop() else { panic!("no step") };
     assert_eq!(keep.succeeded_since, bench.now.wall.minus(DAY));
     assert_eq!(served.iter().collect::<Vec<_>>(), [&queue("default")]);
     bench.pass(DAY);

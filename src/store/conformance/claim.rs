@@ -34,7 +34,7 @@ pub(super) fn a_claim_gives_every_detail_of_the_job(kit: &mut Kit) {
     kit.pass(3);
     let job = kit.claim_one();
     assert_eq!((job.id, job.run, &*job.kind, &*job.args), (JobId(1), RunId(1), "resize", "{}"));
-    assert_eq!((job.timeout, job.max_attempts, job.unique), (Some(Duration::from_micros(7)), Some(4), true));
+    assert_eq!((job.timeout, job.max_attempts, job.holds.unique), (Some(Duration::from_micros(7)), Some(4), true));
     assert_eq!((job.pushed_at, job.due_at, job.counters), (pushed_at, pushed_at, Counters::default()));
     assert_eq!(kit.state(job.id), Some(JobState::Running));
 }

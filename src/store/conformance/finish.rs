@@ -64,7 +64,8 @@ pub(super) fn an_error_is_kept_with_its_kind_its_number_and_where_it_happened(ki
     finish.detail = detail.clone();
     kit.one(op);
     let facts = |record: &JobRecord| (record.error_type.clone(), record.error_code, record.backtrace.clone());
-    let kept = (detail.error_type.clone(), detail.error_code, detail.backtrace.clone());
+    let kept =
+        (detail.error_type.clone().map(String::from), detail.error_code, detail.backtrace.clone().map(String::from));
     assert_eq!(facts(&kit.job(id)), kept);
     assert_eq!(kit.runs(&RunFilter::default()).remove(0).detail, detail);
     // An end without a run has another reason.

@@ -9,6 +9,7 @@ mod finish;
 mod lanes;
 mod life;
 mod operator;
+mod processors;
 mod prune;
 mod push;
 mod random;
@@ -23,10 +24,11 @@ use std::time::Duration;
 use super::memory::MemoryStore;
 use super::sqlite::{SqliteRecords, SqliteStore};
 use super::{Applied, Master, Membership, Records, Store};
-use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request, Shift, Waits};
+use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
+use crate::model::shift::{Shift, Waits};
 use crate::model::{
-    Cause, Claimed, Counters, Detail, EXEC, JobId, JobRecord, JobState, Mono, NewJob, Outcome, Pushed, QueueName,
-    QueueTotals, RunId, RunRecord, States, Takes, UnixMicros, WorkerId,
+    Cause, Claimed, Counters, Detail, EXEC, JobId, JobRecord, JobState, Mono, NewJob, Outcome, ProcessorName, Pushed,
+    QueueName, QueueTotals, RunId, RunRecord, States, Takes, UnixMicros, WorkerId,
 };
 use crate::store::{JobFilter, RunFilter};
 
@@ -136,7 +138,7 @@ impl Kit {
         self.batch += 1;
         let at = self.at();
         let before: BTreeMap<_, _> = self.store.totals().unwrap().into_iter().map(|t| (t.name.clone(), t)).collect();
-        let Applied { replies, forgotten, changed } = self.store.apply(self.batch, ops, at).unwrap();
+        let Applied { replies, forgotten, changed, ended_runs: _ } = self.store.apply(self.batch, ops, at).unwrap();
         assert_eq!(replies.len(), ops.len());
         self.check_changes(before, &forgotten, changed);
         self.check_totals();
@@ -300,7 +302,7 @@ impl Kit {
     }
 
     fn prune_serving(&mut self, keep: Keep, names: &[&str]) -> u64 {
-        match self.one(Change::Prune { keep, served: served(names) }) {
+        match self.one(Change::Prune { keep, served: served(names), keep_runs: Arc::default() }) {
             Reply::Count(n) => n,
             other => panic!("{other:?}"),
         }
@@ -361,6 +363,8 @@ suite! {
         a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that,
         set_in_each_state, a_job_that_waits_goes_to_another_queue_priority_and_time, a_job_in_another_state_than_those_that_are_meant_is_left_alone,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
+    processors: a_tick_puts_a_run_on_record_and_pushes_its_job, a_tick_that_somebody_else_has_taken_changes_nothing,
+        a_disabled_tick_is_passed_over_without_a_run, a_run_outside_ends_once;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
         recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths,

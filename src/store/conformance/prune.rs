@@ -219,7 +219,7 @@ pub(super) fn a_queue_that_another_process_remembers_is_made_again_when_that_pus
 pub(super) fn a_queue_that_its_own_batch_uses_again_stays(kit: &mut Kit) {
     let id = kit.push_one(job());
     kit.one(Request::delete(id));
-    let prune = || Change::Prune { keep: kit.keep_nothing(), served: served(&[]) }.into();
+    let prune = || Change::Prune { keep: kit.keep_nothing(), served: served(&[]), keep_runs: Arc::default() }.into();
     let push = || Request::Push([job()].into()).into();
     let (before, after) = ([push(), prune()], [prune(), push()]);
     kit.apply(&before);

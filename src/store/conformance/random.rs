@@ -133,13 +133,10 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }
         Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
         Step::Prune { succeeded, dead, runs, limit, served } => {
-            let keep = Keep {
-                succeeded_since: kit.later(-succeeded),
-                dead_since: kit.later(-dead),
-                runs_since: kit.later(-runs),
-                limit: *limit,
-            };
-            Change::Prune { keep, served: Arc::new(served.iter().copied().map(named).collect()) }.into()
+            let [succeeded_since, dead_since, runs_since] = [succeeded, dead, runs].map(|ago| kit.later(-ago));
+            let keep = Keep { succeeded_since, dead_since, runs_since, limit: *limit };
+            let served = Arc::new(served.iter().copied().map(named).collect());
+            Change::Prune { keep, served, keep_runs: Arc::default() }.into()
         }
         Step::Stage { bulk: 0, .. } => Request::Bulk(BulkStep::Begin(super::bulk::owner())).into(),
         Step::Stage { bulk, jobs } => {

@@ -69,6 +69,7 @@ impl State {
                 past: None,
                 max_attempts: new.max_attempts,
                 progress: None,
+                processor_run: None,
             };
             if let Some(bulk) = self.bulks.get_mut(&bulk.0) {
                 bulk.staged_in.insert(new.queue.clone());

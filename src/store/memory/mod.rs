@@ -9,6 +9,7 @@ mod forget;
 mod lanes;
 mod members;
 mod ops;
+mod processors;
 mod records;
 mod state;
 mod upkeep;
@@ -176,8 +177,9 @@ impl Store for MemoryStore {
         let replies = ops.iter().map(|op| state.apply(op, generation, at)).collect();
         let changed = state.settle(self.generation.is_some(), at);
         let forgotten = std::mem::take(&mut state.forgotten);
+        let ended_runs = std::mem::take(&mut state.ended_runs);
         state.tell_others(self.generation);
-        Ok(Applied { replies, forgotten, changed })
+        Ok(Applied { replies, forgotten, changed, ended_runs })
     }
 
     fn applied_by(&mut self, _batch: u64) -> Option<Applied> {

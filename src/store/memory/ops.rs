@@ -2,11 +2,14 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
-use crate::model::change::{Change, Claim, FIXED_US, Finish, Next, Op, Reply, Request};
+use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use crate::model::job::Progress;
+use crate::model::processor::ProcessorRunState;
+use crate::model::run_end::RunEnd;
+use crate::model::shift::FIXED_US;
 use crate::model::{
-    Cause, Claimed, Counters, Fingerprint, Generation, JobAction, JobId, JobState, NewJob, Outcome, Pushed, QueueName,
-    RunId, Setting, States, UnixMicros,
+    Cause, Claimed, Counters, Fingerprint, Generation, Holds, JobAction, JobId, JobState, NewJob, Outcome,
+    ProcessorRunId, Pushed, QueueName, RunId, Setting, States, UnixMicros,
 };
 use crate::store::{Duty, EXPIRED_PER_CLAIM};
 
@@ -38,13 +41,17 @@ impl State {
             Change::WorkerStarted(worker) => self.worker_started(worker, generation),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { .. } if !self.lead(Duty::Prune, generation) => Reply::Count(0),
-            Change::Prune { keep, served } => self.prune(keep, served),
+            Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs, at),
+            Change::ArmProcessors(armed) => self.arm(armed),
+            Change::Tick(tick) => self.tick(tick, at),
+            Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),
+            Change::LoseRun(run) => self.lose_run(*run, at),
         }
     }
 
     fn apply_request(&mut self, request: &Request, ours: Generation, at: UnixMicros) -> Reply {
         match request {
-            Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, at)).collect()),
+            Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, None, at)).collect()),
             Request::Bulk(step) => self.bulk(step, at),
             Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
             Request::Pause { queue, paused } => {
@@ -52,10 +59,13 @@ impl State {
                 self.news.queues.insert(queue.clone());
                 Reply::Done
             }
+            Request::SwitchProcessor { processor, switch } => self.switch(processor, switch),
+            Request::BeginRun(begin) => self.begin_run(begin, at),
+            Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
         }
     }
 
-    fn push(&mut self, new: &NewJob, at: UnixMicros) -> Pushed {
+    pub(super) fn push(&mut self, new: &NewJob, run: Option<ProcessorRunId>, at: UnixMicros) -> Pushed {
         if let Some(&id) = new.unique.as_deref().and_then(|key| self.uniques.get(key)) {
             return Pushed { id: JobId(id), deduplicated: true };
         }
@@ -78,6 +88,7 @@ impl State {
                 past: None,
                 max_attempts: new.max_attempts,
                 progress: None,
+                processor_run: run,
             },
         );
         Pushed { id: JobId(id), deduplicated: false }
@@ -126,7 +137,7 @@ impl State {
             due_at: job.due_at,
             timeout: job.new.timeout,
             max_attempts: job.new.max_attempts,
-            unique: job.new.unique.is_some(),
+            holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
         };
         let attempt = claimed.attempt();
         job.place =
@@ -136,14 +147,14 @@ impl State {
     }
 
     fn expire(&mut self, id: i64, at: UnixMicros) {
-        self.end(id, JobState::Cancelled, Cause::Expired, None, at);
+        self.cancel(id, Cause::Expired, Some("expired"), at);
     }
 
-    /// A job is dead or cancelled.
-    fn end(&mut self, id: i64, state: JobState, cause: Cause, error: Option<String>, at: UnixMicros) {
+    /// A job that waits is cancelled.
+    fn cancel(&mut self, id: i64, cause: Cause, note: Option<&str>, at: UnixMicros) {
         let Some(mut job) = self.take(id) else { return };
-        self.free_unique(id, &job);
-        job.place = Place::Ended { state, cause, error, fingerprint: None, at };
+        self.let_go(id, &job, || RunEnd::waiting(ProcessorRunState::Cancelled, note, at));
+        job.place = Place::Ended { state: JobState::Cancelled, cause, error: None, fingerprint: None, at };
         self.put(id, job);
     }
 
@@ -193,7 +204,7 @@ impl State {
             return reply;
         }
         if let (Next::Succeeded | Next::Dead(_) | Next::Cancelled(_), Some(job)) = (next, self.jobs.get(&id).cloned()) {
-            self.free_unique(id, &job);
+            self.let_go(id, &job, || RunEnd::of(f));
         }
         let Queue { totals, runs, .. } = self.queue(&f.job.queue);
         *runs += 1;
@@ -246,9 +257,9 @@ impl State {
                     return Reply::Held { by };
                 }
             }
-            JobAction::Cancel => self.end(id.0, JobState::Cancelled, Cause::Cancelled, None, at),
+            JobAction::Cancel => self.cancel(id.0, Cause::Cancelled, None, at),
             JobAction::Delete => {
-                self.forget(id.0);
+                self.forget(id.0, at);
                 self.news.ended.push(id);
                 self.runs.retain(|_, run| run.job != id.0);
             }
@@ -301,9 +312,9 @@ impl State {
         Some(queue)
     }
 
-    pub(super) fn forget(&mut self, id: i64) {
+    pub(super) fn forget(&mut self, id: i64, at: UnixMicros) {
         if let Some(job) = self.take(id) {
-            self.free_unique(id, &job);
+            self.let_go(id, &job, || RunEnd::waiting(ProcessorRunState::Cancelled, Some("deleted"), at));
         }
     }
 

@@ -9,11 +9,14 @@ use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
+use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
-    Counters, Detail, Fingerprint, Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunId, RunRecord,
-    UnixMicros, WorkerRecord,
+    Counters, Detail, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName,
+    QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
-use crate::store::{DeadGroup, ErrorFilter, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{
+    DeadGroup, ErrorFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+};
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
     RawValue::from_string(text).map_err(|e| StoreError::Other(e.to_string()))
@@ -75,9 +78,9 @@ impl State {
             result: result.map(json).transpose()?,
             cause,
             error,
-            error_type: told.and_then(|detail| detail.error_type.clone()),
+            error_type: told.and_then(|detail| detail.error_type.clone()).map(Into::into),
             error_code: told.and_then(|detail| detail.error_code),
-            backtrace: told.and_then(|detail| detail.backtrace.clone()),
+            backtrace: told.and_then(|detail| detail.backtrace.clone()).map(Into::into),
             fingerprint,
             progress: job.progress.clone(),
             pushed_at: job.pushed_at,
@@ -100,7 +103,7 @@ impl State {
             attempt: run.attempt,
             outcome: run.outcome,
             cause: run.cause,
-            detail: Detail { result: None, peak_memory: None, ..run.detail.clone() },
+            detail: Detail { result: None, note: None, peak_memory: None, ..run.detail.clone() },
             started_at: run.started_at,
             ended_at: run.ended_at,
             duration_s: run.ended_at.since(run.started_at).as_secs_f64(),
@@ -180,6 +183,24 @@ impl Records for MemoryStore {
                 && filter.worker.as_deref().is_none_or(|id| id == w.id)
         });
         Ok(workers.take(most(filter.limit)).cloned().collect())
+    }
+
+    fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError> {
+        let state = self.state();
+        Ok(state.processors.keys().filter_map(|name| state.processor_record(name)).collect())
+    }
+
+    fn processor(&mut self, name: &ProcessorName) -> Result<Option<ProcessorRecord>, StoreError> {
+        Ok(self.state().processor_record(name))
+    }
+
+    fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError> {
+        Ok(self.state().list_processor_runs(filter))
+    }
+
+    fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
+        let state = self.state();
+        Ok(state.processor_runs.get(&id.0).map(|kept| state.processor_run(kept)))
     }
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {

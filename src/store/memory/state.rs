@@ -8,13 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::bulk::BulkOwner;
-use crate::model::change::Waits;
 use crate::model::job::Progress;
+use crate::model::processor::{EndedRun, ProcessorRecord};
+use crate::model::run_end::RunEnd;
+use crate::model::shift::Waits;
 use crate::model::{
-    Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, Outcome, QueueName,
-    QueueTotals, RunId, UnixMicros, WorkerRecord,
+    Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, Outcome, ProcessorName,
+    ProcessorRunId, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
 use crate::store::{Duty, Master, News};
+
+use super::processors::Kept;
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -72,6 +76,8 @@ pub(super) struct Job {
     /// Its own limit, else the one in force when a run ended without success.
     pub(super) max_attempts: Option<u32>,
     pub(super) progress: Option<Progress>,
+    /// The run of a processor that ends with it.
+    pub(super) processor_run: Option<ProcessorRunId>,
 }
 
 impl Job {
@@ -160,6 +166,11 @@ pub(super) struct State {
     pub(super) before: BTreeMap<QueueName, Option<Queue>>,
     /// Queues that a batch has forgotten.
     pub(super) forgotten: Vec<QueueName>,
+    /// Processors, without their runs.
+    pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,
+    pub(super) processor_runs: BTreeMap<i64, Kept>,
+    /// Runs of processors that a batch has ended.
+    pub(super) ended_runs: Vec<EndedRun>,
     /// The last queue that retention has come by.
     pub(super) queues_seen: Option<QueueName>,
     pub(super) uniques: HashMap<String, i64>,
@@ -320,8 +331,11 @@ impl State {
         self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, ..queue.totals.clone() })
     }
 
-    /// Frees the unique key of a job, if it holds it.
-    pub(super) fn free_unique(&mut self, id: i64, job: &Job) {
+    /// A job is over, or goes: what it holds is free.
+    pub(super) fn let_go(&mut self, id: i64, job: &Job, end: impl FnOnce() -> RunEnd) {
+        if let Some(run) = job.processor_run {
+            self.end_run(run, end());
+        }
         if let Some(key) = job.new.unique.as_deref()
             && self.uniques.get(key) == Some(&id)
         {

@@ -2,13 +2,14 @@
 //!
 //! Invariant: the same rows go in the same step as in SQLite.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{Place, Run, State};
-use crate::model::change::{FIXED_US, Keep, LONGEST_RETRY_US, Reply, Shift, Waits, WorkerEnded, WorkerStarted};
+use crate::model::change::{Keep, Reply, WorkerEnded, WorkerStarted};
+use crate::model::shift::{FIXED_US, LONGEST_RETRY_US, Shift, Waits};
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
-use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, QueueName, UnixMicros};
+use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, ProcessorName, QueueName, UnixMicros};
 use crate::store::lost;
 
 impl State {
@@ -119,11 +120,17 @@ impl State {
         Reply::Shifted { next: last.filter(|_| rows.len() == limit) }
     }
 
-    pub(super) fn prune(&mut self, keep: &Keep, served: &BTreeSet<QueueName>) -> Reply {
-        let (mut removed, more) = self.prune_succeeded(keep);
+    pub(super) fn prune(
+        &mut self,
+        keep: &Keep,
+        served: &BTreeSet<QueueName>,
+        keep_runs: &BTreeMap<ProcessorName, UnixMicros>,
+        at: UnixMicros,
+    ) -> Reply {
+        let (mut removed, more) = self.prune_succeeded(keep, at);
         for (state, since) in [(JobState::Cancelled, keep.succeeded_since), (JobState::Dead, keep.dead_since)] {
             for id in self.ended(state, since).into_iter().take(keep.limit as usize) {
-                self.forget(id);
+                self.forget(id, at);
                 removed += 1;
             }
         }
@@ -141,11 +148,12 @@ impl State {
         self.workers.retain(|id, _| !workers.contains(id));
         self.lives.retain(|n, _| !lives.contains(n));
         removed += self.prune_queues(keep, served);
+        removed += self.prune_processor_runs(keep, keep_runs);
         Reply::Count(removed.max(usize::from(more)) as u64)
     }
 
     /// How many were removed, and whether it came as far as it may in one step.
-    fn prune_succeeded(&mut self, keep: &Keep) -> (usize, bool) {
+    fn prune_succeeded(&mut self, keep: &Keep, at: UnixMicros) -> (usize, bool) {
         let before = self.running.values().min().copied().unwrap_or(i64::MAX);
         let onward: Vec<(i64, i64, Outcome, UnixMicros)> = self
             .runs
@@ -161,7 +169,7 @@ impl State {
                     break;
                 }
                 if self.jobs.get(&job).is_some_and(|job| matches!(job.place, Place::Succeeded)) {
-                    self.forget(job);
+                    self.forget(job, at);
                     removed += 1;
                 }
             }

@@ -31,7 +31,11 @@ impl Batch<'_> {
             Change::Cancel { job, only } => self.act(*job, *only, &JobAction::Cancel),
             Change::WorkerStarted(worker) => self.worker_started(worker),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
-            Change::Prune { keep, served } => self.prune(keep, served),
+            Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs),
+            Change::ArmProcessors(armed) => self.arm(armed),
+            Change::Tick(tick) => self.tick(tick),
+            Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),
+            Change::LoseRun(run) => self.lose_run(*run),
         }
     }
 
@@ -41,6 +45,9 @@ impl Batch<'_> {
             Request::Bulk(step) => self.bulk(step),
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
+            Request::SwitchProcessor { processor, switch } => self.switch(processor, switch),
+            Request::BeginRun(begin) => self.begin_run(begin),
+            Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref()),
         }
     }
 
@@ -53,6 +60,7 @@ impl Batch<'_> {
             let (run, worker) = (self.high.run, self.high.worker);
             self.run(sql::GENERATION_MARK, (self.generation, number as i64, run, worker))?;
         }
-        Ok(Applied { replies, changed, forgotten: std::mem::take(&mut self.forgotten) })
+        let (forgotten, ended_runs) = (std::mem::take(&mut self.forgotten), std::mem::take(&mut self.ended_runs));
+        Ok(Applied { replies, forgotten, changed, ended_runs })
     }
 }

@@ -10,7 +10,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 use super::names::Names;
 use super::run_index::Blocks;
 use super::{codes, lanes, sql, totals};
-use crate::model::{Counters, JobState, QueueName, QueueTotals, UnixMicros};
+use crate::model::processor::EndedRun;
+use crate::model::run_end::RunEnd;
+use crate::model::{Counters, Holds, JobState, ProcessorRunId, QueueName, QueueTotals, UnixMicros};
 
 /// By how much the totals of a queue change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub(super) struct Place {
     pub(super) own_lane: i64,
     pub(super) state: JobState,
     pub(super) expires_at: Option<i64>,
-    pub(super) unique: bool,
+    pub(super) holds: Holds,
 }
 
 /// The transaction.
@@ -100,6 +102,8 @@ pub(super) struct Batch<'c> {
     pub(super) label: Option<(Box<str>, i64)>,
     /// Queues that are on record no more.
     pub(super) forgotten: Vec<QueueName>,
+    /// Runs of processors that are over.
+    pub(super) ended_runs: Vec<EndedRun>,
     /// The highest id of a job, once it was asked for.
     job_high: Option<i64>,
     /// The highest id of a job that was deleted.
@@ -125,6 +129,7 @@ impl<'c> Batch<'c> {
             typed: BTreeMap::new(),
             label: None,
             forgotten: Vec::new(),
+            ended_runs: Vec::new(),
             job_high: None,
             deleted_high: 0,
         }
@@ -230,7 +235,8 @@ impl<'c> Batch<'c> {
                 let lane = row.get::<_, Option<i64>>(8)?.unwrap_or(own_lane);
                 let (queue, nprio, due_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let at = Waiting { queue, lane, nprio, due_at, id, tried: row.get(5)? };
-                Ok(Place { at, own_lane, state, expires_at: row.get(3)?, unique: row.get(4)? })
+                let holds = Holds { unique: row.get(4)?, run: row.get::<_, Option<i64>>(11)?.map(ProcessorRunId) };
+                Ok(Place { at, own_lane, state, expires_at: row.get(3)?, holds })
             })
             .optional()
     }
@@ -273,8 +279,15 @@ impl<'c> Batch<'c> {
         change.retrying_commands += if w.tried && w.lane == lanes::COMMANDS { by } else { 0 };
     }
 
-    pub(super) fn free_unique(&self, id: i64) -> Result<()> {
-        self.run(sql::UNIQUE_FREE, [id]).map(drop)
+    /// A job is over, or goes: what it holds is free.
+    pub(super) fn let_go(&mut self, id: i64, holds: Holds, end: impl FnOnce() -> RunEnd) -> Result<()> {
+        if holds.unique {
+            self.run(sql::UNIQUE_FREE, [id])?;
+        }
+        match holds.run {
+            Some(run) => self.end_run(run, &end()),
+            None => Ok(()),
+        }
     }
 
     /// `most`: the limit of attempts that was in force, where that is known.

@@ -77,7 +77,7 @@ impl Batch<'_> {
         let mut counts: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
         let mut ids: Option<Ids> = None;
         for job in jobs {
-            let Waiting { queue, lane, due_at, id, .. } = self.add_job(job)?;
+            let Waiting { queue, lane, due_at, id, .. } = self.add_job(job, None)?;
             let (ready, scheduled, commands) = counts.entry(queue).or_default();
             if due_at > self.at.0 {
                 *scheduled += 1;

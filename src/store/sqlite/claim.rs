@@ -9,7 +9,9 @@ use super::batch::{Batch, Waiting, hot};
 use super::ended::End;
 use super::{lanes, sql};
 use crate::model::change::{Claim, Reply};
-use crate::model::{Cause, Claimed, Counters, JobId, JobState, QueueName, RunId, UnixMicros};
+use crate::model::processor::ProcessorRunState;
+use crate::model::run_end::RunEnd;
+use crate::model::{Cause, Claimed, Counters, Holds, JobId, JobState, ProcessorRunId, QueueName, RunId, UnixMicros};
 use crate::store::EXPIRED_PER_CLAIM;
 
 /// One row of the front of a queue.
@@ -21,7 +23,7 @@ struct Front {
     expires_at: Option<i64>,
     timeout: Option<u64>,
     max_attempts: Option<u32>,
-    unique: bool,
+    holds: Holds,
     pushed_at: i64,
 }
 
@@ -44,7 +46,7 @@ impl Front {
             expires_at: row.get(7)?,
             timeout: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
             max_attempts: row.get(9)?,
-            unique: row.get(10)?,
+            holds: Holds { unique: row.get(10)?, run: row.get::<_, Option<i64>>(12)?.map(ProcessorRunId) },
             pushed_at: row.get(11)?,
         })
     }
@@ -104,11 +106,11 @@ impl Batch<'_> {
                 if row.has_expired(self.at) {
                     taken.expired.push(JobId(row.at.id));
                     self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
-                    self.expire(row.at, row.unique)?;
+                    self.expire(row.at, row.holds)?;
                 } else if row.args.is_none() {
                     taken.expired.push(JobId(row.at.id));
                     self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
-                    self.set_aside(row.at, row.unique)?;
+                    self.set_aside(row.at, row.holds)?;
                 } else {
                     let job = self.start(queue.1, row, claim, taken.jobs.len())?;
                     taken.jobs.push(job);
@@ -184,17 +186,15 @@ impl Batch<'_> {
             due_at: UnixMicros(due_at),
             timeout: row.timeout.map(std::time::Duration::from_micros),
             max_attempts: row.max_attempts,
-            unique: row.unique,
+            holds: row.holds,
         })
     }
 
     /// Makes a job dead whose args cannot be read, so that it does not block its queue.
-    fn set_aside(&mut self, w: Waiting, unique: bool) -> Result<()> {
-        if unique {
-            self.free_unique(w.id)?;
-        }
+    fn set_aside(&mut self, w: Waiting, holds: Holds) -> Result<()> {
         let error = Some("its args on record are damaged: they are no text");
         let (state, cause, at) = (JobState::Dead, Cause::NoRetry, self.at);
+        self.let_go(w.id, holds, || RunEnd::waiting(ProcessorRunState::Failed, error, at))?;
         self.enter_ended((w.queue, w.id), End { state, cause, error_type: None, error, at })
     }
 

@@ -4,6 +4,7 @@
 
 use rusqlite::types::{FromSqlError, FromSqlResult};
 
+use crate::model::processor::{ProcessorRunState, RunSource, SkipCause};
 use crate::model::worker::EndReason;
 use crate::model::{Cause, JobState, Outcome};
 
@@ -25,6 +26,21 @@ pub(super) const fn state(state: JobState) -> i64 {
 /// The number of the reason a worker ended.
 pub(super) const fn reason(reason: EndReason) -> i64 {
     reason as i64
+}
+
+/// The number of the state of a run of a processor.
+pub(super) const fn processor_run_state(state: ProcessorRunState) -> i64 {
+    state as i64
+}
+
+/// The number of the reason why there is a run of a processor.
+pub(super) const fn source(source: RunSource) -> i64 {
+    source as i64
+}
+
+/// The number of the reason why a tick has no run.
+pub(super) const fn skip(cause: SkipCause) -> i64 {
+    cause as i64
 }
 
 /// The word for a number, from the list of all of them in the order of their numbers.

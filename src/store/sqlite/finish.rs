@@ -11,6 +11,7 @@ use super::run_row::RunRow;
 use super::sql;
 use crate::model::change::{Finish, Next, Reply};
 use crate::model::job::Progress;
+use crate::model::run_end::RunEnd;
 use crate::model::{JobId, JobState, Outcome, RunId, WorkerId};
 
 /// One row: the run is the current one. None is normal: the run is over.
@@ -39,8 +40,8 @@ impl Batch<'_> {
             self.go_on(queue, kind.lane, finish)?;
         }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
-        if over && job.unique {
-            self.free_unique(job.id.0)?;
+        if over {
+            self.let_go(job.id.0, job.holds, || RunEnd::of(finish))?;
         }
         Ok(Reply::Done)
     }

@@ -39,6 +39,8 @@ mod open;
 mod open_tests;
 mod opening;
 mod operator;
+mod processor_row;
+mod processors;
 mod prune;
 mod push;
 mod read;

@@ -8,7 +8,10 @@ use super::batch::{Batch, Place, Waiting};
 use super::ended::End;
 use super::push::micros;
 use super::{codes, sql};
-use crate::model::change::{FIXED_US, Reply, WorkerEnded, WorkerStarted};
+use crate::model::change::{Reply, WorkerEnded, WorkerStarted};
+use crate::model::processor::ProcessorRunState;
+use crate::model::run_end::RunEnd;
+use crate::model::shift::FIXED_US;
 use crate::model::worker::Exit;
 use crate::model::{Cause, Counters, JobAction, JobId, JobState, QueueName, Setting, States};
 
@@ -39,9 +42,8 @@ impl Batch<'_> {
     fn cancel_waiting(&mut self, place: &Place) -> Result<()> {
         let id = place.at.id;
         self.leave_waiting(place)?;
-        if place.unique {
-            self.free_unique(id)?;
-        }
+        let at = self.at;
+        self.let_go(id, place.holds, || RunEnd::waiting(ProcessorRunState::Cancelled, None, at))?;
         self.enter_ended((place.at.queue, id), End::cancelled(Cause::Cancelled, self.at))
     }
 
@@ -51,7 +53,7 @@ impl Batch<'_> {
         if place.state == JobState::Scheduled {
             self.leave_waiting(place)?;
         } else {
-            if place.unique {
+            if place.holds.unique {
                 let holder = self.unique_holder(id)?;
                 if holder.is_some() {
                     return Ok(holder);
@@ -110,9 +112,8 @@ impl Batch<'_> {
         if matches!(place.state, JobState::Dead | JobState::Cancelled) {
             self.leave_ended(place.at.queue, id, place.state)?;
         }
-        if place.unique {
-            self.free_unique(id)?;
-        }
+        let at = self.at;
+        self.let_go(id, place.holds, || RunEnd::waiting(ProcessorRunState::Cancelled, Some("deleted"), at))?;
         if place.at.tried {
             self.run(sql::TRIES_DELETE, [id])?;
         }

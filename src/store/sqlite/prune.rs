@@ -13,17 +13,27 @@
 //!
 //! Dead and cancelled jobs are found by the index on `ended`; their runs stay until their own time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, Result};
 
 use super::batch::Batch;
-use super::{codes, sql};
+use super::{codes, processor_row, sql};
 use crate::model::change::{Keep, Reply};
-use crate::model::{JobState, Outcome, QueueName, UnixMicros};
+use crate::model::{JobState, Outcome, ProcessorName, QueueName, UnixMicros};
+
+/// `processor_runs_by_processor`: among the oldest few of one processor, but for the newest, those past their time.
+const PROCESSOR_RUNS: &str = "DELETE FROM processor_runs WHERE id IN (SELECT id FROM processor_runs \
+     WHERE processor = ?1 AND id < (SELECT max(id) FROM processor_runs WHERE processor = ?1) ORDER BY id LIMIT ?3) \
+     AND ended_at < ?2";
 
 impl Batch<'_> {
-    pub(super) fn prune(&mut self, keep: &Keep, served: &BTreeSet<QueueName>) -> Result<Reply> {
+    pub(super) fn prune(
+        &mut self,
+        keep: &Keep,
+        served: &BTreeSet<QueueName>,
+        keep_runs: &BTreeMap<ProcessorName, UnixMicros>,
+    ) -> Result<Reply> {
         let seen = self.prune_succeeded(keep)?;
         let mut removed = seen.removed;
         removed += self.prune_ended(JobState::Cancelled, keep.succeeded_since, keep.limit)?;
@@ -33,7 +43,19 @@ impl Batch<'_> {
         removed += runs + self.prune_queues(keep, served, runs > 0)?;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
+        removed += self.prune_processor_runs(keep, keep_runs)?;
         Ok(Reply::Count(removed.max(usize::from(seen.more)) as u64))
+    }
+
+    /// The oldest of each processor that are past their time; there are few processors.
+    fn prune_processor_runs(&self, keep: &Keep, keep_runs: &BTreeMap<ProcessorName, UnixMicros>) -> Result<usize> {
+        let mut removed = 0;
+        for (id, name) in processor_row::names(self.conn)? {
+            let since = keep_runs.get(&name).unwrap_or(&keep.runs_since).0;
+            let left = (keep.limit as usize).saturating_sub(removed);
+            removed += self.run(PROCESSOR_RUNS, (id, since, left as i64))?;
+        }
+        Ok(removed)
     }
 
     fn prune_succeeded(&mut self, keep: &Keep) -> Result<Seen> {

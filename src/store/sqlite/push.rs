@@ -10,21 +10,23 @@ use super::batch::{Batch, Waiting, hot};
 use super::ended::End;
 use super::sql;
 use crate::model::change::Reply;
-use crate::model::{Cause, JobId, NewJob, Pushed};
+use crate::model::processor::ProcessorRunState;
+use crate::model::run_end::RunEnd;
+use crate::model::{Cause, Holds, JobId, NewJob, ProcessorRunId, Pushed};
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
-        jobs.iter().map(|job| self.push_one(job)).collect::<Result<_>>().map(Reply::Pushed)
+        jobs.iter().map(|job| self.push_one(job, None)).collect::<Result<_>>().map(Reply::Pushed)
     }
 
-    fn push_one(&mut self, job: &NewJob) -> Result<Pushed> {
+    pub(super) fn push_one(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Pushed> {
         if let Some(key) = job.unique.as_deref() {
             let holder = self.conn.prepare_cached(sql::UNIQUE_GET)?.query_row([key], |row| row.get(0)).optional()?;
             if let Some(id) = holder {
                 return Ok(Pushed { id: JobId(id), deduplicated: true });
             }
         }
-        let w = self.add_job(job)?;
+        let w = self.add_job(job, run)?;
         if let Some(key) = job.unique.as_deref() {
             self.run(sql::UNIQUE_ADD, (key, w.id))?;
         }
@@ -39,7 +41,7 @@ impl Batch<'_> {
         Ok(Pushed { id: JobId(w.id), deduplicated: false })
     }
 
-    pub(super) fn add_job(&mut self, job: &NewJob) -> Result<Waiting> {
+    pub(super) fn add_job(&mut self, job: &NewJob, run: Option<ProcessorRunId>) -> Result<Waiting> {
         let queue = self.names.queue_or_new(self.conn, &job.queue, self.at)?;
         let kind = self.names.kind_or_new(self.conn, &job.kind)?;
         let nprio = -i64::from(job.priority);
@@ -60,7 +62,8 @@ impl Batch<'_> {
             job.unique.as_deref(),
             self.at.0,
             job.wait.map(micros),
-            label
+            label,
+            run.map(|run| run.0)
         ])?;
         Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
     }
@@ -85,7 +88,7 @@ impl Batch<'_> {
         for id in self.ids(sql::EXPIRING_DUE, (self.at.0, limit))? {
             if let Some(place) = self.place(id)? {
                 self.leave_waiting(&place)?;
-                self.expire(place.at, place.unique)?;
+                self.expire(place.at, place.holds)?;
             }
             expired.push(JobId(id));
         }
@@ -113,10 +116,9 @@ impl Batch<'_> {
     }
 
     /// A job that has left its place lapses.
-    pub(super) fn expire(&mut self, w: Waiting, unique: bool) -> Result<()> {
-        if unique {
-            self.free_unique(w.id)?;
-        }
+    pub(super) fn expire(&mut self, w: Waiting, holds: Holds) -> Result<()> {
+        let at = self.at;
+        self.let_go(w.id, holds, || RunEnd::waiting(ProcessorRunState::Cancelled, Some("expired"), at))?;
         self.enter_ended((w.queue, w.id), End::cancelled(Cause::Expired, self.at))
     }
 }
@@ -154,7 +156,7 @@ mod tests {
         assert_eq!(apply(3, &[push(&["b"]), delete(2), delete(5), push(&["b"])]), "b", "made anew within a batch");
         let keep =
             Keep { succeeded_since: UnixMicros(9), dead_since: UnixMicros(9), runs_since: UnixMicros(9), limit: 9 };
-        let prune = Change::Prune { keep, served: Arc::default() };
+        let prune = Change::Prune { keep, served: Arc::default(), keep_runs: Arc::default() };
         assert_eq!(apply(4, &[Change::cancel(JobId(6)).into(), prune.clone().into()]), "", "past its time");
     }
 }

@@ -11,13 +11,20 @@ use rusqlite::{Connection, Result, Row};
 
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
-use super::{codes, ended, error, generations, identity, job_list, job_row, lanes, open, run_index, run_row, totals};
+use super::{
+    codes, ended, error, generations, identity, job_list, job_row, lanes, open, processor_row, run_index, run_row,
+    totals,
+};
+use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
-    Generation, JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
+    Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, Slot,
+    UnixMicros, WorkerId, WorkerRecord,
 };
-use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{
+    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+};
 
 /// A reading connection to a database file.
 #[derive(Debug)]
@@ -159,6 +166,22 @@ impl Records for SqliteRecords {
             .and("pool =", filter.pool.as_deref())
             .and("pool || '-' || slot =", filter.worker.as_deref());
         self.worded(|conn| query.read(conn, "ORDER BY id DESC", filter.limit, worker))
+    }
+
+    fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError> {
+        self.worded(|conn| processor_row::processors(conn, None))
+    }
+
+    fn processor(&mut self, name: &ProcessorName) -> Result<Option<ProcessorRecord>, StoreError> {
+        self.worded(|conn| processor_row::processors(conn, Some(name)).map(|mut found| found.pop()))
+    }
+
+    fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError> {
+        self.worded(|conn| processor_row::runs(conn, filter))
+    }
+
+    fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
+        self.worded(|conn| processor_row::run(conn, id))
     }
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {

@@ -118,9 +118,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<RunRecord> {
             exit_code: row.get("exit_code")?,
             signal: names::maybe_text(row, "signal")?,
             error: names::maybe_text(row, "error")?,
-            error_type: names::maybe_text(row, "error_type")?,
+            error_type: names::maybe_text(row, "error_type")?.map(Into::into),
             error_code: row.get("error_code")?,
-            backtrace: names::maybe_text(row, "backtrace")?,
+            backtrace: names::maybe_text(row, "backtrace")?.map(Into::into),
             stderr_tail: names::text(row, "stderr_tail")?,
             stdout_tail: names::text(row, "stdout_tail")?,
             ..Detail::default()

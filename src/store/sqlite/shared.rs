@@ -14,8 +14,13 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
-use crate::model::{JobId, JobRecord, JobState, QueueName, QueueTotals, RunRecord, WorkerRecord};
-use crate::store::{DeadGroup, JobFilter, LastMaster, Records, RunFilter, StoreError, WorkerFilter};
+use crate::model::processor::{ProcessorRecord, ProcessorRun};
+use crate::model::{
+    JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, WorkerRecord,
+};
+use crate::store::{
+    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+};
 
 /// How long one of them waits for the other, again and again.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -110,6 +115,18 @@ impl Records for SharedRecords {
     }
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
         self.ask(|records| records.workers(filter))
+    }
+    fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError> {
+        self.ask(Records::processors)
+    }
+    fn processor(&mut self, name: &ProcessorName) -> Result<Option<ProcessorRecord>, StoreError> {
+        self.ask(|records| records.processor(name))
+    }
+    fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError> {
+        self.ask(|records| records.processor_runs(filter))
+    }
+    fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
+        self.ask(|records| records.processor_run(id))
     }
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         self.ask(Records::queue_totals)

@@ -6,7 +6,8 @@ use rusqlite::Result;
 
 use super::batch::{Batch, Waiting};
 use super::sql;
-use crate::model::change::{FIXED_US, LONGEST_RETRY_US, Reply, Shift, Waits};
+use crate::model::change::Reply;
+use crate::model::shift::{FIXED_US, LONGEST_RETRY_US, Shift, Waits};
 use crate::model::{JobId, UnixMicros};
 
 impl Batch<'_> {

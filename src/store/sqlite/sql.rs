@@ -93,8 +93,8 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at, wait_us, label) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+     max_attempts, unique_key, pushed_at, wait_us, label, processor_run) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 /// `labels.name` (unique).
 pub(super) const LABEL_ID: &str = "SELECT id FROM labels WHERE name = ?1";
 /// Appends.
@@ -109,8 +109,8 @@ pub(super) const JOB_PLACE: &str = "SELECT j.queue, j.nprio, coalesce(x.due_at, 
      j.unique_key IS NOT NULL, x.job_id IS NOT NULL, r.job_id IS NOT NULL, e.state, \
      (SELECT lane FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
          AND due_at = coalesce(x.due_at, j.due_at) AND id = j.id), \
-     EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id), coalesce(t.lane, 1) \
-     FROM jobs j LEFT JOIN types t ON t.id = j.type LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
+     EXISTS (SELECT 1 FROM scheduled WHERE due_at = coalesce(x.due_at, j.due_at) AND id = j.id), coalesce(t.lane, 1), \
+     j.processor_run FROM jobs j LEFT JOIN types t ON t.id = j.type LEFT JOIN tries x ON x.job_id = j.id LEFT JOIN running r ON r.job_id = j.id \
      LEFT JOIN ended e ON e.job_id = j.id WHERE j.id = ?1";
 /// `jobs.id`.
 pub(super) const JOB_PRIO: &str = "SELECT nprio FROM jobs WHERE id = ?1";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{Claimed, Counters, JobId, QueueName, RunId, UnixMicros};
+use crate::model::{Claimed, Counters, Holds, JobId, QueueName, RunId, UnixMicros};
 
 fn verdict(line: &str) -> Result<Option<String>, Box<RunError>> {
     match parse(line.as_bytes()) {
@@ -145,7 +145,7 @@ fn a_job_is_one_line_with_its_members_in_order() {
         due_at: UnixMicros(1_000_000),
         timeout: None,
         max_attempts: None,
-        unique: false,
+        holds: Holds::default(),
     };
     let timeout = Duration::from_millis(1500);
     let mut out = Vec::new();

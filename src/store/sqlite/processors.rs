@@ -1,0 +1,202 @@
+//! Processors: their ticks, their runs, and what an operator says of them.
+//!
+//! Invariants: a tick has at most one run, which comes with its job in the same transaction; a run ends once.
+
+use rusqlite::{OptionalExtension, Result, params};
+
+use super::batch::Batch;
+use super::names::text;
+use super::{codes, processor_row};
+use crate::model::change::Reply;
+use crate::model::processor::{
+    Armed, BeginRun, EndedRun, ForeignProcess, ProcessorRunState, RunSource, SkipCause, Switch, Tick, TickFate,
+};
+use crate::model::run_end::RunEnd;
+use crate::model::{JobId, NewJob, ProcessorName, ProcessorRunId, UnixMicros};
+
+/// `processors.name`.
+const ARM: &str = "INSERT INTO processors (name, schedule, next_at) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (name) DO UPDATE SET schedule = excluded.schedule, \
+     next_at = iif(schedule = excluded.schedule, coalesce(next_at, excluded.next_at), excluded.next_at) \
+     WHERE schedule <> excluded.schedule OR next_at IS NULL AND excluded.next_at IS NOT NULL";
+/// `processors.name`; appends if it is new.
+const ADD: &str = "INSERT INTO processors (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
+/// `processors.name`.
+const SWITCH: &str =
+    "UPDATE processors SET enabled = ?2, changed_at = ?3, changed_by = ?4, reason = ?5 WHERE name = ?1";
+/// `processors.name`, if the last tick is still this one.
+const TICK: &str = "UPDATE processors SET last_tick = ?3, next_at = ?4, skipped = skipped + ?5, \
+     skip_cause = coalesce(?6, skip_cause), skip_at = iif(?6 IS NULL, skip_at, ?7) \
+     WHERE name = ?1 AND last_tick IS ?2";
+/// `processors.name`, if the last tick is still this one.
+const NEXT: &str = "UPDATE processors SET next_at = ?3 WHERE name = ?1 AND last_tick IS ?2";
+/// The last row of `processor_runs`.
+const RUN_HIGH: &str = "SELECT coalesce(max(id), 0) FROM processor_runs";
+/// `processors.name`; appends.
+const RUN_ADD: &str = "INSERT INTO processor_runs (id, processor, tick, source, state, made_at, \
+     job_id, started_at, host, pid, pid_start, boot_id, deadline) \
+     SELECT ?2, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM processors WHERE name = ?1";
+/// `processor_runs.id`; changes nothing if it is over.
+const RUN_END: &str = "UPDATE processor_runs SET state = ?2, \
+     started_at = coalesce(?3, started_at), ended_at = ?4, note = ?5 WHERE id = ?1 AND ended_at IS NULL \
+     RETURNING (SELECT name FROM processors WHERE id = processor)";
+
+/// A run that begins.
+struct NewRun<'a> {
+    processor: &'a ProcessorName,
+    tick: Option<UnixMicros>,
+    source: RunSource,
+    state: ProcessorRunState,
+    job: Option<JobId>,
+    process: Option<&'a ForeignProcess>,
+    deadline: Option<UnixMicros>,
+}
+
+impl Batch<'_> {
+    pub(super) fn arm(&mut self, armed: &[Armed]) -> Result<Reply> {
+        let mut records = Vec::with_capacity(armed.len());
+        for one in armed {
+            self.run(ARM, (one.name.as_str(), &one.schedule, one.next_at.map(|at| at.0)))?;
+            records.extend(processor_row::processors(self.conn, Some(&one.name))?);
+        }
+        Ok(Reply::Processors(records))
+    }
+
+    pub(super) fn tick(&mut self, tick: &Tick) -> Result<Reply> {
+        let fate = tick.fate(processor_row::on_record(self.conn, &tick.processor)?);
+        match fate {
+            TickFate::Stale => return Ok(Reply::Stale),
+            TickFate::Occupied => return Ok(Reply::Occupied),
+            TickFate::Skip(_) | TickFate::Run => self.move_tick(tick, fate)?,
+        }
+        if let TickFate::Skip(cause) = fate {
+            return Ok(Reply::Skipped(cause));
+        }
+        let run = self.next_processor_run()?;
+        let job = NewJob { unique: None, ..tick.job.clone() };
+        let job = self.push_one(&job, Some(run))?.id;
+        let (processor, state) = (&tick.processor, ProcessorRunState::Waiting);
+        let (tick, source) = (tick.tick, tick.source);
+        self.add_processor_run(
+            run,
+            &NewRun { processor, tick, source, state, job: Some(job), process: None, deadline: None },
+        )?;
+        Ok(Reply::Ticked { run, job })
+    }
+
+    fn move_tick(&self, tick: &Tick, fate: TickFate) -> Result<()> {
+        let Some(at) = tick.tick else { return Ok(()) };
+        let (skipped, cause) = tick.skips(fate);
+        self.run(
+            TICK,
+            params![
+                tick.processor.as_str(),
+                tick.expected.map(|at| at.0),
+                at.0,
+                tick.next_at.map(|at| at.0),
+                i64::try_from(skipped).unwrap_or(i64::MAX),
+                cause.map(codes::skip),
+                self.at.0
+            ],
+        )
+        .map(drop)
+    }
+
+    fn next_processor_run(&self) -> Result<ProcessorRunId> {
+        let high: i64 = self.conn.prepare_cached(RUN_HIGH)?.query_row([], |row| row.get(0))?;
+        Ok(ProcessorRunId(high + 1))
+    }
+
+    /// The processor gets a row if it has none.
+    fn add_processor_run(&self, id: ProcessorRunId, run: &NewRun<'_>) -> Result<()> {
+        self.run(ADD, [run.processor.as_str()])?;
+        let process = run.process;
+        let started_at = (run.state == ProcessorRunState::Running).then_some(self.at.0);
+        self.run(
+            RUN_ADD,
+            params![
+                run.processor.as_str(),
+                id.0,
+                run.tick.map(|at| at.0),
+                codes::source(run.source),
+                codes::processor_run_state(run.state),
+                self.at.0,
+                run.job.map(|job| job.0),
+                started_at,
+                process.map(|process| &process.host),
+                process.map(|process| process.pid),
+                process.map(|process| process.start as i64),
+                process.map(|process| &process.boot_id),
+                run.deadline.map(|at| at.0)
+            ],
+        )
+        .map(drop)
+    }
+
+    pub(super) fn set_next_tick(
+        &self,
+        processor: &ProcessorName,
+        expected: Option<UnixMicros>,
+        next_at: Option<UnixMicros>,
+    ) -> Result<Reply> {
+        let times = (expected.map(|at| at.0), next_at.map(|at| at.0));
+        let changed = self.run(NEXT, (processor.as_str(), times.0, times.1))?;
+        Ok(if changed == 1 { Reply::Done } else { Reply::Stale })
+    }
+
+    pub(super) fn switch(&self, processor: &ProcessorName, switch: &Switch) -> Result<Reply> {
+        self.run(ADD, [processor.as_str()])?;
+        let Switch { enabled, changed_at, changed_by, reason } = switch.settled();
+        let changed_at = changed_at.map(|at| at.0);
+        self.run(SWITCH, (processor.as_str(), enabled, changed_at, changed_by, reason))?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn begin_run(&self, begin: &BeginRun) -> Result<Reply> {
+        let on_record = processor_row::on_record(self.conn, &begin.processor)?;
+        if !on_record.and_then(|found| found.enabled).unwrap_or(begin.enabled) {
+            return Ok(Reply::Skipped(SkipCause::Disabled));
+        }
+        let id = self.next_processor_run()?;
+        let BeginRun { processor, process, deadline, .. } = begin;
+        let (source, state) = (RunSource::Foreign, ProcessorRunState::Running);
+        let (process, deadline) = (process.as_ref(), *deadline);
+        self.add_processor_run(id, &NewRun { processor, tick: None, source, state, job: None, process, deadline })?;
+        Ok(Reply::RunBegun(id))
+    }
+
+    pub(super) fn end_foreign(
+        &mut self,
+        id: ProcessorRunId,
+        state: ProcessorRunState,
+        note: Option<&str>,
+    ) -> Result<Reply> {
+        let Some(run) = processor_row::run(self.conn, id)? else { return Ok(Reply::Missing) };
+        if run.job_id.is_some() || !run.state.is_open() {
+            return Ok(Reply::RunIs(run.state));
+        }
+        self.end_run(id, &RunEnd::waiting(state, note, self.at))?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn lose_run(&mut self, id: ProcessorRunId) -> Result<Reply> {
+        match self.end_foreign(id, ProcessorRunState::Lost, None)? {
+            Reply::Done => Ok(Reply::Done),
+            _ => Ok(Reply::Stale),
+        }
+    }
+
+    /// Ends a run, unless it is over.
+    pub(super) fn end_run(&mut self, id: ProcessorRunId, end: &RunEnd) -> Result<()> {
+        let RunEnd { state, started_at, ended_at, note } = end;
+        let ended = self
+            .conn
+            .prepare_cached(RUN_END)?
+            .query_row((id.0, codes::processor_run_state(*state), started_at.map(|at| at.0), ended_at.0, note), |row| {
+                processor_row::name_of(&text(row, 0)?)
+            })
+            .optional()?;
+        self.ended_runs.extend(ended.map(|processor| EndedRun { processor, id, ended_at: *ended_at }));
+        Ok(())
+    }
+}
