@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, ShareId};
+use super::{PoolId, ProcessorId, ShareId};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
-use crate::model::done::{Awaited, Restarted, Scaled, Stopped};
-use crate::model::{CancelReason, Claimed, JobId, JobState, Notice, PoolName, Slot, States, Wanted, WorkerId};
+use crate::model::done::{Awaited, Ran, Restarted, Scaled, Stopped};
+use crate::model::{
+    CancelReason, Claimed, JobId, JobState, Notice, PoolName, ProcessorName, Slot, States, Wanted, WorkerId,
+};
 
 /// Something to do. Actions about one worker are to be carried out in order.
 #[derive(Debug)]
@@ -90,6 +92,12 @@ pub enum Tag {
     FirstOther,
     /// `Event::Pruned`.
     Prune,
+    /// `Event::Armed`.
+    ArmProcessors,
+    /// `Event::Ticked`.
+    Tick(ProcessorId),
+    /// `Event::Ran`.
+    Run { processor: ProcessorId, ticket: Option<Ticket> },
     /// `Event::JobChanged`.
     Cancel { job: JobId, only: States, ticket: Ticket },
 }
@@ -116,6 +124,8 @@ pub enum Done {
     Stopped(Stopped),
     /// The job will not run again.
     Cancelled,
+    /// A processor runs.
+    Ran(Ran),
     /// Still to come: the answer was given at once, as it would have waited for the caller itself.
     AtOnce(Box<Done>),
 }
@@ -135,6 +145,14 @@ pub enum Refusal {
     WhichPool(Vec<PoolName>),
     /// A pool of this name exists.
     PoolExists(PoolName),
+    /// No processor of this name.
+    NoSuchProcessor(String),
+    /// The processor is run from outside only.
+    NothingToRun(ProcessorName),
+    /// The processor is disabled.
+    Disabled(ProcessorName),
+    /// The run before is open.
+    RunOpen(ProcessorName),
     /// The master is on its way out.
     Stopping,
     /// The job is in this state, and cannot be cancelled.

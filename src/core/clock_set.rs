@@ -22,12 +22,13 @@ pub(super) struct Shifts {
 }
 
 impl Core {
-    pub(super) fn clock_set(&mut self, by: i64, now: Now) {
+    pub(super) fn clock_set(&mut self, by: i64, now: Now, out: &mut Vec<Action>) {
         let shift = |waits| Shift { waits, by, from: now.wall, after: None, limit: STEP };
         self.shifts.waiting.extend([Waits::Due, Waits::Expiry].map(shift));
         if by > 0 {
             self.doubt_the_clock(now);
         }
+        self.shift_ticks(by, now, out);
     }
 
     pub(super) fn shifted(&mut self, next: Option<(UnixMicros, JobId)>) {

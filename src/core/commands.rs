@@ -8,6 +8,7 @@ use super::pool::PoolId;
 use super::{Action, Core, Done, Handle, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
 use crate::model::done::{Awaited, LeftWorker, Restarted, Scaled, Stopped, StoppedPool};
+use crate::model::processor::RunSource;
 use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, States, WorkerId};
 
 /// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
@@ -103,6 +104,9 @@ impl Core {
                 Ok(())
             }
             _ if self.phase != Phase::Running => Err(Refusal::Stopping),
+            Command::RunProcessor { processor, args, force } => {
+                self.run_processor(Some(ticket), &processor, (args, force), RunSource::Now, out)
+            }
             Command::Scale { target, workers, grace, wait } => {
                 self.scale(ticket, &target, workers, asker(wait, grace), now, out)
             }
@@ -116,7 +120,14 @@ impl Core {
     }
 
     /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
-    fn cancel(&mut self, ticket: Ticket, (job, only): (JobId, States), asker: Asker, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn cancel(
+        &mut self,
+        ticket: Ticket,
+        (job, only): (JobId, States),
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Some(&holder) = self.holders.get(&job) else {
             // A job that is claimed ahead is shown as running, and is ready when the store comes to it.
             let only = if self.knows(job) && only.has(JobState::Running) { only.with(JobState::Ready) } else { only };

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, ShareId, Ticket};
+use super::{PoolId, ProcessorId, ShareId, Tag, Ticked, Ticket};
+use crate::model::change::Reply;
 use crate::model::job::Progress;
+use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
 use crate::model::worker::Exit;
 use crate::model::{
-    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, QueueName, QueueTotals, States, Takes,
-    UnixMicros, Wanted, WorkerId,
+    Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, ProcessorName, ProcessorRunId, QueueName,
+    QueueTotals, States, Takes, UnixMicros, Wanted, WorkerId,
 };
 
 /// Something happened.
@@ -137,12 +139,29 @@ pub enum Event {
         /// Where to go on, if there may be more.
         next: Option<(UnixMicros, JobId)>,
     },
+    /// Processors as they are on record, which were to be armed.
+    Armed(Vec<ProcessorRecord>),
+    /// The answer to a tick.
+    Ticked { processor: ProcessorId, answer: Ticked },
+    /// The answer to a run without a tick.
+    Ran {
+        processor: ProcessorId,
+        /// Who asked for it.
+        ticket: Option<Ticket>,
+        answer: Ticked,
+    },
+    /// A run of a processor was begun outside.
+    RunBegun { processor: ProcessorName, run: OpenRun },
+    /// The process outside is gone that ran a processor.
+    RunLost(ProcessorRunId),
     /// A batch is committed. Told before the answers to its changes.
     Committed {
         /// Queues that are on record no more.
         forgotten: Vec<QueueName>,
         /// Totals of the queues that it touched.
         changed: Vec<QueueTotals>,
+        /// Runs of processors that are over.
+        ended_runs: Vec<EndedRun>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
     },
@@ -179,6 +198,25 @@ pub enum Event {
         /// Finding of the store.
         change: JobChange,
     },
+}
+
+impl Event {
+    /// What the reply to a change about processors says; else gives both back.
+    pub fn of_processor(tag: Tag, reply: Reply) -> Result<Self, (Tag, Reply)> {
+        let answer = match &reply {
+            Reply::Ticked { run, job } => Some(Ticked::Ran { run: *run, job: *job }),
+            Reply::Skipped(cause) => Some(Ticked::Skipped(*cause)),
+            Reply::Occupied => Some(Ticked::Occupied),
+            Reply::Stale => Some(Ticked::Stale),
+            _ => None,
+        };
+        match (tag, reply, answer) {
+            (Tag::ArmProcessors, Reply::Processors(records), _) => Ok(Self::Armed(records)),
+            (Tag::Tick(processor), _, Some(answer)) => Ok(Self::Ticked { processor, answer }),
+            (Tag::Run { processor, ticket }, _, Some(answer)) => Ok(Self::Ran { processor, ticket, answer }),
+            (tag, reply, _) => Err((tag, reply)),
+        }
+    }
 }
 
 /// The end of a process.
@@ -250,6 +288,14 @@ pub enum Command {
         grace: Option<Duration>,
         /// Answer when they are gone.
         wait: bool,
+    },
+    /// A run of a processor now.
+    RunProcessor {
+        processor: String,
+        /// Instead of those of the file, JSON text.
+        args: Option<Box<str>>,
+        /// Also if it is disabled.
+        force: bool,
     },
     /// End a job, wherever it is.
     Cancel {

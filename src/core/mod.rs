@@ -32,6 +32,7 @@ mod hooks;
 mod not_begun;
 mod pool;
 mod problems;
+mod processors;
 mod random;
 mod rates;
 mod recycle;
@@ -60,6 +61,7 @@ pub use drain::Undrained;
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
+pub use processors::{ProcessorId, Ticked};
 pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 
@@ -72,6 +74,7 @@ use deadlines::Timers;
 use hooks::Idleness;
 use not_begun::NotBegun;
 use problems::Problems;
+use processors::Processors;
 use random::Random;
 use released::GivenBack;
 use served::Served;
@@ -109,6 +112,7 @@ pub struct Core {
     shifts: Shifts,
     upkeep: Upkeep,
     promotion: Promotion,
+    processors: Processors,
     problems: Problems,
     totals: Totals,
     served: Served,
@@ -142,6 +146,7 @@ impl Core {
             shifts: Shifts::default(),
             upkeep: Upkeep::default(),
             promotion: Promotion::default(),
+            processors: Processors::default(),
             problems: Problems::default(),
             totals: Totals::default(),
             served: Served::default(),
@@ -178,11 +183,17 @@ impl Core {
             Event::FirstOther { queue, kind } => self.first_other(&queue, kind),
             Event::News { queues } => self.news(&queues),
             Event::Promoted { queues } => self.promoted(&queues),
-            Event::ClockSet { by } => self.clock_set(by, now),
+            Event::ClockSet { by } => self.clock_set(by, now, out),
             Event::Shifted { next } => self.shifted(next),
             Event::Pruned { found } => self.pruned(found, now),
-            Event::Committed { forgotten, changed, next_due } => {
+            Event::Armed(records) => self.armed(records, now, out),
+            Event::Ticked { processor, answer } => self.ticked(processor, answer, now, out),
+            Event::Ran { processor, ticket, answer } => self.ran(processor, ticket, answer, out),
+            Event::RunBegun { processor, run } => self.run_begun(&processor, run),
+            Event::RunLost(run) => self.lose_run(run, out),
+            Event::Committed { forgotten, changed, ended_runs, next_due } => {
                 self.committed(&forgotten, changed, next_due, now.mono, out);
+                self.runs_ended(&ended_runs, now, out);
             }
             Event::Reread { totals, next_due } => self.reread(totals, next_due, now.mono, out),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
@@ -197,6 +208,7 @@ impl Core {
         self.expire(now, out);
         self.shift(out);
         self.promote(now, out);
+        self.tick(now, out);
         self.prune(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
@@ -222,10 +234,8 @@ impl Core {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let served = self.next_telling().filter(|_| self.phase == Phase::Running);
         let tickets = self.next_proof(now.mono);
-        [self.timers.next(), self.next_promotion(now), self.next_spawns(now.mono), self.next_prune(), served, tickets]
-            .into_iter()
-            .flatten()
-            .min()
+        let times = [self.next_promotion(now), self.next_tick(now), self.next_spawns(now.mono), self.next_prune()];
+        [self.timers.next(), served, tickets].into_iter().chain(times).flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

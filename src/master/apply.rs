@@ -74,7 +74,7 @@ impl Master {
         let urgent = match &change {
             // An idle worker, or a client, waits for it.
             Change::Claim(claim) => !claim.workers.is_empty(),
-            Change::Cancel { .. } | Change::Promote { .. } => true,
+            Change::Cancel { .. } | Change::Promote { .. } | Change::ArmProcessors(_) | Change::Tick(_) => true,
             Change::Shift(shift) => shift.by != 0,
             _ => false,
         };

@@ -9,8 +9,9 @@ use super::sources::Source;
 use super::timers::Timer;
 use crate::core::Event;
 use crate::model::problem::Topic;
+use crate::model::processor::OpenRun;
 use crate::model::{Mono, Now};
-use crate::process::oom;
+use crate::process::{identity, oom};
 
 /// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
 /// another socket.
@@ -43,10 +44,26 @@ impl Master {
             self.feed(Event::OomKills(oom::kills()));
         }
         self.clean_logs(now);
+        self.look_for_lost_runs();
         if self.hold.has_news() {
             let trouble = self.hold.trouble_with_log();
             self.problem_if(Topic::Log, trouble);
             self.batches.check();
+        }
+    }
+
+    /// Finds runs of processors whose process outside is gone.
+    fn look_for_lost_runs(&mut self) {
+        let here = identity::host();
+        let is_gone = |run: &&OpenRun| {
+            let ours = run.process.as_ref().filter(|process| process.host == here);
+            ours.is_some_and(|process| {
+                process.boot_id != identity::boot_id() || !identity::is_alive(process.pid, process.start)
+            })
+        };
+        let gone: Vec<_> = self.core.foreign_runs().filter(is_gone).map(|run| run.id).collect();
+        for run in gone {
+            self.feed(Event::RunLost(run));
         }
     }
 

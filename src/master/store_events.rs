@@ -48,8 +48,8 @@ pub(super) enum Purpose {
 impl Master {
     pub(super) fn on_store_event(&mut self, written: Written) {
         match written {
-            Written::Committed { batch, replies, forgotten, changed, ended_runs: _, next_due, durable, spent: _ } => {
-                self.feed(Event::Committed { forgotten, changed, next_due });
+            Written::Committed { batch, replies, forgotten, changed, ended_runs, next_due, durable, spent: _ } => {
+                self.feed(Event::Committed { forgotten, changed, ended_runs, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
                 }
@@ -163,6 +163,10 @@ impl Master {
     }
 
     fn committed_for_core(&mut self, tag: Tag, reply: Reply) {
+        let (tag, reply) = match Event::of_processor(tag, reply) {
+            Ok(event) => return self.feed(event),
+            Err(other) => other,
+        };
         let event = match (tag, reply) {
             (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, expired, more }) => {
                 failpoint!("claim.committed");
@@ -183,7 +187,16 @@ impl Master {
                 return;
             }
             (
-                Tag::None | Tag::Died(_) | Tag::Claim { .. } | Tag::Promote | Tag::Shift | Tag::Sort | Tag::FirstOther,
+                Tag::None
+                | Tag::Died(_)
+                | Tag::Claim { .. }
+                | Tag::Promote
+                | Tag::Shift
+                | Tag::Sort
+                | Tag::FirstOther
+                | Tag::ArmProcessors
+                | Tag::Tick(_)
+                | Tag::Run { .. },
                 _,
             ) => return,
         };

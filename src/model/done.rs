@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PoolName;
+use super::{JobId, PoolName, ProcessorRunId};
 
 /// Pools have another number of workers, or are new.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,13 @@ pub struct StoppedPool {
     pub was: u32,
     /// The pool is there with no workers, and can be scaled up again; one that was spawned is gone.
     pub kept: bool,
+}
+
+/// A processor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    pub run: ProcessorRunId,
+    pub job_id: JobId,
 }
 
 /// Cause of a wait, told before the answer of the request.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::worker::{EndReason, Exit};
-use super::{Cause, JobId, MemoryLimit, Outcome, PoolName};
+use super::{Cause, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId};
 
 /// Something worth telling people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,6 +71,16 @@ pub enum Notice {
         was: u32,
         wanted: u32,
     },
+    /// Ticks of a processor passed at which no master ran, or the machine slept.
+    TicksMissed {
+        processor: ProcessorName,
+        /// Ticks without a run, at least.
+        missed: u64,
+        /// A later one has a run.
+        ran: bool,
+    },
+    /// A process outside is gone without having ended its run, or was past its timeout.
+    RunLost { processor: ProcessorName, run: ProcessorRunId },
     Problem {
         /// The problem, and the next step.
         text: String,

@@ -323,6 +323,8 @@ pub struct OnRecord {
     pub enabled: Option<bool>,
     /// Whether a run is not over.
     pub is_open: bool,
+    /// Whether the tick has its run already: from before the clock was set back.
+    pub has_run: bool,
 }
 
 /// What becomes of a [`Tick`].
@@ -340,11 +342,11 @@ impl Tick {
     /// What becomes of it; `None`: the processor is not on record.
     #[must_use]
     pub fn fate(&self, on_record: Option<OnRecord>) -> TickFate {
-        let is_next = |tick: UnixMicros, OnRecord { last_tick, .. }: OnRecord| {
-            last_tick == self.expected && last_tick.is_none_or(|last| tick > last)
-        };
-        if self.tick.is_some_and(|tick| on_record.is_none_or(|on_record| !is_next(tick, on_record))) {
+        if self.tick.is_some() && on_record.is_none_or(|found| found.last_tick != self.expected) {
             return TickFate::Stale;
+        }
+        if on_record.is_some_and(|found| found.has_run) {
+            return TickFate::Skip(SkipCause::Overlap);
         }
         let (enabled, is_open) = on_record.map_or((None, false), |found| (found.enabled, found.is_open));
         if let Some(cause) = self.skip {

@@ -11,6 +11,7 @@ mod drain;
 mod hooks;
 mod interleavings;
 mod not_begun;
+pub(super) mod processors;
 mod recycle;
 mod restart;
 mod roster;
@@ -173,12 +174,17 @@ impl Bench {
 
     /// A batch is committed, after which the store has something to promote by then.
     fn due(&mut self, next_due: Option<UnixMicros>) {
-        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), next_due });
+        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), ended_runs: Vec::new(), next_due });
     }
 
     /// A batch is committed that has changed this queue.
     fn committed(&mut self, totals: QueueTotals) {
-        self.event(Event::Committed { forgotten: Vec::new(), changed: vec![totals], next_due: None });
+        self.event(Event::Committed {
+            forgotten: Vec::new(),
+            changed: vec![totals],
+            ended_runs: Vec::new(),
+            next_due: None,
+        });
     }
 
     fn stop(&mut self, grace: Option<Duration>) {
@@ -277,12 +283,12 @@ fn change_line(change: &Change) -> Option<String> {
         Change::Cancel { job, .. } => format!("store cancels {job}"),
         Change::WorkerStarted(_)
         | Change::WorkerEnded(_)
+        | Change::ArmProcessors(_)
+        | Change::Tick(_)
+        | Change::SetNextTick { .. }
+        | Change::LoseRun(_)
         | Change::Progress { .. }
         | Change::Assign { .. }
-        | Change::Prune { .. }
-        | Change::ArmProcessors(_)
-        | Change::SetNextTick { .. }
-        | Change::Tick(_)
-        | Change::LoseRun(_) => return None,
+        | Change::Prune { .. } => return None,
     })
 }

@@ -257,6 +257,7 @@ fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Done::Scaled(scaled) => serde_json::to_writer(to, scaled),
         Done::Restarted(restarted) => serde_json::to_writer(to, restarted),
         Done::Stopped(stopped) => serde_json::to_writer(to, stopped),
+        Done::Ran(ran) => serde_json::to_writer(to, ran),
         Done::Cancelled => serde_json::to_writer(to, &true),
         Done::AtOnce(done) => write_done(done, to),
     }

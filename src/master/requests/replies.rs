@@ -118,6 +118,30 @@ fn worded(refusal: Refusal) -> Worded {
             (2, format!("there are several pools: {}; say which with --pool or --queue", names.join(", ")))
         }
         Refusal::PoolExists(name) => (5, format!("there is a pool `{name}` already; scale it, or choose another name")),
+        Refusal::NoSuchProcessor(name) => (
+            4,
+            format!(
+                "there is no processor `{name}`; see `queue-work processors`, or add `[processors.{name}]` to the file"
+            ),
+        ),
+        Refusal::NothingToRun(name) => (
+            5,
+            format!(
+                "the processor `{name}` has no `command` and no `queue` in the file: it is run with `queue-work processors wrap {name} -- CMD`"
+            ),
+        ),
+        Refusal::Disabled(name) => (
+            5,
+            format!(
+                "the processor `{name}` is disabled; `queue-work processors enable {name}`, or run it with --force"
+            ),
+        ),
+        Refusal::RunOpen(name) => (
+            5,
+            format!(
+                "a run of `{name}` is not over, and `overlap` does not allow another; see `queue-work processors runs {name}`"
+            ),
+        ),
         Refusal::Stopping => (5, String::from("the master is stopping")),
         Refusal::OutOfRange { pool, was, asked } => {
             let workers = words::count(u64::from(was), "worker");

@@ -57,10 +57,12 @@ const fn notice_level(notice: &Notice) -> Level {
         | Notice::WorkerEnded { known: true, .. }
         | Notice::Backoff { known: true, .. } => Level::Detail,
         Notice::WorkerEnded { reason, .. } => ended_level(*reason),
-        Notice::JobFailed { .. } | Notice::Scaled { .. } => Level::Normal,
-        Notice::JobDead { .. } | Notice::Backoff { .. } | Notice::Problem { .. } | Notice::MemoryBaseline { .. } => {
-            Level::Problem
-        }
+        Notice::JobFailed { .. } | Notice::Scaled { .. } | Notice::TicksMissed { .. } => Level::Normal,
+        Notice::JobDead { .. }
+        | Notice::Backoff { .. }
+        | Notice::Problem { .. }
+        | Notice::RunLost { .. }
+        | Notice::MemoryBaseline { .. } => Level::Problem,
     }
 }
 

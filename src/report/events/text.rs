@@ -66,6 +66,16 @@ fn notice_line(notice: &Notice) -> String {
         Notice::Scaled { pool, was, wanted } => {
             format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
         }
+        Notice::TicksMissed { processor, missed, ran } => {
+            let ticks = words::count(*missed, "run");
+            let then = if *ran { "the latest is made up for" } else { "none is made up for" };
+            format!("processor `{processor}`: {ticks} missed while no master was there; {then}")
+        }
+        Notice::RunLost { processor, run } => {
+            format!(
+                "processor `{processor}`: run {run} is lost: its process is gone, or past its timeout, without an `end`"
+            )
+        }
         Notice::Problem { text } => format!("problem: {}", words::one_line(text, 2_000)),
         Notice::MemoryBaseline { pool, limit, baseline_bytes } => {
             memory_baseline(pool.as_str(), *limit, *baseline_bytes)

@@ -28,10 +28,11 @@ impl State {
         self.processor_runs.values().filter(move |kept| kept.run.processor == *name)
     }
 
-    fn on_record(&self, name: &ProcessorName) -> Option<OnRecord> {
-        let ProcessorRecord { last_tick, switch, .. } = self.processors.get(name)?;
-        let is_open = self.runs_of(name).any(|kept| kept.run.ended_at.is_none());
-        Some(OnRecord { last_tick: *last_tick, enabled: switch.enabled, is_open })
+    fn on_record(&self, tick: &Tick) -> Option<OnRecord> {
+        let ProcessorRecord { last_tick, switch, .. } = self.processors.get(&tick.processor)?;
+        let is_open = self.runs_of(&tick.processor).any(|kept| kept.run.ended_at.is_none());
+        let has_run = tick.tick.is_some() && self.runs_of(&tick.processor).any(|kept| kept.run.tick == tick.tick);
+        Some(OnRecord { last_tick: *last_tick, enabled: switch.enabled, is_open, has_run })
     }
 
     /// A processor that changes, made if it is new.
@@ -64,7 +65,7 @@ impl State {
     }
 
     pub(super) fn tick(&mut self, tick: &Tick, at: UnixMicros) -> Reply {
-        let fate = tick.fate(self.on_record(&tick.processor));
+        let fate = tick.fate(self.on_record(tick));
         match fate {
             TickFate::Stale => return Reply::Stale,
             TickFate::Occupied => return Reply::Occupied,

@@ -10,7 +10,7 @@ use super::read::{Query, time};
 use crate::model::processor::{
     ForeignProcess, OnRecord, OpenRun, ProcessorRecord, ProcessorRun, ProcessorRunState, RunSource, SkipCause, Switch,
 };
-use crate::model::{JobId, ProcessorName, ProcessorRunId};
+use crate::model::{JobId, ProcessorName, ProcessorRunId, UnixMicros};
 use crate::store::ProcessorRunFilter;
 
 /// All of the few rows, by `processors.name`.
@@ -18,9 +18,10 @@ const ALL: &str = "SELECT id, name, schedule, enabled, changed_at, changed_by, r
      skip_cause, skip_at FROM processors WHERE 1";
 /// All of the few rows.
 const NAMES: &str = "SELECT id, name FROM processors ORDER BY name";
-/// `processors.name`, then `processor_runs_open`.
+/// `processors.name`, then `processor_runs_open` and `processor_runs_tick`.
 const ON_RECORD: &str = "SELECT last_tick, enabled, \
-     EXISTS (SELECT 1 FROM processor_runs r WHERE r.processor = p.id AND r.ended_at IS NULL) \
+     EXISTS (SELECT 1 FROM processor_runs r WHERE r.processor = p.id AND r.ended_at IS NULL), \
+     EXISTS (SELECT 1 FROM processor_runs r WHERE r.processor = p.id AND r.tick = ?2) \
      FROM processors p WHERE p.name = ?1";
 /// Keys of `processors` and `running`.
 const RUN: &str = "SELECT p.name, r.id, r.tick, r.source, \
@@ -33,9 +34,11 @@ const OPEN: &str = "SELECT id, job_id, host, pid, pid_start, boot_id, deadline F
      INDEXED BY processor_runs_open WHERE processor = ?1 AND ended_at IS NULL ORDER BY id";
 
 /// What a tick depends on; `None`: the processor is not on record.
-pub(super) fn on_record(conn: &Connection, name: &ProcessorName) -> Result<Option<OnRecord>> {
-    let read = |row: &Row<'_>| Ok(OnRecord { last_tick: time(row, 0)?, enabled: row.get(1)?, is_open: row.get(2)? });
-    conn.prepare_cached(ON_RECORD)?.query_row([name.as_str()], read).optional()
+pub(super) fn on_record(conn: &Connection, name: &ProcessorName, tick: Option<UnixMicros>) -> Result<Option<OnRecord>> {
+    let read = |row: &Row<'_>| {
+        Ok(OnRecord { last_tick: time(row, 0)?, enabled: row.get(1)?, is_open: row.get(2)?, has_run: row.get(3)? })
+    };
+    conn.prepare_cached(ON_RECORD)?.query_row((name.as_str(), tick.map(|at| at.0)), read).optional()
 }
 
 /// Ids and names of all.

@@ -63,7 +63,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn tick(&mut self, tick: &Tick) -> Result<Reply> {
-        let fate = tick.fate(processor_row::on_record(self.conn, &tick.processor)?);
+        let fate = tick.fate(processor_row::on_record(self.conn, &tick.processor, tick.tick)?);
         match fate {
             TickFate::Stale => return Ok(Reply::Stale),
             TickFate::Occupied => return Ok(Reply::Occupied),
@@ -153,7 +153,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn begin_run(&self, begin: &BeginRun) -> Result<Reply> {
-        let on_record = processor_row::on_record(self.conn, &begin.processor)?;
+        let on_record = processor_row::on_record(self.conn, &begin.processor, None)?;
         if !on_record.and_then(|found| found.enabled).unwrap_or(begin.enabled) {
             return Ok(Reply::Skipped(SkipCause::Disabled));
         }

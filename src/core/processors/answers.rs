@@ -1,0 +1,166 @@
+//! What the core hears of processors: how a tick was answered, which runs have begun and ended, that the clock was set.
+//!
+//! Invariant: after each of them a processor whose runs are over has a next tick, unless its schedule has none.
+
+use super::{ASK_AGAIN, FAR, Processor, Ticked, Waits};
+use crate::core::commands::Asker;
+use crate::core::{Action, Core, Done, ProcessorId, Refusal, Tag, Ticket};
+use crate::model::change::Change;
+use crate::model::done::Ran;
+use crate::model::processor::{EndedRun, OpenRun, Overlap, ProcessorRecord, RunSource, SkipCause, Timing};
+use crate::model::{Notice, Now, ProcessorName, ProcessorRunId, States, UnixMicros};
+
+impl Core {
+    /// What the store has on record of those that were to be armed.
+    pub(in crate::core) fn armed(&mut self, records: Vec<ProcessorRecord>, now: Now, out: &mut Vec<Action>) {
+        let begins = self.processors.watched_since.is_none();
+        self.processors.watched_since.get_or_insert(now.wall);
+        for record in records {
+            let Some(&id) = self.processors.names.get(&record.name) else { continue };
+            let mut at_start = None;
+            self.processors.change(id, |processor| {
+                processor.waits = Waits::Tick;
+                processor.last_tick = record.last_tick;
+                processor.last_end = record.last_run.and_then(|run| run.ended_at).map(|end| end.min(now.wall));
+                processor.next_at = record.next_at;
+                at_start = (begins && processor.settings.run_at_start).then(|| processor.settings.name.clone());
+            });
+            self.processors.set_open(id, record.open);
+            self.next_of_interval(id, 0, now, out);
+            if let Some(name) = at_start {
+                // One with nothing to run was refused when the file was read.
+                let _ = self.run_processor(None, name.as_str(), (None, false), RunSource::Start, out);
+            }
+        }
+    }
+
+    /// The answer to a tick.
+    pub(in crate::core) fn ticked(&mut self, id: ProcessorId, answer: Ticked, now: Now, out: &mut Vec<Action>) {
+        let mut cancel = Vec::new();
+        let mut stale = false;
+        self.processors.change(id, |processor| {
+            let Waits::Answer(due) = processor.waits else { return };
+            processor.waits = Waits::Tick;
+            let skip = match answer {
+                Ticked::Ran { run, job } => {
+                    processor.has_begun(run, job);
+                    None
+                }
+                Ticked::Skipped(cause) => Some(cause),
+                Ticked::Occupied => {
+                    processor.waits = Waits::End { again: now.wall.plus(ASK_AGAIN) };
+                    if processor.settings.overlap == Overlap::Replace {
+                        cancel.extend(processor.open.iter().filter_map(|run| run.job));
+                    }
+                    return;
+                }
+                Ticked::Stale => {
+                    processor.waits = Waits::Arming;
+                    stale = true;
+                    return;
+                }
+            };
+            (processor.last_tick, processor.next_at) = (Some(due.tick), due.next_at);
+            if let (Some(_), Timing::Every(length)) = (skip, &processor.settings.timing) {
+                processor.set_next(Some(now.wall.plus(*length)), out);
+            }
+            let missed = due.passed_over + u64::from(skip == Some(SkipCause::Missed));
+            if missed > 0 {
+                let (processor, ran) = (processor.settings.name.clone(), skip.is_none());
+                out.push(Action::Tell(Notice::TicksMissed { processor, missed, ran }));
+            }
+        });
+        self.processors.unarmed |= stale;
+        for job in cancel {
+            let asker = Asker { waits: false, caller: None, grace: None };
+            self.cancel(Ticket(0), (job, States::ALL), asker, now, out);
+        }
+    }
+
+    /// The answer to a run without a tick, for which somebody may wait.
+    pub(in crate::core) fn ran(
+        &mut self,
+        id: ProcessorId,
+        ticket: Option<Ticket>,
+        answer: Ticked,
+        out: &mut Vec<Action>,
+    ) {
+        if let Ticked::Ran { run, job } = answer {
+            self.processors.change(id, |processor| processor.has_begun(run, job));
+        }
+        let (Some(ticket), Some(processor)) = (ticket, self.processors.all.get(&id)) else { return };
+        let name = processor.settings.name.clone();
+        let reply = match answer {
+            Ticked::Ran { run, job } => Ok(Done::Ran(Ran { run, job_id: job })),
+            Ticked::Skipped(SkipCause::Disabled) => Err(Refusal::Disabled(name)),
+            Ticked::Skipped(_) | Ticked::Occupied | Ticked::Stale => Err(Refusal::RunOpen(name)),
+        };
+        out.push(Action::Reply(ticket, reply));
+    }
+
+    /// A run outside has begun.
+    pub(in crate::core) fn run_begun(&mut self, name: &ProcessorName, run: OpenRun) {
+        if let Some(&id) = self.processors.names.get(name) {
+            self.processors.foreign.insert(run.id, id);
+            self.processors.change(id, |processor| processor.open.push(run));
+        }
+    }
+
+    /// Runs have ended, by what is committed.
+    pub(in crate::core) fn runs_ended(&mut self, ended: &[EndedRun], now: Now, out: &mut Vec<Action>) {
+        for run in ended {
+            let Some(&id) = self.processors.names.get(&run.processor) else { continue };
+            self.processors.foreign.remove(&run.id);
+            self.processors.change(id, |processor| {
+                processor.open.retain(|open| open.id != run.id);
+                processor.last_end = processor.last_end.max(Some(run.ended_at));
+                if matches!(processor.waits, Waits::End { .. }) {
+                    processor.waits = Waits::Tick;
+                }
+            });
+            self.next_of_interval(id, 0, now, out);
+        }
+    }
+
+    /// A run outside is gone without having said so. Its end is heard of when it is committed.
+    pub(in crate::core) fn lose_run(&mut self, run: ProcessorRunId, out: &mut Vec<Action>) {
+        let of = self.processors.foreign.remove(&run).and_then(|id| self.processors.all.get(&id));
+        if let Some(processor) = of {
+            out.push(Action::Write(Change::LoseRun(run), Tag::None));
+            out.push(Action::Tell(Notice::RunLost { processor: processor.settings.name.clone(), run }));
+        }
+    }
+
+    /// The clock was set: intervals wait for as long as they were to, dates do not.
+    pub(in crate::core) fn shift_ticks(&mut self, by: i64, now: Now, out: &mut Vec<Action>) {
+        let shifted = |at: &mut UnixMicros| *at = UnixMicros(at.0.saturating_add(by)).min(now.wall);
+        self.processors.watched_since.iter_mut().for_each(shifted);
+        for id in self.processors.all.keys().copied().collect::<Vec<_>>() {
+            self.processors.change(id, |processor| processor.last_end.iter_mut().for_each(shifted));
+            self.next_of_interval(id, by, now, out);
+        }
+    }
+
+    /// Sees to it that a processor that has nothing to wait for has a next tick, and none that a wrong clock has made.
+    fn next_of_interval(&mut self, id: ProcessorId, shift: i64, now: Now, out: &mut Vec<Action>) {
+        self.processors.change(id, |processor| {
+            if processor.waits != Waits::Tick {
+                return;
+            }
+            let Processor { last_tick, last_end, next_at, .. } = *processor;
+            let shifted = |at: UnixMicros, length| UnixMicros(at.0.saturating_add(shift)).min(now.wall.plus(length));
+            let next = match (&processor.settings.timing, next_at) {
+                (Timing::Every(length) | Timing::Grid(length), Some(at)) => Some(shifted(at, *length)),
+                (Timing::Every(length), None) if processor.open.is_empty() => {
+                    Some(last_end.unwrap_or(now.wall).plus(*length))
+                }
+                (Timing::External, _) | (Timing::Every(_) | Timing::Grid(_), None) => None,
+                (Timing::Calendar(schedule), at) => {
+                    let is_wrong = last_tick.is_some_and(|tick| tick > now.wall.plus(FAR));
+                    if is_wrong { schedule.after(now.wall) } else { at }
+                }
+            };
+            processor.set_next(next, out);
+        });
+    }
+}
