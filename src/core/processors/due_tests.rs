@@ -1,3 +1,5 @@
+//! Ticks that are due, late and missed, by policy.
+
 use super::*;
 use crate::core::tests::processors::{Seconds, settings};
 
