@@ -6,7 +6,7 @@
 //! `master` is the shell around `core`, which decides everything and does nothing: `step(event, now) -> actions`.
 //! `store` records jobs, runs and workers; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
-//! means; `report` words everything for people and for JSON; `model` holds the words everybody shares.
+//! means; `schedule` reckons the ticks of processors from cron expressions and time zones; `report` words everything for people and for JSON; `model` holds the words everybody shares.
 //! `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
@@ -30,6 +30,7 @@ mod master;
 mod model;
 mod process;
 mod report;
+mod schedule;
 mod store;
 mod trust;
 mod wire;
@@ -57,6 +58,9 @@ pub mod testing {
     }
     pub mod report {
         pub use crate::report::*;
+    }
+    pub mod schedule {
+        pub use crate::schedule::*;
     }
     pub mod store {
         pub use crate::store::*;

@@ -4,14 +4,22 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::args::control::ConfigVerb;
 use super::backend;
 use super::context::Context;
 use super::output;
 use crate::config::{self, Loaded, Shown};
 use crate::error::{Code, Error};
+use crate::model::processor::{ProcessorSettings, Timing};
+use crate::model::{ProcessorName, UnixMicros};
 use crate::report::tables::{Align, Column, render};
 use crate::report::{hint, words};
+use crate::schedule::{self, Upcoming};
+
+/// Ticks of each processor that `config check` shows.
+const SHOWN_TICKS: usize = 3;
 
 pub(crate) fn run(context: &Context, verb: &ConfigVerb) -> Result<Code, Error> {
     match verb {
@@ -39,15 +47,42 @@ fn check(context: &Context) -> Result<Code, Error> {
     let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.limits.workers)).sum();
     if context.global.json {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
-        output::json(
-            &serde_json::json!({"file": file, "pools": loaded.config.pools.len(), "workers": workers, "warnings": warnings}),
-        )?;
+        let processors: Vec<_> = loaded.config.processors.iter().map(preview).collect();
+        output::json(&serde_json::json!({
+            "file": file, "pools": loaded.config.pools.len(), "workers": workers, "processors": processors,
+            "warnings": warnings,
+        }))?;
         return Ok(Code::DONE);
     }
     let what = file.map_or_else(|| "no configuration file; the defaults are".to_owned(), |f| format!("`{f}` is"));
     let pools = words::count(loaded.config.pools.len() as u64, "pool");
-    context.done(&format!("{what} valid: {pools}, {}", words::count(workers, "worker")))?;
+    let processors = match loaded.config.processors.len() {
+        0 => String::new(),
+        count => format!(", {}", words::count(count as u64, "processor")),
+    };
+    let mut said = vec![format!("{what} valid: {pools}, {}{processors}", words::count(workers, "worker"))];
+    for Preview { name, schedule, next, .. } in loaded.config.processors.iter().map(preview) {
+        said.push(format!("{name}: {schedule}"));
+        said.extend(next.iter().map(|next| format!("  {}{}", next.tick, if next.moved { " moved" } else { "" })));
+    }
+    context.done(&said.join("\n"))?;
     Ok(Code::DONE)
+}
+
+/// A processor with its next times; those of an interval depend on its runs.
+#[derive(Serialize)]
+struct Preview<'a> {
+    name: &'a ProcessorName,
+    schedule: &'a str,
+    timezone: Option<&'a str>,
+    next: Vec<Upcoming>,
+}
+
+fn preview(settings: &ProcessorSettings) -> Preview<'_> {
+    let ProcessorSettings { name, schedule, timezone, timing, .. } = settings;
+    let now = UnixMicros::from_timestamp(jiff::Timestamp::now());
+    let count = if matches!(timing, Timing::Calendar(_)) { SHOWN_TICKS } else { 0 };
+    Preview { name, schedule, timezone: timezone.as_deref(), next: schedule::next(settings, now, count) }
 }
 
 fn show(context: &Context) -> Result<Code, Error> {

@@ -14,8 +14,9 @@ use super::environment::Environment;
 use super::problem::Problem;
 use super::values::Written;
 use super::{schema, variables};
+use crate::model::ids::NameError;
 use crate::model::key::{Key, Kind};
-use crate::model::{PoolLimits, PoolName};
+use crate::model::{PoolLimits, PoolName, ProcessorName};
 
 /// Values of one table, each with its origin.
 pub(super) type Table = Map<String, Value>;
@@ -33,6 +34,7 @@ pub(super) struct Layer {
     pub(super) defaults: Table,
     /// In the order of the file.
     pub(super) pools: Vec<(PoolName, Table)>,
+    pub(super) processors: Vec<(ProcessorName, Table)>,
     /// Where each key stands (`pools.mail.workers`): line and column.
     pub(super) places: BTreeMap<String, (usize, usize)>,
     /// The keys whose value was refused.
@@ -150,6 +152,11 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// A value as it is written.
+    pub(super) fn written(&self, value: &Spanned<DeValue<'_>>) -> String {
+        self.text.get(value.span()).unwrap_or_default().to_owned()
+    }
+
     /// A text with its variables filled in; `None` where one has no value.
     pub(super) fn fill(&mut self, path: &str, value: &Spanned<DeValue<'_>>, text: &str) -> Option<String> {
         let Some(env) = self.env else { return Some(text.to_owned()) };
@@ -188,7 +195,13 @@ impl<'t> Reader<'t> {
                 "defaults" => {
                     self.layer.defaults = self.table(name, at, value, &[schema::HOOKS, PoolLimits::KEYS]);
                 }
-                "pools" => self.pools(at, value),
+                "pools" => {
+                    self.layer.pools = self.named_tables(name, at, value, &schema::OF_POOLS, PoolName::new);
+                }
+                "processors" => {
+                    self.layer.processors =
+                        self.named_tables(name, at, value, &[schema::PROCESSOR], ProcessorName::new);
+                }
                 _ => {
                     let entry = self.entry("", name, at, value, &[schema::TOP]);
                     self.layer.top.extend(entry);
@@ -197,19 +210,30 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn pools(&mut self, at: usize, value: &Spanned<DeValue<'_>>) {
-        let DeValue::Table(pools) = value.get_ref() else {
-            let is = shown(value.get_ref());
-            return self.problem(at, "pools", format!("`pools` is {is}; write a table `[pools.NAME]` for each pool"));
+    /// The tables in `pools` or `processors`, of which each has a name.
+    fn named_tables<N>(
+        &mut self,
+        all: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        keys: &[&'static [Key]],
+        new: fn(&str) -> Result<N, NameError>,
+    ) -> Vec<(N, Table)> {
+        let mut named = Vec::new();
+        let DeValue::Table(tables) = value.get_ref() else {
+            let (is, one) = (shown(value.get_ref()), all.trim_end_matches('s'));
+            self.problem(at, all, format!("`{all}` is {is}; write a table `[{all}.NAME]` for each {one}"));
+            return named;
         };
-        for (name, at, value) in entries(pools) {
-            let path = format!("pools.{name}");
-            let table = self.table(&path, at, value, &schema::OF_POOLS);
-            match PoolName::new(name) {
-                Ok(name) => self.layer.pools.push((name, table)),
+        for (name, at, value) in entries(tables) {
+            let path = format!("{all}.{name}");
+            let table = self.table(&path, at, value, keys);
+            match new(name) {
+                Ok(name) => named.push((name, table)),
                 Err(error) => self.problem(at, &path, error.to_string()),
             }
         }
+        named
     }
 
     fn table(&mut self, path: &str, at: usize, value: &Spanned<DeValue<'_>>, keys: &[&'static [Key]]) -> Table {
@@ -249,6 +273,8 @@ impl<'t> Reader<'t> {
             Kind::Queues => self.queues(path, value),
             Kind::Command => self.command(key, path, value),
             Kind::Env => self.env(path, value),
+            Kind::Cron => self.cron(path, value),
+            Kind::Json => self.json(path, value),
             _ => self.scalar(key, path, at, value),
         }
     }
@@ -290,6 +316,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::POOL, "in `[pools.NAME]`"),
         (schema::TOP, "at the top of the file, before any table"),
         (schema::KEEP, "in `[keep]`"),
+        (schema::PROCESSOR, "in `[processors.NAME]`"),
     ];
     for (keys, place) in elsewhere {
         match schema::nearest(name, keys.iter().map(|key| key.name)) {

@@ -15,9 +15,10 @@ use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
-use super::{Config, Durability, Flags, pools, rules};
+use super::{Config, Durability, Flags, pools, processors, rules};
 use crate::model::change::KeepFor;
-use crate::model::{Bytes, StoreUrl};
+use crate::model::processor::ProcessorSettings;
+use crate::model::{Bytes, ProcessorName, StoreUrl};
 
 /// A configuration, and how it came about.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Whether the file or the flags say which pools there are.
     pub names_pools: bool,
+    /// The keys of each processor, as they are shown.
+    pub(super) processors: Vec<(ProcessorName, Table)>,
 }
 
 /// Everything that has a say.
@@ -43,6 +46,8 @@ pub(super) struct Layers<'a> {
     pub(super) pool_variables: PoolTables,
     /// The limits of the command line.
     pub(super) limits: Table,
+    /// What the processors that are commands say of the pool that runs them; empty without any.
+    pub(super) of_processors: Table,
     pub(super) cwd: Option<&'a Path>,
 }
 
@@ -60,7 +65,8 @@ pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&P
     let (pool_variables, wrong) = pool_variables::read(env, &pools::known(flags, file), cwd);
     problems.extend(wrong);
     let built_in = document::built_in();
-    let layers = Layers { built_in, file, flags, env_limits, pool_variables, limits, cwd };
+    let of_processors = processors::of_pool(&file.layer);
+    let layers = Layers { built_in, file, flags, env_limits, pool_variables, limits, of_processors, cwd };
     let mut origins = Origins::default();
     origins.set_file(flags, file, cwd);
     problems.extend(rules::flags(flags));
@@ -77,7 +83,8 @@ pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&P
             makes_folder: false,
         }
     });
-    let config = resolve(&layers, paths, &mut origins, &mut problems);
+    let processors = processors::all(&layers, &mut origins, &mut problems);
+    let config = resolve(&layers, paths, processors.settings, &mut origins, &mut problems);
     let config = config.map_err(|problem| problems.push(problem)).ok();
     let warnings = config.as_ref().map(|config| {
         problems.extend(rules::config(config, &layers, &origins));
@@ -87,7 +94,7 @@ pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&P
         (Some(config), true) => {
             let names_pools = flags.names_pools() || !file.layer.pools.is_empty();
             let warnings = warnings.unwrap_or_default();
-            Ok(Loaded { config, origins, warnings, names_pools })
+            Ok(Loaded { config, origins, warnings, names_pools, processors: processors.tables })
         }
         _ => Err(all_problems(&file.layer, problems)),
     }
@@ -108,16 +115,18 @@ fn all_problems(file: &Layer, others: Vec<Problem>) -> ConfigErrors {
 fn resolve(
     layers: &Layers<'_>,
     paths: Paths,
+    processors: Vec<ProcessorSettings>,
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) -> Result<Config, Problem> {
     // The tables hold checked values only, so this fails for no file and no flag.
-    merged(layers, paths, origins, problems).map_err(|text| Problem::with_key("", format!("BUG: {text}")))
+    merged(layers, paths, processors, origins, problems).map_err(|text| Problem::with_key("", format!("BUG: {text}")))
 }
 
 fn merged(
     layers: &Layers<'_>,
     paths: Paths,
+    processors: Vec<ProcessorSettings>,
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) -> Result<Config, String> {
@@ -158,6 +167,7 @@ fn merged(
         shared_folder: raw::text(&top, "shared_folder")? == "allow",
         makes_folder: paths.makes_folder,
         pools: pools::all(layers, origins, problems)?,
+        processors,
         drain: flags.drain,
         keep: KeepFor {
             succeeded: raw::value(&keep, "succeeded")?,

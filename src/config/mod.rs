@@ -15,6 +15,8 @@ mod paths;
 mod pool_variables;
 mod pools;
 mod problem;
+mod processor_keys;
+mod processors;
 mod raw;
 mod resolve;
 mod rules;
@@ -42,6 +44,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::model::change::KeepFor;
+use crate::model::processor::ProcessorSettings;
 use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl};
 
 /// Everything a master needs to know.
@@ -68,6 +71,7 @@ pub struct Config {
     pub makes_folder: bool,
     /// The pools, at least one.
     pub pools: Vec<PoolConfig>,
+    pub processors: Vec<ProcessorSettings>,
     /// End when nothing is ready, running or waiting for a retry.
     pub drain: bool,
     /// How long things are kept.

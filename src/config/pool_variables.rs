@@ -107,6 +107,7 @@ impl Key {
     pub(super) fn written<'w>(&self, text: &'w str) -> Written<'w> {
         match (self.kind, text.parse()) {
             (Kind::Count(..), Ok(count)) => Written::Whole(Some(count), text),
+            (Kind::Flag, _) => Written::Other(text.to_owned()),
             _ => Written::Text(text),
         }
     }

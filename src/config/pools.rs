@@ -16,7 +16,8 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Flags, PoolConfig};
+use super::{Flags, PoolConfig, processors};
+use crate::model::processor::PROCESSORS;
 use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 
 /// The limits of a pool where nothing is said anywhere.
@@ -36,7 +37,7 @@ pub(super) fn defaults(layers: &Layers<'_>, origins: &mut Origins) -> Result<(Po
 }
 
 fn hooks(layers: &Layers<'_>, table: &Table) -> Result<Hooks, String> {
-    let raw::RawPool { on_dead, on_idle, .. } = raw::pool(table)?;
+    let raw::RawPool { on_dead, on_idle, .. } = raw::keys(table)?;
     let folder = folder(layers);
     Ok(Hooks {
         on_dead: command(folder, on_dead),
@@ -46,7 +47,7 @@ fn hooks(layers: &Layers<'_>, table: &Table) -> Result<Hooks, String> {
 }
 
 /// To which paths of the file are relative.
-fn folder<'l>(layers: &Layers<'l>) -> &'l Path {
+pub(super) fn folder<'l>(layers: &Layers<'l>) -> &'l Path {
     layers.file.folder().or(layers.cwd).unwrap_or(Path::new(""))
 }
 
@@ -55,6 +56,9 @@ pub(super) fn known(flags: &Flags, file: &File) -> Vec<PoolName> {
     let mut names: Vec<PoolName> = file.layer.pools.iter().map(|(name, _)| name.clone()).collect();
     if names.is_empty() || flags.names_pools() {
         names.extend(flags.pool_names(&mut Vec::new()));
+    }
+    if !processors::of_pool(&file.layer).is_empty() {
+        names.extend(PoolName::new(PROCESSORS));
     }
     names.sort();
     names.dedup();
@@ -67,7 +71,14 @@ impl Layers<'_> {
         let empty = Table::new();
         let variables = pool.and_then(|pool| self.pool_variables.get(pool)).unwrap_or(&empty);
         let file = &self.file.layer;
-        merge(&[&self.built_in.defaults, &file.defaults, own, &self.env_limits, variables, &self.limits])
+        let mut table =
+            merge(&[&self.built_in.defaults, &file.defaults, own, &self.env_limits, variables, &self.limits])?;
+        if pool.is_some_and(|pool| pool.as_str() == PROCESSORS) {
+            let said = |key: &String| own.contains_key(key) || variables.contains_key(key);
+            let more = self.of_processors.iter().filter(|(key, _)| !said(key));
+            table.extend(more.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        Ok(table)
     }
 }
 
@@ -77,22 +88,28 @@ pub(super) fn all(
     origins: &mut Origins,
     problems: &mut Vec<Problem>,
 ) -> Result<Vec<PoolConfig>, String> {
-    let flags = layers.flags;
-    if flags.names_pools() {
-        return flags.pool_names(problems).into_iter().map(|name| of_flags(layers, origins, name)).collect();
+    let name = |name: &str| PoolName::new(name).map_err(|e| e.to_string());
+    let (file, none) = (&layers.file.layer.pools, Table::new());
+    let mut pools: Vec<PoolConfig> = if layers.flags.names_pools() {
+        let names = layers.flags.pool_names(problems).into_iter();
+        names.map(|name| of_flags(layers, origins, name)).collect::<Result<_, _>>()?
+    } else if file.iter().all(|(name, _)| name.as_str() == PROCESSORS && !layers.of_processors.is_empty()) {
+        vec![of_file(layers, origins, &name("default")?, &none)?]
+    } else {
+        file.iter().map(|(name, table)| of_file(layers, origins, name, table)).collect::<Result<_, _>>()?
+    };
+    let has_own = pools.iter().any(|pool| pool.settings.name.as_str() == PROCESSORS);
+    if !layers.of_processors.is_empty() && !has_own {
+        let own = file.iter().find(|(name, _)| name.as_str() == PROCESSORS).map_or(&none, |(_, table)| table);
+        pools.push(of_file(layers, origins, &name(PROCESSORS)?, own)?);
     }
-    let pools = &layers.file.layer.pools;
-    if pools.is_empty() {
-        let name = PoolName::new("default").map_err(|e| e.to_string())?;
-        return Ok(vec![of_file(layers, origins, &name, &Table::new())?]);
-    }
-    pools.iter().map(|(name, table)| of_file(layers, origins, name, table)).collect()
+    Ok(pools)
 }
 
 fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Table) -> Result<PoolConfig, String> {
     let table = layers.table(Some(name), own)?;
     origins.set_table(&format!("pools.{name}"), &table);
-    let written = raw::pool(&table)?;
+    let written: raw::RawPool = raw::keys(&table)?;
     let folder = folder(layers);
     let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
     let kind = written.kind.unwrap_or(PoolKind::with_command(!command.is_empty()));
@@ -149,7 +166,7 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
 }
 
 /// A program with a slash in its path is a path; a bare name is looked up in `PATH`.
-fn command(folder: &Path, words: Vec<String>) -> Vec<OsString> {
+pub(super) fn command(folder: &Path, words: Vec<String>) -> Vec<OsString> {
     let mut words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
     if let Some(program) = words.first_mut()
         && program.as_encoded_bytes().contains(&b'/')

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use config::{Value, ValueKind};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::document::Table;
 use crate::model::limits::AsText;
+use crate::model::processor::{Missed, Overlap};
 use crate::model::{MOST_WORKERS, PoolKind, PoolLimits, ReadyWhen};
 
 /// The keys that only a pool of the file has, and its hooks.
@@ -25,8 +27,25 @@ pub(super) struct RawPool {
     pub(super) on_idle: Vec<String>,
 }
 
-/// Reads these keys.
-pub(super) fn pool(table: &Table) -> Result<RawPool, String> {
+/// The keys of a processor that are neither durations nor `description`.
+#[derive(Debug, Deserialize)]
+pub(super) struct RawProcessor {
+    pub(super) enabled: bool,
+    pub(super) overlap: Overlap,
+    pub(super) missed: Missed,
+    pub(super) missed_max: u32,
+    pub(super) max_attempts: u32,
+    pub(super) priority: i8,
+    pub(super) run_at_start: bool,
+    pub(super) cron: Option<Vec<String>>,
+    pub(super) command: Option<Vec<String>>,
+    pub(super) cwd: Option<String>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+}
+
+/// Reads the keys of a pool or a processor.
+pub(super) fn keys<T: DeserializeOwned>(table: &Table) -> Result<T, String> {
     Value::new(None, table.clone()).try_deserialize().map_err(|e| e.to_string())
 }
 

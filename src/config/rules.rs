@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use super::load::Layers;
 use super::problem::Problem;
-use super::schema;
 use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, units};
+use super::{processors, schema};
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::trust;
 use crate::worker::Template;
@@ -45,7 +45,7 @@ pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
 
 /// Contradictions in what is in force.
 pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) -> Vec<Problem> {
-    let mut rules = Rules { layers, origins, problems: Vec::new() };
+    let mut rules = Rules { layers, origins, problems: processors::pool_problems(config, layers) };
     rules.memory("defaults", &config.defaults);
     for pool in &config.pools {
         let path = format!("pools.{}", pool.settings.name);
@@ -61,6 +61,7 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
 /// Warnings: allowed, but probably not meant.
 pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
     let mut warnings = Vec::new();
+    warnings.extend(processors::warnings(config, layers));
     let file = &layers.file.layer;
     if config.keep.runs < config.keep.succeeded {
         let (runs, jobs) = (units::show_duration(config.keep.runs), units::show_duration(config.keep.succeeded));
@@ -101,7 +102,7 @@ fn without_effect(pool: &PoolSettings, layers: &Layers<'_>) -> Vec<Problem> {
 }
 
 /// A problem at the first of these keys that the file has.
-fn in_file(layers: &Layers<'_>, keys: &[&str], message: String) -> Problem {
+pub(super) fn in_file(layers: &Layers<'_>, keys: &[&str], message: String) -> Problem {
     let file = &layers.file.layer;
     let found = keys.iter().find_map(|key| Some((*key, *file.places.get(*key)?)));
     match found {

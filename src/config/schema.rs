@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::units;
-use crate::model::PoolLimits;
 use crate::model::key::{Key, Kind};
+use crate::model::{EXEC, PoolLimits, QueueName, payload};
+use crate::schedule::Zone;
 
 const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
 
@@ -25,7 +26,7 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "defaults", "pools"];
+pub(super) const TABLES: &[&str] = &["keep", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -51,6 +52,45 @@ pub(super) const HOOKS: &[Key] = &[
 
 /// The keys that a pool has in its own table only, and those that `[defaults]` has too.
 pub(super) const OF_POOLS: [&[Key]; 3] = [POOL, HOOKS, PoolLimits::KEYS];
+
+/// The keys of `[processors.NAME]`.
+pub(super) const PROCESSOR: &[Key] = &[
+    Key::new("description", Kind::Text(description)),
+    Key::new("enabled", Kind::Flag),
+    Key::new("every", ANY_SPAN),
+    Key::new("every_from", Kind::Choice(&["end", "start"])),
+    Key::new("sleep", ANY_SPAN),
+    Key::new("cron", Kind::Cron),
+    Key::new("timezone", Kind::Text(|name| Zone::find(name).map(drop))),
+    Key::new("command", Kind::Command),
+    Key::new("cwd", Kind::Path),
+    Key::new("env", Kind::Env),
+    Key::new("queue", Kind::Text(|name| QueueName::new(name).map(drop).map_err(|error| error.to_string()))),
+    Key::new("type", Kind::Text(job_type)),
+    Key::new("args", Kind::Json),
+    Key::new("overlap", Kind::Choice(&["skip", "queue", "allow", "replace"])),
+    Key::new("missed", Kind::Choice(&["once", "skip", "all"])),
+    Key::new("missed_within", ANY_SPAN),
+    Key::new("missed_max", Kind::Count(1, 10_000)),
+    Key::new("jitter", Kind::Span(Duration::ZERO, Duration::from_hours(24))),
+    Key::new("timeout", Kind::Span(Duration::from_millis(1), units::LONGEST)),
+    Key::new("max_attempts", Kind::Count(1, 1_000_000)),
+    Key::new("priority", Kind::Count(-100, 100)),
+    Key::new("max_time", Kind::Span(Duration::from_millis(1), units::LONGEST)),
+    Key::new("run_at_start", Kind::Flag),
+    Key::new("keep_runs", ANY_SPAN),
+];
+
+fn description(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) { Err("write it in one line".to_owned()) } else { Ok(()) }
+}
+
+fn job_type(kind: &str) -> Result<(), String> {
+    if kind == EXEC {
+        return Err(format!("a job of type `{EXEC}` is a command; write `command` instead"));
+    }
+    payload::check_type(kind).map_err(|error| error.to_string())
+}
 
 /// The key of this name among these.
 pub(super) fn find(keys: &[&'static [Key]], name: &str) -> Option<Key> {

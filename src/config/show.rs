@@ -11,7 +11,8 @@ use config::ValueKind;
 use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
-use super::{Flags, PoolConfig, pools, units};
+use super::{Flags, PoolConfig, pools, schema, units};
+use crate::model::key::Kind;
 use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
@@ -102,6 +103,9 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
         limits(&path, &pool.settings.limits, &mut lines);
         hooks(&path, &pool.settings.hooks, &mut lines);
     }
+    for (name, table) in &loaded.processors {
+        processor(&format!("processors.{name}"), table, &mut lines);
+    }
     let shown = |(key, value): (String, String)| {
         let origin = loaded.origins.get(&key).to_owned();
         let unfilled = loaded.origins.unfilled_of(&key).filter(|_| origin.starts_with("file "));
@@ -133,6 +137,29 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     }
     if let Some(fd) = pool.protocol_fd {
         line("protocol_fd", fd.to_string());
+    }
+}
+
+/// What is in force of a processor.
+fn processor(path: &str, table: &Table, lines: &mut Vec<(String, String)>) {
+    for key in schema::PROCESSOR {
+        let Some(value) = table.get(key.name) else { continue };
+        let path = format!("{path}.{}", key.name);
+        let value = match &value.kind {
+            ValueKind::Table(env) => {
+                lines.extend(env.keys().map(|name| (format!("{path}.{name}"), "(set)".to_owned())));
+                continue;
+            }
+            ValueKind::Array(texts) if matches!(key.kind, Kind::Cron) => {
+                texts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+            }
+            ValueKind::Array(words) => show_command(&words.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            text if matches!(key.kind, Kind::Span(..)) => {
+                units::duration(&text.to_string()).map_or_else(|text| text, units::show_duration)
+            }
+            text => text.to_string(),
+        };
+        lines.push((path, value));
     }
 }
 

@@ -65,7 +65,11 @@ impl Key {
             Kind::Path => self.path(written),
             Kind::Store => self.store(written),
             Kind::Group => self.group(written),
-            Kind::Queues | Kind::Command | Kind::Env => Err(self.wrong(written, "a list or a table")),
+            Kind::Flag => self.flag(written),
+            Kind::Text(check) => self.line(written, check),
+            Kind::Queues | Kind::Command | Kind::Env | Kind::Cron | Kind::Json => {
+                Err(self.wrong(written, "a list or a table"))
+            }
         }
     }
 
@@ -80,7 +84,7 @@ impl Key {
         Refusal::Is(is, format!("it must be {wanted}{word}"))
     }
 
-    fn count(&self, written: &Written<'_>, least: u64, most: u64) -> Result<String, Refusal> {
+    fn count(&self, written: &Written<'_>, least: i64, most: i64) -> Result<String, Refusal> {
         let Written::Whole(number, text) = written else {
             return Err(self.wrong(written, "a whole number"));
         };
@@ -143,6 +147,19 @@ impl Key {
         }
         let quoted: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
         Err(self.wrong(written, &quoted.join(" or ")))
+    }
+
+    fn flag(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        match written {
+            Written::Other(word) if word == "true" || word == "false" => Ok(word.clone()),
+            _ => Err(self.wrong(written, "true or false")),
+        }
+    }
+
+    fn line(&self, written: &Written<'_>, check: fn(&str) -> Result<(), String>) -> Result<String, Refusal> {
+        let Written::Text(text) = written else { return Err(self.wrong(written, "a text in quotes")) };
+        check(text).map_err(Refusal::Says)?;
+        Ok((*text).to_owned())
     }
 
     fn path(&self, written: &Written<'_>) -> Result<String, Refusal> {

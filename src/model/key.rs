@@ -21,7 +21,7 @@ pub enum Kind {
     /// `+128M` or `256M`.
     Memory,
     /// A whole number between these two.
-    Count(u64, u64),
+    Count(i64, i64),
     /// A group of the system: its name or number.
     Group,
     /// Names in order, or names with weights.
@@ -29,6 +29,13 @@ pub enum Kind {
     /// A program and its arguments.
     Command,
     Env,
+    Flag,
+    /// A text; why it cannot be, if so.
+    Text(fn(&str) -> Result<(), String>),
+    /// Cron expressions, one or a list.
+    Cron,
+    /// Any value, kept as JSON.
+    Json,
 }
 
 /// A key.

@@ -70,7 +70,7 @@ macro_rules! limits {
 
 limits! {
     /// Wanted workers. A file may park a pool with 0.
-    workers: u32 = Count(0, MOST_WORKERS as u64), or("cpus");
+    workers: u32 = Count(0, MOST_WORKERS as i64), or("cpus");
     /// Longest run of a job that says nothing itself.
     timeout: Duration = Span(A_MILLISECOND, LONGEST), of_jobs();
     /// Attempts of a job that says nothing itself.
@@ -84,7 +84,7 @@ limits! {
     /// Hard limit: the worker is killed.
     memory_max: Option<Bytes> = Size(LEAST_MEMORY), or("off");
     /// Jobs after which a worker is recycled.
-    max_jobs: Option<u64> = Count(1, i64::MAX as u64), or("off"), of_jobs(), varied();
+    max_jobs: Option<u64> = Count(1, i64::MAX), or("off"), of_jobs(), varied();
     /// Age at which a worker is recycled.
     max_time: Option<Duration> = Span(A_MILLISECOND, LONGEST), or("off"), varied();
     /// For running jobs when the master stops, and for a worker without one to leave.
@@ -153,6 +153,8 @@ as_text! {
     Duration: units::duration, units::show_duration;
     Bytes: |text| units::bytes(text).map(Bytes), |Bytes(bytes)| units::show_bytes(bytes);
     MemoryLimit: units::memory_limit, units::show_memory_limit;
+    bool: |text: &str| text.parse().map_err(|e: std::str::ParseBoolError| e.to_string()), |yes: bool| yes.to_string();
+    i8: number, |n: i8| n.to_string();
     u32: number, |n: u32| n.to_string();
     u64: number, |n: u64| n.to_string();
     Prefetch: prefetch, show_prefetch;

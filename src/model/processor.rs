@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Zoned;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{JobId, NewJob, ProcessorName, ProcessorRunId, UnixMicros};
@@ -22,6 +24,16 @@ pub trait Schedule: fmt::Debug + Send + Sync {
     fn after(&self, at: UnixMicros) -> Option<UnixMicros>;
     /// The last instant at or before this one.
     fn until(&self, at: UnixMicros) -> Option<UnixMicros>;
+
+    /// Whether its time of day does not exist on that day, so that it is at the end of the gap.
+    fn is_moved(&self, _tick: UnixMicros) -> bool {
+        false
+    }
+
+    /// On the clock of its zone.
+    fn zoned(&self, at: UnixMicros) -> Zoned {
+        at.to_timestamp().to_zoned(TimeZone::UTC)
+    }
 }
 
 /// When a processor runs.
@@ -34,6 +46,17 @@ pub enum Timing {
     /// On a grid, from its first tick on.
     Grid(Duration),
     Calendar(Arc<dyn Schedule>),
+}
+
+/// Calendars are told apart by [`ProcessorSettings::schedule`].
+impl PartialEq for Timing {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::External, Self::External) | (Self::Calendar(_), Self::Calendar(_)) => true,
+            (Self::Every(one), Self::Every(other)) | (Self::Grid(one), Self::Grid(other)) => one == other,
+            _ => false,
+        }
+    }
 }
 
 /// What becomes of a tick while the run before is open.
@@ -64,14 +87,15 @@ pub enum Missed {
 }
 
 /// A processor as it is configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProcessorSettings {
     pub name: ProcessorName,
     pub description: String,
     /// Until an operator says otherwise.
     pub enabled: bool,
     pub timing: Timing,
-    /// The schedule as it is written, which tells whether it was changed: `every 5s`, `30 2 * * * (Europe/Berlin)`.
+    /// The schedule as it is written, which tells whether it was changed: `every 5s`, `every 5s from start`,
+    /// `30 2 * * * (Europe/Berlin)`, `none`.
     pub schedule: String,
     /// IANA name of the zone of a calendar.
     pub timezone: Option<String>,

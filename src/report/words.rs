@@ -11,8 +11,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::model::characters::is_unprintable;
-use crate::model::{EXEC, JobRecord, JobState, OsText, UnixMicros};
-use crate::wire::push::ExecArgs;
+use crate::model::{EXEC, ExecArgs, JobRecord, JobState, OsText, UnixMicros};
 
 const UNITS: [(u64, &str); 3] = [(86_400, "d"), (3_600, "h"), (60, "m")];
 

@@ -4,16 +4,14 @@
 //! stores. Invariant: args that pass are one line of JSON, so that they never break the line protocol.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::control::{Jobs, PushJob, Span};
 use super::object;
 use crate::model::units;
-use crate::model::{EXEC, NewJob, OsText, QueueName, Setting, UnixMicros, payload};
+use crate::model::{EXEC, ExecArgs, NewJob, OsText, QueueName, Setting, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 
@@ -105,19 +103,6 @@ fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
         return Err(format!("`{what}` is longer than a hundred years"));
     }
     Ok(Some(duration))
-}
-
-/// The args of a job of type [`EXEC`].
-#[derive(Serialize, Deserialize)]
-pub struct ExecArgs<'a> {
-    /// The program and its arguments.
-    pub argv: Cow<'a, [OsText]>,
-    /// Where it runs; absent: where the worker does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<Cow<'a, OsText>>,
-    /// Added to its environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<Cow<'a, BTreeMap<String, OsText>>>,
 }
 
 fn check_exec(args: &str) -> Result<(), String> {

@@ -13,8 +13,7 @@ use serde_json::value::RawValue;
 
 use super::template::Template;
 use super::verdict::Failure;
-use crate::model::OsText;
-use crate::wire::push::ExecArgs;
+use crate::model::{ExecArgs, OsText};
 use crate::wire::{object, rpc};
 
 /// A command to be started.

@@ -149,7 +149,7 @@ fn init_writes_a_file_that_is_valid_and_never_over_another() {
 fn check_prints_one_document_if_asked_for() {
     let bench = Bench::new();
     let run = bench.run(&["--workers=3", "config", "check", "--json"]).expect_code(0).json();
-    assert_eq!(run, json!({"file": null, "pools": 1, "workers": 3, "warnings": []}));
+    assert_eq!(run, json!({"file": null, "pools": 1, "workers": 3, "processors": [], "warnings": []}));
 }
 
 #[test]

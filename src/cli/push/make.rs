@@ -13,9 +13,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context;
 use crate::error::Error;
-use crate::model::{EXEC, OsText, UnixMicros};
+use crate::model::{EXEC, ExecArgs, OsText, UnixMicros};
 use crate::wire::control::{PushJob, Span};
-use crate::wire::push::{ExecArgs, one_line};
+use crate::wire::push::one_line;
 
 /// Placeholder of the line in a command.
 const PLACE: &[u8] = b"{}";

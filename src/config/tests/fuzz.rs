@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../config/example.toml");
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 28] = [
     "\"",
     "'",
     "[",
@@ -32,6 +32,10 @@ const PIECES: [&str; 24] = [
     "é",
     "timeout = \"1h\"",
     "queues = { a = 0 }",
+    "[processors.x]",
+    "every = \"1s\"",
+    "cron = \"0 0 31 2 *\"",
+    "args = { a = [1, { b = 2.5 }] }",
 ];
 
 /// Change of a word of the file.

@@ -3,6 +3,8 @@
 mod fuzz;
 mod layers;
 mod problems;
+mod processor_problems;
+mod processors;
 mod showing;
 mod variables;
 

@@ -311,7 +311,7 @@ fn slips(key: &str) -> Vec<String> {
 
 #[test]
 fn each_key_misspelt_is_refused_and_the_right_one_named() {
-    use crate::config::schema::{HOOKS, KEEP, POOL, TABLES, TOP};
+    use crate::config::schema::{HOOKS, KEEP, POOL, PROCESSOR, TABLES, TOP};
     let tables = [
         ("", TOP),
         ("[keep]\n", KEEP),
@@ -320,6 +320,7 @@ fn each_key_misspelt_is_refused_and_the_right_one_named() {
         ("[pools.a]\n", POOL),
         ("[defaults]\n", HOOKS),
         ("[pools.a]\n", HOOKS),
+        ("[processors.a]\n", PROCESSOR),
     ];
     let mut tried = 0;
     for (table, keys) in tables {

@@ -80,12 +80,14 @@ fn the_template_without_its_comment_signs_is_valid_too() {
     let config = Case::new(&text).load().config;
     assert_eq!(config.database.file(), Path::new("/var/lib/queue-work/queue-work.db"));
     assert_eq!((config.pools[0].settings.name.as_str(), config.pools[0].protocol_fd), ("mail", Some(3)));
+    let schedules: Vec<_> = config.processors.iter().map(|processor| processor.schedule.as_str()).collect();
+    assert_eq!(schedules, ["every 5s", "30 2 * * * | @monthly (UTC)"]);
 }
 
 #[test]
 fn every_key_that_exists_is_explained_in_the_template() {
-    use crate::config::schema::{HOOKS, KEEP, POOL, TOP};
-    for key in [TOP, KEEP, PoolLimits::KEYS, HOOKS, POOL].into_iter().flatten() {
+    use crate::config::schema::{HOOKS, KEEP, POOL, PROCESSOR, TOP};
+    for key in [TOP, KEEP, PoolLimits::KEYS, HOOKS, POOL, PROCESSOR].into_iter().flatten() {
         assert!(template().contains(&format!("\n# {} = ", key.name)), "{}", key.name);
     }
 }
