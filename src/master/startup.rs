@@ -33,10 +33,12 @@ use crate::core::Core;
 use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
 use crate::model::problem::Topic;
+use crate::model::processor::ProcessorSettings;
 use crate::process::identity;
 use crate::process::oom;
 use crate::report::events::Level;
 use crate::report::{Event, Printer};
+use crate::schedule;
 use crate::store::writer::Writer;
 use crate::store::{self, Allow, Holder, Opened, Records, Store, StoreError};
 use crate::trust::{Owner, group};
@@ -192,6 +194,18 @@ impl Master {
         }
         self.make_room();
         self.time.ring_in(Timer::Checks, Duration::ZERO);
+        // What is to be drained must not grow meanwhile.
+        if !self.fixed.config.drain {
+            self.arm_processors();
+        }
+    }
+
+    /// Tells the core which processors there are.
+    fn arm_processors(&mut self) {
+        let Fixed { config, store_id, .. } = &self.fixed;
+        let jitter = |one: &ProcessorSettings| schedule::jitter(&one.name, store_id, one.jitter);
+        let processors = config.processors.iter().map(|one| (one.clone(), jitter(one)));
+        self.core.set_processors(processors.collect());
     }
 }
 

@@ -71,9 +71,19 @@ impl Core {
             }
         });
         self.processors.unarmed |= stale;
+        self.hear_of_job(id, answer);
         for job in cancel {
             let asker = Asker { waits: false, caller: None, grace: None };
             self.cancel(Ticket(0), (job, States::ALL), asker, now, out);
+        }
+    }
+
+    /// A run has put a job into its queue.
+    fn hear_of_job(&mut self, id: ProcessorId, answer: Ticked) {
+        let job = self.processors.all.get(&id).and_then(|processor| processor.settings.job.as_ref());
+        if let (Ticked::Ran { .. }, Some(job)) = (answer, job) {
+            let queue = job.queue.clone();
+            self.news(&[queue]);
         }
     }
 
@@ -88,6 +98,7 @@ impl Core {
         if let Ticked::Ran { run, job } = answer {
             self.processors.change(id, |processor| processor.has_begun(run, job));
         }
+        self.hear_of_job(id, answer);
         let (Some(ticket), Some(processor)) = (ticket, self.processors.all.get(&id)) else { return };
         let name = processor.settings.name.clone();
         let reply = match answer {

@@ -185,6 +185,33 @@ fn thousands_of_processors_that_are_due_at_once_are_asked_for_in_one_turn() {
 }
 
 #[test]
+fn the_job_of_a_run_is_asked_for_at_once() {
+    let mut host = Host::one(|_| {}, tens());
+    let mut pool = super::super::settings("default");
+    pool.limits.workers = 1;
+    host.core.add_pool(pool).unwrap();
+    host.seconds(1);
+    let worker = host.core.workers().next().unwrap().0;
+    host.event(Event::Spawned { worker, pid: 7 });
+    host.event(Event::Ready { worker, concurrency: 1, types: None });
+    host.settle();
+    let claim = |host: &mut Host| {
+        host.core.claim(&mut host.out);
+        match std::mem::take(&mut host.out).as_slice() {
+            [] => None,
+            [Action::Write(_, Tag::Claim { pool, share, asked, news })] => Some((*pool, *share, *asked, *news)),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (pool, share, asked, news) = claim(&mut host).expect("it is idle");
+    host.event(Event::Claimed { pool, share, asked, news, jobs: Vec::new(), more: false });
+    host.seconds(7);
+    assert_eq!(claim(&mut host), None, "there was nothing");
+    host.seconds(2);
+    assert!(claim(&mut host).is_some());
+}
+
+#[test]
 fn nothing_is_due_while_the_master_stops() {
     let mut host = Host::one(|_| {}, tens());
     host.event(Event::Stop { grace: None, caller: None });
