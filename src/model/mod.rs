@@ -34,6 +34,7 @@ pub mod run_end;
 pub mod shift;
 pub mod store_url;
 pub mod takes;
+pub mod tick;
 pub mod time;
 pub mod units;
 pub mod unserved;
