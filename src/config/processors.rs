@@ -48,9 +48,8 @@ const MOST_WORKERS: usize = 64;
 const EITHER: [(&str, &str); 4] = [("cron", "every"), ("queue", "command"), ("type", "command"), ("args", "command")];
 
 /// Keys that mean nothing without another one.
-const NEEDS: [(&str, &str); 9] = [
+const NEEDS: [(&str, &str); 8] = [
     ("every_from", "every"),
-    ("sleep", "every"),
     ("timezone", "cron"),
     ("queue", "type"),
     ("type", "queue"),
@@ -252,7 +251,7 @@ impl One<'_> {
                 (Timing::Every(every), text, None)
             });
         }
-        unused(table, &["every_from", "sleep"]);
+        unused(table, &["every_from"]);
         let Some(expressions) = &raw.cron else {
             unused(table, &["timezone"]);
             return Ok((Timing::External, "none".to_owned(), None));

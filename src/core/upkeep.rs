@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::{Action, Core, Phase, Tag};
 use crate::model::change::{Change, KeepFor};
+use crate::model::processor::ProcessorSettings;
 use crate::model::{Mono, Now, QueueName, UnixMicros};
 
 /// Pause after a step that found nothing, at first.
@@ -96,8 +97,9 @@ impl Core {
         };
         self.upkeep.asked = true;
         let served = self.pools.values().flat_map(|pool| pool.settings.queues.names()).cloned().collect();
-        let change =
-            Change::Prune { keep: keep.before(now.wall, STEP), served: Arc::new(served), keep_runs: Arc::default() };
+        let own = |one: &Arc<ProcessorSettings>| Some((one.name.clone(), now.wall.minus(one.keep_runs?)));
+        let keep_runs = Arc::new(self.processors().filter_map(own).collect());
+        let change = Change::Prune { keep: keep.before(now.wall, STEP), served: Arc::new(served), keep_runs };
         out.push(Action::Write(change, Tag::Prune));
     }
 

@@ -218,3 +218,19 @@ fn nothing_is_due_while_the_master_stops() {
     host.seconds(60);
     assert_eq!(host.runs(), [""; 0]);
 }
+
+#[test]
+fn runs_of_a_processor_are_kept_for_as_long_as_it_says() {
+    let mut own = settings("p", tens());
+    own.keep_runs = Some(Duration::from_mins(2));
+    let mut host = Host::new(vec![own, settings("q", tens())]);
+    let day = Duration::from_hours(24);
+    host.core.keep_records_for(crate::model::change::KeepFor { succeeded: day, dead: day, runs: day });
+    host.core.settle(host.now, &mut host.out);
+    let prune = host.out.drain(..).find_map(|action| match action {
+        Action::Write(Change::Prune { keep_runs, .. }, _) => Some(keep_runs),
+        _ => None,
+    });
+    let since = host.now.wall.minus(Duration::from_mins(2));
+    assert_eq!(prune.unwrap().iter().collect::<Vec<_>>(), [(&ProcessorName::new("p").unwrap(), &since)]);
+}
