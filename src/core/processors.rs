@@ -63,6 +63,8 @@ struct Processor {
     /// Its part of the jitter.
     jitter: Duration,
     waits: Waits,
+    /// Its next tick has waited for the run before.
+    was_held: bool,
     last_tick: Option<UnixMicros>,
     next_at: Option<UnixMicros>,
     open: Vec<OpenRun>,
@@ -161,6 +163,7 @@ impl Core {
                 settings: Arc::clone(&settings),
                 jitter,
                 waits: Waits::Arming,
+                was_held: false,
                 last_tick: None,
                 next_at: None,
                 open: Vec::new(),
@@ -247,7 +250,8 @@ impl Core {
         self.processors.change(id, |processor| {
             let settings = &processor.settings;
             let Some(next) = processor.next_at else { return };
-            let due = Due::of(settings, next, watched_since, now.wall);
+            let has_rested = processor.last_end.is_some_and(|end| end.plus(settings.sleep) > next);
+            let due = Due::of(settings, next, (watched_since, processor.was_held || has_rested), now.wall);
             let all = settings.missed == Missed::All;
             let Some(job) = processor.job(due.next_at.filter(|at| !all && *at > now.wall)) else {
                 processor.next_at = None;
@@ -293,7 +297,7 @@ impl Core {
             tick: None,
             expected: None,
             next_at: None,
-            passed_over: 0,
+            passed_over: (0, SkipCause::Missed),
             skip: None,
             source,
             overlap: processor.settings.overlap,

@@ -22,8 +22,8 @@ pub struct Tick {
     pub expected: Option<UnixMicros>,
     /// The tick after this one, where it is known.
     pub next_at: Option<UnixMicros>,
-    /// So many ticks before this one are passed over, as they were missed.
-    pub passed_over: u64,
+    /// So many ticks before this one are passed over, for this reason.
+    pub passed_over: (u64, SkipCause),
     /// Passes over this one, too.
     pub skip: Option<SkipCause>,
     pub source: RunSource,
@@ -87,8 +87,8 @@ impl Tick {
     #[must_use]
     pub fn skips(&self, fate: TickFate) -> (u64, Option<SkipCause>) {
         match fate {
-            TickFate::Skip(cause) => (self.passed_over + 1, Some(cause)),
-            _ if self.passed_over > 0 => (self.passed_over, Some(SkipCause::Missed)),
+            TickFate::Skip(cause) => (self.passed_over.0 + 1, Some(cause)),
+            _ if self.passed_over.0 > 0 => (self.passed_over.0, Some(self.passed_over.1)),
             _ => (0, None),
         }
     }

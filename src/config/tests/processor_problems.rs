@@ -42,7 +42,10 @@ fn a_schedule_that_cannot_be_is_refused_at_its_place() {
             "4:12: `timezone`: there is no time zone `Europe/Berln`; did you mean `Europe/Berlin`?",
         ),
         ("timezone = \"UTC\"", "3:1: `timezone` means nothing without `cron`; write `cron`, too, or leave it out"),
-        ("every_from = \"end\"", "3:1: `every_from` means nothing without `every`; write `every`, too, or leave it out"),
+        (
+            "every_from = \"end\"",
+            "3:1: `every_from` means nothing without `every`; write `every`, too, or leave it out",
+        ),
     ] {
         refused(&[(&command(lines), &[expected])]);
     }

@@ -49,6 +49,7 @@ impl Core {
                 Ticked::Skipped(cause) => Some(cause),
                 Ticked::Occupied => {
                     processor.waits = Waits::End { again: now.wall.plus(ASK_AGAIN) };
+                    processor.was_held = true;
                     if processor.settings.overlap == Overlap::Replace {
                         cancel.extend(processor.open.iter().filter_map(|run| run.job));
                     }
@@ -60,11 +61,12 @@ impl Core {
                     return;
                 }
             };
-            (processor.last_tick, processor.next_at) = (Some(due.tick), due.next_at);
+            (processor.last_tick, processor.next_at, processor.was_held) = (Some(due.tick), due.next_at, false);
             if let (Some(_), Timing::Every(length)) = (skip, &processor.settings.timing) {
                 processor.set_next(Some(now.wall.plus(*length)), out);
             }
-            let missed = due.passed_over + u64::from(skip == Some(SkipCause::Missed));
+            let before = if due.passed_over.1 == SkipCause::Missed { due.passed_over.0 } else { 0 };
+            let missed = before + u64::from(skip == Some(SkipCause::Missed));
             if missed > 0 {
                 let (processor, ran) = (processor.settings.name.clone(), skip.is_none());
                 out.push(Action::Tell(Notice::TicksMissed { processor, missed, ran }));

@@ -18,8 +18,8 @@ const MOST_COUNTED: u64 = 1000;
 pub(super) struct Due {
     pub(super) tick: UnixMicros,
     pub(super) next_at: Option<UnixMicros>,
-    /// Ticks before it that have no run.
-    pub(super) passed_over: u64,
+    /// Ticks before it that have no run, and why.
+    pub(super) passed_over: (u64, SkipCause),
     /// This one has none, either.
     pub(super) skip: Option<SkipCause>,
     pub(super) source: RunSource,
@@ -27,18 +27,21 @@ pub(super) struct Due {
 
 impl Due {
     /// Of a processor whose next tick is this one, which is not later than `now`. `watched_since`: ticks up to then were
-    /// missed, as no master ran.
+    /// missed, as no master ran. `was_held`: ticks after that waited for the run before, or for the pause after it.
     pub(super) fn of(
         settings: &ProcessorSettings,
         first: UnixMicros,
-        watched_since: UnixMicros,
+        (watched_since, was_held): (UnixMicros, bool),
         now: UnixMicros,
     ) -> Self {
         let timing = &settings.timing;
-        let is_missed = |tick| tick <= watched_since || now.since(tick) > LATE.saturating_add(settings.jitter);
+        let is_late = |tick| !was_held && now.since(tick) > LATE.saturating_add(settings.jitter);
+        let is_missed = |tick| tick <= watched_since || is_late(tick);
         let oldest = now.minus(settings.missed_within);
         let last = timing.last_until(first, now);
-        let (tick, runs) = match settings.missed {
+        let was_held = was_held && first > watched_since;
+        let policy = if was_held { Missed::Once } else { settings.missed };
+        let (tick, runs) = match policy {
             Missed::All => {
                 let tick = timing.earliest(first, last, oldest, settings.missed_max);
                 (tick, tick >= oldest || !is_missed(tick))
@@ -49,7 +52,7 @@ impl Due {
         Self {
             tick,
             next_at: timing.next(tick),
-            passed_over: timing.count(first, tick),
+            passed_over: (timing.count(first, tick), if was_held { SkipCause::Overlap } else { SkipCause::Missed }),
             skip: (!runs).then_some(SkipCause::Missed),
             source: if is_missed(tick) { RunSource::Missed } else { RunSource::Schedule },
         }

@@ -34,10 +34,10 @@ fn due(case: Case) -> (i64, Option<i64>, u64, &'static str) {
         missed_max: most,
         ..settings("p", Timing::External)
     };
-    let due = Due::of(&settings, at(first), at(since), at(now));
+    let due = Due::of(&settings, at(first), (at(since), false), at(now));
     let word = due.skip.map_or(due.source.as_str(), SkipCause::as_str);
     let word = if due.skip.is_some() { "skipped" } else { word };
-    (due.tick.0 / SECOND, due.next_at.map(|at| at.0 / SECOND), due.passed_over, word)
+    (due.tick.0 / SECOND, due.next_at.map(|at| at.0 / SECOND), due.passed_over.0, word)
 }
 
 fn case(timing: Timing, missed: Missed, times: [i64; 3]) -> Case {

@@ -24,7 +24,7 @@ pub(super) fn tick(after: Option<i64>, at: i64) -> Tick {
         tick: Some(UnixMicros(at)),
         expected: after.map(UnixMicros),
         next_at: Some(UnixMicros(at + 1)),
-        passed_over: 0,
+        passed_over: (0, SkipCause::Missed),
         skip: None,
         source: RunSource::Schedule,
         overlap: Overlap::Allow,
@@ -138,7 +138,7 @@ pub(super) fn a_disabled_tick_is_passed_over_without_a_run(kit: &mut Kit) {
     assert_eq!((mail.last_tick, mail.next_at, mail.skipped), (Some(UnixMicros(10)), Some(UnixMicros(11)), 1));
     assert_eq!((mail.last_skip, mail.last_run), (Some((SkipCause::Disabled, kit.at())), None));
     kit.one(off());
-    assert!(disabled(kit.tick(Tick { passed_over: 3, ..tick(Some(10), 11) })));
+    assert!(disabled(kit.tick(Tick { passed_over: (3, SkipCause::Missed), ..tick(Some(10), 11) })));
     assert_eq!(kit.mail().skipped, 5);
     let before = kit.mail();
     assert!(disabled(kit.tick(now())), "without a tick");

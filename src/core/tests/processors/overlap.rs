@@ -30,7 +30,7 @@ fn while_a_run_is_open_a_tick_is_passed_over_or_waits_or_runs_beside_it_or_ends_
     assert_eq!(one.ticks(), [10]);
     one.work();
     assert_eq!(one.ticks(), [10, 30], "one follows, never two");
-    assert_eq!(one.skipped(), (1, Some("missed")));
+    assert_eq!((one.skipped(), one.told.len()), ((1, Some("overlap")), 0), "nothing was missed");
     let mut replace = open(Overlap::Replace);
     assert_eq!(replace.ticks(), [10, 20, 30]);
     let states: Vec<_> = replace.records().iter().map(|run| run.state).collect();
@@ -100,4 +100,18 @@ fn ended_runs_of_processors_that_are_not_configured_are_of_no_concern() {
     host.event(Event::Committed { forgotten, changed, ended_runs: vec![ended], next_due: None });
     host.settle();
     assert_eq!(host.core.next_deadline(host.now), None);
+}
+
+#[test]
+fn a_tick_that_waits_long_for_the_run_before_is_no_missed_one() {
+    for missed in [Missed::Once, Missed::Skip, Missed::All] {
+        let mut host = Host::one(|one| (one.overlap, one.missed) = (Overlap::Queue, missed), tens());
+        host.seconds(305);
+        host.work();
+        assert_eq!(host.runs(), ["10 schedule", "300 schedule"], "{missed:?}");
+        assert_eq!(host.skipped(), (28, Some("overlap")));
+        let mut host = Host::one(|one| (one.sleep, one.missed) = (Duration::from_mins(5), missed), tens());
+        host.work_for(312);
+        assert_eq!(host.runs(), ["10 schedule", "310 schedule"], "{missed:?}");
+    }
 }
