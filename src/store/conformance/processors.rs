@@ -124,10 +124,10 @@ pub(super) fn a_tick_that_somebody_else_has_taken_changes_nothing(kit: &mut Kit)
     assert!(matches!(kit.one(next(None)), Reply::Stale));
     assert_eq!((kit.mail(), kit.all_runs(), kit.totals()), before);
     assert!(matches!(kit.one(next(Some(10))), Reply::Done));
+    assert_eq!(kit.mail().next_at, Some(UnixMicros(50)));
     let runs = kit.all_runs();
     assert!(matches!(kit.tick(tick(Some(10), 10)), Reply::Skipped(SkipCause::Overlap)), "it has its run");
     assert_eq!(kit.all_runs(), runs);
-    assert_eq!(kit.mail().next_at, Some(UnixMicros(50)));
 }
 
 pub(super) fn a_disabled_tick_is_passed_over_without_a_run(kit: &mut Kit) {
