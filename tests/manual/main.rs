@@ -42,6 +42,7 @@ chapters! {
     configuration_does_what_it_shows: "docs/configuration.md",
     guarantees_do_what_they_show: "docs/guarantees.md",
     performance_does_what_it_shows: "docs/performance.md",
+    processors_do_what_they_show: "docs/processors.md",
     production_does_what_it_shows: "docs/production.md",
     protocol_does_what_it_shows: "docs/protocol.md",
     queues_do_what_they_show: "docs/queues.md",

@@ -153,6 +153,36 @@ fn check_prints_one_document_if_asked_for() {
 }
 
 #[test]
+fn check_prints_the_next_times_of_each_calendar_in_its_zone() {
+    let bench = Bench::new();
+    let file = concat!(
+        "[processors.here]\ncron = \"0 12 * * *\"\ncommand = [\"true\"]\n",
+        "[processors.there]\ncron = \"30 2 * * *\"\ntimezone = \"Asia/Kolkata\"\ncommand = [\"true\"]\n",
+        "[processors.often]\nevery = \"5s\"\ncommand = [\"true\"]\n[processors.foreign]\n",
+    );
+    fs::write(bench.path().join("queue-work.toml"), file).expect("written");
+    let check = |zone: &str| bench.verb(&["config", "check"]).env("TZ", zone).run();
+    let said = check("Asia/Tokyo").expect_code(0).stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].ends_with(" workers, 4 processors"), "{said}");
+    let heads: Vec<&&str> = lines.iter().filter(|line| line.contains(": ") && !line.starts_with('`')).collect();
+    let here = "here: 0 12 * * * (Asia/Tokyo)";
+    let expected = [here, "there: 30 2 * * * (Asia/Kolkata)", "often: every 5s", "foreign: none"];
+    assert_eq!(heads, expected.iter().collect::<Vec<_>>());
+    assert_eq!(lines.iter().filter(|line| line.ends_with("T12:00:00+09:00")).count(), 3, "{said}");
+    assert_eq!(lines.iter().filter(|line| line.ends_with("T02:30:00+05:30")).count(), 3, "{said}");
+    let refused = check("Nowhere/Land").expect_code(2).stderr;
+    assert!(refused.contains("queue-work.toml:2:1: the time zone of this machine cannot be read: "), "{refused}");
+    let document = bench.verb(&["config", "check", "--json"]).env("TZ", "Asia/Tokyo").run().expect_code(0).json();
+    assert_eq!(document["processors"][1]["timezone"], "Asia/Kolkata");
+    assert_eq!(document["processors"][1]["next"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        document["processors"][2],
+        json!({"name": "often", "schedule": "every 5s", "timezone": null, "next": []})
+    );
+}
+
+#[test]
 fn a_master_follows_its_file_and_paths_are_relative_to_it() {
     let bench = Bench::new();
     let folder = bench.path().join("conf");

@@ -46,6 +46,41 @@ fn day(expression: &str, zone: &str, date: &str) -> String {
 }
 
 #[test]
+fn what_comes_next_has_the_offset_of_its_zone_and_says_what_was_moved() {
+    let settings = |timing, sleep| ProcessorSettings {
+        name: ProcessorName::new("a").unwrap(),
+        description: String::new(),
+        enabled: true,
+        timing,
+        schedule: String::new(),
+        timezone: None,
+        sleep,
+        overlap: crate::model::processor::Overlap::Skip,
+        missed: crate::model::processor::Missed::Once,
+        missed_within: Duration::ZERO,
+        missed_max: 1,
+        jitter: Duration::ZERO,
+        run_at_start: false,
+        keep_runs: None,
+        job: None,
+    };
+    let next = |timing, sleep| {
+        let next = next(&settings(timing, sleep), at("2026-03-28T00:00Z"), 3);
+        next.into_iter().map(|next| (next.tick, next.moved)).collect::<Vec<_>>()
+    };
+    let berlin = Timing::Calendar(std::sync::Arc::new(calendar("30 2 * * *", "Europe/Berlin")));
+    let expected = [
+        ("2026-03-28T02:30:00+01:00".to_owned(), false),
+        ("2026-03-29T03:00:00+02:00".to_owned(), true),
+        ("2026-03-30T02:30:00+02:00".to_owned(), false),
+    ];
+    assert_eq!(next(berlin, Duration::ZERO), expected);
+    let every = next(Timing::Every(Duration::ZERO), Duration::from_millis(1500));
+    assert!(every[0].0.contains(":01.5") && every[1].0.contains(":03"), "{every:?}");
+    assert_eq!(next(Timing::External, Duration::ZERO), []);
+}
+
+#[test]
 fn the_jitter_of_a_name_is_always_the_same_and_below_its_bound() {
     let name = |n: u32| ProcessorName::new(&format!("p{n}")).unwrap();
     let most = Duration::from_mins(1);
