@@ -271,14 +271,11 @@ impl One<'_> {
             show_as(table, "timezone", format!("{asked} ({})", zone.name));
         }
         let (name, text) = (zone.name.clone(), format!("{} ({})", expressions.join(" | "), zone.name));
-        let calendar = match calendars.get(&text) {
-            Some(calendar) => Arc::clone(calendar),
-            None => {
-                let calendar =
-                    Calendar::new(expressions.iter().map(String::as_str), zone).map_err(|why| ("cron", why))?;
-                calendars.entry(text.clone()).or_insert(Arc::new(calendar)).clone()
-            }
-        };
+        if !calendars.contains_key(&text) {
+            let calendar = Calendar::new(expressions.iter().map(String::as_str), zone).map_err(|why| ("cron", why))?;
+            calendars.insert(text.clone(), Arc::new(calendar));
+        }
+        let calendar = calendars[&text].clone();
         Ok((Timing::Calendar(calendar), text, Some(name)))
     }
 
