@@ -122,6 +122,7 @@ impl Core {
                 ahead: worker.flights.len() >= worker.concurrency as usize,
                 peak: worker.memory,
                 progress: None,
+                note: None,
             });
             worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
             (request, max_attempts, timeout)

@@ -21,6 +21,8 @@ pub struct Flight {
     pub peak: Option<u64>,
     /// Its last report of progress.
     pub progress: Option<Progress>,
+    /// The last note on the run of its processor.
+    pub note: Option<Box<str>>,
 }
 
 /// How far a job at a worker is.

@@ -19,7 +19,6 @@
 
 mod action;
 mod backoff;
-mod cancel;
 mod clock_set;
 mod commands;
 mod deadlines;
@@ -38,7 +37,6 @@ mod random;
 mod rates;
 mod recycle;
 mod released;
-mod reload;
 mod replace;
 mod roster;
 mod runs;
@@ -64,7 +62,6 @@ pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
 pub use processors::{ProcessorId, Ticked};
-pub use reload::PoolChanges;
 pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 
@@ -171,6 +168,7 @@ impl Core {
             Event::Ready { worker, concurrency, types } => self.says_ready(worker, concurrency, types, now, out),
             Event::Answered { worker, request, answer } => self.answered(worker, request, answer, now, out),
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
+            Event::RunNote { worker, request, text } => self.note(worker, request, text),
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),

@@ -79,6 +79,7 @@ impl Core {
             pool.was_of_use = true;
         }
         detail.peak_memory = detail.peak_memory.or(flight.peak);
+        detail.note = detail.note.or(flight.note.take()).filter(|_| flight.job.holds.run.is_some());
         // Jobs that never began are named as a problem, once for all.
         if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
             out.extend(bad_end(name, &flight, verdict, detail.error.clone(), now).map(Action::Tell));
@@ -201,6 +202,15 @@ impl Core {
         });
         let Some((job, run)) = known.flatten() else { return };
         out.push(Action::Write(Change::Progress { job, run, progress }, Tag::None));
+    }
+
+    /// Of other jobs nothing is kept.
+    pub(super) fn note(&mut self, id: WorkerId, request: u64, text: Box<str>) {
+        self.change(id, |worker, _| {
+            if let Some(flight) = worker.flight(request).filter(|flight| flight.job.holds.run.is_some()) {
+                flight.note = Some(text);
+            }
+        });
     }
 
     pub(super) fn extend(&mut self, id: WorkerId, request: u64, by: Duration, now: Now) {

@@ -80,6 +80,7 @@ pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u6
         FromWorker::Progress { request, progress } => {
             heard.events.push(Event::Progress { worker: id, request, progress });
         }
+        FromWorker::Note { request, text } => heard.events.push(Event::RunNote { worker: id, request, text }),
         FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
         FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
         FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),

@@ -48,10 +48,8 @@ mod timers;
 mod unfinished;
 mod workers;
 
-use std::sync::Arc;
-
 use crate::clock::wall;
-use crate::config::{Inputs, Loaded};
+use crate::config::Config;
 use crate::core::Event;
 use crate::model::{Generation, UnixMicros};
 
@@ -77,8 +75,7 @@ pub(crate) use startup::{Failure, run};
 /// Values that do not change while the master lives.
 #[derive(Debug)]
 struct Fixed {
-    /// What the file is read again with.
-    inputs: Arc<Inputs>,
+    config: Config,
     generation: Generation,
     store_id: String,
     started_at: UnixMicros,
@@ -88,8 +85,6 @@ struct Fixed {
 /// The running master.
 struct Master {
     fixed: Fixed,
-    /// The configuration; another one after a reload.
-    in_force: Loaded,
     time: Time,
     core: Decisions,
     spawner: Spawner,

@@ -18,6 +18,7 @@ use super::object::{self, Object};
 use crate::model::answer::PROTOCOL;
 use crate::model::job::Progress;
 use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES, check_type};
+use crate::model::processor::MOST_NOTE_BYTES;
 use crate::model::takes::MOST_TYPES;
 use crate::model::{Answer, Detail, Retry, RunError};
 
@@ -67,6 +68,12 @@ pub enum FromWorker<'a> {
         /// Its request id.
         request: u64,
         progress: Progress,
+    },
+    /// What the run of a processor is to be remembered by.
+    Note {
+        /// Its request id.
+        request: u64,
+        text: Box<str>,
     },
     /// A job needs more time.
     Extend {
@@ -123,6 +130,8 @@ struct RunMember {
     stderr_tail: Option<String>,
     #[serde(default)]
     stdout_tail: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -173,6 +182,8 @@ struct Params<'a> {
     percent: Option<f64>,
     #[serde(default)]
     message: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
     #[serde(default)]
     seconds: Option<f64>,
 }
@@ -230,6 +241,9 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
             let message = p.message.map(|m| cut(m, 1000));
             Some(FromWorker::Progress { request: request_of(p.id?.get())?, progress: Progress { percent, message } })
         }),
+        "note" => fields().and_then(|p| {
+            Some(FromWorker::Note { request: request_of(p.id?.get())?, text: cut(p.text?, MOST_NOTE_BYTES).into() })
+        }),
         "extend" => fields().and_then(|p| {
             let by = Duration::try_from_secs_f64(p.seconds?).ok()?;
             Some(FromWorker::Extend { request: request_of(p.id?.get())?, by })
@@ -273,6 +287,7 @@ fn answer<'a>(raw: &Raw<'a>) -> Option<FromWorker<'a>> {
         peak_memory: run.peak_memory_bytes,
         stderr_tail: run.stderr_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
         stdout_tail: run.stdout_tail.map(|t| last_of(t, MAX_ERROR_BYTES)).unwrap_or_default(),
+        note: run.note.map(|note| cut(note, MOST_NOTE_BYTES).into()),
         ..Detail::default()
     };
     Some(FromWorker::Answer { request, answer: Answer { verdict, detail } })

@@ -16,7 +16,6 @@ mod pipes;
 mod pools;
 mod ready;
 mod recycling;
-mod reload;
 mod restarts;
 mod scaling;
 mod starts;

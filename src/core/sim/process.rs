@@ -253,9 +253,10 @@ impl World {
         }
         let by = std::time::Duration::from_micros(self.chance.micros(1, 10_000_000));
         let progress = Progress { percent: None, message: None };
-        let event = match self.chance.range(0, 5) {
+        let event = match self.chance.range(0, 6) {
             0 | 1 => Event::Progress { worker: id, request, progress },
-            2 | 3 => Event::Extend { worker: id, request, by },
+            2 => Event::RunNote { worker: id, request, text: "so far".into() },
+            3 | 4 => Event::Extend { worker: id, request, by },
             _ => Event::Retire { worker: id },
         };
         self.say(id, 20, event);

@@ -13,7 +13,6 @@ mod interleavings;
 mod not_begun;
 pub(super) mod processors;
 mod recycle;
-mod reload;
 mod restart;
 mod roster;
 mod runs;

@@ -1,14 +1,22 @@
 //! What answers mean for their jobs.
 
 use super::*;
-use crate::model::Retry;
 use crate::model::answer::NO_SUCH_TYPE;
 use crate::model::change::{Change, Finish};
+use crate::model::{ProcessorRunId, Retry};
 
 fn finish(charged: u32, answer: Answer) -> Finish {
-    let mut bench = Bench::up(|_| {});
     let counters = Counters { attempts: charged, ..Counters::default() };
-    bench.give(vec![Claimed { counters, ..job(1) }]);
+    finish_of(Claimed { counters, ..job(1) }, &[], answer)
+}
+
+/// The end of a job whose worker has sent these notes before.
+fn finish_of(job: Claimed, notes: &[&str], answer: Answer) -> Finish {
+    let mut bench = Bench::up(|_| {});
+    bench.give(vec![job]);
+    for &text in notes {
+        bench.event(Event::RunNote { worker: WorkerId(1), request: 1, text: text.into() });
+    }
     bench.answer(1, 1, answer);
     let finish = bench.out.into_iter().find_map(|action| match action {
         Action::Write(Change::Finish(finish), _) => Some(*finish),
@@ -110,4 +118,21 @@ fn answers_may_come_in_any_order() {
     bench.answer(1, 2, well());
     bench.answer(1, 1, well());
     bench.says(&["job 2 succeeded - => succeeded 0/0/0", "job 1 succeeded - => succeeded 0/0/0"]);
+}
+
+#[test]
+fn the_last_note_is_that_of_the_run_and_only_of_one_of_a_processor() {
+    let of_processor = Claimed { holds: Holds { unique: false, run: Some(ProcessorRunId(3)) }, ..job(1) };
+    let noted = |text: &str| Answer { detail: Detail { note: Some(text.into()), ..Detail::default() }, ..well() };
+    let table: [(&[&str], Answer, Option<&str>); 4] = [
+        (&[], well(), None),
+        (&["first", "last"], well(), Some("last")),
+        (&["first"], noted("in the answer"), Some("in the answer")),
+        (&["first"], badly(Retry::Policy), Some("first")),
+    ];
+    for (notes, answer, note) in table {
+        let finish = finish_of(of_processor.clone(), notes, answer.clone());
+        assert_eq!(finish.detail.note.as_deref(), note, "{notes:?}");
+        assert_eq!(finish_of(job(1), notes, answer).detail.note, None, "another job has none");
+    }
 }

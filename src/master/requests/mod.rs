@@ -35,7 +35,6 @@ mod members;
 mod operate;
 mod push;
 mod question;
-mod reload;
 mod replies;
 mod table;
 

@@ -41,7 +41,6 @@ impl Event {
             Self::MasterStarted { .. }
             | Self::PoolStarted { .. }
             | Self::Recovered { .. }
-            | Self::Reloaded { .. }
             | Self::Stopping { .. }
             | Self::Forced { .. }
             | Self::Drained { .. }

@@ -1,7 +1,6 @@
 //! Cron expressions are tried in zones of the system.
 
 mod daylight;
-mod random;
 mod reading;
 mod walker;
 

@@ -9,10 +9,12 @@ mod finish;
 mod lanes;
 mod life;
 mod operator;
+mod processor_runs;
 mod processors;
 mod prune;
 mod push;
 mod random;
+mod random_processors;
 mod runs;
 mod two_masters;
 mod waits;
@@ -138,8 +140,10 @@ impl Kit {
         self.batch += 1;
         let at = self.at();
         let before: BTreeMap<_, _> = self.store.totals().unwrap().into_iter().map(|t| (t.name.clone(), t)).collect();
-        let Applied { replies, forgotten, changed, ended_runs: _ } = self.store.apply(self.batch, ops, at).unwrap();
+        let open = self.open_runs();
+        let Applied { replies, forgotten, changed, ended_runs } = self.store.apply(self.batch, ops, at).unwrap();
         assert_eq!(replies.len(), ops.len());
+        self.check_runs(&open, &ended_runs);
         self.check_changes(before, &forgotten, changed);
         self.check_totals();
         self.check_keys();
@@ -328,7 +332,7 @@ suite_of_two! {
     a_job_is_claimed_by_one_of_them, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
     one_that_renews_is_not_taken_over, nobody_is_dead_to_one_that_was_away, what_one_makes_ready_the_other_hears,
     what_is_due_is_promoted_once, a_pause_reaches_the_other, a_job_that_runs_elsewhere_is_cancelled_there,
-    the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, ids_and_batches_of_one_are_not_those_of_the_other
+    a_tick_is_taken_by_one_of_them, what_becomes_of_a_processor_is_heard_elsewhere, the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, ids_and_batches_of_one_are_not_those_of_the_other
 }
 
 suite! {
@@ -364,7 +368,11 @@ suite! {
         set_in_each_state, a_job_that_waits_goes_to_another_queue_priority_and_time, a_job_in_another_state_than_those_that_are_meant_is_left_alone,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     processors: a_tick_puts_a_run_on_record_and_pushes_its_job, a_tick_that_somebody_else_has_taken_changes_nothing,
-        a_disabled_tick_is_passed_over_without_a_run, a_run_outside_ends_once;
+        a_disabled_tick_is_passed_over_without_a_run, a_run_that_is_open_decides_by_the_overlap,
+        ticks_that_were_missed_are_counted, a_schedule_that_changed_begins_anew, the_word_of_an_operator_stays_until_it_is_taken_back,
+        a_tick_that_was_applied_is_not_applied_again;
+    processor_runs: every_way_a_job_ends_ends_its_run_once, a_run_stays_open_while_its_job_is_tried_again,
+        a_run_outside_ends_once, the_newest_run_and_those_that_are_open_stay, runs_of_processors_are_listed_by_filter;
     life: a_generation_that_did_not_end_is_found_crashed, generations_that_nobody_recovered_are_all_found_crashed,
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
         recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths,

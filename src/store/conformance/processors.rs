@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::ProcessorRunId;
 use crate::model::processor::{
-    Armed, BeginRun, ForeignProcess, Overlap, ProcessorRecord, ProcessorRun, ProcessorRunState, RunSource, SkipCause,
-    Switch, Tick,
+    Armed, BeginRun, EndedRun, Overlap, ProcessorRecord, ProcessorRun, ProcessorRunState, RunSource, SkipCause, Switch,
+    Tick,
 };
 use crate::store::ProcessorRunFilter;
 
@@ -35,15 +35,15 @@ pub(super) fn tick(after: Option<i64>, at: i64) -> Tick {
 }
 
 /// A run without a tick.
-fn now() -> Tick {
+pub(super) fn now() -> Tick {
     Tick { tick: None, next_at: None, source: RunSource::Now, ..tick(None, 0) }
 }
 
-fn begin() -> BeginRun {
+pub(super) fn begin() -> BeginRun {
     BeginRun { processor: name("mail"), enabled: true, process: None, deadline: None }
 }
 
-fn off() -> Request {
+pub(super) fn off() -> Request {
     let (enabled, changed_at, by) = (Some(false), Some(UnixMicros(5)), Some("alice".to_owned()));
     let switch = Switch { enabled, changed_at, changed_by: by, reason: Some("moving".into()) };
     Request::SwitchProcessor { processor: name("mail"), switch }
@@ -61,7 +61,7 @@ impl Kit {
         }
     }
 
-    fn begun(&mut self) -> ProcessorRunId {
+    pub(super) fn begun(&mut self) -> ProcessorRunId {
         match self.one(Request::BeginRun(begin())) {
             Reply::RunBegun(run) => run,
             other => panic!("{other:?}"),
@@ -78,6 +78,28 @@ impl Kit {
 
     pub(super) fn all_runs(&mut self) -> Vec<ProcessorRun> {
         self.records.processor_runs(&ProcessorRunFilter::default()).unwrap()
+    }
+
+    pub(super) fn open_runs(&mut self) -> BTreeSet<ProcessorRunId> {
+        let all = self.records.processors().unwrap();
+        all.iter().flat_map(|processor| &processor.open).map(|open| open.id).collect()
+    }
+
+    /// A batch tells of every run that it has ended, once; a run with a job is open for as long as that is unfinished.
+    pub(super) fn check_runs(&mut self, open: &BTreeSet<ProcessorRunId>, ended: &[EndedRun]) {
+        let ids: BTreeSet<ProcessorRunId> = ended.iter().map(|ended| ended.id).collect();
+        let now = self.open_runs();
+        assert_eq!(ids.len(), ended.len(), "told twice: {ended:?}");
+        assert!(open.difference(&now).all(|id| ids.contains(id)), "not told: {open:?} {now:?} {ended:?}");
+        assert!(ids.is_disjoint(&now), "told, and open: {now:?} {ended:?}");
+        for EndedRun { processor, id, ended_at } in ended {
+            let run = self.run_of(*id);
+            assert_eq!((&run.processor, run.ended_at, run.state.is_open()), (processor, Some(*ended_at), false));
+        }
+        for run in now.into_iter().map(|id| self.run_of(id)).collect::<Vec<_>>() {
+            let job = run.job_id.map(|job| self.state(job).is_some_and(|state| !state.is_final()));
+            assert!(job != Some(false), "open, and its job is over: {run:?}");
+        }
     }
 }
 
@@ -127,7 +149,7 @@ pub(super) fn a_tick_that_somebody_else_has_taken_changes_nothing(kit: &mut Kit)
     assert_eq!(kit.mail().next_at, Some(UnixMicros(50)));
     let runs = kit.all_runs();
     assert!(matches!(kit.tick(tick(Some(10), 10)), Reply::Skipped(SkipCause::Overlap)), "it has its run");
-    assert_eq!(kit.all_runs(), runs);
+    assert_eq!((kit.all_runs(), kit.mail().next_at), (runs, Some(UnixMicros(11))));
 }
 
 pub(super) fn a_disabled_tick_is_passed_over_without_a_run(kit: &mut Kit) {
@@ -149,33 +171,95 @@ pub(super) fn a_disabled_tick_is_passed_over_without_a_run(kit: &mut Kit) {
     kit.ticked(Tick { force: true, ..now() });
 }
 
-pub(super) fn a_run_outside_ends_once(kit: &mut Kit) {
-    let process = ForeignProcess { host: "h".into(), pid: 7, start: u64::MAX, boot_id: "b".into() };
-    let begin = BeginRun { process: Some(process.clone()), deadline: Some(kit.later(60)), ..begin() };
-    let Reply::RunBegun(id) = kit.one(Request::BeginRun(begin)) else { panic!() };
-    let open = kit.mail().open.remove(0);
-    assert_eq!((open.id, open.process, open.deadline, open.job), (id, Some(process), Some(kit.later(60)), None));
-    let run = kit.run_of(id);
-    assert_eq!(
-        (run.state, run.source, run.started_at),
-        (ProcessorRunState::Running, RunSource::Foreign, Some(kit.at()))
-    );
-    kit.pass(3);
-    let end = |run, state| Request::EndRun { run, state, note: Some("12 mails".into()) };
-    assert!(matches!(kit.one(end(id, ProcessorRunState::Succeeded)), Reply::Done));
-    let run = kit.run_of(id);
-    assert_eq!(
-        (run.state, run.duration_s, run.note.as_deref()),
-        (ProcessorRunState::Succeeded, Some(3.0), Some("12 mails"))
-    );
-    assert!(matches!(kit.one(end(id, ProcessorRunState::Failed)), Reply::RunIs(ProcessorRunState::Succeeded)));
-    assert!(matches!(kit.one(Change::LoseRun(id)), Reply::Stale));
-    assert_eq!(kit.run_of(id), run);
-    assert!(matches!(kit.one(end(ProcessorRunId(99), ProcessorRunState::Failed)), Reply::Missing));
-    let (of_job, _) = kit.ticked(now());
-    assert!(matches!(kit.one(end(of_job, ProcessorRunState::Failed)), Reply::RunIs(ProcessorRunState::Waiting)));
-    assert!(matches!(kit.one(Change::LoseRun(of_job)), Reply::Stale));
-    let lost = kit.begun();
-    assert!(matches!(kit.one(Change::LoseRun(lost)), Reply::Done));
-    assert_eq!(kit.run_of(lost).state, ProcessorRunState::Lost);
+pub(super) fn a_run_that_is_open_decides_by_the_overlap(kit: &mut Kit) {
+    kit.one(armed("every 1s", Some(10)));
+    let (_, first) = kit.ticked(tick(None, 10));
+    let before = (kit.mail(), kit.totals());
+    for overlap in [Overlap::Queue, Overlap::Replace] {
+        assert!(matches!(kit.tick(Tick { overlap, ..tick(Some(10), 11) }), Reply::Occupied));
+        assert!(matches!(kit.tick(Tick { overlap, ..now() }), Reply::Occupied));
+    }
+    let skip = Tick { overlap: Overlap::Skip, ..now() };
+    assert!(matches!(kit.tick(skip.clone()), Reply::Skipped(SkipCause::Overlap)));
+    assert_eq!((kit.mail(), kit.totals()), before);
+    assert!(matches!(
+        kit.tick(Tick { overlap: Overlap::Skip, ..tick(Some(10), 11) }),
+        Reply::Skipped(SkipCause::Overlap)
+    ));
+    let mail = kit.mail();
+    assert_eq!((mail.last_tick, mail.skipped), (Some(UnixMicros(11)), 1));
+    assert_eq!(mail.last_skip, Some((SkipCause::Overlap, kit.at())));
+    kit.ticked(tick(Some(11), 12));
+    assert_eq!(kit.mail().open.len(), 2, "both run");
+    let claimed: Vec<_> = kit.claim(2).into_iter().map(Arc::new).collect();
+    assert_eq!(claimed[0].id, first);
+    for job in &claimed {
+        kit.succeed(job);
+    }
+    let outside = kit.begun();
+    assert!(matches!(kit.tick(skip.clone()), Reply::Skipped(SkipCause::Overlap)), "a run outside is one");
+    kit.one(Change::LoseRun(outside));
+    kit.ticked(skip);
+}
+
+pub(super) fn ticks_that_were_missed_are_counted(kit: &mut Kit) {
+    kit.one(armed("every 1s", Some(10)));
+    kit.ticked(Tick { passed_over: (4, SkipCause::Missed), source: RunSource::Missed, ..tick(None, 14) });
+    assert_eq!((kit.mail().skipped, kit.mail().last_skip), (4, Some((SkipCause::Missed, kit.at()))));
+    kit.ticked(tick(Some(14), 15));
+    kit.pass(1);
+    assert_eq!(kit.mail().skipped, 4);
+    let skip = Some(SkipCause::Missed);
+    let passed = kit.tick(Tick { passed_over: (2, SkipCause::Missed), skip, enabled: false, ..tick(Some(15), 18) });
+    assert!(matches!(passed, Reply::Skipped(SkipCause::Missed)), "whatever else");
+    let mail = kit.mail();
+    assert_eq!((mail.skipped, mail.last_tick), (7, Some(UnixMicros(18))));
+    assert_eq!((mail.last_skip, kit.all_runs().len()), (Some((SkipCause::Missed, kit.at())), 2));
+}
+
+pub(super) fn a_schedule_that_changed_begins_anew(kit: &mut Kit) {
+    let next = |kit: &mut Kit| (kit.mail().last_tick.map(|at| at.0), kit.mail().next_at.map(|at| at.0));
+    kit.one(armed("every 1s", None));
+    assert_eq!(next(kit), (None, None));
+    kit.one(armed("every 1s", Some(10)));
+    assert_eq!(next(kit), (None, Some(10)), "there was none");
+    kit.one(armed("every 1s", Some(20)));
+    kit.one(armed("every 1s", None));
+    assert_eq!(next(kit), (None, Some(10)), "where it is the same, what is on record counts");
+    kit.ticked(tick(None, 10));
+    kit.one(armed("@hourly", Some(3600)));
+    assert_eq!(next(kit), (Some(10), Some(3600)));
+    kit.one(armed("every 2s", None));
+    assert_eq!(next(kit), (Some(10), None));
+    let other = Armed { name: name("other"), schedule: String::new(), next_at: None };
+    let Reply::Processors(records) = kit.one(Change::ArmProcessors([other].into())) else { panic!() };
+    assert_eq!(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["other"], "of those named");
+    let all = kit.records.processors().unwrap();
+    assert_eq!(all.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["mail", "other"]);
+}
+
+pub(super) fn the_word_of_an_operator_stays_until_it_is_taken_back(kit: &mut Kit) {
+    kit.one(off());
+    let Request::SwitchProcessor { switch, .. } = off() else { panic!() };
+    assert_eq!((kit.mail().switch, kit.mail().schedule.as_str()), (switch.clone(), ""), "before a master has armed it");
+    kit.one(armed("every 1s", Some(10)));
+    kit.join(2);
+    assert_eq!((kit.mail().switch, kit.mail().next_at), (switch.clone(), Some(UnixMicros(10))));
+    let switch = Switch { enabled: Some(true), reason: None, ..switch };
+    kit.one(Request::SwitchProcessor { processor: name("mail"), switch: switch.clone() });
+    assert_eq!(kit.mail().switch, switch);
+    kit.ticked(Tick { enabled: false, ..tick(None, 10) });
+    kit.one(Request::SwitchProcessor { processor: name("mail"), switch: Switch { enabled: None, ..switch } });
+    assert_eq!(kit.mail().switch, Switch::default());
+    assert!(matches!(kit.tick(Tick { enabled: false, ..now() }), Reply::Skipped(SkipCause::Disabled)));
+}
+
+pub(super) fn a_tick_that_was_applied_is_not_applied_again(kit: &mut Kit) {
+    kit.one(armed("every 1s", Some(10)));
+    kit.ticked(tick(None, 10));
+    let (at, before) = (kit.at(), (kit.mail(), kit.all_runs()));
+    let again = Change::Tick(Box::new(tick(Some(10), 11)));
+    let result = kit.store.apply(kit.batch, &[again.into()], at);
+    assert!(matches!(result, Err(crate::store::StoreError::AlreadyApplied)));
+    assert_eq!((kit.mail(), kit.all_runs()), before);
 }

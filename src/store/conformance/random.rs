@@ -33,6 +33,7 @@ enum Step {
     Stage { bulk: i64, jobs: Vec<Rough> },
     Bulk { bulk: i64, how: u8, limit: u32 },
     Shift { expiry: bool, by: i64, limit: u32 },
+    Processor(super::random_processors::Deed),
     Pass(i64),
     Restart,
 }
@@ -64,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(bulk, jobs)| Step::Stage { bulk, jobs }),
         6 => (1..4_i64, 0..6_u8, 1..4_u32).prop_map(|(bulk, how, limit)| Step::Bulk { bulk, how, limit }),
         2 => (any::<bool>(), -5..6_i64, 0..4_u32).prop_map(|(expiry, by, limit)| Step::Shift { expiry, by, limit }),
+        9 => super::random_processors::deed().prop_map(Step::Processor),
         3 => (0..4_i64).prop_map(Step::Pass),
         1 => Just(Step::Restart),
     ]
@@ -82,7 +84,7 @@ fn kind(n: u8) -> &'static str {
     ["resize", "resize", "exec", "mail"][usize::from(n)]
 }
 
-fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
+fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
     let current = |n: usize| claims.get(n % claims.len().max(1));
     Some(match step {
         Step::Push { queue, priority, due, expires, unique } => Request::Push(Arc::new([NewJob {
@@ -145,6 +147,7 @@ fn op(kit: &Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         }
         Step::Bulk { bulk, how, limit } => Request::Bulk(bulk_step(BulkId(*bulk), *how, *limit)).into(),
         Step::Shift { expiry, by, limit } => Change::Shift(shift(kit, *expiry, *by, *limit)).into(),
+        Step::Processor(deed) => super::random_processors::op(kit, deed),
         Step::Pass(_) | Step::Restart => return None,
     })
 }
@@ -181,7 +184,8 @@ fn everything(kit: &mut Kit) -> String {
     let workers = kit.records.workers(&WorkerFilter::default()).unwrap();
     let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
     let bulks = kit.store.bulks().unwrap();
-    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{}", lists(kit, &jobs))
+    let processors = super::random_processors::everything(kit);
+    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{processors}{}", lists(kit, &jobs))
 }
 
 /// The same jobs as filters find them, each by another key.
@@ -240,7 +244,7 @@ fn agree(steps: &[Step]) {
                 }
             }
             step => {
-                let Some(op) = op(&a, &claims, step) else { continue };
+                let Some(op) = op(&mut a, &claims, step) else { continue };
                 let (left, right) = (a.one(op.clone()), b.one(op));
                 assert_eq!(format!("{left:?}"), format!("{right:?}"), "{step:?}");
                 if let Reply::Claimed { jobs, .. } = left {

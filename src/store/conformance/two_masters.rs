@@ -203,6 +203,42 @@ pub(super) fn a_job_that_runs_elsewhere_is_cancelled_there(mut two: Two) {
     assert!(matches!(two.a.one(Change::cancel(job.id)), Reply::Changed { was: JobState::Cancelled, .. }));
 }
 
+pub(super) fn a_tick_is_taken_by_one_of_them(mut two: Two) {
+    for kit in [&mut two.a, &mut two.b] {
+        kit.one(processors::armed("every 1s", Some(10)));
+    }
+    two.b.ticked(processors::tick(None, 10));
+    assert!(matches!(two.a.tick(processors::tick(None, 10)), Reply::Stale));
+    two.a.ticked(processors::tick(Some(10), 11));
+    assert!(matches!(two.b.tick(processors::tick(Some(10), 11)), Reply::Stale));
+    let ticks: Vec<_> = two.a.all_runs().iter().filter_map(|run| run.tick).collect();
+    assert_eq!((ticks, two.b.totals().ready), (vec![UnixMicros(11), UnixMicros(10)], 2));
+}
+
+pub(super) fn what_becomes_of_a_processor_is_heard_elsewhere(mut two: Two) {
+    let heard = |two: &mut Two| {
+        let of = |kit: &mut Kit| !kit.store.news().unwrap().processors.is_empty();
+        (of(&mut two.a), of(&mut two.b))
+    };
+    two.a.one(processors::armed("every 1s", Some(10)));
+    assert_eq!(heard(&mut two), (false, true), "its first schedule");
+    two.b.one(processors::armed("every 1s", Some(10)));
+    assert_eq!(heard(&mut two), (false, false), "nothing changed");
+    two.b.ticked(processors::tick(None, 10));
+    assert_eq!(heard(&mut two), (true, false), "a tick");
+    assert!(matches!(two.a.tick(processors::tick(None, 10)), Reply::Stale));
+    let job = two.a.claim_one();
+    assert_eq!(heard(&mut two), (false, false), "a claim");
+    two.a.succeed(&job);
+    assert_eq!(heard(&mut two), (false, true), "the end of its job");
+    two.b.one(processors::off());
+    assert_eq!(heard(&mut two), (true, false), "the word of an operator");
+    let mut guest = (two.a.connect)();
+    let begin = crate::model::processor::BeginRun { processor: processors::name("outside"), ..processors::begin() };
+    guest.apply(0, &[Request::BeginRun(begin).into()], two.a.at()).unwrap();
+    assert_eq!(heard(&mut two), (true, true), "a run outside");
+}
+
 pub(super) fn the_end_of_a_job_is_heard_elsewhere(mut two: Two) {
     let pushed = two.a.push(vec![job(); 3]);
     let done = two.b.claim_one();

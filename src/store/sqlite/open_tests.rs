@@ -259,7 +259,8 @@ fn a_failed_operation_leaves_nothing_of_its_batch() {
 fn every_statement_of_the_hot_path_uses_a_key() {
     let (_dir, path) = place();
     let store = SqliteStore::open(&path).unwrap();
-    let text = concat!(include_str!("sql.rs"), include_str!("run_row.rs"), include_str!("lanes.rs"));
+    let files = [include_str!("run_row.rs"), include_str!("lanes.rs"), include_str!("processors.rs")];
+    let text = include_str!("sql.rs").to_owned() + &files.concat();
     let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
     let scans = [
         "DANGLING",

@@ -171,3 +171,75 @@ pub(super) fn name_of(text: &str) -> Result<ProcessorName> {
     ProcessorName::new(text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::model::UnixMicros;
+    use crate::store::sqlite::SqliteStore;
+
+    const RUNS: i64 = 50_000;
+    /// Instructions of SQLite's machine between two counts.
+    const PACE: u64 = 10;
+
+    /// Ten processors in turn. The oldest runs have failed, the newest are open, all others have succeeded.
+    fn store() -> (tempfile::TempDir, Connection) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db");
+        drop(SqliteStore::open(&path).unwrap());
+        let conn = Connection::open(&path).unwrap();
+        conn.execute_batch(&format!(
+            "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 10)
+             INSERT INTO processors (id, name) SELECT id, 'p' || id FROM n;
+             WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {RUNS})
+             INSERT INTO processor_runs (id, processor, tick, source, state, made_at, started_at, ended_at)
+             SELECT id, 1 + id % 10, id, 0, iif(id > {RUNS} - 10, 1, iif(id <= 100, 3, 2)), id, id,
+             iif(id > {RUNS} - 10, NULL, id) FROM n;"
+        ))
+        .unwrap();
+        (dir, conn)
+    }
+
+    #[test]
+    fn no_list_of_processors_or_runs_walks_over_what_is_not_in_it() {
+        let (_dir, conn) = store();
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(PACE, Ordering::Relaxed);
+            false
+        };
+        conn.progress_handler(PACE as i32, Some(count)).unwrap();
+        let took = || steps.swap(0, Ordering::Relaxed);
+        let all = processors(&conn, None).unwrap();
+        assert_eq!((all.len(), all.iter().map(|one| one.open.len()).sum::<usize>()), (10, 10));
+        assert!(took() < 10_000, "all processors");
+        let name = ProcessorName::new("p3").ok();
+        let mut table = Vec::new();
+        for processor in [None, name] {
+            let few = if processor.is_some() { 1 } else { 10 };
+            let of = ProcessorRunFilter { processor, limit: Some(10), ..ProcessorRunFilter::default() };
+            let before = Some(ProcessorRunId(RUNS / 2));
+            table.push((of.clone(), 10));
+            table.push((ProcessorRunFilter { before, ..of.clone() }, 10));
+            table.push((ProcessorRunFilter { since: Some(UnixMicros(RUNS + 1)), ..of.clone() }, 0));
+            for (state, found) in [
+                (ProcessorRunState::Waiting, 0),
+                (ProcessorRunState::Running, few),
+                (ProcessorRunState::Succeeded, 10),
+                (ProcessorRunState::Failed, 10),
+                (ProcessorRunState::Lost, 0),
+            ] {
+                table.push((ProcessorRunFilter { state: Some(state), ..of.clone() }, found));
+            }
+        }
+        for (filter, found) in table {
+            assert_eq!(runs(&conn, &filter).unwrap().len(), found, "{filter:?}");
+            let took = took();
+            assert!(took < 10_000, "{took} steps: {filter:?}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Result, params};
 
 use super::batch::Batch;
 use super::names::text;
+use super::prune::highest;
 use super::{codes, processor_row};
 use crate::model::change::Reply;
 use crate::model::processor::{
@@ -31,7 +32,7 @@ const TICK: &str = "UPDATE processors SET last_tick = ?3, next_at = ?4, skipped 
 /// `processors.name`, if the last tick is still this one.
 const NEXT: &str = "UPDATE processors SET next_at = ?3 WHERE name = ?1 AND last_tick IS ?2";
 /// The last row of `processor_runs`.
-const RUN_HIGH: &str = "SELECT coalesce(max(id), 0) FROM processor_runs";
+const RUN_HIGH: &str = "SELECT max(id) FROM processor_runs";
 /// `processors.name`; appends.
 const RUN_ADD: &str = "INSERT INTO processor_runs (id, processor, tick, source, state, made_at, \
      job_id, started_at, host, pid, pid_start, boot_id, deadline) \
@@ -103,8 +104,7 @@ impl Batch<'_> {
     }
 
     fn next_processor_run(&self) -> Result<ProcessorRunId> {
-        let high: i64 = self.conn.prepare_cached(RUN_HIGH)?.query_row([], |row| row.get(0))?;
-        Ok(ProcessorRunId(high + 1))
+        Ok(ProcessorRunId(highest(self.conn, RUN_HIGH, 0)? + 1))
     }
 
     /// The processor gets a row if it has none.
@@ -198,5 +198,79 @@ impl Batch<'_> {
             .optional()?;
         self.ended_runs.extend(ended.map(|processor| EndedRun { processor, id, ended_at: *ended_at }));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::damage_tests::master;
+    use super::super::{SqliteRecords, SqliteStore};
+    use super::*;
+    use crate::model::change::{Change, Claim, Op};
+    use crate::model::processor::Overlap;
+    use crate::model::{QueueName, Takes};
+    use crate::store::{Records, Store};
+
+    fn opened() -> (tempfile::TempDir, SqliteStore, SqliteRecords) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db");
+        let mut store = SqliteStore::open(&path).unwrap();
+        store.join(&master(), UnixMicros(1)).unwrap();
+        let armed = Armed { name: name(), schedule: "every 1s".into(), next_at: Some(UnixMicros(10)) };
+        store.apply(1, &[Change::ArmProcessors(Arc::new([armed])).into()], UnixMicros(2)).unwrap();
+        (dir, store, SqliteRecords::open(&path).unwrap())
+    }
+
+    fn name() -> ProcessorName {
+        ProcessorName::new("mail").unwrap()
+    }
+
+    fn tick() -> Op {
+        let tick = Tick {
+            processor: name(),
+            tick: Some(UnixMicros(10)),
+            expected: None,
+            next_at: None,
+            passed_over: (1, SkipCause::Missed),
+            skip: None,
+            source: RunSource::Missed,
+            overlap: Overlap::Skip,
+            enabled: true,
+            force: false,
+            job: NewJob::new("t", "1"),
+        };
+        Change::Tick(Box::new(tick)).into()
+    }
+
+    #[test]
+    fn a_tick_that_fails_halfway_is_not_taken() {
+        let (_dir, mut store, mut records) = opened();
+        let before = records.processors().unwrap();
+        for table in ["processor_runs", "ready"] {
+            let trigger = format!("CREATE TRIGGER no BEFORE INSERT ON {table} BEGIN SELECT raise(ABORT, 'no'); END");
+            store.conn.execute_batch(&trigger).unwrap();
+            assert!(store.apply(2, &[tick()], UnixMicros(11)).is_err(), "{table}");
+            assert_eq!((records.processors().unwrap(), store.totals().unwrap()), (before.clone(), vec![]), "{table}");
+            store.conn.execute_batch("DROP TRIGGER no").unwrap();
+        }
+        let replies = store.apply(2, &[tick()], UnixMicros(11)).unwrap().replies;
+        assert!(matches!(replies[..], [Reply::Ticked { .. }]), "late, not lost");
+    }
+
+    #[test]
+    fn a_job_that_is_set_aside_ends_its_run() {
+        let (_dir, mut store, mut records) = opened();
+        store.apply(2, &[tick()], UnixMicros(11)).unwrap();
+        store.conn.execute_batch("UPDATE jobs SET args = CAST(x'7b22ff' AS TEXT)").unwrap();
+        let takes = vec![(QueueName::default(), 1)];
+        let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 1, max_bytes: 9 };
+        let applied = store.apply(3, &[Change::Claim(claim).into()], UnixMicros(12)).unwrap();
+        let ended = EndedRun { processor: name(), id: ProcessorRunId(1), ended_at: UnixMicros(12) };
+        assert_eq!(applied.ended_runs, [ended]);
+        let run = records.processor_run(ProcessorRunId(1)).unwrap().unwrap();
+        assert_eq!(run.state, ProcessorRunState::Failed);
+        assert!(run.note.unwrap().contains("damaged"));
     }
 }

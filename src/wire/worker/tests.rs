@@ -47,6 +47,9 @@ fn what_an_answer_tells_of_the_run_does_not_spoil_it() {
         other => panic!("{other:?}"),
     };
     assert_eq!(detail(r#"{"exit_code":3}"#).exit_code, Some(3));
+    assert_eq!(detail(r#"{"note":"12 mails"}"#).note.as_deref(), Some("12 mails"));
+    let long = detail(&format!(r#"{{"note":"{}"}}"#, "n".repeat(MOST_NOTE_BYTES + 1)));
+    assert_eq!(long.note.map(|note| note.len()), Some(MOST_NOTE_BYTES));
     assert_eq!(detail(r#"{"signal":"SIGRTMIN+3"}"#).signal.as_deref(), Some("SIGRTMIN+3"));
     for signal in ["\\u001b]0;x", "9", "sigterm", "SIGX\\n", "SIGAAAAAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(detail(&format!(r#"{{"signal":"{signal}"}}"#)).signal, None, "{signal}");
@@ -104,6 +107,10 @@ fn messages_are_read() {
     assert!(
         matches!(parse(br#"{"method":"extend","params":{"id":4,"seconds":9}}"#), FromWorker::Extend { request: 4, by: b } if b == by)
     );
+    assert!(matches!(parse(br#"{"method":"note","params":{"id":4}}"#), FromWorker::Output));
+    let long = format!(r#"{{"method":"note","params":{{"id":"4","text":"{}"}}}}"#, "é".repeat(MOST_NOTE_BYTES));
+    let FromWorker::Note { request: 4, text } = parse(long.as_bytes()) else { panic!() };
+    assert_eq!(text.len(), MOST_NOTE_BYTES);
     assert!(matches!(parse(br#"{"id":"x","method":"push","params":{"type":"a"}}"#), FromWorker::Push { .. }));
     assert!(matches!(parse(br#"{"id":7,"method":"fly"}"#), FromWorker::Unknown { .. }));
 }
