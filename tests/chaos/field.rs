@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::chief::{self, Chief};
 use crate::clock;
+use crate::deeds::Deed;
 use crate::dice::Dice;
 use crate::findings::{Findings, Kind};
 use crate::ledger::Ledger;
@@ -16,6 +17,7 @@ use crate::plan::Plan;
 use crate::pools::Knobs;
 use crate::settings::Settings;
 use crate::support::{Bench, DEADLINE};
+use crate::ticks;
 use crate::victims;
 use crate::witness::Witness;
 
@@ -98,7 +100,7 @@ impl<'a> Field<'a> {
         self.note(&format!("round {round}: {plan:?}"));
         self.dice = Dice::new(!self.settings.seed, round);
         if self.chief.is_none() {
-            self.config = plan.knobs.text(self.bench);
+            self.config = plan.knobs.text(self.bench) + &ticks::each_second("fast", Deed::Well.word());
             self.launch();
         }
         self.ledger.grant(self.settings.jobs * plan.load / 100);
@@ -114,7 +116,8 @@ impl<'a> Field<'a> {
         self.look(Oracle::quick);
     }
 
-    /// Lets everything that was pushed come to its end, and holds all of it against what is known.
+    /// Lets everything that was pushed come to its end, and holds all of it against what is known. No processor is configured
+    /// meanwhile: its ticks are made up for in the next round.
     pub(crate) fn full(&mut self) {
         if self.chief.is_some() {
             self.end(crate::plan::End::Term(1), true);
@@ -262,13 +265,14 @@ impl<'a> Field<'a> {
     pub(crate) fn progress(&self) -> String {
         let (descriptors, memory) = self.tally.idle.last().copied().unwrap_or_default();
         format!(
-            "{} acknowledged, {} ended, {} kills of a master, {} of workers, {} runs given back; at rest {descriptors} \
+            "{} acknowledged, {} ended, {} kills of a master, {} of workers, {} runs given back; {}; at rest {descriptors} \
              descriptors, {:.1} MiB",
             self.ledger.acknowledged(),
             self.oracle.checked(),
             self.tally.kills,
             self.tally.worker_kills,
             self.oracle.released,
+            self.oracle.ticks.text(),
             memory as f64 / 1024.0 / 1024.0
         )
     }

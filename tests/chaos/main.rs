@@ -6,6 +6,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/ticks.rs"]
+mod ticks;
 
 mod chief;
 mod clock;

@@ -11,6 +11,7 @@ use crate::deeds::Deed;
 use crate::findings::{Findings, Kind};
 use crate::ledger::Ledger;
 use crate::records::{self, Records};
+use crate::ticks::Ticks;
 use crate::witness::{Seen, Witness};
 
 /// How much later a job may be seen to have ended than its key was free again: times are taken by several processes.
@@ -33,6 +34,8 @@ pub(crate) struct Oracle {
     pub(crate) repeated: u64,
     /// Runs that were given back.
     pub(crate) released: u64,
+    /// Those of the processor, up to the last full look.
+    pub(crate) ticks: Ticks,
 }
 
 /// What an oracle looks at.
@@ -65,6 +68,7 @@ impl Oracle {
     /// When nothing waits, runs or is pushed, and no master runs: everything.
     pub(crate) fn full(&mut self, evidence: &mut Evidence<'_>, findings: &mut Findings) {
         self.quick(evidence, findings);
+        self.check_ticks(evidence.database, findings);
         let mut records = Records::open(evidence.database);
         let jobs = records.jobs_after(self.last_job);
         let mut runs: BTreeMap<i64, Vec<RunRecord>> = BTreeMap::new();
@@ -111,10 +115,18 @@ impl Oracle {
         self.repeated += (seen.len() as u64).saturating_sub(needed.count() as u64);
     }
 
+    fn check_ticks(&mut self, database: &Path, findings: &mut Findings) {
+        let ticks = Ticks::read(database);
+        findings.expect(ticks.missing == 0 && ticks.skipped == 0, Kind::Lost, || format!("{ticks:?}"));
+        findings.expect(ticks.double == 0, Kind::Duplicated, || format!("{ticks:?}"));
+        findings.expect(ticks.open == 0, Kind::Other, || format!("runs of processors that are not over: {ticks:?}"));
+        self.ticks = ticks;
+    }
+
     fn check_tag(&mut self, job: &JobRecord, ledger: &Ledger, findings: &mut Findings) {
         let Some(tag) = job.unique.clone() else {
-            findings.add(Kind::Other, format!("nobody pushed {job:?}"));
-            return;
+            let is_of_tick = self.ticks.jobs.contains(&job.id.0);
+            return findings.expect(is_of_tick, Kind::Other, || format!("nobody pushed {job:?}"));
         };
         let tries = ledger.tries(&tag) as usize;
         let ids = self.tags.entry(tag).or_default();
@@ -169,7 +181,8 @@ impl Case<'_> {
         let mut expect = |holds: bool, kind: Kind, what: &str| {
             findings.expect(holds, kind, || format!("{what}: {job:?}\n  runs {runs:?}\n  seen {seen:?}"));
         };
-        let deed = job.unique.as_deref().and_then(Deed::of_tag);
+        // That of a tick has no tag.
+        let deed = job.unique.as_deref().map_or_else(|| Deed::of(&job.kind), Deed::of_tag);
         let is_command = job.kind == "exec";
         let Some((last, before)) = runs.split_last() else {
             return expect(false, Kind::Lost, "a job that ended without a run");

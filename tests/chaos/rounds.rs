@@ -23,8 +23,8 @@ fn rounds_of_faults_lose_nothing_run_nothing_twice_at_a_time_and_blame_nobody() 
     let mut figures = Vec::new();
     if settings.rounds > 0 {
         let mut bench = Bench::new();
-        let (figure, wrong) = run(&bench, &settings);
-        figures.push(figure);
+        let (found, wrong) = run(&bench, &settings);
+        figures.extend(found);
         if let Some(wrong) = wrong {
             bench.keep();
             table::tell(&figures, None);
@@ -38,8 +38,8 @@ fn rounds_of_faults_lose_nothing_run_nothing_twice_at_a_time_and_blame_nobody() 
     assert!(!settings.is_strict || figures.iter().all(|figure| figure.is_met), "a target was not met");
 }
 
-/// The rounds on this bench; the line of the table, and what is wrong.
-pub(crate) fn run(bench: &Bench, settings: &Settings) -> (Figure, Option<String>) {
+/// The rounds on this bench; the lines of the table, and what is wrong.
+pub(crate) fn run(bench: &Bench, settings: &Settings) -> ([Figure; 2], Option<String>) {
     let ledger = Ledger::new(&bench.path().join("acknowledged"));
     let pushers = Pushers { bench, ledger: &ledger, seed: settings.seed };
     let mut field = Field::new(bench, &ledger, settings);
@@ -70,7 +70,7 @@ pub(crate) fn run(bench: &Bench, settings: &Settings) -> (Figure, Option<String>
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
         })
     });
-    let figure = figure(&field, rounds.end - rounds.start);
+    let figures = [figure(&field, rounds.end - rounds.start), ticks(&field)];
     let found = field.findings.text();
     let wrong = (wrong.is_some() || !found.is_empty()).then(|| {
         format!(
@@ -82,7 +82,7 @@ pub(crate) fn run(bench: &Bench, settings: &Settings) -> (Figure, Option<String>
             settings.again(at),
         )
     });
-    (figure, wrong)
+    (figures, wrong)
 }
 
 fn figure(field: &Field<'_>, rounds: u64) -> Figure {
@@ -112,5 +112,18 @@ fn figure(field: &Field<'_>, rounds: u64) -> Figure {
         ),
         peers: "not published",
         is_met: field.findings.is_empty(),
+    }
+}
+
+/// The processor that is due each second of all these rounds, a master running or not.
+fn ticks(field: &Field<'_>) -> Figure {
+    let ticks = &field.oracle.ticks;
+    Figure {
+        what: "the same rounds, a processor due each second with `missed = \"all\"`: ticks without a run, with two"
+            .to_owned(),
+        target: "0 / 0",
+        measured: ticks.text(),
+        peers: "not published",
+        is_met: ticks.wrong().is_none(),
     }
 }

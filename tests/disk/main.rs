@@ -13,6 +13,8 @@
 mod shim;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/ticks.rs"]
+mod ticks;
 
 mod bulk;
 mod errors;
@@ -26,4 +28,5 @@ mod overwritten;
 mod pusher;
 mod reads;
 mod rig;
+mod tick;
 mod tmpfs;

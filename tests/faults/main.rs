@@ -5,6 +5,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/ticks.rs"]
+mod ticks;
 
 mod acknowledged;
 mod journal;
@@ -14,3 +16,4 @@ mod socket;
 mod sources;
 mod story;
 mod sweep;
+mod tick;

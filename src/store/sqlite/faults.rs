@@ -67,6 +67,9 @@ fn before(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     if has(|op| matches!(op, Op::Change(Change::Finish(_)))) {
         failpoint!("answer.before_commit", told());
     }
+    if has(|op| matches!(op, Op::Change(Change::Tick(_)))) {
+        failpoint!("tick.before_commit", told());
+    }
     if has(|op| matches!(op, Op::Change(Change::Unclaim { .. }))) {
         failpoint!("unclaim.before_commit", told());
     }
@@ -105,6 +108,9 @@ fn after(ops: &[Op], told: impl Fn() -> StoreError) -> Result<(), StoreError> {
     }
     if has(|op| matches!(op, Op::Change(Change::Finish(_)))) {
         failpoint!("answer.after_commit", told());
+    }
+    if has(|op| matches!(op, Op::Change(Change::Tick(_)))) {
+        failpoint!("tick.after_commit", told());
     }
     if has(|op| matches!(op, Op::Change(Change::Unclaim { .. }))) {
         failpoint!("unclaim.after_commit", told());
