@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use crate::config::{self, Config, ConfigErrors, Environment, Flags, Loaded, Paths, Problem};
+use crate::config::{self, ConfigErrors, Environment, Flags, Inputs, Loaded, Paths, Problem};
 use crate::error::{Code, Error};
 pub(crate) use crate::master::logs::Wanted;
 use crate::master::{self, Failure};
@@ -29,7 +29,7 @@ pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
 
 /// A configuration that is valid.
 pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
-    Config::load(flags, &Environment::of_process(), here().as_deref()).map_err(|e| invalid(&e))
+    Inputs::of_process(flags).load().map_err(|e| invalid(&e))
 }
 
 /// Whether there is a group that may use the socket; a warning where it does not reach that.
@@ -63,8 +63,8 @@ pub(crate) fn open_store(paths: &Paths) -> Result<Box<dyn Store>, StoreError> {
 }
 
 /// Runs a master until it ends.
-pub(crate) fn run_master(config: Config, printer: Printer, least: Level) -> Result<Code, Error> {
-    match master::run(config, printer, least) {
+pub(crate) fn run_master(flags: &Flags, loaded: Loaded, printer: Printer, least: Level) -> Result<Code, Error> {
+    match master::run(Inputs::of_process(flags), loaded, printer, least) {
         Ok(()) => Ok(Code::DONE),
         Err(Failure::Interrupted) => Err(Error::Interrupted),
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),

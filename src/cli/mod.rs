@@ -20,6 +20,7 @@ mod output;
 mod pause;
 mod push;
 mod reach;
+mod reload;
 mod remote;
 mod restart;
 mod result;
@@ -98,6 +99,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Scale(args) => scale::run(context, args),
         Verb::Spawn(args) => spawn::run(context, args),
         Verb::Restart(args) => restart::run(context, args),
+        Verb::Reload(args) => reload::run(context, args),
         Verb::Stop(args) => stop::run(context, args),
         Verb::Pause(args) => pause::run(context, args, true),
         Verb::Resume(args) => pause::run(context, args, false),

@@ -33,13 +33,13 @@ pub(crate) fn run(context: &Context, args: &RestartArgs) -> Result<Code, Error> 
     Ok(left::say(&restarted.left))
 }
 
-/// Workers were started with what the configuration said when the master began.
+/// Workers are started with what the configuration said when the master read it.
 fn warn_of_config(context: &Context, client: &mut Client) {
     let master = client.call::<Status>("status", &NONE).ok().and_then(|status| status.master);
     if let Some(read) = master.and_then(|master| master.config).filter(ReadFile::has_changed) {
         context.warn(&format!(
-            "`{}` has changed since the master read it, and workers still run as it said then; a new master reads it: \
-             `queue-work stop`, then start it again",
+            "`{}` has changed since the master read it, and workers still run as it said then; \
+             `queue-work reload` has it read again",
             read.file.display()
         ));
     }

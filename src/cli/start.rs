@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     if let Some(warning) = backend::check_socket_group(&loaded)? {
         printer.warning(&warning.to_string(), clock::wall());
     }
-    backend::run_master(loaded.config, printer, Level::shown(global.verbose, global.quiet))
+    backend::run_master(&context.flags, loaded, printer, Level::shown(global.verbose, global.quiet))
         .map_err(|error| or_spawn(error, &context.flags))
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Layer {
     pub(super) file: Option<PathBuf>,
     pub(super) top: Table,
     pub(super) keep: Table,
+    pub(super) signals: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
     pub(super) pools: Vec<(PoolName, Table)>,
@@ -192,6 +193,9 @@ impl<'t> Reader<'t> {
                 "keep" => {
                     self.layer.keep = self.table(name, at, value, &[schema::KEEP]);
                 }
+                "signals" => {
+                    self.layer.signals = self.table(name, at, value, &[schema::SIGNALS]);
+                }
                 "defaults" => {
                     self.layer.defaults = self.table(name, at, value, &[schema::HOOKS, PoolLimits::KEYS]);
                 }
@@ -317,6 +321,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::TOP, "at the top of the file, before any table"),
         (schema::KEEP, "in `[keep]`"),
         (schema::PROCESSOR, "in `[processors.NAME]`"),
+        (schema::SIGNALS, "in `[signals]`"),
     ];
     for (keys, place) in elsewhere {
         match schema::nearest(name, keys.iter().map(|key| key.name)) {

@@ -70,14 +70,27 @@ impl File {
         let named = flags.config.as_deref().map(|name| named(flags, cwd, name)).transpose()?;
         let found = || cwd.and_then(|cwd| above(cwd, env.folder("HOME"))).or_else(of_the_system);
         let Some((name, path)) = named.or_else(found) else { return Ok(Self::default()) };
-        let bytes = read(&path, flags.config.is_some())
-            .map_err(|error| Problem::with_file(&name, format!("the configuration cannot be read: {error}")))?;
+        Self::read(&name, &path, flags.config.is_some(), env)
+    }
+
+    /// Reads the file of a master again: that one, wherever another would be found by now.
+    pub(super) fn again(before: &ReadFile, flags: &Flags, env: &Environment) -> Result<Self, Problem> {
+        let path = &before.file;
+        if before.digest.is_empty() || path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(Problem::with_file(path, "it is no regular file, so it cannot be read again".to_owned()));
+        }
+        Self::read(path, path, flags.config.is_some(), env)
+    }
+
+    fn read(name: &Path, path: &Path, was_named: bool, env: &Environment) -> Result<Self, Problem> {
+        let bytes = read(path, was_named)
+            .map_err(|error| Problem::with_file(name, format!("the configuration cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let line = memchr::memchr_iter(b'\n', &error.as_bytes()[..error.utf8_error().valid_up_to()]).count() + 1;
-            Problem { line, column: 1, ..Problem::with_file(&name, "this line is not valid UTF-8".into()) }
+            Problem { line, column: 1, ..Problem::with_file(name, "this line is not valid UTF-8".into()) }
         })?;
-        let read = ReadFile::new(&path, text.as_bytes());
-        Ok(Self { read: Some(read), layer: document::read(&text, Some(&name), env) })
+        let read = ReadFile::new(path, text.as_bytes());
+        Ok(Self { read: Some(read), layer: document::read(&text, Some(name), env) })
     }
 
     /// The folder to which the paths in it are relative.

@@ -9,7 +9,7 @@ use config::Value;
 
 use super::document::{self, Layer, Table};
 use super::environment::Environment;
-use super::file::File;
+use super::file::{File, ReadFile};
 use super::paths::{self, Paths};
 use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
@@ -49,6 +49,34 @@ pub(super) struct Layers<'a> {
     /// What the processors that are commands say of the pool that runs them; empty without any.
     pub(super) of_processors: Table,
     pub(super) cwd: Option<&'a Path>,
+}
+
+/// Everything that a configuration comes from but the file, kept to read that again.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    pub flags: Flags,
+    pub env: Environment,
+    pub cwd: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// This process, and what was typed.
+    #[must_use]
+    pub fn of_process(flags: &Flags) -> Self {
+        // Only what needs the current folder fails where it was deleted.
+        Self { flags: flags.clone(), env: Environment::of_process(), cwd: std::env::current_dir().ok() }
+    }
+
+    /// As [`Config::load`].
+    pub fn load(&self) -> Result<Loaded, ConfigErrors> {
+        Config::load(&self.flags, &self.env, self.cwd.as_deref())
+    }
+
+    /// Reads the same file again, also where another would be found by now.
+    pub fn load_again(&self, read: &ReadFile) -> Result<Loaded, ConfigErrors> {
+        let Self { flags, env, cwd } = self;
+        with(&File::again(read, flags, env)?, flags, env, cwd.as_deref())
+    }
 }
 
 impl Config {
@@ -151,6 +179,8 @@ fn merged(
     origins.set_table("", &top);
     let keep = merge(&[&layers.built_in.keep, &file.keep])?;
     origins.set_table("keep", &keep);
+    let signals = merge(&[&layers.built_in.signals, &file.signals])?;
+    origins.set_table("signals", &signals);
     if flags.drain {
         origins.set("drain", &flags.origin_of("drain"));
     }
@@ -174,6 +204,7 @@ fn merged(
             dead: raw::value(&keep, "dead")?,
             runs: raw::value(&keep, "runs")?,
         },
+        hup_reloads: raw::text(&signals, "hup")? == "reload",
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
         defaults,

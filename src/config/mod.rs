@@ -4,6 +4,7 @@
 //! Layers, lowest first: `config/default.toml` (embedded), a file, environment, flags. All problems are reported
 //! at once.
 
+mod changes;
 mod compound;
 mod document;
 mod environment;
@@ -30,11 +31,12 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{changes, put_in_force};
 pub use environment::Environment;
 pub use file::ReadFile;
 pub use flags::check_limit;
 pub use job_limits::JobLimits;
-pub use load::Loaded;
+pub use load::{Inputs, Loaded};
 pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use pools::default_limits;
 pub use problem::{ConfigErrors, Problem};
@@ -76,6 +78,8 @@ pub struct Config {
     pub drain: bool,
     /// How long things are kept.
     pub keep: KeepFor,
+    /// SIGHUP has the file read again, and does not stop the master.
+    pub hup_reloads: bool,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

@@ -73,7 +73,7 @@ pub(super) fn all(layers: &Layers<'_>, origins: &mut Origins, problems: &mut Vec
         .iter()
         .map(|(key, text)| ((*key).to_owned(), Value::new(Some(&"default".to_owned()), *text)))
         .collect();
-    let mut all = Processors::default();
+    let (mut all, mut calendars) = (Processors::default(), Calendars::new());
     for (name, own) in &layers.file.layer.processors {
         let one = One { layers, name, path: format!("processors.{name}") };
         let before = problems.len();
@@ -83,7 +83,7 @@ pub(super) fn all(layers: &Layers<'_>, origins: &mut Origins, problems: &mut Vec
         }
         let mut table = defaults.clone();
         table.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
-        match one.settings(&mut table) {
+        match one.settings(&mut table, &mut calendars) {
             Ok(settings) => {
                 origins.set_table(&one.path, &table);
                 all.settings.push(settings);
@@ -163,6 +163,9 @@ struct One<'a> {
     path: String,
 }
 
+/// Those made so far, by their schedule in words: equal ones are shared, as each takes 5 KiB.
+type Calendars = BTreeMap<String, Arc<Calendar>>;
+
 /// A key, and what is wrong with it.
 type Wrong = (&'static str, String);
 
@@ -213,9 +216,9 @@ impl One<'_> {
         }
     }
 
-    fn settings(&self, table: &mut Table) -> Result<ProcessorSettings, Wrong> {
+    fn settings(&self, table: &mut Table, calendars: &mut Calendars) -> Result<ProcessorSettings, Wrong> {
         let raw: RawProcessor = raw::keys(table).map_err(|why| ("", format!("BUG: {why}")))?;
-        let (timing, schedule, timezone) = self.timing(&raw, table)?;
+        let (timing, schedule, timezone) = self.timing(&raw, table, calendars)?;
         let span = |key| Ok::<_, Wrong>(span(table, key)?.unwrap_or_default());
         Ok(ProcessorSettings {
             name: self.name.clone(),
@@ -237,7 +240,12 @@ impl One<'_> {
     }
 
     /// When it runs, in words, too, and the zone of that. What means nothing for it goes from the table.
-    fn timing(&self, raw: &RawProcessor, table: &mut Table) -> Result<(Timing, String, Option<String>), Wrong> {
+    fn timing(
+        &self,
+        raw: &RawProcessor,
+        table: &mut Table,
+        calendars: &mut Calendars,
+    ) -> Result<(Timing, String, Option<String>), Wrong> {
         let from_start = text(table, "every_from").is_some_and(|from| from == "start");
         let (every, sleep) = (span(table, "every")?, span(table, "sleep")?.unwrap_or_default());
         let unused = |table: &mut Table, keys: &[&str]| table.retain(|key, _| !keys.contains(&key.as_str()));
@@ -263,8 +271,12 @@ impl One<'_> {
             show_as(table, "timezone", format!("{asked} ({})", zone.name));
         }
         let (name, text) = (zone.name.clone(), format!("{} ({})", expressions.join(" | "), zone.name));
-        let calendar = Calendar::new(expressions.iter().map(String::as_str), zone).map_err(|why| ("cron", why))?;
-        Ok((Timing::Calendar(Arc::new(calendar)), text, Some(name)))
+        if !calendars.contains_key(&text) {
+            let calendar = Calendar::new(expressions.iter().map(String::as_str), zone).map_err(|why| ("cron", why))?;
+            calendars.insert(text.clone(), Arc::new(calendar));
+        }
+        let calendar = calendars[&text].clone();
+        Ok((Timing::Calendar(calendar), text, Some(name)))
     }
 
     /// What each of its runs is made of.

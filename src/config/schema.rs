@@ -26,11 +26,14 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] = &["keep", "signals", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
     &[Key::new("succeeded", ANY_SPAN), Key::new("dead", ANY_SPAN), Key::new("runs", ANY_SPAN)];
+
+/// The keys of `[signals]`.
+pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "reload"]))];
 
 /// The keys that only a pool has.
 pub(super) const POOL: &[Key] = &[

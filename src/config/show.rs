@@ -77,6 +77,29 @@ pub struct Shown {
 /// Every key in force, in the order of the file.
 #[must_use]
 pub fn show(loaded: &Loaded) -> Vec<Shown> {
+    let pools = loaded.config.pools.iter().flat_map(|pool| of_pool(loaded, pool));
+    let processors = loaded.processors.iter().flat_map(|(name, table)| of_processor(loaded, name.as_str(), table));
+    of_master(loaded).into_iter().chain(pools).chain(processors).collect()
+}
+
+/// Every key of a processor.
+pub(super) fn of_processor(loaded: &Loaded, name: &str, table: &Table) -> Vec<Shown> {
+    let mut lines = Vec::new();
+    processor(&format!("processors.{name}"), table, &mut lines);
+    with_origins(loaded, lines)
+}
+
+/// Every key of a pool.
+pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
+    let (path, mut lines) = (format!("pools.{}", pool.settings.name), Vec::new());
+    identity(&path, pool, &mut lines);
+    limits(&path, &pool.settings.limits, &mut lines);
+    hooks(&path, &pool.settings.hooks, &mut lines);
+    with_origins(loaded, lines)
+}
+
+/// Every key that is neither of a pool nor of a processor.
+pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
     let (config, keep) = (&loaded.config, &loaded.config.keep);
     let file = config.file.as_ref().map_or_else(|| "none".to_owned(), |read| read.file.display().to_string());
     let mut lines = vec![
@@ -94,18 +117,14 @@ pub fn show(loaded: &Loaded) -> Vec<Shown> {
         ("keep.succeeded".to_owned(), units::show_duration(keep.succeeded)),
         ("keep.dead".to_owned(), units::show_duration(keep.dead)),
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
+        ("signals.hup".to_owned(), if config.hup_reloads { "reload" } else { "stop" }.to_owned()),
     ];
     limits("defaults", &config.defaults, &mut lines);
     hooks("defaults", &config.default_hooks, &mut lines);
-    for pool in &config.pools {
-        let path = format!("pools.{}", pool.settings.name);
-        identity(&path, pool, &mut lines);
-        limits(&path, &pool.settings.limits, &mut lines);
-        hooks(&path, &pool.settings.hooks, &mut lines);
-    }
-    for (name, table) in &loaded.processors {
-        processor(&format!("processors.{name}"), table, &mut lines);
-    }
+    with_origins(loaded, lines)
+}
+
+fn with_origins(loaded: &Loaded, lines: Vec<(String, String)>) -> Vec<Shown> {
     let shown = |(key, value): (String, String)| {
         let origin = loaded.origins.get(&key).to_owned();
         let unfilled = loaded.origins.unfilled_of(&key).filter(|_| origin.starts_with("file "));

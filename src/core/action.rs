@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{PoolId, ProcessorId, ShareId};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
-use crate::model::done::{Awaited, Ran, Restarted, Scaled, Stopped};
+use crate::model::done::{Awaited, Ran, Reloaded, Restarted, Scaled, Stopped};
 use crate::model::{
     CancelReason, Claimed, JobId, JobState, Notice, PoolName, ProcessorName, Slot, States, Wanted, WorkerId,
 };
@@ -122,6 +122,8 @@ pub enum Done {
     Restarted(Restarted),
     /// Workers ended, jobs given back.
     Stopped(Stopped),
+    /// The file is in force.
+    Reloaded(Box<Reloaded>),
     /// The job will not run again.
     Cancelled,
     /// A processor runs.

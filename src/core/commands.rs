@@ -3,17 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::event::{Command, JobChange};
+use super::event::Command;
 use super::pool::PoolId;
-use super::{Action, Core, Done, Handle, Phase, Refusal, Tag, Ticket};
-use crate::model::change::Change;
-use crate::model::done::{Awaited, LeftWorker, Restarted, Scaled, Stopped, StoppedPool};
+use super::{Action, Core, Done, Handle, Phase, Refusal, Ticket};
+use crate::model::done::{Awaited, LeftWorker, Reloaded, Restarted, Scaled, Stopped, StoppedPool};
 use crate::model::processor::RunSource;
-use crate::model::{CancelReason, JobId, JobState, Mono, Now, ReadyWhen, Slot, States, WorkerId};
-
-/// How often the store is asked again to cancel a job that it says runs, of which the core knows no run. In between the
-/// job was given back or has ended, and may have been claimed and given back once more: more than a few times is a mistake.
-const MOST_LOOKS: u32 = 8;
+use crate::model::{Mono, Now, ReadyWhen, Slot, WorkerId};
 
 /// A worker that did not come up before has if it is there for so long, where it need not say that it is ready.
 const PROVEN_AFTER: Duration = Duration::from_secs(1);
@@ -33,6 +28,29 @@ pub(super) enum Wait {
     },
     /// The workers are gone.
     Stopped { workers: BTreeSet<WorkerId>, pools: Vec<StoppedPool>, released: u64 },
+    /// All of these, for a file that was read again.
+    Reloaded { parts: Vec<Self>, done: Box<Reloaded> },
+}
+
+impl Wait {
+    /// A run of this worker was given back.
+    fn count_released(&mut self, id: WorkerId) {
+        match self {
+            Self::Scaled { workers, released, .. }
+            | Self::Restarted { workers, released, .. }
+            | Self::Stopped { workers, released, .. } => *released += u64::from(workers.contains(&id)),
+            Self::Reloaded { parts, .. } => parts.iter_mut().for_each(|part| part.count_released(id)),
+        }
+    }
+
+    /// Slots of which it is to be seen whether their workers come up now.
+    fn tried(&self) -> Vec<(PoolId, Slot)> {
+        match self {
+            Self::Restarted { tried, .. } => tried.slots.iter().copied().collect(),
+            Self::Reloaded { parts, .. } => parts.iter().flat_map(Self::tried).collect(),
+            Self::Scaled { .. } | Self::Stopped { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Slots whose workers did not come up before.
@@ -78,13 +96,7 @@ pub(super) struct Tickets(Vec<Waiter>);
 impl Tickets {
     /// A run of this worker was given back.
     pub(super) fn count_released(&mut self, id: WorkerId) {
-        for waiter in &mut self.0 {
-            match &mut waiter.wait {
-                Wait::Scaled { workers, released, .. }
-                | Wait::Restarted { workers, released, .. }
-                | Wait::Stopped { workers, released, .. } => *released += u64::from(workers.contains(&id)),
-            }
-        }
+        self.0.iter_mut().for_each(|waiter| waiter.wait.count_released(id));
     }
 }
 
@@ -97,110 +109,34 @@ impl Core {
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        let asker = |waits, grace| Asker { waits, caller, grace };
+        let (waits, grace) = match command {
+            Command::Scale { grace, wait, .. }
+            | Command::Restart { grace, wait, .. }
+            | Command::StopSome { grace, wait, .. } => (wait, grace),
+            Command::AddPool { wait, .. } | Command::Reload { wait, .. } | Command::Cancel { wait, .. } => (wait, None),
+            Command::RunProcessor { .. } => (true, None),
+        };
+        let asker = Asker { waits, caller, grace };
         let result = match command {
-            Command::Cancel { job, only, wait } => {
-                self.cancel(ticket, (job, only), asker(wait, None), now, out);
-                Ok(())
-            }
+            Command::Cancel { job, only, .. } => return self.cancel(ticket, (job, only), asker, now, out),
             _ if self.phase != Phase::Running => Err(Refusal::Stopping),
             Command::RunProcessor { processor, args, force } => {
-                self.run_processor(Some(ticket), &processor, (args, force), RunSource::Now, out)
+                let run = self.run_processor(Some(ticket), &processor, (args, force), RunSource::Now, out);
+                return out.extend(run.err().map(|refusal| Action::Reply(ticket, Err(refusal))));
             }
-            Command::Scale { target, workers, grace, wait } => {
-                self.scale(ticket, &target, workers, asker(wait, grace), now, out)
-            }
-            Command::AddPool { settings, wait } => self.new_pool(ticket, *settings, asker(wait, None), out),
-            Command::Restart { target, grace, wait } => self.restart(ticket, &target, asker(wait, grace), now, out),
-            Command::StopSome { target, grace, wait } => self.stop_some(ticket, &target, asker(wait, grace), now, out),
+            Command::Scale { target, workers, .. } => self.scale(&target, workers, asker, now, out),
+            Command::AddPool { settings, .. } => self.new_pool(*settings),
+            Command::Restart { target, .. } => self.restart(&target, asker, now, out),
+            Command::StopSome { target, .. } => self.stop_some(&target, asker, now, out),
+            Command::Reload { changes, done, .. } => self.reload(changes, done, asker, now, out),
         };
-        if let Err(refusal) = result {
-            out.push(Action::Reply(ticket, Err(refusal)));
+        match result {
+            Ok(wait) => self.wait_or_answer(ticket, wait, asker, out),
+            Err(refusal) => out.push(Action::Reply(ticket, Err(refusal))),
         }
     }
 
-    /// Ends a job wherever it is: at a worker, claimed ahead, or in the store.
-    pub(super) fn cancel(
-        &mut self,
-        ticket: Ticket,
-        (job, only): (JobId, States),
-        asker: Asker,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(&holder) = self.holders.get(&job) else {
-            // A job that is claimed ahead is shown as running, and is ready when the store comes to it.
-            let only = if self.knows(job) && only.has(JobState::Running) { only.with(JobState::Ready) } else { only };
-            for id in self.pools.keys().copied().collect::<Vec<_>>() {
-                self.hold_back(id, |claimed| claimed.id == job, out);
-            }
-            out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
-            return;
-        };
-        let waits = asker.waits && asker.caller != Some(holder);
-        self.change(holder, |worker, pool| {
-            let alive = worker.is_alive();
-            let Some(flight) = worker.flights.iter_mut().find(|f| f.job.id == job) else { return };
-            let reason = CancelReason::Cancelled;
-            if flight.tell(reason, now.mono + pool.settings.limits.kill_after) && alive {
-                out.push(Action::CancelRequest { worker: holder, request: flight.request, reason });
-            }
-            if let Some(told) = flight.told_mut() {
-                told.why = reason;
-                told.tickets.extend(waits.then_some(ticket));
-            }
-        });
-        if !asker.waits {
-            out.push(Action::Reply(ticket, Ok(Done::Cancelled)));
-        } else if !waits {
-            out.push(Action::Reply(ticket, Ok(Done::AtOnce(Box::new(Done::Cancelled)))));
-        }
-    }
-
-    pub(super) fn job_changed(
-        &mut self,
-        ticket: Ticket,
-        (job, only): (JobId, States),
-        change: JobChange,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let reply = match change {
-            // Its claim was on the way when we asked: now it is at a worker, or claimed ahead.
-            JobChange::Was(JobState::Running) if self.knows(job) => {
-                self.asked_again.remove(&(ticket, job));
-                self.cancel(ticket, (job, only), Asker { waits: true, caller: None, grace: None }, now, out);
-                return;
-            }
-            // It was running when the store looked, and has been given back or has ended since: look again.
-            JobChange::Was(JobState::Running) if self.asks_again(ticket, job) => {
-                out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
-                return;
-            }
-            JobChange::Was(state) if !only.has(state) => Err(Refusal::JobLeft(job, state)),
-            JobChange::Was(JobState::Running) => Err(Refusal::JobEnded(job, JobState::Running)),
-            JobChange::Was(JobState::Ready | JobState::Scheduled) => Ok(Done::Cancelled),
-            JobChange::Was(state @ (JobState::Succeeded | JobState::Dead | JobState::Cancelled)) => {
-                Err(Refusal::JobEnded(job, state))
-            }
-            JobChange::Elsewhere(host) => Err(Refusal::Elsewhere(job, host)),
-            JobChange::Missing => Err(Refusal::NoSuchJob(job)),
-        };
-        self.asked_again.remove(&(ticket, job));
-        out.push(Action::Reply(ticket, reply));
-    }
-
-    fn asks_again(&mut self, ticket: Ticket, job: JobId) -> bool {
-        let asked = self.asked_again.entry((ticket, job)).or_default();
-        *asked += 1;
-        *asked <= MOST_LOOKS
-    }
-
-    fn knows(&self, job: JobId) -> bool {
-        self.holders.contains_key(&job) || self.pools.values().any(|p| p.ahead().any(|j| j.id == job))
-    }
-
-    pub(super) fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, asker: Asker, out: &mut Vec<Action>) {
+    fn wait_or_answer(&mut self, ticket: Ticket, wait: Wait, asker: Asker, out: &mut Vec<Action>) {
         if asker.waits {
             self.tickets.0.push(Waiter { ticket, wait, asker, told: false });
         } else {
@@ -269,6 +205,10 @@ impl Core {
         match wait {
             Wait::Scaled { workers, .. } => workers.iter().copied().filter(|&w| self.still_leaves(w)).collect(),
             Wait::Restarted { workers, .. } | Wait::Stopped { workers, .. } => workers.iter().copied().collect(),
+            Wait::Reloaded { parts, .. } => {
+                let all: BTreeSet<WorkerId> = parts.iter().flat_map(|part| self.awaited(part)).collect();
+                all.into_iter().collect()
+            }
         }
     }
 
@@ -308,6 +248,11 @@ impl Core {
                 Some(Err(refusal))
             }
             Wait::Stopped { workers, .. } => self.are_gone(workers).then_some(Ok(())),
+            Wait::Reloaded { parts, .. } => {
+                let parts: Vec<_> = parts.iter().map(|part| self.come_true(part, now)).collect();
+                let refused = parts.iter().find_map(|part| part.clone().filter(Result::is_err));
+                refused.or_else(|| parts.iter().all(Option::is_some).then_some(Ok(())))
+            }
         }
     }
 
@@ -349,11 +294,8 @@ impl Core {
 
     /// When a worker of which somebody waits to know whether it comes up is taken for one that has.
     pub(super) fn next_proof(&self, now: Mono) -> Option<Mono> {
-        let tried = self.tickets.0.iter().filter_map(|waiter| match &waiter.wait {
-            Wait::Restarted { tried, .. } => Some(&tried.slots),
-            Wait::Scaled { .. } | Wait::Stopped { .. } => None,
-        });
-        tried.flatten().filter_map(|&slot| self.proven_at(slot)).filter(|at| *at > now).min()
+        let tried = self.tickets.0.iter().flat_map(|waiter| waiter.wait.tried());
+        tried.filter_map(|slot| self.proven_at(slot)).filter(|at| *at > now).min()
     }
 
     /// A worker that is too many is still on its way out: was not taken back. One that not even KILL ends is not waited for.
@@ -382,6 +324,12 @@ impl Core {
             Wait::Stopped { workers, pools, released } => {
                 let left = self.left_of(&workers);
                 Done::Stopped(Stopped { workers: (workers.len() - left.len()) as u64, released, pools, left })
+            }
+            Wait::Reloaded { parts, mut done } => {
+                for part in parts {
+                    done.add(self.outcome(part));
+                }
+                Done::Reloaded(done)
             }
         }
     }

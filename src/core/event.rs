@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, ProcessorId, ShareId, Tag, Ticked, Ticket};
+use super::{PoolChanges, PoolId, ProcessorId, ShareId, Tag, Ticked, Ticket};
 use crate::model::change::Reply;
+use crate::model::done::Reloaded;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
 use crate::model::worker::Exit;
@@ -303,6 +304,14 @@ pub enum Command {
         args: Option<Box<str>>,
         /// Also if it is disabled.
         force: bool,
+    },
+    /// Pools as a file says that was read again.
+    Reload {
+        changes: PoolChanges,
+        /// The answer, as far as it is known.
+        done: Box<Reloaded>,
+        /// Answer when new workers are ready and old ones are gone.
+        wait: bool,
     },
     /// End a job, wherever it is.
     Cancel {

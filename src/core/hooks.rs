@@ -20,11 +20,13 @@ pub(super) struct Idleness {
 }
 
 impl Core {
-    /// A pool begins.
+    /// A pool begins, or has other hooks.
     pub(super) fn watch_idleness(&mut self, id: PoolId) {
         if self.pools.get(&id).is_some_and(|pool| !pool.settings.hooks.on_idle.is_empty()) {
             let has_work = self.has_work(id);
-            self.idleness.pools.insert(id, has_work);
+            self.idleness.pools.entry(id).or_insert(has_work);
+        } else {
+            self.idleness.pools.remove(&id);
         }
     }
 

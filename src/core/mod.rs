@@ -19,6 +19,7 @@
 
 mod action;
 mod backoff;
+mod cancel;
 mod clock_set;
 mod commands;
 mod deadlines;
@@ -37,6 +38,7 @@ mod random;
 mod rates;
 mod recycle;
 mod released;
+mod reload;
 mod replace;
 mod roster;
 mod runs;
@@ -62,6 +64,7 @@ pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
 pub use processors::{ProcessorId, Ticked};
+pub use reload::PoolChanges;
 pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 

@@ -50,6 +50,14 @@ pub(super) struct Rolling {
     pub(super) grace: Option<Duration>,
 }
 
+/// Credits of queues that nothing was taken from yet.
+pub(super) fn credits_of(queues: &QueueOrder) -> Vec<i64> {
+    match queues {
+        QueueOrder::Weighted(queues) => vec![0; queues.len()],
+        QueueOrder::Strict(_) => Vec::new(),
+    }
+}
+
 /// One pool.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the pool")]
@@ -57,7 +65,7 @@ pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
     pub wanted: u32,
-    /// Spawned while the master ran: a stop is the end of the pool.
+    /// Spawned while the master ran, or gone from the file: a stop is the end of the pool.
     pub(super) spawned: bool,
     pub removed: bool,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
@@ -92,10 +100,6 @@ pub struct Pool {
 
 impl Pool {
     pub(super) fn new(settings: PoolSettings) -> Self {
-        let weighted = match &settings.queues {
-            QueueOrder::Weighted(queues) => queues.len(),
-            QueueOrder::Strict(_) => 0,
-        };
         Self {
             wanted: settings.limits.workers,
             spawned: false,
@@ -109,7 +113,7 @@ impl Pool {
             news: 1,
             load: BTreeSet::new(),
             estimate: None,
-            credits: vec![0; weighted],
+            credits: credits_of(&settings.queues),
             dirty: true,
             leaves_silently: false,
             said: None,

@@ -97,6 +97,13 @@ impl Core {
     }
 }
 
+impl PoolLimits {
+    /// Jobs of one worker before it is recycled.
+    pub(super) fn own_max_jobs(&self, jitter: f64) -> Option<u64> {
+        self.max_jobs.map(|jobs| ((jobs as f64 * jitter).round() as u64).max(1))
+    }
+}
+
 /// Whether a worker is over its soft limit. Before its first job is done there is nothing to compare with, and a limit below
 /// what it needs then is not applied.
 fn over(limits: &PoolLimits, worker: &Handle, after_first_job: Option<u64>, memory: u64) -> bool {

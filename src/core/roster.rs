@@ -93,7 +93,7 @@ impl Core {
             cpu: None,
             baseline: None,
             alone: None,
-            max_jobs: settings.limits.max_jobs.map(|n| ((n as f64 * jitter).round() as u64).max(1)),
+            max_jobs: settings.limits.own_max_jobs(jitter),
             expires: settings.limits.max_time.map(|d| now.mono + d.mul_f64(jitter)),
             pauses: 0,
             next_request: 1,

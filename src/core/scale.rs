@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
 use super::slot::SlotEntry;
-use super::{Action, Core, Handle, Refusal, Target, Ticket};
+use super::{Action, Core, Handle, Refusal, Target};
 use crate::model::done::{Scaled, ScaledPool, StoppedPool};
 use crate::model::worker::EndReason;
 use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, Wanted, WorkerId};
@@ -32,13 +32,12 @@ impl Core {
 
     pub(super) fn scale(
         &mut self,
-        ticket: Ticket,
         target: &Target,
         workers: Wanted,
         asker: Asker,
         now: Now,
         out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Wait, Refusal> {
         let pools = match target {
             Target::All => self.only_pool()?,
             Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
@@ -70,35 +69,24 @@ impl Core {
         }
         self.serve_anew();
         self.shorten(&leavers, EndReason::Scaled, asker, now, out);
-        let wait_for = Wait::Scaled { pools: before, workers: leavers, released: 0 };
-        self.wait_or_answer(ticket, wait_for, asker, out);
-        Ok(())
+        Ok(Wait::Scaled { pools: before, workers: leavers, released: 0 })
     }
 
-    pub(super) fn new_pool(
-        &mut self,
-        ticket: Ticket,
-        settings: PoolSettings,
-        asker: Asker,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn new_pool(&mut self, settings: PoolSettings) -> Result<Wait, Refusal> {
         let id = self.add_pool(settings)?;
         if let Some(pool) = self.pools.get_mut(&id) {
             pool.spawned = true;
         }
-        let wait_for = Wait::Scaled { pools: vec![(id, 0)], workers: BTreeSet::new(), released: 0 };
-        self.wait_or_answer(ticket, wait_for, asker, out);
-        Ok(())
+        Ok(Wait::Scaled { pools: vec![(id, 0)], workers: BTreeSet::new(), released: 0 })
     }
 
     pub(super) fn restart(
         &mut self,
-        ticket: Ticket,
         target: &Target,
         asker: Asker,
         now: Now,
         out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Wait, Refusal> {
         let slots = self.target_slots(target)?;
         if let Some(&(id, slot)) = slots.iter().find(|(id, slot)| !self.pools[id].slots.contains_key(slot)) {
             return Err(Refusal::NoSuchWorker(self.name_of(id, slot)));
@@ -130,9 +118,7 @@ impl Core {
             self.shorten(&leavers, EndReason::Restarted, asker, now, out);
             workers.extend(leavers);
         }
-        let wait_for = Wait::Restarted { workers, slots, names, tried, released: 0 };
-        self.wait_or_answer(ticket, wait_for, asker, out);
-        Ok(())
+        Ok(Wait::Restarted { workers, slots, names, tried, released: 0 })
     }
 
     /// A restart tries anew: what did not come up before may be repaired. Whether something did not.
@@ -149,12 +135,11 @@ impl Core {
 
     pub(super) fn stop_some(
         &mut self,
-        ticket: Ticket,
         target: &Target,
         asker: Asker,
         now: Now,
         out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Wait, Refusal> {
         let slots = self.target_slots(target)?;
         let pools = if let Target::Workers(_) = target { Vec::new() } else { self.target_pools(target)? };
         let in_slots = slots.iter().filter_map(|&(id, slot)| self.pools[&id].slots.get(&slot)?.state.current());
@@ -173,8 +158,7 @@ impl Core {
         for &id in &workers {
             self.leave(id, EndReason::Stopped, asker.grace_of(id), now, out);
         }
-        self.wait_or_answer(ticket, Wait::Stopped { workers, pools: stopped, released: 0 }, asker, out);
-        Ok(())
+        Ok(Wait::Stopped { workers, pools: stopped, released: 0 })
     }
 
     /// No more jobs for a pool; one that was spawned is forgotten with its last worker.

@@ -75,7 +75,7 @@ impl Master {
         }
         // Clients that had found it are accepted first.
         self.accept();
-        let path = self.fixed.config.socket.display().to_string();
+        let path = self.in_force.config.socket.display().to_string();
         match self.clients.listen_again(self.sources.registry(), Source::Listener.token()) {
             Ok(()) => log::warn!("the control socket `{path}` was gone and is made again"),
             Err(e) => {
@@ -92,7 +92,7 @@ impl Master {
         if now.mono < self.checks.clean_at {
             return;
         }
-        let keep = self.fixed.config.keep.runs;
+        let keep = self.in_force.config.keep.runs;
         self.checks.clean_at = now.mono + (keep / 2).clamp(EVERY, CLEAN_AT_LEAST);
         let since = u64::try_from(now.wall.minus(keep).0).unwrap_or(0);
         let living = self.children.iter().map(|(_, pipes)| Arc::clone(pipes.name())).collect();

@@ -207,6 +207,7 @@ impl Master {
                 match origin {
                     Origin::Request(ticket) => self.found(ticket, found),
                     Origin::Hook(id) => self.hook_was_read(id, found),
+                    Origin::Reload(reload) => self.configuration_was_read(reload, found),
                 }
             }
             Inbox::Line(read) => {
@@ -214,7 +215,8 @@ impl Master {
                 self.line_was_read(client, bytes, message);
             }
             Inbox::Interrupt if self.sources.interrupts() > 1 => self.force(),
-            Inbox::Interrupt | Inbox::Terminate => self.stop(None, None),
+            Inbox::Hangup if self.in_force.config.hup_reloads => self.reload_on_hangup(),
+            Inbox::Interrupt | Inbox::Terminate | Inbox::Hangup => self.stop(None, None),
             Inbox::ChildExited => self.reap(),
         }
     }

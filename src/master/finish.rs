@@ -16,7 +16,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 impl Master {
     /// With `--drain`: shows what is left, and stops when that is nothing.
     pub(super) fn end_if_drained(&mut self) {
-        if !self.fixed.config.drain || self.is_stopping() {
+        if !self.in_force.config.drain || self.is_stopping() {
             return;
         }
         let (done, now) = (self.meters.jobs(), self.time.now());
@@ -26,7 +26,7 @@ impl Master {
 
     /// The words for what a drain has not done: jobs that died, and jobs that are left.
     pub(super) fn undrained(&self) -> Option<String> {
-        if !self.fixed.config.drain {
+        if !self.in_force.config.drain {
             return None;
         }
         let dead = self.meters.dead();

@@ -349,6 +349,14 @@ impl Master {
         format!("`{}` of pool `{pool}`", call.occasion.key())
     }
 
+    /// Pools may have other hooks: what was wrong with one that is no more is over.
+    pub(super) fn hooks_changed(&mut self) {
+        let spawner = &self.spawner;
+        let is_on = |id, key| spawner.pool(id).is_some_and(|pool| pool.settings.hooks.has(key));
+        self.hooks.failing.retain(|&(id, key), _| is_on(id, key));
+        self.name_hooks(false);
+    }
+
     /// One problem names all that is wrong. `say`: also to who reads what the master prints.
     fn name_hooks(&mut self, say: bool) {
         match self.hooks.problem() {

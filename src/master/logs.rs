@@ -17,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -118,7 +118,15 @@ pub(crate) struct Logs {
     /// Bytes of lines that wait for the thread.
     waiting: Arc<AtomicUsize>,
     dropped: Dropped,
+    limits: Arc<FileLimits>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Bytes of a file, and files of a worker.
+#[derive(Debug)]
+struct FileLimits {
+    bytes: AtomicU64,
+    files: AtomicUsize,
 }
 
 impl Logs {
@@ -127,9 +135,18 @@ impl Logs {
         let (messages, incoming) = channel::bounded(options.capacity);
         let (dropped, waiting) = (Dropped::default(), Arc::new(AtomicUsize::new(0)));
         let (count, room) = (Arc::clone(&dropped), Arc::clone(&waiting));
-        let writer = Writer { options, waiting: room, dropped: count, files: BTreeMap::new() };
+        let (bytes, files) = (options.max_file_bytes.into(), options.files.into());
+        let limits = Arc::new(FileLimits { bytes, files });
+        let of_thread = Arc::clone(&limits);
+        let writer = Writer { options, limits: of_thread, waiting: room, dropped: count, files: BTreeMap::new() };
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || writer.run(&incoming, written))?;
-        Ok(Self { messages: Some(messages), waiting, dropped, thread: Some(thread) })
+        Ok(Self { messages: Some(messages), waiting, dropped, limits, thread: Some(thread) })
+    }
+
+    /// From now on files are set aside at so many bytes, and so many are kept.
+    pub(crate) fn limit(&self, bytes: u64, files: usize) {
+        self.limits.bytes.store(bytes, Ordering::Relaxed);
+        self.limits.files.store(files, Ordering::Relaxed);
     }
 
     /// Hands a line over; never waits for a file. False if there was no room: the line is lost and counted.
@@ -192,6 +209,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 struct Writer {
     options: Options,
+    limits: Arc<FileLimits>,
     waiting: Arc<AtomicUsize>,
     dropped: Dropped,
     files: BTreeMap<Arc<str>, WorkerLog>,
@@ -251,6 +269,8 @@ impl Writer {
 
     fn write(&mut self, at_once: bool) {
         let now = crate::clock::instant();
+        self.options.max_file_bytes = self.limits.bytes.load(Ordering::Relaxed);
+        self.options.files = self.limits.files.load(Ordering::Relaxed);
         let mut open = 0;
         for log in self.files.values_mut() {
             log.write(&self.options, if at_once { None } else { Some(now) });

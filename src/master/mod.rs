@@ -48,8 +48,10 @@ mod timers;
 mod unfinished;
 mod workers;
 
+use std::sync::Arc;
+
 use crate::clock::wall;
-use crate::config::Config;
+use crate::config::{Inputs, Loaded};
 use crate::core::Event;
 use crate::model::{Generation, UnixMicros};
 
@@ -75,7 +77,8 @@ pub(crate) use startup::{Failure, run};
 /// Values that do not change while the master lives.
 #[derive(Debug)]
 struct Fixed {
-    config: Config,
+    /// What the file is read again with.
+    inputs: Arc<Inputs>,
     generation: Generation,
     store_id: String,
     started_at: UnixMicros,
@@ -85,6 +88,8 @@ struct Fixed {
 /// The running master.
 struct Master {
     fixed: Fixed,
+    /// The configuration; another one after a reload.
+    in_force: Loaded,
     time: Time,
     core: Decisions,
     spawner: Spawner,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::requests::Refused;
 use crate::channel::{Sender, bounded};
-use crate::config::JobLimits;
+use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
 use crate::model::{JobId, JobRecord, WorkerId};
 use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
@@ -30,6 +30,18 @@ pub(super) enum Origin {
     Request(Ticket),
     /// A hook that is about to be started.
     Hook(WorkerId),
+    Reload(Reload),
+}
+
+/// Who wants the configuration to be read again, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reload {
+    /// `None`: a signal.
+    pub(super) ticket: Option<Ticket>,
+    /// Only to tell what would change.
+    pub(super) dry_run: bool,
+    /// Whether the answer waits for the effect.
+    pub(super) waits: bool,
 }
 
 /// The question.
@@ -41,6 +53,8 @@ pub(super) enum Question {
     Ids(Box<JobFilter>),
     Runs(RunFilter),
     Workers(WorkerFilter),
+    /// This file, as it is now: read here, as a disk may be slow.
+    Configuration(Arc<Inputs>, ReadFile),
 }
 
 /// The answer, written in this thread as it may be long, and the job where one was asked for.
@@ -50,9 +64,14 @@ pub(super) struct Found {
     pub(super) job: Option<JobRecord>,
     /// Ids, where these were asked for.
     pub(super) ids: Option<Vec<JobId>>,
+    pub(super) configuration: Option<Box<Loaded>>,
 }
 
 impl Found {
+    const fn new(text: Result<String, Refused>) -> Self {
+        Self { text, job: None, ids: None, configuration: None }
+    }
+
     fn bytes(&self) -> usize {
         self.text.as_ref().map_or(0, String::len)
     }
@@ -61,7 +80,8 @@ impl Found {
 /// The handle on the thread.
 #[derive(Debug)]
 pub(super) struct Reader {
-    questions: Sender<(Origin, Question)>,
+    questions: Sender<(Origin, Question, Arc<JobLimits>)>,
+    limits: Arc<JobLimits>,
     /// Bytes of answers that the master has not taken yet.
     untaken: Arc<AtomicUsize>,
     thread: Thread,
@@ -73,11 +93,11 @@ impl Reader {
         limits: JobLimits,
         mut notify: impl FnMut(Origin, Found) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (questions, inbox) = bounded::<(Origin, Question)>(CAPACITY);
+        let (questions, inbox) = bounded::<(Origin, Question, Arc<JobLimits>)>(CAPACITY);
         let untaken = Arc::new(AtomicUsize::new(0));
         let of_thread = Arc::clone(&untaken);
         let handle = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
-            for (origin, question) in inbox {
+            for (origin, question, limits) in inbox {
                 let found = answer(&mut *records, &limits, &question);
                 while of_thread.load(Ordering::Acquire) > MOST_UNTAKEN_BYTES {
                     std::thread::park_timeout(MOMENT);
@@ -86,7 +106,7 @@ impl Reader {
                 notify(origin, found);
             }
         })?;
-        Ok(Self { questions, untaken, thread: handle.thread().clone() })
+        Ok(Self { questions, limits: Arc::new(limits), untaken, thread: handle.thread().clone() })
     }
 
     /// The master has taken an answer: the next may come.
@@ -97,14 +117,19 @@ impl Reader {
 
     /// Asks; false when too many questions wait.
     pub(super) fn ask(&self, origin: Origin, question: Question) -> bool {
-        self.questions.try_send((origin, question)).is_ok()
+        self.questions.try_send((origin, question, Arc::clone(&self.limits))).is_ok()
+    }
+
+    /// Records are completed with these limits from now on.
+    pub(super) fn complete_with(&mut self, limits: JobLimits) {
+        self.limits = Arc::new(limits);
     }
 }
 
 fn answer(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Found {
     let asked =
         faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), look_up(records, limits, question));
-    asked.unwrap_or_else(|error| Found { text: Err(Refused::Failed(1, error.to_string())), job: None, ids: None })
+    asked.unwrap_or_else(|error| Found::new(Err(Refused::Failed(1, error.to_string()))))
 }
 
 fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
@@ -114,7 +139,7 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             let mut job = records.job(id)?;
             limits.complete_all(job.as_mut_slice());
             let text = job.as_ref().map_or_else(|| Err(no_such_job(id)), written);
-            Found { text, job, ids: None }
+            Found { job, ..Found::new(text) }
         }
         Question::Jobs(filter) => {
             let mut jobs = records.jobs(&JobFilter { limit: most(filter.limit), ..*filter })?;
@@ -123,10 +148,14 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
         }
         Question::Ids(filter) => {
             let ids = records.job_ids(&filter)?.into_iter().map(|(id, _)| id).collect();
-            Found { text: Ok(String::new()), job: None, ids: Some(ids) }
+            Found { ids: Some(ids), ..Found::new(Ok(String::new())) }
         }
         Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
+        Question::Configuration(inputs, read) => match inputs.load_again(&read) {
+            Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
+            Err(problems) => Found::new(Err(Refused::Failed(2, problems.to_string()))),
+        },
     })
 }
 
@@ -136,7 +165,7 @@ fn no_such_job(id: JobId) -> Refused {
 }
 
 fn list(rows: &impl serde::Serialize) -> Found {
-    Found { text: written(rows), job: None, ids: None }
+    Found::new(written(rows))
 }
 
 fn written(what: &impl serde::Serialize) -> Result<String, Refused> {

@@ -1,8 +1,8 @@
 //! Signals to the master: each becomes a flag and wakes the supervisor.
 //!
 //! ctrlc keeps Ctrl-C, signal-hook the rest; handlers block nothing, so workers inherit a clean mask. TERM and HUP
-//! stop with grace, however often they come; Ctrl-C stops with grace the first time and without it the second. HUP
-//! and Ctrl-C do nothing where whoever started us has had them ignored (`nohup`, `&` in a script).
+//! stop with grace, however often they come, unless HUP is to reload the configuration; Ctrl-C stops with grace the first
+//! time and without it the second. HUP and Ctrl-C do nothing where whoever started us has had them ignored (`nohup`, `&` in a script).
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ pub(super) struct Signals {
     pipe: UnixStream,
     children: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
+    hangup: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -28,17 +29,19 @@ impl Signals {
         let ignored = inherited::reset()?;
         let (pipe, write) = UnixStream::pair()?;
         pipe.set_nonblocking(true)?;
-        let (children, terminate) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let (children, terminate) = (Arc::new(AtomicBool::new(true)), Arc::<AtomicBool>::default());
+        let hung_up = Arc::<AtomicBool>::default();
         // The flag is set before the byte is written: actions of one signal run in the order registered.
         signal_hook::flag::register(SIGCHLD, Arc::clone(&children))?;
         let hangup = Some(SIGHUP).filter(|&signal| !ignored.has(signal));
-        for signal in [SIGTERM].into_iter().chain(hangup) {
-            signal_hook::flag::register(signal, Arc::clone(&terminate))?;
+        signal_hook::flag::register(SIGTERM, Arc::clone(&terminate))?;
+        if let Some(hangup) = hangup {
+            signal_hook::flag::register(hangup, Arc::clone(&hung_up))?;
         }
         for signal in [SIGCHLD, SIGTERM].into_iter().chain(hangup) {
             signal_hook::low_level::pipe::register(signal, std::os::fd::OwnedFd::from(write.try_clone()?))?;
         }
-        Ok((Self { pipe, children, terminate }, ignored))
+        Ok((Self { pipe, children, terminate, hangup: hung_up }, ignored))
     }
 
     pub(super) fn register(&self, registry: &Registry, token: Token) -> std::io::Result<()> {
@@ -59,5 +62,10 @@ impl Signals {
     /// Whether we were told to stop since the last call.
     pub(super) fn told_to_stop(&self) -> bool {
         self.terminate.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether SIGHUP came since the last call.
+    pub(super) fn hung_up(&self) -> bool {
+        self.hangup.swap(false, Ordering::SeqCst)
     }
 }

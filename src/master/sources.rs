@@ -30,6 +30,7 @@ pub(super) enum Inbox {
     Line(Box<(ClientId, usize, Message)>),
     Interrupt,
     Terminate,
+    Hangup,
     ChildExited,
 }
 
@@ -143,6 +144,7 @@ impl Sources {
         self.interrupts += u32::from(matches!(message, Some(Inbox::Interrupt)));
         message
             .or_else(|| self.signals.told_to_stop().then_some(Inbox::Terminate))
+            .or_else(|| self.signals.hung_up().then_some(Inbox::Hangup))
             .or_else(|| self.signals.children_exited().then_some(Inbox::ChildExited))
     }
 

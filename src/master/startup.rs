@@ -2,6 +2,7 @@
 //! proof that the generation before is dead, recovery, socket, pools.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Registry;
@@ -28,7 +29,7 @@ use super::spawner::Spawner;
 use super::time::Time;
 use super::timers::Timer;
 use super::{Fixed, Master, takeover, wall};
-use crate::config::{Config, JobLimits};
+use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::Core;
 use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
@@ -85,8 +86,8 @@ pub(super) fn system(doing: &'static str) -> impl Fn(std::io::Error) -> Failure 
 }
 
 /// Runs a master until it is stopped.
-pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), Failure> {
-    let mut master = start(config, printer, least, open_store)?;
+pub(crate) fn run(inputs: Inputs, loaded: Loaded, printer: Printer, least: Level) -> Result<(), Failure> {
+    let mut master = start((inputs, loaded), printer, least, open_store)?;
     let in_order = master.event_loop();
     let interrupted = master.sources.interrupts() > 1;
     if !master.finish(in_order) {
@@ -101,21 +102,21 @@ pub(crate) fn run(config: Config, printer: Printer, least: Level) -> Result<(), 
 }
 
 pub(super) fn start(
-    config: Config,
+    (inputs, loaded): (Inputs, Loaded),
     printer: Printer,
     least: Level,
     open: impl FnOnce(&Config, u32, UnixMicros) -> Result<Opened, StoreError>,
 ) -> Result<Master, Failure> {
-    let time = Time::start();
-    super::open_files::prepare(&config);
+    let (time, config) = (Time::start(), &loaded.config);
+    super::open_files::prepare(config);
     // Before anything is started or opened: a signal in between must not leave half a master behind.
     let (signals, ignored) = Signals::install().map_err(system("install signal handlers"))?;
     let (sources, mail) = Sources::new(signals).map_err(system("wait for events"))?;
 
     check_socket(&config.socket)?;
-    let group = socket_group(&config)?;
+    let group = socket_group(config)?;
     let (pid, started_at) = (std::process::id(), wall());
-    let Opened { mut store, records, changes, lock } = open(&config, pid, started_at)?;
+    let Opened { mut store, records, changes, lock } = open(config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let containment = Containment::start(cookie.clone(), mail.clone())?;
 
@@ -123,15 +124,16 @@ pub(super) fn start(
     let recovered = takeover::recover(&mut *store, time.now().mono, containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
-    let clients = listen(&config, group, &mail, sources.registry())?;
-    let threads = Threads::start(&config, (store, records), &mail).map_err(system("start a thread"))?;
+    let clients = listen(config, group, &mail, sources.registry())?;
+    let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer, least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
-        spawner: Spawner::new(&config, ignored),
-        fixed: Fixed { config, generation: begun.generation, store_id, started_at, pid },
+        spawner: Spawner::new(config, ignored),
+        fixed: Fixed { inputs: Arc::new(inputs), generation: begun.generation, store_id, started_at, pid },
+        in_force: loaded,
         time,
         children: Children::new(),
         hooks: Hooks::default(),
@@ -157,17 +159,17 @@ impl Master {
         // The clock may have been set while no master ran, or be right again.
         self.feed(crate::core::Event::ClockSet { by: 0 });
         self.feed(crate::core::Event::OomKills(oom::kills()));
-        self.core.keep_records_for(self.fixed.config.keep);
-        if self.fixed.config.drain {
+        self.core.keep_records_for(self.in_force.config.keep);
+        if self.in_force.config.drain {
             self.core.stop_when_drained();
         }
-        let pools = self.fixed.config.pools.clone();
+        let pools = self.in_force.config.pools.clone();
         self.say(Event::MasterStarted {
             pid: self.fixed.pid,
             generation: self.fixed.generation,
-            database: self.fixed.config.database.file().to_string_lossy().into_owned(),
-            socket: self.fixed.config.socket.to_string_lossy().into_owned(),
-            durability: self.fixed.config.durability,
+            database: self.in_force.config.database.file().to_string_lossy().into_owned(),
+            socket: self.in_force.config.socket.to_string_lossy().into_owned(),
+            durability: self.in_force.config.durability,
             pools: pools.iter().map(|p| p.settings.name.to_string()).collect(),
             workers: pools.iter().map(|p| p.settings.limits.workers).sum(),
         });
@@ -194,15 +196,16 @@ impl Master {
         }
         self.make_room();
         self.time.ring_in(Timer::Checks, Duration::ZERO);
-        // What is to be drained must not grow meanwhile.
-        if !self.fixed.config.drain {
-            self.arm_processors();
-        }
+        self.arm_processors();
     }
 
     /// Tells the core which processors there are.
-    fn arm_processors(&mut self) {
-        let Fixed { config, store_id, .. } = &self.fixed;
+    pub(super) fn arm_processors(&mut self) {
+        let (config, store_id) = (&self.in_force.config, &self.fixed.store_id);
+        // What is to be drained must not grow meanwhile.
+        if config.drain {
+            return;
+        }
         let jitter = |one: &ProcessorSettings| schedule::jitter(&one.name, store_id, one.jitter);
         let processors = config.processors.iter().map(|one| (one.clone(), jitter(one)));
         self.core.set_processors(processors.collect());

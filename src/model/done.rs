@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::reload::FileChange;
 use super::{JobId, PoolName, ProcessorRunId};
 
 /// Pools have another number of workers, or are new.
@@ -49,6 +50,25 @@ pub struct Stopped {
     /// Pools that were stopped while the master goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<StoppedPool>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftWorker>,
+}
+
+/// The configuration file is in force as it is now, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The file.
+    pub file: String,
+    pub changes: Vec<FileChange>,
+    /// False: nothing was done, as that was only asked for.
+    pub applied: bool,
+    /// Allowed by the file, but probably not meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Workers that were replaced (or, if that was not waited for, will be).
+    pub workers: Vec<String>,
+    /// Jobs that were given back.
+    pub released: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftWorker>,
 }

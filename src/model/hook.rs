@@ -44,6 +44,13 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// Whether there is a hook of this name.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        let hooks = [(Occasion::Dead(JobId(0)), &self.on_dead), (Occasion::Idle, &self.on_idle)];
+        hooks.iter().any(|(occasion, command)| occasion.key() == key && !command.is_empty())
+    }
+
     /// The command for an occasion.
     #[must_use]
     pub fn command(&self, occasion: Occasion) -> &[OsString] {

@@ -29,6 +29,7 @@ pub mod pool;
 pub mod problem;
 pub mod processor;
 pub mod queue;
+pub mod reload;
 pub mod run;
 pub mod run_end;
 pub mod shift;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Summary;
+use crate::model::reload::FileChange;
 use crate::model::{Durability, Generation, Notice, QueueName, UnixMicros};
 use crate::wire::control::LogLine;
 
@@ -42,6 +43,8 @@ pub enum Event {
         /// Limits in force, worded as in the status document.
         limits: BTreeMap<String, String>,
     },
+    /// The configuration file was read again, and is in force.
+    Reloaded { file: String, changes: Vec<FileChange> },
     /// Jobs of an earlier generation are ready again.
     Recovered { jobs: u64 },
     Stopping {

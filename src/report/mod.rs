@@ -9,6 +9,7 @@ pub mod hint;
 pub mod lists;
 pub mod printer;
 pub mod refusals;
+pub mod reload;
 pub mod status;
 pub mod status_named;
 mod status_tables;

@@ -13,6 +13,7 @@
 //! | `spawn` | [`SpawnPool`] | [`Scaled`] |
 //! | `restart` | [`Restart`] | [`Restarted`] |
 //! | `stop` | [`Stop`] | [`Stopped`] |
+//! | `reload` | [`Reload`] | [`Reloaded`] |
 //! | `pause`, `resume` | [`Queues`] | [`PausedQueues`] |
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
@@ -22,13 +23,13 @@
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
-//! | `scale`, `restart`, `stop` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
+//! | `scale`, `restart`, `stop`, `reload` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use crate::model::done::{Awaited, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
+pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
 use crate::model::{JobId, OsText, Pushed, QueueName, States, UnixMicros, Wanted};
 use crate::store::JobFilter;
 
@@ -219,6 +220,18 @@ pub struct Stop {
     /// Names of workers.
     #[serde(default)]
     pub workers: Vec<String>,
+    #[serde(default)]
+    pub no_wait: bool,
+}
+
+/// Read the configuration file again, and put in force what is different.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reload {
+    /// Only say what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Answer at once, not when new workers are ready and old ones are gone.
     #[serde(default)]
     pub no_wait: bool,
 }

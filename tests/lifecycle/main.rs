@@ -16,6 +16,7 @@ mod pipes;
 mod pools;
 mod ready;
 mod recycling;
+mod reload;
 mod restarts;
 mod scaling;
 mod starts;

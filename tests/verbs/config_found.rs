@@ -39,7 +39,7 @@ fn a_file_that_is_wrong_anywhere_is_refused_by_every_verb_with_all_that_is_wrong
     let bench = Bench::new();
     fs::write(bench.path().join("queue-work.toml"), "databse = \"q.db\"\n[pools.a]\nmemory = \"1K\"\n")
         .expect("written");
-    let verbs: [&[&str]; 20] = [
+    let verbs: [&[&str]; 21] = [
         &["push", "t"],
         &["push", "--", "true"],
         &["push", "--lines", "t"],
@@ -55,6 +55,7 @@ fn a_file_that_is_wrong_anywhere_is_refused_by_every_verb_with_all_that_is_wrong
         &["resume", "default"],
         &["scale", "1"],
         &["restart", "--all"],
+        &["reload"],
         &["spawn", "--queue", "q", "--workers", "1"],
         &["stop"],
         &["config", "show"],

@@ -5,10 +5,11 @@ use serde_json::json;
 use super::support::{Bench, DEADLINE};
 
 /// Each of them, with arguments that are right.
-const VERBS: [&[&str]; 8] = [
+const VERBS: [&[&str]; 9] = [
     &["scale", "2"],
     &["spawn", "--queue", "x", "--workers", "1"],
     &["restart", "--all"],
+    &["reload"],
     &["stop"],
     &["pause", "default"],
     &["resume", "default"],
@@ -129,6 +130,7 @@ fn their_help_says_how_long_they_wait_and_hold() {
     for (verb, parts) in [
         ("scale", ["Until the master ends", "scale +2", "--grace"]),
         ("restart", ["finishes its job beside it", "restart --all", "--grace"]),
+        ("reload", ["has another one than when it was last read", "reload --dry-run", "--no-wait"]),
         ("stop", ["starts it again", "stop --pool mail", "--grace"]),
     ] {
         let help = bench.ok(&[verb, "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");

@@ -165,6 +165,27 @@ pub(crate) struct RestartArgs {
     pub(crate) wait: NoWait,
 }
 
+/// Read the configuration file of the master again.
+///
+/// The running master takes over what is different: numbers of workers and limits at once; commands, folders and variables
+/// with new workers, one after the other, while old ones finish their jobs; pools that are new or gone. What the command line
+/// and the environment of the master say stays. A number of workers that was set with `scale` stays too, unless the file has
+/// another one than when it was last read; a pool that was added with `spawn` is left alone. What holds as long as a master
+/// lives is named. A file that is wrong anywhere changes nothing.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work reload                         as `ExecReload` of a systemd unit, too
+  queue-work reload --dry-run               what would change
+  queue-work reload --no-wait               not until the new workers are ready")]
+pub(crate) struct ReloadArgs {
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+}
+
 /// Stop the master, pools or workers.
 ///
 /// A pool that the master began with stays, with no workers: `scale N --pool P` starts it again. One that was spawned is gone.

@@ -11,13 +11,20 @@ use clap::{Arg, ArgAction, Args as _, Command, CommandFactory as _};
 use super::{Cli, Global};
 use crate::error::Error;
 
-/// The verbs by what they are for, in the order of the first page.
+/// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start"]),
-    ("Jobs", &["push", "jobs", "pause", "resume"]),
-    ("Look", &["status", "runs", "workers", "logs"]),
-    ("Change", &["scale", "spawn", "restart", "stop"]),
-    ("Set up", &["config", "completions", "man"]),
+    ("Jobs", &["push", "jobs", "pause, resume"]),
+    ("Look", &["status", "runs, workers", "logs"]),
+    ("Change", &["scale", "spawn", "restart", "reload", "stop"]),
+    ("Set up", &["config", "completions, man"]),
+];
+
+/// Verbs that have a line together, as the page has to fit the screen.
+const TOGETHER: [(&str, &str); 3] = [
+    ("pause, resume", "Stop handing out jobs of queues, and go on"),
+    ("runs, workers", "Show the history of runs or workers, newest first"),
+    ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];
 
 const USAGE: &str = "queue-work [OPTIONS] [-- CMD…]   the master: `queue-work start -h`
@@ -95,17 +102,18 @@ fn with_details(arg: Arg) -> Arg {
     arg.hide_env(true).long_help(text + &details)
 }
 
-/// The verbs in their groups, one a line.
+/// The verbs in their groups.
 fn verbs(command: &Command) -> String {
     let header = command.get_styles().get_header();
     let mut lines = Vec::new();
     for (group, names) in GROUPS {
         for (row, name) in names.iter().enumerate() {
             let group = if row == 0 { group } else { "" };
-            let about = command.find_subcommand(name).and_then(Command::get_about);
-            let about = about.map(ToString::to_string).unwrap_or_default();
+            let together = TOGETHER.iter().find(|(names, _)| names == name).map(|(_, about)| (*about).to_owned());
+            let about = || command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
+            let about = together.or_else(about).unwrap_or_default();
             let gap = 8 - group.len();
-            lines.push(format!("{header}{group}{header:#}{:gap$}{name:<13}{about}", ""));
+            lines.push(format!("{header}{group}{header:#}{:gap$}{name:<17}{about}", ""));
         }
     }
     lines.join("\n")

@@ -141,6 +141,7 @@ pub(crate) enum Verb {
     Scale(control::ScaleArgs),
     Spawn(control::SpawnArgs),
     Restart(control::RestartArgs),
+    Reload(control::ReloadArgs),
     Stop(control::StopArgs),
     /// Stop handing out jobs of queues
     ///

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::master::queue;
 use super::world::{Happening, World};
-use crate::core::{Command, Event, Phase, PoolId, Tag, Target, Ticket};
+use crate::core::{Command, Event, Phase, PoolChanges, PoolId, Tag, Target, Ticket};
 use crate::model::change::Request;
-use crate::model::{JobId, NewJob, PoolName, QueueName, Wanted, WorkerId};
+use crate::model::{JobId, NewJob, PoolName, PoolSettings, QueueName, Wanted, WorkerId};
 
 impl World {
     pub(super) fn operate(&mut self) {
@@ -20,7 +20,8 @@ impl World {
             400..440 => self.scale(),
             440..480 => self.restart(),
             480..500 => self.stop_some(),
-            500..520 => self.add_pool(),
+            500..510 => self.add_pool(),
+            510..520 => self.reload(),
             520..640 => self.cancel(),
             640..680 => self.pause(true),
             680..730 => self.pause(false),
@@ -120,6 +121,23 @@ impl World {
             let (settings, wait) = (Box::new(self.settings()), self.chance.often(700));
             self.command(Command::AddPool { settings, wait });
         }
+    }
+
+    /// A file with another pool, one less, and one that is different.
+    fn reload(&mut self) {
+        let Some((_, pool)) = self.core.pools().find(|(_, pool)| !pool.removed) else { return };
+        let (before, wait) = (pool.settings.clone(), self.chance.often(700));
+        let mut settings = PoolSettings { name: before.name.clone(), ..self.settings() };
+        if self.chance.often(500) {
+            (settings.kind, settings.takes) = (before.kind, before.takes.clone());
+        }
+        let mut changes = PoolChanges::default();
+        match self.chance.range(0, 3) {
+            0 if self.core.pools().count() < 4 => changes.added.push(self.settings()),
+            1 if self.core.pools().count() > 1 => changes.gone.push(before.name),
+            _ => changes.changed.push((settings, self.chance.often(500))),
+        }
+        self.command(Command::Reload { changes, done: Box::default(), wait });
     }
 
     fn cancel(&mut self) {

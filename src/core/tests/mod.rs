@@ -13,6 +13,7 @@ mod interleavings;
 mod not_begun;
 pub(super) mod processors;
 mod recycle;
+mod reload;
 mod restart;
 mod roster;
 mod runs;

@@ -92,6 +92,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "spawn" => Question::Spawn(Box::new(parse(params)?)),
         "restart" => Question::Restart(parse(params)?),
         "stop" => Question::Stop(parse(params)?),
+        "reload" => Question::Reload(or_default(params)?),
         "pause" => Question::Pause { queues: parse(params)?, paused: true },
         "resume" => Question::Pause { queues: parse(params)?, paused: false },
         "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
@@ -258,6 +259,7 @@ fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Done::Restarted(restarted) => serde_json::to_writer(to, restarted),
         Done::Stopped(stopped) => serde_json::to_writer(to, stopped),
         Done::Ran(ran) => serde_json::to_writer(to, ran),
+        Done::Reloaded(reloaded) => serde_json::to_writer(to, reloaded),
         Done::Cancelled => serde_json::to_writer(to, &true),
         Done::AtOnce(done) => write_done(done, to),
     }

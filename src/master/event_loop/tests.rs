@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::clock::instant;
-use crate::config::{Config, Environment, Flags};
+use crate::config::{Config, Flags, Inputs};
 use crate::master::startup;
 use crate::model::change::{Change, Op, Reply, Request};
 use crate::model::{JobId, JobState, NewJob, QueueName, UnixMicros};
@@ -24,7 +24,8 @@ fn member(folder: &Path, members: &MemoryStore) -> Master {
     let command = ["sh", "-c", "cat > /dev/null"].map(Into::into).into();
     let database = Some(folder.join("q.db"));
     let flags = Flags { database, queue: vec!["ours".to_owned()], command, limits, ..Flags::default() };
-    let config = Config::load(&flags, &Environment::default(), Some(folder)).expect("it is valid").config;
+    let inputs = Inputs { flags, cwd: Some(folder.to_owned()), ..Inputs::default() };
+    let loaded = inputs.load().expect("it is valid");
     let (store, records) = (Box::new(members.connect()), Box::new(members.connect()));
     let open = |config: &Config, pid, at| {
         let mut file = startup::open_store(config, pid, at)?;
@@ -32,7 +33,7 @@ fn member(folder: &Path, members: &MemoryStore) -> Master {
         Ok(Opened { store, records, ..file })
     };
     let mut master =
-        startup::start(config, Printer::new(0, true, false, false), Level::Nothing, open).expect("it starts");
+        startup::start((inputs, loaded), Printer::new(0, true, false, false), Level::Nothing, open).expect("it starts");
     // This program has no verb for the first steps of a worker.
     master.containment.leave_out_groups();
     master.spawner.leave_out_steps();
@@ -83,7 +84,7 @@ fn another_member_cancels_a_job_that_runs_here_and_ends_one_that_is_waited_for_h
     assert!(matches!(apply(&mut other, 2, Change::cancel(JobId(1))), Reply::Elsewhere(_)));
     turn_until("job 1 is cancelled", &mut master, |_| state(&members, 1) == JobState::Cancelled);
 
-    let mut client = UnixStream::connect(&master.fixed.config.socket).expect("it listens");
+    let mut client = UnixStream::connect(&master.in_force.config.socket).expect("it listens");
     client.set_nonblocking(true).expect("set");
     let request = br#"{"jsonrpc":"2.0","id":1,"method":"jobs.wait","params":{"id":2,"timeout_s":3600}}"#;
     client.write_all(&[request, &b"\n"[..]].concat()).expect("written");

@@ -173,3 +173,16 @@ fn who_asks_is_told_when_everything_before_is_in_its_file_and_not_sooner() {
         assert!(ticket == Ticket(n) && last >= Some(n), "{n}: {last:?}");
     }
 }
+
+#[test]
+fn another_size_and_number_of_files_hold_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = Logs::start(options_of(dir.path()), |_| ()).unwrap();
+    logs.limit(100, 2);
+    (0..40).for_each(|n| assert!(logs.send(line("w", None, format!("line {n:04}").as_bytes()))));
+    drop(logs);
+    let mut files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap()).collect();
+    files.sort_by_key(fs::DirEntry::file_name);
+    let sizes: Vec<_> = files.iter().map(|file| (file.file_name(), file.metadata().unwrap().len() <= 100)).collect();
+    assert_eq!(sizes, [("w.log".into(), true), ("w.log.1".into(), true)]);
+}

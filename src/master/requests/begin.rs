@@ -36,6 +36,7 @@ impl Master {
             Question::Spawn(params) => self.spawn_pool(ticket, &params),
             Question::Restart(params) => self.restart(ticket, params),
             Question::Stop(params) => self.stop_request(ticket, params),
+            Question::Reload(params) => self.reload_request(ticket, params),
             Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
             Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, *jobs),
             Question::WaitForJob(params) => self.wait_for_job(ticket, params),

@@ -34,6 +34,7 @@ impl Master {
             | Question::Spawn(_)
             | Question::Restart(_)
             | Question::Stop(_)
+            | Question::Reload(_)
             | Question::Pause { .. }
             | Question::ChangeJobs { .. } => format!(
                 "only `{owner}`, whose master this is, and root may do this; members of the group `{group}` add jobs and look"

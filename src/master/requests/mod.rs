@@ -35,6 +35,7 @@ mod members;
 mod operate;
 mod push;
 mod question;
+mod reload;
 mod replies;
 mod table;
 

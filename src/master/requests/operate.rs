@@ -42,7 +42,7 @@ impl Master {
     }
 
     fn pool_config(&self, params: &SpawnPool) -> Result<PoolConfig, Refused> {
-        let mut limits = self.fixed.config.defaults.clone();
+        let mut limits = self.in_force.config.defaults.clone();
         let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>().map_err(bad)?;
         let command: Vec<_> = params.command.iter().flatten().cloned().map(OsText::into_os_string).collect();
         let kind = match params.kind.as_deref() {
@@ -66,25 +66,29 @@ impl Master {
             return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
         }
         let names = || self.core.pools().map(|(_, p)| &p.settings.name);
-        let like = |name: &str| names().find(|pool| pool.is_confusable(name));
-        let is_used = |name: &str| names().any(|pool| pool.as_str() == name) || like(name).is_some();
+        let is_used = |name: &str| names().any(|pool| pool.as_str() == name || pool.is_confusable(name));
         let wish = queues.first().map_or("opaque", QueueName::as_str);
         let name = match &params.pool {
-            Some(name) => match like(name) {
-                None => PoolName::new(name).map_err(bad)?,
-                Some(other) => {
-                    let text = format!("a pool `{name}` beside the pool `{other}` would be taken for a worker of it");
-                    return Err(Refused::Failed(5, format!("{text}; choose another name")));
-                }
-            },
+            Some(name) => {
+                self.refuse_confusable(name)?;
+                PoolName::new(name).map_err(bad)?
+            }
             None => free_name(wish, is_used).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
         let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
-        let hooks = self.fixed.config.default_hooks.clone();
+        let hooks = self.in_force.config.default_hooks.clone();
         let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
         let settings = PoolSettings { name, queues, kind, takes, ready, limits, hooks };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
+    }
+
+    /// Refuses a new pool whose name is like that of a worker, or the other way round.
+    pub(super) fn refuse_confusable(&self, name: &str) -> Result<(), Refused> {
+        let mut names = self.core.pools().map(|(_, pool)| &pool.settings.name);
+        let Some(other) = names.find(|pool| pool.is_confusable(name)) else { return Ok(()) };
+        let text = format!("a pool `{name}` beside the pool `{other}` would be taken for a worker of it");
+        Err(Refused::Failed(5, format!("{text}; choose another name")))
     }
 
     pub(super) fn restart(&mut self, ticket: Ticket, params: Restart) -> Begun {

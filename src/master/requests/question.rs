@@ -6,7 +6,7 @@ use crate::model::{BulkId, Generation, JobAction, NewJob, Pushed};
 use crate::report::Status;
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
-    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Restart, Scale, SpawnPool, Stop,
+    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop,
 };
 
 /// Params of a question were read and checked as far as can be done without the state of the master.
@@ -31,6 +31,7 @@ pub(in crate::master) enum Question {
     Spawn(Box<SpawnPool>),
     Restart(Restart),
     Stop(Stop),
+    Reload(Reload),
     Pause {
         queues: Queues,
         paused: bool,

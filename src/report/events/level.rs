@@ -41,6 +41,7 @@ impl Event {
             Self::MasterStarted { .. }
             | Self::PoolStarted { .. }
             | Self::Recovered { .. }
+            | Self::Reloaded { .. }
             | Self::Stopping { .. }
             | Self::Forced { .. }
             | Self::Drained { .. }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Event;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Cause, JobRecord, JobState, MemoryLimit, Notice, Outcome, QueueName, UnixMicros};
-use crate::report::{colours, words};
+use crate::report::{colours, reload, words};
 use crate::wire::control::LogLine;
 
 /// The most of an error text that is shown in a line.
@@ -24,6 +24,8 @@ pub fn line(event: &Event) -> String {
         Event::PoolStarted { pool, kind, queues, workers, limits } => {
             pool_started(pool, kind, queues, *workers, limits)
         }
+        Event::Reloaded { file, changes } if changes.is_empty() => format!("reloaded `{file}`: nothing has changed"),
+        Event::Reloaded { file, changes } => format!("reloaded `{file}`: {}", reload::lines(changes).join("; ")),
         Event::Recovered { jobs } => {
             format!("the last master ended without a word; {} it left running: ready again", words::count(*jobs, "job"))
         }

@@ -86,3 +86,25 @@ fn ticks_are_whole_seconds_of_any_moment() {
         assert!(before_1970.until(UnixMicros(far)).is_some() == (far > 0));
     }
 }
+
+#[test]
+fn from_any_moment_the_same_ticks_are_found() {
+    let zones = [
+        ("Europe/Berlin", "2026-03-28T22:00Z"),
+        ("Europe/Berlin", "2026-10-24T22:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T12:00Z"),
+        ("Antarctica/Troll", "2026-10-24T20:00Z"),
+    ];
+    for expression in ["30 2 * * *", "15 1-3 * * *", "*/20 2 * * *", "0 */2 * * *", "59 1,2 * * *", "*/7 * * * *"] {
+        for (zone, from) in zones {
+            let schedule = calendar(expression, zone);
+            let moment = |minutes: i64| UnixMicros(at(from).0 + minutes * 60_000_000 + 1);
+            let ticks = between(&schedule, moment(-2 * 1440), moment(3 * 1440));
+            for now in (0..1440).step_by(7).map(moment) {
+                let next = ticks.partition_point(|tick| *tick <= now);
+                assert_eq!(schedule.after(now), ticks.get(next).copied(), "{expression} {zone} {now:?}");
+                assert_eq!(schedule.until(now), ticks[..next].last().copied(), "{expression} {zone} {now:?}");
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Cron expressions are tried in zones of the system.
 
 mod daylight;
+mod random;
 mod reading;
 mod walker;
 
