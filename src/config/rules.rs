@@ -11,6 +11,7 @@ use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, units};
 use super::{processors, schema};
+use crate::model::processor::PROCESSORS;
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::trust;
 use crate::worker::Template;
@@ -80,7 +81,7 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         for pool in config.pools.iter().filter(|pool| pool.settings.is_opaque()) {
             warnings.extend(without_effect(&pool.settings, layers));
         }
-    } else if !file.pools.is_empty() {
+    } else if file.pools.iter().any(|(name, _)| name.as_str() != PROCESSORS || layers.of_processors.is_empty()) {
         let name = file.file.as_deref().unwrap_or("the file".as_ref()).display();
         let field = if layers.flags.queue.is_empty() { "command" } else { "queue" };
         let message = format!("the pools of `{name}` are not used");

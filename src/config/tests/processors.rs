@@ -117,6 +117,11 @@ fn commands_have_a_pool_with_a_worker_for_each() {
     assert_eq!(pool(&own, Flags::default()), ("default processors".into(), 5, None));
     assert_eq!(pool(&own, Flags { limits: Vec::new(), ..mail }), ("mail processors".into(), 5, None));
     let beside = all("[pools.processors]\n[pools.x]\n");
+    let unused = |toml: &str| {
+        let loaded = Case::new(toml).flags(Flags { queue: vec!["q".into()], ..Flags::default() }).load();
+        loaded.warnings.iter().filter(|warning| warning.message.contains("are not used")).count()
+    };
+    assert_eq!((unused(&own), unused(&beside)), (0, 1));
     assert_eq!(pool(&beside, workers()), ("processors x".into(), 2, Some(secs(600))));
     let many: Vec<_> = (0..100).map(|n| format!("[processors.p{n}]\ncommand = [\"a\"]\n")).collect();
     assert_eq!(pool(&many.concat(), Flags::default()).1, 64);
