@@ -106,6 +106,8 @@ fn the_successor_of_a_restart_under_way_is_not_the_one_that_the_file_wants_now()
     bench.said();
     changed(&mut bench, true, |_| {});
     bench.spawned(2);
+    bench.event(Event::Ready { worker: WorkerId(2), concurrency: 1, types: None });
+    assert!(bench.core.worker(WorkerId(1)).unwrap().is_ready(), "no other follows it");
     bench.gone(2);
     bench.bring_up();
     bench.gone(1);
