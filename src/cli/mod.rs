@@ -31,6 +31,7 @@ mod start;
 mod status;
 mod stop;
 mod waiting;
+mod work;
 mod workers;
 
 use std::collections::BTreeSet;
@@ -98,6 +99,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Status(args) => status::run(context, args),
         Verb::Scale(args) => scale::run(context, args),
         Verb::Spawn(args) => spawn::run(context, args),
+        Verb::Work(args) => work::run(context, args),
         Verb::Restart(args) => restart::run(context, args),
         Verb::Reload(args) => reload::run(context, args),
         Verb::Stop(args) => stop::run(context, args),

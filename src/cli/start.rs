@@ -1,22 +1,40 @@
 //! `start`, or no verb: runs the master in the foreground.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
 use super::args::LogFormat;
-use super::backend;
 use super::context::Context;
+use super::{backend, reach};
+use crate::client::{NONE, Patience};
 use crate::clock;
-use crate::config::Flags;
+use crate::config::{Flags, Loaded};
 use crate::error::{Code, Error};
 use crate::report::events::Level;
-use crate::report::{Printer, words};
+use crate::report::{Printer, Status, words};
 use crate::store::StoreError;
+
+/// How long a master may take to say what it is.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     let loaded = backend::load_config(&context.flags)?;
     let global = &context.global;
     let json = global.log_format == LogFormat::Json;
     let printer = Printer::new(global.verbose, global.quiet, json, loaded.config.drain);
+    run_loaded(context, loaded, printer)
+        .map_err(|error| if has_single(context) { error } else { or_spawn(error, &context.flags) })
+}
+
+/// Whether the master that runs is a single worker, to which no pool can be added.
+fn has_single(context: &Context) -> bool {
+    let master = context.paths().and_then(|paths| reach::master_if_any(paths, Patience::Limited(PATIENCE)));
+    let status = master.ok().flatten().and_then(|mut master| master.call::<Status>("status", &NONE).ok());
+    status.and_then(|status| status.master).is_some_and(|master| master.single)
+}
+
+/// Runs a master with this configuration.
+pub(crate) fn run_loaded(context: &Context, loaded: Loaded, printer: Printer) -> Result<Code, Error> {
     for warning in &loaded.warnings {
         printer.warning(&warning.to_string(), clock::wall());
     }
@@ -26,8 +44,8 @@ pub(crate) fn run(context: &Context) -> Result<Code, Error> {
     if let Some(warning) = backend::check_socket_group(&loaded)? {
         printer.warning(&warning.to_string(), clock::wall());
     }
-    backend::run_master(&context.flags, loaded, printer, Level::shown(global.verbose, global.quiet))
-        .map_err(|error| or_spawn(error, &context.flags))
+    let least = Level::shown(context.global.verbose, context.global.quiet);
+    backend::run_master(&context.flags, loaded, printer, least)
 }
 
 /// Where another master runs, a pool for the queues that are named can be added to it.

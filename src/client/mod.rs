@@ -35,7 +35,7 @@ const ASK_EVERY: u32 = 10;
 /// Ticks after which it is said what is waited for.
 const TELL_AFTER: u32 = 5;
 /// Methods whose answer may take long, as whoever calls them knows.
-const LONG: [&str; 2] = ["jobs.wait", "logs.follow"];
+const LONG: [&str; 3] = ["jobs.wait", "logs.follow", "work"];
 /// The longest that a connection may take where answers may not take long.
 const CONNECT_WITHIN: Duration = Duration::from_millis(300);
 

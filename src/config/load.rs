@@ -199,6 +199,7 @@ fn merged(
         pools: pools::all(layers, origins, problems)?,
         processors,
         drain: flags.drain,
+        single: None,
         keep: KeepFor {
             succeeded: raw::value(&keep, "succeeded")?,
             dead: raw::value(&keep, "dead")?,

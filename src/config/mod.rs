@@ -38,7 +38,7 @@ pub use flags::check_limit;
 pub use job_limits::JobLimits;
 pub use load::{Inputs, Loaded};
 pub use paths::{Paths, SOCKET_DATABASE, paths};
-pub use pools::default_limits;
+pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};
 pub use show::{Origins, Shown, show, template};
 
@@ -47,7 +47,7 @@ use std::path::PathBuf;
 
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
-use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl};
+use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl, Until};
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,8 @@ pub struct Config {
     pub processors: Vec<ProcessorSettings>,
     /// End when nothing is ready, running or waiting for a retry.
     pub drain: bool,
+    /// The only pool is that of a `work`, and ends by itself.
+    pub single: Option<Until>,
     /// How long things are kept.
     pub keep: KeepFor,
     /// SIGHUP has the file read again, and does not stop the master.

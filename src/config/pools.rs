@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use config::Value;
 
@@ -16,9 +17,10 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Flags, PoolConfig, processors};
+use super::{Config, Flags, PoolConfig, processors};
 use crate::model::processor::PROCESSORS;
 use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
+use crate::worker::Template;
 
 /// The limits of a pool where nothing is said anywhere.
 #[must_use]
@@ -163,6 +165,57 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
     let hooks = hooks(layers, &table)?;
     let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, hooks };
     Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
+}
+
+/// Another program for the worker of a pool.
+#[derive(Debug)]
+pub struct OwnProgram {
+    pub kind: PoolKind,
+    pub command: Vec<OsString>,
+    pub cwd: Option<PathBuf>,
+}
+
+impl PoolConfig {
+    /// A pool of one worker for these queues, like those of this pool unless it has a program of its own.
+    pub fn single(
+        mut self,
+        name: PoolName,
+        queues: Vec<QueueName>,
+        own: Option<OwnProgram>,
+        timeout: Option<Duration>,
+    ) -> Result<Self, String> {
+        self.settings.name = name;
+        self.settings.queues = QueueOrder::Strict(queues);
+        self.settings.limits.workers = 1;
+        self.settings.limits.timeout = timeout.unwrap_or(self.settings.limits.timeout);
+        if let Some(OwnProgram { kind, command, cwd }) = own {
+            if kind == PoolKind::Exec {
+                Template::parse(command.clone()).map_err(|e| e.to_string())?;
+            }
+            (self.settings.kind, self.settings.takes) = (kind, kind.takes(true));
+            self.settings.ready = ReadyWhen::Spawned;
+            (self.command, self.cwd, self.protocol_fd) = (command, cwd, None);
+        }
+        Ok(self)
+    }
+}
+
+impl Config {
+    /// A pool of which nothing is said: of commands, and as yet for no queue.
+    #[must_use]
+    pub fn pool_of_defaults(&self, name: PoolName) -> PoolConfig {
+        let kind = PoolKind::Exec;
+        let settings = PoolSettings {
+            name,
+            queues: QueueOrder::Strict(Vec::new()),
+            kind,
+            takes: kind.takes(false),
+            ready: ReadyWhen::Spawned,
+            limits: self.defaults.clone(),
+            hooks: self.default_hooks.clone(),
+        };
+        PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None }
+    }
 }
 
 /// A program with a slash in its path is a path; a bare name is looked up in `PATH`.

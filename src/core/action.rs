@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PoolId, ProcessorId, ShareId};
+use super::{PoolId, ProcessorId, ShareId, Worked};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
 use crate::model::done::{Awaited, Ran, Reloaded, Restarted, Scaled, Stopped};
@@ -62,6 +62,8 @@ pub enum Action {
     Waits(Ticket, Awaited),
     /// Tell people.
     Tell(Notice),
+    /// Tell the client to whom a pool is lent.
+    TellClient(Ticket, Notice),
     /// Call the hook of a pool that has become idle.
     TellIdle(PoolId),
 }
@@ -124,6 +126,8 @@ pub enum Done {
     Stopped(Stopped),
     /// The file is in force.
     Reloaded(Box<Reloaded>),
+    /// A lent pool is gone.
+    Worked(Box<Worked>),
     /// The job will not run again.
     Cancelled,
     /// A processor runs.
@@ -145,6 +149,8 @@ pub enum Refusal {
     NoSuchJob(JobId),
     /// There are several pools; which one?
     WhichPool(Vec<PoolName>),
+    /// The pool has a single worker, and keeps it.
+    SingleWorker(PoolName),
     /// A pool of this name exists.
     PoolExists(PoolName),
     /// No processor of this name.

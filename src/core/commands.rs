@@ -114,7 +114,7 @@ impl Core {
             | Command::Restart { grace, wait, .. }
             | Command::StopSome { grace, wait, .. } => (wait, grace),
             Command::AddPool { wait, .. } | Command::Reload { wait, .. } | Command::Cancel { wait, .. } => (wait, None),
-            Command::RunProcessor { .. } => (true, None),
+            Command::RunProcessor { .. } | Command::Lend { .. } => (true, None),
         };
         let asker = Asker { waits, caller, grace };
         let result = match command {
@@ -126,6 +126,10 @@ impl Core {
             }
             Command::Scale { target, workers, .. } => self.scale(&target, workers, asker, now, out),
             Command::AddPool { settings, .. } => self.new_pool(*settings),
+            Command::Lend { settings, until } => {
+                let lent = self.add_single(*settings, until, Some(ticket), now.mono);
+                return out.extend(lent.err().map(|refusal| Action::Reply(ticket, Err(refusal))));
+            }
             Command::Restart { target, .. } => self.restart(&target, asker, now, out),
             Command::StopSome { target, .. } => self.stop_some(&target, asker, now, out),
             Command::Reload { changes, done, .. } => self.reload(changes, done, asker, now, out),

@@ -3,7 +3,7 @@
 //! Claims are for workers that can take a job now, plus about 10 ms of work ahead where jobs are tiny. The claim is
 //! committed before `Send`: the core only knows jobs that came back from a committed claim.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::pool::{Pool, PoolId, Share, ShareId};
 use super::workers::Workers;
 use super::{Action, Core, Handle, Phase, Tag};
 use crate::model::change::{Change, Claim};
-use crate::model::{Claimed, Now, QueueName, QueueOrder, WorkerId};
+use crate::model::{Claimed, Notice, Now, QueueName, QueueOrder, WorkerId};
 
 /// Most bytes of args in one claim, so that large jobs are not piled up in memory.
 const CLAIM_BYTES: usize = 8 * 1024 * 1024;
@@ -23,14 +23,17 @@ impl Core {
         if self.phase != Phase::Running || self.is_out_of_time() {
             return;
         }
+        let singles = self.pools.iter().filter(|(_, pool)| pool.single.is_some());
+        let allowed: BTreeMap<PoolId, u32> = singles.map(|(&id, _)| (id, self.allowance(id))).collect();
         for (&id, pool) in &mut self.pools {
             if pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
                 continue;
             }
+            let allowed = allowed.get(&id).copied().unwrap_or(u32::MAX);
             let thirsty = |share: &Share| share.dry_at != Some(pool.news);
             let shares: Vec<ShareId> = pool.shares.iter().filter(|(_, s)| thirsty(s)).map(|(&id, _)| id).collect();
             for share in shares {
-                claim_for(id, pool, share, &self.workers, out);
+                claim_for(id, pool, share, allowed, &self.workers, out);
             }
         }
     }
@@ -98,7 +101,7 @@ impl Core {
         for share in waiting {
             // Not always the first: a worker near its `max_jobs`, or that does more at a time, has room of its own.
             let has_room = |w: &Handle| w.share == share && room(w, window) > 0;
-            loop {
+            while self.allowance(id) > 0 {
                 let Some(worker) = self.pools[&id].not_full(window).find(|&w| has_room(&self.workers[w])) else {
                     break;
                 };
@@ -180,14 +183,14 @@ impl Core {
 }
 
 /// Asks for jobs for the workers of a share that can take them.
-fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, all: &Workers, out: &mut Vec<Action>) {
+fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, allowed: u32, all: &Workers, out: &mut Vec<Action>) {
     let window = pool.window();
     let ours = |w: &WorkerId| all[*w].share == share;
     let workers = pool.load.iter().filter(|(_, _, w)| ours(w)).count() as u32;
     let room: u32 = pool.not_full(window).filter(ours).map(|w| room(&all[w], window)).sum();
     let lookahead = pool.lookahead(workers);
     let on_the_way = pool.shares[&share].ahead.len() as u32 + pool.shares[&share].asked;
-    let want = (room + lookahead).saturating_sub(on_the_way);
+    let want = (room + lookahead).min(allowed).saturating_sub(on_the_way);
     // A small top-up waits until it is worth a statement, unless a worker would starve for it.
     if want == 0 || (want < lookahead / 2 && on_the_way > room) {
         return;
@@ -207,6 +210,9 @@ fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, all: &Workers, out: &m
 fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
     let long = pool.estimate.is_none_or(|took| took > Duration::from_millis(1));
     move |job| {
+        if let Some(single) = &pool.single {
+            out.push(single.tell(Notice::JobBegan { job: job.id, kind: job.kind.to_string() }));
+        }
         if long {
             let (job, run) = (job.id, job.run);
             out.push(Action::Write(Change::Assign { job, run, worker }, Tag::None));

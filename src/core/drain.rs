@@ -20,7 +20,7 @@ pub(super) struct Drain {
 }
 
 /// Jobs that a drain has not done, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undrained {
     /// The pool whose workers cannot be started, and why, where the drain was given up because of that.
     pub vain: Option<(PoolName, SlotProblem)>,
@@ -57,7 +57,7 @@ impl Core {
             return;
         }
         if self.left() > 0 {
-            self.drain.vain = self.in_vain();
+            self.drain.vain = self.in_vain(self.pools.values());
         }
         if self.left() == 0 || self.drain.vain.is_some() {
             self.drain.is_over = true;
@@ -68,16 +68,23 @@ impl Core {
     /// Jobs that the drain has not done, and why. Everything is zero where it is complete.
     #[must_use]
     pub fn undrained(&self) -> Undrained {
-        let is_ours = |queue: &QueueName| self.pools.values().any(|pool| pool.serves(queue));
+        if self.is_done() {
+            return Undrained::default();
+        }
+        let undrained = self.undrained_of(&|queue| self.pools.values().any(|pool| pool.serves(queue)));
+        Undrained { vain: self.drain.vain.clone(), left: self.left(), ..undrained }
+    }
+
+    /// Ready jobs of these queues that no pool takes, or that are held by a pause.
+    pub(super) fn undrained_of(&self, is_ours: &impl Fn(&QueueName) -> bool) -> Undrained {
         let held = |totals: &&QueueTotals| totals.paused && totals.ready > 0 && is_ours(&totals.name);
         let mut paused = self.totals.all().filter(held).peekable();
         let first = paused.peek().map(|totals| totals.name.clone());
         let unserved = self.unserved().filter(|found| is_ours(&found.queue));
         Undrained {
-            vain: self.drain.vain.clone(),
-            left: self.left(),
             unserved: unserved.map(|found| found.jobs).sum(),
             paused: first.map(|first| (first, paused.map(|totals| totals.ready).sum())),
+            ..Undrained::default()
         }
     }
 
@@ -87,15 +94,17 @@ impl Core {
         self.drain.is_over && self.drain.vain.is_none()
     }
 
-    /// Whether each pool that takes jobs that are left has tried to start each of its workers several times, and none was of
+    /// Jobs that one pool takes which are ready or waiting for a retry, and those of its queues that are running.
+    pub(super) fn left_for(&self, pool: &Pool) -> u64 {
+        let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
+        pool.settings.queues.names().filter_map(|name| self.totals.of(name)).map(|totals| left(totals, &takes)).sum()
+    }
+
+    /// Whether each of these pools that takes jobs that are left has tried to start each of its workers several times, and none was of
     /// any use.
-    fn in_vain(&self) -> Option<(PoolName, SlotProblem)> {
-        let has_left = |pool: &&Pool| {
-            let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
-            let mut totals = pool.settings.queues.names().filter_map(|name| self.totals.of(name));
-            pool.wanted > 0 && totals.any(|totals| left(totals, &takes) > 0)
-        };
-        let pools: Vec<&Pool> = self.pools.values().filter(has_left).collect();
+    pub(super) fn in_vain<'p>(&'p self, pools: impl IntoIterator<Item = &'p Pool>) -> Option<(PoolName, SlotProblem)> {
+        let has_left = |pool: &&Pool| pool.wanted > 0 && self.left_for(pool) > 0;
+        let pools: Vec<&Pool> = pools.into_iter().filter(has_left).collect();
         let problem = pools.iter().find_map(|pool| {
             let problem = pool.slots().find_map(|slot| slot.problem.cloned())?;
             Some((pool.settings.name.clone(), problem))

@@ -11,7 +11,7 @@ use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, ProcessorName, ProcessorRunId, QueueName,
-    QueueTotals, States, Takes, UnixMicros, Wanted, WorkerId,
+    QueueTotals, States, Takes, UnixMicros, Until, Wanted, WorkerId,
 };
 
 /// Something happened.
@@ -281,6 +281,8 @@ pub enum Command {
         /// Answer when its workers are ready.
         wait: bool,
     },
+    /// A pool of a single worker for as long as its client is there. Answered when it is gone.
+    Lend { settings: Box<PoolSettings>, until: Until },
     /// New workers for old.
     Restart {
         target: Target,

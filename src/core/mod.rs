@@ -46,6 +46,7 @@ mod scale;
 mod served;
 #[cfg(test)]
 mod sim;
+mod single;
 mod slot;
 mod spawn_budget;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use flight::{Flight, Stage};
 pub use pool::{Pool, PoolId, ShareId};
 pub use processors::{ProcessorId, Ticked};
 pub use reload::PoolChanges;
+pub use single::Worked;
 pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 
@@ -214,6 +216,7 @@ impl Core {
         self.promote(now, out);
         self.tick(now, out);
         self.prune(now, out);
+        self.end_singles(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {
@@ -222,6 +225,7 @@ impl Core {
             self.dispatch(pool, now, out);
             self.give_back_idle_claims(pool, out);
         }
+        self.answer_lent(out);
         let workers = &self.workers;
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.iter().any(|(_, w)| w.pool == *id));
         self.sort(out);
@@ -236,7 +240,8 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let served = self.next_telling().filter(|_| self.phase == Phase::Running);
+        let served =
+            self.next_telling().into_iter().chain(self.next_end()).min().filter(|_| self.phase == Phase::Running);
         let tickets = self.next_proof(now.mono);
         let times = [self.next_promotion(now), self.next_tick(now), self.next_spawns(now.mono), self.next_prune()];
         [self.timers.next(), served, tickets].into_iter().chain(times).flatten().min()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
 use crate::model::death::SlotProblem;
 use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
@@ -68,6 +69,8 @@ pub struct Pool {
     /// Spawned while the master ran, or gone from the file: a stop is the end of the pool.
     pub(super) spawned: bool,
     pub removed: bool,
+    /// Its only worker is that of a `work`.
+    pub(super) single: Option<Single>,
     pub(super) slots: BTreeMap<Slot, SlotEntry>,
     /// Workers that left their slot and are on their way out.
     pub(super) leaving: BTreeSet<WorkerId>,
@@ -104,6 +107,7 @@ impl Pool {
             wanted: settings.limits.workers,
             spawned: false,
             removed: false,
+            single: None,
             slots: BTreeMap::new(),
             leaving: BTreeSet::new(),
             recycles: VecDeque::new(),

@@ -154,7 +154,7 @@ impl Reloaded {
                 (restarted.released, restarted.left)
             }
             Done::Stopped(stopped) => (stopped.released, stopped.left),
-            Done::Reloaded(_) | Done::Cancelled | Done::Ran(_) | Done::AtOnce(_) => (0, Vec::new()),
+            Done::Reloaded(_) | Done::Cancelled | Done::Ran(_) | Done::Worked(_) | Done::AtOnce(_) => (0, Vec::new()),
         };
         self.released += released;
         self.left.extend(left);

@@ -81,9 +81,10 @@ impl Core {
         detail.peak_memory = detail.peak_memory.or(flight.peak);
         detail.note = detail.note.or(flight.note.take()).filter(|_| flight.job.holds.run.is_some());
         // Jobs that never began are named as a problem, once for all.
-        if verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun) {
-            out.extend(bad_end(name, &flight, verdict, detail.error.clone(), now).map(Action::Tell));
-        }
+        let is_bad = verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun);
+        let bad = is_bad.then(|| bad_end(name, &flight, verdict, detail.error.clone(), now)).flatten();
+        self.tell_end(id, &flight, verdict.outcome, bad.as_ref(), ended, out);
+        out.extend(bad.map(Action::Tell));
         if verdict.outcome == Outcome::Released {
             self.released += 1;
             self.tickets.count_released(id);

@@ -42,6 +42,7 @@ impl Core {
             Target::All => self.only_pool()?,
             Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
         };
+        let pools = self.without_singles(pools)?;
         let wished = |id: PoolId| {
             let Pool { settings, wanted: was, .. } = &self.pools[&id];
             let refusal = || Refusal::OutOfRange { pool: settings.name.clone(), was: *was, asked: workers };
@@ -197,11 +198,20 @@ impl Core {
     }
 
     fn only_pool(&self) -> Result<Vec<PoolId>, Refusal> {
-        let live: Vec<_> = self.pools.iter().filter(|(_, p)| !p.removed).collect();
+        let live: Vec<_> = self.pools.iter().filter(|(_, p)| !p.removed && p.single.is_none()).collect();
         match live.as_slice() {
             [(id, _)] => Ok(vec![**id]),
             [] => Err(Refusal::NoSuchPool(String::from("default"))),
             several => Err(Refusal::WhichPool(several.iter().map(|(_, p)| p.settings.name.clone()).collect())),
+        }
+    }
+
+    /// Those of these pools that can be scaled.
+    fn without_singles(&self, mut pools: Vec<PoolId>) -> Result<Vec<PoolId>, Refusal> {
+        let single = pools.extract_if(.., |id| self.pools[id].single.is_some()).next();
+        match single {
+            Some(id) if pools.is_empty() => Err(Refusal::SingleWorker(self.pools[&id].settings.name.clone())),
+            Some(_) | None => Ok(pools),
         }
     }
 

@@ -198,11 +198,11 @@ impl Core {
             0 => String::new(),
             more => format!("; {more} more like this: see `queue-work status`"),
         };
-        // The master of a drain does not stay for another pool.
-        let text = if self.drain.is_wanted() {
-            format!("{}; the drain leaves what waits{more}", found.problem())
-        } else {
-            format!("{found}{more}")
+        // The master of a drain does not stay for another pool, and a single worker gets none.
+        let text = match (self.drain.is_wanted(), self.is_single()) {
+            (true, _) => format!("{}; the drain leaves what waits{more}", found.problem()),
+            (false, true) => format!("{}; this worker leaves what waits{more}", found.problem()),
+            (false, false) => format!("{found}{more}"),
         };
         self.served.told_at = Some(now.mono);
         out.push(Action::Tell(Notice::Problem { text }));

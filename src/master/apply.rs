@@ -53,6 +53,7 @@ impl Master {
             Action::Reply(ticket, reply) => self.requests.core_replied(ticket, reply),
             Action::Waits(ticket, awaited) => self.tell_awaited(ticket, awaited),
             Action::Tell(notice) => notices.push(notice),
+            Action::TellClient(client, notice) => self.tell_client(client, &notice.into()),
             Action::TellIdle(pool) => self.call_hook(pool, Occasion::Idle),
         }
     }

@@ -325,6 +325,11 @@ impl Clients {
         std::mem::replace(&mut self.dropped, false)
     }
 
+    /// Whether the client has hung up, or was dropped.
+    pub(super) fn has_left(&self, id: ClientId) -> bool {
+        self.all.get(&id).is_none_or(|client| client.gone)
+    }
+
     /// Whether the client is still there.
     pub(super) fn has(&self, id: ClientId) -> bool {
         self.all.contains_key(&id)

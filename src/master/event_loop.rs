@@ -121,6 +121,7 @@ impl Master {
     fn decide(&mut self) {
         let now = self.time.now();
         self.go_on_with_tasks(now);
+        self.end_pools_of_the_gone();
         self.core.settle(now);
         self.carry_out();
         // After the spawns: a slot that is empty waits for nothing but its process.

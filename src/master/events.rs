@@ -45,14 +45,17 @@ impl Master {
 
     /// A pool begins.
     pub(super) fn tell_pool(&mut self, pool: &PoolSettings) {
-        let queues = pool.queues.names().cloned().collect();
-        self.say(Event::PoolStarted {
+        self.say(Self::pool_started(pool));
+    }
+
+    pub(super) fn pool_started(pool: &PoolSettings) -> Event {
+        Event::PoolStarted {
             pool: pool.name.to_string(),
             kind: pool.kind.as_str().to_owned(),
-            queues,
+            queues: pool.queues.names().cloned().collect(),
             workers: pool.limits.workers,
             limits: pool.limits.in_force(pool.kind),
-        });
+        }
     }
 
     /// Passes on what a worker wrote that is no message, up to its n-th event of the turn.
@@ -65,7 +68,8 @@ impl Master {
             (worker.name.clone(), worker.pool, job)
         });
         let Some((name, pool, job)) = of_worker.or_else(|| self.hooks.source(id)) else { return };
-        let shown = self.console.shows(Level::Detail);
+        let is_single = self.in_force.config.single.is_some();
+        let shown = is_single || self.console.shows(Level::Detail);
         let followed = self.clients.has_followers();
         let at = wall();
         while let Some(Output { stream, text, .. }) = output.pop_front_if(|line| line.after <= n) {
@@ -86,7 +90,7 @@ impl Master {
                     self.clients.publish(|follow| wanted(follow, &line, serves), &control::log_line(&line));
                 }
                 if shown {
-                    self.console.say(Event::Output(line), at);
+                    self.console.say(if is_single { Event::Printed(line) } else { Event::Output(line) }, at);
                 }
             }
             self.logs.send(Line { worker: name.clone(), stream, job, text, at });

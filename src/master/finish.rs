@@ -26,25 +26,7 @@ impl Master {
 
     /// The words for what a drain has not done: jobs that died, and jobs that are left.
     pub(super) fn undrained(&self) -> Option<String> {
-        if !self.in_force.config.drain {
-            return None;
-        }
-        let dead = self.meters.dead();
-        let died =
-            (dead > 0).then(|| format!("{} died; see `queue-work jobs --state dead`", words::count(dead, "job")));
-        let Undrained { vain, left, unserved, paused } = self.core.undrained();
-        let jobs = |count: u64| words::count(count, "job");
-        let cut = (left > 0 && vain.is_none()).then(|| format!("stopped before the end; {} left", jobs(left)));
-        let vain = vain.map(|(pool, problem)| {
-            format!("no worker of pool `{pool}` can be started: {problem}; {} left", jobs(left))
-        });
-        let unserved =
-            (unserved > 0).then(|| format!("{} left that no pool takes; see `queue-work status`", jobs(unserved)));
-        let paused = paused.map(|(first, count)| {
-            format!("{} left in paused queues; go on with `queue-work resume {first}`", jobs(count))
-        });
-        let all: Vec<String> = [died, vain, cut, unserved, paused].into_iter().flatten().collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        self.in_force.config.drain.then(|| undrained(self.meters.dead(), self.core.undrained())).flatten()
     }
 
     /// Tells people that the end has begun, once. `ctrl_c`: it was asked for by one.
@@ -114,4 +96,19 @@ impl Master {
             self.clients.flush();
         }
     }
+}
+
+/// The words for jobs that died, and those that are left; `None`: there are none.
+pub(super) fn undrained(dead: u64, Undrained { vain, left, unserved, paused }: Undrained) -> Option<String> {
+    let jobs = |count: u64| words::count(count, "job");
+    let died = (dead > 0).then(|| format!("{} died; see `queue-work jobs --state dead`", jobs(dead)));
+    let cut = (left > 0 && vain.is_none()).then(|| format!("stopped before the end; {} left", jobs(left)));
+    let vain = vain
+        .map(|(pool, problem)| format!("no worker of pool `{pool}` can be started: {problem}; {} left", jobs(left)));
+    let unserved =
+        (unserved > 0).then(|| format!("{} left that no pool takes; see `queue-work status`", jobs(unserved)));
+    let paused = paused
+        .map(|(first, count)| format!("{} left in paused queues; go on with `queue-work resume {first}`", jobs(count)));
+    let all: Vec<String> = [died, vain, cut, unserved, paused].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

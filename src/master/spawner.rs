@@ -21,6 +21,9 @@ use crate::process::start_step::{self, Step};
 use crate::process::{oom, sweep};
 use crate::worker;
 
+/// Pools back from the newest one that are kept when they are gone.
+const GONE_POOLS: u32 = 100;
+
 /// Everything that workers are started from.
 #[derive(Debug)]
 pub(super) struct Spawner {
@@ -53,6 +56,11 @@ impl Spawner {
     /// From now on workers of this pool can be started.
     pub(super) fn add_pool(&mut self, id: PoolId, pool: PoolConfig) {
         self.pools.insert(id, pool);
+    }
+
+    /// Forgets pools that are gone, but not the last: their hooks may still be called.
+    pub(super) fn forget_gone(&mut self, newest: PoolId, is_there: impl Fn(PoolId) -> bool) {
+        self.pools.retain(|id, _| is_there(*id) || id.0 + GONE_POOLS > newest.0);
     }
 
     pub(super) fn has_pool(&self, id: PoolId) -> bool {

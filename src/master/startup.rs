@@ -190,7 +190,12 @@ impl Master {
         }
         for pool in pools {
             self.tell_pool(&pool.settings);
-            if let Ok(id) = self.core.add_pool(pool.settings.clone()) {
+            let (settings, now) = (pool.settings.clone(), self.time.now().mono);
+            let added = match self.in_force.config.single {
+                Some(until) => self.core.add_single(settings, until, None, now),
+                None => self.core.add_pool(settings),
+            };
+            if let Ok(id) = added {
                 self.spawner.add_pool(id, pool);
             }
         }
@@ -202,8 +207,8 @@ impl Master {
     /// Tells the core which processors there are.
     pub(super) fn arm_processors(&mut self) {
         let (config, store_id) = (&self.in_force.config, &self.fixed.store_id);
-        // What is to be drained must not grow meanwhile.
-        if config.drain {
+        // What is to be drained must not grow meanwhile, and a `work` is there for its queues alone.
+        if config.drain || config.single.is_some() {
             return;
         }
         let jitter = |one: &ProcessorSettings| schedule::jitter(&one.name, store_id, one.jitter);

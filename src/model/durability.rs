@@ -1,9 +1,9 @@
 //! When a push counts as safe.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// When the answer to a push is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// After it is synced to disk: survives a power cut.

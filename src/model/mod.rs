@@ -57,7 +57,7 @@ pub use job::{Claimed, Counters, Holds, JobRecord, JobState, NewJob, Pushed, Sta
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};
 pub use notice::Notice;
 pub use os_text::OsText;
-pub use pool::{PoolKind, PoolSettings, ReadyWhen};
+pub use pool::{PoolKind, PoolSettings, ReadyWhen, Until};
 pub use queue::{QueueOrder, QueueTotals};
 pub use run::{Cause, Detail, Outcome, RunRecord};
 pub use store_url::StoreUrl;

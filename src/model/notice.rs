@@ -1,12 +1,12 @@
 //! Things about workers and jobs worth telling people: part of the events of a master, worded in `report`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::worker::{EndReason, Exit};
 use super::{Cause, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId};
 
 /// Something worth telling people.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Notice {
     /// A worker process is ready.
@@ -28,6 +28,21 @@ pub enum Notice {
         jobs_done: u64,
         /// The worker did not come up, which is said of its pool.
         known: bool,
+    },
+    /// A run began at the worker of a `work`.
+    JobBegan {
+        job: JobId,
+        #[serde(rename = "type")]
+        kind: String,
+    },
+    /// A run ended there, and not badly.
+    JobEnded {
+        job: JobId,
+        #[serde(rename = "type")]
+        kind: String,
+        /// Succeeded, cancelled or released.
+        outcome: Outcome,
+        took_s: f64,
     },
     /// A run ended badly, and its job will be tried again.
     JobFailed {

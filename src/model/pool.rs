@@ -1,5 +1,7 @@
 //! Pools: what one serves, how its workers talk to us, and its limits.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Hooks, PoolLimits, PoolName, QueueOrder, Takes};
@@ -93,6 +95,16 @@ pub struct PoolSettings {
     /// Its limits.
     pub limits: PoolLimits,
     pub hooks: Hooks,
+}
+
+/// When a pool of a single worker ends by itself, between jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Until {
+    /// When nothing of its queues is ready, running or waiting for a retry.
+    pub drained: bool,
+    /// After so many runs.
+    pub max_jobs: Option<u64>,
+    pub max_time: Option<Duration>,
 }
 
 impl PoolSettings {

@@ -7,7 +7,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Summary;
 use crate::model::reload::FileChange;
@@ -18,7 +18,7 @@ pub use level::Level;
 pub use text::{end_reason, exit, label, line, log_line, waits_for_retry};
 
 /// Something a person or a program may want to know.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     MasterStarted {
@@ -62,6 +62,9 @@ pub enum Event {
     Stopped { summary: Summary },
     /// A worker wrote a line.
     Output(LogLine),
+    /// The worker of a `work` wrote a line, which is printed as it is.
+    #[serde(rename = "output", skip_deserializing)]
+    Printed(LogLine),
     /// About a worker or a job.
     #[serde(untagged)]
     Notice(Notice),
@@ -85,8 +88,8 @@ pub fn json(event: &Event, at: UnixMicros) -> String {
     }
     let level = match event.level() {
         Level::Debug => "debug",
-        Level::Detail | Level::Normal => "info",
-        Level::Problem | Level::Nothing => "warn",
+        Level::Detail | Level::Normal | Level::Nothing => "info",
+        Level::Problem => "warn",
     };
     serde_json::to_string(&Line { time: at, level, event })
         .map_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"), super::words::escape_json)

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::events::{self, Event, Level};
 use super::{hint, words};
 use crate::model::UnixMicros;
+use crate::wire::control::LogLine;
 
 /// Prints events.
 pub struct Printer {
@@ -40,6 +41,9 @@ impl Printer {
     pub fn event(&self, event: &Event, at: UnixMicros) {
         if !self.shows(event.level()) {
             return;
+        }
+        if let (Event::Printed(line), false) = (event, self.json) {
+            return printed(line);
         }
         let line = if self.json { events::json(event, at) } else { self.dated(coloured(event), at) };
         match &self.bar {
@@ -124,6 +128,14 @@ fn coloured(event: &Event) -> String {
         Level::Debug | Level::Detail => anstyle::Style::new().dimmed(),
     };
     format!("{colour}{line}{colour:#}")
+}
+
+/// Prints a line of a worker where the worker printed it.
+fn printed(line: &LogLine) {
+    let _ = match line.stream.as_str() {
+        "err" => writeln!(std::io::stderr().lock(), "{}", line.text),
+        _ => writeln!(std::io::stdout().lock(), "{}", line.text),
+    };
 }
 
 fn print(line: &str) {

@@ -52,6 +52,9 @@ pub struct MasterStatus {
     pub config: Option<ReadFile>,
     /// `full` or `process`.
     pub durability: String,
+    /// The master is that of a `work`: it has one worker and stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single: bool,
     /// Means that holds together what workers start: `cgroup`, or `tree` where no control group can be made.
     pub containment: String,
     /// Resident memory of the master, in bytes.

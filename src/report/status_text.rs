@@ -170,8 +170,9 @@ fn master_lines(master: &MasterStatus, jobs_per_s: f64, width: Option<usize>) ->
 
 fn answering(master: &MasterStatus, jobs_per_s: f64) -> String {
     format!(
-        "master {} is {} for {}, {} jobs/s (10 s), generation {}, memory {}\n\
+        "{} {} is {} for {}, {} jobs/s (10 s), generation {}, memory {}\n\
          database `{}`, durability {}, containment {}, version {}\n",
+        if master.single { "single worker, master" } else { "master" },
         master.pid,
         master.state,
         words::seconds(master.uptime_s),

@@ -11,6 +11,7 @@
 //! | `status` | none | [`crate::report::Status`] |
 //! | `scale` | [`Scale`] | [`Scaled`] |
 //! | `spawn` | [`SpawnPool`] | [`Scaled`] |
+//! | `work` | [`Work`] | `true`, when the pool is gone; first notifications [`EVENT`], and [`LOG`] with [`LogLine`] |
 //! | `restart` | [`Restart`] | [`Restarted`] |
 //! | `stop` | [`Stop`] | [`Stopped`] |
 //! | `reload` | [`Reload`] | [`Reloaded`] |
@@ -43,6 +44,11 @@ pub const NEW_SOCKET_ENDING: &str = ".new";
 pub const NOTE: &str = "note";
 /// The notification that comes before an answer which waits for jobs.
 pub const AWAITED: &str = "awaited";
+/// The notifications of a line that a worker printed, and of how many lines were dropped.
+pub const LOG: &str = "log";
+pub const DROPPED: &str = "dropped";
+/// The notification of what happens at a pool that is lent; its params are a [`crate::report::Event`].
+pub const EVENT: &str = "event";
 
 /// A job as a program writes it; also one line of `push --jsonl` and the params of a worker's `push`.
 /// Durations are seconds (a number) or text such as `"10s"`.
@@ -177,6 +183,34 @@ pub struct SpawnPool {
     /// Answer at once, not when the workers are ready.
     #[serde(default)]
     pub no_wait: bool,
+}
+
+/// Lend a pool of a single worker until this connection closes, or as long as the rest says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Work {
+    /// The queues it serves, in strict order. The worker is like those of a pool that serves the first.
+    pub queues: Vec<String>,
+    /// Another worker program.
+    #[serde(default)]
+    pub command: Option<Vec<OsText>>,
+    /// `protocol` or `exec`; absent: `protocol`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Where that runs; absent: where the master runs.
+    #[serde(default)]
+    pub cwd: Option<OsText>,
+    /// Longest run of a job that says nothing itself, in seconds.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+    #[serde(default)]
+    pub drain: bool,
+    /// Until so many runs have ended.
+    #[serde(default)]
+    pub max_jobs: Option<u64>,
+    /// No job is begun after so long, in seconds.
+    #[serde(default)]
+    pub max_time_s: Option<f64>,
 }
 
 /// Replace workers, one after the other; exactly one of `all`, `queue`, `pool`, `workers` is given.

@@ -107,6 +107,7 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
     let changes = [
         &["scale", "2"][..],
         &["spawn", "--queue", "x"],
+        &["work"],
         &["restart", "--all"],
         &["stop"],
         &["pause", "default"],

@@ -19,6 +19,7 @@ mod recycling;
 mod reload;
 mod restarts;
 mod scaling;
+mod single;
 mod starts;
 mod stops;
 mod timeouts;

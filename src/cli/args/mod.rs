@@ -16,6 +16,7 @@ pub(crate) mod start;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
+pub(crate) mod work;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -135,6 +136,7 @@ pub(crate) enum LogFormat {
 pub(crate) enum Verb {
     #[command(after_long_help = start::EXAMPLES)]
     Start(Box<StartArgs>),
+    Work(Box<work::WorkArgs>),
     Push(Box<push::PushArgs>),
     #[command(alias = "ps")]
     Status(control::StatusArgs),

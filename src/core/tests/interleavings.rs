@@ -156,6 +156,7 @@ impl World {
                 | Action::Reply(..)
                 | Action::Waits(..)
                 | Action::Tell(_)
+                | Action::TellClient(..)
                 | Action::TellIdle(_) => {}
             }
         }

@@ -19,6 +19,7 @@ mod roster;
 mod runs;
 mod scale;
 mod served;
+mod single;
 mod spawn_budget;
 mod stop;
 mod timeouts;
@@ -253,6 +254,8 @@ fn line(action: &Action) -> Option<String> {
         Action::Waits(ticket, Awaited { jobs, grace_s }) => {
             format!("ticket {} waits for {jobs}, {grace_s:?}", ticket.0)
         }
+        Action::TellClient(ticket, Notice::JobBegan { job, .. }) => format!("client {}: job {job} began", ticket.0),
+        Action::TellClient(ticket, notice) => format!("client {}: {notice:?}", ticket.0),
         Action::TellIdle(pool) => format!("pool {} is idle", pool.0),
         Action::Measure { .. } | Action::Tell(_) => return None,
     })

@@ -14,9 +14,12 @@ use crate::master::reader;
 use crate::master::requests::{Answer, Question};
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::{JobAction, NewJob, Pushed, QueueName, States, UnixMicros};
+use crate::report::Event;
 use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
-use crate::wire::control::{AWAITED, Awaited, Jobs, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob};
+use crate::wire::control::{
+    AWAITED, Awaited, DROPPED, EVENT, Jobs, LOG, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob,
+};
 use crate::wire::object;
 use crate::wire::push::{to_new_job, to_setting};
 use crate::wire::rpc::{self, RpcError};
@@ -90,6 +93,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),
         "scale" => Question::Scale(parse(params)?),
         "spawn" => Question::Spawn(Box::new(parse(params)?)),
+        "work" => Question::Work(Box::new(parse(params)?)),
         "restart" => Question::Restart(parse(params)?),
         "stop" => Question::Stop(parse(params)?),
         "reload" => Question::Reload(or_default(params)?),
@@ -221,12 +225,17 @@ pub(in crate::master) fn greeting(store: &StoreName) -> Vec<u8> {
 
 /// Writes a line of the log, for those who follow it.
 pub(in crate::master) fn log_line(line: &LogLine) -> Vec<u8> {
-    rpc::notification("log", line).unwrap_or_default()
+    rpc::notification(LOG, line).unwrap_or_default()
+}
+
+/// Writes what happens at a pool, for the client to whom it is lent.
+pub(in crate::master) fn event(event: &Event) -> Vec<u8> {
+    rpc::notification(EVENT, event).unwrap_or_default()
 }
 
 /// Writes how many lines of the log somebody has missed.
 pub(in crate::master) fn lines_dropped(lines: u64) -> Vec<u8> {
-    rpc::notification("dropped", &BTreeMap::from([("lines", lines)])).unwrap_or_default()
+    rpc::notification(DROPPED, &BTreeMap::from([("lines", lines)])).unwrap_or_default()
 }
 
 fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -260,7 +269,7 @@ fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Done::Stopped(stopped) => serde_json::to_writer(to, stopped),
         Done::Ran(ran) => serde_json::to_writer(to, ran),
         Done::Reloaded(reloaded) => serde_json::to_writer(to, reloaded),
-        Done::Cancelled => serde_json::to_writer(to, &true),
+        Done::Cancelled | Done::Worked(_) => serde_json::to_writer(to, &true),
         Done::AtOnce(done) => write_done(done, to),
     }
 }

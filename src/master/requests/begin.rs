@@ -34,6 +34,7 @@ impl Master {
             Question::DropBulk(bulk) => self.bulk_drop(ticket, bulk),
             Question::Scale(params) => self.scale(ticket, params),
             Question::Spawn(params) => self.spawn_pool(ticket, &params),
+            Question::Work(params) => self.work(ticket, &params),
             Question::Restart(params) => self.restart(ticket, params),
             Question::Stop(params) => self.stop_request(ticket, params),
             Question::Reload(params) => self.reload_request(ticket, params),

@@ -32,6 +32,7 @@ impl Master {
             | Question::LogWritten => return None,
             Question::Scale(_)
             | Question::Spawn(_)
+            | Question::Work(_)
             | Question::Restart(_)
             | Question::Stop(_)
             | Question::Reload(_)

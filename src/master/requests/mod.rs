@@ -38,6 +38,7 @@ mod question;
 mod reload;
 mod replies;
 mod table;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 

@@ -20,38 +20,40 @@ const MAX_QUEUES: usize = 1000;
 
 impl Master {
     pub(super) fn scale(&mut self, ticket: Ticket, params: Scale) -> Begun {
+        self.refuse_if_single()?;
         let target = target(false, params.queue, params.pool, Vec::new())?;
-        let grace = grace("grace_s", params.grace_s)?;
+        let grace = duration("grace_s", params.grace_s)?;
         self.command(ticket, Command::Scale { target, workers: params.workers, grace, wait: !params.no_wait });
         self.make_room();
         Ok(None)
     }
 
     pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
+        self.refuse_if_single()?;
         let pool = self.pool_config(params)?;
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         self.command(ticket, command);
+        self.open_pool(pool);
+        Ok(None)
+    }
+
+    /// The core was asked for this pool, and has it unless it was refused.
+    pub(super) fn open_pool(&mut self, pool: PoolConfig) {
         // The source of its workers must be known before the core asks for the first, at its next settling.
         let added = self.core.pool_named(&pool.settings.name).filter(|id| !self.spawner.has_pool(*id));
         if let Some(id) = added {
             self.tell_pool(&pool.settings);
             self.spawner.add_pool(id, pool);
+            self.spawner.forget_gone(id, |id| self.core.pool(id).is_some());
             self.make_room();
         }
-        Ok(None)
     }
 
     fn pool_config(&self, params: &SpawnPool) -> Result<PoolConfig, Refused> {
         let mut limits = self.in_force.config.defaults.clone();
         let queues = params.queues.iter().map(|q| QueueName::new(q)).collect::<Result<Vec<_>, _>>().map_err(bad)?;
         let command: Vec<_> = params.command.iter().flatten().cloned().map(OsText::into_os_string).collect();
-        let kind = match params.kind.as_deref() {
-            None => PoolKind::with_command(!command.is_empty()),
-            Some(word) => PoolKind::ALL
-                .into_iter()
-                .find(|kind| kind.as_str() == word)
-                .ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))?,
-        };
+        let kind = kind_of(params.kind.as_deref(), !command.is_empty())?;
         if command.is_empty() && kind != PoolKind::Exec {
             return Err(bad(format!("a pool of kind `{}` needs a command", kind.as_str())));
         }
@@ -96,15 +98,16 @@ impl Master {
         if target == Target::All && !params.all {
             return Err(bad("say what to restart: --all, --queue, --pool or workers"));
         }
-        let grace = if params.now { Some(Duration::ZERO) } else { grace("grace_s", params.grace_s)? };
+        let grace = if params.now { Some(Duration::ZERO) } else { duration("grace_s", params.grace_s)? };
         self.command(ticket, Command::Restart { target, grace, wait: !params.no_wait });
         Ok(None)
     }
 
     pub(super) fn stop_request(&mut self, ticket: Ticket, params: Stop) -> Begun {
-        let grace = grace("timeout_s", params.timeout_s)?;
+        let grace = duration("timeout_s", params.timeout_s)?;
         let target = target(false, params.queue, params.pool, params.workers)?;
         if target != Target::All {
+            let grace = grace.or_else(|| self.core.grace_of_lent(&target));
             self.command(ticket, Command::StopSome { target, grace, wait: !params.no_wait });
             return Ok(None);
         }
@@ -162,8 +165,15 @@ impl Master {
     }
 }
 
+/// The kind of a pool in a request.
+pub(super) fn kind_of(word: Option<&str>, has_command: bool) -> Result<PoolKind, Refused> {
+    let Some(word) = word else { return Ok(PoolKind::with_command(has_command)) };
+    let found = PoolKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+    found.ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))
+}
+
 /// A length of time in a request.
-fn grace(name: &str, seconds: Option<f64>) -> Result<Option<Duration>, Refused> {
+pub(super) fn duration(name: &str, seconds: Option<f64>) -> Result<Option<Duration>, Refused> {
     seconds.map(Duration::try_from_secs_f64).transpose().map_err(|e| bad(format!("`{name}`: {e}")))
 }
 
@@ -181,6 +191,6 @@ fn target(all: bool, queue: Option<String>, pool: Option<String>, workers: Vec<S
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
-fn bad(why: impl ToString) -> Refused {
+pub(super) fn bad(why: impl ToString) -> Refused {
     Refused::Params(why.to_string())
 }

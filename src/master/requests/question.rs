@@ -6,7 +6,7 @@ use crate::model::{BulkId, Generation, JobAction, NewJob, Pushed};
 use crate::report::Status;
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
-    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop,
+    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop, Work,
 };
 
 /// Params of a question were read and checked as far as can be done without the state of the master.
@@ -29,6 +29,7 @@ pub(in crate::master) enum Question {
     DropBulk(BulkId),
     Scale(Scale),
     Spawn(Box<SpawnPool>),
+    Work(Box<Work>),
     Restart(Restart),
     Stop(Stop),
     Reload(Reload),

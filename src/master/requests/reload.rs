@@ -28,6 +28,7 @@ impl Master {
 
     fn read_again(&self, reload: reader::Reload) -> Result<(), Refused> {
         self.refuse_while_stopping()?;
+        self.refuse_if_single()?;
         let Some(read) = self.in_force.config.file.clone() else {
             let text = "the master runs without a configuration file, so there is nothing to read again; \
                         start one with `queue-work --config FILE`";

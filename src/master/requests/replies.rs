@@ -24,6 +24,7 @@ impl Master {
                 done => done,
             });
             match reply.map_err(worded) {
+                Ok(Done::Worked(worked)) => self.answer_worked(ticket, *worked),
                 Ok(Done::Cancelled) => self.cancelled_one(ticket, &Became::Changed),
                 Err(Worded::Job(became)) => self.cancelled_one(ticket, &became),
                 Ok(done) => self.answer_when_committed(ticket, Answer::Done(done)),
@@ -43,7 +44,7 @@ impl Master {
         }
     }
 
-    fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
         let fails = self.core.problem_of(Topic::Store).is_some();
         match self.batches.horizon().filter(|_| !fails) {
             Some(batch) => self.requests.table.wait_for_commit(ticket, batch, answer),
@@ -142,6 +143,10 @@ fn worded(refusal: Refusal) -> Worded {
                 "a run of `{name}` is not over, and `overlap` does not allow another; see `queue-work processors runs {name}`"
             ),
         ),
+        Refusal::SingleWorker(name) => {
+            let text = format!("pool `{name}` is lent to a `queue-work work`, which has a single worker");
+            (5, text + "; scale another pool, or add one with `queue-work spawn`")
+        }
         Refusal::Stopping => (5, String::from("the master is stopping")),
         Refusal::OutOfRange { pool, was, asked } => {
             let workers = words::count(u64::from(was), "worker");

@@ -15,7 +15,7 @@ pub enum Level {
     Detail,
     Normal,
     Problem,
-    /// Also with `-q`: nothing; what ends the command is said as its error.
+    /// Also with `-q`: what a job of `work` prints; what ends the command is said as its error.
     Nothing,
 }
 
@@ -38,6 +38,7 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::Output(_) => Level::Detail,
+            Self::Printed(_) => Level::Nothing,
             Self::MasterStarted { .. }
             | Self::PoolStarted { .. }
             | Self::Recovered { .. }
@@ -58,7 +59,11 @@ const fn notice_level(notice: &Notice) -> Level {
         | Notice::WorkerEnded { known: true, .. }
         | Notice::Backoff { known: true, .. } => Level::Detail,
         Notice::WorkerEnded { reason, .. } => ended_level(*reason),
-        Notice::JobFailed { .. } | Notice::Scaled { .. } | Notice::TicksMissed { .. } => Level::Normal,
+        Notice::JobBegan { .. }
+        | Notice::JobEnded { .. }
+        | Notice::JobFailed { .. }
+        | Notice::Scaled { .. }
+        | Notice::TicksMissed { .. } => Level::Normal,
         Notice::JobDead { .. }
         | Notice::Backoff { .. }
         | Notice::Problem { .. }

@@ -42,6 +42,7 @@ pub fn line(event: &Event) -> String {
         Event::Drained { summary } => format!("nothing left to do: {summary}"),
         Event::Stopped { summary } => format!("stopped: {summary}"),
         Event::Output(out) => output(out),
+        Event::Printed(out) => out.text.clone(),
         Event::Notice(notice) => notice_line(notice),
     }
 }
@@ -50,6 +51,11 @@ fn notice_line(notice: &Notice) -> String {
     match notice {
         Notice::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
         Notice::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
+        Notice::JobBegan { job, kind } => format!("job {job} (`{}`) began", words::one_line(kind, 60)),
+        Notice::JobEnded { job, kind, outcome, took_s } => {
+            let (kind, did) = (words::one_line(kind, 60), did(*outcome));
+            format!("job {job} (`{kind}`) {did} after {}", words::seconds(*took_s))
+        }
         Notice::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s } => {
             let what = failed(*outcome, *cause, error.as_deref());
             format!("job {job} (`{}`) {what} on `{worker}`; {}", words::one_line(kind, 60), again(*retry_in_s))
@@ -154,15 +160,19 @@ pub fn exit(exit: Exit) -> String {
     }
 }
 
-fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
-    let verb = match outcome {
+const fn did(outcome: Outcome) -> &'static str {
+    match outcome {
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
         Outcome::Crashed => "crashed",
         Outcome::Succeeded => "succeeded",
         Outcome::Cancelled => "was cancelled",
         Outcome::Released => "was given back",
-    };
+    }
+}
+
+fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
+    let verb = did(outcome);
     match error {
         Some(error) => format!("{verb} ({})", words::one_line(error, ERROR_CHARS)),
         None => format!("{verb} ({cause})"),
