@@ -12,6 +12,7 @@ pub(crate) use crate::master::logs::Wanted;
 use crate::master::{self, Failure};
 use crate::model::StoreUrl;
 use crate::model::bulk::BulkOwner;
+use crate::model::processor::ForeignProcess;
 use crate::process::guardian;
 use crate::process::identity::{self, Identity};
 use crate::report::Printer;
@@ -95,6 +96,16 @@ pub(crate) fn this_process() -> BulkOwner {
     let pid = std::process::id();
     let pid_start = identity::start_time(pid).unwrap_or(0);
     BulkOwner { pid, pid_start, boot_id: format!("{}/{}", identity::boot_id(), identity::pid_namespace()) }
+}
+
+/// A process of this machine, as it is put on record.
+pub(crate) fn on_record(pid: u32) -> Option<ForeignProcess> {
+    identity::on_record(pid)
+}
+
+/// The user who runs this.
+pub(crate) fn user() -> String {
+    trust::user(nix::unistd::Uid::current().as_raw())
 }
 
 /// Whether who pushes in bulk may still be there. One in another namespace of this boot cannot be seen from here, and is

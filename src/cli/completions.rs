@@ -18,9 +18,10 @@ use super::args::{Cli, global_in};
 use super::context::Context;
 use super::{known, output};
 use crate::error::{Code, Error};
+use crate::model::processor::ProcessorRunState;
 use crate::model::{JobRecord, JobState, States};
 use crate::report::words;
-use crate::store::{JobFilter, RunFilter};
+use crate::store::{JobFilter, ProcessorRunFilter, RunFilter};
 
 /// Names the shell that asks; set by the script and by nobody else.
 const VARIABLE: &str = "QUEUE_WORK_COMPLETE";
@@ -114,6 +115,8 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
                 queues.into_iter().chain(known::pools(context)).chain(known::workers(context)).collect::<BTreeSet<_>>(),
             )
         })),
+        ("PROCESSOR", _) => arg.add(by(|context| named(known::processors(context)))),
+        ("RUN", _) => arg.add(by(open_runs)),
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
         ("NAME", "pool") => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
@@ -166,6 +169,15 @@ fn recent_jobs(context: &Context) -> Vec<CompletionCandidate> {
         }
     }
     jobs
+}
+
+/// Runs of processors that are not over.
+fn open_runs(context: &Context) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let state = Some(ProcessorRunState::Running);
+    let filter = ProcessorRunFilter { state, limit: Some(MOST_IDS), ..ProcessorRunFilter::default() };
+    let runs = records.processor_runs(&filter).unwrap_or_default().into_iter();
+    runs.map(|run| CompletionCandidate::new(run.id.to_string()).help(Some(run.processor.to_string().into()))).collect()
 }
 
 fn candidate(job: &JobRecord) -> CompletionCandidate {

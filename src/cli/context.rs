@@ -20,6 +20,7 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) flags: Flags,
     paths: OnceLock<Paths>,
+    patience: Patience,
 }
 
 /// Where a job can be brought.
@@ -35,7 +36,12 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 impl Context {
     pub(crate) fn new(flags: Flags, global: Global) -> Self {
-        Self { global, flags, paths: OnceLock::new() }
+        Self { global, flags, paths: OnceLock::new(), patience: Patience::Endless(reach::tell) }
+    }
+
+    /// The same, for a verb that goes on without a master that takes longer to answer.
+    pub(crate) fn with_patience(&self, most: Duration) -> Self {
+        Self { patience: Patience::Limited(most), ..Self::new(self.flags.clone(), self.global.clone()) }
     }
 
     /// Where things are; reads the configuration file, once.
@@ -53,7 +59,7 @@ impl Context {
 
     /// The master, if one can be reached.
     pub(crate) fn try_connect(&self) -> Result<Option<Client>, Error> {
-        reach::master_if_any(self.paths()?, Patience::Endless(reach::tell))
+        reach::master_if_any(self.paths()?, self.patience)
     }
 
     /// The master if one runs, else the store, which is made if it is new.
@@ -71,7 +77,7 @@ impl Context {
     fn way(&self, open: impl Fn() -> Result<Option<Box<dyn Store>>, Error>) -> Result<Option<Way>, Error> {
         let paths = self.paths()?;
         for tries in 1.. {
-            if let Some(client) = reach::master_if_any(paths, Patience::Endless(reach::tell))? {
+            if let Some(client) = reach::master_if_any(paths, self.patience)? {
                 return Ok(Some(Way::Master(Box::new(client))));
             }
             match open() {
@@ -102,7 +108,7 @@ impl Context {
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
         let paths = self.paths()?;
         match backend::open_records(paths) {
-            Err(closed) if closed.is_denied() => match reach::master_if_any(paths, Patience::Endless(reach::tell)) {
+            Err(closed) if closed.is_denied() => match reach::master_if_any(paths, self.patience) {
                 Ok(Some(client)) => Ok(Some(Box::new(RemoteRecords(client)))),
                 Err(denied @ Error::Client(ClientError::Denied { .. })) => Err(denied),
                 Ok(None) | Err(_) => Err(or_ask(&closed)),

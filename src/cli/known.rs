@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::context::Context;
-use super::{backend, reach};
+use super::{backend, processors, reach};
 use crate::client::{NONE, Patience};
 use crate::error::Error;
 use crate::report::{Status, refusals};
@@ -39,6 +39,12 @@ pub(crate) fn pools(context: &Context) -> BTreeSet<String> {
     }
     known.extend(status(context).into_iter().flat_map(|status| status.pools).map(|pool| pool.name));
     known
+}
+
+/// All processors that are configured or on record.
+pub(crate) fn processors(context: &Context) -> Vec<String> {
+    let known = processors::all(context).unwrap_or_default();
+    known.into_iter().map(|processor| processor.name.to_string()).collect()
 }
 
 /// The workers of the master that runs.

@@ -18,6 +18,7 @@ mod logs;
 mod man;
 mod output;
 mod pause;
+mod processors;
 mod push;
 mod reach;
 mod reload;
@@ -108,6 +109,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Jobs(args) => jobs::run(context, args),
         Verb::Ls(args) => jobs::list::run(context, &args::jobs::Ids::default(), args),
         Verb::Rm(args) => jobs::delete(context, args),
+        Verb::Processors(args) => processors::run(context, args),
         Verb::Runs(args) => runs::run(context, args),
         Verb::Workers(args) => workers::run(context, args),
         Verb::Logs(args) => logs::run(context, args),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::args::control::{StatusArgs, Watch};
 use super::context::Context;
-use super::{backend, output, reach, waiting};
+use super::{backend, output, processors, reach, waiting};
 use crate::client::{ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
@@ -145,9 +145,11 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
             tasks.insert(job.id, words::task(&found));
         }
     }
+    let processors = records.as_deref_mut().and_then(|records| processors::trouble(context, records));
+    let processors = processors.as_deref();
     let (width, height) = output::screen().unzip();
     let height = height.filter(|_| !asked.all);
-    let view = View { width, height, dead: &dead, dead_groups, tasks: Some(&tasks), now: clock::wall() };
+    let view = View { processors, width, height, dead: &dead, dead_groups, tasks: Some(&tasks), now: clock::wall() };
     let text = match &named {
         Some(named) => status_named::named(named, status, view),
         None => status_text::status(status, view),

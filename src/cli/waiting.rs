@@ -8,6 +8,7 @@ use std::io::IsTerminal as _;
 use super::context::Context;
 use super::{backend, output};
 use crate::client::{Client, NONE};
+use crate::config::Loaded;
 use crate::model::unserved::Unserved;
 use crate::model::{EXEC, Lane, QueueName, QueueTotals, Takes};
 use crate::report::status::{MOST_UNSERVED, UnservedStatus};
@@ -39,7 +40,8 @@ impl<'a> Pushed<'a> {
 /// The command that starts a master for what waits: the pools of the file, where it has some. A job of this queue and
 /// type, which was just pushed, is served by it.
 pub(crate) fn start(context: &Context, pushed: Option<(&str, &str)>) -> String {
-    if backend::load_config(&context.flags).is_ok_and(|loaded| loaded.names_pools) {
+    let has_own = |loaded: Loaded| loaded.names_pools || pushed.is_none() && !loaded.config.processors.is_empty();
+    if backend::load_config(&context.flags).is_ok_and(has_own) {
         return "queue-work".to_owned();
     }
     let waiting = waiting(context);

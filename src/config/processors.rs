@@ -235,6 +235,7 @@ impl One<'_> {
             jitter: span("jitter")?,
             run_at_start: raw.run_at_start,
             keep_runs: self::span(table, "keep_runs")?,
+            timeout: span("timeout")?,
             job: self.job(&raw, table)?,
         })
     }

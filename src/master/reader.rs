@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use super::requests::Refused;
 use crate::channel::{Sender, bounded};
+use crate::clock;
 use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
-use crate::model::{JobId, JobRecord, WorkerId};
-use crate::store::{JobFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::model::processor::ProcessorSettings;
+use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
+use crate::report::processors::next_ticks;
+use crate::report::{ProcessorStatus, refusals};
+use crate::store::{JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::wire::processors::NextTicks;
 
 /// Questions that may wait.
 const CAPACITY: usize = 256;
@@ -55,6 +60,17 @@ pub(super) enum Question {
     Workers(WorkerFilter),
     /// This file, as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
+    /// Of these processors, which are configured, and of those on record.
+    Processors(Vec<Arc<ProcessorSettings>>, Box<AboutProcessors>),
+}
+
+/// What is asked about processors.
+#[derive(Clone, Debug)]
+pub(super) enum AboutProcessors {
+    All,
+    One(ProcessorName),
+    Next(NextTicks),
+    Runs(ProcessorRunFilter),
 }
 
 /// The answer, written in this thread as it may be long, and the job where one was asked for.
@@ -156,7 +172,50 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
             Err(problems) => Found::new(Err(Refused::Failed(2, problems.to_string()))),
         },
+        Question::Processors(configured, about) => about_processors(records, &configured, *about)?,
     })
+}
+
+fn about_processors(
+    records: &mut dyn Records,
+    configured: &[Arc<ProcessorSettings>],
+    about: AboutProcessors,
+) -> Result<Found, StoreError> {
+    let settings_of = |name: &ProcessorName| configured.iter().find(|settings| settings.name == *name);
+    Ok(match about {
+        AboutProcessors::All => list(&ProcessorStatus::all(configured, records.processors()?, clock::wall())),
+        AboutProcessors::One(name) => {
+            let settings = settings_of(&name).map(|settings| &**settings);
+            match ProcessorStatus::new(settings, records.processor(&name)?, clock::wall()) {
+                Some(processor) => list(&processor),
+                None => no_such_processor(records, configured, &name)?,
+            }
+        }
+        AboutProcessors::Next(asked) => {
+            let known = records.processors()?;
+            let is_known =
+                |name: &&ProcessorName| settings_of(name).is_some() || known.iter().any(|record| record.name == **name);
+            match asked.processor.as_ref().filter(|name| !is_known(name)) {
+                Some(name) => no_such_processor(records, configured, name)?,
+                None => list(&next_ticks(configured, known, &asked, clock::wall())),
+            }
+        }
+        AboutProcessors::Runs(filter) => {
+            let limit = Some(filter.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
+            list(&records.processor_runs(&ProcessorRunFilter { limit, ..filter })?)
+        }
+    })
+}
+
+fn no_such_processor(
+    records: &mut dyn Records,
+    configured: &[Arc<ProcessorSettings>],
+    name: &ProcessorName,
+) -> Result<Found, StoreError> {
+    let on_record = records.processors()?;
+    let known = configured.iter().map(|settings| &settings.name).chain(on_record.iter().map(|record| &record.name));
+    let text = refusals::no_processor(name.as_str(), known.map(ProcessorName::as_str));
+    Ok(Found::new(Err(Refused::Failed(4, text))))
 }
 
 /// The error for a job that is not on record.

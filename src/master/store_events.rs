@@ -8,9 +8,11 @@ use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
 use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
-use crate::model::{BulkId, JobAction, JobId, JobState, Occasion, States};
+use crate::model::processor::BeginRun;
+use crate::model::{BulkId, JobAction, JobId, JobState, Occasion, ProcessorRunId, States};
 use crate::store::StoreError;
 use crate::store::writer::Written;
+use crate::wire::processors::SwitchedProcessor;
 
 /// The purpose of a change: decides what is done with the reply to it.
 #[derive(Clone, Debug)]
@@ -34,6 +36,19 @@ pub(super) enum Purpose {
     DropBulk(BulkId),
     /// Pause or resume of one queue of several.
     Pause(Ticket),
+    SwitchProcessors {
+        ticket: Ticket,
+        answer: Vec<SwitchedProcessor>,
+    },
+    BeginRun {
+        ticket: Ticket,
+        begin: Box<BeginRun>,
+    },
+    /// A client ends a run outside.
+    EndForeign {
+        ticket: Ticket,
+        run: ProcessorRunId,
+    },
     /// Something is done with one job of several.
     ChangeJob {
         ticket: Ticket,
@@ -155,6 +170,9 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
+            Purpose::SwitchProcessors { ticket, answer } => self.switched(batch, durable, ticket, answer, reply),
+            Purpose::BeginRun { ticket, begin } => self.run_begun(batch, durable, ticket, *begin, reply),
+            Purpose::EndForeign { ticket, run } => self.foreign_ended(batch, durable, ticket, run, reply),
             Purpose::ChangeJob { ticket, job, only, action } => {
                 self.job_changed(ticket, (job, only, action), &reply);
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::action::JobAction;
 use super::bulk::{BulkStep, Opened};
 use super::job::Progress;
-use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRunState, SkipCause, Switch, Tick};
+use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
 use super::shift::Shift;
 use super::worker::{EndReason, Exit};
 use super::{
@@ -128,12 +128,13 @@ pub enum Request {
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
-    /// Enable or disable a processor, or leave that to the file again. Reply: [`Reply::Done`].
-    SwitchProcessor { processor: ProcessorName, switch: Switch },
-    /// Begin a run outside. Reply: [`Reply::RunBegun`], or [`Reply::Skipped`] if the processor is disabled, and nothing was
-    /// recorded.
+    /// Enable or disable processors, each with whether it is configured, or leave that to the file again. Reply:
+    /// [`Reply::Done`], or [`Reply::NoProcessor`] for one that is neither configured nor on record, and nothing was changed.
+    SwitchProcessors { processors: Vec<(ProcessorName, bool)>, switch: Switch },
+    /// Begin a run outside. Reply: [`Reply::RunBegun`], or [`Reply::Skipped`] if the processor is disabled and
+    /// [`Reply::NoProcessor`] if it is neither configured nor on record, and nothing was recorded.
     BeginRun(BeginRun),
-    /// End a run outside. Reply: [`Reply::Done`], [`Reply::Missing`], or [`Reply::RunIs`] if it is over, or has a job, and
+    /// End a run outside. Reply: [`Reply::RunEnded`], [`Reply::Missing`], or [`Reply::RunIs`] if it is over, or has a job, and
     /// nothing was changed.
     EndRun { run: ProcessorRunId, state: ProcessorRunState, note: Option<String> },
 }
@@ -171,7 +172,10 @@ impl Op {
             Self::Request(Request::Bulk(step)) => matches!(step, BulkStep::Open { .. }),
             Self::Change(Change::Finish(finish)) => matches!(finish.next, Next::RetryAt(_)),
             Self::Request(
-                Request::Pause { .. } | Request::SwitchProcessor { .. } | Request::BeginRun(_) | Request::EndRun { .. },
+                Request::Pause { .. }
+                | Request::SwitchProcessors { .. }
+                | Request::BeginRun(_)
+                | Request::EndRun { .. },
             )
             | Self::Change(
                 Change::Claim(_)
@@ -378,8 +382,11 @@ pub enum Reply {
     Skipped(SkipCause),
     /// The run before is open, and the one asked for is to follow it.
     Occupied,
-    /// A run outside was begun.
-    RunBegun(ProcessorRunId),
+    /// A run outside was begun, and is on record so.
+    RunBegun(Box<ProcessorRun>),
+    RunEnded(Box<ProcessorRun>),
+    /// The processor is neither configured nor on record.
+    NoProcessor(ProcessorName),
     /// The run is over, or its job runs it.
     RunIs(ProcessorRunState),
 }

@@ -16,6 +16,8 @@ use super::{JobId, NewJob, ProcessorName, ProcessorRunId, UnixMicros};
 
 /// The queue and the pool of processors that are commands.
 pub const PROCESSORS: &str = "processors";
+/// How long a run outside may go on, of a processor that is not configured.
+const USUAL_TIMEOUT: Duration = Duration::from_hours(1);
 /// The longest note of a run, in bytes.
 pub const MOST_NOTE_BYTES: usize = 8192;
 
@@ -113,6 +115,8 @@ pub struct ProcessorSettings {
     pub run_at_start: bool,
     /// Its runs are older than this when they go; `None`: as other runs.
     pub keep_runs: Option<Duration>,
+    /// How long a run outside may go on of which no process is known.
+    pub timeout: Duration,
     /// The job of each run, with the queue, type, args and limits; `None`: it is run from outside only.
     pub job: Option<NewJob>,
 }
@@ -311,11 +315,28 @@ pub struct ProcessorRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BeginRun {
     pub processor: ProcessorName,
-    /// What the file says.
-    pub enabled: bool,
+    /// Whether the file enables it; `None`: it is not configured.
+    pub configured: Option<bool>,
     pub process: Option<ForeignProcess>,
     /// When it counts as lost.
     pub deadline: Option<UnixMicros>,
+}
+
+impl BeginRun {
+    /// Lost when its process is gone, where that is known, else after the timeout of the processor, unless one is given.
+    #[must_use]
+    pub fn new(
+        processor: &ProcessorName,
+        settings: Option<&ProcessorSettings>,
+        process: Option<ForeignProcess>,
+        timeout: Option<Duration>,
+        now: UnixMicros,
+    ) -> Self {
+        let usual = settings.map_or(USUAL_TIMEOUT, |settings| settings.timeout);
+        let timeout = timeout.or_else(|| process.is_none().then_some(usual));
+        let configured = settings.map(|settings| settings.enabled);
+        Self { processor: processor.clone(), configured, process, deadline: timeout.map(|timeout| now.plus(timeout)) }
+    }
 }
 
 /// A run that is over.

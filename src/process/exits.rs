@@ -54,6 +54,14 @@ pub fn has_ended(pid: u32) -> bool {
     matches!(peek_at(Some(Pid::from_raw(pid as i32))), Ok(Some(_)) | Err(Errno::EINVAL))
 }
 
+/// Waits until this child has ended, without reaping it.
+pub fn wait_for(pid: u32) {
+    // EINVAL: a real-time signal has ended it.
+    let _ = retry_if_interrupted(|| {
+        waitid(Id::Pid(Pid::from_raw(pid as i32)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+    });
+}
+
 /// Whether this child has ended, is not reaped, and has failed: by a signal, or with a code other than 0.
 #[must_use]
 pub fn has_failed(pid: u32) -> bool {

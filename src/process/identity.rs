@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::processor::ForeignProcess;
+
 /// How long [`Identity::stays_alive`] looks.
 const LOOKS: u32 = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
@@ -74,6 +76,13 @@ fn is_hidden(pid: u32) -> bool {
 #[must_use]
 pub fn others_are_hidden() -> bool {
     is_hidden(1)
+}
+
+/// A process of this machine that runs, as it is put on record.
+#[must_use]
+pub fn on_record(pid: u32) -> Option<ForeignProcess> {
+    let Identity { pid, start, boot_id } = Identity::of(pid).filter(Identity::is_alive)?;
+    Some(ForeignProcess { host: host(), pid, start, boot_id })
 }
 
 /// The state of a process as the kernel names it (`R`, `S`, `D`, `T`, `t`, `Z` …); `None` if there is none to be seen.

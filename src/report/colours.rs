@@ -11,7 +11,7 @@ pub const GREEN: Style = AnsiColor::Green.on_default();
 #[must_use]
 pub fn of_state(word: &str) -> Style {
     match word {
-        "dead" | "failed" | "timed_out" | "crashed" | "backoff" => RED,
+        "dead" | "failed" | "timed_out" | "crashed" | "lost" | "backoff" => RED,
         "scheduled" | "cancelled" | "released" | "starting" | "draining" | "stopping" | "stopped" | "paused" => YELLOW,
         "running" | "busy" | "succeeded" => GREEN,
         _ => Style::new(),
@@ -22,7 +22,7 @@ pub fn of_state(word: &str) -> Style {
 #[must_use]
 pub fn of_cell(heading: &str, cell: &str) -> Style {
     match heading {
-        "state" | "outcome" => of_state(cell.split(' ').next().unwrap_or_default()),
+        "state" | "outcome" | "last run" => of_state(cell.split(' ').next().unwrap_or_default()),
         "dead" | "crashes" if cell != "0" => RED,
         "empty in" if cell == "grows" => YELLOW,
         "queue" | "pool" if cell.ends_with(')') => YELLOW,

@@ -8,6 +8,8 @@ pub mod events;
 pub mod hint;
 pub mod lists;
 pub mod printer;
+pub mod processor_lists;
+pub mod processors;
 pub mod refusals;
 pub mod reload;
 pub mod status;
@@ -20,5 +22,6 @@ pub mod words;
 
 pub use events::Event;
 pub use printer::Printer;
+pub use processors::ProcessorStatus;
 pub use status::Status;
 pub use summary::Summary;

@@ -2,7 +2,8 @@
 //! line.
 
 use crate::model::change::Reply;
-use crate::model::{JobAction, JobId, JobState, States};
+use crate::model::processor::ProcessorRunState;
+use crate::model::{JobAction, JobId, JobState, ProcessorRunId, States};
 use crate::wire::control::RefusedJob;
 
 /// `retried`, `cancelled`, `deleted`, `changed`.
@@ -20,6 +21,38 @@ pub const fn done(action: &JobAction) -> &'static str {
 #[must_use]
 pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     format!("there is no queue `{name}`: no pool serves it, and nothing of it is on record{}", nearest(name, known))
+}
+
+/// For an unknown processor.
+#[must_use]
+pub fn no_processor<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let tip = near(name, known).unwrap_or_else(|| {
+        format!(
+            "write `[processors.{name}]` into the configuration, and let a running master read it: `queue-work reload`"
+        )
+    });
+    format!("there is no processor `{name}`; {tip}")
+}
+
+/// For a process that is said to run a processor.
+#[must_use]
+pub fn no_process(pid: u32) -> String {
+    format!("there is no process {pid} on this machine, as far as can be seen; nothing was recorded")
+}
+
+/// For an unknown run of a processor.
+#[must_use]
+pub fn no_run(id: ProcessorRunId) -> String {
+    format!("there is no run {id}; see `queue-work processors runs`")
+}
+
+/// For a run of a processor that cannot be ended from outside.
+#[must_use]
+pub fn run_is(id: ProcessorRunId, state: ProcessorRunState) -> String {
+    if state.is_open() {
+        return format!("run {id} ends with its job; see `queue-work processors runs`");
+    }
+    format!("run {id} is over: {}", state.as_str())
 }
 
 /// The name that was probably meant, or where to look it up.

@@ -31,6 +31,8 @@ pub struct View<'a> {
     pub dead_groups: usize,
     /// Running jobs by id, with their command or type in short.
     pub tasks: Option<&'a BTreeMap<JobId, String>>,
+    /// One line on processors that went wrong.
+    pub processors: Option<&'a str>,
     pub now: UnixMicros,
 }
 
@@ -79,6 +81,9 @@ fn above_workers(status: &Status, most: usize, shown: Pools, view: View<'_>) -> 
     head.extend(problems.iter().take(most).map(String::as_str));
     head.push_str(&more(problems.len(), most, "problem"));
     head.push_str(&dead(status.queues.iter().map(|queue| queue.dead).sum(), None, view));
+    if let Some(line) = view.processors {
+        let _ = writeln!(head, "{RED}{}{RED:#}", fitting(line, view.width));
+    }
     let mut blocks = vec![head];
     let fetch_elsewhere = !status.pools.is_empty() && status.pools.iter().all(|pool| pool.queues.is_empty());
     if !status.queues.is_empty() {

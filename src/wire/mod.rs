@@ -9,6 +9,7 @@ pub mod control;
 mod fuzz;
 pub mod lines;
 pub mod object;
+pub mod processors;
 pub mod push;
 pub mod rpc;
 pub mod store_name;

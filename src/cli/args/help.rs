@@ -14,7 +14,7 @@ use crate::error::Error;
 /// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
-    ("Jobs", &["push", "jobs", "pause, resume"]),
+    ("Jobs", &["push", "jobs", "pause, resume", "processors"]),
     ("Look", &["status", "runs, workers", "logs"]),
     ("Change", &["scale", "spawn", "restart", "reload", "stop"]),
     ("Set up", &["config", "completions, man"]),

@@ -9,6 +9,7 @@ pub(crate) mod help;
 pub(crate) mod jobs;
 mod mistakes;
 mod moment;
+pub(crate) mod processors;
 pub(crate) mod push;
 mod quick;
 pub(crate) mod records;
@@ -166,6 +167,7 @@ Examples:
     /// Forget jobs, as `jobs delete` does
     #[command(hide = true)]
     Rm(jobs::JobsDeleteArgs),
+    Processors(Box<processors::ProcessorsArgs>),
     Runs(records::RunsArgs),
     Workers(records::WorkersArgs),
     #[command(alias = "log")]

@@ -9,6 +9,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use super::control::Watch;
 use crate::config::{Durability, units};
 use crate::model::payload;
+use crate::model::processor::ProcessorRunState;
 use crate::model::{JobState, OsText, Outcome, PoolName, QueueName};
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
@@ -88,4 +89,18 @@ pub(crate) fn state() -> impl TypedValueParser<Value = JobState> {
 pub(crate) fn outcome() -> impl TypedValueParser<Value = Outcome> {
     PossibleValuesParser::new(Outcome::ALL.map(Outcome::as_str))
         .map(|word| Outcome::ALL.into_iter().find(|o| o.as_str() == word).unwrap_or(Outcome::Failed))
+}
+
+pub(crate) fn processor_run_state() -> impl TypedValueParser<Value = ProcessorRunState> {
+    of_states(ProcessorRunState::ALL)
+}
+
+/// How a run that was begun outside can end.
+pub(crate) fn end_state() -> impl TypedValueParser<Value = ProcessorRunState> {
+    of_states([ProcessorRunState::Succeeded, ProcessorRunState::Failed])
+}
+
+fn of_states<const N: usize>(states: [ProcessorRunState; N]) -> impl TypedValueParser<Value = ProcessorRunState> {
+    PossibleValuesParser::new(states.map(ProcessorRunState::as_str))
+        .map(move |word| states.into_iter().find(|s| s.as_str() == word).unwrap_or(ProcessorRunState::Failed))
 }

@@ -29,6 +29,7 @@ fn a_processor_that_says_little_has_every_default() {
         jitter: Duration::ZERO,
         run_at_start: false,
         keep_runs: None,
+        timeout: secs(3600),
         job: found.job.clone(),
     };
     assert_eq!(found, expected);

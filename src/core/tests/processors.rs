@@ -45,6 +45,7 @@ pub(in crate::core) fn settings(name: &str, timing: Timing) -> ProcessorSettings
         jitter: Duration::ZERO,
         run_at_start: false,
         keep_runs: None,
+        timeout: Duration::from_hours(1),
         job: Some(NewJob::new("x", "null")),
     }
 }
@@ -230,7 +231,10 @@ impl Host {
 
     fn switch(&mut self, enabled: Option<bool>) {
         let switch = Switch { enabled, ..Switch::default() };
-        self.apply(Op::Request(Request::SwitchProcessor { processor: ProcessorName::new("p").unwrap(), switch }));
+        self.apply(Op::Request(Request::SwitchProcessors {
+            processors: vec![(ProcessorName::new("p").unwrap(), true)],
+            switch,
+        }));
     }
 
     fn run_now(&mut self, ticket: u64, force: bool) {

@@ -170,6 +170,10 @@ pub(super) fn pid_of(stream: &UnixStream) -> u32 {
     getsockopt(stream, PeerCredentials).map_or(0, |peer| peer.pid().unsigned_abs())
 }
 
+pub(super) fn is_root(stream: &UnixStream) -> bool {
+    getsockopt(stream, PeerCredentials).is_ok_and(|peer| peer.uid() == 0)
+}
+
 /// Whether the other end is our own user, the owner of the database, or root.
 pub(super) fn is_owner(stream: &UnixStream, owner: Uid) -> bool {
     let known = [0, owner.as_raw(), Uid::effective().as_raw()];

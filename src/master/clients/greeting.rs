@@ -12,33 +12,30 @@ use super::{ClientId, Clients, door};
 use crate::trust;
 use crate::wire::store_name::StoreName;
 
-/// The store that is served.
+/// The store that is served. Names are looked up once, before the loop, which must not wait for it.
 #[derive(Debug)]
 pub(in crate::master) struct Served {
     pub(super) store: StoreName,
     /// Whose its files are: whoever runs as root works for the owner of the database.
     pub(super) owner: Uid,
+    owner_name: String,
     pub(super) members: Option<Members>,
 }
 
-/// The group whose members may use the socket too. Names are looked up once, before the loop, which must not wait for it.
+/// The group whose members may use the socket too.
 #[derive(Debug)]
 pub(in crate::master) struct Members {
     gid: Gid,
     pub(in crate::master) group: String,
-    pub(in crate::master) owner: String,
 }
 
 impl Served {
     pub(in crate::master) fn new(database: &Path, group: Option<u32>) -> std::io::Result<Self> {
         let (about, us) = (std::fs::metadata(database)?, Uid::effective());
         let owner = if us.is_root() { Uid::from_raw(about.uid()) } else { us };
-        let members = group.map(|gid| Members {
-            gid: Gid::from_raw(gid),
-            group: trust::group::name(gid),
-            owner: trust::user(owner.as_raw()),
-        });
-        Ok(Self { store: StoreName::new(database, Some(&about)), owner, members })
+        let owner_name = trust::user(owner.as_raw());
+        let members = group.map(|gid| Members { gid: Gid::from_raw(gid), group: trust::group::name(gid) });
+        Ok(Self { store: StoreName::new(database, Some(&about)), owner, owner_name, members })
     }
 
     /// The group of the socket.
@@ -117,6 +114,17 @@ impl Clients {
             Greeting::Stranger(meant) => Some(self.served.store.instead_of(meant)),
             Greeting::Unsaid | Greeting::Due | Greeting::Done => None,
         }
+    }
+
+    /// The user whose store it is.
+    pub(in crate::master) fn owner(&self) -> &str {
+        &self.served.owner_name
+    }
+
+    /// The user at the other end, if that is not a member.
+    pub(in crate::master) fn user_of(&self, id: ClientId) -> Option<&str> {
+        let client = self.all.get(&id).filter(|client| client.speaker == Speaker::Owner)?;
+        Some(if door::is_root(&client.stream) { "root" } else { self.owner() })
     }
 
     /// The group that a client is one of, unless it is the owner or root.

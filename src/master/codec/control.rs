@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::core::Done;
-use crate::master::reader;
+use crate::master::reader::{self, AboutProcessors};
 use crate::master::requests::{Answer, Question};
-use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::payload::{self, MAX_LINE_BYTES};
 use crate::model::{JobAction, NewJob, Pushed, QueueName, States, UnixMicros};
 use crate::report::Event;
 use crate::store::JobFilter;
@@ -21,7 +21,8 @@ use crate::wire::control::{
     AWAITED, Awaited, DROPPED, EVENT, Jobs, LOG, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob,
 };
 use crate::wire::object;
-use crate::wire::push::{to_new_job, to_setting};
+use crate::wire::processors::{OneProcessor, RunProcessor};
+use crate::wire::push::{one_line, to_new_job, to_setting};
 use crate::wire::rpc::{self, RpcError};
 use crate::wire::store_name::{STORE, StoreName};
 
@@ -102,6 +103,14 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
         "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
         "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
+        "processors.list" => Question::LookAtProcessors(AboutProcessors::All),
+        "processors.show" => Question::LookAtProcessors(AboutProcessors::One(parse::<OneProcessor>(params)?.processor)),
+        "processors.next" => Question::LookAtProcessors(AboutProcessors::Next(or_default(params)?)),
+        "processors.runs" => Question::LookAtProcessors(AboutProcessors::Runs(or_default(params)?)),
+        "processors.set" => Question::SwitchProcessors(parse(params)?),
+        "processors.run" => run_processor(params)?,
+        "processors.begin" => Question::BeginRun(parse(params)?),
+        "processors.end" => Question::EndRun(parse(params)?),
         "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
         "jobs.wait" => Question::WaitForJob(parse(params)?),
         "logs.follow" => Question::Follow(or_default(params)?),
@@ -111,6 +120,15 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
             return Err(RpcError { code: rpc::METHOD_NOT_FOUND, message, data: None });
         }
     })
+}
+
+fn run_processor(params: &str) -> Result<Question, RpcError> {
+    let RunProcessor { processor, args, force } = parse(params)?;
+    let args = args.map(|args| Box::from(one_line(args.get())));
+    if let Some(args) = &args {
+        payload::check_limits(args).map_err(|e| RpcError::params(e.to_string()))?;
+    }
+    Ok(Question::RunProcessor { processor, args, force })
 }
 
 /// The ids in order, each once. No action: what the params say is set.
@@ -257,6 +275,8 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
             to.extend_from_slice(json.replacen("\"refused\":[]", &format!("\"refused\":[{refused}]"), 1).as_bytes());
         }
         Answer::Queues(queues) => serde_json::to_writer(to, queues)?,
+        Answer::Switched(processors) => serde_json::to_writer(to, processors)?,
+        Answer::ProcessorRun(run) => serde_json::to_writer(to, run)?,
         Answer::Records(json) => to.extend_from_slice(json.as_bytes()),
     }
     Ok(())

@@ -41,6 +41,11 @@ impl Master {
             Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
             Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, *jobs),
             Question::WaitForJob(params) => self.wait_for_job(ticket, params),
+            Question::LookAtProcessors(about) => self.look_at_processors(ticket, about),
+            Question::SwitchProcessors(params) => self.switch_processors(ticket, params),
+            Question::RunProcessor { processor, args, force } => self.run_processor(ticket, &processor, args, force),
+            Question::BeginRun(params) => self.begin_run(ticket, &params),
+            Question::EndRun(params) => self.end_foreign(ticket, params),
             Question::Look(question) => self.look_for(ticket, question),
             Question::Follow(which) => self.follow(ticket, which),
             // With no room there is more to write than can be waited for.
@@ -89,7 +94,7 @@ impl Master {
         self.batches.check();
     }
 
-    fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {
+    pub(super) fn look_for(&mut self, ticket: Ticket, question: reader::Question) -> Begun {
         if self.requests.reader.ask(Origin::Request(ticket), question) { Ok(None) } else { Err(busy()) }
     }
 

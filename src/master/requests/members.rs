@@ -11,8 +11,7 @@ impl Master {
     /// Why this is not done for this peer; `None`: it may ask for it.
     pub(super) fn refusal_of_member(&self, peer: Peer, question: &Question) -> Option<Refused> {
         let Peer::Client(client) = peer else { return None };
-        let members = self.clients.member(client)?;
-        let (group, owner) = (&members.group, &members.owner);
+        let (group, owner) = (&self.clients.member(client)?.group, self.clients.owner());
         let text = match question {
             Question::Push(job) if is_command(job) => command(group, owner),
             Question::PushMany { jobs, .. } | Question::AddToBulk { jobs, .. } if jobs.iter().any(is_command) => {
@@ -27,6 +26,7 @@ impl Master {
             | Question::CommitBulk(_)
             | Question::DropBulk(_)
             | Question::WaitForJob(_)
+            | Question::LookAtProcessors(_)
             | Question::Look(_)
             | Question::Follow(_)
             | Question::LogWritten => return None,
@@ -37,6 +37,10 @@ impl Master {
             | Question::Stop(_)
             | Question::Reload(_)
             | Question::Pause { .. }
+            | Question::SwitchProcessors(_)
+            | Question::RunProcessor { .. }
+            | Question::BeginRun(_)
+            | Question::EndRun(_)
             | Question::ChangeJobs { .. } => format!(
                 "only `{owner}`, whose master this is, and root may do this; members of the group `{group}` add jobs and look"
             ),

@@ -33,6 +33,7 @@ mod job_end;
 mod jobs;
 mod members;
 mod operate;
+mod processors;
 mod push;
 mod question;
 mod reload;

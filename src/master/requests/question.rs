@@ -1,13 +1,15 @@
 //! The questions that can be asked, and the answers; a codec turns bytes into the one and the other into bytes.
 
 use crate::core::Done;
-use crate::master::reader;
-use crate::model::{BulkId, Generation, JobAction, NewJob, Pushed};
+use crate::master::reader::{self, AboutProcessors};
+use crate::model::processor::ProcessorRun;
+use crate::model::{BulkId, Generation, JobAction, NewJob, ProcessorName, Pushed};
 use crate::report::Status;
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
     ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop, Work,
 };
+use crate::wire::processors::{BeginProcessorRun, EndProcessorRun, SwitchProcessors, SwitchedProcessor};
 
 /// Params of a question were read and checked as far as can be done without the state of the master.
 #[derive(Debug)]
@@ -43,6 +45,16 @@ pub(in crate::master) enum Question {
         jobs: Box<Jobs>,
     },
     WaitForJob(OneJob),
+    LookAtProcessors(AboutProcessors),
+    SwitchProcessors(SwitchProcessors),
+    RunProcessor {
+        processor: ProcessorName,
+        /// JSON text on one line.
+        args: Option<Box<str>>,
+        force: bool,
+    },
+    BeginRun(BeginProcessorRun),
+    EndRun(EndProcessorRun),
     /// Records, as the reader finds them.
     Look(reader::Question),
     Follow(Follow),
@@ -71,6 +83,9 @@ pub(in crate::master) enum Answer {
         passes_over: bool,
     },
     Queues(PausedQueues),
+    Switched(Vec<SwitchedProcessor>),
+    /// `None`: the processor is disabled, and nothing was recorded.
+    ProcessorRun(Option<Box<ProcessorRun>>),
     /// Records may be long: the reader has had them written in its own thread.
     Records(String),
 }

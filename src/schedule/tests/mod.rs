@@ -63,6 +63,7 @@ fn what_comes_next_has_the_offset_of_its_zone_and_says_what_was_moved() {
         jitter: Duration::ZERO,
         run_at_start: false,
         keep_runs: None,
+        timeout: Duration::from_hours(1),
         job: None,
     };
     let next = |timing, sleep| {

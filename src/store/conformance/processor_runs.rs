@@ -105,18 +105,21 @@ pub(super) fn a_run_stays_open_while_its_job_is_tried_again(kit: &mut Kit) {
 pub(super) fn a_run_outside_ends_once(kit: &mut Kit) {
     let process = ForeignProcess { host: "h".into(), pid: 7, start: u64::MAX, boot_id: "b".into() };
     let begin = BeginRun { process: Some(process.clone()), deadline: Some(kit.later(60)), ..begin() };
-    let Reply::RunBegun(id) = kit.one(Request::BeginRun(begin)) else { panic!() };
+    let Reply::RunBegun(first) = kit.one(Request::BeginRun(begin)) else { panic!() };
+    let id = first.id;
     let open = kit.mail().open.remove(0);
     assert_eq!((open.id, open.process, open.deadline, open.job), (id, Some(process), Some(kit.later(60)), None));
     let run = kit.run_of(id);
+    assert_eq!(run, *first);
     assert_eq!(
         (run.state, run.source, run.started_at),
         (ProcessorRunState::Running, RunSource::Foreign, Some(kit.at()))
     );
     kit.pass(3);
     let end = |run, state| Request::EndRun { run, state, note: Some("12 mails".into()) };
-    assert!(matches!(kit.one(end(id, ProcessorRunState::Succeeded)), Reply::Done));
+    let Reply::RunEnded(ended) = kit.one(end(id, ProcessorRunState::Succeeded)) else { panic!() };
     let run = kit.run_of(id);
+    assert_eq!(run, *ended);
     assert_eq!(
         (run.state, run.duration_s, run.note.as_deref()),
         (ProcessorRunState::Succeeded, Some(3.0), Some("12 mails"))
@@ -162,6 +165,7 @@ pub(super) fn runs_of_processors_are_listed_by_filter(kit: &mut Kit) {
     let Reply::RunBegun(other) = kit.one(Request::BeginRun(BeginRun { processor: name("other"), ..begin() })) else {
         panic!()
     };
+    let other = other.id;
     let (second, _) = kit.ticked(tick(Some(10), 11));
     kit.pass(1);
     let (third, _) = kit.ticked(tick(Some(11), 12));

@@ -40,13 +40,17 @@ pub(super) fn now() -> Tick {
 }
 
 pub(super) fn begin() -> BeginRun {
-    BeginRun { processor: name("mail"), enabled: true, process: None, deadline: None }
+    BeginRun { processor: name("mail"), configured: Some(true), process: None, deadline: None }
 }
 
 pub(super) fn off() -> Request {
     let (enabled, changed_at, by) = (Some(false), Some(UnixMicros(5)), Some("alice".to_owned()));
     let switch = Switch { enabled, changed_at, changed_by: by, reason: Some("moving".into()) };
-    Request::SwitchProcessor { processor: name("mail"), switch }
+    switch_to(switch)
+}
+
+fn switch_to(switch: Switch) -> Request {
+    Request::SwitchProcessors { processors: vec![(name("mail"), true)], switch }
 }
 
 impl Kit {
@@ -63,7 +67,7 @@ impl Kit {
 
     pub(super) fn begun(&mut self) -> ProcessorRunId {
         match self.one(Request::BeginRun(begin())) {
-            Reply::RunBegun(run) => run,
+            Reply::RunBegun(run) => run.id,
             other => panic!("{other:?}"),
         }
     }
@@ -165,7 +169,12 @@ pub(super) fn a_disabled_tick_is_passed_over_without_a_run(kit: &mut Kit) {
     let before = kit.mail();
     assert!(disabled(kit.tick(now())), "without a tick");
     assert!(disabled(kit.one(Request::BeginRun(begin()))));
-    assert!(disabled(kit.one(Request::BeginRun(BeginRun { processor: name("new"), enabled: false, ..begin() }))));
+    let of_new = |configured| Request::BeginRun(BeginRun { processor: name("new"), configured, ..begin() });
+    assert!(disabled(kit.one(of_new(Some(false)))));
+    assert!(matches!(kit.one(of_new(None)), Reply::NoProcessor(new) if new == name("new")));
+    let switch = Switch { enabled: Some(true), ..Switch::default() };
+    let both = Request::SwitchProcessors { processors: vec![(name("mail"), true), (name("new"), false)], switch };
+    assert!(matches!(kit.one(both), Reply::NoProcessor(new) if new == name("new")));
     assert_eq!((kit.mail(), kit.all_runs(), kit.records.processors().unwrap().len()), (before, vec![], 1));
     assert_eq!(kit.store.totals().unwrap(), [], "and no job");
     kit.ticked(Tick { force: true, ..now() });
@@ -240,16 +249,16 @@ pub(super) fn a_schedule_that_changed_begins_anew(kit: &mut Kit) {
 
 pub(super) fn the_word_of_an_operator_stays_until_it_is_taken_back(kit: &mut Kit) {
     kit.one(off());
-    let Request::SwitchProcessor { switch, .. } = off() else { panic!() };
+    let Request::SwitchProcessors { switch, .. } = off() else { panic!() };
     assert_eq!((kit.mail().switch, kit.mail().schedule.as_str()), (switch.clone(), ""), "before a master has armed it");
     kit.one(armed("every 1s", Some(10)));
     kit.join(2);
     assert_eq!((kit.mail().switch, kit.mail().next_at), (switch.clone(), Some(UnixMicros(10))));
     let switch = Switch { enabled: Some(true), reason: None, ..switch };
-    kit.one(Request::SwitchProcessor { processor: name("mail"), switch: switch.clone() });
+    kit.one(switch_to(switch.clone()));
     assert_eq!(kit.mail().switch, switch);
     kit.ticked(Tick { enabled: false, ..tick(None, 10) });
-    kit.one(Request::SwitchProcessor { processor: name("mail"), switch: Switch { enabled: None, ..switch } });
+    kit.one(switch_to(Switch { enabled: None, ..switch }));
     assert_eq!(kit.mail().switch, Switch::default());
     assert!(matches!(kit.tick(Tick { enabled: false, ..now() }), Reply::Skipped(SkipCause::Disabled)));
 }

@@ -81,13 +81,13 @@ pub(super) fn op(kit: &mut Kit, deed: &Deed) -> Op {
         Deed::Switch { of, enabled } => {
             let (changed_at, changed_by) = (Some(kit.at()), Some(String::from("alice")));
             let switch = Switch { enabled: *enabled, changed_at, changed_by, reason: None };
-            Request::SwitchProcessor { processor: named(*of), switch }.into()
+            Request::SwitchProcessors { processors: vec![(named(*of), true)], switch }.into()
         }
         Deed::Begin { of, enabled, known } => {
             let process = ForeignProcess { host: "h".into(), pid: 7, start: 8, boot_id: "b".into() };
             let deadline = (!known).then(|| kit.later(9));
             let (processor, process) = (named(*of), known.then_some(process));
-            Request::BeginRun(BeginRun { processor, enabled: *enabled, process, deadline }).into()
+            Request::BeginRun(BeginRun { processor, configured: Some(*enabled), process, deadline }).into()
         }
         Deed::End { run, state } => {
             let (state, note) = (ProcessorRunState::ALL[*state], Some(String::from("done")));

@@ -59,7 +59,7 @@ impl State {
                 self.news.queues.insert(queue.clone());
                 Reply::Done
             }
-            Request::SwitchProcessor { processor, switch } => self.switch(processor, switch),
+            Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
             Request::BeginRun(begin) => self.begin_run(begin, at),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
         }

@@ -128,20 +128,30 @@ impl State {
         Reply::Done
     }
 
-    pub(super) fn switch(&mut self, name: &ProcessorName, switch: &Switch) -> Reply {
-        self.processor(name).switch = switch.settled();
+    pub(super) fn switch(&mut self, processors: &[(ProcessorName, bool)], switch: &Switch) -> Reply {
+        let is_unknown =
+            |(name, configured): &&(ProcessorName, bool)| !configured && !self.processors.contains_key(name);
+        if let Some((unknown, _)) = processors.iter().find(is_unknown) {
+            return Reply::NoProcessor(unknown.clone());
+        }
+        for (name, _) in processors {
+            self.processor(name).switch = switch.settled();
+        }
         Reply::Done
     }
 
     pub(super) fn begin_run(&mut self, begin: &BeginRun, at: UnixMicros) -> Reply {
-        let enabled = self.processors.get(&begin.processor).and_then(|processor| processor.switch.enabled);
-        if !enabled.unwrap_or(begin.enabled) {
+        let on_record = self.processors.get(&begin.processor);
+        if on_record.is_none() && begin.configured.is_none() {
+            return Reply::NoProcessor(begin.processor.clone());
+        }
+        if on_record.and_then(|processor| processor.switch.enabled).or(begin.configured) == Some(false) {
             return Reply::Skipped(SkipCause::Disabled);
         }
         let id = self.next_processor_run();
         let foreign = (None, RunSource::Foreign, ProcessorRunState::Running, None);
         self.add_processor_run((id, &begin.processor), foreign, (begin.process.clone(), begin.deadline), at);
-        Reply::RunBegun(id)
+        Reply::RunBegun(Box::new(self.processor_run(&self.processor_runs[&id.0])))
     }
 
     pub(super) fn end_foreign(
@@ -158,12 +168,12 @@ impl State {
             return Reply::RunIs(run.state);
         }
         self.end_run(id, RunEnd::waiting(state, note, at));
-        Reply::Done
+        Reply::RunEnded(Box::new(self.processor_run(&self.processor_runs[&id.0])))
     }
 
     pub(super) fn lose_run(&mut self, id: ProcessorRunId, at: UnixMicros) -> Reply {
         match self.end_foreign(id, ProcessorRunState::Lost, None, at) {
-            Reply::Done => Reply::Done,
+            Reply::RunEnded(_) => Reply::Done,
             _ => Reply::Stale,
         }
     }

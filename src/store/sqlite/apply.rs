@@ -45,7 +45,7 @@ impl Batch<'_> {
             Request::Bulk(step) => self.bulk(step),
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
-            Request::SwitchProcessor { processor, switch } => self.switch(processor, switch),
+            Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
             Request::BeginRun(begin) => self.begin_run(begin),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref()),
         }

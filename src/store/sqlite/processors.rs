@@ -10,7 +10,8 @@ use super::prune::highest;
 use super::{codes, processor_row};
 use crate::model::change::Reply;
 use crate::model::processor::{
-    Armed, BeginRun, EndedRun, ForeignProcess, ProcessorRunState, RunSource, SkipCause, Switch, Tick, TickFate,
+    Armed, BeginRun, EndedRun, ForeignProcess, ProcessorRun, ProcessorRunState, RunSource, SkipCause, Switch, Tick,
+    TickFate,
 };
 use crate::model::run_end::RunEnd;
 use crate::model::{JobId, NewJob, ProcessorName, ProcessorRunId, UnixMicros};
@@ -144,17 +145,27 @@ impl Batch<'_> {
         Ok(if changed == 1 { Reply::Done } else { Reply::Stale })
     }
 
-    pub(super) fn switch(&self, processor: &ProcessorName, switch: &Switch) -> Result<Reply> {
-        self.run(ADD, [processor.as_str()])?;
+    pub(super) fn switch(&self, processors: &[(ProcessorName, bool)], switch: &Switch) -> Result<Reply> {
+        for (name, configured) in processors {
+            if !configured && processor_row::on_record(self.conn, name, None)?.is_none() {
+                return Ok(Reply::NoProcessor(name.clone()));
+            }
+        }
         let Switch { enabled, changed_at, changed_by, reason } = switch.settled();
         let changed_at = changed_at.map(|at| at.0);
-        self.run(SWITCH, (processor.as_str(), enabled, changed_at, changed_by, reason))?;
+        for (name, _) in processors {
+            self.run(ADD, [name.as_str()])?;
+            self.run(SWITCH, (name.as_str(), enabled, changed_at, &changed_by, &reason))?;
+        }
         Ok(Reply::Done)
     }
 
     pub(super) fn begin_run(&self, begin: &BeginRun) -> Result<Reply> {
         let on_record = processor_row::on_record(self.conn, &begin.processor, None)?;
-        if !on_record.and_then(|found| found.enabled).unwrap_or(begin.enabled) {
+        if on_record.is_none() && begin.configured.is_none() {
+            return Ok(Reply::NoProcessor(begin.processor.clone()));
+        }
+        if on_record.and_then(|found| found.enabled).or(begin.configured) == Some(false) {
             return Ok(Reply::Skipped(SkipCause::Disabled));
         }
         let id = self.next_processor_run()?;
@@ -162,7 +173,7 @@ impl Batch<'_> {
         let (source, state) = (RunSource::Foreign, ProcessorRunState::Running);
         let (process, deadline) = (process.as_ref(), *deadline);
         self.add_processor_run(id, &NewRun { processor, tick: None, source, state, job: None, process, deadline })?;
-        Ok(Reply::RunBegun(id))
+        self.as_recorded(id, Reply::RunBegun)
     }
 
     pub(super) fn end_foreign(
@@ -176,14 +187,18 @@ impl Batch<'_> {
             return Ok(Reply::RunIs(run.state));
         }
         self.end_run(id, &RunEnd::waiting(state, note, self.at))?;
-        Ok(Reply::Done)
+        self.as_recorded(id, Reply::RunEnded)
     }
 
     pub(super) fn lose_run(&mut self, id: ProcessorRunId) -> Result<Reply> {
         match self.end_foreign(id, ProcessorRunState::Lost, None)? {
-            Reply::Done => Ok(Reply::Done),
+            Reply::RunEnded(_) => Ok(Reply::Done),
             _ => Ok(Reply::Stale),
         }
+    }
+
+    fn as_recorded(&self, id: ProcessorRunId, reply: fn(Box<ProcessorRun>) -> Reply) -> Result<Reply> {
+        Ok(processor_row::run(self.conn, id)?.map_or(Reply::Missing, |run| reply(Box::new(run))))
     }
 
     /// Ends a run, unless it is over.

@@ -73,9 +73,9 @@ fn a_run_outside_counts_for_overlap_and_is_lost_after_its_timeout_or_with_its_pr
     let name = ProcessorName::new("p").unwrap();
     let process = ForeignProcess { host: "h".into(), pid: 7, start: 9, boot_id: "b".into() };
     let deadline = Some(host.now.wall.plus(Duration::from_secs(25)));
-    let begin = BeginRun { processor: name.clone(), enabled: true, process: Some(process.clone()), deadline };
+    let begin = BeginRun { processor: name.clone(), configured: Some(true), process: Some(process.clone()), deadline };
     let Reply::RunBegun(run) = host.apply(Op::Request(Request::BeginRun(begin))) else { panic!("not begun") };
-    let open = crate::model::processor::OpenRun { id: run, job: None, process: Some(process), deadline };
+    let open = crate::model::processor::OpenRun { id: run.id, job: None, process: Some(process), deadline };
     host.event(Event::RunBegun { processor: name, run: open });
     assert_eq!(host.core.foreign_runs().count(), 1);
     host.seconds(24);

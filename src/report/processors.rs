@@ -1,0 +1,173 @@
+//! Processors as they are shown: what the file and an operator say of each, its last run, its next ticks.
+//!
+//! Invariant: a processor is known if it is configured or on record; one that is on record only is never armed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorSettings, SkipCause, Timing};
+use crate::model::{ProcessorName, UnixMicros};
+use crate::schedule::{self, Upcoming};
+use crate::wire::processors::{NextTick, NextTicks};
+
+/// Ticks that are shown where no number is given, and at most.
+const USUAL_TICKS: u32 = 10;
+const MOST_TICKS: u32 = 1000;
+
+/// A processor; serialises to the documented JSON of `processors`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessorStatus {
+    pub name: ProcessorName,
+    pub description: String,
+    pub schedule: String,
+    /// IANA name of the zone of a calendar.
+    pub timezone: Option<String>,
+    pub enabled: bool,
+    /// What the file says; `null`: it is not configured.
+    pub configured_enabled: Option<bool>,
+    /// When an operator has switched it, and who, and why; `null`: the file decides.
+    pub changed_at: Option<UnixMicros>,
+    pub changed_by: Option<String>,
+    pub reason: Option<String>,
+    /// The newest.
+    pub last_run: Option<ProcessorRun>,
+    pub next_at: Option<UnixMicros>,
+    /// Ticks that have no run.
+    pub skipped: u64,
+    pub last_skip: Option<LastSkip>,
+}
+
+/// Why a tick has no run, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSkip {
+    pub cause: SkipCause,
+    pub at: UnixMicros,
+}
+
+impl ProcessorStatus {
+    /// `None`: it is neither configured nor on record.
+    #[must_use]
+    pub fn new(settings: Option<&ProcessorSettings>, record: Option<ProcessorRecord>, now: UnixMicros) -> Option<Self> {
+        let name = settings.map(|settings| &settings.name).or(record.as_ref().map(|record| &record.name))?.clone();
+        let next_at = settings.and_then(|settings| first_tick(settings, record.as_ref(), now));
+        let configured_enabled = settings.map(|settings| settings.enabled);
+        let switch = record.as_ref().map(|record| record.switch.clone()).unwrap_or_default();
+        let enabled = switch.enabled.or(configured_enabled).unwrap_or(true);
+        let last_skip = record.as_ref().and_then(|record| record.last_skip);
+        Some(Self {
+            name,
+            description: settings.map(|settings| settings.description.clone()).unwrap_or_default(),
+            schedule: settings
+                .map(without_zone)
+                .or(record.as_ref().map(|record| &*record.schedule))
+                .unwrap_or_default()
+                .to_owned(),
+            timezone: settings.and_then(|settings| settings.timezone.clone()),
+            enabled,
+            configured_enabled,
+            changed_at: switch.changed_at,
+            changed_by: switch.changed_by,
+            reason: switch.reason,
+            next_at,
+            skipped: record.as_ref().map_or(0, |record| record.skipped),
+            last_skip: last_skip.map(|(cause, at)| LastSkip { cause, at }),
+            last_run: record.and_then(|record| record.last_run),
+        })
+    }
+
+    /// Those that are configured and those on record, by name.
+    #[must_use]
+    pub fn all(configured: &[Arc<ProcessorSettings>], records: Vec<ProcessorRecord>, now: UnixMicros) -> Vec<Self> {
+        let mut records = by_name(records);
+        let mut all: Vec<Self> = configured
+            .iter()
+            .filter_map(|settings| Self::new(Some(settings), records.remove(&settings.name), now))
+            .collect();
+        all.extend(records.into_values().filter_map(|record| Self::new(None, Some(record), now)));
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// Whether an operator has said that it is to be on or off.
+    #[must_use]
+    pub const fn is_switched(&self) -> bool {
+        self.changed_at.is_some()
+    }
+
+    /// Its newest run, if that is not over.
+    #[must_use]
+    pub fn open_run(&self) -> Option<&ProcessorRun> {
+        self.last_run.as_ref().filter(|run| run.state.is_open())
+    }
+}
+
+fn without_zone(settings: &ProcessorSettings) -> &str {
+    let zone = settings.timezone.as_ref().and_then(|zone| settings.schedule.strip_suffix(&format!(" ({zone})")));
+    zone.unwrap_or(&settings.schedule)
+}
+
+fn by_name(records: Vec<ProcessorRecord>) -> BTreeMap<ProcessorName, ProcessorRecord> {
+    records.into_iter().map(|record| (record.name.clone(), record)).collect()
+}
+
+/// The next tick: as it is on record for this schedule, else as the calendar says. An interval begins when it is armed.
+fn first_tick(settings: &ProcessorSettings, record: Option<&ProcessorRecord>, now: UnixMicros) -> Option<UnixMicros> {
+    settings.job.as_ref()?;
+    let on_record = record.filter(|record| record.schedule == settings.schedule).and_then(|record| record.next_at);
+    on_record.or_else(|| match &settings.timing {
+        Timing::Calendar(schedule) => schedule.after(now),
+        Timing::External | Timing::Every(_) | Timing::Grid(_) => None,
+    })
+}
+
+/// The next ticks of these processors, in order.
+#[must_use]
+pub fn next_ticks(
+    configured: &[Arc<ProcessorSettings>],
+    records: Vec<ProcessorRecord>,
+    asked: &NextTicks,
+    now: UnixMicros,
+) -> Vec<NextTick> {
+    let records = by_name(records);
+    let count = asked.count.unwrap_or(USUAL_TICKS).min(MOST_TICKS) as usize;
+    let switch = |name: &ProcessorName| records.get(name).and_then(|record| record.switch.enabled);
+    let is_meant = |settings: &&Arc<ProcessorSettings>| {
+        let is_enabled = || switch(&settings.name).unwrap_or(settings.enabled);
+        asked.processor.as_ref().map_or_else(is_enabled, |name| settings.name == *name)
+    };
+    let of = |settings: &ProcessorSettings, count| upcoming(settings, records.get(&settings.name), asked, now, count);
+    let time = |tick: &Upcoming| tick.tick.parse::<jiff::Timestamp>().unwrap_or_default();
+    // The first `count` ticks of all belong to those whose own first ticks come first.
+    let meant = configured.iter().filter(is_meant);
+    let mut first: Vec<_> = meant.filter_map(|settings| Some((time(of(settings, 1).first()?), settings))).collect();
+    first.sort_by_key(|(time, _)| *time);
+    first.truncate(count);
+    let ticks = first
+        .into_iter()
+        .flat_map(|(_, settings)| of(settings, count).into_iter().map(move |tick| (time(&tick), tick, &settings.name)));
+    let mut ticks: Vec<_> = ticks.collect();
+    ticks.sort_by_key(|(time, ..)| *time);
+    ticks.truncate(count);
+    let name = |name: &ProcessorName| asked.processor.is_none().then(|| name.clone());
+    let shown = |(_, Upcoming { tick, moved }, of)| NextTick { processor: name(of), tick, moved };
+    ticks.into_iter().map(shown).collect()
+}
+
+/// From the tick that is on record on, where that is still to come.
+fn upcoming(
+    settings: &ProcessorSettings,
+    record: Option<&ProcessorRecord>,
+    asked: &NextTicks,
+    now: UnixMicros,
+    count: usize,
+) -> Vec<Upcoming> {
+    let on_record = first_tick(settings, record, now).filter(|tick| *tick > now && asked.from.is_none());
+    match (on_record, &settings.timing) {
+        (Some(tick), Timing::Every(every) | Timing::Grid(every)) => {
+            schedule::next(settings, tick.minus((*every).max(settings.sleep)), count)
+        }
+        _ => schedule::next(settings, asked.from.unwrap_or(now), count),
+    }
+}
