@@ -11,6 +11,7 @@ mod run;
 mod runs;
 mod socket;
 mod switch;
+mod ticks;
 mod wrap;
 
 use serde_json::Value;
