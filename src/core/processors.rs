@@ -65,6 +65,8 @@ struct Processor {
     waits: Waits,
     /// Its next tick has waited for the run before.
     was_held: bool,
+    /// When the last run of a tick began.
+    last_begun: Option<UnixMicros>,
     last_tick: Option<UnixMicros>,
     next_at: Option<UnixMicros>,
     open: Vec<OpenRun>,
@@ -84,6 +86,11 @@ impl Processor {
             Waits::End { again } => Some(again),
             Waits::Arming | Waits::Answer(_) => None,
         }
+    }
+
+    /// Whether a tick is late for another reason than the run before: it was missed, or due before that run began.
+    fn makes_up_for(&self, due: &Due) -> bool {
+        due.source == RunSource::Missed || self.last_begun.is_some_and(|begun| due.tick < begun)
     }
 
     fn has_begun(&mut self, run: ProcessorRunId, job: JobId) {
@@ -164,6 +171,7 @@ impl Core {
                 jitter,
                 waits: Waits::Arming,
                 was_held: false,
+                last_begun: None,
                 last_tick: None,
                 next_at: None,
                 open: Vec::new(),
@@ -250,7 +258,7 @@ impl Core {
         self.processors.change(id, |processor| {
             let settings = &processor.settings;
             let Some(next) = processor.next_at else { return };
-            let has_rested = processor.last_end.is_some_and(|end| end.plus(settings.sleep) > next);
+            let has_rested = processor.last_end.is_some_and(|end| end <= next && end.plus(settings.sleep) > next);
             let due = Due::of(settings, next, (watched_since, processor.was_held || has_rested), now.wall);
             let all = settings.missed == Missed::All;
             let Some(job) = processor.job(due.next_at.filter(|at| !all && *at > now.wall)) else {
@@ -258,7 +266,7 @@ impl Core {
                 return;
             };
             // One after the other: ticks that are made up for must not pass over each other.
-            let follows = all && due.source == RunSource::Missed && settings.overlap == Overlap::Skip;
+            let follows = all && settings.overlap == Overlap::Skip && processor.makes_up_for(&due);
             let tick = Tick {
                 processor: settings.name.clone(),
                 tick: Some(due.tick),

@@ -44,12 +44,13 @@ impl Core {
             let skip = match answer {
                 Ticked::Ran { run, job } => {
                     processor.has_begun(run, job);
+                    processor.last_begun = Some(now.wall);
                     None
                 }
                 Ticked::Skipped(cause) => Some(cause),
                 Ticked::Occupied => {
                     processor.waits = Waits::End { again: now.wall.plus(ASK_AGAIN) };
-                    processor.was_held = true;
+                    processor.was_held = !processor.makes_up_for(&due);
                     if processor.settings.overlap == Overlap::Replace {
                         cancel.extend(processor.open.iter().filter_map(|run| run.job));
                     }
@@ -149,7 +150,9 @@ impl Core {
         let shifted = |at: &mut UnixMicros| *at = UnixMicros(at.0.saturating_add(by)).min(now.wall);
         self.processors.watched_since.iter_mut().for_each(shifted);
         for id in self.processors.all.keys().copied().collect::<Vec<_>>() {
-            self.processors.change(id, |processor| processor.last_end.iter_mut().for_each(shifted));
+            self.processors.change(id, |Processor { last_end, last_begun, .. }| {
+                last_end.iter_mut().chain(last_begun).for_each(shifted);
+            });
             self.next_of_interval(id, by, now, out);
         }
     }

@@ -112,6 +112,12 @@ impl Host {
         self.start();
     }
 
+    /// The machine sleeps for so long.
+    fn asleep_for(&mut self, time: Duration) {
+        self.now = Now { mono: self.now.mono + time, wall: self.now.wall.plus(time) };
+        self.settle();
+    }
+
     fn apply(&mut self, op: Op) -> Reply {
         self.batch += 1;
         let mut applied = self.store.apply(self.batch, &[op], self.now.wall).unwrap();

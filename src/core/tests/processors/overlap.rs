@@ -115,3 +115,17 @@ fn a_tick_that_waits_long_for_the_run_before_is_no_missed_one() {
         assert_eq!(host.runs(), ["10 schedule", "310 schedule"], "{missed:?}");
     }
 }
+
+#[test]
+fn ticks_made_late_by_a_sleep_of_the_machine_or_by_the_disk_are_all_made_up_for_though_their_runs_meet() {
+    for overlap in [Overlap::Skip, Overlap::Queue, Overlap::Allow] {
+        let mut host = Host::one(|one| (one.missed, one.overlap) = (Missed::All, overlap), tens());
+        host.work_for(12);
+        for late in [25, 100] {
+            host.asleep_for(Duration::from_secs(late));
+            host.work_for(15);
+        }
+        assert_eq!(host.ticks(), (10..=160).step_by(10).collect::<Vec<i64>>(), "{overlap:?}");
+        assert_eq!(host.skipped(), (0, None));
+    }
+}
