@@ -10,6 +10,7 @@ use queue_work::testing::model::{
     UnixMicros, WorkerId,
 };
 use queue_work::testing::store::{self, Master, Store};
+use rusqlite::Connection;
 
 use crate::Outcome;
 use crate::clock::wall_us;
@@ -111,6 +112,27 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
     }
     store.leave(at(runs))?;
     drop(store);
+    sync(database)
+}
+
+/// Adds so many processors, `p1` and on, that have had so many runs in the last hours, one in 1,000 of which failed.
+pub(crate) fn processor_runs(database: &Path, processors: u64, runs: u64) -> Outcome<()> {
+    drop(open(database)?);
+    let fill = Connection::open(database)?;
+    let start = wall_us() - HISTORY_US;
+    let apart = HISTORY_US / runs as i64;
+    // 0 and 2, 3: a run by schedule, which succeeded or failed.
+    fill.execute_batch(&format!(
+        "BEGIN;
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {processors})
+        INSERT INTO processors (id, name, schedule, last_tick) SELECT i, 'p' || i, '', {start} + {HISTORY_US} FROM n;
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {runs}),
+        t(i, at) AS (SELECT i, {start} + i * {apart} FROM n)
+        INSERT INTO processor_runs (id, processor, tick, source, state, made_at, job_id, started_at, ended_at, note)
+        SELECT i, 1 + i % {processors}, at, 0, 2 + (i % 1000 = 0), at, i, at, at + 1000, 'nothing to do' FROM t;
+        COMMIT;"
+    ))?;
+    drop(fill);
     sync(database)
 }
 

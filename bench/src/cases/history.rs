@@ -71,7 +71,7 @@ fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
 }
 
 /// The median of some times, in milliseconds.
-fn asked(
+pub(super) fn asked(
     setting: &Setting<'_>,
     database: &std::path::Path,
     master: Option<&Master>,

@@ -9,6 +9,7 @@ mod latency;
 mod memory;
 mod mixed;
 mod pool;
+mod processors;
 mod push;
 mod queues;
 
@@ -44,5 +45,6 @@ pub(crate) static ALL: &[&Case] = &[
     &memory::WORKER,
     &idle::IDLE,
     &history::HISTORY,
+    &processors::PROCESSORS,
     &mixed::MIXED,
 ];
