@@ -42,6 +42,32 @@ fn a_lent_pool_begins_as_many_jobs_as_were_asked_for_and_its_client_hears_of_eac
 }
 
 #[test]
+fn a_lent_pool_claims_no_more_than_it_may_begin() {
+    let lent = |until| {
+        let mut bench = Bench::new(|settings| settings.limits.workers = 0);
+        let mut settings = settings("work.7");
+        settings.limits.prefetch = Prefetch::Fixed(8);
+        bench.command(1, Command::Lend { settings: Box::new(settings), until });
+        bench.bring_up();
+        bench.said();
+        bench
+    };
+    let mut bench = lent(Until { max_jobs: Some(3), ..Until::default() });
+    bench.jobs(2);
+    assert_eq!(bench.said()[0], "claim 3");
+    bench.answer(1, 1, well());
+    bench.jobs(1);
+    assert!(bench.said().contains(&"claim 1".to_owned()), "one runs, one has ended");
+    let mut bench = lent(Until { max_time: Some(SECOND), ..Until::default() });
+    bench.jobs(1);
+    bench.pass(SECOND * 2);
+    bench.said();
+    bench.core.handle(Event::News { queues: Vec::new() }, bench.now, &mut bench.out);
+    bench.core.claim(&mut bench.out);
+    assert_eq!(bench.said(), [""; 0], "its time is over");
+}
+
+#[test]
 fn a_job_that_is_given_back_does_not_count_for_max_jobs() {
     let mut bench = lent(Until { max_jobs: Some(1), ..Until::default() });
     bench.jobs(1);
