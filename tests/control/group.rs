@@ -67,9 +67,13 @@ impl Shop {
     }
 }
 
+const PROCESSOR: &str = "[processors.ocr]\nevery = \"1h\"\ncommand = [\"true\"]\n";
+
 /// A pool whose workers print what they are told, and answer with the id of the job.
 fn config() -> String {
-    format!("socket_group = \"{GROUP}\"\n[pools.default]\nworkers = 1\ncommand = [\"python3\", \"-B\", \"says.py\"]\n")
+    format!(
+        "socket_group = \"{GROUP}\"\n[pools.default]\nworkers = 1\ncommand = [\"python3\", \"-B\", \"says.py\"]\n{PROCESSOR}"
+    )
 }
 
 fn owner_group_mode(path: &Path) -> Option<(u32, u32, u32)> {
@@ -97,6 +101,10 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         (&["jobs", "wait", "2"], "2\n"),
         (&["runs", "--job", "2"], "default-1"),
         (&["workers"], "default-1"),
+        (&["processors"], "every 1h"),
+        (&["processors", "show", "ocr"], "every 1h"),
+        (&["processors", "next", "ocr"], "in 1h"),
+        (&["processors", "runs", "--json"], "[]"),
     ];
     for (words, said) in reads {
         let run = shop.as_member(words).expect_code(0);
@@ -116,6 +124,10 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         &["jobs", "retry", "1"],
         &["jobs", "set", "1", "--priority", "3"],
         &["jobs", "delete", "1"],
+        &["processors", "disable", "ocr"],
+        &["processors", "run", "ocr"],
+        &["processors", "begin", "ocr"],
+        &["processors", "end", "1"],
     ];
     for words in changes {
         let run = shop.as_member(words).expect_code(5);
@@ -123,6 +135,8 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         assert!(run.stderr.contains(&who) && run.stderr.contains(GROUP), "{words:?}: {run:?}");
     }
     assert_eq!(shop.bench.job(1)["state"], "succeeded");
+    let run = shop.as_member(&["processors", "wrap", "ocr", "--", "echo", "did it"]).expect_code(0);
+    assert!(run.stdout == "did it\n" && run.stderr.contains("the run is not recorded"), "{run:?}");
 }
 
 #[test]

@@ -104,6 +104,8 @@ fn tab_completes_verbs_options_states_and_the_names_on_record_in_every_shell() {
     let bench = Bench::new();
     let id = bench.push(&["--queue", "default", "--", "true"]);
     bench.push(&["--queue", "invoices", "some-type"]);
+    let file = "[processors.ocr-at-night]\nevery = \"1h\"\ncommand = [\"true\"]\n";
+    std::fs::write(bench.path().join("queue-work.toml"), file).expect("written");
     let _master = bench.start(&["--workers", "1", "--queue", "default"]);
     bench.wait_for_job(id, "succeeded");
     for name in ["bash", "zsh", "fish"] {
@@ -120,6 +122,8 @@ fn tab_completes_verbs_options_states_and_the_names_on_record_in_every_shell() {
         shell.expect("status inv\t", "status invoices");
         shell.expect("status default-\t", "status default-1");
         shell.expect("man compl\t", "man completions");
+        shell.expect("processors disable oc\t", "processors disable ocr-at-night");
+        shell.expect("processors runs --state su\t", "processors runs --state succeeded");
     }
 }
 
