@@ -14,6 +14,7 @@ mod live;
 mod main_job;
 mod many;
 mod not_begun;
+mod notes;
 mod operator;
 mod operator_running;
 mod order;
