@@ -1,7 +1,7 @@
 //! Runs at their ticks, by a master that runs, dies and comes again.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ fn bench(file: &str) -> Bench {
     bench
 }
 
-fn second() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+fn second() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 /// Until the clock has passed so many whole seconds.
-fn seconds_pass(bench: &Bench, seconds: u64) {
+fn seconds_pass(bench: &Bench, seconds: i64) {
     let end = second() + seconds;
     bench.wait_for("the clock", DEADLINE, |_| second() > end);
 }
