@@ -3,13 +3,15 @@
 //! Compares values as they are shown, and those of which not everything is shown by themselves. Knows nothing of workers.
 //! Invariant: a secret that is not shown is not in a change either.
 
+use std::collections::BTreeMap;
+
 use super::document::Table;
 use super::load::Loaded;
 use super::show::{Shown, of_master, of_pool, of_processor};
 use super::{Config, PoolConfig};
-use crate::model::PoolKind;
 use crate::model::processor::ProcessorSettings;
 use crate::model::reload::{FileChange, FilePart, Takeover};
+use crate::model::{PoolKind, ProcessorName};
 
 /// Keys of the master that hold as long as it lives.
 const FIXED: [&str; 7] = ["database", "socket", "socket_group", "durability", "network_fs", "shared_folder", "log_dir"];
@@ -23,11 +25,16 @@ pub fn changes(was: &Loaded, now: &Loaded) -> Vec<FileChange> {
         summary: workers,
         of_one: |old: &PoolConfig, new: &PoolConfig| of_one_pool((was, old), (now, new)),
     };
+    let (old_tables, new_tables) = (tables(was), tables(now));
     let processors = Part {
         kind: FilePart::Processors,
         name: |one: &ProcessorSettings| one.name.to_string(),
         summary: |one: &ProcessorSettings| one.schedule.clone(),
-        of_one: |old: &ProcessorSettings, _: &ProcessorSettings| of_one_processor(was, now, old.name.as_str()),
+        of_one: |old: &ProcessorSettings, _: &ProcessorSettings| {
+            let table =
+                |of: &BTreeMap<_, &Table>| of.get(&old.name).map(|table| Table::clone(table)).unwrap_or_default();
+            of_one_processor((was, table(&old_tables)), (now, table(&new_tables)), old.name.as_str())
+        },
     };
     let differs = |key: &str| option_differs(&was.config, &now.config, key);
     let options = compare(&of_master(was), &of_master(now), "", differs).into_iter().map(|(key, was, now)| {
@@ -56,19 +63,20 @@ impl<N, S, O> Part<N, S, O> {
         S: Fn(&T) -> String,
         O: Fn(&T, &T) -> Vec<FileChange>,
     {
-        let named = |all: &[T], one: &T| all.iter().position(|other| (self.name)(other) == (self.name)(one));
+        let names = |all: &[T]| all.iter().map(&self.name).zip(0..).collect::<BTreeMap<String, usize>>();
+        let (old, new) = (names(was), names(now));
         let whole = |one: &T, was: Option<String>, now: Option<String>| {
             let name = Some((self.name)(one));
             FileChange { kind: self.kind, name, key: None, was, now, how: Takeover::Now }
         };
         let mut changes = Vec::new();
         for one in now {
-            match named(was, one) {
-                Some(at) => changes.extend((self.of_one)(&was[at], one)),
+            match old.get(&(self.name)(one)) {
+                Some(&at) => changes.extend((self.of_one)(&was[at], one)),
                 None => changes.push(whole(one, None, Some((self.summary)(one)))),
             }
         }
-        let gone = was.iter().filter(|one| named(now, one).is_none());
+        let gone = was.iter().filter(|one| !new.contains_key(&(self.name)(one)));
         changes.extend(gone.map(|one| whole(one, Some((self.summary)(one)), None)));
         changes
     }
@@ -128,9 +136,11 @@ fn of_one_pool((was, old): (&Loaded, &PoolConfig), (now, new): (&Loaded, &PoolCo
     changes
 }
 
-fn of_one_processor(was: &Loaded, now: &Loaded, name: &str) -> Vec<FileChange> {
-    let table = |of: &Loaded| of.processors.iter().find(|(of, _)| of.as_str() == name).map(|(_, table)| table.clone());
-    let (old, new) = (table(was).unwrap_or_default(), table(now).unwrap_or_default());
+fn tables(of: &Loaded) -> BTreeMap<&ProcessorName, &Table> {
+    of.processors.iter().map(|(name, table)| (name, table)).collect()
+}
+
+fn of_one_processor((was, old): (&Loaded, Table), (now, new): (&Loaded, Table), name: &str) -> Vec<FileChange> {
     let value = |of: &Table, key: &str| match key.strip_prefix("env.") {
         Some(name) => of.get("env").and_then(|env| env.clone().into_table().ok()?.get(name).cloned()),
         None => of.get(key).cloned(),

@@ -162,14 +162,15 @@ pub enum Event {
     RunBegun { processor: ProcessorName, run: OpenRun },
     /// The process outside is gone that ran a processor.
     RunLost(ProcessorRunId),
+    /// Runs of processors are over, by a batch that is committed. Told after the answers to its changes, of which one may
+    /// say that such a run was open.
+    RunsEnded(Vec<EndedRun>),
     /// A batch is committed. Told before the answers to its changes.
     Committed {
         /// Queues that are on record no more.
         forgotten: Vec<QueueName>,
         /// Totals of the queues that it touched.
         changed: Vec<QueueTotals>,
-        /// Runs of processors that are over.
-        ended_runs: Vec<EndedRun>,
         /// When the store next has something to promote.
         next_due: Option<UnixMicros>,
     },

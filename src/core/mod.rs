@@ -197,9 +197,9 @@ impl Core {
             Event::Ran { processor, ticket, answer } => self.ran(processor, ticket, answer, out),
             Event::RunBegun { processor, run } => self.run_begun(&processor, run),
             Event::RunLost(run) => self.lose_run(run, out),
-            Event::Committed { forgotten, changed, ended_runs, next_due } => {
+            Event::RunsEnded(runs) => self.runs_ended(&runs, now, out),
+            Event::Committed { forgotten, changed, next_due } => {
                 self.committed(&forgotten, changed, next_due, now.mono, out);
-                self.runs_ended(&ended_runs, now, out);
             }
             Event::Reread { totals, next_due } => self.reread(totals, next_due, now.mono, out),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),

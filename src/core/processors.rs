@@ -118,7 +118,7 @@ pub(super) struct Processors {
     names: BTreeMap<ProcessorName, ProcessorId>,
     due: BTreeSet<(UnixMicros, ProcessorId)>,
     /// Runs outside that are open.
-    foreign: BTreeMap<ProcessorRunId, ProcessorId>,
+    foreign: BTreeMap<ProcessorRunId, (ProcessorName, OpenRun)>,
     next_id: u32,
     /// Since when a master looks after them; `None`: the first ones are still to be armed.
     watched_since: Option<UnixMicros>,
@@ -143,14 +143,7 @@ impl Processors {
 
     /// Runs outside that are open.
     fn foreign(&self) -> impl Iterator<Item = &OpenRun> {
-        self.foreign.iter().filter_map(|(run, of)| self.all.get(of)?.open.iter().find(|open| open.id == *run))
-    }
-
-    /// These runs are open, and no others.
-    fn set_open(&mut self, id: ProcessorId, open: Vec<OpenRun>) {
-        self.foreign.retain(|_, of| *of != id);
-        self.foreign.extend(open.iter().filter(|run| run.job.is_none()).map(|run| (run.id, id)));
-        self.change(id, |processor| processor.open = open);
+        self.foreign.values().map(|(_, run)| run)
     }
 }
 
@@ -187,7 +180,6 @@ impl Core {
             known.rearm(id);
         }
         for id in gone.into_values() {
-            known.set_open(id, Vec::new());
             known.change(id, |processor| processor.next_at = None);
             known.all.remove(&id);
         }

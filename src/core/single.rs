@@ -81,7 +81,7 @@ impl Core {
 
     /// When a pool has worked as long as was asked for.
     pub(super) fn next_end(&self) -> Option<Mono> {
-        let singles = self.pools.values().filter_map(|pool| pool.single.as_ref());
+        let singles = self.pools.values().filter(|pool| !pool.removed).filter_map(|pool| pool.single.as_ref());
         singles.filter(|single| !single.is_done).filter_map(|single| single.ends_at).min()
     }
 

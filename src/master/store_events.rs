@@ -64,9 +64,12 @@ impl Master {
     pub(super) fn on_store_event(&mut self, written: Written) {
         match written {
             Written::Committed { batch, replies, forgotten, changed, ended_runs, next_due, durable, spent: _ } => {
-                self.feed(Event::Committed { forgotten, changed, ended_runs, next_due });
+                self.feed(Event::Committed { forgotten, changed, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
+                }
+                if !ended_runs.is_empty() {
+                    self.feed(Event::RunsEnded(ended_runs));
                 }
                 self.release_replies(batch);
                 self.problem_over(Topic::Store);

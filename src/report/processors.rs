@@ -137,22 +137,22 @@ pub fn next_ticks(
         let is_enabled = || switch(&settings.name).unwrap_or(settings.enabled);
         asked.processor.as_ref().map_or_else(is_enabled, |name| settings.name == *name)
     };
-    let of = |settings: &ProcessorSettings, count| upcoming(settings, records.get(&settings.name), asked, now, count);
-    let time = |tick: &Upcoming| tick.tick.parse::<jiff::Timestamp>().unwrap_or_default();
-    // The first `count` ticks of all belong to those whose own first ticks come first.
-    let meant = configured.iter().filter(is_meant);
-    let mut first: Vec<_> = meant.filter_map(|settings| Some((time(of(settings, 1).first()?), settings))).collect();
-    first.sort_by_key(|(time, _)| *time);
-    first.truncate(count);
-    let ticks = first
-        .into_iter()
-        .flat_map(|(_, settings)| of(settings, count).into_iter().map(move |tick| (time(&tick), tick, &settings.name)));
-    let mut ticks: Vec<_> = ticks.collect();
-    ticks.sort_by_key(|(time, ..)| *time);
-    ticks.truncate(count);
-    let name = |name: &ProcessorName| asked.processor.is_none().then(|| name.clone());
-    let shown = |(_, Upcoming { tick, moved }, of)| NextTick { processor: name(of), tick, moved };
-    ticks.into_iter().map(shown).collect()
+    let time = |tick: &Upcoming| UnixMicros::from_timestamp(tick.tick.parse().unwrap_or_default());
+    let meant: Vec<&Arc<ProcessorSettings>> = configured.iter().filter(is_meant).collect();
+    // The next tick of each; the first of them all is shown and makes room for the one after it.
+    let first =
+        |at: usize| upcoming(meant[at], records.get(&meant[at].name), asked, now).map(|tick| (time(&tick), at, tick));
+    let mut next: BTreeMap<_, _> =
+        (0..meant.len()).filter_map(first).map(|(time, at, tick)| ((time, at), tick)).collect();
+    let mut shown = Vec::new();
+    while shown.len() < count
+        && let Some(((at, of), Upcoming { tick, moved })) = next.pop_first()
+    {
+        let processor = asked.processor.is_none().then(|| meant[of].name.clone());
+        shown.push(NextTick { processor, tick, moved });
+        next.extend(schedule::next(meant[of], at, 1).pop().map(|tick| ((time(&tick), of), tick)));
+    }
+    shown
 }
 
 /// From the tick that is on record on, where that is still to come.
@@ -161,13 +161,11 @@ fn upcoming(
     record: Option<&ProcessorRecord>,
     asked: &NextTicks,
     now: UnixMicros,
-    count: usize,
-) -> Vec<Upcoming> {
+) -> Option<Upcoming> {
     let on_record = first_tick(settings, record, now).filter(|tick| *tick > now && asked.from.is_none());
-    match (on_record, &settings.timing) {
-        (Some(tick), Timing::Every(every) | Timing::Grid(every)) => {
-            schedule::next(settings, tick.minus((*every).max(settings.sleep)), count)
-        }
-        _ => schedule::next(settings, asked.from.unwrap_or(now), count),
-    }
+    let from = match (on_record, &settings.timing) {
+        (Some(tick), Timing::Every(every) | Timing::Grid(every)) => tick.minus((*every).max(settings.sleep)),
+        _ => asked.from.unwrap_or(now),
+    };
+    schedule::next(settings, from, 1).pop()
 }

@@ -25,8 +25,10 @@ impl Core {
                 processor.next_at = record.next_at;
                 at_start = (begins && processor.settings.run_at_start).then(|| processor.settings.name.clone());
             });
-            self.processors.set_open(id, record.open);
-            self.next_of_interval(id, 0, now, out);
+            let outside = record.open.iter().filter(|run| run.job.is_none());
+            self.processors.foreign.extend(outside.map(|run| (run.id, (record.name.clone(), run.clone()))));
+            self.processors.change(id, |processor| processor.open = record.open);
+            self.see_to_next(id, 0, now, out);
             if let Some(name) = at_start {
                 // One with nothing to run was refused when the file was read.
                 let _ = self.run_processor(None, name.as_str(), (None, false), RunSource::Start, out);
@@ -64,7 +66,7 @@ impl Core {
             };
             (processor.last_tick, processor.next_at, processor.was_held) = (Some(due.tick), due.next_at, false);
             if let (Some(_), Timing::Every(length)) = (skip, &processor.settings.timing) {
-                processor.set_next(Some(now.wall.plus(*length)), out);
+                processor.set_next(Some(now.wall.plus((*length).max(processor.settings.sleep))), out);
             }
             let before = if due.passed_over.1 == SkipCause::Missed { due.passed_over.0 } else { 0 };
             let missed = before + u64::from(skip == Some(SkipCause::Missed));
@@ -75,6 +77,7 @@ impl Core {
         });
         self.processors.unarmed |= stale;
         self.hear_of_job(id, answer);
+        self.see_to_next(id, 0, now, out);
         for job in cancel {
             let asker = Asker { waits: false, caller: None, grace: None };
             self.cancel(Ticket(0), (job, States::ALL), asker, now, out);
@@ -84,9 +87,10 @@ impl Core {
     /// A run has put a job into its queue.
     fn hear_of_job(&mut self, id: ProcessorId, answer: Ticked) {
         let job = self.processors.all.get(&id).and_then(|processor| processor.settings.job.as_ref());
-        if let (Ticked::Ran { .. }, Some(job)) = (answer, job) {
-            let queue = job.queue.clone();
-            self.news(&[queue]);
+        if let Ticked::Ran { .. } = answer {
+            // Of one that is gone from the file meanwhile it may be any queue.
+            let queues: Vec<_> = job.map(|job| job.queue.clone()).into_iter().collect();
+            self.news(&queues);
         }
     }
 
@@ -102,20 +106,22 @@ impl Core {
             self.processors.change(id, |processor| processor.has_begun(run, job));
         }
         self.hear_of_job(id, answer);
-        let (Some(ticket), Some(processor)) = (ticket, self.processors.all.get(&id)) else { return };
-        let name = processor.settings.name.clone();
-        let reply = match answer {
-            Ticked::Ran { run, job } => Ok(Done::Ran(Ran { run, job_id: job })),
-            Ticked::Skipped(SkipCause::Disabled) => Err(Refusal::Disabled(name)),
-            Ticked::Skipped(_) | Ticked::Occupied | Ticked::Stale => Err(Refusal::RunOpen(name)),
+        let Some(ticket) = ticket else { return };
+        let name = self.processors.all.get(&id).map(|processor| processor.settings.name.clone());
+        let reply = match (answer, name) {
+            (Ticked::Ran { run, job }, _) => Ok(Done::Ran(Ran { run, job_id: job })),
+            // A reload has taken it away meanwhile.
+            (_, None) => Err(Refusal::NoSuchProcessor("of that name any more".into())),
+            (Ticked::Skipped(SkipCause::Disabled), Some(name)) => Err(Refusal::Disabled(name)),
+            (Ticked::Skipped(_) | Ticked::Occupied | Ticked::Stale, Some(name)) => Err(Refusal::RunOpen(name)),
         };
         out.push(Action::Reply(ticket, reply));
     }
 
     /// A run outside has begun.
     pub(in crate::core) fn run_begun(&mut self, name: &ProcessorName, run: OpenRun) {
+        self.processors.foreign.insert(run.id, (name.clone(), run.clone()));
         if let Some(&id) = self.processors.names.get(name) {
-            self.processors.foreign.insert(run.id, id);
             self.processors.change(id, |processor| processor.open.push(run));
         }
     }
@@ -123,25 +129,24 @@ impl Core {
     /// Runs have ended, by what is committed.
     pub(in crate::core) fn runs_ended(&mut self, ended: &[EndedRun], now: Now, out: &mut Vec<Action>) {
         for run in ended {
-            let Some(&id) = self.processors.names.get(&run.processor) else { continue };
             self.processors.foreign.remove(&run.id);
+            let Some(&id) = self.processors.names.get(&run.processor) else { continue };
             self.processors.change(id, |processor| {
                 processor.open.retain(|open| open.id != run.id);
-                processor.last_end = processor.last_end.max(Some(run.ended_at));
+                processor.last_end = processor.last_end.max(Some(run.ended_at.min(now.wall)));
                 if matches!(processor.waits, Waits::End { .. }) {
                     processor.waits = Waits::Tick;
                 }
             });
-            self.next_of_interval(id, 0, now, out);
+            self.see_to_next(id, 0, now, out);
         }
     }
 
     /// A run outside is gone without having said so. Its end is heard of when it is committed.
     pub(in crate::core) fn lose_run(&mut self, run: ProcessorRunId, out: &mut Vec<Action>) {
-        let of = self.processors.foreign.remove(&run).and_then(|id| self.processors.all.get(&id));
-        if let Some(processor) = of {
+        if let Some((processor, _)) = self.processors.foreign.remove(&run) {
             out.push(Action::Write(Change::LoseRun(run), Tag::None));
-            out.push(Action::Tell(Notice::RunLost { processor: processor.settings.name.clone(), run }));
+            out.push(Action::Tell(Notice::RunLost { processor, run }));
         }
     }
 
@@ -153,12 +158,12 @@ impl Core {
             self.processors.change(id, |Processor { last_end, last_begun, .. }| {
                 last_end.iter_mut().chain(last_begun).for_each(shifted);
             });
-            self.next_of_interval(id, by, now, out);
+            self.see_to_next(id, by, now, out);
         }
     }
 
     /// Sees to it that a processor that has nothing to wait for has a next tick, and none that a wrong clock has made.
-    fn next_of_interval(&mut self, id: ProcessorId, shift: i64, now: Now, out: &mut Vec<Action>) {
+    fn see_to_next(&mut self, id: ProcessorId, shift: i64, now: Now, out: &mut Vec<Action>) {
         self.processors.change(id, |processor| {
             if processor.waits != Waits::Tick {
                 return;
@@ -166,14 +171,17 @@ impl Core {
             let Processor { last_tick, last_end, next_at, .. } = *processor;
             let shifted = |at: UnixMicros, length| UnixMicros(at.0.saturating_add(shift)).min(now.wall.plus(length));
             let next = match (&processor.settings.timing, next_at) {
-                (Timing::Every(length) | Timing::Grid(length), Some(at)) => Some(shifted(at, *length)),
+                (Timing::Every(length), Some(at)) => Some(shifted(at, (*length).max(processor.settings.sleep))),
+                (Timing::Grid(length), Some(at)) => Some(shifted(at, *length)),
                 (Timing::Every(length), None) if processor.open.is_empty() => {
                     Some(last_end.unwrap_or(now.wall).plus(*length))
                 }
                 (Timing::External, _) | (Timing::Every(_) | Timing::Grid(_), None) => None,
                 (Timing::Calendar(schedule), at) => {
-                    let is_wrong = last_tick.is_some_and(|tick| tick > now.wall.plus(FAR));
-                    if is_wrong { schedule.after(now.wall) } else { at }
+                    // Not later than the first after the last one, unless a wrong clock has made that one.
+                    let last = last_tick.filter(|tick| *tick <= now.wall.plus(FAR));
+                    let latest = schedule.after(last.unwrap_or(now.wall).max(now.wall));
+                    if latest.is_some_and(|latest| at.is_none_or(|at| at > latest)) { latest } else { at }
                 }
             };
             processor.set_next(next, out);

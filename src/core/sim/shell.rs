@@ -88,7 +88,7 @@ impl World {
     pub(super) fn hear_replies(&mut self) {
         self.committing = false;
         let (changed, next_due) = (self.store.totals(), self.store.next_due());
-        self.hear(Event::Committed { forgotten: Vec::new(), changed, ended_runs: Vec::new(), next_due });
+        self.hear(Event::Committed { forgotten: Vec::new(), changed, next_due });
         let replies = std::mem::take(&mut self.replies);
         for ((op, tag), reply) in std::mem::take(&mut self.batch).into_iter().zip(replies) {
             if let Op::Request(Request::Push(jobs)) = &op {

@@ -190,7 +190,7 @@ impl World {
                 }
             }
             let (changed, next_due) = (self.store.totals().unwrap(), self.store.next_due().unwrap());
-            self.hear(Event::Committed { forgotten: Vec::new(), changed, ended_runs: Vec::new(), next_due });
+            self.hear(Event::Committed { forgotten: Vec::new(), changed, next_due });
         }
     }
 

@@ -68,14 +68,23 @@ struct Host {
     settings: Vec<ProcessorSettings>,
     out: Vec<Action>,
     told: Vec<String>,
+    ended: Vec<EndedRun>,
 }
 
 impl Host {
     fn new(settings: Vec<ProcessorSettings>) -> Self {
         let now = Now { mono: Mono(1_000_000), wall: UnixMicros(1_000_000_000_000) };
         let store = MemoryStore::new();
-        let mut host =
-            Self { core: Core::new(WorkerId(1), 7), store, batch: 0, now, settings, out: Vec::new(), told: Vec::new() };
+        let mut host = Self {
+            core: Core::new(WorkerId(1), 7),
+            store,
+            batch: 0,
+            now,
+            settings,
+            out: Vec::new(),
+            told: Vec::new(),
+            ended: Vec::new(),
+        };
         host.start();
         host
     }
@@ -121,9 +130,15 @@ impl Host {
     fn apply(&mut self, op: Op) -> Reply {
         self.batch += 1;
         let mut applied = self.store.apply(self.batch, &[op], self.now.wall).unwrap();
-        let (forgotten, changed) = (Vec::new(), Vec::new());
-        self.event(Event::Committed { forgotten, changed, ended_runs: applied.ended_runs, next_due: None });
+        self.event(Event::Committed { forgotten: Vec::new(), changed: Vec::new(), next_due: None });
+        self.ended.append(&mut applied.ended_runs);
         applied.replies.remove(0)
+    }
+
+    /// Runs that a batch has ended are told after the answers.
+    fn tell_ended(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        self.event(Event::RunsEnded(ended));
     }
 
     fn event(&mut self, event: Event) {
@@ -148,6 +163,7 @@ impl Host {
                     Err((_, Reply::Shifted { next })) => self.event(Event::Shifted { next }),
                     Err(_) => {}
                 }
+                self.tell_ended();
             }
             Action::Reply(ticket, reply) => self.told.push(format!("ticket {}: {reply:?}", ticket.0)),
             Action::Tell(notice) => self.told.push(format!("{notice:?}")),
@@ -199,6 +215,7 @@ impl Host {
             };
             self.apply(Op::Change(Change::Finish(Box::new(finish))));
         }
+        self.tell_ended();
         self.settle();
         count
     }

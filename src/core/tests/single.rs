@@ -141,3 +141,13 @@ fn a_master_of_a_single_worker_ends_with_it() {
     bench.gone(1);
     assert!(bench.core.stopped());
 }
+
+#[test]
+fn a_lent_pool_that_was_stopped_does_not_wait_for_its_time_any_more() {
+    let mut bench = lent(Until { max_time: Some(SECOND), ..Until::default() });
+    bench.jobs(1);
+    let target = Target::Pool(PoolName::new("work.7").unwrap());
+    bench.command(2, Command::StopSome { target, grace: None, wait: false });
+    bench.pass(SECOND * 2);
+    assert!(bench.core.next_deadline(bench.now).is_none_or(|at| at > bench.now.mono), "its job still runs");
+}

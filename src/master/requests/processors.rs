@@ -7,7 +7,7 @@ use crate::master::Master;
 use crate::master::reader::{self, AboutProcessors};
 use crate::master::store_events::Purpose;
 use crate::model::change::{Reply, Request};
-use crate::model::processor::{BeginRun, OpenRun, ProcessorRunState, Switch};
+use crate::model::processor::{BeginRun, OpenRun, ProcessorRunState, ProcessorSettings, Switch};
 use crate::model::{EXEC, ProcessorName, ProcessorRunId, run_end};
 use crate::process::identity;
 use crate::report::refusals;
@@ -22,6 +22,11 @@ impl Master {
         self.look_for(ticket, reader::Question::Processors(configured, Box::new(about)))
     }
 
+    /// As the file has it, also where this master does not run it.
+    fn configured(&self, name: &ProcessorName) -> Option<&ProcessorSettings> {
+        self.in_force.config.processors.iter().find(|one| one.name == *name)
+    }
+
     pub(super) fn switch_processors(&mut self, ticket: Ticket, params: SwitchProcessors) -> Begun {
         let SwitchProcessors { processors, enabled, reason } = params;
         if processors.is_empty() || processors.len() > MOST_SWITCHED {
@@ -31,7 +36,7 @@ impl Master {
             )));
         }
         self.writable()?;
-        let file_says = |name: &ProcessorName| self.core.processor(name.as_str()).map(|settings| settings.enabled);
+        let file_says = |name: &ProcessorName| self.configured(name).map(|settings| settings.enabled);
         let now_so = |name: &ProcessorName| SwitchedProcessor {
             name: name.clone(),
             enabled: enabled.or(file_says(name)).unwrap_or(true),
@@ -82,8 +87,8 @@ impl Master {
         let process = process.transpose()?;
         self.writable()?;
         let now = self.time.now();
-        let settings = self.core.processor(params.processor.as_str());
-        let begin = BeginRun::new(&params.processor, settings.map(|settings| &**settings), process, timeout, now.wall);
+        let settings = self.configured(&params.processor);
+        let begin = BeginRun::new(&params.processor, settings, process, timeout, now.wall);
         let purpose = Purpose::BeginRun { ticket, begin: Box::new(begin.clone()) };
         self.batches.add(Request::BeginRun(begin), purpose, true, true, now);
         Ok(None)

@@ -203,6 +203,9 @@ impl State {
             let left = (keep.limit as usize).saturating_sub(old.len());
             let mut runs: Vec<&ProcessorRun> = self.runs_of(name).map(|kept| &kept.run).collect();
             runs.pop();
+            if runs.iter().find_map(|run| run.ended_at).is_none_or(|at| at >= since) {
+                continue;
+            }
             let over = runs.into_iter().take(left).filter(|run| run.ended_at.is_some_and(|at| at < since));
             old.extend(over.map(|run| run.id.0));
         }

@@ -22,6 +22,11 @@ use super::{codes, processor_row, sql};
 use crate::model::change::{Keep, Reply};
 use crate::model::{JobState, Outcome, ProcessorName, QueueName, UnixMicros};
 
+/// Of so many processors at most runs are removed in one step; the time of the step decides of which.
+const MOST_PROCESSORS: usize = 200;
+/// `processor_runs_by_processor`: whether the oldest run of one processor that is over is past its time.
+const IS_OLD: &str =
+    "SELECT ended_at < ?2 FROM processor_runs WHERE processor = ?1 AND ended_at IS NOT NULL ORDER BY id LIMIT 1";
 /// `processor_runs_by_processor`: among the oldest few of one processor, but for the newest, those past their time.
 const PROCESSOR_RUNS: &str = "DELETE FROM processor_runs WHERE id IN (SELECT id FROM processor_runs \
      WHERE processor = ?1 AND id < (SELECT max(id) FROM processor_runs WHERE processor = ?1) ORDER BY id LIMIT ?3) \
@@ -47,11 +52,19 @@ impl Batch<'_> {
         Ok(Reply::Count(removed.max(usize::from(seen.more)) as u64))
     }
 
-    /// The oldest of each processor that are past their time; there are few processors.
+    /// The oldest of each processor that are past their time.
     fn prune_processor_runs(&self, keep: &Keep, keep_runs: &BTreeMap<ProcessorName, UnixMicros>) -> Result<usize> {
         let mut removed = 0;
-        for (id, name) in processor_row::names(self.conn)? {
+        let names = processor_row::names(self.conn)?;
+        let parts = names.len().div_ceil(MOST_PROCESSORS).max(1);
+        let part = self.at.0.unsigned_abs() as usize % parts;
+        for (id, name) in names.into_iter().skip(part).step_by(parts) {
             let since = keep_runs.get(&name).unwrap_or(&keep.runs_since).0;
+            let is_old: Option<bool> =
+                self.conn.prepare_cached(IS_OLD)?.query_row((id, since), |row| row.get(0)).optional()?;
+            if is_old != Some(true) {
+                continue;
+            }
             let left = (keep.limit as usize).saturating_sub(removed);
             removed += self.run(PROCESSOR_RUNS, (id, since, left as i64))?;
         }

@@ -96,8 +96,7 @@ fn ended_runs_of_processors_that_are_not_configured_are_of_no_concern() {
         id: crate::model::ProcessorRunId(9),
         ended_at: host.now.wall,
     };
-    let (forgotten, changed) = (Vec::new(), Vec::new());
-    host.event(Event::Committed { forgotten, changed, ended_runs: vec![ended], next_due: None });
+    host.event(Event::RunsEnded(vec![ended]));
     host.settle();
     assert_eq!(host.core.next_deadline(host.now), None);
 }
@@ -128,4 +127,24 @@ fn ticks_made_late_by_a_sleep_of_the_machine_or_by_the_disk_are_all_made_up_for_
         assert_eq!(host.ticks(), (10..=160).step_by(10).collect::<Vec<i64>>(), "{overlap:?}");
         assert_eq!(host.skipped(), (0, None));
     }
+}
+
+#[test]
+fn a_run_that_ends_in_the_batch_in_which_its_processor_is_armed_anew_is_over() {
+    let mut host = Host::one(|_| {}, every(10));
+    host.seconds(10);
+    let changed = settings("p", every(7));
+    host.core.set_processors(vec![(changed, Duration::ZERO)]);
+    host.core.settle(host.now, &mut host.out);
+    let Some(Action::Write(arm @ Change::ArmProcessors(_), tag)) = host.out.pop() else { panic!("not armed") };
+    let answer = host.apply(Op::Change(arm));
+    let ended = {
+        let run = host.records()[0].clone();
+        EndedRun { processor: run.processor, id: run.id, ended_at: host.now.wall }
+    };
+    let Ok(armed) = Event::of_processor(tag, answer) else { panic!("no answer") };
+    host.event(armed);
+    host.event(Event::RunsEnded(vec![ended]));
+    host.settle();
+    assert!(host.core.next_deadline(host.now).is_some(), "it has a next tick");
 }

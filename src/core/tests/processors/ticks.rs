@@ -234,3 +234,23 @@ fn runs_of_a_processor_are_kept_for_as_long_as_it_says() {
     let since = host.now.wall.minus(Duration::from_mins(2));
     assert_eq!(prune.unwrap().iter().collect::<Vec<_>>(), [(&ProcessorName::new("p").unwrap(), &since)]);
 }
+
+#[test]
+fn an_interval_of_nothing_waits_for_its_pause_also_where_ticks_are_passed_over() {
+    let mut host = Host::one(|one| one.sleep = Duration::from_secs(5), every(0));
+    host.switch(Some(false));
+    host.work_for(31);
+    assert_eq!(host.skipped(), (7, Some("disabled")));
+}
+
+#[test]
+fn a_calendar_that_was_armed_by_a_wrong_clock_runs_when_the_clock_is_right() {
+    let years = 73 * 365 * 86_400;
+    let mut host = Host::new(Vec::new());
+    host.set_clock(years);
+    host.core.set_processors(vec![(settings("p", tens()), Duration::ZERO)]);
+    host.settle();
+    host.set_clock(-years);
+    host.work_for(15);
+    assert_eq!(host.records().len(), 1);
+}
