@@ -251,7 +251,10 @@ impl Core {
             let settings = &processor.settings;
             let Some(next) = processor.next_at else { return };
             let has_rested = processor.last_end.is_some_and(|end| end <= next && end.plus(settings.sleep) > next);
-            let due = Due::of(settings, next, (watched_since, processor.was_held || has_rested), now.wall);
+            // With jitter a tick is due that much later, and so are those after it.
+            let jitter = if next <= watched_since { Duration::ZERO } else { processor.jitter };
+            let was_held = processor.was_held || has_rested;
+            let due = Due::of(settings, next, (watched_since, was_held), now.wall.minus(jitter));
             let all = settings.missed == Missed::All;
             let Some(job) = processor.job(due.next_at.filter(|at| !all && *at > now.wall)) else {
                 processor.next_at = None;

@@ -1,5 +1,7 @@
 //! Requests about processors: looking at them, switching them, running them, and runs from outside.
 
+use std::sync::Arc;
+
 use super::begin::Begun;
 use super::{Answer, Peer, Refused};
 use crate::core::{Command, Event, Ticket};
@@ -18,7 +20,11 @@ const MOST_SWITCHED: usize = 1000;
 
 impl Master {
     pub(super) fn look_at_processors(&mut self, ticket: Ticket, about: AboutProcessors) -> Begun {
-        let configured = self.core.processors().cloned().collect();
+        // A master that runs none (a drain, a `work`) knows them all the same.
+        let mut configured: Vec<_> = self.core.processors().cloned().collect();
+        if configured.is_empty() {
+            configured = self.in_force.config.processors.iter().cloned().map(Arc::new).collect();
+        }
         self.look_for(ticket, reader::Question::Processors(configured, Box::new(about)))
     }
 

@@ -76,7 +76,7 @@ fn notice_line(notice: &Notice) -> String {
         }
         Notice::TicksMissed { processor, missed, ran } => {
             let ticks = words::count(*missed, "run");
-            let then = if *ran { "the latest is made up for" } else { "none is made up for" };
+            let then = if *ran { "a later one is made up for" } else { "none is made up for" };
             format!("processor `{processor}`: {ticks} missed while no master was there; {then}")
         }
         Notice::RunLost { processor, run } => {

@@ -83,22 +83,23 @@ pub(super) fn a_run_stays_open_while_its_job_is_tried_again(kit: &mut Kit) {
     let claimed = kit.claim_one();
     kit.one(Change::Unclaim { job, run: claimed.run });
     assert_eq!(state(kit), waits);
-    let later = kit.later(5);
+    let (begun, later) = (Some(kit.at()), kit.later(5));
     go(kit, job, Way::Run(Outcome::Failed, Next::RetryAt(later)));
-    assert_eq!(state(kit), waits);
+    let waits = (ProcessorRunState::Waiting, begun);
+    assert_eq!(state(kit), waits, "it began with its first attempt");
     kit.pass(5);
     kit.one(Change::Promote { limit: 9 });
     claim_and_finish(kit, Outcome::Released, Next::Ready);
     assert_eq!(state(kit), waits);
     kit.claim_one();
-    assert_eq!(state(kit), (ProcessorRunState::Running, Some(kit.at())));
+    assert_eq!(state(kit), (ProcessorRunState::Running, begun));
     kit.join(2);
     assert_eq!((kit.recover(), state(kit)), (1, waits));
     kit.pass(3);
     let claimed = kit.claim_one();
     assert_eq!(claimed.holds.run, Some(id));
     kit.succeed(&claimed);
-    assert_eq!(state(kit), (ProcessorRunState::Succeeded, Some(kit.at())));
+    assert_eq!(state(kit), (ProcessorRunState::Succeeded, begun));
     assert_eq!(kit.all_runs().len(), 1, "one run, whatever the attempts");
 }
 

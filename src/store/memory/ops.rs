@@ -205,6 +205,8 @@ impl State {
         }
         if let (Next::Succeeded | Next::Dead(_) | Next::Cancelled(_), Some(job)) = (next, self.jobs.get(&id).cloned()) {
             self.let_go(id, &job, || RunEnd::of(f));
+        } else if let Some(run) = f.job.holds.run {
+            self.run_started(run, f.started_at);
         }
         let Queue { totals, runs, .. } = self.queue(&f.job.queue);
         *runs += 1;

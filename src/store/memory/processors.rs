@@ -178,12 +178,19 @@ impl State {
         }
     }
 
+    /// The first attempt at the job of a run has begun then, and is not the last.
+    pub(super) fn run_started(&mut self, id: ProcessorRunId, at: UnixMicros) {
+        if let Some(kept) = self.processor_runs.get_mut(&id.0) {
+            kept.run.started_at.get_or_insert(at);
+        }
+    }
+
     /// Ends a run, unless it is over.
     pub(super) fn end_run(&mut self, id: ProcessorRunId, end: RunEnd) {
         let open = self.processor_runs.get_mut(&id.0).map(|kept| &mut kept.run).filter(|run| run.ended_at.is_none());
         let Some(run) = open else { return };
         run.state = end.state;
-        run.started_at = end.started_at.or(run.started_at);
+        run.started_at = run.started_at.or(end.started_at);
         run.ended_at = Some(end.ended_at);
         run.duration_s = run.started_at.map(|from| end.ended_at.since(from).as_secs_f64());
         run.note = end.note;
@@ -219,7 +226,7 @@ impl State {
         let job = run.job_id.filter(|_| run.ended_at.is_none()).and_then(|job| self.jobs.get(&job.0));
         if let Some(Place::Running(running)) = job.map(|job| &job.place) {
             run.state = ProcessorRunState::Running;
-            run.started_at = Some(running.started_at);
+            run.started_at.get_or_insert(running.started_at);
         }
         run
     }

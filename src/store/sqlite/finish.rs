@@ -42,6 +42,8 @@ impl Batch<'_> {
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
         if over {
             self.let_go(job.id.0, job.holds, || RunEnd::of(finish))?;
+        } else if let Some(run) = job.holds.run {
+            self.run_started(run, finish.started_at)?;
         }
         Ok(Reply::Done)
     }

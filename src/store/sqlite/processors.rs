@@ -40,8 +40,11 @@ const RUN_ADD: &str = "INSERT INTO processor_runs (id, processor, tick, source, 
      SELECT ?2, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 FROM processors WHERE name = ?1";
 /// `processor_runs.id`; changes nothing if it is over.
 const RUN_END: &str = "UPDATE processor_runs SET state = ?2, \
-     started_at = coalesce(?3, started_at), ended_at = ?4, note = ?5 WHERE id = ?1 AND ended_at IS NULL \
+     started_at = coalesce(started_at, ?3), ended_at = ?4, note = ?5 WHERE id = ?1 AND ended_at IS NULL \
      RETURNING (SELECT name FROM processors WHERE id = processor)";
+
+/// `processor_runs.id`; only of the first attempt.
+const RUN_STARTED: &str = "UPDATE processor_runs SET started_at = ?2 WHERE id = ?1 AND started_at IS NULL";
 
 /// A run that begins.
 struct NewRun<'a> {
@@ -199,6 +202,11 @@ impl Batch<'_> {
 
     fn as_recorded(&self, id: ProcessorRunId, reply: fn(Box<ProcessorRun>) -> Reply) -> Result<Reply> {
         Ok(processor_row::run(self.conn, id)?.map_or(Reply::Missing, |run| reply(Box::new(run))))
+    }
+
+    /// The first attempt at the job of a run has begun then, and is not the last.
+    pub(super) fn run_started(&self, id: ProcessorRunId, at: UnixMicros) -> Result<()> {
+        self.run(RUN_STARTED, (id.0, at.0)).map(drop)
     }
 
     /// Ends a run, unless it is over.

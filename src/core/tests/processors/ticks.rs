@@ -254,3 +254,12 @@ fn a_calendar_that_was_armed_by_a_wrong_clock_runs_when_the_clock_is_right() {
     host.work_for(15);
     assert_eq!(host.records().len(), 1);
 }
+
+#[test]
+fn jitter_that_is_longer_than_the_interval_puts_off_every_tick_and_loses_none() {
+    let mut host = Host::one(|one| one.jitter = Duration::from_secs(35), tens());
+    let jittered = host.settings.iter().map(|one| (one.clone(), Duration::from_secs(33))).collect();
+    host.core.set_processors(jittered);
+    host.work_for(75);
+    assert_eq!((host.ticks(), host.skipped(), host.told.len()), (vec![10, 20, 30, 40], (0, None), 0));
+}
