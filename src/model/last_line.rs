@@ -18,7 +18,8 @@ pub fn last_line(text: &str) -> Option<String> {
 pub fn last_line_within(text: &str, most: usize) -> Option<String> {
     text.rsplit(['\n', '\r']).find_map(|line| {
         let plain = anstream::adapter::strip_str(line).to_string();
-        let mut kept = plain.trim().chars().filter(|c| !is_unprintable(*c));
+        let spaced = plain.trim().chars().map(|c| if c == '\t' { ' ' } else { c });
+        let mut kept = spaced.filter(|c| !is_unprintable(*c));
         let mut shown: String = kept.by_ref().take(most).collect();
         if kept.next().is_some() {
             shown.push('…');
@@ -39,6 +40,7 @@ mod tests {
             ("one\n two \n\n", Some("two")),
             ("10%\r20%\rdone\r\n", Some("done")),
             ("why\n\u{1b}[0m\n", Some("why")),
+            ("sent\t3\n", Some("sent 3")),
             ("\u{1b}[1;31merror:\u{1b}[0m \u{7}bad\u{202e}\n", Some("error: bad")),
         ];
         for (text, line) in table {

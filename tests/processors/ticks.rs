@@ -193,3 +193,29 @@ fn the_examples_send_mail_and_read_images() {
     let text = std::fs::read_to_string(bench.path().join("scans/a.txt")).expect("the text");
     assert_eq!(text, "text in an image");
 }
+
+#[test]
+fn a_work_and_a_drain_run_no_processor_and_know_them_all_the_same() {
+    let bench = bench("[processors.p]\nevery = \"100ms\"\ncommand = [\"true\"]\n[processors.backup]\n");
+    let _work = bench.start(&["work"]);
+    assert_eq!(processor(&bench, "p")["schedule"], "every 100ms");
+    assert_eq!(bench.ok(&["processors", "wrap", "backup", "--", "echo", "ran"]), "ran\n");
+    bench.ok(&["processors", "disable", "backup"]);
+    assert_eq!(bench.ok(&["processors", "wrap", "backup", "--", "echo", "ran"]), "");
+    assert_eq!(runs(&bench).iter().filter(|run| run["processor"] == "p").count(), 0);
+}
+
+#[test]
+fn a_run_that_is_tried_again_began_with_its_first_attempt() {
+    let bench = bench(
+        "[processors.p]\nevery = \"1h\"\nmax_attempts = 2\ncommand = [\"sh\", \"-c\", \"echo no >&2; exit 1\"]\n\
+         [pools.processors]\nbackoff = \"200ms\"\n",
+    );
+    let _master = bench.start(&[]);
+    bench.ok(&["processors", "run", "p"]);
+    bench.wait_for("an attempt", DEADLINE, |b| b.job(1)["attempts"] == 1);
+    let began = runs(&bench)[0]["started_at"].clone();
+    assert!(began.is_string(), "{began}");
+    bench.wait_for("its end", DEADLINE, |b| ended(b, "failed") == 1);
+    assert_eq!(runs(&bench)[0]["started_at"], began);
+}
