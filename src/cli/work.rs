@@ -123,7 +123,7 @@ fn lent(context: &Context, args: &WorkArgs, mut master: Client) -> Result<Code, 
     }
 }
 
-/// What is printed of what the master says.
+/// The printed part of the master's words.
 struct Shown {
     printer: Printer,
     pool: Arc<OnceLock<String>>,

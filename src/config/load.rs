@@ -46,7 +46,7 @@ pub(super) struct Layers<'a> {
     pub(super) pool_variables: PoolTables,
     /// The limits of the command line.
     pub(super) limits: Table,
-    /// What the processors that are commands say of the pool that runs them; empty without any.
+    /// The wishes of the processors that are commands for the pool that runs them; empty without any.
     pub(super) of_processors: Table,
     pub(super) cwd: Option<&'a Path>,
 }

@@ -63,7 +63,7 @@ const NEEDS: [(&str, &str); 8] = [
 #[derive(Default)]
 pub(super) struct Processors {
     pub(super) settings: Vec<ProcessorSettings>,
-    /// What is in force of each.
+    /// The keys in force of each.
     pub(super) tables: Vec<(ProcessorName, Table)>,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn all(layers: &Layers<'_>, origins: &mut Origins, problems: &mut Vec
     all
 }
 
-/// What the processors that are commands say of the pool that runs them: a worker for each, and the shortest of their
+/// The wishes of the processors that are commands for the pool that runs them: a worker for each, and the shortest of their
 /// `max_time`.
 pub(super) fn of_pool(file: &Layer) -> Table {
     let commands = || file.processors.iter().map(|(_, table)| table).filter(|table| table.contains_key("command"));
@@ -129,7 +129,7 @@ pub(super) fn pool_problems(config: &Config, layers: &Layers<'_>) -> Vec<Problem
     }]
 }
 
-/// What is allowed, but probably not meant.
+/// Warnings: allowed, but probably not meant.
 pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let tables = layers.file.layer.processors.iter();
@@ -280,7 +280,7 @@ impl One<'_> {
         Ok((Timing::Calendar(calendar), text, Some(name)))
     }
 
-    /// What each of its runs is made of.
+    /// The job of each of its runs.
     fn job(&self, raw: &RawProcessor, table: &mut Table) -> Result<Option<NewJob>, Wrong> {
         let (command, cwd) = self.command(raw, table);
         let mut job = match (command, text(table, "type")) {

@@ -155,6 +155,8 @@ pub enum Refusal {
     PoolExists(PoolName),
     /// No processor of this name.
     NoSuchProcessor(String),
+    /// The processor was taken from the file while its run was asked for.
+    ProcessorGone,
     /// The processor is run from outside only.
     NothingToRun(ProcessorName),
     /// The processor is disabled.

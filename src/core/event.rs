@@ -210,7 +210,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// What the reply to a change about processors says; else gives both back.
+    /// The event that the reply to a change about processors stands for; else gives both back.
     pub fn of_processor(tag: Tag, reply: Reply) -> Result<Self, (Tag, Reply)> {
         let answer = match &reply {
             Reply::Ticked { run, job } => Some(Ticked::Ran { run: *run, job: *job }),

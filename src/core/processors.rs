@@ -44,7 +44,7 @@ pub enum Ticked {
     Stale,
 }
 
-/// What a processor waits for.
+/// The event that a processor waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
     /// To be armed by the store.
@@ -148,7 +148,7 @@ impl Processors {
 }
 
 impl Core {
-    /// These are the processors from now on, each with its part of the jitter.
+    /// Replaces the processors, each with its part of the jitter.
     pub fn set_processors(&mut self, processors: Vec<(ProcessorSettings, Duration)>) {
         let known = &mut self.processors;
         let mut gone = std::mem::take(&mut known.names);

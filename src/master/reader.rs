@@ -38,7 +38,7 @@ pub(super) enum Origin {
     Reload(Reload),
 }
 
-/// Who wants the configuration to be read again, and what for.
+/// The asker of a reload, and the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reload {
     /// `None`: a signal.
@@ -64,7 +64,7 @@ pub(super) enum Question {
     Processors(Vec<Arc<ProcessorSettings>>, Box<AboutProcessors>),
 }
 
-/// What is asked about processors.
+/// Questions about processors.
 #[derive(Clone, Debug)]
 pub(super) enum AboutProcessors {
     All,

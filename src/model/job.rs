@@ -258,11 +258,11 @@ pub struct Claimed {
     pub timeout: Option<Duration>,
     /// Its own attempt limit, if any.
     pub max_attempts: Option<u32>,
-    /// What its end frees.
+    /// Things that its end frees.
     pub holds: Holds,
 }
 
-/// What a job holds until it is over.
+/// Things that a job holds until it is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holds {
     /// A unique key.

@@ -62,7 +62,7 @@ impl PartialEq for Timing {
     }
 }
 
-/// What becomes of a tick while the run before is open.
+/// Fate of a tick while the run before is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
@@ -77,7 +77,7 @@ pub enum Overlap {
     Replace,
 }
 
-/// What becomes of ticks at which no master ran, or the machine slept.
+/// Fate of ticks at which no master ran, or the machine slept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
@@ -257,7 +257,7 @@ pub struct ProcessorRun {
     pub ended_at: Option<UnixMicros>,
     /// `ended_at - started_at`, in seconds.
     pub duration_s: Option<f64>,
-    /// What the worker, the command or `end` said of it.
+    /// The words of the worker, of the command, or of `end`.
     pub note: Option<String>,
 }
 
@@ -273,7 +273,7 @@ pub struct OpenRun {
     pub deadline: Option<UnixMicros>,
 }
 
-/// What an operator has said of a processor.
+/// Word of an operator on a processor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switch {
     /// `None`: the file decides.

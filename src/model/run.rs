@@ -168,7 +168,7 @@ pub struct Detail {
     /// JSON text; `None` is `null`. On record it is the job's.
     #[serde(skip)]
     pub result: Option<String>,
-    /// What the worker said of the run to people. On record it is that of the processor's run.
+    /// The note of the worker on the run, for people. On record it is that of the processor's run.
     #[serde(skip)]
     pub note: Option<Box<str>>,
     /// Most memory seen, in bytes. On record beside these facts, as every run has it.

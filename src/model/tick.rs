@@ -28,7 +28,7 @@ pub struct Tick {
     pub skip: Option<SkipCause>,
     pub source: RunSource,
     pub overlap: Overlap,
-    /// What the file says.
+    /// The word of the file.
     pub enabled: bool,
     /// Runs it although it is disabled.
     pub force: bool,
@@ -36,11 +36,11 @@ pub struct Tick {
     pub job: NewJob,
 }
 
-/// What a [`Tick`] depends on.
+/// The record that a [`Tick`] depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnRecord {
     pub last_tick: Option<UnixMicros>,
-    /// What an operator has said.
+    /// The word of an operator.
     pub enabled: Option<bool>,
     /// Whether a run is not over.
     pub is_open: bool,
@@ -48,19 +48,19 @@ pub struct OnRecord {
     pub has_run: bool,
 }
 
-/// What becomes of a [`Tick`].
+/// Fate of a [`Tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TickFate {
     Run,
     Skip(SkipCause),
     /// The run before is open, and this one is to follow it.
     Occupied,
-    /// Somebody else was first.
+    /// Another master was first.
     Stale,
 }
 
 impl Tick {
-    /// What becomes of it; `None`: the processor is not on record.
+    /// Its fate; `None`: the processor is not on record.
     #[must_use]
     pub fn fate(&self, on_record: Option<OnRecord>) -> TickFate {
         if self.tick.is_some() && on_record.is_none_or(|found| found.last_tick != self.expected) {

@@ -25,7 +25,7 @@ pub struct ProcessorStatus {
     /// IANA name of the zone of a calendar.
     pub timezone: Option<String>,
     pub enabled: bool,
-    /// What the file says; `null`: it is not configured.
+    /// The word of the file; `null`: it is not configured.
     pub configured_enabled: Option<bool>,
     /// When an operator has switched it, and who, and why; `null`: the file decides.
     pub changed_at: Option<UnixMicros>,

@@ -21,7 +21,7 @@ impl Calendar {
         Ok(Self { expressions, zone })
     }
 
-    /// What is wrong with one expression, if anything.
+    /// The mistake in one expression, if there is one.
     pub fn check(expression: &str) -> Result<(), String> {
         Expression::parse(expression).map(drop)
     }

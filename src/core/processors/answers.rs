@@ -1,4 +1,4 @@
-//! What the core hears of processors: how a tick was answered, which runs have begun and ended, that the clock was set.
+//! News of processors for the core: how a tick was answered, which runs have begun and ended, that the clock was set.
 //!
 //! Invariant: after each of them a processor whose runs are over has a next tick, unless its schedule has none.
 
@@ -11,7 +11,7 @@ use crate::model::processor::{EndedRun, OpenRun, Overlap, ProcessorRecord, RunSo
 use crate::model::{Notice, Now, ProcessorName, ProcessorRunId, States, UnixMicros};
 
 impl Core {
-    /// What the store has on record of those that were to be armed.
+    /// The records of processors that were to be armed.
     pub(in crate::core) fn armed(&mut self, records: Vec<ProcessorRecord>, now: Now, out: &mut Vec<Action>) {
         let begins = self.processors.watched_since.is_none();
         self.processors.watched_since.get_or_insert(now.wall);
@@ -110,8 +110,7 @@ impl Core {
         let name = self.processors.all.get(&id).map(|processor| processor.settings.name.clone());
         let reply = match (answer, name) {
             (Ticked::Ran { run, job }, _) => Ok(Done::Ran(Ran { run, job_id: job })),
-            // A reload has taken it away meanwhile.
-            (_, None) => Err(Refusal::NoSuchProcessor("of that name any more".into())),
+            (_, None) => Err(Refusal::ProcessorGone),
             (Ticked::Skipped(SkipCause::Disabled), Some(name)) => Err(Refusal::Disabled(name)),
             (Ticked::Skipped(_) | Ticked::Occupied | Ticked::Stale, Some(name)) => Err(Refusal::RunOpen(name)),
         };

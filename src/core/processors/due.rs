@@ -13,14 +13,14 @@ const LATE: Duration = Duration::from_mins(1);
 /// So many ticks are counted, when they are passed over; then it is "at least".
 const MOST_COUNTED: u64 = 1000;
 
-/// What to do now.
+/// The tick that is due, and its fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) tick: UnixMicros,
     pub(super) next_at: Option<UnixMicros>,
     /// Ticks before it that have no run, and why.
     pub(super) passed_over: (u64, SkipCause),
-    /// This one has none, either.
+    /// The tick itself has none, either.
     pub(super) skip: Option<SkipCause>,
     pub(super) source: RunSource,
 }

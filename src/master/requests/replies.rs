@@ -125,6 +125,9 @@ fn worded(refusal: Refusal) -> Worded {
                 "there is no processor `{name}`; see `queue-work processors`, or add `[processors.{name}]` to the file"
             ),
         ),
+        Refusal::ProcessorGone => {
+            (4, String::from("a reload has just taken the processor away; see `queue-work processors`"))
+        }
         Refusal::NothingToRun(name) => (
             5,
             format!(

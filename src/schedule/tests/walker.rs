@@ -168,7 +168,7 @@ struct Step {
     minute: Minute,
     /// The clock has shown it before.
     is_second: bool,
-    /// What the clock has left out just before.
+    /// Times that the clock has left out just before.
     gap: Vec<Minute>,
 }
 

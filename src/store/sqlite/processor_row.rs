@@ -33,7 +33,7 @@ const RUN: &str = "SELECT p.name, r.id, r.tick, r.source, \
 const OPEN: &str = "SELECT id, job_id, host, pid, pid_start, boot_id, deadline FROM processor_runs \
      INDEXED BY processor_runs_open WHERE processor = ?1 AND ended_at IS NULL ORDER BY id";
 
-/// What a tick depends on; `None`: the processor is not on record.
+/// The record that a tick depends on; `None`: the processor is not on record.
 pub(super) fn on_record(conn: &Connection, name: &ProcessorName, tick: Option<UnixMicros>) -> Result<Option<OnRecord>> {
     let read = |row: &Row<'_>| {
         Ok(OnRecord { last_tick: time(row, 0)?, enabled: row.get(1)?, is_open: row.get(2)?, has_run: row.get(3)? })

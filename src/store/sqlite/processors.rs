@@ -231,7 +231,7 @@ mod tests {
     use super::super::damage_tests::master;
     use super::super::{SqliteRecords, SqliteStore};
     use super::*;
-    use crate::model::change::{Change, Claim, Op};
+    use crate::model::change::{Change, Claim, Keep, Op};
     use crate::model::processor::Overlap;
     use crate::model::{QueueName, Takes};
     use crate::store::{Records, Store};
@@ -295,5 +295,24 @@ mod tests {
         let run = records.processor_run(ProcessorRunId(1)).unwrap().unwrap();
         assert_eq!(run.state, ProcessorRunState::Failed);
         assert!(run.note.unwrap().contains("damaged"));
+    }
+
+    #[test]
+    fn of_thousands_of_processors_some_are_looked_at_in_each_step_of_removal_and_all_in_the_end() {
+        let (_dir, mut store, _records) = opened();
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2001)
+             INSERT INTO processors (id, name) SELECT i, 'p' || i FROM n;
+             INSERT INTO processor_runs (processor, source, state, made_at, ended_at)
+             SELECT id, 0, 2, 5, 5 FROM processors, (VALUES (1), (2)) WHERE id > 1;";
+        store.conn.execute_batch(fill).unwrap();
+        let mut left = |at: i64| {
+            let before = UnixMicros(100);
+            let keep = Keep { succeeded_since: before, dead_since: before, runs_since: before, limit: 500 };
+            let prune = Change::Prune { keep, served: Arc::default(), keep_runs: Arc::default() };
+            store.apply(at as u64, &[prune.into()], UnixMicros(at)).unwrap();
+            store.conn.query_row("SELECT count(*) FROM processor_runs", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert!((3800..4000).contains(&left(2)), "a part of them, in one step");
+        assert_eq!((3..40).map(left).last(), Some(2000), "the newest of each stays");
     }
 }

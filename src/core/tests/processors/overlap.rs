@@ -148,3 +148,14 @@ fn a_run_that_ends_in_the_batch_in_which_its_processor_is_armed_anew_is_over() {
     host.settle();
     assert!(host.core.next_deadline(host.now).is_some(), "it has a next tick");
 }
+
+#[test]
+fn who_asked_for_a_run_of_a_processor_that_a_reload_takes_away_is_answered() {
+    let mut host = Host::one(|_| {}, tens());
+    host.switch(Some(false));
+    let command = Command::RunProcessor { processor: "p".into(), args: None, force: false };
+    host.event(Event::Command { ticket: Ticket(1), caller: None, command });
+    host.core.set_processors(Vec::new());
+    host.settle();
+    assert_eq!(host.told, ["ticket 1: Err(ProcessorGone)"]);
+}
