@@ -1,11 +1,14 @@
 //! The guardian: a small process that outlives the master by a moment, to end what the master leaves behind when it
 //! dies in any way, `kill -9` included.
 //!
-//! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), `@FOLDER` (the
-//! control group of all workers, where there is one), then `+PID` (a worker's group was made), `=PID PID:START …` (what
+//! Protocol, one line each on its stdin: first the cookie (so that it shows in no list of processes), `^PID:START` (the
+//! master), `@FOLDER` (the control group of all workers, where there is one), then `+PID` (a worker's group was made), `=PID PID:START …` (what
 //! is known to be below this worker, or to be left of it: known here also when worker and master die together), `-PID`
 //! (it ended and was reaped), at last `bye`. End of input without `bye` means that the master is dead. A fragment without its
 //! newline is never acted upon: half of `+123` is another process.
+//!
+//! The pipe closes a moment before the master is dead, and at its death the kernel sends SIGHUP to whichever worker stands
+//! still by then, so that it would end before its children are listed: nobody is touched before the master is dead.
 //!
 //! Invariants: the guardian does not carry the cookie itself, nor a mark; it kills a group only if its leader is the process that
 //! was announced, or is gone (then the id cannot have passed to another as long as the group exists); a process below a
@@ -14,22 +17,29 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, ErrorKind, PipeWriter, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 use super::cgroup::Group;
 use super::group::{Signal, kill_process, signal_group};
 use super::pipes::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
 use super::{identity, image, mark, tree};
+use crate::clock;
 
 /// The hidden verb that the master starts itself with.
 pub const VERB: &str = "__guardian";
 
+/// How long the death of a master is waited for that has closed its pipe; a file that it has open may take its time.
+const DEATH_DEADLINE: Duration = Duration::from_secs(3);
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// More than the lines of every process that a machine can hold: the guardian does not read.
 const LONGEST_BACKLOG_BYTES: usize = 1024 * 1024;
@@ -74,6 +84,7 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     let mut groups: HashMap<u32, Option<u64>> = HashMap::new();
     let mut families: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
     let mut kin = Kin::default();
+    let mut master = None;
     let mut bye = false;
     while let Some(line) = next_line(&mut input) {
         bye = line == "bye";
@@ -86,10 +97,15 @@ pub fn watch(mut input: impl BufRead) -> Ended {
             families.retain(|_, family| !family.is_empty());
         } else if let Some(folder) = line.strip_prefix('@') {
             kin.groups.push(Group::at(folder));
+        } else if let Some(process) = line.strip_prefix('^') {
+            master = parse_process(process).and_then(open_process);
         }
     }
     if bye {
         return Ended::Bye;
+    }
+    if let Some(master) = master {
+        wait_for_death(&master);
     }
     failpoint!("guardian.alone");
     // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
@@ -115,15 +131,29 @@ pub fn watch(mut input: impl BufRead) -> Ended {
     Ended::MasterDied { groups: groups.len(), swept }
 }
 
+/// The process that started then. Its end is that of its last thread: `/proc` shows the first one dead before.
+fn open_process((pid, start): (u32, u64)) -> Option<OwnedFd> {
+    let process = pidfd_open(Pid::from_raw(pid.cast_signed())?, PidfdFlags::empty()).ok()?;
+    (identity::start_time(pid) == Some(start)).then_some(process)
+}
+
+fn wait_for_death(process: &OwnedFd) {
+    let by = clock::instant() + DEATH_DEADLINE;
+    let left = || PollTimeout::try_from(by.saturating_duration_since(clock::instant())).unwrap_or(PollTimeout::MAX);
+    while poll(&mut [PollFd::new(process.as_fd(), PollFlags::POLLIN)], left()) == Err(Errno::EINTR) {}
+}
+
+/// `PID:START`.
+fn parse_process(word: &str) -> Option<(u32, u64)> {
+    let (pid, start) = word.split_once(':')?;
+    Some((pid.parse().ok()?, start.parse().ok()?))
+}
+
 /// `PID PID:START …`.
 fn parse_family(words: &str) -> Option<(u32, Vec<(u32, u64)>)> {
     let mut words = words.split(' ');
     let leader = words.next()?.parse().ok()?;
-    let member = |word: &str| {
-        let (pid, start) = word.split_once(':')?;
-        Some((pid.parse().ok()?, start.parse().ok()?))
-    };
-    Some((leader, words.filter_map(member).collect()))
+    Some((leader, words.filter_map(parse_process).collect()))
 }
 
 /// A whole line; `None` at the end, after an error, and for a fragment.
@@ -138,11 +168,15 @@ fn next_line(input: &mut impl BufRead) -> Option<String> {
 pub struct Words(Vec<u8>);
 
 impl Words {
-    /// Whose processes it watches: those with this cookie, and those in this control group.
+    /// Whose processes it watches: those of this process, with this cookie, and those in this control group.
     #[must_use]
     pub fn new(cookie: &str, group: Option<&Group>) -> Self {
         let mut words = Self(Vec::new());
         words.say(format_args!("{cookie}"));
+        let us = std::process::id();
+        if let Some(start) = identity::start_time(us) {
+            words.say(format_args!("^{us}:{start}"));
+        }
         if let Some(folder) = group.and_then(|group| group.folder().to_str()) {
             words.say(format_args!("@{folder}"));
         }
@@ -206,7 +240,7 @@ impl Guardian {
     }
 
     fn start_with(mut command: Command, mut words: Words) -> io::Result<Self> {
-        failpoint!("guardian.spawn", nix::errno::Errno::EAGAIN.into());
+        failpoint!("guardian.spawn", Errno::EAGAIN.into());
         let (input, mut pipe) = io::pipe()?;
         set_nonblocking(&pipe)?;
         match words.write_to(&mut pipe) {

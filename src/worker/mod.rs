@@ -70,20 +70,18 @@ pub(crate) fn run(template: Option<Vec<OsString>>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let ended = match standard_io().and_then(|io| event_loop::serve(io, template.as_ref())) {
-        Ok(ended) => ended,
-        Err(e) => {
-            eprintln!("queue-work: the built-in worker cannot go on: {e}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let ended = standard_io().and_then(|io| event_loop::serve(io, template.as_ref()));
     // Leftovers of any command, in other sessions, end with us. A master that lives would see to it; but one that has
     // died looks the same for a moment, when our input is closed and our output is not yet.
     command::end_all();
     match ended {
-        Ended::InputClosed => ExitCode::SUCCESS,
-        Ended::OutputGone => ExitCode::FAILURE,
-        Ended::Terminated => ExitCode::from(128 + SIGTERM as u8),
+        Ok(Ended::InputClosed) => ExitCode::SUCCESS,
+        Ok(Ended::OutputGone) => ExitCode::FAILURE,
+        Ok(Ended::Terminated) => ExitCode::from(128 + SIGTERM as u8),
+        Err(e) => {
+            eprintln!("queue-work: the built-in worker cannot go on: {e}");
+            ExitCode::FAILURE
+        }
     }
 }
 

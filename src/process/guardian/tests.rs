@@ -31,6 +31,22 @@ fn at_the_death_of_the_master_every_group_and_what_left_it_is_killed() {
 }
 
 #[test]
+fn nobody_is_touched_before_the_master_is_dead_though_its_pipe_is_closed() {
+    let cookie = new_cookie().unwrap();
+    let mut family = Family::start(&format!("{cookie}:1"));
+    // It fails if the worker stands still or is dead before it ends itself.
+    let looks = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.02; grep -q ') [TZ]' /proc/$0/stat && exit 7; done; exit 0";
+    let leader = family.leader.id();
+    let mut master = Command::new("/bin/sh").args(["-c", looks, &leader.to_string()]).spawn().unwrap();
+    let start = identity::start_time(master.id()).unwrap();
+    let said = format!("{cookie}\n^{}:{start}\n+{leader}\n", master.id());
+    assert!(matches!(watch(Cursor::new(said)), Ended::MasterDied { groups: 1, .. }));
+    assert!(master.wait().unwrap().success());
+    family.leader.wait().unwrap();
+    assert_eq!(family.children_live(), [false, false]);
+}
+
+#[test]
 fn a_master_that_says_bye_leaves_nobody_killed() {
     let cookie = new_cookie().unwrap();
     let family = Family::start(&format!("{cookie}:1"));
@@ -96,7 +112,9 @@ fn the_handle_tells_the_cookie_first_and_then_every_change() {
     let (mut child, said) = guardian.bye();
     said.unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(std::fs::read_to_string(dir.path().join("said")).unwrap(), "c00kie\n+12\n-12\nbye\n");
+    let us = Identity::of(std::process::id()).unwrap();
+    let expected = format!("c00kie\n^{}:{}\n+12\n-12\nbye\n", us.pid, us.start);
+    assert_eq!(std::fs::read_to_string(dir.path().join("said")).unwrap(), expected);
     assert!(!std::fs::read_to_string(dir.path().join("env")).unwrap().contains("QUEUE_WORK_INSTANCE"));
 }
 
@@ -118,7 +136,7 @@ fn a_guardian_that_does_not_read_never_blocks_the_master() {
     child.wait().unwrap();
     let mut text = String::new();
     std::fs::File::open(dir.path().join("said")).unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(text.lines().count(), count as usize + 2);
+    assert_eq!(text.lines().count(), count as usize + 3);
     assert_eq!(text.lines().last(), Some("bye"));
 }
 
