@@ -55,12 +55,12 @@ fn one(context: &Context, name: &ProcessorName) -> Result<ProcessorStatus, Error
     found.map(|at| all.swap_remove(at)).ok_or_else(|| missing(name, &all))
 }
 
-/// Those of the file.
+/// Processors of the file.
 fn configured(context: &Context) -> Result<Vec<Arc<ProcessorSettings>>, Error> {
     Ok(backend::load_config(&context.flags)?.config.processors.into_iter().map(Arc::new).collect())
 }
 
-/// Those on record.
+/// Processors on record.
 fn records(context: &Context) -> Result<Vec<ProcessorRecord>, Error> {
     Ok(context.records()?.map_or(Ok(Vec::new()), |mut records| records.processors())?)
 }

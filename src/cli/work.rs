@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, args: &WorkArgs) -> Result<Code, Error> {
 
 /// As a master of one worker.
 fn alone(context: &Context, args: &WorkArgs) -> Result<Code, Error> {
-    // What `start` is told of pools is not for this one.
+    // Settings of pools for `start` are not for this one.
     let of_start = Flags {
         queue: Vec::new(),
         command: Vec::new(),
@@ -146,7 +146,7 @@ impl Shown {
         };
         let Some(event) = event else { return };
         match &event {
-            // It is the first thing that is said.
+            // The first thing that is said.
             Event::PoolStarted { pool, .. } => drop(self.pool.set(pool.clone())),
             Event::Notice(notice) => self.count(notice),
             _ => {}
@@ -211,7 +211,7 @@ fn stop(paths: &Paths, pool: String, now: bool) -> Result<(), Error> {
         Stop { pool: Some(pool), ..Stop::default() }
     };
     match master.call::<IgnoredAny>("stop", &params) {
-        // It may have ended meanwhile.
+        // The master may have ended meanwhile.
         Ok(_) | Err(ClientError::Refused(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

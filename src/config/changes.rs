@@ -50,9 +50,9 @@ pub fn changes(was: &Loaded, now: &Loaded) -> Vec<FileChange> {
 struct Part<N, S, O> {
     kind: FilePart,
     name: N,
-    /// What is said of one that is new or gone.
+    /// The words for one that is new or gone.
     summary: S,
-    /// What is different of one that stays.
+    /// The differences of one that stays.
     of_one: O,
 }
 

@@ -60,7 +60,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// This process, and what was typed.
+    /// The process, and the command line.
     #[must_use]
     pub fn of_process(flags: &Flags) -> Self {
         // Only what needs the current folder fails where it was deleted.

@@ -163,7 +163,7 @@ struct One<'a> {
     path: String,
 }
 
-/// Those made so far, by their schedule in words: equal ones are shared, as each takes 5 KiB.
+/// Calendars made so far, by their schedule in words: equal ones are shared, as each takes 5 KiB.
 type Calendars = BTreeMap<String, Arc<Calendar>>;
 
 /// A key, and what is wrong with it.

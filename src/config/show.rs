@@ -159,7 +159,7 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     }
 }
 
-/// What is in force of a processor.
+/// The settings in force of a processor.
 fn processor(path: &str, table: &Table, lines: &mut Vec<(String, String)>) {
     for key in schema::PROCESSOR {
         let Some(value) = table.get(key.name) else { continue };

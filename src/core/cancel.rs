@@ -66,7 +66,7 @@ impl Core {
                 self.cancel(ticket, (job, only), Asker { waits: true, caller: None, grace: None }, now, out);
                 return;
             }
-            // It was running when the store looked, and has been given back or has ended since: look again.
+            // The job was running when the store looked, and has been given back or has ended since: look again.
             JobChange::Was(JobState::Running) if self.asks_again(ticket, job) => {
                 out.push(Action::Write(Change::Cancel { job, only }, Tag::Cancel { job, only, ticket }));
                 return;

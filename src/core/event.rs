@@ -154,7 +154,7 @@ pub enum Event {
     /// The answer to a run without a tick.
     Ran {
         processor: ProcessorId,
-        /// Who asked for it.
+        /// The client who asked for it.
         ticket: Option<Ticket>,
         answer: Ticked,
     },

@@ -17,7 +17,7 @@ use super::{Action, Core, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
 use crate::model::processor::{Armed, Missed, OpenRun, Overlap, ProcessorSettings, RunSource, SkipCause, Tick, Timing};
 use crate::model::{JobId, Mono, NewJob, Now, ProcessorName, ProcessorRunId, UnixMicros};
-use due::Due;
+use due::{Due, Past};
 
 /// The longest sleep while a tick is awaited: the clock may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
@@ -65,6 +65,8 @@ struct Processor {
     waits: Waits,
     /// Its next tick has waited for the run before.
     was_held: bool,
+    /// Its last tick was one that was made up for, as all are that were missed.
+    catches_up: bool,
     /// When the last run of a tick began.
     last_begun: Option<UnixMicros>,
     last_tick: Option<UnixMicros>,
@@ -151,6 +153,8 @@ impl Core {
     /// Replaces the processors, each with its part of the jitter.
     pub fn set_processors(&mut self, processors: Vec<(ProcessorSettings, Duration)>) {
         let known = &mut self.processors;
+        // Also where there are none: the store may have runs outside that are open.
+        known.unarmed |= known.watched_since.is_none();
         let mut gone = std::mem::take(&mut known.names);
         for (settings, jitter) in processors {
             let (name, settings) = (settings.name.clone(), Arc::new(settings));
@@ -164,6 +168,7 @@ impl Core {
                 jitter,
                 waits: Waits::Arming,
                 was_held: false,
+                catches_up: false,
                 last_begun: None,
                 last_tick: None,
                 next_at: None,
@@ -254,7 +259,8 @@ impl Core {
             // With jitter a tick is due that much later, and so are those after it.
             let jitter = if next <= watched_since { Duration::ZERO } else { processor.jitter };
             let was_held = processor.was_held || has_rested;
-            let due = Due::of(settings, next, (watched_since, was_held), now.wall.minus(jitter));
+            let past = Past { watched_since, was_held, catches_up: processor.catches_up };
+            let due = Due::of(settings, next, past, now.wall.minus(jitter));
             let all = settings.missed == Missed::All;
             let Some(job) = processor.job(due.next_at.filter(|at| !all && *at > now.wall)) else {
                 processor.next_at = None;

@@ -206,7 +206,7 @@ impl Core {
         }
     }
 
-    /// Those of these pools that can be scaled.
+    /// The ones among these pools that can be scaled.
     fn without_singles(&self, mut pools: Vec<PoolId>) -> Result<Vec<PoolId>, Refusal> {
         let single = pools.extract_if(.., |id| self.pools[id].single.is_some()).next();
         match single {

@@ -12,10 +12,10 @@ use super::{Action, Core, Done, Phase, Refusal, Target, Ticket, commands::Asker}
 use crate::model::death::SlotProblem;
 use crate::model::{Mono, Notice, Now, Outcome, PoolName, PoolSettings, Until, WorkerId};
 
-/// What makes a pool one of a single worker.
+/// The state of a pool of a single worker.
 #[derive(Clone, Debug)]
 pub(super) struct Single {
-    /// Who is told of each run, and of the end; `None`: the pool is all that the master has.
+    /// The client who is told of each run, and of the end; `None`: the pool is all that the master has.
     client: Option<Ticket>,
     until: Until,
     ends_at: Option<Mono>,
@@ -27,7 +27,7 @@ pub(super) struct Single {
     vain: Option<(PoolName, SlotProblem)>,
 }
 
-/// What a lent pool has not done of what it was to drain.
+/// Jobs that a lent pool was to drain and has not done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Worked {
     /// Jobs that died.
@@ -125,7 +125,7 @@ impl Core {
         if pool.spawned {
             let target = Target::Pool(pool.settings.name.clone());
             let asker = Asker { waits: false, caller: None, grace: None };
-            // Nobody waits for it.
+            // No client waits for it.
             let _ = self.stop_some(&target, asker, now, out);
         } else {
             self.stop_all(None, None, now, out);

@@ -77,7 +77,7 @@ pub(crate) use startup::{Failure, run};
 /// Values that do not change while the master lives.
 #[derive(Debug)]
 struct Fixed {
-    /// What the file is read again with.
+    /// The means to read the file again.
     inputs: Arc<Inputs>,
     generation: Generation,
     store_id: String,

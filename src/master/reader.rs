@@ -58,7 +58,7 @@ pub(super) enum Question {
     Ids(Box<JobFilter>),
     Runs(RunFilter),
     Workers(WorkerFilter),
-    /// This file, as it is now: read here, as a disk may be slow.
+    /// The file as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
     /// Of these processors, which are configured, and of those on record.
     Processors(Vec<Arc<ProcessorSettings>>, Box<AboutProcessors>),

@@ -207,7 +207,7 @@ impl Master {
     /// Tells the core which processors there are.
     pub(super) fn arm_processors(&mut self) {
         let (config, store_id) = (&self.in_force.config, &self.fixed.store_id);
-        // What is to be drained must not grow meanwhile, and a `work` is there for its queues alone.
+        // A queue that is to be drained must not grow meanwhile, and a `work` is there for its queues alone.
         if config.drain || config.single.is_some() {
             return;
         }

@@ -37,7 +37,7 @@ impl RunEnd {
     }
 }
 
-/// What the worker said; else the last line that says something: of what was printed, or of a result that is a text, as that
+/// The word of the worker; else the last line that says something: of what was printed, or of a result that is a text, as that
 /// of a command is its stdout; of a run that did not succeed, of its stderr, else its error.
 #[must_use]
 pub fn note_of(detail: &Detail, succeeded: bool) -> Option<String> {

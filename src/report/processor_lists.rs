@@ -35,7 +35,7 @@ pub fn processors(all: &[ProcessorStatus], now: UnixMicros, width: Option<usize>
             schedule(p),
             run.map_or_else(|| "-".into(), |run| short(run, now)),
             took(run),
-            p.next_at.filter(|_| p.enabled).map_or_else(|| "-".into(), |at| words::ago(now, at)),
+            p.next_at.map_or_else(|| "-".into(), |at| words::ago(now, at)),
             p.skipped.to_string(),
             words::one_line(run.and_then(|run| run.note.as_deref()).unwrap_or_default(), CELL_CHARS),
         ]
@@ -108,7 +108,7 @@ pub const fn switch_word(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
 }
 
-/// What the file says of a processor.
+/// The file's word on a processor.
 #[must_use]
 pub fn of_file(p: &ProcessorStatus) -> String {
     let word = |enabled| format!("the file says {}", switch_word(enabled));

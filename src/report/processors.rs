@@ -70,14 +70,14 @@ impl ProcessorStatus {
             changed_at: switch.changed_at,
             changed_by: switch.changed_by,
             reason: switch.reason,
-            next_at,
+            next_at: next_at.filter(|_| enabled),
             skipped: record.as_ref().map_or(0, |record| record.skipped),
             last_skip: last_skip.map(|(cause, at)| LastSkip { cause, at }),
             last_run: record.and_then(|record| record.last_run),
         })
     }
 
-    /// Those that are configured and those on record, by name.
+    /// Processors that are configured and those on record, by name.
     #[must_use]
     pub fn all(configured: &[Arc<ProcessorSettings>], records: Vec<ProcessorRecord>, now: UnixMicros) -> Vec<Self> {
         let mut records = by_name(records);

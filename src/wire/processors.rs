@@ -72,7 +72,7 @@ pub struct NextTicks {
     /// At most 1000, default 10.
     #[serde(default)]
     pub count: Option<u32>,
-    /// Those after this time (RFC 3339); absent: now.
+    /// Ticks after this time (RFC 3339); absent: now.
     #[serde(default)]
     pub from: Option<UnixMicros>,
 }
@@ -118,7 +118,7 @@ pub struct EndProcessorRun {
     /// `succeeded`, which is the default, or `failed`.
     #[serde(default)]
     pub state: Option<ProcessorRunState>,
-    /// What there is to say of it; the first 8192 bytes are kept.
+    /// A note on the run; the first 8192 bytes are kept.
     #[serde(default)]
     pub note: Option<String>,
 }

@@ -69,7 +69,7 @@ pub enum FromWorker<'a> {
         request: u64,
         progress: Progress,
     },
-    /// What the run of a processor is to be remembered by.
+    /// The note by which the run of a processor is remembered.
     Note {
         /// Its request id.
         request: u64,

@@ -181,7 +181,7 @@ pub(crate) struct NextArgs {
     #[arg(short = 'n', long, value_name = "N", env = "QUEUE_WORK_PROCESSORS_COUNT", allow_negative_numbers = true)]
     #[arg(value_parser = values::number::<u32>(1..=1000))]
     pub(crate) count: Option<u32>,
-    /// Those after this time, such as `2027-03-28T00:00:00Z` [default: now]
+    /// Ticks after this time, such as `2027-03-28T00:00:00Z` [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     pub(crate) from: Option<UnixMicros>,
 }
@@ -230,7 +230,7 @@ pub(crate) struct EndArgs {
     /// How it went: `succeeded` or `failed` [default: succeeded]
     #[arg(long, value_name = "STATE", value_parser = values::end_state())]
     pub(crate) state: Option<ProcessorRunState>,
-    /// What there is to say of it; `-` reads it from stdin
+    /// A note on the run; `-` reads it from stdin
     ///
     /// At most 8192 bytes of it are kept.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

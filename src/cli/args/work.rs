@@ -10,7 +10,7 @@ use super::values;
 
 /// Run one worker here, for development and cron lines.
 ///
-/// What jobs print comes on stdout and stderr as it is, with a line for each job that begins and ends. Without a master on
+/// The output of jobs comes on stdout and stderr as it is, with a line for each job that begins and ends. Without a master on
 /// this database it is a master of one worker, which cannot be scaled. Where a master runs, that lends it one more worker,
 /// until `work` ends in whatever way. Where another `work` is the master, it is refused with exit code 5.
 ///

@@ -83,7 +83,7 @@ pub(super) fn end(context: &Context, args: &EndArgs) -> Result<Code, Error> {
 fn note_on_stdin() -> Result<String, Error> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(MOST_READ).read_to_end(&mut bytes).map_err(|e| Error::io("read the note", e))?;
-    // Whoever writes more is not to be killed by a pipe that nobody reads.
+    // A program that writes more is not to be killed by a pipe that nobody reads.
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()).map_err(|e| Error::io("read the note", e))?;
     Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What a reload is to do, from two readings of a file.
+//! The steps of a reload, from two readings of a file.
 
 use super::*;
 use crate::model::reload::{FileChange, FilePart};

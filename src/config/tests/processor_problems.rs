@@ -1,4 +1,4 @@
-//! What is refused of a processor, with words and places.
+//! Mistakes in a processor, refused with words and places.
 
 use super::processors::processor;
 use super::*;

@@ -7,15 +7,17 @@ use crate::core::commands::Asker;
 use crate::core::{Action, Core, Done, ProcessorId, Refusal, Tag, Ticket};
 use crate::model::change::Change;
 use crate::model::done::Ran;
-use crate::model::processor::{EndedRun, OpenRun, Overlap, ProcessorRecord, RunSource, SkipCause, Timing};
+use crate::model::processor::{EndedRun, Missed, OpenRun, Overlap, ProcessorRecord, RunSource, SkipCause, Timing};
 use crate::model::{Notice, Now, ProcessorName, ProcessorRunId, States, UnixMicros};
 
 impl Core {
-    /// The records of processors that were to be armed.
+    /// The records of processors that were to be armed, and of others with runs outside that are open.
     pub(in crate::core) fn armed(&mut self, records: Vec<ProcessorRecord>, now: Now, out: &mut Vec<Action>) {
         let begins = self.processors.watched_since.is_none();
         self.processors.watched_since.get_or_insert(now.wall);
         for record in records {
+            let outside = record.open.iter().filter(|run| run.job.is_none());
+            self.processors.foreign.extend(outside.map(|run| (run.id, (record.name.clone(), run.clone()))));
             let Some(&id) = self.processors.names.get(&record.name) else { continue };
             let mut at_start = None;
             self.processors.change(id, |processor| {
@@ -25,8 +27,6 @@ impl Core {
                 processor.next_at = record.next_at;
                 at_start = (begins && processor.settings.run_at_start).then(|| processor.settings.name.clone());
             });
-            let outside = record.open.iter().filter(|run| run.job.is_none());
-            self.processors.foreign.extend(outside.map(|run| (run.id, (record.name.clone(), run.clone()))));
             self.processors.change(id, |processor| processor.open = record.open);
             self.see_to_next(id, 0, now, out);
             if let Some(name) = at_start {
@@ -65,6 +65,7 @@ impl Core {
                 }
             };
             (processor.last_tick, processor.next_at, processor.was_held) = (Some(due.tick), due.next_at, false);
+            processor.catches_up = due.source == RunSource::Missed && processor.settings.missed == Missed::All;
             if let (Some(_), Timing::Every(length)) = (skip, &processor.settings.timing) {
                 processor.set_next(Some(now.wall.plus((*length).max(processor.settings.sleep))), out);
             }
@@ -153,6 +154,9 @@ impl Core {
     pub(in crate::core) fn shift_ticks(&mut self, by: i64, now: Now, out: &mut Vec<Action>) {
         let shifted = |at: &mut UnixMicros| *at = UnixMicros(at.0.saturating_add(by)).min(now.wall);
         self.processors.watched_since.iter_mut().for_each(shifted);
+        for (_, run) in self.processors.foreign.values_mut() {
+            run.deadline = run.deadline.map(|at| UnixMicros(at.0.saturating_add(by)));
+        }
         for id in self.processors.all.keys().copied().collect::<Vec<_>>() {
             self.processors.change(id, |Processor { last_end, last_begun, .. }| {
                 last_end.iter_mut().chain(last_begun).for_each(shifted);

@@ -25,15 +25,21 @@ pub(super) struct Due {
     pub(super) source: RunSource,
 }
 
+/// What was before a tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Past {
+    /// Ticks up to then were missed, as no master ran.
+    pub(super) watched_since: UnixMicros,
+    /// Ticks after that waited for the run before, or for the pause after it.
+    pub(super) was_held: bool,
+    /// The tick before was one that was made up for: how many there are to be was decided then.
+    pub(super) catches_up: bool,
+}
+
 impl Due {
-    /// Of a processor whose next tick is this one, which is not later than `now`. `watched_since`: ticks up to then were
-    /// missed, as no master ran. `was_held`: ticks after that waited for the run before, or for the pause after it.
-    pub(super) fn of(
-        settings: &ProcessorSettings,
-        first: UnixMicros,
-        (watched_since, was_held): (UnixMicros, bool),
-        now: UnixMicros,
-    ) -> Self {
+    /// Of a processor whose next tick is this one, which is not later than `now`.
+    pub(super) fn of(settings: &ProcessorSettings, first: UnixMicros, past: Past, now: UnixMicros) -> Self {
+        let Past { watched_since, was_held, catches_up } = past;
         let timing = &settings.timing;
         let is_late = |tick| !was_held && now.since(tick) > LATE.saturating_add(settings.jitter);
         let is_missed = |tick| tick <= watched_since || is_late(tick);
@@ -43,7 +49,8 @@ impl Due {
         let policy = if was_held { Missed::Once } else { settings.missed };
         let (tick, runs) = match policy {
             Missed::All => {
-                let tick = timing.earliest(first, last, oldest, settings.missed_max);
+                let tick =
+                    timing.earliest(first.max(oldest), last, if catches_up { u32::MAX } else { settings.missed_max });
                 (tick, tick >= oldest || !is_missed(tick))
             }
             Missed::Once => (last, last >= oldest || !is_missed(last)),
@@ -85,21 +92,24 @@ impl Timing {
         }
     }
 
-    /// The earliest of the last `most` ticks that is not older than `oldest`, or the last one.
-    fn earliest(&self, first: UnixMicros, last: UnixMicros, oldest: UnixMicros, most: u32) -> UnixMicros {
-        let mut tick = last;
-        for _ in 1..most.max(1) {
-            let before = match self {
-                Self::External | Self::Every(_) => None,
-                Self::Grid(step) => Some(tick.minus(*step)),
-                Self::Calendar(schedule) => schedule.until(UnixMicros(tick.0.saturating_sub(1))),
-            };
-            match before.filter(|before| *before >= first.max(oldest)) {
-                Some(before) => tick = before,
-                None => break,
+    /// The earliest of the last `most` ticks that is not before `from`, or the last one. `u32::MAX`: however many they are.
+    fn earliest(&self, from: UnixMicros, last: UnixMicros, most: u32) -> UnixMicros {
+        match self {
+            Self::External | Self::Every(_) => last,
+            Self::Grid(step) => {
+                let step = micros(*step);
+                let before = (last.0.saturating_sub(from.0) / step).clamp(0, i64::from(most.max(1) - 1));
+                UnixMicros(last.0 - before * step)
+            }
+            Self::Calendar(schedule) if most == u32::MAX => {
+                schedule.after(UnixMicros(from.0.saturating_sub(1))).filter(|tick| *tick < last).unwrap_or(last)
+            }
+            Self::Calendar(schedule) => {
+                let before = |tick: &UnixMicros| schedule.until(UnixMicros(tick.0.saturating_sub(1)));
+                let ticks = std::iter::successors(Some(last), before).take(most as usize);
+                ticks.take_while(|tick| *tick >= from).last().unwrap_or(last)
             }
         }
-        tick
     }
 
     /// The number of ticks from `first` on, before `end`; at most [`MOST_COUNTED`].

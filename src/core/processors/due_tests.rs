@@ -34,7 +34,7 @@ fn due(case: Case) -> (i64, Option<i64>, u64, &'static str) {
         missed_max: most,
         ..settings("p", Timing::External)
     };
-    let due = Due::of(&settings, at(first), (at(since), false), at(now));
+    let due = Due::of(&settings, at(first), Past { watched_since: at(since), ..Past::default() }, at(now));
     let word = due.skip.map_or(due.source.as_str(), SkipCause::as_str);
     let word = if due.skip.is_some() { "skipped" } else { word };
     (due.tick.0 / SECOND, due.next_at.map(|at| at.0 / SECOND), due.passed_over.0, word)
@@ -88,6 +88,25 @@ fn ticks_older_than_the_limit_and_beyond_the_most_are_passed_over() {
     assert_eq!(due(within(Missed::All, 3600, 4)), (1060, Some(1070), 6, "missed"));
     assert_eq!(due(within(Missed::Once, 3, 100)), (1090, Some(1100), 9, "skipped"));
     assert_eq!(due(within(Missed::All, 3, 100)), (1090, Some(1100), 9, "skipped"));
+}
+
+#[test]
+fn how_many_are_made_up_for_is_decided_at_the_first_of_them() {
+    for timing in [calendar(), Timing::Grid(Duration::from_secs(10))] {
+        let settings = ProcessorSettings {
+            timing,
+            missed: Missed::All,
+            missed_within: Duration::from_hours(1),
+            missed_max: 4,
+            ..settings("p", Timing::External)
+        };
+        let tick = |first, catches_up| {
+            let past = Past { watched_since: at(10_000), was_held: false, catches_up };
+            Due::of(&settings, at(first), past, at(10_005)).tick
+        };
+        assert_eq!([tick(5000, false), tick(5000, true), tick(9980, true)], [at(9970), at(6410), at(9980)]);
+        assert_eq!([tick(10_000, false), tick(10_000, true)], [at(10_000); 2]);
+    }
 }
 
 #[test]

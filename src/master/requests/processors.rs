@@ -21,10 +21,7 @@ const MOST_SWITCHED: usize = 1000;
 impl Master {
     pub(super) fn look_at_processors(&mut self, ticket: Ticket, about: AboutProcessors) -> Begun {
         // A master that runs none (a drain, a `work`) knows them all the same.
-        let mut configured: Vec<_> = self.core.processors().cloned().collect();
-        if configured.is_empty() {
-            configured = self.in_force.config.processors.iter().cloned().map(Arc::new).collect();
-        }
+        let configured = self.in_force.config.processors.iter().cloned().map(Arc::new).collect();
         self.look_for(ticket, reader::Question::Processors(configured, Box::new(about)))
     }
 

@@ -34,7 +34,7 @@ fn at_the_death_of_the_master_every_group_and_what_left_it_is_killed() {
 fn nobody_is_touched_before_the_master_is_dead_though_its_pipe_is_closed() {
     let cookie = new_cookie().unwrap();
     let mut family = Family::start(&format!("{cookie}:1"));
-    // It fails if the worker stands still or is dead before it ends itself.
+    // The script fails if the worker stands still or is dead before its own end.
     let looks = "for n in 1 2 3 4 5 6 7 8 9; do sleep 0.02; grep -q ') [TZ]' /proc/$0/stat && exit 7; done; exit 0";
     let leader = family.leader.id();
     let mut master = Command::new("/bin/sh").args(["-c", looks, &leader.to_string()]).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What becomes of ticks when the clock is changed: the table of docs/processors.md.
+//! Ticks where the clock is changed: the table of docs/processors.md.
 
 use super::*;
 

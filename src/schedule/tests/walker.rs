@@ -200,7 +200,7 @@ fn ticks(read: &Read, steps: &[Step]) -> Vec<UnixMicros> {
     steps.iter().filter(is_tick).map(|step| UnixMicros(step.at * 60_000_000)).collect()
 }
 
-/// What is walked of a year: all of it, or two days before and after each change of the clock.
+/// The part of a year that is walked: all of it, or two days before and after each change of the clock.
 fn windows(zone: &TimeZone, year: i16, years: Option<i16>) -> Vec<(i64, i64)> {
     let start = |year: i16| civil::date(year, 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp();
     let end = start(year + years.unwrap_or(1));

@@ -66,7 +66,7 @@ pub(super) fn every_way_a_job_ends_ends_its_run_once(kit: &mut Kit) {
         assert_eq!((run.state, run.ended_at.is_some()), (state, true), "{way:?}");
         let noted = run.note.as_deref().unwrap_or_default();
         assert!(noted.starts_with(note) && noted.is_empty() == note.is_empty(), "{way:?}: {noted}");
-        // What becomes of the job later is no matter of the run.
+        // The later fate of the job is no matter of the run.
         kit.one(Request::retry(job));
         if kit.state(job) == Some(JobState::Ready) {
             claim_and_finish(kit, Outcome::Succeeded, Next::Succeeded);

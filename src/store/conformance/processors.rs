@@ -243,6 +243,13 @@ pub(super) fn a_schedule_that_changed_begins_anew(kit: &mut Kit) {
     let other = Armed { name: name("other"), schedule: String::new(), next_at: None };
     let Reply::Processors(records) = kit.one(Change::ArmProcessors([other].into())) else { panic!() };
     assert_eq!(records.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["other"], "of those named");
+    kit.one(Request::BeginRun(begin()));
+    let Reply::Processors(records) = kit.one(armed("every 2s", None)) else { panic!() };
+    assert_eq!((records.len(), records[0].open.len()), (1, 2), "of a tick, and outside");
+    let other = Armed { name: name("other"), schedule: String::new(), next_at: None };
+    let Reply::Processors(records) = kit.one(Change::ArmProcessors([other].into())) else { panic!() };
+    let found: Vec<_> = records.iter().map(|record| (record.name.as_str(), record.open.len())).collect();
+    assert_eq!(found, [("other", 0), ("mail", 2)], "and of those that somebody outside runs");
     let all = kit.records.processors().unwrap();
     assert_eq!(all.iter().map(|record| record.name.as_str()).collect::<Vec<_>>(), ["mail", "other"]);
 }

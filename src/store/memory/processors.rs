@@ -2,7 +2,7 @@
 //!
 //! Invariant: the same decisions as in SQLite, which are those of [`Tick::fate`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{Place, State};
 use crate::model::change::{Keep, Reply};
@@ -61,7 +61,11 @@ impl State {
                 processor.next_at = one.next_at;
             }
         }
-        Reply::Processors(armed.iter().filter_map(|one| self.processor_record(&one.name)).collect())
+        let named = armed.iter().map(|one| &one.name);
+        let is_outside = |kept: &&Kept| kept.run.ended_at.is_none() && kept.run.job_id.is_none();
+        let outside = self.processor_runs.values().filter(is_outside).map(|kept| &kept.run.processor);
+        let others: BTreeSet<_> = outside.filter(|name| armed.iter().all(|one| one.name != **name)).collect();
+        Reply::Processors(named.chain(others).filter_map(|name| self.processor_record(name)).collect())
     }
 
     pub(super) fn tick(&mut self, tick: &Tick, at: UnixMicros) -> Reply {

@@ -32,6 +32,9 @@ const RUN: &str = "SELECT p.name, r.id, r.tick, r.source, \
 /// `processor_runs_open`.
 const OPEN: &str = "SELECT id, job_id, host, pid, pid_start, boot_id, deadline FROM processor_runs \
      INDEXED BY processor_runs_open WHERE processor = ?1 AND ended_at IS NULL ORDER BY id";
+/// Processors with open runs that no job ends.
+const WITH_RUNS_OUTSIDE: &str = "SELECT DISTINCT p.name FROM processor_runs AS r INDEXED BY processor_runs_open \
+     JOIN processors AS p ON p.id = r.processor WHERE r.ended_at IS NULL AND r.job_id IS NULL";
 
 /// The record that a tick depends on; `None`: the processor is not on record.
 pub(super) fn on_record(conn: &Connection, name: &ProcessorName, tick: Option<UnixMicros>) -> Result<Option<OnRecord>> {
@@ -45,6 +48,11 @@ pub(super) fn on_record(conn: &Connection, name: &ProcessorName, tick: Option<Un
 pub(super) fn names(conn: &Connection) -> Result<Vec<(i64, ProcessorName)>> {
     let read = |row: &Row<'_>| Ok((row.get(0)?, name_of(&text(row, 1)?)?));
     conn.prepare_cached(NAMES)?.query_map([], read)?.collect()
+}
+
+/// Names of processors with runs outside that are open.
+pub(super) fn with_runs_outside(conn: &Connection) -> Result<Vec<ProcessorName>> {
+    conn.prepare_cached(WITH_RUNS_OUTSIDE)?.query_map([], |row| name_of(&text(row, 0)?))?.collect()
 }
 
 /// The processors of this name, or all.

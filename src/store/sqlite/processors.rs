@@ -64,6 +64,11 @@ impl Batch<'_> {
             self.run(ARM, (one.name.as_str(), &one.schedule, one.next_at.map(|at| at.0)))?;
             records.extend(processor_row::processors(self.conn, Some(&one.name))?);
         }
+        for name in processor_row::with_runs_outside(self.conn)? {
+            if armed.iter().all(|one| one.name != name) {
+                records.extend(processor_row::processors(self.conn, Some(&name))?);
+            }
+        }
         Ok(Reply::Processors(records))
     }
 
