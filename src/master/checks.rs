@@ -1,6 +1,7 @@
 //! Periodic checks for what nobody reports: changes of the store by others, the size of its log, clients that take too
 //! long, OOM kills, the control socket, logs of workers that are gone.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -54,9 +55,9 @@ impl Master {
 
     /// Finds runs of processors whose process outside is gone.
     fn look_for_lost_runs(&mut self) {
-        let here = identity::host();
+        let here = LazyCell::new(identity::host);
         let is_gone = |run: &&OpenRun| {
-            let ours = run.process.as_ref().filter(|process| process.host == here);
+            let ours = run.process.as_ref().filter(|process| process.host == *here);
             ours.is_some_and(|process| {
                 process.boot_id != identity::boot_id() || !identity::is_alive(process.pid, process.start)
             })
