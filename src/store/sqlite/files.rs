@@ -81,6 +81,12 @@ pub(super) fn store_files(database: &Path) -> [PathBuf; 3] {
     [database.to_owned(), log_path(database), beside(database, "-shm")]
 }
 
+/// Whether a file that belongs to the database has another owner: root has made it, and is about to give it away.
+pub(super) fn are_changing_hands(database: &Path) -> bool {
+    let owners = store_files(database).map(|file| Some(std::fs::metadata(file).ok()?.uid()));
+    owners[1..].iter().any(|owner| owner.is_some() && *owner != owners[0])
+}
+
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

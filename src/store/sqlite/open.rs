@@ -180,6 +180,23 @@ fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreErr
     }
 }
 
+/// Reads again while a file cannot be opened because root is just making it: SQLite gives it to the owner of the database a
+/// moment after it has made it.
+pub(super) fn patiently<T>(
+    is_being_made: impl Fn() -> bool,
+    mut read: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    for _ in 0..MOST_TRIES {
+        match read() {
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::CannotOpen) && is_being_made() => {
+                std::thread::park_timeout(BETWEEN_TRIES);
+            }
+            done => return done,
+        }
+    }
+    read()
+}
+
 /// An empty file is free to take for a writer; anything else must carry our mark.
 fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result<(), StoreError> {
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
@@ -189,7 +206,7 @@ fn refuse_foreign(conn: &Connection, path: &Path, empty_is_fine: bool) -> Result
         let id = tx.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         Ok((id, migrate::version(&tx)?, tables))
     };
-    match read().map_err(|e| map(path, &e))? {
+    match patiently(|| files::are_changing_hands(path), read).map_err(|e| map(path, &e))? {
         (APPLICATION_ID, _, _) => Ok(()),
         // SQLite takes a file of one byte for an empty one, and would write over it.
         (0, 0, 0) if std::fs::metadata(path).is_ok_and(|found| (1..SMALLEST).contains(&found.len())) => {
