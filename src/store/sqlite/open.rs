@@ -182,7 +182,7 @@ fn exists(path: &Path, doing: &'static str, if_not: &str) -> Result<(), StoreErr
 
 /// Reads again while a file cannot be opened because root is just making it: SQLite gives it to the owner of the database a
 /// moment after it has made it.
-pub(super) fn patiently<T>(
+fn patiently<T>(
     is_being_made: impl Fn() -> bool,
     mut read: impl FnMut() -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
@@ -264,4 +264,27 @@ fn write_ahead_log(conn: &Connection, path: &Path) -> Result<(), StoreError> {
         }
     }
     Err(StoreError::Busy { path: path.display().to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn a_file_that_root_is_just_making_is_waited_for_and_no_other() {
+        let mut left = [Ok(()), Err(ffi::SQLITE_CANTOPEN), Err(ffi::SQLITE_CANTOPEN)].to_vec();
+        let mut read =
+            || left.pop().unwrap().map_err(|code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(patiently(|| false, &mut read).is_err());
+        assert!(patiently(|| true, &mut read).is_ok());
+        assert!(patiently(|| true, || -> rusqlite::Result<()> { Err(rusqlite::Error::InvalidQuery) }).is_err());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("q.db");
+        let _store = SqliteStore::open(&path).unwrap();
+        assert!(!files::are_changing_hands(&path));
+        if std::os::unix::fs::chown(path.with_file_name("q.db-shm"), Some(65_534), None).is_ok() {
+            assert!(files::are_changing_hands(&path));
+        }
+    }
 }

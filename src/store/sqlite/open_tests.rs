@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rusqlite::{Connection, ffi};
+use rusqlite::Connection;
 
-use super::open::patiently;
-use super::{SqliteRecords, SqliteStore, files, lanes, sql};
+use super::{SqliteRecords, SqliteStore};
+use super::{lanes, sql};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
 use crate::model::{Detail, NewJob, Outcome, QueueName, Takes, UnixMicros, WorkerId};
 use crate::store::{JobFilter, Master, Records, Store, StoreError};
@@ -41,21 +41,6 @@ fn a_new_database_is_for_its_owner_only_and_in_wal_mode() {
     let read = |pragma: &str| store.conn.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(read("PRAGMA synchronous"), 1);
     assert_eq!(read("PRAGMA page_size"), 4096);
-}
-
-#[test]
-fn a_file_that_root_is_just_making_is_waited_for_and_no_other() {
-    let mut left = [Ok(()), Err(ffi::SQLITE_CANTOPEN), Err(ffi::SQLITE_CANTOPEN)].to_vec();
-    let mut read = || left.pop().unwrap().map_err(|code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
-    assert!(patiently(|| false, &mut read).is_err());
-    assert!(patiently(|| true, &mut read).is_ok());
-    assert!(patiently(|| true, || -> rusqlite::Result<()> { Err(rusqlite::Error::InvalidQuery) }).is_err());
-    let (_dir, path) = place();
-    let _store = SqliteStore::open(&path).unwrap();
-    assert!(!files::are_changing_hands(&path));
-    if std::os::unix::fs::chown(path.with_file_name("q.db-shm"), Some(65_534), None).is_ok() {
-        assert!(files::are_changing_hands(&path));
-    }
 }
 
 #[test]
