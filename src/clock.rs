@@ -101,6 +101,12 @@ fn ahead() -> Option<i64> {
     })
 }
 
+/// The clock that stands still while the machine sleeps, in microseconds, as a service manager reads it.
+#[must_use]
+pub(crate) fn monotonic_micros() -> u64 {
+    u64::try_from(micros(rustix::time::ClockId::Monotonic)).unwrap_or(0)
+}
+
 /// The clock that goes on while the machine sleeps, in microseconds.
 fn boot() -> i64 {
     micros(rustix::time::ClockId::Boottime)

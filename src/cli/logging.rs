@@ -6,6 +6,8 @@ use env_logger::{Builder, WriteStyle};
 use log::LevelFilter;
 
 use super::args::{Global, LogFormat};
+use crate::clock;
+use crate::report::events;
 
 /// Overrides the level, as `env_logger` reads it: `debug`, `queue_work::store=trace` …
 const VARIABLE: &str = "QUEUE_WORK_LOG";
@@ -27,13 +29,8 @@ pub(super) fn init(global: &Global) {
         .write_style(WriteStyle::Auto);
     if global.log_format == LogFormat::Json {
         builder.format(|out, record| {
-            let line = serde_json::json!({
-                "time": jiff::Timestamp::now(),
-                "level": record.level().as_str().to_lowercase(),
-                "event": "diagnostic",
-                "module": record.target(),
-                "text": record.args().to_string(),
-            });
+            let (level, text) = (record.level().as_str().to_lowercase(), record.args().to_string());
+            let line = events::diagnostic(&level, record.target(), text, clock::wall());
             writeln!(out, "{line}")
         });
     }

@@ -9,6 +9,7 @@ mod backend;
 mod completions;
 mod config;
 mod context;
+mod health;
 mod interrupted;
 mod jobs;
 mod known;
@@ -98,6 +99,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Start(_) => start::run(context),
         Verb::Push(args) => push::run(context, args),
         Verb::Status(args) => status::run(context, args),
+        Verb::Health(_) => health::run(context),
         Verb::Scale(args) => scale::run(context, args),
         Verb::Spawn(args) => spawn::run(context, args),
         Verb::Work(args) => work::run(context, args),

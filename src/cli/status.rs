@@ -39,9 +39,9 @@ const DEAD: usize = 4;
 const TASKS: usize = 200;
 
 /// The status, and why it is not from the master.
-struct Found {
-    status: Status,
-    trouble: Option<Error>,
+pub(crate) struct Found {
+    pub(crate) status: Status,
+    pub(crate) trouble: Option<Error>,
 }
 
 pub(crate) fn run(context: &Context, args: &StatusArgs) -> Result<Code, Error> {
@@ -162,7 +162,7 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
 }
 
 /// From the master; where it does not answer, what the store knows.
-fn fetch(context: &Context) -> Result<Found, Error> {
+pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
     let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
     let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
@@ -222,6 +222,7 @@ fn unreached(
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),
         problems: vec![trouble.to_owned()],
+        problem_topics: Vec::new(),
     }
 }
 

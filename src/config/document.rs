@@ -32,6 +32,7 @@ pub(super) struct Layer {
     pub(super) top: Table,
     pub(super) keep: Table,
     pub(super) signals: Table,
+    pub(super) health: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
     pub(super) pools: Vec<(PoolName, Table)>,
@@ -196,6 +197,9 @@ impl<'t> Reader<'t> {
                 "signals" => {
                     self.layer.signals = self.table(name, at, value, &[schema::SIGNALS]);
                 }
+                "health" => {
+                    self.layer.health = self.table(name, at, value, &[schema::HEALTH]);
+                }
                 "defaults" => {
                     self.layer.defaults = self.table(name, at, value, &[schema::HOOKS, PoolLimits::KEYS]);
                 }
@@ -322,6 +326,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::KEEP, "in `[keep]`"),
         (schema::PROCESSOR, "in `[processors.NAME]`"),
         (schema::SIGNALS, "in `[signals]`"),
+        (schema::HEALTH, "in `[health]`"),
     ];
     for (keys, place) in elsewhere {
         match schema::nearest(name, keys.iter().map(|key| key.name)) {

@@ -181,6 +181,8 @@ fn merged(
     origins.set_table("keep", &keep);
     let signals = merge(&[&layers.built_in.signals, &file.signals])?;
     origins.set_table("signals", &signals);
+    let health = merge(&[&layers.built_in.health, &file.health])?;
+    origins.set_table("health", &health);
     if flags.drain {
         origins.set("drain", &flags.origin_of("drain"));
     }
@@ -206,6 +208,7 @@ fn merged(
             runs: raw::value(&keep, "runs")?,
         },
         hup_reloads: raw::text(&signals, "hup")? == "reload",
+        max_wait: raw::value(&health, "max_wait")?,
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
         defaults,

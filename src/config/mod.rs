@@ -44,6 +44,7 @@ pub use show::{Origins, Shown, show, template};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
@@ -82,6 +83,8 @@ pub struct Config {
     pub keep: KeepFor,
     /// SIGHUP has the file read again, and does not stop the master.
     pub hup_reloads: bool,
+    /// `queue-work health` says that a ready job has waited for longer.
+    pub max_wait: Option<Duration>,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

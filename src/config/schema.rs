@@ -26,7 +26,7 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "signals", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] = &["keep", "signals", "health", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -34,6 +34,10 @@ pub(super) const KEEP: &[Key] =
 
 /// The keys of `[signals]`.
 pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "reload"]))];
+
+/// The keys of `[health]`.
+pub(super) const HEALTH: &[Key] =
+    &[Key::new("max_wait", Kind::Span(Duration::from_millis(1), units::LONGEST)).or("off")];
 
 /// The keys that only a pool has.
 pub(super) const POOL: &[Key] = &[

@@ -118,6 +118,7 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("keep.dead".to_owned(), units::show_duration(keep.dead)),
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
         ("signals.hup".to_owned(), if config.hup_reloads { "reload" } else { "stop" }.to_owned()),
+        ("health.max_wait".to_owned(), config.max_wait.map_or_else(|| "off".to_owned(), units::show_duration)),
     ];
     limits("defaults", &config.defaults, &mut lines);
     hooks("defaults", &config.default_hooks, &mut lines);

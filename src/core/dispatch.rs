@@ -211,7 +211,7 @@ fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&C
     let long = pool.estimate.is_none_or(|took| took > Duration::from_millis(1));
     move |job| {
         if let Some(single) = &pool.single {
-            out.push(single.tell(Notice::JobBegan { job: job.id, kind: job.kind.to_string() }));
+            out.push(single.tell(Notice::JobBegan { job: job.id, kind: job.kind.to_string(), of: job.into() }));
         }
         if long {
             let (job, run) = (job.id, job.run);

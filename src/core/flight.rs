@@ -71,6 +71,11 @@ impl Flight {
         }
     }
 
+    /// How long it took until then.
+    pub(super) fn took(&self, ended: Mono) -> Duration {
+        self.started().map_or(Duration::ZERO, |since| ended.since(since))
+    }
+
     /// Why it was asked to end, if it was.
     #[must_use]
     pub const fn told(&self) -> Option<CancelReason> {

@@ -43,9 +43,9 @@ impl Core {
         self.problems.now.get(&topic).map(String::as_str)
     }
 
-    /// The texts of all problems that are not over.
-    pub fn problems(&self) -> impl Iterator<Item = &str> {
-        self.problems.now.values().map(String::as_str)
+    /// All problems that are not over.
+    pub fn problems(&self) -> impl Iterator<Item = (Topic, &str)> {
+        self.problems.now.iter().map(|(topic, text)| (*topic, text.as_str()))
     }
 
     pub(super) fn raise(&mut self, topic: Topic, text: String, now: Now, out: &mut Vec<Action>) {

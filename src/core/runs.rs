@@ -13,6 +13,7 @@ use crate::model::change::{Change, Finish, Next};
 use crate::model::death::RunLost;
 use crate::model::job::Progress;
 use crate::model::last_line::last_line;
+use crate::model::notice::RunFacts;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{
     Answer, Cause, Detail, JobState, LastLines, Mono, Notice, Now, Outcome, PoolKind, Prefetch, RunError, WorkerId,
@@ -82,7 +83,7 @@ impl Core {
         detail.note = detail.note.or(flight.note.take()).filter(|_| flight.job.holds.run.is_some());
         // Jobs that never began are named as a problem, once for all.
         let is_bad = verdict.next != Next::Succeeded && verdict.cause != Some(Cause::NotBegun);
-        let bad = is_bad.then(|| bad_end(name, &flight, verdict, detail.error.clone(), now)).flatten();
+        let bad = is_bad.then(|| bad_end(name, &flight, verdict, detail.error.clone(), ended, now)).flatten();
         self.tell_end(id, &flight, verdict.outcome, bad.as_ref(), ended, out);
         out.extend(bad.map(Action::Tell));
         if verdict.outcome == Outcome::Released {
@@ -220,16 +221,25 @@ impl Core {
 }
 
 /// The notice of a run that did not succeed.
-fn bad_end(worker: &str, flight: &Flight, verdict: &Verdict, error: Option<String>, now: Now) -> Option<Notice> {
-    let (job, kind) = (flight.job.id, flight.job.kind.to_string());
+fn bad_end(
+    worker: &str,
+    flight: &Flight,
+    verdict: &Verdict,
+    error: Option<String>,
+    ended: Mono,
+    now: Now,
+) -> Option<Notice> {
+    let (job, kind, of) = (flight.job.id, flight.job.kind.to_string(), RunFacts::from(&*flight.job));
+    let took_s = flight.took(ended).as_secs_f64();
     let retry_in_s = match verdict.next {
-        Next::Dead(cause) => return Some(Notice::JobDead { job, kind, cause, error }),
+        Next::Dead(cause) => return Some(Notice::JobDead { job, kind, cause, error, took_s, of }),
         Next::RetryAt(at) => at.since(now.wall).as_secs_f64(),
         Next::Ready | Next::Behind => 0.0,
         Next::Succeeded | Next::Cancelled(_) => return None,
     };
     let (outcome, cause) = (verdict.outcome, verdict.cause.unwrap_or(Cause::Error));
-    Some(Notice::JobFailed { job, kind, worker: worker.to_owned(), outcome, cause, error, retry_in_s })
+    let worker = worker.to_owned();
+    Some(Notice::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s, took_s, of })
 }
 
 /// The last line on stdout, unless that is a message that was cut short.

@@ -10,6 +10,7 @@ use super::flight::Flight;
 use super::pool::{Pool, PoolId};
 use super::{Action, Core, Done, Phase, Refusal, Target, Ticket, commands::Asker};
 use crate::model::death::SlotProblem;
+use crate::model::notice::RunFacts;
 use crate::model::{Mono, Notice, Now, Outcome, PoolName, PoolSettings, Until, WorkerId};
 
 /// The state of a pool of a single worker.
@@ -194,10 +195,13 @@ impl Core {
         let Some(single) = pool.and_then(|pool| pool.single.as_mut()) else { return };
         single.runs += u64::from(outcome != Outcome::Released);
         single.dead += u64::from(matches!(bad, Some(Notice::JobDead { .. })));
-        let took_s = flight.started().map_or(0.0, |since| ended.since(since).as_secs_f64());
+        let took_s = flight.took(ended).as_secs_f64();
         let (job, kind) = (flight.job.id, flight.job.kind.to_string());
         match bad {
-            None => out.push(single.tell(Notice::JobEnded { job, kind, outcome, took_s })),
+            None => {
+                let of = RunFacts::from(&*flight.job);
+                out.push(single.tell(Notice::JobEnded { job, kind, outcome, took_s, of }));
+            }
             Some(bad) if single.client.is_some() => out.push(single.tell(bad.clone())),
             Some(_) => {}
         }

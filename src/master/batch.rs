@@ -98,6 +98,11 @@ impl<T> Batches<T> {
         }
     }
 
+    /// A number that grows while the writer does something; it does where it is asked to check.
+    pub(super) fn writer_pulse(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Writer::pulse)
+    }
+
     /// Ends the writer, and with it the generation if that ends in order, `at` a time.
     pub(super) fn stop(&mut self, at: Option<UnixMicros>) -> Result<(), StoreError> {
         self.writer.take().map_or(Ok(()), |writer| writer.stop(at))

@@ -63,6 +63,7 @@ impl Master {
         self.time.ring_at(Timer::Requests, self.requests.next_deadline());
         self.time.ring_at(Timer::Backlog, self.children.next_deadline());
         self.time.ring_at(Timer::Hooks, self.hooks.next_deadline(now.mono));
+        self.set_notify_timer();
         self.time.until_next()
     }
 
@@ -107,7 +108,13 @@ impl Master {
         for timer in self.time.due(now.mono) {
             match timer {
                 // Every turn sees to these.
-                Timer::Core | Timer::Commit | Timer::Backlog | Timer::Sweep | Timer::Stuck | Timer::Hooks => {}
+                Timer::Core
+                | Timer::Commit
+                | Timer::Backlog
+                | Timer::Sweep
+                | Timer::Stuck
+                | Timer::Hooks
+                | Timer::Notify => {}
                 Timer::Requests => self.expire_waiters(now),
                 Timer::Checks => self.check(now),
                 Timer::Held => self.look_at_held(),
@@ -140,6 +147,7 @@ impl Master {
         self.clients.flush();
         self.forget_the_gone();
         self.containment.flush();
+        self.notify();
         // Work is told at once, the end of it with the next look: so a job now and then costs no wake-ups.
         if !self.core.is_quiet() {
             self.meters.pace(true);

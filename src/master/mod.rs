@@ -30,6 +30,7 @@ mod hold;
 mod hooks;
 pub(crate) mod logs;
 mod meters;
+mod notify;
 mod open_files;
 mod pipes;
 mod reader;
@@ -66,6 +67,7 @@ use hold::Hold;
 use hooks::Hooks;
 use logs::Logs;
 use meters::Meters;
+use notify::Notify;
 use requests::Requests;
 use sources::Sources;
 use spawner::Spawner;
@@ -102,6 +104,7 @@ struct Master {
     meters: Meters,
     logs: Logs,
     console: Console,
+    notify: Notify,
     checks: Checks,
     sources: Sources,
     // Last, so that the lock outlives everything that writes.

@@ -57,7 +57,8 @@ impl Master {
             single: self.in_force.config.single.is_some(),
             containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
-            problems: self.core.problems().map(str::to_owned).collect(),
+            problems: self.core.problems().map(|(_, text)| text.to_owned()).collect(),
+            problem_topics: self.core.problems().map(|(topic, _)| topic).collect(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::core::PoolId;
 use crate::model::{PoolKind, Slot, WorkerId};
 use crate::process::inherited::Ignored;
 use crate::process::mark::Mark;
+use crate::process::service_manager::VARIABLES;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
 use crate::process::start_step::{self, Step};
 use crate::process::{oom, sweep};
@@ -32,7 +33,7 @@ pub(super) struct Spawner {
     database: PathBuf,
     /// Steps of every worker before all else.
     step: Step,
-    /// Variables of ours that we were started with; workers get their own.
+    /// Variables of ours that we were started with, of which workers get their own, and those of the service manager.
     inherited: Vec<OsString>,
 }
 
@@ -44,7 +45,9 @@ impl Spawner {
             socket: config.socket.clone(),
             database: config.database.file().into(),
             step: Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None },
-            inherited: names.filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")).collect(),
+            inherited: names
+                .filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_") || VARIABLES.iter().any(|name| n == name))
+                .collect(),
         }
     }
 

@@ -20,6 +20,7 @@ use super::hold::Hold;
 use super::hooks::Hooks;
 use super::logs::{self, Logs};
 use super::meters::Meters;
+use super::notify::Notify;
 use super::reader::Reader;
 use super::requests::Requests;
 use super::sampler::Sampler;
@@ -126,7 +127,7 @@ pub(super) fn start(
 
     let clients = listen(config, group, &mail, sources.registry())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
-    let console = Console::start(printer, least).map_err(system("start a thread"))?;
+    let console = Console::start(printer.of_generation(begun.generation), least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
@@ -144,6 +145,7 @@ pub(super) fn start(
         meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
+        notify: Notify::of_environment(),
         checks: Checks::default(),
         sources,
         hold,

@@ -3,7 +3,23 @@
 use serde::{Deserialize, Serialize};
 
 use super::worker::{EndReason, Exit};
-use super::{Cause, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId};
+use super::{Cause, Claimed, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId};
+
+/// The run that a notice is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunFacts {
+    pub run: RunId,
+    pub queue: QueueName,
+    /// The number of the attempt.
+    pub attempt: u32,
+}
+
+impl From<&Claimed> for RunFacts {
+    fn from(job: &Claimed) -> Self {
+        Self { run: job.run, queue: job.queue.clone(), attempt: job.attempt() }
+    }
+}
 
 /// Something worth telling people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +50,8 @@ pub enum Notice {
         job: JobId,
         #[serde(rename = "type")]
         kind: String,
+        #[serde(flatten)]
+        of: RunFacts,
     },
     /// A run ended there, and not badly.
     JobEnded {
@@ -43,6 +61,8 @@ pub enum Notice {
         /// Succeeded, cancelled or released.
         outcome: Outcome,
         took_s: f64,
+        #[serde(flatten)]
+        of: RunFacts,
     },
     /// A run ended badly, and its job will be tried again.
     JobFailed {
@@ -58,6 +78,10 @@ pub enum Notice {
         error: Option<String>,
         /// When it is tried again, in seconds from now.
         retry_in_s: f64,
+        #[serde(default)]
+        took_s: f64,
+        #[serde(flatten)]
+        of: RunFacts,
     },
     /// A job was given up.
     JobDead {
@@ -67,6 +91,10 @@ pub enum Notice {
         cause: Cause,
         /// Error text.
         error: Option<String>,
+        #[serde(default)]
+        took_s: f64,
+        #[serde(flatten)]
+        of: RunFacts,
     },
     /// A worker does not come up.
     Backoff {
@@ -95,7 +123,11 @@ pub enum Notice {
         ran: bool,
     },
     /// A process outside is gone without having ended its run, or was past its timeout.
-    RunLost { processor: ProcessorName, run: ProcessorRunId },
+    RunLost {
+        processor: ProcessorName,
+        #[serde(rename = "processor_run")]
+        run: ProcessorRunId,
+    },
     Problem {
         /// The problem, and the next step.
         text: String,

@@ -1,9 +1,12 @@
 //! Problems that can last, and the words for those that the core finds.
 
+use serde::{Deserialize, Serialize};
+
 use super::JobId;
 
 /// Subject of a problem; one problem of each is known at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// Control connections cannot be accepted.
     Clients,

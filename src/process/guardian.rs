@@ -32,7 +32,7 @@ use super::cgroup::Group;
 use super::group::{Signal, kill_process, signal_group};
 use super::pipes::set_nonblocking;
 use super::sweep::{COOKIE_VARIABLE, Kin, Selector, Swept, Wanted, kill_all};
-use super::{identity, image, mark, tree};
+use super::{identity, image, mark, service_manager, tree};
 use crate::clock;
 
 /// The hidden verb that the master starts itself with.
@@ -248,7 +248,10 @@ impl Guardian {
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        command.env_remove(COOKIE_VARIABLE).process_group(0);
+        for name in [COOKIE_VARIABLE].into_iter().chain(service_manager::VARIABLES) {
+            command.env_remove(name);
+        }
+        command.process_group(0);
         command.stdin(input).stdout(Stdio::null()).stderr(Stdio::null());
         // Not even that of another instance, one job of which we may be.
         let child = mark::marking(None, || command.spawn())?;

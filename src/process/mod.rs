@@ -22,6 +22,7 @@ pub mod oom;
 pub mod pipes;
 mod procfs;
 pub(crate) mod self_pipe;
+pub mod service_manager;
 pub mod spawn;
 pub mod start_step;
 pub mod sweep;

@@ -1,8 +1,9 @@
-//! Events of a master while it runs: typed here, worded in `text`, as JSON by [`json`].
+//! Events of a master while it runs: typed here, worded in `text`, as JSON in `record`.
 //!
 //! Invariant: who reports an event knows nothing of its wording, and who words it knows nothing of the master.
 
 mod level;
+mod record;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Summary;
 use crate::model::reload::FileChange;
-use crate::model::{Durability, Generation, Notice, QueueName, UnixMicros};
+use crate::model::{Durability, Generation, Notice, QueueName};
 use crate::wire::control::LogLine;
 
 pub use level::Level;
+pub use record::{diagnostic, json, warning};
 pub use text::{end_reason, exit, label, line, log_line, waits_for_retry};
 
 /// Something a person or a program may want to know.
@@ -74,25 +76,6 @@ impl From<Notice> for Event {
     fn from(notice: Notice) -> Self {
         Self::Notice(notice)
     }
-}
-
-/// The event as one JSON object, without a line break: `{"at": …, "level": …, "event": "job_dead", …}`.
-#[must_use]
-pub fn json(event: &Event, at: UnixMicros) -> String {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        time: UnixMicros,
-        level: &'static str,
-        #[serde(flatten)]
-        event: &'a Event,
-    }
-    let level = match event.level() {
-        Level::Debug => "debug",
-        Level::Detail | Level::Normal | Level::Nothing => "info",
-        Level::Problem => "warn",
-    };
-    serde_json::to_string(&Line { time: at, level, event })
-        .map_or_else(|e| format!("{{\"event\":\"problem\",\"text\":\"{e}\"}}"), super::words::escape_json)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod colours;
 pub mod events;
+pub mod health;
 pub mod hint;
 pub mod lists;
 pub mod printer;
@@ -13,6 +14,7 @@ pub mod processors;
 pub mod refusals;
 pub mod reload;
 pub mod status;
+pub mod status_line;
 pub mod status_named;
 mod status_tables;
 pub mod status_text;

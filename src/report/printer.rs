@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::events::{self, Event, Level};
 use super::{hint, words};
-use crate::model::UnixMicros;
+use crate::model::{Generation, UnixMicros};
 use crate::wire::control::LogLine;
 
 /// Prints events.
@@ -20,6 +20,7 @@ pub struct Printer {
     /// Lines have their time: they go to a file or a pipe, and nobody there adds it.
     dated: bool,
     bar: Option<ProgressBar>,
+    generation: Option<Generation>,
 }
 
 impl Printer {
@@ -28,7 +29,13 @@ impl Printer {
     pub fn new(verbose: u8, quiet: bool, json: bool, bar: bool) -> Self {
         let bar = (bar && !json && !quiet && std::io::stderr().is_terminal()).then(progress_bar);
         let dated = !json && !std::io::stderr().is_terminal() && !goes_to_the_journal();
-        Self { least: Level::shown(verbose, quiet), json, dated, bar }
+        Self { least: Level::shown(verbose, quiet), json, dated, bar, generation: None }
+    }
+
+    /// The same, for the events of a master of this generation.
+    #[must_use]
+    pub fn of_generation(self, generation: Generation) -> Self {
+        Self { generation: Some(generation), ..self }
     }
 
     /// Whether events of this level are shown, so that others need not be made.
@@ -45,7 +52,7 @@ impl Printer {
         if let (Event::Printed(line), false) = (event, self.json) {
             return printed(line);
         }
-        let line = if self.json { events::json(event, at) } else { self.dated(coloured(event), at) };
+        let line = if self.json { events::json(event, self.generation, at) } else { self.dated(coloured(event), at) };
         match &self.bar {
             Some(bar) => bar.suspend(|| print(&line)),
             None => print(&line),
@@ -54,7 +61,9 @@ impl Printer {
 
     /// Prints what is odd about the configuration.
     pub fn warning(&self, text: &str, at: UnixMicros) {
-        if self.shows(Level::Problem) {
+        if self.shows(Level::Problem) && self.json {
+            print(&events::warning(&hint::complete(text), at));
+        } else if self.shows(Level::Problem) {
             print(&self.dated(words::escape(&hint::complete(&format!("queue-work: warning: {text}"))), at));
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::ReadFile;
+use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
@@ -62,6 +63,9 @@ pub struct MasterStatus {
     /// Problems, if any (`the disk is full`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
+    /// The subject of each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problem_topics: Vec<Topic>,
 }
 
 /// One queue.

@@ -20,6 +20,8 @@ mod tests;
 mod trouble;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -140,6 +142,8 @@ pub struct Writer {
     checks: Sender<()>,
     /// Dropped to end the waits between attempts.
     go_on: Sender<()>,
+    /// Grows with each thing that the thread has done or tried.
+    pulse: Arc<AtomicU64>,
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
@@ -160,8 +164,10 @@ impl Writer {
             }
             None => (None, never()),
         };
+        let pulse = Arc::new(AtomicU64::new(0));
         let turn = Turn {
             store,
+            pulse: Arc::clone(&pulse),
             notify,
             inbox,
             early: VecDeque::new(),
@@ -175,7 +181,7 @@ impl Writer {
             due: None,
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || turn.run(&asked))?;
-        Ok(Self { commands, checks, go_on, thread })
+        Ok(Self { commands, checks, go_on, pulse, thread })
     }
 
     /// Hands over a batch; never waits.
@@ -191,6 +197,13 @@ impl Writer {
     /// asked for already, this is the same one.
     pub fn check(&self) {
         let _ = self.checks.try_send(());
+    }
+
+    /// A number that grows while the thread does something; after a [`Writer::check`], too. It stands still in a call of the
+    /// system that does not return.
+    #[must_use]
+    pub fn pulse(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
     }
 
     /// Applies what was sent, ends the generation if `end` says when, and waits for the thread. While the store
@@ -209,6 +222,7 @@ impl Writer {
 /// The state of the thread.
 struct Turn<N> {
     store: Box<dyn Store>,
+    pulse: Arc<AtomicU64>,
     notify: N,
     inbox: Receiver<Command>,
     /// Taken from the inbox while a batch before them failed.
@@ -273,6 +287,7 @@ impl<N: Fn(Written)> Turn<N> {
 
     /// An earlier attempt may have been committed without our knowing: then its answers are the true ones.
     fn attempt(&mut self, batch: &Batch) -> Result<Applied, StoreError> {
+        self.pulse.fetch_add(1, Ordering::Relaxed);
         match self.store.apply(batch.number, &batch.ops, batch.at) {
             Err(StoreError::AlreadyApplied) => self.store.applied_by(batch.number).ok_or(StoreError::AlreadyApplied),
             result => result,
@@ -320,6 +335,7 @@ impl<N: Fn(Written)> Turn<N> {
 
     fn check(&mut self) {
         let news = self.store.news();
+        self.pulse.fetch_add(1, Ordering::Relaxed);
         self.unknown = news.is_err();
         match news {
             Ok(news) => self.news.add(news),

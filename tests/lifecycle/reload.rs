@@ -350,6 +350,6 @@ fn the_log_in_json_has_the_plan() {
     let event: Value = serde_json::from_str(&found().unwrap_or_default()).expect("JSON");
     let change =
         json!({"kind": "pools", "name": "default", "key": "env.A", "was": null, "now": "(set)", "how": "rolling"});
-    assert_eq!((&event["changes"], &event["level"]), (&json!([change]), &json!("info")));
+    assert_eq!((&event["data"]["changes"], &event["level"]), (&json!([change]), &json!("info")));
     bench.wait_for("another worker", Duration::from_secs(10), |b| b.status()["workers"][0]["restarts"] == 1);
 }

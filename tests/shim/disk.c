@@ -8,7 +8,7 @@
  *
  * DISK_FAULT is one line: `ID KIND ERRNO FROM COUNT ENDING`. KIND is `write`, `sync`, `change` (`write`, and opening to
  * write), `any` of them, or `read`; calls on files whose path ends in ENDING (`*`: all) are counted, anew for each ID, and fail
- * from the FROM-th on, COUNT of them (0: all that follow).
+ * from the FROM-th on, COUNT of them (0: all that follow). With `HANG` for ERRNO they do not return.
  *
  * Only the process that is started with it is preloaded: its children find the variable gone.
  *
@@ -125,6 +125,7 @@ static int fails(const char *kind, const char *path) {
         raw_write(fd, text, m < (int)sizeof text ? (size_t)m : sizeof text - 1);
         syscall(SYS_close, fd);
     }
+    while (strcmp(error, "HANG") == 0) pause();
     errno = EIO;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (strcmp(error, errors[i].name) == 0) errno = errors[i].number;

@@ -41,6 +41,7 @@ fn without_a_file_the_defaults_are_valid_and_in_force() {
         ("keep.dead", "30d"),
         ("keep.runs", "7d"),
         ("signals.hup", "stop"),
+        ("health.max_wait", "off"),
         ("log_file_size", "10M"),
         ("log_files", "5"),
         ("durability", "full"),

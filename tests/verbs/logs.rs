@@ -113,5 +113,5 @@ fn every_line_of_a_master_that_goes_to_a_file_has_its_time() {
     }
     assert!(undated(&dated).starts_with("queue-work: warning: ") && undated(&dated).contains("\nmaster "), "{dated}");
     let json = said(&[("QUEUE_WORK_LOG_FORMAT", "json")]);
-    assert!(json.lines().any(|line| line.starts_with("{\"time\":")), "{json}");
+    assert!(json.lines().any(|line| line.starts_with("{\"ts\":")), "{json}");
 }

@@ -39,6 +39,17 @@ pub(crate) struct StatusArgs {
     pub(crate) all: bool,
 }
 
+/// Say whether everything works, with exit code 0 or 1.
+///
+/// 0: healthy. 1: degraded or unhealthy. 3: no master runs. Each check has a sentence; what is wrong comes first.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work health                  every check, in a sentence
+  queue-work health --json           for programs
+  queue-work health -q               only the exit code, as a container wants it")]
+pub(crate) struct HealthArgs {}
+
 /// What follows `--watch`, where the interval may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {

@@ -15,14 +15,15 @@ use crate::error::Error;
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
     ("Jobs", &["push", "jobs", "pause, resume", "processors"]),
-    ("Look", &["status", "runs, workers", "logs"]),
+    ("Look", &["status, health", "runs, workers", "logs"]),
     ("Change", &["scale", "spawn", "restart", "reload", "stop"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 3] = [
+const TOGETHER: [(&str, &str); 4] = [
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
+    ("status, health", "Show queues, pools, workers, or say whether all is well"),
     ("runs, workers", "Show the history of runs or workers, newest first"),
     ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];

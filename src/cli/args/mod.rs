@@ -141,6 +141,7 @@ pub(crate) enum Verb {
     Push(Box<push::PushArgs>),
     #[command(alias = "ps")]
     Status(control::StatusArgs),
+    Health(control::HealthArgs),
     Scale(control::ScaleArgs),
     Spawn(control::SpawnArgs),
     Restart(control::RestartArgs),

@@ -18,12 +18,20 @@ use crate::wire::control::Reload;
 impl Master {
     pub(super) fn reload_request(&mut self, ticket: Ticket, params: Reload) -> Begun {
         let Reload { dry_run, no_wait } = params;
-        self.read_again(reader::Reload { ticket: Some(ticket), dry_run, waits: !no_wait }).map(|()| None)
+        self.read_again(reader::Reload { ticket: Some(ticket), dry_run, waits: !no_wait })?;
+        if !dry_run {
+            self.notify.reloading();
+        }
+        Ok(None)
     }
 
     pub(in crate::master) fn reload_on_hangup(&mut self) {
+        self.notify.reloading();
         let read = self.read_again(reader::Reload { ticket: None, dry_run: false, waits: false });
-        read.unwrap_or_else(|refused| self.not_reloaded(None, refused));
+        if let Err(refused) = read {
+            self.not_reloaded(None, refused);
+            self.notify.reloaded();
+        }
     }
 
     fn read_again(&self, reload: reader::Reload) -> Result<(), Refused> {
@@ -57,6 +65,7 @@ impl Master {
             }
             Err(refused) => self.not_reloaded(reload.ticket, refused),
         }
+        self.notify.reloaded();
     }
 
     fn not_reloaded(&mut self, ticket: Option<Ticket>, refused: Refused) {

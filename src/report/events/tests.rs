@@ -1,12 +1,15 @@
 //! The wording of events, as a table.
 
 use super::*;
+use crate::model::notice::RunFacts;
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{Cause, JobId, Outcome, PoolName};
+use crate::model::{Cause, Generation, JobId, Outcome, PoolName, RunId, UnixMicros};
 
 fn dead() -> Event {
     let error = Some("exit\x1b 3\n".into());
-    Notice::JobDead { job: JobId(31), kind: "exec".into(), cause: Cause::MaxAttempts, error }.into()
+    let of = RunFacts { run: RunId(40), attempt: 3, ..RunFacts::default() };
+    let cause = Cause::MaxAttempts;
+    Notice::JobDead { job: JobId(31), kind: "exec".into(), cause, error, took_s: 1.5, of }.into()
 }
 
 fn ended(reason: EndReason) -> Event {
@@ -31,6 +34,8 @@ fn events_are_worded_in_one_line() {
         cause: Cause::Error,
         error: None,
         retry_in_s: 5.0,
+        took_s: 0.0,
+        of: RunFacts::default(),
     };
     let started = Event::PoolStarted {
         pool: "default".into(),
@@ -73,14 +78,30 @@ fn quiet_shows_nothing_and_verbose_shows_worker_starts() {
 }
 
 #[test]
-fn an_event_is_one_json_object_with_its_time() {
-    let text = json(&dead(), UnixMicros(0));
-    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(value["event"], "job_dead");
-    assert_eq!(value["time"], "1970-01-01T00:00:00.000000Z");
-    assert_eq!((&value["level"], &value["job"], &value["type"]), (&"warn".into(), &31.into(), &"exec".into()));
-    assert!(!text.contains('\n'));
-    let line = LogLine { at: UnixMicros(0), worker: "a-1".into(), stream: "out".into(), job: None, text: "x".into() };
-    let value: serde_json::Value = serde_json::from_str(&json(&Event::Output(line), UnixMicros(0))).expect("JSON");
-    assert_eq!((&value["event"], &value["text"]), (&"output".into(), &"x".into()));
+fn a_line_in_json_has_the_members_of_the_schema_and_the_rest_below_data() {
+    let at = UnixMicros(0);
+    let read = |event: &Event, generation| {
+        let text = json(event, generation, at);
+        assert!(!text.contains('\n'), "{text}");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    let line = serde_json::json!({
+        "ts": "1970-01-01T00:00:00.000000Z", "level": "warn", "event": "job_dead",
+        "msg": "job 31 (`exec`) is dead (max_attempts): exit\\x1b 3; see `queue-work jobs show 31`",
+        "generation": 7, "job_id": 31, "run_id": 40, "queue": "default", "type": "exec", "attempt": 3, "duration_s": 1.5,
+        "data": {"cause": "max_attempts", "error": "exit\u{1b} 3\n"},
+    });
+    assert_eq!(read(&dead(), Some(Generation(7))), line);
+    let line = serde_json::json!({
+        "ts": "1970-01-01T00:00:00.000000Z", "level": "warn", "event": "worker_ended",
+        "msg": "worker `default-1` ended by itself after 1 job (SIGKILL)", "pool": "default", "worker": "default-1",
+        "pid": 7, "data": {"reason": "exited", "exit": {"signal": 9}, "jobs_done": 1, "known": false},
+    });
+    assert_eq!(read(&ended(EndReason::Exited), None), line);
+    let output = LogLine { at, worker: "a-1".into(), stream: "out".into(), job: Some(JobId(3)), text: "x".into() };
+    let line = serde_json::json!({
+        "ts": "1970-01-01T00:00:00.000000Z", "level": "info", "event": "output", "msg": "x", "pool": "a", "worker": "a-1",
+        "job_id": 3, "data": {"stream": "out"},
+    });
+    assert_eq!(read(&Event::Output(output), None), line);
 }

@@ -51,16 +51,16 @@ fn notice_line(notice: &Notice) -> String {
     match notice {
         Notice::WorkerStarted { worker, pid } => format!("worker `{worker}` started (pid {pid})"),
         Notice::WorkerEnded { worker, reason, exit, jobs_done, .. } => worker_ended(worker, *reason, *exit, *jobs_done),
-        Notice::JobBegan { job, kind } => format!("job {job} (`{}`) began", words::one_line(kind, 60)),
-        Notice::JobEnded { job, kind, outcome, took_s } => {
+        Notice::JobBegan { job, kind, .. } => format!("job {job} (`{}`) began", words::one_line(kind, 60)),
+        Notice::JobEnded { job, kind, outcome, took_s, .. } => {
             let (kind, did) = (words::one_line(kind, 60), did(*outcome));
             format!("job {job} (`{kind}`) {did} after {}", words::seconds(*took_s))
         }
-        Notice::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s } => {
+        Notice::JobFailed { job, kind, worker, outcome, cause, error, retry_in_s, .. } => {
             let what = failed(*outcome, *cause, error.as_deref());
             format!("job {job} (`{}`) {what} on `{worker}`; {}", words::one_line(kind, 60), again(*retry_in_s))
         }
-        Notice::JobDead { job, kind, cause, error } => {
+        Notice::JobDead { job, kind, cause, error, .. } => {
             let error = error.as_deref().map(|e| format!(": {}", words::one_line(e, ERROR_CHARS))).unwrap_or_default();
             let kind = words::one_line(kind, 60);
             format!("job {job} (`{kind}`) is dead ({cause}){error}; see `queue-work jobs show {job}`")

@@ -3,6 +3,7 @@
 //! Invariant: a push is said not to be committed only when the truth was read back, or when it was never tried.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
@@ -97,6 +98,7 @@ impl<N: Fn(Written)> Turn<N> {
         let mut wait = FIRST_RETRY;
         let (mut stopping, mut first) = (false, true);
         loop {
+            self.pulse.fetch_add(1, Ordering::Relaxed);
             let again = match self.store.harden() {
                 Ok(()) => {
                     (self.notify)(Written::Mended { batch: self.last, error: error.to_owned() });
