@@ -13,6 +13,7 @@ mod health;
 mod interrupted;
 mod jobs;
 mod known;
+mod leaks;
 mod left;
 mod logging;
 mod logs;
@@ -114,6 +115,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Processors(args) => processors::run(context, args),
         Verb::Runs(args) => runs::run(context, args),
         Verb::Workers(args) => workers::run(context, args),
+        Verb::Leaks => leaks::run(context),
         Verb::Logs(args) => logs::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
         Verb::Completions(args) => completions::run(args.shell),

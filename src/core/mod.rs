@@ -30,6 +30,7 @@ mod event;
 mod exits;
 mod flight;
 mod hooks;
+mod leaks;
 mod not_begun;
 mod pool;
 mod problems;
@@ -70,6 +71,7 @@ pub use single::Worked;
 pub use slot::{SlotHistory, SlotView};
 pub use worker::{Handle, State};
 
+use crate::model::leak::TypeMemory;
 use crate::model::oom::OomKills;
 use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, WorkerId};
@@ -124,6 +126,7 @@ pub struct Core {
     oom: OomKills,
     drain: drain::Drain,
     idleness: Idleness,
+    leaks: leaks::Ledger,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Runs given back since the stop began, for its summary.
@@ -158,6 +161,7 @@ impl Core {
             oom: OomKills::default(),
             drain: drain::Drain::default(),
             idleness: Idleness::default(),
+            leaks: leaks::Ledger::default(),
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,
@@ -285,6 +289,12 @@ impl Core {
     #[must_use]
     pub fn worker(&self, id: WorkerId) -> Option<&Handle> {
         self.workers.get(id)
+    }
+
+    /// The memory that each job type keeps, those that leak first.
+    #[must_use]
+    pub fn kept_memory(&self) -> Vec<TypeMemory> {
+        self.leaks.by_kept()
     }
 
     /// Runs given back and workers ended since the stop began.

@@ -85,6 +85,7 @@ impl Core {
         let is_over = self.change(id, |worker, pool| {
             worker.memory.get_or_insert(memory);
             worker.note_peak(memory);
+            worker.mark.measured(memory);
             let after_first_job = worker.alone.map_or(memory, |(first, _)| first);
             worker.alone = Some((after_first_job, memory));
             // Over the hard limit too it is replaced and not killed: the job that took so much is over.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::leaks::Mark;
 use super::pool::{Pool, PoolId};
 use super::slot::{SlotEntry, SlotHistory, SlotState};
 use super::worker::{Handle, State};
@@ -99,6 +100,7 @@ impl Core {
             next_request: 1,
             armed: None,
             load: None,
+            mark: Mark::default(),
         };
         self.add_worker(worker, handle);
         self.set_slot(id, slot, state);

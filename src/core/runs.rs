@@ -36,12 +36,16 @@ impl Core {
         self.begin_next(id, now, out);
         let answered = self.change(id, |worker, pool| {
             worker.jobs_done += 1;
+            let growth = worker.mark.ran(&flight.job.kind).filter(|_| worker.concurrency == 1);
             if let Some(started) = flight.started() {
                 pool.observe(now.mono.since(started));
             }
-            (worker.jobs_done == 1, worker.state.leaves())
+            (worker.jobs_done == 1, worker.state.leaves(), growth)
         });
-        let (first, leaves) = answered.unwrap_or_default();
+        let (first, leaves, growth) = answered.unwrap_or_default();
+        if let Some(growth) = growth {
+            self.leaks.enter(&flight.job.kind, id, growth, answer.detail.peak_memory.or(flight.peak));
+        }
         let case = Case { job: &flight.job, limits: &self.pools[&pool].settings.limits, now: now.wall };
         let verdict = match flight.told() {
             None => case.answered(&answer, &mut self.random),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::flight::Flight;
+use super::leaks::Mark;
 use super::slot::SlotHistory;
 use super::{PoolId, ShareId};
 use crate::model::worker::{EndReason, Exit};
@@ -168,6 +169,7 @@ pub struct Handle {
     pub(super) next_request: u64,
     pub(super) armed: Option<Mono>,
     pub(super) load: Option<u32>,
+    pub(super) mark: Mark,
 }
 
 impl Handle {

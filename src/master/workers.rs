@@ -11,7 +11,7 @@ use super::timers::Timer;
 use crate::core::{End, Event, PoolId};
 use crate::model::problem::Topic;
 use crate::model::worker::Exit;
-use crate::model::{Detail, LastLines, PoolLimits, PoolName, Slot, WorkerId};
+use crate::model::{Detail, LastLines, PoolName, Slot, WorkerId};
 use crate::process::spawn::SpawnError;
 use crate::process::sweep::SweepDone;
 use crate::process::{exits, oom};
@@ -80,15 +80,9 @@ impl Master {
         }
     }
 
-    /// Measures a worker that answers, as the sampler comes by once a second only: each for its first answer, and those that
-    /// have a limit then so often that tiny jobs do not pay for it.
+    /// Measures a worker that answers, as the sampler comes by once a second only; not so often that tiny jobs pay for it.
     fn measure_before_answer(&mut self, id: WorkerId) {
-        let Some(known) = self.core.worker(id) else { return };
-        let has_limit = |limits: &PoolLimits| limits.memory.is_some() || limits.memory_max.is_some();
-        let limited = self.core.pool(known.pool).is_some_and(|pool| has_limit(&pool.settings.limits));
-        if (limited || known.memory.is_none())
-            && let Some(memory) = self.children.measure(id, self.time.now().mono)
-        {
+        if let Some(memory) = self.children.measure(id, self.time.now().mono) {
             self.feed(Event::SampledAlone { worker: id, memory });
         }
     }

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod job;
 pub mod key;
 pub mod last_line;
+pub mod leak;
 pub mod limits;
 pub mod notice;
 pub mod oom;

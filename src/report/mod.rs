@@ -7,6 +7,7 @@ pub mod colours;
 pub mod events;
 pub mod health;
 pub mod hint;
+pub mod leaks;
 pub mod lists;
 pub mod printer;
 pub mod processor_lists;

@@ -23,6 +23,7 @@
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |
+//! | `leaks` | none | array of [`crate::model::leak::TypeMemory`] |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
 //! | `scale`, `restart`, `stop`, `reload` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
@@ -30,9 +31,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use super::jobs::{ChangedJobs, Jobs, RefusedJob};
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
-use crate::model::{JobId, OsText, Pushed, QueueName, States, UnixMicros, Wanted};
-use crate::store::JobFilter;
+use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros, Wanted};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -303,70 +304,6 @@ pub struct OneJob {
     /// For `jobs.wait`: how long at most, in seconds; absent: for ever.
     #[serde(default)]
     pub timeout_s: Option<f64>,
-}
-
-/// Some jobs, by their ids or by a filter; for `jobs.set` with what is to be changed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Jobs {
-    #[serde(default)]
-    pub ids: Vec<JobId>,
-    /// Only those that are in one of these states when their turn comes: the others are left as they are and counted.
-    #[serde(rename = "state", default)]
-    pub only: States,
-    /// All that are like this, instead of `ids`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filter: Option<Box<JobFilter>>,
-    /// `jobs.retry`: every dead job …
-    #[serde(default)]
-    pub all: bool,
-    /// … of this queue.
-    #[serde(default)]
-    pub queue: Option<String>,
-    /// `jobs.cancel` of a running job: answer at once, not when its run has ended.
-    #[serde(default)]
-    pub no_wait: bool,
-    /// `jobs.set`: -100 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<i64>,
-    /// `jobs.set`: the queue where it is to wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_queue: Option<String>,
-    /// `jobs.set`: not before this long from now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Span>,
-    /// `jobs.set`: not before this time (RFC 3339). Not together with `delay`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<UnixMicros>,
-}
-
-/// The answer to `jobs.retry`, `jobs.cancel`, `jobs.delete` and `jobs.set`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedJobs {
-    /// How many were changed.
-    pub count: u64,
-    /// Where states or a filter were given: jobs that were left as they are, in another state by then, or dead although
-    /// they were to be retried, as another unfinished job has their unique key.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub passed_over: u64,
-    /// Jobs that were not changed, and why.
-    #[serde(default)]
-    pub refused: Vec<RefusedJob>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
-/// A job that was not changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedJob {
-    pub id: JobId,
-    /// Why: `there is no job 7`, `job 7 has succeeded`.
-    pub reason: String,
-    /// Exit code for it: 4 (no such job) or 5 (the state does not allow it).
-    pub exit_code: u8,
 }
 
 /// Which output to follow; absent: all of it.

@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod control;
 #[cfg(test)]
 mod fuzz;
+mod jobs;
 pub mod lines;
 pub mod object;
 pub mod processors;

@@ -10,6 +10,7 @@ mod help;
 mod hooks;
 mod hostile;
 mod late;
+mod leaks;
 mod leaving;
 mod massacre;
 mod pipes;

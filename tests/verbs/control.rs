@@ -5,11 +5,12 @@ use serde_json::json;
 use super::support::{Bench, DEADLINE};
 
 /// Each of them, with arguments that are right.
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 10] = [
     &["scale", "2"],
     &["spawn", "--queue", "x", "--workers", "1"],
     &["restart", "--all"],
     &["reload"],
+    &["leaks"],
     &["stop"],
     &["pause", "default"],
     &["resume", "default"],

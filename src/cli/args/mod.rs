@@ -171,6 +171,15 @@ Examples:
     Processors(Box<processors::ProcessorsArgs>),
     Runs(records::RunsArgs),
     Workers(records::WorkersArgs),
+    /// Show how much memory the jobs of each type leave behind in their workers
+    ///
+    /// A worker that does one job at a time is measured when it answers. A type is said to leak where its workers grow far more
+    /// often than chance explains; `max_jobs` of the pool then keeps them small.
+    #[command(after_long_help = "\
+Examples:
+  queue-work leaks                          the worst first
+  queue-work leaks --json")]
+    Leaks,
     #[command(alias = "log")]
     Logs(records::LogsArgs),
     #[command(subcommand)]

@@ -115,6 +115,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "jobs.wait" => Question::WaitForJob(parse(params)?),
         "logs.follow" => Question::Follow(or_default(params)?),
         "logs.written" => Question::LogWritten,
+        "leaks" => Question::Leaks,
         _ => {
             let message = format!("there is no method `{method}`");
             return Err(RpcError { code: rpc::METHOD_NOT_FOUND, message, data: None });
@@ -261,6 +262,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Yes => to.extend_from_slice(b"true"),
         Answer::Alive(generation) => to.extend_from_slice(format!("{{\"generation\":{generation}}}").as_bytes()),
         Answer::Status(status) => serde_json::to_writer(to, status)?,
+        Answer::Leaks(types) => serde_json::to_writer(to, types)?,
         Answer::Pushed(Pushed { id, deduplicated }) => {
             // Under both names: as `push --json` prints it, and as a worker is told of its job.
             to.extend_from_slice(format!("{{\"id\":{id},\"job_id\":{id},\"deduplicated\":{deduplicated}}}").as_bytes());

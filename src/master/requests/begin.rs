@@ -48,6 +48,7 @@ impl Master {
             Question::EndRun(params) => self.end_foreign(ticket, params),
             Question::Look(question) => self.look_for(ticket, question),
             Question::Follow(which) => self.follow(ticket, which),
+            Question::Leaks => Ok(Some(Answer::Leaks(self.core.kept_memory()))),
             // With no room there is more to write than can be waited for.
             Question::LogWritten => Ok(if self.logs.mark(ticket) { None } else { Some(Answer::Yes) }),
         }

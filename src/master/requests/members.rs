@@ -29,7 +29,8 @@ impl Master {
             | Question::LookAtProcessors(_)
             | Question::Look(_)
             | Question::Follow(_)
-            | Question::LogWritten => return None,
+            | Question::LogWritten
+            | Question::Leaks => return None,
             Question::Scale(_)
             | Question::Spawn(_)
             | Question::Work(_)

@@ -2,6 +2,7 @@
 
 use crate::core::Done;
 use crate::master::reader::{self, AboutProcessors};
+use crate::model::leak::TypeMemory;
 use crate::model::processor::ProcessorRun;
 use crate::model::{BulkId, Generation, JobAction, NewJob, ProcessorName, Pushed};
 use crate::report::Status;
@@ -60,6 +61,8 @@ pub(in crate::master) enum Question {
     Follow(Follow),
     /// Is everything that was printed until now in the files?
     LogWritten,
+    /// How much memory do jobs keep?
+    Leaks,
 }
 
 /// The answer of a question that was not refused.
@@ -69,6 +72,7 @@ pub(in crate::master) enum Answer {
     Yes,
     Alive(Generation),
     Status(Box<Status>),
+    Leaks(Vec<TypeMemory>),
     Pushed(Pushed),
     PushedMany(PushedMany),
     BulkBegun(BulkBegun),
