@@ -18,8 +18,8 @@ fn a_type_that_keeps_memory_is_named_and_one_that_frees_what_it_took_is_not() {
     assert!(leaks(&bench).is_empty());
     assert!(bench.run(&["leaks"]).expect_code(0).stderr.contains("no job has been measured yet"));
     let types = ["keeps", "large", "a", "b", "c"];
-    let lines: String = (0..450).map(|n| format!("{{\"type\":\"{}\"}}\n", types[n * 7 % 5])).collect();
-    bench.verb(&["push", "--jsonl"]).stdin(lines).run().expect_code(0);
+    let lines: Vec<_> = (0..450).map(|n| format!("{{\"type\":\"{}\"}}\n", types[n * 7 % 5])).collect();
+    bench.verb(&["push", "--jsonl"]).stdin(lines.concat()).run().expect_code(0);
     wait_done(&bench);
     let found = leaks(&bench);
     let verdicts: Vec<_> = found.iter().map(|one| (one["type"].clone(), one["verdict"].clone())).collect();
