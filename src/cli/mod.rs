@@ -9,6 +9,7 @@ mod backend;
 mod completions;
 mod config;
 mod context;
+mod events;
 mod health;
 mod interrupted;
 mod jobs;
@@ -115,6 +116,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Processors(args) => processors::run(context, args),
         Verb::Runs(args) => runs::run(context, args),
         Verb::Workers(args) => workers::run(context, args),
+        Verb::Events(args) => events::run(context, args),
         Verb::Leaks => leaks::run(context),
         Verb::Logs(args) => logs::run(context, args),
         Verb::Config(verb) => config::run(context, verb),

@@ -64,6 +64,8 @@ pub enum Action {
     Tell(Notice),
     /// Tell the client to whom a pool is lent.
     TellClient(Ticket, Notice),
+    /// Tell those who follow all runs, and nobody else.
+    TellFollowers(Notice),
     /// Call the hook of a pool that has become idle.
     TellIdle(PoolId),
 }

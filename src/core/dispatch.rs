@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::flight::{Flight, Stage};
 use super::pool::{Pool, PoolId, Share, ShareId};
+use super::single::Single;
 use super::workers::Workers;
 use super::{Action, Core, Handle, Phase, Tag};
 use crate::model::change::{Change, Claim};
@@ -113,6 +114,7 @@ impl Core {
     }
 
     fn send(&mut self, id: WorkerId, job: Arc<Claimed>, now: Now, out: &mut Vec<Action>) {
+        let is_followed = self.tells_runs;
         let sent = self.change(id, |worker, pool| {
             let timeout = job.timeout.unwrap_or(pool.settings.limits.timeout);
             let max_attempts = job.max_attempts.unwrap_or(pool.settings.limits.max_attempts);
@@ -127,7 +129,8 @@ impl Core {
                 progress: None,
                 note: None,
             });
-            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+            let name = is_followed.then(|| worker.name.clone());
+            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, name, pool, out));
             (request, max_attempts, timeout)
         });
         let Some((request, max_attempts, timeout)) = sent else { return };
@@ -138,9 +141,16 @@ impl Core {
 
     /// The worker goes on to the jobs that it can be working on now.
     pub(super) fn begin_next(&mut self, id: WorkerId, now: Now, out: &mut Vec<Action>) {
+        let is_followed = self.tells_runs;
         self.change(id, |worker, pool| {
-            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, pool, out));
+            let name = is_followed.then(|| worker.name.clone());
+            worker.begin_flights(now.mono, pool.settings.limits.kill_after, assign(id, name, pool, out));
         });
+    }
+
+    /// Whether somebody follows all runs, and is to be told of them.
+    pub fn tell_of_runs(&mut self, yes: bool) {
+        self.tells_runs = yes;
     }
 
     /// Gives back what is claimed ahead and matches.
@@ -206,12 +216,21 @@ fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, allowed: u32, all: &Wo
 }
 
 /// Tells the store who works on a job that begins, for the record of a master that dies; where jobs are long enough
-/// for it.
-fn assign(worker: WorkerId, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
+/// for it. `name`: of the worker, where its runs are followed.
+fn assign(worker: WorkerId, name: Option<Arc<str>>, pool: &Pool, out: &mut Vec<Action>) -> impl FnMut(&Claimed) {
     let long = pool.estimate.is_none_or(|took| took > Duration::from_millis(1));
     move |job| {
+        let began = |worker: Option<&Arc<str>>| Notice::JobBegan {
+            job: job.id,
+            kind: job.kind.to_string(),
+            worker: worker.map(ToString::to_string),
+            of: job.into(),
+        };
         if let Some(single) = &pool.single {
-            out.push(single.tell(Notice::JobBegan { job: job.id, kind: job.kind.to_string(), of: job.into() }));
+            out.push(single.tell(began(None)));
+        }
+        if name.is_some() && pool.single.as_ref().is_none_or(Single::is_lent) {
+            out.push(Action::TellFollowers(began(name.as_ref())));
         }
         if long {
             let (job, run) = (job.id, job.run);

@@ -132,6 +132,8 @@ pub struct Core {
     /// Runs given back since the stop began, for its summary.
     released: u64,
     ended: u64,
+    /// Somebody follows all runs.
+    tells_runs: bool,
 }
 
 impl Core {
@@ -165,6 +167,7 @@ impl Core {
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,
+            tells_runs: false,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Such a pool is all that its master has, or is lent to a client, who hears of its runs and gets an answer at its end.
 //! Invariants: no more runs are begun than were asked for; a lent pool is gone when its client is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::drain::Undrained;
@@ -191,24 +192,36 @@ impl Core {
         ended: Mono,
         out: &mut Vec<Action>,
     ) {
-        let pool = self.workers.get(id).and_then(|worker| self.pools.get_mut(&worker.pool));
-        let Some(single) = pool.and_then(|pool| pool.single.as_mut()) else { return };
+        let Some(worker) = self.workers.get(id) else { return };
+        let well = |worker: Option<&Arc<str>>| Notice::JobEnded {
+            job: flight.job.id,
+            kind: flight.job.kind.to_string(),
+            worker: worker.map(ToString::to_string),
+            outcome,
+            took_s: flight.took(ended).as_secs_f64(),
+            of: RunFacts::from(&*flight.job),
+        };
+        let single = self.pools.get_mut(&worker.pool).and_then(|pool| pool.single.as_mut());
+        if bad.is_none() && self.tells_runs && single.as_ref().is_none_or(|single| single.is_lent()) {
+            out.push(Action::TellFollowers(well(Some(&worker.name))));
+        }
+        let Some(single) = single else { return };
         single.runs += u64::from(outcome != Outcome::Released);
         single.dead += u64::from(matches!(bad, Some(Notice::JobDead { .. })));
-        let took_s = flight.took(ended).as_secs_f64();
-        let (job, kind) = (flight.job.id, flight.job.kind.to_string());
         match bad {
-            None => {
-                let of = RunFacts::from(&*flight.job);
-                out.push(single.tell(Notice::JobEnded { job, kind, outcome, took_s, of }));
-            }
-            Some(bad) if single.client.is_some() => out.push(single.tell(bad.clone())),
+            None => out.push(single.tell(well(None))),
+            Some(bad) if single.is_lent() => out.push(single.tell(bad.clone())),
             Some(_) => {}
         }
     }
 }
 
 impl Single {
+    /// Whether a client has the pool, who hears of its runs; people do not.
+    pub(super) const fn is_lent(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Tells of a run: the client, or people where there is none.
     pub(super) fn tell(&self, notice: Notice) -> Action {
         match self.client {

@@ -54,6 +54,7 @@ impl Master {
             Action::Waits(ticket, awaited) => self.tell_awaited(ticket, awaited),
             Action::Tell(notice) => notices.push(notice),
             Action::TellClient(client, notice) => self.tell_client(client, &notice.into()),
+            Action::TellFollowers(notice) => self.run_happens(notice),
             Action::TellIdle(pool) => self.call_hook(pool, Occasion::Idle),
         }
     }

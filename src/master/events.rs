@@ -15,7 +15,9 @@ use crate::wire::control::{Follow, LogLine};
 impl Master {
     /// Prints an event.
     pub(super) fn say(&mut self, event: impl Into<Event>) {
-        self.console.say(event.into(), wall());
+        let (event, at) = (event.into(), wall());
+        self.happens(event.clone(), at);
+        self.console.say(event, at);
     }
 
     /// Something is wrong: kept until it is over, and said if the core says so.

@@ -25,6 +25,7 @@ mod decisions;
 mod event_loop;
 mod events;
 mod finish;
+mod happened;
 mod heard;
 mod hold;
 mod hooks;
@@ -63,6 +64,7 @@ use clients::Clients;
 use console::Console;
 use containment::Containment;
 use decisions::Decisions;
+use happened::Happened;
 use hold::Hold;
 use hooks::Hooks;
 use logs::Logs;
@@ -104,6 +106,7 @@ struct Master {
     meters: Meters,
     logs: Logs,
     console: Console,
+    happened: Happened,
     notify: Notify,
     checks: Checks,
     sources: Sources,

@@ -16,6 +16,7 @@ use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::containment::Containment;
 use super::decisions::Decisions;
+use super::happened::Happened;
 use super::hold::Hold;
 use super::hooks::Hooks;
 use super::logs::{self, Logs};
@@ -145,6 +146,7 @@ pub(super) fn start(
         meters: Meters::new(threads.sampler),
         logs: threads.logs,
         console,
+        happened: Happened::default(),
         notify: Notify::of_environment(),
         checks: Checks::default(),
         sources,

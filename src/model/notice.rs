@@ -45,19 +45,23 @@ pub enum Notice {
         /// The worker did not come up, which is said of its pool.
         known: bool,
     },
-    /// A run began at the worker of a `work`.
+    /// A run began: at the worker of a `work`, or somebody follows all runs.
     JobBegan {
         job: JobId,
         #[serde(rename = "type")]
         kind: String,
+        /// `<pool>-<slot>`; `None`: the only one.
+        worker: Option<String>,
         #[serde(flatten)]
         of: RunFacts,
     },
-    /// A run ended there, and not badly.
+    /// A run ended, and not badly; told as its begin was.
     JobEnded {
         job: JobId,
         #[serde(rename = "type")]
         kind: String,
+        /// `<pool>-<slot>`; `None`: the only one.
+        worker: Option<String>,
         /// Succeeded, cancelled or released.
         outcome: Outcome,
         took_s: f64,

@@ -23,6 +23,7 @@
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |
+//! | `events.follow` | [`FollowEvents`] | [`FollowedEvents`], then notifications [`HAPPENED`] |
 //! | `leaks` | none | array of [`crate::model::leak::TypeMemory`] |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
 //! | `scale`, `restart`, `stop`, `reload` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
@@ -304,6 +305,31 @@ pub struct OneJob {
     /// For `jobs.wait`: how long at most, in seconds; absent: for ever.
     #[serde(default)]
     pub timeout_s: Option<f64>,
+}
+
+/// The notification of an event that is followed: the object that `--log-format json` writes, with its number in `seq`.
+pub const HAPPENED: &str = "happened";
+
+/// Which events to follow: those that come, and those that were before.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowEvents {
+    /// Also those before, from this number on; the master keeps the last 2000.
+    #[serde(default)]
+    pub since: Option<u64>,
+    /// Also the begin of each run and each end that is none of a failure, which have no number and are not kept.
+    #[serde(default)]
+    pub runs: bool,
+}
+
+/// Events that were before.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FollowedEvents {
+    pub events: Vec<Box<RawValue>>,
+    /// Those from `since` on that are kept no more.
+    pub missed: u64,
+    /// The number of the next event.
+    pub next: u64,
 }
 
 /// Which output to follow; absent: all of it.

@@ -5,12 +5,13 @@ use serde_json::json;
 use super::support::{Bench, DEADLINE};
 
 /// Each of them, with arguments that are right.
-const VERBS: [&[&str]; 10] = [
+const VERBS: [&[&str]; 11] = [
     &["scale", "2"],
     &["spawn", "--queue", "x", "--workers", "1"],
     &["restart", "--all"],
     &["reload"],
     &["leaks"],
+    &["events"],
     &["stop"],
     &["pause", "default"],
     &["resume", "default"],

@@ -171,6 +171,7 @@ Examples:
     Processors(Box<processors::ProcessorsArgs>),
     Runs(records::RunsArgs),
     Workers(records::WorkersArgs),
+    Events(records::EventsArgs),
     /// Show how much memory the jobs of each type leave behind in their workers
     ///
     /// A worker that does one job at a time is measured when it answers. A type is said to leak where its workers grow far more

@@ -105,3 +105,30 @@ pub(crate) struct LogsArgs {
     #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
     pub(crate) jsonl: bool,
 }
+
+/// Show what has happened at the running master, and what happens.
+///
+/// Starts and ends of workers, failed and dead jobs, problems and changes: the last 2000 are kept.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work events                         the last hundred
+  queue-work events -f --runs               and whatever comes, with each job that begins and ends
+  queue-work events -f --kind job_dead --jsonl")]
+pub(crate) struct EventsArgs {
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Also each run that begins, or ends well; only of what comes
+    #[arg(long, requires = "follow")]
+    pub(crate) runs: bool,
+    /// Only events of this kind, such as `job_dead`; may be repeated
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<String>,
+    /// At most this many of those before [default: 100]
+    #[arg(short = 'n', long, value_name = "N", value_parser = values::number::<usize>(0..=2000))]
+    pub(crate) lines: Option<usize>,
+    /// Print one JSON object a line
+    #[arg(long, env = "QUEUE_WORK_JSONL", value_parser = FalseyValueParser::new())]
+    pub(crate) jsonl: bool,
+}

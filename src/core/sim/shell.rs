@@ -46,7 +46,7 @@ impl World {
                     assert!(self.open.remove(&ticket.0), "ticket {} is answered twice, or not asked", ticket.0);
                 }
                 Action::Waits(ticket, _) => assert!(self.open.contains(&ticket.0), "nobody waits for an answer"),
-                Action::Tell(_) | Action::TellClient(..) | Action::TellIdle(_) => {}
+                Action::Tell(_) | Action::TellClient(..) | Action::TellFollowers(_) | Action::TellIdle(_) => {}
             }
         }
     }

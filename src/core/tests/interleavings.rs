@@ -157,6 +157,7 @@ impl World {
                 | Action::Waits(..)
                 | Action::Tell(_)
                 | Action::TellClient(..)
+                | Action::TellFollowers(_)
                 | Action::TellIdle(_) => {}
             }
         }

@@ -251,6 +251,7 @@ fn line(action: &Action) -> Option<String> {
         }
         Action::TellClient(ticket, Notice::JobBegan { job, .. }) => format!("client {}: job {job} began", ticket.0),
         Action::TellClient(ticket, notice) => format!("client {}: {notice:?}", ticket.0),
+        Action::TellFollowers(notice) => format!("followers: {notice:?}"),
         Action::TellIdle(pool) => format!("pool {} is idle", pool.0),
         Action::Measure { .. } | Action::Tell(_) => return None,
     })

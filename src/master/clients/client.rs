@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mio::net::UnixStream;
 
+use super::followers::Follows;
 use super::greeting::{Greeting, Speaker};
 use super::{Clients, MAX_PENDING, MAX_UNREAD};
 use crate::master::codec::{control, long_lines::LONG};
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::wire::control::Follow;
 use crate::wire::lines::Lines;
 
 /// Error for a client that did not come to an end.
@@ -30,7 +30,7 @@ pub(super) struct Client {
     pub(super) pending: usize,
     /// Requests that are being read elsewhere.
     pub(super) being_read: usize,
-    pub(super) follows: Option<Follow>,
+    pub(super) follows: Option<Follows>,
     /// Log lines dropped since the last one that was sent.
     pub(super) dropped: u64,
     /// No more requests come; it goes when everything is answered and written.

@@ -18,7 +18,7 @@ use crate::report::Event;
 use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
 use crate::wire::control::{
-    AWAITED, Awaited, DROPPED, EVENT, Jobs, LOG, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob,
+    AWAITED, Awaited, DROPPED, EVENT, HAPPENED, Jobs, LOG, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob,
 };
 use crate::wire::object;
 use crate::wire::processors::{OneProcessor, RunProcessor};
@@ -115,6 +115,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "jobs.wait" => Question::WaitForJob(parse(params)?),
         "logs.follow" => Question::Follow(or_default(params)?),
         "logs.written" => Question::LogWritten,
+        "events.follow" => Question::FollowEvents(or_default(params)?),
         "leaks" => Question::Leaks,
         _ => {
             let message = format!("there is no method `{method}`");
@@ -252,7 +253,12 @@ pub(in crate::master) fn event(event: &Event) -> Vec<u8> {
     rpc::notification(EVENT, event).unwrap_or_default()
 }
 
-/// Writes how many lines of the log somebody has missed.
+/// Writes an event, for those who follow them.
+pub(in crate::master) fn happened(event: &RawValue) -> Vec<u8> {
+    rpc::notification(HAPPENED, &event).unwrap_or_default()
+}
+
+/// Writes how many lines of the log, or events, somebody has missed.
 pub(in crate::master) fn lines_dropped(lines: u64) -> Vec<u8> {
     rpc::notification(DROPPED, &BTreeMap::from([("lines", lines)])).unwrap_or_default()
 }
@@ -262,6 +268,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Yes => to.extend_from_slice(b"true"),
         Answer::Alive(generation) => to.extend_from_slice(format!("{{\"generation\":{generation}}}").as_bytes()),
         Answer::Status(status) => serde_json::to_writer(to, status)?,
+        Answer::Events(events) => serde_json::to_writer(to, events)?,
         Answer::Leaks(types) => serde_json::to_writer(to, types)?,
         Answer::Pushed(Pushed { id, deduplicated }) => {
             // Under both names: as `push --json` prints it, and as a worker is told of its job.

@@ -3,9 +3,10 @@
 use super::{Answer, Asker, Peer, PushForm, Question, Refused};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::master::Master;
+use crate::master::clients::ClientId;
 use crate::master::reader::{self, Origin};
 use crate::model::problem::Topic;
-use crate::wire::control::Follow;
+use crate::wire::control::{Follow, FollowEvents};
 
 /// Result of a question: an answer at once, or none yet.
 pub(super) type Begun = Result<Option<Answer>, Refused>;
@@ -48,6 +49,7 @@ impl Master {
             Question::EndRun(params) => self.end_foreign(ticket, params),
             Question::Look(question) => self.look_for(ticket, question),
             Question::Follow(which) => self.follow(ticket, which),
+            Question::FollowEvents(wish) => self.follow_events(ticket, wish),
             Question::Leaks => Ok(Some(Answer::Leaks(self.core.kept_memory()))),
             // With no room there is more to write than can be waited for.
             Question::LogWritten => Ok(if self.logs.mark(ticket) { None } else { Some(Answer::Yes) }),
@@ -69,6 +71,7 @@ impl Master {
         let clients = &self.clients;
         self.requests.table.drop_gone(|peer| matches!(peer, Peer::Client(id) if !clients.has(id)));
         self.drop_bulks_of_the_gone();
+        self.core.tell_of_runs(self.clients.want_runs());
     }
 
     /// The core is told, and replies to the ticket.
@@ -100,12 +103,23 @@ impl Master {
     }
 
     fn follow(&mut self, ticket: Ticket, which: Follow) -> Begun {
+        let client = self.follower(ticket)?;
+        self.clients.follow(client, which);
+        Ok(Some(Answer::Yes))
+    }
+
+    fn follow_events(&mut self, ticket: Ticket, wish: FollowEvents) -> Begun {
+        let client = self.follower(ticket)?;
+        let before = self.events_since(wish.since);
+        self.clients.follow_events(client, wish);
+        self.core.tell_of_runs(self.clients.want_runs());
+        Ok(Some(Answer::Events(before)))
+    }
+
+    fn follower(&self, ticket: Ticket) -> Result<ClientId, Refused> {
         match self.requests.table.peer(ticket) {
-            Some(Peer::Client(id)) => {
-                self.clients.follow(id, which);
-                Ok(Some(Answer::Yes))
-            }
-            Some(Peer::Worker(_)) | None => Err(Refused::Params(String::from("a worker cannot follow the log"))),
+            Some(Peer::Client(client)) => Ok(client),
+            Some(Peer::Worker(_)) | None => Err(Refused::Params(String::from("a worker cannot follow what happens"))),
         }
     }
 

@@ -30,6 +30,7 @@ impl Master {
             | Question::Look(_)
             | Question::Follow(_)
             | Question::LogWritten
+            | Question::FollowEvents(_)
             | Question::Leaks => return None,
             Question::Scale(_)
             | Question::Spawn(_)

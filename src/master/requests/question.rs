@@ -8,7 +8,8 @@ use crate::model::{BulkId, Generation, JobAction, NewJob, ProcessorName, Pushed}
 use crate::report::Status;
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
-    ChangedJobs, Follow, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop, Work,
+    ChangedJobs, Follow, FollowEvents, FollowedEvents, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart,
+    Scale, SpawnPool, Stop, Work,
 };
 use crate::wire::processors::{BeginProcessorRun, EndProcessorRun, SwitchProcessors, SwitchedProcessor};
 
@@ -61,6 +62,8 @@ pub(in crate::master) enum Question {
     Follow(Follow),
     /// Is everything that was printed until now in the files?
     LogWritten,
+    /// What happens, and what has happened?
+    FollowEvents(FollowEvents),
     /// How much memory do jobs keep?
     Leaks,
 }
@@ -72,6 +75,7 @@ pub(in crate::master) enum Answer {
     Yes,
     Alive(Generation),
     Status(Box<Status>),
+    Events(FollowedEvents),
     Leaks(Vec<TypeMemory>),
     Pushed(Pushed),
     PushedMany(PushedMany),
