@@ -122,6 +122,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
             arg.add(by(|context| named(known::queues(context).unwrap_or_default())))
         }
+        ("JOB", _) => arg.add(by(recent_jobs)),
         ("ID", _) => arg.add(match verb {
             "retry" => by(|context| jobs_in(context, &[JobState::Dead, JobState::Cancelled, JobState::Scheduled])),
             "cancel" => by(|context| jobs_in(context, &[JobState::Running, JobState::Scheduled])),

@@ -35,6 +35,7 @@ mod start;
 mod status;
 mod stop;
 mod waiting;
+mod why;
 mod work;
 mod workers;
 
@@ -102,6 +103,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Push(args) => push::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Health(_) => health::run(context),
+        Verb::Why(args) => why::run(context, args),
         Verb::Scale(args) => scale::run(context, args),
         Verb::Spawn(args) => spawn::run(context, args),
         Verb::Work(args) => work::run(context, args),

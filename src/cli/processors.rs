@@ -49,7 +49,7 @@ pub(crate) fn all(context: &Context) -> Result<Vec<ProcessorStatus>, Error> {
 }
 
 /// One of them.
-fn one(context: &Context, name: &ProcessorName) -> Result<ProcessorStatus, Error> {
+pub(crate) fn one(context: &Context, name: &ProcessorName) -> Result<ProcessorStatus, Error> {
     let mut all = all(context)?;
     let found = all.iter().position(|processor| processor.name == *name);
     found.map(|at| all.swap_remove(at)).ok_or_else(|| missing(name, &all))

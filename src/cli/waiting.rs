@@ -12,6 +12,7 @@ use crate::config::Loaded;
 use crate::model::unserved::Unserved;
 use crate::model::{EXEC, Lane, QueueName, QueueTotals, Takes};
 use crate::report::status::{MOST_UNSERVED, UnservedStatus};
+use crate::report::why::{self, Reason};
 use crate::report::{Status, refusals};
 use crate::store::Records;
 
@@ -111,7 +112,7 @@ fn say_held_back(context: &Context, pushed: &Pushed<'_>) {
     let is_held =
         |totals: &&QueueTotals| totals.paused && totals.ready + totals.scheduled > 0 && pushed_to(&totals.name);
     for totals in totals.iter().filter(is_held).take(MOST) {
-        output::say(&paused(totals.name.as_str()));
+        output::say(&Reason::Paused { queue: totals.name.clone() }.line());
     }
     let Ok(loaded) = backend::load_config(&context.flags) else { return };
     let pools = loaded.config.pools.iter();
@@ -120,10 +121,6 @@ fn say_held_back(context: &Context, pushed: &Pushed<'_>) {
     for found in unserved.into_iter().filter(|found| pushed_to(&found.queue)).take(MOST) {
         output::say(&with_tip(&found.problem, found.queue.as_str(), &served));
     }
-}
-
-fn paused(queue: &str) -> String {
-    format!("queue `{queue}` is paused; let it go on with `queue-work resume {queue}`")
 }
 
 /// Where the queue is not served, and one with a name that is near is: that may be meant.
@@ -148,24 +145,5 @@ pub(crate) fn say_unserved(master: &mut Client, pushed: &Pushed<'_>) {
 }
 
 fn problem(status: &Status, queue: &str, kind: &str) -> Option<String> {
-    let totals = status.queues.iter().find(|totals| totals.name.as_str() == queue);
-    if totals.is_some_and(|totals| totals.paused) {
-        return Some(paused(queue));
-    }
-    let pools: Vec<_> = status.pools.iter().filter(|p| p.queues.iter().any(|name| name.as_str() == queue)).collect();
-    if pools.iter().any(|pool| Takes::is_among(&pool.takes, kind)) {
-        return None;
-    }
-    let is_command = |found: &UnservedStatus| found.kind.as_deref() == Some(EXEC);
-    let of_queue = |found: &&UnservedStatus| {
-        found.queue.as_str() == queue && (pools.is_empty() || is_command(found) == (kind == EXEC))
-    };
-    // A job that is due later is not among those that wait.
-    let later = || {
-        let lane = if kind == EXEC { Lane::Commands } else { Lane::Others };
-        let (queue, first) = (QueueName::new(queue).ok()?, Some(kind.into()));
-        let found = Unserved { queue, lane, jobs: 0, first: None, is_queue_served: !pools.is_empty() };
-        Some(found.with_first(first).to_string())
-    };
-    status.unserved.iter().find(of_queue).map(|found| found.problem.clone()).or_else(later)
+    why::by_queue(status, &QueueName::new(queue).ok()?, kind).map(|reason| reason.line())
 }

@@ -17,6 +17,7 @@ use crate::wire::control::LogLine;
 
 pub use level::Level;
 pub use record::{diagnostic, json, warning};
+pub(super) use text::{did, failed};
 pub use text::{end_reason, exit, label, line, log_line, waits_for_retry};
 
 /// Something a person or a program may want to know.

@@ -21,6 +21,7 @@ mod status_tables;
 pub mod status_text;
 pub mod summary;
 pub mod tables;
+pub mod why;
 pub mod words;
 
 pub use events::Event;

@@ -80,7 +80,7 @@ fn took(run: Option<&ProcessorRun>) -> String {
 }
 
 /// `disabled by alice 3h ago: the disk is full (the file says enabled)`.
-fn switched(p: &ProcessorStatus, now: UnixMicros) -> Option<String> {
+pub(super) fn switched(p: &ProcessorStatus, now: UnixMicros) -> Option<String> {
     let at = words::ago(now, p.changed_at?);
     let by = p.changed_by.as_deref().map(|by| format!(" by {}", words::one_line(by, 40))).unwrap_or_default();
     let why = p.reason.as_deref().map(|why| format!(": {}", words::one_line(why, CELL_CHARS))).unwrap_or_default();

@@ -9,3 +9,4 @@ mod support;
 mod checks;
 mod json_lines;
 mod manager;
+mod why;

@@ -14,17 +14,20 @@ use crate::error::Error;
 /// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
-    ("Jobs", &["push", "jobs", "pause, resume", "processors"]),
-    ("Look", &["status, health", "runs, workers", "logs"]),
-    ("Change", &["scale", "spawn", "restart", "reload", "stop"]),
+    ("Jobs", &["push", "jobs, why", "pause, resume", "processors"]),
+    ("Look", &["status, health", "runs, workers", "logs, events", "leaks"]),
+    ("Change", &["scale, spawn", "restart", "reload", "stop"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 4] = [
+const TOGETHER: [(&str, &str); 7] = [
+    ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, health", "Show queues, pools, workers, or say whether all is well"),
     ("runs, workers", "Show the history of runs or workers, newest first"),
+    ("logs, events", "Show what workers print, and what happens at the master"),
+    ("scale, spawn", "Set the wanted number of workers, or add a pool"),
     ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];
 

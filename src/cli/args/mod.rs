@@ -142,6 +142,7 @@ pub(crate) enum Verb {
     #[command(alias = "ps")]
     Status(control::StatusArgs),
     Health(control::HealthArgs),
+    Why(records::WhyArgs),
     Scale(control::ScaleArgs),
     Spawn(control::SpawnArgs),
     Restart(control::RestartArgs),
@@ -172,7 +173,7 @@ Examples:
     Runs(records::RunsArgs),
     Workers(records::WorkersArgs),
     Events(records::EventsArgs),
-    /// Show how much memory the jobs of each type leave behind in their workers
+    /// Show how much memory jobs of each type leave behind
     ///
     /// A worker that does one job at a time is measured when it answers. A type is said to leak where its workers grow far more
     /// often than chance explains; `max_jobs` of the pool then keeps them small.

@@ -22,6 +22,21 @@ pub(crate) struct ListArgs {
     pub(crate) jsonl: bool,
 }
 
+/// Say why a job does not run, and when a processor does.
+///
+/// The reason comes first, with the next step; then whatever else would hold the job. Works without a master.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work why 31                         why it waits, runs or is dead
+  queue-work why 31 --json                  for programs
+  queue-work why email_send                 when this processor runs, or why not")]
+pub(crate) struct WhyArgs {
+    /// The id of the job, or the name of a processor
+    #[arg(value_name = "JOB")]
+    pub(crate) target: String,
+}
+
 /// Show the history of runs, newest first.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\

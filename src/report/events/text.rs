@@ -160,7 +160,7 @@ pub fn exit(exit: Exit) -> String {
     }
 }
 
-const fn did(outcome: Outcome) -> &'static str {
+pub(in crate::report) const fn did(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
@@ -171,7 +171,7 @@ const fn did(outcome: Outcome) -> &'static str {
     }
 }
 
-fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
+pub(in crate::report) fn failed(outcome: Outcome, cause: Cause, error: Option<&str>) -> String {
     let verb = did(outcome);
     match error {
         Some(error) => format!("{verb} ({})", words::one_line(error, ERROR_CHARS)),

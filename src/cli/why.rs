@@ -1,0 +1,75 @@
+//! `why`: why a job does not run, runs or has ended, and when a processor runs next; without a master from the store alone.
+
+use serde::Serialize;
+
+use super::args::records::WhyArgs;
+use super::context::Context;
+use super::{output, processors, status, waiting};
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::model::{JobId, ProcessorName};
+use crate::report::hint;
+use crate::report::why::{Facts, Reason, Why, WhyProcessor};
+use crate::store::{JobFilter, RunFilter};
+
+/// Runs that are read: the newest, and the first of all but very many.
+const RUNS: u32 = 100;
+
+pub(crate) fn run(context: &Context, args: &WhyArgs) -> Result<Code, Error> {
+    match args.target.parse() {
+        Ok(id) => of_job(context, JobId(id)),
+        Err(_) => of_processor(context, &args.target),
+    }
+}
+
+fn of_job(context: &Context, id: JobId) -> Result<Code, Error> {
+    let mut records = context.records()?;
+    let Some(mut job) = records.as_mut().map_or(Ok(None), |records| records.job(id))? else {
+        let newest = JobFilter { newest: true, limit: Some(1), ..JobFilter::default() };
+        let newest = records.as_mut().map_or(Ok(Vec::new()), |records| records.jobs(&newest))?;
+        let why = Why::gone(id, newest.first().map(|job| job.id));
+        if context.global.json {
+            output::json(&why)?;
+        }
+        let said = why.reasons.first().map(|reason| (reason.text(), reason.next().unwrap_or_default()));
+        return Err(Error::NotFound(said.map(|(text, next)| format!("{text}; {next}")).unwrap_or_default()));
+    };
+    let filter = RunFilter { job: Some(id), limit: Some(RUNS), ..RunFilter::default() };
+    let runs = records.as_mut().map_or(Ok(Vec::new()), |records| records.runs(&filter))?;
+    if let Some(limits) = context.job_limits() {
+        limits.complete(&mut job);
+    }
+    let status::Found { status, trouble } = status::fetch(context)?;
+    let absent = trouble.map(|trouble| absent(context, trouble));
+    let why = Why::of(Facts { job: &job, runs: &runs, status: &status, absent: absent.as_ref(), now: clock::wall() });
+    say(context, &why, &why.text())
+}
+
+fn of_processor(context: &Context, name: &str) -> Result<Code, Error> {
+    let unknown = || Error::Usage(format!("`{name}` is neither the id of a job nor the name of a processor"));
+    let name = ProcessorName::new(name).map_err(|_| unknown())?;
+    let processor = processors::one(context, &name)?;
+    let absent = status::fetch(context)?.trouble.map(|trouble| absent(context, trouble));
+    let why = WhyProcessor::of(&processor, absent.as_ref(), clock::wall());
+    say(context, &why, &why.text())
+}
+
+fn say(context: &Context, why: &impl Serialize, text: &str) -> Result<Code, Error> {
+    if context.global.json {
+        output::json(why)?;
+    } else {
+        output::print(&hint::complete(text))?;
+    }
+    Ok(Code::DONE)
+}
+
+/// That no master answers, as a reason.
+fn absent(context: &Context, trouble: Error) -> Reason {
+    match trouble {
+        Error::NoMaster { database, .. } => {
+            let error = Error::NoMaster { database, start: waiting::start(context, None) };
+            Reason::NoMaster { error: error.to_string() }
+        }
+        other => Reason::Unreachable { error: other.to_string() },
+    }
+}

@@ -1,0 +1,148 @@
+//! The reasons there are, each with its facts; serialise to the JSON of `why`: a code, a sentence, the next step.
+
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
+
+use crate::model::{Cause, JobId, Outcome, QueueName};
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// The error of the commands that need a master, with the command that starts one.
+    NoMaster {
+        error: String,
+    },
+    /// A master runs and does not answer.
+    Unreachable {
+        error: String,
+    },
+    /// The master ends.
+    Ending {
+        pid: u32,
+        state: String,
+    },
+    /// The store cannot be written or synced.
+    Store {
+        problem: String,
+    },
+    /// The machine has nothing left to start workers or commands with.
+    Machine {
+        problem: String,
+    },
+    Paused {
+        queue: QueueName,
+    },
+    /// No pool serves the queue or takes the type: as `status` and `push` say it.
+    Unserved {
+        problem: String,
+    },
+    /// Pools that would take it have no workers.
+    PoolStopped {
+        pool: String,
+    },
+    /// No worker comes up of the pools that take it.
+    NoWorker {
+        pool: String,
+        problem: String,
+    },
+    Starting {
+        pool: String,
+        workers: u32,
+    },
+    /// All workers that take it have a job.
+    Busy {
+        pools: Vec<String>,
+        workers: u32,
+        longest: Option<(JobId, f64)>,
+    },
+    /// A worker is idle.
+    Begins {
+        pool: String,
+    },
+    Scheduled {
+        due_in_s: f64,
+    },
+    Retry {
+        attempt: u32,
+        of: Option<u32>,
+        outcome: Outcome,
+        cause: Option<Cause>,
+        error: Option<String>,
+        due_in_s: f64,
+    },
+    /// The job has an end of its own while it waits.
+    Expires {
+        in_s: f64,
+    },
+    /// Pushes with its key return this job.
+    Unique {
+        key: String,
+    },
+    /// The last run ended with its worker or its master.
+    LostWorker {
+        worker: Option<String>,
+        outcome: Outcome,
+        cause: Option<Cause>,
+        ago_s: f64,
+    },
+    GivenBack {
+        times: u32,
+    },
+    Running {
+        worker: String,
+        pid: Option<u32>,
+        attempt: u32,
+        for_s: f64,
+    },
+    /// Given to a worker that does the job before it.
+    Next,
+    /// Was running when its master ended; with the error of the commands that need one.
+    LostMaster {
+        error: String,
+    },
+    Succeeded {
+        ago_s: f64,
+        worker: Option<String>,
+    },
+    Cancelled {
+        ago_s: f64,
+    },
+    Expired {
+        ago_s: f64,
+    },
+    Dead {
+        job: JobId,
+        cause: Option<Cause>,
+        runs: u32,
+        first: Option<String>,
+        last: Option<String>,
+    },
+    /// Never there, deleted, or ended so long ago that it is not kept.
+    Gone {
+        job: JobId,
+        is_new: bool,
+    },
+    Disabled {
+        processor: String,
+        switched: Option<String>,
+    },
+    /// On record, and in no configuration.
+    Unconfigured,
+    /// The run before is not over.
+    RunOpen {
+        job: Option<JobId>,
+    },
+    NextTick {
+        in_s: Option<f64>,
+    },
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Reason", 3)?;
+        object.serialize_field("code", self.code())?;
+        object.serialize_field("text", &self.text())?;
+        object.serialize_field("next", &self.next())?;
+        object.end()
+    }
+}

@@ -1,0 +1,225 @@
+//! The words of each reason: its code for programs, a sentence without a full stop, the next step.
+
+use super::{Reason, Why, WhyProcessor};
+use crate::model::{Cause, JobId};
+use crate::report::events::{did, failed};
+use crate::report::words;
+
+/// The most of an error text that is shown.
+const ERROR_CHARS: usize = 200;
+
+impl Why {
+    /// For people: the reason, then a line for each that comes behind it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        lines(&format!("job {} ({})", self.job, self.state), &self.reasons)
+    }
+}
+
+impl WhyProcessor<'_> {
+    /// Likewise.
+    #[must_use]
+    pub fn text(&self) -> String {
+        lines(&format!("processor `{}` ({})", self.processor, self.state), &self.reasons)
+    }
+}
+
+fn lines(subject: &str, reasons: &[Reason]) -> String {
+    let mut lines = reasons.iter().map(Reason::line);
+    let first = lines.next().unwrap_or_default();
+    lines.fold(format!("{subject}: {first}\n"), |all, line| format!("{all}also: {line}\n"))
+}
+
+impl Reason {
+    /// The word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoMaster { .. } => "no_master",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Ending { .. } => "draining",
+            Self::Store { .. } => "store",
+            Self::Machine { .. } => "machine",
+            Self::Paused { .. } => "paused",
+            Self::Unserved { .. } => "unserved",
+            Self::PoolStopped { .. } => "pool_stopped",
+            Self::NoWorker { .. } => "no_worker",
+            Self::Starting { .. } => "starting",
+            Self::Busy { .. } => "busy",
+            Self::Begins { .. } => "begins",
+            Self::Scheduled { .. } => "scheduled",
+            Self::Retry { .. } => "retry",
+            Self::Expires { .. } => "expires",
+            Self::Unique { .. } => "unique",
+            Self::LostWorker { .. } => "lost_worker",
+            Self::GivenBack { .. } => "given_back",
+            Self::Running { .. } => "running",
+            Self::Next => "next",
+            Self::LostMaster { .. } => "lost_master",
+            Self::Succeeded { .. } => "succeeded",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Expired { .. } => "expired",
+            Self::Dead { .. } => "dead",
+            Self::Gone { .. } => "gone",
+            Self::Disabled { .. } => "disabled",
+            Self::Unconfigured => "unconfigured",
+            Self::RunOpen { .. } => "run_open",
+            Self::NextTick { .. } => "next_tick",
+        }
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let ago = |s: &f64| format!("{} ago", words::seconds(*s));
+        let on = |worker: &Option<String>| worker.as_ref().map(|name| format!(" on `{name}`")).unwrap_or_default();
+        match self {
+            Self::NoMaster { error: text } | Self::Unserved { problem: text } => parts(text).0.to_owned(),
+            Self::Unreachable { error } => error.clone(),
+            Self::Ending { pid, state } => format!("master {pid} is {state} and begins no other job"),
+            Self::Store { problem } => format!("the store takes no changes: {problem}"),
+            Self::Machine { problem } => problem.clone(),
+            Self::Paused { queue } => format!("queue `{queue}` is paused"),
+            Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
+            Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` comes up: {problem}"),
+            Self::Starting { pool, workers: 0 } => format!("pool `{pool}` has no worker yet"),
+            Self::Starting { pool, workers } => {
+                format!(
+                    "no worker of pool `{pool}` is ready yet: {} starting",
+                    words::count((*workers).into(), "worker")
+                )
+            }
+            Self::Busy { pools, workers, longest } => busy(pools, *workers, *longest),
+            Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
+            Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
+            Self::Retry { attempt, of, outcome, cause, error, due_in_s } => {
+                let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                let what = failed(*outcome, cause.unwrap_or(Cause::Error), error.as_deref());
+                format!("attempt {attempt}{of} {what}, and the next one is due in {}", words::seconds(*due_in_s))
+            }
+            Self::Expires { in_s } => format!("it expires in {} if it has not begun by then", words::seconds(*in_s)),
+            Self::Unique { key } => {
+                format!("pushes with its unique key `{}` return this job until it has ended", words::one_line(key, 60))
+            }
+            Self::LostWorker { worker, outcome, cause, ago_s } => {
+                let (on, did, ago) = (on(worker), did(*outcome), ago(ago_s));
+                match cause {
+                    Some(Cause::MasterLost) => format!("its last run{on} ended {ago}, when its master died"),
+                    Some(cause) => format!("its last run{on} {did} {ago}, as it lost its worker ({cause})"),
+                    None => format!("its last run{on} {did} {ago}, as it lost its worker"),
+                }
+            }
+            Self::GivenBack { times } => {
+                format!("it was given back {times} times in a row, and goes behind the others")
+            }
+            Self::Running { worker, pid, attempt, for_s } => {
+                let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+                format!("attempt {attempt} runs on `{worker}`{pid} for {}", words::seconds(*for_s))
+            }
+            Self::Next => "it is given to a worker, where it waits for the jobs before it".to_owned(),
+            Self::LostMaster { .. } => {
+                "its master has ended without a word: the next one makes it ready again".to_owned()
+            }
+            Self::Succeeded { ago_s, worker } => format!("it succeeded {}{}", ago(ago_s), on(worker)),
+            Self::Cancelled { ago_s } => format!("it was cancelled {}", ago(ago_s)),
+            Self::Expired { ago_s } => format!("it expired {}, before a worker was free for it", ago(ago_s)),
+            Self::Dead { cause, runs, first, last, .. } => dead(*cause, *runs, first.as_deref(), last.as_deref()),
+            Self::Gone { job, is_new: true } => {
+                format!("there is no job {job}, and there never was: ids are not that high yet")
+            }
+            Self::Gone { job, is_new: false } => {
+                format!("there is no job {job} any more: it was deleted, or ended longer ago than jobs are kept")
+            }
+            Self::Disabled { switched, .. } => {
+                switched.clone().unwrap_or_else(|| "the configuration says `enabled = false`".to_owned())
+            }
+            Self::Unconfigured => "it is on record, but in no configuration that a master has read".to_owned(),
+            Self::RunOpen { job: Some(job) } => format!("the run before is not over: job {job}"),
+            Self::RunOpen { job: None } => "the run before is not over".to_owned(),
+            Self::NextTick { in_s: Some(in_s) } => format!("its next run is due in {}", words::seconds(*in_s)),
+            Self::NextTick { in_s: None } => "no run of it is to come by itself".to_owned(),
+        }
+    }
+
+    /// The sentence with the next step.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self.next() {
+            Some(next) => format!("{}; {next}", self.text()),
+            None => self.text(),
+        }
+    }
+
+    /// The next step, as what to do.
+    #[must_use]
+    pub fn next(&self) -> Option<String> {
+        Some(match self {
+            Self::NoMaster { error: text } | Self::LostMaster { error: text } | Self::Unserved { problem: text } => {
+                parts(text).1?.to_owned()
+            }
+            Self::Paused { queue } => format!("let it go on with `queue-work resume {queue}`"),
+            Self::PoolStopped { pool } => format!("start it with `queue-work scale 1 --pool {pool}`"),
+            Self::NoWorker { pool, .. } => format!("see `queue-work status {pool}`"),
+            Self::Busy { pools, .. } => {
+                format!("add a worker with `queue-work scale +1 --pool {}`", pools.first()?)
+            }
+            Self::Running { worker, .. } => format!("see `queue-work logs {worker}`"),
+            Self::Dead { job, .. } => format!("try it again with `queue-work jobs retry {job}`"),
+            Self::Gone { .. } => "see `queue-work jobs list`".to_owned(),
+            Self::Disabled { processor, .. } => format!("let it run with `queue-work processors enable {processor}`"),
+            Self::RunOpen { job } => format!("see `queue-work why {}`", (*job)?),
+            Self::Unreachable { .. }
+            | Self::Ending { .. }
+            | Self::Store { .. }
+            | Self::Machine { .. }
+            | Self::Starting { .. }
+            | Self::Begins { .. }
+            | Self::Scheduled { .. }
+            | Self::Retry { .. }
+            | Self::Expires { .. }
+            | Self::Unique { .. }
+            | Self::LostWorker { .. }
+            | Self::GivenBack { .. }
+            | Self::Next
+            | Self::Succeeded { .. }
+            | Self::Cancelled { .. }
+            | Self::Expired { .. }
+            | Self::Unconfigured
+            | Self::NextTick { .. } => return None,
+        })
+    }
+}
+
+/// A problem that is worded with its next step, as two.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    text.rsplit_once("; ").map_or((text, None), |(problem, next)| (problem, Some(next)))
+}
+
+fn busy(pools: &[String], workers: u32, longest: Option<(JobId, f64)>) -> String {
+    let pool = if pools.len() == 1 { "pool" } else { "pools" };
+    let longest = longest.map(|(job, s)| format!(", the longest with job {job} for {}", words::seconds(s)));
+    let (who, are) =
+        if workers == 1 { ("the only worker".to_owned(), "is") } else { (format!("all {workers} workers"), "are") };
+    format!("{who} of {pool} {} {are} busy{}", words::list(pools), longest.unwrap_or_default())
+}
+
+fn dead(cause: Option<Cause>, runs: u32, first: Option<&str>, last: Option<&str>) -> String {
+    let times = words::count(runs.into(), "time");
+    let why = match cause {
+        Some(Cause::MaxAttempts) => format!("it failed {times}, as often as it may"),
+        Some(Cause::Poison) => "its workers died under it, as often as they may".to_owned(),
+        Some(Cause::NoRetry) => "its worker said that it is not to be tried again".to_owned(),
+        Some(Cause::NotFound) => "its command, or its type, does not exist".to_owned(),
+        Some(Cause::NotExecutable) => "its command may not be executed".to_owned(),
+        Some(cause) => format!("it ended for good ({cause})"),
+        None => "it ended for good".to_owned(),
+    };
+    let shown = |error: &str| words::one_line(error, ERROR_CHARS);
+    match (first, last) {
+        (Some(first), Some(last)) if first != last => {
+            format!("{why}; first error: {}; last error: {}", shown(first), shown(last))
+        }
+        (_, Some(error)) | (Some(error), None) => format!("{why}; error: {}", shown(error)),
+        (None, None) => why,
+    }
+}
