@@ -237,7 +237,7 @@ fn running(Facts { job, status, absent, .. }: Facts<'_>) -> Reason {
         }
         (None, Some(Reason::NoMaster { error })) => Reason::LostMaster { error: error.clone() },
         (None, Some(absent)) => absent.clone(),
-        (None, None) => Reason::Next,
+        (None, None) => Reason::AtWorker,
     }
 }
 

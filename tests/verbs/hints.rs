@@ -29,7 +29,7 @@ fn what_a_command_says_to_do_next_repeats_the_options_that_it_was_given() {
     let database = bench.database().to_str().expect("UTF-8").to_owned();
     let file = bench.path().join("q.toml");
     std::fs::write(&file, "[pools.mail]\nworkers = 1\n").expect("written");
-    let table: [(&[&str], i32); 17] = [
+    let table: [(&[&str], i32); 19] = [
         (&["jobs"], 0),
         (&["runs"], 0),
         (&["workers"], 0),
@@ -40,6 +40,8 @@ fn what_a_command_says_to_do_next_repeats_the_options_that_it_was_given() {
         (&["stop"], 3),
         (&["jobs", "show", "99"], 4),
         (&["jobs", "list", "--type", "nosuch"], 0),
+        (&["why", "99"], 4),
+        (&["health"], 3),
         (&["logs", "--job", "99"], 4),
         (&["workers", "nosuch"], 4),
         (&["runs", "--job", "99"], 4),

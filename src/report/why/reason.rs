@@ -94,8 +94,8 @@ pub enum Reason {
         attempt: u32,
         for_s: f64,
     },
-    /// Given to a worker that does the job before it.
-    Next,
+    /// Given to a worker that does several at a time, or first the jobs before it.
+    AtWorker,
     /// Was running when its master ended; with the error of the commands that need one.
     LostMaster {
         error: String,

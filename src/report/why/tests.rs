@@ -85,6 +85,7 @@ fn everything_else_that_holds_a_job_comes_behind() {
     let store = Status { master: None, pools: Vec::new(), ..held };
     assert_eq!(codes(&ready, &store, Some(&none)), ["no_master", "paused", "expires", "unique"]);
     assert_eq!(codes(&job("running", "exec"), &store, Some(&none)), ["lost_master"]);
+    assert_eq!(codes(&job("running", "exec"), &status(&[]), None), ["at_worker"]);
     assert_eq!(
         (none.text().as_str(), none.next().as_deref()),
         ("no master runs on `q.db`", Some("start one with `queue-work`"))

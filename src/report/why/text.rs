@@ -54,7 +54,7 @@ impl Reason {
             Self::LostWorker { .. } => "lost_worker",
             Self::GivenBack { .. } => "given_back",
             Self::Running { .. } => "running",
-            Self::Next => "next",
+            Self::AtWorker => "at_worker",
             Self::LostMaster { .. } => "lost_master",
             Self::Succeeded { .. } => "succeeded",
             Self::Cancelled { .. } => "cancelled",
@@ -116,7 +116,9 @@ impl Reason {
                 let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
                 format!("attempt {attempt} runs on `{worker}`{pid} for {}", words::seconds(*for_s))
             }
-            Self::Next => "it is given to a worker, where it waits for the jobs before it".to_owned(),
+            Self::AtWorker => {
+                "a worker has it: it runs there beside others, or waits for the jobs before it".to_owned()
+            }
             Self::LostMaster { .. } => {
                 "its master has ended without a word: the next one makes it ready again".to_owned()
             }
@@ -180,7 +182,7 @@ impl Reason {
             | Self::Unique { .. }
             | Self::LostWorker { .. }
             | Self::GivenBack { .. }
-            | Self::Next
+            | Self::AtWorker
             | Self::Succeeded { .. }
             | Self::Cancelled { .. }
             | Self::Expired { .. }
