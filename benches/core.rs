@@ -95,6 +95,7 @@ fn settings(queue: &QueueName, workers: u32) -> PoolSettings {
         kind: PoolKind::Protocol,
         ready: ReadyWhen::Spawned,
         limits: PoolLimits { workers, memory: None, max_time: None, prefetch, ..default_limits() },
+        autoscale: None,
         hooks: Hooks::default(),
     }
 }

@@ -44,7 +44,7 @@ fn check(context: &Context) -> Result<Code, Error> {
         loaded.warnings.push(warning);
     }
     let file = loaded.config.file.as_ref().map(|read| read.file.display().to_string());
-    let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.limits.workers)).sum();
+    let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.most_workers())).sum();
     if context.global.json {
         let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let processors: Vec<_> = loaded.config.processors.iter().map(preview).collect();

@@ -5,6 +5,7 @@
 //! that goes away ends the command without an error.
 
 mod args;
+mod autoscale;
 mod backend;
 mod completions;
 mod config;
@@ -105,6 +106,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Health(_) => health::run(context),
         Verb::Why(args) => why::run(context, args),
         Verb::Scale(args) => scale::run(context, args),
+        Verb::Autoscale(args) => autoscale::run(context, args),
         Verb::Spawn(args) => spawn::run(context, args),
         Verb::Work(args) => work::run(context, args),
         Verb::Restart(args) => restart::run(context, args),

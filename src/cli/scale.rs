@@ -7,6 +7,7 @@ use super::context::Context;
 use super::interrupted::Awaited;
 use super::{left, output};
 use crate::error::{Code, Error};
+use crate::model::ScaleTo;
 use crate::report::words;
 use crate::wire::control::{Scale, Scaled, ScaledPool};
 
@@ -16,6 +17,7 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
         queue: args.queue.clone(),
         pool: args.pool.clone(),
         grace_s: args.grace.map(|grace| grace.as_secs_f64()),
+        hold_s: args.hold.map(|hold| hold.as_secs_f64()),
         no_wait: args.wait.no_wait,
     };
     let mut client = context.connect()?;
@@ -25,11 +27,19 @@ pub(crate) fn run(context: &Context, args: &ScaleArgs) -> Result<Code, Error> {
     if context.global.json {
         output::json(&scaled)?;
     } else {
-        for line in worded(&scaled, at_once) {
-            context.done(&line)?;
-        }
+        let lines = if args.workers == ScaleTo::Auto { again(&scaled) } else { worded(&scaled, at_once) };
+        lines.iter().try_for_each(|line| context.done(line))?;
     }
     Ok(left::say(&scaled.left))
+}
+
+/// Of pools that scale themselves again.
+fn again(scaled: &Scaled) -> Vec<String> {
+    let line = |ScaledPool { pool, wanted, ready, .. }: &ScaledPool| {
+        let workers = words::count(u64::from(*wanted), "worker");
+        format!("`{pool}` scales itself again: {workers} wanted, {ready} ready")
+    };
+    scaled.pools.iter().map(line).collect()
 }
 
 fn worded(scaled: &Scaled, at_once: bool) -> Vec<String> {

@@ -113,6 +113,7 @@ pub fn put_in_force(in_force: &mut Loaded, later: Loaded) {
 
 fn workers(pool: &PoolConfig) -> String {
     match pool.settings.limits.workers {
+        _ if let Some(of) = &pool.settings.autoscale => format!("{} to {} workers", of.min, of.max),
         1 => "1 worker".to_owned(),
         n => format!("{n} workers"),
     }

@@ -33,6 +33,7 @@ pub(super) struct Layer {
     pub(super) keep: Table,
     pub(super) signals: Table,
     pub(super) health: Table,
+    pub(super) together: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
     pub(super) pools: Vec<(PoolName, Table)>,
@@ -200,6 +201,9 @@ impl<'t> Reader<'t> {
                 "health" => {
                     self.layer.health = self.table(name, at, value, &[schema::HEALTH]);
                 }
+                "autoscale" => {
+                    self.layer.together = self.table(name, at, value, &[schema::TOGETHER]);
+                }
                 "defaults" => {
                     self.layer.defaults = self.table(name, at, value, &[schema::HOOKS, PoolLimits::KEYS]);
                 }
@@ -244,7 +248,13 @@ impl<'t> Reader<'t> {
         named
     }
 
-    fn table(&mut self, path: &str, at: usize, value: &Spanned<DeValue<'_>>, keys: &[&'static [Key]]) -> Table {
+    pub(super) fn table(
+        &mut self,
+        path: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        keys: &[&'static [Key]],
+    ) -> Table {
         let place = self.place(at);
         self.layer.places.insert(path.to_owned(), place);
         let DeValue::Table(table) = value.get_ref() else {
@@ -283,11 +293,13 @@ impl<'t> Reader<'t> {
             Kind::Env => self.env(path, value),
             Kind::Cron => self.cron(path, value),
             Kind::Json => self.json(path, value),
+            Kind::Autoscale => self.autoscale(key, path, at, value),
+            Kind::Windows => self.windows(path, value),
             _ => self.scalar(key, path, at, value),
         }
     }
 
-    fn scalar(&mut self, key: Key, path: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+    pub(super) fn scalar(&mut self, key: Key, path: &str, at: usize, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let text;
         let written = match value.get_ref() {
             DeValue::String(written) => {
@@ -327,6 +339,8 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::PROCESSOR, "in `[processors.NAME]`"),
         (schema::SIGNALS, "in `[signals]`"),
         (schema::HEALTH, "in `[health]`"),
+        (schema::TOGETHER, "in `[autoscale]`"),
+        (schema::AUTOSCALE, "in `[pools.NAME.autoscale]`"),
     ];
     for (keys, place) in elsewhere {
         match schema::nearest(name, keys.iter().map(|key| key.name)) {

@@ -2,13 +2,11 @@
 //!
 //! The same keys and ranges as in the file ([`super::schema`]). Knows nothing of the file.
 
-use config::{Value, ValueKind};
-
-use super::Flags;
 use super::document::Table;
 use super::problem::Problem;
 use super::schema;
 use super::values::Refusal;
+use super::{Flags, autoscale};
 use crate::model::key::Kind;
 use crate::model::{MOST_WORKERS, PoolLimits};
 
@@ -45,8 +43,8 @@ impl Flags {
         for (name, given) in &self.limits {
             match check(name, given) {
                 Ok(text) => {
-                    let value = Value::new(Some(&self.origin_of(name)), ValueKind::String(text));
-                    tables[usize::from(!self.is_from_env(name))].insert((*name).to_owned(), value);
+                    let table = &mut tables[usize::from(!self.is_from_env(name))];
+                    autoscale::put_flag(table, name, &text, &self.origin_of(name));
                 }
                 Err(refusal) => problems.push(self.problem(name, refusal.of_flag())),
             }
@@ -61,7 +59,7 @@ pub fn check_limit(name: &str, given: &str) -> Result<String, String> {
 }
 
 fn check(name: &str, given: &str) -> Result<String, Refusal> {
-    let Some(mut key) = schema::find(&[PoolLimits::KEYS], name) else {
+    let Some(mut key) = schema::find(&[PoolLimits::KEYS, schema::AUTOSCALE_FLAGS], name) else {
         panic!("BUG: the flag `{name}` has no key in the schema");
     };
     if name == "workers" {

@@ -15,7 +15,7 @@ use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
-use super::{Config, Durability, Flags, pools, processors, rules};
+use super::{Config, Durability, Flags, autoscale, pools, processors, rules};
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Bytes, ProcessorName, StoreUrl};
@@ -183,6 +183,8 @@ fn merged(
     origins.set_table("signals", &signals);
     let health = merge(&[&layers.built_in.health, &file.health])?;
     origins.set_table("health", &health);
+    let together = merge(&[&layers.built_in.together, &file.together])?;
+    origins.set_table("autoscale", &together);
     if flags.drain {
         origins.set("drain", &flags.origin_of("drain"));
     }
@@ -213,6 +215,7 @@ fn merged(
         log_files: raw::value(&top, "log_files")?,
         defaults,
         default_hooks,
+        together: autoscale::together(&together)?,
     })
 }
 

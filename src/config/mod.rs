@@ -4,6 +4,8 @@
 //! Layers, lowest first: `config/default.toml` (embedded), a file, environment, flags. All problems are reported
 //! at once.
 
+mod autoscale;
+mod autoscale_keys;
 mod changes;
 mod compound;
 mod document;
@@ -46,6 +48,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::autoscale::Together;
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl, Until};
@@ -92,6 +95,8 @@ pub struct Config {
     /// Limits and hooks of a pool added at run time.
     pub defaults: PoolLimits,
     pub default_hooks: Hooks,
+    /// Scaling of all pools together.
+    pub together: Together,
 }
 
 /// A pool: its settings, and how its workers are started.

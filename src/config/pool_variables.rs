@@ -8,6 +8,7 @@ use std::path::Path;
 
 use config::{Value, ValueKind};
 
+use super::autoscale;
 use super::document::{self, Table};
 use super::environment::Environment;
 use super::paths::absolute;
@@ -83,7 +84,13 @@ impl Key {
         let path =
             |text: &str| cwd.map_or_else(|| text.into(), |cwd| absolute(cwd, Path::new(text)).display().to_string());
         let value = match self.kind {
-            Kind::Queues | Kind::Command | Kind::Env => document::read_value(self, &as_toml(self.kind, text))?,
+            Kind::Autoscale if !text.starts_with('{') => {
+                let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
+                return Ok(autoscale::of_text(&checked, &origin));
+            }
+            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale => {
+                document::read_value(self, &as_toml(self.kind, text))?
+            }
             _ => {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
                 let checked = if matches!(self.kind, Kind::Path) { path(&checked) } else { checked };
@@ -107,7 +114,8 @@ impl Key {
     pub(super) fn written<'w>(&self, text: &'w str) -> Written<'w> {
         match (self.kind, text.parse()) {
             (Kind::Count(..), Ok(count)) => Written::Whole(Some(count), text),
-            (Kind::Flag, _) => Written::Other(text.to_owned()),
+            (Kind::Flag | Kind::Share(_), _) => Written::Other(text.to_owned()),
+            (Kind::Autoscale, _) if matches!(text, "true" | "false") => Written::Other(text.to_owned()),
             _ => Written::Text(text),
         }
     }

@@ -17,7 +17,7 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Config, Flags, PoolConfig, processors};
+use super::{Config, Flags, PoolConfig, autoscale, processors};
 use crate::model::processor::PROCESSORS;
 use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 use crate::worker::Template;
@@ -94,21 +94,27 @@ pub(super) fn all(
     let (file, none) = (&layers.file.layer.pools, Table::new());
     let mut pools: Vec<PoolConfig> = if layers.flags.names_pools() {
         let names = layers.flags.pool_names(problems).into_iter();
-        names.map(|name| of_flags(layers, origins, name)).collect::<Result<_, _>>()?
+        names.map(|name| of_flags(layers, origins, problems, name)).collect::<Result<_, _>>()?
     } else if file.iter().all(|(name, _)| name.as_str() == PROCESSORS && !layers.of_processors.is_empty()) {
-        vec![of_file(layers, origins, &name("default")?, &none)?]
+        vec![of_file(layers, origins, problems, &name("default")?, &none)?]
     } else {
-        file.iter().map(|(name, table)| of_file(layers, origins, name, table)).collect::<Result<_, _>>()?
+        file.iter().map(|(name, table)| of_file(layers, origins, problems, name, table)).collect::<Result<_, _>>()?
     };
     let has_own = pools.iter().any(|pool| pool.settings.name.as_str() == PROCESSORS);
     if !layers.of_processors.is_empty() && !has_own {
         let own = file.iter().find(|(name, _)| name.as_str() == PROCESSORS).map_or(&none, |(_, table)| table);
-        pools.push(of_file(layers, origins, &name(PROCESSORS)?, own)?);
+        pools.push(of_file(layers, origins, problems, &name(PROCESSORS)?, own)?);
     }
     Ok(pools)
 }
 
-fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Table) -> Result<PoolConfig, String> {
+fn of_file(
+    layers: &Layers<'_>,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+    name: &PoolName,
+    own: &Table,
+) -> Result<PoolConfig, String> {
     let table = layers.table(Some(name), own)?;
     origins.set_table(&format!("pools.{name}"), &table);
     let written: raw::RawPool = raw::keys(&table)?;
@@ -128,6 +134,7 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
             kind,
             takes: kind.takes(!command.is_empty()),
             ready,
+            autoscale: autoscale::of_pool((name, kind), &table, layers, origins, problems)?,
             limits: raw::limits(&table)?,
             hooks: hooks(layers, &table)?,
         },
@@ -138,7 +145,12 @@ fn of_file(layers: &Layers<'_>, origins: &mut Origins, name: &PoolName, own: &Ta
     })
 }
 
-fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Result<PoolConfig, String> {
+fn of_flags(
+    layers: &Layers<'_>,
+    origins: &mut Origins,
+    problems: &mut Vec<Problem>,
+    name: PoolName,
+) -> Result<PoolConfig, String> {
     let flags = layers.flags;
     let table = layers.table(Some(&name), &Table::new())?;
     let path = format!("pools.{name}");
@@ -163,7 +175,8 @@ fn of_flags(layers: &Layers<'_>, origins: &mut Origins, name: PoolName) -> Resul
     let (queues, limits) = (QueueOrder::Strict(queues), raw::limits(&table)?);
     let takes = kind.takes(!flags.command.is_empty());
     let hooks = hooks(layers, &table)?;
-    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, hooks };
+    let autoscale = autoscale::of_pool((&name, kind), &table, layers, origins, problems)?;
+    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, autoscale, hooks };
     Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
 }
 
@@ -186,7 +199,7 @@ impl PoolConfig {
     ) -> Result<Self, String> {
         self.settings.name = name;
         self.settings.queues = QueueOrder::Strict(queues);
-        self.settings.limits.workers = 1;
+        (self.settings.limits.workers, self.settings.autoscale) = (1, None);
         self.settings.limits.timeout = timeout.unwrap_or(self.settings.limits.timeout);
         if let Some(OwnProgram { kind, command, cwd }) = own {
             if kind == PoolKind::Exec {
@@ -212,6 +225,7 @@ impl Config {
             takes: kind.takes(false),
             ready: ReadyWhen::Spawned,
             limits: self.defaults.clone(),
+            autoscale: None,
             hooks: self.default_hooks.clone(),
         };
         PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None }

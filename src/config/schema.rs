@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::units;
+use crate::model::autoscale::Budget;
 use crate::model::key::{Key, Kind};
-use crate::model::{EXEC, PoolLimits, QueueName, payload};
+use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
 use crate::schedule::Zone;
 
 const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
@@ -26,7 +27,7 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "signals", "health", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] = &["keep", "signals", "health", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -39,6 +40,40 @@ pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "rel
 pub(super) const HEALTH: &[Key] =
     &[Key::new("max_wait", Kind::Span(Duration::from_millis(1), units::LONGEST)).or("off")];
 
+/// The keys of `[autoscale]`.
+pub(super) const TOGETHER: &[Key] = &[
+    Key::new("max_processes", Kind::Count(1, 1_000_000)).or("off"),
+    Key::new("share", Kind::Choice(&["by_need", "by_priority"])),
+];
+
+/// The keys of `[pools.NAME.autoscale]`.
+pub(super) const AUTOSCALE: &[Key] = &[
+    Key::new("min", Kind::Count(0, MOST_WORKERS as i64)),
+    Key::new("max", Kind::Count(1, MOST_WORKERS as i64)),
+    TARGET_WAIT,
+    Key::new("target_cpu", Kind::Share(1.0)).or("off"),
+    Key::new("cpu_max", Kind::Share(1.0)).or("off"),
+    Key::new("memory_budget", Kind::Text(|text| text.parse::<Budget>().map(drop))).or("off"),
+    Key::new("hold", ANY_SPAN),
+    Key::new("step_up", Kind::Step).or("off"),
+    Key::new("step_down", Kind::Step).or("off"),
+    Key::new("schedule", Kind::Windows),
+];
+
+/// The keys of `[[pools.NAME.autoscale.schedule]]`.
+pub(super) const WINDOW: &[Key] = &[
+    Key::new("cron", Kind::Cron),
+    Key::new("timezone", Kind::Text(|name| Zone::find(name).map(drop))),
+    Key::new("for", Kind::Span(Duration::from_secs(1), units::LONGEST)),
+    Key::new("min", Kind::Count(0, MOST_WORKERS as i64)),
+    Key::new("max", Kind::Count(1, MOST_WORKERS as i64)),
+];
+
+const TARGET_WAIT: Key = Key::new("target_wait", Kind::Span(Duration::from_millis(1), units::LONGEST));
+
+/// What flags say of the scaling of pools.
+pub(super) const AUTOSCALE_FLAGS: &[Key] = &[Key::new("autoscale", Kind::Autoscale), TARGET_WAIT];
+
 /// The keys that only a pool has.
 pub(super) const POOL: &[Key] = &[
     Key::new("queues", Kind::Queues),
@@ -48,6 +83,7 @@ pub(super) const POOL: &[Key] = &[
     Key::new("env", Kind::Env),
     Key::new("ready", Kind::Choice(&["spawned", "message"])),
     Key::new("protocol_fd", Kind::Count(3, 9)),
+    Key::new("autoscale", Kind::Autoscale).of_jobs(),
 ];
 
 /// The keys of `[defaults]` about hooks, which every pool has too.

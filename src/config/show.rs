@@ -11,7 +11,7 @@ use config::ValueKind;
 use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
-use super::{Flags, PoolConfig, pools, schema, units};
+use super::{Flags, PoolConfig, autoscale, pools, schema, units};
 use crate::model::key::Kind;
 use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
 
@@ -94,6 +94,9 @@ pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
     let (path, mut lines) = (format!("pools.{}", pool.settings.name), Vec::new());
     identity(&path, pool, &mut lines);
     limits(&path, &pool.settings.limits, &mut lines);
+    if let Some(settings) = &pool.settings.autoscale {
+        autoscale::show(&path, settings, &mut lines);
+    }
     hooks(&path, &pool.settings.hooks, &mut lines);
     with_origins(loaded, lines)
 }
@@ -119,6 +122,11 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
         ("signals.hup".to_owned(), if config.hup_reloads { "reload" } else { "stop" }.to_owned()),
         ("health.max_wait".to_owned(), config.max_wait.map_or_else(|| "off".to_owned(), units::show_duration)),
+        (
+            "autoscale.max_processes".to_owned(),
+            config.together.max_processes.map_or_else(|| "off".to_owned(), |most| most.to_string()),
+        ),
+        ("autoscale.share".to_owned(), config.together.share.as_str().to_owned()),
     ];
     limits("defaults", &config.defaults, &mut lines);
     hooks("defaults", &config.default_hooks, &mut lines);

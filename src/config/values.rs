@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::units;
+use super::{autoscale, units};
+use crate::model::autoscale::Step;
 use crate::model::key::{Key, Kind};
 use crate::model::limits::LEAST_MEMORY;
 use crate::model::{MemoryLimit, StoreUrl};
@@ -66,8 +67,11 @@ impl Key {
             Kind::Store => self.store(written),
             Kind::Group => self.group(written),
             Kind::Flag => self.flag(written),
+            Kind::Share(most) => self.share(written, most),
+            Kind::Step => self.step(written),
+            Kind::Autoscale => self.autoscale(written),
             Kind::Text(check) => self.line(written, check),
-            Kind::Queues | Kind::Command | Kind::Env | Kind::Cron | Kind::Json => {
+            Kind::Queues | Kind::Command | Kind::Env | Kind::Cron | Kind::Json | Kind::Windows => {
                 Err(self.wrong(written, "a list or a table"))
             }
         }
@@ -153,6 +157,41 @@ impl Key {
         match written {
             Written::Other(word) if word == "true" || word == "false" => Ok(word.clone()),
             _ => Err(self.wrong(written, "true or false")),
+        }
+    }
+
+    fn share(&self, written: &Written<'_>, most: f64) -> Result<String, Refusal> {
+        let number = match written {
+            Written::Whole(_, text) => text.parse().ok(),
+            Written::Other(text) => text.parse::<f64>().ok(),
+            Written::Text(_) => None,
+        };
+        let wanted = format!("a number over 0 and at most {most}, such as 0.8");
+        let number = number.filter(|share| *share > 0.0 && *share <= most);
+        number.map(|share| share.to_string()).ok_or_else(|| self.wrong(written, &wanted))
+    }
+
+    fn step(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        match written {
+            Written::Text(text) | Written::Whole(_, text) => {
+                text.parse::<Step>().map(|step| step.to_string()).map_err(Refusal::Says)
+            }
+            Written::Other(_) => Err(self.wrong(written, "a number of workers or \"25%\"")),
+        }
+    }
+
+    /// What stands instead of a table.
+    fn autoscale(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        match written {
+            Written::Other(word) if word == "true" || word == "false" => Ok(word.clone()),
+            Written::Text(text) => match autoscale::range(text) {
+                Some((min, max)) if min <= max => Ok((*text).to_owned()),
+                Some((min, max)) => {
+                    Err(Refusal::Is(format!("{min}..{max}"), "write the smaller number first".to_owned()))
+                }
+                None => Err(self.wrong(written, "the least and the most workers, such as \"1..8\"")),
+            },
+            Written::Whole(..) | Written::Other(_) => Err(self.wrong(written, "true, \"1..8\", or a table of its own")),
         }
     }
 

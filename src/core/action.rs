@@ -151,6 +151,10 @@ pub enum Refusal {
     NoSuchJob(JobId),
     /// There are several pools; which one?
     WhichPool(Vec<PoolName>),
+    /// The pool scales itself.
+    ScalesItself { pool: PoolName, min: u32, max: u32 },
+    /// The pool does not scale itself.
+    ScaledByHand(PoolName),
     /// The pool has a single worker, and keeps it.
     SingleWorker(PoolName),
     /// A pool of this name exists.

@@ -113,7 +113,10 @@ impl Core {
             Command::Scale { grace, wait, .. }
             | Command::Restart { grace, wait, .. }
             | Command::StopSome { grace, wait, .. } => (wait, grace),
-            Command::AddPool { wait, .. } | Command::Reload { wait, .. } | Command::Cancel { wait, .. } => (wait, None),
+            Command::AddPool { wait, .. }
+            | Command::ScaleAuto { wait, .. }
+            | Command::Reload { wait, .. }
+            | Command::Cancel { wait, .. } => (wait, None),
             Command::RunProcessor { .. } | Command::Lend { .. } => (true, None),
         };
         let asker = Asker { waits, caller, grace };
@@ -124,7 +127,8 @@ impl Core {
                 let run = self.run_processor(Some(ticket), &processor, (args, force), RunSource::Now, out);
                 return out.extend(run.err().map(|refusal| Action::Reply(ticket, Err(refusal))));
             }
-            Command::Scale { target, workers, .. } => self.scale(&target, workers, asker, now, out),
+            Command::Scale { target, workers, hold, .. } => self.scale(&target, workers, hold, asker, now, out),
+            Command::ScaleAuto { target, .. } => self.pools_to_scale(&target).and_then(|pools| self.scale_auto(pools)),
             Command::AddPool { settings, .. } => self.new_pool(*settings),
             Command::Lend { settings, until } => {
                 let lent = self.add_single(*settings, until, Some(ticket), now.mono);

@@ -117,7 +117,7 @@ fn left(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
     unfinished(totals, takes) - if totals.paused { ready(totals, takes) } else { 0 }
 }
 
-fn ready(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
+pub(super) fn ready(totals: &QueueTotals, takes: &BTreeSet<Takes>) -> u64 {
     totals.lanes().filter(|(lane, _)| takes.iter().any(|takes| takes.serves(lane))).map(|(_, jobs)| jobs).sum()
 }
 

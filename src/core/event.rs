@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{PoolChanges, PoolId, ProcessorId, ShareId, Tag, Ticked, Ticket};
+use crate::model::autoscale::Machine;
 use crate::model::change::Reply;
 use crate::model::done::Reloaded;
 use crate::model::job::Progress;
@@ -85,6 +86,8 @@ pub enum Event {
     },
     /// Processes that the kernel has killed for want of memory so far, where it says. Told now and then.
     OomKills(Option<u64>),
+    /// The machine was measured, for pools that scale themselves. Told every second while there are some.
+    Machine(Machine),
     /// Nothing that the worker started is left.
     Swept { worker: WorkerId },
     /// Measured.
@@ -273,7 +276,15 @@ pub enum Command {
         workers: Wanted,
         /// How long jobs may go on whose workers are too many; `None`: until they are done.
         grace: Option<Duration>,
+        /// Of pools that scale themselves: for so long.
+        hold: Option<Duration>,
         /// Answer when it is so.
+        wait: bool,
+    },
+    /// Pools scale themselves again.
+    ScaleAuto {
+        target: Target,
+        /// Answer when they have as many workers as they want.
         wait: bool,
     },
     AddPool {

@@ -18,6 +18,7 @@
 //! - Every state that can last has a deadline in `next_deadline`, except waiting for work and for an exit after KILL.
 
 mod action;
+pub mod autoscale;
 mod backoff;
 mod cancel;
 mod clock_set;
@@ -75,6 +76,7 @@ use crate::model::leak::TypeMemory;
 use crate::model::oom::OomKills;
 use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, WorkerId};
+use autoscale::Autoscaling;
 use clock_set::Shifts;
 use commands::Tickets;
 use deadlines::Timers;
@@ -127,6 +129,7 @@ pub struct Core {
     drain: drain::Drain,
     idleness: Idleness,
     leaks: leaks::Ledger,
+    autoscaling: Autoscaling,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
     /// Runs given back since the stop began, for its summary.
@@ -164,6 +167,7 @@ impl Core {
             drain: drain::Drain::default(),
             idleness: Idleness::default(),
             leaks: leaks::Ledger::default(),
+            autoscaling: Autoscaling::default(),
             asked_again: BTreeMap::new(),
             released: 0,
             ended: 0,
@@ -186,6 +190,7 @@ impl Core {
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, end } => self.exited(worker, *end, now, out),
             Event::OomKills(kills) => self.oom.roll(kills),
+            Event::Machine(machine) => self.measured_machine(machine),
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
             Event::SampledAlone { worker, memory } => self.sampled_alone(worker, memory, now),
@@ -224,6 +229,7 @@ impl Core {
         self.tick(now, out);
         self.prune(now, out);
         self.end_singles(now, out);
+        self.autoscale(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {
@@ -247,8 +253,8 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let served =
-            self.next_telling().into_iter().chain(self.next_end()).min().filter(|_| self.phase == Phase::Running);
+        let while_running = [self.next_telling(), self.next_end(), self.next_scaling()];
+        let served = while_running.into_iter().flatten().min().filter(|_| self.phase == Phase::Running);
         let tickets = self.next_proof(now.mono);
         let times = [self.next_promotion(now), self.next_tick(now), self.next_spawns(now.mono), self.next_prune()];
         [self.timers.next(), served, tickets].into_iter().chain(times).flatten().min()

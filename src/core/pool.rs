@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::autoscale::Scaler;
 use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
 use crate::model::death::SlotProblem;
@@ -66,6 +67,8 @@ pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
     pub wanted: u32,
+    /// It scales itself.
+    pub(super) scaler: Option<Box<Scaler>>,
     /// Spawned while the master ran, or gone from the file: a stop is the end of the pool.
     pub(super) spawned: bool,
     pub removed: bool,
@@ -104,7 +107,8 @@ pub struct Pool {
 impl Pool {
     pub(super) fn new(settings: PoolSettings) -> Self {
         Self {
-            wanted: settings.limits.workers,
+            wanted: settings.autoscale.as_ref().map_or(settings.limits.workers, |autoscale| autoscale.min),
+            scaler: None,
             spawned: false,
             removed: false,
             single: None,
@@ -125,6 +129,12 @@ impl Pool {
             was_of_use: false,
             settings,
         }
+    }
+
+    /// It scales itself, and may have no workers because there are no jobs.
+    #[must_use]
+    pub fn waits_for_jobs(&self) -> bool {
+        self.scaler.as_ref().is_some_and(|scaler| !scaler.is_stopped())
     }
 
     /// Each of its workers was tried to be started several times, in vain.

@@ -73,9 +73,9 @@ impl Core {
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let Pool { settings: old, wanted, .. } = &self.pools[&id];
-        let scaled = settings.limits.workers != old.limits.workers;
-        // An operator's number stays, unless the file has another one than before.
-        let wanted = if scaled { settings.limits.workers } else { *wanted };
+        let scaled = settings.limits.workers != old.limits.workers || old.autoscale.is_some();
+        // An operator's number stays, unless the file has another one than before; a pool that scales itself has its own.
+        let wanted = if scaled && settings.autoscale.is_none() { settings.limits.workers } else { *wanted };
         let takes_others =
             settings.kind != old.kind || settings.takes != old.takes || (anew && settings.queues != old.queues);
         if takes_others {
@@ -91,7 +91,7 @@ impl Core {
         let target = Target::Pool(settings.name.clone());
         self.set_settings(id, settings, out);
         if self.pools[&id].wanted != wanted {
-            parts.push(self.scale(&target, Wanted::Exactly(wanted), asker, now, out)?);
+            parts.push(self.scale(&target, Wanted::Exactly(wanted), None, asker, now, out)?);
         }
         if anew {
             let workers = self.drop_unready(id, now, out);
@@ -128,6 +128,7 @@ impl Core {
             });
         }
         self.watch_idleness(id);
+        self.heed_autoscale(id);
     }
 
     /// Ends the workers that were started by the old settings and are not ready yet.

@@ -141,6 +141,10 @@ impl Core {
         self.begin_next(id, now, out);
         let Some(worker) = self.workers.get(id) else { return };
         if let State::Starting { pid, .. } = worker.state {
+            let (pool, took) = (worker.pool, now.mono.since(worker.since));
+            if let Some(scaler) = self.pools.get_mut(&pool).and_then(|pool| pool.scaler.as_mut()) {
+                scaler.learn_start(took);
+            }
             out.push(Action::Tell(Notice::WorkerStarted { worker: worker.name.to_string(), pid }));
             self.set_state(id, State::ready(pid));
             if let Some(entry) = self.slot_of(id) {

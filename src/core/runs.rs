@@ -77,11 +77,11 @@ impl Core {
         out: &mut Vec<Action>,
     ) {
         self.holders.remove(&flight.job.id);
-        if verdict.cause != Some(Cause::NotBegun)
-            && let Some(pool) =
-                self.workers.get(id).map(|worker| worker.pool).and_then(|pool| self.pools.get_mut(&pool))
-        {
-            pool.was_of_use = true;
+        if let Some(pool) = self.workers.get(id).map(|worker| worker.pool).and_then(|pool| self.pools.get_mut(&pool)) {
+            pool.was_of_use |= verdict.cause != Some(Cause::NotBegun);
+            if let Some(scaler) = &mut pool.scaler {
+                scaler.count(flight.started().map_or(Duration::ZERO, |started| ended.since(started)));
+            }
         }
         detail.peak_memory = detail.peak_memory.or(flight.peak);
         detail.note = detail.note.or(flight.note.take()).filter(|_| flight.job.holds.run.is_some());

@@ -1,6 +1,7 @@
 //! Changing what is wanted: more or fewer workers, new pools, pools and workers that go.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
@@ -19,8 +20,8 @@ impl Core {
         let id = PoolId(self.next_pool);
         self.next_pool += 1;
         self.pools.insert(id, Pool::new(settings));
-        self.serve_anew();
         self.watch_idleness(id);
+        self.heed_autoscale(id);
         Ok(id)
     }
 
@@ -30,47 +31,71 @@ impl Core {
         self.pools.iter().find(|(_, pool)| pool.settings.name == *name && !pool.removed).map(|(&id, _)| id)
     }
 
-    pub(super) fn scale(
-        &mut self,
-        target: &Target,
-        workers: Wanted,
-        asker: Asker,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) -> Result<Wait, Refusal> {
+    pub(super) fn pools_to_scale(&self, target: &Target) -> Result<Vec<PoolId>, Refusal> {
         let pools = match target {
             Target::All => self.only_pool()?,
             Target::Queue(_) | Target::Pool(_) | Target::Workers(_) => self.target_pools(target)?,
         };
-        let pools = self.without_singles(pools)?;
-        let wished = |id: PoolId| {
+        self.without_singles(pools)
+    }
+
+    pub(super) fn scale(
+        &mut self,
+        target: &Target,
+        workers: Wanted,
+        hold: Option<Duration>,
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<Wait, Refusal> {
+        let pools = self.pools_to_scale(target)?;
+        let wished = |&id: &PoolId| {
             let Pool { settings, wanted: was, .. } = &self.pools[&id];
             let refusal = || Refusal::OutOfRange { pool: settings.name.clone(), was: *was, asked: workers };
             Ok((id, workers.from(*was).ok_or_else(refusal)?))
         };
         // All of them or none.
-        let wished = pools.into_iter().map(wished).collect::<Result<Vec<_>, Refusal>>()?;
+        let wished = pools.iter().map(wished).collect::<Result<Vec<_>, Refusal>>()?;
+        match hold {
+            Some(hold) => self.pin(&pools, hold, now.mono)?,
+            None => self.refuse_if_autoscaled(&pools)?,
+        }
         let (mut before, mut leavers) = (Vec::new(), BTreeSet::new());
         for (id, wanted) in wished {
-            let Some(pool) = self.pools.get_mut(&id) else { continue };
-            pool.dirty = true;
-            let was = std::mem::replace(&mut pool.wanted, wanted);
+            let Some(pool) = self.pools.get(&id) else { continue };
+            let was = pool.wanted;
             before.push((id, was));
             out.push(Action::Tell(Notice::Scaled { pool: pool.settings.name.clone(), was, wanted }));
-            while self.pools[&id].slots.len() > wanted as usize {
-                let Some(slot) = self.cheapest_slot(id) else { break };
-                let current = self.pools[&id].slots[&slot].state.current();
-                let is_renewed = self.pools[&id].rolling.iter().any(|r| Some(r.worker) == current);
-                // One that was to be renewed is not taken back.
-                let why = if is_renewed { EndReason::Restarted } else { EndReason::Scaled };
-                self.give_up_slot(id, slot, why, asker, now, out);
-                leavers.extend(current);
-            }
-            leavers.extend(self.workers.ids(|w| w.pool == id && w.state.leaves() == Some(EndReason::Scaled)));
+            leavers.extend(self.resize(id, wanted, asker, now, out));
         }
         self.serve_anew();
         self.shorten(&leavers, EndReason::Scaled, asker, now, out);
         Ok(Wait::Scaled { pools: before, workers: leavers, released: 0 })
+    }
+
+    /// Has a pool want so many workers; returns those that are too many, now or from earlier.
+    pub(super) fn resize(
+        &mut self,
+        id: PoolId,
+        wanted: u32,
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> BTreeSet<WorkerId> {
+        let mut leavers = BTreeSet::new();
+        let Some(pool) = self.pools.get_mut(&id) else { return leavers };
+        (pool.dirty, pool.wanted) = (true, wanted);
+        while self.pools[&id].slots.len() > wanted as usize {
+            let Some(slot) = self.cheapest_slot(id) else { break };
+            let current = self.pools[&id].slots[&slot].state.current();
+            let is_renewed = self.pools[&id].rolling.iter().any(|r| Some(r.worker) == current);
+            // One that was to be renewed is not taken back.
+            let why = if is_renewed { EndReason::Restarted } else { EndReason::Scaled };
+            self.give_up_slot(id, slot, why, asker, now, out);
+            leavers.extend(current);
+        }
+        leavers.extend(self.workers.ids(|w| w.pool == id && w.state.leaves() == Some(EndReason::Scaled)));
+        leavers
     }
 
     pub(super) fn new_pool(&mut self, settings: PoolSettings) -> Result<Wait, Refusal> {
@@ -148,6 +173,9 @@ impl Core {
         let leaves = |w: &Handle| w.is_alive() && w.state.leaves().is_some() && slots.contains(&(w.pool, w.slot));
         workers.extend(self.workers.ids(|w| pools.contains(&w.pool) || leaves(w)));
         let stopped = pools.iter().filter_map(|id| self.stop_pool(*id, out)).collect();
+        for &id in &pools {
+            self.stop_scaling(id);
+        }
         for (id, slot) in slots {
             if let Some(pool) = self.pools.get_mut(&id).filter(|pool| pool.slots.contains_key(&slot)) {
                 pool.wanted = pool.wanted.saturating_sub(1);
@@ -156,6 +184,7 @@ impl Core {
             self.give_up_slot(id, slot, EndReason::Stopped, asker, now, out);
         }
         self.serve_anew();
+        self.wake_scaling();
         for &id in &workers {
             self.leave(id, EndReason::Stopped, asker.grace_of(id), now, out);
         }

@@ -76,7 +76,7 @@ impl Core {
     /// The pools, or what they take, have changed.
     pub(super) fn serve_anew(&mut self) {
         let mut queues: BTreeMap<QueueName, BTreeSet<Takes>> = BTreeMap::new();
-        for pool in self.pools.values().filter(|pool| !pool.removed && pool.wanted > 0) {
+        for pool in self.pools.values().filter(|pool| !pool.removed && (pool.wanted > 0 || pool.waits_for_jobs())) {
             for queue in pool.settings.queues.names() {
                 queues.entry(queue.clone()).or_default().extend(pool.takes().cloned());
             }

@@ -65,6 +65,7 @@ impl Core {
     /// The machine had nothing left for this one: its slot stays as it was and waits with all others.
     pub(super) fn spawn_put_off(&mut self, id: WorkerId, error: &str, now: Now, out: &mut Vec<Action>) {
         self.spawns.failed(now.mono);
+        self.note_scarcity(now.mono);
         let Some(worker) = self.remove_worker(id) else { return };
         let Some(entry) = self.entry(worker.pool, worker.slot) else { return };
         let Some(state) = entry.state.without(id) else { return };

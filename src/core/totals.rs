@@ -81,6 +81,7 @@ impl Core {
                 turned.push(name.clone());
             }
             self.note_work(&name);
+            self.heed_work(&name);
         }
         self.set_due(next_due);
         if !turned.is_empty() {

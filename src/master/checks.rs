@@ -12,6 +12,7 @@ use crate::core::Event;
 use crate::model::problem::Topic;
 use crate::model::processor::OpenRun;
 use crate::model::{Mono, Now};
+use crate::process::machine::Gauge;
 use crate::process::{identity, oom};
 
 /// How soon it is seen that another process has written, in case that one could not say so: it was killed, or knew
@@ -29,6 +30,8 @@ pub(super) struct Checks {
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
     clean_at: Mono,
+    /// Of the machine, once a pool scales itself.
+    gauge: Option<Gauge>,
 }
 
 impl Master {
@@ -43,6 +46,10 @@ impl Master {
         if now.mono >= self.checks.count_at || !self.core.is_quiet() {
             self.checks.count_at = now.mono + COUNT_IDLE;
             self.feed(Event::OomKills(oom::kills()));
+        }
+        if self.core.scales_itself() {
+            let machine = self.checks.gauge.get_or_insert_default().read(now.mono);
+            self.feed(Event::Machine(machine));
         }
         self.clean_logs(now);
         self.look_for_lost_runs();

@@ -55,8 +55,8 @@ impl Master {
             pool: pool.name.to_string(),
             kind: pool.kind.as_str().to_owned(),
             queues: pool.queues.names().cloned().collect(),
-            workers: pool.limits.workers,
-            limits: pool.limits.in_force(pool.kind),
+            workers: pool.first_workers(wall()),
+            limits: pool.in_force(),
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn open_logs() -> usize {
 pub(super) fn prepare(config: &Config) {
     // Before anything is opened: what we were started with is nobody's business below us.
     files::close_for_children();
-    let workers = config.pools.iter().map(|pool| u64::from(pool.settings.limits.workers)).sum();
+    let workers = config.pools.iter().map(|pool| u64::from(pool.settings.most_workers())).sum();
     let _ = raise(workers);
     // Looking at the last descriptors makes room for all.
     let _ = files::are_free(LEFT_FREE);
@@ -54,7 +54,8 @@ pub(super) fn for_a_worker(program: impl FnOnce() -> String) -> Result<(), Spawn
 impl Master {
     /// To be called when other workers are wanted, before they are started.
     pub(super) fn make_room(&mut self) {
-        let workers: u64 = self.core.pools().map(|(_, pool)| u64::from(pool.wanted)).sum();
+        let workers: u64 =
+            self.core.pools().map(|(_, pool)| u64::from(pool.wanted.max(pool.settings.most_workers()))).sum();
         let can = raise(workers);
         let needed = OWN + open_logs() as u64 + PER_WORKER * workers;
         let clients = can.saturating_sub(needed).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);

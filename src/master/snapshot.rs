@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::{Master, sampler};
-use crate::core::{Flight, Handle, Phase, Pool, SlotHistory, SlotView, State};
+use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotHistory, SlotView, State};
 use crate::model::worker::signal_name;
 use crate::model::{Now, Takes, WorkerId, WorkerState};
-use crate::report::Status;
 use crate::report::status::{
     LastExit, MOST_UNSERVED, MasterStatus, PoolStatus, QueueStatus, UnservedStatus, WorkerJob, WorkerStatus,
 };
+use crate::report::{AutoscaleStatus, Status};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
         let now = self.time.now();
-        let mut pools: Vec<PoolStatus> = self.core.pools().map(|(_, pool)| self.pool_status(pool, now)).collect();
+        let mut pools: Vec<PoolStatus> = self.core.pools().map(|(id, pool)| self.pool_status(id, pool, now)).collect();
         pools.sort_by(|a, b| a.name.cmp(&b.name));
         let mut workers: Vec<WorkerStatus> = Vec::new();
         for (_, pool) in self.core.pools() {
@@ -62,7 +62,7 @@ impl Master {
         }
     }
 
-    fn pool_status(&self, pool: &Pool, now: Now) -> PoolStatus {
+    fn pool_status(&self, id: PoolId, pool: &Pool, now: Now) -> PoolStatus {
         let current: Vec<&Handle> =
             pool.slots().filter_map(|s| s.state.current()).filter_map(|w| self.core.worker(w)).collect();
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
@@ -78,7 +78,7 @@ impl Master {
             })
         });
         let settings = &pool.settings;
-        let mut limits = settings.limits.in_force(settings.kind);
+        let mut limits = settings.in_force();
         if pool.memory_limit_is_void()
             && let Some(memory) = limits.get_mut("memory")
         {
@@ -89,13 +89,14 @@ impl Master {
             queues: settings.queues.names().cloned().collect(),
             takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
-            state: if pool.wanted == 0 { "stopped" } else { "running" }.to_owned(),
+            state: if pool.wanted == 0 && !pool.waits_for_jobs() { "stopped" } else { "running" }.to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
             busy,
             starting: count(WorkerState::Starting) + in_backoff,
             draining: pool.leaving().count() as u32,
             limits,
+            autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
             problem,
         }
     }

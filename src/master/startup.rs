@@ -164,6 +164,7 @@ impl Master {
         self.feed(crate::core::Event::ClockSet { by: 0 });
         self.feed(crate::core::Event::OomKills(oom::kills()));
         self.core.keep_records_for(self.in_force.config.keep);
+        self.core.scale_together(self.in_force.config.together);
         if self.in_force.config.drain {
             self.core.stop_when_drained();
         }
@@ -175,7 +176,7 @@ impl Master {
             socket: self.in_force.config.socket.to_string_lossy().into_owned(),
             durability: self.in_force.config.durability,
             pools: pools.iter().map(|p| p.settings.name.to_string()).collect(),
-            workers: pools.iter().map(|p| p.settings.limits.workers).sum(),
+            workers: pools.iter().map(|p| p.settings.first_workers(wall())).sum(),
         });
         if recovered > 0 {
             self.say(Event::Recovered { jobs: recovered });

@@ -30,6 +30,14 @@ pub enum Kind {
     Command,
     Env,
     Flag,
+    /// A share of a whole, over 0 and at most this.
+    Share(f64),
+    /// A number of workers, or a share of them: `4`, `25%`.
+    Step,
+    /// Tables, each of a time with bounds of its own.
+    Windows,
+    /// `true`, `1..8`, or a table of keys of its own.
+    Autoscale,
     /// A text; why it cannot be, if so.
     Text(fn(&str) -> Result<(), String>),
     /// Cron expressions, one or a list.

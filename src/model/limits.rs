@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::PoolKind;
+use super::autoscale::{Budget, Step};
 use super::key::Key;
 use super::key::Kind::{Count, Memory, Size, Span};
 use super::units::{self, LONGEST};
@@ -158,6 +159,9 @@ as_text! {
     u32: number, |n: u32| n.to_string();
     u64: number, |n: u64| n.to_string();
     Prefetch: prefetch, show_prefetch;
+    f64: |text: &str| text.parse().map_err(|e: std::num::ParseFloatError| e.to_string()), |share: f64| share.to_string();
+    Budget: str::parse, |budget: Budget| budget.to_string();
+    Step: str::parse, |step: Step| step.to_string();
 }
 
 fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(text: &str) -> Result<T, String> {

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod answer;
+pub mod autoscale;
 pub mod bulk;
 pub mod change;
 pub mod characters;
@@ -64,5 +65,5 @@ pub use run::{Cause, Detail, Outcome, RunRecord};
 pub use store_url::StoreUrl;
 pub use takes::{EXEC, Lane, Takes};
 pub use time::{Mono, Now, UnixMicros};
-pub use wanted::Wanted;
+pub use wanted::{ScaleTo, Wanted};
 pub use worker::{WorkerRecord, WorkerState};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::autoscale::AutoscaleChange;
 use super::worker::{EndReason, Exit};
 use super::{Cause, Claimed, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId};
 
@@ -118,6 +119,8 @@ pub enum Notice {
         was: u32,
         wanted: u32,
     },
+    /// A pool has scaled itself.
+    Autoscaled(Box<AutoscaleChange>),
     /// Ticks of a processor passed at which no master ran, or the machine slept.
     TicksMissed {
         processor: ProcessorName,

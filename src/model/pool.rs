@@ -1,10 +1,13 @@
 //! Pools: what one serves, how its workers talk to us, and its limits.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hooks, PoolLimits, PoolName, QueueOrder, Takes};
+use super::autoscale::Autoscale;
+use super::{Hooks, PoolLimits, PoolName, QueueOrder, Takes, UnixMicros};
 
 /// Kind of the workers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +97,8 @@ pub struct PoolSettings {
     pub ready: ReadyWhen,
     /// Its limits.
     pub limits: PoolLimits,
+    /// How it scales itself, if it does.
+    pub autoscale: Option<Arc<Autoscale>>,
     pub hooks: Hooks,
 }
 
@@ -108,6 +113,25 @@ pub struct Until {
 }
 
 impl PoolSettings {
+    /// The workers that it begins with.
+    #[must_use]
+    pub fn first_workers(&self, now: UnixMicros) -> u32 {
+        self.autoscale.as_ref().map_or(self.limits.workers, |autoscale| autoscale.bounds(now).least)
+    }
+
+    /// The most workers that it will have, unless an operator wants more.
+    #[must_use]
+    pub fn most_workers(&self) -> u32 {
+        self.autoscale.as_ref().map_or(self.limits.workers, |autoscale| autoscale.most_ever())
+    }
+
+    /// Limits in force, as [`PoolLimits::in_force`], and how it scales itself.
+    #[must_use]
+    pub fn in_force(&self) -> BTreeMap<String, String> {
+        let own = self.autoscale.as_ref().map(|of| ("autoscale".to_owned(), format!("{}..{}", of.min, of.max)));
+        self.limits.in_force(self.kind).into_iter().chain(own).collect()
+    }
+
     /// Its workers take no jobs from us.
     #[must_use]
     pub fn is_opaque(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A wish for a number of workers: so many, so many more, or so many fewer.
 //!
-//! Written as `6`, `+2` or `-1` on the command line, in JSON as a number or as such a text.
+//! Written as `6`, `+2`, `-1` or `auto` on the command line, in JSON as a number or as such a text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,6 +33,56 @@ impl Wanted {
 impl Default for Wanted {
     fn default() -> Self {
         Self::Exactly(0)
+    }
+}
+
+/// A number of workers, or as many as the pool finds right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleTo {
+    Workers(Wanted),
+    Auto,
+}
+
+impl ScaleTo {
+    const AUTO: &str = "auto";
+}
+
+impl Default for ScaleTo {
+    fn default() -> Self {
+        Self::Workers(Wanted::default())
+    }
+}
+
+impl FromStr for ScaleTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == Self::AUTO { Ok(Self::Auto) } else { text.parse().map(Self::Workers) }
+    }
+}
+
+impl Serialize for ScaleTo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Workers(wanted) => wanted.serialize(serializer),
+            Self::Auto => serializer.serialize_str(Self::AUTO),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ScaleTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a number of workers such as 6, or a text such as \"+2\", \"-1\" or \"auto\"")]
+        enum Written {
+            Number(u32),
+            Text(String),
+        }
+        let read = match Written::deserialize(deserializer)? {
+            Written::Number(n) => n.to_string().parse(),
+            Written::Text(text) => text.parse(),
+        };
+        read.map_err(serde::de::Error::custom)
     }
 }
 
@@ -72,22 +122,6 @@ impl Serialize for Wanted {
     }
 }
 
-impl<'de> Deserialize<'de> for Wanted {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a number of workers such as 6, or a text such as \"+2\" or \"-1\"")]
-        enum Written {
-            Number(u32),
-            Text(String),
-        }
-        let read = match Written::deserialize(deserializer)? {
-            Written::Number(n) => n.to_string().parse(),
-            Written::Text(text) => text.parse(),
-        };
-        read.map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +156,11 @@ mod tests {
     fn it_is_read_back_as_it_is_written() {
         for (text, wanted) in [("6", Wanted::Exactly(6)), ("\"+2\"", Wanted::More(2)), ("\"-1\"", Wanted::Fewer(1))] {
             assert_eq!(serde_json::to_string(&wanted).unwrap(), text);
-            assert_eq!(serde_json::from_str::<Wanted>(text).unwrap(), wanted);
+            assert_eq!(serde_json::from_str::<ScaleTo>(text).unwrap(), ScaleTo::Workers(wanted));
         }
-        assert_eq!(serde_json::from_str::<Wanted>("\"6\"").unwrap(), Wanted::Exactly(6));
+        assert_eq!(serde_json::from_str::<ScaleTo>("\"auto\"").unwrap(), ScaleTo::Auto);
         for bad in ["-1", "2.5", "\"x\"", "null", "20000"] {
-            assert!(serde_json::from_str::<Wanted>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<ScaleTo>(bad).is_err(), "{bad}");
         }
     }
 }

@@ -194,6 +194,13 @@ fn folders_below(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// The group of this process and those above it, as far as they can be seen.
+#[must_use]
+pub fn own_and_above() -> Vec<PathBuf> {
+    let own = own().unwrap_or_default();
+    own.ancestors().take_while(|folder| folder.join("cgroup.procs").exists()).map(Path::to_owned).collect()
+}
+
 /// The folder of the group that this process is in, if there is one to be seen.
 fn own() -> Option<PathBuf> {
     let path = in_proc("self")?;

@@ -17,6 +17,7 @@ pub mod guardian;
 pub mod identity;
 pub mod image;
 pub mod inherited;
+pub mod machine;
 pub mod mark;
 pub mod oom;
 pub mod pipes;

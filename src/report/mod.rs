@@ -3,6 +3,7 @@
 //! Knows nothing of how the facts came about. Invariant: no other module words anything for people, except the
 //! texts of error types and the one line in which a verb says what it did.
 
+pub mod autoscale;
 pub mod colours;
 pub mod events;
 pub mod health;
@@ -24,6 +25,7 @@ pub mod tables;
 pub mod why;
 pub mod words;
 
+pub use autoscale::AutoscaleStatus;
 pub use events::Event;
 pub use printer::Printer;
 pub use processors::ProcessorStatus;

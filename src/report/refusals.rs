@@ -3,7 +3,7 @@
 
 use crate::model::change::Reply;
 use crate::model::processor::ProcessorRunState;
-use crate::model::{JobAction, JobId, JobState, ProcessorRunId, States};
+use crate::model::{JobAction, JobId, JobState, PoolName, ProcessorRunId, States};
 use crate::wire::control::RefusedJob;
 
 /// `retried`, `cancelled`, `deleted`, `changed`.
@@ -53,6 +53,24 @@ pub fn run_is(id: ProcessorRunId, state: ProcessorRunState) -> String {
         return format!("run {id} ends with its job; see `queue-work processors runs`");
     }
     format!("run {id} is over: {}", state.as_str())
+}
+
+/// For a pool whose number of workers was to be set, and that sets it itself.
+#[must_use]
+pub fn scales_itself(pool: &PoolName, min: u32, max: u32) -> String {
+    format!(
+        "pool `{pool}` scales itself, from {min} to {max} workers; say for how long it is to be otherwise (`--hold 30m`), \
+         or change `min` and `max` in the configuration and `queue-work reload`"
+    )
+}
+
+/// For a pool that was to scale itself, or to stop for a while.
+#[must_use]
+pub fn scaled_by_hand(pool: &PoolName) -> String {
+    format!(
+        "pool `{pool}` does not scale itself; leave out `--hold`, or write `autoscale = true` into its table of the \
+         configuration and `queue-work reload`"
+    )
 }
 
 /// The name that was probably meant, or where to look it up.

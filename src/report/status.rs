@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::AutoscaleStatus;
 use crate::config::ReadFile;
 use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
@@ -214,6 +215,9 @@ pub struct PoolStatus {
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,
+    /// How it scales itself, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<AutoscaleStatus>,
     /// Problem, if any (`cannot run `foo`: not found in PATH; next try in 3 s`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,

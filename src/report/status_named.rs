@@ -120,6 +120,9 @@ fn pool(pool: &PoolStatus, status: &Status, above: usize, view: View<'_>) -> Str
         facts.line("takes", pool.takes.iter().map(|kind| words::escape(kind)).collect::<Vec<_>>().join(", "));
     }
     facts.line("limits", words::limits(&pool.limits));
+    if let Some(autoscale) = &pool.autoscale {
+        facts.line("autoscale", autoscale.line());
+    }
     let workers: Vec<WorkerStatus> = status.workers.iter().filter(|w| w.pool == pool.name).cloned().collect();
     facts.next_steps(after_pool(pool, &workers).into_iter().collect());
     let Facts(mut text) = facts;
@@ -134,8 +137,9 @@ fn pool(pool: &PoolStatus, status: &Status, above: usize, view: View<'_>) -> Str
 }
 
 fn after_pool(pool: &PoolStatus, workers: &[WorkerStatus]) -> Option<String> {
-    if pool.wanted == 0 {
-        return Some(format!("start it again with `queue-work scale 1 --pool {}`", pool.name));
+    if pool.state == "stopped" {
+        let number = if pool.autoscale.is_some() { "auto" } else { "1" };
+        return Some(format!("start it again with `queue-work scale {number} --pool {}`", pool.name));
     }
     let first = workers.first().filter(|_| pool.problem.is_some())?;
     Some(format!("see what a worker printed with `queue-work logs {}`", first.id))

@@ -92,7 +92,7 @@ pub(super) fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> Strin
     let row = |p: &PoolStatus| {
         let queues: Vec<&str> = p.queues.iter().map(QueueName::as_str).collect();
         vec![
-            if p.wanted == 0 { format!("{} (stopped)", p.name) } else { p.name.clone() },
+            if p.state == "stopped" { format!("{} (stopped)", p.name) } else { p.name.clone() },
             p.kind.clone(),
             queues.join(","),
             p.wanted.to_string(),

@@ -95,10 +95,15 @@ fn above_workers(status: &Status, most: usize, shown: Pools, view: View<'_>) -> 
         blocks.push(pools(&status.pools, most, view));
     }
     if shown == Pools::WithLimits {
-        blocks.push(limits(&status.pools));
+        blocks.push(limits(&status.pools) + &autoscaled(&status.pools));
     }
     blocks.retain(|block| !block.is_empty());
     blocks
+}
+
+/// The pools that scale themselves, each with its reason.
+fn autoscaled(pools: &[PoolStatus]) -> String {
+    pools.iter().filter_map(|pool| Some(format!("autoscale {}\n", pool.autoscale.as_ref()?.line()))).collect()
 }
 
 /// Rows of the screen that a text takes: one that is wider takes several.

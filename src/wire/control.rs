@@ -10,6 +10,7 @@
 //! | `bulk.drop` | [`super::bulk::OneBulk`] | `true` |
 //! | `status` | none | [`crate::report::Status`] |
 //! | `scale` | [`Scale`] | [`Scaled`] |
+//! | `autoscale` | none | array of [`crate::report::AutoscaleStatus`] |
 //! | `spawn` | [`SpawnPool`] | [`Scaled`] |
 //! | `work` | [`Work`] | `true`, when the pool is gone; first notifications [`EVENT`], and [`LOG`] with [`LogLine`] |
 //! | `restart` | [`Restart`] | [`Restarted`] |
@@ -33,8 +34,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use super::jobs::{ChangedJobs, Jobs, RefusedJob};
+pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
-use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros, Wanted};
+use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
 
 /// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
 /// `.new` at its end first.
@@ -140,25 +142,6 @@ impl PushedMany {
             ids: ids.then(|| pushed.iter().map(|p| p.id).collect()),
         }
     }
-}
-
-/// Set the wanted number of workers of one pool, of the pools that serve a queue, or of the only pool.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scale {
-    /// 0 to 10000, or a text such as `"+2"` or `"-1"`: so many more or fewer than now.
-    pub workers: Wanted,
-    /// Pools that serve this queue.
-    #[serde(default)]
-    pub queue: Option<String>,
-    #[serde(default)]
-    pub pool: Option<String>,
-    /// How long jobs may go on whose workers are too many, in seconds; absent: until they are done.
-    #[serde(default)]
-    pub grace_s: Option<f64>,
-    /// Answer at once, not when it is so.
-    #[serde(default)]
-    pub no_wait: bool,
 }
 
 /// Add a pool to the running master.

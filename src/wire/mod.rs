@@ -13,5 +13,6 @@ pub mod object;
 pub mod processors;
 pub mod push;
 pub mod rpc;
+mod scale;
 pub mod store_name;
 pub mod worker;

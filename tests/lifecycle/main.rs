@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod autoscale;
 mod crashes;
 mod from_jobs;
 mod help;

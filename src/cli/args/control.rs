@@ -8,7 +8,7 @@ use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::values;
-use crate::model::{MOST_WORKERS, Wanted, units};
+use crate::model::{MOST_WORKERS, ScaleTo, units};
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -67,12 +67,12 @@ pub(crate) enum Watch {
 Examples:
   queue-work scale 6                        of the only pool
   queue-work scale +2 --pool mail           two more than now
-  queue-work scale 0 --queue images         none, until it is scaled up
-  queue-work scale 1 --grace 30s            jobs that run longer are given back")]
+  queue-work scale 1 --grace 30s            jobs that run longer are given back
+  queue-work scale 6 --hold 30m             of a pool that scales itself otherwise")]
 pub(crate) struct ScaleArgs {
-    /// Wanted workers, 0 to 10000; `+2`, `-1`: more or fewer than now
+    /// Wanted workers, 0 to 10000; `+2`, `-1`: more or fewer than now; `auto`: as the pool finds right
     #[arg(value_name = "N", allow_negative_numbers = true)]
-    pub(crate) workers: Wanted,
+    pub(crate) workers: ScaleTo,
     /// Pools that serve this queue [default: the only pool]
     #[arg(long, value_name = "NAME", value_parser = values::queue, conflicts_with = "pool")]
     pub(crate) queue: Option<String>,
@@ -85,8 +85,31 @@ pub(crate) struct ScaleArgs {
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_SCALE_GRACE", allow_hyphen_values = true)]
     #[arg(value_parser = units::duration)]
     pub(crate) grace: Option<Duration>,
+    /// For how long, of a pool that scales itself
+    ///
+    /// Then the pool scales itself again, and before that with `scale auto`.
+    #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
+    pub(crate) hold: Option<Duration>,
     #[command(flatten)]
     pub(crate) wait: NoWait,
+}
+
+/// Show why pools that scale themselves have as many workers as they have.
+///
+/// A pool scales itself with `autoscale = true` in its table of the configuration, or with `--autoscale 1..8`.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work autoscale                      how many workers, why, and what keeps them from being more
+  queue-work autoscale --pool app --watch   again and again, until Ctrl-C")]
+pub(crate) struct AutoscaleArgs {
+    /// Only this pool
+    #[arg(long, value_name = "NAME", value_parser = values::pool)]
+    pub(crate) pool: Option<String>,
+    /// Show it again and again until Ctrl-C, this often [default: 2s]
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
+    #[arg(value_parser = values::positive_duration)]
+    pub(crate) watch: Option<Duration>,
 }
 
 /// Whether to wait for the effect.

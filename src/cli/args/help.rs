@@ -15,18 +15,19 @@ use crate::error::Error;
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
     ("Jobs", &["push", "jobs, why", "pause, resume", "processors"]),
-    ("Look", &["status, health", "runs, workers", "logs, events", "leaks"]),
+    ("Look", &["status, health", "runs, workers", "logs, events", "leaks, autoscale"]),
     ("Change", &["scale, spawn", "restart", "reload", "stop"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 7] = [
+const TOGETHER: [(&str, &str); 8] = [
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, health", "Show queues, pools, workers, or say whether all is well"),
     ("runs, workers", "Show the history of runs or workers, newest first"),
     ("logs, events", "Show what workers print, and what happens at the master"),
+    ("leaks, autoscale", "Show jobs that leak memory, or why a pool has its size"),
     ("scale, spawn", "Set the wanted number of workers, or add a pool"),
     ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];

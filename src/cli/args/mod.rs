@@ -144,6 +144,7 @@ pub(crate) enum Verb {
     Health(control::HealthArgs),
     Why(records::WhyArgs),
     Scale(control::ScaleArgs),
+    Autoscale(control::AutoscaleArgs),
     Spawn(control::SpawnArgs),
     Restart(control::RestartArgs),
     Reload(control::ReloadArgs),

@@ -13,7 +13,15 @@ use crate::config::{Durability, Flags, check_limit};
 type LimitFlag = (&'static str, &'static str, &'static str, &'static str);
 
 /// In the order of the help. One without a rest is left out of the short help.
-const LIMIT_FLAGS: [LimitFlag; 9] = [
+const LIMIT_FLAGS: [LimitFlag; 11] = [
+    (
+        "autoscale",
+        "MIN..MAX",
+        "Workers as jobs need them, `1..8` [default: off]",
+        "The least and the most, in place of `--workers`; `0..8`: none while there is nothing to do. `queue-work autoscale` \
+         says why there are as many as there are.",
+    ),
+    ("target_wait", "DURATION", "How long a ready job may wait where pools scale themselves [default: 5s]", ""),
     ("max_jobs", "N", "Replace a worker after so many jobs [default: off]", "Each worker has its own number, ± 10 %."),
     (
         "memory",

@@ -1,5 +1,6 @@
 //! A configuration is written to a folder of its own and loaded from there.
 
+mod autoscale;
 mod changes;
 mod fuzz;
 mod layers;

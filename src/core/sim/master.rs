@@ -1,10 +1,13 @@
 //! Lives of the master: it begins, stops in order, or dies; the next one recovers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::chance::Chance;
 use super::world::{Happening, World};
 use crate::config::default_limits;
 use crate::core::{Core, Event, Phase};
+use crate::model::autoscale::{Autoscale, Step};
 use crate::model::{
     Bytes, Hooks, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
 };
@@ -98,7 +101,24 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
-        PoolSettings { name, queues: order, kind, takes: kind.takes(false), ready, limits, hooks: Hooks::default() }
+        let (takes, hooks) = (kind.takes(false), Hooks::default());
+        let autoscale = (kind != PoolKind::Opaque && c.often(300)).then(|| Arc::new(autoscale(c)));
+        PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks }
+    }
+}
+
+fn autoscale(c: &mut Chance) -> Autoscale {
+    Autoscale {
+        min: c.range(0, 3) as u32,
+        max: c.range(3, 9) as u32,
+        target_wait: Duration::from_micros(c.micros(1000, 5_000_000)),
+        target_cpu: None,
+        cpu_max: None,
+        memory_budget: None,
+        hold: Duration::from_micros(c.micros(1000, 20_000_000)),
+        step_up: *c.pick(&[None, Some(Step::Workers(1))]),
+        step_down: *c.pick(&[None, Some(Step::Share(0.25))]),
+        schedule: Vec::new(),
     }
 }
 

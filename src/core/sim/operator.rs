@@ -92,7 +92,12 @@ impl World {
             1 => Wanted::Fewer(self.chance.range(0, 3) as u32),
             _ => Wanted::Exactly(self.chance.range(0, 13) as u32),
         };
-        self.command(Command::Scale { target, workers, grace, wait });
+        // Of pools that scale themselves; others are refused then.
+        let hold = Duration::from_micros(self.chance.micros(1000, 30_000_000));
+        let hold = self.chance.often(300).then_some(hold);
+        let is_auto = self.chance.often(100);
+        let by_hand = Command::Scale { target: target.clone(), workers, grace, hold, wait };
+        self.command(if is_auto { Command::ScaleAuto { target, wait } } else { by_hand });
     }
 
     fn restart(&mut self) {

@@ -136,7 +136,10 @@ fn a_job_that_was_given_back_can_be_claimed_again() {
 fn a_worker_that_dies_while_it_drains_has_crashed_by_itself() {
     let mut bench = Bench::up(|_| {});
     bench.jobs(1);
-    bench.command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, wait: false });
+    bench.command(
+        1,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, hold: None, wait: false },
+    );
     bench.said();
     bench.exit(1, Exit::Signal(11), 1);
     bench.sweep(1);

@@ -181,7 +181,10 @@ fn jobs_claimed_ahead_go_back_when_nobody_is_left_to_do_them() {
     bench.jobs(3);
     bench.says(&["claim 1", "send job 1 to 1"]);
     assert_eq!(bench.pool().ahead().count(), 2);
-    bench.command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, wait: false });
+    bench.command(
+        1,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, hold: None, wait: false },
+    );
     let said = bench.said();
     assert_eq!(said[1..], ["unclaim 2", "unclaim 3"], "{said:?}");
 }

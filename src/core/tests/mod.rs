@@ -3,6 +3,7 @@
 //! A [`Bench`] is a core with one pool. Actions are read as short lines (`send job 1 to 2`, `TERM 1`); records of
 //! workers, measurements and notes are left out.
 
+mod autoscale;
 mod cancel;
 mod clock_set;
 mod crashes;
@@ -65,6 +66,7 @@ fn settings(name: &str) -> PoolSettings {
         takes: Takes::Others,
         ready: ReadyWhen::Spawned,
         limits,
+        autoscale: None,
         hooks: Hooks::default(),
     }
 }

@@ -56,7 +56,8 @@ fn an_age_counts_from_the_start_of_the_worker() {
 #[test]
 fn the_number_of_the_file_wins_over_that_of_an_operator_only_if_it_is_another_than_before() {
     let mut bench = Bench::up(|s| s.limits.workers = 2);
-    let scale = Command::Scale { target: Target::All, workers: Wanted::Exactly(1), grace: None, wait: false };
+    let scale =
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(1), grace: None, hold: None, wait: false };
     bench.command(9, scale);
     bench.said();
     changed(&mut bench, false, |s| s.limits.grace = SECOND);

@@ -4,8 +4,10 @@ use super::*;
 use crate::model::WorkerState;
 
 fn scale(bench: &mut Bench, workers: u32) {
-    bench
-        .command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(workers), grace: None, wait: true });
+    bench.command(
+        1,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(workers), grace: None, hold: None, wait: true },
+    );
 }
 
 fn stop_worker(bench: &mut Bench, name: &str) {
@@ -73,7 +75,13 @@ fn when_the_grace_is_over_the_job_is_asked_to_end_and_given_back_unblamed() {
     // Said again with a grace, it is for those that leave already.
     bench.command(
         2,
-        Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: Some(30 * SECOND), wait: true },
+        Command::Scale {
+            target: Target::All,
+            workers: Wanted::Exactly(0),
+            grace: Some(30 * SECOND),
+            hold: None,
+            wait: true,
+        },
     );
     bench.says(&["ticket 1 waits for 1, None", "ticket 2 waits for 1, Some(30.0)"]);
     bench.pass(30 * SECOND);
@@ -127,7 +135,10 @@ fn a_new_pool_is_answered_when_its_workers_are_ready() {
         .says(&[r#"ticket 1: Scaled { pools: [ScaledPool { pool: PoolName("mail"), was: 0, wanted: 1, ready: 1 }], released: 0, left: [] }"#]);
     bench.command(2, Command::AddPool { settings: Box::new(settings("mail")), wait: true });
     bench.says(&[r#"ticket 2: refused, PoolExists(PoolName("mail"))"#]);
-    bench.command(3, Command::Scale { target: Target::All, workers: Wanted::Exactly(2), grace: None, wait: true });
+    bench.command(
+        3,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(2), grace: None, hold: None, wait: true },
+    );
     bench.says(&[r#"ticket 3: refused, WhichPool([PoolName("default"), PoolName("mail")])"#]);
 }
 
@@ -164,7 +175,10 @@ fn a_worker_that_is_scaled_away_is_taken_back_if_it_still_does_its_job() {
     scale(&mut bench, 0);
     bench.says(&["close 3", "ticket 1 waits for 2, None"]);
     bench.pass(100 * SECOND);
-    bench.command(2, Command::Scale { target: Target::All, workers: Wanted::More(4), grace: None, wait: false });
+    bench.command(
+        2,
+        Command::Scale { target: Target::All, workers: Wanted::More(4), grace: None, hold: None, wait: false },
+    );
     // The one whose input is closed is lost.
     let said = bench.said();
     assert_eq!(said[said.len() - 2..], ["spawn 4 in 4", "spawn 5 in 5"], "{said:?}");
@@ -182,7 +196,10 @@ fn a_worker_that_is_stopped_after_it_was_scaled_away_is_not_taken_back() {
     scale(&mut bench, 0);
     stop_worker(&mut bench, "default-1");
     bench.said();
-    bench.command(3, Command::Scale { target: Target::All, workers: Wanted::More(1), grace: None, wait: false });
+    bench.command(
+        3,
+        Command::Scale { target: Target::All, workers: Wanted::More(1), grace: None, hold: None, wait: false },
+    );
     assert_eq!(bench.said().last().unwrap(), "spawn 2 in 2");
 }
 
@@ -190,14 +207,17 @@ fn a_worker_that_is_stopped_after_it_was_scaled_away_is_not_taken_back() {
 fn more_and_fewer_are_counted_from_what_is_wanted_now_and_refused_where_that_is_impossible() {
     let mut bench = Bench::up(|s| s.limits.workers = 4);
     let relative = |bench: &mut Bench, workers| {
-        bench.command(1, Command::Scale { target: Target::All, workers, grace: None, wait: false });
+        bench.command(1, Command::Scale { target: Target::All, workers, grace: None, hold: None, wait: false });
         bench.said();
         bench.pool().wanted
     };
     assert_eq!(relative(&mut bench, Wanted::More(2)), 6);
     assert_eq!(relative(&mut bench, Wanted::Fewer(1)), 5);
     assert_eq!(relative(&mut bench, Wanted::Fewer(5)), 0);
-    bench.command(2, Command::Scale { target: Target::All, workers: Wanted::Fewer(1), grace: None, wait: true });
+    bench.command(
+        2,
+        Command::Scale { target: Target::All, workers: Wanted::Fewer(1), grace: None, hold: None, wait: true },
+    );
     let refused = r#"ticket 2: refused, OutOfRange { pool: PoolName("default"), was: 0, asked: Fewer(1) }"#;
     assert_eq!(bench.said().last().unwrap(), refused);
 }

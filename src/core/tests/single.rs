@@ -112,7 +112,7 @@ fn a_lent_pool_ends_when_its_queues_are_drained_or_its_time_is_over_and_between_
 #[test]
 fn a_lent_pool_has_one_worker_and_is_passed_over_where_others_are_scaled() {
     let mut bench = lent(Until::default());
-    let scale = |target| Command::Scale { target, workers: Wanted::Exactly(3), grace: None, wait: false };
+    let scale = |target| Command::Scale { target, workers: Wanted::Exactly(3), grace: None, hold: None, wait: false };
     let pool = PoolName::new("work.7").unwrap();
     bench.command(2, scale(Target::Pool(pool)));
     assert_eq!(bench.said(), [r#"ticket 2: refused, SingleWorker(PoolName("work.7"))"#]);

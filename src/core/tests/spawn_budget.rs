@@ -77,7 +77,10 @@ fn scarcity_is_over_when_nobody_waits_for_a_process_any_more() {
     let mut bench = Bench::new(|_| {});
     bench.nothing_left_for(1);
     assert!(bench.core.is_scarce());
-    bench.command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, wait: false });
+    bench.command(
+        1,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(0), grace: None, hold: None, wait: false },
+    );
     assert!(!bench.core.is_scarce());
     assert_eq!(bench.core.next_deadline(bench.now), None);
 }

@@ -157,12 +157,18 @@ fn force_hastens_a_worker_that_was_being_ended() {
 #[test]
 fn who_waits_for_something_else_is_told_that_the_master_stops() {
     let mut bench = busy();
-    bench.command(1, Command::Scale { target: Target::All, workers: Wanted::Exactly(5), grace: None, wait: true });
+    bench.command(
+        1,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(5), grace: None, hold: None, wait: true },
+    );
     bench.said();
     stop(&mut bench, None);
     let said = bench.said();
     assert_eq!(said.iter().filter(|s| **s == "ticket 1: refused, Stopping").count(), 1, "{said:?}");
-    bench.command(2, Command::Scale { target: Target::All, workers: Wanted::Exactly(5), grace: None, wait: true });
+    bench.command(
+        2,
+        Command::Scale { target: Target::All, workers: Wanted::Exactly(5), grace: None, hold: None, wait: true },
+    );
     bench.says(&["ticket 2: refused, Stopping"]);
 }
 

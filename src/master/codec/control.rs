@@ -89,6 +89,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         }
         "ping" => Question::Ping,
         "status" => Question::Status,
+        "autoscale" => Question::Autoscale,
         "bulk.begin" => Question::BeginBulk,
         "bulk.commit" => Question::CommitBulk(parse(params)?),
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),
@@ -270,6 +271,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Status(status) => serde_json::to_writer(to, status)?,
         Answer::Events(events) => serde_json::to_writer(to, events)?,
         Answer::Leaks(types) => serde_json::to_writer(to, types)?,
+        Answer::Autoscale(pools) => serde_json::to_writer(to, pools)?,
         Answer::Pushed(Pushed { id, deduplicated }) => {
             // Under both names: as `push --json` prints it, and as a worker is told of its job.
             to.extend_from_slice(format!("{{\"id\":{id},\"job_id\":{id},\"deduplicated\":{deduplicated}}}").as_bytes());

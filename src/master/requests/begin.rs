@@ -27,6 +27,10 @@ impl Master {
         match question {
             Question::Ping => Ok(Some(self.ping())),
             Question::Status => Ok(Some(Answer::Status(Box::new(self.status())))),
+            Question::Autoscale => {
+                let pools = self.core.autoscaled(self.time.now());
+                Ok(Some(Answer::Autoscale(pools.into_iter().map(Into::into).collect())))
+            }
             Question::Push(job) => self.push(ticket, vec![job], PushForm::One),
             Question::PushMany { jobs, ids } => self.push(ticket, jobs, PushForm::Many { ids }),
             Question::BeginBulk => self.bulk_begin(ticket),

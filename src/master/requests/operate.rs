@@ -10,7 +10,9 @@ use crate::master::Master;
 use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
 use crate::model::done::{Awaited, Stopped};
-use crate::model::{MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, change};
+use crate::model::{
+    MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, ScaleTo, change,
+};
 use crate::report::refusals;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, Stop};
 use crate::worker::Template;
@@ -22,8 +24,16 @@ impl Master {
     pub(super) fn scale(&mut self, ticket: Ticket, params: Scale) -> Begun {
         self.refuse_if_single()?;
         let target = target(false, params.queue, params.pool, Vec::new())?;
-        let grace = duration("grace_s", params.grace_s)?;
-        self.command(ticket, Command::Scale { target, workers: params.workers, grace, wait: !params.no_wait });
+        let (grace, hold) = (duration("grace_s", params.grace_s)?, duration("hold_s", params.hold_s)?);
+        let wait = !params.no_wait;
+        let command = match params.workers {
+            ScaleTo::Auto if hold.is_some() => {
+                return Err(bad("`hold_s` goes with a number of workers, not with `auto`"));
+            }
+            ScaleTo::Auto => Command::ScaleAuto { target, wait },
+            ScaleTo::Workers(workers) => Command::Scale { target, workers, grace, hold, wait },
+        };
+        self.command(ticket, command);
         self.make_room();
         Ok(None)
     }
@@ -80,7 +90,7 @@ impl Master {
         let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
         let hooks = self.in_force.config.default_hooks.clone();
         let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
-        let settings = PoolSettings { name, queues, kind, takes, ready, limits, hooks };
+        let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
     }

@@ -5,7 +5,7 @@ use crate::master::reader::{self, AboutProcessors};
 use crate::model::leak::TypeMemory;
 use crate::model::processor::ProcessorRun;
 use crate::model::{BulkId, Generation, JobAction, NewJob, ProcessorName, Pushed};
-use crate::report::Status;
+use crate::report::{AutoscaleStatus, Status};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
     ChangedJobs, Follow, FollowEvents, FollowedEvents, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart,
@@ -32,6 +32,8 @@ pub(in crate::master) enum Question {
     CommitBulk(CommitBulk),
     DropBulk(BulkId),
     Scale(Scale),
+    /// How do pools scale themselves?
+    Autoscale,
     Spawn(Box<SpawnPool>),
     Work(Box<Work>),
     Restart(Restart),
@@ -77,6 +79,7 @@ pub(in crate::master) enum Answer {
     Status(Box<Status>),
     Events(FollowedEvents),
     Leaks(Vec<TypeMemory>),
+    Autoscale(Vec<AutoscaleStatus>),
     Pushed(Pushed),
     PushedMany(PushedMany),
     BulkBegun(BulkBegun),

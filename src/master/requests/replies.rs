@@ -146,6 +146,8 @@ fn worded(refusal: Refusal) -> Worded {
                 "a run of `{name}` is not over, and `overlap` does not allow another; see `queue-work processors runs {name}`"
             ),
         ),
+        Refusal::ScalesItself { pool, min, max } => (5, refusals::scales_itself(&pool, min, max)),
+        Refusal::ScaledByHand(pool) => (5, refusals::scaled_by_hand(&pool)),
         Refusal::SingleWorker(name) => {
             let text = format!("pool `{name}` is lent to a `queue-work work`, which has a single worker");
             (5, text + "; scale another pool, or add one with `queue-work spawn`")
@@ -153,12 +155,8 @@ fn worded(refusal: Refusal) -> Worded {
         Refusal::Stopping => (5, String::from("the master is stopping")),
         Refusal::OutOfRange { pool, was, asked } => {
             let workers = words::count(u64::from(was), "worker");
-            (
-                5,
-                format!(
-                    "pool `{pool}` has {workers}, so `{asked}` is not possible; the least is 0, the most {MOST_WORKERS}"
-                ),
-            )
+            let text = format!("pool `{pool}` has {workers}, so `{asked}` is not possible");
+            (5, format!("{text}; the least is 0, the most {MOST_WORKERS}"))
         }
         Refusal::ReplacementFailed { worker, why, tried } => {
             let again =

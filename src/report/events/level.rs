@@ -55,6 +55,7 @@ impl Event {
 const fn notice_level(notice: &Notice) -> Level {
     match notice {
         Notice::WorkerStarted { .. }
+        | Notice::Autoscaled(_)
         | Notice::StrayAnswer { .. }
         | Notice::WorkerEnded { known: true, .. }
         | Notice::Backoff { known: true, .. } => Level::Detail,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Event;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Cause, JobRecord, JobState, MemoryLimit, Notice, Outcome, QueueName, UnixMicros};
-use crate::report::{colours, reload, words};
+use crate::report::{autoscale, colours, reload, words};
 use crate::wire::control::LogLine;
 
 /// The most of an error text that is shown in a line.
@@ -74,6 +74,7 @@ fn notice_line(notice: &Notice) -> String {
         Notice::Scaled { pool, was, wanted } => {
             format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
         }
+        Notice::Autoscaled(change) => autoscale::change(change),
         Notice::TicksMissed { processor, missed, ran } => {
             let ticks = words::count(*missed, "run");
             let then = if *ran { "a later one is made up for" } else { "none is made up for" };

@@ -1,0 +1,197 @@
+//! Pools that scale themselves: when they do, and what they do with their workers.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::model::autoscale::{Autoscale, Basis, Cap, Machine, Sharing, Step, Together};
+
+fn autoscale(min: u32, max: u32) -> Arc<Autoscale> {
+    Arc::new(Autoscale {
+        min,
+        max,
+        target_wait: 5 * SECOND,
+        target_cpu: None,
+        cpu_max: Some(0.9),
+        memory_budget: None,
+        hold: 120 * SECOND,
+        step_up: None,
+        step_down: Some(Step::Share(0.25)),
+        schedule: Vec::new(),
+    })
+}
+
+fn scaling(min: u32, max: u32) -> Bench {
+    Bench::up(|settings| settings.autoscale = Some(autoscale(min, max)))
+}
+
+fn ready(bench: &mut Bench, jobs: u64) {
+    let oldest_ready_at = (jobs > 0).then_some(bench.now.wall);
+    let totals = QueueTotals { name: queue("default"), ready: jobs, oldest_ready_at, ..QueueTotals::default() };
+    bench.committed(totals);
+}
+
+fn why(bench: &Bench) -> (u32, Basis, Option<Cap>) {
+    let [of] = &bench.core.autoscaled(bench.now)[..] else { panic!("one pool") };
+    (of.wanted, of.why.basis.clone(), of.why.cap)
+}
+
+#[test]
+fn a_ready_job_starts_a_worker_of_a_pool_without_any_at_once() {
+    let mut bench = scaling(0, 8);
+    assert_eq!((bench.pool().wanted, bench.core.next_scaling()), (0, None));
+    ready(&mut bench, 1);
+    bench.says(&["spawn 1 in 1"]);
+    assert_eq!(bench.core.unserved().count(), 0);
+}
+
+#[test]
+fn no_time_is_kept_while_nothing_scales_itself_or_all_is_at_rest() {
+    let fixed = Bench::up(|_| {});
+    assert_eq!(fixed.core.next_scaling(), None);
+    let mut bench = scaling(1, 8);
+    assert_eq!(bench.core.next_scaling(), None);
+    ready(&mut bench, 3);
+    assert!(bench.core.next_scaling().is_some());
+    ready(&mut bench, 0);
+    bench.pass(200 * SECOND);
+    assert_eq!((bench.pool().wanted, bench.core.next_scaling()), (1, None));
+}
+
+#[test]
+fn a_long_job_is_never_killed_to_shrink() {
+    let mut bench = scaling(0, 8);
+    ready(&mut bench, 40);
+    bench.bring_up();
+    assert_eq!(bench.pool().wanted, 8);
+    bench.jobs(1);
+    ready(&mut bench, 0);
+    bench.said();
+    bench.pass(1000 * SECOND);
+    // The others do not exit in this test.
+    let said = bench.said();
+    assert_eq!(said.iter().filter(|line| line.starts_with("close ")).count(), 7, "{said:?}");
+    assert!(!said.iter().any(|line| line.ends_with(" 1")), "{said:?}");
+    assert_eq!(bench.pool().wanted, 1);
+    let busy: Vec<bool> =
+        bench.core.workers().filter(|(_, w)| w.is_ready()).map(|(_, w)| w.flights.len() == 1).collect();
+    assert_eq!(busy, [true]);
+}
+
+#[test]
+fn a_pool_does_not_grow_while_the_cpus_are_busy() {
+    let mut bench = scaling(1, 8);
+    bench.event(Event::Machine(Machine { cpu: Some(0.97), cpus: 2.0, ..Machine::default() }));
+    ready(&mut bench, 40);
+    bench.pass(10 * SECOND);
+    bench.says(&[]);
+    let (wanted, _, cap) = why(&bench);
+    assert_eq!((wanted, cap), (1, Some(Cap::Cpu)));
+    bench.event(Event::Machine(Machine { cpu: Some(0.2), cpus: 2.0, ..Machine::default() }));
+    bench.pass(2 * SECOND);
+    assert_eq!(bench.pool().wanted, 8);
+}
+
+#[test]
+fn a_paused_queue_needs_nobody_and_the_least_number_stays() {
+    let mut bench = scaling(2, 8);
+    let totals = QueueTotals { name: queue("default"), ready: 40, paused: true, ..QueueTotals::default() };
+    bench.committed(totals);
+    bench.pass(300 * SECOND);
+    assert_eq!((bench.pool().wanted, bench.said()), (2, vec![]));
+}
+
+#[test]
+fn workers_that_cannot_be_started_keep_it_from_growing_for_half_a_minute() {
+    let mut bench = scaling(0, 8);
+    ready(&mut bench, 2);
+    bench.event(Event::SpawnFailed { worker: WorkerId(1), error: String::from("no more"), temporary: true });
+    ready(&mut bench, 40);
+    bench.pass(10 * SECOND);
+    let (wanted, _, cap) = why(&bench);
+    assert_eq!((wanted, cap), (1, Some(Cap::Spawn)));
+    bench.bring_up();
+    bench.pass(31 * SECOND);
+    assert!(bench.pool().wanted > 1);
+}
+
+#[test]
+fn an_operator_pins_the_number_for_a_while_and_lets_it_go() {
+    let mut bench = scaling(1, 8);
+    let scale =
+        |hold| Command::Scale { target: Target::All, workers: Wanted::Exactly(3), grace: None, hold, wait: false };
+    bench.command(1, scale(None));
+    bench.says(&[r#"ticket 1: refused, ScalesItself { pool: PoolName("default"), min: 1, max: 8 }"#]);
+    bench.command(2, scale(Some(60 * SECOND)));
+    bench.said();
+    bench.bring_up();
+    ready(&mut bench, 40);
+    bench.pass(59 * SECOND);
+    assert_eq!(why(&bench), (3, Basis::Pinned, None));
+    bench.pass(2 * SECOND);
+    assert_eq!(bench.pool().wanted, 8);
+    bench.command(3, scale(Some(60 * SECOND)));
+    bench.command(4, Command::ScaleAuto { target: Target::All, wait: false });
+    assert_eq!(bench.pool().wanted, 8);
+    let mut fixed = Bench::up(|_| {});
+    fixed.command(5, scale(Some(SECOND)));
+    fixed.command(6, Command::ScaleAuto { target: Target::All, wait: false });
+    fixed.says(&[
+        r#"ticket 5: refused, ScaledByHand(PoolName("default"))"#,
+        r#"ticket 6: refused, ScaledByHand(PoolName("default"))"#,
+    ]);
+}
+
+#[test]
+fn a_pool_that_was_stopped_stays_so_until_it_is_told_to_scale_itself() {
+    let mut bench = scaling(2, 8);
+    let target = Target::Pool(PoolName::new("default").unwrap());
+    bench.command(1, Command::StopSome { target, grace: None, wait: false });
+    ready(&mut bench, 40);
+    bench.pass(60 * SECOND);
+    assert_eq!(why(&bench), (0, Basis::Stopped, None));
+    assert_eq!(bench.core.unserved().count(), 1);
+    bench.command(2, Command::ScaleAuto { target: Target::All, wait: false });
+    assert_eq!((bench.pool().wanted, bench.core.unserved().count()), (8, 0));
+}
+
+#[test]
+fn pools_share_what_is_allowed_in_all() {
+    let mut bench = scaling(1, 20);
+    let other = PoolSettings {
+        queues: QueueOrder::Strict(vec![queue("other")]),
+        autoscale: Some(autoscale(2, 20)),
+        ..settings("other")
+    };
+    let id = bench.core.add_pool(other).unwrap();
+    bench.core.scale_together(Together { max_processes: Some(12), share: Sharing::ByNeed });
+    let totals = |name, ready| QueueTotals { name: queue(name), ready, ..QueueTotals::default() };
+    let changed = vec![totals("default", 1000), totals("other", 1000)];
+    bench.event(Event::Committed { forgotten: Vec::new(), changed, next_due: None });
+    bench.bring_up();
+    bench.pass(3 * SECOND);
+    let wanted = [bench.pool().wanted, bench.core.pool(id).unwrap().wanted];
+    assert_eq!(wanted, [6, 6]);
+    assert!(bench.core.autoscaled(bench.now).iter().all(|of| of.why.cap == Some(Cap::MaxProcesses)));
+}
+
+#[test]
+fn a_reload_changes_the_bounds_and_ends_the_scaling() {
+    let mut bench = scaling(1, 8);
+    let reload = |bench: &mut Bench, ticket, autoscale: Option<Arc<Autoscale>>| {
+        let base = settings("default");
+        let limits = PoolLimits { workers: 3, ..base.limits.clone() };
+        let changes = PoolChanges {
+            changed: vec![(PoolSettings { limits, autoscale, ..base }, false)],
+            ..PoolChanges::default()
+        };
+        bench.command(ticket, Command::Reload { changes, done: Box::default(), wait: false });
+    };
+    reload(&mut bench, 1, Some(autoscale(4, 8)));
+    assert_eq!(bench.pool().wanted, 4);
+    reload(&mut bench, 2, None);
+    assert_eq!((bench.pool().wanted, bench.core.autoscaled(bench.now).len()), (3, 0));
+    reload(&mut bench, 3, Some(autoscale(0, 2)));
+    ready(&mut bench, 50);
+    bench.pass(300 * SECOND);
+    assert_eq!(bench.pool().wanted, 2);
+}
