@@ -73,6 +73,21 @@ fn a_pool_at_the_cpu_cap_does_not_grow() {
 }
 
 #[test]
+fn a_full_machine_keeps_no_pool_from_its_first_worker() {
+    let full = |change: fn(&mut Inputs)| {
+        let mut inputs = Inputs { workers: 0, running: 0, running_for: Duration::ZERO, ..busy() };
+        inputs.bounds.least = 0;
+        change(&mut inputs);
+        let alone = want(&inputs, &settings(0, 40), &mut Past::default(), Mono(1_000_000));
+        inputs.workers = 1;
+        [alone.0, want(&inputs, &settings(0, 40), &mut Past::default(), Mono(1_000_000)).0]
+    };
+    assert_eq!(full(|i| i.machine.cpu = Some(1.0)), [1, 1]);
+    assert_eq!(full(|i| i.machine.pressure = Some((0.9, 0.9))), [1, 1]);
+    assert_eq!(full(|i| (i.machine.memory, i.memory) = (Some((100, 100)), Some((0, 50)))), [1, 1]);
+}
+
+#[test]
 fn each_cap_keeps_a_pool_from_growing_and_names_itself() {
     assert_eq!(capped(|i| i.bounds.most = 8), (8, Some(Cap::Max)));
     assert_eq!(capped(|i| (i.bounds.most, i.bounds.most_is_scheduled) = (8, true)), (8, Some(Cap::Schedule)));

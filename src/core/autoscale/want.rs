@@ -3,7 +3,8 @@
 //! Little's law says how many are busy with what comes (`arrivals × service time`), and what waits is to be begun within
 //! `target_wait`. Up at once; down only to what was needed within `hold`, in steps, and by idle workers alone. The time that a
 //! worker takes to start counts: who starts slowly must pay off. Invariants: never more than there is work for; a cap keeps
-//! a pool from growing, never below its least number; a worker that is starting counts as one that is there.
+//! a pool from growing, never below its least number, and a full machine never from its first worker, so that every job is
+//! done some day; a worker that is starting counts as one that is there.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -217,8 +218,9 @@ pub fn want(inputs: &Inputs, settings: &Autoscale, past: &mut Past, now: Mono) -
             (wanted, cap) = (limit, Some(by));
         }
     }
-    if let Some(why) = excess(inputs, settings).filter(|_| wanted >= now_there) {
-        (wanted, basis) = (now_there.saturating_sub(1), why);
+    let first = u32::from(need > 0);
+    if let Some(why) = excess(inputs, settings).filter(|_| wanted >= now_there && now_there > first) {
+        (wanted, basis) = (now_there - 1, why);
     }
     if wanted < least {
         wanted = least;
@@ -241,13 +243,14 @@ fn growth(inputs: &Inputs, settings: &Autoscale) -> (u32, Cap) {
     if inputs.spawns_fail {
         return (now_there, Cap::Spawn);
     }
+    let at_least = now_there.max(1);
     if is_cpu_full(machine, settings) {
-        return (now_there, Cap::Cpu);
+        return (at_least, Cap::Cpu);
     }
     if machine.pressure.is_some_and(|(some, all)| some > SOME_WAIT || all > ALL_WAIT) {
-        return (now_there, Cap::MemoryPressure);
+        return (at_least, Cap::MemoryPressure);
     }
-    let by_memory = fitting(inputs, settings).map(|workers| (workers.max(now_there), Cap::Memory));
+    let by_memory = fitting(inputs, settings).map(|workers| (workers.max(at_least), Cap::Memory));
     let more = machine.processes_left.map(|left| u32::try_from(left / PROCESSES).unwrap_or(u32::MAX));
     let by_processes = more.map(|more| (now_there.saturating_add(more), Cap::Processes));
     by_memory.into_iter().chain(by_processes).min_by_key(|(workers, _)| *workers).unwrap_or((u32::MAX, Cap::Memory))
