@@ -171,7 +171,7 @@ fn pools(status: &Status) -> Check {
         })
     };
     let sum = |count: fn(&PoolStatus) -> u32| status.pools.iter().map(count).sum::<u32>();
-    let stopped = status.pools.iter().filter(|pool| pool.wanted == 0).count();
+    let stopped = status.pools.iter().filter(|pool| pool.state == "stopped").count();
     let stopped = if stopped > 0 { format!(", {stopped} stopped") } else { String::new() };
     let (ready, wanted) = (sum(|pool| pool.ready), sum(|pool| pool.wanted));
     let fine = format!(

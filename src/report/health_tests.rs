@@ -25,7 +25,7 @@ fn well() -> Status {
 
 fn pool(name: &str, wanted: u32, ready: u32, problem: Option<&str>) -> PoolStatus {
     let json = json!({
-        "name": name, "queues": ["mail"], "kind": "exec", "wanted": wanted, "ready": ready, "busy": 0, "starting": 0,
+        "name": name, "queues": ["mail"], "kind": "exec", "wanted": wanted, "state": if wanted == 0 { "stopped" } else { "running" }, "ready": ready, "busy": 0, "starting": 0,
         "draining": 0, "problem": problem,
     });
     serde_json::from_value(json).expect("a pool")
