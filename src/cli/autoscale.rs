@@ -1,5 +1,7 @@
 //! `autoscale`: why pools that scale themselves have as many workers as they have.
 
+mod replay;
+
 use super::args::control::AutoscaleArgs;
 use super::context::Context;
 use super::{known, output};
@@ -9,6 +11,9 @@ use crate::error::{Code, Error};
 use crate::report::AutoscaleStatus;
 
 pub(crate) fn run(context: &Context, args: &AutoscaleArgs) -> Result<Code, Error> {
+    if args.replay {
+        return replay::run(context, args);
+    }
     loop {
         show(context, args.pool.as_deref())?;
         let Some(interval) = args.watch else { return Ok(Code::DONE) };

@@ -104,7 +104,7 @@ pub(super) fn of_pool(
         problem(".enabled", message);
         return Ok(None);
     }
-    let mut all: Table = DEFAULTS.iter().map(|(key, text)| ((*key).to_owned(), Value::new(None, *text))).collect();
+    let mut all = defaults();
     all.extend(said.clone());
     let min: u32 = raw::value(&all, "min")?;
     // The number of workers that is said otherwise is the most.
@@ -115,18 +115,32 @@ pub(super) fn of_pool(
         problem(key, &format!("`min` is {min}, but `max` is {max}; `min` must not be above it"));
         return Ok(None);
     }
-    Ok(Some(Arc::new(Autoscale {
+    settings(&all, min, max).map(|settings| Some(Arc::new(settings)))
+}
+
+fn defaults() -> Table {
+    DEFAULTS.iter().map(|(key, text)| ((*key).to_owned(), Value::new(None, *text))).collect()
+}
+
+/// How a pool would scale itself that says nothing but its bounds.
+#[must_use]
+pub fn autoscale_within(min: u32, max: u32) -> Autoscale {
+    settings(&defaults(), min, max).expect("BUG: the defaults were read before")
+}
+
+fn settings(all: &Table, min: u32, max: u32) -> Result<Autoscale, String> {
+    Ok(Autoscale {
         min,
         max,
-        target_wait: raw::value(&all, "target_wait")?,
-        target_cpu: raw::value(&all, "target_cpu")?,
-        cpu_max: raw::value(&all, "cpu_max")?,
-        memory_budget: raw::value(&all, "memory_budget")?,
-        hold: raw::value(&all, "hold")?,
-        step_up: raw::value(&all, "step_up")?,
-        step_down: raw::value(&all, "step_down")?,
-        schedule: windows(&all)?,
-    })))
+        target_wait: raw::value(all, "target_wait")?,
+        target_cpu: raw::value(all, "target_cpu")?,
+        cpu_max: raw::value(all, "cpu_max")?,
+        memory_budget: raw::value(all, "memory_budget")?,
+        hold: raw::value(all, "hold")?,
+        step_up: raw::value(all, "step_up")?,
+        step_down: raw::value(all, "step_down")?,
+        schedule: windows(all)?,
+    })
 }
 
 fn windows(table: &Table) -> Result<Vec<Window>, String> {

@@ -33,6 +33,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+pub use autoscale::autoscale_within;
 pub use changes::{changes, put_in_force};
 pub use environment::Environment;
 pub use file::ReadFile;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::tables::{Align, Column, Room, render_within};
 use super::words;
-use crate::model::PoolName;
 use crate::model::autoscale::{AutoscaleChange, Autoscaled, Basis, Cap, Measured, Why, percent};
+use crate::model::{PoolName, UnixMicros};
 
 /// A pool that scales itself; serialises to the documented JSON of `autoscale`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,58 @@ impl AutoscaleStatus {
             format!("; down to {to} in {} at the earliest", words::seconds(within.ceil()))
         });
         format!("{pool}: {wanted}{there}, because {because}; capped by {cap}{down}")
+    }
+}
+
+/// What scaling would have made of the runs on record; serialises to the documented JSON of `autoscale --replay`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replayed {
+    pub pool: String,
+    pub since: UnixMicros,
+    pub runs: u64,
+    pub min: u32,
+    pub max: u32,
+    pub target_wait_s: f64,
+    pub then: Figures,
+    pub replayed: Figures,
+}
+
+/// How a time went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    pub wait_p50_s: f64,
+    pub wait_p95_s: f64,
+    pub wait_p99_s: f64,
+    pub worker_hours: f64,
+    /// `null`: not known of what was.
+    pub changes: Option<u64>,
+    pub most_workers: u32,
+}
+
+impl Replayed {
+    /// As a table below a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let Self { pool, runs, min, max, target_wait_s, since, .. } = self;
+        let (runs, since, wait) = (words::count(*runs, "run"), words::time(*since), words::seconds(*target_wait_s));
+        let columns = [
+            Column("", Align::Left),
+            Column("wait p50", Align::Right),
+            Column("p95", Align::Right),
+            Column("p99", Align::Right),
+            Column("worker-hours", Align::Right),
+            Column("changes", Align::Right),
+            Column("most workers", Align::Right),
+        ];
+        let row = |name: &str, of: &Figures| {
+            let waits = [of.wait_p50_s, of.wait_p95_s, of.wait_p99_s].map(words::seconds);
+            let changes = of.changes.map_or_else(|| "-".to_owned(), |changes| changes.to_string());
+            let rest = [format!("{:.2}", of.worker_hours), changes, of.most_workers.to_string()];
+            [name.to_owned()].into_iter().chain(waits).chain(rest).collect::<Vec<_>>()
+        };
+        let rows = vec![row("then", &self.then), row("replayed", &self.replayed)];
+        let table = render_within(Room::default(), &columns, rows);
+        format!("{pool}: {runs} since {since}, replayed with {min} to {max} workers and a wait of {wait}\n{table}")
     }
 }
 

@@ -142,6 +142,28 @@ fn a_number_is_refused_unless_it_is_for_a_while() {
 }
 
 #[test]
+fn a_replay_says_what_would_have_been_beside_what_was() {
+    let bench = Bench::new();
+    let master = bench.start(&["--workers", "1"]);
+    let jobs: Vec<i64> = (0..6).map(|_| bench.push(&["--", "sleep", "0.3"])).collect();
+    for job in jobs {
+        bench.wait_for_job(job, "succeeded");
+    }
+    end(&bench, master);
+    let replayed = bench.run(&["autoscale", "--replay", "--since", "1h", "--min", "0", "--max", "6", "--json"]);
+    let replayed = replayed.expect_code(0).json()[0].clone();
+    expect(&replayed, &json!({"pool": "default", "runs": 6, "min": 0, "max": 6}));
+    expect(&replayed["then"], &json!({"changes": null, "most_workers": 1}));
+    let wait = |of: &str| replayed[of]["wait_p95_s"].as_f64().expect("a number");
+    assert!(wait("then") > 1.0 && wait("replayed") < wait("then"), "{replayed}");
+    assert!(replayed["replayed"]["worker_hours"].as_f64() > Some(0.0), "{replayed}");
+    let text = bench.ok(&["autoscale", "--replay", "--target-wait", "2s", "--max", "3"]);
+    assert!(text.starts_with("default: 6 runs since ") && text.contains("1 to 3 workers and a wait of 2s"), "{text}");
+    bench.run(&["autoscale", "--max", "3"]).expect_code(2);
+    bench.run(&["autoscale", "--replay", "--min", "9", "--max", "3"]).expect_code(2);
+}
+
+#[test]
 fn a_reload_changes_how_a_pool_scales_itself() {
     let bench = Bench::new();
     configured(&bench, "min = 1\nmax = 4\nhold = \"1s\"");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::values;
-use crate::model::{MOST_WORKERS, ScaleTo, units};
+use super::{moment, values};
+use crate::model::{MOST_WORKERS, ScaleTo, UnixMicros, units};
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -101,7 +101,9 @@ pub(crate) struct ScaleArgs {
 #[command(after_long_help = "\
 Examples:
   queue-work autoscale                      how many workers, why, and what keeps them from being more
-  queue-work autoscale --pool app --watch   again and again, until Ctrl-C")]
+  queue-work autoscale --pool app --watch   again and again, until Ctrl-C
+  queue-work autoscale --replay --since yesterday --max 12
+                                            what that would have made of yesterday's jobs")]
 pub(crate) struct AutoscaleArgs {
     /// Only this pool
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
@@ -110,6 +112,28 @@ pub(crate) struct AutoscaleArgs {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) watch: Option<Duration>,
+    /// Say what scaling would have made of the runs on record
+    ///
+    /// The same decision, on paper: how long jobs would have waited, and for how many worker-hours. With the settings of the
+    /// pool, or the defaults where it does not scale itself. Needs no master.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) replay: bool,
+    /// Replay what ended since then, such as `7d`, `yesterday` or `10:00` [default: 1d]
+    #[arg(long, value_name = "WHEN", requires = "replay", value_parser = since)]
+    pub(crate) since: Option<UnixMicros>,
+    /// With this target, not that of the pool
+    #[arg(long, value_name = "DURATION", requires = "replay", value_parser = values::positive_duration)]
+    pub(crate) target_wait: Option<Duration>,
+    /// With so many workers at least
+    #[arg(long, value_name = "N", requires = "replay", value_parser = values::number::<u32>(0..=MOST_WORKERS.into()))]
+    pub(crate) min: Option<u32>,
+    /// With so many workers at most
+    #[arg(long, value_name = "N", requires = "replay", value_parser = values::number::<u32>(1..=MOST_WORKERS.into()))]
+    pub(crate) max: Option<u32>,
+}
+
+fn since(text: &str) -> Result<UnixMicros, String> {
+    moment::past(if text == "yesterday" { "yesterday 0:00" } else { text })
 }
 
 /// Whether to wait for the effect.
