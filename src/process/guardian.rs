@@ -98,14 +98,14 @@ pub fn watch(mut input: impl BufRead) -> Ended {
         } else if let Some(folder) = line.strip_prefix('@') {
             kin.groups.push(Group::at(folder));
         } else if let Some(process) = line.strip_prefix('^') {
-            master = parse_process(process).and_then(open_process);
+            master = parse_process(process);
         }
     }
     if bye {
         return Ended::Bye;
     }
-    if let Some(master) = master {
-        wait_for_death(&master);
+    if let Some(process) = master.and_then(open_process) {
+        wait_for_death(&process);
     }
     failpoint!("guardian.alone");
     // Before the first kill: a dead parent breaks the tree. The tree also covers processes that left their group and
