@@ -17,11 +17,12 @@ use super::args::start::StartArgs;
 use super::args::{Cli, global_in};
 use super::context::Context;
 use super::{known, output};
+use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::processor::ProcessorRunState;
-use crate::model::{JobRecord, JobState, States};
+use crate::model::{FailureRecord, JobRecord, JobState, States};
 use crate::report::words;
-use crate::store::{JobFilter, ProcessorRunFilter, RunFilter};
+use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, RunFilter};
 
 /// Names the shell that asks; set by the script and by nobody else.
 const VARIABLE: &str = "QUEUE_WORK_COMPLETE";
@@ -117,6 +118,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         })),
         ("PROCESSOR", _) => arg.add(by(|context| named(known::processors(context)))),
         ("RUN", _) => arg.add(by(open_runs)),
+        ("FINGERPRINT", _) => arg.add(by(errors)),
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
         ("NAME", "pool") => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
@@ -155,6 +157,15 @@ fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
         records.jobs(&filter).unwrap_or_default()
     };
     states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()
+}
+
+/// What runs have failed of, the most dead first.
+fn errors(context: &Context) -> Vec<CompletionCandidate> {
+    let Ok(Some(mut records)) = context.records() else { return Vec::new() };
+    let filter = FailureFilter { limit: Some(MOST_IDS), ..FailureFilter::default() };
+    let found = records.failures(&filter, clock::wall()).unwrap_or_default().into_iter();
+    let help = |error: &FailureRecord| Some(words::escape(&error.message).into());
+    found.map(|error| CompletionCandidate::new(error.fingerprint.to_string()).help(help(&error))).collect()
 }
 
 /// Jobs that run, then those that ran last.

@@ -10,6 +10,7 @@ mod backend;
 mod completions;
 mod config;
 mod context;
+mod errors;
 mod events;
 mod health;
 mod interrupted;
@@ -118,6 +119,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Ls(args) => jobs::list::run(context, &args::jobs::Ids::default(), args),
         Verb::Rm(args) => jobs::delete(context, args),
         Verb::Processors(args) => processors::run(context, args),
+        Verb::Errors(args) => errors::run(context, args),
         Verb::Runs(args) => runs::run(context, args),
         Verb::Workers(args) => workers::run(context, args),
         Verb::Events(args) => events::run(context, args),

@@ -13,13 +13,13 @@ use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
-    Fingerprint, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, States,
-    UnixMicros, WorkerRecord,
+    FailureRecord, Fingerprint, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
+    RunRecord, States, UnixMicros, WorkerRecord,
 };
 use crate::report::Status;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -72,6 +72,10 @@ impl Records for RemoteRecords {
         let all = groups.len();
         groups.truncate(limit);
         Ok((groups, all))
+    }
+
+    fn failures(&mut self, filter: &FailureFilter, _now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError> {
+        self.ask("errors.list", filter)
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

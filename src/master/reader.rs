@@ -15,7 +15,7 @@ use crate::model::processor::ProcessorSettings;
 use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
-use crate::store::{JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter};
 use crate::wire::processors::NextTicks;
 
 /// Questions that may wait.
@@ -56,6 +56,7 @@ pub(super) enum Question {
     Jobs(Box<JobFilter>),
     /// The ids of all jobs like that.
     Ids(Box<JobFilter>),
+    Failures(FailureFilter),
     Runs(RunFilter),
     Workers(WorkerFilter),
     /// The file as it is now: read here, as a disk may be slow.
@@ -165,6 +166,10 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
         Question::Ids(filter) => {
             let ids = records.job_ids(&filter)?.into_iter().map(|(id, _)| id).collect();
             Found { ids: Some(ids), ..Found::new(Ok(String::new())) }
+        }
+        Question::Failures(filter) => {
+            let filter = FailureFilter { limit: most(filter.limit), ..filter };
+            list(&records.failures(&filter, clock::wall())?)
         }
         Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),

@@ -35,6 +35,13 @@ impl Fingerprint {
         Self((digest([VERSION].into_iter().chain(bytes)) >> 1).cast_signed())
     }
 
+    /// Of the errors of a type that are not told apart.
+    #[must_use]
+    pub fn of_others(kind: &str) -> Self {
+        let bytes = kind.bytes().chain([0]);
+        Self((digest([VERSION].into_iter().chain(bytes)) >> 1).cast_signed())
+    }
+
     /// As a number above or equal to zero.
     #[must_use]
     pub const fn number(self) -> i64 {

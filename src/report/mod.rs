@@ -6,6 +6,7 @@
 pub mod autoscale;
 pub mod colours;
 pub mod events;
+pub mod failures;
 pub mod health;
 pub mod hint;
 pub mod leaks;

@@ -28,7 +28,7 @@ pub use error::StoreError;
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
-    DeadGroup, ErrorFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, WorkerFilter,
+    DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, WorkerFilter,
 };
 
 use crate::model::bulk::OpenBulk;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Master, StoreError};
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::{
-    Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName, ProcessorRunId, QueueName,
-    QueueTotals, RunId, RunRecord, States, UnixMicros, WorkerRecord,
+    FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
+    ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, States, UnixMicros, WorkerRecord,
 };
 
 /// Which jobs to list, by id: ascending, or descending with `newest`. Jobs that are ready, or scheduled, where no other
@@ -119,6 +119,23 @@ pub struct ProcessorRunFilter {
     pub limit: Option<u32>,
 }
 
+/// Which errors of failed runs to list. The most dead first, then the last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailureFilter {
+    /// Only this one.
+    pub fingerprint: Option<Fingerprint>,
+    /// Only runs of this queue.
+    pub queue: Option<QueueName>,
+    /// Only of this type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Only those that were seen since.
+    pub since: Option<UnixMicros>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +168,8 @@ pub trait Records {
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
     /// Errors of the dead, in all queues or in one, the commonest first: at most so many groups, and the number of all.
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;
+    /// What runs have failed of, with counts up to now.
+    fn failures(&mut self, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError>;
     /// Runs, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
     /// Workers, newest first.

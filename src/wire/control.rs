@@ -20,7 +20,7 @@
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
 //! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
-//! | `runs.list` | [`crate::store::RunFilter`] | array of [`crate::model::RunRecord`] |
+//! | `runs.list`, `errors.list` | [`crate::store::RunFilter`], [`crate::store::FailureFilter`] | array of [`crate::model::RunRecord`], of [`crate::model::FailureRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |

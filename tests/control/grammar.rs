@@ -134,6 +134,7 @@ fn params_that_do_not_fit_are_refused_and_named() {
         ("jobs.delete", json!({"filter": {"ids": [1]}}), "invalid type"),
         ("jobs.list", json!({"state": "happy"}), "happy"),
         ("runs.list", json!({"outcome": "fine"}), "fine"),
+        ("errors.list", json!({"fingerprint": "7"}), "is no fingerprint"),
         ("workers.list", json!([1, 2, 3, 4]), "expected an object"),
         ("push", json!(["a", 1]), "expected an object"),
         ("push_many", json!({"jobs": [["a", 1]]}), "expected an object"),

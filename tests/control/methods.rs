@@ -222,6 +222,10 @@ fn jobs_are_paused_listed_cancelled_retried_and_deleted() {
     assert_eq!(runs[0]["job_id"], 4, "the newest first: {runs}");
     let shown = bench.run(&["runs", "--json"]).expect_code(0).json();
     assert_eq!(keys(&runs[0]), keys(&shown[0]));
+    let errors = peer.call("errors.list", &json!({"queue": "default", "limit": 1}));
+    assert_eq!(errors.as_array().map(Vec::len), Some(1), "{errors}");
+    let shown = bench.run(&["errors", "--limit", "1", "--json"]).expect_code(0).json();
+    assert_eq!((keys(&errors[0]), &errors[0]["dead_now"]), (keys(&shown[0]), &shown[0]["dead_now"]));
     assert_eq!(peer.call("jobs.retry", &json!({"all": true, "queue": "default"}))["count"], 3);
     assert_eq!(peer.call("jobs.wait", &json!({"id": 4}))["state"], "dead");
     assert_eq!(peer.call("workers.list", &json!({"worker": "default-1"}))[0]["id"], "default-1");

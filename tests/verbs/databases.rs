@@ -9,11 +9,12 @@ use std::path::Path;
 use super::support::{Bench, fixture};
 
 /// Verbs that write, read, and run a master.
-const VERBS: [&[&str]; 6] = [
+const VERBS: [&[&str]; 7] = [
     &["push", "t"],
     &["status"],
     &["jobs", "list", "--oldest"],
     &["runs"],
+    &["errors"],
     &["jobs", "cancel", "1"],
     &["--workers=1", "--drain"],
 ];

@@ -29,9 +29,10 @@ fn what_a_command_says_to_do_next_repeats_the_options_that_it_was_given() {
     let database = bench.database().to_str().expect("UTF-8").to_owned();
     let file = bench.path().join("q.toml");
     std::fs::write(&file, "[pools.mail]\nworkers = 1\n").expect("written");
-    let table: [(&[&str], i32); 19] = [
+    let table: [(&[&str], i32); 21] = [
         (&["jobs"], 0),
         (&["runs"], 0),
+        (&["errors"], 0),
         (&["workers"], 0),
         (&["logs"], 0),
         (&["status"], 3),
@@ -45,6 +46,7 @@ fn what_a_command_says_to_do_next_repeats_the_options_that_it_was_given() {
         (&["logs", "--job", "99"], 4),
         (&["workers", "nosuch"], 4),
         (&["runs", "--job", "99"], 4),
+        (&["errors", "0123456789abcdef"], 4),
         (&["pause", "nosuch"], 4),
         (&["push", "ls", "-l"], 2),
         (&["jobs", "7"], 2),

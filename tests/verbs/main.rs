@@ -11,6 +11,7 @@ mod config_found;
 mod control;
 mod databases;
 mod environment;
+mod errors;
 mod folders;
 mod help;
 mod hints;

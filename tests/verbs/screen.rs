@@ -91,12 +91,13 @@ fn what_kills_jobs_can_be_read_on_a_small_screen_however_many_workers_there_are(
 }
 
 /// Verbs that print something for people, once there is a job.
-const LOOKS: [&[&str]; 11] = [
+const LOOKS: [&[&str]; 12] = [
     &["status"],
     &["status", "--all"],
     &["jobs"],
     &["jobs", "show", "1"],
     &["runs"],
+    &["errors"],
     &["workers"],
     &["logs"],
     &["config", "show"],
@@ -123,7 +124,7 @@ fn a_terminal_that_is_too_small_or_has_no_size_gets_everything_all_the_same() {
         }
     }
     // As far as a list can be made narrow.
-    for words in [&["jobs"][..], &["runs"], &["workers"]] {
+    for words in [&["jobs"][..], &["runs"], &["errors"], &["workers"]] {
         let screen = shown(&bench, words, (40, 24));
         assert!(screen.iter().all(|line| line.chars().count() <= 60), "{words:?}: {screen:#?}");
     }
@@ -213,7 +214,7 @@ fn lists_are_as_wide_as_the_terminal() {
         bench.push(&["--max-attempts", "1", "--", "sh", "-c", script]);
     }
     bench.run(&["--drain", "--queue", "default", "--workers", "1"]).expect_code(1);
-    for list in [&["jobs"][..], &["runs"], &["workers"]] {
+    for list in [&["jobs"][..], &["runs"], &["errors"], &["workers"]] {
         for width in [60, 80, 120] {
             let lines = shown(&bench, list, (width, 24));
             expect_fits(&lines, (width.into(), 24));

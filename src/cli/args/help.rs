@@ -15,20 +15,22 @@ use crate::error::Error;
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
     ("Jobs", &["push", "jobs, why", "pause, resume", "processors"]),
-    ("Look", &["status, health", "runs, workers", "logs, events", "leaks, autoscale"]),
-    ("Change", &["scale, spawn", "restart", "reload", "stop"]),
+    ("Look", &["status, health", "runs, errors", "workers, logs", "events, leaks"]),
+    ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 8] = [
+const TOGETHER: [(&str, &str); 10] = [
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, health", "Show queues, pools, workers, or say whether all is well"),
-    ("runs, workers", "Show the history of runs or workers, newest first"),
-    ("logs, events", "Show what workers print, and what happens at the master"),
-    ("leaks, autoscale", "Show jobs that leak memory, or why a pool has its size"),
-    ("scale, spawn", "Set the wanted number of workers, or add a pool"),
+    ("runs, errors", "Show the history of runs, or what runs failed of"),
+    ("workers, logs", "Show the history of workers, or what they print"),
+    ("events, leaks", "Show what the master does, or which jobs leak memory"),
+    ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
+    ("spawn, stop", "Add a pool; stop pools, workers or the master"),
+    ("restart, reload", "Replace workers; read the configuration file again"),
     ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];
 

@@ -171,6 +171,7 @@ Examples:
     #[command(hide = true)]
     Rm(jobs::JobsDeleteArgs),
     Processors(Box<processors::ProcessorsArgs>),
+    Errors(records::ErrorsArgs),
     Runs(records::RunsArgs),
     Workers(records::WorkersArgs),
     Events(records::EventsArgs),

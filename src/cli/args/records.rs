@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use super::values;
-use crate::model::Outcome;
+use super::{moment, values};
+use crate::model::{Fingerprint, Outcome, UnixMicros};
 
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
@@ -35,6 +35,34 @@ pub(crate) struct WhyArgs {
     /// The id of the job, or the name of a processor
     #[arg(value_name = "JOB")]
     pub(crate) target: String,
+}
+
+/// Show what runs failed of, the most dead first; with a fingerprint one error in full.
+///
+/// Failed runs are counted by their type and their message without numbers, names and paths, also where the job was
+/// tried again and succeeded. Works without a master.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work errors                         how often, since when, how many are dead
+  queue-work errors --since 1h --type resize
+  queue-work errors 36241ac71e3b7c4c        one in full, with its last run
+  queue-work jobs retry --error 36241ac71e3b7c4c")]
+pub(crate) struct ErrorsArgs {
+    /// Only this one, in full
+    #[arg(value_name = "FINGERPRINT", conflicts_with_all = ["queue", "kind", "since", "limit", "jsonl"])]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// Only runs of this queue
+    #[arg(long, value_name = "NAME", value_parser = values::queue)]
+    pub(crate) queue: Option<String>,
+    /// Only this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only what was seen since then: `1h`, `today 9:00`
+    #[arg(long, value_name = "TIME", value_parser = moment::past)]
+    pub(crate) since: Option<UnixMicros>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 /// Show the history of runs, newest first.

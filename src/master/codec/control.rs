@@ -102,6 +102,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "pause" => Question::Pause { queues: parse(params)?, paused: true },
         "resume" => Question::Pause { queues: parse(params)?, paused: false },
         "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
+        "errors.list" => Question::Look(reader::Question::Failures(or_default(params)?)),
         "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
         "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
         "processors.list" => Question::LookAtProcessors(AboutProcessors::All),

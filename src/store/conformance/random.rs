@@ -8,7 +8,7 @@ use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
 use crate::model::{BulkId, UNFINISHED};
 use crate::model::{JobAction, Setting};
-use crate::store::{ErrorFilter, WorkerFilter};
+use crate::store::{ErrorFilter, FailureFilter, WorkerFilter};
 
 /// Queue and type, due, expiry and unique key of a job.
 type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
@@ -185,7 +185,9 @@ fn everything(kit: &mut Kit) -> String {
     let (totals, due) = (kit.records.queue_totals().unwrap(), kit.store.next_due().unwrap());
     let bulks = kit.store.bulks().unwrap();
     let processors = super::random_processors::everything(kit);
-    format!("{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{processors}{}", lists(kit, &jobs))
+    let now = kit.at();
+    let failures = kit.records.failures(&FailureFilter::default(), now).unwrap();
+    format!("{failures:#?}{jobs:#?}{runs:#?}{workers:#?}{totals:#?}{due:?}{bulks:?}{processors}{}", lists(kit, &jobs))
 }
 
 /// The same jobs as filters find them, each by another key.

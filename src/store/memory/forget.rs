@@ -35,13 +35,17 @@ impl State {
         let unused = |(name, queue): &(QueueName, Queue)| {
             let changes = self.before.get(name).is_some_and(|before| before.as_ref() != Some(queue));
             let idle = !changes && queue.changed_at < keep.runs_since && queue.run_high < oldest;
-            idle && is_empty(queue) && !served.contains(name) && !self.has_staged(name)
+            idle && is_empty(queue) && !served.contains(name) && !self.has_staged(name) && !self.has_failures(name)
         };
         let unused: Vec<QueueName> = walk.iter().filter(|found| unused(found)).map(|(name, _)| name.clone()).collect();
         self.queues.retain(|name, _| !unused.contains(name));
         let count = unused.len();
         self.forgotten.extend(unused);
         count
+    }
+
+    fn has_failures(&self, name: &QueueName) -> bool {
+        self.failures.values().any(|row| row.queue == *name)
     }
 
     fn has_staged(&self, name: &QueueName) -> bool {

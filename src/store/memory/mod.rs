@@ -4,6 +4,7 @@
 //! comparison over random operations hold both to it.
 
 mod bulk;
+mod failures;
 mod faulty;
 mod forget;
 mod lanes;

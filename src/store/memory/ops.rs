@@ -3,6 +3,7 @@
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
+use crate::model::failure::Failure;
 use crate::model::job::Progress;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
@@ -26,7 +27,7 @@ impl State {
     fn apply_change(&mut self, change: &Change, generation: Generation, at: UnixMicros) -> Reply {
         match change {
             Change::Claim(claim) => self.claim(claim, generation, at),
-            Change::Finish(finish) => self.finish(finish, generation),
+            Change::Finish(finish) => self.finish(finish, generation, at),
             Change::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
             Change::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
                 job.place = Place::Running(Running { worker: Some(worker.0), ..running });
@@ -177,8 +178,10 @@ impl State {
         self.change_running(id, run, |job, _| job.progress = Some(progress.clone()))
     }
 
-    fn finish(&mut self, f: &Finish, generation: Generation) -> Reply {
+    fn finish(&mut self, f: &Finish, generation: Generation, at: UnixMicros) -> Reply {
         let (id, next) = (f.job.id.0, f.next);
+        let failure = Failure::of(f).filter(|_| self.current(f.job.id, f.job.run).is_some());
+        let filed = failure.map(|failure| self.count_failure(&f.job.queue, &failure, at));
         let reply = self.change_running(f.job.id, f.job.run, |job, _| {
             if next != Next::Succeeded {
                 job.past = Some(f.counters);
@@ -196,8 +199,8 @@ impl State {
                 Next::Succeeded => Place::Succeeded,
                 Next::Ready | Next::Behind => Place::Ready,
                 Next::RetryAt(_) => Place::Scheduled,
-                Next::Dead(cause) => over(JobState::Dead, cause, f),
-                Next::Cancelled(cause) => over(JobState::Cancelled, cause, f),
+                Next::Dead(cause) => over(JobState::Dead, cause, f, filed),
+                Next::Cancelled(cause) => over(JobState::Cancelled, cause, f, None),
             };
         });
         if matches!(reply, Reply::Stale) {
@@ -335,9 +338,7 @@ impl State {
     }
 }
 
-fn over(state: JobState, cause: Cause, f: &Finish) -> Place {
-    let (error_type, error) = (f.detail.error_type.as_deref(), f.detail.error.as_deref());
-    let fingerprint = (state == JobState::Dead).then(|| Fingerprint::of(&f.job.kind, cause, error_type, error));
+fn over(state: JobState, cause: Cause, f: &Finish, fingerprint: Option<Fingerprint>) -> Place {
     Place::Ended { state, cause, error: f.detail.error.clone(), fingerprint, at: f.ended_at }
 }
 

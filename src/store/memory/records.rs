@@ -11,11 +11,12 @@ use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
-    Counters, Detail, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName,
-    QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
+    Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
+    ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, ErrorFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError,
+    WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -161,6 +162,10 @@ impl Records for MemoryStore {
         let group =
             |(jobs, id): (u64, i64)| state.job_record(id, &state.jobs[&id]).map(|newest| DeadGroup { jobs, newest });
         Ok((groups.into_iter().take(limit).map(group).collect::<Result<_, _>>()?, all))
+    }
+
+    fn failures(&mut self, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError> {
+        Ok(self.state().list_failures(filter, now))
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::bulk::BulkOwner;
+use crate::model::failure::FailureRow;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, ProcessorRecord};
 use crate::model::run_end::RunEnd;
@@ -159,6 +160,8 @@ pub(super) struct Queue {
 pub(super) struct State {
     pub(super) jobs: BTreeMap<i64, Job>,
     pub(super) runs: BTreeMap<i64, Run>,
+    /// Without how many jobs are dead.
+    pub(super) failures: BTreeMap<i64, FailureRow>,
     pub(super) workers: BTreeMap<i64, WorkerRecord>,
     pub(super) lives: BTreeMap<i64, Life>,
     pub(super) queues: BTreeMap<QueueName, Queue>,

@@ -134,6 +134,7 @@ impl State {
                 removed += 1;
             }
         }
+        let more = self.prune_failures(keep) || more;
         let (limit, since) = (keep.limit as usize, keep.runs_since);
         let seen = self.runs.range(..=self.runs_seen).take(limit);
         let runs: Vec<i64> = seen.filter(|(_, run)| run.ended_at < since).map(|(id, _)| *id).collect();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
+use super::failures::Tally;
 use super::names::Names;
 use super::run_index::Blocks;
 use super::{codes, lanes, sql, totals};
@@ -100,6 +101,8 @@ pub(super) struct Batch<'c> {
     pub(super) typed: BTreeMap<(i64, i64), i64>,
     /// The last label that was given to a job, and its row, which stays while no job is deleted.
     pub(super) label: Option<(Box<str>, i64)>,
+    /// What records of failures change by.
+    pub(super) failures: BTreeMap<i64, Tally>,
     /// Queues that are on record no more.
     pub(super) forgotten: Vec<QueueName>,
     /// Runs of processors that are over.
@@ -128,6 +131,7 @@ impl<'c> Batch<'c> {
             changes: BTreeMap::new(),
             typed: BTreeMap::new(),
             label: None,
+            failures: BTreeMap::new(),
             forgotten: Vec::new(),
             ended_runs: Vec::new(),
             job_high: None,
@@ -172,6 +176,7 @@ impl<'c> Batch<'c> {
             self.change(queue).used = true;
         }
         self.write_lanes()?;
+        self.write_failures()?;
         let mut touched = Vec::with_capacity(self.changes.len());
         for (queue, c) in std::mem::take(&mut self.changes) {
             let (at, run) = if c == Change::default() { (0, 0) } else { (self.at.0, self.high.run) };

@@ -9,9 +9,10 @@ use super::batch::{Batch, Waiting, hot};
 use super::ended::End;
 use super::{lanes, sql};
 use crate::model::change::{Claim, Reply};
+use crate::model::failure::Failure;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
-use crate::model::{Cause, Claimed, Counters, Holds, JobId, JobState, ProcessorRunId, QueueName, RunId, UnixMicros};
+use crate::model::{Cause, Claimed, Counters, Holds, JobId, ProcessorRunId, QueueName, RunId, UnixMicros};
 use crate::store::EXPIRED_PER_CLAIM;
 
 /// One row of the front of a queue.
@@ -110,7 +111,7 @@ impl Batch<'_> {
                 } else if row.args.is_none() {
                     taken.expired.push(JobId(row.at.id));
                     self.run(sql::EXPIRING_DELETE, (row.expires_at, row.at.id))?;
-                    self.set_aside(row.at, row.holds)?;
+                    self.set_aside(row.at, row.kind, row.holds)?;
                 } else {
                     let job = self.start(queue.1, row, claim, taken.jobs.len())?;
                     taken.jobs.push(job);
@@ -191,11 +192,14 @@ impl Batch<'_> {
     }
 
     /// Makes a job dead whose args cannot be read, so that it does not block its queue.
-    fn set_aside(&mut self, w: Waiting, holds: Holds) -> Result<()> {
+    fn set_aside(&mut self, w: Waiting, kind: i64, holds: Holds) -> Result<()> {
         let error = Some("its args on record are damaged: they are no text");
-        let (state, cause, at) = (JobState::Dead, Cause::NoRetry, self.at);
+        let (cause, at) = (Cause::NoRetry, self.at);
         self.let_go(w.id, holds, || RunEnd::waiting(ProcessorRunState::Failed, error, at))?;
-        self.enter_ended((w.queue, w.id), End { state, cause, error_type: None, error, at })
+        let name = self.names.kind_name(self.conn, kind)?;
+        let failure = Failure { kind: &name, cause, error_type: None, error, run: None, at };
+        let died_of = Some(self.count_failure((w.queue, kind), &failure)?);
+        self.enter_ended((w.queue, w.id), End { cause, error, at, died_of })
     }
 
     fn counters(&self, id: i64) -> Result<Counters> {

@@ -3,10 +3,10 @@
 //! Invariant: a dead job has a fingerprint, a cancelled one none; the row of a job in `ended` has the queue and the type of
 //! its row in `jobs`.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, Result, Row, params};
 
 use super::batch::Batch;
-use super::names::{maybe_text, text};
+use super::names::maybe_text;
 use super::{codes, sql};
 use crate::model::{Cause, Fingerprint, JobId, JobState, QueueName, UnixMicros};
 
@@ -14,30 +14,27 @@ use crate::model::{Cause, Fingerprint, JobId, JobState, QueueName, UnixMicros};
 const WITHOUT: &str = "SELECT e.job_id, t.name, e.cause, l.error_type, e.error FROM ended e \
      LEFT JOIN types t ON t.id = e.type \
      LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = e.job_id) WHERE e.state = ?1";
-/// `ended_by_fingerprint`, all of it.
-const GROUPS: &str = "SELECT count(*), max(job_id) FROM ended WHERE fingerprint IS NOT NULL \
-     GROUP BY fingerprint ORDER BY 1 DESC, 2 DESC";
+/// All of `failures`, with one step into `ended_by_fingerprint` each: not one row for each dead job.
+const GROUPS: &str = "SELECT sum(dead), (SELECT max(job_id) FROM ended e WHERE e.fingerprint = f.fingerprint) \
+     FROM failures f WHERE dead > 0 GROUP BY fingerprint ORDER BY 1 DESC, 2 DESC";
 /// `queues.name`, then all dead jobs of the queue by `ended_by_queue`.
 const GROUPS_OF_QUEUE: &str = "SELECT count(*), max(e.job_id) FROM queues q CROSS JOIN ended e INDEXED BY ended_by_queue \
      ON e.state = 4 AND e.queue = q.id WHERE q.name = ?1 GROUP BY e.fingerprint ORDER BY 1 DESC, 2 DESC";
-/// `jobs.id`, then `types.id`.
-const TYPE_OF: &str = "SELECT t.name FROM jobs j CROSS JOIN types t ON t.id = j.type WHERE j.id = ?1";
 
 /// How a job ended that did not succeed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End<'a> {
-    pub(super) state: JobState,
     pub(super) cause: Cause,
-    /// What the worker said of the kind of error.
-    pub(super) error_type: Option<&'a str>,
     pub(super) error: Option<&'a str>,
     pub(super) at: UnixMicros,
+    /// The fingerprint of a job that is dead; `None`: it is cancelled.
+    pub(super) died_of: Option<i64>,
 }
 
 impl End<'_> {
     /// Of a job that has not run.
     pub(super) const fn cancelled(cause: Cause, at: UnixMicros) -> Self {
-        Self { state: JobState::Cancelled, cause, error_type: None, error: None, at }
+        Self { cause, error: None, at, died_of: None }
     }
 }
 
@@ -52,23 +49,17 @@ pub(super) struct Group {
 impl Batch<'_> {
     /// A job is dead or cancelled.
     pub(super) fn enter_ended(&mut self, (queue, id): (i64, i64), end: End<'_>) -> Result<()> {
-        let End { state, cause, error_type, error, at } = end;
-        let fingerprint = if state == JobState::Dead {
-            let kind: Option<String> =
-                self.conn.prepare_cached(TYPE_OF)?.query_row([id], |row| text(row, 0)).optional()?;
-            Some(Fingerprint::of(&kind.unwrap_or_default(), cause, error_type, error).number())
-        } else {
-            None
-        };
-        self.run(sql::ENDED_ADD, params![id, codes::state(state), codes::cause(cause), error, at.0, fingerprint])?;
+        let End { cause, error, at, died_of } = end;
+        let state = if died_of.is_some() { JobState::Dead } else { JobState::Cancelled };
+        self.run(sql::ENDED_ADD, params![id, codes::state(state), codes::cause(cause), error, at.0, died_of])?;
         self.count_ended(queue, state, 1);
-        Ok(())
+        died_of.map_or(Ok(()), |fingerprint| self.count_dead(queue, fingerprint, 1))
     }
 
     pub(super) fn leave_ended(&mut self, queue: i64, id: i64, state: JobState) -> Result<()> {
-        self.run(sql::ENDED_DELETE, [id])?;
+        let died_of: Option<i64> = self.conn.prepare_cached(sql::ENDED_DELETE)?.query_row([id], |row| row.get(0))?;
         self.count_ended(queue, state, -1);
-        Ok(())
+        died_of.map_or(Ok(()), |fingerprint| self.count_dead(queue, fingerprint, -1))
     }
 
     fn count_ended(&mut self, queue: i64, state: JobState, by: i64) {

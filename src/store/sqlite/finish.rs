@@ -10,9 +10,10 @@ use super::ended::End;
 use super::run_row::RunRow;
 use super::sql;
 use crate::model::change::{Finish, Next, Reply};
+use crate::model::failure::Failure;
 use crate::model::job::Progress;
 use crate::model::run_end::RunEnd;
-use crate::model::{JobId, JobState, Outcome, RunId, WorkerId};
+use crate::model::{JobId, Outcome, RunId, WorkerId};
 
 /// One row: the run is the current one. None is normal: the run is over.
 fn reply(changed: usize) -> Reply {
@@ -37,7 +38,9 @@ impl Batch<'_> {
         if finish.next == Next::Succeeded {
             change.succeeded += 1;
         } else {
-            self.go_on(queue, kind.lane, finish)?;
+            let failure = Failure::of(finish);
+            let error = failure.map(|failure| self.count_failure((queue, kind.id), &failure)).transpose()?;
+            self.go_on(queue, kind.lane, finish, error)?;
         }
         let over = matches!(finish.next, Next::Succeeded | Next::Dead(_) | Next::Cancelled(_));
         if over {
@@ -67,11 +70,10 @@ impl Batch<'_> {
         })
     }
 
-    /// The job has a past from now on; it waits again or is over.
-    fn go_on(&mut self, queue: i64, lane: i64, finish: &Finish) -> Result<()> {
+    /// The job has a past from now on; it waits again or is over. `died_of`: the fingerprint of what it failed of.
+    fn go_on(&mut self, queue: i64, lane: i64, finish: &Finish, died_of: Option<i64>) -> Result<()> {
         let (id, due_at) = (finish.job.id.0, finish.job.due_at);
-        let (error_type, error) = (finish.detail.error_type.as_deref(), finish.detail.error.as_deref());
-        let end = |state, cause| End { state, cause, error_type, error, at: finish.ended_at };
+        let (error, at) = (finish.detail.error.as_deref(), finish.ended_at);
         let due_at = match finish.next {
             Next::RetryAt(at) => at,
             Next::Behind => finish.ended_at,
@@ -87,8 +89,8 @@ impl Batch<'_> {
                     _ => self.enter_ready(w),
                 }
             }
-            Next::Dead(cause) => self.enter_ended((queue, id), end(JobState::Dead, cause)),
-            Next::Cancelled(cause) => self.enter_ended((queue, id), end(JobState::Cancelled, cause)),
+            Next::Dead(cause) => self.enter_ended((queue, id), End { cause, error, at, died_of }),
+            Next::Cancelled(cause) => self.enter_ended((queue, id), End { cause, error, at, died_of: None }),
             Next::Succeeded => Ok(()),
         }
     }

@@ -1,9 +1,10 @@
 //! Forgetting queues that are of no use any more, and the blocks of runs that are gone.
 //!
 //! A queue is forgotten when it is empty and not paused, nobody serves it, its totals have not changed for as long as runs
-//! are kept, and nothing on record belongs to it. The last is known without looking for it:
+//! are kept, and nothing on record belongs to it. The last is known without looking through anything:
 //! - No job waits, runs, is dead or cancelled: the totals say so. None is staged or unopened: `bulk_counts` and the totals.
 //! - No run: all runs on record have higher ids than any had when the queue changed last (`run_high`).
+//! - No failed run is counted: that is looked at, as the records of failures go in small steps as well.
 //! - No succeeded job: its run stays on record for as long as the job does.
 //!
 //! Invariants: a step looks at no more than `limit` queues, in the order of their names, and goes on from there the next
@@ -66,7 +67,11 @@ impl Batch<'_> {
     /// False: it is of use.
     fn forget_queue(&mut self, queue: &Queue, served: &BTreeSet<QueueName>) -> Result<bool> {
         let Ok(name) = names::queue_name(&queue.name) else { return Ok(false) };
-        if served.contains(&name) || self.changes(queue.id) || self.has_staged(queue.id)? {
+        if served.contains(&name)
+            || self.changes(queue.id)
+            || self.has_staged(queue.id)?
+            || self.has_failures(queue.id)?
+        {
             return Ok(false);
         }
         self.run(sql::QUEUE_DELETE, [queue.id])?;

@@ -20,6 +20,9 @@ mod damage_tests;
 mod database_lock;
 mod ended;
 mod error;
+mod failures;
+#[cfg(test)]
+mod failures_tests;
 mod faults;
 mod file_checks;
 mod file_loss;

@@ -44,12 +44,13 @@ impl Batch<'_> {
         removed += self.prune_ended(JobState::Cancelled, keep.succeeded_since, keep.limit)?;
         removed += self.prune_ended(JobState::Dead, keep.dead_since, keep.limit)?;
         let since = keep.runs_since.0;
+        let more = self.prune_failures(keep)? || seen.more;
         let runs = self.run(sql::RUNS_PRUNE, (seen.cursor, keep.limit, since))?;
         removed += runs + self.prune_queues(keep, served, runs > 0)?;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
         removed += self.prune_processor_runs(keep, keep_runs)?;
-        Ok(Reply::Count(removed.max(usize::from(seen.more)) as u64))
+        Ok(Reply::Count(removed.max(usize::from(more)) as u64))
     }
 
     /// The oldest of each processor that are past their time.

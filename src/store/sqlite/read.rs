@@ -12,18 +12,18 @@ use rusqlite::{Connection, Result, Row};
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
-    codes, ended, error, generations, identity, job_list, job_row, lanes, open, processor_row, run_index, run_row,
-    totals,
+    codes, ended, error, failures, generations, identity, job_list, job_row, lanes, open, processor_row, run_index,
+    run_row, totals,
 };
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
-    Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, Slot,
-    UnixMicros, WorkerId, WorkerRecord,
+    FailureRecord, Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
+    RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -145,6 +145,10 @@ impl Records for SqliteRecords {
                 all,
             ))
         })
+    }
+
+    fn failures(&mut self, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError> {
+        self.worded(|conn| failures::list(conn, filter, now))
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {

@@ -16,10 +16,11 @@ use rusqlite::InterruptHandle;
 use super::read::SqliteRecords;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
-    JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord, WorkerRecord,
+    FailureRecord, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord,
+    UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -109,6 +110,9 @@ impl Records for SharedRecords {
     }
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         self.ask(|records| records.dead_groups(queue, limit))
+    }
+    fn failures(&mut self, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError> {
+        self.ask(|records| records.failures(filter, now))
     }
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         self.ask(|records| records.runs(filter))

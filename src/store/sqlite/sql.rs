@@ -262,7 +262,7 @@ pub(super) const TRIES_DELETE: &str = "DELETE FROM tries WHERE job_id = ?1";
 pub(super) const ENDED_ADD: &str = "INSERT INTO ended (job_id, queue, type, state, cause, error, ended_at, fingerprint) \
      SELECT id, queue, type, ?2, ?3, ?4, ?5, ?6 FROM jobs WHERE id = ?1";
 /// `ended.job_id`.
-pub(super) const ENDED_DELETE: &str = "DELETE FROM ended WHERE job_id = ?1";
+pub(super) const ENDED_DELETE: &str = "DELETE FROM ended WHERE job_id = ?1 RETURNING fingerprint";
 /// `ended_by_time`: the oldest of one state.
 pub(super) const ENDED_BEFORE: &str =
     "SELECT job_id FROM ended WHERE state = ?1 AND ended_at < ?2 ORDER BY ended_at, job_id LIMIT ?3";
