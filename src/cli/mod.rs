@@ -21,6 +21,7 @@ mod left;
 mod logging;
 mod logs;
 mod man;
+mod metrics;
 mod output;
 mod pause;
 mod processors;
@@ -124,6 +125,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Workers(args) => workers::run(context, args),
         Verb::Events(args) => events::run(context, args),
         Verb::Leaks => leaks::run(context),
+        Verb::Metrics(args) => metrics::run(context, args),
         Verb::Logs(args) => logs::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
         Verb::Completions(args) => completions::run(args.shell),

@@ -19,7 +19,8 @@ use crate::model::{
 use crate::report::Status;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
+    StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -100,6 +101,10 @@ impl Records for RemoteRecords {
 
     fn processor_run(&mut self, _id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         Err(untold())
+    }
+
+    fn history(&mut self, _filter: &HistoryFilter) -> Result<History, StoreError> {
+        Err(StoreError::Unanswered("a master tells of the past by `metrics.history` only".to_owned()))
     }
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {

@@ -96,6 +96,8 @@ pub enum Tag {
     FirstOther,
     /// `Event::Pruned`.
     Prune,
+    /// `Event::RolledUp`.
+    RollUp,
     /// `Event::Armed`.
     ArmProcessors,
     /// `Event::Ticked`.

@@ -145,6 +145,8 @@ pub enum Event {
         /// Whether there may be more to remove.
         found: bool,
     },
+    /// Counts are on record.
+    RolledUp,
     /// A step of moving what waits for a length of time is done.
     Shifted {
         /// Where to go on, if there may be more.

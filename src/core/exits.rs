@@ -53,7 +53,11 @@ impl Core {
             last.stderr.push_str(OUT_OF_MEMORY);
         }
         let words = last_line(&last.stderr);
-        self.set_state(id, State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read });
+        self.change(id, |worker, pool| {
+            worker.state = State::Gone { why, ours, exit, at: now.mono, last: Box::new(last), read };
+            pool.counts.ended[why as usize] += 1;
+        });
+        self.rollups.touch(now.mono);
         self.ended += 1;
         let problem = SlotProblem::Ended { why, exit, last_words: words };
         let said = self.leave_slot(id, fast, why, exit, &problem, now);

@@ -42,6 +42,7 @@ mod recycle;
 mod released;
 mod reload;
 mod replace;
+mod rollups;
 mod roster;
 mod runs;
 mod scale;
@@ -86,6 +87,7 @@ use problems::Problems;
 use processors::Processors;
 use random::Random;
 use released::GivenBack;
+use rollups::Rollups;
 use served::Served;
 use spawn_budget::Spawns;
 use totals::Totals;
@@ -124,6 +126,7 @@ pub struct Core {
     processors: Processors,
     problems: Problems,
     totals: Totals,
+    rollups: Rollups,
     served: Served,
     oom: OomKills,
     drain: drain::Drain,
@@ -162,6 +165,7 @@ impl Core {
             processors: Processors::default(),
             problems: Problems::default(),
             totals: Totals::default(),
+            rollups: Rollups::default(),
             served: Served::default(),
             oom: OomKills::default(),
             drain: drain::Drain::default(),
@@ -204,6 +208,7 @@ impl Core {
             Event::ClockSet { by } => self.clock_set(by, now, out),
             Event::Shifted { next } => self.shifted(next),
             Event::Pruned { found } => self.pruned(found, now),
+            Event::RolledUp => self.rolled_up(now.mono),
             Event::Armed(records) => self.armed(records, now, out),
             Event::Ticked { processor, answer } => self.ticked(processor, answer, now, out),
             Event::Ran { processor, ticket, answer } => self.ran(processor, ticket, answer, out),
@@ -211,9 +216,9 @@ impl Core {
             Event::RunLost(run) => self.lose_run(run, out),
             Event::RunsEnded(runs) => self.runs_ended(&runs, now, out),
             Event::Committed { forgotten, changed, next_due } => {
-                self.committed(&forgotten, changed, next_due, now.mono, out);
+                self.committed(&forgotten, changed, next_due, now, out);
             }
-            Event::Reread { totals, next_due } => self.reread(totals, next_due, now.mono, out),
+            Event::Reread { totals, next_due } => self.reread(totals, next_due, now, out),
             Event::Stop { grace, caller } => self.stop_all(grace, caller, now, out),
             Event::Force => self.force(now, out),
             Event::Command { ticket, caller, command } => self.command(ticket, caller, command, now, out),
@@ -248,6 +253,7 @@ impl Core {
         self.end_problems();
         self.answer_tickets(now.mono, out);
         self.tell_idle(out);
+        self.roll_up(now, out);
     }
 
     /// When to call [`Core::settle`] next, if nothing happens before.
@@ -257,7 +263,7 @@ impl Core {
         let served = while_running.into_iter().flatten().min().filter(|_| self.phase == Phase::Running);
         let tickets = self.next_proof(now.mono);
         let times = [self.next_promotion(now), self.next_tick(now), self.next_spawns(now.mono), self.next_prune()];
-        [self.timers.next(), served, tickets].into_iter().chain(times).flatten().min()
+        [self.timers.next(), served, tickets, self.next_roll_up()].into_iter().chain(times).flatten().min()
     }
 
     /// True when a stop is complete: nobody is left.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::autoscale::Scaler;
+use super::rollups::Told;
 use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
 use crate::model::death::SlotProblem;
+use crate::model::gauge::PoolCounts;
 use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
@@ -102,6 +104,10 @@ pub struct Pool {
     pub(super) baseline_told: bool,
     /// A worker of it has begun a job.
     pub(super) was_of_use: bool,
+    /// Its work and its workers until now.
+    pub counts: PoolCounts,
+    /// The part of that which is in the charts.
+    pub(super) told: Told,
 }
 
 impl Pool {
@@ -127,6 +133,8 @@ impl Pool {
             said: None,
             baseline_told: false,
             was_of_use: false,
+            counts: PoolCounts::default(),
+            told: Told::default(),
             settings,
         }
     }

@@ -52,6 +52,8 @@ impl Core {
 
     pub(super) fn sampled(&mut self, id: WorkerId, memory: u64, cpu: f64, now: Now, out: &mut Vec<Action>) {
         let limit_reached = self.change(id, |worker, pool| {
+            let since = worker.sampled.replace(now.mono).unwrap_or(worker.since);
+            pool.counts.cpu_us += (now.mono.since(since).as_micros() as f64 * cpu / 100.0) as u64;
             (worker.memory, worker.cpu) = (Some(memory), Some(cpu));
             worker.note_peak(memory);
             if pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max) {

@@ -12,6 +12,7 @@ use super::slot::SlotState;
 use super::worker::State;
 use super::{Action, Core, Done, Handle, Refusal, Target};
 use crate::model::done::Reloaded;
+use crate::model::gauge::MarkKind;
 use crate::model::worker::EndReason;
 use crate::model::{Now, PoolName, PoolSettings, QueueName, Wanted, WorkerId};
 
@@ -37,6 +38,7 @@ impl Core {
         if let Some(taken) = changes.added.iter().find(|pool| self.pool_named(&pool.name).is_some()) {
             return Err(Refusal::PoolExists(taken.name.clone()));
         }
+        self.mark(MarkKind::Reload, String::from("configuration"), now);
         let mut parts = Vec::new();
         for name in changes.gone {
             parts.extend(self.pool_named(&name).map(|id| self.forget_pool(id, asker, now, out)).transpose()?);

@@ -92,6 +92,7 @@ impl Core {
             memory: None,
             peak: None,
             cpu: None,
+            sampled: None,
             baseline: None,
             alone: None,
             max_jobs: settings.limits.own_max_jobs(jitter),
@@ -115,7 +116,11 @@ impl Core {
         let (by_message, ready_by) = (settings.ready == ReadyWhen::Message, now.mono + settings.limits.ready_timeout);
         let started = WorkerStarted { worker: id, pool: settings.name.clone(), slot: worker.slot, pid, at: now.wall };
         out.push(Action::Write(Change::WorkerStarted(Box::new(started)), Tag::None));
-        self.set_state(id, State::Starting { pid, ready_by });
+        self.change(id, |worker, pool| {
+            worker.state = State::Starting { pid, ready_by };
+            pool.counts.started += 1;
+        });
+        self.rollups.touch(now.mono);
         match leaves {
             Some((why, at)) => self.leave(id, why, at.map(|at| at.since(now.mono)), now, out),
             None if by_message => {}

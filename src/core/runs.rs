@@ -105,19 +105,23 @@ impl Core {
         }
         let pool = self.workers.get(id).map(|worker| worker.pool);
         let of_pool = pool.map(|pool| self.pools[&pool].settings.limits.max_attempts);
-        let queue = flight.job.queue.clone();
+        let (queue, started) = (flight.job.queue.clone(), flight.started());
         let finish = Finish {
             worker: id,
             outcome: verdict.outcome,
             cause: verdict.cause,
             detail,
-            started_at: now.wall_at(flight.started().unwrap_or(ended)),
+            started_at: now.wall_at(started.unwrap_or(ended)),
             ended_at: now.wall_at(ended),
             next: verdict.next,
             counters: verdict.counters,
             max_attempts: flight.job.max_attempts.or(of_pool).unwrap_or(verdict.counters.attempts),
             job: flight.job,
         };
+        self.rollups.count(&finish, now.mono);
+        if let (Some(started), Some(pool)) = (started, pool.and_then(|pool| self.pools.get_mut(&pool))) {
+            pool.counts.busy_us += ended.since(started).as_micros() as u64;
+        }
         let tag = self.tag_of_end(pool, verdict.next);
         out.push(Action::Write(Change::Finish(Box::new(finish)), tag));
         if matches!(verdict.next, Next::Ready | Next::Behind) {

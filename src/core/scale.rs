@@ -8,6 +8,7 @@ use super::pool::{Pool, PoolId, Rolling};
 use super::slot::SlotEntry;
 use super::{Action, Core, Handle, Refusal, Target};
 use crate::model::done::{Scaled, ScaledPool, StoppedPool};
+use crate::model::gauge::MarkKind;
 use crate::model::worker::EndReason;
 use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, Wanted, WorkerId};
 
@@ -66,6 +67,8 @@ impl Core {
             let was = pool.wanted;
             before.push((id, was));
             out.push(Action::Tell(Notice::Scaled { pool: pool.settings.name.clone(), was, wanted }));
+            let text = format!("pool `{}`: {was} → {wanted} workers", pool.settings.name);
+            self.mark(MarkKind::Scale, text, now);
             leavers.extend(self.resize(id, wanted, asker, now, out));
         }
         self.serve_anew();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rates::Rates;
 use super::{Action, Core};
 use crate::model::queue::QueueRate;
-use crate::model::{Mono, QueueName, QueueTotals, UnixMicros};
+use crate::model::{Mono, Now, QueueName, QueueTotals, UnixMicros};
 
 /// The totals of all queues on record.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Core {
         forgotten: &[QueueName],
         changed: Vec<QueueTotals>,
         next_due: Option<UnixMicros>,
-        now: Mono,
+        now: Now,
         out: &mut Vec<Action>,
     ) {
         for name in forgotten {
@@ -77,7 +77,8 @@ impl Core {
         for totals in changed {
             let name = totals.name.clone();
             self.served.touch(&name);
-            if self.totals.put(totals, now) {
+            self.rollups.see(&totals, now);
+            if self.totals.put(totals, now.mono) {
                 turned.push(name.clone());
             }
             self.note_work(&name);
@@ -95,14 +96,14 @@ impl Core {
         &mut self,
         all: Vec<QueueTotals>,
         next_due: Option<UnixMicros>,
-        now: Mono,
+        now: Now,
         out: &mut Vec<Action>,
     ) {
         self.served.touch_all();
         let there: BTreeSet<&QueueName> = all.iter().map(|totals| &totals.name).collect();
         let gone: Vec<_> = self.totals.queues.keys().filter(|name| !there.contains(name)).cloned().collect();
         self.committed(&gone, all, next_due, now, out);
-        self.totals.rates.begin(now);
+        self.totals.rates.begin(now.mono);
         self.news(&[]);
     }
 
@@ -135,9 +136,9 @@ mod tests {
     #[test]
     fn a_batch_changes_only_what_it_tells_of_and_a_queue_that_came_back_stays() {
         let mut core = Core::new(crate::model::WorkerId(1), 1);
-        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, Mono(0), &mut Vec::new());
+        core.reread(vec![totals("b", 1), totals("a", 2), totals("c", 3)], None, Now::default(), &mut Vec::new());
         let forgotten = [totals("a", 0).name, totals("c", 0).name];
-        core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, Mono(0), &mut Vec::new());
+        core.committed(&forgotten, vec![totals("c", 7), totals("d", 1)], None, Now::default(), &mut Vec::new());
         let found: Vec<(&str, u64)> = core.totals().all().map(|t| (t.name.as_str(), t.ready)).collect();
         assert_eq!(found, [("b", 1), ("c", 7), ("d", 1)]);
         assert_eq!(core.totals().of(&totals("a", 0).name), None);

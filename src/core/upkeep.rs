@@ -90,6 +90,11 @@ impl Core {
         self.upkeep.keep = Some(keep);
     }
 
+    /// Whether records are kept, and not only until they are read.
+    pub(super) const fn keeps_records(&self) -> bool {
+        self.upkeep.keep.is_some()
+    }
+
     /// Asks for the next step if it is due.
     pub(super) fn prune(&mut self, now: Now, out: &mut Vec<Action>) {
         let Some(keep) = self.upkeep.keep.filter(|_| self.next_prune().is_some_and(|at| at <= now.mono)) else {

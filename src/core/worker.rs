@@ -156,6 +156,8 @@ pub struct Handle {
     pub peak: Option<u64>,
     /// Last measured, of one CPU.
     pub cpu: Option<f64>,
+    /// When that was.
+    pub(super) sampled: Option<Mono>,
     /// With descendants, after its first finished job, in bytes.
     pub baseline: Option<u64>,
     /// Without descendants: after its first finished job, and at its last answer, in bytes.

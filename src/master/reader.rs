@@ -13,9 +13,11 @@ use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
+use crate::report::history::{self, HistoryReport};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
 use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::wire::metrics::AskHistory;
 use crate::wire::processors::NextTicks;
 
 /// Questions that may wait.
@@ -59,6 +61,8 @@ pub(super) enum Question {
     Failures(FailureFilter),
     Runs(RunFilter),
     Workers(WorkerFilter),
+    /// Numbers of periods.
+    History(Box<AskHistory>),
     /// The file as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
     /// Of these processors, which are configured, and of those on record.
@@ -177,6 +181,10 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
             Err(problems) => Found::new(Err(Refused::Failed(2, problems.to_string()))),
         },
+        Question::History(asked) => {
+            let filter = history::filter(&asked, clock::wall());
+            list(&HistoryReport::new(filter.range, &records.history(&filter)?))
+        }
         Question::Processors(configured, about) => about_processors(records, &configured, *about)?,
     })
 }

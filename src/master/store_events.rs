@@ -202,6 +202,7 @@ impl Master {
             (Tag::Sort, Reply::Sorted { queues, more }) => Event::Sorted { queues, more },
             (Tag::FirstOther, Reply::FirstOther { queue, kind }) => Event::FirstOther { queue, kind },
             (Tag::Prune, reply) => Event::Pruned { found: matches!(reply, Reply::Count(n) if n > 0) },
+            (Tag::RollUp, _) => Event::RolledUp,
             (Tag::Cancel { job, only, ticket }, reply) => self.cancelled(ticket, (job, only), &reply),
             (Tag::None, Reply::Stale) => {
                 log::debug!("a change about a run that is over was ignored");

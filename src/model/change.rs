@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::action::JobAction;
 use super::bulk::{BulkStep, Opened};
+use super::gauge::Rollup;
 use super::job::Progress;
 use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
 use super::shift::Shift;
@@ -93,6 +94,9 @@ pub enum Change {
         /// Processors of which the runs that ended before these times may go; those of others as all runs.
         keep_runs: Arc<BTreeMap<ProcessorName, UnixMicros>>,
     },
+    /// Add what was counted to the numbers of its periods. Counts all runs of this member that are on record by then, and those
+    /// no more that end later. Reply: [`Reply::Done`].
+    RollUp(Box<Rollup>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -186,6 +190,7 @@ impl Op {
                 | Change::Progress { .. }
                 | Change::WorkerStarted(_)
                 | Change::WorkerEnded(_)
+                | Change::RollUp(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),

@@ -50,6 +50,8 @@ pub struct QueueTotals {
     pub succeeded_total: u64,
     /// Runs that failed, timed out or crashed since then.
     pub failed_total: u64,
+    /// Jobs that were pushed since then.
+    pub pushed_total: u64,
     /// Due time of the first ready job of a lane; the earliest of them.
     pub oldest_ready_at: Option<UnixMicros>,
 }

@@ -98,6 +98,12 @@ impl EndReason {
         matches!(self, Self::Exited | Self::MemoryMax | Self::ReadyTimeout | Self::Protocol)
     }
 
+    /// Whether it was replaced because it reached a limit.
+    #[must_use]
+    pub const fn is_limit(self) -> bool {
+        matches!(self, Self::MaxJobs | Self::MaxTime | Self::Memory)
+    }
+
     /// The word used in JSON and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

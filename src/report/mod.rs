@@ -9,6 +9,7 @@ pub mod events;
 pub mod failures;
 pub mod health;
 pub mod hint;
+pub mod history;
 pub mod leaks;
 pub mod lists;
 pub mod printer;

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{Generation, JobId, ProcessorName, QueueName, WorkerId};
+use crate::model::gauge::{Mark, MarkKind};
+use crate::model::{Generation, JobId, ProcessorName, QueueName, UnixMicros, WorkerId};
 
 /// A master, as it introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub struct Master {
     pub cookie: String,
     /// Version of the program.
     pub version: String,
+}
+
+impl Master {
+    /// The mark of its start.
+    pub(super) fn mark(&self, at: UnixMicros) -> Mark {
+        Mark { at, kind: MarkKind::Start, text: format!("version {}, process {}", self.version, self.pid) }
+    }
 }
 
 /// A master that has joined.

@@ -14,6 +14,7 @@
 
 mod boxed;
 mod error;
+mod history;
 mod location;
 mod members;
 pub mod memory;
@@ -25,6 +26,7 @@ pub mod writer;
 mod conformance;
 
 pub use error::StoreError;
+pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Master, StoreError};
+use super::{History, HistoryFilter, Master, StoreError};
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::{
     FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
@@ -182,6 +182,8 @@ pub trait Records {
     fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError>;
     /// One run of a processor.
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError>;
+    /// Numbers of periods.
+    fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError>;
     /// Totals of all queues, by name.
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError>;
     /// The type of the first ready job of a queue that is no command, and whose type has no lane of its own.

@@ -9,6 +9,7 @@ pub mod control;
 mod fuzz;
 mod jobs;
 pub mod lines;
+pub mod metrics;
 pub mod object;
 pub mod processors;
 pub mod push;

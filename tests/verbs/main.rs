@@ -18,6 +18,7 @@ mod hints;
 mod interrupted;
 mod logs;
 mod master;
+mod metrics;
 mod packagers;
 mod quiet;
 mod records;

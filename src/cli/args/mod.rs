@@ -7,6 +7,7 @@
 pub(crate) mod control;
 pub(crate) mod help;
 pub(crate) mod jobs;
+pub(crate) mod metrics;
 mod mistakes;
 mod moment;
 pub(crate) mod processors;
@@ -184,6 +185,7 @@ Examples:
   queue-work leaks                          the worst first
   queue-work leaks --json")]
     Leaks,
+    Metrics(metrics::MetricsArgs),
     #[command(alias = "log")]
     Logs(records::LogsArgs),
     #[command(subcommand)]

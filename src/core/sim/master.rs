@@ -8,17 +8,21 @@ use super::world::{Happening, World};
 use crate::config::default_limits;
 use crate::core::{Core, Event, Phase};
 use crate::model::autoscale::{Autoscale, Step};
+use crate::model::change::KeepFor;
 use crate::model::{
     Bytes, Hooks, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
 };
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
 const SLACK: u64 = 8_000_000 + 2_000_000 + 60_000_000;
+/// Longer than any life.
+const FOR_EVER: Duration = Duration::from_hours(20_000);
 
 impl World {
     pub(super) fn begin_generation(&mut self) {
         let next_worker = self.store.begin(self.now().wall);
         self.core = Core::new(next_worker, self.seed ^ self.step);
+        self.core.keep_records_for(KeepFor { succeeded: FOR_EVER, dead: FOR_EVER, runs: FOR_EVER });
         let (totals, next_due) = (self.store.totals(), self.store.next_due());
         self.hear(Event::Reread { totals, next_due });
         self.stopped_by = None;

@@ -100,6 +100,8 @@ impl World {
                 (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, .. }) => {
                     self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
                 }
+                (Tag::Prune, Reply::Count(n)) => self.hear(Event::Pruned { found: n > 0 }),
+                (Tag::RollUp, Reply::Done) => self.hear(Event::RolledUp),
                 (Tag::Shift, Reply::Shifted { next }) => self.hear(Event::Shifted { next }),
                 (Tag::Sort, Reply::Sorted { queues, more }) => self.hear(Event::Sorted { queues, more }),
                 (Tag::FirstOther, Reply::FirstOther { queue, kind }) => self.hear(Event::FirstOther { queue, kind }),

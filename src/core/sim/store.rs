@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use crate::model::change::{Change, Finish, Next, Op, Reply};
+use crate::model::rollup::{Range, Resolution, RunCounts};
 use crate::model::shift::Shift;
 use crate::model::{JobId, Mono, Outcome, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
-use crate::store::{Master, Store as _, StoreError};
+use crate::store::{HistoryFilter, Master, Records as _, RunFilter, Store as _, StoreError};
 
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -34,10 +35,21 @@ impl Store {
         let dead = sound(self.inner.dead(Mono(0)));
         let released: u64 = dead.iter().map(|m| sound(self.inner.recover(m.generation, at)).released).sum();
         assert_eq!(released, self.running.len() as u64, "jobs given back by a new generation");
+        self.check_counts();
         self.batch = 0;
         self.running.clear();
         self.totals = sound(self.inner.totals());
         start.first_worker
+    }
+
+    /// Each run on record is counted once, although masters died before they had counted.
+    fn check_counts(&mut self) {
+        let (resolution, since) = (Resolution::Day, UnixMicros(0));
+        let range = Range { resolution, first: resolution.period_of(since), last: 1_000_000, per_point: 1 };
+        let history = sound(self.inner.history(&HistoryFilter { queue: None, kind: None, range }));
+        let counted: u64 = history.runs.values().map(RunCounts::runs).sum();
+        let runs = sound(self.inner.runs(&RunFilter::default())).len();
+        assert_eq!(counted, runs as u64, "runs that are counted, and runs on record");
     }
 
     /// Commits a batch. `short` says whether the next claim finds fewer jobs than there are.

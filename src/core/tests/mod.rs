@@ -16,6 +16,7 @@ pub(super) mod processors;
 mod recycle;
 mod reload;
 mod restart;
+mod rollups;
 mod roster;
 mod runs;
 mod scale;
@@ -291,6 +292,7 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::LoseRun(_)
         | Change::Progress { .. }
         | Change::Assign { .. }
+        | Change::RollUp(_)
         | Change::Prune { .. } => return None,
     })
 }

@@ -105,6 +105,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "errors.list" => Question::Look(reader::Question::Failures(or_default(params)?)),
         "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
         "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
+        "metrics.history" => Question::Look(reader::Question::History(Box::new(parse(params)?))),
         "processors.list" => Question::LookAtProcessors(AboutProcessors::All),
         "processors.show" => Question::LookAtProcessors(AboutProcessors::One(parse::<OneProcessor>(params)?.processor)),
         "processors.next" => Question::LookAtProcessors(AboutProcessors::Next(or_default(params)?)),

@@ -16,6 +16,7 @@ mod prune;
 mod push;
 mod random;
 mod random_processors;
+mod rollups;
 mod runs;
 mod two_masters;
 mod waits;
@@ -334,7 +335,7 @@ suite_of_two! {
     a_job_is_claimed_by_one_of_them, only_the_jobs_of_a_dead_one_are_released, one_that_was_taken_over_begins_anew,
     one_that_renews_is_not_taken_over, nobody_is_dead_to_one_that_was_away, what_one_makes_ready_the_other_hears,
     what_is_due_is_promoted_once, a_pause_reaches_the_other, a_job_that_runs_elsewhere_is_cancelled_there,
-    a_tick_is_taken_by_one_of_them, what_becomes_of_a_processor_is_heard_elsewhere, the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, ids_and_batches_of_one_are_not_those_of_the_other
+    a_tick_is_taken_by_one_of_them, what_becomes_of_a_processor_is_heard_elsewhere, the_end_of_a_job_is_heard_elsewhere, one_of_them_prunes_until_it_is_gone, the_runs_of_both_are_counted_once, ids_and_batches_of_one_are_not_those_of_the_other
 }
 
 suite! {
@@ -393,6 +394,10 @@ suite! {
     waits: what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in_time_stays,
         a_clock_that_is_set_again_and_again_leaves_lengths_as_they_were,
         nothing_waits_for_longer_than_it_was_to_wait_in_all;
+    rollups: what_was_counted_is_there_in_periods_of_every_length, a_part_that_comes_later_is_added_whatever_the_clock_says,
+        runs_that_a_dead_master_had_not_counted_are_counted_once, a_master_that_leaves_counts_what_is_left,
+        pushed_jobs_are_counted_once_whoever_pushes_them, periods_are_forgotten_in_their_time_and_no_sooner,
+        what_was_done_is_kept_as_marks;
     runs: every_filter_finds_what_a_walk_over_all_finds,
         a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }

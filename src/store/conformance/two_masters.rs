@@ -271,3 +271,25 @@ pub(super) fn ids_and_batches_of_one_are_not_those_of_the_other(mut two: Two) {
     let at = two.b.at();
     assert!(matches!(two.b.store.apply(1, &[], at), Err(StoreError::AlreadyApplied)));
 }
+
+pub(super) fn the_runs_of_both_are_counted_once(mut two: Two) {
+    let mut ends = Vec::new();
+    for kit in [&mut two.a, &mut two.b] {
+        let counted = kit.ends(Outcome::Succeeded, Next::Succeeded);
+        let rollup = super::rollups::counted(kit.at(), &[counted]);
+        kit.one(Change::RollUp(Box::new(rollup)));
+        ends.push(kit.ends(Outcome::Succeeded, Next::Succeeded));
+    }
+    two.b.push_one(job());
+    two.b.claim_one();
+    assert_eq!(two.a.counts_of(None, None).runs(), 2);
+    assert_eq!(two.a_takes_over(), 1);
+    assert_eq!(
+        two.a.counts_of(None, None).outcomes,
+        [3, 0, 0, 0, 0, 1],
+        "those of the dead one, and none of the other"
+    );
+    let rollup = super::rollups::counted(two.a.at(), &ends[..1]);
+    two.a.one(Change::RollUp(Box::new(rollup)));
+    assert_eq!(two.a.counts_of(None, None).outcomes, [4, 0, 0, 0, 0, 1]);
+}

@@ -86,6 +86,7 @@ impl State {
             jobs.extend(bulk.jobs.iter().map(|(&id, job)| (id, job.clone())));
         }
         for (id, job) in jobs {
+            self.queue(&job.new.queue).totals.pushed_total += 1;
             self.put(id, job);
         }
         Reply::Done

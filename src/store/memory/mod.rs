@@ -12,6 +12,7 @@ mod members;
 mod ops;
 mod processors;
 mod records;
+mod rollups;
 mod state;
 mod upkeep;
 
@@ -83,6 +84,9 @@ impl Store for MemoryStore {
         let life =
             Life { master: master.clone(), started_at: at, ended_at: None, batch: 0, beat: 0, news: News::default() };
         state.lives.insert(number, life);
+        let counted = (state.run_high, std::collections::BTreeSet::new());
+        state.periods.counted.insert(number, counted);
+        state.add_mark(master.mark(at));
         let (tenure, first_worker) = match state.lease {
             Some(lease) => (Tenure::Lease(lease), number << WORKER_BITS),
             None => (Tenure::Exclusive, state.worker_high + 1),
@@ -112,6 +116,7 @@ impl Store for MemoryStore {
     fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
         let mut state = self.state();
         let ours = self.ours(&state)?;
+        state.count_left(&(ours..=ours));
         if let Some(life) = state.lives.get_mut(&ours.0) {
             life.ended_at = Some(at);
         }

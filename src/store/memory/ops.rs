@@ -4,6 +4,7 @@
 
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
 use crate::model::failure::Failure;
+use crate::model::gauge::Mark;
 use crate::model::job::Progress;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
@@ -43,6 +44,7 @@ impl State {
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { .. } if !self.lead(Duty::Prune, generation) => Reply::Count(0),
             Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs, at),
+            Change::RollUp(rollup) => self.roll_up(rollup, generation),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick, at),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),
@@ -56,7 +58,10 @@ impl State {
             Request::Bulk(step) => self.bulk(step, at),
             Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
             Request::Pause { queue, paused } => {
-                self.queue(queue).totals.paused = *paused;
+                let was = std::mem::replace(&mut self.queue(queue).totals.paused, *paused);
+                if was != *paused {
+                    self.add_mark(Mark::pause(queue, *paused, at));
+                }
                 self.news.queues.insert(queue.clone());
                 Reply::Done
             }
@@ -71,6 +76,7 @@ impl State {
             return Pushed { id: JobId(id), deduplicated: true };
         }
         self.job_high += 1;
+        self.queue(&new.queue).totals.pushed_total += 1;
         let id = self.job_high;
         if let Some(key) = &new.unique {
             self.uniques.insert(key.to_string(), id);

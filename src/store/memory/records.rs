@@ -15,8 +15,8 @@ use crate::model::{
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError,
-    WorkerFilter,
+    DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records,
+    RunFilter, StoreError, WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -206,6 +206,10 @@ impl Records for MemoryStore {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         let state = self.state();
         Ok(state.processor_runs.get(&id.0).map(|kept| state.processor_run(kept)))
+    }
+
+    fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {
+        Ok(self.state().history(filter))
     }
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {

@@ -20,6 +20,7 @@ use crate::model::{
 use crate::store::{Duty, Master, News};
 
 use super::processors::Kept;
+use super::rollups::Periods;
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -169,6 +170,7 @@ pub(super) struct State {
     pub(super) before: BTreeMap<QueueName, Option<Queue>>,
     /// Queues that a batch has forgotten.
     pub(super) forgotten: Vec<QueueName>,
+    pub(super) periods: Periods,
     /// Processors, without their runs.
     pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,
     pub(super) processor_runs: BTreeMap<i64, Kept>,

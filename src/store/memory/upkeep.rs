@@ -89,6 +89,7 @@ impl State {
         for (_, life) in self.lives.range_mut(first.0..=dead.0).filter(|(_, life)| life.ended_at.is_none()) {
             life.ended_at = Some(at);
         }
+        self.count_left(&all);
         released
     }
 
@@ -149,7 +150,7 @@ impl State {
         self.workers.retain(|id, _| !workers.contains(id));
         self.lives.retain(|n, _| !lives.contains(n));
         removed += self.prune_queues(keep, served);
-        removed += self.prune_processor_runs(keep, keep_runs);
+        removed += self.prune_processor_runs(keep, keep_runs) + self.prune_history(at);
         Reply::Count(removed.max(usize::from(more)) as u64)
     }
 

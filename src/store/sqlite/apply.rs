@@ -32,6 +32,7 @@ impl Batch<'_> {
             Change::WorkerStarted(worker) => self.worker_started(worker),
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs),
+            Change::RollUp(rollup) => self.roll_up(rollup),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

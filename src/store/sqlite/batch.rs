@@ -30,6 +30,7 @@ pub(super) struct Change {
     pub(super) cancelled: i64,
     pub(super) succeeded: i64,
     pub(super) failed: i64,
+    pub(super) pushed: i64,
     /// Something else is new: the queue itself, a run on record, or it was paused or resumed.
     pub(super) used: bool,
 }
@@ -194,7 +195,8 @@ impl<'c> Batch<'c> {
                 at,
                 run,
                 c.commands,
-                c.retrying_commands
+                c.retrying_commands,
+                c.pushed
             ];
             // A queue whose name is invalid, after damage, is left out.
             let found = update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten();

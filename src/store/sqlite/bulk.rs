@@ -121,6 +121,7 @@ impl Batch<'_> {
         for (queue, ready, scheduled, commands) in counts {
             let change = self.change(queue);
             change.ready += ready;
+            change.pushed += ready + scheduled;
             change.commands += commands;
             change.scheduled += scheduled;
         }

@@ -9,7 +9,7 @@ use super::claim::counters_of;
 use super::names::Names;
 use super::prune::highest;
 use super::run_row::RunRow;
-use super::{codes, identity, sql};
+use super::{codes, identity, rollups, sql};
 use crate::model::worker::EndReason;
 use crate::model::{Cause, Counters, Detail, Generation, Outcome, UnixMicros, WorkerId};
 use crate::store::{LastMaster, Master, Membership, Tenure, lost};
@@ -79,6 +79,7 @@ pub(super) fn begin(conn: &Connection, master: &Master, at: UnixMicros) -> Resul
         high.run,
         high.worker
     ])?;
+    conn.prepare_cached(rollups::COUNTED_ADD)?.execute((generation.0, high.run))?;
     let first_worker = WorkerId(high.worker + 1);
     Ok((Membership { generation, first_worker, tenure: Tenure::Exclusive, store: identity::id(conn)? }, high))
 }

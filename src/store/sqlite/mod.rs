@@ -30,6 +30,7 @@ mod files;
 mod finish;
 mod forget;
 mod generations;
+mod history;
 mod identity;
 mod job_list;
 mod job_row;
@@ -49,6 +50,7 @@ mod push;
 mod read;
 mod remote_fs;
 mod roles;
+mod rollups;
 mod run_index;
 #[cfg(test)]
 mod run_index_tests;
@@ -58,6 +60,8 @@ mod shared;
 mod shift;
 mod sql;
 mod stale;
+#[cfg(test)]
+mod statement_tests;
 mod sync;
 mod totals;
 mod watch;
@@ -235,7 +239,9 @@ impl Store for SqliteStore {
             |_| Ok(()),
             |batch| {
                 copied.map_or(Ok(()), |living| identity::renew(batch.conn, file, &living))?;
-                generations::begin(batch.conn, master, at)
+                let (membership, high) = generations::begin(batch.conn, master, at)?;
+                batch.add_mark(&master.mark(at))?;
+                Ok((membership, high))
             },
         )?;
         self.commit(What::Begin)?;
@@ -248,6 +254,7 @@ impl Store for SqliteStore {
     }
 
     fn leave(&mut self, at: UnixMicros) -> Result<(), StoreError> {
+        while self.step(What::End, at, |batch| batch.count_left(batch.generation, batch.generation))? > 0 {}
         self.step(What::End, at, |batch| batch.run(sql::GENERATION_END, (batch.generation, at.0))).map(drop)
     }
 
@@ -270,6 +277,7 @@ impl Store for SqliteStore {
             }
         }
         while self.step(What::Recovery, at, |batch| batch.end_left(dead))? > 0 {}
+        while self.step(What::Recovery, at, |batch| batch.count_left(0, dead.0))? > 0 {}
         self.step(What::Recovery, at, |batch| batch.end_lives(dead))?;
         Ok(recovered)
     }

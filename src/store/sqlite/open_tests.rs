@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::{SqliteRecords, SqliteStore};
-use super::{lanes, sql};
 use crate::model::change::{Change, Claim, Finish, Keep, Next, Op, Reply, Request};
 use crate::model::{Detail, NewJob, Outcome, QueueName, Takes, UnixMicros, WorkerId};
 use crate::store::{JobFilter, Master, Records, Store, StoreError};
@@ -253,46 +252,6 @@ fn a_failed_operation_leaves_nothing_of_its_batch() {
     store.conn.execute_batch("DROP TRIGGER no").unwrap();
     store.apply(0, &[push()], UnixMicros(1)).unwrap();
     assert_eq!(store.totals().unwrap()[0].ready, 1);
-}
-
-#[test]
-fn every_statement_of_the_hot_path_uses_a_key() {
-    let (_dir, path) = place();
-    let store = SqliteStore::open(&path).unwrap();
-    let files = [include_str!("run_row.rs"), include_str!("lanes.rs"), include_str!("processors.rs")];
-    let text = include_str!("sql.rs").to_owned() + &files.concat();
-    let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
-    let scans = [
-        "DANGLING",
-        "TOTALS",
-        "RUNNING_BOUNDS",
-        "RUNNING_LEFT",
-        "GENERATIONS_CRASHED",
-        "GENERATION_DISOWN",
-        "SEAL_BEGIN",
-        "BULKS",
-        "RANGE_FIRST",
-        "SELECT",
-    ];
-    let written = text.split("const ").skip(1).filter_map(|part| {
-        let (name, rest) = part.split_once(": &str")?;
-        let sql = rest.split('"').nth(1)?.replace("\\\n", "");
-        (!rest.starts_with(" = concat!")).then_some((name, sql))
-    });
-    let mut seen = 0;
-    for (name, sql) in written.chain(made.map(|(name, sql)| (name, sql.to_owned()))) {
-        let mut plan = store.conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let params = vec![rusqlite::types::Value::Null; plan.parameter_count()];
-        let steps: Vec<String> =
-            plan.query_map(rusqlite::params_from_iter(params), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-        for step in &steps {
-            let bounded = sql.contains("LIMIT") || sql.starts_with("SELECT m") || scans.contains(&name);
-            assert!(!step.starts_with("SCAN") || bounded, "{name}: {step}");
-            assert!(!step.contains("TEMP B-TREE") || scans.contains(&name), "{name}: {step}");
-        }
-        seen += 1;
-    }
-    assert!(seen > 50);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::ended::End;
 use super::push::micros;
 use super::{codes, sql};
 use crate::model::change::{Reply, WorkerEnded, WorkerStarted};
+use crate::model::gauge::Mark;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
 use crate::model::shift::FIXED_US;
@@ -123,7 +124,10 @@ impl Batch<'_> {
 
     pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<Reply> {
         let id = self.names.queue_or_new(self.conn, queue, self.at)?;
-        self.change(id).used |= self.run(sql::QUEUE_PAUSE, (id, paused))? > 0;
+        if self.run(sql::QUEUE_PAUSE, (id, paused))? > 0 {
+            self.change(id).used = true;
+            self.add_mark(&Mark::pause(queue, paused, self.at))?;
+        }
         Ok(Reply::Done)
     }
 

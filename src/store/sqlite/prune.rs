@@ -49,7 +49,7 @@ impl Batch<'_> {
         removed += runs + self.prune_queues(keep, served, runs > 0)?;
         removed += self.run(sql::WORKERS_PRUNE, (keep.limit, since))?;
         removed += self.run(sql::GENERATIONS_PRUNE, (keep.limit, since))?;
-        removed += self.prune_processor_runs(keep, keep_runs)?;
+        removed += self.prune_processor_runs(keep, keep_runs)? + self.prune_history()?;
         Ok(Reply::Count(removed.max(usize::from(more)) as u64))
     }
 

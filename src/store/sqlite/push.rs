@@ -27,6 +27,7 @@ impl Batch<'_> {
             }
         }
         let w = self.add_job(job, run)?;
+        self.change(w.queue).pushed += 1;
         if let Some(key) = job.unique.as_deref() {
             self.run(sql::UNIQUE_ADD, (key, w.id))?;
         }

@@ -12,8 +12,8 @@ use rusqlite::{Connection, Result, Row};
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
-    codes, ended, error, failures, generations, identity, job_list, job_row, lanes, open, processor_row, run_index,
-    run_row, totals,
+    codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes, open, processor_row,
+    run_index, run_row, totals,
 };
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::worker::EndReason;
@@ -23,7 +23,8 @@ use crate::model::{
     RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
+    StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -186,6 +187,10 @@ impl Records for SqliteRecords {
 
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.worded(|conn| processor_row::run(conn, id))
+    }
+
+    fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {
+        self.worded(|conn| history::read(conn, filter))
     }
 
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {

@@ -20,7 +20,8 @@ use crate::model::{
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
+    StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -131,6 +132,9 @@ impl Records for SharedRecords {
     }
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.ask(|records| records.processor_run(id))
+    }
+    fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {
+        self.ask(|records| records.history(filter))
     }
     fn queue_totals(&mut self) -> Result<Vec<QueueTotals>, StoreError> {
         self.ask(Records::queue_totals)

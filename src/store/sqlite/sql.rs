@@ -41,9 +41,9 @@ pub(super) const QUEUE_COUNT: &str = concat!(
      retrying = retrying + ?4, running = running + ?5, dead = dead + ?6, cancelled = cancelled + ?7, \
      succeeded_total = succeeded_total + ?8, failed_total = failed_total + ?9, \
      changed_at = max(changed_at, ?10), run_high = max(run_high, ?11), commands = commands + ?12, \
-     retrying_commands = retrying_commands + ?13 WHERE id = ?1 \
+     retrying_commands = retrying_commands + ?13, pushed_total = pushed_total + ?14 WHERE id = ?1 \
      RETURNING name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
-     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), ",
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, ",
     oldest_ready!()
 );
 /// Onward by `queues.name`: a bounded number, and whether each is empty and unused for so long; ?3: a time, ?4: a run.
@@ -66,7 +66,7 @@ pub(super) const FORGOTTEN_ADD: &str = "UPDATE pruned SET queues_forgotten = que
 /// All of `queues` (as many rows as there are queues), with one step into the key of `ready` each.
 pub(super) const TOTALS: &str = concat!(
     "SELECT name, paused, ready, scheduled, retrying, running, dead, succeeded_total, failed_total, commands, \
-     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), ",
+     retrying_commands, EXISTS (SELECT 1 FROM lanes WHERE queue = queues.id), pushed_total, ",
     oldest_ready!(),
     " FROM queues ORDER BY name"
 );

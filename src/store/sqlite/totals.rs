@@ -44,7 +44,8 @@ pub(super) fn row(row: &Row<'_>) -> Result<Found> {
         commands: count(9)?,
         retrying_commands: count(10)?,
         typed: BTreeMap::new(),
-        oldest_ready_at: row.get::<_, Option<i64>>(12)?.map(UnixMicros),
+        pushed_total: count(12)?,
+        oldest_ready_at: row.get::<_, Option<i64>>(13)?.map(UnixMicros),
     };
     Ok((totals, row.get(11)?))
 }

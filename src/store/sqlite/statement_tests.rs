@@ -1,0 +1,55 @@
+//! The statements: that each finds its rows by a key.
+
+use super::{SqliteStore, lanes, sql};
+
+#[test]
+fn every_statement_of_the_hot_path_uses_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&dir.path().join("q.db")).unwrap();
+    let files = [
+        include_str!("run_row.rs"),
+        include_str!("lanes.rs"),
+        include_str!("processors.rs"),
+        include_str!("rollups.rs"),
+        include_str!("history.rs"),
+    ];
+    let text = include_str!("sql.rs").to_owned() + &files.concat();
+    let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
+    let scans = [
+        "DANGLING",
+        "TOTALS",
+        "RUNNING_BOUNDS",
+        "RUNNING_LEFT",
+        "GENERATIONS_CRASHED",
+        "GENERATION_DISOWN",
+        "SEAL_BEGIN",
+        "BULKS",
+        "RANGE_FIRST",
+        "SELECT",
+        "SERIES_OF_TYPE",
+        "SERIES_TOO_MANY",
+        "COUNTED_PUT",
+        "UNCOUNTED",
+    ];
+    let written = text.split("const ").skip(1).filter_map(|part| {
+        let (name, rest) = part.split_once(": &str")?;
+        let sql = rest.split('"').nth(1)?.replace("\\\n", "");
+        let is_whole = !sql.contains('{')
+            && ["SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE"].iter().any(|word| sql.starts_with(word));
+        (!rest.starts_with(" = concat!") && is_whole).then_some((name, sql))
+    });
+    let mut seen = 0;
+    for (name, sql) in written.chain(made.map(|(name, sql)| (name, sql.to_owned()))) {
+        let mut plan = store.conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let params = vec![rusqlite::types::Value::Null; plan.parameter_count()];
+        let steps: Vec<String> =
+            plan.query_map(rusqlite::params_from_iter(params), |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        for step in &steps {
+            let bounded = sql.contains("LIMIT") || sql.starts_with("SELECT m") || scans.contains(&name);
+            assert!(!step.starts_with("SCAN") || bounded, "{name}: {step}");
+            assert!(!step.contains("TEMP B-TREE") || scans.contains(&name), "{name}: {step}");
+        }
+        seen += 1;
+    }
+    assert!(seen > 50);
+}
