@@ -4,6 +4,7 @@
 use super::Master;
 use super::clients::MAX_CLIENTS;
 use crate::config::Config;
+use crate::core::Pool;
 use crate::model::problem::Topic;
 use crate::process::files;
 use crate::process::spawn::SpawnError;
@@ -54,8 +55,8 @@ pub(super) fn for_a_worker(program: impl FnOnce() -> String) -> Result<(), Spawn
 impl Master {
     /// To be called when other workers are wanted, before they are started.
     pub(super) fn make_room(&mut self) {
-        let workers: u64 =
-            self.core.pools().map(|(_, pool)| u64::from(pool.wanted.max(pool.settings.most_workers()))).sum();
+        let most = |pool: &Pool| pool.settings.autoscale.as_ref().map_or(0, |scaling| scaling.most_ever());
+        let workers: u64 = self.core.pools().map(|(_, pool)| u64::from(pool.wanted.max(most(pool)))).sum();
         let can = raise(workers);
         let needed = OWN + open_logs() as u64 + PER_WORKER * workers;
         let clients = can.saturating_sub(needed).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);
