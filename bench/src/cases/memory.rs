@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use queue_work::testing::model::Wanted;
+use queue_work::testing::model::wanted::ScaleTo;
 use queue_work::testing::wire::control::{Scale, Scaled};
 
 use super::Case;
@@ -46,7 +47,7 @@ fn master(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     samples.ours("resident", resident as f64 / 1024.0);
     samples.ours("share", (proc::share_kib(master.pid())? + guardian) as f64 / 1024.0);
     let more = setting.n(200, 50) as u32;
-    let scale = Scale { workers: Wanted::More(more), ..Scale::default() };
+    let scale = Scale { workers: ScaleTo::Workers(Wanted::More(more)), ..Scale::default() };
     let _: Scaled = master.client()?.call("scale", &scale)?;
     master.wait_until_ready(50 + more)?;
     pause(SETTLED);

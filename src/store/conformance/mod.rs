@@ -360,8 +360,7 @@ suite! {
         the_walk_goes_through_every_queue_and_a_queue_that_is_forgotten_takes_its_lanes_along;
     finish: a_success_is_recorded_with_its_result, a_failed_run_waits_for_its_retry,
         a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,
-        an_error_is_kept_with_its_kind_its_number_and_where_it_happened,
-        the_limit_of_attempts_is_the_one_that_was_in_force,
+        an_error_is_kept_with_its_kind_its_number_and_where_it_happened, the_limit_of_attempts_is_the_one_that_was_in_force,
         a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
         a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
         counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
@@ -384,20 +383,17 @@ suite! {
         a_superseded_master_is_refused_everything, a_batch_is_applied_once, recovery_gives_back_what_was_running,
         recovery_goes_on_until_nothing_is_left, a_unique_key_is_held_through_two_hundred_deaths,
         recovery_ends_the_workers_that_were_left, ids_go_on_after_a_restart, workers_are_on_record, the_answers_of_a_batch_survive_an_unknown_commit;
-    prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps,
-        a_step_past_what_stays_says_that_there_may_be_more,
+    prune: what_is_past_its_time_goes_and_the_rest_stays, pruning_goes_in_small_steps, a_step_past_what_stays_says_that_there_may_be_more,
         runs_stay_as_long_as_their_succeeded_job, a_run_that_ends_late_is_not_missed,
         ids_are_not_used_again_after_pruning, deleting_a_job_takes_its_runs,
         a_queue_of_no_use_is_forgotten_with_its_last_run, a_queue_is_kept_while_anything_belongs_to_it,
         a_queue_of_a_bulk_push_is_forgotten_only_after_the_bulk_push_was_dropped, queues_are_forgotten_in_small_steps,
         a_queue_that_another_process_remembers_is_made_again_when_that_pushes, a_queue_that_its_own_batch_uses_again_stays;
     waits: what_waits_for_a_length_of_time_goes_with_the_clock_and_a_point_in_time_stays,
-        a_clock_that_is_set_again_and_again_leaves_lengths_as_they_were,
-        nothing_waits_for_longer_than_it_was_to_wait_in_all;
+        a_clock_that_is_set_again_and_again_leaves_lengths_as_they_were, nothing_waits_for_longer_than_it_was_to_wait_in_all;
     rollups: what_was_counted_is_there_in_periods_of_every_length, a_part_that_comes_later_is_added_whatever_the_clock_says,
         runs_that_a_dead_master_had_not_counted_are_counted_once, a_master_that_leaves_counts_what_is_left,
         pushed_jobs_are_counted_once_whoever_pushes_them, periods_are_forgotten_in_their_time_and_no_sooner,
         what_was_done_is_kept_as_marks;
-    runs: every_filter_finds_what_a_walk_over_all_finds,
-        a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
+    runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }
