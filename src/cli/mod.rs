@@ -10,6 +10,7 @@ mod backend;
 mod completions;
 mod config;
 mod context;
+mod doctor;
 mod errors;
 mod events;
 mod health;
@@ -105,6 +106,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Start(_) => start::run(context),
         Verb::Push(args) => push::run(context, args),
         Verb::Status(args) => status::run(context, args),
+        Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(_) => health::run(context),
         Verb::Why(args) => why::run(context, args),
         Verb::Scale(args) => scale::run(context, args),

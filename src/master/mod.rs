@@ -76,6 +76,7 @@ use spawner::Spawner;
 use store_events::Purpose;
 use time::Time;
 
+pub(crate) use open_files::needed as files_needed;
 pub(crate) use startup::{Failure, run};
 
 /// Values that do not change while the master lives.

@@ -5,7 +5,7 @@ use super::Master;
 use super::clients::MAX_CLIENTS;
 use crate::config::Config;
 use crate::core::Pool;
-use crate::model::problem::Topic;
+use crate::model::problem::{Topic, too_few_files};
 use crate::process::files;
 use crate::process::spawn::SpawnError;
 
@@ -43,6 +43,11 @@ fn raise(workers: u64) -> u64 {
     files::make_room(OWN + MOST_LOGS + PER_WORKER * workers + MAX_CLIENTS as u64)
 }
 
+/// How many files a master with so many workers needs to be able to open.
+pub(crate) fn needed(workers: u64) -> u64 {
+    OWN + open_logs() as u64 + PER_WORKER * workers + FEWEST_CLIENTS
+}
+
 /// A worker does not take the last descriptors: the master must go on to write, and to hear its operator.
 pub(super) fn for_a_worker(program: impl FnOnce() -> String) -> Result<(), SpawnError> {
     if files::are_free(LEFT_FREE) {
@@ -58,16 +63,11 @@ impl Master {
         let most = |pool: &Pool| pool.settings.autoscale.as_ref().map_or(0, |scaling| scaling.most_ever());
         let workers: u64 = self.core.pools().map(|(_, pool)| u64::from(pool.wanted.max(most(pool)))).sum();
         let can = raise(workers);
-        let needed = OWN + open_logs() as u64 + PER_WORKER * workers;
-        let clients = can.saturating_sub(needed).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);
+        let least = needed(workers);
+        let clients = can.saturating_sub(least - FEWEST_CLIENTS).clamp(FEWEST_CLIENTS, MAX_CLIENTS as u64);
         self.clients.set_room(clients as usize);
-        let least = needed + FEWEST_CLIENTS;
         if can < least {
-            let text = format!(
-                "at most {can} files may be open, {workers} workers and their clients need {least}: not all may be \
-                 started; raise the hard limit (`ulimit -Hn`, or `LimitNOFILE` of a service)"
-            );
-            self.problem(Topic::Files, text);
+            self.problem(Topic::Files, too_few_files(can, workers, least));
         } else {
             self.problem_over(Topic::Files);
         }

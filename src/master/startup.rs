@@ -35,7 +35,7 @@ use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::Core;
 use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
-use crate::model::problem::Topic;
+use crate::model::problem::{HIDDEN_PROCESSES, Topic};
 use crate::model::processor::ProcessorSettings;
 use crate::process::identity;
 use crate::process::oom;
@@ -189,9 +189,7 @@ impl Master {
             );
         }
         if !self.containment.has_groups() && identity::others_are_hidden() {
-            let text = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another user's is known \
-                        only as a child of this master, and not by the next one";
-            self.problem(Topic::Proc, text.to_owned());
+            self.problem(Topic::Proc, HIDDEN_PROCESSES.to_owned());
         }
         for pool in pools {
             self.tell_pool(&pool.settings);

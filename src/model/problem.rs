@@ -40,6 +40,19 @@ pub enum Topic {
     Sync,
 }
 
+/// `/proc` hides processes.
+pub const HIDDEN_PROCESSES: &str = "`/proc` hides the processes of other users (`hidepid`): what a job leaves as another \
+    user's is known only as a child of this master, and not by the next one";
+
+/// Not all workers can have their files open.
+#[must_use]
+pub fn too_few_files(can: u64, workers: u64, least: u64) -> String {
+    format!(
+        "at most {can} files may be open, {workers} workers and their clients need {least}: not all may be started; raise \
+         the hard limit (`ulimit -Hn`, or `LimitNOFILE` of a service)"
+    )
+}
+
 /// The machine has nothing left to start a worker with.
 #[must_use]
 pub fn no_more_workers(error: &str) -> String {

@@ -157,6 +157,27 @@ pub fn left_by<'a>(cookies: impl IntoIterator<Item = &'a str>) -> Vec<Group> {
     hierarchies().iter().flat_map(|h| folders_below(&h.mounted_at)).filter(is_one).map(Group).collect()
 }
 
+/// Why no group can be made, as far as that can be told without making one.
+#[must_use]
+pub fn why_none() -> Option<String> {
+    if hierarchies().is_empty() {
+        return Some("no hierarchy of version 2 is mounted".to_owned());
+    }
+    let Some(parent) = own() else { return Some("the group of this process cannot be seen".to_owned()) };
+    let may_write = |file: &Path| access(file, AccessFlags::W_OK).is_ok();
+    if may_write(&parent) && may_write(&parent.join("cgroup.procs")) {
+        return None;
+    }
+    Some(format!("`{}` may not be written to", parent.display()))
+}
+
+/// The least of a limit such as `memory.max` in the group of this process and in those above it.
+#[must_use]
+pub fn limit(name: &str) -> Option<u64> {
+    let own = own()?;
+    own.ancestors().filter_map(|folder| fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok()).min()
+}
+
 /// The worker, by the last part of its group's path, that a process belongs to, if its master has this group.
 #[must_use]
 pub fn worker_of(pid: u32, group: &Group) -> Option<String> {

@@ -79,6 +79,12 @@ impl Health {
             wait(facts),
             processors(facts),
         ];
+        Self::with(checks)
+    }
+
+    /// The worst of all is that of the whole.
+    #[must_use]
+    pub(super) fn with(checks: Vec<Check>) -> Self {
         let worst = checks.iter().map(|check| check.status).max();
         let status = match worst {
             None | Some(Mark::Pass) => Verdict::Healthy,
@@ -105,14 +111,14 @@ impl Health {
                 Mark::Warn => ("warn", YELLOW),
                 Mark::Fail => ("fail", RED),
             };
-            let _ = writeln!(text, "{colour}{word}{colour:#}  {name:<10}  {}", words::one_line(message, 2_000));
+            let _ = writeln!(text, "{colour}{word}{colour:#}  {name:<13}  {}", words::one_line(message, 2_000));
         }
         text
     }
 }
 
 /// The worst of what was found, in words; `fine`: what is said where nothing was.
-fn check(name: &'static str, mut found: Vec<(Mark, String)>, fine: String) -> Check {
+pub(super) fn check(name: &'static str, mut found: Vec<(Mark, String)>, fine: String) -> Check {
     found.sort_by_key(|(mark, _)| std::cmp::Reverse(*mark));
     let Some((status, _)) = found.first() else { return Check { name, status: Mark::Pass, message: fine } };
     let (status, others) = (*status, found.len().saturating_sub(MOST_NAMED));

@@ -5,6 +5,7 @@
 
 pub mod autoscale;
 pub mod colours;
+pub mod doctor;
 pub mod events;
 pub mod failures;
 pub mod health;

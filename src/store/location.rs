@@ -3,9 +3,11 @@
 //! Invariant: before a write the file was checked to be safe, and the right to write is held.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::exam::{Dangers, Exam};
 pub use super::sqlite::{Changes, Lock};
 use super::{Master, Records, Store, StoreError, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
@@ -69,6 +71,19 @@ impl Location<'_> {
     pub fn holder(&self) -> io::Result<Option<Holder>> {
         let StoreUrl::File(path) = self.0;
         sqlite::holder(path)
+    }
+
+    /// What keeps it from being used, or would, if it were not allowed.
+    #[must_use]
+    pub fn dangers(&self) -> Dangers {
+        let StoreUrl::File(path) = self.0;
+        sqlite::dangers(path)
+    }
+
+    /// Looks at it, and changes nothing; at its pages for so long at most. It must exist.
+    pub fn examine(&self, most: Option<Duration>) -> Result<Exam, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::examine(path, most)
     }
 
     /// To change it while no master runs: see [`StoreError::Held`]. Makes it if it is missing.

@@ -14,6 +14,7 @@
 
 mod boxed;
 mod error;
+pub mod exam;
 mod history;
 mod location;
 mod members;

@@ -73,7 +73,7 @@ fn the_options_of_every_verb_stand_once_with_their_variables_and_the_rules() {
 #[test]
 fn the_options_of_the_manual_are_there() {
     let bench = Bench::new();
-    let table: [(&[&str], &[&str]); 10] = [
+    let table: [(&[&str], &[&str]); 11] = [
         (
             &["start"],
             &[
@@ -121,6 +121,7 @@ fn the_options_of_the_manual_are_there() {
         (&["restart"], &["--all", "--queue", "--pool", "--now", "--no-wait"]),
         (&["reload"], &["--dry-run", "--no-wait"]),
         (&["stop"], &["--timeout", "--queue", "--no-wait"]),
+        (&["doctor"], &["--full"]),
         (&["errors"], &["--queue", "--type", "--since", "--limit", "--jsonl"]),
         (&["runs"], &["--job", "--queue", "--outcome", "--since", "--limit", "--jsonl"]),
         (&["logs"], &["--follow", "--queue", "--job"]),

@@ -10,6 +10,7 @@ mod config_bad;
 mod config_found;
 mod control;
 mod databases;
+mod doctor;
 mod environment;
 mod errors;
 mod folders;

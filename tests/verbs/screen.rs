@@ -91,13 +91,14 @@ fn what_kills_jobs_can_be_read_on_a_small_screen_however_many_workers_there_are(
 }
 
 /// Verbs that print something for people, once there is a job.
-const LOOKS: [&[&str]; 12] = [
+const LOOKS: [&[&str]; 13] = [
     &["status"],
     &["status", "--all"],
     &["jobs"],
     &["jobs", "show", "1"],
     &["runs"],
     &["errors"],
+    &["doctor"],
     &["workers"],
     &["logs"],
     &["config", "show"],

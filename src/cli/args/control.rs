@@ -50,6 +50,21 @@ Examples:
   queue-work health -q               only the exit code, as a container wants it")]
 pub(crate) struct HealthArgs {}
 
+/// Look for what is wrong, and say what helps.
+///
+/// Checks the configuration, the store and this machine. Changes nothing, and works without a master. Exit code 1 where a check fails; a warning leaves it 0.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work doctor                         in a few seconds, however large the database is
+  queue-work doctor --full                  look through every page of the database
+  queue-work doctor --json                  for programs; each check keeps its name")]
+pub(crate) struct DoctorArgs {
+    /// Look through the whole database, as long as that takes
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
 /// What follows `--watch`, where the interval may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {

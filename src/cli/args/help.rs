@@ -15,16 +15,17 @@ use crate::error::Error;
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start", "work"]),
     ("Jobs", &["push", "jobs, why", "pause, resume", "processors"]),
-    ("Look", &["status, health", "runs, errors", "workers, logs", "events, leaks"]),
+    ("Look", &["status, health", "doctor, metrics", "runs, errors", "workers, logs", "events, leaks"]),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 10] = [
+const TOGETHER: [(&str, &str); 11] = [
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, health", "Show queues, pools, workers, or say whether all is well"),
+    ("doctor, metrics", "Look for what is wrong, or show figures over time"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),
     ("workers, logs", "Show the history of workers, or what they print"),
     ("events, leaks", "Show what the master does, or which jobs leak memory"),

@@ -144,6 +144,7 @@ pub(crate) enum Verb {
     Status(control::StatusArgs),
     Health(control::HealthArgs),
     Why(records::WhyArgs),
+    Doctor(control::DoctorArgs),
     Scale(control::ScaleArgs),
     Autoscale(control::AutoscaleArgs),
     Spawn(control::SpawnArgs),

@@ -189,20 +189,6 @@ impl Kit {
         self.store.bulks().unwrap().iter().any(|bulk| bulk.committed)
     }
 
-    /// Of the jobs with one unique key at most one is unfinished, once what was pushed in bulk is opened.
-    fn check_keys(&mut self) {
-        if self.has_unopened() {
-            return;
-        }
-        let mut holders = BTreeMap::new();
-        for job in self.records.jobs(&JobFilter::default()).unwrap() {
-            if let (Some(key), false) = (job.unique, job.state.is_final()) {
-                let other = holders.insert(key, job.id);
-                assert_eq!(other, None, "it has the key of {} and is unfinished as well", job.id);
-            }
-        }
-    }
-
     fn push(&mut self, jobs: impl Into<Arc<[NewJob]>>) -> Vec<Pushed> {
         match self.one(Request::Push(jobs.into())) {
             Reply::Pushed(pushed) => pushed,

@@ -6,6 +6,22 @@ use crate::model::change::{Change, Request};
 
 use super::*;
 
+impl Kit {
+    /// Of the jobs with one unique key at most one is unfinished, once what was pushed in bulk is opened.
+    pub(super) fn check_keys(&mut self) {
+        if self.has_unopened() {
+            return;
+        }
+        let mut holders = BTreeMap::new();
+        for job in self.records.jobs(&JobFilter::default()).unwrap() {
+            if let (Some(key), false) = (job.unique, job.state.is_final()) {
+                let other = holders.insert(key, job.id);
+                assert_eq!(other, None, "it has the key of {} and is unfinished as well", job.id);
+            }
+        }
+    }
+}
+
 pub(super) fn ids_grow_and_are_never_used_again(kit: &mut Kit) {
     let first = kit.push(vec![job(), job()]);
     assert_eq!((first[0].id, first[1].id), (JobId(1), JobId(2)));

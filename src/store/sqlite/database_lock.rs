@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use nix::fcntl::OFlag;
 
-use super::files::{Identity, beside};
+use super::files::{self, Identity, beside};
 use super::{access, file_checks, remote_fs};
 use crate::store::StoreError;
 
@@ -170,12 +171,31 @@ impl Handle {
 }
 
 /// The processes that hold the lock on a file; those that this process cannot see are left out.
-fn holders((device, inode): Identity, kind: &str) -> Vec<u32> {
+fn holders(of: Identity, kind: &str) -> Vec<u32> {
+    locks_on(of, |lock| lock[0] == "FLOCK" && lock[1] == kind)
+}
+
+/// The processes that read through the index of a log at this moment, by their locks on these bytes of it.
+pub(super) fn readers(index: &Path, bytes: &RangeInclusive<u64>) -> Vec<u32> {
+    let Some(of) = files::identity(index) else { return Vec::new() };
+    let is_read = |lock: [&str; 3]| {
+        lock[0] == "POSIX" && lock[1] == "READ" && lock[2].parse().is_ok_and(|first| bytes.contains(&first))
+    };
+    let mut found = locks_on(of, is_read);
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Processes with a lock on a file: its class, its kind and its first byte tell whether it counts.
+fn locks_on((device, inode): Identity, counts: impl Fn([&str; 3]) -> bool) -> Vec<u32> {
     let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
     let file = format!("{major:02x}:{minor:02x}:{inode}");
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let holder = |line: &str| match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
-        [_, "FLOCK", _, found, pid, on, ..] if found == kind && on == file => pid.parse().ok().filter(|pid| *pid > 0),
+        [_, class, _, kind, pid, on, first, ..] if on == file && counts([class, kind, first]) => {
+            pid.parse().ok().filter(|pid| *pid > 0)
+        }
         _ => None,
     };
     locks.lines().filter_map(holder).collect()

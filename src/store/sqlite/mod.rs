@@ -20,6 +20,7 @@ mod damage_tests;
 mod database_lock;
 mod ended;
 mod error;
+mod exam;
 mod failures;
 #[cfg(test)]
 mod failures_tests;
@@ -85,6 +86,7 @@ use crate::model::change::{Change, Op};
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 pub use self::changes::Changes;
+pub(super) use self::exam::{dangers, examine};
 pub use self::lock_file::Lock;
 pub(super) use self::read::SqliteRecords;
 pub(super) use self::roles::{as_guest, as_master, holder, records};

@@ -102,6 +102,16 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens for reading; sees what a master is writing, and works without one.
 pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreError> {
+    let (conn, handle) = looker(path)?;
+    if migrate::is_older(&conn, path)? {
+        // The question may be about tables that it does not have yet.
+        bring_up_to_date(path)?;
+    }
+    Ok((conn, handle))
+}
+
+/// The same, whatever version it has: that stays.
+pub(super) fn looker(path: &Path) -> Result<(Connection, Arc<Handle>), StoreError> {
     exists(path, "read", "it does not exist")?;
     let handle = Handle::of(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -109,10 +119,6 @@ pub(super) fn reader(path: &Path) -> Result<(Connection, Arc<Handle>), StoreErro
     conn.busy_timeout(BUSY).map_err(|e| map(path, &e))?;
     keep_plans(&conn).map_err(|e| map(path, &e))?;
     refuse_foreign(&conn, path, false)?;
-    if migrate::is_older(&conn, path)? {
-        // The question may be about tables that it does not have yet.
-        bring_up_to_date(path)?;
-    }
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8000;").map_err(|e| map(path, &e))?;
     Ok((conn, handle))
