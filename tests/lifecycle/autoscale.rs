@@ -40,11 +40,11 @@ fn three_hundred_jobs_of_a_second_are_all_started_within_nine() {
     end(&bench, master);
 }
 
-/// Whether more processes want to run than there are CPUs, so that times say nothing.
+/// Whether other tests keep the CPUs busy, so that times say nothing.
 fn is_loaded() -> bool {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: f64 = load.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0);
-    load > 2.0 * std::thread::available_parallelism().map_or(1, usize::from) as f64
+    load > 0.75 * std::thread::available_parallelism().map_or(1, usize::from) as f64
 }
 
 #[test]
