@@ -105,13 +105,14 @@ impl Health {
         let mut text = format!("{colour}{word}{colour:#}\n");
         let mut checks: Vec<&Check> = self.checks.iter().collect();
         checks.sort_by_key(|check| std::cmp::Reverse(check.status));
+        let width = checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
         for Check { name, status, message } in checks {
             let (word, colour) = match status {
                 Mark::Pass => ("pass", GREEN),
                 Mark::Warn => ("warn", YELLOW),
                 Mark::Fail => ("fail", RED),
             };
-            let _ = writeln!(text, "{colour}{word}{colour:#}  {name:<13}  {}", words::one_line(message, 2_000));
+            let _ = writeln!(text, "{colour}{word}{colour:#}  {name:<width$}  {}", words::one_line(message, 2_000));
         }
         text
     }
