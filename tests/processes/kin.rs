@@ -154,9 +154,11 @@ fn a_worker_that_could_not_join_a_control_group_is_named_while_it_lives_and_the_
     bench.wait_for("a worker in its group", DEADLINE, |_| name().is_some());
     let name = name().expect("a group");
     let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output().expect("found");
-    let limit = Path::new(String::from_utf8_lossy(&found.stdout).trim_end()).join("cgroup.max.descendants");
+    let group = std::path::PathBuf::from(String::from_utf8_lossy(&found.stdout).trim_end());
     let replace = |limit_is: &str, expected: &str| {
-        fs::write(&limit, limit_is).expect("a limit");
+        // While it is empty, another master that starts may remove it.
+        let _ = fs::create_dir(&group);
+        fs::write(group.join("cgroup.max.descendants"), limit_is).expect("a limit");
         signal(worker_pid(&bench, "default-1"), Signal::SIGKILL);
         let id = bench.push(&["--", "true"]);
         bench.wait_for_job(id, "succeeded");
