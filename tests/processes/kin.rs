@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -154,7 +154,7 @@ fn a_worker_that_could_not_join_a_control_group_is_named_while_it_lives_and_the_
     bench.wait_for("a worker in its group", DEADLINE, |_| name().is_some());
     let name = name().expect("a group");
     let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &name]).output().expect("found");
-    let group = std::path::PathBuf::from(String::from_utf8_lossy(&found.stdout).trim_end());
+    let group = PathBuf::from(String::from_utf8_lossy(&found.stdout).trim_end());
     let replace = |limit_is: &str, expected: &str| {
         // While it is empty, another master that starts may remove it.
         let _ = fs::create_dir(&group);
