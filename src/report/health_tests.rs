@@ -65,8 +65,8 @@ fn all_is_well_where_no_check_fails_and_each_has_a_sentence() {
     assert_eq!(names, ["master", "store", "machine", "pools", "queues", "wait", "processors"]);
     assert!(health.checks.iter().all(|check| check.status == Mark::Pass && check.message.len() > 10), "{health:?}");
     let text = anstream::adapter::strip_str(&health.text()).to_string();
-    assert!(text.starts_with("healthy\npass  master         master 7 runs for 1m, version 1\n"), "{text}");
-    assert!(text.contains("pass  pools          1 pool, 2 of 2 workers ready\n"), "{text}");
+    assert!(text.starts_with("healthy\npass  master      master 7 runs for 1m, version 1\n"), "{text}");
+    assert!(text.contains("pass  pools       1 pool, 2 of 2 workers ready\n"), "{text}");
     let json = serde_json::to_value(&health).expect("JSON");
     assert_eq!((&json["status"], &json["checks"][1]["status"]), (&"healthy".into(), &"pass".into()));
 }
