@@ -1,6 +1,6 @@
 //! Pools that scale themselves: when it is decided how many workers each is to have, and what is done about it.
 //!
-//! [`want`] decides for one pool, [`share`] where there are not enough for all. Decisions are made every second while
+//! `want` decides for one pool, `share` where there are not enough for all. Decisions are made every second while
 //! there is something to do or to forget, and at once for a pool without workers. Invariants: no time is kept while no
 //! pool scales itself, or all that do are at rest; a worker with a job is never ended to have fewer; a job costs two
 //! additions, and those in such pools only.
