@@ -159,7 +159,7 @@ fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
     states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()
 }
 
-/// What runs have failed of, the most dead first.
+/// Errors that runs have failed of, the most dead first.
 fn errors(context: &Context) -> Vec<CompletionCandidate> {
     let Ok(Some(mut records)) = context.records() else { return Vec::new() };
     let filter = FailureFilter { limit: Some(MOST_IDS), ..FailureFilter::default() };

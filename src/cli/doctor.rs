@@ -55,7 +55,7 @@ fn gather(context: &Context, full: bool) -> Facts {
     let paths = context.paths().ok();
     let store = paths.map(|paths| stored(paths, full));
     let exam = store.as_ref().and_then(|stored| stored.exam.as_ref()?.as_ref().ok());
-    // Those of an older version are brought up to date by whoever opens them.
+    // Databases of an older version are brought up to date by whoever opens them.
     let is_other = exam.is_some_and(|exam| exam.schema != exam.known_schema);
     let told = paths.and_then(|paths| status_of(context, paths, is_other));
     let has_answered = told.as_ref().is_some_and(|(_, has_answered)| *has_answered);

@@ -63,7 +63,7 @@ fn say(context: &Context, why: &impl Serialize, text: &str) -> Result<Code, Erro
     Ok(Code::DONE)
 }
 
-/// That no master answers, as a reason.
+/// The reason that no master answers.
 fn absent(context: &Context, trouble: Error) -> Reason {
     match trouble {
         Error::NoMaster { database, .. } => {

@@ -71,7 +71,7 @@ pub(super) const WINDOW: &[Key] = &[
 
 const TARGET_WAIT: Key = Key::new("target_wait", Kind::Span(Duration::from_millis(1), units::LONGEST));
 
-/// What flags say of the scaling of pools.
+/// The words of flags on the scaling of pools.
 pub(super) const AUTOSCALE_FLAGS: &[Key] = &[Key::new("autoscale", Kind::Autoscale), TARGET_WAIT];
 
 /// The keys that only a pool has.

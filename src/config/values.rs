@@ -180,7 +180,7 @@ impl Key {
         }
     }
 
-    /// What stands instead of a table.
+    /// The value that stands instead of a table.
     fn autoscale(&self, written: &Written<'_>) -> Result<String, Refusal> {
         match written {
             Written::Other(word) if word == "true" || word == "false" => Ok(word.clone()),

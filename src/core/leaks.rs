@@ -27,7 +27,7 @@ const LEAST_WORKERS: usize = 3;
 const MANY_RUNS: u64 = 300;
 /// Peaks that are kept, the newest.
 const PEAKS: usize = 128;
-/// What a worker may grow by, where a number of jobs is proposed; the same as the usual limit on memory leaves room for.
+/// The growth that a worker may have, where a number of jobs is proposed: that of the usual limit on memory.
 const ROOM: u64 = 64 << 20;
 
 /// Where a worker stands.
@@ -58,7 +58,7 @@ impl Mark {
         self.fresh = Some(memory);
     }
 
-    /// A run of this type has ended. What the worker has grown by, if it is known to be due to this type.
+    /// A run of this type has ended. The growth of the worker, if it is known to be due to this type.
     pub(super) fn ran(&mut self, kind: &Arc<str>) -> Option<Growth> {
         self.life += 1;
         self.runs += 1;
@@ -100,7 +100,7 @@ impl Ledger {
         self.0.entry(Arc::clone(kind)).or_insert_with(Entry::new).enter(worker, growth, peak);
     }
 
-    /// What is known of each type, those that keep most first.
+    /// The facts about each type, those that keep most first.
     pub(super) fn by_kept(&self) -> Vec<TypeMemory> {
         let mut all: Vec<_> = self.0.iter().map(|(kind, entry)| entry.known(kind)).collect();
         all.sort_by_key(|one| (one.verdict != Verdict::Leaks, -one.kept_bytes_per_run));

@@ -69,7 +69,7 @@ pub struct Pool {
     /// How it is to be.
     pub settings: PoolSettings,
     pub wanted: u32,
-    /// It scales itself.
+    /// Present where the pool scales itself.
     pub(super) scaler: Option<Box<Scaler>>,
     /// Spawned while the master ran, or gone from the file: a stop is the end of the pool.
     pub(super) spawned: bool,

@@ -65,7 +65,7 @@ struct Processor {
     waits: Waits,
     /// Its next tick has waited for the run before.
     was_held: bool,
-    /// Its last tick was one that was made up for, as all are that were missed.
+    /// The last tick was one that was made up for, as all are that were missed.
     catches_up: bool,
     /// When the last run of a tick began.
     last_begun: Option<UnixMicros>,

@@ -182,7 +182,7 @@ impl Master {
 }
 
 impl Told {
-    /// What is to be said now, one message a line; it counts as said.
+    /// The words to be said now, one message a line; it counts as said.
     fn next(&mut self, state: &State, now: Mono) -> String {
         let mut text = String::new();
         let (is_reloaded, reload) = match self.reload {

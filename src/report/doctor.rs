@@ -91,7 +91,7 @@ pub struct Unit {
     pub stop_timeout: Option<Duration>,
 }
 
-/// This machine, for this user.
+/// The machine, for this user.
 #[derive(Debug, Default)]
 pub struct Machine {
     /// Files that one process can open at most.

@@ -1,4 +1,4 @@
-//! What runs failed of: as a table, and one error in full.
+//! Errors that runs failed of: as a table, and one error in full.
 
 use std::fmt::Write as _;
 

@@ -47,7 +47,7 @@ pub struct Check {
     pub message: String,
 }
 
-/// What a check found, the best first.
+/// The finding of a check, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {

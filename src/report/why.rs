@@ -193,7 +193,7 @@ fn taking<'a>(status: &'a Status, queue: &QueueName, kind: &str) -> Vec<&'a Pool
     status.pools.iter().filter(takes).filter(|pool| !is_stopped(pool)).collect()
 }
 
-/// That no worker of theirs comes up.
+/// The reason that no worker of theirs comes up.
 fn by_pools(status: &Status, queue: &QueueName, kind: &str) -> Option<Reason> {
     let pools = taking(status, queue, kind);
     let stuck = pools.iter().find_map(|pool| Some((pool, pool.problem.as_ref()?)));

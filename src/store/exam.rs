@@ -1,4 +1,4 @@
-//! What `doctor` asks of a store. Nothing is changed, not even a database of an older version.
+//! The questions of `doctor` to a store. Nothing is changed, not even a database of an older version.
 
 use super::LastMaster;
 use crate::model::UnixMicros;

@@ -310,7 +310,7 @@ pub struct FollowEvents {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FollowedEvents {
     pub events: Vec<Box<RawValue>>,
-    /// Those from `since` on that are kept no more.
+    /// Events from `since` on that are kept no more.
     pub missed: u64,
     /// The number of the next event.
     pub next: u64,

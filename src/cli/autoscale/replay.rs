@@ -89,7 +89,7 @@ fn settings(pool: Option<&PoolSettings>, args: &AutoscaleArgs) -> Result<Autosca
     Ok(settings)
 }
 
-/// What was: waits by the runs, workers by their own records.
+/// The past: waits by the runs, workers by their own records.
 fn then(
     records: &mut dyn Records,
     pool: &str,
@@ -107,7 +107,7 @@ fn then(
             moves.extend([(from, 1), (to, -1)]);
         }
     }
-    // One that ends makes room for one that starts at the same time.
+    // A worker that ends makes room for one that starts at the same time.
     moves.sort_unstable();
     let counts = moves.iter().scan(0, |count, (_, by)| {
         *count += by;

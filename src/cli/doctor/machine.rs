@@ -1,4 +1,4 @@
-//! This machine as a master would find it: limits of processes, memory, control groups.
+//! The machine as a master would find it: limits of processes, memory, control groups.
 
 use crate::config::Loaded;
 use crate::master;
@@ -12,7 +12,7 @@ const BY_GROUPS: &str = "cgroup";
 pub(super) fn look(master: Option<&MasterStatus>, loaded: Option<&Loaded>) -> Machine {
     let pools = loaded.map_or(&[][..], |loaded| &loaded.config.pools);
     let workers = pools.iter().map(|pool| u64::from(pool.settings.most_workers())).sum();
-    // Those of the master are the ones that count.
+    // Limits of the master are the ones that count.
     let pid = master.map_or_else(std::process::id, |master| master.pid);
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
     let of_user = limit(&limits, "Max processes", 0).filter(|_| !nix::unistd::Uid::effective().is_root());

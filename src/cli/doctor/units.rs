@@ -14,7 +14,7 @@ const USUAL_STOP_TIMEOUT: Duration = Duration::from_secs(90);
 /// Signs before the program in `ExecStart=`.
 const SIGNS: [char; 5] = ['-', '@', ':', '+', '!'];
 
-/// Those of the system and of this user.
+/// Units of the system and of this user.
 pub(super) fn of_this_machine() -> Vec<Unit> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let own = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")));

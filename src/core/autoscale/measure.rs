@@ -1,4 +1,4 @@
-//! What a decision rests on: the workers are looked through once for all pools, the rest is known already.
+//! The facts that a decision rests on: the workers are looked through once for all pools, the rest is known already.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl Core {
         let (machine, workers, idle) = (self.autoscaling.machine, pool.wanted, pool.wanted.saturating_sub(busy));
         let scaler = self.pools.get_mut(&id)?.scaler.as_deref_mut()?;
         let (ended, took) = (std::mem::take(&mut scaler.ended), std::mem::take(&mut scaler.took));
-        // What was there before the first decision has not come now.
+        // Work that was there before the first decision has not come now.
         let arrived = scaler.present.map_or(0, |before| (present + ended).saturating_sub(before));
         scaler.present = Some(present);
         Some(Inputs {

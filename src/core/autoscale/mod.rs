@@ -33,7 +33,7 @@ const LEAST_TICK: Duration = Duration::from_millis(10);
 /// Workers that could not be started keep pools from growing for so long.
 const AFTER_SCARCITY: Duration = Duration::from_secs(30);
 
-/// What concerns all pools that scale themselves.
+/// The part that concerns all pools that scale themselves.
 #[derive(Debug, Default)]
 pub(super) struct Autoscaling {
     together: Together,
@@ -147,7 +147,7 @@ impl Core {
         self.autoscaling.woken = true;
     }
 
-    /// This queue has other totals: a pool at rest, or one without workers, does not wait for the next decision.
+    /// A queue has other totals: a pool at rest, or one without workers, does not wait for the next decision.
     pub(super) fn heed_work(&mut self, queue: &QueueName) {
         let rests = self.autoscaling.next.is_none();
         let waits = |pool: &Pool| pool.scaler.is_some() && (rests || pool.wanted == 0) && pool.serves(queue);
@@ -190,7 +190,7 @@ impl Core {
         self.autoscaling.next = next;
     }
 
-    /// What one pool is to have, as far as it alone is concerned.
+    /// The workers that one pool is to have, as far as it alone is concerned.
     fn decide(&mut self, id: PoolId, found: &mut Found, now: Now) -> Option<Share> {
         let inputs = self.inputs(id, found, now)?;
         let pool = self.pools.get_mut(&id)?;

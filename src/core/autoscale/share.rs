@@ -11,10 +11,10 @@ use crate::model::autoscale::Sharing;
 pub(super) struct Share {
     pub(super) pool: PoolId,
     pub(super) least: u32,
-    /// What its jobs need now.
+    /// Workers that its jobs need now.
     pub(super) need: u32,
     pub(super) was: u32,
-    /// What it is to have.
+    /// Workers that it is to have.
     pub(super) wanted: u32,
     /// Workers that can go without a job being waited for.
     pub(super) idle: u32,

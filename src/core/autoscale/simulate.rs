@@ -48,7 +48,7 @@ impl Rule for Ours<'_> {
     }
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Clone, Debug, Default)]
 pub struct Simulated {
     /// How long each job waited, in microseconds, the shortest first.

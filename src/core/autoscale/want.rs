@@ -20,7 +20,7 @@ const UTILISATION: f64 = 0.8;
 const FADE: f64 = 0.975;
 /// The service time before any job has run.
 const UNKNOWN_SERVICE: f64 = 1.0;
-/// What waits is begun within this at the shortest.
+/// Waiting jobs are begun within this at the shortest.
 const SHORTEST_DRAIN: f64 = 1.0;
 /// With so many workers per busy CPU there are too many.
 const MOST_PER_CPU: f64 = 2.0;
@@ -59,7 +59,7 @@ pub struct Inputs {
     pub memory: Option<(u64, u64)>,
 }
 
-/// What is remembered from one decision to the next.
+/// The memory from one decision to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     decided: Option<Mono>,
@@ -159,7 +159,7 @@ impl Past {
         }
     }
 
-    /// What is needed now.
+    /// Workers that are needed now.
     #[must_use]
     pub fn needed(&self) -> u32 {
         self.needs.back().map_or(0, |&(_, need)| need)

@@ -25,7 +25,7 @@ pub(super) struct Due {
     pub(super) source: RunSource,
 }
 
-/// What was before a tick.
+/// The time before a tick.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Past {
     /// Ticks up to then were missed, as no master ran.

@@ -7,7 +7,7 @@ use crate::wire::control::{Follow, FollowEvents};
 /// Bytes that may wait for a client that follows; what comes then is dropped for it.
 const MAX_UNREAD: usize = 1024 * 1024;
 
-/// What a client follows.
+/// The stream that a client follows.
 #[derive(Debug)]
 pub(super) enum Follows {
     Log(Follow),

@@ -1,4 +1,4 @@
-//! This machine: its limits, its memory, its clock.
+//! The machine: its limits, its memory, its clock.
 
 use std::time::Duration;
 

@@ -58,7 +58,7 @@ const DIED_OF: &str = "SELECT t.name, e.cause, l.error_type, e.error, coalesce(l
 /// `ended_by_fingerprint`.
 const FILE_ELSEWHERE: &str = "UPDATE ended SET fingerprint = ?4 WHERE fingerprint = ?3 AND queue = ?1 AND type = ?2";
 
-/// What a batch adds to a record.
+/// The part that a batch adds to a record.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     slots: BTreeMap<i64, i64>,
@@ -173,7 +173,7 @@ pub(super) fn write_those_of_dead(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// What runs failed of, the most dead first.
+/// Errors that runs failed of, the most dead first.
 pub(super) fn list(conn: &Connection, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some((queue, kind)) = meant(conn, filter)? else { return Ok(Vec::new()) };
