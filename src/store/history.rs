@@ -6,6 +6,9 @@ use crate::model::gauge::{Mark, PoolGauge, QueueGauge};
 use crate::model::rollup::{Range, RunCounts};
 use crate::model::{PoolName, QueueName, UnixMicros};
 
+/// Marks of a chart at most.
+pub(super) const MOST_MARKS: u32 = 1000;
+
 /// Which numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryFilter {
@@ -22,6 +25,6 @@ pub struct History {
     pub runs: BTreeMap<UnixMicros, RunCounts>,
     pub queues: BTreeMap<QueueName, BTreeMap<UnixMicros, QueueGauge>>,
     pub pools: BTreeMap<PoolName, BTreeMap<UnixMicros, PoolGauge>>,
-    /// Oldest first, at most 1000.
+    /// The newest [`MOST_MARKS`] of the time, oldest first.
     pub marks: Vec<Mark>,
 }

@@ -380,6 +380,6 @@ suite! {
     rollups: what_was_counted_is_there_in_periods_of_every_length, a_part_that_comes_later_is_added_whatever_the_clock_says,
         runs_that_a_dead_master_had_not_counted_are_counted_once, a_master_that_leaves_counts_what_is_left,
         pushed_jobs_are_counted_once_whoever_pushes_them, periods_are_forgotten_in_their_time_and_no_sooner,
-        what_was_done_is_kept_as_marks;
+        what_was_done_is_kept_as_marks, of_many_marks_the_newest_are_shown;
     runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }

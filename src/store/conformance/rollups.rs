@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::PoolName;
-use crate::model::gauge::{MarkKind, PoolGauge, QueueGauge, Rollup};
+use crate::model::gauge::{Mark, MarkKind, PoolGauge, QueueGauge, Rollup};
 use crate::model::rollup::{EndedRun, Range, Resolution, RunCounts, Tally};
 use crate::store::{History, HistoryFilter};
 
@@ -202,4 +202,13 @@ pub(super) fn what_was_done_is_kept_as_marks(kit: &mut Kit) {
             (MarkKind::Resume, "queue `default`"),
         ]
     );
+}
+
+pub(super) fn of_many_marks_the_newest_are_shown(kit: &mut Kit) {
+    let mark = |n: i64| Mark { at: kit.later(n), kind: MarkKind::Scale, text: n.to_string() };
+    let rollup = Rollup { at: kit.at(), marks: (1..=1100).map(mark).collect(), ..Rollup::default() };
+    kit.one(Change::RollUp(Box::new(rollup)));
+    let marks = kit.history_of(Resolution::Minute, None, None).marks;
+    let found: Vec<&str> = marks.iter().map(|mark| mark.text.as_str()).collect();
+    assert_eq!((found.len(), found[0], found[999]), (1000, "101", "1100"));
 }

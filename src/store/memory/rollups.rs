@@ -10,7 +10,7 @@ use crate::model::change::Reply;
 use crate::model::gauge::{Mark, PoolGauge, QueueGauge, Rollup};
 use crate::model::rollup::{EndedRun, Resolution, RunCounts, Tally};
 use crate::model::{Generation, JobState, PoolName, QueueName, UnixMicros};
-use crate::store::{History, HistoryFilter};
+use crate::store::history::{History, HistoryFilter, MOST_MARKS};
 
 /// Numbers by the length and the number of their period.
 #[derive(Debug, Default)]
@@ -149,7 +149,9 @@ impl State {
             }
         }
         let (since, until) = (range.resolution.start_of(range.first), range.resolution.start_of(range.last + 1));
-        history.marks = self.periods.marks.range(since..=until).map(|(_, mark)| mark.clone()).collect();
+        let newest = self.periods.marks.range(since..=until).rev().take(MOST_MARKS as usize);
+        history.marks = newest.map(|(_, mark)| mark.clone()).collect();
+        history.marks.reverse();
         history
     }
 }

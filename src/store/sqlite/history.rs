@@ -12,14 +12,14 @@ use super::{codes, names, rollups};
 use crate::model::gauge::{Mark, MarkKind, PoolGauge, QueueGauge};
 use crate::model::rollup::{Range, Resolution};
 use crate::model::{PoolName, QueueName, UnixMicros};
-use crate::store::{History, HistoryFilter};
+use crate::store::history::{History, HistoryFilter, MOST_MARKS};
 
 /// Series of which periods are removed in one step.
 const SERIES_OF_STEP: i64 = 32;
 /// Series that are kept: those that were used last.
 const MOST_SERIES: i64 = 2000;
 /// Marks that are kept.
-const MOST_MARKS: i64 = 10_000;
+const MARKS_KEPT: i64 = 10_000;
 /// The series of a type in all queues: a walk through `series`, which is bounded.
 const SERIES_OF_TYPE: &str = "SELECT id FROM series WHERE type = ?1 AND queue <> ''";
 /// `series (queue, type)`.
@@ -33,8 +33,8 @@ const QUEUE_GAUGES: &str = "SELECT at, pushed, ready, ready_max, scheduled, runn
 /// Key of `pool_gauges`.
 const POOL_GAUGES: &str = "SELECT at, pool, wanted, ready_min, busy_us, capacity_us, cpu_us, memory_max, worker_memory_max, \
      started, ended, crashed, recycled, oom FROM pool_gauges WHERE res = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at";
-/// `marks.at`.
-const MARKS: &str = "SELECT at, kind, text FROM marks WHERE at BETWEEN ?1 AND ?2 ORDER BY at LIMIT 1000";
+/// `marks.at`, downwards.
+const MARKS: &str = "SELECT at, kind, text FROM marks WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT ?3";
 /// Onward by `series.id`.
 const SERIES_ONWARD: &str =
     "SELECT id FROM series WHERE id > (SELECT series_seen FROM pruned WHERE id = 1) ORDER BY id LIMIT ?1";
@@ -56,7 +56,9 @@ pub(super) fn read(conn: &Connection, filter: &HistoryFilter) -> Result<History>
     let snapshot = conn.unchecked_transaction()?;
     let range = filter.range;
     let (since, until) = (range.resolution.start_of(range.first), range.resolution.start_of(range.last + 1));
-    let marks = snapshot.prepare_cached(MARKS)?.query_map((since.0, until.0), mark)?.collect::<Result<_>>()?;
+    let mut marks: Vec<Mark> =
+        snapshot.prepare_cached(MARKS)?.query_map((since.0, until.0, MOST_MARKS), mark)?.collect::<Result<_>>()?;
+    marks.reverse();
     let mut history = History { marks, ..History::default() };
     points(&snapshot, filter, &mut history)?;
     if filter.kind.is_none() {
@@ -179,7 +181,7 @@ impl Batch<'_> {
             }
             removed += self.run(SERIES_DELETE, [series])?;
         }
-        Ok(removed + self.run(MARKS_PRUNE, [MOST_MARKS])?)
+        Ok(removed + self.run(MARKS_PRUNE, [MARKS_KEPT])?)
     }
 
     /// Resolution, series, the first period that stays.
