@@ -1,5 +1,6 @@
-//! `autoscale`: why pools that scale themselves have as many workers as they have.
+//! `autoscale`: why pools that scale themselves have as many workers as they have, and had.
 
+mod history;
 mod replay;
 
 use super::args::control::AutoscaleArgs;
@@ -13,6 +14,9 @@ use crate::report::AutoscaleStatus;
 pub(crate) fn run(context: &Context, args: &AutoscaleArgs) -> Result<Code, Error> {
     if args.replay {
         return replay::run(context, args);
+    }
+    if let Some(within) = args.history {
+        return history::run(context, args, within);
     }
     loop {
         show(context, args.pool.as_deref())?;

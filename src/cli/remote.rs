@@ -11,16 +11,18 @@ use serde::de::DeserializeOwned;
 
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
+use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
     FailureRecord, Fingerprint, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
     RunRecord, States, UnixMicros, WorkerRecord,
 };
 use crate::report::Status;
+use crate::report::autoscale::LoggedChange;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
-    StoreError, WorkerFilter,
+    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
+    Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -101,6 +103,11 @@ impl Records for RemoteRecords {
 
     fn processor_run(&mut self, _id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         Err(untold())
+    }
+
+    fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
+        let changes: Vec<LoggedChange> = self.ask("autoscale.history", filter)?;
+        Ok(changes.into_iter().map(Into::into).collect())
     }
 
     fn history(&mut self, _filter: &HistoryFilter) -> Result<History, StoreError> {

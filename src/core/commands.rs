@@ -128,7 +128,9 @@ impl Core {
                 return out.extend(run.err().map(|refusal| Action::Reply(ticket, Err(refusal))));
             }
             Command::Scale { target, workers, hold, .. } => self.scale(&target, workers, hold, asker, now, out),
-            Command::ScaleAuto { target, .. } => self.pools_to_scale(&target).and_then(|pools| self.scale_auto(pools)),
+            Command::ScaleAuto { target, .. } => {
+                self.pools_to_scale(&target).and_then(|pools| self.scale_auto(pools, now))
+            }
             Command::AddPool { settings, .. } => self.new_pool(*settings),
             Command::Lend { settings, until } => {
                 let lent = self.add_single(*settings, until, Some(ticket), now.mono);

@@ -7,6 +7,7 @@ use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
 use super::slot::SlotEntry;
 use super::{Action, Core, Handle, Refusal, Target};
+use crate::model::autoscale::Basis;
 use crate::model::done::{Scaled, ScaledPool, StoppedPool};
 use crate::model::gauge::MarkKind;
 use crate::model::worker::EndReason;
@@ -70,6 +71,7 @@ impl Core {
             let text = format!("pool `{}`: {was} → {wanted} workers", pool.settings.name);
             self.mark(MarkKind::Scale, text, now);
             leavers.extend(self.resize(id, wanted, asker, now, out));
+            self.log_operator(id, was, Basis::Pinned, now, out);
         }
         self.serve_anew();
         self.shorten(&leavers, EndReason::Scaled, asker, now, out);
@@ -175,14 +177,18 @@ impl Core {
         let mut workers: BTreeSet<WorkerId> = in_slots.collect();
         let leaves = |w: &Handle| w.is_alive() && w.state.leaves().is_some() && slots.contains(&(w.pool, w.slot));
         workers.extend(self.workers.ids(|w| pools.contains(&w.pool) || leaves(w)));
-        let stopped = pools.iter().filter_map(|id| self.stop_pool(*id, out)).collect();
+        let mut stopped = Vec::new();
         for &id in &pools {
-            self.stop_scaling(id);
+            let Some(pool) = self.stop_pool(id, out) else { continue };
+            self.stop_scaling(id, pool.was, now, out);
+            stopped.push(pool);
         }
         for (id, slot) in slots {
-            if let Some(pool) = self.pools.get_mut(&id).filter(|pool| pool.slots.contains_key(&slot)) {
-                pool.wanted = pool.wanted.saturating_sub(1);
-                pool.dirty = true;
+            let pool = self.pools.get_mut(&id).filter(|pool| pool.slots.contains_key(&slot) && !pools.contains(&id));
+            if let Some(pool) = pool {
+                let was = pool.wanted;
+                (pool.wanted, pool.dirty) = (was.saturating_sub(1), true);
+                self.log_operator(id, was, Basis::StoppedWorker, now, out);
             }
             self.give_up_slot(id, slot, EndReason::Stopped, asker, now, out);
         }

@@ -13,10 +13,13 @@ use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
+use crate::report::autoscale::LoggedChange;
 use crate::report::history::{self, HistoryReport};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
-use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter};
+use crate::store::{
+    AutoscaleFilter, FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+};
 use crate::wire::metrics::AskHistory;
 use crate::wire::processors::NextTicks;
 
@@ -63,6 +66,7 @@ pub(super) enum Question {
     Workers(WorkerFilter),
     /// Numbers of periods.
     History(Box<AskHistory>),
+    AutoscaleLog(AutoscaleFilter),
     /// The file as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
     /// Of these processors, which are configured, and of those on record.
@@ -176,6 +180,11 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             list(&records.failures(&filter, clock::wall())?)
         }
         Question::Runs(filter) => list(&records.runs(&RunFilter { limit: most(filter.limit), ..filter })?),
+        Question::AutoscaleLog(filter) => {
+            let filter = AutoscaleFilter { limit: most(filter.limit), ..filter };
+            let changes = records.autoscale_log(&filter)?.into_iter().map(LoggedChange::from);
+            list(&changes.collect::<Vec<_>>())
+        }
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
         Question::Configuration(inputs, read) => match inputs.load_again(&read) {
             Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },

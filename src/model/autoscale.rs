@@ -260,8 +260,12 @@ pub enum Basis {
     Schedule,
     /// An operator has said so.
     Pinned,
+    /// An operator holds the number no longer.
+    Unpinned,
     /// An operator has stopped the pool.
     Stopped,
+    /// An operator has stopped a worker.
+    StoppedWorker,
     /// The CPUs are busy, and there are far more workers than CPUs.
     TooManyForCpus,
     /// Processes wait for memory.
@@ -317,7 +321,7 @@ pub struct Autoscaled {
     pub measured: Measured,
 }
 
-/// A change of a number of workers on record.
+/// A change of a number of workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoscaleChange {
     pub at: UnixMicros,
@@ -326,4 +330,16 @@ pub struct AutoscaleChange {
     pub wanted: u32,
     pub why: Why,
     pub measured: Measured,
+}
+
+/// Changes are kept for so long.
+pub const CHANGES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+/// The newest changes that are kept: of pools that change all the time a day or so.
+pub const MOST_CHANGES: u32 = 50_000;
+
+/// A change on record, with its id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AutoscaleRecord {
+    pub id: i64,
+    pub change: AutoscaleChange,
 }

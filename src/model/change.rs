@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::JobAction;
+use super::autoscale::AutoscaleChange;
 use super::bulk::{BulkStep, Opened};
 use super::gauge::Rollup;
 use super::job::Progress;
@@ -97,6 +98,8 @@ pub enum Change {
     /// Add what was counted to the numbers of its periods. Counts all runs of this member that are on record by then, and those
     /// no more that end later. Reply: [`Reply::Done`].
     RollUp(Box<Rollup>),
+    /// Put a change of a pool that scales itself on record. Reply: [`Reply::Done`].
+    LogAutoscale(Box<AutoscaleChange>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -191,6 +194,7 @@ impl Op {
                 | Change::WorkerStarted(_)
                 | Change::WorkerEnded(_)
                 | Change::RollUp(_)
+                | Change::LogAutoscale(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),
@@ -258,7 +262,6 @@ pub struct WorkerStarted {
     pub worker: WorkerId,
     pub pool: PoolName,
     pub slot: Slot,
-    /// Its process id.
     pub pid: u32,
     pub at: UnixMicros,
 }
@@ -324,7 +327,6 @@ pub enum Reply {
     Begun(BulkId),
     /// Jobs were added to a bulk push; their ids follow one another.
     Staged {
-        /// The first of them.
         first: JobId,
     },
     /// Jobs of a bulk push were opened.
@@ -362,7 +364,6 @@ pub enum Reply {
     },
     /// The state the job had before, and its queue.
     Changed {
-        /// State before.
         was: JobState,
         queue: QueueName,
     },

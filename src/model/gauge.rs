@@ -116,7 +116,8 @@ impl PoolCounts {
     }
 }
 
-/// Acts that are drawn as lines through the charts.
+/// Acts of operators and masters, drawn as lines through the charts. What a pool does by itself is none: it would hide the
+/// others, and is in the log of autoscaling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MarkKind {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tables::{Align, Column, Room, render_within};
 use super::words;
-use crate::model::autoscale::{AutoscaleChange, Autoscaled, Basis, Cap, Measured, Why, percent};
+use crate::model::autoscale::{AutoscaleChange, AutoscaleRecord, Autoscaled, Basis, Cap, Measured, Why, percent};
 use crate::model::{PoolName, UnixMicros};
 
 /// A pool that scales itself; serialises to the documented JSON of `autoscale`.
@@ -57,6 +57,74 @@ impl AutoscaleStatus {
         });
         format!("{pool}: {wanted}{there}, because {because}; capped by {cap}{down}")
     }
+}
+
+/// A change on record; serialises to the documented JSON of `autoscale --history`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoggedChange {
+    pub id: i64,
+    pub at: UnixMicros,
+    pub pool: PoolName,
+    pub was: u32,
+    pub wanted: u32,
+    pub because: String,
+    /// The same for programs.
+    pub cause: Basis,
+    pub capped_by: Option<Cap>,
+    pub inputs: Measured,
+}
+
+impl From<AutoscaleRecord> for LoggedChange {
+    fn from(AutoscaleRecord { id, change }: AutoscaleRecord) -> Self {
+        let AutoscaleChange { at, pool, was, wanted, why: Why { basis, cap }, measured } = change;
+        let because = because(&basis);
+        Self { id, at, pool, was, wanted, because, cause: basis, capped_by: cap, inputs: measured }
+    }
+}
+
+impl From<LoggedChange> for AutoscaleRecord {
+    fn from(logged: LoggedChange) -> Self {
+        let LoggedChange { id, at, pool, was, wanted, because: _, cause, capped_by, inputs } = logged;
+        let why = Why { basis: cause, cap: capped_by };
+        Self { id, change: AutoscaleChange { at, pool, was, wanted, why, measured: inputs } }
+    }
+}
+
+/// Changes as a table.
+#[must_use]
+pub fn changes(all: &[LoggedChange], now: UnixMicros, width: Option<usize>) -> String {
+    let columns = [
+        Column("change", Align::Right),
+        Column("at", Align::Left),
+        Column("pool", Align::Left),
+        Column("workers", Align::Left),
+        Column("because", Align::Left),
+        Column("ready", Align::Right),
+        Column("oldest", Align::Right),
+        Column("busy", Align::Right),
+        Column("CPUs", Align::Right),
+    ];
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let row = |of: &LoggedChange| {
+        vec![
+            of.id.to_string(),
+            words::ago(now, of.at),
+            of.pool.to_string(),
+            format!("{} → {}", of.was, of.wanted),
+            of.because.clone() + &capped_too(of.capped_by, of.wanted, &of.inputs),
+            of.inputs.ready.to_string(),
+            or_none(of.inputs.oldest_ready_s.map(words::seconds)),
+            of.inputs.busy.to_string(),
+            or_none(of.inputs.cpu.map(percent)),
+        ]
+    };
+    let room = Room {
+        width,
+        cut: &[("because", 24), ("pool", 8)],
+        leave_out: &["CPUs", "busy", "oldest", "ready"],
+        ..Room::default()
+    };
+    render_within(room, &columns, all.iter().map(row).collect())
 }
 
 /// What scaling would have made of the runs on record; serialises to the documented JSON of `autoscale --replay`.
@@ -122,8 +190,11 @@ pub fn change(change: &AutoscaleChange) -> String {
 /// Why, and what keeps it from being more.
 #[must_use]
 pub fn reason(why: &Why, wanted: u32, measured: &Measured) -> String {
-    let cap = why.cap.map(|cap| format!("; capped by {}", capped(cap, wanted, measured))).unwrap_or_default();
-    because(&why.basis) + &cap
+    because(&why.basis) + &capped_too(why.cap, wanted, measured)
+}
+
+fn capped_too(cap: Option<Cap>, wanted: u32, measured: &Measured) -> String {
+    cap.map(|cap| format!("; capped by {}", capped(cap, wanted, measured))).unwrap_or_default()
 }
 
 fn because(basis: &Basis) -> String {
@@ -148,7 +219,9 @@ fn because(basis: &Basis) -> String {
         Basis::Min => "this is the least number".to_owned(),
         Basis::Schedule => "this is the least number of the schedule".to_owned(),
         Basis::Pinned => "an operator has said so".to_owned(),
+        Basis::Unpinned => "an operator holds it no longer".to_owned(),
         Basis::Stopped => "an operator has stopped the pool".to_owned(),
+        Basis::StoppedWorker => "an operator has stopped a worker".to_owned(),
         Basis::TooManyForCpus => "the CPUs are busy, and there are more than two workers for each".to_owned(),
         Basis::MemoryIsShort => "processes wait for memory".to_owned(),
     }

@@ -31,7 +31,8 @@ pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
-    DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter, WorkerFilter,
+    AutoscaleFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter, Records,
+    RunFilter, WorkerFilter,
 };
 
 use crate::model::bulk::OpenBulk;

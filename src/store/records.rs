@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryFilter, Master, StoreError};
+use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::{
     FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
@@ -136,6 +137,20 @@ pub struct FailureFilter {
     pub limit: Option<u32>,
 }
 
+/// Which changes of pools that scale themselves to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoscaleFilter {
+    /// Only this pool.
+    pub pool: Option<String>,
+    /// Only changes since.
+    pub since: Option<UnixMicros>,
+    /// Only ids below this.
+    pub before: Option<i64>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +197,8 @@ pub trait Records {
     fn processor_runs(&mut self, filter: &ProcessorRunFilter) -> Result<Vec<ProcessorRun>, StoreError>;
     /// One run of a processor.
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError>;
+    /// Changes of pools that scale themselves, newest first.
+    fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError>;
     /// Numbers of periods.
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError>;
     /// Totals of all queues, by name.

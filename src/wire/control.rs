@@ -22,6 +22,7 @@
 //! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
 //! | `runs.list`, `errors.list` | [`crate::store::RunFilter`], [`crate::store::FailureFilter`] | array of [`crate::model::RunRecord`], of [`crate::model::FailureRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
+//! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
 //! | `metrics.history` | [`super::metrics::AskHistory`] | [`crate::report::history::HistoryReport`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |

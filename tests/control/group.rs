@@ -101,6 +101,7 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         (&["jobs", "wait", "2"], "2\n"),
         (&["runs", "--job", "2"], "default-1"),
         (&["workers"], "default-1"),
+        (&["autoscale", "--history", "1h", "--json"], "[]"),
         (&["processors"], "every 1h"),
         (&["processors", "show", "ocr"], "every 1h"),
         (&["processors", "next", "ocr"], "in 1h"),

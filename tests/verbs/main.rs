@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod autoscale;
 mod completion;
 mod config;
 mod config_bad;

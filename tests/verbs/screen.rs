@@ -214,8 +214,8 @@ fn lists_are_as_wide_as_the_terminal() {
     for _ in 0..3 {
         bench.push(&["--max-attempts", "1", "--", "sh", "-c", script]);
     }
-    bench.run(&["--drain", "--queue", "default", "--workers", "1"]).expect_code(1);
-    for list in [&["jobs"][..], &["runs"], &["errors"], &["workers"]] {
+    bench.run(&["--drain", "--queue", "default", "--autoscale", "0..1"]).expect_code(1);
+    for list in [&["jobs"][..], &["runs"], &["errors"], &["workers"], &["autoscale", "--history=1h"]] {
         for width in [60, 80, 120] {
             let lines = shown(&bench, list, (width, 24));
             expect_fits(&lines, (width.into(), 24));

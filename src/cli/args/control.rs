@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::records::ListArgs;
 use super::{moment, values};
 use crate::model::{MOST_WORKERS, ScaleTo, UnixMicros, units};
 
@@ -117,6 +118,7 @@ pub(crate) struct ScaleArgs {
 Examples:
   queue-work autoscale                      how many workers, why, and what keeps them from being more
   queue-work autoscale --pool app --watch   again and again, until Ctrl-C
+  queue-work autoscale --history 1h         each change and its reason, the newest first
   queue-work autoscale --replay --since yesterday --max 12
                                             what that would have made of yesterday's jobs")]
 pub(crate) struct AutoscaleArgs {
@@ -127,6 +129,16 @@ pub(crate) struct AutoscaleArgs {
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "2s")]
     #[arg(value_parser = values::positive_duration)]
     pub(crate) watch: Option<Duration>,
+    /// List the changes within this long, such as `1h`, the newest first
+    ///
+    /// Each with its reason and what was known then; kept for 7 days, the newest 50,000. Needs no master.
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["watch", "replay"], value_parser = values::positive_duration)]
+    pub(crate) history: Option<Duration>,
+    /// Only changes with ids below this, to read on
+    #[arg(long, value_name = "ID", requires = "history", allow_negative_numbers = true, value_parser = values::id())]
+    pub(crate) before: Option<i64>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
     /// Say what scaling would have made of the runs on record
     ///
     /// The same decision, on paper: how long jobs would have waited, and for how many worker-hours. With the settings of the

@@ -12,10 +12,10 @@ use crate::clock;
 use crate::config::autoscale_within;
 use crate::core::autoscale::simulate::{Ours, Simulated, Task, simulate};
 use crate::error::{Code, Error};
-use crate::model::autoscale::Autoscale;
+use crate::model::autoscale::{Autoscale, CHANGES_KEPT_FOR, MOST_CHANGES};
 use crate::model::{PoolSettings, UnixMicros};
 use crate::report::autoscale::{Figures, Replayed};
-use crate::store::{Records, RunFilter, WorkerFilter};
+use crate::store::{AutoscaleFilter, Records, RunFilter, WorkerFilter};
 
 /// Runs read at once.
 const PAGE: u32 = 10_000;
@@ -33,7 +33,8 @@ pub(super) fn run(context: &Context, args: &AutoscaleArgs) -> Result<Code, Error
         for (name, tasks) in &mut found {
             let configured = pools.iter().find(|of| of.name.as_str() == name);
             let settings = settings(configured, args)?;
-            let was = then(&mut *records, name, tasks, since, now)?;
+            let changes = changes(&mut *records, name, configured, since, now)?;
+            let was = then(&mut *records, name, tasks, changes, since, now)?;
             all.push(replay(name, tasks, &settings, was, since, now));
         }
     }
@@ -89,11 +90,28 @@ fn settings(pool: Option<&PoolSettings>, args: &AutoscaleArgs) -> Result<Autosca
     Ok(settings)
 }
 
+/// How often the pool changed; `None`: it does not scale itself, or that is no longer on record.
+fn changes(
+    records: &mut dyn Records,
+    pool: &str,
+    configured: Option<&PoolSettings>,
+    since: UnixMicros,
+    now: UnixMicros,
+) -> Result<Option<u64>, Error> {
+    let (of, limit) = (Some(pool.to_owned()), Some(MOST_CHANGES));
+    let filter = AutoscaleFilter { pool: of, since: Some(since), limit, ..AutoscaleFilter::default() };
+    let found = records.autoscale_log(&filter)?;
+    let scales_itself = configured.is_some_and(|pool| pool.autoscale.is_some()) || !found.is_empty();
+    let changes = found.iter().filter(|record| record.change.was != record.change.wanted).count() as u64;
+    Ok((scales_itself && now.since(since) <= CHANGES_KEPT_FOR).then_some(changes))
+}
+
 /// The past: waits by the runs, workers by their own records.
 fn then(
     records: &mut dyn Records,
     pool: &str,
     tasks: &[(Task, u64)],
+    changes: Option<u64>,
     since: UnixMicros,
     now: UnixMicros,
 ) -> Result<Figures, Error> {
@@ -116,7 +134,7 @@ fn then(
     let most = counts.max().and_then(|most: i64| u32::try_from(most).ok()).unwrap_or(0);
     let mut waits: Vec<u64> = tasks.iter().map(|(_, waited)| *waited).collect();
     waits.sort_unstable();
-    Ok(figures(&Simulated { waits, worker_s: seconds, most, ..Simulated::default() }, None))
+    Ok(figures(&Simulated { waits, worker_s: seconds, most, ..Simulated::default() }, changes))
 }
 
 fn replay(

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use super::commands::{Asker, Wait};
 use super::pool::{Pool, PoolId};
-use super::{Action, Core, Phase, Refusal};
+use super::{Action, Core, Phase, Refusal, Tag};
 use crate::model::autoscale::{
     Autoscale, AutoscaleChange, Autoscaled, Basis, Bounds, Cap, Machine, Measured, Together, Why,
 };
+use crate::model::change::Change;
+use crate::model::gauge::MarkKind;
 use crate::model::{Mono, Notice, Now, QueueName};
 use measure::Found;
 use share::Share;
@@ -175,6 +177,7 @@ impl Core {
         if !self.scales_itself() {
             return;
         }
+        self.end_pins(now, out);
         let mut found = self.measure_pools(now);
         let pools: Vec<PoolId> =
             self.pools.iter().filter(|(_, pool)| pool.scaler.is_some() && !pool.removed).map(|(&id, _)| id).collect();
@@ -195,11 +198,6 @@ impl Core {
         let inputs = self.inputs(id, found, now)?;
         let pool = self.pools.get_mut(&id)?;
         let (scaler, settings) = (pool.scaler.as_mut()?, pool.settings.autoscale.as_ref()?);
-        if let Some(Pin::Until(at)) = scaler.pin
-            && at <= now.mono
-        {
-            scaler.pin = None;
-        }
         let (mut wanted, mut why) = want::want(&inputs, settings, &mut scaler.past, now.mono);
         match scaler.pin {
             None => {}
@@ -235,9 +233,41 @@ impl Core {
         let (why, measured) = (last.why.clone(), last.measured);
         let pool = pool.settings.name.clone();
         let change = AutoscaleChange { at: now.wall, pool, was: share.was, wanted: share.wanted, why, measured };
-        out.push(Action::Tell(Notice::Autoscaled(Box::new(change))));
+        out.push(Action::Tell(Notice::Autoscaled(Box::new(change.clone()))));
+        self.put_on_record(change, out);
         let nobody = Asker { waits: false, caller: None, grace: None };
         self.resize(share.pool, share.wanted, nobody, now, out);
+    }
+
+    /// What an operator has done to a pool goes on record, if that scales itself.
+    pub(super) fn log_operator(&self, id: PoolId, was: u32, basis: Basis, now: Now, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&id) else { return };
+        let Some(scaler) = &pool.scaler else { return };
+        let measured = scaler.last.as_ref().map_or_else(Measured::default, |last| last.measured);
+        let (name, why) = (pool.settings.name.clone(), Why { basis, cap: None });
+        let change = AutoscaleChange { at: now.wall, pool: name, was, wanted: pool.wanted, why, measured };
+        self.put_on_record(change, out);
+    }
+
+    fn put_on_record(&self, change: AutoscaleChange, out: &mut Vec<Action>) {
+        if self.keeps_records() {
+            out.push(Action::Write(Change::LogAutoscale(Box::new(change)), Tag::None));
+        }
+    }
+
+    /// Pools that were held for long enough, or are no longer to be held, scale themselves again.
+    fn end_pins(&mut self, now: Now, out: &mut Vec<Action>) {
+        let is_over = |pool: &Pool| {
+            let pin = pool.scaler.as_ref().and_then(|scaler| scaler.pin);
+            matches!(pin, Some(Pin::Until(at)) if at <= now.mono)
+        };
+        let over: Vec<PoolId> = self.pools.iter().filter(|(_, pool)| is_over(pool)).map(|(&id, _)| id).collect();
+        for id in over {
+            let Some(pool) = self.pools.get_mut(&id) else { continue };
+            pool.scaler.iter_mut().for_each(|scaler| scaler.pin = None);
+            let wanted = pool.wanted;
+            self.log_operator(id, wanted, Basis::Unpinned, now, out);
+        }
     }
 
     /// When it is to be decided again for this pool; `None`: when something comes.
@@ -270,8 +300,11 @@ impl Core {
     }
 
     /// The pools scale themselves again.
-    pub(super) fn scale_auto(&mut self, pools: Vec<PoolId>) -> Result<Wait, Refusal> {
-        self.each_scaler(&pools, |scaler| scaler.pin = None)?;
+    pub(super) fn scale_auto(&mut self, pools: Vec<PoolId>, now: Now) -> Result<Wait, Refusal> {
+        self.each_scaler(&pools, |scaler| scaler.pin = scaler.pin.map(|_| Pin::Until(now.mono)))?;
+        for id in &pools {
+            self.mark(MarkKind::Scale, format!("pool `{}` scales itself", self.pools[id].settings.name), now);
+        }
         self.serve_anew();
         let before = pools.into_iter().map(|id| (id, self.pools[&id].wanted)).collect();
         Ok(Wait::Scaled { pools: before, workers: BTreeSet::new(), released: 0 })
@@ -310,10 +343,12 @@ impl Core {
     }
 
     /// An operator has stopped a pool: it does not scale itself until told to.
-    pub(super) fn stop_scaling(&mut self, id: PoolId) {
-        if let Some(scaler) = self.pools.get_mut(&id).and_then(|pool| pool.scaler.as_mut()) {
-            scaler.pin = Some(Pin::Stopped);
-        }
+    pub(super) fn stop_scaling(&mut self, id: PoolId, was: u32, now: Now, out: &mut Vec<Action>) {
         self.wake_scaling();
+        let Some(scaler) = self.pools.get_mut(&id).and_then(|pool| pool.scaler.as_mut()) else { return };
+        if !scaler.is_stopped() {
+            scaler.pin = Some(Pin::Stopped);
+            self.log_operator(id, was, Basis::Stopped, now, out);
+        }
     }
 }

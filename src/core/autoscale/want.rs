@@ -106,7 +106,7 @@ impl Past {
     }
 
     fn arrivals_per_s(&self) -> f64 {
-        self.arrivals.iter().map(|&(_, jobs)| jobs as f64).sum::<f64>() / WINDOW.as_secs_f64()
+        self.arrivals.iter().map(|&(_, jobs)| jobs).sum::<u64>() as f64 / WINDOW.as_secs_f64()
     }
 
     fn learn(&mut self, inputs: &Inputs, now: Mono) {

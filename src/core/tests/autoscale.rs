@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::processors::Seconds;
 use super::*;
-use crate::model::autoscale::{Autoscale, Basis, Cap, Machine, Sharing, Step, Together};
+use crate::model::autoscale::{Autoscale, Basis, Cap, Machine, Sharing, Step, Together, Window};
+use crate::model::change::KeepFor;
 
 fn autoscale(min: u32, max: u32) -> Arc<Autoscale> {
     Arc::new(Autoscale {
@@ -194,4 +196,101 @@ fn a_reload_changes_the_bounds_and_ends_the_scaling() {
     ready(&mut bench, 50);
     bench.pass(300 * SECOND);
     assert_eq!(bench.pool().wanted, 2);
+}
+
+/// One that keeps records.
+fn logging(autoscale: Autoscale) -> Bench {
+    let mut bench = Bench::up(|settings| settings.autoscale = Some(Arc::new(autoscale)));
+    let day = Duration::from_hours(24);
+    bench.core.keep_records_for(KeepFor { succeeded: day, dead: day, runs: day });
+    bench
+}
+
+/// From, to, and why.
+type Logged = (u32, u32, Basis, Option<Cap>);
+
+/// Changes that went to the store since the last time, and marks that did.
+fn logged(bench: &mut Bench) -> (Vec<Logged>, Vec<String>) {
+    let (mut changes, mut marks) = (Vec::new(), Vec::new());
+    for action in std::mem::take(&mut bench.out) {
+        match action {
+            Action::Write(Change::LogAutoscale(change), Tag::None) => {
+                assert_eq!(change.pool.as_str(), "default");
+                changes.push((change.was, change.wanted, change.why.basis, change.why.cap));
+            }
+            Action::Write(Change::RollUp(rollup), _) => {
+                marks.extend(rollup.marks.into_iter().map(|mark| mark.text));
+                bench.core.handle(Event::RolledUp, bench.now, &mut bench.out);
+            }
+            _ => {}
+        }
+    }
+    (changes, marks)
+}
+
+#[test]
+fn each_change_goes_to_the_store_once_and_none_while_nothing_changes() {
+    let mut bench = logging(Autoscale::clone(&autoscale(0, 8)));
+    ready(&mut bench, 1000);
+    let (changes, _) = logged(&mut bench);
+    assert!(matches!(changes[..], [(0, 8, Basis::Load { ready: 1000, .. }, Some(Cap::Max))]), "{changes:?}");
+    bench.bring_up();
+    bench.pass(30 * SECOND);
+    assert_eq!(logged(&mut bench).0, []);
+    ready(&mut bench, 0);
+    bench.pass(200 * SECOND);
+    let (changes, marks) = logged(&mut bench);
+    assert_eq!(changes.first().map(|change| (change.0, change.1)), Some((8, 6)), "{changes:?}");
+    assert_eq!(changes.last().map(|change| change.1), Some(0));
+    assert!(changes.windows(2).all(|two| two[0].1 == two[1].0), "{changes:?}");
+    assert_eq!(marks, Vec::<String>::new(), "charts have marks for what people do");
+    // Nothing is kept by a master that keeps no records.
+    let mut bench = scaling(0, 8);
+    ready(&mut bench, 1000);
+    assert_eq!(logged(&mut bench).0, []);
+}
+
+#[test]
+fn the_acts_of_operators_are_logged_with_their_reason_and_marked() {
+    let mut bench = logging(Autoscale::clone(&autoscale(1, 8)));
+    let scale = |workers| Command::Scale {
+        target: Target::All,
+        workers: Wanted::Exactly(workers),
+        grace: None,
+        hold: Some(60 * SECOND),
+        wait: false,
+    };
+    bench.command(1, scale(3));
+    assert_eq!(logged(&mut bench).0, [(1, 3, Basis::Pinned, None)]);
+    bench.bring_up();
+    let target = Target::Workers(vec![String::from("default-2")]);
+    bench.command(2, Command::StopSome { target, grace: None, wait: false });
+    assert_eq!(logged(&mut bench).0, [(3, 2, Basis::StoppedWorker, None)]);
+    bench.pass(61 * SECOND);
+    let idle = || Basis::Load { arrivals_per_s: 0.0, service_s: 1.0, steady: 0.0, ready: 0, drain: 0.0 };
+    assert_eq!(logged(&mut bench).0, [(2, 2, Basis::Unpinned, None), (2, 1, idle(), None)]);
+    bench.command(3, scale(1));
+    bench.command(4, Command::ScaleAuto { target: Target::All, wait: false });
+    bench.command(5, Command::ScaleAuto { target: Target::All, wait: false });
+    assert_eq!(logged(&mut bench).0, [(1, 1, Basis::Pinned, None), (1, 1, Basis::Unpinned, None)]);
+    for ticket in [6, 7] {
+        let target = Target::Pool(PoolName::new("default").unwrap());
+        bench.command(ticket, Command::StopSome { target, grace: None, wait: false });
+    }
+    assert_eq!(logged(&mut bench).0, [(1, 0, Basis::Stopped, None)]);
+    bench.pass(20 * SECOND);
+    let again = "pool `default` scales itself";
+    assert_eq!(logged(&mut bench).1, ["pool `default`: 1 → 1 workers", again, again]);
+}
+
+#[test]
+fn the_edges_of_a_schedule_are_logged_as_its_doing() {
+    let begins = Arc::new(Seconds(3600));
+    let window = Window { begins, written: String::new(), lasts: 600 * SECOND, min: Some(4), max: None };
+    let mut bench = logging(Autoscale { schedule: vec![window], ..Autoscale::clone(&autoscale(1, 8)) });
+    bench.pass(900 * SECOND);
+    assert_eq!(logged(&mut bench).0.last(), Some(&(1, 4, Basis::Schedule, None)));
+    bench.bring_up();
+    bench.pass(600 * SECOND);
+    assert_eq!(logged(&mut bench).0.last().map(|change| change.1), Some(1));
 }

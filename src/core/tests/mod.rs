@@ -293,6 +293,7 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::Progress { .. }
         | Change::Assign { .. }
         | Change::RollUp(_)
+        | Change::LogAutoscale(_)
         | Change::Prune { .. } => return None,
     })
 }

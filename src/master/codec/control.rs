@@ -90,6 +90,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "ping" => Question::Ping,
         "status" => Question::Status,
         "autoscale" => Question::Autoscale,
+        "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,
         "bulk.commit" => Question::CommitBulk(parse(params)?),
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),

@@ -3,6 +3,7 @@
 //! Knows the interface only. Invariant checked after every batch: the totals are what counting the jobs gives, and
 //! the writing and the reading side agree on them.
 
+mod autoscale_log;
 mod bulk;
 mod claim;
 mod failures;
@@ -381,5 +382,7 @@ suite! {
         runs_that_a_dead_master_had_not_counted_are_counted_once, a_master_that_leaves_counts_what_is_left,
         pushed_jobs_are_counted_once_whoever_pushes_them, periods_are_forgotten_in_their_time_and_no_sooner,
         what_was_done_is_kept_as_marks, of_many_marks_the_newest_are_shown;
+    autoscale_log: changes_of_pools_are_listed_newest_first_by_filter, a_change_is_logged_once_however_often_its_batch_is_sent,
+        changes_go_after_a_week_in_small_steps, of_very_many_changes_the_newest_stay;
     runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
 }

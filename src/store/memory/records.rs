@@ -9,14 +9,15 @@ use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
+use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
     Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records,
-    RunFilter, StoreError, WorkerFilter,
+    AutoscaleFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -206,6 +207,10 @@ impl Records for MemoryStore {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         let state = self.state();
         Ok(state.processor_runs.get(&id.0).map(|kept| state.processor_run(kept)))
+    }
+
+    fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
+        Ok(self.state().list_autoscale_log(filter))
     }
 
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {

@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::store::{Duty, Master, News};
 
+use super::autoscale_log::AutoscaleLog;
 use super::processors::Kept;
 use super::rollups::Periods;
 
@@ -171,6 +172,7 @@ pub(super) struct State {
     /// Queues that a batch has forgotten.
     pub(super) forgotten: Vec<QueueName>,
     pub(super) periods: Periods,
+    pub(super) autoscale_log: AutoscaleLog,
     /// Processors, without their runs.
     pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,
     pub(super) processor_runs: BTreeMap<i64, Kept>,

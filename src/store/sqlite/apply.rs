@@ -33,6 +33,7 @@ impl Batch<'_> {
             Change::WorkerEnded(worker) => self.worker_ended(worker),
             Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs),
             Change::RollUp(rollup) => self.roll_up(rollup),
+            Change::LogAutoscale(change) => self.log_autoscale(change),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

@@ -12,9 +12,10 @@ use rusqlite::{Connection, Result, Row};
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
-    codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes, open, processor_row,
-    run_index, run_row, totals,
+    autoscale_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes, open,
+    processor_row, run_index, run_row, totals,
 };
+use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
@@ -23,8 +24,8 @@ use crate::model::{
     RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
-    StoreError, WorkerFilter,
+    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
+    Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -187,6 +188,10 @@ impl Records for SqliteRecords {
 
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.worded(|conn| processor_row::run(conn, id))
+    }
+
+    fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
+        self.worded(|conn| autoscale_log::list(conn, filter))
     }
 
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {

@@ -14,14 +14,15 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
+use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::{
     FailureRecord, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord,
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter, Records, RunFilter,
-    StoreError, WorkerFilter,
+    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
+    Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -132,6 +133,9 @@ impl Records for SharedRecords {
     }
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.ask(|records| records.processor_run(id))
+    }
+    fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
+        self.ask(|records| records.autoscale_log(filter))
     }
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {
         self.ask(|records| records.history(filter))
