@@ -113,6 +113,9 @@ fn job(id: i64, queue: &QueueName) -> Claimed {
         timeout: None,
         max_attempts: None,
         holds: Holds::default(),
+        is_new: true,
+        pushed_in: None,
+        trace: None,
     }
 }
 

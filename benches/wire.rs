@@ -59,6 +59,9 @@ fn writes(c: &mut Criterion) {
         timeout: None,
         max_attempts: None,
         holds: Holds::default(),
+        is_new: true,
+        pushed_in: None,
+        trace: None,
     };
     let timeout = Duration::from_hours(1);
     let terms = JobTerms { request: 123_456, max_attempts: 3, timeout, deadline: UnixMicros(1_790_003_600_000_000) };

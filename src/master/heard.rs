@@ -29,8 +29,8 @@ pub(super) enum Asking {
 pub(super) struct Heard {
     pub(super) events: Vec<Event>,
     pub(super) output: Vec<Output>,
-    /// Requests, and what each is answered under.
-    pub(super) requests: Vec<(Box<RawValue>, Asking)>,
+    /// Requests, each behind so many of the events of the turn, and what it is answered under.
+    pub(super) requests: Vec<(usize, Box<RawValue>, Asking)>,
 }
 
 /// A line that is no message.
@@ -47,6 +47,10 @@ impl Heard {
     pub(super) fn print(&mut self, stream: Stream, text: &[u8]) {
         let after = if stream == Stream::Stderr { 0 } else { self.events.len() };
         self.output.push(Output { after, stream, text: text.to_vec() });
+    }
+
+    fn ask(&mut self, under: &RawValue, asking: Asking) {
+        self.requests.push((self.events.len(), under.to_owned(), asking));
     }
 
     /// Whether a job was answered.
@@ -83,8 +87,8 @@ pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u6
         FromWorker::Note { request, text } => heard.events.push(Event::RunNote { worker: id, request, text }),
         FromWorker::Extend { request, by } => heard.events.push(Event::Extend { worker: id, request, by }),
         FromWorker::Retire => heard.events.push(Event::Retire { worker: id }),
-        FromWorker::Push { id, params } => heard.requests.push((id.to_owned(), Asking::Push(params.to_owned()))),
-        FromWorker::Unknown { id, method } => heard.requests.push((id.to_owned(), Asking::Unknown(method))),
+        FromWorker::Push { id, params } => heard.ask(id, Asking::Push(params.to_owned())),
+        FromWorker::Unknown { id, method } => heard.ask(id, Asking::Unknown(method)),
         FromWorker::NoAnswer { .. } | FromWorker::Output => heard.print(Stream::Stdout, cut(text)),
     }
 }

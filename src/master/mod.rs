@@ -47,6 +47,7 @@ mod store_events;
 mod takeover;
 mod time;
 mod timers;
+mod traces;
 mod unfinished;
 mod workers;
 
@@ -75,6 +76,7 @@ use sources::Sources;
 use spawner::Spawner;
 use store_events::Purpose;
 use time::Time;
+use traces::Traces;
 
 pub(crate) use open_files::needed as files_needed;
 pub(crate) use startup::{Failure, run};
@@ -108,6 +110,7 @@ struct Master {
     logs: Logs,
     console: Console,
     happened: Happened,
+    traces: Traces,
     notify: Notify,
     checks: Checks,
     sources: Sources,

@@ -13,6 +13,7 @@ use super::pipes::Pipes;
 use super::sources::Source;
 use crate::config::{Config, PoolConfig, SOCKET_DATABASE};
 use crate::core::PoolId;
+use crate::model::trace::{TRACEPARENT, TRACESTATE};
 use crate::model::{PoolKind, Slot, WorkerId};
 use crate::process::inherited::Ignored;
 use crate::process::mark::Mark;
@@ -33,7 +34,8 @@ pub(super) struct Spawner {
     database: PathBuf,
     /// Steps of every worker before all else.
     step: Step,
-    /// Variables of ours that we were started with, of which workers get their own, and those of the service manager.
+    /// Variables that we were started with and workers do not get: ours, of which they get their own, those of the service
+    /// manager, and the trace that we were started in.
     inherited: Vec<OsString>,
 }
 
@@ -46,7 +48,10 @@ impl Spawner {
             database: config.database.file().into(),
             step: Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None },
             inherited: names
-                .filter(|n| n.as_encoded_bytes().starts_with(b"QUEUE_WORK_") || VARIABLES.iter().any(|name| n == name))
+                .filter(|n| {
+                    n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")
+                        || VARIABLES.iter().chain(&[TRACEPARENT, TRACESTATE]).any(|name| n == name)
+                })
                 .collect(),
         }
     }

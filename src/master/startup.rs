@@ -30,6 +30,7 @@ use super::sources::{Inbox, Mail, Source, Sources};
 use super::spawner::Spawner;
 use super::time::Time;
 use super::timers::Timer;
+use super::traces::Traces;
 use super::{Fixed, Master, takeover, wall};
 use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::Core;
@@ -134,6 +135,7 @@ pub(super) fn start(
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
         spawner: Spawner::new(config, ignored),
+        traces: Traces::new(&store_id),
         fixed: Fixed { inputs: Arc::new(inputs), generation: begun.generation, store_id, started_at, pid },
         in_force: loaded,
         time,

@@ -3,8 +3,8 @@
 //! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
 //! disk; and nobody who pushes waits for a store that fails.
 
-use super::Master;
 use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
+use super::{Master, wall};
 use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
@@ -189,8 +189,9 @@ impl Master {
             Err(other) => other,
         };
         let event = match (tag, reply) {
-            (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, expired, more }) => {
+            (Tag::Claim { pool, share, asked, news }, Reply::Claimed { mut jobs, expired, more }) => {
                 failpoint!("claim.committed");
+                self.traces.begin(&mut jobs, wall());
                 self.expired(expired);
                 Event::Claimed { pool, share, asked, news, jobs, more }
             }

@@ -60,8 +60,13 @@ impl Master {
         // Mostly in order already: what stands on stderr goes before the answers.
         output.sort_by_key(|line| line.after);
         let mut output = VecDeque::from(output);
+        let mut requests = heard.requests.into_iter().peekable();
         for (n, mut event) in heard.events.into_iter().enumerate() {
             self.log_output(id, &mut output, n);
+            // Before the end of the run that it comes from.
+            while let Some((_, under, asking)) = requests.next_if(|(after, ..)| *after <= n) {
+                self.worker_asks(id, under, &asking);
+            }
             if let Event::Answered { request, answer, .. } = &mut event
                 && let Some(pipes) = self.children.get_mut(id)
             {
@@ -75,7 +80,7 @@ impl Master {
             self.core.feed(event, now);
         }
         self.log_output(id, &mut output, usize::MAX);
-        for (under, asking) in heard.requests {
+        for (_, under, asking) in requests {
             self.worker_asks(id, under, &asking);
         }
     }

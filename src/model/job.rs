@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Fingerprint, JobId, ProcessorRunId, QueueName, RunId, UnixMicros, run::Cause};
+use super::trace::SpanIds;
+use super::{Fingerprint, JobId, ProcessorRunId, QueueName, RunId, RunTrace, TraceContext, UnixMicros, run::Cause};
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -206,6 +207,8 @@ pub struct NewJob {
     pub unique: Option<Box<str>>,
     /// A word of the user's, to tell it from others.
     pub label: Option<Box<str>>,
+    /// The trace that it belongs to.
+    pub pushed_in: Option<Box<TraceContext>>,
 }
 
 impl NewJob {
@@ -224,6 +227,7 @@ impl NewJob {
             max_attempts: None,
             unique: None,
             label: None,
+            pushed_in: None,
         }
     }
 }
@@ -260,6 +264,12 @@ pub struct Claimed {
     pub max_attempts: Option<u32>,
     /// Things that its end frees.
     pub holds: Holds,
+    /// It has no past: no run, no release, no retry by an operator.
+    pub is_new: bool,
+    /// The trace that it was pushed in.
+    pub pushed_in: Option<Box<TraceContext>>,
+    /// The spans of this run, which the master gives to it.
+    pub trace: Option<Box<RunTrace>>,
 }
 
 /// Things that a job holds until it is over.
@@ -276,6 +286,15 @@ impl Claimed {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.counters.attempts + 1
+    }
+
+    /// The span of this run, if the job belongs to a trace.
+    #[must_use]
+    pub fn span(&self) -> SpanIds {
+        self.trace.as_deref().map_or_else(SpanIds::default, |trace| SpanIds {
+            trace_id: Some(trace.run.trace_id),
+            span_id: Some(trace.run.span_id),
+        })
     }
 }
 
@@ -302,6 +321,11 @@ pub struct JobRecord {
     pub unique: Option<String>,
     #[serde(default)]
     pub label: Option<String>,
+    /// The trace that it was pushed in.
+    #[serde(default)]
+    pub traceparent: Option<String>,
+    #[serde(default)]
+    pub tracestate: Option<String>,
     #[serde(flatten)]
     pub counters: Counters,
     /// Its own limit, else the one that was in force when an attempt failed; `null`: what its pool says.

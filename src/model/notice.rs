@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::autoscale::AutoscaleChange;
+use super::trace::SpanIds;
 use super::worker::{EndReason, Exit};
 use super::{Cause, Claimed, JobId, MemoryLimit, Outcome, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId};
 
@@ -14,11 +15,13 @@ pub struct RunFacts {
     pub queue: QueueName,
     /// The number of the attempt.
     pub attempt: u32,
+    #[serde(flatten)]
+    pub span: SpanIds,
 }
 
 impl From<&Claimed> for RunFacts {
     fn from(job: &Claimed) -> Self {
-        Self { run: job.run, queue: job.queue.clone(), attempt: job.attempt() }
+        Self { run: job.run, queue: job.queue.clone(), attempt: job.attempt(), span: job.span() }
     }
 }
 

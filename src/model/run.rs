@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::trace::SpanIds;
 use super::{Generation, JobId, QueueName, RunId, UnixMicros};
 
 /// How a run ended.
@@ -217,6 +218,8 @@ pub struct RunRecord {
     /// Further facts.
     #[serde(flatten)]
     pub detail: Detail,
+    #[serde(flatten)]
+    pub span: SpanIds,
     /// When it was handed to the worker.
     pub started_at: UnixMicros,
     pub ended_at: UnixMicros,

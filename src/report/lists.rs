@@ -175,6 +175,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     if let Some(label) = &job.label {
         line("label", words::escape(label));
     }
+    if let Some(trace) = job.traceparent.as_deref().and_then(|parent| parent.split('-').nth(1)) {
+        line("trace", words::escape(trace));
+    }
     // The limit of a job that succeeded at once is not on record.
     let limit = job.max_attempts.filter(|_| job.state != JobState::Succeeded || job.counters.attempts > 0);
     let of = limit.map(|n| format!(" of {n}")).unwrap_or_default();

@@ -92,6 +92,11 @@ pub struct PushJob {
     /// A word to tell it from others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The trace that it belongs to, as W3C Trace Context has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
 }
 
 /// A duration in a request: seconds, or text with a unit.

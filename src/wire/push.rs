@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 
 use super::control::{Jobs, PushJob, Span};
 use super::object;
+use crate::model::trace::TraceError;
 use crate::model::units;
-use crate::model::{EXEC, ExecArgs, NewJob, OsText, QueueName, Setting, UnixMicros, payload};
+use crate::model::{EXEC, ExecArgs, NewJob, OsText, QueueName, Setting, TraceContext, UnixMicros, payload};
 
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 
@@ -54,6 +55,7 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         max_attempts: job.max_attempts,
         unique: job.unique.as_deref().map(Into::into),
         label: job.label.as_deref().map(Into::into),
+        pushed_in: pushed_in(job).map_err(|e| e.to_string())?.map(Box::new),
     })
 }
 
@@ -72,6 +74,14 @@ pub fn to_setting(jobs: &Jobs, now: UnixMicros) -> Result<Setting, String> {
         return Err("say what is to be changed: `priority`, `to_queue`, `delay` or `at`".to_owned());
     }
     Ok(setting)
+}
+
+fn pushed_in(job: &PushJob) -> Result<Option<TraceContext>, TraceError> {
+    match (job.traceparent.as_deref(), job.tracestate.as_deref()) {
+        (Some(parent), state) => TraceContext::new(parent, state).map(Some),
+        (None, Some(_)) => Err(TraceError::StateAlone),
+        (None, None) => Ok(None),
+    }
 }
 
 fn priority(priority: Option<i64>) -> Result<i8, String> {
@@ -188,6 +198,9 @@ mod tests {
             (r#"{"type":"t","label":"\u0085"}"#, "label"),
             (r#"{"type":"t","delay":10,"expires":5}"#, "expire"),
             (r#"{"type":"t","expires":0}"#, "expire"),
+            (r#"{"type":"t","traceparent":"00-1-2-01"}"#, "`00-1-2-01` is no traceparent"),
+            (r#"{"type":"t","traceparent":"","tracestate":"a=1"}"#, "traceparent"),
+            (r#"{"type":"t","tracestate":"a=1"}"#, "goes with a traceparent"),
             (r#"{"type":"t","nonsense":1}"#, "nonsense"),
             (r#"{"args":1}"#, "type"),
         ];

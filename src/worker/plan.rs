@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::template::Template;
 use super::verdict::Failure;
+use crate::model::trace::{TRACEPARENT, TRACESTATE};
 use crate::model::{ExecArgs, OsText};
 use crate::wire::{object, rpc};
 
@@ -39,6 +40,10 @@ struct Job<'a> {
     args: Option<&'a RawValue>,
     #[serde(default)]
     attempt: Option<u64>,
+    #[serde(default)]
+    traceparent: Option<String>,
+    #[serde(default)]
+    tracestate: Option<String>,
 }
 
 /// The variable that tells a command, and all that it starts, its job.
@@ -63,6 +68,11 @@ pub(super) fn plan(params: &RawValue, template: Option<&Template>) -> Result<Pla
     set(JOB_VARIABLE, job.id.map_or_else(String::new, |id| id.get().to_owned()));
     set("QUEUE_WORK_JOB_TYPE", job.kind);
     set("QUEUE_WORK_ATTEMPT", job.attempt.unwrap_or(1).to_string());
+    for (name, value) in [(TRACEPARENT, job.traceparent), (TRACESTATE, job.tracestate)] {
+        if let Some(value) = value {
+            set(name, value);
+        }
+    }
     check(&plan)?;
     Ok(plan)
 }

@@ -58,6 +58,8 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
         "priority",
         "unique",
         "label",
+        "traceparent",
+        "tracestate",
         "attempts",
         "crashes",
         "releases",

@@ -71,6 +71,9 @@ fn the_end_of_a_run_that_another_process_has_ended_counts_for_nothing() {
         timeout: None,
         max_attempts: None,
         holds: Holds::default(),
+        is_new: true,
+        pushed_in: None,
+        trace: None,
     };
     let finish = Finish {
         job: Arc::new(job),

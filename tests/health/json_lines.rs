@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::support::{Bench, DEADLINE, fixture};
 
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// Members of a line and the kind of their values, as the manual has them.
 fn documented() -> BTreeMap<String, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/health.md");
@@ -43,7 +45,7 @@ fn each_line_of_a_life_with_failures_recycles_and_a_stop_has_the_members_of_the_
     for _ in 0..6 {
         bench.push(&["--queue=echo", "echo", "{}"]);
     }
-    let dies = bench.push(&["--max-attempts=2", "--", "sh", "-c", "echo no >&2; exit 7"]);
+    let dies = bench.push(&["--traceparent", PARENT, "--max-attempts=2", "--", "sh", "-c", "echo no >&2; exit 7"]);
     let crashes = bench.push(&["--max-attempts=1", "--timeout=100ms", "--", "sleep", "60"]);
     bench.wait_for_job(dies, "dead");
     bench.wait_for_job(crashes, "dead");

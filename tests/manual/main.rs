@@ -51,6 +51,7 @@ chapters! {
     reliability_does_what_it_shows: "docs/reliability.md",
     testing_the_manual_does_what_it_shows: "docs/testing-the-manual.md",
     the_tour_does_what_it_shows: "docs/tour.md",
+    traces_do_what_they_show: "docs/traces.md",
     workers_do_what_they_show: "docs/workers.md",
 }
 

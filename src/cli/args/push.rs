@@ -83,6 +83,14 @@ pub(crate) struct PushArgs {
     /// Shown in lists, to tell one command from another
     #[arg(long, hide_short_help = true, value_name = "TEXT", env = "QUEUE_WORK_PUSH_LABEL", value_parser = values::label)]
     pub(crate) label: Option<String>,
+    /// The trace that the job belongs to [default: $TRACEPARENT]
+    ///
+    /// A W3C Trace Context, which the worker gets as `traceparent` and a command as TRACEPARENT.
+    #[arg(long, hide_short_help = true, value_name = "CONTEXT")]
+    pub(crate) traceparent: Option<String>,
+    /// What goes with the trace [default: $TRACESTATE]
+    #[arg(long, hide_short_help = true, value_name = "LIST")]
+    pub(crate) tracestate: Option<String>,
     /// A variable for the command; may be repeated
     ///
     /// `NAME` alone passes it on with the value that it has here.

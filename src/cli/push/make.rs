@@ -13,7 +13,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::cli::args::push::PushArgs;
 use crate::cli::context;
 use crate::error::Error;
-use crate::model::{EXEC, ExecArgs, OsText, UnixMicros};
+use crate::model::trace::{TRACEPARENT, TRACESTATE, TraceError};
+use crate::model::{EXEC, ExecArgs, OsText, TraceContext, UnixMicros};
 use crate::wire::control::{PushJob, Span};
 use crate::wire::push::one_line;
 
@@ -31,6 +32,8 @@ pub(super) struct Common {
     max_attempts: Option<u32>,
     unique: Option<String>,
     label: Option<String>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
     env: BTreeMap<String, OsText>,
     cwd: OsText,
 }
@@ -38,6 +41,7 @@ pub(super) struct Common {
 impl Common {
     pub(super) fn new(args: &PushArgs) -> Result<Self, Error> {
         let span = |d: Option<Duration>| d.map(|d| Span::Seconds(d.as_secs_f64()));
+        let (traceparent, tracestate) = trace(args)?;
         Ok(Self {
             queue: args.queue.clone().unwrap_or_else(queue_of_environment),
             priority: args.priority,
@@ -49,6 +53,8 @@ impl Common {
             max_attempts: args.max_attempts.or((args.wait && !args.command.is_empty()).then_some(1)),
             unique: args.unique.clone(),
             label: args.label.clone(),
+            traceparent,
+            tracestate,
             env: args.env.iter().cloned().collect(),
             cwd: if args.command.is_empty() { OsText::default() } else { folder(args.cwd.as_deref())? },
         })
@@ -67,6 +73,8 @@ impl Common {
             max_attempts: self.max_attempts,
             unique: self.unique.clone(),
             label: self.label.clone(),
+            traceparent: self.traceparent.clone(),
+            tracestate: self.tracestate.clone(),
         }
     }
 
@@ -114,6 +122,10 @@ impl Common {
         job.timeout = job.timeout.or_else(|| self.timeout.clone());
         job.max_attempts = job.max_attempts.or(self.max_attempts);
         job.label = job.label.or_else(|| self.label.clone());
+        if job.traceparent.is_none() && job.tracestate.is_none() {
+            job.traceparent.clone_from(&self.traceparent);
+            job.tracestate.clone_from(&self.tracestate);
+        }
         Ok(job)
     }
 }
@@ -141,6 +153,36 @@ fn folder(given: Option<&Path>) -> Result<OsText, Error> {
         ))),
         Err(e) => Err(Error::Usage(format!("the folder `{}` cannot be used: {e}", folder.display()))),
     }
+}
+
+/// The trace that jobs are pushed in: what was given, which must be right, else what the environment has.
+fn trace(args: &PushArgs) -> Result<(Option<String>, Option<String>), Error> {
+    let (parent, state) = (args.traceparent.as_deref(), args.tracestate.as_deref());
+    if let Some(parent) = parent {
+        TraceContext::new(parent, state).map_err(|error| Error::Usage(error.to_string()))?;
+        return Ok((Some(parent.to_owned()), state.map(str::to_owned)));
+    }
+    let Some(parent) = of_environment(TRACEPARENT) else {
+        return state.map_or(Ok((None, None)), |_| Err(Error::Usage(TraceError::StateAlone.to_string())));
+    };
+    let given = state.map(str::to_owned).or_else(|| of_environment(TRACESTATE));
+    match TraceContext::new(&parent, given.as_deref()) {
+        Ok(_) => Ok((Some(parent), given)),
+        // A state that cannot be read takes nothing from its parent.
+        Err(TraceError::State) if state.is_none() => {
+            log::warn!("`{TRACESTATE}` is ignored: {}", TraceError::State);
+            Ok((Some(parent), None))
+        }
+        Err(error) if state.is_some() => Err(Error::Usage(error.to_string())),
+        Err(error) => {
+            log::warn!("`{TRACEPARENT}` is ignored: {error}");
+            Ok((None, None))
+        }
+    }
+}
+
+fn of_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// `QUEUE_WORK_QUEUE` names the queues of a master; if it names one, it is also where jobs go.
@@ -186,6 +228,8 @@ mod tests {
             max_attempts: None,
             unique: None,
             label: Some("night".into()),
+            traceparent: None,
+            tracestate: None,
             env: BTreeMap::new(),
             cwd: OsText::from("/here"),
         }

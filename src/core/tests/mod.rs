@@ -85,6 +85,9 @@ fn job(id: i64) -> Claimed {
         timeout: None,
         max_attempts: None,
         holds: Holds::default(),
+        is_new: true,
+        pushed_in: None,
+        trace: None,
     }
 }
 

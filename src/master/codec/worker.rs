@@ -17,6 +17,10 @@ impl Master {
         }
         let asker = Asker { peer: Peer::Worker(id), under: under.into() };
         match question(asking) {
+            Ok(Question::Push(mut job)) => {
+                job.pushed_in = job.pushed_in.or_else(|| self.trace_of(id));
+                self.ask(asker, Question::Push(job));
+            }
             Ok(question) => self.ask(asker, question),
             Err(error) => self.send_to_worker(id, &control::answer(&asker.under, &Err(error))),
         }

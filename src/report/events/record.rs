@@ -51,6 +51,8 @@ columns! {
     attempt = "attempt",
     outcome = "outcome",
     duration_s = "took_s",
+    trace_id = "trace_id",
+    span_id = "span_id",
 }
 
 /// An event of a master of this generation as one JSON object, without a line break.

@@ -42,6 +42,7 @@ pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
         max_attempts: Some(9),
         unique: Some("k".into()),
         label: Some("nächtlich, 2".into()),
+        pushed_in: None,
     };
     let id = kit.push_one(new.clone());
     let record = kit.job(id);

@@ -146,6 +146,9 @@ impl State {
             timeout: job.new.timeout,
             max_attempts: job.new.max_attempts,
             holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
+            is_new: job.past.is_none(),
+            pushed_in: job.new.pushed_in.clone(),
+            trace: None,
         };
         let attempt = claimed.attempt();
         job.place =
@@ -360,6 +363,7 @@ fn run_of(f: &Finish, generation: Generation) -> Run {
         outcome: f.outcome,
         cause: f.cause,
         detail: f.detail.clone(),
+        span: f.job.span(),
         started_at: f.started_at,
         ended_at: f.ended_at,
         waited_us: f.started_at.since(f.job.due_at).as_micros() as i64,

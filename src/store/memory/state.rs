@@ -13,6 +13,7 @@ use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, ProcessorRecord};
 use crate::model::run_end::RunEnd;
 use crate::model::shift::Waits;
+use crate::model::trace::SpanIds;
 use crate::model::{
     Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, Outcome, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
@@ -139,6 +140,7 @@ pub(super) struct Run {
     pub(super) outcome: Outcome,
     pub(super) cause: Option<Cause>,
     pub(super) detail: Detail,
+    pub(super) span: SpanIds,
     pub(super) started_at: UnixMicros,
     pub(super) ended_at: UnixMicros,
     pub(super) waited_us: i64,

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::state::{Place, Run, State};
 use crate::model::change::{Keep, Reply, WorkerEnded, WorkerStarted};
 use crate::model::shift::{FIXED_US, LONGEST_RETRY_US, Shift, Waits};
+use crate::model::trace::SpanIds;
 use crate::model::worker::signal_name;
 use crate::model::worker::{EndReason, Exit, WorkerRecord};
 use crate::model::{Cause, Detail, Generation, JobId, JobState, Outcome, ProcessorName, QueueName, UnixMicros};
@@ -67,6 +68,7 @@ impl State {
                 outcome: Outcome::Released,
                 cause: Some(Cause::MasterLost),
                 detail: Detail { error: Some(lost(running.worker).to_owned()), ..Detail::default() },
+                span: SpanIds::default(),
                 started_at: running.started_at,
                 ended_at: at,
                 waited_us: running.started_at.since(job.due_at).as_micros() as i64,

@@ -12,7 +12,9 @@ use crate::model::change::{Claim, Reply};
 use crate::model::failure::Failure;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
-use crate::model::{Cause, Claimed, Counters, Holds, JobId, ProcessorRunId, QueueName, RunId, UnixMicros};
+use crate::model::{
+    Cause, Claimed, Counters, Holds, JobId, ProcessorRunId, QueueName, RunId, TraceContext, UnixMicros,
+};
 use crate::store::EXPIRED_PER_CLAIM;
 
 /// One row of the front of a queue.
@@ -26,6 +28,7 @@ struct Front {
     max_attempts: Option<u32>,
     holds: Holds,
     pushed_at: i64,
+    pushed_in: Option<Box<TraceContext>>,
 }
 
 /// Jobs that a claim has taken so far.
@@ -49,6 +52,7 @@ impl Front {
             max_attempts: row.get(9)?,
             holds: Holds { unique: row.get(10)?, run: row.get::<_, Option<i64>>(12)?.map(ProcessorRunId) },
             pushed_at: row.get(11)?,
+            pushed_in: pushed_in(row, 13)?,
         })
     }
 
@@ -188,6 +192,9 @@ impl Batch<'_> {
             timeout: row.timeout.map(std::time::Duration::from_micros),
             max_attempts: row.max_attempts,
             holds: row.holds,
+            is_new: !tried,
+            pushed_in: row.pushed_in,
+            trace: None,
         })
     }
 
@@ -205,6 +212,12 @@ impl Batch<'_> {
     fn counters(&self, id: i64) -> Result<Counters> {
         self.conn.prepare_cached(sql::TRIES_GET)?.query_row([id], |row| counters_of(row, 0))
     }
+}
+
+/// What a job was pushed in; what is damaged counts for nothing.
+pub(super) fn pushed_in(row: &Row<'_>, at: usize) -> Result<Option<Box<TraceContext>>> {
+    let text = row.get_ref(at)?.as_str_or_null().ok().flatten();
+    Ok(text.and_then(TraceContext::from_text).map(Box::new))
 }
 
 /// Reads what was charged, from this column on.

@@ -67,6 +67,7 @@ impl Batch<'_> {
             ended_at: finish.ended_at,
             cause: finish.cause,
             detail: &finish.detail,
+            span: job.span(),
         })
     }
 

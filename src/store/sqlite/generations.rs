@@ -10,6 +10,7 @@ use super::names::Names;
 use super::prune::highest;
 use super::run_row::RunRow;
 use super::{codes, identity, rollups, sql};
+use crate::model::trace::SpanIds;
 use crate::model::worker::EndReason;
 use crate::model::{Cause, Counters, Detail, Generation, Outcome, UnixMicros, WorkerId};
 use crate::store::{LastMaster, Master, Membership, Tenure, lost};
@@ -152,6 +153,7 @@ impl Batch<'_> {
             ended_at: self.at,
             cause: Some(Cause::MasterLost),
             detail: &detail,
+            span: SpanIds::default(),
         })
     }
 

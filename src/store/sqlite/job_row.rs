@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::names::maybe_text;
 use super::read::{Query, time};
-use super::{codes, names};
+use super::{claim, codes, names};
 use crate::model::job::Progress;
 use crate::model::{Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
 use crate::store::{ErrorFilter, JobFilter};
@@ -20,7 +20,7 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      {place} AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
-     (SELECT name FROM labels WHERE id = j.label)";
+     (SELECT name FROM labels WHERE id = j.label), j.trace";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
@@ -132,6 +132,7 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         None => None,
     };
     let error = maybe_text(row, why + 1)?;
+    let pushed_in = claim::pushed_in(row, 30)?;
     // One that ended without a run has no error of its own, and what the last run said is not its reason.
     let told = error.is_some();
     Ok(JobRecord {
@@ -143,6 +144,8 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         priority: -row.get::<_, i8>(4)?,
         unique: maybe_text(row, 5)?,
         label: maybe_text(row, 29)?,
+        traceparent: pushed_in.as_deref().map(ToString::to_string),
+        tracestate: pushed_in.and_then(|context| context.state).map(Into::into),
         counters: Counters {
             attempts: row.get(6)?,
             crashes: row.get(7)?,

@@ -59,7 +59,7 @@ pub(super) fn front(lanes: usize) -> String {
     let front = |number: usize| {
         format!(
             "SELECT r.lane, r.nprio, r.due_at, r.id, r.tried, j.type, j.args, j.expires_at, j.timeout_us, \
-             j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at, j.processor_run \
+             j.max_attempts, j.unique_key IS NOT NULL, j.pushed_at, j.processor_run, j.trace \
              FROM ready r CROSS JOIN jobs j ON j.id = r.id WHERE r.queue = ?1 AND r.lane = ?{number}"
         )
     };

@@ -12,7 +12,7 @@ use super::sql;
 use crate::model::change::Reply;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
-use crate::model::{Cause, Holds, JobId, NewJob, ProcessorRunId, Pushed};
+use crate::model::{Cause, Holds, JobId, NewJob, ProcessorRunId, Pushed, TraceContext};
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
@@ -64,7 +64,8 @@ impl Batch<'_> {
             self.at.0,
             job.wait.map(micros),
             label,
-            run.map(|run| run.0)
+            run.map(|run| run.0),
+            job.pushed_in.as_deref().map(TraceContext::to_text)
         ])?;
         Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
     }

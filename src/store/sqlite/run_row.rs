@@ -4,20 +4,21 @@ use rusqlite::{Result, Row, params};
 
 use super::batch::{Batch, hot};
 use super::{codes, names};
+use crate::model::trace::SpanIds;
 use crate::model::{Cause, Detail, Generation, JobId, Outcome, RunId, RunRecord, UnixMicros};
 
 /// `runs.id`, `runs_by_job`.
 const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, cause, exit_code, signal, error, stderr_tail, stdout_tail, result, \
-     error_type, error_code, backtrace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-     ?18, ?19, ?20, ?21, ?22)";
+     error_type, error_code, backtrace, trace_id, span_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+     ?18, ?19, ?20, ?21, ?22, ?23, ?24)";
 /// `runs.id`, `runs_by_job`: of a run with nothing to tell, with a third fewer values to bind.
 const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
 /// The columns that [`read`] reads. `runs.id` or `runs_by_job`, then keys.
 pub(super) const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
      r.generation, attempt, outcome, r.started_at, r.ended_at, waited_us, r.peak_memory, cause, r.exit_code, r.signal, \
-     error, stderr_tail, stdout_tail, error_type, error_code, backtrace \
+     error, stderr_tail, stdout_tail, error_type, error_code, backtrace, trace_id, span_id \
      FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
      LEFT JOIN workers w ON w.id = r.worker WHERE 1";
 
@@ -37,13 +38,16 @@ pub(super) struct RunRow<'a> {
     pub(super) ended_at: UnixMicros,
     pub(super) cause: Option<Cause>,
     pub(super) detail: &'a Detail,
+    pub(super) span: SpanIds,
 }
 
 impl RunRow<'_> {
     /// Most runs succeed without a word.
     fn is_plain(&self) -> bool {
         let peak_memory = self.detail.peak_memory;
-        self.cause.is_none() && *self.detail == Detail { peak_memory, ..Detail::default() }
+        self.cause.is_none()
+            && self.span == SpanIds::default()
+            && *self.detail == Detail { peak_memory, ..Detail::default() }
     }
 }
 
@@ -93,6 +97,8 @@ impl Batch<'_> {
                 detail.error_type,
                 detail.error_code,
                 detail.backtrace,
+                run.span.trace_id.map(String::from),
+                run.span.span_id.map(String::from),
             ])?;
         }
         self.map_run(run.queue, run.outcome, run.id, run.ended_at)
@@ -124,6 +130,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<RunRecord> {
             stderr_tail: names::text(row, "stderr_tail")?,
             stdout_tail: names::text(row, "stdout_tail")?,
             ..Detail::default()
+        },
+        span: SpanIds {
+            trace_id: names::maybe_text(row, "trace_id")?.and_then(|text| text.parse().ok()),
+            span_id: names::maybe_text(row, "span_id")?.and_then(|text| text.parse().ok()),
         },
         started_at,
         ended_at,

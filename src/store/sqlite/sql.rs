@@ -93,8 +93,8 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at, wait_us, label, processor_run) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+     max_attempts, unique_key, pushed_at, wait_us, label, processor_run, trace) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 /// `labels.name` (unique).
 pub(super) const LABEL_ID: &str = "SELECT id FROM labels WHERE name = ?1";
 /// Appends.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{Claimed, Counters, Holds, JobId, QueueName, RunId, UnixMicros};
+use crate::model::{Claimed, Counters, Holds, JobId, QueueName, RunId, RunTrace, TraceContext, UnixMicros};
 
 fn verdict(line: &str) -> Result<Option<String>, Box<RunError>> {
     match parse(line.as_bytes()) {
@@ -139,9 +139,8 @@ fn only_the_id_of_the_message_itself_is_found_in_the_head() {
     assert_eq!(id_in_head(br#"{"id":12"#), None, "the number may go on");
 }
 
-#[test]
-fn a_job_is_one_line_with_its_members_in_order() {
-    let job = Claimed {
+fn claimed() -> Claimed {
+    Claimed {
         id: JobId(31),
         run: RunId(1),
         queue: QueueName::default(),
@@ -153,7 +152,15 @@ fn a_job_is_one_line_with_its_members_in_order() {
         timeout: None,
         max_attempts: None,
         holds: Holds::default(),
-    };
+        is_new: false,
+        pushed_in: None,
+        trace: None,
+    }
+}
+
+#[test]
+fn a_job_is_one_line_with_its_members_in_order() {
+    let job = claimed();
     let timeout = Duration::from_millis(1500);
     let mut out = Vec::new();
     let mut lines = JobLines::default();
@@ -174,4 +181,21 @@ fn a_job_is_one_line_with_its_members_in_order() {
         "\"args\":[],\"queue\":\"default\",\"attempt\":2,\"max_attempts\":3,\"timeout_s\":3600,\
              \"deadline\":\"1970-01-01T00:00:02.501Z\",\"pushed_at\":\"1970-01-01T00:00:03.001Z\"}}\n"
     ));
+}
+
+#[test]
+fn a_job_in_a_trace_says_which_span_its_run_is() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let written = |state| {
+        let run = TraceContext::new(parent, state).unwrap();
+        let trace = RunTrace { push: run.clone(), run, pushed_in: None };
+        let job = Claimed { args: "[]".into(), trace: Some(Box::new(trace)), ..claimed() };
+        let (timeout, deadline) = (Duration::from_secs(1), UnixMicros(1));
+        let (mut out, terms) = (Vec::new(), JobTerms { request: 2, max_attempts: 3, timeout, deadline });
+        JobLines::default().write(&mut out, &job, &terms);
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()["params"].clone()
+    };
+    let (with, without) = (written(Some("a=\"1,b=2")), written(None));
+    assert_eq!((&with["traceparent"], &with["tracestate"]), (&parent.into(), &"a=\"1,b=2".into()));
+    assert_eq!((&without["traceparent"], without.get("tracestate")), (&parent.into(), None));
 }

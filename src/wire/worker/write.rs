@@ -66,7 +66,15 @@ impl JobLines {
         out.extend_from_slice(self.deadline.of(millis(deadline), moment).as_bytes());
         out.extend_from_slice(b"\",\"pushed_at\":\"");
         out.extend_from_slice(self.pushed_at.of(millis(job.pushed_at), moment).as_bytes());
-        out.extend_from_slice(b"\"}}\n");
+        out.extend_from_slice(b"\"");
+        if let Some(trace) = &job.trace {
+            write(out, format_args!(",\"traceparent\":\"{}\"", trace.run));
+            if let Some(state) = &trace.run.state {
+                out.extend_from_slice(b",\"tracestate\":");
+                write_text(out, state);
+            }
+        }
+        out.extend_from_slice(b"}}\n");
     }
 }
 
