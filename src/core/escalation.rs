@@ -272,9 +272,13 @@ fn earlier(before: Option<(EndReason, Option<Mono>)>, why: EndReason, at: Option
     before.map_or((why, at), |(first, before)| (first, sooner(before, at)))
 }
 
-/// The earlier of two times, where `None` is never.
-fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
-    [one, other].into_iter().flatten().min()
+/// The earlier of two times, where `None` is never. A match, because it is asked after every event of a worker and a chain of
+/// iterators costs a tenth of what the core does for a job.
+pub(super) fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// From TERM to KILL.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::escalation::sooner;
 use super::flight::Flight;
 use super::leaks::Mark;
 use super::slot::SlotHistory;
@@ -271,10 +272,14 @@ impl Handle {
             State::Killed { since, told: false, .. } => Some(since + super::escalation::UNKILLABLE_AFTER),
             State::Spawning { .. } | State::Ready { .. } | State::Killed { .. } | State::Gone { .. } => None,
         };
-        // Begun jobs stand in front.
-        let begun = self.flights.iter().map_while(Flight::next_deadline);
-        let jobs = self.watches_jobs().then(|| begun.min()).flatten();
-        [state, jobs, self.paused_until()].into_iter().flatten().min()
+        let mut next = sooner(state, self.paused_until());
+        if self.watches_jobs() {
+            // Begun jobs stand in front.
+            for deadline in self.flights.iter().map_while(Flight::next_deadline) {
+                next = sooner(next, Some(deadline));
+            }
+        }
+        next
     }
 
     /// Whether deadlines of its jobs are kept; later it is ended anyway.
