@@ -76,6 +76,26 @@ fn sync(database: &Path) -> Outcome<()> {
 /// Adds a history of so many runs of the last hours: most succeeded, one in 25 failed and its job ran again, a few timed
 /// out; the first thousand of a queue that nothing came to since.
 pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
+    ran(database, runs, end_in_history)
+}
+
+/// Adds so many dead jobs of the last hours, that failed in 50 different ways.
+pub(crate) fn dead(database: &Path, jobs: u64) -> Outcome<()> {
+    let end = |n: u64| {
+        let error = format!("host-{} does not answer", letters(n % 50));
+        let detail = Detail { error: Some(error), error_type: Some("Timeout".into()), ..Detail::default() };
+        (RunOutcome::Failed, Some(Cause::Error), Next::Dead(Cause::Error), detail)
+    };
+    ran(database, jobs, end)
+}
+
+/// What no pattern of numbers makes alike.
+fn letters(n: u64) -> String {
+    ["ab", "cd", "ef", "gh", "ij"][n as usize % 5].repeat(n as usize / 5 + 1)
+}
+
+/// Adds so many runs of the last hours, the first thousand of a queue that nothing came to since; `end` says how each ended.
+fn ran(database: &Path, runs: u64, end: impl Fn(u64) -> End) -> Outcome<()> {
     let mut store = open(database)?;
     let start = wall_us() - HISTORY_US;
     let at = |n: u64| UnixMicros(start + (HISTORY_US as f64 * n as f64 / runs as f64) as i64);
@@ -105,7 +125,7 @@ pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
         let Some(Reply::Claimed { jobs, .. }) = applied.replies.into_iter().last() else {
             return Err("the store claimed nothing".into());
         };
-        let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| end(job, worker, n, at(n)));
+        let ends = jobs.into_iter().zip(chunk.clone()).map(|(job, n)| finish(job, worker, end(n), at(n)));
         batch += 1;
         store.apply(batch, &ends.map(Op::from).collect::<Vec<_>>(), at(chunk.end))?;
         store.tend(false)?;
@@ -136,15 +156,37 @@ pub(crate) fn processor_runs(database: &Path, processors: u64, runs: u64) -> Out
     sync(database)
 }
 
-/// How the n-th run ends.
-fn end(job: Claimed, worker: WorkerId, n: u64, at: UnixMicros) -> Change {
+/// Adds numbers of the hundred days before to those that a history has, as if each day had been the same.
+pub(crate) fn older_numbers(database: &Path) -> Outcome<()> {
+    let fill = Connection::open(database)?;
+    // The periods of a day, by the number of the resolution: how many, and how many days they are kept.
+    for (resolution, of_a_day, days) in [(1, 144, 7), (2, 24, 99), (3, 1, 1000)] {
+        let columns = "succeeded, failed, timed_out, crashed, cancelled, released, died, run_us, run_max_us, wait_us, wait_max_us, \
+             memory_max, run_hist, wait_hist";
+        fill.execute_batch(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {days})
+            INSERT OR IGNORE INTO rollups (res, series, at, {columns})
+            SELECT res, series, at - i * {of_a_day}, {columns} FROM rollups, n WHERE res = {resolution};"
+        ))?;
+    }
+    drop(fill);
+    sync(database)
+}
+
+type End = (RunOutcome, Option<Cause>, Next, Detail);
+
+/// How the n-th run of the history ends.
+fn end_in_history(n: u64) -> End {
     let (outcome, cause, next) = match n {
         _ if n % 5003 == 5002 => (RunOutcome::TimedOut, Some(Cause::Timeout), Next::Ready),
         _ if n % 25 == 24 => (RunOutcome::Failed, Some(Cause::Error), Next::Ready),
         _ => (RunOutcome::Succeeded, None, Next::Succeeded),
     };
+    (outcome, cause, next, Detail::default())
+}
+
+fn finish(job: Claimed, worker: WorkerId, (outcome, cause, next, detail): End, at: UnixMicros) -> Change {
     let counters = Counters::default();
-    let detail = Detail::default();
     let job = Arc::new(job);
     Change::Finish(Box::new(Finish {
         job,

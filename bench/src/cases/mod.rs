@@ -8,6 +8,7 @@ mod idle;
 mod latency;
 mod memory;
 mod mixed;
+mod observe;
 mod pool;
 mod processors;
 mod push;
@@ -45,6 +46,7 @@ pub(crate) static ALL: &[&Case] = &[
     &memory::WORKER,
     &idle::IDLE,
     &history::HISTORY,
+    &observe::OBSERVE,
     &processors::PROCESSORS,
     &mixed::MIXED,
 ];
