@@ -20,6 +20,7 @@
 mod action;
 pub mod autoscale;
 mod backoff;
+pub mod calls;
 mod cancel;
 mod clock_set;
 mod commands;

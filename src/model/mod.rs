@@ -37,6 +37,7 @@ pub mod reload;
 pub mod rollup;
 pub mod run;
 pub mod run_end;
+pub mod service;
 pub mod shift;
 pub mod sketch;
 pub mod store_url;

@@ -1,0 +1,88 @@
+//! What the master and the gateway say: one JSON object in each packet of a socket pair that keeps packets apart, with
+//! descriptors beside it.
+//!
+//! The master says how services are to be and hands over workers' pipes and listening sockets, of which it keeps its own
+//! copies; it reads none of them. The gateway says which workers are ready, done and to be replaced, and what they printed.
+//! Invariants: a packet is at most [`MOST`] bytes; a new gateway is told everything again, so nothing depends on what the
+//! one before it was told.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::service::{Declared, ServiceSettings, ServiceStats};
+use crate::model::{PoolName, Slot, WorkerId};
+
+/// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
+pub const MOST: usize = 128 * 1024;
+
+/// What the master says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum ToGateway {
+    /// Services that are there, or are different now.
+    Services { services: BTreeMap<PoolName, ServiceSettings> },
+    /// Listen on the descriptor that comes along.
+    Listen { pool: PoolName, address: String, framing: Framing },
+    /// Listen there no more; calls that are being answered go on.
+    Unlisten { pool: PoolName, address: String },
+    /// A worker was started. Along come the writing end of its input, and the reading end of its output. `is_ready`: it has
+    /// declared itself to the gateway before, as `declared` says.
+    Worker { worker: WorkerId, pool: PoolName, slot: Slot, declared: Option<Box<Declared>> },
+    /// It gets no more calls; [`FromGateway::Drained`] answers when it has none.
+    Drain { worker: WorkerId },
+    /// It has ended, or its input is closed: calls that it has fail with this text.
+    Gone { worker: WorkerId, how: String },
+    /// The pool is gone.
+    Forget { pool: PoolName },
+    /// Nothing new is taken from now on.
+    Stop,
+}
+
+/// What the gateway says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum FromGateway {
+    /// It has heard everything that it was told at its start.
+    Up,
+    Ready {
+        worker: WorkerId,
+        declared: Box<Declared>,
+    },
+    /// The worker is not what it is to be: its `init` failed, or its version is another.
+    Refused {
+        worker: WorkerId,
+        why: String,
+    },
+    /// It has no call, after `drain`. `calls`: how many it has answered.
+    Drained {
+        worker: WorkerId,
+    },
+    /// It is to be ended: a call has timed out, it is unhealthy, or a request stopped half-way in its pipe.
+    Replace {
+        worker: WorkerId,
+        why: String,
+    },
+    /// Lines that a worker printed between its answers.
+    Printed {
+        worker: WorkerId,
+        lines: Vec<String>,
+    },
+    /// Calls that each worker has answered so far, and how services stand; once a second where something has changed.
+    Stats {
+        calls: BTreeMap<WorkerId, u64>,
+        services: BTreeMap<PoolName, ServiceStats>,
+    },
+}
+
+/// How requests are told apart on a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By their first bytes: JSON values, lines or raw text.
+    #[default]
+    Auto,
+    Lines,
+    Once,
+    Http,
+}
