@@ -1,10 +1,12 @@
 //! Services: what a pool whose workers answer calls is told to be, what its workers declare, and how a call fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::Slot;
 
 /// How the worker of a call is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,9 @@ pub struct ServiceSettings {
     pub version: Option<String>,
     /// How long a raw request may pause before it counts as whole.
     pub raw_idle: Duration,
+    /// The slots that it has now, whether or not a worker is in them, where calls are sticky: the replacement of a worker
+    /// moves no call then. Empty: those that have workers.
+    pub slots: BTreeSet<Slot>,
 }
 
 impl Default for ServiceSettings {
@@ -79,6 +84,7 @@ impl Default for ServiceSettings {
             init: None,
             version: None,
             raw_idle: Duration::from_millis(50),
+            slots: BTreeSet::new(),
         }
     }
 }
@@ -144,7 +150,7 @@ impl CacheRule {
     }
 }
 
-/// At most `limit` calls in `per_s` seconds, of each key if one is named.
+/// `limit` calls at once, which are granted anew over `per_s` seconds, of each key if one is named.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RateLimit {
     pub limit: u32,
@@ -184,7 +190,7 @@ pub mod code {
     pub const STOPPING: i64 = -32006;
 }
 
-/// How a service stands, as the gateway counts. Times are those of answered calls since the gateway began.
+/// How a service stands, as the gateway counts since it began. Times are from a call to its answer by a worker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceStats {
     pub name: Option<String>,
@@ -192,6 +198,12 @@ pub struct ServiceStats {
     /// Calls that wait for a worker, and those that workers have.
     pub waiting: u64,
     pub running: u64,
+    /// How long calls waited before a worker had them.
+    pub wait_p50_ms: Option<f64>,
+    pub wait_p99_ms: Option<f64>,
+    /// Calls that failed for another reason than an error of a worker, by [`code`].
+    pub refused: BTreeMap<i64, u64>,
+    /// Beyond 200 methods, the rest counts as `other`.
     pub methods: BTreeMap<String, MethodStats>,
 }
 

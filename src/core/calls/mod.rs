@@ -11,11 +11,12 @@
 //!   sees it;
 //! - all state is bounded: the queue by `max_queue`, answers by the `max` of their rule, rate limits by a number of keys.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::model::service::{CallError, Declared, ServiceSettings};
+use crate::model::service::{CallError, Declared, Method, ServiceSettings, ServiceStats};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
 /// A call, by the number that the gateway gives it.
@@ -106,9 +107,91 @@ pub enum CallAction {
     },
     /// The worker has no call, and gets none.
     Drained(WorkerId),
-    /// The worker does not answer: it is to be replaced.
+    /// The worker does not answer: it is to be replaced, and gets no call any more.
     Replace {
         worker: WorkerId,
         why: String,
     },
+    /// Something that a worker declared is not understood, and does without.
+    Warn {
+        worker: WorkerId,
+        text: String,
+    },
+}
+
+/// A service, as it is listed.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceView<'a> {
+    pub pool: &'a PoolName,
+    /// What its last worker that was ready said.
+    pub declared: Option<&'a Declared>,
+    /// Workers that take calls.
+    pub ready: usize,
+}
+
+impl<'a> ServiceView<'a> {
+    /// The methods that may be called, from outside or by pools; none are declared where every message is taken.
+    pub fn methods(&self, is_outside: bool) -> impl Iterator<Item = (&'a str, &'a Method)> + use<'a> {
+        let methods = self.declared.into_iter().flat_map(|declared| &declared.methods);
+        methods.filter(move |(_, method)| method.public || !is_outside).map(|(name, method)| (name.as_str(), method))
+    }
+}
+
+/// All calls of this gateway.
+#[derive(Debug)]
+pub struct Calls {
+    requests: u64,
+}
+
+impl Calls {
+    /// Requests to workers are numbered from `first_request`.
+    #[must_use]
+    pub fn new(seed: u64, first_request: u64) -> Self {
+        let _ = seed;
+        Self { requests: first_request }
+    }
+
+    /// Takes in what happened, and says what is to be done about it.
+    pub fn handle(&mut self, event: CallEvent, now: Mono, out: &mut Vec<CallAction>) {
+        let _ = (event, now, out);
+    }
+
+    /// When [`Calls::tick`] is to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        None
+    }
+
+    /// Says what is to be done because time has passed.
+    pub fn tick(&mut self, now: Mono, out: &mut Vec<CallAction>) {
+        let _ = (now, out);
+    }
+
+    /// A number for a request that is no call, such as `init` and `health`; no call has it.
+    pub fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests - 1
+    }
+
+    /// Calls that a worker has answered.
+    #[must_use]
+    pub fn calls_done(&self, worker: WorkerId) -> u64 {
+        let _ = worker;
+        0
+    }
+
+    #[must_use]
+    pub fn service(&self, pool: &PoolName) -> Option<ServiceView<'_>> {
+        let _ = pool;
+        None
+    }
+
+    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
+        std::iter::empty()
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> BTreeMap<PoolName, ServiceStats> {
+        BTreeMap::new()
+    }
 }
