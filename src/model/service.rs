@@ -167,6 +167,11 @@ impl RateLimit {
     }
 }
 
+/// The most methods that a worker can declare.
+pub const MOST_METHODS: usize = 400;
+/// The longest declaration, in bytes of JSON text.
+pub const MOST_DECLARED_BYTES: usize = 64 * 1024;
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallError {
@@ -204,6 +209,8 @@ pub struct ServiceStats {
     /// Calls that failed for another reason than an error of a worker, by [`code`].
     pub refused: BTreeMap<i64, u64>,
     /// Beyond 200 methods, the rest counts as `other`.
+    /// The worst that a worker has said; `None`: none says.
+    pub health: Option<Health>,
     pub methods: BTreeMap<String, MethodStats>,
 }
 
@@ -216,4 +223,42 @@ pub struct MethodStats {
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
+}
+
+/// How workers say they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Health {
+    pub status: HealthStatus,
+    /// The checks that are not healthy.
+    pub message: String,
+}
+
+/// From the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// A series that workers count in by `metric`, all of a pool together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub value: MetricValue,
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MetricValue {
+    /// The sum of what was added.
+    Counter { sum: f64 },
+    /// The last.
+    Gauge { last: f64 },
+    /// Values that were seen.
+    Histogram { count: u64, sum: f64 },
 }

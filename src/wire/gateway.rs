@@ -7,10 +7,11 @@
 //! one before it was told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::service::{Declared, ServiceSettings, ServiceStats};
+use crate::model::service::{Declared, Metric, ServiceSettings, ServiceStats};
 use crate::model::{PoolName, Slot, WorkerId};
 
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
@@ -20,17 +21,23 @@ pub const MOST: usize = 128 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum ToGateway {
+    /// The first packet. Along come the file in which large requests are marked (a byte for each worker id, modulo the size
+    /// of the file), and the listening socket of `queue-work call`.
+    Begin,
+    /// Everything that is there has been told; [`FromGateway::Up`] answers.
+    Told,
     /// Services that are there, or are different now.
     Services { services: BTreeMap<PoolName, ServiceSettings> },
     /// Listen on the descriptor that comes along.
     Listen { pool: PoolName, address: String, framing: Framing },
     /// Listen there no more; calls that are being answered go on.
     Unlisten { pool: PoolName, address: String },
-    /// A worker was started. Along come the writing end of its input, and the reading end of its output. `is_ready`: it has
-    /// declared itself to the gateway before, as `declared` says.
+    /// A worker was started. Along come the writing end of its input, and the reading end of its output. `declared`: what
+    /// it has said of itself to a gateway before.
     Worker { worker: WorkerId, pool: PoolName, slot: Slot, declared: Option<Box<Declared>> },
-    /// It gets no more calls; [`FromGateway::Drained`] answers when it has none.
-    Drain { worker: WorkerId },
+    /// It gets no more calls; [`FromGateway::Drained`] answers when it has none, and has been told to shut down if it wants
+    /// to be. `why` and `grace` are for the worker.
+    Drain { worker: WorkerId, why: String, grace: Duration },
     /// It has ended, or its input is closed: calls that it has fail with this text.
     Gone { worker: WorkerId, how: String },
     /// The pool is gone.
@@ -43,7 +50,7 @@ pub enum ToGateway {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum FromGateway {
-    /// It has heard everything that it was told at its start.
+    /// It has heard everything before [`ToGateway::Told`], and listens.
     Up,
     Ready {
         worker: WorkerId,
@@ -54,7 +61,7 @@ pub enum FromGateway {
         worker: WorkerId,
         why: String,
     },
-    /// It has no call, after `drain`. `calls`: how many it has answered.
+    /// It has no call, after `drain`.
     Drained {
         worker: WorkerId,
     },
@@ -68,10 +75,17 @@ pub enum FromGateway {
         worker: WorkerId,
         lines: Vec<String>,
     },
-    /// Calls that each worker has answered so far, and how services stand; once a second where something has changed.
+    /// Calls that each worker of some services has answered so far, and how these services stand; once a second where
+    /// something has changed.
     Stats {
         calls: BTreeMap<WorkerId, u64>,
         services: BTreeMap<PoolName, ServiceStats>,
+    },
+    /// Series that workers of a pool have changed since the last time. `dropped`: values so far that had no room.
+    Metrics {
+        pool: PoolName,
+        metrics: Vec<Metric>,
+        dropped: u64,
     },
 }
 
