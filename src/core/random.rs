@@ -13,9 +13,7 @@ impl Random {
 
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        mix(self.0)
     }
 
     /// Between `1 - part` and `1 + part`.
@@ -28,4 +26,11 @@ impl Random {
     pub(super) fn around(&mut self, d: Duration, part: f64) -> Duration {
         Duration::from_secs_f64(d.as_secs_f64() * self.factor(part))
     }
+}
+
+/// A number that looks like any other, the same for the same.
+pub(super) fn mix(number: u64) -> u64 {
+    let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
