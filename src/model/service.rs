@@ -208,9 +208,9 @@ pub struct ServiceStats {
     pub wait_p99_ms: Option<f64>,
     /// Calls that failed for another reason than an error of a worker, by [`code`].
     pub refused: BTreeMap<i64, u64>,
-    /// Beyond 200 methods, the rest counts as `other`.
     /// The worst that a worker has said; `None`: none says.
     pub health: Option<Health>,
+    /// Beyond 200 methods, the rest counts as `other`.
     pub methods: BTreeMap<String, MethodStats>,
 }
 

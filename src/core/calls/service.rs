@@ -348,6 +348,7 @@ impl Service {
             wait_p50_ms: millis(&self.stats.waits, 0.5),
             wait_p99_ms: millis(&self.stats.waits, 0.99),
             refused: self.stats.refused.clone(),
+            health: None,
             methods: self.stats.methods(),
         }
     }
