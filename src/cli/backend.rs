@@ -70,7 +70,9 @@ pub(crate) fn run_master(flags: &Flags, loaded: Loaded, printer: Printer, least:
         Err(Failure::Interrupted) => Err(Error::Interrupted),
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
-        Err(error @ (Failure::Socket { .. } | Failure::Group(_))) => Err(Error::Usage(error.to_string())),
+        Err(error @ (Failure::Socket { .. } | Failure::Listen(_) | Failure::Group(_))) => {
+            Err(Error::Usage(error.to_string()))
+        }
         Err(
             error @ (Failure::NotDrained(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder),
         ) => Err(Error::Failed(error.to_string())),

@@ -25,6 +25,7 @@ pub mod key;
 pub mod last_line;
 pub mod leak;
 pub mod limits;
+pub mod listen;
 pub mod notice;
 pub mod oom;
 pub mod os_text;

@@ -35,6 +35,18 @@ pub enum StickyKey {
     Pointer(String),
 }
 
+/// How requests are told apart on a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By their first bytes: JSON values, lines or raw text.
+    #[default]
+    Auto,
+    Lines,
+    Once,
+    Http,
+}
+
 /// When calls are refused because workers die or do not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Circuit {

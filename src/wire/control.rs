@@ -38,13 +38,8 @@ use serde_json::value::RawValue;
 pub use super::jobs::{ChangedJobs, Jobs, RefusedJob};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
+pub use crate::model::listen::{MAX_SOCKET_PATH_BYTES, NEW_SOCKET_ENDING};
 use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
-
-/// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
-/// `.new` at its end first.
-pub const MAX_SOCKET_PATH_BYTES: usize = 107 - NEW_SOCKET_ENDING.len();
-/// End of the name of a socket until it is private and may be found.
-pub const NEW_SOCKET_ENDING: &str = ".new";
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
 pub const NOTE: &str = "note";

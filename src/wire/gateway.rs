@@ -11,8 +11,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::service::Framing;
 use crate::model::service::{Declared, Metric, ServiceSettings, ServiceStats};
 use crate::model::{PoolName, Slot, WorkerId};
+
+/// The hidden verb by which the master starts the gateway; its number, from 1, follows.
+pub const VERB: &str = "gateway";
 
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;
@@ -87,16 +91,4 @@ pub enum FromGateway {
         metrics: Vec<Metric>,
         dropped: u64,
     },
-}
-
-/// How requests are told apart on a listener.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Framing {
-    /// By their first bytes: JSON values, lines or raw text.
-    #[default]
-    Auto,
-    Lines,
-    Once,
-    Http,
 }

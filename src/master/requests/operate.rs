@@ -7,6 +7,7 @@ use super::{Answer, Refused};
 use crate::config::PoolConfig;
 use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
+use crate::master::gateway::CannotListen;
 use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
 use crate::model::done::{Awaited, Stopped};
@@ -41,6 +42,7 @@ impl Master {
     pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
         self.refuse_if_single()?;
         let pool = self.pool_config(params)?;
+        self.gateway.listen(&self.in_force.config.socket, std::iter::once(&pool)).map_err(refused_to_listen)?;
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         self.command(ticket, command);
         self.open_pool(pool);
@@ -92,7 +94,7 @@ impl Master {
         let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
         let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
-        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
+        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service: None })
     }
 
     /// Refuses a new pool whose name is like that of a worker, or the other way round.
@@ -175,11 +177,16 @@ impl Master {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+pub(super) fn refused_to_listen(error: CannotListen) -> Refused {
+    Refused::Failed(5, error.to_string())
+}
+
 /// The kind of a pool in a request.
 pub(super) fn kind_of(word: Option<&str>, has_command: bool) -> Result<PoolKind, Refused> {
     let Some(word) = word else { return Ok(PoolKind::with_command(has_command)) };
     let found = PoolKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    found.ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))
+    found.ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec`, `opaque` or `service`")))
 }
 
 /// A length of time in a request.

@@ -1,0 +1,278 @@
+//! The gateway of this master: the process that carries the calls of services.
+//!
+//! It is there as long as there is a service. What it is to know is compared with what it was told, once a turn; one that
+//! died is replaced at once, and the next one is told everything. It is a child like the others, with an id of its own, in
+//! the guardian's care.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `link` | packets and descriptors |
+//! | `listeners` | listening sockets |
+//! | `tell` | what the gateway is told |
+//! | `heard` | what it says |
+//!
+//! Invariants: the loop never waits for it, and one that does not read is killed; without it no worker waits: calls that
+//! it had are lost, so workers that leave have none.
+
+mod heard;
+mod link;
+mod listeners;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+pub(crate) use listeners::CannotListen;
+
+use super::Master;
+use super::sources::Source;
+use super::timers::Timer;
+use crate::config::PoolConfig;
+use crate::core::{Event, Phase, PoolId, State};
+use crate::model::listen::Place;
+use crate::model::problem::Topic;
+use crate::model::service::{Declared, Framing, ServiceSettings, ServiceStats};
+use crate::model::worker::Exit;
+use crate::model::{JobId, Mono, Now, PoolName, WorkerId};
+use crate::process::spawn::SpawnError;
+use crate::report::events;
+use link::Link;
+use listeners::Listeners;
+
+/// Gateways have ids as workers have: above all of theirs, and in the mark of a process, which has room for 26 bits, below
+/// those of hooks.
+const LAST_ID: i64 = 1 << 41 | ((1 << 25) - 1);
+/// Numbers of gateways that have ids of their own.
+const IDS: i64 = 1 << 20;
+/// One that lived for so long was of use: the next is started at once.
+const OF_USE_AFTER: Duration = Duration::from_secs(1);
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// One that takes nothing for so long is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one may take to end when it is told to.
+const ENDS_IN: Duration = Duration::from_secs(2);
+/// Size of the file of marks, a byte for each worker.
+const MARKS: u64 = 64 * 1024;
+/// The name of its log.
+const LOG: &str = "gateway";
+
+/// Something that a service listens at.
+type Listening = (PoolName, String, Framing);
+
+/// A gateway that runs, and what it was told.
+#[derive(Debug)]
+struct Running {
+    id: WorkerId,
+    /// Closed when it is to end.
+    link: Option<Link>,
+    since: Mono,
+    services: BTreeMap<PoolName, ServiceSettings>,
+    listening: BTreeMap<Place, Listening>,
+    /// Workers that it knows, with the calls that they have answered to it.
+    workers: BTreeMap<WorkerId, u64>,
+    told_to_stop: bool,
+    /// When it is killed.
+    kill_at: Option<Mono>,
+    /// There may be more to hear, and no edge will tell.
+    has_more: bool,
+}
+
+/// The gateway, whether it runs or not.
+#[derive(Debug, Default)]
+pub(super) struct Gateway {
+    running: Option<Running>,
+    /// How many there were.
+    count: u32,
+    /// Those among them that died at once, in a row, and when the next is started.
+    fast_deaths: u32,
+    start_at: Mono,
+    listeners: Listeners,
+    marks: Option<Arc<OwnedFd>>,
+    /// What workers have said of themselves.
+    declared: BTreeMap<WorkerId, Box<Declared>>,
+    stats: BTreeMap<PoolName, ServiceStats>,
+}
+
+impl Gateway {
+    /// Whether this is its process.
+    pub(super) fn is(&self, id: WorkerId) -> bool {
+        self.running.as_ref().is_some_and(|running| running.id == id)
+    }
+
+    /// What its output is called; it is of no pool and no job.
+    pub(super) fn source(&self, id: WorkerId) -> Option<(Arc<str>, PoolId, Option<JobId>)> {
+        self.is(id).then(|| (LOG.into(), PoolId(0), None))
+    }
+
+    /// Nothing of it is left.
+    pub(super) const fn is_over(&self) -> bool {
+        self.running.is_none()
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.has_more)
+    }
+
+    fn link(&mut self) -> Option<&mut Link> {
+        self.running.as_mut()?.link.as_mut()
+    }
+
+    /// Opens what these pools listen at; all of it or nothing.
+    pub(super) fn listen<'p>(
+        &mut self,
+        control: &std::path::Path,
+        pools: impl Iterator<Item = &'p PoolConfig>,
+    ) -> Result<(), CannotListen> {
+        let mut services = pools.filter_map(|pool| pool.service.as_ref()).peekable();
+        if services.peek().is_none() {
+            return Ok(());
+        }
+        let wanted = services.flat_map(|service| service.listen.iter().map(|address| (address, service.socket_mode)));
+        self.listeners.open(control, wanted)
+    }
+
+    /// The file in which gateways mark workers, for the first of them made.
+    fn marks(&mut self) -> std::io::Result<Arc<OwnedFd>> {
+        if let Some(marks) = &self.marks {
+            return Ok(Arc::clone(marks));
+        }
+        let file = memfd_create("queue-work marks", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, MARKS)?;
+        Ok(Arc::clone(self.marks.insert(Arc::new(file))))
+    }
+
+    /// A worker is gone: the mark is that of nobody.
+    fn unmark(&self, worker: WorkerId) {
+        let Some(marks) = &self.marks else { return };
+        let place = worker.0.unsigned_abs() % MARKS;
+        let unmarked = marks.try_clone().and_then(|marks| File::from(marks).write_all_at(&[0], place));
+        unmarked.unwrap_or_else(|error| log::error!("worker {worker} cannot be unmarked: {error}"));
+    }
+}
+
+impl Master {
+    /// Starts, tells, and ends the gateway. Once a turn.
+    pub(super) fn tend_gateway(&mut self, now: Now) {
+        let has_services = self.core.pools().any(|(_, pool)| pool.settings.is_service());
+        if !has_services && self.gateway.is_over() {
+            return;
+        }
+        let is_stopping = self.core.phase() != Phase::Running;
+        let is_needed = has_services && !(is_stopping && self.core.workers().next().is_none());
+        if is_needed && self.gateway.is_over() && !is_stopping && self.gateway.start_at <= now.mono {
+            self.start_gateway(now.mono);
+        }
+        self.tell_changes();
+        if !is_needed {
+            self.end_gateway(now.mono);
+        }
+        let Some(running) = &mut self.gateway.running else { return self.ring_for_gateway(now.mono) };
+        let flushed = running.link.as_mut().map_or(Ok(()), |link| link.flush(now.mono));
+        let is_stuck =
+            running.link.as_ref().and_then(Link::stuck_since).is_some_and(|since| since + PATIENCE <= now.mono);
+        if flushed.is_err() || is_stuck || running.kill_at.is_some_and(|at| at <= now.mono) {
+            running.kill_at = None;
+            let id = running.id;
+            if let Some(Err(error)) = self.children.get(id).map(super::pipes::Pipes::kill) {
+                log::debug!("the gateway cannot be killed: {error}");
+            }
+        }
+        self.ring_for_gateway(now.mono);
+    }
+
+    /// When there is something to do for it, if nothing happens before.
+    fn ring_for_gateway(&mut self, now: Mono) {
+        let at = match &self.gateway.running {
+            Some(running) => {
+                let stuck = running.link.as_ref().and_then(Link::stuck_since).map(|since| since + PATIENCE);
+                [running.kill_at, stuck].into_iter().flatten().min()
+            }
+            None => Some(self.gateway.start_at).filter(|at| *at > now),
+        };
+        self.time.ring_at(Timer::Gateway, at);
+    }
+
+    fn start_gateway(&mut self, now: Mono) {
+        match self.try_start_gateway(now) {
+            Ok(()) => self.tell_everything(),
+            Err(error) => {
+                self.gateway.fast_deaths += 1;
+                self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+                let text =
+                    format!("the gateway cannot be started: {error}; services are not reached; it is tried again");
+                self.problem(Topic::Gateway, text);
+            }
+        }
+    }
+
+    fn try_start_gateway(&mut self, now: Mono) -> Result<(), SpawnError> {
+        let io_error = |source| SpawnError::Io { program: LOG.to_owned(), source };
+        self.gateway.marks().map_err(io_error)?;
+        self.gateway.count += 1;
+        let number = self.gateway.count;
+        let id = WorkerId(LAST_ID - i64::from(number) % IDS);
+        let registry = self.sources.registry();
+        let (link, theirs) = Link::pair(registry, Source::Gateway.token()).map_err(io_error)?;
+        let pipes = self.spawner.start_gateway((id, LOG.into()), number, theirs, &mut self.containment, registry)?;
+        self.containment.found_family(id, pipes.pid());
+        self.children.add(id, pipes);
+        self.gateway.running = Some(Running {
+            id,
+            link: Some(link),
+            since: now,
+            services: BTreeMap::new(),
+            listening: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            told_to_stop: false,
+            kill_at: None,
+            has_more: false,
+        });
+        Ok(())
+    }
+
+    /// Nobody needs it: its end of the link is all that it waits for.
+    fn end_gateway(&mut self, now: Mono) {
+        if let Some(running) = &mut self.gateway.running
+            && running.link.take().is_some()
+        {
+            running.kill_at = Some(now + ENDS_IN);
+        }
+        self.gateway.listeners.close();
+    }
+
+    /// Its process has ended.
+    pub(super) fn gateway_ended(&mut self, exit: Option<Exit>) {
+        let Some(running) = self.gateway.running.take() else { return };
+        let now = self.time.now().mono;
+        if running.link.is_some() {
+            let is_fast = now.since(running.since) < OF_USE_AFTER;
+            self.gateway.fast_deaths = if is_fast { self.gateway.fast_deaths + 1 } else { 0 };
+            self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+            let how = exit.map_or_else(|| "exit code unknown".to_owned(), events::exit);
+            let text = format!("the gateway has ended ({how}); another takes its place; see `queue-work logs {LOG}`");
+            self.problem(Topic::Gateway, text);
+        }
+        // Their calls are lost with it.
+        let leaves = |state: &State| matches!(state, State::Draining { closed: false, .. });
+        let leaving: Vec<WorkerId> =
+            self.core.workers().filter(|(_, worker)| leaves(&worker.state)).map(|(id, _)| id).collect();
+        for worker in leaving {
+            self.feed(Event::Drained { worker });
+        }
+    }
+}
+
+/// How long the next one waits after so many that died at once.
+fn wait(fast_deaths: u32) -> Duration {
+    match fast_deaths {
+        0 | 1 => Duration::ZERO,
+        more => (FIRST_WAIT * (1 << (more - 2).min(10))).min(LONGEST_WAIT),
+    }
+}
