@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// From the state of one number to that of the next.
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A small generator; the same seed gives the same numbers.
 #[derive(Debug)]
 pub(super) struct Random(u64);
@@ -12,7 +15,7 @@ impl Random {
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 

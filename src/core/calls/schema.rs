@@ -7,68 +7,58 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// Levels of a schema that are checked.
 const DEEPEST: usize = 64;
 /// Keywords that describe and check nothing.
-const ANNOTATIONS: [&str; 10] = [
-    "title",
-    "description",
-    "default",
-    "examples",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-    "$schema",
-    "$id",
-    "$comment",
-];
+const ANNOTATIONS: &str = " title description default examples deprecated readOnly writeOnly $schema $id $comment ";
 /// The longest value that a message shows, in characters.
 const SHOWN: usize = 60;
+/// Types, and how they are called.
+const TYPES: [(&str, &str); 7] = [
+    ("null", "null"),
+    ("boolean", "true or false"),
+    ("number", "a number"),
+    ("string", "a string"),
+    ("array", "an array"),
+    ("object", "an object"),
+    ("integer", "an integer"),
+];
+type Limit = (&'static str, Of, fn(Ordering) -> bool, &'static str);
+/// Keywords with a limit: what is compared, how, and how that is called.
+const LIMITS: [Limit; 8] = [
+    ("minimum", Of::Number, Ordering::is_ge, "at least"),
+    ("exclusiveMinimum", Of::Number, Ordering::is_gt, "more than"),
+    ("maximum", Of::Number, Ordering::is_le, "at most"),
+    ("exclusiveMaximum", Of::Number, Ordering::is_lt, "less than"),
+    ("minLength", Of::Characters, Ordering::is_ge, "at least"),
+    ("maxLength", Of::Characters, Ordering::is_le, "at most"),
+    ("minItems", Of::Items, Ordering::is_ge, "at least"),
+    ("maxItems", Of::Items, Ordering::is_le, "at most"),
+];
 
 /// What a value must be.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     /// `false` as a schema: no value will do.
     is_never: bool,
-    types: Vec<Type>,
+    types: Vec<&'static str>,
     one_of: Option<Vec<Value>>,
     items: Option<Box<Schema>>,
     prefix: Vec<Schema>,
     properties: BTreeMap<String, Schema>,
     required: Vec<String>,
     additional: Option<Box<Schema>>,
-    /// Limits of a number.
-    bounds: Vec<(Bound, Number)>,
-    length: Span,
-    count: Span,
+    /// By their place in [`LIMITS`].
+    limits: Vec<(usize, Number)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
-    Null,
-    Boolean,
-    Integer,
+enum Of {
     Number,
-    String,
-    Array,
-    Object,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Bound {
-    AtLeast,
-    MoreThan,
-    AtMost,
-    LessThan,
-}
-
-/// The least and the most.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    least: Option<u64>,
-    most: Option<u64>,
+    Characters,
+    Items,
 }
 
 /// Where a value is not what it must be.
@@ -99,26 +89,18 @@ pub(super) fn compile(schema: &Value, warnings: &mut Vec<String>) -> Schema {
 
 fn compile_at(schema: &Value, path: &str, depth: usize, warnings: &mut Vec<String>) -> Schema {
     let mut compiled = Schema::default();
-    let keywords = match schema {
-        Value::Object(_) if depth == DEEPEST => {
-            warnings.push(format!("`{path}` is more than {DEEPEST} levels deep"));
-            return compiled;
+    match schema {
+        Value::Object(_) if depth == DEEPEST => warnings.push(format!("`{path}` is more than {DEEPEST} levels deep")),
+        Value::Object(keywords) => {
+            for (keyword, value) in keywords {
+                let path = format!("{path}/{keyword}");
+                if compiled.take(keyword, value, &path, depth, warnings).is_none() {
+                    warnings.push(format!("`{path}` is not checked"));
+                }
+            }
         }
-        Value::Object(keywords) => keywords,
-        Value::Bool(is_any) => {
-            compiled.is_never = !is_any;
-            return compiled;
-        }
-        other => {
-            warnings.push(format!("`{path}` is {}, no schema", Type::of(other).name()));
-            return compiled;
-        }
-    };
-    for (keyword, value) in keywords {
-        let path = format!("{path}/{keyword}");
-        if compiled.take(keyword, value, &path, depth, warnings).is_none() {
-            warnings.push(format!("`{path}` is not checked"));
-        }
+        Value::Bool(is_any) => compiled.is_never = !is_any,
+        other => warnings.push(format!("`{path}` is {}, no schema", words(type_of(other)))),
     }
     compiled
 }
@@ -128,7 +110,11 @@ impl Schema {
     fn take(&mut self, keyword: &str, value: &Value, path: &str, depth: usize, warn: &mut Vec<String>) -> Option<()> {
         let mut nested = |value: &Value, name: &str| compile_at(value, &format!("{path}{name}"), depth + 1, warn);
         match keyword {
-            "type" => self.types = types_of(value)?,
+            "type" => {
+                let names = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                let known = |name: &Value| TYPES.iter().map(|&(kind, _)| kind).find(|kind| name.as_str() == Some(kind));
+                self.types = names.iter().map(known).collect::<Option<_>>()?;
+            }
             "enum" => self.narrow(value.as_array()?),
             "const" => self.narrow(std::slice::from_ref(value)),
             "items" => self.items = Some(Box::new(nested(value, ""))),
@@ -138,24 +124,19 @@ impl Schema {
             }
             "properties" => {
                 let each = value.as_object()?.iter();
-                self.properties =
-                    each.map(|(name, value)| (name.clone(), nested(value, &format!("/{name}")))).collect();
+                let each = each.map(|(name, value)| (name.clone(), nested(value, &format!("/{name}"))));
+                self.properties = each.collect();
             }
             "required" => {
                 let names = value.as_array()?.iter().map(|name| name.as_str().map(str::to_owned));
                 self.required = names.collect::<Option<_>>()?;
             }
             "additionalProperties" => self.additional = Some(Box::new(nested(value, ""))),
-            "minimum" => self.bounds.push((Bound::AtLeast, value.as_number()?.clone())),
-            "exclusiveMinimum" => self.bounds.push((Bound::MoreThan, value.as_number()?.clone())),
-            "maximum" => self.bounds.push((Bound::AtMost, value.as_number()?.clone())),
-            "exclusiveMaximum" => self.bounds.push((Bound::LessThan, value.as_number()?.clone())),
-            "minLength" => self.length.least = Some(value.as_u64()?),
-            "maxLength" => self.length.most = Some(value.as_u64()?),
-            "minItems" => self.count.least = Some(value.as_u64()?),
-            "maxItems" => self.count.most = Some(value.as_u64()?),
-            annotation if ANNOTATIONS.contains(&annotation) => {}
-            _ => return None,
+            limit => match LIMITS.iter().position(|(name, ..)| *name == limit) {
+                Some(at) => self.limits.push((at, value.as_number()?.clone())),
+                None if ANNOTATIONS.contains(&format!(" {keyword} ")) => {}
+                None => return None,
+            },
         }
         Some(())
     }
@@ -167,34 +148,38 @@ impl Schema {
     }
 
     pub(super) fn check(&self, value: &Value) -> Result<(), Mismatch> {
-        let is_of = |kind: &Type| kind.includes(value);
         if self.is_never {
             return Err(Mismatch::new("left out".into(), "given"));
         }
-        if !self.types.is_empty() && !self.types.iter().any(is_of) {
-            return Err(Mismatch::new(self.describe(), Type::of(value).name()));
+        if !self.types.is_empty() && !self.types.iter().any(|kind| is_of(kind, value)) {
+            return Err(Mismatch::new(self.describe(), words(type_of(value))));
         }
         if self.one_of.as_ref().is_some_and(|values| !values.iter().any(|one| same(one, value))) {
             return Err(Mismatch::new(self.describe(), &shown(value)));
         }
         match value {
-            Value::Number(number) => self.check_number(number),
-            Value::String(text) => self.length.check("long", "characters", || text.chars().count()),
+            Value::Number(number) => self.check_limits(Of::Number, "", || number.clone()),
+            Value::String(text) => {
+                self.check_limits(Of::Characters, " characters long", || text.chars().count().into())
+            }
             Value::Array(items) => self.check_items(items),
             Value::Object(members) => self.check_members(members),
             Value::Null | Value::Bool(_) => Ok(()),
         }
     }
 
-    fn check_number(&self, number: &Number) -> Result<(), Mismatch> {
-        let broken = self.bounds.iter().find(|(bound, limit)| !bound.holds(number, limit));
-        broken.map_or(Ok(()), |(bound, limit)| {
-            Err(Mismatch::new(format!("{} {limit}", bound.words()), &number.to_string()))
-        })
+    fn check_limits(&self, of: Of, unit: &str, found: impl Fn() -> Number) -> Result<(), Mismatch> {
+        for (at, limit) in &self.limits {
+            let (_, compared, holds, words) = LIMITS[*at];
+            if compared == of && !order(&found(), limit).is_some_and(holds) {
+                return Err(Mismatch::new(format!("{words} {limit}{unit}"), &found().to_string()));
+            }
+        }
+        Ok(())
     }
 
     fn check_items(&self, items: &[Value]) -> Result<(), Mismatch> {
-        self.count.check("in number", "items", || items.len())?;
+        self.check_limits(Of::Items, " items", || items.len().into())?;
         for (at, item) in items.iter().enumerate() {
             if let Some(schema) = self.prefix.get(at).or(self.items.as_deref()) {
                 schema.check(item).map_err(|mismatch| mismatch.under(&at.to_string()))?;
@@ -203,11 +188,10 @@ impl Schema {
         Ok(())
     }
 
-    fn check_members(&self, members: &serde_json::Map<String, Value>) -> Result<(), Mismatch> {
+    fn check_members(&self, members: &Map<String, Value>) -> Result<(), Mismatch> {
         if let Some(missing) = self.required.iter().find(|name| !members.contains_key(*name)) {
             let expected = self.properties.get(missing).map_or_else(|| "there".into(), Self::describe);
-            let text = "is missing".into();
-            return Err(Mismatch { path: String::new(), expected, text }.under(missing));
+            return Err(Mismatch { path: String::new(), expected, text: "is missing".into() }.under(missing));
         }
         for (name, member) in members {
             if let Some(schema) = self.properties.get(name).or(self.additional.as_deref()) {
@@ -223,100 +207,34 @@ impl Schema {
             Some(values) if values.len() == 1 => shown(&values[0]),
             Some(values) => format!("one of {}", cut(values.iter().map(shown).collect::<Vec<_>>().join(", "))),
             None if self.types.is_empty() => "there".into(),
-            None => self.types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or "),
+            None => self.types.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(" or "),
         }
     }
 }
 
-fn types_of(value: &Value) -> Option<Vec<Type>> {
+fn type_of(value: &Value) -> &'static str {
     match value {
-        Value::String(name) => Some(vec![Type::named(name)?]),
-        Value::Array(names) => names.iter().map(|name| Type::named(name.as_str()?)).collect(),
-        _ => None,
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 
-impl Type {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "null" => Self::Null,
-            "boolean" => Self::Boolean,
-            "integer" => Self::Integer,
-            "number" => Self::Number,
-            "string" => Self::String,
-            "array" => Self::Array,
-            "object" => Self::Object,
-            _ => return None,
-        })
-    }
-
-    fn of(value: &Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(_) => Self::Boolean,
-            Value::Number(_) => Self::Number,
-            Value::String(_) => Self::String,
-            Value::Array(_) => Self::Array,
-            Value::Object(_) => Self::Object,
+fn is_of(kind: &str, value: &Value) -> bool {
+    match value {
+        // 5.0 is an integer, as JSON has one kind of number.
+        Value::Number(number) if kind == "integer" => {
+            integer(number).is_some() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
         }
-    }
-
-    fn includes(self, value: &Value) -> bool {
-        match (self, value) {
-            // 5.0 is an integer, as JSON has one kind of number.
-            (Self::Integer, Value::Number(number)) => {
-                integer(number).is_some() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
-            }
-            _ => self == Self::of(value),
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Boolean => "true or false",
-            Self::Integer => "an integer",
-            Self::Number => "a number",
-            Self::String => "a string",
-            Self::Array => "an array",
-            Self::Object => "an object",
-        }
+        _ => kind == type_of(value),
     }
 }
 
-impl Bound {
-    fn holds(self, number: &Number, limit: &Number) -> bool {
-        order(number, limit).is_some_and(|order| match self {
-            Self::AtLeast => order.is_ge(),
-            Self::MoreThan => order.is_gt(),
-            Self::AtMost => order.is_le(),
-            Self::LessThan => order.is_lt(),
-        })
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::AtLeast => "at least",
-            Self::MoreThan => "more than",
-            Self::AtMost => "at most",
-            Self::LessThan => "less than",
-        }
-    }
-}
-
-impl Span {
-    fn check(self, how: &str, unit: &str, count: impl Fn() -> usize) -> Result<(), Mismatch> {
-        if self.least.is_none() && self.most.is_none() {
-            return Ok(());
-        }
-        let count = count() as u64;
-        let expected = match (self.least, self.most) {
-            (Some(least), _) if count < least => format!("at least {least} {unit} {how}"),
-            (_, Some(most)) if count > most => format!("at most {most} {unit} {how}"),
-            _ => return Ok(()),
-        };
-        Err(Mismatch::new(expected, &count.to_string()))
-    }
+fn words(kind: &str) -> &'static str {
+    TYPES.iter().find(|(name, _)| *name == kind).map_or("something else", |&(_, words)| words)
 }
 
 fn integer(number: &Number) -> Option<i128> {

@@ -12,6 +12,7 @@ use super::rules::{Rules, rules_of};
 use super::stats::{End, OTHER, Stats, WHOLE_MESSAGE, millis};
 use super::workers::{Request, State, Wait, Workers};
 use super::{Answer, Call, CallAction, CallId, ServiceView, Turn, refusal};
+use crate::core::random;
 use crate::model::service::{CallError, Declared, ServiceSettings, ServiceStats, Strategy};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
@@ -297,8 +298,8 @@ impl Service {
     /// Where a call waits: the slot with the highest number for it (rendezvous hashing), if calls are sticky. A slot more
     /// or less moves only the calls that go to it.
     pub(super) fn lane_of(&self, sticky: u64) -> Lane {
-        let weight = |slot: &Slot| crate::core::random::mix(sticky ^ crate::core::random::mix(u64::from(slot.0)));
-        self.slots.iter().copied().filter(|_| self.is_sticky()).max_by_key(weight)
+        let weight = |slot: &Slot| random::mix(sticky.wrapping_add(u64::from(slot.0).wrapping_mul(random::STEP)));
+        if self.is_sticky() { self.slots.iter().copied().max_by_key(weight) } else { None }
     }
 
     /// Moves calls that wait to the lanes of the slots that there are now.
