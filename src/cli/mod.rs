@@ -52,6 +52,7 @@ use args::{Parsed, Verb};
 use context::Context;
 
 use crate::error::{self, Code, Error};
+use crate::gateway::VERB as GATEWAY_VERB;
 use crate::process::guardian::VERB as GUARDIAN_VERB;
 use crate::process::inherited;
 use crate::process::start_step::VERB as START_VERB;
@@ -66,6 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
         Some(START_VERB) => return crate::process::start_step::run(&args[2..]),
+        Some(GATEWAY_VERB) => return crate::gateway::run(&args[2..]),
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }

@@ -23,7 +23,7 @@ pub const MOST: usize = 128 * 1024;
 
 /// What the master says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToGateway {
     /// The first packet. Along come the file in which large requests are marked (a byte for each worker id, modulo the size
     /// of the file), and the listening socket of `queue-work call`.
@@ -52,7 +52,7 @@ pub enum ToGateway {
 
 /// What the gateway says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromGateway {
     /// It has heard everything before [`ToGateway::Told`], and listens.
     Up,
