@@ -213,6 +213,7 @@ impl World {
         for (&id, seen) in &self.workers {
             let worker = service.workers.get(WorkerId(id)).expect("the worker is there");
             assert!(worker.requests.keys().eq(seen.requests.keys()), "{id}");
+            assert!(!seen.drains || !seen.requests.is_empty() || seen.drained == 1, "{id} has no call: {seen:?}");
         }
         let next = self.bench.calls.next_deadline();
         assert!(next.is_none_or(|at| at > self.bench.now), "{next:?} is past");
