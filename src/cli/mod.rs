@@ -7,6 +7,7 @@
 mod args;
 mod autoscale;
 mod backend;
+mod call;
 mod completions;
 mod config;
 mod context;
@@ -34,6 +35,7 @@ mod restart;
 mod result;
 mod runs;
 mod scale;
+mod services;
 mod spawn;
 mod start;
 mod status;
@@ -107,6 +109,8 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
     match verb {
         Verb::Start(_) => start::run(context),
         Verb::Push(args) => push::run(context, args),
+        Verb::Call(args) => call::run(context, args),
+        Verb::Services(args) => services::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(_) => health::run(context),

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, units};
-use super::{processors, schema};
+use super::{processors, schema, services};
 use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
 use crate::model::service::Strategy;
@@ -187,6 +187,9 @@ impl Rules<'_> {
         if pool.settings.ready == ReadyWhen::Spawned && service.settings.init.is_some() {
             let message = "a worker with `init` is ready when it has answered that; leave out `ready`";
             self.problem(path, "ready", message);
+        }
+        if let Err(why) = services::check_init(service.settings.init.as_ref()) {
+            self.problem(path, "init", why);
         }
         for address in &service.listen {
             if let Err(why) = address.check_length() {

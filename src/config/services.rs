@@ -24,6 +24,8 @@ const DEFAULTS: [(&str, &str); 9] = [
     ("raw_idle", "50ms"),
 ];
 const CIRCUIT_DEFAULTS: [(&str, &str); 3] = [("failures", "5"), ("open", "10s"), ("probes", "1")];
+/// The longest that workers are told first, as it goes to the gateway in one piece with the rest.
+const MOST_INIT_BYTES: usize = 64 * 1024;
 /// Permissions that the owner of a socket keeps.
 const OF_OWNER: u32 = 0o600;
 
@@ -82,6 +84,40 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
         },
         socket_mode: mode(raw::text(table, "socket_mode")?)?,
     })
+}
+
+impl ServiceConfig {
+    /// A service that is added at run time, whose paths are absolute.
+    pub fn spawned(
+        listen: &[String],
+        strategy_name: Option<&str>,
+        init: Option<serde_json::Value>,
+        version: Option<String>,
+    ) -> Result<Self, String> {
+        let strategy = match strategy_name {
+            None => Strategy::default(),
+            Some(name) => check_strategy(name).map(|()| strategy(name).unwrap_or_default())?,
+        };
+        let address = |text: &String| Address::read(text).and_then(|at| at.check_length().map(|()| at));
+        let listen = listen.iter().map(address).collect::<Result<_, _>>()?;
+        check_init(init.as_ref())?;
+        let settings = ServiceSettings { strategy, init, version, ..ServiceSettings::default() };
+        Ok(Self { settings, listen, framing: Framing::Auto, socket_mode: OF_OWNER })
+    }
+
+    /// Whether one of these places is taken by the other.
+    #[must_use]
+    pub fn shares_place(&self, other: &Self) -> Option<&Address> {
+        self.listen.iter().find(|mine| other.listen.iter().any(|theirs| theirs.place == mine.place))
+    }
+}
+
+/// Whether what workers are told first is not too much.
+pub(super) fn check_init(init: Option<&serde_json::Value>) -> Result<(), String> {
+    match init.map_or(0, |init| init.to_string().len()) {
+        0..=MOST_INIT_BYTES => Ok(()),
+        bytes => Err(format!("`init` has {bytes} bytes as JSON; the most is {MOST_INIT_BYTES}")),
+    }
 }
 
 /// The strategy of this name, by which it is known here or elsewhere.

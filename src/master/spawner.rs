@@ -126,7 +126,10 @@ impl Spawner {
             program: Program::Own,
             args: vec![gateway::VERB.into(), number.to_string().into()],
             cwd: None,
-            env: vec![(sweep::COOKIE_VARIABLE.into(), mark.clone().into())],
+            env: vec![
+                (sweep::COOKIE_VARIABLE.into(), mark.clone().into()),
+                ("QUEUE_WORK_DATABASE".into(), self.database.clone().into()),
+            ],
             env_remove: self.inherited.clone(),
             stdin: StdinKind::Socket(Arc::new(link)),
             protocol_fd: None,

@@ -161,7 +161,7 @@ pub struct SpawnPool {
     /// The worker program; absent: commands as jobs.
     #[serde(default)]
     pub command: Option<Vec<OsText>>,
-    /// `protocol`, `exec` or `opaque`; absent: `protocol` with a command, else `exec`.
+    /// `protocol`, `exec`, `opaque` or `service`; absent: `protocol` with a command, else `exec`.
     #[serde(default)]
     pub kind: Option<String>,
     /// Where its workers run; absent: where the master runs.
@@ -170,6 +170,24 @@ pub struct SpawnPool {
     /// Answer at once, not when the workers are ready.
     #[serde(default)]
     pub no_wait: bool,
+    /// What a service is beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<SpawnService>,
+}
+
+/// What a service that is added to the running master says; the rest is as for one of the file that does not say it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnService {
+    /// `unix:/run/calc.sock`, `tcp:127.0.0.1:9501`, `http:127.0.0.1:9502`; paths are absolute.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    #[serde(default)]
+    pub strategy: Option<String>,
+    #[serde(default)]
+    pub init: Option<serde_json::Value>,
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// Lend a pool of a single worker until this connection closes, or as long as the rest says.

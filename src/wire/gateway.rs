@@ -7,6 +7,7 @@
 //! one before it was told.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,18 @@ use crate::model::{PoolName, Slot, WorkerId};
 
 /// The hidden verb by which the master starts the gateway; its number, from 1, follows.
 pub const VERB: &str = "gateway";
+
+/// End of the path of the socket where `queue-work call` and workers call services; before it stands that of the control
+/// socket.
+pub const CALLS_ENDING: &str = ".calls";
+
+/// Where services are called at the master with this control socket.
+#[must_use]
+pub fn calls_path(control: &Path) -> PathBuf {
+    let mut path = control.as_os_str().to_owned();
+    path.push(CALLS_ENDING);
+    path.into()
+}
 
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;

@@ -9,17 +9,15 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::unistd::Uid;
 
 use crate::master::clients::door::Door;
 use crate::model::listen::{Address, MAX_SOCKET_PATH_BYTES, Place};
+use crate::wire::gateway::calls_path;
 
-/// End of the path of the socket where `queue-work call` and workers call services; before it stands that of the control
-/// socket.
-const CALLS_ENDING: &str = ".calls";
 /// Mode of that socket.
 const PRIVATE: u32 = 0o600;
 
@@ -91,13 +89,6 @@ impl Listeners {
     pub(super) fn of_calls(&self) -> Option<Arc<OwnedFd>> {
         self.calls.as_ref().map(|listener| Arc::clone(&listener.socket))
     }
-}
-
-/// Where services are called at the master with this control socket.
-pub(in crate::master) fn calls_path(control: &Path) -> PathBuf {
-    let mut path = control.as_os_str().to_owned();
-    path.push(CALLS_ENDING);
-    path.into()
 }
 
 impl CannotListen {
