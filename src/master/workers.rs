@@ -38,7 +38,7 @@ impl Master {
         let pid = pipes.pid();
         self.containment.found_family(id, pid);
         self.children.add(id, pipes);
-        self.introduce(id);
+        self.hand_over(id);
         self.meters.tell_sampler(Command::Watch { worker: id, pid });
         Ok(pid)
     }

@@ -34,14 +34,14 @@ pub fn calls_path(control: &Path) -> PathBuf {
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;
 
-/// What the master says.
+/// What the master says. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToGateway {
     /// The first packet. Along come the file in which large requests are marked (a byte for each worker id, modulo the size
     /// of the file), and the listening socket of `queue-work call`.
     Begin,
-    /// Everything that is there has been told; [`FromGateway::Up`] answers.
+    /// Everything until here has been told; [`FromGateway::Up`] answers, each time.
     Told,
     /// Services that are there, or are different now.
     Services { services: BTreeMap<PoolName, ServiceSettings> },

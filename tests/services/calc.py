@@ -6,7 +6,7 @@ import time
 
 
 def say(**message):
-    print(json.dumps(message), flush=True)
+    print(json.dumps(message, ensure_ascii=False, separators=(",", ":")), flush=True)
 
 
 def divide(a, b):

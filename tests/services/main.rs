@@ -106,7 +106,8 @@ impl Load {
             let (is_over, good, path) = (Arc::clone(&is_over), Arc::clone(&good), path.clone());
             std::thread::spawn(move || hammer(&path, &is_over, &good))
         });
-        Self { is_over, good, clients: clients.collect() }
+        let clients = clients.collect();
+        Self { is_over, good, clients }
     }
 
     fn good(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::{ASK_EVERY, Question};
 use crate::core::Event;
 use crate::master::Master;
 use crate::master::heard::Output;
@@ -24,7 +25,13 @@ impl Master {
 
     fn gateway_says(&mut self, packet: FromGateway) {
         match packet {
-            FromGateway::Up => self.problem_over(Topic::Gateway),
+            FromGateway::Up => {
+                let at = self.time.now().mono + ASK_EVERY;
+                if let Some(running) = &mut self.gateway.running {
+                    running.question = Question::Due(at);
+                }
+                self.problem_over(Topic::Gateway);
+            }
             FromGateway::Ready { worker, declared } => self.worker_declares(worker, declared),
             FromGateway::Refused { worker, why } => self.feed(Event::Refused { worker, why }),
             FromGateway::Drained { worker } => self.feed(Event::Drained { worker }),

@@ -1,6 +1,6 @@
 //! The socket pair to the gateway: packets with descriptors one way, packets the other.
 //!
-//! Invariants: nothing here waits; what the gateway does not take is kept in order, and since when it takes nothing is known.
+//! Invariants: nothing here waits; what the gateway does not take is kept in order.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -16,7 +16,6 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 
-use crate::model::Mono;
 use crate::wire::gateway::{FromGateway, MOST, ToGateway};
 
 /// Packets that are heard before others have their turn.
@@ -34,8 +33,6 @@ struct Packet {
 pub(super) struct Link {
     socket: OwnedFd,
     waiting: VecDeque<Packet>,
-    /// Since when it takes nothing of what waits.
-    stuck_since: Option<Mono>,
     buffer: Box<[u8]>,
 }
 
@@ -53,7 +50,7 @@ impl Link {
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         registry.register(&mut SourceFd(&ours.as_raw_fd()), token, Interest::READABLE | Interest::WRITABLE)?;
         let buffer = vec![0; MOST].into();
-        Ok((Self { socket: ours, waiting: VecDeque::new(), stuck_since: None, buffer }, theirs))
+        Ok((Self { socket: ours, waiting: VecDeque::new(), buffer }, theirs))
     }
 
     /// Says it when the gateway takes it; [`Link::flush`] writes.
@@ -66,27 +63,17 @@ impl Link {
     }
 
     /// Writes what goes now; an error if the gateway is gone.
-    pub(super) fn flush(&mut self, now: Mono) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         while let Some(packet) = self.waiting.front() {
             match transmit(&self.socket, packet) {
-                Ok(()) => {
-                    self.waiting.pop_front();
-                    self.stuck_since = None;
-                }
+                Ok(()) => drop(self.waiting.pop_front()),
                 Err(Errno::INTR) => {}
                 // Also more descriptors on their way than we may have open.
-                Err(Errno::AGAIN | Errno::TOOMANYREFS) => {
-                    self.stuck_since.get_or_insert(now);
-                    return Ok(());
-                }
+                Err(Errno::AGAIN | Errno::TOOMANYREFS) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
-    }
-
-    pub(super) const fn stuck_since(&self) -> Option<Mono> {
-        self.stuck_since
     }
 
     /// Takes in what the gateway has said.

@@ -11,7 +11,7 @@
 //! | `tell` | what the gateway is told |
 //! | `heard` | what it says |
 //!
-//! Invariants: the loop never waits for it, and one that does not read is killed; without it no worker waits: calls that
+//! Invariants: the loop never waits for it, and one that does not hear is killed; without it no worker waits: calls that
 //! it had are lost, so workers that leave have none.
 
 mod heard;
@@ -31,6 +31,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 pub(crate) use listeners::CannotListen;
 
 use super::Master;
+use super::pipes::Pipes;
 use super::sources::Source;
 use super::timers::Timer;
 use crate::config::PoolConfig;
@@ -42,6 +43,7 @@ use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, PoolName, WorkerId};
 use crate::process::spawn::SpawnError;
 use crate::report::events;
+use crate::wire::gateway::ToGateway;
 use link::Link;
 use listeners::Listeners;
 
@@ -54,8 +56,9 @@ const IDS: i64 = 1 << 20;
 const OF_USE_AFTER: Duration = Duration::from_secs(1);
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// One that takes nothing for so long is killed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is asked whether it hears, and how long it may take to answer before it is killed.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one may take to end when it is told to.
 const ENDS_IN: Duration = Duration::from_secs(2);
 /// Size of the file of marks, a byte for each worker.
@@ -78,10 +81,20 @@ struct Running {
     /// Workers that it knows, with the calls that they have answered to it.
     workers: BTreeMap<WorkerId, u64>,
     told_to_stop: bool,
-    /// When it is killed.
+    question: Question,
+    /// When it is killed, as it was told to end.
     kill_at: Option<Mono>,
     /// There may be more to hear, and no edge will tell.
     has_more: bool,
+}
+
+/// Whether it hears.
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    /// To be asked then.
+    Due(Mono),
+    /// Killed if there is no answer until then.
+    Asked(Mono),
 }
 
 /// The gateway, whether it runs or not.
@@ -98,6 +111,30 @@ pub(super) struct Gateway {
     /// What workers have said of themselves.
     declared: BTreeMap<WorkerId, Box<Declared>>,
     stats: BTreeMap<PoolName, ServiceStats>,
+}
+
+impl Running {
+    /// Writes what it takes, and asks whether it hears; false if it is to be killed.
+    fn goes_on(&mut self, now: Mono) -> bool {
+        let Some(link) = &mut self.link else {
+            let is_late = self.kill_at.is_some_and(|at| at <= now);
+            self.kill_at = self.kill_at.filter(|_| !is_late);
+            return !is_late;
+        };
+        match self.question {
+            // It is killed once.
+            Question::Asked(until) if until <= now => {
+                self.question = Question::Asked(now + PATIENCE);
+                return false;
+            }
+            Question::Due(at) if at <= now => {
+                link.say(&ToGateway::Told, Vec::new());
+                self.question = Question::Asked(now + PATIENCE);
+            }
+            Question::Asked(_) | Question::Due(_) => {}
+        }
+        link.flush().is_ok()
+    }
 }
 
 impl Gateway {
@@ -173,16 +210,11 @@ impl Master {
         if !is_needed {
             self.end_gateway(now.mono);
         }
-        let Some(running) = &mut self.gateway.running else { return self.ring_for_gateway(now.mono) };
-        let flushed = running.link.as_mut().map_or(Ok(()), |link| link.flush(now.mono));
-        let is_stuck =
-            running.link.as_ref().and_then(Link::stuck_since).is_some_and(|since| since + PATIENCE <= now.mono);
-        if flushed.is_err() || is_stuck || running.kill_at.is_some_and(|at| at <= now.mono) {
-            running.kill_at = None;
-            let id = running.id;
-            if let Some(Err(error)) = self.children.get(id).map(super::pipes::Pipes::kill) {
-                log::debug!("the gateway cannot be killed: {error}");
-            }
+        if let Some(running) = &mut self.gateway.running
+            && !running.goes_on(now.mono)
+            && let Some(Err(error)) = self.children.get(running.id).map(Pipes::kill)
+        {
+            log::debug!("the gateway cannot be killed: {error}");
         }
         self.ring_for_gateway(now.mono);
     }
@@ -190,10 +222,8 @@ impl Master {
     /// When there is something to do for it, if nothing happens before.
     fn ring_for_gateway(&mut self, now: Mono) {
         let at = match &self.gateway.running {
-            Some(running) => {
-                let stuck = running.link.as_ref().and_then(Link::stuck_since).map(|since| since + PATIENCE);
-                [running.kill_at, stuck].into_iter().flatten().min()
-            }
+            Some(Running { link: None, kill_at, .. }) => *kill_at,
+            Some(Running { question: Question::Due(at) | Question::Asked(at), .. }) => Some(*at),
             None => Some(self.gateway.start_at).filter(|at| *at > now),
         };
         self.time.ring_at(Timer::Gateway, at);
@@ -231,6 +261,7 @@ impl Master {
             listening: BTreeMap::new(),
             workers: BTreeMap::new(),
             told_to_stop: false,
+            question: Question::Asked(now + PATIENCE),
             kill_at: None,
             has_more: false,
         });

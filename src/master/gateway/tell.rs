@@ -96,8 +96,15 @@ impl Master {
         open.filter_map(|(id, _)| of_pool(self.spawner.pool(id)?)).flatten().collect()
     }
 
-    /// Hands a worker of a service to the gateway.
-    pub(in crate::master) fn introduce(&mut self, worker: WorkerId) {
+    /// Hands a worker that was started to the gateway, if it is of a service: as that is to be by now.
+    pub(in crate::master) fn hand_over(&mut self, worker: WorkerId) {
+        if self.children.get(worker).is_some_and(Pipes::is_of_gateway) {
+            self.tell_changes();
+            self.introduce(worker);
+        }
+    }
+
+    fn introduce(&mut self, worker: WorkerId) {
         let Some(ends) = self.children.get(worker).and_then(Pipes::ends) else { return };
         let Some(known) = self.core.worker(worker) else { return };
         let Some(pool) = self.core.pool(known.pool) else { return };
@@ -106,12 +113,7 @@ impl Master {
             None if pool.settings.ready == ReadyWhen::Spawned => Some(Box::<Declared>::default()),
             declared => declared.cloned(),
         };
-        let name = pool.settings.name.clone();
-        let packet = ToGateway::Worker { worker, pool: name.clone(), slot: known.slot, declared };
-        // A service comes before its workers.
-        if self.gateway.running.as_ref().is_some_and(|running| !running.services.contains_key(&name)) {
-            self.tell_changes();
-        }
+        let packet = ToGateway::Worker { worker, pool: pool.settings.name.clone(), slot: known.slot, declared };
         if let Some(running) = &mut self.gateway.running {
             running.workers.insert(worker, 0);
         }
