@@ -10,10 +10,8 @@ use crate::client::calls::{Calls, Request};
 use crate::error::{Code, Error};
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{CallError, code};
+use crate::model::trace::TRACEPARENT;
 use crate::wire::gateway::calls_path;
-
-/// The variable of the trace that a command runs in, which a call carries on.
-const TRACEPARENT: &str = "TRACEPARENT";
 
 pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
     let params = params(args.args.as_deref())?;
