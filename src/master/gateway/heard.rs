@@ -47,13 +47,12 @@ impl Master {
                 let mut output: VecDeque<Output> = lines.into_iter().map(line).collect();
                 self.log_output(worker, &mut output, usize::MAX);
             }
-            FromGateway::Stats { calls, services } => {
+            // `queue-work services` asks the gateway for all the rest.
+            FromGateway::Stats { calls, services: _ } => {
                 for (worker, calls) in calls {
                     self.worker_has_answered(worker, calls);
                 }
-                self.gateway.stats.extend(services);
             }
-            // Shown by `queue-work services`, which asks the gateway.
             FromGateway::Metrics { .. } => {}
         }
     }

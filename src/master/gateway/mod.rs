@@ -38,7 +38,7 @@ use crate::config::PoolConfig;
 use crate::core::{Event, Phase, PoolId, State};
 use crate::model::listen::Place;
 use crate::model::problem::Topic;
-use crate::model::service::{Declared, Framing, ServiceSettings, ServiceStats};
+use crate::model::service::{Declared, Framing, ServiceSettings};
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, PoolName, WorkerId};
 use crate::process::spawn::SpawnError;
@@ -110,7 +110,6 @@ pub(super) struct Gateway {
     marks: Option<Arc<OwnedFd>>,
     /// What workers have said of themselves.
     declared: BTreeMap<WorkerId, Box<Declared>>,
-    stats: BTreeMap<PoolName, ServiceStats>,
 }
 
 impl Running {
@@ -273,13 +272,18 @@ impl Master {
         if let Some(running) = &mut self.gateway.running
             && running.link.take().is_some()
         {
-            running.kill_at = Some(now + ENDS_IN);
+            (running.kill_at, running.has_more) = (Some(now + ENDS_IN), false);
         }
         self.gateway.listeners.close();
     }
 
     /// Its process has ended.
     pub(super) fn gateway_ended(&mut self, exit: Option<Exit>) {
+        // What it has heard of workers, nobody else will.
+        self.hear_gateway();
+        while self.gateway.has_more() {
+            self.hear_gateway();
+        }
         let Some(running) = self.gateway.running.take() else { return };
         let now = self.time.now().mono;
         if running.link.is_some() {

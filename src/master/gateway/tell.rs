@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Listening, Running};
-use crate::config::PoolConfig;
+use crate::config::{PoolConfig, ServiceConfig};
 use crate::core::{Event, Phase, Pool, PoolId};
 use crate::master::Master;
 use crate::master::pipes::Pipes;
-use crate::model::listen::Place;
+use crate::model::listen::{Address, Place};
 use crate::model::service::{Declared, Framing, ServiceSettings, Strategy};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, PoolName, ReadyWhen, Slot, WorkerId};
@@ -34,6 +34,9 @@ impl Master {
 
     /// Tells the gateway what is different.
     pub(super) fn tell_changes(&mut self) {
+        if self.gateway.running.as_ref().is_some_and(|running| self.knows_all(running)) {
+            return;
+        }
         let services = self.services();
         let listening = self.listening();
         let is_stopping = self.core.phase() != Phase::Running;
@@ -57,7 +60,6 @@ impl Master {
             said.push((ToGateway::Listen { pool, address, framing }, socket));
         }
         for pool in running.services.keys().filter(|name| !services.contains_key(*name)) {
-            gateway.stats.remove(pool);
             said.push((ToGateway::Forget { pool: pool.clone() }, Vec::new()));
         }
         if is_stopping && !running.told_to_stop {
@@ -68,6 +70,32 @@ impl Master {
         for (what, descriptors) in said {
             self.gateway.say(&what, descriptors);
         }
+    }
+
+    /// Whether nothing is different; asked each turn.
+    fn knows_all(&self, running: &Running) -> bool {
+        let is_stopping = self.core.phase() != Phase::Running;
+        let (mut services, mut places) = (0, 0);
+        for (id, pool) in self.core.pools() {
+            let Some(service) = self.spawner.pool(id).and_then(|pool| pool.service.as_ref()) else { continue };
+            let Some(told) = running.services.get(&pool.settings.name) else { return false };
+            let has_slots = || pool.slots().map(|slot| slot.slot).eq(told.slots.iter().copied());
+            let is_same = if told.slots.is_empty() {
+                *told == service.settings && (told.strategy != Strategy::Sticky || has_slots())
+            } else {
+                has_slots() && ServiceSettings { slots: BTreeSet::new(), ..told.clone() } == service.settings
+            };
+            let is_told = |address: &Address| {
+                let (name, framing) = (&pool.settings.name, framing_at(service, address));
+                running.listening.get(&address.place).is_some_and(|told| told.0 == *name && told.2 == framing)
+            };
+            if !is_same || !(pool.removed || service.listen.iter().all(is_told)) {
+                return false;
+            }
+            services += 1;
+            places += if pool.removed { 0 } else { service.listen.len() };
+        }
+        services == running.services.len() && places == running.listening.len() && is_stopping == running.told_to_stop
     }
 
     /// All services, those included that have workers left only. Of two with one name, the newer.
@@ -88,8 +116,8 @@ impl Master {
         let open = self.core.pools().filter(|(_, pool)| !pool.removed);
         let of_pool = |pool: &PoolConfig| {
             let (name, service) = (pool.settings.name.clone(), pool.service.clone()?);
-            Some(service.listen.into_iter().map(move |address| {
-                let framing = if address.http { Framing::Http } else { service.framing };
+            Some(service.listen.clone().into_iter().map(move |address| {
+                let framing = framing_at(&service, &address);
                 (address.place.clone(), (name.clone(), address.to_string(), framing))
             }))
         };
@@ -142,6 +170,10 @@ impl Master {
         }
         self.gateway.part_from(worker, how);
     }
+}
+
+fn framing_at(service: &ServiceConfig, address: &Address) -> Framing {
+    if address.http { Framing::Http } else { service.framing }
 }
 
 impl super::Gateway {
