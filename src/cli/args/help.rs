@@ -21,7 +21,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 13] = [
+const TOGETHER: [(&str, &str); 14] = [
     ("start, work", "Run the master, or a single worker here"),
     ("push, call", "Add jobs to a queue, or call a method of a service"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
@@ -31,6 +31,7 @@ const TOGETHER: [(&str, &str); 13] = [
     ("metrics, leaks", "Show figures over time, or which jobs leak memory"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),
     ("workers, logs", "Show the history of workers, or what they print"),
+    ("events", "Show what has happened at the master, and what happens"),
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
     ("spawn, stop", "Add a pool; stop pools, workers or the master"),
     ("restart, reload", "Replace workers; read the configuration file again"),

@@ -98,13 +98,13 @@ pub(crate) struct SpawnArgs {
     #[arg(long, value_name = "ADDRESS", requires = "file")]
     pub(crate) listen: Vec<String>,
     /// Which worker of the service gets a call [default: least-loaded]
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME", requires = "file", hide_short_help = true)]
     pub(crate) strategy: Option<String>,
     /// JSON that a worker of the service is told before its first call
-    #[arg(long, value_name = "JSON", requires = "file")]
+    #[arg(long, value_name = "JSON", requires = "file", hide_short_help = true)]
     pub(crate) init: Option<String>,
     /// Version that the workers of the service have to be of
-    #[arg(long, value_name = "VERSION", requires = "file")]
+    #[arg(long, value_name = "VERSION", requires = "file", hide_short_help = true)]
     pub(crate) version: Option<String>,
     #[command(flatten)]
     pub(crate) wait: NoWait,
