@@ -1,6 +1,6 @@
 //! Deaths: of workers in a call, of the gateway under load, of the master.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -16,7 +16,7 @@ fn a_worker_that_dies_in_a_call_fails_that_call_at_once_and_is_replaced() {
     let died = client.call("die", &json!([])).unwrap();
     assert_eq!(died["code"], -32005, "{died}");
     let text = died.to_string();
-    assert!(text.contains("7") && text.contains("dying, as I was told"), "{text}");
+    assert!(text.contains('7') && text.contains("dying, as I was told"), "{text}");
     let after = client.call("pid", &json!([])).unwrap()["data"].as_i64();
     assert!(after.is_some() && after != before, "{before:?} {after:?}");
 }
@@ -30,7 +30,7 @@ fn a_dead_gateway_refuses_no_connection_and_is_back_with_all_workers() {
     bench.wait_for("calls to be answered", DEADLINE, |_| load.good() > 100);
     for _ in 0..5 {
         let (first, before) = (gateway(&bench), load.good());
-        let killed = Instant::now();
+        let killed = support::now();
         kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
         bench.wait_for("calls to be answered again", DEADLINE, |_| load.good() > before + 100);
         assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
