@@ -119,7 +119,8 @@ impl State {
     }
 
     /// Why it is on its way out.
-    pub(super) const fn leaves(&self) -> Option<EndReason> {
+    #[must_use]
+    pub const fn leaves(&self) -> Option<EndReason> {
         match *self {
             Self::Spawning { leaves: None } | Self::Starting { .. } | Self::Ready { .. } => None,
             Self::Spawning { leaves: Some((why, _)) }

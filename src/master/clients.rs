@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
+use nix::unistd::Uid;
 
 use super::codec::control;
 use super::codec::long_lines::LineReader;
@@ -117,6 +118,11 @@ impl Clients {
             knocked: None,
             dropped: false,
         })
+    }
+
+    /// To whom sockets belong.
+    pub(super) const fn owner_id(&self) -> Uid {
+        self.served.owner
     }
 
     /// Whether the socket still has its name.

@@ -133,7 +133,7 @@ pub(super) fn start(
 
     let clients = listen(config, group, &mail, sources.registry())?;
     let mut gateway = Gateway::default();
-    gateway.listen(&config.socket, config.pools.iter())?;
+    gateway.listen((&config.socket, clients.owner_id()), config.pools.iter())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
     let console = Console::start(printer.of_generation(begun.generation), least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());

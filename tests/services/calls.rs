@@ -89,3 +89,16 @@ fn services_lists_workers_addresses_methods_and_figures() {
     let status = bench.ok(&["status"]);
     assert!(status.contains("service") && status.contains("calc.sock"), "{status}");
 }
+
+#[test]
+fn a_program_that_says_nothing_of_itself_answers_whole_messages() {
+    let bench = bench("");
+    let echo = "import json, sys\nfor line in sys.stdin:\n    m = json.loads(line)\n    \
+                print(json.dumps({'id': m['id'], 'result': m['params'].get('args')}), flush=True)\n";
+    std::fs::write(bench.path().join("calc.py"), echo).unwrap();
+    write_config(&bench, "workers = 1\nlisten = \"unix:calc.sock\"\nready = \"spawned\"\n");
+    let _master = start(&bench, 1);
+    let mut client = Client::connect(&bench).unwrap();
+    let message = json!({"action": "anything", "parameters": {"deep": [1]}});
+    assert_eq!(client.call("anything", &json!({"deep": [1]})), Some(message));
+}

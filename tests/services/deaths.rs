@@ -102,3 +102,65 @@ fn the_death_of_the_master_leaves_nobody_and_the_next_one_listens_again() {
     let _next = start(&bench, 2);
     assert_eq!(Client::connect(&bench).unwrap().call("add", &json!([1, 2])).unwrap()["data"], 3);
 }
+
+#[test]
+fn a_worker_past_the_timeout_of_its_call_is_replaced_and_killed() {
+    let lines = "workers = 1\nlisten = \"unix:calc.sock\"\ntimeout = \"300ms\"\nkill_after = \"200ms\"\n";
+    let bench = bench(lines);
+    let _master = start(&bench, 1);
+    let mut client = Client::connect(&bench).unwrap();
+    let stuck = client.call("pid", &json!([])).unwrap()["data"].as_i64().unwrap();
+    assert_eq!(client.call("sleep", &json!([600])).unwrap()["code"], -32001);
+    assert_eq!(client.call("add", &json!([1, 2])).unwrap()["data"], 3, "another worker answers");
+    bench.wait_for("the stuck worker to be gone", DEADLINE, |bench| !pids(bench).contains(&stuck));
+    bench.wait_for("one worker to be left", DEADLINE, |bench| pids(bench).len() == 1);
+}
+
+#[test]
+fn a_worker_that_leaves_is_not_waited_for_when_its_call_has_died_with_the_gateway() {
+    let bench = bench("workers = 1\nlisten = \"unix:calc.sock\"\ngrace = \"300ms\"\nkill_after = \"200ms\"\n");
+    let _master = start(&bench, 1);
+    let mut client = Client::connect(&bench).unwrap();
+    let old = client.call("pid", &json!([])).unwrap()["data"].as_i64().unwrap();
+    let slow = std::thread::spawn(move || client.call("sleep", &json!([600])));
+    bench.ok(&["restart", "--pool", "calc", "--no-wait"]);
+    bench.wait_for("the old worker to drain", DEADLINE, |bench| {
+        pool(bench)["draining"] == 1 && pool(bench)["ready"] == 1
+    });
+    kill(Pid::from_raw(gateway(&bench)), Signal::SIGKILL).unwrap();
+    assert_eq!(slow.join().unwrap(), None);
+    bench.wait_for("the old worker to be gone", DEADLINE, |bench| !pids(bench).contains(&old));
+    assert_eq!(Client::connect(&bench).unwrap().call("add", &json!([1, 2])).unwrap()["data"], 3);
+}
+
+#[test]
+fn restarts_recycling_and_deaths_of_gateways_at_the_same_time_leave_a_whole_service() {
+    let bench =
+        bench("workers = 4\nlisten = \"unix:calc.sock\"\nmax_jobs = 300\ngrace = \"2s\"\nkill_after = \"1s\"\n");
+    let mut master = start(&bench, 4);
+    let load = Load::start(&bench, 4);
+    for round in 1..=12 {
+        let seen = load.good();
+        bench.wait_for("calls to be answered", DEADLINE, |_| load.good() > seen + 20);
+        bench.ok(&["restart", "--pool", "calc", "--no-wait"]);
+        if round % 2 == 0 {
+            kill(Pid::from_raw(gateway(&bench)), Signal::SIGKILL).unwrap();
+        }
+        if round % 3 == 0 {
+            let _ = kill(Pid::from_raw(pids(&bench)[0] as i32), Signal::SIGKILL);
+        }
+    }
+    let wrong = load.stop();
+    assert!(wrong.iter().all(|what| what == "closed" || what == "-32005"), "{wrong:?}");
+    bench.wait_for("the service to be whole", DEADLINE, |bench| {
+        let pool = pool(bench);
+        pool["ready"] == 4 && pool["draining"] == 0 && pids(bench).len() == 4
+    });
+    let clients: Vec<_> = (0..8).map(|_| Client::connect(&bench).unwrap()).collect();
+    for mut client in clients {
+        assert_eq!(client.call("add", &json!([5, 3])).unwrap()["data"], 8);
+    }
+    bench.ok(&["stop"]);
+    assert!(master.wait_exit(DEADLINE).success());
+    bench.expect_no_leftovers();
+}

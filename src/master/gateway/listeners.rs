@@ -45,17 +45,18 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens those of these that are not open, and the one for calls below `control`; all of them or none.
+    /// Opens those of these that are not open, and the one for calls beside `control`, for this owner; all of them or none.
     pub(super) fn open<'a>(
         &mut self,
         control: &Path,
+        owner: Uid,
         wanted: impl Iterator<Item = (&'a Address, u32)>,
     ) -> Result<(), CannotListen> {
         let mut new = BTreeMap::new();
         for (address, mode) in wanted {
             let failed = |error: io::Error| CannotListen::new(address.to_string(), &error);
             match (self.open.contains_key(&address.place), &address.place) {
-                (false, place) => drop(new.insert(place.clone(), bind(place, mode).map_err(failed)?)),
+                (false, place) => drop(new.insert(place.clone(), bind(place, owner, mode).map_err(failed)?)),
                 (true, Place::Unix(path)) => {
                     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
                 }
@@ -65,7 +66,7 @@ impl Listeners {
         if self.calls.is_none() {
             let path = calls_path(control);
             let address = path.display().to_string();
-            let opened = bind(&Place::Unix(path), PRIVATE).map_err(|error| CannotListen::new(address, &error));
+            let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| CannotListen::new(address, &error));
             self.calls = Some(opened?);
         }
         self.open.append(&mut new);
@@ -103,7 +104,7 @@ impl CannotListen {
     }
 }
 
-fn bind(place: &Place, mode: u32) -> io::Result<Listener> {
+fn bind(place: &Place, owner: Uid, mode: u32) -> io::Result<Listener> {
     match place {
         Place::Tcp(address) => {
             // With SO_REUSEADDR: connections of a master that has ended do not keep the port.
@@ -117,7 +118,7 @@ fn bind(place: &Place, mode: u32) -> io::Result<Listener> {
                 let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
                 return Err(io::Error::other(why));
             }
-            let (listener, door) = Door::open(path, Uid::effective(), None, mode)?;
+            let (listener, door) = Door::open(path, owner, None, mode)?;
             Ok(Listener { socket: Arc::new(listener.into()), _door: Some(door) })
         }
     }

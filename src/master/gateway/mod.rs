@@ -23,9 +23,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 pub(crate) use listeners::CannotListen;
@@ -163,7 +165,7 @@ impl Gateway {
     /// Opens what these pools listen at; all of it or nothing.
     pub(super) fn listen<'p>(
         &mut self,
-        control: &std::path::Path,
+        (control, owner): (&Path, Uid),
         pools: impl Iterator<Item = &'p PoolConfig>,
     ) -> Result<(), CannotListen> {
         let mut services = pools.filter_map(|pool| pool.service.as_ref()).peekable();
@@ -171,7 +173,7 @@ impl Gateway {
             return Ok(());
         }
         let wanted = services.flat_map(|service| service.listen.iter().map(|address| (address, service.socket_mode)));
-        self.listeners.open(control, wanted)
+        self.listeners.open(control, owner, wanted)
     }
 
     /// The file in which gateways mark workers, for the first of them made.
@@ -309,5 +311,17 @@ fn wait(fast_deaths: u32) -> Duration {
     match fast_deaths {
         0 | 1 => Duration::ZERO,
         more => (FIRST_WAIT * (1 << (more - 2).min(10))).min(LONGEST_WAIT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_gateway_comes_at_once_and_later_each_time_if_that_dies_at_once() {
+        let waits: Vec<u64> = (0..6).map(|deaths| wait(deaths).as_millis() as u64).collect();
+        assert_eq!(waits, [0, 0, 100, 200, 400, 800]);
+        assert_eq!(wait(u32::MAX), LONGEST_WAIT);
     }
 }

@@ -134,7 +134,8 @@ impl Master {
 
     fn introduce(&mut self, worker: WorkerId) {
         let Some(ends) = self.children.get(worker).and_then(Pipes::ends) else { return };
-        let Some(known) = self.core.worker(worker) else { return };
+        // One that leaves gets no call any more.
+        let Some(known) = self.core.worker(worker).filter(|known| known.state.leaves().is_none()) else { return };
         let Some(pool) = self.core.pool(known.pool) else { return };
         let declared = match self.gateway.declared.get(&worker) {
             // One that need not say that it is ready is ready, and says nothing of itself.

@@ -42,7 +42,8 @@ impl Master {
     pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
         self.refuse_if_single()?;
         let pool = self.pool_config(params)?;
-        self.gateway.listen(&self.in_force.config.socket, std::iter::once(&pool)).map_err(refused_to_listen)?;
+        let at = (&*self.in_force.config.socket, self.clients.owner_id());
+        self.gateway.listen(at, std::iter::once(&pool)).map_err(refused_to_listen)?;
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         self.command(ticket, command);
         self.open_pool(pool);

@@ -91,7 +91,8 @@ impl Master {
         if reload.dry_run {
             return Ok(Some(Answer::Done(Done::Reloaded(Box::new(done)))));
         }
-        self.gateway.listen(&config.socket, config.pools.iter()).map_err(refused_to_listen)?;
+        let at = (&*self.in_force.config.socket, self.clients.owner_id());
+        self.gateway.listen(at, config.pools.iter()).map_err(refused_to_listen)?;
         if reload.ticket.is_none() {
             done.warnings.iter().for_each(|warning| self.complain(warning.clone()));
         }
