@@ -54,11 +54,11 @@ use args::{Parsed, Verb};
 use context::Context;
 
 use crate::error::{self, Code, Error};
-use crate::gateway::VERB as GATEWAY_VERB;
 use crate::process::guardian::VERB as GUARDIAN_VERB;
 use crate::process::inherited;
 use crate::process::start_step::VERB as START_VERB;
 use crate::report::{hint, words};
+use crate::wire::gateway::VERB as GATEWAY_VERB;
 use crate::worker::VERB as WORKER_VERB;
 
 /// Runs the command line and says what came of it.
@@ -69,7 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
         Some(START_VERB) => return crate::process::start_step::run(&args[2..]),
-        Some(GATEWAY_VERB) => return crate::gateway::run(&args[2..]),
+        Some(GATEWAY_VERB) => return error::report(&backend::run_gateway(&args[2..])),
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }

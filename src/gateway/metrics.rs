@@ -12,9 +12,8 @@ use crate::wire::object;
 
 const MOST_NAMES: usize = 100;
 const MOST_SETS: usize = 1000;
-/// The longest name of a series or of a label, and value of a label, in bytes; the most labels.
-const MOST_NAME_BYTES: usize = 200;
-const MOST_LABELS: usize = 20;
+/// The longest name of a series, with its labels and their values, in bytes.
+const MOST_NAME_BYTES: usize = 1000;
 
 type Labels = BTreeMap<String, String>;
 
@@ -98,11 +97,8 @@ impl Metrics {
 
 impl Said {
     fn fits(&self) -> bool {
-        let names = self.labels.iter().flat_map(|(name, value)| [name, value]).chain([&self.name]);
-        self.value.is_finite()
-            && !self.name.is_empty()
-            && self.labels.len() <= MOST_LABELS
-            && names.into_iter().all(|name| name.len() <= MOST_NAME_BYTES)
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.value.is_finite() && !self.name.is_empty() && self.name.len() + labels <= MOST_NAME_BYTES
     }
 }
 

@@ -37,10 +37,9 @@ mod workers;
 
 use std::ffi::OsString;
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::pin::pin;
-use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,22 +55,11 @@ use self::shell::Shell;
 use crate::process::{files, image};
 use crate::wire::gateway::{MOST, ToGateway};
 
-/// The hidden verb that the master starts itself with.
-pub(crate) const VERB: &str = "gateway";
-
 /// The body of the hidden verb.
-pub(crate) fn run(args: &[OsString]) -> ExitCode {
+pub(crate) fn run(args: &[OsString]) -> io::Result<()> {
     let number = args.first().and_then(|number| number.to_str()).and_then(|number| number.parse().ok());
-    let Some(number) = number else { return failed(&"`gateway` is started by the master, with a number") };
-    match prepare().and_then(|runtime| runtime.block_on(serve(number))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
-    }
-}
-
-fn failed(why: &dyn std::fmt::Display) -> ExitCode {
-    log::error!("the gateway ends: {why}");
-    ExitCode::FAILURE
+    let number = number.ok_or_else(|| io::Error::other("only a master starts `gateway`, with a number"))?;
+    prepare()?.block_on(serve(number))
 }
 
 fn prepare() -> io::Result<tokio::runtime::LocalRuntime> {
@@ -108,7 +96,11 @@ async fn serve(number: u32) -> io::Result<()> {
         }
         Ok(())
     };
-    first_of(hearing, async { Err(channel.write().await) }).await
+    match first_of(hearing, async { Err(channel.write().await) }).await {
+        // The master is gone before it has read everything.
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(()),
+        ended => ended,
+    }
 }
 
 /// The one that is over first.

@@ -7,13 +7,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::shell::Shell;
-use crate::model::PoolName;
-use crate::model::WorkerId;
-use crate::model::service::{Health, ServiceStats};
+use crate::model::service::ServiceStats;
+use crate::model::{PoolName, WorkerId};
 use crate::wire::gateway::FromGateway;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Series in one packet: each is at most a kilobyte, but for labels.
+/// Series in one packet: each has at most a kilobyte of text, of which each byte may take six.
 const SERIES_IN_A_PACKET: usize = 10;
 /// Packets of series at a time: the rest has to wait.
 const PACKETS_OF_SERIES: usize = 20;
@@ -59,14 +58,10 @@ fn stats(shell: &Shell) -> Told {
     for (id, worker) in shell.workers.borrow().iter() {
         if let Some((calls, stats)) = all.get_mut(&worker.pool) {
             calls.insert(*id, shell.with_calls(|calls| calls.calls_done(*id)));
-            stats.health = worse(stats.health.take(), worker.health());
+            stats.health = stats.health.take().max(worker.health());
         }
     }
     all
-}
-
-fn worse(one: Option<Health>, other: Option<Health>) -> Option<Health> {
-    one.max(other)
 }
 
 fn tell_series(shell: &Shell) {

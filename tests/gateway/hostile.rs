@@ -3,10 +3,12 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::Duration;
 
 use queue_work::testing::model::WorkerId;
-use queue_work::testing::wire::gateway::Framing;
+use queue_work::testing::model::service::ServiceSettings;
+use queue_work::testing::wire::gateway::{Framing, FromGateway};
 use serde_json::json;
 
 use crate::rig::{Client, Rig, eventually};
@@ -117,4 +119,19 @@ fn a_client_that_does_not_read_holds_up_nobody() {
         assert_eq!(adds(&path), r#"{"status":"success","data":3}"#);
     }
     assert_eq!(adds(&path), r#"{"status":"success","data":3}"#);
+}
+
+#[test]
+fn a_worker_that_floods_its_output_holds_up_nobody_while_the_master_does_not_read() {
+    let (mut rig, path) = Rig::with("calc", &declared());
+    rig.service("flood", ServiceSettings::default());
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo '{\"method\":\"ready\"}'; exec yes 0123456789012345678901234567890123456789"]);
+    let flood = rig.worker("flood", command);
+    rig.is_ready(flood);
+    for _ in 0..200 {
+        assert_eq!(adds(&path), r#"{"status":"success","data":3}"#);
+    }
+    rig.kill(flood);
+    rig.hear(|said| matches!(said, FromGateway::Printed { .. }).then_some(()));
 }

@@ -157,10 +157,6 @@ impl Rig {
         *declared
     }
 
-    pub(crate) fn pid(&self, id: WorkerId) -> u32 {
-        self.workers[&id].child.id()
-    }
-
     pub(crate) fn gateway_pid(&self) -> u32 {
         self.gateway.id()
     }

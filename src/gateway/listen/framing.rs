@@ -15,6 +15,9 @@ use crate::wire::gateway::Framing;
 
 use super::json::{Scanned, Scanner};
 
+/// Capacity that is kept for the next request, in bytes.
+const KEPT: usize = 64 * 1024;
+
 /// What was found in the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -48,7 +51,9 @@ pub(super) struct Requests {
     framing: Framing,
     mode: Mode,
     held: Vec<u8>,
-    /// So many bytes of `held` were looked at.
+    /// Where in `held` the next request begins; what is before was taken.
+    start: usize,
+    /// So many bytes of it were looked at.
     seen: usize,
     scanner: Scanner,
     /// A byte has come.
@@ -61,12 +66,25 @@ impl Requests {
     pub(super) fn new(framing: Framing) -> Self {
         let is_lines = framing == Framing::Lines;
         let mode = if is_lines { Mode::Lines } else { Mode::Start };
-        Self { framing, mode, held: Vec::new(), seen: 0, scanner: Scanner::default(), has_begun: false, is_lines }
+        Self {
+            framing,
+            mode,
+            held: Vec::new(),
+            start: 0,
+            seen: 0,
+            scanner: Scanner::default(),
+            has_begun: false,
+            is_lines,
+        }
     }
 
     /// Takes in what was read; [`Self::next`] is to be called until it finds nothing.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.has_begun = true;
+        self.held.drain(..std::mem::take(&mut self.start));
+        if self.held.is_empty() {
+            self.held.shrink_to(KEPT);
+        }
         if self.mode != Mode::Over {
             self.held.extend_from_slice(bytes);
         }
@@ -77,7 +95,7 @@ impl Requests {
         loop {
             let found = match self.mode {
                 Mode::Start => {
-                    self.mode = match self.held.first()? {
+                    self.mode = match self.rest().first()? {
                         b'{' | b'[' => Mode::First,
                         _ => Mode::Raw,
                     };
@@ -95,7 +113,7 @@ impl Requests {
                         self.line()
                     } else {
                         self.skip_white();
-                        match self.held.first()? {
+                        match self.rest().first()? {
                             b'{' | b'[' => self.value(Mode::Lines),
                             _ => self.line().map(|_| Found::Bad("a line is no JSON object or array".to_owned())),
                         }
@@ -120,12 +138,12 @@ impl Requests {
     pub(super) fn ended(&mut self) -> Option<Found> {
         match self.mode {
             Mode::Raw => Some(self.raw()),
-            Mode::Lines if self.framing == Framing::Lines && !self.held.is_empty() => {
-                let line = std::mem::take(&mut self.held);
-                self.mode = Mode::Over;
+            Mode::Lines if self.framing == Framing::Lines && !self.rest().is_empty() => {
+                let line = self.rest().to_vec();
+                self.over();
                 Some(of_line(line))
             }
-            Mode::First | Mode::Lines if !self.held.is_empty() => {
+            Mode::First | Mode::Lines if !self.rest().is_empty() => {
                 self.over();
                 Some(Found::Bad("the connection was closed for writing in the middle of a JSON value".to_owned()))
             }
@@ -139,7 +157,7 @@ impl Requests {
 
     /// Whether a request has begun that is not complete.
     pub(super) fn is_inside(&self) -> bool {
-        matches!(self.mode, Mode::First | Mode::Raw | Mode::Lines | Mode::Skipping) && !self.held.is_empty()
+        matches!(self.mode, Mode::First | Mode::Raw | Mode::Lines | Mode::Skipping) && !self.rest().is_empty()
     }
 
     pub(super) fn is_raw(&self) -> bool {
@@ -167,7 +185,7 @@ impl Requests {
     /// Nothing more is taken.
     pub(super) fn over(&mut self) {
         self.mode = Mode::Over;
-        self.held = Vec::new();
+        (self.held, self.start) = (Vec::new(), 0);
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -184,13 +202,13 @@ impl Requests {
     fn decide(&mut self) -> bool {
         if self.framing == Framing::Once {
             self.over();
-        } else if Self::makes_lines(&self.held) {
+        } else if Self::makes_lines(self.rest()) {
             self.mode = Mode::Lines;
             self.is_lines = true;
-        } else if self.held.iter().any(|byte| !byte.is_ascii_whitespace()) {
+        } else if self.rest().iter().any(|byte| !byte.is_ascii_whitespace()) {
             self.over();
         } else {
-            self.held.clear();
+            self.take(self.rest().len());
             return false;
         }
         true
@@ -198,9 +216,9 @@ impl Requests {
 
     /// The JSON value at the beginning, if it is complete.
     fn value(&mut self, then: Mode) -> Option<Found> {
-        match self.scanner.scan(&self.held[self.seen..]) {
+        match self.scanner.scan(&self.held[self.start + self.seen..]) {
             Scanned::More => {
-                self.seen = self.held.len();
+                self.seen = self.rest().len();
                 None
             }
             Scanned::End(length) => {
@@ -223,8 +241,8 @@ impl Requests {
     /// The next line that is not empty.
     fn line(&mut self) -> Option<Found> {
         loop {
-            let Some(end) = memchr::memchr(b'\n', &self.held[self.seen..]) else {
-                self.seen = self.held.len();
+            let Some(end) = memchr::memchr(b'\n', &self.rest()[self.seen..]) else {
+                self.seen = self.rest().len();
                 return None;
             };
             let mut line = self.take(self.seen + end + 1);
@@ -240,20 +258,19 @@ impl Requests {
 
     fn skip_white(&mut self) {
         if self.seen == 0 {
-            let white = self.held.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            self.held.drain(..white);
+            self.start += self.rest().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         }
     }
 
     fn skip_line(&mut self) -> Option<()> {
-        let end = memchr::memchr(b'\n', &self.held);
-        self.take(end.map_or(self.held.len(), |end| end + 1));
+        let end = memchr::memchr(b'\n', self.rest());
+        self.take(end.map_or(self.rest().len(), |end| end + 1));
         end.map(|_| self.mode = Mode::Lines)
     }
 
     fn raw(&mut self) -> Found {
-        let text = std::mem::take(&mut self.held);
-        self.mode = Mode::Over;
+        let text = self.take(self.rest().len());
+        self.over();
         Found::Raw(text)
     }
 
@@ -261,12 +278,20 @@ impl Requests {
     fn take(&mut self, length: usize) -> Vec<u8> {
         self.seen = 0;
         self.scanner = Scanner::default();
-        let rest = self.held.split_off(length);
-        std::mem::replace(&mut self.held, rest)
+        if length == self.held.len() {
+            return std::mem::take(&mut self.held);
+        }
+        self.start += length;
+        self.held[self.start - length..self.start].to_vec()
+    }
+
+    /// What was not taken.
+    fn rest(&self) -> &[u8] {
+        &self.held[self.start..]
     }
 
     fn too_long(&mut self) -> Option<Found> {
-        (self.held.len() > MAX_LINE_BYTES).then(|| {
+        (self.rest().len() > MAX_LINE_BYTES).then(|| {
             self.over();
             Found::Bad(format!("the request is longer than {MAX_LINE_BYTES} bytes"))
         })

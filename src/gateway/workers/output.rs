@@ -98,6 +98,13 @@ impl Heard {
                 break;
             }
         }
+        // A line without its end is no answer.
+        let rest = self.lines.rest();
+        if !rest.is_empty() {
+            let rest = rest.to_vec();
+            self.print(worker, &rest);
+            self.tell(worker);
+        }
     }
 
     fn take(&mut self, shell: &Shell, worker: &Rc<Worker>, chunk: &[u8]) {
