@@ -31,6 +31,7 @@ METHODS = {
     "sleep": sleep,
     "die": die,
     "pid": os.getpid,
+    "size": len,
     "init": lambda: CONFIG,
     "hello": lambda: "grüß dich",
 }

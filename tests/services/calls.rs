@@ -102,3 +102,24 @@ fn a_program_that_says_nothing_of_itself_answers_whole_messages() {
     let message = json!({"action": "anything", "parameters": {"deep": [1]}});
     assert_eq!(client.call("anything", &json!({"deep": [1]})), Some(message));
 }
+
+#[test]
+fn the_master_reads_no_byte_of_a_call() {
+    const BYTES: usize = 200_000;
+    const CALLS: usize = 60;
+    let bench = bench("workers = 1\nlisten = \"unix:calc.sock\"\n");
+    let master = start(&bench, 1);
+    let read = || {
+        let counters = std::fs::read_to_string(format!("/proc/{}/io", master.pid())).unwrap();
+        counters.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse::<usize>().unwrap()
+    };
+    let mut client = Client::connect(&bench).unwrap();
+    let text = json!(["x".repeat(BYTES)]);
+    let before = read();
+    for _ in 0..CALLS {
+        assert_eq!(client.call("size", &text).unwrap()["data"], BYTES);
+    }
+    // Once a second it reads of its processes in `/proc`.
+    let more = read() - before;
+    assert!(more < BYTES * CALLS / 10, "{more} bytes");
+}

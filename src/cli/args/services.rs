@@ -51,7 +51,7 @@ Examples:
   queue-work services --json")]
 pub(crate) struct ServicesArgs {
     /// Only this service, with its methods
-    #[arg(value_name = "NAME", value_parser = values::pool)]
+    #[arg(value_name = "SERVICE", value_parser = values::pool)]
     pub(crate) name: Option<String>,
 }
 
