@@ -1,18 +1,88 @@
-//! `metrics`: numbers of the past, with percentiles.
+//! `metrics`: numbers for those who collect them, and of the past with percentiles.
+//!
+//! Invariant: a collector gets `queue_work_up 0`, and what the store knows, where no master runs or answers.
 
-use super::args::metrics::MetricsArgs;
+use std::fs::Permissions;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::args::metrics::{MetricsArgs, MetricsFormat};
 use super::context::Context;
-use super::{known, output};
+use super::{known, output, processors, status};
+use crate::client::NONE;
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::QueueName;
+use crate::model::rollup::MOST_TYPES;
+use crate::model::{QueueName, QueueTotals};
+use crate::report::exposition::{self, Family, Format};
 use crate::report::history::{self, HistoryReport};
+use crate::report::metrics::OfStore;
+use crate::report::{metrics, words};
 use crate::wire::metrics::AskHistory;
 
+/// Everybody may read the file: a collector is another user.
+const READABLE: u32 = 0o644;
+
 pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<Code, Error> {
+    if let Some(history) = args.history {
+        return show_history(context, args, history);
+    }
+    let families = families(context)?;
+    let text = match args.format {
+        _ if context.global.json => output::to_json(&families)? + "\n",
+        MetricsFormat::Prometheus => exposition::text(&families, Format::Prometheus),
+        MetricsFormat::OpenMetrics => exposition::text(&families, Format::OpenMetrics),
+    };
+    match &args.output {
+        Some(file) => replace(file, &text)?,
+        None if std::io::stdout().is_terminal() => output::print(&words::escape(&text))?,
+        None => output::raw(text.as_bytes())?,
+    }
+    Ok(Code::DONE)
+}
+
+/// From the master; without one that answers, what the store knows.
+fn families(context: &Context) -> Result<Vec<Family>, Error> {
+    let mut is_up = false;
+    let asked = status::ask(context.paths()?, |client| {
+        client.ping()?;
+        is_up = true;
+        client.call("metrics", &NONE)
+    });
+    match asked? {
+        Ok(families) => return Ok(families),
+        Err((Some(_), trouble)) => context.warn(&trouble),
+        Err((None, _)) => {}
+    }
+    let mut families = metrics::about(is_up);
+    let Some(mut records) = context.records()? else { return Ok(families) };
+    let (totals, now) = (records.queue_totals()?, clock::wall());
+    let mut apart = 0..MOST_TYPES;
+    let totals = QueueTotals::with_others(totals.iter(), |_| apart.next().is_some());
+    families.extend(metrics::of_queues(&totals, now));
+    let processors = processors::configured(context).unwrap_or_default();
+    let of_store = OfStore { url: context.paths()?.database.clone(), processors, ended_runs: None };
+    families.extend(metrics::of_store(records.as_mut(), &of_store, now));
+    Ok(families)
+}
+
+/// Writes a file beside it and gives it the name: nobody reads a part.
+fn replace(file: &Path, text: &str) -> Result<(), Error> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = || {
+        let mut new = tempfile::Builder::new().permissions(Permissions::from_mode(READABLE)).tempfile_in(folder)?;
+        new.write_all(text.as_bytes())?;
+        new.persist(file).map(drop).map_err(|error| error.error)
+    };
+    written().map_err(|error| Error::io(format!("write `{}`", file.display()), error))
+}
+
+fn show_history(context: &Context, args: &MetricsArgs, history: Duration) -> Result<Code, Error> {
     let now = clock::wall();
     let queue = args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
-    let asked = AskHistory { since: now.minus(args.history), until: None, queue, kind: args.kind.clone() };
+    let asked = AskHistory { since: now.minus(history), until: None, queue, kind: args.kind.clone() };
     let Some(report) = report(context, &asked)? else {
         context.warn("nothing has run yet; see `queue-work status`");
         return Ok(Code::DONE);

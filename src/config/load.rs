@@ -183,6 +183,8 @@ fn merged(
     origins.set_table("signals", &signals);
     let health = merge(&[&layers.built_in.health, &file.health])?;
     origins.set_table("health", &health);
+    let metrics = merge(&[&layers.built_in.metrics, &file.metrics])?;
+    origins.set_table("metrics", &metrics);
     let together = merge(&[&layers.built_in.together, &file.together])?;
     origins.set_table("autoscale", &together);
     if flags.drain {
@@ -211,6 +213,7 @@ fn merged(
         },
         hup_reloads: raw::text(&signals, "hup")? == "reload",
         max_wait: raw::value(&health, "max_wait")?,
+        metrics_per_worker: raw::text(&metrics, "per_worker")? == "true",
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
         defaults,

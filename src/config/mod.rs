@@ -89,6 +89,8 @@ pub struct Config {
     pub hup_reloads: bool,
     /// `queue-work health` says that a ready job has waited for longer.
     pub max_wait: Option<Duration>,
+    /// `queue-work metrics` prints the memory of each worker.
+    pub metrics_per_worker: bool,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

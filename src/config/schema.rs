@@ -27,7 +27,8 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "signals", "health", "autoscale", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] =
+    &["keep", "signals", "health", "metrics", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -39,6 +40,9 @@ pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "rel
 /// The keys of `[health]`.
 pub(super) const HEALTH: &[Key] =
     &[Key::new("max_wait", Kind::Span(Duration::from_millis(1), units::LONGEST)).or("off")];
+
+/// The keys of `[metrics]`.
+pub(super) const METRICS: &[Key] = &[Key::new("per_worker", Kind::Flag)];
 
 /// The keys of `[autoscale]`.
 pub(super) const TOGETHER: &[Key] = &[

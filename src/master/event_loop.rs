@@ -40,6 +40,7 @@ impl Master {
         self.ring();
         self.decide();
         self.write();
+        self.meters.times.turn.add(self.time.turned_for());
         self.is_over()
     }
 

@@ -135,10 +135,7 @@ impl Master {
             pool: pool.settings.name.to_string(),
             slot: worker.slot,
             pid: worker.state.pid(),
-            state: match worker.word() {
-                WorkerState::Idle if pool.settings.is_opaque() => WorkerState::Running,
-                word => word,
-            },
+            state: state_of(pool, worker),
             generation: self.fixed.generation,
             jobs_done: worker.jobs_done,
             memory_bytes: worker.memory,
@@ -151,6 +148,14 @@ impl Master {
             deadline_s: deadline(worker, now),
             job: job.map(|f| worker_job(f, now)),
         }
+    }
+}
+
+/// One that is opaque has work of its own.
+pub(super) fn state_of(pool: &Pool, worker: &Handle) -> WorkerState {
+    match worker.word() {
+        WorkerState::Idle if pool.settings.is_opaque() => WorkerState::Running,
+        word => word,
     }
 }
 

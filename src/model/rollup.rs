@@ -17,6 +17,12 @@ use super::{Outcome, QueueName, UnixMicros};
 pub const MOST_TYPES: usize = 200;
 /// The type, and the queue, of all that are too many.
 pub const OTHER: &str = "other";
+/// The queue of all that are too many.
+#[must_use]
+pub fn other_queue() -> QueueName {
+    QueueName::new(OTHER).unwrap_or_default()
+}
+
 /// Points of a chart at most.
 pub const MOST_POINTS: i64 = 200;
 
@@ -262,7 +268,7 @@ impl Tally {
         } else if is_queue_apart {
             (queue.clone(), OTHER.into())
         } else {
-            (QueueName::new(OTHER).unwrap_or_default(), OTHER.into())
+            (other_queue(), OTHER.into())
         };
         self.queues.entry(queue).or_default().entry(kind).or_default()
     }

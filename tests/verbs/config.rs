@@ -42,6 +42,7 @@ fn without_a_file_the_defaults_are_valid_and_in_force() {
         ("keep.runs", "7d"),
         ("signals.hup", "stop"),
         ("health.max_wait", "off"),
+        ("metrics.per_worker", "false"),
         ("log_file_size", "10M"),
         ("log_files", "5"),
         ("durability", "full"),

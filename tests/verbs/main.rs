@@ -5,6 +5,7 @@
 mod support;
 
 mod autoscale;
+mod collected;
 mod completion;
 mod config;
 mod config_bad;
@@ -14,6 +15,7 @@ mod databases;
 mod doctor;
 mod environment;
 mod errors;
+mod exposition;
 mod folders;
 mod help;
 mod hints;

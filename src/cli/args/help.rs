@@ -25,7 +25,7 @@ const TOGETHER: [(&str, &str); 11] = [
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, health", "Show queues, pools, workers, or say whether all is well"),
-    ("doctor, metrics", "Look for what is wrong, or show figures over time"),
+    ("doctor, metrics", "Look for what is wrong, or print metrics"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),
     ("workers, logs", "Show the history of workers, or what they print"),
     ("events, leaks", "Show what the master does, or which jobs leak memory"),
