@@ -2,7 +2,7 @@
 //!
 //! Invariant: a collector gets `queue_work_up 0`, and what the store knows, where no master runs or answers.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -53,28 +53,40 @@ fn families(context: &Context) -> Result<Vec<Family>, Error> {
     });
     match asked? {
         Ok(families) => return Ok(families),
-        Err((Some(_), trouble)) => context.warn(&trouble),
-        Err((None, _)) => {}
+        Err(Some((_, trouble))) => context.warn(&trouble),
+        Err(None) => {}
     }
     let mut families = metrics::about(is_up);
-    let Some(mut records) = context.records()? else { return Ok(families) };
-    let (totals, now) = (records.queue_totals()?, clock::wall());
-    let mut apart = 0..MOST_TYPES;
-    let totals = QueueTotals::with_others(totals.iter(), |_| apart.next().is_some());
-    families.extend(metrics::of_queues(&totals, now));
-    let processors = processors::configured(context).unwrap_or_default();
-    let of_store = OfStore { url: context.paths()?.database.clone(), processors, ended_runs: None };
-    families.extend(metrics::of_store(records.as_mut(), &of_store, now));
+    match of_store(context) {
+        Ok(found) => families.extend(found),
+        Err(error) => context.warn(&error.to_string()),
+    }
     Ok(families)
 }
 
-/// Writes a file beside it and gives it the name: nobody reads a part.
+fn of_store(context: &Context) -> Result<Vec<Family>, Error> {
+    let Some(mut records) = context.records()? else { return Ok(Vec::new()) };
+    let (totals, now) = (records.queue_totals()?, clock::wall());
+    let mut apart = 0..MOST_TYPES;
+    let totals = QueueTotals::with_others(totals.iter(), |_| apart.next().is_some());
+    let mut families = metrics::of_queues(&totals, now);
+    let processors = processors::configured(context).unwrap_or_default();
+    let of = OfStore { url: context.paths()?.database.clone(), processors, ended_runs: None };
+    families.extend(metrics::of_store(records.as_mut(), &of, now));
+    Ok(families)
+}
+
+/// Writes a file beside it and gives it the name: nobody reads a part. A device or a pipe is written to.
 fn replace(file: &Path, text: &str) -> Result<(), Error> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = || {
+        let place = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        if place.metadata().is_ok_and(|found| !found.is_file()) {
+            return File::options().write(true).open(place)?.write_all(text.as_bytes());
+        }
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut new = tempfile::Builder::new().permissions(Permissions::from_mode(READABLE)).tempfile_in(folder)?;
         new.write_all(text.as_bytes())?;
-        new.persist(file).map(drop).map_err(|error| error.error)
+        new.persist(place).map(drop).map_err(|error| error.error)
     };
     written().map_err(|error| Error::io(format!("write `{}`", file.display()), error))
 }

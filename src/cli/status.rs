@@ -166,8 +166,9 @@ pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
     let (pid, trouble) = match ask(paths, |client| client.call("status", &NONE))? {
         Ok(status) => return Ok(Found { status, trouble: None }),
-        Err(unanswered) => unanswered,
+        Err(holder) => holder.unzip(),
     };
+    let trouble = trouble.unwrap_or_default();
     let mut records = context.records()?;
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
     let unserved = records.as_mut().map(|records| waiting::unserved(context, &totals, records.as_mut()));
@@ -186,17 +187,16 @@ pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
 pub(crate) fn ask<R>(
     paths: &Paths,
     asked: impl FnOnce(&mut Client) -> Result<R, ClientError>,
-) -> Result<Result<R, (Option<u32>, String)>, Error> {
+) -> Result<Result<R, Option<(u32, String)>>, Error> {
     let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
     match client.and_then(|mut client| asked(&mut client)) {
         Ok(answer) => Ok(Ok(answer)),
         Err(ClientError::Silent { pid, .. }) => {
             let pid = if pid == 0 { holder_of(paths).unwrap_or(0) } else { pid };
-            Ok(Err((Some(pid), reach::silent(pid))))
+            Ok(Err(Some((pid, reach::silent(pid)))))
         }
         Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
-            let pid = holder_of(paths);
-            Ok(Err((pid, pid.map(|pid| reach::unreachable(paths, pid)).unwrap_or_default())))
+            Ok(Err(holder_of(paths).map(|pid| (pid, reach::unreachable(paths, pid)))))
         }
         Err(other) => Err(other.into()),
     }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::Master;
 use super::meters::Times;
-use super::{sampler, snapshot};
+use super::snapshot;
 use crate::core::{Flight, PoolId};
 use crate::model::{Now, PoolName, WorkerState};
 use crate::report::metrics::{Collected, CollectedPool, OfStore};
 
 impl Master {
     pub(super) fn collect(&mut self) -> Collected {
-        let pools = self.collect_pools(self.time.now());
         let now = self.time.now();
+        let pools = self.collect_pools(now);
         let config = &self.in_force.config;
         let Times { turn, commit, sync } = self.meters.times.clone();
         let ended_runs = self.core.ended_runs().map(|(name, ended)| (name.clone(), *ended)).collect();
@@ -24,7 +24,6 @@ impl Master {
             now: now.wall,
             started_at: self.fixed.started_at,
             generation: self.fixed.generation,
-            memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
             problems: self.core.problems().count(),
             events_dropped: self.console.dropped() + self.clients.lines_dropped(),
             turn,

@@ -197,7 +197,8 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
         },
         Question::Metrics(collected) => {
             let mut families = collected.families();
-            families.extend(metrics::of_master_process(sampler::own_cpu(), files::open()));
+            let memory = sampler::memory_of(std::process::id());
+            families.extend(metrics::of_process(memory, sampler::own_cpu(), files::open()));
             families.extend(metrics::of_store(records, &collected.store, clock::wall()));
             list(&families)
         }

@@ -34,7 +34,6 @@ pub struct Collected {
     pub now: UnixMicros,
     pub started_at: UnixMicros,
     pub generation: Generation,
-    pub memory_bytes: u64,
     /// Problems that last.
     pub problems: usize,
     pub events_dropped: u64,
@@ -60,7 +59,7 @@ pub struct CollectedPool {
     pub memory_bytes: u64,
 }
 
-/// What is to be read from the store.
+/// The store, and what the master knows of its processors.
 #[derive(Clone, Debug)]
 pub struct OfStore {
     pub url: StoreUrl,
@@ -132,8 +131,6 @@ impl Collected {
                 "Events and lines that a terminal or follower was too slow for.",
             )
             .with(self.events_dropped as f64),
-            gauge("queue_work_master_memory_bytes", "Memory of the master, without its workers.")
-                .with(self.memory_bytes as f64),
             times("queue_work_turn_duration_seconds", "Work of the master in one turn of its loop.", &self.turn),
             times("queue_work_store_commit_duration_seconds", "Transactions of the store.", &self.commit),
             times("queue_work_store_sync_duration_seconds", "Syncs of the store to its disk.", &self.sync),
@@ -141,17 +138,18 @@ impl Collected {
     }
 }
 
-/// What the kernel counts for the process of a master.
+/// The process of the master, as far as the kernel tells of it.
 #[must_use]
-pub fn of_master_process(cpu: Option<Duration>, open_files: Option<usize>) -> Vec<Family> {
-    let cpu = cpu.map(|cpu| {
-        counter("queue_work_master_cpu_seconds_total", "CPU time of the master, user and system.")
-            .with(cpu.as_secs_f64())
-    });
-    let files = open_files.map(|open| {
-        gauge("queue_work_master_open_fds", "File descriptors that the master has open.").with(open as f64)
-    });
-    cpu.into_iter().chain(files).collect()
+pub fn of_process(memory_bytes: Option<u64>, cpu: Option<Duration>, open_files: Option<usize>) -> Vec<Family> {
+    let memory = gauge("queue_work_master_memory_bytes", "Memory of the master, without its workers.");
+    let spent = counter("queue_work_master_cpu_seconds_total", "CPU time of the master, user and system.");
+    let files = gauge("queue_work_master_open_fds", "File descriptors that the master has open.");
+    let all = [
+        memory_bytes.map(|bytes| memory.with(bytes as f64)),
+        cpu.map(|cpu| spent.with(cpu.as_secs_f64())),
+        open_files.map(|open| files.with(open as f64)),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Jobs, and for how long they wait.
@@ -295,4 +293,35 @@ fn last_success(records: &mut dyn Records, processor: &ProcessorStatus) -> Optio
     let (processor, state) = (Some(processor.name.clone()), Some(ProcessorRunState::Succeeded));
     let filter = ProcessorRunFilter { processor, state, limit: Some(1), ..ProcessorRunFilter::default() };
     records.processor_runs(&filter).ok()?.first()?.ended_at
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::exposition::{Format, text};
+    use super::*;
+
+    #[test]
+    fn a_processor_whose_next_run_waits_for_one_that_goes_on_is_not_overdue() {
+        let processor = |state: &str| -> ProcessorStatus {
+            let ended_at = (state == "failed").then_some("2026-11-29T10:00:05Z");
+            let run = json!({"id": 1, "processor": "p", "tick": null, "source": "schedule", "state": state, "job_id": 1,
+                "started_at": "2026-11-29T10:00:00Z", "ended_at": ended_at, "duration_s": null, "note": null});
+            let of = json!({"name": "p", "description": "", "schedule": "every 10s", "timezone": null, "enabled": true,
+                "configured_enabled": true, "changed_at": null, "changed_by": null, "reason": null, "last_run": run,
+                "next_at": "2026-11-29T10:00:10Z", "skipped": 0, "last_skip": null});
+            serde_json::from_value(of).unwrap()
+        };
+        let next = "queue_work_processor_next_run_timestamp_seconds{processor=\"p\"} 1795946410\n";
+        let has_next = |state, now: i64| {
+            let now = UnixMicros(1_795_946_400_000_000 + now * 1_000_000);
+            text(&of_processors(&[processor(state)], None, |_| None, now), Format::Prometheus).contains(next)
+        };
+        for (state, now, expected) in
+            [("running", 5, true), ("running", 60, false), ("failed", 5, true), ("failed", 60, true)]
+        {
+            assert_eq!(has_next(state, now), expected, "{state} {now}");
+        }
+    }
 }

@@ -27,11 +27,11 @@ pub struct Exam {
     pub last_at: Option<UnixMicros>,
 }
 
-/// What a store takes on its disk.
+/// The room that a store takes on its disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreSize {
     pub bytes: u64,
-    /// Of these without, the log of what was written of late.
+    /// Beside these, of the log.
     pub log_bytes: u64,
 }
 

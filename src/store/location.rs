@@ -80,7 +80,7 @@ impl Location<'_> {
         sqlite::dangers(path)
     }
 
-    /// What it takes on its disk.
+    /// The room that it takes on its disk.
     #[must_use]
     pub fn size(&self) -> StoreSize {
         let StoreUrl::File(path) = self.0;

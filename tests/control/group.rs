@@ -102,6 +102,7 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         (&["runs", "--job", "2"], "default-1"),
         (&["workers"], "default-1"),
         (&["autoscale", "--history", "1h", "--json"], "[]"),
+        (&["metrics"], "queue_work_store_size_bytes"),
         (&["processors"], "every 1h"),
         (&["processors", "show", "ocr"], "every 1h"),
         (&["processors", "next", "ocr"], "in 1h"),

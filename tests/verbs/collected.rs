@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -187,6 +187,27 @@ fn of_many_queues_and_types_the_first_are_told_apart_and_the_rest_is_one() {
 }
 
 #[test]
+fn a_pool_whose_workers_do_not_come_up_is_not_up_and_one_without_workers_is() {
+    let bench = Bench::new();
+    let worker = fixture("boot_fail.py");
+    let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+    let _master = bench.start(&[&["--workers=1", "--"][..], &worker].concat());
+    let pool = [("pool", "default")];
+    let of = |scrape: &Scrape, name: &str| scrape.get(name, &pool);
+    bench.wait_for("its backoff", DEADLINE, |bench| {
+        let found = scrape(bench);
+        let backoff = found.get("queue_work_workers", &[pool[0], ("state", "backoff")]);
+        of(&found, "queue_work_worker_starts_total") >= Some(2.0) && backoff == Some(1.0)
+    });
+    let found = scrape(&bench);
+    assert_eq!(of(&found, "queue_work_pool_up"), Some(0.0), "{found:?}");
+    assert!(found.sum("queue_work_worker_exits_total") >= 2.0, "{found:?}");
+    bench.ok(&["scale", "0"]);
+    let found = scrape(&bench);
+    assert_eq!((of(&found, "queue_work_pool_up"), of(&found, "queue_work_workers_wanted")), (Some(1.0), Some(0.0)));
+}
+
+#[test]
 fn processors_tell_of_their_runs_and_of_the_last_that_succeeded() {
     let bench = Bench::new();
     let file = "[processors.good]\nevery = \"1h\"\ncommand = [\"true\"]\n\
@@ -248,6 +269,16 @@ fn a_file_is_put_in_place_when_it_is_whole_for_everybody_to_read() {
     assert_eq!(found.get("queue_work_up", &[]), Some(0.0));
     assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o644);
     assert_eq!(fs::read_dir(&folder).expect("there").count(), 1, "nothing is left beside it");
+    let link = bench.path().join("link");
+    symlink(&file, &link).expect("linked");
+    fs::write(&file, "old").expect("written");
+    bench.run(&["metrics", "-o", link.to_str().expect("UTF-8")]).expect_code(0);
+    Scrape::read(&fs::read_to_string(&file).expect("there"), false);
+    let stdout = bench.path().join("stdout");
+    symlink("/dev/stdout", &stdout).expect("linked");
+    let run = bench.run(&["metrics", "-o", stdout.to_str().expect("UTF-8")]).expect_code(0);
+    Scrape::read(&run.stdout, false);
+    assert!(link.is_symlink() && stdout.is_symlink());
     let nowhere = folder.join("none/x.prom");
     let run = bench.run(&["metrics", "-o", nowhere.to_str().expect("UTF-8")]).expect_code(1);
     assert!(run.stderr.contains("none/x.prom"), "{run:?}");
@@ -267,7 +298,7 @@ fn a_master_that_does_not_answer_is_not_up() {
     assert!(run.stderr.contains("does not answer: it is stopped"), "{run:?}");
 }
 
-/// What `promtool` says; `None` where it is not installed, which is said.
+/// The output of `promtool`; `None` where it is not installed, which is said.
 fn promtool(words: &[&str], input: &str) -> Option<String> {
     let mut command = Command::new("promtool");
     command.args(words).current_dir(examples()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -32,7 +32,7 @@ pub(in crate::store) fn dangers(path: &Path) -> Dangers {
     Dangers { remote: text(remote_fs::refuse_remote(path)), shared: text(file_checks::refuse_shared(path)) }
 }
 
-/// What the files of a database take.
+/// The sizes of a database and its log.
 pub(in crate::store) fn size(path: &Path) -> StoreSize {
     let length = |file: &Path| std::fs::metadata(file).map_or(0, |found| found.len());
     StoreSize { bytes: length(path), log_bytes: length(&log_path(path)) }
