@@ -229,6 +229,7 @@ fn unreached(
         database: paths.database.to_string(),
         config: None,
         durability: "unknown".to_owned(),
+        traces: None,
         single: false,
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),

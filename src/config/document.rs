@@ -34,6 +34,7 @@ pub(super) struct Layer {
     pub(super) signals: Table,
     pub(super) health: Table,
     pub(super) metrics: Table,
+    pub(super) telemetry: Table,
     pub(super) together: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
@@ -205,6 +206,9 @@ impl<'t> Reader<'t> {
                 "metrics" => {
                     self.layer.metrics = self.table(name, at, value, &[schema::METRICS]);
                 }
+                "telemetry" => {
+                    self.layer.telemetry = self.table(name, at, value, &[schema::TELEMETRY]);
+                }
                 "autoscale" => {
                     self.layer.together = self.table(name, at, value, &[schema::TOGETHER]);
                 }
@@ -344,6 +348,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::SIGNALS, "in `[signals]`"),
         (schema::HEALTH, "in `[health]`"),
         (schema::METRICS, "in `[metrics]`"),
+        (schema::TELEMETRY, "in `[telemetry]`"),
         (schema::TOGETHER, "in `[autoscale]`"),
         (schema::AUTOSCALE, "in `[pools.NAME.autoscale]`"),
     ];

@@ -26,6 +26,7 @@ mod rules;
 mod schema;
 mod show;
 mod socket_group;
+mod telemetry;
 pub use crate::model::{Durability, units};
 mod values;
 mod variables;
@@ -44,6 +45,7 @@ pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};
 pub use show::{Origins, Shown, show, template};
+pub use telemetry::{Collector, Telemetry};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -91,6 +93,7 @@ pub struct Config {
     pub max_wait: Option<Duration>,
     /// `queue-work metrics` prints the memory of each worker.
     pub metrics_per_worker: bool,
+    pub telemetry: Telemetry,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

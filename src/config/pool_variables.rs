@@ -114,7 +114,7 @@ impl Key {
     pub(super) fn written<'w>(&self, text: &'w str) -> Written<'w> {
         match (self.kind, text.parse()) {
             (Kind::Count(..), Ok(count)) => Written::Whole(Some(count), text),
-            (Kind::Flag | Kind::Share(_), _) => Written::Other(text.to_owned()),
+            (Kind::Flag | Kind::Share(_) | Kind::Fraction, _) => Written::Other(text.to_owned()),
             (Kind::Autoscale, _) if matches!(text, "true" | "false") => Written::Other(text.to_owned()),
             _ => Written::Text(text),
         }

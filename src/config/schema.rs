@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::units;
+use super::{telemetry, units};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Key, Kind};
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
@@ -28,7 +28,7 @@ pub(super) const TOP: &[Key] = &[
 
 /// The tables.
 pub(super) const TABLES: &[&str] =
-    &["keep", "signals", "health", "metrics", "autoscale", "defaults", "pools", "processors"];
+    &["keep", "signals", "health", "metrics", "telemetry", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -43,6 +43,10 @@ pub(super) const HEALTH: &[Key] =
 
 /// The keys of `[metrics]`.
 pub(super) const METRICS: &[Key] = &[Key::new("per_worker", Kind::Flag)];
+
+/// The keys of `[telemetry]`.
+pub(super) const TELEMETRY: &[Key] =
+    &[Key::new("otlp", Kind::Text(telemetry::endpoint)).or("off"), Key::new("sample", Kind::Fraction)];
 
 /// The keys of `[autoscale]`.
 pub(super) const TOGETHER: &[Key] = &[

@@ -1,18 +1,36 @@
-//! Traces: jobs that are handed out get the spans of their runs, and what a job of a worker pushes belongs to its run.
+//! Traces: jobs that are handed out get the spans of their runs, what a job of a worker pushes belongs to its run, and runs
+//! that have ended are told to the collector, where there is one.
 
 use super::Master;
+use crate::config::Telemetry;
+use crate::model::change::Finish;
+use crate::model::problem::Topic;
 use crate::model::trace::Spans;
 use crate::model::{Claimed, TraceContext, UnixMicros, WorkerId};
+use crate::report::TracesStatus;
+use crate::telemetry::{Export, Exporter, Trouble, spans_of};
 
 /// The traces that jobs of this store belong to.
 #[derive(Debug)]
 pub(super) struct Traces {
     spans: Spans,
+    exporter: Option<Exporter>,
 }
 
 impl Traces {
-    pub(super) fn new(store_id: &str) -> Self {
-        Self { spans: Spans::new(store_id, 0.0) }
+    /// Starts the thread that sends spans, if they are to be sent.
+    pub(super) fn start(
+        store_id: &str,
+        telemetry: &Telemetry,
+        tell: impl Fn(Trouble) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let exporter = telemetry.collector.clone().map(|collector| Exporter::start(collector, tell)).transpose()?;
+        Ok(Self { spans: Spans::new(store_id, telemetry.sample), exporter })
+    }
+
+    /// From now on this share of the jobs that were pushed in no trace begins one.
+    pub(super) const fn sample(&mut self, share: f64) {
+        self.spans = self.spans.sampling(share);
     }
 
     /// Gives jobs that were claimed the spans of their runs.
@@ -20,6 +38,30 @@ impl Traces {
         for job in jobs {
             job.trace = self.spans.of(job, now);
         }
+    }
+
+    /// Tells of a run that has ended.
+    pub(super) fn ended(&self, finish: &Finish) {
+        if let Some(exporter) = &self.exporter {
+            spans_of(finish).for_each(|span| exporter.give(span));
+        }
+    }
+
+    pub(super) fn status(&self) -> Option<TracesStatus> {
+        let Export { exported, dropped } = self.exporter.as_ref()?.export();
+        Some(TracesStatus { exported, dropped })
+    }
+
+    /// No run ends any more.
+    pub(super) fn end(&mut self) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.end();
+        }
+    }
+
+    /// Waits a moment for what is on its way; how many spans have never arrived.
+    pub(super) fn wait(&self) -> u64 {
+        self.exporter.as_ref().map_or(0, Exporter::wait)
     }
 }
 
@@ -29,5 +71,15 @@ impl Master {
         let mut begun = self.core.worker(worker)?.flights.iter().filter(|flight| flight.started().is_some());
         let only = begun.next().filter(|_| begun.next().is_none())?;
         Some(Box::new(only.job.trace.as_ref()?.run.clone()))
+    }
+
+    /// The collector takes no spans, or takes them again.
+    pub(super) fn heed_collector(&mut self, trouble: Trouble) {
+        let dropped = self.traces.status().map_or(0, |status| status.dropped);
+        let text = trouble.map(|why| match dropped {
+            0 => why,
+            _ => format!("{why}; {dropped} were dropped so far"),
+        });
+        self.problem_if(Topic::Traces, text);
     }
 }

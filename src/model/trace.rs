@@ -232,6 +232,12 @@ impl Spans {
         Self { salt: digest(store_id.bytes()), sample }
     }
 
+    /// The same with another share.
+    #[must_use]
+    pub const fn sampling(self, sample: f64) -> Self {
+        Self { sample, ..self }
+    }
+
     /// The spans of a run that is about to begin; `None`: the job is in no trace.
     #[must_use]
     pub fn of(self, job: &Claimed, now: UnixMicros) -> Option<Box<RunTrace>> {

@@ -34,5 +34,5 @@ pub use autoscale::AutoscaleStatus;
 pub use events::Event;
 pub use printer::Printer;
 pub use processors::ProcessorStatus;
-pub use status::Status;
+pub use status::{Status, TracesStatus};
 pub use summary::Summary;

@@ -43,6 +43,8 @@ fn without_a_file_the_defaults_are_valid_and_in_force() {
         ("signals.hup", "stop"),
         ("health.max_wait", "off"),
         ("metrics.per_worker", "false"),
+        ("telemetry.otlp", "off"),
+        ("telemetry.sample", "0"),
         ("log_file_size", "10M"),
         ("log_files", "5"),
         ("durability", "full"),
