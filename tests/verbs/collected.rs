@@ -241,8 +241,14 @@ fn processors_tell_of_their_runs_and_of_the_last_that_succeeded() {
 #[test]
 fn the_memory_of_each_worker_is_told_where_the_file_says_so() {
     let bench = Bench::new();
-    fs::write(bench.path().join("queue-work.toml"), "[metrics]\nper_worker = true\n").expect("written");
+    let say = |word: &str| {
+        let text = format!("[metrics]\nper_worker = {word}\n");
+        fs::write(bench.path().join("queue-work.toml"), text).expect("written");
+    };
+    say("false");
     let _master = bench.start(&["--workers=2"]);
+    say("true");
+    bench.ok(&["reload"]);
     let names = BTreeSet::from(["default-1", "default-2"]);
     bench.wait_for("both workers", DEADLINE, |bench| {
         scrape(bench).values_of("queue_work_worker_memory_bytes", "worker") == names
@@ -250,7 +256,7 @@ fn the_memory_of_each_worker_is_told_where_the_file_says_so() {
     let found = scrape(&bench);
     let one = found.get("queue_work_worker_memory_bytes", &[("pool", "default"), ("worker", "default-1")]);
     assert!(one.is_some_and(|bytes| bytes > 0.0), "{found:?}");
-    fs::write(bench.path().join("queue-work.toml"), "[metrics]\nper_worker = \"often\"\n").expect("written");
+    say("\"often\"");
     let run = bench.run(&["config", "check"]).expect_code(2);
     assert!(run.stderr.contains("per_worker") && run.stderr.contains("true or false"), "{run:?}");
 }
@@ -349,9 +355,9 @@ fn as_rules(dashboard: &Value) -> String {
 }
 
 #[test]
-fn the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() {
+fn the_manual_names_every_metric_and_the_dashboard_and_the_alerts_ask_for_none_that_is_not_there() {
     let bench = Bench::new();
-    let file = "[processors.good]\nevery = \"1h\"\ncommand = [\"true\"]\n";
+    let file = "[metrics]\nper_worker = true\n[processors.good]\nevery = \"1h\"\ncommand = [\"true\"]\n";
     fs::write(bench.path().join("queue-work.toml"), file).expect("written");
     let _master = bench.start(&["--workers=1"]);
     bench.run(&["processors", "run", "good", "--wait"]).expect_code(0);
@@ -364,4 +370,7 @@ fn the_dashboard_and_the_alerts_ask_for_metrics_that_there_are() {
     let names: BTreeSet<&str> = words.filter(|word| word.starts_with("queue_work_")).collect();
     let missing: Vec<&&str> = names.iter().filter(|name| !found.has(name)).collect();
     assert!(missing.is_empty() && names.len() > 20, "{missing:?} of {names:?}");
+    let manual = fs::read_to_string(examples().join("../../docs/metrics.md")).expect("there");
+    let unnamed: Vec<&str> = found.families().filter(|name| !manual.contains(&format!("`{name}`"))).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
 }

@@ -134,6 +134,11 @@ impl Scrape {
         of.filter_map(|(_, labels)| labels.get(label).map(String::as_str)).collect()
     }
 
+    /// The names that are described.
+    pub(crate) fn families(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
     /// Whether there is a number of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.values.keys().any(|(found, _)| found == name)
