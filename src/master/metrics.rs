@@ -33,6 +33,7 @@ impl Master {
             tally: self.core.tally(),
             pools,
             workers: config.metrics_per_worker.then(|| self.collect_workers()),
+            traces: self.traces.status(),
             store: OfStore {
                 url: config.database.clone(),
                 processors: config.processors.iter().cloned().map(Arc::new).collect(),

@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ProcessorStatus;
 use super::exposition::{Family, Kind};
+use super::{ProcessorStatus, TracesStatus};
 use crate::model::gauge::PoolCounts;
 use crate::model::processor::{EndedRuns, ProcessorRunState, ProcessorSettings};
 use crate::model::rollup::Tally;
@@ -46,6 +46,7 @@ pub struct Collected {
     pub pools: BTreeMap<PoolName, CollectedPool>,
     /// The memory of each worker, by its pool and name, where that is wanted.
     pub workers: Option<BTreeMap<(PoolName, Arc<str>), u64>>,
+    pub traces: Option<TracesStatus>,
     pub store: OfStore,
 }
 
@@ -109,6 +110,15 @@ impl Collected {
                 memory.add(&[("pool", pool.as_str()), ("worker", worker)], *bytes as f64);
             }
             all.push(memory);
+        }
+        if let Some(TracesStatus { exported, dropped }) = self.traces {
+            let spans = |name, help, count: u64| counter(name, help).with(count as f64);
+            all.push(spans("queue_work_spans_exported_total", "Spans that the collector has taken.", exported));
+            all.push(spans(
+                "queue_work_spans_dropped_total",
+                "Spans that it has not taken, or that had no room.",
+                dropped,
+            ));
         }
         all
     }

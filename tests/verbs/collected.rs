@@ -357,7 +357,8 @@ fn as_rules(dashboard: &Value) -> String {
 #[test]
 fn the_manual_names_every_metric_and_the_dashboard_and_the_alerts_ask_for_none_that_is_not_there() {
     let bench = Bench::new();
-    let file = "[metrics]\nper_worker = true\n[processors.good]\nevery = \"1h\"\ncommand = [\"true\"]\n";
+    let file = "[metrics]\nper_worker = true\n[telemetry]\notlp = \"http://127.0.0.1:9\"\n\
+                [processors.good]\nevery = \"1h\"\ncommand = [\"true\"]\n";
     fs::write(bench.path().join("queue-work.toml"), file).expect("written");
     let _master = bench.start(&["--workers=1"]);
     bench.run(&["processors", "run", "good", "--wait"]).expect_code(0);
@@ -371,6 +372,7 @@ fn the_manual_names_every_metric_and_the_dashboard_and_the_alerts_ask_for_none_t
     let missing: Vec<&&str> = names.iter().filter(|name| !found.has(name)).collect();
     assert!(missing.is_empty() && names.len() > 20, "{missing:?} of {names:?}");
     let manual = fs::read_to_string(examples().join("../../docs/metrics.md")).expect("there");
+    assert_eq!(found.get("queue_work_spans_dropped_total", &[]), Some(0.0));
     let unnamed: Vec<&str> = found.families().filter(|name| !manual.contains(&format!("`{name}`"))).collect();
     assert!(unnamed.is_empty(), "{unnamed:?}");
 }
