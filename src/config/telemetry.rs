@@ -63,7 +63,10 @@ pub(super) fn settle(
     let mut url = Some(raw::text(table, "otlp")?).filter(|url| *url != "off").map(base);
     if let Some((name, text)) = set(TRACES_ENDPOINT).or_else(|| set(ENDPOINT)) {
         origins.set("telemetry.otlp", &format!("environment {name}"));
-        problems.extend(endpoint(text).err().map(|why| Problem::with_key(name, why)));
+        problems.extend(endpoint(text).err().map(|why| {
+            let next = "if it is meant for workers alone, put it into the `env` of their pool";
+            Problem::with_key(name, format!("{why}; {next}"))
+        }));
         url = Some(if name == TRACES_ENDPOINT { text.to_owned() } else { base(text) });
     }
     if set(DISABLED).is_some_and(|(_, text)| text.eq_ignore_ascii_case("true")) {
@@ -137,7 +140,11 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 fn headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let header = |(name, value): (String, String)| {
         let parsed = name.parse::<HeaderName>().ok().zip(HeaderValue::from_str(&value).ok());
-        parsed.ok_or_else(|| format!("`{name}` cannot be a header"))
+        let secret = parsed.map(|(name, mut value)| {
+            value.set_sensitive(true);
+            (name, value)
+        });
+        secret.ok_or_else(|| format!("`{name}` cannot be a header"))
     };
     pairs(text)?.into_iter().map(header).collect()
 }

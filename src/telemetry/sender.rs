@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::Receiver;
 
 use super::post::{Answer, Post};
 use super::span::Span;
@@ -24,10 +24,10 @@ const BATCH: usize = 512;
 const BATCH_EVERY: Duration = Duration::from_secs(5);
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two attempts at a batch; each pause is twice the one before.
+/// Between two attempts at a batch, unless the collector says another; each pause is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long one batch is tried.
+/// No attempt at a batch begins later, and no pause is longer.
 const MOST_TRYING: Duration = Duration::from_mins(1);
 /// How long the end of a master is put off for spans that wait.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -140,16 +140,15 @@ impl<F: Fn(Trouble)> Work<F> {
                 Answer::Refused(why) => return self.lose(batch.len() as u64, &why),
                 Answer::Again { why, after } => (why, after),
             };
-            let pause_now = after.unwrap_or_else(|| jittered(pause)).min(LONGEST_PAUSE);
-            if self.ends_at.is_some() || begun.elapsed() + pause_now > MOST_TRYING {
+            if self.ends_at.is_some() {
                 return self.lose(batch.len() as u64, &why);
             }
-            self.report(Some(why));
-            pause *= 2;
-            match self.ends.recv_timeout(pause_now) {
-                Ok(at) => self.ends_at = Some(at),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            self.report(Some(why.clone()));
+            let wait = after.unwrap_or_else(|| jittered(pause)).min(MOST_TRYING);
+            pause = LONGEST_PAUSE.min(pause * 2);
+            self.ends_at = self.ends.recv_timeout(wait).ok();
+            if begun.elapsed() >= MOST_TRYING {
+                return self.lose(batch.len() as u64, &why);
             }
         }
     }

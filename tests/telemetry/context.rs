@@ -156,6 +156,20 @@ fn what_a_run_pushes_belongs_to_that_run() {
 }
 
 #[test]
+fn a_push_that_is_followed_by_the_answer_at_once_belongs_to_that_run() {
+    let bench = Bench::new();
+    bench.push(&["--traceparent", PARENT, "t"]);
+    bench.push(&["t"]);
+    drain_by(&bench, "push_and_go.py");
+    let of_run = format!("00-{TRACE}-{}-01", bench.runs(1)[0]["span_id"].as_str().expect("a span"));
+    let mut all = traceparents(&bench);
+    all.sort_by_key(ToString::to_string);
+    let mut expected = vec![json!(of_run), json!(PARENT), json!(null), json!(null)];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(all, expected);
+}
+
+#[test]
 fn a_retry_is_in_a_trace_of_its_own_and_a_context_outlives_masters() {
     let bench = Bench::new();
     let script = "echo $TRACEPARENT >> seen; test $(wc -l < seen) -ge 4";

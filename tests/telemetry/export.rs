@@ -95,6 +95,27 @@ fn nothing_is_told_of_what_nobody_samples_and_a_share_of_the_rest_begins_traces(
 }
 
 #[test]
+fn a_reload_changes_the_share_and_not_the_collector() {
+    let bench = Bench::new();
+    let write = |text: &str| {
+        let file = format!("[pools.default]\nworkers = 1\n[telemetry]\n{text}\n");
+        fs::write(bench.path().join("queue-work.toml"), file).expect("a file");
+    };
+    write("sample = 0");
+    let _master = bench.start(&[]);
+    let trace_of = |id: i64| {
+        bench.wait_for_job(id, "succeeded");
+        bench.runs(id)[0]["trace_id"].clone()
+    };
+    assert_eq!(trace_of(bench.push(&["--", "true"])), json!(null));
+    write("sample = 1\notlp = \"http://127.0.0.1:1\"");
+    let reloaded = bench.ok(&["reload"]);
+    assert!(reloaded.lines().any(|line| line.contains("telemetry.otlp") && line.contains("restart")), "{reloaded}");
+    assert!(trace_of(bench.push(&["--", "true"])).is_string());
+    assert_eq!(bench.status()["master"]["traces"], json!(null));
+}
+
+#[test]
 fn a_worker_of_another_language_continues_the_span_of_its_run() {
     let (bench, collector) = (Bench::new(), Collector::start(Manner::Takes));
     push(&bench, &["t"]);
