@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &AutoscaleArgs, within: Duration) -> 
         if let Some(name) = &args.pool {
             known::pool(context, name)?;
         }
-        context.warn("no pool has scaled itself like that; see `queue-work autoscale`");
+        context.warn("no pool has scaled itself in this time; see `queue-work autoscale --history 7d`");
     }
     let mut page = Some(found.into_iter().map(LoggedChange::from).collect());
     let next = || Ok(page.take().unwrap_or_default());
