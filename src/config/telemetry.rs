@@ -1,4 +1,4 @@
-//! Where spans are sent, and which jobs begin a trace: `[telemetry]`, and the variables that OpenTelemetry has for all programs.
+//! The collector of spans, and the share of jobs that begin a trace: `[telemetry]`, and the variables that OpenTelemetry has for all programs.
 //!
 //! Variables, by the [specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/), win over the file:
 //! `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, else `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces` behind, as the key
@@ -31,10 +31,10 @@ const SERVICE_NAME: &str = "service.name";
 /// Below the endpoint of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// What becomes of traces.
+/// The fate of traces.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telemetry {
-    /// Where spans are sent, if anywhere.
+    /// Spans are sent there; `None`: nowhere.
     pub collector: Option<Collector>,
     /// Of jobs that are pushed in no trace, the share that begins one.
     pub sample: f64,
@@ -43,7 +43,7 @@ pub struct Telemetry {
 /// A collector of spans that speaks OTLP over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
-    /// Where spans are posted.
+    /// Spans are posted to it as it is.
     pub url: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Attributes of whoever sends them, the name of the service first.

@@ -114,7 +114,7 @@ pub struct TraceContext {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     flags: u8,
-    /// What systems on the way have added for themselves.
+    /// Members that systems on the way have added for themselves.
     pub state: Option<Box<str>>,
 }
 
@@ -282,7 +282,7 @@ impl Spans {
     }
 }
 
-/// What an id is of, so that no two of them are alike.
+/// The thing that an id is of, so that no two of them are alike.
 #[derive(Clone, Copy)]
 enum What {
     Push = 1,

@@ -3,7 +3,7 @@
 //! The conventions for messaging (<https://opentelemetry.io/docs/specs/semconv/messaging/>) are still in development, so
 //! all that follows them stands here.
 
-/// What sends spans, as the scope of all of them.
+/// The scope of all spans: the program that sends them.
 pub(super) const SCOPE: &str = "queue-work";
 
 pub(super) const PUBLISH: &str = "publish";

@@ -8,7 +8,7 @@
 //!
 //! A thread and not a process: there is nothing in it that can take the master down (no parser of what strangers send but
 //! that of an HTTP response, no code but safe code), it holds a bounded number of spans, and a process would need a channel
-//! that survives restarts of either side. It is started only where a collector is configured.
+//! that survives restarts of either side. The thread is started only where a collector is configured.
 //!
 //! The span of a push is made by the master when the first run of the job has ended, with the time of the push: so it is
 //! there however the job was pushed, also while no master ran, and no push waits for it. A job that never runs has none.

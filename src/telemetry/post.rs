@@ -20,7 +20,7 @@ pub(super) struct Post {
     collector: Collector,
 }
 
-/// What the collector says to a batch.
+/// The word of the collector on a batch.
 pub(super) enum Answer {
     /// All of it but so many.
     Taken { rejected: u64, why: String },
@@ -96,7 +96,7 @@ fn answer(mut response: Response<Body>) -> Answer {
     if is_busy { Answer::Again { why, after: after.map(Duration::from_secs) } } else { Answer::Refused(why) }
 }
 
-/// What a stranger says, on one line.
+/// The words of a stranger, on one line.
 fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect::<String>().trim().to_owned()
 }

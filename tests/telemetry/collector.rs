@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::support::{DEADLINE, eventually, now};
 
-/// What it does with a request.
+/// Its answer to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
     Takes,
