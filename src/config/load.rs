@@ -68,6 +68,12 @@ impl Inputs {
         Self { flags: flags.clone(), env: Environment::of_process(), cwd: std::env::current_dir().ok() }
     }
 
+    /// The same without the variables of OpenTelemetry, which count where a master starts.
+    #[must_use]
+    pub fn without_telemetry(self) -> Self {
+        Self { env: self.env.without(&[telemetry::BEGINNING]), ..self }
+    }
+
     /// As [`Config::load`].
     pub fn load(&self) -> Result<Loaded, ConfigErrors> {
         Config::load(&self.flags, &self.env, self.cwd.as_deref())

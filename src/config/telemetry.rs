@@ -2,8 +2,10 @@
 //!
 //! Variables, by the [specification](https://opentelemetry.io/docs/specs/otel/protocol/exporter/), win over the file:
 //! `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, else `OTEL_EXPORTER_OTLP_ENDPOINT` with `/v1/traces` behind, as the key
-//! `otlp`; `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, else `OTEL_EXPORTER_OTLP_HEADERS`; `OTEL_SERVICE_NAME`,
-//! `OTEL_RESOURCE_ATTRIBUTES`; `OTEL_SDK_DISABLED=true`. An empty one counts as not set.
+//! `otlp`; `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, else `OTEL_EXPORTER_OTLP_HEADERS`; the protocols in the same way;
+//! `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`. Before all, `OTEL_SDK_DISABLED=true` and an `OTEL_TRACES_EXPORTER` other
+//! than `otlp` turn it off. An empty one counts as not set. Verbs that neither start a master nor show its configuration
+//! do not look at them: in a job they may be meant for the worker.
 //!
 //! Invariant: headers may be secrets, and are in no message.
 
@@ -18,16 +20,28 @@ use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
 
+/// The beginning of all these variables.
+pub(super) const BEGINNING: &str = "OTEL_";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const TRACES_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
 const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 const TRACES_HEADERS: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
+/// Those that say where spans go and how.
+const OF_COLLECTOR: [&str; 8] =
+    [ENDPOINT, TRACES_ENDPOINT, PROTOCOL, TRACES_PROTOCOL, HEADERS, TRACES_HEADERS, SERVICE, ATTRIBUTES];
 
 /// The attribute that every resource has.
 const SERVICE_NAME: &str = "service.name";
+/// The next step where a variable was not meant for the master.
+const NOT_MEANT: &str = "to send nothing, set `OTEL_SDK_DISABLED=true`; what is meant for workers alone belongs into the `env` of their pool";
+const NO_GRPC: &str = "spans are sent as `http/json`, and not as `grpc`; set `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json` and, in \
+     `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, the address for HTTP, such as \"http://127.0.0.1:4318/v1/traces\"";
 /// Below the endpoint of a collector.
 const TRACES_PATH: &str = "/v1/traces";
 
@@ -58,34 +72,38 @@ pub(super) fn settle(
     problems: &mut Vec<Problem>,
 ) -> Result<Telemetry, String> {
     origins.set_table("telemetry", table);
+    let sample = raw::value(table, "sample")?;
     let set = |name: &'static str| env.text(name).filter(|text| !text.is_empty()).map(|text| (name, text));
     let base = |url: &str| format!("{}{TRACES_PATH}", url.trim_end_matches('/'));
+    let is_disabled = |(_, text): &(_, &str)| text.eq_ignore_ascii_case("true");
+    let goes_elsewhere = |(_, text): &(_, &str)| !text.split(',').any(|exporter| exporter.trim() == "otlp");
+    if let Some((name, _)) = set(DISABLED).filter(is_disabled).or_else(|| set(EXPORTER).filter(goes_elsewhere)) {
+        origins.set("telemetry.otlp", &format!("environment {name}"));
+        return Ok(Telemetry { collector: None, sample });
+    }
     let mut url = Some(raw::text(table, "otlp")?).filter(|url| *url != "off").map(base);
     if let Some((name, text)) = set(TRACES_ENDPOINT).or_else(|| set(ENDPOINT)) {
         origins.set("telemetry.otlp", &format!("environment {name}"));
-        problems.extend(endpoint(text).err().map(|why| {
-            let next = "if it is meant for workers alone, put it into the `env` of their pool";
-            Problem::with_key(name, format!("{why}; {next}"))
-        }));
+        let grpc = set(TRACES_PROTOCOL).or_else(|| set(PROTOCOL)).filter(|(_, text)| *text == "grpc");
+        let wrong = endpoint(text).err().map(|why| (name, why));
+        let wrong = wrong.into_iter().chain(grpc.map(|(name, _)| (name, NO_GRPC.to_owned())));
+        problems.extend(wrong.map(|(name, why)| Problem::with_key(name, format!("{why}; {NOT_MEANT}"))));
         url = Some(if name == TRACES_ENDPOINT { text.to_owned() } else { base(text) });
     }
-    if set(DISABLED).is_some_and(|(_, text)| text.eq_ignore_ascii_case("true")) {
-        origins.set("telemetry.otlp", &format!("environment {DISABLED}"));
-        url = None;
+    if url.is_some() || [ENDPOINT, TRACES_ENDPOINT].iter().any(|name| env.has(name)) {
+        let unread = OF_COLLECTOR.into_iter().filter(|name| env.has(name) && env.text(name).is_none());
+        problems.extend(unread.map(|name| Problem::with_key(name, format!("it is not valid UTF-8; {NOT_MEANT}"))));
     }
-    let collector = match url {
-        Some(url) => {
-            let given = said(set(ATTRIBUTES), pairs, problems);
-            let headers = said(set(TRACES_HEADERS).or_else(|| set(HEADERS)), headers, problems);
-            Some(Collector { url, headers, resource: resource(given, set(SERVICE).map(|(_, name)| name)) })
-        }
-        None => None,
-    };
-    Ok(Telemetry { collector, sample: raw::value(table, "sample")? })
+    let collector = url.map(|url| {
+        let given = listed(set(ATTRIBUTES), pairs, problems);
+        let headers = listed(set(TRACES_HEADERS).or_else(|| set(HEADERS)), headers, problems);
+        Collector { url, headers, resource: resource(given, set(SERVICE).map(|(_, name)| name)) }
+    });
+    Ok(Telemetry { collector, sample })
 }
 
 /// The list in a variable; none if it is not set, or wrong.
-fn said<T>(
+fn listed<T>(
     variable: Option<(&'static str, &str)>,
     read: impl Fn(&str) -> Result<Vec<T>, String>,
     problems: &mut Vec<Problem>,
