@@ -8,7 +8,7 @@ use crate::model::problem::Topic;
 use crate::model::trace::Spans;
 use crate::model::{Claimed, TraceContext, UnixMicros, WorkerId};
 use crate::report::TracesStatus;
-use crate::telemetry::{Export, Exporter, Trouble, spans_of};
+use crate::telemetry::{Exporter, Trouble, spans_of};
 
 /// The traces that jobs of this store belong to.
 #[derive(Debug)]
@@ -48,8 +48,7 @@ impl Traces {
     }
 
     pub(super) fn status(&self) -> Option<TracesStatus> {
-        let Export { exported, dropped } = self.exporter.as_ref()?.export();
-        Some(TracesStatus { exported, dropped })
+        self.exporter.as_ref().map(Exporter::status)
     }
 
     /// No run ends any more.
@@ -75,11 +74,6 @@ impl Master {
 
     /// The collector takes no spans, or takes them again.
     pub(super) fn heed_collector(&mut self, trouble: Trouble) {
-        let dropped = self.traces.status().map_or(0, |status| status.dropped);
-        let text = trouble.map(|why| match dropped {
-            0 => why,
-            _ => format!("{why}; {dropped} were dropped so far"),
-        });
-        self.problem_if(Topic::Traces, text);
+        self.problem_if(Topic::Traces, trouble);
     }
 }

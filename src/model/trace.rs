@@ -122,7 +122,7 @@ impl TraceContext {
     /// From the two headers. Both must be right.
     pub fn new(parent: &str, state: Option<&str>) -> Result<Self, TraceError> {
         let context = Self::from_parent(parent).ok_or_else(|| TraceError::Parent(shown(parent)))?;
-        let state = state.map(str::trim).filter(|state| !state.is_empty());
+        let state = state.map(trimmed).filter(|state| !state.is_empty());
         if state.is_some_and(|state| !is_state(state)) {
             return Err(TraceError::State);
         }
@@ -173,8 +173,13 @@ impl fmt::Display for TraceContext {
 /// Members `key=value`, where a key has `a-z 0-9 _ - * /` and one `@` at most, and a value is printable without comma and
 /// equals sign.
 fn is_state(text: &str) -> bool {
-    let members = || text.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let members = || text.split(',').map(trimmed).filter(|member| !member.is_empty());
     text.len() <= MOST_STATE_BYTES && members().count() <= MOST_STATE_MEMBERS && members().all(is_member)
+}
+
+/// Without the blanks that a header may have around its members.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 fn is_member(member: &str) -> bool {

@@ -22,5 +22,5 @@ mod post;
 mod sender;
 mod span;
 
-pub(crate) use sender::{Export, Exporter, Trouble};
+pub(crate) use sender::{Exporter, Trouble};
 pub(crate) use span::spans_of;

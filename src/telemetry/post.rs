@@ -9,6 +9,7 @@ use ureq::{Agent, Body, Error};
 use super::otlp;
 use super::span::Span;
 use crate::config::Collector;
+use crate::report::words::one_line;
 
 /// The most of an answer that is read, and that is shown, in bytes.
 const MOST_ANSWER_BYTES: u64 = 64 * 1024;
@@ -83,9 +84,9 @@ fn answer(mut response: Response<Body>) -> Answer {
         let PartialSuccess { rejected_spans, error_message } =
             serde_json::from_str::<Taken>(&body).unwrap_or_default().partial_success;
         let rejected = rejected_spans.as_str().and_then(|text| text.parse().ok()).or(rejected_spans.as_u64());
-        return Answer::Taken { rejected: rejected.unwrap_or(0), why: shown(&error_message) };
+        return Answer::Taken { rejected: rejected.unwrap_or(0), why: one_line(&error_message, SHOWN_CHARS) };
     }
-    let why = format!("it answers {status} {}", shown(&body));
+    let why = format!("it answers {status} {}", one_line(&body, SHOWN_CHARS)).trim_end().to_owned();
     let is_busy = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS
@@ -94,9 +95,4 @@ fn answer(mut response: Response<Body>) -> Answer {
             | StatusCode::GATEWAY_TIMEOUT
     );
     if is_busy { Answer::Again { why, after: after.map(Duration::from_secs) } } else { Answer::Refused(why) }
-}
-
-/// The words of a stranger, on one line.
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN_CHARS).collect::<String>().trim().to_owned()
 }

@@ -1,8 +1,9 @@
 //! The thread that sends spans: batches, and what is done when the collector does not take them.
 //!
 //! As the [specification](https://opentelemetry.io/docs/specs/otlp/#otlphttp) has it, what may work later is tried again,
-//! each time after a longer pause or when the collector says; what it refuses is not. A batch that is not taken within a
-//! minute is dropped for those that wait behind it.
+//! each time after a longer pause, and not before the collector says; what it refuses is not. A batch that is not taken
+//! within a minute, or at the first attempt after a longer wait that the collector asked for, is dropped for those that
+//! wait behind it, which keep that wait, too.
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::span::Span;
 use crate::channel::{Sender, bounded};
 use crate::clock;
 use crate::config::Collector;
+use crate::report::TracesStatus;
 
 /// Spans that may wait.
 const CAPACITY: usize = 8192;
@@ -24,23 +26,18 @@ const BATCH: usize = 512;
 const BATCH_EVERY: Duration = Duration::from_secs(5);
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two attempts at a batch, unless the collector says another; each pause is twice the one before.
+/// Between two attempts at a batch, unless the collector asks for a longer wait; each pause is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// No attempt at a batch begins later, and no pause is longer.
+/// No attempt at a batch begins later, but the first after a wait that the collector asked for.
 const MOST_TRYING: Duration = Duration::from_mins(1);
+/// The longest wait that a collector can ask for.
+const MOST_ASKED: Duration = Duration::from_hours(1);
 /// How long the end of a master is put off for spans that wait.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Why spans do not arrive; `None`: they do.
 pub(crate) type Trouble = Option<String>;
-
-/// Spans so far.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Export {
-    pub(crate) exported: u64,
-    pub(crate) dropped: u64,
-}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -84,9 +81,9 @@ impl Exporter {
         }
     }
 
-    pub(crate) fn export(&self) -> Export {
+    pub(crate) fn status(&self) -> TracesStatus {
         let [exported, dropped] = [&self.counts.exported, &self.counts.dropped].map(|n| n.load(Ordering::Relaxed));
-        Export { exported, dropped }
+        TracesStatus { exported, dropped }
     }
 
     /// No span comes any more: the last ones are to go now.
@@ -99,8 +96,7 @@ impl Exporter {
     /// Waits for the last spans to have gone, within the time there is; how many have not.
     pub(crate) fn wait(&self) -> u64 {
         let _ = self.ended.recv_deadline(self.ends_at.unwrap_or_else(clock::instant));
-        let Export { exported, .. } = self.export();
-        self.counts.given.load(Ordering::Relaxed).saturating_sub(exported)
+        self.counts.given.load(Ordering::Relaxed).saturating_sub(self.status().exported)
     }
 }
 
@@ -134,6 +130,7 @@ impl<F: Fn(Trouble)> Work<F> {
         let (begun, mut pause) = (clock::instant(), FIRST_PAUSE);
         self.ends_at = self.ends_at.or_else(|| self.ends.try_recv().ok());
         loop {
+            let is_late = begun.elapsed() >= MOST_TRYING;
             let left = self.ends_at.map(|at| at.saturating_duration_since(clock::instant()));
             let (why, after) = match self.post.send(batch, left.unwrap_or(TIMEOUT).max(Duration::from_millis(1))) {
                 Answer::Taken { rejected, why } => return self.taken(batch.len() as u64, rejected, &why),
@@ -144,10 +141,10 @@ impl<F: Fn(Trouble)> Work<F> {
                 return self.lose(batch.len() as u64, &why);
             }
             self.report(Some(why.clone()));
-            let wait = after.unwrap_or_else(|| jittered(pause)).min(MOST_TRYING);
+            let wait = after.unwrap_or_default().min(MOST_ASKED).max(jittered(pause));
             pause = LONGEST_PAUSE.min(pause * 2);
             self.ends_at = self.ends.recv_timeout(wait).ok();
-            if begun.elapsed() >= MOST_TRYING {
+            if begun.elapsed() >= MOST_TRYING && (is_late || after.is_none()) {
                 return self.lose(batch.len() as u64, &why);
             }
         }
@@ -157,7 +154,8 @@ impl<F: Fn(Trouble)> Work<F> {
         let rejected = rejected.min(spans);
         self.counts.exported.fetch_add(spans - rejected, Ordering::Relaxed);
         if rejected > 0 {
-            return self.lose(rejected, &format!("it rejects spans: {why}"));
+            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            return self.lose(rejected, &format!("it rejects spans{why}"));
         }
         self.report(None);
     }
@@ -167,14 +165,13 @@ impl<F: Fn(Trouble)> Work<F> {
         self.report(Some(why.to_owned()));
     }
 
-    /// Tells what is wrong, each time: the number of spans that were dropped goes with it.
     fn report(&mut self, why: Option<String>) {
         let trouble =
             why.map(|why| format!("the collector of spans at `{}` does not take them: {why}", self.post.url()));
-        if trouble.is_some() || self.told.is_some() {
+        if trouble != self.told {
             (self.tell)(trouble.clone());
+            self.told = trouble;
         }
-        self.told = trouble;
     }
 }
 

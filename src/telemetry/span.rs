@@ -44,14 +44,15 @@ pub(crate) struct Span {
     pub(super) start: UnixMicros,
     pub(super) end: UnixMicros,
     pub(super) attributes: Vec<(&'static str, Value)>,
-    /// `None`: it went well, or was not let go on.
+    /// `None`: it succeeded, or was stopped before its end.
     pub(super) error: Option<String>,
 }
 
-/// The spans that the end of a run makes known: its own, and if it was the first of its job that of the push.
+/// The spans that the end of a run makes known: its own, and that of the push, if it was the first of its job or is the
+/// child of the push: the end of a run before may have been lost with its master. The same span twice counts once.
 pub(crate) fn spans_of(finish: &Finish) -> impl Iterator<Item = Span> {
     let trace = finish.job.trace.as_deref().filter(|trace| trace.run.is_sampled());
-    let push = trace.filter(|_| finish.job.is_new).map(|trace| {
+    let push = trace.filter(|trace| finish.job.is_new || trace.is_child()).map(|trace| {
         let (name, start) = (format!("{} {}", names::PUBLISH, finish.job.queue), finish.job.pushed_at);
         let attributes = operation(finish, names::PUBLISH, names::SEND);
         let (context, parent, kind) = (trace.push.clone(), trace.pushed_in, Kind::Producer);

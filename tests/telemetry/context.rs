@@ -82,7 +82,13 @@ fn the_socket_takes_a_context_and_refuses_what_is_none() {
         let answer = ask(json!({"type": "t", "traceparent": bad}));
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
-    assert_eq!(traceparents(&bench), [PARENT]);
+    // A state that is wrong takes nothing from its parent.
+    let stated = |id: i64| bench.job(id)["tracestate"].clone();
+    for (state, kept) in [("a=1", json!("a=1")), ("A", json!(null)), ("a=1,\r\nb=2", json!(null))] {
+        let answer = ask(json!({"type": "t", "traceparent": PARENT, "tracestate": state}));
+        assert_eq!(stated(answer["result"]["id"].as_i64().expect("an id")), kept, "{answer}");
+    }
+    assert_eq!(traceparents(&bench), [PARENT; 4]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Spans of pushes and runs, on their way to a collector.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -154,7 +156,9 @@ fn the_variables_of_opentelemetry_count_before_the_file() {
     let resource = other.spans()[0].resource.clone();
     assert_eq!(json!(resource), json!({"service.name": "shop", "deployment.environment": "a,b"}));
     push(&bench, &["--", "true"]);
-    run(&[("OTEL_SDK_DISABLED", "true")]);
+    let bad = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a");
+    run(&[bad, ("OTEL_SDK_DISABLED", "true")]);
+    run(&[bad, ("OTEL_TRACES_EXPORTER", "none")]);
     assert_eq!((of_file.requests().len(), other.requests().len()), (1, 1));
     let shown =
         bench.verb(&["config", "show"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:1/").run().expect_code(0).stdout;
@@ -181,6 +185,13 @@ fn an_address_that_cannot_be_is_refused_at_the_start_with_the_next_step() {
         let stderr = refused(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", bad)]);
         assert!(stderr.contains("it must be the address of a collector, such as"), "{bad}: {stderr}");
     }
+    let http = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
+    let stderr = refused(&[http, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+    assert!(stderr.contains("`OTEL_EXPORTER_OTLP_PROTOCOL`: spans are sent as `http/json`, and not as"), "{stderr}");
+    assert!(stderr.contains("; to send nothing, set `OTEL_SDK_DISABLED=true`; what is meant for workers"), "{stderr}");
+    let raw = OsStr::from_bytes(b"http://\xff");
+    let stderr = bench.verb(&DRAIN).env("OTEL_EXPORTER_OTLP_ENDPOINT", raw).run().expect_code(2).stderr;
+    assert!(stderr.contains("`OTEL_EXPORTER_OTLP_ENDPOINT`: it is not valid UTF-8; to send nothing"), "{stderr}");
     let stderr = refused(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), ("OTEL_EXPORTER_OTLP_HEADERS", "a b=secret")]);
     assert!(stderr.contains("`a b` cannot be a header") && !stderr.contains("secret"), "{stderr}");
     fs::write(bench.path().join("queue-work.toml"), "[telemetry]\notlp = \"https://a\"\nsample = 1.5\n")
@@ -188,6 +199,18 @@ fn an_address_that_cannot_be_is_refused_at_the_start_with_the_next_step() {
     let stderr = refused(&[]);
     assert!(stderr.contains("queue-work.toml:2:8: `otlp`: spans are sent without"), "{stderr}");
     assert!(stderr.contains("queue-work.toml:3:10: `sample` is 1.5; it must be a number from 0 to 1"), "{stderr}");
+}
+
+#[test]
+fn variables_that_are_meant_for_workers_keep_no_verb_in_a_job_from_its_work() {
+    let bench = Bench::new();
+    fs::write(bench.path().join("queue-work.toml"), "[processors.p]\nevery = \"1h\"\ncommand = [\"true\"]\n")
+        .expect("a file");
+    for words in [&["push", "t"][..], &["processors"], &["jobs", "list"], &["autoscale", "--replay"]] {
+        let run = bench.verb(words).env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a").run().expect_code(0);
+        assert!(!run.stderr.contains("OTEL"), "{words:?}: {run:?}");
+    }
+    bench.verb(&["config", "check"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a").run().expect_code(2);
 }
 
 #[test]
@@ -210,20 +233,49 @@ fn a_collector_that_is_busy_is_asked_again_when_it_says_and_gets_the_same_spans(
 }
 
 #[test]
+fn a_collector_that_may_be_asked_again_at_once_is_asked_after_a_pause_all_the_same() {
+    let busy = Manner::Answers("503 Service Unavailable\r\nRetry-After: 0", "");
+    let (bench, collector) = (Bench::new(), Collector::start(busy));
+    let mut master = start(&bench, &collector.url);
+    push(&bench, &["--", "true"]);
+    collector.wait_for_requests(3);
+    let at: Vec<_> = collector.requests().into_iter().map(|(at, ..)| at).collect();
+    assert!(at[1] - at[0] >= Duration::from_millis(450) && at[2] - at[1] >= Duration::from_millis(900), "{at:?}");
+    bench.ok(&["stop"]);
+    master.wait_exit(DEADLINE);
+    let stderr = master.stderr();
+    assert_eq!(stderr.matches("it answers 503 Service Unavailable\n").count(), 1, "{stderr}");
+}
+
+#[test]
+fn the_span_of_a_push_whose_first_run_ended_with_its_master_comes_with_the_next_run() {
+    let (bench, collector) = (Bench::new(), Collector::start(Manner::Takes));
+    push(&bench, &["--", "sh", "-c", "test -e seen && exit; touch seen; sleep 60"]);
+    let mut master = start(&bench, &collector.url);
+    bench.wait_for("the first run", DEADLINE, |bench| bench.path().join("seen").exists());
+    master.kill9();
+    drain(&bench, &collector, &[]).expect_code(0);
+    let (publish, process) = (collector.span("publish default"), collector.span("process exec"));
+    assert_eq!((&process.trace, process.parent), (&publish.trace, Some(publish.span)));
+}
+
+#[test]
 fn what_a_collector_refuses_is_dropped_counted_and_not_sent_again() {
     let (bench, collector) = (Bench::new(), Collector::start(Manner::Answers("400 Bad Request", "what is this?")));
     let _master = start(&bench, &collector.url);
     push(&bench, &["--", "true"]);
     bench.wait_for("the count", DEADLINE, |bench| bench.status()["master"]["traces"]["dropped"] == 2);
     let status = bench.ok(&["status"]);
-    assert!(status.contains("400 Bad Request what is this?; 2 were dropped so far"), "{status}");
+    assert!(status.contains("400 Bad Request what is this?\n"), "{status}");
     let body = r#"{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}"#;
     collector.set(Manner::Answers("200 OK", body));
     push(&bench, &["--", "true"]);
     let counts = json!({"exported": 1, "dropped": 3});
     bench.wait_for("the count", DEADLINE, |bench| bench.status()["master"]["traces"] == counts);
-    assert!(bench.ok(&["status"]).contains("it rejects spans: too old; 3 were dropped so far"));
+    assert!(bench.ok(&["status"]).contains("it rejects spans: too old\n"));
     assert_eq!(collector.requests().len(), 2);
+    let metrics = bench.ok(&["metrics"]);
+    assert!(metrics.contains("\nqueue_work_problems 0\n"), "no job needs a collector: {metrics}");
 }
 
 /// Jobs run, and a stop takes no more than the two seconds that spans get, whatever the collector does.
