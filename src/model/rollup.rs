@@ -220,13 +220,20 @@ pub struct Tally {
 pub type Series<'a> = (&'a str, &'a str);
 
 impl Tally {
-    /// Counts a run.
-    pub fn add(&mut self, run: &EndedRun<'_>) {
+    /// Counts a run; whether its type has no counts of its own yet, or none at all.
+    pub fn add(&mut self, run: &EndedRun<'_>) -> bool {
         // Nothing is made for a type that is known: this is done for every run.
-        match self.queues.get_mut(run.queue).and_then(|types| types.get_mut(run.kind)) {
-            Some(counts) => counts.add(run),
-            None => self.of(run.queue, run.kind).add(run),
-        }
+        let Some(counts) = self.queues.get_mut(run.queue).and_then(|types| types.get_mut(run.kind)) else {
+            self.of(run.queue, run.kind).add(run);
+            return true;
+        };
+        counts.add(run);
+        false
+    }
+
+    /// Keeps a place for a type whose runs are taken in later, if there is one left.
+    pub fn tell_apart(&mut self, queue: &QueueName, kind: &Arc<str>) {
+        self.of(queue, kind);
     }
 
     /// Takes in all of another.
