@@ -10,6 +10,7 @@ use super::Master;
 use super::meters::Times;
 use super::snapshot;
 use crate::core::{Flight, PoolId};
+use crate::model::problem::Topic;
 use crate::model::{Now, PoolName, WorkerState};
 use crate::report::metrics::{Collected, CollectedPool, OfStore};
 
@@ -24,7 +25,7 @@ impl Master {
             now: now.wall,
             started_at: self.fixed.started_at,
             generation: self.fixed.generation,
-            problems: self.core.problems().count(),
+            problems: self.core.problems().filter(|(topic, _)| *topic != Topic::Traces).count(),
             events_dropped: self.console.dropped() + self.clients.lines_dropped(),
             turn,
             commit,

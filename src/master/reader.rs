@@ -199,7 +199,7 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
             let mut families = collected.families();
             let memory = sampler::memory_of(std::process::id());
             families.extend(metrics::of_process(memory, sampler::own_cpu(), files::open()));
-            families.extend(metrics::of_store(records, &collected.store, clock::wall()));
+            families.extend(metrics::of_store(records, &collected.store, clock::wall()).0);
             list(&families)
         }
         Question::History(asked) => {

@@ -21,7 +21,7 @@ use crate::model::worker::EndReason;
 use crate::model::{
     Generation, Outcome, PoolName, ProcessorName, QueueName, QueueTotals, StoreUrl, UnixMicros, WorkerState,
 };
-use crate::store::{self, ProcessorRunFilter, Records};
+use crate::store::{self, ProcessorRunFilter, Records, StoreError};
 
 /// Powers of two that bound runs and waits, in microseconds: 1 ms to 1.2 h.
 const LONG: RangeInclusive<u16> = 10..=32;
@@ -34,7 +34,7 @@ pub struct Collected {
     pub now: UnixMicros,
     pub started_at: UnixMicros,
     pub generation: Generation,
-    /// Problems that last.
+    /// Problems that last, but those of a collector of spans, which no job needs.
     pub problems: usize,
     pub events_dropped: u64,
     pub turn: Durations,
@@ -134,7 +134,7 @@ impl Collected {
                 .with(seconds(self.started_at)),
             gauge("queue_work_generation", "The number of this start of a master on the store.")
                 .with(self.generation.0 as f64),
-            gauge("queue_work_problems", "Problems that last, as `queue-work status` names them.")
+            gauge("queue_work_problems", "Problems that last, but those of the collector of spans.")
                 .with(self.problems as f64),
             counter(
                 "queue_work_events_dropped_total",
@@ -188,11 +188,10 @@ pub fn of_queues(queues: &BTreeMap<QueueName, QueueTotals>, now: UnixMicros) -> 
 }
 
 fn of_runs(tally: &Tally) -> Vec<Family> {
-    let mut finished =
-        counter("queue_work_jobs_finished_total", "Jobs whose last run has ended, by the state they are in since.");
+    let mut finished = counter("queue_work_jobs_finished_total", "Jobs that ended with a run, by their state.");
     let mut runs = counter("queue_work_runs_total", "Runs that have ended, by outcome.");
     let mut took = histogram("queue_work_run_duration_seconds", "How long runs took.");
-    let mut waited = histogram("queue_work_wait_duration_seconds", "How long jobs were due when their runs began.");
+    let mut waited = histogram("queue_work_wait_duration_seconds", "Time from when a job was due until its run began.");
     for ((queue, kind), counts) in tally.sums() {
         let labels = [("queue", queue), ("type", kind)];
         match (queue, kind) {
@@ -248,18 +247,20 @@ fn of_pools(pools: &BTreeMap<PoolName, CollectedPool>) -> Vec<Family> {
     vec![workers, wanted, up, starts, exits, busy, cpu, memory]
 }
 
-/// Processors, and files; a store that cannot be read is left out.
-pub fn of_store(records: &mut dyn Records, of: &OfStore, now: UnixMicros) -> Vec<Family> {
+/// Processors, and files; what cannot be read is left out, with the reason.
+pub fn of_store(records: &mut dyn Records, of: &OfStore, now: UnixMicros) -> (Vec<Family>, Option<StoreError>) {
     let size = store::open(&of.url).size();
     let mut all = vec![
         gauge("queue_work_store_size_bytes", "Size of the database.").with(size.bytes as f64),
         gauge("queue_work_store_wal_bytes", "Size of the write-ahead log of the database.").with(size.log_bytes as f64),
     ];
-    if let Ok(on_record) = records.processors() {
-        let processors = ProcessorStatus::all(&of.processors, on_record, now);
-        all.extend(of_processors(&processors, of.ended_runs.as_ref(), |name| last_success(records, name), now));
-    }
-    all
+    let on_record = match records.processors() {
+        Ok(on_record) => on_record,
+        Err(error) => return (all, Some(error)),
+    };
+    let processors = ProcessorStatus::all(&of.processors, on_record, now);
+    all.extend(of_processors(&processors, of.ended_runs.as_ref(), |name| last_success(records, name), now));
+    (all, None)
 }
 
 fn of_processors(

@@ -6,6 +6,7 @@ mod support;
 
 mod autoscale;
 mod collected;
+mod collected_badly;
 mod completion;
 mod config;
 mod config_bad;
