@@ -37,7 +37,8 @@ const ALONE: &str = "the program alone";
 const POOLS: u32 = 100;
 const WORKERS: u32 = 8;
 
-/// Figures of the design, and 10 % more.
+/// Figures of the design, and 10 % more; of the last, the changes of direction depend on where its few long jobs fall, so
+/// that there it is a quarter more, as in the tests of the core.
 pub(crate) static AUTOSCALE: Case = Case {
     name: "autoscale",
     about: "four loads of an hour on paper, 1 to 40 workers, beside the rules of others; what a decision costs",
@@ -53,7 +54,7 @@ pub(crate) static AUTOSCALE: Case = Case {
         row("diurnal-turns", "… changes of direction", Unit::Count, 1.1 * 20.0),
         row("tail-wait", "4.25 jobs/s, a few very long, wait p95", Unit::Seconds, 0.3),
         row("tail-cost", "… worker-seconds", Unit::Count, 1.1 * 29_800.0),
-        row("tail-turns", "… changes of direction", Unit::Count, 1.1 * 24.0),
+        row("tail-turns", "… changes of direction", Unit::Count, 1.25 * 24.0),
         Row::alone("decision", "a decision, 100 pools of 8 workers, per pool", Unit::Micros, Target::AtMost(20.0)),
     ],
     once: on_paper,
