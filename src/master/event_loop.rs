@@ -211,7 +211,7 @@ impl Master {
             }
             Inbox::Swept(done) => self.swept(done),
             Inbox::LogWritten(ticket) => self.answer(ticket, Ok(Answer::Yes)),
-            Inbox::Collector(trouble) => self.heed_collector(trouble),
+            Inbox::Collector(trouble) => self.problem_if(Topic::Traces, trouble),
             Inbox::Read(read) => {
                 let (origin, found) = *read;
                 self.requests.taken(&found);

@@ -4,7 +4,6 @@
 use super::Master;
 use crate::config::Telemetry;
 use crate::model::change::Finish;
-use crate::model::problem::Topic;
 use crate::model::trace::Spans;
 use crate::model::{Claimed, TraceContext, UnixMicros, WorkerId};
 use crate::report::TracesStatus;
@@ -70,10 +69,5 @@ impl Master {
         let mut begun = self.core.worker(worker)?.flights.iter().filter(|flight| flight.started().is_some());
         let only = begun.next().filter(|_| begun.next().is_none())?;
         Some(Box::new(only.job.trace.as_ref()?.run.clone()))
-    }
-
-    /// The collector takes no spans, or takes them again.
-    pub(super) fn heed_collector(&mut self, trouble: Trouble) {
-        self.problem_if(Topic::Traces, trouble);
     }
 }
