@@ -7,7 +7,7 @@
 //! `store` records jobs, runs and workers; `gateway` is the process that carries the calls of services; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `schedule` reckons the ticks of processors from cron expressions and time zones; `report` words everything for people and for JSON; `model` holds the words everybody shares.
-//! `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
+//! `telemetry` sends spans to a collector; `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
 //! - `core` imports nothing but `model`; no process, file, channel, clock or log in it.
@@ -33,6 +33,7 @@ mod process;
 mod report;
 mod schedule;
 mod store;
+mod telemetry;
 mod trust;
 mod wire;
 mod worker;

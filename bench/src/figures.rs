@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Unit {
     /// Things per second; more is better.
     PerSecond,
+    Seconds,
     /// Thousandths of a second.
     Millis,
     /// Millionths of a second.
@@ -28,6 +29,7 @@ impl Unit {
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::PerSecond => format!("{}/s", rounded(value)),
+            Self::Seconds => format!("{} s", rounded(value)),
             Self::Millis => format!("{} ms", rounded(value)),
             Self::Micros => format!("{} µs", rounded(value)),
             Self::Mib => format!("{} MiB", rounded(value)),
@@ -41,6 +43,7 @@ impl Unit {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::PerSecond => "per_second",
+            Self::Seconds => "s",
             Self::Millis => "ms",
             Self::Micros => "us",
             Self::Mib => "MiB",

@@ -65,7 +65,8 @@ fn lines_of(row: &Row, samples: &Samples) -> Vec<[String; 7]> {
     let (mut head, mut more) = (Vec::new(), Vec::new());
     for (n, peer) in row.peers.iter().enumerate() {
         let figure = samples.of_peer(row, peer);
-        let ratio = ours.median().zip(figure.median()).map(|(ours, theirs)| format!("{:.2}", ours / theirs));
+        let ratio = ours.median().zip(figure.median()).filter(|(_, theirs)| *theirs != 0.0);
+        let ratio = ratio.map(|(ours, theirs)| format!("{:.2}", ours / theirs));
         let cells = [(*peer).to_owned(), show(&figure, row.unit), ratio.unwrap_or_else(|| "–".to_owned())];
         if n == 0 { head.push(cells) } else { more.push(cells) }
     }

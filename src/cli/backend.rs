@@ -29,8 +29,13 @@ pub(crate) fn paths(flags: &Flags) -> Result<Paths, Error> {
     config::paths(flags, &Environment::of_process(), here().as_deref()).map_err(|e| invalid(&e))
 }
 
-/// A configuration that is valid.
+/// A configuration that is valid, to look something up in it.
 pub(crate) fn load_config(flags: &Flags) -> Result<Loaded, Error> {
+    Inputs::of_process(flags).without_telemetry().load().map_err(|e| invalid(&e))
+}
+
+/// A configuration that is valid, as a master that starts here has it.
+pub(crate) fn load_for_master(flags: &Flags) -> Result<Loaded, Error> {
     Inputs::of_process(flags).load().map_err(|e| invalid(&e))
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, verb: &ConfigVerb) -> Result<Code, Error> {
 }
 
 fn load(context: &Context) -> Result<Loaded, Error> {
-    let loaded = backend::load_config(&context.flags)?;
+    let loaded = backend::load_for_master(&context.flags)?;
     for warning in &loaded.warnings {
         context.warn(&format!("warning: {warning}"));
     }

@@ -30,14 +30,13 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<(), Error> {
 
 /// Writes a value as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
-    let mut text = to_json(value)?;
-    text.push(b'\n');
-    raw(&text)
+    raw((to_json(value)? + "\n").as_bytes())
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+/// The same, without the end of the line.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string(value).map_err(|e| Error::Failed(format!("cannot write JSON: {e}")))?;
-    Ok(words::escape_json(text).into_bytes())
+    Ok(words::escape_json(text))
 }
 
 /// Says something on stderr; a closed stderr is ignored.
@@ -149,7 +148,7 @@ fn write_json<T: Serialize>(
                 out.write_all(between).map_err(Error::stdout)?;
             }
             first = false;
-            out.write_all(&to_json(item)?).map_err(Error::stdout)?;
+            out.write_all(to_json(item)?.as_bytes()).map_err(Error::stdout)?;
         }
     }
     if form == ListForm::Lines && !first {

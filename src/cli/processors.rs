@@ -56,7 +56,7 @@ pub(crate) fn one(context: &Context, name: &ProcessorName) -> Result<ProcessorSt
 }
 
 /// Processors of the file.
-fn configured(context: &Context) -> Result<Vec<Arc<ProcessorSettings>>, Error> {
+pub(crate) fn configured(context: &Context) -> Result<Vec<Arc<ProcessorSettings>>, Error> {
     Ok(backend::load_config(&context.flags)?.config.processors.into_iter().map(Arc::new).collect())
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::output;
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
@@ -26,7 +27,7 @@ use crate::store::{
 };
 use crate::wire::control::OneJob;
 
-/// Jobs that a master lists at once.
+/// Records that a master lists at once.
 const MOST: u32 = 10_000;
 /// Exit code of a refusal: there is no such job.
 const NOT_FOUND: u8 = 4;
@@ -86,7 +87,13 @@ impl Records for RemoteRecords {
     }
 
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {
-        self.ask("workers.list", filter)
+        let limit = filter.limit.unwrap_or(u32::MAX);
+        let found: Vec<WorkerRecord> =
+            self.ask("workers.list", &WorkerFilter { limit: Some(limit), ..filter.clone() })?;
+        if found.len() == MOST as usize && limit > MOST {
+            output::say(&format!("of workers only the newest {MOST} count; the user of the master sees all"));
+        }
+        Ok(found)
     }
 
     fn processors(&mut self) -> Result<Vec<ProcessorRecord>, StoreError> {
@@ -106,8 +113,19 @@ impl Records for RemoteRecords {
     }
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
-        let changes: Vec<LoggedChange> = self.ask("autoscale.history", filter)?;
-        Ok(changes.into_iter().map(Into::into).collect())
+        let (mut filter, mut all) = (filter.clone(), Vec::new());
+        let mut left = filter.limit.unwrap_or(u32::MAX);
+        loop {
+            filter.limit = Some(left.min(MOST));
+            let page: Vec<LoggedChange> = self.ask("autoscale.history", &filter)?;
+            filter.before = page.last().map(|change| change.id);
+            left -= page.len() as u32;
+            let goes_on = page.len() == MOST as usize && left > 0;
+            all.extend(page.into_iter().map(AutoscaleRecord::from));
+            if !goes_on {
+                return Ok(all);
+            }
+        }
     }
 
     fn history(&mut self, _filter: &HistoryFilter) -> Result<History, StoreError> {

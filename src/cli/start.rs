@@ -18,7 +18,7 @@ use crate::store::StoreError;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(context: &Context) -> Result<Code, Error> {
-    let loaded = backend::load_config(&context.flags)?;
+    let loaded = backend::load_for_master(&context.flags)?;
     let global = &context.global;
     let json = global.log_format == LogFormat::Json;
     let printer = Printer::new(global.verbose, global.quiet, json, loaded.config.drain);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::args::control::{StatusArgs, Watch};
 use super::context::Context;
 use super::{backend, output, processors, reach, waiting};
-use crate::client::{ClientError, NONE, Patience};
+use crate::client::{Client, ClientError, NONE, Patience};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
@@ -164,19 +164,11 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
 /// From the master; where it does not answer, what the store knows.
 pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
-    let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
-    let (pid, trouble) = match client.and_then(|mut client| client.call("status", &NONE)) {
+    let (pid, trouble) = match ask(paths, |client| client.call("status", &NONE))? {
         Ok(status) => return Ok(Found { status, trouble: None }),
-        Err(ClientError::Silent { pid, .. }) => {
-            let pid = if pid == 0 { holder_of(paths).unwrap_or(0) } else { pid };
-            (Some(pid), reach::silent(pid))
-        }
-        Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
-            let pid = holder_of(paths);
-            (pid, pid.map(|pid| reach::unreachable(paths, pid)).unwrap_or_default())
-        }
-        Err(other) => return Err(other.into()),
+        Err(holder) => holder.unzip(),
     };
+    let trouble = trouble.unwrap_or_default();
     let mut records = context.records()?;
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
     let unserved = records.as_mut().map(|records| waiting::unserved(context, &totals, records.as_mut()));
@@ -189,6 +181,25 @@ pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
     let mut status = of_store(master, &totals, now);
     status.unserved = unserved;
     Ok(Found { status, trouble: Some(trouble) })
+}
+
+/// The answer of a master that answers soon; else the process that should, if there is one, and what keeps it from it.
+pub(crate) fn ask<R>(
+    paths: &Paths,
+    asked: impl FnOnce(&mut Client) -> Result<R, ClientError>,
+) -> Result<Result<R, Option<(u32, String)>>, Error> {
+    let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
+    match client.and_then(|mut client| asked(&mut client)) {
+        Ok(answer) => Ok(Ok(answer)),
+        Err(ClientError::Silent { pid, .. }) => {
+            let pid = if pid == 0 { holder_of(paths).unwrap_or(0) } else { pid };
+            Ok(Err(Some((pid, reach::silent(pid)))))
+        }
+        Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
+            Ok(Err(holder_of(paths).map(|pid| (pid, reach::unreachable(paths, pid)))))
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// The process that holds the lock of the store.
@@ -218,6 +229,7 @@ fn unreached(
         database: paths.database.to_string(),
         config: None,
         durability: "unknown".to_owned(),
+        traces: None,
         single: false,
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),

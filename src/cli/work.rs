@@ -43,7 +43,7 @@ fn alone(context: &Context, args: &WorkArgs) -> Result<Code, Error> {
         drain: args.drain,
         ..context.flags.clone()
     };
-    let mut loaded = backend::load_config(&of_start)?;
+    let mut loaded = backend::load_for_master(&of_start)?;
     let queues: Vec<QueueName> = queues(args)
         .iter()
         .map(|name| QueueName::new(name))

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use super::document::Table;
 use super::load::Loaded;
 use super::show::{Shown, of_master, of_pool, of_processor};
-use super::{Config, PoolConfig};
+use super::{Config, PoolConfig, Telemetry};
 use crate::model::processor::ProcessorSettings;
 use crate::model::reload::{FileChange, FilePart, Takeover};
 use crate::model::{PoolKind, ProcessorName};
 
 /// Keys of the master that hold as long as it lives.
-const FIXED: [&str; 7] = ["database", "socket", "socket_group", "durability", "network_fs", "shared_folder", "log_dir"];
+const FIXED: [&str; 8] =
+    ["database", "socket", "socket_group", "durability", "network_fs", "shared_folder", "log_dir", "telemetry.otlp"];
 
 /// Everything that is different: pools, processors, options, each in the order of the file.
 #[must_use]
@@ -94,6 +95,7 @@ pub fn put_in_force(in_force: &mut Loaded, later: Loaded) {
         shared_folder,
         makes_folder,
         drain,
+        telemetry,
         ..
     } = in_force.config.clone();
     let kept = Config {
@@ -106,6 +108,7 @@ pub fn put_in_force(in_force: &mut Loaded, later: Loaded) {
         shared_folder,
         makes_folder,
         drain,
+        telemetry: Telemetry { collector: telemetry.collector, ..later.config.telemetry },
         ..later.config
     };
     *in_force = Loaded { config: kept, ..later };

@@ -33,6 +33,8 @@ pub(super) struct Layer {
     pub(super) keep: Table,
     pub(super) signals: Table,
     pub(super) health: Table,
+    pub(super) metrics: Table,
+    pub(super) telemetry: Table,
     pub(super) together: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
@@ -201,6 +203,12 @@ impl<'t> Reader<'t> {
                 "health" => {
                     self.layer.health = self.table(name, at, value, &[schema::HEALTH]);
                 }
+                "metrics" => {
+                    self.layer.metrics = self.table(name, at, value, &[schema::METRICS]);
+                }
+                "telemetry" => {
+                    self.layer.telemetry = self.table(name, at, value, &[schema::TELEMETRY]);
+                }
                 "autoscale" => {
                     self.layer.together = self.table(name, at, value, &[schema::TOGETHER]);
                 }
@@ -342,6 +350,8 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::PROCESSOR, "in `[processors.NAME]`"),
         (schema::SIGNALS, "in `[signals]`"),
         (schema::HEALTH, "in `[health]`"),
+        (schema::METRICS, "in `[metrics]`"),
+        (schema::TELEMETRY, "in `[telemetry]`"),
         (schema::TOGETHER, "in `[autoscale]`"),
         (schema::AUTOSCALE, "in `[pools.NAME.autoscale]`"),
     ];

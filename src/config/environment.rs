@@ -26,6 +26,12 @@ impl Environment {
         self.0.contains_key(OsStr::new(name))
     }
 
+    /// All but those that begin with one of these.
+    pub(super) fn without(&self, beginnings: &[&str]) -> Self {
+        let begins = |name: &OsStr, with: &str| name.as_encoded_bytes().starts_with(with.as_bytes());
+        self.iter().filter(|(name, _)| !beginnings.iter().any(|with| begins(name, with))).collect()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
         self.0.iter()
     }

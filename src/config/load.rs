@@ -15,7 +15,7 @@ use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
-use super::{Config, Durability, Flags, autoscale, pools, processors, rules};
+use super::{Config, Durability, Flags, autoscale, pools, processors, rules, telemetry};
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Bytes, ProcessorName, StoreUrl};
@@ -48,6 +48,7 @@ pub(super) struct Layers<'a> {
     pub(super) limits: Table,
     /// The wishes of the processors that are commands for the pool that runs them; empty without any.
     pub(super) of_processors: Table,
+    pub(super) env: &'a Environment,
     pub(super) cwd: Option<&'a Path>,
 }
 
@@ -65,6 +66,12 @@ impl Inputs {
     pub fn of_process(flags: &Flags) -> Self {
         // Only what needs the current folder fails where it was deleted.
         Self { flags: flags.clone(), env: Environment::of_process(), cwd: std::env::current_dir().ok() }
+    }
+
+    /// The same without the variables of OpenTelemetry, which count where a master starts.
+    #[must_use]
+    pub fn without_telemetry(self) -> Self {
+        Self { env: self.env.without(&[telemetry::BEGINNING]), ..self }
     }
 
     /// As [`Config::load`].
@@ -94,7 +101,7 @@ pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&P
     problems.extend(wrong);
     let built_in = document::built_in();
     let of_processors = processors::of_pool(&file.layer);
-    let layers = Layers { built_in, file, flags, env_limits, pool_variables, limits, of_processors, cwd };
+    let layers = Layers { built_in, file, flags, env_limits, pool_variables, limits, of_processors, env, cwd };
     let mut origins = Origins::default();
     origins.set_file(flags, file, cwd);
     problems.extend(rules::flags(flags));
@@ -183,6 +190,9 @@ fn merged(
     origins.set_table("signals", &signals);
     let health = merge(&[&layers.built_in.health, &file.health])?;
     origins.set_table("health", &health);
+    let metrics = merge(&[&layers.built_in.metrics, &file.metrics])?;
+    origins.set_table("metrics", &metrics);
+    let telemetry = merge(&[&layers.built_in.telemetry, &file.telemetry])?;
     let together = merge(&[&layers.built_in.together, &file.together])?;
     origins.set_table("autoscale", &together);
     if flags.drain {
@@ -211,6 +221,8 @@ fn merged(
         },
         hup_reloads: raw::text(&signals, "hup")? == "reload",
         max_wait: raw::value(&health, "max_wait")?,
+        metrics_per_worker: raw::text(&metrics, "per_worker")? == "true",
+        telemetry: telemetry::settle(&telemetry, layers.env, origins, problems)?,
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
         defaults,

@@ -28,6 +28,7 @@ mod service_keys;
 mod services;
 mod show;
 mod socket_group;
+mod telemetry;
 pub use crate::model::{Durability, units};
 mod values;
 mod variables;
@@ -47,6 +48,7 @@ pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};
 pub use services::ServiceConfig;
 pub use show::{Origins, Shown, show, template};
+pub use telemetry::{Collector, Telemetry};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -92,6 +94,9 @@ pub struct Config {
     pub hup_reloads: bool,
     /// `queue-work health` says that a ready job has waited for longer.
     pub max_wait: Option<Duration>,
+    /// `queue-work metrics` prints the memory of each worker.
+    pub metrics_per_worker: bool,
+    pub telemetry: Telemetry,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

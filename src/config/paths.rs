@@ -14,7 +14,7 @@ use super::file::File;
 use super::problem::{ConfigErrors, Problem};
 use super::resolve::resolve;
 use super::show::Origins;
-use super::{Config, Flags, load, values};
+use super::{Config, Flags, load, pool_variables, telemetry, values};
 use crate::model::StoreUrl;
 
 /// The database that the socket in `QUEUE_WORK_SOCKET` belongs to; every worker gets both from its master.
@@ -37,7 +37,7 @@ pub struct Paths {
 
 /// Finds database, socket and output folder as [`super::Config::load`] does, for the verbs that only need a master or a
 /// store. A file that is wrong anywhere is refused by them all the same: a job must not go elsewhere. The variables of
-/// pools are not looked at: they may be meant for another folder, or for the master alone.
+/// pools are not looked at, nor those of OpenTelemetry: they may be meant for another folder, or for the master alone.
 /// `cwd`: the current folder; `None` where there is none any more. Then no file is looked for in it, and only absolute
 /// paths are known.
 pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Paths, ConfigErrors> {
@@ -47,7 +47,7 @@ pub fn paths(flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Pat
     layer.problems.retain(|problem| !(problem.key.contains('.') && layer.unset.contains(problem)));
     if file.read.is_some() {
         let Config { database, socket, logs_dir, network_fs, shared_folder, makes_folder, .. } =
-            load::with(&file, flags, &env.without_pools(), cwd)?.config;
+            load::with(&file, flags, &env.without(&[pool_variables::BEGINNING, telemetry::BEGINNING]), cwd)?.config;
         return Ok(Paths { database, socket, logs_dir, network_fs, shared_folder, makes_folder });
     }
     let problems = flag_problems(flags);

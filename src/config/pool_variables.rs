@@ -19,17 +19,11 @@ use crate::model::PoolName;
 use crate::model::key::{Key, Kind};
 use crate::model::listen::Address;
 
-const BEGINNING: &str = "QUEUE_WORK_POOLS_";
+/// The beginning of all of them.
+pub(super) const BEGINNING: &str = "QUEUE_WORK_POOLS_";
 
 /// Values by pool, as those of its table in the file.
 pub(super) type PoolTables = BTreeMap<PoolName, Table>;
-
-impl Environment {
-    /// All but the variables of pools.
-    pub(super) fn without_pools(&self) -> Self {
-        self.iter().filter(|(name, _)| !name.as_encoded_bytes().starts_with(BEGINNING.as_bytes())).collect()
-    }
-}
 
 /// Reads those of these pools. Relative paths are relative to the current folder, as those of flags.
 pub(super) fn read(env: &Environment, pools: &[PoolName], cwd: Option<&Path>) -> (PoolTables, Vec<Problem>) {
@@ -120,7 +114,7 @@ impl Key {
     pub(super) fn written<'w>(&self, text: &'w str) -> Written<'w> {
         match (self.kind, text.parse()) {
             (Kind::Count(..), Ok(count)) => Written::Whole(Some(count), text),
-            (Kind::Flag | Kind::Share(_), _) => Written::Other(text.to_owned()),
+            (Kind::Flag | Kind::Share(_) | Kind::Fraction, _) => Written::Other(text.to_owned()),
             (Kind::Autoscale, _) if matches!(text, "true" | "false") => Written::Other(text.to_owned()),
             _ => Written::Text(text),
         }

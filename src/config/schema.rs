@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{services, units};
+use super::{services, telemetry, units};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Key, Kind};
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
@@ -27,7 +27,8 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] = &["keep", "signals", "health", "autoscale", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] =
+    &["keep", "signals", "health", "metrics", "telemetry", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -39,6 +40,13 @@ pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "rel
 /// The keys of `[health]`.
 pub(super) const HEALTH: &[Key] =
     &[Key::new("max_wait", Kind::Span(Duration::from_millis(1), units::LONGEST)).or("off")];
+
+/// The keys of `[metrics]`.
+pub(super) const METRICS: &[Key] = &[Key::new("per_worker", Kind::Flag)];
+
+/// The keys of `[telemetry]`.
+pub(super) const TELEMETRY: &[Key] =
+    &[Key::new("otlp", Kind::Text(telemetry::endpoint)).or("off"), Key::new("sample", Kind::Fraction)];
 
 /// The keys of `[autoscale]`.
 pub(super) const TOGETHER: &[Key] = &[

@@ -125,6 +125,12 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
         ("signals.hup".to_owned(), if config.hup_reloads { "reload" } else { "stop" }.to_owned()),
         ("health.max_wait".to_owned(), config.max_wait.map_or_else(|| "off".to_owned(), units::show_duration)),
+        ("metrics.per_worker".to_owned(), config.metrics_per_worker.to_string()),
+        (
+            "telemetry.otlp".to_owned(),
+            config.telemetry.collector.as_ref().map_or_else(|| "off".to_owned(), |collector| collector.url.clone()),
+        ),
+        ("telemetry.sample".to_owned(), config.telemetry.sample.to_string()),
         (
             "autoscale.max_processes".to_owned(),
             config.together.max_processes.map_or_else(|| "off".to_owned(), |most| most.to_string()),

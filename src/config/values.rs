@@ -68,6 +68,7 @@ impl Key {
             Kind::Group => self.group(written),
             Kind::Flag => self.flag(written),
             Kind::Share(most) => self.share(written, most),
+            Kind::Fraction => self.fraction(written),
             Kind::Step => self.step(written),
             Kind::Autoscale => self.autoscale(written),
             Kind::Text(check) => self.line(written, check),
@@ -165,14 +166,14 @@ impl Key {
         }
     }
 
+    fn fraction(&self, written: &Written<'_>) -> Result<String, Refusal> {
+        let number = number(written).filter(|share| (0.0..=1.0).contains(share));
+        number.map(|share| share.to_string()).ok_or_else(|| self.wrong(written, "a number from 0 to 1, such as 0.1"))
+    }
+
     fn share(&self, written: &Written<'_>, most: f64) -> Result<String, Refusal> {
-        let number = match written {
-            Written::Whole(_, text) => text.parse().ok(),
-            Written::Other(text) => text.parse::<f64>().ok(),
-            Written::Text(_) => None,
-        };
         let wanted = format!("a number over 0 and at most {most}, such as 0.8");
-        let number = number.filter(|share| *share > 0.0 && *share <= most);
+        let number = number(written).filter(|share| *share > 0.0 && *share <= most);
         number.map(|share| share.to_string()).ok_or_else(|| self.wrong(written, &wanted))
     }
 
@@ -242,6 +243,14 @@ pub(super) fn path_text(text: &str) -> Result<(), Refusal> {
         return Err(Refusal::Is(format!("{text:?}"), "`~` is not expanded here; write the whole path".into()));
     }
     Ok(())
+}
+
+fn number(written: &Written<'_>) -> Option<f64> {
+    match written {
+        Written::Whole(_, text) => text.parse().ok(),
+        Written::Other(text) => text.parse().ok(),
+        Written::Text(_) => None,
+    }
 }
 
 fn at_least(bytes: u64, least: u64, is: String) -> Result<(), Refusal> {

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use super::{Action, Core, Phase, Refusal, Tag, Ticket};
 use crate::model::change::Change;
-use crate::model::processor::{Armed, Missed, OpenRun, Overlap, ProcessorSettings, RunSource, SkipCause, Tick, Timing};
+use crate::model::processor::{
+    Armed, EndedRuns, Missed, OpenRun, Overlap, ProcessorSettings, RunSource, SkipCause, Tick, Timing,
+};
 use crate::model::{JobId, Mono, NewJob, Now, ProcessorName, ProcessorRunId, UnixMicros};
 use due::{Due, Past};
 
@@ -73,6 +75,8 @@ struct Processor {
     next_at: Option<UnixMicros>,
     open: Vec<OpenRun>,
     last_end: Option<UnixMicros>,
+    /// Since the master has it.
+    ended: EndedRuns,
     /// When it is in the queue of those that are due.
     due: Option<UnixMicros>,
 }
@@ -174,6 +178,7 @@ impl Core {
                 next_at: None,
                 open: Vec::new(),
                 last_end: None,
+                ended: EndedRuns::default(),
                 due: None,
             };
             let processor = known.all.entry(id).or_insert(new);
@@ -193,6 +198,11 @@ impl Core {
     /// The processors, by name.
     pub fn processors(&self) -> impl Iterator<Item = &Arc<ProcessorSettings>> {
         self.processors.names.values().filter_map(|id| Some(&self.processors.all.get(id)?.settings))
+    }
+
+    /// The runs of each processor that have ended since the master has it.
+    pub fn ended_runs(&self) -> impl Iterator<Item = (&ProcessorName, &EndedRuns)> {
+        self.processors.all.values().map(|processor| (&processor.settings.name, &processor.ended))
     }
 
     /// A processor by its name.

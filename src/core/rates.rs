@@ -75,6 +75,10 @@ impl Rates {
         self.since.get_or_insert(now);
     }
 
+    pub(super) const fn have_begun(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// The totals of a queue have changed; `before`: `None` where it is new.
     pub(super) fn count(&mut self, before: Option<&QueueTotals>, after: &QueueTotals, now: Mono) {
         if self.since.is_none() {

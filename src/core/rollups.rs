@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Rollups {
     /// Runs, by the number of their minute; as a rule one.
     minutes: Vec<(i64, Tally)>,
-    /// Runs that were handed on.
+    /// Runs that were handed on; of the others the types, so that the first to come are those that are told apart.
     handed_on: Tally,
     queues: BTreeMap<QueueName, QueueGauge>,
     marks: Vec<Mark>,
@@ -55,12 +55,15 @@ impl Rollups {
     pub(super) fn count(&mut self, finish: &Finish, now: Mono) {
         let minute = Resolution::Minute.period_of(finish.ended_at);
         let run = EndedRun::of(finish);
-        if let Some((_, tally)) = self.minutes.iter_mut().rev().find(|(of, _)| *of == minute) {
-            tally.add(&run);
+        let known = self.minutes.iter_mut().rev().find(|(of, _)| *of == minute);
+        let is_new = if let Some((_, tally)) = known {
+            tally.add(&run)
         } else {
-            let mut tally = Tally::default();
-            tally.add(&run);
-            self.minutes.push((minute, tally));
+            self.minutes.push((minute, Tally::default()));
+            self.minutes.last_mut().is_some_and(|(_, tally)| tally.add(&run))
+        };
+        if is_new {
+            self.handed_on.tell_apart(run.queue, run.kind);
         }
         self.touch(now);
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::rates::Rates;
 use super::{Action, Core};
 use crate::model::queue::QueueRate;
+use crate::model::rollup::{MOST_TYPES, other_queue};
 use crate::model::{Mono, Now, QueueName, QueueTotals, UnixMicros};
 
 /// The totals of all queues on record.
@@ -17,6 +18,10 @@ pub struct Totals {
     queues: BTreeMap<QueueName, QueueTotals>,
     paused: BTreeSet<QueueName>,
     rates: Rates,
+    /// The first queues that came, which are told apart where all would be too many.
+    apart: BTreeSet<QueueName>,
+    /// Jobs that were pushed to others since the master started.
+    pushed_to_others: u64,
 }
 
 impl Totals {
@@ -37,15 +42,34 @@ impl Totals {
         self.rates.of(totals, now)
     }
 
+    /// Totals of at most [`MOST_TYPES`] queues, always the same while they are on record, and of the rest as one.
+    #[must_use]
+    pub fn with_others(&self) -> BTreeMap<QueueName, QueueTotals> {
+        // Both are in order: nothing is looked up.
+        let mut apart = self.apart.iter().peekable();
+        let mut all = QueueTotals::with_others(self.all(), |name| apart.next_if_eq(&name).is_some());
+        if self.pushed_to_others > 0 {
+            all.entry(other_queue()).or_default().pushed_total += self.pushed_to_others;
+        }
+        all
+    }
+
     fn forget(&mut self, name: &QueueName) {
         self.queues.remove(name);
+        self.apart.remove(name);
         self.paused.remove(name);
     }
 
     /// Takes in the totals of a queue; true if it was paused, or is no longer.
     fn put(&mut self, totals: QueueTotals, now: Mono) -> bool {
         let name = totals.name.clone();
-        self.rates.count(self.queues.get(&name), &totals, now);
+        let before = self.queues.get(&name);
+        self.rates.count(before, &totals, now);
+        if before.is_none() && self.apart.len() < MOST_TYPES {
+            self.apart.insert(name.clone());
+        } else if self.rates.have_begun() && !self.apart.contains(&name) {
+            self.pushed_to_others += totals.pushed_total.saturating_sub(before.map_or(0, |before| before.pushed_total));
+        }
         let turned = if totals.paused { self.paused.insert(name.clone()) } else { self.paused.remove(&name) };
         self.queues.insert(name, totals);
         turned
@@ -142,5 +166,27 @@ mod tests {
         let found: Vec<(&str, u64)> = core.totals().all().map(|t| (t.name.as_str(), t.ready)).collect();
         assert_eq!(found, [("b", 1), ("c", 7), ("d", 1)]);
         assert_eq!(core.totals().of(&totals("a", 0).name), None);
+    }
+
+    #[test]
+    fn queues_beyond_the_first_are_one_whose_pushes_are_counted_from_the_start_and_never_fall() {
+        let mut core = Core::new(crate::model::WorkerId(1), 1);
+        let pushed = |name: &str, pushed_total| QueueTotals { pushed_total, ..totals(name, 1) };
+        let many = |from: usize, to: usize| (from..to).map(|n| pushed(&format!("q{n:03}"), 5)).collect::<Vec<_>>();
+        let commit = |core: &mut Core, forgotten: &[&str], changed| {
+            let forgotten: Vec<_> = forgotten.iter().map(|name| totals(name, 0).name).collect();
+            core.committed(&forgotten, changed, None, Now::default(), &mut Vec::new());
+        };
+        let other =
+            |core: &Core| core.totals().with_others().remove(&other_queue()).map(|sum| (sum.ready, sum.pushed_total));
+        core.reread(many(0, MOST_TYPES + 3), None, Now::default(), &mut Vec::new());
+        assert_eq!((core.totals().with_others().len(), other(&core)), (MOST_TYPES + 1, Some((3, 0))));
+        commit(&mut core, &[], vec![pushed("q200", 7), pushed("q000", 9), pushed("new", 4)]);
+        assert_eq!(other(&core), Some((4, 2 + 4)));
+        commit(&mut core, &["q200", "q201", "q202", "new", "q007"], Vec::new());
+        assert_eq!(other(&core), Some((0, 6)), "the queues are gone, what was pushed to them is not");
+        commit(&mut core, &[], vec![pushed("newer", 1), pushed("newest", 8)]);
+        assert!(core.totals().with_others().contains_key(&totals("newer", 0).name), "in the place of one that is gone");
+        assert_eq!(other(&core), Some((1, 6 + 8)));
     }
 }

@@ -85,6 +85,7 @@ impl Master {
         let mut purpose = Purpose::Core(tag);
         if let Change::Finish(finish) = &change {
             self.meters.count_run(finish.outcome, finish.next, now.mono);
+            self.traces.ended(finish);
             if !matches!(finish.next, Next::Ready | Next::Behind) {
                 let job = finish.job.id;
                 purpose = if let Tag::Died(pool) = tag { Purpose::Died(job, pool) } else { Purpose::EndRun(job) };

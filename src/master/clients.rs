@@ -73,6 +73,8 @@ pub(super) struct Clients {
     /// Clients that may have more to read although no edge will tell.
     again: BTreeSet<ClientId>,
     followers: usize,
+    /// For those who follow and were too slow.
+    lines_dropped: u64,
     /// Connections that may be open at a time.
     room: usize,
     /// Bytes that wait for all together.
@@ -111,6 +113,7 @@ impl Clients {
             dirty: BTreeSet::new(),
             again: BTreeSet::new(),
             followers: 0,
+            lines_dropped: 0,
             room: MAX_CLIENTS,
             unsent: 0,
             in_hand: 0,

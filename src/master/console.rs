@@ -33,6 +33,8 @@ pub(super) struct Console {
     lines: Option<Sender<Line>>,
     thread: Option<JoinHandle<()>>,
     least: Level,
+    /// Dropped since it was said last how many were.
+    unsaid: u64,
     dropped: u64,
     progress: Arc<Progress>,
 }
@@ -61,7 +63,7 @@ impl Console {
                 }
             }
         })?;
-        Ok(Self { lines: Some(lines), thread: Some(thread), least, dropped: 0, progress })
+        Ok(Self { lines: Some(lines), thread: Some(thread), least, unsaid: 0, dropped: 0, progress })
     }
 
     /// Whether events of this level are shown at all.
@@ -74,15 +76,21 @@ impl Console {
         if !self.shows(event.level()) {
             return;
         }
-        if self.dropped > 0 {
-            let text = format!("{} lines were not printed: the terminal is too slow", self.dropped);
+        if self.unsaid > 0 {
+            let text = format!("{} lines were not printed: the terminal is too slow", self.unsaid);
             if self.send((Box::new(Notice::Problem { text }.into()), at)) {
-                self.dropped = 0;
+                self.unsaid = 0;
             }
         }
         if !self.send((Box::new(event), at)) {
+            self.unsaid += 1;
             self.dropped += 1;
         }
+    }
+
+    /// Events that were not printed.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Moves the progress bar, where there is one.

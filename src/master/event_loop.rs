@@ -40,6 +40,7 @@ impl Master {
         self.ring();
         self.decide();
         self.write();
+        self.meters.times.turn.add(self.time.turned_for());
         self.is_over()
     }
 
@@ -221,6 +222,7 @@ impl Master {
             }
             Inbox::Swept(done) => self.swept(done),
             Inbox::LogWritten(ticket) => self.answer(ticket, Ok(Answer::Yes)),
+            Inbox::Collector(trouble) => self.problem_if(Topic::Traces, trouble),
             Inbox::Read(read) => {
                 let (origin, found) = *read;
                 self.requests.taken(&found);

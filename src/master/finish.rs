@@ -57,6 +57,7 @@ impl Master {
     /// not take the end.
     pub(super) fn finish(&mut self, in_order: bool) -> bool {
         failpoint!("stop.everybody_left");
+        self.traces.end();
         let ended = self.batches.stop(in_order.then(wall));
         if let Err(error) = &ended {
             self.complain(error.to_string());
@@ -75,6 +76,10 @@ impl Master {
         // Where workers are left, the guardian is not told to go: it ends them when we are gone.
         if self.children.is_empty() {
             self.containment.end();
+        }
+        let lost = self.traces.wait();
+        if lost > 0 {
+            self.complain(format!("{} never arrived at the collector", words::count(lost, "span")));
         }
         let summary = self.meters.summary(self.time.now().mono);
         self.say(if self.core.has_drained() { Event::Drained { summary } } else { Event::Stopped { summary } });

@@ -1,14 +1,24 @@
 //! Counts and measurements: the runs that have ended, their rate, and the sampler of memory and CPU time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::sampler::{Command, Sampler};
+use crate::core::PoolId;
 use crate::model::change::Next;
+use crate::model::sketch::Durations;
 use crate::model::{Mono, Outcome};
 use crate::report::summary::Summary;
 
 /// Seconds over which the rate is taken.
 const RATE_SECONDS: u64 = 10;
+
+/// How long the work of a turn, commits and syncs have taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times {
+    pub(super) turn: Durations,
+    pub(super) commit: Durations,
+    pub(super) sync: Durations,
+}
 
 /// Counts, and the thread that measures.
 #[derive(Debug)]
@@ -19,11 +29,21 @@ pub(super) struct Meters {
     summary: Summary,
     /// Ended runs per second of the last ten, and of this one.
     rate: VecDeque<(u64, u64)>,
+    pub(super) times: Times,
+    /// Time that jobs took of the workers of each pool, as it was told last.
+    pub(super) busy_us: BTreeMap<PoolId, u64>,
 }
 
 impl Meters {
     pub(super) fn new(sampler: Sampler) -> Self {
-        Self { sampler, busy: false, summary: Summary::default(), rate: VecDeque::new() }
+        Self {
+            sampler,
+            busy: false,
+            summary: Summary::default(),
+            rate: VecDeque::new(),
+            times: Times::default(),
+            busy_us: BTreeMap::new(),
+        }
     }
 
     pub(super) fn tell_sampler(&self, command: Command) {

@@ -32,6 +32,7 @@ mod hold;
 mod hooks;
 pub(crate) mod logs;
 mod meters;
+mod metrics;
 mod notify;
 mod open_files;
 mod pipes;

@@ -7,14 +7,17 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use super::requests::Refused;
+use super::sampler;
 use crate::channel::{Sender, bounded};
 use crate::clock;
 use crate::config::{Inputs, JobLimits, Loaded, ReadFile};
 use crate::core::Ticket;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{JobId, JobRecord, ProcessorName, WorkerId};
+use crate::process::files;
 use crate::report::autoscale::LoggedChange;
 use crate::report::history::{self, HistoryReport};
+use crate::report::metrics::{self, Collected};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
 use crate::store::{
@@ -64,6 +67,8 @@ pub(super) enum Question {
     Failures(FailureFilter),
     Runs(RunFilter),
     Workers(WorkerFilter),
+    /// These numbers, and those of the store.
+    Metrics(Box<Collected>),
     /// Numbers of periods.
     History(Box<AskHistory>),
     AutoscaleLog(AutoscaleFilter),
@@ -123,7 +128,7 @@ impl Reader {
         let of_thread = Arc::clone(&untaken);
         let handle = std::thread::Builder::new().name("reader".to_owned()).spawn(move || {
             for (origin, question, limits) in inbox {
-                let found = answer(&mut *records, &limits, &question);
+                let found = answer(&mut *records, &limits, question);
                 while of_thread.load(Ordering::Acquire) > MOST_UNTAKEN_BYTES {
                     std::thread::park_timeout(MOMENT);
                 }
@@ -151,15 +156,15 @@ impl Reader {
     }
 }
 
-fn answer(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Found {
+fn answer(records: &mut dyn Records, limits: &JobLimits, question: Question) -> Found {
     let asked =
         faulty!("reader.open", Err(StoreError::Io("told to fail".to_owned())), look_up(records, limits, question));
     asked.unwrap_or_else(|error| Found::new(Err(Refused::Failed(1, error.to_string()))))
 }
 
-fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -> Result<Found, StoreError> {
+fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) -> Result<Found, StoreError> {
     let most = |limit: Option<u32>| Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT));
-    Ok(match question.clone() {
+    Ok(match question {
         Question::Job(id) => {
             let mut job = records.job(id)?;
             limits.complete_all(job.as_mut_slice());
@@ -190,6 +195,13 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: &Question) -
             Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
             Err(problems) => Found::new(Err(Refused::Failed(2, problems.to_string()))),
         },
+        Question::Metrics(collected) => {
+            let mut families = collected.families();
+            let memory = sampler::memory_of(std::process::id());
+            families.extend(metrics::of_process(memory, sampler::own_cpu(), files::open()));
+            families.extend(metrics::of_store(records, &collected.store, clock::wall()).0);
+            list(&families)
+        }
         Question::History(asked) => {
             let filter = history::filter(&asked, clock::wall());
             list(&HistoryReport::new(filter.range, &records.history(&filter)?))

@@ -19,6 +19,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::channel::{self, Sender};
@@ -96,6 +98,13 @@ impl Sampler {
 pub(crate) fn memory_of(pid: u32) -> Option<u64> {
     // `status` rather than `statm`: it tells swapped pages, and counts in kilobytes, not in pages of a size to be asked.
     own_memory_in(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+/// CPU time of this process until now.
+pub(super) fn own_cpu() -> Option<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let micros = |time: TimeVal| u64::try_from(time.num_microseconds()).unwrap_or(0);
+    Some(Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time())))
 }
 
 fn own_memory_in(status: &str) -> Option<u64> {

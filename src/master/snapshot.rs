@@ -54,6 +54,7 @@ impl Master {
             // A name that is no text cannot be told in JSON.
             config: self.in_force.config.file.clone().filter(|read| read.file.to_str().is_some()),
             durability: self.in_force.config.durability.as_str().to_owned(),
+            traces: self.traces.status(),
             single: self.in_force.config.single.is_some(),
             containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
@@ -141,10 +142,7 @@ impl Master {
             pool: pool.settings.name.to_string(),
             slot: worker.slot,
             pid: worker.state.pid(),
-            state: match worker.word() {
-                WorkerState::Idle if !pool.settings.kind.serves_queues() => WorkerState::Running,
-                word => word,
-            },
+            state: state_of(pool, worker),
             generation: self.fixed.generation,
             jobs_done: worker.jobs_done,
             memory_bytes: worker.memory,
@@ -157,6 +155,14 @@ impl Master {
             deadline_s: deadline(worker, now),
             job: job.map(|f| worker_job(f, now)),
         }
+    }
+}
+
+/// One that serves no queue has work of its own.
+pub(super) fn state_of(pool: &Pool, worker: &Handle) -> WorkerState {
+    match worker.word() {
+        WorkerState::Idle if !pool.settings.kind.serves_queues() => WorkerState::Running,
+        word => word,
     }
 }
 

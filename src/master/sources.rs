@@ -17,6 +17,7 @@ use crate::core::Ticket;
 use crate::model::WorkerId;
 use crate::process::sweep::SweepDone;
 use crate::store::writer::Written;
+use crate::telemetry::Trouble;
 
 /// Messages of the threads to the supervisor, and of signals.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) enum Inbox {
     Read(Box<(Origin, Found)>),
     /// The log has written what was printed before somebody asked.
     LogWritten(Ticket),
+    /// The collector of spans has trouble, or has it no more.
+    Collector(Trouble),
     Line(Box<(ClientId, usize, Message)>),
     Interrupt,
     Terminate,

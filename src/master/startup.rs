@@ -135,13 +135,16 @@ pub(super) fn start(
     let mut gateway = Gateway::default();
     gateway.listen((&config.socket, clients.owner_id()), config.pools.iter())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
+    let to_inbox = mail.clone();
+    let traces = Traces::start(&store_id, &config.telemetry, move |trouble| to_inbox.send(Inbox::Collector(trouble)));
+    let traces = traces.map_err(system("start a thread"))?;
     let console = Console::start(printer.of_generation(begun.generation), least).map_err(system("start a thread"))?;
     let hold = Hold::new(lock, changes, sources.registry(), Source::Database.token());
     let seed = u64::from(pid) ^ started_at.0.unsigned_abs().rotate_left(17);
     let mut master = Master {
         core: Decisions::new(Core::new(begun.first_worker, seed)),
         spawner: Spawner::new(config, ignored),
-        traces: Traces::new(&store_id),
+        traces,
         fixed: Fixed { inputs: Arc::new(inputs), generation: begun.generation, store_id, started_at, pid },
         in_force: loaded,
         time,

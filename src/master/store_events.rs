@@ -63,7 +63,18 @@ pub(super) enum Purpose {
 impl Master {
     pub(super) fn on_store_event(&mut self, written: Written) {
         match written {
-            Written::Committed { batch, replies, forgotten, changed, ended_runs, next_due, durable, spent: _ } => {
+            Written::Committed {
+                batch,
+                replies,
+                forgotten,
+                changed,
+                ended_runs,
+                next_due,
+                durable,
+                took,
+                spent: _,
+            } => {
+                self.meters.times.commit.add(took);
                 self.feed(Event::Committed { forgotten, changed, next_due });
                 for (purpose, reply) in self.batches.committed(batch, replies) {
                     self.committed(batch, durable, purpose, reply);
@@ -77,8 +88,9 @@ impl Master {
                     self.problem_over(Topic::Sync);
                 }
             }
-            Written::Durable { batch } => {
+            Written::Durable { batch, took } => {
                 failpoint!("push.durable");
+                self.meters.times.sync.add(took);
                 self.synced(batch, None);
                 self.problem_over(Topic::Sync);
             }

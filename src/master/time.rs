@@ -79,6 +79,11 @@ impl Time {
         }
     }
 
+    /// How long this turn has taken until now, without its wait.
+    pub(super) fn turned_for(&self) -> Duration {
+        self.now().mono.since(self.turn)
+    }
+
     /// Whether what comes now may have waited while the master was held up.
     pub(super) fn is_late(&self) -> bool {
         self.now().mono < self.late_until

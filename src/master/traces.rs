@@ -1,18 +1,35 @@
-//! Traces: jobs that are handed out get the spans of their runs, and what a job of a worker pushes belongs to its run.
+//! Traces: jobs that are handed out get the spans of their runs, what a job of a worker pushes belongs to its run, and runs
+//! that have ended are told to the collector, where there is one.
 
 use super::Master;
+use crate::config::Telemetry;
+use crate::model::change::Finish;
 use crate::model::trace::Spans;
 use crate::model::{Claimed, TraceContext, UnixMicros, WorkerId};
+use crate::report::TracesStatus;
+use crate::telemetry::{Exporter, Trouble, spans_of};
 
 /// The traces that jobs of this store belong to.
 #[derive(Debug)]
 pub(super) struct Traces {
     spans: Spans,
+    exporter: Option<Exporter>,
 }
 
 impl Traces {
-    pub(super) fn new(store_id: &str) -> Self {
-        Self { spans: Spans::new(store_id, 0.0) }
+    /// Starts the thread that sends spans, if they are to be sent.
+    pub(super) fn start(
+        store_id: &str,
+        telemetry: &Telemetry,
+        tell: impl Fn(Trouble) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let exporter = telemetry.collector.clone().map(|collector| Exporter::start(collector, tell)).transpose()?;
+        Ok(Self { spans: Spans::new(store_id, telemetry.sample), exporter })
+    }
+
+    /// From now on this share of the jobs that were pushed in no trace begins one.
+    pub(super) const fn sample(&mut self, share: f64) {
+        self.spans = self.spans.sampling(share);
     }
 
     /// Gives jobs that were claimed the spans of their runs.
@@ -20,6 +37,29 @@ impl Traces {
         for job in jobs {
             job.trace = self.spans.of(job, now);
         }
+    }
+
+    /// Tells of a run that has ended.
+    pub(super) fn ended(&self, finish: &Finish) {
+        if let Some(exporter) = &self.exporter {
+            spans_of(finish).for_each(|span| exporter.give(span));
+        }
+    }
+
+    pub(super) fn status(&self) -> Option<TracesStatus> {
+        self.exporter.as_ref().map(Exporter::status)
+    }
+
+    /// No run ends any more.
+    pub(super) fn end(&mut self) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.end();
+        }
+    }
+
+    /// Waits a moment for what is on its way; how many spans have never arrived.
+    pub(super) fn wait(&self) -> u64 {
+        self.exporter.as_ref().map_or(0, Exporter::wait)
     }
 }
 

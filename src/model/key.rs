@@ -34,6 +34,8 @@ pub enum Kind {
     Flag,
     /// A share of a whole, over 0 and at most this.
     Share(f64),
+    /// A share of a whole, from 0 to 1.
+    Fraction,
     /// A number of workers, or a share of them: `4`, `25%`.
     Step,
     /// Tables, each of a time with bounds of its own.

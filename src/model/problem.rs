@@ -40,6 +40,8 @@ pub enum Topic {
     Store,
     /// The store cannot be synced.
     Sync,
+    /// Spans cannot be delivered.
+    Traces,
 }
 
 /// `/proc` hides processes.

@@ -344,5 +344,9 @@ impl BeginRun {
 pub struct EndedRun {
     pub processor: ProcessorName,
     pub id: ProcessorRunId,
+    pub state: ProcessorRunState,
     pub ended_at: UnixMicros,
 }
+
+/// Runs of a processor that are over, by [`ProcessorRunState`], in the order of all of them.
+pub type EndedRuns = [u64; ProcessorRunState::ALL.len()];

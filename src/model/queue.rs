@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::rollup::other_queue;
 use super::{Lane, QueueName, UnixMicros};
 
 /// How a pool chooses between its queues.
@@ -68,6 +69,35 @@ pub struct QueueRate {
 }
 
 impl QueueTotals {
+    /// Totals of the queues that are told apart, and of all others together as the queue `other`: without their pushes, the
+    /// sum of which falls when one of them goes, and with the first ready job of those that are not paused.
+    pub fn with_others<'a>(
+        all: impl Iterator<Item = &'a Self>,
+        mut is_apart: impl FnMut(&QueueName) -> bool,
+    ) -> BTreeMap<QueueName, Self> {
+        let (mut sums, mut others) = (BTreeMap::<QueueName, Self>::new(), None::<Self>);
+        for totals in all {
+            if is_apart(&totals.name) {
+                sums.insert(totals.name.clone(), totals.clone());
+            } else {
+                others.get_or_insert_default().add_jobs(totals);
+            }
+        }
+        if let Some(others) = others {
+            sums.entry(other_queue()).or_default().add_jobs(&others);
+        }
+        sums
+    }
+
+    fn add_jobs(&mut self, of: &Self) {
+        self.ready += of.ready;
+        self.scheduled += of.scheduled;
+        self.running += of.running;
+        self.dead += of.dead;
+        let oldest = of.oldest_ready_at.filter(|_| !of.paused);
+        self.oldest_ready_at = [self.oldest_ready_at, oldest].into_iter().flatten().min();
+    }
+
     /// The lanes that have ready jobs, and how many.
     pub fn lanes(&self) -> impl Iterator<Item = (Lane, u64)> {
         let apart = self.commands + self.typed.values().sum::<u64>();

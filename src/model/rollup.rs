@@ -17,6 +17,12 @@ use super::{Outcome, QueueName, UnixMicros};
 pub const MOST_TYPES: usize = 200;
 /// The type, and the queue, of all that are too many.
 pub const OTHER: &str = "other";
+/// The queue of all that are too many.
+#[must_use]
+pub fn other_queue() -> QueueName {
+    QueueName::new(OTHER).unwrap_or_default()
+}
+
 /// Points of a chart at most.
 pub const MOST_POINTS: i64 = 200;
 
@@ -214,13 +220,20 @@ pub struct Tally {
 pub type Series<'a> = (&'a str, &'a str);
 
 impl Tally {
-    /// Counts a run.
-    pub fn add(&mut self, run: &EndedRun<'_>) {
+    /// Counts a run; whether its type has no counts of its own yet, or none at all.
+    pub fn add(&mut self, run: &EndedRun<'_>) -> bool {
         // Nothing is made for a type that is known: this is done for every run.
-        match self.queues.get_mut(run.queue).and_then(|types| types.get_mut(run.kind)) {
-            Some(counts) => counts.add(run),
-            None => self.of(run.queue, run.kind).add(run),
-        }
+        let Some(counts) = self.queues.get_mut(run.queue).and_then(|types| types.get_mut(run.kind)) else {
+            self.of(run.queue, run.kind).add(run);
+            return true;
+        };
+        counts.add(run);
+        false
+    }
+
+    /// Keeps a place for a type whose runs are taken in later, if there is one left.
+    pub fn tell_apart(&mut self, queue: &QueueName, kind: &Arc<str>) {
+        self.of(queue, kind);
     }
 
     /// Takes in all of another.
@@ -262,7 +275,7 @@ impl Tally {
         } else if is_queue_apart {
             (queue.clone(), OTHER.into())
         } else {
-            (QueueName::new(OTHER).unwrap_or_default(), OTHER.into())
+            (other_queue(), OTHER.into())
         };
         self.queues.entry(queue).or_default().entry(kind).or_default()
     }

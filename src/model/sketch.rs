@@ -5,6 +5,8 @@
 //! buckets are in order, each once, none is empty; a sketch of all values is the sum of sketches of their parts; bytes that
 //! are no sketch are refused, whatever they are.
 
+use std::time::Duration;
+
 /// Buckets of one doubling.
 const PER_OCTAVE: u16 = 16;
 /// The bucket of the largest number.
@@ -33,6 +35,22 @@ const BOUNDS: [u64; PER_OCTAVE as usize] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
     buckets: Vec<(u16, u64)>,
+}
+
+/// How long things of one kind took: each of them, and all together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durations {
+    pub sketch: Sketch,
+    pub sum_us: u64,
+}
+
+impl Durations {
+    /// Takes in one.
+    pub fn add(&mut self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.sketch.add(micros);
+        self.sum_us = self.sum_us.saturating_add(micros);
+    }
 }
 
 /// The bucket with this number of microseconds.

@@ -114,7 +114,7 @@ pub struct TraceContext {
     pub trace_id: TraceId,
     pub span_id: SpanId,
     flags: u8,
-    /// What systems on the way have added for themselves.
+    /// Members that systems on the way have added for themselves.
     pub state: Option<Box<str>>,
 }
 
@@ -122,7 +122,7 @@ impl TraceContext {
     /// From the two headers. Both must be right.
     pub fn new(parent: &str, state: Option<&str>) -> Result<Self, TraceError> {
         let context = Self::from_parent(parent).ok_or_else(|| TraceError::Parent(shown(parent)))?;
-        let state = state.map(str::trim).filter(|state| !state.is_empty());
+        let state = state.map(trimmed).filter(|state| !state.is_empty());
         if state.is_some_and(|state| !is_state(state)) {
             return Err(TraceError::State);
         }
@@ -173,8 +173,13 @@ impl fmt::Display for TraceContext {
 /// Members `key=value`, where a key has `a-z 0-9 _ - * /` and one `@` at most, and a value is printable without comma and
 /// equals sign.
 fn is_state(text: &str) -> bool {
-    let members = || text.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let members = || text.split(',').map(trimmed).filter(|member| !member.is_empty());
     text.len() <= MOST_STATE_BYTES && members().count() <= MOST_STATE_MEMBERS && members().all(is_member)
+}
+
+/// Without the blanks that a header may have around its members.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 fn is_member(member: &str) -> bool {
@@ -232,6 +237,12 @@ impl Spans {
         Self { salt: digest(store_id.bytes()), sample }
     }
 
+    /// The same with another share.
+    #[must_use]
+    pub const fn sampling(self, sample: f64) -> Self {
+        Self { sample, ..self }
+    }
+
     /// The spans of a run that is about to begin; `None`: the job is in no trace.
     #[must_use]
     pub fn of(self, job: &Claimed, now: UnixMicros) -> Option<Box<RunTrace>> {
@@ -276,7 +287,7 @@ impl Spans {
     }
 }
 
-/// What an id is of, so that no two of them are alike.
+/// The thing that an id is of, so that no two of them are alike.
 #[derive(Clone, Copy)]
 enum What {
     Push = 1,

@@ -24,6 +24,10 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
+    /// Every state.
+    pub const ALL: [Self; 7] =
+        [Self::Starting, Self::Idle, Self::Busy, Self::Running, Self::Draining, Self::Stopping, Self::Backoff];
+
     /// The word used in JSON and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

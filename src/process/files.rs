@@ -29,6 +29,13 @@ pub fn limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
+/// How many are open.
+#[must_use]
+pub fn open() -> Option<usize> {
+    // One of them is that with which they are counted.
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
+}
+
 /// Whether the last `count` descriptors are free, as far as the first of them tells: a new file gets the lowest number
 /// that is free, so the highest are taken last.
 #[must_use]

@@ -285,4 +285,16 @@ mod tests {
         let other = Autoscaled { down: None, ..of(Basis::Min, None) };
         assert_eq!(line(other), "app: 5 workers, because this is the least number; capped by nothing");
     }
+
+    #[test]
+    fn a_change_is_the_same_to_a_program_that_reads_it() {
+        let basis = Basis::Cpu { busy: 0.5, target: 0.75 };
+        let why = Why { basis, cap: Some(Cap::Memory) };
+        let (pool, measured) = (PoolName::new("app").unwrap(), Measured { ready: 7, ..Measured::default() });
+        let change = AutoscaleChange { at: UnixMicros(5), pool, was: 1, wanted: 3, why, measured };
+        let record = AutoscaleRecord { id: 9, change };
+        let text = serde_json::to_string(&LoggedChange::from(record.clone())).unwrap();
+        assert!(text.contains(r#""because":"the CPUs are 50% busy and are to be 75%""#), "{text}");
+        assert_eq!(AutoscaleRecord::from(serde_json::from_str::<LoggedChange>(&text).unwrap()), record);
+    }
 }

@@ -160,10 +160,10 @@ fn store(status: &Status) -> Check {
     check("store", problems_of(status, bad), "the store takes every change".to_owned())
 }
 
-/// Those of the machine. That `/proc` hides processes is a fact of it for as long as it runs.
+/// Those of the machine. That `/proc` hides processes is a fact of it for as long as it runs; jobs do not need a collector.
 fn problems(status: &Status) -> Check {
     let bad = |topic| match topic {
-        Topic::Store | Topic::Sync | Topic::Log | Topic::Proc => None,
+        Topic::Store | Topic::Sync | Topic::Log | Topic::Proc | Topic::Traces => None,
         _ => Some(Mark::Warn),
     };
     check("machine", problems_of(status, bad), "nothing that the master needs is missing".to_owned())

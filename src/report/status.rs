@@ -32,6 +32,15 @@ pub struct Status {
 /// The state of a master that runs and does not answer; the rest is then from the store, as far as that knows it.
 pub const UNREACHABLE: &str = "unreachable";
 
+/// Spans, since the master has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracesStatus {
+    /// Taken by the collector.
+    pub exported: u64,
+    /// Not taken, or there were too many.
+    pub dropped: u64,
+}
+
 /// The running master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MasterStatus {
@@ -54,6 +63,9 @@ pub struct MasterStatus {
     pub config: Option<ReadFile>,
     /// `full` or `process`.
     pub durability: String,
+    /// Spans that were sent to a collector; `null`: there is none.
+    #[serde(default)]
+    pub traces: Option<TracesStatus>,
     /// The master is that of a `work`: it has one worker and stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single: bool,

@@ -16,9 +16,8 @@ pub struct Exam {
     pub damage: Vec<String>,
     /// Tables that were not looked through in the time there was.
     pub unchecked: Vec<String>,
-    pub bytes: u64,
-    /// The length of the log, and the processes that read the store at this moment, which keeps the log from being reset.
-    pub log_bytes: u64,
+    pub size: StoreSize,
+    /// The processes that read the store at this moment, which keeps its log from being reset.
     pub readers: Vec<u32>,
     /// Logs that were kept although their database was gone.
     pub lost_logs: Vec<String>,
@@ -26,6 +25,14 @@ pub struct Exam {
     pub unended: Vec<LastMaster>,
     /// The latest time on record.
     pub last_at: Option<UnixMicros>,
+}
+
+/// The room that a store takes on its disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreSize {
+    pub bytes: u64,
+    /// Beside these, of the log.
+    pub log_bytes: u64,
 }
 
 /// What keeps a store from being used, or would, if it were not allowed.

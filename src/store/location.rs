@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exam::{Dangers, Exam};
+use super::exam::{Dangers, Exam, StoreSize};
 pub use super::sqlite::{Changes, Lock};
 use super::{Master, Records, Store, StoreError, sqlite};
 use crate::model::{StoreUrl, UnixMicros};
@@ -78,6 +78,13 @@ impl Location<'_> {
     pub fn dangers(&self) -> Dangers {
         let StoreUrl::File(path) = self.0;
         sqlite::dangers(path)
+    }
+
+    /// The room that it takes on its disk.
+    #[must_use]
+    pub fn size(&self) -> StoreSize {
+        let StoreUrl::File(path) = self.0;
+        sqlite::size(path)
     }
 
     /// Looks at it, and changes nothing; at its pages for so long at most. It must exist.

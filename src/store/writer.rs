@@ -69,6 +69,8 @@ pub enum Written {
         next_due: Option<UnixMicros>,
         /// Safe already: no [`Written::Durable`] is needed for it.
         durable: bool,
+        /// How long the transaction took.
+        took: Duration,
         /// Its items, to be dropped in the thread that made them: that is cheaper than in the one that wrote them.
         spent: Vec<Op>,
     },
@@ -76,6 +78,8 @@ pub enum Written {
     Durable {
         /// The last one.
         batch: u64,
+        /// How long the sync took.
+        took: Duration,
     },
     /// A sync or a checkpoint failed, and the log was written anew: every batch up to this one is on the disk.
     Mended {
@@ -294,7 +298,7 @@ impl<N: Fn(Written)> Turn<N> {
         }
     }
 
-    fn committed(&mut self, batch: Batch, applied: Applied) {
+    fn committed(&mut self, batch: Batch, applied: Applied, took: Duration) {
         self.last = batch.number;
         // First, as the disk has the most to do.
         if batch.sync
@@ -317,6 +321,7 @@ impl<N: Fn(Written)> Turn<N> {
             ended_runs,
             next_due,
             durable,
+            took,
             spent,
         });
         let safe = match self.store.tend(sync) {

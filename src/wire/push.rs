@@ -78,7 +78,11 @@ pub fn to_setting(jobs: &Jobs, now: UnixMicros) -> Result<Setting, String> {
 
 fn pushed_in(job: &PushJob) -> Result<Option<TraceContext>, TraceError> {
     match (job.traceparent.as_deref(), job.tracestate.as_deref()) {
-        (Some(parent), state) => TraceContext::new(parent, state).map(Some),
+        // By the specification a state that is wrong leaves its parent as it is.
+        (Some(parent), state) => match TraceContext::new(parent, state) {
+            Err(TraceError::State) => TraceContext::new(parent, None).map(Some),
+            context => context.map(Some),
+        },
         (None, Some(_)) => Err(TraceError::StateAlone),
         (None, None) => Ok(None),
     }

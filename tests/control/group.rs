@@ -102,6 +102,7 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
         (&["runs", "--job", "2"], "default-1"),
         (&["workers"], "default-1"),
         (&["autoscale", "--history", "1h", "--json"], "[]"),
+        (&["metrics"], "queue_work_store_size_bytes"),
         (&["processors"], "every 1h"),
         (&["processors", "show", "ocr"], "every 1h"),
         (&["processors", "next", "ocr"], "in 1h"),
@@ -138,6 +139,39 @@ fn a_member_of_the_group_pushes_and_looks_and_changes_nothing() {
     assert_eq!(shop.bench.job(1)["state"], "succeeded");
     let run = shop.as_member(&["processors", "wrap", "ocr", "--", "echo", "did it"]).expect_code(0);
     assert!(run.stdout == "did it\n" && run.stderr.contains("the run is not recorded"), "{run:?}");
+}
+
+#[test]
+fn a_member_is_told_as_much_of_the_past_as_the_owner() {
+    let Some(shop) = Shop::open(&config().replace("workers = 1\n", "autoscale = \"1..4\"\n")) else { return };
+    let _master = shop.start();
+    shop.as_member(&["push", "--wait", "mail"]).expect_code(0);
+    shop.bench.ok(&["scale", "2", "--pool", "default", "--hold", "1h"]);
+    let changes = ["autoscale", "--history=7d", "--limit=20000", "--json"];
+    let scaled = |b: &Bench| b.run(&changes).stdout.contains("\"wanted\"");
+    shop.bench.wait_for("the change to be on record", DEADLINE, scaled);
+    let store = rusqlite::Connection::open(shop.bench.database()).expect("ours");
+    store.busy_timeout(DEADLINE).expect("set");
+    let many = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 10050)";
+    store
+        .execute_batch(&format!(
+            "{many} INSERT INTO autoscale_log (id, at, pool, was, wanted, cause, lambda, ready, busy)
+                 SELECT -n, at, pool, 1, 2, cause, 0, 0, 0 FROM many, (SELECT * FROM autoscale_log LIMIT 1);
+             {many} INSERT INTO workers (id, pool, slot, pid, generation, started_at, ended_at, reason)
+                 SELECT -n, pool, n, 1, 1, started_at - 1000000000, started_at, 0
+                 FROM many, (SELECT * FROM workers LIMIT 1) WHERE n <= 60"
+        ))
+        .expect("the tables are there");
+    drop(store);
+    let count = |run: &Run| run.json().as_array().map_or(0, Vec::len);
+    let told = count(&shop.as_member(&changes).expect_code(0));
+    assert!(told > 10_050 && told == count(&shop.bench.run(&changes)), "{told}");
+    let replay = ["autoscale", "--replay", "--json"];
+    let past = |run: &Run| run.json()[0]["then"].clone();
+    let (of_member, of_owner) = (past(&shop.as_member(&replay).expect_code(0)), past(&shop.bench.run(&replay)));
+    assert_eq!(of_member["changes"], of_owner["changes"]);
+    let hours = [&of_member, &of_owner].map(|then| then["worker_hours"].as_f64().expect("a number"));
+    assert!(hours[0] > 16.0 && (hours[0] - hours[1]).abs() < 0.1, "{hours:?}");
 }
 
 #[test]

@@ -82,7 +82,13 @@ fn the_socket_takes_a_context_and_refuses_what_is_none() {
         let answer = ask(json!({"type": "t", "traceparent": bad}));
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
     }
-    assert_eq!(traceparents(&bench), [PARENT]);
+    // A state that is wrong takes nothing from its parent.
+    let stated = |id: i64| bench.job(id)["tracestate"].clone();
+    for (state, kept) in [("a=1", json!("a=1")), ("A", json!(null)), ("a=1,\r\nb=2", json!(null))] {
+        let answer = ask(json!({"type": "t", "traceparent": PARENT, "tracestate": state}));
+        assert_eq!(stated(answer["result"]["id"].as_i64().expect("an id")), kept, "{answer}");
+    }
+    assert_eq!(traceparents(&bench), [PARENT; 4]);
 }
 
 #[test]
@@ -153,6 +159,20 @@ fn what_a_run_pushes_belongs_to_that_run() {
     bench.run(&["--queue=default", "--workers=1", "--drain"]);
     let (trace, span, _) = parts(&traceparents(&bench)[1]);
     assert_eq!((trace.as_str(), &json!(span)), (TRACE, &bench.runs(1)[0]["span_id"]));
+}
+
+#[test]
+fn a_push_that_is_followed_by_the_answer_at_once_belongs_to_that_run() {
+    let bench = Bench::new();
+    bench.push(&["--traceparent", PARENT, "t"]);
+    bench.push(&["t"]);
+    drain_by(&bench, "push_and_go.py");
+    let of_run = format!("00-{TRACE}-{}-01", bench.runs(1)[0]["span_id"].as_str().expect("a span"));
+    let mut all = traceparents(&bench);
+    all.sort_by_key(ToString::to_string);
+    let mut expected = vec![json!(of_run), json!(PARENT), json!(null), json!(null)];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(all, expected);
 }
 
 #[test]

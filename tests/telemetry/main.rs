@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod collector;
 mod context;
+mod export;
 
 /// A context that somebody wants to see, and its parts.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -21,7 +21,9 @@ fn numbers(changes: &[Value]) -> Vec<String> {
 fn each_change_is_listed_with_its_reason_and_its_inputs_with_and_without_a_master() {
     let bench = Bench::new();
     let none = bench.run(&["autoscale", "--history", "1h"]).expect_code(0);
-    assert!(none.stdout.is_empty() && none.stderr.contains("no pool has scaled itself"), "{none:?}");
+    assert!(none.stdout.is_empty() && none.stderr.contains("no pool has scaled itself in this time; see "), "{none:?}");
+    let week = bench.run(&["autoscale", "--history", "7d"]).expect_code(0);
+    assert!(week.stderr.contains("`queue-work config show` says which may"), "there is no more than a week: {week:?}");
     let mut master = bench.start(&["--autoscale=0..4"]);
     let job = bench.push(&["--", "true"]);
     bench.wait_for_job(job, "succeeded");

@@ -5,6 +5,8 @@
 mod support;
 
 mod autoscale;
+mod collected;
+mod collected_badly;
 mod completion;
 mod config;
 mod config_bad;
@@ -14,6 +16,7 @@ mod databases;
 mod doctor;
 mod environment;
 mod errors;
+mod exposition;
 mod folders;
 mod help;
 mod hints;

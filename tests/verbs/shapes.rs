@@ -18,6 +18,7 @@ const MASTER: Form = Object(&[
     ("store", Text),
     ("config", Maybe(&Object(&[("file", Text), ("digest", Text)]))),
     ("durability", Text),
+    ("traces", Maybe(&Object(&[("exported", Int), ("dropped", Int)]))),
     ("containment", Text),
     ("memory_bytes", Int),
 ]);

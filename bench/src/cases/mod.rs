@@ -1,5 +1,6 @@
 //! The cases, in the order of the table.
 
+mod autoscale;
 mod big;
 mod commands;
 mod drain;
@@ -49,4 +50,7 @@ pub(crate) static ALL: &[&Case] = &[
     &observe::OBSERVE,
     &processors::PROCESSORS,
     &mixed::MIXED,
+    &autoscale::AUTOSCALE,
+    &autoscale::REPLAY,
+    &autoscale::ZERO,
 ];

@@ -28,7 +28,7 @@ const TOGETHER: [(&str, &str); 14] = [
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, services", "Show queues, pools and workers, or what services answer"),
     ("health, doctor", "Say whether all is well, or look for what is wrong"),
-    ("metrics, leaks", "Show figures over time, or which jobs leak memory"),
+    ("metrics, leaks", "Print metrics, or show which jobs leak memory"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),
     ("workers, logs", "Show the history of workers, or what they print"),
     ("events", "Show what has happened at the master, and what happens"),

@@ -88,7 +88,7 @@ pub(crate) struct PushArgs {
     /// A W3C Trace Context, which the worker gets as `traceparent` and a command as TRACEPARENT.
     #[arg(long, hide_short_help = true, value_name = "CONTEXT")]
     pub(crate) traceparent: Option<String>,
-    /// What goes with the trace [default: $TRACESTATE]
+    /// Members of other systems in the trace [default: $TRACESTATE]
     #[arg(long, hide_short_help = true, value_name = "LIST")]
     pub(crate) tracestate: Option<String>,
     /// A variable for the command; may be repeated

@@ -8,6 +8,7 @@ use crate::cli::known;
 use crate::cli::output::{self, ListForm};
 use crate::clock;
 use crate::error::{Code, Error};
+use crate::model::autoscale::CHANGES_KEPT_FOR;
 use crate::report::autoscale::{LoggedChange, changes};
 use crate::store::AutoscaleFilter;
 
@@ -26,7 +27,12 @@ pub(super) fn run(context: &Context, args: &AutoscaleArgs, within: Duration) -> 
         if let Some(name) = &args.pool {
             known::pool(context, name)?;
         }
-        context.warn("no pool has scaled itself like that; see `queue-work autoscale`");
+        let next = if within < CHANGES_KEPT_FOR {
+            "see `queue-work autoscale --history 7d`"
+        } else {
+            "`queue-work config show` says which may"
+        };
+        context.warn(&format!("no pool has scaled itself in this time; {next}"));
     }
     let mut page = Some(found.into_iter().map(LoggedChange::from).collect());
     let next = || Ok(page.take().unwrap_or_default());

@@ -5,6 +5,7 @@
 //! pool scales itself, or all that do are at rest; a worker with a job is never ended to have fewer; a job costs two
 //! additions, and those in such pools only.
 
+pub mod loads;
 mod measure;
 mod share;
 pub mod simulate;

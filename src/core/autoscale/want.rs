@@ -194,7 +194,8 @@ pub fn want(inputs: &Inputs, settings: &Autoscale, past: &mut Past, now: Mono) -
     let (mut wanted, mut basis) = if need >= now_there {
         (need, basis)
     } else if held >= now_there {
-        (now_there, Basis::Held { needed: held })
+        // Of a need that a cap did not let it have, it holds what it got.
+        (now_there, Basis::Held { needed: now_there })
     } else {
         let step = settings.step_down.map_or(u32::MAX, |step| step.of(now_there)).min(inputs.idle);
         let down = held.max(now_there.saturating_sub(step));

@@ -133,6 +133,7 @@ impl Core {
             let Some(&id) = self.processors.names.get(&run.processor) else { continue };
             self.processors.change(id, |processor| {
                 processor.open.retain(|open| open.id != run.id);
+                processor.ended[run.state as usize] += 1;
                 processor.last_end = processor.last_end.max(Some(run.ended_at.min(now.wall)));
                 if matches!(processor.waits, Waits::End { .. }) {
                     processor.waits = Waits::Tick;

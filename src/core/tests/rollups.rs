@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::change::KeepFor;
 use crate::model::gauge::{MarkKind, PoolGauge, Rollup};
+use crate::model::rollup::MOST_TYPES;
 use crate::model::worker::EndReason;
 
 /// One whose pool is up, and of which nothing is to be told any more.
@@ -54,6 +55,30 @@ fn runs_go_to_the_store_after_ten_seconds_and_no_more_before_these_are_on_record
     bench.pass(3600 * SECOND);
     assert_eq!(told(&mut bench), None, "nothing has happened");
     assert_eq!(bench.core.tally().sums().pop().map(|(_, all)| all.runs()), Some(2));
+}
+
+#[test]
+fn types_that_were_the_first_keep_their_counts_when_others_come_beside_them() {
+    let mut bench = counting(|_| {});
+    let mut ended = 0;
+    // Those that come later stand first in the alphabet.
+    for n in (0..=MOST_TYPES).rev() {
+        ended += 1;
+        bench.core.handle(Event::News { queues: Vec::new() }, bench.now, &mut bench.out);
+        bench.give(vec![Claimed { kind: format!("t{n:03}").into(), ..job(ended) }]);
+        bench.answer(1, ended as u64, well());
+    }
+    let apart = |bench: &Bench| {
+        let tally = bench.core.tally();
+        tally.iter().map(|(_, kind, counts)| (kind.to_string(), counts.runs())).collect::<Vec<_>>()
+    };
+    let found = apart(&bench);
+    assert_eq!(
+        (found.len(), &*found[0].0, &*found[1].0, &*found[MOST_TYPES].0),
+        (MOST_TYPES + 1, "other", "t001", "t200")
+    );
+    bench.pass(10 * SECOND);
+    assert_eq!(apart(&bench), found, "also once they are handed on");
 }
 
 #[test]

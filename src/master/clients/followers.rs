@@ -43,6 +43,11 @@ impl Clients {
         self.has_followers() && self.all.values().any(|client| client.follows.as_ref().is_some_and(wants))
     }
 
+    /// Lines and events that clients which follow were too slow to take.
+    pub(in crate::master) const fn lines_dropped(&self) -> u64 {
+        self.lines_dropped
+    }
+
     /// Sends a log line to who follows and wants it.
     pub(in crate::master) fn publish(&mut self, wants: impl Fn(&Follow) -> bool, line: &[u8]) {
         self.send_to(|follows| matches!(follows, Follows::Log(which) if wants(which)), line);
@@ -60,6 +65,7 @@ impl Clients {
             }
             if client.unsent() > MAX_UNREAD {
                 client.dropped += 1;
+                self.lines_dropped += 1;
                 continue;
             }
             let dropped = std::mem::take(&mut client.dropped);

@@ -89,6 +89,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         }
         "ping" => Question::Ping,
         "status" => Question::Status,
+        "metrics" => Question::Metrics,
         "autoscale" => Question::Autoscale,
         "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,

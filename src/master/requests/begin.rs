@@ -27,6 +27,10 @@ impl Master {
         match question {
             Question::Ping => Ok(Some(self.ping())),
             Question::Status => Ok(Some(Answer::Status(Box::new(self.status())))),
+            Question::Metrics => {
+                let collected = Box::new(self.collect());
+                self.look_for(ticket, reader::Question::Metrics(collected))
+            }
             Question::Autoscale => {
                 let pools = self.core.autoscaled(self.time.now());
                 Ok(Some(Answer::Autoscale(pools.into_iter().map(Into::into).collect())))

@@ -19,6 +19,7 @@ impl Master {
             }
             Question::Ping
             | Question::Status
+            | Question::Metrics
             | Question::Autoscale
             | Question::Push(_)
             | Question::PushMany { .. }

@@ -19,6 +19,7 @@ pub(in crate::master) enum Question {
     /// Is anybody there? Also: another process has written to the store.
     Ping,
     Status,
+    Metrics,
     Push(NewJob),
     PushMany {
         jobs: Vec<NewJob>,

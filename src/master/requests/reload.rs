@@ -119,9 +119,10 @@ impl Master {
 
     /// Tells everybody but the core what is in force.
     fn heed_configuration(&mut self) {
-        let Config { pools, keep, together, log_file_bytes, log_files, .. } = self.in_force.config.clone();
+        let Config { pools, keep, together, telemetry, log_file_bytes, log_files, .. } = self.in_force.config.clone();
         self.core.keep_records_for(keep);
         self.core.scale_together(together);
+        self.traces.sample(telemetry.sample);
         self.logs.limit(log_file_bytes, log_files as usize);
         self.requests.reader.complete_with(JobLimits::new(&self.in_force.config));
         // Workers must be started by it before the core asks for the first, at its next settling.

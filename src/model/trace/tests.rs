@@ -72,14 +72,16 @@ fn a_traceparent_is_taken_as_the_specification_has_it() {
 fn a_tracestate_is_a_list_of_members_and_within_its_bounds() {
     let parent = format!("00-{TRACE}-{SPAN}-01");
     let many = |count: usize| (0..count).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
-    for good in ["a=1", "rojo=00f067,congo=t61 rc", "a@b=:;~ x", " a=1 , b=2 ", "1*_-/=!", &many(32), ""] {
+    for good in ["a=1", "\ta=1,\tb=2", "rojo=00f067,congo=t61 rc", "a@b=:;~ x", " a=1 , b=2 ", "1*_-/=!", &many(32), ""]
+    {
         let context = TraceContext::new(&parent, Some(good)).unwrap();
         assert_eq!(context.state.as_deref().unwrap_or_default(), good.trim(), "{good}");
         assert_eq!(TraceContext::from_text(&context.to_text()), Some(context), "{good}");
     }
     let long = format!("a={}", "v".repeat(MOST_STATE_BYTES));
-    for bad in ["a", "=1", "a=", "A=1", "a@b@c=1", "a=ü", "a=1=2", "a=1\n", "a b=1", &many(33), &long] {
-        let bad = if bad == "a=1\n" { "a=\n1" } else { bad };
+    let blanks = ["a=1\n", "a=\n1", "\r\na=1", "a=1,\r\nb=2", "a=1\u{a0}", "a=1,\u{2003}b=2", "a=1,\n"];
+    let bad = ["a", "=1", "a=", "A=1", "a@b@c=1", "a=ü", "a=1=2", "a b=1", &many(33), &long];
+    for bad in bad.into_iter().chain(blanks) {
         assert_eq!(TraceContext::new(&parent, Some(bad)), Err(TraceError::State), "{bad}");
     }
 }

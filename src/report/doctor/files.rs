@@ -34,7 +34,7 @@ pub(super) fn database(facts: &Facts) -> Check {
     match &stored.exam {
         None => one("database", None, format!("`{path}` is not there yet: the first push makes it")),
         Some(Err(text)) => one("database", Some((Mark::Fail, text.clone())), ""),
-        Some(Ok(exam)) => one("database", None, format!("`{path}` can be read, {}", words::bytes(exam.bytes))),
+        Some(Ok(exam)) => one("database", None, format!("`{path}` can be read, {}", words::bytes(exam.size.bytes))),
     }
 }
 
@@ -76,8 +76,8 @@ pub(super) fn integrity(facts: &Facts) -> Check {
 }
 
 pub(super) fn log(facts: &Facts) -> Check {
-    let found = exam(facts).filter(|exam| exam.log_bytes > LONG_LOG).map(|exam| {
-        let size = words::bytes(exam.log_bytes);
+    let found = exam(facts).filter(|exam| exam.size.log_bytes > LONG_LOG).map(|exam| {
+        let size = words::bytes(exam.size.log_bytes);
         let readers = stored(facts).map_or(&[][..], |stored| &stored.readers);
         let text = match readers.first() {
             Some((pid, name)) => format!(

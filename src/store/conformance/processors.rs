@@ -96,9 +96,10 @@ impl Kit {
         assert_eq!(ids.len(), ended.len(), "told twice: {ended:?}");
         assert!(open.difference(&now).all(|id| ids.contains(id)), "not told: {open:?} {now:?} {ended:?}");
         assert!(ids.is_disjoint(&now), "told, and open: {now:?} {ended:?}");
-        for EndedRun { processor, id, ended_at } in ended {
+        for EndedRun { processor, id, state, ended_at } in ended {
             let run = self.run_of(*id);
-            assert_eq!((&run.processor, run.ended_at, run.state.is_open()), (processor, Some(*ended_at), false));
+            assert_eq!((&run.processor, run.state, run.ended_at), (processor, *state, Some(*ended_at)));
+            assert!(!state.is_open(), "{run:?}");
         }
         for run in now.into_iter().map(|id| self.run_of(id)).collect::<Vec<_>>() {
             let job = run.job_id.map(|job| self.state(job).is_some_and(|state| !state.is_final()));

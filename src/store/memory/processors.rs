@@ -200,7 +200,7 @@ impl State {
         run.note = end.note;
         let processor = run.processor.clone();
         self.news.processors.insert(processor.clone());
-        self.ended_runs.push(EndedRun { processor, id, ended_at: end.ended_at });
+        self.ended_runs.push(EndedRun { processor, id, state: end.state, ended_at: end.ended_at });
     }
 
     pub(super) fn prune_processor_runs(

@@ -214,7 +214,7 @@ impl Batch<'_> {
     }
 }
 
-/// What a job was pushed in; what is damaged counts for nothing.
+/// The trace that a job was pushed in; a damaged one counts for nothing.
 pub(super) fn pushed_in(row: &Row<'_>, at: usize) -> Result<Option<Box<TraceContext>>> {
     let text = row.get_ref(at)?.as_str_or_null().ok().flatten();
     Ok(text.and_then(TraceContext::from_text).map(Box::new))

@@ -12,7 +12,7 @@ use super::files::{beside, log_path, store_files};
 use super::{database_lock, error, file_checks, generations, migrate, open, remote_fs};
 use crate::model::UnixMicros;
 use crate::store::StoreError;
-use crate::store::exam::{Dangers, Exam, MOST_FINDINGS};
+use crate::store::exam::{Dangers, Exam, MOST_FINDINGS, StoreSize};
 use crate::trust::folder_of;
 
 /// Between two interruptions: one that comes between two statements stops nothing.
@@ -32,17 +32,21 @@ pub(in crate::store) fn dangers(path: &Path) -> Dangers {
     Dangers { remote: text(remote_fs::refuse_remote(path)), shared: text(file_checks::refuse_shared(path)) }
 }
 
+/// The sizes of a database and its log.
+pub(in crate::store) fn size(path: &Path) -> StoreSize {
+    let length = |file: &Path| std::fs::metadata(file).map_or(0, |found| found.len());
+    StoreSize { bytes: length(path), log_bytes: length(&log_path(path)) }
+}
+
 /// Looks at a database that exists; at all of its pages, or for so long at most.
 pub(in crate::store) fn examine(path: &Path, most: Option<Duration>) -> Result<Exam, StoreError> {
     let (conn, _handle) = open::looker(path)?;
     let worded = |e| error::map(path, &e);
-    let length = |file: &Path| std::fs::metadata(file).map_or(0, |found| found.len());
-    let [_, log, index] = store_files(path);
+    let [_, _, index] = store_files(path);
     let mut exam = Exam {
         schema: migrate::version(&conn).map_err(worded)?,
         known_schema: migrate::KNOWN,
-        bytes: length(path),
-        log_bytes: length(&log),
+        size: size(path),
         readers: database_lock::readers(&index, &READ_LOCKS),
         lost_logs: lost_logs(path),
         ..Exam::default()

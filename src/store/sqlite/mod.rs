@@ -87,7 +87,7 @@ use crate::model::change::{Change, Op};
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
 pub use self::changes::Changes;
-pub(super) use self::exam::{dangers, examine};
+pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;
 pub(super) use self::read::SqliteRecords;
 pub(super) use self::roles::{as_guest, as_master, holder, records};

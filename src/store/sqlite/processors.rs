@@ -224,7 +224,7 @@ impl Batch<'_> {
                 processor_row::name_of(&text(row, 0)?)
             })
             .optional()?;
-        self.ended_runs.extend(ended.map(|processor| EndedRun { processor, id, ended_at: *ended_at }));
+        self.ended_runs.extend(ended.map(|processor| EndedRun { processor, id, state: *state, ended_at: *ended_at }));
         Ok(())
     }
 }
@@ -295,7 +295,8 @@ mod tests {
         let takes = vec![(QueueName::default(), 1)];
         let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 1, max_bytes: 9 };
         let applied = store.apply(3, &[Change::Claim(claim).into()], UnixMicros(12)).unwrap();
-        let ended = EndedRun { processor: name(), id: ProcessorRunId(1), ended_at: UnixMicros(12) };
+        let (id, state) = (ProcessorRunId(1), ProcessorRunState::Failed);
+        let ended = EndedRun { processor: name(), id, state, ended_at: UnixMicros(12) };
         assert_eq!(applied.ended_runs, [ended]);
         let run = records.processor_run(ProcessorRunId(1)).unwrap().unwrap();
         assert_eq!(run.state, ProcessorRunState::Failed);

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Written;
+use crate::clock;
 use crate::store::DiskSync;
 
 /// Instead of a batch: nothing more is allowed.
@@ -96,12 +97,14 @@ fn run(
         if batch <= done {
             continue;
         }
+        let begun = clock::instant();
         let Err(error) = sync() else {
+            let took = begun.elapsed();
             done = batch;
             if !is_allowed(batch, allowed) {
                 return;
             }
-            notify(Written::Durable { batch });
+            notify(Written::Durable { batch, took });
             continue;
         };
         let _ = failed.try_send(error.clone());

@@ -279,11 +279,11 @@ fn a_batch_is_said_to_be_durable_after_it_is_said_to_be_committed() {
     let (writer, events) = started(SqliteStore::open(&path).unwrap());
     writer.send(push(1)).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 1, durable: false, .. }));
-    assert!(matches!(next(&events), Written::Durable { batch: 1 }));
+    assert!(matches!(next(&events), Written::Durable { batch: 1, .. }));
     writer.send(Batch { sync: false, ..push(2) }).unwrap();
     assert!(matches!(next(&events), Written::Committed { batch: 2, .. }));
     writer.stop(Some(AT)).unwrap();
-    assert!(matches!(next(&events), Written::Durable { batch: 2 }), "the last batches are synced at the stop");
+    assert!(matches!(next(&events), Written::Durable { batch: 2, .. }), "the last batches are synced at the stop");
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn a_checkpoint_that_failed_is_made_good_before_its_batch_is_said_to_be_durable(
     assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::SyncFailed { batch: 1, .. }));
     assert!(matches!(next(&events), Written::Mended { batch: 1, .. }));
-    assert!(matches!(next(&events), Written::Durable { batch: 1 }));
+    assert!(matches!(next(&events), Written::Durable { batch: 1, .. }));
     writer.stop(None).unwrap();
 }
 

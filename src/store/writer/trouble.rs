@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 
 use super::{Batch, CAPACITY, Command, Turn, Written};
+use crate::clock;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Op, Request};
 use crate::store::StoreError;
@@ -26,8 +27,9 @@ impl<N: Fn(Written)> Turn<N> {
         let mut stopping = false;
         let mut shut: Option<StoreError> = None;
         for attempt in 1.. {
+            let begun = clock::instant();
             let error = match shut.take().map_or_else(|| self.attempt(&batch), Err) {
-                Ok(applied) => return self.committed(batch, applied),
+                Ok(applied) => return self.committed(batch, applied, begun.elapsed()),
                 Err(error) => error,
             };
             let hopeless = error.is_loss() || matches!(error, StoreError::Superseded(_) | StoreError::AlreadyApplied);

@@ -94,6 +94,7 @@ fn ended_runs_of_processors_that_are_not_configured_are_of_no_concern() {
     let ended = EndedRun {
         processor: ProcessorName::new("gone").unwrap(),
         id: crate::model::ProcessorRunId(9),
+        state: ProcessorRunState::Succeeded,
         ended_at: host.now.wall,
     };
     host.event(Event::RunsEnded(vec![ended]));
@@ -140,7 +141,8 @@ fn a_run_that_ends_in_the_batch_in_which_its_processor_is_armed_anew_is_over() {
     let answer = host.apply(Op::Change(arm));
     let ended = {
         let run = host.records()[0].clone();
-        EndedRun { processor: run.processor, id: run.id, ended_at: host.now.wall }
+        let state = ProcessorRunState::Succeeded;
+        EndedRun { processor: run.processor, id: run.id, state, ended_at: host.now.wall }
     };
     let Ok(armed) = Event::of_processor(tag, answer) else { panic!("no answer") };
     host.event(armed);
