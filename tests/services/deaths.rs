@@ -45,6 +45,7 @@ fn a_dead_gateway_refuses_no_connection_and_is_back_with_all_workers() {
         "{}",
         master.stderr()
     );
+    assert!(bench.ok(&["logs", "gateway"]).contains("the gateway has ended (SIGKILL)"));
     bench.wait_for("the problem to be over", DEADLINE, |bench| bench.status()["master"]["problems"].is_null());
 }
 

@@ -65,3 +65,12 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_column() {
     );
     assert!(said.contains("queue-work.toml:5:12: `strategy`: there is no strategy `best`"), "{said}");
 }
+
+#[test]
+fn a_control_socket_whose_path_leaves_no_room_for_calls_is_refused_with_the_next_step() {
+    let bench = bench("listen = \"unix:calc.sock\"\n");
+    let socket = bench.path().join("x".repeat(100 - bench.path().as_os_str().len()));
+    let said = bench.run(&["--socket", &socket.display().to_string()]).expect_code(2).stderr;
+    let text = "the path has 107 bytes, a socket's may have 103; choose another place with `--socket`";
+    assert!(said.contains(text), "{said}");
+}

@@ -66,7 +66,10 @@ impl Listeners {
         if self.calls.is_none() {
             let path = calls_path(control);
             let address = path.display().to_string();
-            let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| CannotListen::new(address, &error));
+            let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| {
+                let CannotListen { address, why } = CannotListen::new(address, &error);
+                CannotListen { address, why: format!("{why}; choose another place with `--socket`") }
+            });
             self.calls = Some(opened?);
         }
         self.open.append(&mut new);

@@ -32,10 +32,11 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 pub(crate) use listeners::CannotListen;
 
-use super::Master;
+use super::logs::{Line, Stream};
 use super::pipes::Pipes;
 use super::sources::Source;
 use super::timers::Timer;
+use super::{Master, wall};
 use crate::config::PoolConfig;
 use crate::core::{Event, Phase, PoolId, State};
 use crate::model::listen::Place;
@@ -293,8 +294,11 @@ impl Master {
             self.gateway.fast_deaths = if is_fast { self.gateway.fast_deaths + 1 } else { 0 };
             self.gateway.start_at = now + wait(self.gateway.fast_deaths);
             let how = exit.map_or_else(|| "exit code unknown".to_owned(), events::exit);
-            let text = format!("the gateway has ended ({how}); another takes its place; see `queue-work logs {LOG}`");
-            self.problem(Topic::Gateway, text);
+            let text = format!("the gateway has ended ({how}); another takes its place");
+            // Behind what it has printed itself.
+            let line = text.clone().into_bytes();
+            self.logs.send(Line { worker: LOG.into(), stream: Stream::Stderr, job: None, text: line, at: wall() });
+            self.problem(Topic::Gateway, format!("{text}; see `queue-work logs {LOG}`"));
         }
         // Their calls are lost with it.
         let leaves = |state: &State| matches!(state, State::Draining { closed: false, .. });
