@@ -5,6 +5,7 @@ mod support;
 
 mod calls;
 mod deaths;
+mod examples;
 mod listeners;
 mod operate;
 
