@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, Read};
 
+use queue_work::testing::model::service::ServiceSettings;
 use queue_work::testing::wire::gateway::Framing;
 use serde_json::{Value, json};
 
-use crate::rig::{Client, Rig};
+use crate::rig::{Client, Rig, eventually};
 
 fn rig() -> (Rig, Client) {
     let declared = json!({"name": "calculator", "version": "1.0.0", "methods": {
@@ -93,8 +94,29 @@ fn methods_and_health_are_listed() {
 #[test]
 fn a_service_without_a_worker_is_not_healthy() {
     let mut rig = Rig::start();
-    rig.service("none", queue_work::testing::model::service::ServiceSettings::default());
+    rig.service("none", ServiceSettings::default());
     let address = rig.listen_tcp("none", Framing::Http);
     let (status, _, body) = ask(&mut Client::tcp(&address), "GET /health HTTP/1.1", "");
     assert_eq!((status, body.contains("\"starting\"")), (503, true), "{body}");
+}
+
+#[test]
+fn the_call_of_a_client_that_hangs_up_is_cancelled() {
+    let mut rig = Rig::start();
+    rig.service("calc", ServiceSettings::default());
+    let worker = rig.python("calc", &json!({"methods": {"wait": {}}}), Some("log"));
+    rig.is_ready(worker);
+    let address = rig.listen_tcp("calc", Framing::Http);
+    let go = rig.folder.path().join("go");
+    let body = json!([&go]).to_string();
+    let mut client = Client::tcp(&address);
+    let head = "POST /call/wait HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+    client.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let id = rig.log("log", 1)[0]["id"].clone();
+    drop(client);
+    let mut console = rig.console();
+    eventually("nobody waits", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 0);
+    std::fs::write(&go, "").expect("a file");
+    let cancel = &rig.log("log", 2)[1];
+    assert_eq!((&cancel["method"], &cancel["params"]["id"]), (&json!("cancel"), &id));
 }

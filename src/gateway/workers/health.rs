@@ -51,6 +51,14 @@ struct Check {
     message: Option<String>,
 }
 
+/// What is to be done now.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Ask,
+    Replace(String),
+}
+
 impl Watch {
     /// Asks nothing before.
     pub(super) fn wait(&mut self, until: Mono) {
@@ -60,6 +68,36 @@ impl Watch {
     pub(super) fn health(&self) -> Option<Health> {
         self.last.clone()
     }
+
+    /// What is due; `may_ask`: whether the worker can answer now.
+    fn due(&mut self, now: Mono, may_ask: bool) -> Due {
+        let next = *self.next.get_or_insert(now + EVERY);
+        match self.asked {
+            _ if self.is_replaced => Due::Nothing,
+            Some(asked) if now.since(asked) >= ANSWERED_WITHIN => {
+                let why = "it did not answer `health` within 5 s".to_owned();
+                self.last = Some(unhealthy(why.clone()));
+                self.is_replaced = true;
+                Due::Replace(why)
+            }
+            None if now >= next && may_ask => {
+                (self.asked, self.next) = (Some(now), Some(now + EVERY));
+                Due::Ask
+            }
+            Some(_) | None => Due::Nothing,
+        }
+    }
+
+    /// Takes in what the worker says; why it is to be replaced, if it is.
+    fn hear(&mut self, health: Health) -> Option<String> {
+        self.asked = None;
+        self.unhealthy = if health.status == HealthStatus::Unhealthy { self.unhealthy + 1 } else { 0 };
+        let why = format!("it has said three times that it is unhealthy: {}", health.message);
+        self.last = Some(health);
+        let is_ill = self.unhealthy >= UNHEALTHY_IN_A_ROW && !self.is_replaced;
+        self.is_replaced |= is_ill;
+        is_ill.then_some(why)
+    }
 }
 
 impl Worker {
@@ -68,25 +106,12 @@ impl Worker {
         if self.declared.get().is_none_or(|declared| !declared.health) || self.shutdown.get().is_some() {
             return;
         }
-        let mut watch = self.watch.borrow_mut();
-        if watch.is_replaced {
-            return;
-        }
-        if let Some(asked) = watch.asked {
-            if now.since(asked) >= ANSWERED_WITHIN {
-                watch.is_replaced = true;
-                let why = "it did not answer `health` within 5 s".to_owned();
-                watch.last = Some(Health { status: HealthStatus::Unhealthy, message: why.clone() });
-                self.channel.say(&FromGateway::Replace { worker: self.id, why });
-            }
-            return;
-        }
-        let next = *watch.next.get_or_insert(now + EVERY);
-        if now >= next && (self.has_no_call() || self.concurrency(shell) > 1) {
-            watch.asked = Some(now);
-            watch.next = Some(now + EVERY);
-            drop(watch);
-            self.ask(shell, Open::Health, "health", &json!({}));
+        let may_ask = self.has_no_call() || self.concurrency(shell) > 1;
+        let due = self.watch.borrow_mut().due(now, may_ask);
+        match due {
+            Due::Nothing => {}
+            Due::Ask => self.ask(shell, Open::Health, "health", &json!({})),
+            Due::Replace(why) => self.channel.say(&FromGateway::Replace { worker: self.id, why }),
         }
     }
 
@@ -97,15 +122,10 @@ impl Worker {
             Ok(Body::Raw(text)) => unhealthy(String::from_utf8_lossy(&text).into_owned()),
             Err(error) => unhealthy(error.message),
         };
-        let mut watch = self.watch.borrow_mut();
-        watch.asked = None;
-        watch.unhealthy = if health.status == HealthStatus::Unhealthy { watch.unhealthy + 1 } else { 0 };
-        if watch.unhealthy == UNHEALTHY_IN_A_ROW {
-            watch.is_replaced = true;
-            let why = format!("it has said three times that it is unhealthy: {}", health.message);
+        let why = self.watch.borrow_mut().hear(health);
+        if let Some(why) = why {
             self.channel.say(&FromGateway::Replace { worker: self.id, why });
         }
-        watch.last = Some(health);
         shell.has_changed.set(true);
     }
 
@@ -149,6 +169,32 @@ fn read(text: &str) -> Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const fn at(seconds: u64) -> Mono {
+        Mono(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn a_worker_is_asked_every_ten_seconds_while_it_can_answer_and_replaced_if_it_does_not() {
+        let mut watch = Watch::default();
+        assert_eq!([0, 9].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing]);
+        assert_eq!(watch.due(at(10), false), Due::Nothing);
+        assert_eq!(watch.due(at(11), true), Due::Ask);
+        assert_eq!(watch.hear(read(r#"{"status":"healthy"}"#)), None);
+        assert_eq!([12, 20, 21].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing, Due::Ask]);
+        assert_eq!(watch.due(at(25), false), Due::Nothing);
+        assert!(matches!(watch.due(at(26), false), Due::Replace(why) if why.contains("within 5 s")));
+        assert_eq!(watch.due(at(60), true), Due::Nothing, "once");
+    }
+
+    #[test]
+    fn a_worker_that_is_unhealthy_three_times_in_a_row_is_replaced() {
+        let mut watch = Watch::default();
+        let said = ["unhealthy", "unhealthy", "degraded", "unhealthy", "unhealthy", "unhealthy", "unhealthy"];
+        let replaced =
+            said.map(|word| watch.hear(read(&format!(r#"{{"status":"{word}","message":"{word}"}}"#))).is_some());
+        assert_eq!(replaced, [false, false, false, false, false, true, false]);
+    }
 
     #[test]
     fn the_checks_that_fail_are_named() {
