@@ -135,3 +135,21 @@ fn a_worker_that_floods_its_output_holds_up_nobody_while_the_master_does_not_rea
     rig.kill(flood);
     rig.hear(|said| matches!(said, FromGateway::Printed { .. }).then_some(()));
 }
+
+#[test]
+fn half_requests_take_so_much_memory_and_no_more() {
+    let (_rig, path) = Rig::with("calc", &declared());
+    let half = format!("{{\"name\":\"echo\",\"args\":\"{}", "x".repeat(16_000_000));
+    let mut clients: Vec<Client> = (0..17).map(|_| Client::unix(&path)).collect();
+    for client in &mut clients[..16] {
+        client.send(&half);
+    }
+    // The one too many is told so, and what it goes on to send is of no interest.
+    let last = clients.last_mut().expect("one");
+    let _ = std::io::Write::write_all(last.0.get_mut(), half.as_bytes());
+    assert!(last.rest().contains("that are not complete take 268435456 bytes"));
+    assert_eq!(adds(&path), r#"{"status":"success","data":3}"#);
+    clients[0].send("\"}\n");
+    let answer = clients[0].json().to_string();
+    assert!(answer.len() > 16_000_000, "{answer}");
+}

@@ -11,11 +11,14 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::super::budget::Share;
+use super::super::form::Form;
 use super::Member;
 use super::framing::Requests;
 use super::stream::WriteHalf;
 use crate::clock;
 use crate::core::calls::CallId;
+use crate::model::payload::MAX_UNFINISHED_BYTES;
+use crate::model::service::{CallError, code};
 use crate::wire::gateway::Framing;
 
 /// Requests of one connection that may be unanswered; and bytes of answers it has not read, before more are taken.
@@ -97,13 +100,11 @@ impl Shared {
                 state.append(answer, is_line);
             }
         }
+        if !state.fits() {
+            state.give_up();
+        }
         if let Err(error) = state.write(&self.writer) {
             log::debug!("a client is gone: {error}");
-            self.is_broken.set(true);
-        }
-        let held = state.requests.held_bytes() + state.out.len();
-        if !state.share.holds(held) {
-            log::warn!("a connection is closed: too much waits to be read or to be written");
             self.is_broken.set(true);
         }
         let is_ending = self.is_broken.get() || self.member.is_closing.get() || !state.requests.goes_on();
@@ -136,6 +137,26 @@ impl State {
     /// Whether more requests are taken.
     pub(super) fn has_room(&self) -> bool {
         self.answers.len() < MOST_UNANSWERED && self.unread() < MOST_UNREAD
+    }
+
+    /// Whether there is memory for what came and was not answered, and for answers that were not read.
+    fn fits(&mut self) -> bool {
+        let held = self.requests.held_bytes() + self.out.len();
+        self.share.holds(held)
+    }
+
+    /// Drops what has come and what waits, and says so unless an answer is half written.
+    fn give_up(&mut self) {
+        self.requests.over();
+        let is_between = self.written == 0;
+        self.out.truncate(self.written);
+        if is_between {
+            let message =
+                format!("requests and answers that are not complete take {MAX_UNFINISHED_BYTES} bytes; try again");
+            let error = CallError { code: code::QUEUE_FULL, message, data: None };
+            self.append(Form::Action.answer(false, &Err(error)).unwrap_or_default(), self.requests.is_lines());
+        }
+        self.fits();
     }
 
     fn append(&mut self, mut answer: Vec<u8>, is_line: bool) {

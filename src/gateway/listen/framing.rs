@@ -81,10 +81,7 @@ impl Requests {
     /// Takes in what was read; [`Self::next`] is to be called until it finds nothing.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.has_begun = true;
-        self.held.drain(..std::mem::take(&mut self.start));
-        if self.held.is_empty() {
-            self.held.shrink_to(KEPT);
-        }
+        self.forget();
         if self.mode != Mode::Over {
             self.held.extend_from_slice(bytes);
         }
@@ -189,7 +186,7 @@ impl Requests {
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        self.held.capacity()
+        self.held.len()
     }
 
     /// Whether these bytes, which follow the first value, make it a connection of lines.
@@ -281,8 +278,20 @@ impl Requests {
         if length == self.held.len() {
             return std::mem::take(&mut self.held);
         }
+        let taken = self.rest()[..length].to_vec();
         self.start += length;
-        self.held[self.start - length..self.start].to_vec()
+        if self.start > KEPT {
+            self.forget();
+        }
+        taken
+    }
+
+    /// Gives up the memory of what was taken.
+    fn forget(&mut self) {
+        if self.start > 0 {
+            self.held.drain(..std::mem::take(&mut self.start));
+            self.held.shrink_to(KEPT);
+        }
     }
 
     /// What was not taken.
