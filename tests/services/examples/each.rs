@@ -129,7 +129,7 @@ fn the_image_processor_works_on_bytes_one_by_one_and_in_batches() {
     let failed = json!({"error": "`pixels` must be base64 of width × height × 3 bytes"});
     images.answers("batch", &batch, &json!([first, failed, first]));
 
-    // 240,000 bytes each, to both workers, answered in order.
+    // 160,000 bytes each in base64, answered in order.
     let large = |side: u32| image(side, side, &"AAAA".repeat((side * side) as usize));
     let requests: Vec<Value> = (200..208).map(|side| json!({"image": large(side), "name": "invert"})).collect();
     let widths: Vec<u64> =
