@@ -2,17 +2,22 @@
 //!
 //! The store is played by the benchmark: it answers each claim at once. What is timed is one drain of a thousand jobs by
 //! some workers, with a prefetch of 16; per-job figures are in the throughput.
+//!
+//! A call of a service: an answer, whose worker takes the next of a thousand calls that wait, and one more call that waits.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::testing::config::default_limits;
+use queue_work::testing::core::calls::{Body, Call, CallAction, CallEvent, CallId, Calls};
 use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::testing::model::change::Change;
+use queue_work::testing::model::service::{Declared, ServiceSettings, Strategy};
 use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, Holds, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings,
-    Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Takes, UnixMicros, WorkerId,
+    Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Slot, Takes, UnixMicros, WorkerId,
 };
 
 const JOBS: i64 = 1_000;
@@ -130,9 +135,92 @@ fn turns(c: &mut Criterion) {
     group.finish();
 }
 
+/// A service of which all workers are busy and as many calls wait.
+struct Service {
+    calls: Calls,
+    sent: VecDeque<(WorkerId, u64)>,
+    out: Vec<CallAction>,
+    id: u64,
+}
+
+impl Service {
+    fn new(workers: u32, strategy: Strategy) -> Self {
+        let mut service = Self { calls: Calls::new(7, 1), sent: VecDeque::new(), out: Vec::new(), id: 0 };
+        let slots = (1..=workers).map(Slot).collect();
+        let settings = ServiceSettings { strategy, slots, max_queue: 1_000_000, ..ServiceSettings::default() };
+        service.event(CallEvent::Settings(pool(), Box::new(settings)));
+        let methods = serde_json::json!({ "add": { "params": {
+            "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
+        } } });
+        let declared: Declared =
+            serde_json::from_value(serde_json::json!({ "methods": methods })).expect("a declaration");
+        for number in 1..=workers {
+            let worker = WorkerId(i64::from(number));
+            service.event(CallEvent::Started { worker, pool: pool(), slot: Slot(number) });
+            service.event(CallEvent::Ready { worker, declared: Box::new(declared.clone()) });
+        }
+        (0..workers * 2).for_each(|_| service.call());
+        service
+    }
+
+    fn event(&mut self, event: CallEvent) {
+        self.calls.handle(event, NOW.mono, &mut self.out);
+        for action in self.out.drain(..) {
+            if let CallAction::Send { worker, request, .. } = action {
+                self.sent.push_back((worker, request));
+            }
+        }
+    }
+
+    fn call(&mut self) {
+        self.id += 1;
+        let args = serde_json::value::RawValue::from_string("[5, 3]".into()).expect("JSON");
+        let call = Call {
+            id: CallId(self.id),
+            pool: pool(),
+            method: Some("add".into()),
+            body: Body::Json(args.into()),
+            peer: "127.0.0.1".into(),
+            is_outside: true,
+            deadline: None,
+            key: Some(self.id.to_string().into()),
+            traceparent: None,
+        };
+        self.event(CallEvent::Called(Box::new(call)));
+    }
+
+    fn answer(&mut self) {
+        let Some((worker, request)) = self.sent.pop_front() else { return };
+        let answer = serde_json::value::RawValue::from_string("8".into()).expect("JSON");
+        self.event(CallEvent::Answered { worker, request, answer: Ok(Body::Json(answer.into())) });
+    }
+}
+
+fn pool() -> PoolName {
+    PoolName::new("calc").expect("a name")
+}
+
+fn calls(c: &mut Criterion) {
+    let mut group = c.benchmark_group("calls: one answered, sent and queued");
+    for (name, strategy) in
+        [("least-loaded", Strategy::LeastLoaded), ("two-choices", Strategy::TwoChoices), ("sticky", Strategy::Sticky)]
+    {
+        for workers in [4, 1_000] {
+            group.bench_function(format!("{name}, {workers} workers and as many calls that wait"), |b| {
+                let mut service = Service::new(workers, strategy);
+                b.iter(|| {
+                    service.call();
+                    service.answer();
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
-    targets = turns
+    targets = turns, calls
 }
 criterion_main!(benches);

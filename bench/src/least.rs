@@ -32,7 +32,7 @@ const PAGES: usize = 6 * 4096;
 /// The file is written from the start again after so many writes, as a log is after a checkpoint.
 const WRITES: u64 = 60;
 /// As long as the line of a job of ours that does nothing.
-const JOB: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"job\",\"params\":{\"job\":1,\"run\":1,\"type\":\"noop\",\"args\":null,\
+pub(crate) const JOB: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"job\",\"params\":{\"job\":1,\"run\":1,\"type\":\"noop\",\"args\":null,\
     \"queue\":\"default\",\"attempt\":1,\"max_attempts\":5,\"timeout\":\"5m\",\"deadline\":\"2026-01-01T00:00:00.000000Z\",\
     \"pushed_at\":\"2026-01-01T00:00:00.000000Z\"}}\n";
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -56,10 +56,23 @@ impl Least {
         let mut command = role(setting, "least-server");
         command.arg(&socket).arg(setting.folder("least")?.join("log")).args(stamps);
         let least = Self { child: command.spawn()?, socket, _folder: folder };
-        until("the least server to listen", DEADLINE, Duration::from_millis(1), || {
-            Ok(std::os::unix::net::UnixStream::connect(&least.socket).is_ok())
-        })?;
+        least.wait_until_it_listens()?;
         Ok(least)
+    }
+
+    /// Starts a server that answers calls by itself.
+    pub(crate) fn calls(setting: &Setting<'_>) -> Outcome<Self> {
+        let folder = tempfile::Builder::new().prefix("qwb").tempdir()?;
+        let socket = folder.path().join("s");
+        let least = Self { child: role(setting, "least-calls").arg(&socket).spawn()?, socket, _folder: folder };
+        least.wait_until_it_listens()?;
+        Ok(least)
+    }
+
+    fn wait_until_it_listens(&self) -> Outcome<()> {
+        until("the least server to listen", DEADLINE, Duration::from_millis(1), || {
+            Ok(std::os::unix::net::UnixStream::connect(&self.socket).is_ok())
+        })
     }
 
     /// Starts a supervisor of so many workers.
@@ -133,6 +146,29 @@ pub(crate) fn serve(socket: &Path, log: &Path, stamps: Option<&Path>) -> Outcome
                 client.waits = false;
                 // Whoever has gone hears nothing.
                 let _ = client.stream.write_all(b"ok\n");
+            }
+        }
+    }
+}
+
+/// Answers each request by itself, until it is killed.
+pub(crate) fn answer(socket: &Path) -> Outcome<()> {
+    let mut poll = Poll::new()?;
+    let mut listener = UnixListener::bind(socket)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut clients = Vec::new();
+    let mut events = Events::with_capacity(64);
+    loop {
+        poll.poll(&mut events, None)?;
+        for event in &events {
+            match clients.get_mut(event.token().0) {
+                Some(client) => {
+                    take(client, &mut None)?;
+                    if std::mem::take(&mut client.waits) {
+                        client.stream.write_all(b"null\n")?;
+                    }
+                }
+                None => accept(&listener, &mut clients, &poll)?,
             }
         }
     }

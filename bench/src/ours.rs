@@ -145,11 +145,11 @@ impl Master {
         Ok(proc::children(self.pid())?.into_iter().filter(|pid| proc::program(*pid) == program).collect())
     }
 
-    /// Its guardian: the child that is the same program as it is and no worker.
-    pub(crate) fn guardian(&self) -> Outcome<Option<u32>> {
+    /// Its guardian or gateway: the child that is the same program as it is and no worker.
+    pub(crate) fn helper(&self, verb: &str) -> Outcome<Option<u32>> {
         let is = |pid: &u32| {
             let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&words).contains("guardian")
+            String::from_utf8_lossy(&words).contains(verb)
         };
         Ok(proc::children(self.pid())?.into_iter().find(is))
     }

@@ -76,11 +76,11 @@ fn one(socket: &Path, seconds: f64, request: Request<'_>) -> Outcome<f64> {
     Ok(answers as f64 / seconds_since(start))
 }
 
-fn check(line: &[u8], request: Request<'_>) -> Outcome<()> {
+pub(crate) fn check(line: &[u8], request: Request<'_>) -> Outcome<()> {
     if line.windows(request.good.len()).any(|w| w == request.good) {
         return Ok(());
     }
-    Err(format!("a push was answered with `{}`", String::from_utf8_lossy(line).trim_end()).into())
+    Err(format!("a request was answered with `{}`", String::from_utf8_lossy(line).trim_end()).into())
 }
 
 struct Client {

@@ -30,6 +30,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<()> {
         ["least-server", socket, log, stamps] => {
             least::serve(Path::new(socket), Path::new(log), Some(Path::new(stamps)))
         }
+        ["least-calls", socket] => least::answer(Path::new(socket)),
         ["least-supervisor", program, workers] => least::supervise(Path::new(program), workers.parse()?),
         ["stamp", stamps] => stamp(Path::new(stamps)),
         ["beanstalk-drain", socket] => beanstalk_drain(Path::new(socket)),

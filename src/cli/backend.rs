@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::config::{self, ConfigErrors, Environment, Flags, Inputs, Loaded, Paths, Problem};
 use crate::error::{Code, Error};
+use crate::gateway;
 pub(crate) use crate::master::logs::Wanted;
 use crate::master::{self, Failure};
 use crate::model::StoreUrl;
@@ -75,7 +76,9 @@ pub(crate) fn run_master(flags: &Flags, loaded: Loaded, printer: Printer, least:
         Err(Failure::Interrupted) => Err(Error::Interrupted),
         Err(error @ Failure::SocketInUse { .. }) => Err(Error::Refused(error.to_string())),
         Err(Failure::Store(error)) => Err(Error::Store(error)),
-        Err(error @ (Failure::Socket { .. } | Failure::Group(_))) => Err(Error::Usage(error.to_string())),
+        Err(error @ (Failure::Socket { .. } | Failure::Listen(_) | Failure::Group(_))) => {
+            Err(Error::Usage(error.to_string()))
+        }
         Err(
             error @ (Failure::NotDrained(_) | Failure::Survivors(_) | Failure::System { .. } | Failure::NotInOrder),
         ) => Err(Error::Failed(error.to_string())),
@@ -94,6 +97,12 @@ pub(crate) fn run_guardian() -> Result<Code, Error> {
         Ok(false) => Err(Error::Failed("processes of the dead master cannot be killed".to_owned())),
         Err(error) => Err(Error::io("watch over the master", error)),
     }
+}
+
+/// Becomes the gateway.
+pub(crate) fn run_gateway(args: &[OsString]) -> Result<Code, Error> {
+    let carried = gateway::run(args).map(|()| Code::DONE);
+    carried.map_err(|error| Error::io("carry the calls of services", error))
 }
 
 /// Owner of a bulk push. The pid belongs to a namespace, which is named beside the boot.

@@ -120,7 +120,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("RUN", _) => arg.add(by(open_runs)),
         ("FINGERPRINT", _) => arg.add(by(errors)),
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
-        ("NAME", "pool") => arg.add(by(|context| named(known::pools(context)))),
+        ("NAME", "pool") | ("SERVICE", _) => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
             arg.add(by(|context| named(known::queues(context).unwrap_or_default())))
         }

@@ -7,6 +7,7 @@
 mod args;
 mod autoscale;
 mod backend;
+mod call;
 mod completions;
 mod config;
 mod context;
@@ -34,6 +35,7 @@ mod restart;
 mod result;
 mod runs;
 mod scale;
+mod services;
 mod spawn;
 mod start;
 mod status;
@@ -56,6 +58,7 @@ use crate::process::guardian::VERB as GUARDIAN_VERB;
 use crate::process::inherited;
 use crate::process::start_step::VERB as START_VERB;
 use crate::report::{hint, words};
+use crate::wire::gateway::VERB as GATEWAY_VERB;
 use crate::worker::VERB as WORKER_VERB;
 
 /// Runs the command line and says what came of it.
@@ -66,6 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args.get(1).and_then(|verb| verb.to_str()) {
         Some(WORKER_VERB) => return backend::run_worker(&args[2..]),
         Some(START_VERB) => return crate::process::start_step::run(&args[2..]),
+        Some(GATEWAY_VERB) => return error::report(&backend::run_gateway(&args[2..])),
         Some(GUARDIAN_VERB) => return error::report(&backend::run_guardian()),
         Some(_) | None => {}
     }
@@ -105,6 +109,8 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
     match verb {
         Verb::Start(_) => start::run(context),
         Verb::Push(args) => push::run(context, args),
+        Verb::Call(args) => call::run(context, args),
+        Verb::Services(args) => services::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(_) => health::run(context),

@@ -4,6 +4,7 @@
 //! request and its answer is kept for [`Client::notifications`]; no answer counts before the master has said that it
 //! serves the store that is meant.
 
+pub mod calls;
 mod connection;
 mod error;
 

@@ -104,6 +104,10 @@ pub(super) fn of_pool(
         problem(".enabled", message);
         return Ok(None);
     }
+    if kind == PoolKind::Service {
+        problem(".enabled", "a service does not scale itself yet; leave it out, and set `workers`");
+        return Ok(None);
+    }
     let mut all = defaults();
     all.extend(said.clone());
     let min: u32 = raw::value(&all, "min")?;

@@ -161,7 +161,7 @@ fn of_one_processor((was, old): (&Loaded, Table), (now, new): (&Loaded, Table), 
 
 /// Whether a worker learns of it when it is started, and not later.
 fn is_given_at_start(key: &str, kind: PoolKind) -> bool {
-    matches!(key, "command" | "kind" | "cwd" | "ready" | "protocol_fd")
+    matches!(key, "command" | "kind" | "cwd" | "ready" | "protocol_fd" | "init" | "version")
         || key.starts_with("env.")
         || (key == "kill_after" && kind == PoolKind::Exec)
 }
@@ -193,8 +193,13 @@ fn pool_differs(was: &PoolConfig, now: &PoolConfig, key: &str) -> bool {
         "memory_max" => old.limits.memory_max != new.limits.memory_max,
         "on_dead" => old.hooks.on_dead != new.hooks.on_dead,
         "on_idle" => old.hooks.on_idle != new.hooks.on_idle,
+        "init" => init_of(was) != init_of(now),
         key => key.strip_prefix("env.").is_some_and(|name| variable(was, name) != variable(now, name)),
     }
+}
+
+fn init_of(pool: &PoolConfig) -> Option<&serde_json::Value> {
+    pool.service.as_ref()?.settings.init.as_ref()
 }
 
 fn option_differs(was: &Config, now: &Config, key: &str) -> bool {

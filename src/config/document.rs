@@ -303,6 +303,8 @@ impl<'t> Reader<'t> {
             Kind::Json => self.json(path, value),
             Kind::Autoscale => self.autoscale(key, path, at, value),
             Kind::Windows => self.windows(path, value),
+            Kind::Listen => self.listen(path, value),
+            Kind::Circuit => self.circuit(path, value),
             _ => self.scalar(key, path, at, value),
         }
     }
@@ -342,6 +344,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (PoolLimits::KEYS, "in `[defaults]` or `[pools.NAME]`"),
         (schema::HOOKS, "in `[defaults]` or `[pools.NAME]`"),
         (schema::POOL, "in `[pools.NAME]`"),
+        (schema::SERVICE, "in `[pools.NAME]`"),
         (schema::TOP, "at the top of the file, before any table"),
         (schema::KEEP, "in `[keep]`"),
         (schema::PROCESSOR, "in `[processors.NAME]`"),

@@ -24,6 +24,8 @@ mod raw;
 mod resolve;
 mod rules;
 mod schema;
+mod service_keys;
+mod services;
 mod show;
 mod socket_group;
 mod telemetry;
@@ -44,6 +46,7 @@ pub use load::{Inputs, Loaded};
 pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};
+pub use services::ServiceConfig;
 pub use show::{Origins, Shown, show, template};
 pub use telemetry::{Collector, Telemetry};
 
@@ -118,6 +121,8 @@ pub struct PoolConfig {
     pub env: Vec<(OsString, OsString)>,
     /// Descriptor on which the worker's messages come, if not stdout.
     pub protocol_fd: Option<i32>,
+    /// Present where the kind says so.
+    pub service: Option<ServiceConfig>,
 }
 
 /// Values of the command line and the environment, which win over the file. `None`: not given.

@@ -17,6 +17,7 @@ use super::schema;
 use super::values::Written;
 use crate::model::PoolName;
 use crate::model::key::{Key, Kind};
+use crate::model::listen::Address;
 
 /// The beginning of all of them.
 pub(super) const BEGINNING: &str = "QUEUE_WORK_POOLS_";
@@ -82,7 +83,7 @@ impl Key {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
                 return Ok(autoscale::of_text(&checked, &origin));
             }
-            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale => {
+            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale | Kind::Json | Kind::Listen | Kind::Circuit => {
                 document::read_value(self, &as_toml(self.kind, text))?
             }
             _ => {
@@ -99,6 +100,11 @@ impl Key {
                     words[0] = Value::new(None, path(&program));
                 }
                 Ok(Value::new(Some(&origin), words))
+            }
+            (Kind::Listen, ValueKind::Array(all)) => {
+                let here = cwd.unwrap_or(Path::new(""));
+                let address = |one: Value| Address::read(&one.to_string()).map(|at| at.below(here).to_string());
+                Ok(Value::new(Some(&origin), all.into_iter().map(address).collect::<Result<Vec<String>, _>>()?))
             }
             (_, kind) => Ok(Value::new(Some(&origin), kind)),
         }

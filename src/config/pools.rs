@@ -17,7 +17,7 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Config, Flags, PoolConfig, autoscale, processors};
+use super::{Config, Flags, PoolConfig, autoscale, processors, services};
 use crate::model::processor::PROCESSORS;
 use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
 use crate::worker::Template;
@@ -80,6 +80,9 @@ impl Layers<'_> {
             let more = self.of_processors.iter().filter(|(key, _)| !said(key));
             table.extend(more.map(|(key, value)| (key.clone(), value.clone())));
         }
+        if services::is_service(&table) {
+            services::complete(&mut table, |key| own.contains_key(key) || variables.contains_key(key));
+        }
         Ok(table)
     }
 }
@@ -123,7 +126,7 @@ fn of_file(
     let kind = written.kind.unwrap_or(PoolKind::with_command(!command.is_empty()));
     let queues = match written.queues {
         Some(queues) => order(&queues)?,
-        None if kind == PoolKind::Opaque => QueueOrder::Strict(Vec::new()),
+        None if !kind.serves_queues() => QueueOrder::Strict(Vec::new()),
         None => QueueOrder::Strict(vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?]),
     };
     let ready = written.ready.unwrap_or(ReadyWhen::Spawned);
@@ -142,6 +145,7 @@ fn of_file(
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
         env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         protocol_fd: written.protocol_fd,
+        service: (kind == PoolKind::Service).then(|| services::of_pool(&table, layers)).transpose()?,
     })
 }
 
@@ -168,16 +172,21 @@ fn of_flags(
             origins.set(&format!("{path}.kind"), &flags.origin_of(field));
         }
     }
-    let queues = match kind {
-        PoolKind::Opaque => Vec::new(),
-        PoolKind::Exec | PoolKind::Protocol => vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?],
-    };
+    let queues =
+        if kind.serves_queues() { vec![QueueName::new(name.as_str()).map_err(|e| e.to_string())?] } else { Vec::new() };
     let (queues, limits) = (QueueOrder::Strict(queues), raw::limits(&table)?);
     let takes = kind.takes(!flags.command.is_empty());
     let hooks = hooks(layers, &table)?;
     let autoscale = autoscale::of_pool((&name, kind), &table, layers, origins, problems)?;
     let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, autoscale, hooks };
-    Ok(PoolConfig { settings, command: flags.command.clone(), cwd: None, env: Vec::new(), protocol_fd: None })
+    Ok(PoolConfig {
+        settings,
+        command: flags.command.clone(),
+        cwd: None,
+        env: Vec::new(),
+        protocol_fd: None,
+        service: None,
+    })
 }
 
 /// Another program for the worker of a pool.
@@ -207,7 +216,7 @@ impl PoolConfig {
             }
             (self.settings.kind, self.settings.takes) = (kind, kind.takes(true));
             self.settings.ready = ReadyWhen::Spawned;
-            (self.command, self.cwd, self.protocol_fd) = (command, cwd, None);
+            (self.command, self.cwd, self.protocol_fd, self.service) = (command, cwd, None, None);
         }
         Ok(self)
     }
@@ -228,7 +237,7 @@ impl Config {
             autoscale: None,
             hooks: self.default_hooks.clone(),
         };
-        PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None }
+        PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None, service: None }
     }
 }
 

@@ -3,15 +3,17 @@
 //! Looks at merged values, so that a flag which contradicts the file is found too; each problem is reported where
 //! the value that is to be changed was said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::Layers;
 use super::problem::Problem;
 use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, units};
-use super::{processors, schema};
+use super::{processors, schema, services};
+use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
+use crate::model::service::Strategy;
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::trust;
 use crate::worker::Template;
@@ -46,7 +48,8 @@ pub(super) fn flags(flags: &Flags) -> Vec<Problem> {
 
 /// Contradictions in what is in force.
 pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) -> Vec<Problem> {
-    let mut rules = Rules { layers, origins, problems: processors::pool_problems(config, layers) };
+    let mut rules =
+        Rules { layers, origins, problems: processors::pool_problems(config, layers), places: BTreeMap::new() };
     rules.memory("defaults", &config.defaults);
     for pool in &config.pools {
         let path = format!("pools.{}", pool.settings.name);
@@ -78,7 +81,7 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
         warnings.push(in_file(layers, &["database"], message));
     }
     if !layers.flags.names_pools() {
-        for pool in config.pools.iter().filter(|pool| pool.settings.is_opaque()) {
+        for pool in config.pools.iter().filter(|pool| !pool.settings.kind.serves_queues()) {
             warnings.extend(without_effect(&pool.settings, layers));
         }
     } else if file.pools.iter().any(|(name, _)| name.as_str() != PROCESSORS || layers.of_processors.is_empty()) {
@@ -93,12 +96,14 @@ pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
     warnings
 }
 
-/// Limits on jobs that an opaque pool sets itself.
+/// Limits on jobs that a pool sets itself which gets none.
 fn without_effect(pool: &PoolSettings, layers: &Layers<'_>) -> Vec<Problem> {
     let path = |key: &str| format!("pools.{}.{key}", pool.name);
-    let of_jobs = schema::OF_POOLS.into_iter().flatten().filter(|key| key.is_of_jobs).map(|key| key.name);
+    let of_jobs = schema::OF_POOLS.into_iter().flatten().filter(|key| !key.has_effect(pool.kind)).map(|key| key.name);
     let said: BTreeSet<&str> = of_jobs.filter(|key| layers.file.layer.places.contains_key(&path(key))).collect();
-    let message = |key: &str| format!("`{key}` has no effect on an opaque pool, which gets no jobs from here");
+    let what =
+        if pool.is_opaque() { "an opaque pool, which gets no jobs from here" } else { "a service, which gets no jobs" };
+    let message = |key: &str| format!("`{key}` has no effect on {what}");
     said.into_iter().map(|key| in_file(layers, &[&path(key)], message(key))).collect()
 }
 
@@ -116,6 +121,8 @@ struct Rules<'a> {
     layers: &'a Layers<'a>,
     origins: &'a Origins,
     problems: Vec<Problem>,
+    /// Where services listen, and which.
+    places: BTreeMap<Place, String>,
 }
 
 impl Rules<'_> {
@@ -158,6 +165,43 @@ impl Rules<'_> {
         }
     }
 
+    /// What goes with calls only, and what does not go with them.
+    fn service(&mut self, path: &str, pool: &PoolConfig) {
+        let Some(service) = &pool.service else {
+            for key in schema::SERVICE.iter().filter(|key| self.says(path, key.name)).collect::<Vec<_>>() {
+                let kind = pool.settings.kind.as_str();
+                let message =
+                    format!("`{}` is only for a pool of kind \"service\", and this one is \"{kind}\"", key.name);
+                self.problem(path, key.name, message);
+            }
+            return;
+        };
+        if self.says(path, "queues") {
+            self.problem(path, "queues", "a service answers calls and serves no queue; leave out `queues`");
+        }
+        let refused = &self.layers.file.layer.refused;
+        let has_sticky = self.says(path, "sticky") && !refused.contains(&format!("{path}.sticky"));
+        if has_sticky && service.settings.strategy != Strategy::Sticky {
+            self.problem(path, "sticky", "`sticky` goes with `strategy = \"sticky\"` only");
+        }
+        if pool.settings.ready == ReadyWhen::Spawned && service.settings.init.is_some() {
+            let message = "a worker with `init` is ready when it has answered that; leave out `ready`";
+            self.problem(path, "ready", message);
+        }
+        if let Err(why) = services::check_init(service.settings.init.as_ref()) {
+            self.problem(path, "init", why);
+        }
+        for address in &service.listen {
+            if let Err(why) = address.check_length() {
+                self.problem(path, "listen", format!("`listen`: {why}"));
+            }
+            if let Some(other) = self.places.insert(address.place.clone(), path.to_owned()) {
+                let message = format!("`listen`: {address} stands in `{other}` already");
+                self.problem(path, "listen", message);
+            }
+        }
+    }
+
     fn kind(&mut self, path: &str, pool: &PoolConfig) {
         let refused = &self.layers.file.layer.refused;
         // Without a valid kind or command there is no telling what the rest should have been.
@@ -176,6 +220,7 @@ impl Rules<'_> {
             let message = "an opaque worker fetches its own jobs elsewhere; leave out `queues`";
             self.problem(path, "queues", message);
         }
+        self.service(path, pool);
         if kind == PoolKind::Protocol {
             return;
         }
@@ -184,7 +229,7 @@ impl Rules<'_> {
             let message = format!("`protocol_fd` is only for workers of kind \"protocol\", and this one is \"{kind}\"");
             self.problem(path, "protocol_fd", message);
         }
-        if ready == ReadyWhen::Message {
+        if ready == ReadyWhen::Message && pool.service.is_none() {
             let message = format!("`ready` is \"message\", but a worker of kind \"{kind}\" sends none");
             self.problem(path, "ready", message);
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{telemetry, units};
+use super::{services, telemetry, units};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Key, Kind};
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
@@ -86,12 +86,35 @@ pub(super) const AUTOSCALE_FLAGS: &[Key] = &[Key::new("autoscale", Kind::Autosca
 pub(super) const POOL: &[Key] = &[
     Key::new("queues", Kind::Queues),
     Key::new("command", Kind::Command),
-    Key::new("kind", Kind::Choice(&["protocol", "exec", "opaque"])),
+    Key::new("kind", Kind::Choice(&["protocol", "exec", "opaque", "service"])),
     Key::new("cwd", Kind::Path),
     Key::new("env", Kind::Env),
     Key::new("ready", Kind::Choice(&["spawned", "message"])),
     Key::new("protocol_fd", Kind::Count(3, 9)),
     Key::new("autoscale", Kind::Autoscale).of_jobs(),
+];
+
+/// The keys that only a service has.
+pub(super) const SERVICE: &[Key] = &[
+    Key::new("listen", Kind::Listen),
+    Key::new("framing", Kind::Choice(&["auto", "lines", "once"])),
+    Key::new("socket_mode", Kind::Text(|text| services::mode(text).map(drop))),
+    Key::new("strategy", Kind::Text(services::check_strategy)),
+    Key::new("sticky", Kind::Text(services::check_sticky)),
+    Key::new("max_queue", Kind::Count(0, 1_000_000)),
+    Key::new("max_queue_time", ANY_SPAN),
+    Key::new("init", Kind::Json),
+    Key::new("version", Kind::Text(services::version)),
+    Key::new("concurrency", Kind::Count(1, 1000)),
+    Key::new("circuit", Kind::Circuit),
+    Key::new("raw_idle", Kind::Span(Duration::from_millis(1), Duration::from_mins(1))),
+];
+
+/// The keys of `[pools.NAME.circuit]`.
+pub(super) const CIRCUIT: &[Key] = &[
+    Key::new("failures", Kind::Count(1, 1_000_000)),
+    Key::new("open", Kind::Span(Duration::from_millis(1), units::LONGEST)),
+    Key::new("probes", Kind::Count(1, 1000)),
 ];
 
 /// The keys of `[defaults]` about hooks, which every pool has too.
@@ -102,7 +125,7 @@ pub(super) const HOOKS: &[Key] = &[
 ];
 
 /// The keys that a pool has in its own table only, and those that `[defaults]` has too.
-pub(super) const OF_POOLS: [&[Key]; 3] = [POOL, HOOKS, PoolLimits::KEYS];
+pub(super) const OF_POOLS: [&[Key]; 4] = [POOL, SERVICE, HOOKS, PoolLimits::KEYS];
 
 /// The keys of `[processors.NAME]`.
 pub(super) const PROCESSOR: &[Key] = &[

@@ -11,7 +11,7 @@ use config::ValueKind;
 use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
-use super::{Flags, PoolConfig, autoscale, pools, schema, units};
+use super::{Flags, PoolConfig, autoscale, pools, schema, services, units};
 use crate::model::key::Kind;
 use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
 
@@ -93,6 +93,9 @@ pub(super) fn of_processor(loaded: &Loaded, name: &str, table: &Table) -> Vec<Sh
 pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
     let (path, mut lines) = (format!("pools.{}", pool.settings.name), Vec::new());
     identity(&path, pool, &mut lines);
+    if let Some(service) = &pool.service {
+        services::show(&path, service, &mut lines);
+    }
     limits(&path, &pool.settings.limits, &mut lines);
     if let Some(settings) = &pool.settings.autoscale {
         autoscale::show(&path, settings, &mut lines);
@@ -153,7 +156,7 @@ fn with_origins(loaded: &Loaded, lines: Vec<(String, String)>) -> Vec<Shown> {
 fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     let mut line = |key: &str, value: String| lines.push((format!("{path}.{key}"), value));
     let settings = &pool.settings;
-    if !settings.is_opaque() {
+    if settings.kind.serves_queues() {
         line("queues", show_queues(&settings.queues));
     }
     line("kind", settings.kind.as_str().to_owned());
@@ -166,7 +169,7 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     for (name, _) in &pool.env {
         line(&format!("env.{}", name.display()), "(set)".into());
     }
-    if settings.kind == PoolKind::Protocol {
+    if matches!(settings.kind, PoolKind::Protocol | PoolKind::Service) {
         line("ready", settings.ready.as_str().to_owned());
     }
     if let Some(fd) = pool.protocol_fd {

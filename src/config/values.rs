@@ -72,9 +72,14 @@ impl Key {
             Kind::Step => self.step(written),
             Kind::Autoscale => self.autoscale(written),
             Kind::Text(check) => self.line(written, check),
-            Kind::Queues | Kind::Command | Kind::Env | Kind::Cron | Kind::Json | Kind::Windows => {
-                Err(self.wrong(written, "a list or a table"))
-            }
+            Kind::Queues
+            | Kind::Command
+            | Kind::Env
+            | Kind::Cron
+            | Kind::Json
+            | Kind::Windows
+            | Kind::Listen
+            | Kind::Circuit => Err(self.wrong(written, "a list or a table")),
         }
     }
 

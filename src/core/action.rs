@@ -7,6 +7,7 @@ use super::{PoolId, ProcessorId, ShareId, Worked};
 use crate::model::change::Change;
 use crate::model::death::SlotProblem;
 use crate::model::done::{Awaited, Ran, Reloaded, Restarted, Scaled, Stopped};
+use crate::model::worker::EndReason;
 use crate::model::{
     CancelReason, Claimed, JobId, JobState, Notice, PoolName, ProcessorName, Slot, States, Wanted, WorkerId,
 };
@@ -41,6 +42,13 @@ pub enum Action {
         /// The request id.
         request: u64,
         reason: CancelReason,
+    },
+    /// See to it that the worker of a service is given no more calls; answer with `Drained` when it has none.
+    Drain {
+        worker: WorkerId,
+        why: EndReason,
+        /// How long its calls may go on.
+        grace: Duration,
     },
     /// Close a worker's stdin, after what is still to be written.
     CloseStdin {

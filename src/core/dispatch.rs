@@ -27,7 +27,7 @@ impl Core {
         let singles = self.pools.iter().filter(|(_, pool)| pool.single.is_some());
         let allowed: BTreeMap<PoolId, u32> = singles.map(|(&id, _)| (id, self.allowance(id))).collect();
         for (&id, pool) in &mut self.pools {
-            if pool.removed || pool.settings.is_opaque() || pool.load.is_empty() {
+            if pool.removed || !pool.settings.kind.serves_queues() || pool.load.is_empty() {
                 continue;
             }
             let allowed = allowed.get(&id).copied().unwrap_or(u32::MAX);

@@ -43,6 +43,10 @@ impl Core {
                 }
                 State::Starting { pid, .. } | State::Ready { pid, .. } => {
                     worker.state = State::Draining { pid: *pid, why, deadline: end, closed: false };
+                    if pool.settings.is_service() {
+                        worker.has_calls = true;
+                        out.push(Action::Drain { worker: id, why, grace: grace.unwrap_or(limits.grace) });
+                    }
                 }
                 State::Draining { why: first, deadline, .. } => {
                     *deadline = sooner(*deadline, end);
@@ -222,6 +226,7 @@ impl Handle {
     pub(super) fn close_if_idle(&mut self, id: WorkerId, now: Mono, limits: &PoolLimits, out: &mut Vec<Action>) {
         if let State::Draining { closed: closed @ false, deadline, .. } = &mut self.state
             && self.flights.is_empty()
+            && !self.has_calls
         {
             *closed = true;
             deadline.get_or_insert(now + limits.grace.max(limits.kill_after));
@@ -230,7 +235,14 @@ impl Handle {
     }
 
     /// Its jobs are asked to end, and it is told to. `at_once`: they had no grace.
-    fn end_grace(&mut self, id: WorkerId, now: Mono, patience: Duration, at_once: bool, out: &mut Vec<Action>) {
+    pub(super) fn end_grace(
+        &mut self,
+        id: WorkerId,
+        now: Mono,
+        patience: Duration,
+        at_once: bool,
+        out: &mut Vec<Action>,
+    ) {
         let State::Draining { why, .. } = self.state else { return };
         for flight in &mut self.flights {
             let is_first = flight.tell(CancelReason::Shutdown, now);
@@ -282,7 +294,7 @@ pub(super) fn sooner(one: Option<Mono>, other: Option<Mono>) -> Option<Mono> {
 }
 
 /// From TERM to KILL.
-fn patience(phase: Phase, kill_after: Duration) -> Duration {
+pub(super) fn patience(phase: Phase, kill_after: Duration) -> Duration {
     match phase {
         Phase::Forced => FORCED_KILL_AFTER.min(kill_after),
         Phase::Running | Phase::Stopping => kill_after,

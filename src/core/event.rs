@@ -41,6 +41,22 @@ pub enum Event {
         /// The types it takes, if it names them.
         types: Option<Takes>,
     },
+    /// The worker of a service is not what it is to be.
+    Refused {
+        worker: WorkerId,
+        /// For people.
+        why: String,
+    },
+    /// The worker of a service answered calls.
+    Called {
+        worker: WorkerId,
+        /// How many since this was said last.
+        calls: u64,
+    },
+    /// The worker of a service that leaves has no call any more: the answer to [`super::Action::Drain`].
+    Drained { worker: WorkerId },
+    /// The worker of a service is to be ended: it does not answer, or is unhealthy.
+    GivenUp { worker: WorkerId },
     /// The worker answered a job.
     Answered {
         worker: WorkerId,

@@ -45,9 +45,12 @@ impl Core {
             | EndReason::SpawnFailed => false,
         };
         let young = worker.is_young(now.mono);
-        let fast =
-            matches!(worker.state, State::Starting { .. }) || why == EndReason::ReadyTimeout || (unasked && young);
+        let fast = matches!(worker.state, State::Starting { .. })
+            || why == EndReason::ReadyTimeout
+            || worker.refused.is_some()
+            || (unasked && young);
         let (name, jobs_done, peak_memory) = (worker.name.to_string(), worker.jobs_done, worker.peak);
+        let refused = worker.refused.clone();
         if exit == Some(Exit::Signal(SIGKILL)) && !ours && self.oom.explain(oom_kills) {
             last.stderr.push_str(if last.stderr.is_empty() { "" } else { "\n" });
             last.stderr.push_str(OUT_OF_MEMORY);
@@ -59,7 +62,10 @@ impl Core {
         });
         self.rollups.touch(now.mono);
         self.ended += 1;
-        let problem = SlotProblem::Ended { why, exit, last_words: words };
+        let problem = match refused {
+            Some(why) => SlotProblem::Refused(why.into()),
+            None => SlotProblem::Ended { why, exit, last_words: words },
+        };
         let said = self.leave_slot(id, fast, why, exit, &problem, now);
         let known = said.is_some();
         out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done, known }));

@@ -20,6 +20,7 @@
 mod action;
 pub mod autoscale;
 mod backoff;
+pub mod calls;
 mod cancel;
 mod clock_set;
 mod commands;
@@ -47,6 +48,7 @@ mod roster;
 mod runs;
 mod scale;
 mod served;
+mod services;
 #[cfg(test)]
 mod sim;
 mod single;
@@ -190,6 +192,10 @@ impl Core {
             Event::Progress { worker, request, progress } => self.progress(worker, request, progress, out),
             Event::RunNote { worker, request, text } => self.note(worker, request, text),
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
+            Event::Refused { worker, why } => self.refused(worker, why, now, out),
+            Event::Called { worker, calls } => self.called(worker, calls, now),
+            Event::Drained { worker } => self.drained(worker, now, out),
+            Event::GivenUp { worker } => self.give_up_worker(worker, now, out),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),
             Event::InputClosed { worker, read } => self.input_closed(worker, read, now, out),
             Event::Exited { worker, end } => self.exited(worker, *end, now, out),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// From the state of one number to that of the next.
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A small generator; the same seed gives the same numbers.
 #[derive(Debug)]
 pub(super) struct Random(u64);
@@ -12,10 +15,8 @@ impl Random {
     }
 
     pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
     }
 
     /// Between `1 - part` and `1 + part`.
@@ -28,4 +29,11 @@ impl Random {
     pub(super) fn around(&mut self, d: Duration, part: f64) -> Duration {
         Duration::from_secs_f64(d.as_secs_f64() * self.factor(part))
     }
+}
+
+/// A number that looks like any other, the same for the same.
+pub(super) fn mix(number: u64) -> u64 {
+    let z = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }

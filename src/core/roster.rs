@@ -45,6 +45,10 @@ impl Core {
     /// A worker that was scaled away and does its last job is wanted again; false if there is none.
     fn take_back(&mut self, id: PoolId) -> bool {
         let Some(pool) = self.pools.get_mut(&id) else { return false };
+        // The gateway does not take back what it was told.
+        if pool.settings.is_service() {
+            return false;
+        }
         let stays = |w: &WorkerId| match self.workers[*w].state {
             State::Draining { pid, why: EndReason::Scaled, closed: false, .. } => Some((*w, pid)),
             _ => None,
@@ -87,6 +91,9 @@ impl Core {
             since: now.mono,
             history: SlotHistory::default(),
             jobs_done: 0,
+            has_calls: false,
+            is_stuck: false,
+            refused: None,
             concurrency: 1,
             share: *share,
             memory: None,

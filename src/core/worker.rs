@@ -119,7 +119,8 @@ impl State {
     }
 
     /// Why it is on its way out.
-    pub(super) const fn leaves(&self) -> Option<EndReason> {
+    #[must_use]
+    pub const fn leaves(&self) -> Option<EndReason> {
         match *self {
             Self::Spawning { leaves: None } | Self::Starting { .. } | Self::Ready { .. } => None,
             Self::Spawning { leaves: Some((why, _)) }
@@ -145,8 +146,14 @@ pub struct Handle {
     pub since: Mono,
     /// The past of the slot that it was told to leave, which it has again if it is taken back.
     pub history: SlotHistory,
-    /// Jobs it has answered.
+    /// Jobs, or calls, that it has answered.
     pub jobs_done: u64,
+    /// It leaves, and the gateway may still have calls for it.
+    pub(super) has_calls: bool,
+    /// It does not come to the end of its calls.
+    pub(super) is_stuck: bool,
+    /// Why it is not what it is to be.
+    pub(super) refused: Option<Box<str>>,
     /// Jobs it can do at a time.
     pub concurrency: u32,
     /// Which jobs it takes.

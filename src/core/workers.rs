@@ -81,7 +81,7 @@ impl Core {
 }
 
 fn place_by_load(id: WorkerId, worker: &mut Handle, pool: &mut Pool) {
-    let load = (worker.takes_jobs() && !pool.settings.is_opaque())
+    let load = (worker.takes_jobs() && pool.settings.kind.serves_queues())
         .then(|| worker.flights.len() as u32 * 100 / worker.concurrency.max(1));
     if load != worker.load {
         if let Some(old) = worker.load {

@@ -42,9 +42,11 @@ impl Master {
                     write_cancel(pipes.outgoing(), request, reason);
                 }
             }
+            Action::Drain { worker, why, grace } => self.drain_worker(worker, why, grace),
             Action::CloseStdin { worker } => {
                 if let Some(pipes) = self.children.write_to(worker) {
                     pipes.close_stdin();
+                    self.gateway.part_from(worker, "its input is closed".to_owned());
                 }
             }
             Action::Signal { worker, signal } => self.signal_worker(worker, signal),

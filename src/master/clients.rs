@@ -10,7 +10,7 @@
 //! newcomer, the one that has been silent for longest and waits for nothing makes way.
 
 mod client;
-mod door;
+pub(super) mod door;
 mod followers;
 mod greeting;
 #[cfg(test)]
@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
+use nix::unistd::Uid;
 
 use super::codec::control;
 use super::codec::long_lines::LineReader;
@@ -98,7 +99,7 @@ impl Clients {
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let (mut listener, door) = Door::open(path, served.owner, served.group())?;
+        let (mut listener, door) = served.open(path)?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         Ok(Self {
             listener,
@@ -122,6 +123,11 @@ impl Clients {
         })
     }
 
+    /// To whom sockets belong.
+    pub(super) const fn owner_id(&self) -> Uid {
+        self.served.owner
+    }
+
     /// Whether the socket still has its name.
     pub(super) fn is_reachable(&self) -> bool {
         self.door.is_there()
@@ -129,7 +135,7 @@ impl Clients {
 
     /// Makes a socket that has lost its name anew. To be called when everybody who had found the old one was let in.
     pub(super) fn listen_again(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let (mut listener, door) = Door::open(&self.path, self.served.owner, self.served.group())?;
+        let (mut listener, door) = self.served.open(&self.path)?;
         registry.register(&mut listener, token, Interest::READABLE)?;
         (self.listener, self.door) = (listener, door);
         Ok(())

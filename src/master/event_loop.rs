@@ -55,7 +55,12 @@ impl Master {
     }
 
     fn timeout(&mut self) -> Option<Duration> {
-        if self.children.has_unread() || self.clients.has_again() || self.has_task() || self.core.has_spawns_left() {
+        if self.children.has_unread()
+            || self.gateway.has_more()
+            || self.clients.has_again()
+            || self.has_task()
+            || self.core.has_spawns_left()
+        {
             return Some(Duration::ZERO);
         }
         let now = self.time.now();
@@ -70,7 +75,7 @@ impl Master {
 
     /// Takes in what has come: from workers, clients, threads, signals, and who has exited.
     fn hear(&mut self, events: &Events) {
-        let mut listener = false;
+        let (mut listener, mut gateway) = (false, self.gateway.has_more());
         for event in events {
             match Source::of(event.token()) {
                 Source::Worker(id, pipe) => self.children.edge(id, pipe),
@@ -88,9 +93,13 @@ impl Master {
                 Source::Waker => {}
                 Source::Signals => self.sources.drain_signals(),
                 Source::Database => self.hold.hear(),
+                Source::Gateway => gateway = true,
             }
         }
         self.read_workers();
+        if gateway {
+            self.hear_gateway();
+        }
         for id in self.clients.take_again() {
             self.read_client(id);
         }
@@ -115,6 +124,7 @@ impl Master {
                 | Timer::Sweep
                 | Timer::Stuck
                 | Timer::Hooks
+                | Timer::Gateway
                 | Timer::Notify => {}
                 Timer::Requests => self.expire_waiters(now),
                 Timer::Checks => self.check(now),
@@ -138,6 +148,7 @@ impl Master {
         self.core.claim();
         self.carry_out();
         self.tend_hooks(now);
+        self.tend_gateway(now);
     }
 
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.
@@ -168,7 +179,7 @@ impl Master {
             return None;
         }
         if self.core.stopped() && self.batches.is_empty() && !self.requests.have_work() {
-            return self.hooks_are_over().then_some(true);
+            return (self.hooks_are_over() && self.gateway.is_over()).then_some(true);
         }
         let now = self.time.now().mono;
         let give_up_at = self.hold.give_up_at(now);

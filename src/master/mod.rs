@@ -25,6 +25,7 @@ mod decisions;
 mod event_loop;
 mod events;
 mod finish;
+mod gateway;
 mod happened;
 mod heard;
 mod hold;
@@ -66,6 +67,7 @@ use clients::Clients;
 use console::Console;
 use containment::Containment;
 use decisions::Decisions;
+use gateway::Gateway;
 use happened::Happened;
 use hold::Hold;
 use hooks::Hooks;
@@ -103,6 +105,7 @@ struct Master {
     spawner: Spawner,
     children: Children,
     hooks: Hooks,
+    gateway: Gateway,
     clients: Clients,
     requests: Requests,
     batches: Batches<Purpose>,

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub(super) struct Pipes {
     speaks_on: Option<Pipe>,
     /// The built-in worker, which passes on what its commands print.
     prints: bool,
+    /// Its stdin, until that is closed, and its stdout, which the gateway has, too; nothing is written or read here.
+    ends: Option<(Option<Arc<OwnedFd>>, Arc<OwnedFd>)>,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
     /// When its memory was measured at an answer.
@@ -84,14 +87,20 @@ impl Pipes {
     ) -> io::Result<Self> {
         let speaks_on = match (&spawned.protocol, kind) {
             (Some(_), _) => Some(Pipe::Protocol),
-            (None, PoolKind::Opaque) => None,
+            (None, PoolKind::Opaque | PoolKind::Service) => None,
             (None, PoolKind::Exec | PoolKind::Protocol) => Some(Pipe::Stdout),
         };
+        let (mut stdin, mut stdout, mut ends) = (spawned.stdin, Some(spawned.stdout), None);
+        if kind == PoolKind::Service
+            && let Some(stdout) = stdout.take()
+        {
+            ends = Some((stdin.take().map(|stdin| Arc::new(stdin.into())), Arc::new(stdout.into())));
+        }
         Ok(Self {
             name,
             child: spawned.child,
-            stdin: ToChild::new(spawned.stdin, registry, token(Pipe::Stdin))?,
-            stdout: FromChild::new(Some(spawned.stdout), registry, token(Pipe::Stdout))?,
+            stdin: ToChild::new(stdin, registry, token(Pipe::Stdin))?,
+            stdout: FromChild::new(stdout, registry, token(Pipe::Stdout))?,
             stderr: FromChild::new(Some(spawned.stderr), registry, token(Pipe::Stderr))?,
             protocol: FromChild::new(spawned.protocol, registry, token(Pipe::Protocol))?,
             requests: VecDeque::new(),
@@ -102,6 +111,7 @@ impl Pipes {
             last_out: Tail::new(tail::BYTES),
             speaks_on,
             prints: kind == PoolKind::Exec,
+            ends,
             unanswered: 0,
             measured_at: None,
             has_answered: false,
@@ -205,8 +215,22 @@ impl Pipes {
     }
 
     /// Closes stdin when everything is written.
-    pub(super) const fn close_stdin(&mut self) {
+    pub(super) fn close_stdin(&mut self) {
         self.stdin.close();
+        if let Some((stdin, _)) = &mut self.ends {
+            *stdin = None;
+        }
+    }
+
+    /// Whether the gateway talks with it.
+    pub(super) const fn is_of_gateway(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// What the gateway is given to talk with it, as long as it is talked with.
+    pub(super) fn ends(&self) -> Option<[Arc<OwnedFd>; 2]> {
+        let (stdin, stdout) = self.ends.as_ref()?;
+        Some([Arc::clone(stdin.as_ref()?), Arc::clone(stdout)])
     }
 
     /// Writes what can be written now; false if the worker has closed its input and will never read the rest.

@@ -88,6 +88,7 @@ impl Master {
         PoolStatus {
             name: settings.name.to_string(),
             queues: settings.queues.names().cloned().collect(),
+            listen: self.addresses(id),
             takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
             state: if pool.wanted == 0 && !pool.waits_for_jobs() { "stopped" } else { "running" }.to_owned(),
@@ -100,6 +101,11 @@ impl Master {
             autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
             problem,
         }
+    }
+
+    fn addresses(&self, id: PoolId) -> Vec<String> {
+        let service = self.spawner.pool(id).and_then(|pool| pool.service.as_ref());
+        service.into_iter().flat_map(|service| &service.listen).map(ToString::to_string).collect()
     }
 
     fn slot_status(&self, pool: &Pool, slot: &SlotView<'_>, now: Now) -> Vec<WorkerStatus> {
@@ -152,17 +158,18 @@ impl Master {
     }
 }
 
-/// One that is opaque has work of its own.
+/// One that serves no queue has work of its own.
 pub(super) fn state_of(pool: &Pool, worker: &Handle) -> WorkerState {
     match worker.word() {
-        WorkerState::Idle if pool.settings.is_opaque() => WorkerState::Running,
+        WorkerState::Idle if !pool.settings.kind.serves_queues() => WorkerState::Running,
         word => word,
     }
 }
 
 /// The words for the jobs that it takes.
 fn takes(pool: &Pool) -> Vec<String> {
-    let all: BTreeSet<&str> = pool.takes().filter(|_| !pool.settings.is_opaque()).flat_map(Takes::words).collect();
+    let all: BTreeSet<&str> =
+        pool.takes().filter(|_| pool.settings.kind.serves_queues()).flat_map(Takes::words).collect();
     all.into_iter().map(str::to_owned).collect()
 }
 

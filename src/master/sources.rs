@@ -47,6 +47,8 @@ pub(super) enum Source {
     Waker,
     Signals,
     Database,
+    /// The link to the gateway.
+    Gateway,
 }
 
 impl Source {
@@ -61,6 +63,7 @@ impl Source {
             Self::Waker => (1, 5),
             Self::Signals => (2, 5),
             Self::Database => (3, 5),
+            Self::Gateway => (4, 5),
         };
         Token(number << 3 | kind)
     }
@@ -78,7 +81,8 @@ impl Source {
                 0 => Self::Listener,
                 1 => Self::Waker,
                 2 => Self::Signals,
-                _ => Self::Database,
+                3 => Self::Database,
+                _ => Self::Gateway,
             },
         }
     }

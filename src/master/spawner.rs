@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::process::service_manager::VARIABLES;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
 use crate::process::start_step::{self, Step};
 use crate::process::{oom, sweep};
+use crate::wire::gateway;
 use crate::worker;
 
 /// Pools back from the newest one that are kept when they are gone.
@@ -110,6 +112,33 @@ impl Spawner {
         launch(&spec, id, name, PoolKind::Opaque, containment, registry)
     }
 
+    /// Starts the gateway of this number, whose stdin is `link`.
+    pub(super) fn start_gateway(
+        &self,
+        (id, name): (WorkerId, Arc<str>),
+        number: u32,
+        link: OwnedFd,
+        containment: &mut Containment,
+        registry: &Registry,
+    ) -> Result<Pipes, SpawnError> {
+        let mark = containment.mark(id);
+        let spec = Spec {
+            program: Program::Own,
+            args: vec![gateway::VERB.into(), number.to_string().into()],
+            cwd: None,
+            env: vec![
+                (sweep::COOKIE_VARIABLE.into(), mark.clone().into()),
+                ("QUEUE_WORK_DATABASE".into(), self.database.clone().into()),
+            ],
+            env_remove: self.inherited.clone(),
+            stdin: StdinKind::Socket(Arc::new(link)),
+            protocol_fd: None,
+            step: Step::default(),
+            mark: Mark::of(&mark),
+        };
+        launch(&spec, id, name, PoolKind::Opaque, containment, registry)
+    }
+
     /// The program of a worker, and all that it is started with.
     fn worker(
         &self,
@@ -124,8 +153,10 @@ impl Spawner {
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
                 (Program::Own, args)
             }
-            (PoolKind::Protocol | PoolKind::Opaque, Some((program, args))) => (found(program, pool)?, args.to_vec()),
-            (PoolKind::Protocol | PoolKind::Opaque, None) => {
+            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service, Some((program, args))) => {
+                (found(program, pool)?, args.to_vec())
+            }
+            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service, None) => {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
             }
         };

@@ -16,6 +16,7 @@ use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::containment::Containment;
 use super::decisions::Decisions;
+use super::gateway::{CannotListen, Gateway};
 use super::happened::Happened;
 use super::hold::Hold;
 use super::hooks::Hooks;
@@ -57,6 +58,9 @@ pub(crate) enum Failure {
     /// The control socket cannot be made.
     #[error("cannot listen at `{path}`: {why}; choose another with --socket")]
     Socket { path: PathBuf, why: String },
+    /// A service cannot listen.
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
     /// The socket cannot be given to the group.
     #[error("cannot give the socket to its group: {0}")]
     Group(String),
@@ -128,6 +132,8 @@ pub(super) fn start(
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(config, group, &mail, sources.registry())?;
+    let mut gateway = Gateway::default();
+    gateway.listen((&config.socket, clients.owner_id()), config.pools.iter())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
     let to_inbox = mail.clone();
     let traces = Traces::start(&store_id, &config.telemetry, move |trouble| to_inbox.send(Inbox::Collector(trouble)));
@@ -144,6 +150,7 @@ pub(super) fn start(
         time,
         children: Children::new(),
         hooks: Hooks::default(),
+        gateway,
         clients,
         requests: Requests::new(threads.reader),
         batches: Batches::new(Some(threads.writer)),

@@ -29,6 +29,8 @@ pub(super) enum Timer {
     Hooks,
     /// A guardian that is missing.
     Guardian,
+    /// A gateway that is to be started, or that does not do what it is to.
+    Gateway,
     /// Something to say to the service manager.
     Notify,
     /// The patience with a store that does not take the end.

@@ -38,6 +38,7 @@ impl Master {
         let pid = pipes.pid();
         self.containment.found_family(id, pid);
         self.children.add(id, pipes);
+        self.hand_over(id);
         self.meters.tell_sampler(Command::Watch { worker: id, pid });
         Ok(pid)
     }
@@ -121,8 +122,13 @@ impl Master {
         if self.containment.forget_ungrouped(id) {
             self.problem_over(Topic::Containment);
         }
+        if pipes.is_of_gateway() {
+            self.service_worker_ended(id, exit, &end.last);
+        }
         if self.hooks.knows(id) {
             self.hook_ended(id, exit);
+        } else if self.gateway.is(id) {
+            self.gateway_ended(exit);
         } else {
             self.feed(Event::Exited { worker: id, end });
         }

@@ -49,6 +49,8 @@ impl fmt::Display for RunLost {
 pub enum SlotProblem {
     /// Could not be started.
     NotStarted(String),
+    /// Said what it is, and is to be something else; or did not take its `init`.
+    Refused(String),
     /// Ended before it was of any use.
     Ended {
         why: EndReason,
@@ -64,7 +66,7 @@ impl SlotProblem {
     pub fn is_alike(&self, other: &Self) -> bool {
         let without_numbers = |problem: &Self| problem.to_string().replace(|c: char| c.is_ascii_digit(), "");
         let exit = |problem: &Self| match problem {
-            Self::NotStarted(_) => None,
+            Self::NotStarted(_) | Self::Refused(_) => None,
             Self::Ended { exit, .. } => *exit,
         };
         exit(self) == exit(other) && without_numbers(self) == without_numbers(other)
@@ -74,7 +76,7 @@ impl SlotProblem {
 impl fmt::Display for SlotProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotStarted(error) => f.write_str(error),
+            Self::NotStarted(error) | Self::Refused(error) => f.write_str(error),
             Self::Ended { why, exit, last_words } => {
                 match (why, exit) {
                     (EndReason::ReadyTimeout, _) => f.write_str("is not ready in time")?,

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::PoolKind;
+
 /// Type of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -46,6 +48,10 @@ pub enum Kind {
     Cron,
     /// Any value, kept as JSON.
     Json,
+    /// Addresses, one or a list.
+    Listen,
+    /// A table of when calls are refused.
+    Circuit,
 }
 
 /// A key.
@@ -68,6 +74,13 @@ impl Key {
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, word: None, is_of_jobs: false, varies: false }
+    }
+
+    /// Whether it means something for a pool of this kind. A call is bounded by `timeout`, and is a job to `max_jobs`.
+    #[must_use]
+    pub fn has_effect(&self, kind: PoolKind) -> bool {
+        let is_of_calls = matches!(self.name, "timeout" | "max_jobs" | "ready_timeout");
+        !self.is_of_jobs || kind.serves_queues() || (kind == PoolKind::Service && is_of_calls)
     }
 
     /// With a word that may stand instead of a value.

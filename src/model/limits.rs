@@ -111,7 +111,7 @@ impl PoolLimits {
     /// workers, which may change.
     #[must_use]
     pub fn in_force(&self, kind: PoolKind) -> BTreeMap<String, String> {
-        let counts = |key: &Key| key.name != "workers" && (kind != PoolKind::Opaque || !key.is_of_jobs);
+        let counts = |key: &Key| key.name != "workers" && key.has_effect(kind);
         let all = self.shown().filter(|(key, _)| counts(key));
         all.filter_map(|(key, text)| Some((key.name.to_owned(), text?))).collect()
     }

@@ -19,11 +19,13 @@ pub enum PoolKind {
     Exec,
     /// A program that fetches its own jobs elsewhere.
     Opaque,
+    /// A program whose methods are called through the gateway.
+    Service,
 }
 
 impl PoolKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Protocol, Self::Exec, Self::Opaque];
+    pub const ALL: [Self; 4] = [Self::Protocol, Self::Exec, Self::Opaque, Self::Service];
 
     /// The word used in configuration and JSON.
     #[must_use]
@@ -32,6 +34,7 @@ impl PoolKind {
             Self::Protocol => "protocol",
             Self::Exec => "exec",
             Self::Opaque => "opaque",
+            Self::Service => "service",
         }
     }
 
@@ -46,8 +49,14 @@ impl PoolKind {
     pub const fn takes(self, has_command: bool) -> Takes {
         match (self, has_command) {
             (Self::Exec, false) => Takes::Commands,
-            (Self::Exec | Self::Protocol | Self::Opaque, _) => Takes::Others,
+            (Self::Exec | Self::Protocol | Self::Opaque | Self::Service, _) => Takes::Others,
         }
+    }
+
+    /// Its workers are given jobs.
+    #[must_use]
+    pub const fn serves_queues(self) -> bool {
+        matches!(self, Self::Protocol | Self::Exec)
     }
 
     /// The kind that `--exec` or `--opaque` says, of which at most one is given.
@@ -87,7 +96,7 @@ impl ReadyWhen {
 pub struct PoolSettings {
     /// Its name.
     pub name: PoolName,
-    /// The queues it serves; none if it is opaque.
+    /// The queues it serves; none if its workers are given no jobs.
     pub queues: QueueOrder,
     /// Kind of its workers.
     pub kind: PoolKind,
@@ -132,9 +141,15 @@ impl PoolSettings {
         self.limits.in_force(self.kind).into_iter().chain(own).collect()
     }
 
-    /// Its workers take no jobs from us.
+    /// Its workers fetch their jobs elsewhere.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.kind == PoolKind::Opaque
+    }
+
+    /// Its workers answer calls.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.kind == PoolKind::Service
     }
 }

@@ -16,6 +16,8 @@ pub enum Topic {
     Containment,
     /// Too few files can be open.
     Files,
+    /// The gateway has died, or cannot be started.
+    Gateway,
     /// The guardian cannot be started.
     Guardian,
     /// Hooks fail, or are not started.

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::Arc;
 
 use command_fds::{CommandFdExt, FdMapping};
 use nix::errno::Errno;
@@ -21,12 +22,14 @@ use super::mark::{Mark, marking};
 use super::start_step::{self, Step};
 
 /// The stdin of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum StdinKind {
     /// A pipe from us.
     Pipe,
     /// `/dev/null`.
     Null,
+    /// One end of a socket pair.
+    Socket(Arc<OwnedFd>),
 }
 
 /// The program of a process that we start.
@@ -212,6 +215,11 @@ pub fn spawn_with_ends(spec: &Spec) -> Result<(Spawned, Command), SpawnError> {
     let (stdout, its_stdout) = io::pipe().map_err(io_error)?;
     let (stderr, its_stderr) = io::pipe().map_err(io_error)?;
     command.stdout(its_stdout).stderr(its_stderr);
+    command.stdin(match &spec.stdin {
+        StdinKind::Pipe => Stdio::piped(),
+        StdinKind::Null => Stdio::null(),
+        StdinKind::Socket(end) => end.try_clone().map_err(io_error)?.into(),
+    });
     let mut protocol = None;
     if let Some(fd) = spec.protocol_fd {
         if !(3..=255).contains(&fd) {
@@ -259,10 +267,6 @@ fn command(spec: &Spec) -> Command {
         command.process_group(0);
     }
     command.args(&spec.args);
-    command.stdin(match spec.stdin {
-        StdinKind::Pipe => Stdio::piped(),
-        StdinKind::Null => Stdio::null(),
-    });
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }

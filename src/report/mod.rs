@@ -20,6 +20,7 @@ pub mod processor_lists;
 pub mod processors;
 pub mod refusals;
 pub mod reload;
+pub mod services;
 pub mod status;
 pub mod status_line;
 pub mod status_named;

@@ -207,7 +207,10 @@ pub struct PoolStatus {
     pub name: String,
     /// The queues it serves.
     pub queues: Vec<QueueName>,
-    /// `protocol`, `exec` or `opaque`.
+    /// Where it is called, if it is a service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<String>,
+    /// `protocol`, `exec`, `opaque` or `service`.
     pub kind: String,
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
     #[serde(default)]

@@ -119,6 +119,9 @@ fn pool(pool: &PoolStatus, status: &Status, above: usize, view: View<'_>) -> Str
         facts.line("serves", words::list(&pool.queues));
         facts.line("takes", pool.takes.iter().map(|kind| words::escape(kind)).collect::<Vec<_>>().join(", "));
     }
+    if !pool.listen.is_empty() {
+        facts.line("listens", words::list(&pool.listen));
+    }
     facts.line("limits", words::limits(&pool.limits));
     if let Some(autoscale) = &pool.autoscale {
         facts.line("autoscale", autoscale.line());

@@ -90,7 +90,8 @@ pub(super) fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> Strin
         Column("draining", Align::Right),
     ];
     let row = |p: &PoolStatus| {
-        let queues: Vec<&str> = p.queues.iter().map(QueueName::as_str).collect();
+        let queues: Vec<&str> =
+            p.queues.iter().map(QueueName::as_str).chain(p.listen.iter().map(String::as_str)).collect();
         vec![
             if p.state == "stopped" { format!("{} (stopped)", p.name) } else { p.name.clone() },
             p.kind.clone(),

@@ -25,6 +25,6 @@ pub struct History {
     pub runs: BTreeMap<UnixMicros, RunCounts>,
     pub queues: BTreeMap<QueueName, BTreeMap<UnixMicros, QueueGauge>>,
     pub pools: BTreeMap<PoolName, BTreeMap<UnixMicros, PoolGauge>>,
-    /// The newest [`MOST_MARKS`] of the time, oldest first.
+    /// The newest 1,000 of the time, oldest first.
     pub marks: Vec<Mark>,
 }

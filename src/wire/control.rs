@@ -39,13 +39,8 @@ use serde_json::value::RawValue;
 pub use super::jobs::{ChangedJobs, Jobs, RefusedJob};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
+pub use crate::model::listen::{MAX_SOCKET_PATH_BYTES, NEW_SOCKET_ENDING};
 use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
-
-/// The longest path of the control socket, in bytes: the system takes 107, and the socket is made under a name with
-/// `.new` at its end first.
-pub const MAX_SOCKET_PATH_BYTES: usize = 107 - NEW_SOCKET_ENDING.len();
-/// End of the name of a socket until it is private and may be found.
-pub const NEW_SOCKET_ENDING: &str = ".new";
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
 pub const NOTE: &str = "note";
@@ -167,7 +162,7 @@ pub struct SpawnPool {
     /// The worker program; absent: commands as jobs.
     #[serde(default)]
     pub command: Option<Vec<OsText>>,
-    /// `protocol`, `exec` or `opaque`; absent: `protocol` with a command, else `exec`.
+    /// `protocol`, `exec`, `opaque` or `service`; absent: `protocol` with a command, else `exec`.
     #[serde(default)]
     pub kind: Option<String>,
     /// Where its workers run; absent: where the master runs.
@@ -176,6 +171,24 @@ pub struct SpawnPool {
     /// Answer at once, not when the workers are ready.
     #[serde(default)]
     pub no_wait: bool,
+    /// What a service is beside that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<SpawnService>,
+}
+
+/// What a service that is added to the running master says; the rest is as for one of the file that does not say it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnService {
+    /// `unix:/run/calc.sock`, `tcp:127.0.0.1:9501`, `http:127.0.0.1:9502`; paths are absolute.
+    #[serde(default)]
+    pub listen: Vec<String>,
+    #[serde(default)]
+    pub strategy: Option<String>,
+    #[serde(default)]
+    pub init: Option<serde_json::Value>,
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// Lend a pool of a single worker until this connection closes, or as long as the rest says.

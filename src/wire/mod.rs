@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod control;
 #[cfg(test)]
 mod fuzz;
+pub mod gateway;
 mod jobs;
 pub mod lines;
 pub mod metrics;

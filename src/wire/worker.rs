@@ -24,7 +24,7 @@ use crate::model::{Answer, Detail, Retry, RunError};
 
 pub use self::head::id_in_head;
 pub use self::printed::{read_printed, write_printed};
-pub use self::write::{JobLines, JobTerms, write_cancel};
+pub use self::write::{JobLines, JobTerms, write_cancel, write_number, write_on_one_line, write_text};
 
 /// The longest result that is kept with a job, in bytes of JSON text.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use super::whole::{options, verbs};
 use super::{CHAPTERS, document, root};
 
 /// Other files whose links must lead somewhere.
-const OTHERS: [&str; 2] = ["CHANGELOG.md", "tests/failures.md"];
+const OTHERS: [&str; 3] = ["CHANGELOG.md", "examples/services/README.md", "tests/failures.md"];
 /// A path that is the reader's, not ours.
 const OF_THE_READER: &str = "config/queue-work.toml";
 /// Folders of the repository: what begins with one of them is a path.

@@ -16,11 +16,12 @@ use super::support::{Bench, DEADLINE, eventually, undated};
 /// Where queue-work keeps its database if nothing is said.
 const DATABASE: &str = ".local/state/queue-work/queue-work.db";
 /// Commands that change nothing: they are run again until the output is as shown.
-const ONLY_LOOK: [&str; 8] = [
+const ONLY_LOOK: [&str; 9] = [
     "queue-work status",
     "queue-work runs",
     "queue-work workers",
     "queue-work autoscale",
+    "queue-work services",
     "queue-work logs",
     "queue-work jobs list",
     "queue-work jobs show",

@@ -16,7 +16,7 @@ use crate::figures::{Row, Samples, Target, Unit, percentile};
 use crate::ours::{Master, queue_work};
 use crate::setting::Setting;
 
-const TRUE: &str = "/bin/true";
+pub(super) const TRUE: &str = "/bin/true";
 const XARGS: &str = "xargs -P4";
 const PARALLEL: &str = "parallel -j4";
 const SPOOLER: &str = "task-spooler -S4";
@@ -218,7 +218,7 @@ fn process(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     Ok(())
 }
 
-fn millis(command: &mut Command) -> Outcome<f64> {
+pub(super) fn millis(command: &mut Command) -> Outcome<f64> {
     let start = now_ns();
     ended_well(command)?;
     Ok(seconds_since(start) * 1e3)

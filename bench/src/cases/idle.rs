@@ -33,13 +33,12 @@ fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let master = Master::start(setting, &setting.dir.join("q.db"), 50, &[], &noop)?;
     master.warm_up("noop", "null")?;
     pause(Duration::from_secs(setting.n(5, 2)));
-    let pids: Vec<u32> = [Some(master.pid()), master.guardian()?].into_iter().flatten().collect();
-    let sum = |of: fn(u32) -> Outcome<u64>| pids.iter().map(|pid| of(*pid)).sum::<Outcome<u64>>();
-    let (cpu, ticks, start) = (sum(proc::cpu_ns)?, sum(proc::cpu_ticks)?, now_ns());
-    pause(Duration::from_secs(setting.n(20, 2)));
-    let seconds = seconds_since(start);
-    samples.ours("cpu", (sum(proc::cpu_ns)? - cpu) as f64 / 1e9 / seconds * 100.0);
-    samples.ours("ticks", (sum(proc::cpu_ticks)? - ticks) as f64 / 100.0 / seconds * 100.0);
+    let pids: Vec<u32> = [Some(master.pid()), master.helper("guardian")?].into_iter().flatten().collect();
+    let ticks = || pids.iter().map(|pid| proc::cpu_ticks(*pid)).sum::<Outcome<u64>>();
+    let (before, start) = (ticks()?, now_ns());
+    let [cpu] = percent(setting, [&pids])?;
+    samples.ours("cpu", cpu);
+    samples.ours("ticks", (ticks()? - before) as f64 / 100.0 / seconds_since(start) * 100.0);
     match trace(setting, &master)? {
         Ok((database, all)) => {
             samples.ours("database", database);
@@ -48,6 +47,19 @@ fn once(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
         Err(why) => samples.missing("strace", why),
     }
     master.stop()
+}
+
+/// CPU that each of these groups of processes takes in the next 20 seconds.
+pub(super) fn percent<const N: usize>(setting: &Setting<'_>, groups: [&[u32]; N]) -> Outcome<[f64; N]> {
+    let used = || groups.map(|pids| pids.iter().map(|pid| proc::cpu_ns(*pid)).sum::<Outcome<u64>>());
+    let (before, start) = (used(), now_ns());
+    pause(Duration::from_secs(setting.n(20, 2)));
+    let seconds = seconds_since(start);
+    let mut all = [0.0; N];
+    for ((percent, after), before) in all.iter_mut().zip(used()).zip(before) {
+        *percent = (after? - before?) as f64 / 1e9 / seconds * 100.0;
+    }
+    Ok(all)
 }
 
 /// System calls that name a file of the database, and all of them; or why that is not known.

@@ -42,7 +42,7 @@ fn master(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let mut master = Master::start(setting, &setting.dir.join("q.db"), 50, &[], &noop)?;
     master.warm_up("noop", "null")?;
     pause(SETTLED);
-    let guardian = master.guardian()?.map(proc::share_kib).transpose()?.unwrap_or(0);
+    let guardian = master.helper("guardian")?.map(proc::share_kib).transpose()?.unwrap_or(0);
     let resident = proc::resident_kib(master.pid())?;
     samples.ours("resident", resident as f64 / 1024.0);
     samples.ours("share", (proc::share_kib(master.pid())? + guardian) as f64 / 1024.0);
@@ -59,7 +59,7 @@ fn master(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
 fn worker(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let master = Master::start(setting, &setting.dir.join("q.db"), 4, &[], &[])?;
     master.warm_up("exec", "{\"argv\":[\"/bin/true\"]}")?;
-    let guardian = master.guardian()?;
+    let guardian = master.helper("guardian")?;
     let workers = proc::children(master.pid())?.into_iter().filter(|pid| Some(*pid) != guardian);
     let private = workers.map(|pid| Ok(proc::private_kib(pid)? as f64 / 1024.0)).collect::<Outcome<Vec<_>>>()?;
     samples.ours("private", percentile(&private, 50.0).ok_or("there is no worker")?);

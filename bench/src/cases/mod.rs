@@ -2,6 +2,7 @@
 
 mod autoscale;
 mod big;
+mod calls;
 mod commands;
 mod drain;
 mod history;
@@ -49,6 +50,9 @@ pub(crate) static ALL: &[&Case] = &[
     &history::HISTORY,
     &observe::OBSERVE,
     &processors::PROCESSORS,
+    &calls::CALL,
+    &calls::PROCESS,
+    &calls::IDLE,
     &mixed::MIXED,
     &autoscale::AUTOSCALE,
     &autoscale::REPLAY,

@@ -1,6 +1,5 @@
 //! The options of the verbs that ask the master something, and of those for packagers.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -169,45 +168,6 @@ pub(crate) struct NoWait {
     /// Return at once, not when the change is complete
     #[arg(long, env = "QUEUE_WORK_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
-}
-
-/// Add a pool to the running master.
-///
-/// The pool is there until the master ends.
-#[derive(Clone, Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  queue-work spawn --queue other --workers 2            jobs of it are commands
-  queue-work spawn --queue mail -- python3 worker.py    a worker program
-  queue-work stop --queue mail                          ends it again")]
-pub(crate) struct SpawnArgs {
-    /// Queues the pool serves, in this order
-    ///
-    /// Several with commas or by repeating. Jobs of one are taken only while those before it have no ready job.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
-    #[arg(required_unless_present = "opaque")]
-    pub(crate) queue: Vec<String>,
-    /// Workers of the pool [default: the number of CPUs]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number::<u32>(1..=MOST_WORKERS.into()))]
-    pub(crate) workers: Option<u32>,
-    /// Name of the pool [default: that of its first queue]
-    #[arg(long, value_name = "NAME", value_parser = values::pool, required_unless_present = "queue")]
-    pub(crate) pool: Option<String>,
-    /// Each job runs the command after `--`
-    ///
-    /// In an argument of the command `{}` is the job's args, `{name}` one of them.
-    #[arg(long, conflicts_with = "opaque", requires = "command")]
-    pub(crate) exec: bool,
-    /// The program after `--` fetches its jobs elsewhere
-    ///
-    /// Such a program is kept alive, scaled and recycled, and needs `--pool` for a name.
-    #[arg(long, requires = "command")]
-    pub(crate) opaque: bool,
-    #[command(flatten)]
-    pub(crate) wait: NoWait,
-    /// The worker program; without one, jobs are commands
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
 }
 
 /// Replace workers, one after the other.

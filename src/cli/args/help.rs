@@ -13,22 +13,25 @@ use crate::error::Error;
 
 /// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
-    ("Run", &["start", "work"]),
-    ("Jobs", &["push", "jobs, why", "pause, resume", "processors"]),
-    ("Look", &["status, health", "doctor, metrics", "runs, errors", "workers, logs", "events, leaks"]),
+    ("Run", &["start, work"]),
+    ("Jobs", &["push, call", "jobs, why", "pause, resume", "processors"]),
+    ("Look", &["status, services", "health, doctor", "metrics, leaks", "runs, errors", "workers, logs", "events"]),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
     ("Set up", &["config", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 11] = [
+const TOGETHER: [(&str, &str); 14] = [
+    ("start, work", "Run the master, or a single worker here"),
+    ("push, call", "Add jobs to a queue, or call a method of a service"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
-    ("status, health", "Show queues, pools, workers, or say whether all is well"),
-    ("doctor, metrics", "Look for what is wrong, or print metrics"),
+    ("status, services", "Show queues, pools and workers, or what services answer"),
+    ("health, doctor", "Say whether all is well, or look for what is wrong"),
+    ("metrics, leaks", "Print metrics, or show which jobs leak memory"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),
     ("workers, logs", "Show the history of workers, or what they print"),
-    ("events, leaks", "Show what the master does, or which jobs leak memory"),
+    ("events", "Show what has happened at the master, and what happens"),
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
     ("spawn, stop", "Add a pool; stop pools, workers or the master"),
     ("restart, reload", "Replace workers; read the configuration file again"),

@@ -14,6 +14,7 @@ pub(crate) mod processors;
 pub(crate) mod push;
 mod quick;
 pub(crate) mod records;
+pub(crate) mod services;
 pub(crate) mod start;
 #[cfg(test)]
 mod tests;
@@ -140,14 +141,16 @@ pub(crate) enum Verb {
     Start(Box<StartArgs>),
     Work(Box<work::WorkArgs>),
     Push(Box<push::PushArgs>),
+    Call(services::CallArgs),
     #[command(alias = "ps")]
     Status(control::StatusArgs),
+    Services(services::ServicesArgs),
     Health(control::HealthArgs),
     Why(records::WhyArgs),
     Doctor(control::DoctorArgs),
     Scale(control::ScaleArgs),
     Autoscale(control::AutoscaleArgs),
-    Spawn(control::SpawnArgs),
+    Spawn(Box<services::SpawnArgs>),
     Restart(control::RestartArgs),
     Reload(control::ReloadArgs),
     Stop(control::StopArgs),

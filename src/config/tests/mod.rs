@@ -7,6 +7,7 @@ mod layers;
 mod problems;
 mod processor_problems;
 mod processors;
+mod services;
 mod showing;
 mod variables;
 
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::model::{PoolKind, Prefetch};
+use crate::model::{PoolKind, Prefetch, ReadyWhen};
 
 /// A folder with a configuration file, an environment and flags.
 struct Case {

@@ -27,7 +27,7 @@ fn all_problems_are_reported_at_once_each_with_its_place() {
             "queue-work.toml:7:13: `workers` is \"many\"; it must be a whole number, or \"cpus\"",
             "queue-work.toml:9:1: unknown key `wokers`; did you mean `workers`?",
             "queue-work.toml:10:11: `workers` is 100000; the most is 10000",
-            "queue-work.toml:11:8: `kind` is \"exce\"; it must be \"protocol\" or \"exec\" or \"opaque\"",
+            "queue-work.toml:11:8: `kind` is \"exce\"; it must be \"protocol\" or \"exec\" or \"opaque\" or \"service\"",
             "queue-work.toml:12:8: the pool name \"a b\" contains ' '; use letters, digits, `.`, `_`, `-` and `:`",
         ]
     );

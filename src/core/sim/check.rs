@@ -29,7 +29,7 @@ impl World {
                 State::Starting { ready_by, .. } => Some(ready_by),
                 State::Draining { deadline, .. } => {
                     assert!(
-                        deadline.is_some() || !worker.flights.is_empty(),
+                        deadline.is_some() || !worker.flights.is_empty() || worker.has_calls,
                         "worker {id} leaves when it likes: {worker:?}"
                     );
                     deadline
@@ -60,8 +60,10 @@ impl World {
                 let in_slot = pool.slots().any(|s| s.state.workers().any(|w| w == *worker));
                 let leaving = pool.leaving().any(|l| l == *worker);
                 // One that retired before it did anything keeps its slot.
-                let retired =
-                    matches!(handle.state, State::Draining { why: EndReason::Retired | EndReason::Protocol, .. });
+                let retired = matches!(
+                    handle.state,
+                    State::Draining { why: EndReason::Retired | EndReason::Protocol | EndReason::JobTimeout, .. }
+                );
                 let both = retired || matches!(handle.state, State::Ending { .. } | State::Killed { .. });
                 let placed = in_slot != leaving || (in_slot && both);
                 assert!(placed || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
@@ -78,7 +80,7 @@ impl World {
             let idle = workers
                 .iter()
                 .filter(|(_, w)| w.takes_jobs() && !w.is_held() && w.flights.is_empty())
-                .find(|(_, w)| !pool.settings.is_opaque() && !pool.shares[&w.share].ahead.is_empty());
+                .find(|(_, w)| pool.settings.kind.serves_queues() && !pool.shares[&w.share].ahead.is_empty());
             assert!(idle.is_none(), "{idle:?} is idle although there are jobs for it");
             for (id, share) in pool.shares.iter().filter(|(_, share)| !share.ahead.is_empty()) {
                 let hope = workers.iter().any(|(_, w)| w.share == *id && w.state.leaves().is_none());

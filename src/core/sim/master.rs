@@ -84,8 +84,9 @@ impl World {
         };
         self.next_pool += 1;
         let (name, workers) = (name(self.next_pool), c.range(0, 9) as u32);
-        let kind = match (c.often(50), c.often(500)) {
-            (true, _) => PoolKind::Opaque,
+        let kind = match (c.often(100), c.often(500)) {
+            (true, true) => PoolKind::Opaque,
+            (true, false) => PoolKind::Service,
             (false, true) => PoolKind::Exec,
             (false, false) => PoolKind::Protocol,
         };
@@ -106,7 +107,7 @@ impl World {
             ..default_limits()
         };
         let (takes, hooks) = (kind.takes(false), Hooks::default());
-        let autoscale = (kind != PoolKind::Opaque && c.often(300)).then(|| Arc::new(autoscale(c)));
+        let autoscale = (kind.serves_queues() && c.often(300)).then(|| Arc::new(autoscale(c)));
         PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks }
     }
 }

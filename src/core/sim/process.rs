@@ -91,6 +91,7 @@ impl World {
             let types = names.then(|| Takes::named([*self.chance.pick(&["x", "y"])]));
             self.say(id, wait, Event::Ready { worker: id, concurrency, types });
         }
+        self.call(id);
         if self.faults && self.chance.often(30) {
             let wait = self.chance.micros(10, 2_000_000);
             self.say(id, wait, Event::Retire { worker: id });
@@ -138,6 +139,33 @@ impl World {
         }
         process.stdin.push_back((request, job));
         self.later(20, Happening::Process(id, Doing::Work));
+    }
+
+    /// The gateway says so when the last call is over, unless the worker dies before.
+    pub(super) fn drain_calls(&mut self, id: WorkerId) {
+        let wait = self.chance.micros(10, 20_000_000);
+        self.later(wait, Happening::Deliver(Box::new(Event::Drained { worker: id })));
+    }
+
+    /// The gateway has calls answered by the worker, or finds that it is of no use.
+    fn call(&mut self, id: WorkerId) {
+        let serves = self.core.worker(id).and_then(|worker| self.core.pool(worker.pool));
+        if !serves.is_some_and(|pool| pool.settings.is_service()) {
+            return;
+        }
+        for _ in 0..self.chance.range(0, 5) {
+            let (wait, calls) = (self.chance.micros(1000, 60_000_000), self.chance.range(0, 5));
+            self.later(wait, Happening::Deliver(Box::new(Event::Called { worker: id, calls })));
+        }
+        if self.faults && self.chance.often(100) {
+            let wait = self.chance.micros(1000, 60_000_000);
+            let event = if self.chance.often(500) {
+                Event::Refused { worker: id, why: String::from("another version") }
+            } else {
+                Event::GivenUp { worker: id }
+            };
+            self.later(wait, Happening::Deliver(Box::new(event)));
+        }
     }
 
     pub(super) fn close_stdin(&mut self, id: WorkerId) {

@@ -33,6 +33,7 @@ impl World {
                     assert!(!waits || reason != CancelReason::Shutdown, "a job on worker {worker} is not waited for");
                     self.write_cancel(worker, request);
                 }
+                Action::Drain { worker, .. } => self.drain_calls(worker),
                 Action::CloseStdin { worker } => self.close_stdin(worker),
                 Action::Signal { worker, signal } => self.signal(worker, signal),
                 Action::Measure { worker } => {

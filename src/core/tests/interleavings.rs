@@ -158,7 +158,8 @@ impl World {
                 | Action::Tell(_)
                 | Action::TellClient(..)
                 | Action::TellFollowers(_)
-                | Action::TellIdle(_) => {}
+                | Action::TellIdle(_)
+                | Action::Drain { .. } => {}
             }
         }
     }

@@ -21,6 +21,7 @@ mod roster;
 mod runs;
 mod scale;
 mod served;
+mod services;
 mod single;
 mod spawn_budget;
 mod stop;
@@ -243,6 +244,7 @@ fn line(action: &Action) -> Option<String> {
         Action::Spawn { worker, slot, .. } => format!("spawn {worker} in {slot}"),
         Action::Send { worker, job, .. } => format!("send job {} to {worker}", job.id),
         Action::CancelRequest { worker, request, reason } => format!("cancel {worker}#{request} {}", reason.as_str()),
+        Action::Drain { worker, why, .. } => format!("drain {worker} {}", why.as_str()),
         Action::CloseStdin { worker } => format!("close {worker}"),
         Action::Signal { worker, signal: Signal::Term } => format!("TERM {worker}"),
         Action::Signal { worker, signal: Signal::Kill } => format!("KILL {worker}"),

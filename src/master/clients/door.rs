@@ -29,16 +29,20 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// A socket with a name, which goes with it.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(in crate::master) struct Door {
     path: PathBuf,
     /// Device and inode: not given to another file as long as the socket is open.
     file: (u64, u64),
 }
 
 impl Door {
-    /// Listens at `path` for this owner, mode 0600, or 0660 for members of a group too. A stale socket that is found there
-    /// is replaced.
-    pub(super) fn open(path: &Path, owner: Uid, group: Option<Gid>) -> io::Result<(UnixListener, Self)> {
+    /// Listens at `path` for this owner and group. A stale socket that is found there is replaced.
+    pub(in crate::master) fn open(
+        path: &Path,
+        owner: Uid,
+        group: Option<Gid>,
+        mode: u32,
+    ) -> io::Result<(UnixListener, Self)> {
         clear(path, owner)?;
         failpoint!("socket.unlinked");
         // Bound under another name. It lets nobody in before it has its group and mode.
@@ -56,7 +60,7 @@ impl Door {
         if let Some(group) = group {
             lchown(&hidden, None, Some(group.as_raw()))?;
         }
-        std::fs::set_permissions(&hidden, Permissions::from_mode(if group.is_some() { 0o660 } else { 0o600 }))?;
+        std::fs::set_permissions(&hidden, Permissions::from_mode(mode))?;
         if owner != Uid::effective() {
             lchown(&hidden, Some(owner.as_raw()), None)?;
         }

@@ -2,12 +2,14 @@
 //!
 //! Invariant: nothing is done for a client that means another store, nor for one of ours that has given up.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use mio::net::UnixStream;
+use mio::net::{UnixListener, UnixStream};
 use nix::unistd::{Gid, Uid};
 
+use super::door::Door;
 use super::{ClientId, Clients, door};
 use crate::trust;
 use crate::wire::store_name::StoreName;
@@ -30,7 +32,7 @@ pub(in crate::master) struct Members {
 }
 
 impl Served {
-    pub(in crate::master) fn new(database: &Path, group: Option<u32>) -> std::io::Result<Self> {
+    pub(in crate::master) fn new(database: &Path, group: Option<u32>) -> io::Result<Self> {
         let (about, us) = (std::fs::metadata(database)?, Uid::effective());
         let owner = if us.is_root() { Uid::from_raw(about.uid()) } else { us };
         let owner_name = trust::user(owner.as_raw());
@@ -41,6 +43,12 @@ impl Served {
     /// The group of the socket.
     pub(super) fn group(&self) -> Option<Gid> {
         self.members.as_ref().map(|members| members.gid)
+    }
+
+    /// Listens for the owner alone, or for the group as well.
+    pub(super) fn open(&self, path: &Path) -> io::Result<(UnixListener, Door)> {
+        let group = self.group();
+        Door::open(path, self.owner, group, if group.is_some() { 0o660 } else { 0o600 })
     }
 
     /// Whether a client means this store. One that cannot see the file means the one of that name, if it is there.

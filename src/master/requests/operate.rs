@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::begin::Begun;
 use super::{Answer, Refused};
-use crate::config::PoolConfig;
+use crate::config::{PoolConfig, ServiceConfig};
 use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
+use crate::master::gateway::CannotListen;
 use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
 use crate::model::done::{Awaited, Stopped};
@@ -14,7 +15,7 @@ use crate::model::{
     MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, ScaleTo, change,
 };
 use crate::report::refusals;
-use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, Stop};
+use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, SpawnService, Stop};
 use crate::worker::Template;
 
 /// The most queues that are paused or resumed at once.
@@ -41,6 +42,8 @@ impl Master {
     pub(super) fn spawn_pool(&mut self, ticket: Ticket, params: &SpawnPool) -> Begun {
         self.refuse_if_single()?;
         let pool = self.pool_config(params)?;
+        let at = (&*self.in_force.config.socket, self.clients.owner_id());
+        self.gateway.listen(at, std::iter::once(&pool)).map_err(refused_to_listen)?;
         let command = Command::AddPool { settings: Box::new(pool.settings.clone()), wait: !params.no_wait };
         self.command(ticket, command);
         self.open_pool(pool);
@@ -70,9 +73,11 @@ impl Master {
         if kind == PoolKind::Exec && !command.is_empty() {
             Template::parse(command.clone()).map_err(bad)?;
         }
-        if queues.is_empty() && kind != PoolKind::Opaque {
+        if queues.is_empty() && kind.serves_queues() {
             return Err(bad("a pool needs a queue; say which with --queue"));
         }
+        let service = self.service_config(kind, params)?;
+        limits.timeout = service.as_ref().map_or(limits.timeout, |service| service.settings.timeout);
         limits.workers = params.workers.unwrap_or(limits.workers);
         if !(1..=MOST_WORKERS).contains(&limits.workers) {
             return Err(bad(format!("`workers` is {}; use 1 to {MOST_WORKERS}", limits.workers)));
@@ -87,12 +92,30 @@ impl Master {
             }
             None => free_name(wish, is_used).ok_or_else(|| bad(format!("there is no free name like `{wish}`")))?,
         };
-        let queues = QueueOrder::Strict(if kind == PoolKind::Opaque { Vec::new() } else { queues });
+        let queues = QueueOrder::Strict(if kind.serves_queues() { queues } else { Vec::new() });
         let hooks = self.in_force.config.default_hooks.clone();
-        let (takes, ready) = (kind.takes(!command.is_empty()), ReadyWhen::Spawned);
+        let takes = kind.takes(!command.is_empty());
+        let ready = if service.is_some() { ReadyWhen::Message } else { ReadyWhen::Spawned };
         let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
-        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None })
+        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service })
+    }
+
+    /// What a service is beside a pool; refused where another listens already.
+    fn service_config(&self, kind: PoolKind, params: &SpawnPool) -> Result<Option<ServiceConfig>, Refused> {
+        let SpawnService { listen, strategy, init, version } = params.service.clone().unwrap_or_default();
+        if kind != PoolKind::Service {
+            return if params.service.is_some() { Err(bad("`service` goes with that kind only")) } else { Ok(None) };
+        }
+        let service = ServiceConfig::spawned(&listen, strategy.as_deref(), init, version).map_err(bad)?;
+        for (id, pool) in self.core.pools().filter(|(_, pool)| !pool.removed) {
+            let other = self.spawner.pool(id).and_then(|pool| pool.service.as_ref());
+            if let Some(address) = other.and_then(|other| service.shares_place(other)) {
+                let text = format!("pool `{}` listens at `{address}` already", pool.settings.name);
+                return Err(Refused::Failed(5, text));
+            }
+        }
+        Ok(Some(service))
     }
 
     /// Refuses a new pool whose name is like that of a worker, or the other way round.
@@ -175,11 +198,16 @@ impl Master {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+pub(super) fn refused_to_listen(error: CannotListen) -> Refused {
+    Refused::Failed(5, error.to_string())
+}
+
 /// The kind of a pool in a request.
 pub(super) fn kind_of(word: Option<&str>, has_command: bool) -> Result<PoolKind, Refused> {
     let Some(word) = word else { return Ok(PoolKind::with_command(has_command)) };
     let found = PoolKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-    found.ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec` or `opaque`")))
+    found.ok_or_else(|| bad(format!("`kind` is `{word}`; use `protocol`, `exec`, `opaque` or `service`")))
 }
 
 /// A length of time in a request.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::begin::{Begun, busy};
+use super::operate::refused_to_listen;
 use super::{Answer, Refused};
 use crate::config::{self, Config, JobLimits, Loaded, PoolConfig};
 use crate::core::{Command, Done, PoolChanges, Ticket};
@@ -90,6 +91,8 @@ impl Master {
         if reload.dry_run {
             return Ok(Some(Answer::Done(Done::Reloaded(Box::new(done)))));
         }
+        let at = (&*self.in_force.config.socket, self.clients.owner_id());
+        self.gateway.listen(at, config.pools.iter()).map_err(refused_to_listen)?;
         if reload.ticket.is_none() {
             done.warnings.iter().for_each(|warning| self.complain(warning.clone()));
         }

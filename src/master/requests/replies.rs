@@ -163,7 +163,7 @@ fn worded(refusal: Refusal) -> Worded {
                 if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
             // A worker that was never started has printed nothing.
             let next = match why {
-                Some(SlotProblem::NotStarted(_)) => String::from("queue-work status"),
+                Some(SlotProblem::NotStarted(_) | SlotProblem::Refused(_)) => String::from("queue-work status"),
                 Some(SlotProblem::Ended { .. }) | None => format!("queue-work logs {worker}"),
             };
             let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);

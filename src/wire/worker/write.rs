@@ -88,7 +88,7 @@ fn moment(millis: i64) -> String {
 }
 
 /// Newlines may stand between the tokens of JSON, never inside one; on the wire they would end the line.
-fn write_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
+pub fn write_on_one_line(out: &mut Vec<u8>, json: &[u8]) {
     if memchr::memchr2(b'\n', b'\r', json).is_none() {
         out.extend_from_slice(json);
     } else {
@@ -107,11 +107,11 @@ fn write(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(what);
 }
 
-fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+pub fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
     // Nor can this.
     let _ = serde_json::to_writer(out, text);
 }

@@ -1,0 +1,114 @@
+//! The options of the verbs about services, and of `spawn`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::control::NoWait;
+use super::values;
+use crate::model::MOST_WORKERS;
+
+/// Call a method of a service.
+///
+/// The result is printed as JSON. Exit code 1: the method failed, or its worker did. 2: wrong arguments. 4: there is no such
+/// service or method. 5: refused, as too many calls wait, or too many came.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work call calculator add '[5, 3]'
+  queue-work call calculator add - < args.json
+  queue-work call mailer render '{\"to\": \"ann\"}' --timeout 5s --raw")]
+pub(crate) struct CallArgs {
+    /// Name of the service: that of its pool
+    #[arg(value_name = "SERVICE", value_parser = values::pool)]
+    pub(crate) service: String,
+    #[arg(value_name = "METHOD")]
+    pub(crate) method: String,
+    /// Arguments, a list or an object; `-`: from stdin [default: none]
+    #[arg(value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+    /// How long to wait for the answer [default: as long as the method may take]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_CALL_TIMEOUT", value_parser = values::positive_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Where calls are sticky: calls with one key go to one worker
+    #[arg(long, value_name = "KEY", env = "QUEUE_WORK_CALL_KEY")]
+    pub(crate) key: Option<String>,
+    /// Print a result that is a text as it is, not as JSON
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+/// List services, or what one answers.
+///
+/// Times are from a call to its answer, since the gateway began.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work services                       each with its workers, address and figures
+  queue-work services calculator            its methods
+  queue-work services --json")]
+pub(crate) struct ServicesArgs {
+    /// Only this service, with its methods
+    #[arg(value_name = "SERVICE", value_parser = values::pool)]
+    pub(crate) name: Option<String>,
+}
+
+/// Add a pool to the running master: for queues, or a service.
+///
+/// The pool is there until the master ends.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work spawn --queue other --workers 2            jobs of it are commands
+  queue-work spawn --queue mail -- python3 worker.py    a worker program
+  queue-work spawn calculator.py --workers 2            a service; then `queue-work call calculator …`
+  queue-work stop --queue mail                          ends it again")]
+pub(crate) struct SpawnArgs {
+    /// A program that answers calls, to be a service
+    ///
+    /// Run by its `#!` line, else by its ending: `.py`, `.js`, `.mjs`, `.rb`, `.php`, `.pl`, `.sh`.
+    #[arg(value_name = "FILE", conflicts_with_all = ["queue", "exec", "opaque", "command"])]
+    pub(crate) file: Option<PathBuf>,
+    /// Queues the pool serves, in this order
+    ///
+    /// Several with commas or by repeating. Jobs of one are taken only while those before it have no ready job.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = values::queue)]
+    #[arg(required_unless_present_any = ["opaque", "file"])]
+    pub(crate) queue: Vec<String>,
+    /// Workers of the pool [default: the number of CPUs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::number::<u32>(1..=MOST_WORKERS.into()))]
+    pub(crate) workers: Option<u32>,
+    /// Name of the pool [default: that of its first queue, or of the file]
+    #[arg(long, visible_alias = "name", value_name = "NAME", value_parser = values::pool)]
+    #[arg(required_unless_present_any = ["queue", "file"])]
+    pub(crate) pool: Option<String>,
+    /// Each job runs the command after `--`
+    ///
+    /// In an argument of the command `{}` is the job's args, `{name}` one of them.
+    #[arg(long, conflicts_with = "opaque", requires = "command")]
+    pub(crate) exec: bool,
+    /// The program after `--` fetches its jobs elsewhere
+    ///
+    /// Such a program is kept alive, scaled and recycled, and needs `--pool` for a name.
+    #[arg(long, requires = "command")]
+    pub(crate) opaque: bool,
+    /// Where the service listens, several by repeating: `unix:PATH`, `tcp:HOST:PORT`, `http:HOST:PORT`
+    #[arg(long, value_name = "ADDRESS", requires = "file")]
+    pub(crate) listen: Vec<String>,
+    /// Which worker of the service gets a call [default: least-loaded]
+    #[arg(long, value_name = "NAME", requires = "file", hide_short_help = true)]
+    pub(crate) strategy: Option<String>,
+    /// JSON that a worker of the service is told before its first call
+    #[arg(long, value_name = "JSON", requires = "file", hide_short_help = true)]
+    pub(crate) init: Option<String>,
+    /// Version that the workers of the service have to be of
+    #[arg(long, value_name = "VERSION", requires = "file", hide_short_help = true)]
+    pub(crate) version: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: NoWait,
+    /// The worker program; without one, jobs are commands
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}

@@ -1,0 +1,55 @@
+//! `services`: what the gateway and the master say of services.
+
+use super::args::services::ServicesArgs;
+use super::context::Context;
+use super::output;
+use super::{call, output::width};
+use crate::client::calls::{Calls, Request};
+use crate::client::{ClientError, NONE};
+use crate::error::{Code, Error};
+use crate::model::PoolKind;
+use crate::report::Status;
+use crate::report::services::{Listed, Service, page, table};
+use crate::wire::gateway::calls_path;
+
+pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error> {
+    let status: Status = context.connect()?.call("status", &NONE)?;
+    let is_service = |kind: &str| kind == PoolKind::Service.as_str();
+    let pools = status.pools.iter().filter(|pool| is_service(&pool.kind)).collect::<Vec<_>>();
+    let mut listed = if pools.is_empty() { Vec::new() } else { listed(context)? };
+    let services = pools.into_iter().map(|pool| {
+        let at = listed.iter().position(|listed| listed.pool.as_str() == pool.name);
+        Service::new(pool, at.map(|at| listed.swap_remove(at)))
+    });
+    let mut services: Vec<Service> = services.collect();
+    if let Some(name) = &args.name {
+        services.retain(|service| service.pool == *name);
+        if services.is_empty() {
+            return Err(Error::NotFound(format!("there is no service `{name}`; see `queue-work services`")));
+        }
+    }
+    match (context.global.json, &args.name) {
+        (true, _) => output::json(&services)?,
+        (false, Some(_)) => services.iter().try_for_each(|service| output::print(&page(service)))?,
+        (false, None) if services.is_empty() => {
+            context.warn("there is no service; see `queue-work help spawn` for how to add one");
+        }
+        (false, None) => output::print(&table(&services, width()))?,
+    }
+    Ok(Code::DONE)
+}
+
+/// What the gateway says; nothing while another takes its place.
+fn listed(context: &Context) -> Result<Vec<Listed>, Error> {
+    let paths = context.paths()?;
+    let answer = Calls::connect(&calls_path(&paths.socket), paths.database.file())
+        .and_then(|mut calls| calls.ask(&Request { services: true, ..Request::default() }));
+    match answer {
+        Ok(Ok(list)) => {
+            serde_json::from_str(list.get()).map_err(|error| ClientError::Garbled(error.to_string()).into())
+        }
+        Ok(Err(error)) => Err(call::failed(&error)),
+        Err(ClientError::NoMaster { .. } | ClientError::Closed | ClientError::Unheard) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}

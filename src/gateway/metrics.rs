@@ -1,0 +1,135 @@
+//! The series that workers of a pool count in.
+//!
+//! `{"name", "kind": "counter" | "gauge" | "histogram", "value", "labels"?: {"name": "value"}}`. Invariant: at most 100 names with
+//! 1,000 sets of labels each; a value beyond, or one that is not understood, is dropped and counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::model::service::{Metric, MetricValue};
+use crate::wire::object;
+
+const MOST_NAMES: usize = 100;
+const MOST_SETS: usize = 1000;
+/// The longest name of a series, with its labels and their values, in bytes.
+const MOST_NAME_BYTES: usize = 1000;
+
+type Labels = BTreeMap<String, String>;
+
+/// All series of a pool.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    series: BTreeMap<String, BTreeMap<Labels, MetricValue>>,
+    changed: BTreeSet<(String, Labels)>,
+    pub dropped: u64,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    name: String,
+    kind: Kind,
+    #[serde(default = "one")]
+    value: f64,
+    #[serde(default)]
+    labels: Labels,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Metrics {
+    /// Takes in what a worker says.
+    pub(super) fn take(&mut self, text: &str) {
+        let said = object::read::<Said>(text).ok().filter(Said::fits);
+        if said.and_then(|said| self.add(said)).is_none() {
+            self.dropped += 1;
+        }
+    }
+
+    /// At most so many series that have changed since they were taken last.
+    pub(super) fn take_changed(&mut self, most: usize) -> Vec<Metric> {
+        let changed = (0..most).map_while(|_| self.changed.pop_first());
+        let value = |name: &String, labels: &Labels| self.series.get(name)?.get(labels).copied();
+        changed.filter_map(|(name, labels)| value(&name, &labels).map(|value| Metric { name, labels, value })).collect()
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    fn add(&mut self, said: Said) -> Option<()> {
+        let Said { name, kind, value, labels } = said;
+        if self.series.len() >= MOST_NAMES && !self.series.contains_key(&name) {
+            return None;
+        }
+        let sets = self.series.entry(name.clone()).or_default();
+        if sets.len() >= MOST_SETS && !sets.contains_key(&labels) {
+            return None;
+        }
+        let held = sets.entry(labels.clone()).or_insert_with(|| match kind {
+            Kind::Counter => MetricValue::Counter { sum: 0.0 },
+            Kind::Gauge => MetricValue::Gauge { last: 0.0 },
+            Kind::Histogram => MetricValue::Histogram { count: 0, sum: 0.0 },
+        });
+        match (held, kind) {
+            (MetricValue::Counter { sum }, Kind::Counter) if value >= 0.0 => *sum += value,
+            (MetricValue::Gauge { last }, Kind::Gauge) => *last = value,
+            (MetricValue::Histogram { count, sum }, Kind::Histogram) => {
+                *count += 1;
+                *sum += value;
+            }
+            _ => return None,
+        }
+        self.changed.insert((name, labels));
+        Some(())
+    }
+}
+
+impl Said {
+    fn fits(&self) -> bool {
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.value.is_finite() && !self.name.is_empty() && self.name.len() + labels <= MOST_NAME_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_counted_and_what_does_not_fit_is_dropped() {
+        let mut metrics = Metrics::default();
+        metrics.take(r#"{"name":"hits","kind":"counter"}"#);
+        metrics.take(r#"{"name":"hits","kind":"counter","value":2,"labels":{"to":"a"}}"#);
+        metrics.take(r#"{"name":"hits","kind":"counter","value":3}"#);
+        metrics.take(r#"{"name":"hits","kind":"gauge","value":3}"#);
+        metrics.take(r#"{"name":"hits","kind":"counter","value":-1}"#);
+        metrics.take(r#"{"name":"took","kind":"histogram","value":0.5}"#);
+        metrics.take("nonsense");
+        assert_eq!(metrics.dropped, 3);
+        let values: Vec<_> = metrics.take_changed(10).into_iter().map(|metric| metric.value).collect();
+        assert_eq!(
+            values,
+            [
+                MetricValue::Counter { sum: 4.0 },
+                MetricValue::Counter { sum: 2.0 },
+                MetricValue::Histogram { count: 1, sum: 0.5 }
+            ]
+        );
+        assert!(metrics.take_changed(10).is_empty());
+        for set in 0..=MOST_SETS {
+            metrics.take(&format!(r#"{{"name":"many","kind":"gauge","value":1,"labels":{{"n":"{set}"}}}}"#));
+        }
+        assert_eq!(metrics.dropped, 4);
+    }
+}

@@ -1,0 +1,249 @@
+//! The state of the gateway, around the decisions of [`Calls`]: tells it what happens, carries out what it says.
+//!
+//! One thread: each part is borrowed for a moment, and never while a reply is given or a line is written. Invariants: a call
+//! that is made gets its reply, unless its caller has left; time is read here only.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use super::budget::Budget;
+use super::channel::Channel;
+use super::marks::Marks;
+use super::pool::Pool;
+use super::tables::Tables;
+use super::workers::Worker;
+use crate::clock::Clock;
+use crate::core::calls::{Body, Call, CallAction, CallEvent, CallId, Calls};
+use crate::model::service::{CallError, Health, ServiceSettings};
+use crate::model::{Mono, Now, PoolName, WorkerId};
+use crate::wire::gateway::FromGateway;
+
+/// What is done with the answer of a call.
+pub(super) type Reply = Box<dyn FnOnce(Result<Body, CallError>)>;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A call that is to be made.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub pool: PoolName,
+    pub method: Option<Arc<str>>,
+    pub body: Body,
+    /// The message as it came, for a service of which nothing is known yet, or that declares no methods.
+    pub whole: Option<Arc<RawValue>>,
+    pub peer: Arc<str>,
+    pub is_outside: bool,
+    pub timeout: Option<Duration>,
+    pub key: Option<Arc<str>>,
+    pub traceparent: Option<Arc<str>>,
+}
+
+impl Asking {
+    pub(super) fn outside(pool: &PoolName, method: Option<Arc<str>>, body: Body, peer: &Arc<str>) -> Self {
+        let (pool, peer) = (pool.clone(), Arc::clone(peer));
+        let (whole, timeout, key, traceparent) = (None, None, None, None);
+        Self { pool, method, body, whole, peer, is_outside: true, timeout, key, traceparent }
+    }
+}
+
+/// A call that is not over.
+struct Waiting {
+    reply: Reply,
+    whole: Option<Arc<RawValue>>,
+}
+
+/// Everything.
+pub(super) struct Shell {
+    pub channel: Rc<Channel>,
+    pub marks: Rc<Marks>,
+    pub budget: Budget,
+    pub tables: RefCell<Tables>,
+    pub pools: RefCell<BTreeMap<PoolName, Pool>>,
+    pub workers: RefCell<HashMap<WorkerId, Rc<Worker>, RandomState>>,
+    /// What is read goes here first: nobody waits while it is in use.
+    pub scratch: RefCell<Vec<u8>>,
+    /// Something has changed that statistics show.
+    pub has_changed: Cell<bool>,
+    clock: Clock,
+    calls: RefCell<Calls>,
+    waiting: RefCell<HashMap<CallId, Waiting, RandomState>>,
+    last_call: Cell<u64>,
+    /// When the timer rings.
+    armed: Cell<Option<Mono>>,
+    earlier: Notify,
+}
+
+impl Shell {
+    /// `number`: of this gateway, from 1.
+    pub(super) fn new(channel: Rc<Channel>, marks: Rc<Marks>, number: u32) -> Self {
+        let clock = Clock::start();
+        let seed = clock.now().wall.0.unsigned_abs();
+        Self {
+            channel,
+            marks,
+            budget: Budget::default(),
+            tables: RefCell::default(),
+            pools: RefCell::default(),
+            workers: RefCell::default(),
+            scratch: RefCell::new(vec![0; READ_BYTES]),
+            has_changed: Cell::new(false),
+            clock,
+            calls: RefCell::new(Calls::new(seed, u64::from(number) << 32)),
+            waiting: RefCell::default(),
+            last_call: Cell::new(0),
+            armed: Cell::new(None),
+            earlier: Notify::new(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// The number of the next call.
+    pub(super) fn next_call(&self) -> CallId {
+        self.last_call.set(self.last_call.get() + 1);
+        CallId(self.last_call.get())
+    }
+
+    /// Makes a call; the reply may be given before this returns.
+    pub(super) fn call(&self, id: CallId, asking: Asking, reply: Reply) {
+        let Asking { pool, method, body, whole, peer, is_outside, timeout, key, traceparent } = asking;
+        self.waiting.borrow_mut().insert(id, Waiting { reply, whole });
+        let deadline = timeout.map(|timeout| self.now().mono + timeout);
+        let call = Call { id, pool, method, body, peer, is_outside, deadline, key, traceparent };
+        self.feed(CallEvent::Called(Box::new(call)));
+    }
+
+    /// Nobody waits for this call any more.
+    pub(super) fn left(&self, id: CallId) {
+        if self.waiting.borrow_mut().remove(&id).is_some() {
+            self.feed(CallEvent::Left(id));
+        }
+    }
+
+    /// Whether the workers of a pool declare methods; `None`: none was ready yet.
+    pub(super) fn has_methods(&self, pool: &PoolName) -> Option<bool> {
+        let calls = self.calls.borrow();
+        calls.service(pool)?.declared.map(|declared| !declared.methods.is_empty())
+    }
+
+    pub(super) fn with_settings<T>(&self, pool: &PoolName, read: impl FnOnce(&ServiceSettings) -> T) -> Option<T> {
+        self.pools.borrow().get(pool).map(|pool| read(&pool.settings))
+    }
+
+    /// The worst that a worker of a pool has said of its health.
+    pub(super) fn health(&self, pool: &PoolName) -> Option<Health> {
+        let workers = self.workers.borrow();
+        workers.values().filter(|worker| worker.pool == *pool).filter_map(|worker| worker.health()).max()
+    }
+
+    /// Where each service listens first.
+    pub(super) fn addresses(&self) -> BTreeMap<PoolName, String> {
+        let pools = self.pools.borrow();
+        let first = pools.iter().map(|(name, pool)| Some((name.clone(), pool.listeners.keys().next()?.clone())));
+        first.flatten().collect()
+    }
+
+    /// Reads what the core knows.
+    pub(super) fn with_calls<T>(&self, read: impl FnOnce(&Calls) -> T) -> T {
+        read(&self.calls.borrow())
+    }
+
+    /// A number for a request to a worker that is no call.
+    pub(super) fn next_request(&self) -> u64 {
+        self.calls.borrow_mut().next_request()
+    }
+
+    pub(super) fn worker(&self, id: WorkerId) -> Option<Rc<Worker>> {
+        self.workers.borrow().get(&id).cloned()
+    }
+
+    /// Tells the core what happened, and does what it says.
+    pub(super) fn feed(&self, event: CallEvent) {
+        let mut actions = Vec::new();
+        self.calls.borrow_mut().handle(event, self.now().mono, &mut actions);
+        self.settle(actions);
+    }
+
+    /// Lets the core act on time, for ever.
+    pub(super) async fn keep_time(&self) {
+        loop {
+            let earlier = self.earlier.notified();
+            let next = self.calls.borrow().next_deadline();
+            self.armed.set(next);
+            let Some(at) = next else {
+                earlier.await;
+                continue;
+            };
+            let now = self.now().mono;
+            if at > now {
+                // Either way, the next deadline is asked for again.
+                let _ = timeout(at.since(now), earlier).await;
+            } else {
+                let mut actions = Vec::new();
+                self.calls.borrow_mut().tick(now, &mut actions);
+                self.settle(actions);
+                yield_now().await;
+            }
+        }
+    }
+
+    fn settle(&self, actions: Vec<CallAction>) {
+        self.has_changed.set(true);
+        for action in actions {
+            self.carry_out(action);
+        }
+        let next = self.calls.borrow().next_deadline();
+        let is_earlier = next.is_some_and(|at| self.armed.get().is_none_or(|armed| at < armed));
+        if is_earlier {
+            self.earlier.notify_waiters();
+        }
+    }
+
+    fn carry_out(&self, action: CallAction) {
+        match action {
+            CallAction::Send { worker, request, call, deadline } => self.send(worker, request, &call, deadline),
+            CallAction::Cancel { worker, request } => {
+                if let Some(worker) = self.worker(worker) {
+                    worker.cancel(request);
+                }
+            }
+            CallAction::Reply { call, answer } => {
+                let waiting = self.waiting.borrow_mut().remove(&call);
+                if let Some(Waiting { reply, .. }) = waiting {
+                    reply(answer);
+                }
+            }
+            CallAction::Drained(worker) => {
+                if let Some(worker) = self.worker(worker) {
+                    worker.drained();
+                }
+            }
+            CallAction::Replace { worker, why } => self.channel.say(&FromGateway::Replace { worker, why }),
+            CallAction::Warn { worker, text } => {
+                self.channel.say_if_room(&FromGateway::Printed { worker, lines: vec![text] });
+            }
+        }
+    }
+
+    fn send(&self, worker: WorkerId, request: u64, call: &Call, deadline: Mono) {
+        let Some(worker) = self.worker(worker) else {
+            log::error!("call {} was to go to worker {worker}, which is not there", call.id.0);
+            return;
+        };
+        let whole = self.waiting.borrow().get(&call.id).and_then(|waiting| waiting.whole.clone());
+        let now = self.now();
+        worker.send(request, call, whole.as_deref(), now.wall.plus(deadline.since(now.mono)));
+    }
+}

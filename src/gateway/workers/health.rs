@@ -1,0 +1,208 @@
+//! Health of workers that say they know it.
+//!
+//! | | |
+//! | --- | --- |
+//! | asked | every 10 s, while the worker has no call or takes several at a time |
+//! | answered by unhealthy, or an error, three times in a row | replaced |
+//! | not answered within 5 s | replaced |
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::shell::Shell;
+use super::{Open, Worker};
+use crate::core::calls::Body;
+use crate::model::Mono;
+use crate::model::service::{CallError, Health, HealthStatus};
+use crate::wire::gateway::FromGateway;
+
+const EVERY: Duration = Duration::from_secs(10);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+const UNHEALTHY_IN_A_ROW: u32 = 3;
+/// The longest message of the checks that is passed on, in bytes.
+const MOST_OF_MESSAGE: usize = 500;
+
+/// What is known of the health of a worker.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    asked: Option<Mono>,
+    next: Option<Mono>,
+    unhealthy: u32,
+    last: Option<Health>,
+    is_replaced: bool,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    status: String,
+    #[serde(default)]
+    checks: Vec<Check>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    name: String,
+    status: String,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+/// What is to be done now.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    Nothing,
+    Ask,
+    Replace(String),
+}
+
+impl Watch {
+    /// Asks nothing before.
+    pub(super) fn wait(&mut self, until: Mono) {
+        self.next = Some(until);
+    }
+
+    pub(super) fn health(&self) -> Option<Health> {
+        self.last.clone()
+    }
+
+    /// What is due; `may_ask`: whether the worker can answer now.
+    fn due(&mut self, now: Mono, may_ask: bool) -> Due {
+        let next = *self.next.get_or_insert(now + EVERY);
+        match self.asked {
+            _ if self.is_replaced => Due::Nothing,
+            Some(asked) if now.since(asked) >= ANSWERED_WITHIN => {
+                let why = "it did not answer `health` within 5 s".to_owned();
+                self.last = Some(unhealthy(why.clone()));
+                self.is_replaced = true;
+                Due::Replace(why)
+            }
+            None if now >= next && may_ask => {
+                (self.asked, self.next) = (Some(now), Some(now + EVERY));
+                Due::Ask
+            }
+            Some(_) | None => Due::Nothing,
+        }
+    }
+
+    /// Takes in what the worker says; why it is to be replaced, if it is.
+    fn hear(&mut self, health: Health) -> Option<String> {
+        self.asked = None;
+        self.unhealthy = if health.status == HealthStatus::Unhealthy { self.unhealthy + 1 } else { 0 };
+        let why = format!("it has said three times that it is unhealthy: {}", health.message);
+        self.last = Some(health);
+        let is_ill = self.unhealthy >= UNHEALTHY_IN_A_ROW && !self.is_replaced;
+        self.is_replaced |= is_ill;
+        is_ill.then_some(why)
+    }
+}
+
+impl Worker {
+    /// Asks how it is, if it is time; replaces it if it does not say.
+    pub(in crate::gateway) fn check_health(&self, shell: &Shell, now: Mono) {
+        if self.declared.get().is_none_or(|declared| !declared.health) || self.shutdown.get().is_some() {
+            return;
+        }
+        let may_ask = self.has_no_call() || self.concurrency(shell) > 1;
+        let due = self.watch.borrow_mut().due(now, may_ask);
+        match due {
+            Due::Nothing => {}
+            Due::Ask => self.ask(shell, Open::Health, "health", &json!({})),
+            Due::Replace(why) => self.channel.say(&FromGateway::Replace { worker: self.id, why }),
+        }
+    }
+
+    /// It has answered.
+    pub(super) fn says_health(&self, shell: &Shell, answer: Result<Body, CallError>) {
+        let health = match answer {
+            Ok(Body::Json(result)) => read(result.get()),
+            Ok(Body::Raw(text)) => unhealthy(String::from_utf8_lossy(&text).into_owned()),
+            Err(error) => unhealthy(error.message),
+        };
+        let why = self.watch.borrow_mut().hear(health);
+        if let Some(why) = why {
+            self.channel.say(&FromGateway::Replace { worker: self.id, why });
+        }
+        shell.has_changed.set(true);
+    }
+
+    fn has_no_call(&self) -> bool {
+        !self.open.borrow().values().any(|open| matches!(open, Open::Call { .. }))
+    }
+
+    fn concurrency(&self, shell: &Shell) -> u32 {
+        let own = self.declared.get().and_then(|declared| declared.concurrency);
+        own.or_else(|| shell.with_settings(&self.pool, |settings| settings.concurrency)).unwrap_or(1)
+    }
+}
+
+fn unhealthy(mut message: String) -> Health {
+    message.truncate(message.floor_char_boundary(MOST_OF_MESSAGE));
+    Health { status: HealthStatus::Unhealthy, message }
+}
+
+fn read(text: &str) -> Health {
+    let said: Said = match serde_json::from_str(text) {
+        Ok(said) => said,
+        Err(error) => return unhealthy(format!("its answer to `health` is not understood: {error}")),
+    };
+    let failing = said.checks.into_iter().filter(|check| check.status != "healthy");
+    let words = failing.map(|Check { name, status, message }| match message {
+        Some(message) => format!("{name}: {message}"),
+        None => format!("{name} is {status}"),
+    });
+    let message: Vec<String> = said.message.into_iter().chain(words).collect();
+    let told = unhealthy(message.join("; "));
+    match said.status.as_str() {
+        "healthy" => Health { status: HealthStatus::Healthy, ..told },
+        "degraded" => Health { status: HealthStatus::Degraded, ..told },
+        "unhealthy" => told,
+        other => {
+            unhealthy(format!("it says that it is `{other}`, which is none of `healthy`, `degraded`, `unhealthy`"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Mono {
+        Mono(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn a_worker_is_asked_every_ten_seconds_while_it_can_answer_and_replaced_if_it_does_not() {
+        let mut watch = Watch::default();
+        assert_eq!([0, 9].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing]);
+        assert_eq!(watch.due(at(10), false), Due::Nothing);
+        assert_eq!(watch.due(at(11), true), Due::Ask);
+        assert_eq!(watch.hear(read(r#"{"status":"healthy"}"#)), None);
+        assert_eq!([12, 20, 21].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing, Due::Ask]);
+        assert_eq!(watch.due(at(25), false), Due::Nothing);
+        assert!(matches!(watch.due(at(26), false), Due::Replace(why) if why.contains("within 5 s")));
+        assert_eq!(watch.due(at(60), true), Due::Nothing, "once");
+    }
+
+    #[test]
+    fn a_worker_that_is_unhealthy_three_times_in_a_row_is_replaced() {
+        let mut watch = Watch::default();
+        let said = ["unhealthy", "unhealthy", "degraded", "unhealthy", "unhealthy", "unhealthy", "unhealthy"];
+        let replaced =
+            said.map(|word| watch.hear(read(&format!(r#"{{"status":"{word}","message":"{word}"}}"#))).is_some());
+        assert_eq!(replaced, [false, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn the_checks_that_fail_are_named() {
+        let text = r#"{"status":"degraded","checks":[{"name":"db","status":"healthy"},{"name":"disk","status":"unhealthy","message":"full"},{"name":"net","status":"slow"}]}"#;
+        assert_eq!(read(text), Health { status: HealthStatus::Degraded, message: "disk: full; net is slow".into() });
+        assert_eq!(read(r#"{"status":"healthy"}"#).status, HealthStatus::Healthy);
+        for bad in ["null", r#"{"status":"fine"}"#, r#"{"checks":[]}"#] {
+            assert_eq!(read(bad).status, HealthStatus::Unhealthy, "{bad}");
+        }
+    }
+}

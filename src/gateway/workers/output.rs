@@ -1,0 +1,180 @@
+//! What a worker writes, line by line.
+//!
+//! Invariants: one chunk is read before others have their turn; a worker that asks without reading is not heard until it reads;
+//! what is in the pipe when it ends is taken in before the end is told.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::pipe;
+use tokio::time::timeout;
+
+use super::super::shell::Shell;
+use super::message::{self, Message};
+use super::{Open, Worker};
+use crate::core::calls::{Body, CallEvent};
+use crate::model::payload::MAX_LINE_BYTES;
+use crate::wire::gateway::FromGateway;
+use crate::wire::lines::{Line, Lines};
+use crate::wire::worker::id_in_head;
+
+/// How long a worker may go on without its output; it ends then, or is ended.
+const WITHOUT_OUTPUT: Duration = Duration::from_secs(1);
+/// Bytes that are read from the pipe of a worker that has ended.
+const LAST_WORDS: usize = 2 * MAX_LINE_BYTES;
+/// A printed line is cut to this, in bytes; and so many are told at a time.
+const MOST_OF_LINE: usize = 8000;
+const MOST_OF_LINES: usize = 12_000;
+
+/// Reads until the worker has ended.
+pub(super) async fn read(shell: Rc<Shell>, worker: Rc<Worker>, mut pipe: pipe::Receiver, is_inherited: bool) {
+    let mut heard = Heard { lines: Lines::new(MAX_LINE_BYTES), printed: Vec::new(), bytes: 0, is_cut: is_inherited };
+    loop {
+        match heard.read_some(&shell, &worker, &mut pipe).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        while worker.input.is_full() {
+            worker.input.emptied().await;
+        }
+    }
+    if worker.ended.get().is_none() && timeout(WITHOUT_OUTPUT, worker.has_ended.notified()).await.is_err() {
+        let why = "it has closed its standard output".to_owned();
+        shell.channel.say(&FromGateway::Replace { worker: worker.id, why });
+        worker.has_ended.notified().await;
+    }
+    heard.last_words(&shell, &worker, &pipe);
+    shell.marks.set(worker.id, false);
+    shell.workers.borrow_mut().remove(&worker.id);
+    worker.writer.get().inspect(|writer| writer.abort());
+    shell.feed(CallEvent::Gone { worker: worker.id, how: worker.ended.get().cloned().unwrap_or_default() });
+}
+
+/// What was read of one worker.
+struct Heard {
+    lines: Lines,
+    printed: Vec<String>,
+    /// In `printed`.
+    bytes: usize,
+    /// The first line may have begun before.
+    is_cut: bool,
+}
+
+impl Heard {
+    /// Reads a chunk; 0 when there will be none, or the worker has ended.
+    async fn read_some(&mut self, shell: &Shell, worker: &Rc<Worker>, pipe: &mut pipe::Receiver) -> io::Result<usize> {
+        let mut ended = pin!(worker.has_ended.notified());
+        poll_fn(|cx| {
+            if ended.as_mut().poll(cx).is_ready() {
+                worker.has_ended.notify_one();
+                return Poll::Ready(Ok(0));
+            }
+            let mut scratch = shell.scratch.borrow_mut();
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut *pipe).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => {
+                    self.take(shell, worker, buffer.filled());
+                    Poll::Ready(Ok(buffer.filled().len()))
+                }
+                other => other.map_ok(|()| 0),
+            }
+        })
+        .await
+    }
+
+    /// Reads what is left in the pipe, whoever else may hold it open.
+    fn last_words(&mut self, shell: &Shell, worker: &Rc<Worker>, pipe: &pipe::Receiver) {
+        let mut scratch = shell.scratch.borrow_mut();
+        let mut left = LAST_WORDS;
+        while let Ok(bytes @ 1..) = rustix::io::read(pipe, &mut *scratch) {
+            self.take(shell, worker, &scratch[..bytes]);
+            left = left.saturating_sub(bytes);
+            if left == 0 {
+                break;
+            }
+        }
+        // A line without its end is no answer.
+        let rest = self.lines.rest();
+        if !rest.is_empty() {
+            let rest = rest.to_vec();
+            self.print(worker, &rest);
+            self.tell(worker);
+        }
+    }
+
+    fn take(&mut self, shell: &Shell, worker: &Rc<Worker>, chunk: &[u8]) {
+        let mut lines = std::mem::replace(&mut self.lines, Lines::new(0));
+        lines.push(chunk, |line| self.line(shell, worker, line));
+        self.lines = lines;
+        self.tell(worker);
+    }
+
+    fn line(&mut self, shell: &Shell, worker: &Rc<Worker>, line: Line<'_>) {
+        let is_cut = std::mem::take(&mut self.is_cut);
+        match line {
+            Line::Whole(line) => {
+                if !worker.hear(shell, line) && !is_cut {
+                    self.print(worker, line);
+                }
+            }
+            Line::TooLong { head, bytes } => {
+                let error = format!("the answer has {bytes} bytes; the limit is {MAX_LINE_BYTES}");
+                match id_in_head(head) {
+                    Some(request) => worker.answered(shell, request, Err(message::failed(&error))),
+                    None => self.print(worker, head),
+                }
+            }
+        }
+    }
+
+    fn print(&mut self, worker: &Worker, line: &[u8]) {
+        let mut text = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_LINE)]).into_owned();
+        text.truncate(text.floor_char_boundary(MOST_OF_LINE));
+        self.bytes += text.len();
+        self.printed.push(text);
+        if self.bytes > MOST_OF_LINES {
+            self.tell(worker);
+        }
+    }
+
+    fn tell(&mut self, worker: &Worker) {
+        if !self.printed.is_empty() {
+            let lines = std::mem::take(&mut self.printed);
+            worker.channel.say_if_room(&FromGateway::Printed { worker: worker.id, lines });
+            self.bytes = 0;
+        }
+    }
+}
+
+impl Worker {
+    /// Takes in a line; false: it is printed text.
+    fn hear(self: &Rc<Self>, shell: &Shell, line: &[u8]) -> bool {
+        match message::parse(line) {
+            Message::Answer { request, answer } => self.answered(shell, request, answer),
+            Message::Ready(params) => self.says_ready(shell, params),
+            Message::Metric(params) => self.counts(shell, params),
+            Message::Asks { id, method, params } => self.asks(shell, id, &method, params),
+            Message::Printed => return false,
+        }
+        true
+    }
+
+    fn answered(&self, shell: &Shell, request: u64, answer: Result<Body, crate::model::service::CallError>) {
+        let open = self.open.borrow_mut().remove(&request);
+        match open {
+            Some(Open::Call { .. }) => shell.feed(CallEvent::Answered { worker: self.id, request, answer }),
+            Some(Open::Init) => match answer {
+                Ok(Body::Json(result)) => self.initialised(shell, Ok(&result)),
+                Ok(Body::Raw(_)) => self.refuse("its answer to `init` is no result".to_owned()),
+                Err(error) => self.initialised(shell, Err(error)),
+            },
+            Some(Open::Health) => self.says_health(shell, answer),
+            None => log::debug!("worker `{}` has answered request {request}, which nobody waits for", self.name),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The listening sockets of services, which are the master's: neither the death of a gateway nor that of a worker refuses a
+//! connection.
+//!
+//! Invariants: each place is bound once, whichever service listens there; a file of another process is never removed.
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::unistd::Uid;
+
+use crate::master::clients::door::Door;
+use crate::model::listen::{Address, MAX_SOCKET_PATH_BYTES, Place};
+use crate::wire::gateway::calls_path;
+
+/// Mode of that socket.
+const PRIVATE: u32 = 0o600;
+
+/// Nobody can listen there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen at `{address}`: {why}")]
+pub(crate) struct CannotListen {
+    address: String,
+    why: String,
+}
+
+/// A socket, with its name in the file system if it has one.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) socket: Arc<OwnedFd>,
+    _door: Option<Door>,
+}
+
+/// All that are open.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    open: BTreeMap<Place, Listener>,
+    /// That of `queue-work call`.
+    calls: Option<Listener>,
+}
+
+impl Listeners {
+    /// Opens those of these that are not open, and the one for calls beside `control`, for this owner; all of them or none.
+    pub(super) fn open<'a>(
+        &mut self,
+        control: &Path,
+        owner: Uid,
+        wanted: impl Iterator<Item = (&'a Address, u32)>,
+    ) -> Result<(), CannotListen> {
+        let mut new = BTreeMap::new();
+        for (address, mode) in wanted {
+            let failed = |error: io::Error| CannotListen::new(address.to_string(), &error);
+            match (self.open.contains_key(&address.place), &address.place) {
+                (false, place) => drop(new.insert(place.clone(), bind(place, owner, mode).map_err(failed)?)),
+                (true, Place::Unix(path)) => {
+                    std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+                }
+                (true, Place::Tcp(_)) => {}
+            }
+        }
+        if self.calls.is_none() {
+            let path = calls_path(control);
+            let address = path.display().to_string();
+            let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| {
+                let CannotListen { address, why } = CannotListen::new(address, &error);
+                CannotListen { address, why: format!("{why}; choose another place with `--socket`") }
+            });
+            self.calls = Some(opened?);
+        }
+        self.open.append(&mut new);
+        Ok(())
+    }
+
+    /// Closes those that nobody listens at any more.
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&Place) -> bool) {
+        self.open.retain(|place, _| is_wanted(place));
+    }
+
+    /// Closes all of them.
+    pub(super) fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn socket(&self, place: &Place) -> Option<Arc<OwnedFd>> {
+        self.open.get(place).map(|listener| Arc::clone(&listener.socket))
+    }
+
+    pub(super) fn of_calls(&self) -> Option<Arc<OwnedFd>> {
+        self.calls.as_ref().map(|listener| Arc::clone(&listener.socket))
+    }
+}
+
+impl CannotListen {
+    fn new(address: String, error: &io::Error) -> Self {
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "another process listens there".to_owned(),
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+            io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+            _ => error.to_string(),
+        };
+        Self { address, why }
+    }
+}
+
+fn bind(place: &Place, owner: Uid, mode: u32) -> io::Result<Listener> {
+    match place {
+        Place::Tcp(address) => {
+            // With SO_REUSEADDR: connections of a master that has ended do not keep the port.
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            Ok(Listener { socket: Arc::new(listener.into()), _door: None })
+        }
+        Place::Unix(path) => {
+            let bytes = path.as_os_str().len();
+            if bytes > MAX_SOCKET_PATH_BYTES {
+                let why = format!("the path has {bytes} bytes, a socket's may have {MAX_SOCKET_PATH_BYTES}");
+                return Err(io::Error::other(why));
+            }
+            let (listener, door) = Door::open(path, owner, None, mode)?;
+            Ok(Listener { socket: Arc::new(listener.into()), _door: Some(door) })
+        }
+    }
+}

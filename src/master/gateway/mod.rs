@@ -1,0 +1,331 @@
+//! The gateway of this master: the process that carries the calls of services.
+//!
+//! It is there as long as there is a service. What it is to know is compared with what it was told, once a turn; one that
+//! died is replaced at once, and the next one is told everything. It is a child like the others, with an id of its own, in
+//! the guardian's care.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `link` | packets and descriptors |
+//! | `listeners` | listening sockets |
+//! | `tell` | what the gateway is told |
+//! | `heard` | what it says |
+//!
+//! Invariants: the loop never waits for it, and one that does not hear is killed; without it no worker waits: calls that
+//! it had are lost, so workers that leave have none.
+
+mod heard;
+mod link;
+mod listeners;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::Uid;
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+pub(crate) use listeners::CannotListen;
+
+use super::logs::{Line, Stream};
+use super::pipes::Pipes;
+use super::sources::Source;
+use super::timers::Timer;
+use super::{Master, wall};
+use crate::config::PoolConfig;
+use crate::core::{Event, Phase, PoolId, State};
+use crate::model::listen::Place;
+use crate::model::problem::Topic;
+use crate::model::service::{Declared, Framing, ServiceSettings};
+use crate::model::worker::Exit;
+use crate::model::{JobId, Mono, Now, PoolName, WorkerId};
+use crate::process::spawn::SpawnError;
+use crate::report::events;
+use crate::wire::gateway::ToGateway;
+use link::Link;
+use listeners::Listeners;
+
+/// Gateways have ids as workers have: above all of theirs, and in the mark of a process, which has room for 26 bits, below
+/// those of hooks.
+const LAST_ID: i64 = 1 << 41 | ((1 << 25) - 1);
+/// Numbers of gateways that have ids of their own.
+const IDS: i64 = 1 << 20;
+/// One that lived for so long was of use: the next is started at once.
+const OF_USE_AFTER: Duration = Duration::from_secs(1);
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often it is asked whether it hears, and how long it may take to answer before it is killed.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one may take to end when it is told to.
+const ENDS_IN: Duration = Duration::from_secs(2);
+/// Size of the file of marks, a byte for each worker.
+const MARKS: u64 = 64 * 1024;
+/// The name of its log.
+const LOG: &str = "gateway";
+
+/// Something that a service listens at.
+type Listening = (PoolName, String, Framing);
+
+/// A gateway that runs, and what it was told.
+#[derive(Debug)]
+struct Running {
+    id: WorkerId,
+    /// Closed when it is to end.
+    link: Option<Link>,
+    since: Mono,
+    services: BTreeMap<PoolName, ServiceSettings>,
+    listening: BTreeMap<Place, Listening>,
+    /// Workers that it knows, with the calls that they have answered to it.
+    workers: BTreeMap<WorkerId, u64>,
+    told_to_stop: bool,
+    question: Question,
+    /// When it is killed, as it was told to end.
+    kill_at: Option<Mono>,
+    /// There may be more to hear, and no edge will tell.
+    has_more: bool,
+}
+
+/// Whether it hears.
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    /// To be asked then.
+    Due(Mono),
+    /// Killed if there is no answer until then.
+    Asked(Mono),
+}
+
+/// The gateway, whether it runs or not.
+#[derive(Debug, Default)]
+pub(super) struct Gateway {
+    running: Option<Running>,
+    /// How many there were.
+    count: u32,
+    /// Those among them that died at once, in a row, and when the next is started.
+    fast_deaths: u32,
+    start_at: Mono,
+    listeners: Listeners,
+    marks: Option<Arc<OwnedFd>>,
+    /// What workers have said of themselves.
+    declared: BTreeMap<WorkerId, Box<Declared>>,
+}
+
+impl Running {
+    /// Writes what it takes, and asks whether it hears; false if it is to be killed.
+    fn goes_on(&mut self, now: Mono) -> bool {
+        let Some(link) = &mut self.link else {
+            let is_late = self.kill_at.is_some_and(|at| at <= now);
+            self.kill_at = self.kill_at.filter(|_| !is_late);
+            return !is_late;
+        };
+        match self.question {
+            // It is killed once.
+            Question::Asked(until) if until <= now => {
+                self.question = Question::Asked(now + PATIENCE);
+                return false;
+            }
+            Question::Due(at) if at <= now => {
+                link.say(&ToGateway::Told, Vec::new());
+                self.question = Question::Asked(now + PATIENCE);
+            }
+            Question::Asked(_) | Question::Due(_) => {}
+        }
+        link.flush().is_ok()
+    }
+}
+
+impl Gateway {
+    /// Whether this is its process.
+    pub(super) fn is(&self, id: WorkerId) -> bool {
+        self.running.as_ref().is_some_and(|running| running.id == id)
+    }
+
+    /// What its output is called; it is of no pool and no job.
+    pub(super) fn source(&self, id: WorkerId) -> Option<(Arc<str>, PoolId, Option<JobId>)> {
+        self.is(id).then(|| (LOG.into(), PoolId(0), None))
+    }
+
+    /// Nothing of it is left.
+    pub(super) const fn is_over(&self) -> bool {
+        self.running.is_none()
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.has_more)
+    }
+
+    fn link(&mut self) -> Option<&mut Link> {
+        self.running.as_mut()?.link.as_mut()
+    }
+
+    /// Opens what these pools listen at; all of it or nothing.
+    pub(super) fn listen<'p>(
+        &mut self,
+        (control, owner): (&Path, Uid),
+        pools: impl Iterator<Item = &'p PoolConfig>,
+    ) -> Result<(), CannotListen> {
+        let mut services = pools.filter_map(|pool| pool.service.as_ref()).peekable();
+        if services.peek().is_none() {
+            return Ok(());
+        }
+        let wanted = services.flat_map(|service| service.listen.iter().map(|address| (address, service.socket_mode)));
+        self.listeners.open(control, owner, wanted)
+    }
+
+    /// The file in which gateways mark workers, for the first of them made.
+    fn marks(&mut self) -> std::io::Result<Arc<OwnedFd>> {
+        if let Some(marks) = &self.marks {
+            return Ok(Arc::clone(marks));
+        }
+        let file = memfd_create("queue-work marks", MemfdFlags::CLOEXEC)?;
+        ftruncate(&file, MARKS)?;
+        Ok(Arc::clone(self.marks.insert(Arc::new(file))))
+    }
+
+    /// A worker is gone: the mark is that of nobody.
+    fn unmark(&self, worker: WorkerId) {
+        let Some(marks) = &self.marks else { return };
+        let place = worker.0.unsigned_abs() % MARKS;
+        let unmarked = marks.try_clone().and_then(|marks| File::from(marks).write_all_at(&[0], place));
+        unmarked.unwrap_or_else(|error| log::error!("worker {worker} cannot be unmarked: {error}"));
+    }
+}
+
+impl Master {
+    /// Starts, tells, and ends the gateway. Once a turn.
+    pub(super) fn tend_gateway(&mut self, now: Now) {
+        let has_services = self.core.pools().any(|(_, pool)| pool.settings.is_service());
+        if !has_services && self.gateway.is_over() {
+            return;
+        }
+        let is_stopping = self.core.phase() != Phase::Running;
+        let is_needed = has_services && !(is_stopping && self.core.workers().next().is_none());
+        if is_needed && self.gateway.is_over() && !is_stopping && self.gateway.start_at <= now.mono {
+            self.start_gateway(now.mono);
+        }
+        self.tell_changes();
+        if !is_needed {
+            self.end_gateway(now.mono);
+        }
+        if let Some(running) = &mut self.gateway.running
+            && !running.goes_on(now.mono)
+            && let Some(Err(error)) = self.children.get(running.id).map(Pipes::kill)
+        {
+            log::debug!("the gateway cannot be killed: {error}");
+        }
+        self.ring_for_gateway(now.mono);
+    }
+
+    /// When there is something to do for it, if nothing happens before.
+    fn ring_for_gateway(&mut self, now: Mono) {
+        let at = match &self.gateway.running {
+            Some(Running { link: None, kill_at, .. }) => *kill_at,
+            Some(Running { question: Question::Due(at) | Question::Asked(at), .. }) => Some(*at),
+            None => Some(self.gateway.start_at).filter(|at| *at > now),
+        };
+        self.time.ring_at(Timer::Gateway, at);
+    }
+
+    fn start_gateway(&mut self, now: Mono) {
+        match self.try_start_gateway(now) {
+            Ok(()) => self.tell_everything(),
+            Err(error) => {
+                self.gateway.fast_deaths += 1;
+                self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+                let text =
+                    format!("the gateway cannot be started: {error}; services are not reached; it is tried again");
+                self.problem(Topic::Gateway, text);
+            }
+        }
+    }
+
+    fn try_start_gateway(&mut self, now: Mono) -> Result<(), SpawnError> {
+        let io_error = |source| SpawnError::Io { program: LOG.to_owned(), source };
+        self.gateway.marks().map_err(io_error)?;
+        self.gateway.count += 1;
+        let number = self.gateway.count;
+        let id = WorkerId(LAST_ID - i64::from(number) % IDS);
+        let registry = self.sources.registry();
+        let (link, theirs) = Link::pair(registry, Source::Gateway.token()).map_err(io_error)?;
+        let pipes = self.spawner.start_gateway((id, LOG.into()), number, theirs, &mut self.containment, registry)?;
+        self.containment.found_family(id, pipes.pid());
+        self.children.add(id, pipes);
+        self.gateway.running = Some(Running {
+            id,
+            link: Some(link),
+            since: now,
+            services: BTreeMap::new(),
+            listening: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            told_to_stop: false,
+            question: Question::Asked(now + PATIENCE),
+            kill_at: None,
+            has_more: false,
+        });
+        Ok(())
+    }
+
+    /// Nobody needs it: its end of the link is all that it waits for.
+    fn end_gateway(&mut self, now: Mono) {
+        if let Some(running) = &mut self.gateway.running
+            && running.link.take().is_some()
+        {
+            (running.kill_at, running.has_more) = (Some(now + ENDS_IN), false);
+        }
+        self.gateway.listeners.close();
+    }
+
+    /// Its process has ended.
+    pub(super) fn gateway_ended(&mut self, exit: Option<Exit>) {
+        // What it has heard of workers, nobody else will.
+        self.hear_gateway();
+        while self.gateway.has_more() {
+            self.hear_gateway();
+        }
+        let Some(running) = self.gateway.running.take() else { return };
+        let now = self.time.now().mono;
+        if running.link.is_some() {
+            let is_fast = now.since(running.since) < OF_USE_AFTER;
+            self.gateway.fast_deaths = if is_fast { self.gateway.fast_deaths + 1 } else { 0 };
+            self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+            let how = exit.map_or_else(|| "exit code unknown".to_owned(), events::exit);
+            let text = format!("the gateway has ended ({how}); another takes its place");
+            // Behind what it has printed itself.
+            let line = text.clone().into_bytes();
+            self.logs.send(Line { worker: LOG.into(), stream: Stream::Stderr, job: None, text: line, at: wall() });
+            self.problem(Topic::Gateway, format!("{text}; see `queue-work logs {LOG}`"));
+        }
+        // Their calls are lost with it.
+        let leaves = |state: &State| matches!(state, State::Draining { closed: false, .. });
+        let leaving: Vec<WorkerId> =
+            self.core.workers().filter(|(_, worker)| leaves(&worker.state)).map(|(id, _)| id).collect();
+        for worker in leaving {
+            self.feed(Event::Drained { worker });
+        }
+    }
+}
+
+/// How long the next one waits after so many that died at once.
+fn wait(fast_deaths: u32) -> Duration {
+    match fast_deaths {
+        0 | 1 => Duration::ZERO,
+        more => (FIRST_WAIT * (1 << (more - 2).min(10))).min(LONGEST_WAIT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_gateway_comes_at_once_and_later_each_time_if_that_dies_at_once() {
+        let waits: Vec<u64> = (0..6).map(|deaths| wait(deaths).as_millis() as u64).collect();
+        assert_eq!(waits, [0, 0, 100, 200, 400, 800]);
+        assert_eq!(wait(u32::MAX), LONGEST_WAIT);
+    }
+}

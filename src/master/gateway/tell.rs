@@ -1,0 +1,194 @@
+//! What the gateway is told: services, listeners, workers. The difference to what it was told before; of a new one all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Listening, Running};
+use crate::config::{PoolConfig, ServiceConfig};
+use crate::core::{Event, Phase, Pool, PoolId};
+use crate::master::Master;
+use crate::master::pipes::Pipes;
+use crate::model::listen::{Address, Place};
+use crate::model::service::{Declared, Framing, ServiceSettings, Strategy};
+use crate::model::worker::{EndReason, Exit};
+use crate::model::{LastLines, PoolName, ReadyWhen, Slot, WorkerId};
+use crate::report::events;
+use crate::wire::gateway::ToGateway;
+
+impl Master {
+    /// Tells a new gateway all there is.
+    pub(super) fn tell_everything(&mut self) {
+        let own: Option<Vec<Arc<OwnedFd>>> =
+            [self.gateway.marks.clone(), self.gateway.listeners.of_calls()].into_iter().collect();
+        let Some(own) = own else { return };
+        self.gateway.say(&ToGateway::Begin, own);
+        self.tell_changes();
+        let workers: Vec<WorkerId> = self.core.workers().map(|(id, _)| id).collect();
+        for worker in workers {
+            self.introduce(worker);
+        }
+        self.gateway.say(&ToGateway::Told, Vec::new());
+    }
+
+    /// Tells the gateway what is different.
+    pub(super) fn tell_changes(&mut self) {
+        if self.gateway.running.as_ref().is_some_and(|running| self.knows_all(running)) {
+            return;
+        }
+        let services = self.services();
+        let listening = self.listening();
+        let is_stopping = self.core.phase() != Phase::Running;
+        let gateway = &mut self.gateway;
+        gateway.listeners.retain(|place| listening.contains_key(place));
+        let Some(running) = &mut gateway.running else { return };
+        let mut said = Vec::new();
+        for (name, settings) in &services {
+            if running.services.get(name) != Some(settings) {
+                let services = BTreeMap::from([(name.clone(), settings.clone())]);
+                said.push((ToGateway::Services { services }, Vec::new()));
+            }
+        }
+        let old = |(place, was): &(&Place, &Listening)| listening.get(*place) != Some(*was);
+        for (_, (pool, address, _)) in running.listening.iter().filter(old) {
+            said.push((ToGateway::Unlisten { pool: pool.clone(), address: address.clone() }, Vec::new()));
+        }
+        for (place, now) in listening.iter().filter(|(place, now)| running.listening.get(*place) != Some(*now)) {
+            let (pool, address, framing) = now.clone();
+            let socket = gateway.listeners.socket(place).into_iter().collect();
+            said.push((ToGateway::Listen { pool, address, framing }, socket));
+        }
+        for pool in running.services.keys().filter(|name| !services.contains_key(*name)) {
+            said.push((ToGateway::Forget { pool: pool.clone() }, Vec::new()));
+        }
+        if is_stopping && !running.told_to_stop {
+            running.told_to_stop = true;
+            said.push((ToGateway::Stop, Vec::new()));
+        }
+        (running.services, running.listening) = (services, listening);
+        for (what, descriptors) in said {
+            self.gateway.say(&what, descriptors);
+        }
+    }
+
+    /// Whether nothing is different; asked each turn.
+    fn knows_all(&self, running: &Running) -> bool {
+        let is_stopping = self.core.phase() != Phase::Running;
+        let (mut services, mut places) = (0, 0);
+        for (id, pool) in self.core.pools() {
+            let Some(service) = self.spawner.pool(id).and_then(|pool| pool.service.as_ref()) else { continue };
+            let Some(told) = running.services.get(&pool.settings.name) else { return false };
+            let has_slots = || pool.slots().map(|slot| slot.slot).eq(told.slots.iter().copied());
+            let is_same = if told.slots.is_empty() {
+                *told == service.settings && (told.strategy != Strategy::Sticky || has_slots())
+            } else {
+                has_slots() && ServiceSettings { slots: BTreeSet::new(), ..told.clone() } == service.settings
+            };
+            let is_told = |address: &Address| {
+                let (name, framing) = (&pool.settings.name, framing_at(service, address));
+                running.listening.get(&address.place).is_some_and(|told| told.0 == *name && told.2 == framing)
+            };
+            if !is_same || !(pool.removed || service.listen.iter().all(is_told)) {
+                return false;
+            }
+            services += 1;
+            places += if pool.removed { 0 } else { service.listen.len() };
+        }
+        services == running.services.len() && places == running.listening.len() && is_stopping == running.told_to_stop
+    }
+
+    /// All services, those included that have workers left only. Of two with one name, the newer.
+    fn services(&self) -> BTreeMap<PoolName, ServiceSettings> {
+        let settings = |(id, pool): (PoolId, &Pool)| {
+            let service = self.spawner.pool(id)?.service.as_ref()?;
+            let mut settings = service.settings.clone();
+            if settings.strategy == Strategy::Sticky {
+                settings.slots = pool.slots().map(|slot| slot.slot).collect::<BTreeSet<Slot>>();
+            }
+            Some((pool.settings.name.clone(), settings))
+        };
+        self.core.pools().filter_map(settings).collect()
+    }
+
+    /// What services listen at.
+    fn listening(&self) -> BTreeMap<Place, Listening> {
+        let open = self.core.pools().filter(|(_, pool)| !pool.removed);
+        let of_pool = |pool: &PoolConfig| {
+            let (name, service) = (pool.settings.name.clone(), pool.service.clone()?);
+            Some(service.listen.clone().into_iter().map(move |address| {
+                let framing = framing_at(&service, &address);
+                (address.place.clone(), (name.clone(), address.to_string(), framing))
+            }))
+        };
+        open.filter_map(|(id, _)| of_pool(self.spawner.pool(id)?)).flatten().collect()
+    }
+
+    /// Hands a worker that was started to the gateway, if it is of a service: as that is to be by now.
+    pub(in crate::master) fn hand_over(&mut self, worker: WorkerId) {
+        if self.children.get(worker).is_some_and(Pipes::is_of_gateway) {
+            self.tell_changes();
+            self.introduce(worker);
+        }
+    }
+
+    fn introduce(&mut self, worker: WorkerId) {
+        let Some(ends) = self.children.get(worker).and_then(Pipes::ends) else { return };
+        // One that leaves gets no call any more.
+        let Some(known) = self.core.worker(worker).filter(|known| known.state.leaves().is_none()) else { return };
+        let Some(pool) = self.core.pool(known.pool) else { return };
+        let declared = match self.gateway.declared.get(&worker) {
+            // One that need not say that it is ready is ready, and says nothing of itself.
+            None if pool.settings.ready == ReadyWhen::Spawned => Some(Box::<Declared>::default()),
+            declared => declared.cloned(),
+        };
+        let packet = ToGateway::Worker { worker, pool: pool.settings.name.clone(), slot: known.slot, declared };
+        if let Some(running) = &mut self.gateway.running {
+            running.workers.insert(worker, 0);
+        }
+        self.gateway.say(&packet, ends.into());
+    }
+
+    /// The worker gets no more calls.
+    pub(in crate::master) fn drain_worker(&mut self, worker: WorkerId, why: EndReason, grace: Duration) {
+        match &self.gateway.running {
+            Some(Running { link: Some(_), workers, .. }) if workers.contains_key(&worker) => {
+                self.gateway.say(&ToGateway::Drain { worker, why: why.as_str().to_owned(), grace }, Vec::new());
+            }
+            // Who does not know it has no call for it.
+            Some(_) | None => self.feed(Event::Drained { worker }),
+        }
+    }
+
+    /// The worker has ended.
+    pub(in crate::master) fn service_worker_ended(&mut self, worker: WorkerId, exit: Option<Exit>, last: &LastLines) {
+        self.gateway.declared.remove(&worker);
+        self.gateway.unmark(worker);
+        let mut how = exit.map_or_else(|| "exit code unknown".to_owned(), events::exit);
+        if !last.stderr.is_empty() {
+            how.push_str(": ");
+            how.push_str(&last.stderr);
+        }
+        self.gateway.part_from(worker, how);
+    }
+}
+
+fn framing_at(service: &ServiceConfig, address: &Address) -> Framing {
+    if address.http { Framing::Http } else { service.framing }
+}
+
+impl super::Gateway {
+    /// Says it, if there is somebody to hear it.
+    fn say(&mut self, what: &ToGateway, descriptors: Vec<Arc<OwnedFd>>) {
+        if let Some(link) = self.link() {
+            link.say(what, descriptors);
+        }
+    }
+
+    /// A worker that takes no call any more, nor has the gateway its pipes. Once for each.
+    pub(in crate::master) fn part_from(&mut self, worker: WorkerId, how: String) {
+        if self.running.as_mut().is_some_and(|running| running.workers.remove(&worker).is_some()) {
+            self.say(&ToGateway::Gone { worker, how }, Vec::new());
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Services: what a pool whose workers answer calls is told to be, what its workers declare, and how a call fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Slot;
+
+/// How the worker of a call is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The one with the fewest calls for its concurrency.
+    #[default]
+    LeastLoaded,
+    RoundRobin,
+    Random,
+    /// The less loaded of two that are drawn.
+    TwoChoices,
+    /// The one whose answers took the least time lately, among those with room.
+    Fastest,
+    /// The same slot for the same key.
+    Sticky,
+}
+
+/// Where the key of a sticky call is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StickyKey {
+    /// The address of the caller.
+    Peer,
+    /// A JSON pointer (RFC 6901) into the request: `/parameters/user`.
+    Pointer(String),
+}
+
+/// How requests are told apart on a listener.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By their first bytes: JSON values, lines or raw text.
+    #[default]
+    Auto,
+    Lines,
+    Once,
+    Http,
+}
+
+/// When calls are refused because workers die or do not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circuit {
+    /// Deaths and timeouts in a row; errors that a worker answers do not count.
+    pub failures: u32,
+    /// How long all calls are refused then.
+    pub open: Duration,
+    /// Calls that are let through afterwards; when all are answered, the circuit is closed.
+    pub probes: u32,
+}
+
+/// A pool of kind `service` as it is to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    pub strategy: Strategy,
+    pub sticky: StickyKey,
+    /// Calls that may wait for a worker; more are refused at once.
+    pub max_queue: u32,
+    /// How long one may wait.
+    pub max_queue_time: Duration,
+    /// How long a worker may take, unless the method says otherwise.
+    pub timeout: Duration,
+    /// Calls that a worker takes at a time, unless its `ready` says otherwise; at least 1.
+    pub concurrency: u32,
+    pub circuit: Option<Circuit>,
+    /// What a worker is given in `init` before it is ready.
+    pub init: Option<Value>,
+    /// The version that workers must declare.
+    pub version: Option<String>,
+    /// How long a raw request may pause before it counts as whole.
+    pub raw_idle: Duration,
+    /// The slots that it has now, whether or not a worker is in them, where calls are sticky: the replacement of a worker
+    /// moves no call then. Empty: those that have workers.
+    pub slots: BTreeSet<Slot>,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::default(),
+            sticky: StickyKey::Peer,
+            max_queue: 1000,
+            max_queue_time: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
+            concurrency: 1,
+            circuit: None,
+            init: None,
+            version: None,
+            raw_idle: Duration::from_millis(50),
+            slots: BTreeSet::new(),
+        }
+    }
+}
+
+/// What a worker says of itself in `ready`, or as the result of `init`. Unknown members are ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Declared {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub concurrency: Option<u32>,
+    /// It answers `health`.
+    pub health: bool,
+    /// It wants `shutdown` before its input is closed.
+    pub shutdown: bool,
+    pub methods: BTreeMap<String, Method>,
+}
+
+/// A method that workers answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Method {
+    pub description: String,
+    /// A schema of the arguments; `null`: anything.
+    pub params: Value,
+    pub result: Value,
+    /// Callable from a listener; else by pools only.
+    pub public: bool,
+    pub cache: Option<CacheRule>,
+    pub rate_limit: Option<RateLimit>,
+    pub timeout_s: Option<f64>,
+    /// A call whose worker died is tried once more by another.
+    pub idempotent: bool,
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self {
+            description: String::new(),
+            params: Value::Null,
+            result: Value::Null,
+            public: true,
+            cache: None,
+            rate_limit: None,
+            timeout_s: None,
+            idempotent: false,
+        }
+    }
+}
+
+/// Answers are kept for the same arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheRule {
+    pub ttl_s: f64,
+    /// Answers that are kept, the last used.
+    #[serde(default = "CacheRule::default_max")]
+    pub max: u32,
+}
+
+impl CacheRule {
+    const fn default_max() -> u32 {
+        1000
+    }
+}
+
+/// `limit` calls at once, which are granted anew over `per_s` seconds, of each key if one is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub limit: u32,
+    #[serde(default = "RateLimit::default_per_s")]
+    pub per_s: f64,
+    /// A JSON pointer into the arguments.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+impl RateLimit {
+    const fn default_per_s() -> f64 {
+        1.0
+    }
+}
+
+/// The most methods that a worker can declare.
+pub const MOST_METHODS: usize = 400;
+/// The longest declaration, in bytes of JSON text.
+pub const MOST_DECLARED_BYTES: usize = 64 * 1024;
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallError {
+    /// One of those below, or the worker's own.
+    pub code: i64,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// Codes of failed calls, in the sense of JSON-RPC; a worker has others.
+pub mod code {
+    pub const NOT_JSON: i64 = -32700;
+    pub const NO_SUCH_METHOD: i64 = -32601;
+    pub const WRONG_PARAMS: i64 = -32602;
+    pub const TIMED_OUT: i64 = -32001;
+    pub const QUEUE_FULL: i64 = -32002;
+    pub const RATE_LIMITED: i64 = -32003;
+    pub const CIRCUIT_OPEN: i64 = -32004;
+    pub const WORKER_DIED: i64 = -32005;
+    pub const STOPPING: i64 = -32006;
+}
+
+/// How a service stands, as the gateway counts since it began. Times are from a call to its answer by a worker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStats {
+    pub name: Option<String>,
+    pub version: Option<String>,
+    /// Calls that wait for a worker, and those that workers have.
+    pub waiting: u64,
+    pub running: u64,
+    /// How long calls waited before a worker had them.
+    pub wait_p50_ms: Option<f64>,
+    pub wait_p99_ms: Option<f64>,
+    /// Calls that failed for another reason than an error of a worker, by [`code`].
+    pub refused: BTreeMap<i64, u64>,
+    /// The worst that a worker has said; `None`: none says.
+    pub health: Option<Health>,
+    /// Beyond 200 methods, the rest counts as `other`.
+    pub methods: BTreeMap<String, MethodStats>,
+}
+
+/// Calls of one method.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MethodStats {
+    pub requests: u64,
+    pub errors: u64,
+    pub cache_hits: u64,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+/// How workers say they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Health {
+    pub status: HealthStatus,
+    /// The checks that are not healthy.
+    pub message: String,
+}
+
+/// From the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthStatus {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// A series that workers count in by `metric`, all of a pool together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub value: MetricValue,
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MetricValue {
+    /// The sum of what was added.
+    Counter { sum: f64 },
+    /// The last.
+    Gauge { last: f64 },
+    /// Values that were seen.
+    Histogram { count: u64, sum: f64 },
+}

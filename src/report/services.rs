@@ -1,0 +1,163 @@
+//! Services: what the gateway says of them together with what the master says, as JSON and as tables.
+
+use serde::{Deserialize, Serialize};
+
+use super::status::PoolStatus;
+use super::tables::{Align, Column, Room, render, render_within};
+use super::words;
+use crate::model::PoolName;
+use crate::model::service::{Health, HealthStatus, Method, MethodStats};
+
+/// A service as the gateway lists it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Listed {
+    pub pool: PoolName,
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub health: Option<Health>,
+    pub methods: Vec<ListedMethod>,
+}
+
+/// A method as the gateway lists it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ListedMethod {
+    pub name: String,
+    pub declared: Option<Method>,
+    pub figures: Option<MethodStats>,
+}
+
+/// A service; what `services --json` prints an array of.
+#[derive(Clone, Debug, Serialize)]
+pub struct Service {
+    /// As its workers say, else that of its pool.
+    pub name: String,
+    pub version: Option<String>,
+    pub pool: String,
+    /// `healthy`, `degraded` (not all workers are ready, or they say so), `unhealthy`, `starting`, or `stopped`.
+    pub state: &'static str,
+    /// Workers that are ready, of how many.
+    pub workers: u32,
+    pub wanted: u32,
+    pub listen: Vec<String>,
+    pub methods: Vec<ServiceMethod>,
+}
+
+/// A method of a service.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceMethod {
+    pub name: String,
+    pub description: String,
+    /// Schemas; `null`: anything.
+    pub params: serde_json::Value,
+    pub result: serde_json::Value,
+    #[serde(flatten)]
+    pub figures: MethodStats,
+}
+
+impl Service {
+    /// What both say of a pool; `listed` is missing where the gateway has not heard of it yet.
+    #[must_use]
+    pub fn new(pool: &PoolStatus, listed: Option<Listed>) -> Self {
+        let state = state(pool, listed.as_ref().and_then(|listed| listed.health.as_ref()));
+        let (name, version, methods) = listed.map_or((None, None, Vec::new()), |listed| {
+            let methods = listed.methods.into_iter().map(ServiceMethod::from).collect();
+            (listed.name, listed.version, methods)
+        });
+        Self {
+            name: name.unwrap_or_else(|| pool.name.clone()),
+            version,
+            pool: pool.name.clone(),
+            state,
+            workers: pool.ready,
+            wanted: pool.wanted,
+            listen: pool.listen.clone(),
+            methods,
+        }
+    }
+}
+
+impl From<ListedMethod> for ServiceMethod {
+    fn from(listed: ListedMethod) -> Self {
+        let Method { description, params, result, .. } = listed.declared.unwrap_or_default();
+        Self { name: listed.name, description, params, result, figures: listed.figures.unwrap_or_default() }
+    }
+}
+
+fn state(pool: &PoolStatus, health: Option<&Health>) -> &'static str {
+    match (pool.wanted, pool.ready, health.map(|health| health.status)) {
+        (0, _, _) => "stopped",
+        (_, 0, _) if pool.problem.is_some() => "unhealthy",
+        (_, 0, _) => "starting",
+        (_, _, Some(HealthStatus::Unhealthy)) => "unhealthy",
+        (wanted, ready, Some(HealthStatus::Healthy) | None) if ready >= wanted => "healthy",
+        _ => "degraded",
+    }
+}
+
+/// A row for each.
+#[must_use]
+pub fn table(services: &[Service], width: Option<usize>) -> String {
+    let columns = [
+        Column("service", Align::Left),
+        Column("version", Align::Left),
+        Column("state", Align::Left),
+        Column("workers", Align::Right),
+        Column("listens at", Align::Left),
+        Column("methods", Align::Right),
+        Column("calls", Align::Right),
+        Column("errors", Align::Right),
+    ];
+    let row = |service: &Service| {
+        let sum = |of: fn(&MethodStats) -> u64| service.methods.iter().map(|method| of(&method.figures)).sum::<u64>();
+        vec![
+            words::one_line(&service.pool, 64),
+            words::one_line(service.version.as_deref().unwrap_or("-"), 24),
+            service.state.to_owned(),
+            format!("{}/{}", service.workers, service.wanted),
+            if service.listen.is_empty() { "-".to_owned() } else { service.listen.join(", ") },
+            service.methods.len().to_string(),
+            sum(|figures| figures.requests).to_string(),
+            sum(|figures| figures.errors).to_string(),
+        ]
+    };
+    let cut = [("listens at", 16), ("service", 12)];
+    let room = Room { width, without: &[], cut: &cut, leave_out: &["methods", "version", "errors"] };
+    render_within(room, &columns, services.iter().map(row).collect())
+}
+
+/// One of them with its methods.
+#[must_use]
+pub fn page(service: &Service) -> String {
+    let columns = [
+        Column("method", Align::Left),
+        Column("calls", Align::Right),
+        Column("errors", Align::Right),
+        Column("p50 ms", Align::Right),
+        Column("p95 ms", Align::Right),
+        Column("p99 ms", Align::Right),
+        Column("takes", Align::Left),
+    ];
+    let ms = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
+    let row = |method: &ServiceMethod| {
+        let figures = &method.figures;
+        vec![
+            words::one_line(&method.name, 64),
+            figures.requests.to_string(),
+            figures.errors.to_string(),
+            ms(figures.p50_ms),
+            ms(figures.p95_ms),
+            ms(figures.p99_ms),
+            if method.params.is_null() { "-".to_owned() } else { words::one_line(&method.params.to_string(), 100) },
+        ]
+    };
+    let Service { pool, state, workers, wanted, .. } = service;
+    let version = service.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let head = format!("service {}{version}: {state}, {workers} of {wanted} workers ready", words::escape(pool));
+    let listen = service.listen.iter().fold(String::new(), |all, address| all + "listens at " + address + "\n");
+    let methods = if service.methods.is_empty() {
+        "its workers name no methods\n".to_owned()
+    } else {
+        render(&columns, &service.methods.iter().map(row).collect::<Vec<_>>())
+    };
+    format!("{}\n{listen}{methods}", words::escape(&head))
+}

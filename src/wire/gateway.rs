@@ -1,0 +1,107 @@
+//! What the master and the gateway say: one JSON object in each packet of a socket pair that keeps packets apart, with
+//! descriptors beside it.
+//!
+//! The master says how services are to be and hands over workers' pipes and listening sockets, of which it keeps its own
+//! copies; it reads none of them. The gateway says which workers are ready, done and to be replaced, and what they printed.
+//! Invariants: a packet is at most [`MOST`] bytes; a new gateway is told everything again, so nothing depends on what the
+//! one before it was told.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::model::service::Framing;
+use crate::model::service::{Declared, Metric, ServiceSettings, ServiceStats};
+use crate::model::{PoolName, Slot, WorkerId};
+
+/// The hidden verb by which the master starts the gateway; its number, from 1, follows.
+pub const VERB: &str = "gateway";
+
+/// End of the path of the socket where `queue-work call` and workers call services; before it stands that of the control
+/// socket.
+pub const CALLS_ENDING: &str = ".calls";
+
+/// Where services are called at the master with this control socket.
+#[must_use]
+pub fn calls_path(control: &Path) -> PathBuf {
+    let mut path = control.as_os_str().to_owned();
+    path.push(CALLS_ENDING);
+    path.into()
+}
+
+/// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
+pub const MOST: usize = 128 * 1024;
+
+/// What the master says. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToGateway {
+    /// The first packet. Along come the file in which large requests are marked (a byte for each worker id, modulo the size
+    /// of the file), and the listening socket of `queue-work call`.
+    Begin,
+    /// Everything until here has been told; [`FromGateway::Up`] answers, each time.
+    Told,
+    /// Services that are there, or are different now.
+    Services { services: BTreeMap<PoolName, ServiceSettings> },
+    /// Listen on the descriptor that comes along.
+    Listen { pool: PoolName, address: String, framing: Framing },
+    /// Listen there no more; calls that are being answered go on.
+    Unlisten { pool: PoolName, address: String },
+    /// A worker was started. Along come the writing end of its input, and the reading end of its output. `declared`: what
+    /// it has said of itself to a gateway before.
+    Worker { worker: WorkerId, pool: PoolName, slot: Slot, declared: Option<Box<Declared>> },
+    /// It gets no more calls; [`FromGateway::Drained`] answers when it has none, and has been told to shut down if it wants
+    /// to be. `why` and `grace` are for the worker.
+    Drain { worker: WorkerId, why: String, grace: Duration },
+    /// It has ended, or its input is closed: calls that it has fail with this text.
+    Gone { worker: WorkerId, how: String },
+    /// The pool is gone.
+    Forget { pool: PoolName },
+    /// Nothing new is taken from now on.
+    Stop,
+}
+
+/// What the gateway says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromGateway {
+    /// It has heard everything before [`ToGateway::Told`], and listens.
+    Up,
+    Ready {
+        worker: WorkerId,
+        declared: Box<Declared>,
+    },
+    /// The worker is not what it is to be: its `init` failed, or its version is another.
+    Refused {
+        worker: WorkerId,
+        why: String,
+    },
+    /// It has no call, after `drain`.
+    Drained {
+        worker: WorkerId,
+    },
+    /// It is to be ended: a call has timed out, it is unhealthy, or a request stopped half-way in its pipe.
+    Replace {
+        worker: WorkerId,
+        why: String,
+    },
+    /// Lines that a worker printed between its answers.
+    Printed {
+        worker: WorkerId,
+        lines: Vec<String>,
+    },
+    /// Calls that each worker of some services has answered so far, and how these services stand; once a second where
+    /// something has changed.
+    Stats {
+        calls: BTreeMap<WorkerId, u64>,
+        services: BTreeMap<PoolName, ServiceStats>,
+    },
+    /// Series that workers of a pool have changed since the last time. `dropped`: values so far that had no room.
+    Metrics {
+        pool: PoolName,
+        metrics: Vec<Metric>,
+        dropped: u64,
+    },
+}

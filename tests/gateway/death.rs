@@ -1,0 +1,101 @@
+//! The gateway is killed, and the next one goes on with the same descriptors; or its master is gone.
+
+use queue_work::testing::model::WorkerId;
+use queue_work::testing::model::service::ServiceSettings;
+use queue_work::testing::wire::gateway::{Framing, FromGateway};
+use serde_json::{Value, json};
+
+use crate::rig::{Client, Rig, eventually};
+
+fn declared() -> Value {
+    json!({"methods": {"add": {}, "wait": {}, "echo": {}, "pid": {}}})
+}
+
+#[test]
+fn a_killed_gateway_refuses_no_connection_and_the_next_one_has_all_workers() {
+    let (mut rig, path) = Rig::with("calc", &declared());
+    let before = rig.console().call("calc", "pid", &json!([]))["result"].clone();
+    for _ in 0..5 {
+        rig.restart();
+        let mut client = Client::unix(&path);
+        client.send("{\"name\":\"pid\"}\n");
+        assert_eq!(client.json()["result"], before);
+    }
+}
+
+#[test]
+fn connections_are_accepted_while_there_is_no_gateway() {
+    let (mut rig, path) = Rig::with("calc", &declared());
+    let pid = i32::try_from(rig.gateway_pid()).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
+    let mut clients: Vec<Client> = (0..20).map(|_| Client::unix(&path)).collect();
+    for client in &mut clients {
+        client.send(r#"{"action":"add","parameters":[1,2]}"#);
+    }
+    rig.restart();
+    let answers = clients.iter_mut().map(Client::rest).filter(|answer| answer == r#"{"status":"success","data":3}"#);
+    // One that the dead gateway had just accepted may be lost with it.
+    assert!(answers.count() >= 19);
+}
+
+#[test]
+fn an_answer_to_the_dead_gateway_is_dropped_by_the_next_one() {
+    let (mut rig, path) = Rig::with("calc", &declared());
+    let go = rig.folder.path().join("go");
+    let mut lost = Client::unix(&path);
+    lost.send(json!({"name": "wait", "args": [go]}).to_string()).send("\n");
+    let mut console = rig.console();
+    eventually("it runs", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 1);
+    rig.restart();
+    let mut next = Client::unix(&path);
+    next.send("{\"name\":\"add\",\"args\":[1,2]}\n{\"name\":\"add\",\"args\":[3,4]}\n");
+    std::fs::write(&go, "").expect("a file");
+    assert_eq!((next.line(), next.line()), ("{\"result\":3}".to_owned(), "{\"result\":7}".to_owned()));
+}
+
+#[test]
+fn half_a_request_is_noticed_by_the_next_gateway() {
+    let mut rig = Rig::start();
+    rig.service("deaf", ServiceSettings::default());
+    // It never reads.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", r#"echo '{"method":"ready","params":{"methods":{"echo":{}}}}'; exec sleep 1000"#]);
+    let worker = rig.worker("deaf", command);
+    rig.is_ready(worker);
+    let path = rig.listen_unix("deaf", Framing::Auto);
+    let mut client = Client::unix(&path);
+    client.send(format!("{{\"name\":\"echo\",\"args\":\"{}\"}}\n", "x".repeat(1_000_000)));
+    let mut console = rig.console();
+    eventually("it is sent", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 1);
+    rig.restart();
+    assert_eq!(rig.replaced(worker), "a request stopped half-way in its pipe when the gateway died");
+}
+
+#[test]
+fn a_whole_request_of_many_bytes_leaves_no_mark() {
+    let (mut rig, _) = Rig::with("calc", &declared());
+    let text = "x".repeat(1_000_000);
+    assert_eq!(rig.console().call("calc", "echo", &json!(text))["result"], text);
+    rig.restart();
+    assert_eq!(rig.console().call("calc", "add", &json!([1, 2]))["result"], 3);
+    rig.kill(WorkerId(1));
+    let mut console = rig.console();
+    let next = rig.python("calc", &declared(), None);
+    rig.hear(|said| match said {
+        FromGateway::Replace { worker, why } => panic!("{worker}: {why}"),
+        FromGateway::Ready { worker, .. } if *worker == next => Some(()),
+        _ => None,
+    });
+    assert_eq!(console.call("calc", "add", &json!([1, 2]))["result"], 3);
+}
+
+#[test]
+fn the_gateway_ends_with_its_master() {
+    let (rig, path) = Rig::with("calc", &declared());
+    let mut client = Client::unix(&path);
+    client.send("{\"name\":\"add\",\"args\":[1,2]}\n");
+    assert_eq!(client.line(), "{\"result\":3}");
+    rig.master_dies();
+    assert_eq!(client.rest(), "");
+}

@@ -1,0 +1,76 @@
+//! Addresses that cannot be listened at, and those that are left behind.
+
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+/// What a master says that cannot begin.
+#[track_caller]
+fn refused(bench: &Bench) -> String {
+    bench.run(&[]).expect_code(2).stderr
+}
+
+#[test]
+fn a_place_that_is_taken_stops_the_start_with_its_reason() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let tcp = bench(&format!("listen = \"tcp:{port}\"\n"));
+    let text = format!("cannot listen at `tcp:127.0.0.1:{port}`: another process listens there");
+    assert!(refused(&tcp).contains(&text), "{}", refused(&tcp));
+
+    let unix = bench("listen = \"unix:calc.sock\"\n");
+    let _listener = UnixListener::bind(unix.path().join("calc.sock")).unwrap();
+    let said = refused(&unix);
+    assert!(said.contains("calc.sock` is in use by process "), "{said}");
+    assert!(unix.path().join("calc.sock").exists(), "the file of another process is never removed");
+
+    let file = bench("listen = \"unix:calc.sock\"\n");
+    std::fs::write(file.path().join("calc.sock"), "mine").unwrap();
+    assert!(refused(&file).contains("exists and is no socket"), "{}", refused(&file));
+
+    let folder = bench("listen = \"unix:missing/calc.sock\"\n");
+    assert!(refused(&folder).contains("its folder does not exist"), "{}", refused(&folder));
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_the_mode_is_that_of_the_configuration() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = bench("workers = 1\nlisten = \"unix:calc.sock\"\nsocket_mode = \"0660\"\n");
+    drop(UnixListener::bind(bench.path().join("calc.sock")).unwrap());
+    let _master = start(&bench, 1);
+    let mode = bench.path().join("calc.sock").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    assert_eq!(Client::connect(&bench).unwrap().call("add", &json!([1, 2])).unwrap()["data"], 3);
+}
+
+#[test]
+fn a_reload_that_cannot_listen_changes_nothing() {
+    let bench = bench("workers = 1\n");
+    let _master = start(&bench, 1);
+    let _listener = UnixListener::bind(bench.path().join("calc.sock")).unwrap();
+    write_config(&bench, "workers = 1\nlisten = [\"unix:other.sock\", \"unix:calc.sock\"]\n");
+    let refused = bench.run(&["reload"]).expect_code(5);
+    assert!(refused.stderr.contains("is in use by process"), "{}", refused.stderr);
+    assert!(!bench.path().join("other.sock").exists());
+    assert_eq!(bench.ok(&["call", "calc", "add", "[1, 2]"]), "3\n");
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_with_line_and_column() {
+    let bench = bench("listen = \"http:0.0.0.0:80\"\nstrategy = \"best\"\n");
+    let said = bench.run(&["config", "check"]).expect_code(2).stderr;
+    assert!(
+        said.contains("queue-work.toml:4:10: `listen`: `http:0.0.0.0:80` can be reached from other machines"),
+        "{said}"
+    );
+    assert!(said.contains("queue-work.toml:5:12: `strategy`: there is no strategy `best`"), "{said}");
+}
+
+#[test]
+fn a_control_socket_whose_path_leaves_no_room_for_calls_is_refused_with_the_next_step() {
+    let bench = bench("listen = \"unix:calc.sock\"\n");
+    let socket = bench.path().join("x".repeat(100 - bench.path().as_os_str().len()));
+    let said = bench.run(&["--socket", &socket.display().to_string()]).expect_code(2).stderr;
+    let text = "the path has 107 bytes, a socket's may have 103; choose another place with `--socket`";
+    assert!(said.contains(text), "{said}");
+}
