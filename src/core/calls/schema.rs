@@ -179,7 +179,7 @@ impl Schema {
     }
 
     fn check_items(&self, items: &[Value]) -> Result<(), Mismatch> {
-        self.check_limits(Of::Items, " items", || items.len().into())?;
+        self.check_limits(Of::Items, " items long", || items.len().into())?;
         for (at, item) in items.iter().enumerate() {
             if let Some(schema) = self.prefix.get(at).or(self.items.as_deref()) {
                 schema.check(item).map_err(|mismatch| mismatch.under(&at.to_string()))?;

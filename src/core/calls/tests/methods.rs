@@ -82,7 +82,7 @@ fn wrong_arguments_are_refused_with_their_place_and_what_was_expected() {
     assert_eq!(error.message, "`add`: `/1` must be a number, not a string");
     assert_eq!(error.data, Some(json!({ "path": "/1", "expected": "a number" })));
     bench.call(2, "add", &json!([5]));
-    assert_eq!(bench.refused(2).message, "`add`: the arguments must be at least 2 items, not 1");
+    assert_eq!(bench.refused(2).message, "`add`: the arguments must be at least 2 items long, not 1");
     bench.call_as(3, "add", &json!([]), |call| call.body = Body::Raw((*b"5 3").into()));
     assert_eq!(bench.refused(3).message, "the arguments must be JSON");
     bench.call(4, "add", &json!([5, 3]));

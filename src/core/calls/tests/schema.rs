@@ -45,8 +45,8 @@ fn what_the_schema_asks_for_is_checked() {
         ),
         (json!({ "minLength": 2 }), json!("ä"), " must be at least 2 characters long, not 1"),
         (json!({ "maxLength": 2 }), json!("äöü"), " must be at most 2 characters long, not 3"),
-        (json!({ "minItems": 1 }), json!([]), " must be at least 1 items, not 0"),
-        (json!({ "maxItems": 1 }), json!([1, 2]), " must be at most 1 items, not 2"),
+        (json!({ "minItems": 1 }), json!([]), " must be at least 1 items long, not 0"),
+        (json!({ "maxItems": 1 }), json!([1, 2]), " must be at most 1 items long, not 2"),
         (json!({ "items": { "type": "number" } }), json!([1, "2"]), "/1 must be a number, not a string"),
         (json!({ "prefixItems": [{ "type": "string" }], "items": false }), json!(["a"]), ""),
         (
