@@ -89,7 +89,7 @@ pub(crate) fn dead(database: &Path, jobs: u64) -> Outcome<()> {
     ran(database, jobs, end)
 }
 
-/// What no pattern of numbers makes alike.
+/// A word for each of fifty numbers: letters, as a fingerprint makes all digits alike.
 fn letters(n: u64) -> String {
     ["ab", "cd", "ef", "gh", "ij"][n as usize % 5].repeat(n as usize / 5 + 1)
 }

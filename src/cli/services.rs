@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
     Ok(Code::DONE)
 }
 
-/// What the gateway says; nothing while another takes its place.
+/// The list of the gateway; empty while another takes its place.
 fn listed(context: &Context) -> Result<Vec<Listed>, Error> {
     let paths = context.paths()?;
     let answer = Calls::connect(&calls_path(&paths.socket), paths.database.file())

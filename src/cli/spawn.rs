@@ -14,7 +14,7 @@ use crate::model::{OsText, PoolKind};
 use crate::report::words;
 use crate::wire::control::{Scaled, SpawnPool, SpawnService};
 
-/// Who runs a file that does not say so itself, by its ending.
+/// The interpreter of a file that names none itself, by its ending.
 const INTERPRETERS: [(&str, &str); 7] =
     [("py", "python3"), ("js", "node"), ("mjs", "node"), ("rb", "ruby"), ("php", "php"), ("pl", "perl"), ("sh", "sh")];
 /// The longest `#!` line that the kernel reads.

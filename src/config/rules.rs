@@ -165,7 +165,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What goes with calls only, and what does not go with them.
+    /// Keys that go with calls only, and keys that do not go with them.
     fn service(&mut self, path: &str, pool: &PoolConfig) {
         let Some(service) = &pool.service else {
             for key in schema::SERVICE.iter().filter(|key| self.says(path, key.name)).collect::<Vec<_>>() {

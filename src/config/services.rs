@@ -11,7 +11,7 @@ use super::{raw, units};
 use crate::model::listen::Address;
 use crate::model::service::{Circuit, Framing, ServiceSettings, StickyKey, Strategy};
 
-/// What a service is, where nothing is said. The keys that all pools have are among them where they mean calls.
+/// The defaults of a service. The keys that all pools have are among them where they mean calls.
 const DEFAULTS: [(&str, &str); 9] = [
     ("timeout", "30s"),
     ("ready", "message"),

@@ -32,7 +32,7 @@ const SERVICE: &str = "OTEL_SERVICE_NAME";
 const ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const DISABLED: &str = "OTEL_SDK_DISABLED";
-/// Those that say where spans go and how.
+/// Variables that say where spans go and how.
 const OF_COLLECTOR: [&str; 8] =
     [ENDPOINT, TRACES_ENDPOINT, PROTOCOL, TRACES_PROTOCOL, HEADERS, TRACES_HEADERS, SERVICE, ATTRIBUTES];
 

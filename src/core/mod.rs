@@ -284,6 +284,11 @@ impl Core {
         self.holders.is_empty() && self.pools.values().all(Pool::is_quiet) && !self.promotion.asked
     }
 
+    /// How long to wait before the next process of a kind that died at once so often in a row; as for workers.
+    pub fn wait_after_deaths(&mut self, deaths: u32) -> std::time::Duration {
+        backoff::respawn(deaths, &mut self.random)
+    }
+
     /// Phase of the master.
     #[must_use]
     pub fn phase(&self) -> Phase {

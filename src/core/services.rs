@@ -42,7 +42,7 @@ impl Core {
             let limits = &pool.settings.limits;
             let was_held = std::mem::take(&mut worker.has_calls);
             worker.close_if_idle(id, now.mono, limits, out);
-            // It does not read its stdin while it is at a call that was given up.
+            // A worker at a call that was given up does not read its stdin.
             if was_held && worker.is_stuck {
                 worker.end_grace(id, now.mono, patience(phase, limits.kill_after), false, out);
             }

@@ -148,9 +148,9 @@ pub struct Handle {
     pub history: SlotHistory,
     /// Jobs, or calls, that it has answered.
     pub jobs_done: u64,
-    /// It leaves, and the gateway may still have calls for it.
+    /// The gateway may still have calls for it, though it leaves.
     pub(super) has_calls: bool,
-    /// It does not come to the end of its calls.
+    /// Whether it was given up at a call that does not end.
     pub(super) is_stuck: bool,
     /// Why it is not what it is to be.
     pub(super) refused: Option<Box<str>>,

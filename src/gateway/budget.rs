@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES};
 
-/// What a connection may hold whatever the others do, in bytes.
+/// Bytes that a connection may hold whatever the others do.
 const FREE: usize = 64 * 1024;
 /// The most that one connection may hold: a request and an answer.
 const MOST_EACH: usize = 2 * MAX_LINE_BYTES + FREE;

@@ -53,11 +53,11 @@ struct Members<'a> {
 struct Client {
     writer: WriteHalf,
     peer: Arc<str>,
-    /// Its calls by number, with its own ids.
+    /// Calls of this client by number, with the ids that it gave them.
     open: RefCell<HashMap<CallId, Box<RawValue>>>,
     out: RefCell<VecDeque<u8>>,
     is_broken: Cell<bool>,
-    /// It has closed its side, and waits for its answers.
+    /// Whether the client has closed its side, and waits for its answers.
     is_ended: Cell<bool>,
     wake: Notify,
 }

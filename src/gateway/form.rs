@@ -33,7 +33,7 @@ pub(super) enum Form {
     Raw,
 }
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub form: Form,

@@ -1,4 +1,4 @@
-//! What the gateway itself keeps of a service: its settings, listeners and series.
+//! The part of a service that the gateway itself keeps: its settings, listeners and series.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -27,7 +27,7 @@ use crate::model::service::{CallError, Health, ServiceSettings};
 use crate::model::{Mono, Now, PoolName, WorkerId};
 use crate::wire::gateway::FromGateway;
 
-/// What is done with the answer of a call.
+/// Where the answer of a call goes.
 pub(super) type Reply = Box<dyn FnOnce(Result<Body, CallError>)>;
 
 /// Bytes that are read at a time.
@@ -70,7 +70,7 @@ pub(super) struct Shell {
     pub tables: RefCell<Tables>,
     pub pools: RefCell<BTreeMap<PoolName, Pool>>,
     pub workers: RefCell<HashMap<WorkerId, Rc<Worker>, RandomState>>,
-    /// What is read goes here first: nobody waits while it is in use.
+    /// Bytes are read into this first: nobody waits while it is in use.
     pub scratch: RefCell<Vec<u8>>,
     /// Something has changed that statistics show.
     pub has_changed: Cell<bool>,
@@ -125,7 +125,7 @@ impl Shell {
         self.feed(CallEvent::Called(Box::new(call)));
     }
 
-    /// Nobody waits for this call any more.
+    /// Forgets a call that nobody waits for any more.
     pub(super) fn left(&self, id: CallId) {
         if self.waiting.borrow_mut().remove(&id).is_some() {
             self.feed(CallEvent::Left(id));

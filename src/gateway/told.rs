@@ -1,4 +1,4 @@
-//! What the master says, carried out.
+//! Carrying out the words of the master.
 //!
 //! Invariant: a packet that cannot be carried out changes nothing else, and is told in the log.
 

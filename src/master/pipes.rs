@@ -66,7 +66,7 @@ pub(super) struct Pipes {
     speaks_on: Option<Pipe>,
     /// The built-in worker, which passes on what its commands print.
     prints: bool,
-    /// Its stdin, until that is closed, and its stdout, which the gateway has, too; nothing is written or read here.
+    /// The stdin, until that is closed, and the stdout of a worker of the gateway, which has them, too; nothing is written or read here.
     ends: Option<(Option<Arc<OwnedFd>>, Arc<OwnedFd>)>,
     /// Requests of the worker that are not answered yet.
     unanswered: usize,
@@ -227,7 +227,7 @@ impl Pipes {
         self.ends.is_some()
     }
 
-    /// What the gateway is given to talk with it, as long as it is talked with.
+    /// The ends that the gateway is given to talk with it, as long as it is talked with.
     pub(super) fn ends(&self) -> Option<[Arc<OwnedFd>; 2]> {
         let (stdin, stdout) = self.ends.as_ref()?;
         Some([Arc::clone(stdin.as_ref()?), Arc::clone(stdout)])

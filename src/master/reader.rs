@@ -67,7 +67,7 @@ pub(super) enum Question {
     Failures(FailureFilter),
     Runs(RunFilter),
     Workers(WorkerFilter),
-    /// These numbers, and those of the store.
+    /// Numbers of the master, to be answered with those of the store.
     Metrics(Box<Collected>),
     /// Numbers of periods.
     History(Box<AskHistory>),

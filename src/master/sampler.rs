@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Unwatch(WorkerId),
     /// Measure it at once and report it, changed or not: it has finished its first job.
     Now(WorkerId),
-    /// Whether there is work anywhere. Told on a change only, not for every job.
+    /// Whether there is work anywhere; none at first. Told on a change only, not for every job.
     Busy(bool),
 }
 
@@ -178,7 +178,7 @@ struct Watches {
 
 impl Watches {
     fn new(epoch: Instant) -> Self {
-        Self { workers: BTreeMap::new(), busy: true, epoch, families: Vec::new() }
+        Self { workers: BTreeMap::new(), busy: false, epoch, families: Vec::new() }
     }
 
     fn next_due(&self) -> Option<Instant> {

@@ -158,7 +158,7 @@ impl Master {
     }
 }
 
-/// One that serves no queue has work of its own.
+/// A worker that serves no queue has work of its own.
 pub(super) fn state_of(pool: &Pool, worker: &Handle) -> WorkerState {
     match worker.word() {
         WorkerState::Idle if !pool.settings.kind.serves_queues() => WorkerState::Running,

@@ -264,7 +264,7 @@ pub struct Claimed {
     pub max_attempts: Option<u32>,
     /// Things that its end frees.
     pub holds: Holds,
-    /// It has no past: no run, no release, no retry by an operator.
+    /// Whether it has no past: no run, no release, no retry by an operator.
     pub is_new: bool,
     /// The trace that it was pushed in.
     pub pushed_in: Option<Box<TraceContext>>,

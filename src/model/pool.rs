@@ -53,7 +53,7 @@ impl PoolKind {
         }
     }
 
-    /// Its workers are given jobs.
+    /// Whether its workers are given jobs.
     #[must_use]
     pub const fn serves_queues(self) -> bool {
         matches!(self, Self::Protocol | Self::Exec)
@@ -141,13 +141,13 @@ impl PoolSettings {
         self.limits.in_force(self.kind).into_iter().chain(own).collect()
     }
 
-    /// Its workers fetch their jobs elsewhere.
+    /// Whether its workers fetch their jobs elsewhere.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         self.kind == PoolKind::Opaque
     }
 
-    /// Its workers answer calls.
+    /// Whether its workers answer calls.
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.kind == PoolKind::Service

@@ -72,7 +72,7 @@ pub struct ServiceSettings {
     /// Calls that a worker takes at a time, unless its `ready` says otherwise; at least 1.
     pub concurrency: u32,
     pub circuit: Option<Circuit>,
-    /// What a worker is given in `init` before it is ready.
+    /// The value that a worker is given in `init` before it is ready.
     pub init: Option<Value>,
     /// The version that workers must declare.
     pub version: Option<String>,
@@ -101,16 +101,16 @@ impl Default for ServiceSettings {
     }
 }
 
-/// What a worker says of itself in `ready`, or as the result of `init`. Unknown members are ignored.
+/// The declaration of a worker in `ready`, or as the result of `init`. Unknown members are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Declared {
     pub name: Option<String>,
     pub version: Option<String>,
     pub concurrency: Option<u32>,
-    /// It answers `health`.
+    /// Whether it answers `health`.
     pub health: bool,
-    /// It wants `shutdown` before its input is closed.
+    /// Whether it wants `shutdown` before its input is closed.
     pub shutdown: bool,
     pub methods: BTreeMap<String, Method>,
 }
@@ -187,7 +187,7 @@ pub const MOST_DECLARED_BYTES: usize = 64 * 1024;
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallError {
-    /// One of those below, or the worker's own.
+    /// A number of [`code`], or the worker's own.
     pub code: i64,
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

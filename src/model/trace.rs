@@ -98,7 +98,7 @@ macro_rules! ids {
 ids! {
     /// Everything that comes of one thing: 32 hexadecimal digits.
     TraceId(u128) = 32;
-    /// One piece of work in a trace: 16 hexadecimal digits.
+    /// The id of a piece of work in a trace: 16 hexadecimal digits.
     SpanId(u64) = 16;
 }
 

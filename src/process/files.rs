@@ -32,7 +32,7 @@ pub fn limit() -> u64 {
 /// How many are open.
 #[must_use]
 pub fn open() -> Option<usize> {
-    // One of them is that with which they are counted.
+    // The descriptor with which they are counted is among them.
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1))
 }
 

@@ -28,7 +28,7 @@ pub enum StdinKind {
     Pipe,
     /// `/dev/null`.
     Null,
-    /// One end of a socket pair.
+    /// An end of a socket pair.
     Socket(Arc<OwnedFd>),
 }
 

@@ -36,7 +36,7 @@ pub enum Kind {
     Info,
 }
 
-/// One of its numbers.
+/// A number of a family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub labels: BTreeMap<Cow<'static, str>, String>,
@@ -64,7 +64,7 @@ pub enum Format {
 }
 
 impl Family {
-    /// One without numbers yet.
+    /// A family without numbers yet.
     #[must_use]
     pub const fn new(kind: Kind, name: &'static str, help: &'static str) -> Self {
         Self { name: Cow::Borrowed(name), help: Cow::Borrowed(help), kind, samples: Vec::new() }

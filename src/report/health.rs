@@ -160,7 +160,7 @@ fn store(status: &Status) -> Check {
     check("store", problems_of(status, bad), "the store takes every change".to_owned())
 }
 
-/// Those of the machine. That `/proc` hides processes is a fact of it for as long as it runs; jobs do not need a collector.
+/// Topics of the machine. That `/proc` hides processes is a fact of it for as long as it runs; jobs do not need a collector.
 fn problems(status: &Status) -> Check {
     let bad = |topic| match topic {
         Topic::Store | Topic::Sync | Topic::Log | Topic::Proc | Topic::Traces => None,

@@ -66,7 +66,7 @@ pub struct OfStore {
     pub url: StoreUrl,
     /// Processors of the configuration.
     pub processors: Vec<Arc<ProcessorSettings>>,
-    /// Their runs that have ended since the master started; `None` without a master.
+    /// Runs of processors that have ended since the master started; `None` without a master.
     pub ended_runs: Option<BTreeMap<ProcessorName, EndedRuns>>,
 }
 

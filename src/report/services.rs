@@ -55,7 +55,7 @@ pub struct ServiceMethod {
 }
 
 impl Service {
-    /// What both say of a pool; `listed` is missing where the gateway has not heard of it yet.
+    /// Puts together what both say of a pool; `listed` is missing where the gateway has not heard of it yet.
     #[must_use]
     pub fn new(pool: &PoolStatus, listed: Option<Listed>) -> Self {
         let state = state(pool, listed.as_ref().and_then(|listed| listed.health.as_ref()));
@@ -125,7 +125,7 @@ pub fn table(services: &[Service], width: Option<usize>) -> String {
     render_within(room, &columns, services.iter().map(row).collect())
 }
 
-/// One of them with its methods.
+/// A service with its methods.
 #[must_use]
 pub fn page(service: &Service) -> String {
     let columns = [

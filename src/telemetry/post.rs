@@ -1,4 +1,4 @@
-//! One request to a collector, and what is to become of its spans.
+//! A request to a collector, and what is to become of its spans.
 
 use std::time::Duration;
 

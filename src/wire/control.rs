@@ -171,12 +171,12 @@ pub struct SpawnPool {
     /// Answer at once, not when the workers are ready.
     #[serde(default)]
     pub no_wait: bool,
-    /// What a service is beside that.
+    /// The part of a service that other pools do not have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<SpawnService>,
 }
 
-/// What a service that is added to the running master says; the rest is as for one of the file that does not say it.
+/// The settings of a service that is added to the running master; the rest is as for one of the file that does not say it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpawnService {

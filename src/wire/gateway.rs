@@ -1,4 +1,4 @@
-//! What the master and the gateway say: one JSON object in each packet of a socket pair that keeps packets apart, with
+//! The words of the master and the gateway: one JSON object in each packet of a socket pair that keeps packets apart, with
 //! descriptors beside it.
 //!
 //! The master says how services are to be and hands over workers' pipes and listening sockets, of which it keeps its own
@@ -34,7 +34,7 @@ pub fn calls_path(control: &Path) -> PathBuf {
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;
 
-/// What the master says. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
+/// Words of the master. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToGateway {
@@ -52,10 +52,10 @@ pub enum ToGateway {
     /// A worker was started. Along come the writing end of its input, and the reading end of its output. `declared`: what
     /// it has said of itself to a gateway before.
     Worker { worker: WorkerId, pool: PoolName, slot: Slot, declared: Option<Box<Declared>> },
-    /// It gets no more calls; [`FromGateway::Drained`] answers when it has none, and has been told to shut down if it wants
+    /// The worker gets no more calls; [`FromGateway::Drained`] answers when it has none, and has been told to shut down if it wants
     /// to be. `why` and `grace` are for the worker.
     Drain { worker: WorkerId, why: String, grace: Duration },
-    /// It has ended, or its input is closed: calls that it has fail with this text.
+    /// The worker has ended, or its input is closed: calls that it has fail with this text.
     Gone { worker: WorkerId, how: String },
     /// The pool is gone.
     Forget { pool: PoolName },
@@ -63,11 +63,11 @@ pub enum ToGateway {
     Stop,
 }
 
-/// What the gateway says.
+/// Words of the gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FromGateway {
-    /// It has heard everything before [`ToGateway::Told`], and listens.
+    /// The gateway has heard everything before [`ToGateway::Told`], and listens.
     Up,
     Ready {
         worker: WorkerId,
@@ -78,11 +78,11 @@ pub enum FromGateway {
         worker: WorkerId,
         why: String,
     },
-    /// It has no call, after `drain`.
+    /// The worker has no call, after `drain`.
     Drained {
         worker: WorkerId,
     },
-    /// It is to be ended: a call has timed out, it is unhealthy, or a request stopped half-way in its pipe.
+    /// The worker is to be ended: a call has timed out, it is unhealthy, or a request stopped half-way in its pipe.
     Replace {
         worker: WorkerId,
         why: String,

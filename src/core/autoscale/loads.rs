@@ -19,7 +19,7 @@ pub const START: Duration = Duration::from_secs(2);
 /// The most workers.
 pub const MOST: u32 = 40;
 
-/// What comes.
+/// The jobs that come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
     /// From 0.5 to 8 jobs per second after half an hour.
@@ -126,7 +126,7 @@ impl Peer {
 struct PeerRule {
     peer: Peer,
     next: Mono,
-    /// What was needed in the last five minutes.
+    /// The needs of the last five minutes.
     needs: VecDeque<(Mono, u32)>,
     /// Busy seconds since it last looked.
     busy: f64,

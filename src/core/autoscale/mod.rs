@@ -240,7 +240,7 @@ impl Core {
         self.resize(share.pool, share.wanted, nobody, now, out);
     }
 
-    /// What an operator has done to a pool goes on record, if that scales itself.
+    /// Puts on record the act of an operator on a pool that scales itself.
     pub(super) fn log_operator(&self, id: PoolId, was: u32, basis: Basis, now: Now, out: &mut Vec<Action>) {
         let Some(pool) = self.pools.get(&id) else { return };
         let Some(scaler) = &pool.scaler else { return };

@@ -1,4 +1,4 @@
-//! What happens to a call when it arrives: it is refused, answered from the cache, follows another, or waits for a worker.
+//! The arrival of a call: it is refused, answered from the cache, follows another, or waits for a worker.
 //!
 //! A call that arrives before the first worker is ready waits unchecked, and is checked as soon as the methods are known.
 
@@ -18,7 +18,7 @@ use crate::model::service::{CallError, StickyKey};
 /// How long to wait before a full queue is asked again, at least.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 
-/// What is known of a call that may be made.
+/// The facts about a call that may be made.
 struct Checked {
     sticky: u64,
     /// The key under which its answer is kept.
@@ -139,7 +139,7 @@ impl Service {
         Err(refusal::queue_full(&self.pool, waiting, &self.settings, after))
     }
 
-    /// What may be asked of the service, by this caller, with these arguments, now.
+    /// Checks whether this caller may ask this of the service, with these arguments, now.
     fn check(&mut self, call: &Call, now: Mono) -> Result<Checked, CallError> {
         let by_pointer = self.is_sticky() && matches!(self.settings.sticky, StickyKey::Pointer(_));
         let declared = self.declared.as_deref().filter(|declared| !declared.methods.is_empty());

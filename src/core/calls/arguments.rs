@@ -1,4 +1,4 @@
-//! What is read of a call's arguments: their value, the key of a sticky call, and the key under which an answer is kept.
+//! Reading a call's arguments: their value, the key of a sticky call, and the key under which an answer is kept.
 //!
 //! Arguments that no rule looks into are not parsed. Invariant: nesting beyond [`DEEPEST`] is refused before anything
 //! recurses into it.
@@ -59,7 +59,7 @@ pub(super) fn part<'v>(value: &'v Value, pointer: &str) -> Option<Cow<'v, str>> 
     })
 }
 
-/// What decides on the slot of a sticky call. A call without the part that is asked for goes by its peer.
+/// The key that decides on the slot of a sticky call. A call without the part that is asked for goes by its peer.
 pub(super) fn sticky_key<'c>(call: &'c Call, sticky: &StickyKey, value: Option<&'c Value>) -> Cow<'c, str> {
     let by_pointer = |pointer: &str| match (&call.method, value) {
         (None, Some(value)) => part(value, pointer),

@@ -11,7 +11,7 @@ use super::{Body, CallId};
 use crate::model::Mono;
 use crate::model::service::CacheRule;
 
-/// What answers and their keys take together.
+/// The most memory that answers and their keys take together.
 const MOST_BYTES: usize = 32 << 20;
 
 #[derive(Debug)]

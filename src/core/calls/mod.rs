@@ -41,7 +41,7 @@ use crate::model::{Mono, PoolName, Slot, WorkerId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
-/// What is asked of a service.
+/// A question to a service.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub id: CallId,
@@ -49,7 +49,7 @@ pub struct Call {
     /// `None`: the whole message is the argument, as for a service that declares no methods.
     pub method: Option<Arc<str>>,
     pub body: Body,
-    /// Who calls, as far as it is known: an address, or the name of a worker.
+    /// The caller, as far as it is known: an address, or the name of a worker.
     pub peer: Arc<str>,
     /// A caller from outside sees public methods only.
     pub is_outside: bool,
@@ -68,7 +68,7 @@ pub enum Body {
     Raw(Arc<[u8]>),
 }
 
-/// What comes of a call.
+/// The end of a call.
 pub type Answer = Result<Body, CallError>;
 
 impl Body {
@@ -81,7 +81,7 @@ impl Body {
     }
 }
 
-/// What happened.
+/// Something that happened.
 #[derive(Clone, Debug)]
 pub enum CallEvent {
     Settings(PoolName, Box<ServiceSettings>),
@@ -117,7 +117,7 @@ pub enum CallEvent {
     Stop,
 }
 
-/// What is to be done, in this order.
+/// Something to do. To be done in this order.
 #[derive(Clone, Debug)]
 pub enum CallAction {
     /// Write a call to a worker. `timeout`: when it is to be answered.
@@ -154,7 +154,7 @@ pub enum CallAction {
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceView<'a> {
     pub pool: &'a PoolName,
-    /// What its last worker that was ready said.
+    /// The declaration of its worker that was ready last.
     pub declared: Option<&'a Declared>,
     /// Workers that take calls.
     pub ready: usize,
@@ -180,7 +180,7 @@ pub struct Calls {
     stopping: bool,
 }
 
-/// What an event is decided with.
+/// The means to decide on an event.
 struct Turn<'a> {
     now: Mono,
     out: &'a mut Vec<CallAction>,

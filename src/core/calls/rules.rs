@@ -1,6 +1,6 @@
 //! The methods of a service with their rules, ready to be followed at each call.
 //!
-//! What the last worker that became ready declares is what holds. Invariant: buckets of a rate limit that has not changed
+//! The declaration of the worker that became ready last is in force. Invariant: buckets of a rate limit that has not changed
 //! outlive a new declaration; kept answers do not, as they are those of other code.
 
 use std::collections::BTreeMap;

@@ -38,7 +38,7 @@ const LIMITS: [Limit; 8] = [
     ("maxItems", Of::Items, Ordering::is_le, "at most"),
 ];
 
-/// What a value must be.
+/// The shape that a value must have.
 #[derive(Debug, Default)]
 pub(super) struct Schema {
     /// `false` as a schema: no value will do.
@@ -201,7 +201,7 @@ impl Schema {
         Ok(())
     }
 
-    /// What is expected, in words.
+    /// The expected shape, in words.
     fn describe(&self) -> String {
         match &self.one_of {
             Some(values) if values.len() == 1 => shown(&values[0]),

@@ -31,7 +31,7 @@ pub(super) struct Held {
     pub(super) timer: Option<Mono>,
     /// A worker has died with it.
     pub(super) is_retry: bool,
-    /// It shows whether the circuit can be closed.
+    /// A probe: its end shows whether the circuit can be closed.
     pub(super) is_probe: bool,
     /// The key under which its answer is kept.
     pub(super) key: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! What is counted of the calls of a service.
+//! Counts of the calls of a service.
 //!
 //! Invariant: at most [`MOST_METHODS`] methods are counted by name; the rest counts as `other`.
 
@@ -26,7 +26,7 @@ pub(super) enum End {
     },
     /// Failed for another reason than an error of a worker, with this code.
     Refused(i64),
-    /// Its caller is gone.
+    /// The caller is gone.
     Left,
 }
 

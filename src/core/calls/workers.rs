@@ -12,21 +12,21 @@ use crate::core::random::Random;
 use crate::model::service::Strategy;
 use crate::model::{Mono, Slot, WorkerId};
 
-/// One in so many calls goes to the slowest, so that one that was slow once is not passed over for ever.
+/// Of so many calls one goes to the slowest worker, so that a worker that was slow once is not passed over for ever.
 const TRY_SLOWEST: u64 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Starting,
     Ready,
-    /// Its replacement was asked for.
+    /// Whether its replacement was asked for.
     Unwanted,
     Draining,
-    /// That it has no call was told.
+    /// Whether `Drained` was said of it.
     Drained,
 }
 
-/// What a worker has.
+/// The load of a worker.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) wait: Wait,
@@ -40,7 +40,7 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
     For(CallId),
-    /// Nobody waits for it; the worker was told.
+    /// Given up: nobody waits for its answer, and the worker was told.
     Abandoned,
     /// The time of the worker is over.
     Overdue,
@@ -112,7 +112,7 @@ impl Workers {
         self.all.values()
     }
 
-    /// None that takes calls, nor one that will.
+    /// No worker takes calls, or will.
     pub(super) fn is_over(&self) -> bool {
         self.present.is_empty()
     }

@@ -1,6 +1,6 @@
 //! One connection of a listener that is not HTTP: requests in, answers out in their order.
 //!
-//! Its task reads, and writes what could not be written at once; an answer is written by whoever has it, in the moment that it
+//! The task of a connection reads, and writes what could not be written at once; an answer is written by whoever has it, in the moment that it
 //! is there. Invariants: answers are in the order of requests; requests that are not answered when the client goes are
 //! cancelled; a client that sends half a request, or does not read, is given up after [`PATIENCE`].
 
@@ -272,7 +272,7 @@ impl Connection<'_> {
         read
     }
 
-    /// Nobody reads the answers any more.
+    /// Ends the connection: nobody reads the answers any more.
     fn leave(&self) {
         let answers = std::mem::take(&mut self.shared.state.borrow_mut().answers);
         for answer in answers {

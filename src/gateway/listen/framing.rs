@@ -18,7 +18,7 @@ use super::json::{Scanned, Scanner};
 /// Capacity that is kept for the next request, in bytes.
 const KEPT: usize = 64 * 1024;
 
-/// What was found in the bytes.
+/// A piece that was found in the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The text of a JSON object or array, as far as brackets tell.
@@ -41,7 +41,7 @@ enum Mode {
     /// In a line that is no request, up to its newline.
     Skipping,
     Raw,
-    /// What follows is of no interest.
+    /// The rest is of no interest.
     Over,
 }
 
@@ -294,7 +294,7 @@ impl Requests {
         }
     }
 
-    /// What was not taken.
+    /// The bytes that were not taken.
     fn rest(&self) -> &[u8] {
         &self.held[self.start..]
     }

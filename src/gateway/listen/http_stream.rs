@@ -1,4 +1,4 @@
-//! What hyper needs of the runtime: a connection to read and write, a timer, a body in one piece.
+//! The parts of the runtime that hyper needs: a connection to read and write, a timer, a body in one piece.
 
 use std::convert::Infallible;
 use std::io;

@@ -91,9 +91,9 @@ pub(super) struct Listener {
 struct Member {
     /// Has sent a byte.
     has_spoken: Cell<bool>,
-    /// Its place is wanted by another.
+    /// Another connection takes its place.
     is_evicted: Cell<bool>,
-    /// Its listener is closed.
+    /// The listener is closed.
     is_closing: Cell<bool>,
     /// Something has changed that its task is to look at.
     wake: Notify,
@@ -160,7 +160,7 @@ impl Listener {
             member.is_evicted.set(true);
             member.wake.notify_one();
         });
-        // Those that were told to go are about to.
+        // Connections that were told to go are about to.
         silent.is_some() && members.len() < 2 * MOST
     }
 }

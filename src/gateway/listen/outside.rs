@@ -14,7 +14,7 @@ use crate::core::calls::Body;
 use crate::model::PoolName;
 use crate::model::service::{CallError, StickyKey, Strategy, code};
 
-/// What came of a request before any worker saw it.
+/// The end of a request that no worker has seen yet.
 pub(super) enum Request {
     Call(Form, Asking),
     Refused(Form, CallError),

@@ -24,7 +24,7 @@ const UNHEALTHY_IN_A_ROW: u32 = 3;
 /// The longest message of the checks that is passed on, in bytes.
 const MOST_OF_MESSAGE: usize = 500;
 
-/// What is known of the health of a worker.
+/// The health of a worker, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     asked: Option<Mono>,
@@ -51,7 +51,7 @@ struct Check {
     message: Option<String>,
 }
 
-/// What is to be done now.
+/// Something to do now.
 #[derive(Debug, PartialEq, Eq)]
 enum Due {
     Nothing,
@@ -69,7 +69,7 @@ impl Watch {
         self.last.clone()
     }
 
-    /// What is due; `may_ask`: whether the worker can answer now.
+    /// The step that is due; `may_ask`: whether the worker can answer now.
     fn due(&mut self, now: Mono, may_ask: bool) -> Due {
         let next = *self.next.get_or_insert(now + EVERY);
         match self.asked {
@@ -115,7 +115,7 @@ impl Worker {
         }
     }
 
-    /// It has answered.
+    /// Takes in an answer.
     pub(super) fn says_health(&self, shell: &Shell, answer: Result<Body, CallError>) {
         let health = match answer {
             Ok(Body::Json(result)) => read(result.get()),

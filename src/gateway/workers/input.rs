@@ -1,4 +1,4 @@
-//! What goes into the pipe of one worker: whole lines, in order, never waiting.
+//! The lines that go into the pipe of one worker: whole, in order, never waiting.
 //!
 //! Invariant: a line of more than [`PIPE_BUF`] bytes is marked before its first byte is written and until its last one is.
 

@@ -54,12 +54,12 @@ pub(super) struct Worker {
     /// `pool-slot`.
     pub name: Arc<str>,
     declared: OnceCell<Declared>,
-    /// What a `ready` before the answer to `init` said.
+    /// The declaration of a `ready` that came before the answer to `init`.
     said: OnceCell<Declared>,
     input: Input,
     channel: Rc<Channel>,
     open: RefCell<HashMap<u64, Open, RandomState>>,
-    /// Its own requests that were not answered.
+    /// Requests of the worker that were not answered.
     asked: Cell<usize>,
     shutdown: OnceCell<(String, Duration)>,
     watch: RefCell<Watch>,
@@ -69,7 +69,7 @@ pub(super) struct Worker {
     writer: OnceCell<AbortHandle>,
 }
 
-/// Who a worker is, as the master says.
+/// The identity of a worker, as the master says.
 #[derive(Debug)]
 pub(super) struct Introduced {
     pub worker: WorkerId,
@@ -125,21 +125,21 @@ impl Worker {
         self.input.write(message::call(request, call, whole, deadline));
     }
 
-    /// Nobody waits for this any more; the worker may stop.
+    /// Tells the worker that nobody waits for this any more.
     pub(super) fn cancel(&self, request: u64) {
         let mut line = Vec::new();
         write_cancel(&mut line, request, CancelReason::Cancelled);
         self.input.write(line);
     }
 
-    /// It is to have no new calls; what it is told when it has none, if it wants to be.
+    /// Gives it no new calls; `why` and `grace` are for a worker that declares `shutdown`.
     pub(super) fn drain(&self, shell: &Shell, why: String, grace: Duration) {
         // The first reason counts.
         let _ = self.shutdown.set((why, grace));
         shell.feed(CallEvent::Drain { worker: self.id });
     }
 
-    /// It has no calls and gets none.
+    /// Tells the master that it has no calls and gets none; a worker that declares `shutdown` is told first.
     pub(super) fn drained(self: &Rc<Self>) {
         if !self.declared.get().is_some_and(|declared| declared.shutdown) {
             self.channel.say(&FromGateway::Drained { worker: self.id });
@@ -159,7 +159,7 @@ impl Worker {
 
     /// The process has ended, or is to be spoken to no more.
     pub(super) fn gone(&self, how: String) {
-        // It ends once.
+        // The end is told once.
         let _ = self.ended.set(how);
         self.has_ended.notify_one();
     }
@@ -179,7 +179,7 @@ impl Worker {
         self.input.write(message::request(request, method, params));
     }
 
-    /// It has said `ready`.
+    /// Takes in its `ready`.
     fn says_ready(&self, shell: &Shell, params: &RawValue) {
         if self.declared.get().is_some() {
             return;
@@ -196,7 +196,7 @@ impl Worker {
         }
     }
 
-    /// It has answered `init`.
+    /// Takes in its answer to `init`.
     fn initialised(&self, shell: &Shell, answer: Result<&RawValue, CallError>) {
         let result = match answer {
             Ok(result) => result,
@@ -235,7 +235,7 @@ impl Worker {
     }
 }
 
-/// What a worker says of itself.
+/// Reads what a worker declares.
 fn declaration(in_what: &str, text: &RawValue) -> Result<Declared, String> {
     let bytes = text.get().len();
     if bytes > MOST_DECLARED_BYTES {

@@ -1,4 +1,4 @@
-//! What a worker writes, line by line.
+//! Reading the output of a worker, line by line.
 //!
 //! Invariants: one chunk is read before others have their turn; a worker that asks without reading is not heard until it reads;
 //! what is in the pipe when it ends is taken in before the end is told.
@@ -55,7 +55,7 @@ pub(super) async fn read(shell: Rc<Shell>, worker: Rc<Worker>, mut pipe: pipe::R
     shell.feed(CallEvent::Gone { worker: worker.id, how: worker.ended.get().cloned().unwrap_or_default() });
 }
 
-/// What was read of one worker.
+/// The lines that were read of one worker.
 struct Heard {
     lines: Lines,
     printed: Vec<String>,

@@ -1,4 +1,4 @@
-//! What the gateway says, as events for the core and lines for the log.
+//! The words of the gateway, as events for the core and lines for the log.
 
 use std::collections::VecDeque;
 

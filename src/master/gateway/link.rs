@@ -36,7 +36,7 @@ pub(super) struct Link {
     buffer: Box<[u8]>,
 }
 
-/// What was heard.
+/// Packets that were heard.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) packets: Vec<FromGateway>,
@@ -81,7 +81,7 @@ impl Link {
         let mut heard = Heard { more: true, ..Heard::default() };
         for _ in 0..BUDGET {
             match recv(&self.socket, &mut *self.buffer, RecvFlags::DONTWAIT) {
-                // Its end is closed: its exit is told, too.
+                // The other end is closed: the exit of the gateway is told, too.
                 Ok((_, 0)) => return Heard { more: false, ..heard },
                 Ok((_, bytes)) => match serde_json::from_slice(&self.buffer[..bytes.min(MOST)]) {
                     Ok(packet) => heard.packets.push(packet),

@@ -21,7 +21,7 @@ use crate::wire::gateway::calls_path;
 /// Mode of that socket.
 const PRIVATE: u32 = 0o600;
 
-/// Nobody can listen there.
+/// An address at which nobody can listen.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen at `{address}`: {why}")]
 pub(crate) struct CannotListen {
@@ -40,7 +40,7 @@ pub(super) struct Listener {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     open: BTreeMap<Place, Listener>,
-    /// That of `queue-work call`.
+    /// The socket of `queue-work call`.
     calls: Option<Listener>,
 }
 

@@ -1,6 +1,6 @@
 //! The gateway of this master: the process that carries the calls of services.
 //!
-//! It is there as long as there is a service. What it is to know is compared with what it was told, once a turn; one that
+//! The process is there as long as there is a service. Settings are compared with what it was told, once a turn; one that
 //! died is replaced at once, and the next one is told everything. It is a child like the others, with an id of its own, in
 //! the guardian's care.
 //!
@@ -55,10 +55,8 @@ use listeners::Listeners;
 const LAST_ID: i64 = 1 << 41 | ((1 << 25) - 1);
 /// Numbers of gateways that have ids of their own.
 const IDS: i64 = 1 << 20;
-/// One that lived for so long was of use: the next is started at once.
+/// A gateway that lived for so long was of use: the next is started at once.
 const OF_USE_AFTER: Duration = Duration::from_secs(1);
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often it is asked whether it hears, and how long it may take to answer before it is killed.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,12 +104,12 @@ pub(super) struct Gateway {
     running: Option<Running>,
     /// How many there were.
     count: u32,
-    /// Those among them that died at once, in a row, and when the next is started.
+    /// Gateways that died at once, in a row, and when the next is started.
     fast_deaths: u32,
     start_at: Mono,
     listeners: Listeners,
     marks: Option<Arc<OwnedFd>>,
-    /// What workers have said of themselves.
+    /// The declarations of workers.
     declared: BTreeMap<WorkerId, Box<Declared>>,
 }
 
@@ -124,7 +122,7 @@ impl Running {
             return !is_late;
         };
         match self.question {
-            // It is killed once.
+            // The kill is asked for once.
             Question::Asked(until) if until <= now => {
                 self.question = Question::Asked(now + PATIENCE);
                 return false;
@@ -145,7 +143,7 @@ impl Gateway {
         self.running.as_ref().is_some_and(|running| running.id == id)
     }
 
-    /// What its output is called; it is of no pool and no job.
+    /// The name of its output, which is of no pool and no job.
     pub(super) fn source(&self, id: WorkerId) -> Option<(Arc<str>, PoolId, Option<JobId>)> {
         self.is(id).then(|| (LOG.into(), PoolId(0), None))
     }
@@ -236,7 +234,7 @@ impl Master {
             Ok(()) => self.tell_everything(),
             Err(error) => {
                 self.gateway.fast_deaths += 1;
-                self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+                self.gateway.start_at = now + self.core.wait_after_deaths(self.gateway.fast_deaths);
                 let text =
                     format!("the gateway cannot be started: {error}; services are not reached; it is tried again");
                 self.problem(Topic::Gateway, text);
@@ -270,7 +268,7 @@ impl Master {
         Ok(())
     }
 
-    /// Nobody needs it: its end of the link is all that it waits for.
+    /// Ends a gateway that nobody needs: the end of the link is all that it waits for.
     fn end_gateway(&mut self, now: Mono) {
         if let Some(running) = &mut self.gateway.running
             && running.link.take().is_some()
@@ -280,9 +278,9 @@ impl Master {
         self.gateway.listeners.close();
     }
 
-    /// Its process has ended.
+    /// The process has ended.
     pub(super) fn gateway_ended(&mut self, exit: Option<Exit>) {
-        // What it has heard of workers, nobody else will.
+        // Words of workers that nobody else will hear.
         self.hear_gateway();
         while self.gateway.has_more() {
             self.hear_gateway();
@@ -292,7 +290,7 @@ impl Master {
         if running.link.is_some() {
             let is_fast = now.since(running.since) < OF_USE_AFTER;
             self.gateway.fast_deaths = if is_fast { self.gateway.fast_deaths + 1 } else { 0 };
-            self.gateway.start_at = now + wait(self.gateway.fast_deaths);
+            self.gateway.start_at = now + self.core.wait_after_deaths(self.gateway.fast_deaths);
             let how = exit.map_or_else(|| "exit code unknown".to_owned(), events::exit);
             let text = format!("the gateway has ended ({how}); another takes its place");
             // Behind what it has printed itself.
@@ -300,32 +298,12 @@ impl Master {
             self.logs.send(Line { worker: LOG.into(), stream: Stream::Stderr, job: None, text: line, at: wall() });
             self.problem(Topic::Gateway, format!("{text}; see `queue-work logs {LOG}`"));
         }
-        // Their calls are lost with it.
+        // Calls of workers that leave are lost with it.
         let leaves = |state: &State| matches!(state, State::Draining { closed: false, .. });
         let leaving: Vec<WorkerId> =
             self.core.workers().filter(|(_, worker)| leaves(&worker.state)).map(|(id, _)| id).collect();
         for worker in leaving {
             self.feed(Event::Drained { worker });
         }
-    }
-}
-
-/// How long the next one waits after so many that died at once.
-fn wait(fast_deaths: u32) -> Duration {
-    match fast_deaths {
-        0 | 1 => Duration::ZERO,
-        more => (FIRST_WAIT * (1 << (more - 2).min(10))).min(LONGEST_WAIT),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_gateway_comes_at_once_and_later_each_time_if_that_dies_at_once() {
-        let waits: Vec<u64> = (0..6).map(|deaths| wait(deaths).as_millis() as u64).collect();
-        assert_eq!(waits, [0, 0, 100, 200, 400, 800]);
-        assert_eq!(wait(u32::MAX), LONGEST_WAIT);
     }
 }

@@ -1,4 +1,4 @@
-//! What the gateway is told: services, listeners, workers. The difference to what it was told before; of a new one all.
+//! Telling the gateway of services, listeners and workers: the difference to what it was told before; a new one all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -111,7 +111,7 @@ impl Master {
         self.core.pools().filter_map(settings).collect()
     }
 
-    /// What services listen at.
+    /// Everything that services listen at.
     fn listening(&self) -> BTreeMap<Place, Listening> {
         let open = self.core.pools().filter(|(_, pool)| !pool.removed);
         let of_pool = |pool: &PoolConfig| {
@@ -134,11 +134,11 @@ impl Master {
 
     fn introduce(&mut self, worker: WorkerId) {
         let Some(ends) = self.children.get(worker).and_then(Pipes::ends) else { return };
-        // One that leaves gets no call any more.
+        // A worker that leaves gets no call any more.
         let Some(known) = self.core.worker(worker).filter(|known| known.state.leaves().is_none()) else { return };
         let Some(pool) = self.core.pool(known.pool) else { return };
         let declared = match self.gateway.declared.get(&worker) {
-            // One that need not say that it is ready is ready, and says nothing of itself.
+            // A worker that need not say that it is ready is ready, and declares nothing.
             None if pool.settings.ready == ReadyWhen::Spawned => Some(Box::<Declared>::default()),
             declared => declared.cloned(),
         };
@@ -155,7 +155,7 @@ impl Master {
             Some(Running { link: Some(_), workers, .. }) if workers.contains_key(&worker) => {
                 self.gateway.say(&ToGateway::Drain { worker, why: why.as_str().to_owned(), grace }, Vec::new());
             }
-            // Who does not know it has no call for it.
+            // A gateway that does not know the worker has no call for it.
             Some(_) | None => self.feed(Event::Drained { worker }),
         }
     }

@@ -101,7 +101,7 @@ impl Master {
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service })
     }
 
-    /// What a service is beside a pool; refused where another listens already.
+    /// The part of a service that other pools do not have; refused where another listens already.
     fn service_config(&self, kind: PoolKind, params: &SpawnPool) -> Result<Option<ServiceConfig>, Refused> {
         let SpawnService { listen, strategy, init, version } = params.service.clone().unwrap_or_default();
         if kind != PoolKind::Service {

@@ -102,7 +102,6 @@ fn a_tree_that_sleeps_is_only_glanced_at_while_there_is_no_work() {
     let (worker, now) = (WorkerId(1), crate::clock::instant());
     let mut watches = Watches::new(now);
     watches.obey(Command::Watch { worker, pid: family.leader.id() }, now);
-    watches.obey(Command::Busy(false), now);
     assert!(!watches.still_sleeps(worker, now), "it was never measured");
     let watch = watches.workers.get_mut(&worker).unwrap();
     watch.report_always = false;
