@@ -217,6 +217,9 @@ impl Shell {
                     json!({ "name": name, "declared": method, "figures": figures })
                 });
                 let methods: Vec<Value> = methods.collect();
+                let pools = self.pools.borrow();
+                let (metrics, dropped) =
+                    pools.get(view.pool).map(|pool| (pool.metrics.listed(), pool.metrics.dropped)).unwrap_or_default();
                 json!({
                     "pool": view.pool,
                     "name": view.declared.and_then(|declared| declared.name.as_deref()),
@@ -226,6 +229,8 @@ impl Shell {
                     "waiting": stats.map(|stats| stats.waiting),
                     "running": stats.map(|stats| stats.running),
                     "methods": methods,
+                    "metrics": metrics,
+                    "metrics_dropped": dropped,
                 })
             });
             services.collect()

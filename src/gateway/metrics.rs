@@ -3,7 +3,7 @@
 //! `{"name", "kind": "counter" | "gauge" | "histogram", "value", "labels"?: {"name": "value"}}`. Invariant: at most 100 names with
 //! 1,000 sets of labels each; a value beyond, or one that is not understood, is dropped and counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ const MOST_NAMES: usize = 100;
 const MOST_SETS: usize = 1000;
 /// The longest name of a series, with its labels and their values, in bytes.
 const MOST_NAME_BYTES: usize = 1000;
+/// Series in the list of a service.
+const MOST_LISTED: usize = 1000;
 
 type Labels = BTreeMap<String, String>;
 
@@ -21,7 +23,6 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
     series: BTreeMap<String, BTreeMap<Labels, MetricValue>>,
-    changed: BTreeSet<(String, Labels)>,
     pub dropped: u64,
 }
 
@@ -56,15 +57,13 @@ impl Metrics {
         }
     }
 
-    /// At most so many series that have changed since they were taken last.
-    pub(super) fn take_changed(&mut self, most: usize) -> Vec<Metric> {
-        let changed = (0..most).map_while(|_| self.changed.pop_first());
-        let value = |name: &String, labels: &Labels| self.series.get(name)?.get(labels).copied();
-        changed.filter_map(|(name, labels)| value(&name, &labels).map(|value| Metric { name, labels, value })).collect()
-    }
-
-    pub(super) fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
+    /// The series by name, as many as one answer has room for.
+    pub(super) fn listed(&self) -> Vec<Metric> {
+        let sets =
+            self.series.iter().flat_map(|(name, sets)| sets.iter().map(move |(labels, value)| (name, labels, value)));
+        let listed =
+            sets.map(|(name, labels, value)| Metric { name: name.clone(), labels: labels.clone(), value: *value });
+        listed.take(MOST_LISTED).collect()
     }
 
     fn add(&mut self, said: Said) -> Option<()> {
@@ -72,11 +71,11 @@ impl Metrics {
         if self.series.len() >= MOST_NAMES && !self.series.contains_key(&name) {
             return None;
         }
-        let sets = self.series.entry(name.clone()).or_default();
+        let sets = self.series.entry(name).or_default();
         if sets.len() >= MOST_SETS && !sets.contains_key(&labels) {
             return None;
         }
-        let held = sets.entry(labels.clone()).or_insert_with(|| match kind {
+        let held = sets.entry(labels).or_insert_with(|| match kind {
             Kind::Counter => MetricValue::Counter { sum: 0.0 },
             Kind::Gauge => MetricValue::Gauge { last: 0.0 },
             Kind::Histogram => MetricValue::Histogram { count: 0, sum: 0.0 },
@@ -90,7 +89,6 @@ impl Metrics {
             }
             _ => return None,
         }
-        self.changed.insert((name, labels));
         Some(())
     }
 }
@@ -117,7 +115,7 @@ mod tests {
         metrics.take(r#"{"name":"took","kind":"histogram","value":0.5}"#);
         metrics.take("nonsense");
         assert_eq!(metrics.dropped, 3);
-        let values: Vec<_> = metrics.take_changed(10).into_iter().map(|metric| metric.value).collect();
+        let values: Vec<_> = metrics.listed().into_iter().map(|metric| metric.value).collect();
         assert_eq!(
             values,
             [
@@ -126,10 +124,9 @@ mod tests {
                 MetricValue::Histogram { count: 1, sum: 0.5 }
             ]
         );
-        assert!(metrics.take_changed(10).is_empty());
         for set in 0..=MOST_SETS {
             metrics.take(&format!(r#"{{"name":"many","kind":"gauge","value":1,"labels":{{"n":"{set}"}}}}"#));
         }
-        assert_eq!(metrics.dropped, 4);
+        assert_eq!((metrics.dropped, metrics.listed().len()), (4, MOST_LISTED));
     }
 }

@@ -12,10 +12,6 @@ use crate::model::{PoolName, WorkerId};
 use crate::wire::gateway::FromGateway;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// Series in one packet: each has at most a kilobyte of text, of which each byte may take six.
-const SERIES_IN_A_PACKET: usize = 10;
-/// Packets of series at a time: the rest has to wait.
-const PACKETS_OF_SERIES: usize = 20;
 
 type Told = BTreeMap<PoolName, (BTreeMap<WorkerId, u64>, ServiceStats)>;
 
@@ -31,7 +27,6 @@ pub(super) async fn keep(shell: Rc<Shell>) {
         }
         if shell.has_changed.take() {
             tell_stats(&shell, &mut told);
-            tell_series(&shell);
         }
         let dropped = shell.channel.take_dropped();
         if dropped > 0 {
@@ -62,20 +57,4 @@ fn stats(shell: &Shell) -> Told {
         }
     }
     all
-}
-
-fn tell_series(shell: &Shell) {
-    for (name, pool) in shell.pools.borrow_mut().iter_mut() {
-        for _ in 0..PACKETS_OF_SERIES {
-            let metrics = pool.metrics.take_changed(SERIES_IN_A_PACKET);
-            if metrics.is_empty() {
-                break;
-            }
-            let (pool, dropped) = (name.clone(), pool.metrics.dropped);
-            shell.channel.say(&FromGateway::Metrics { pool, metrics, dropped });
-        }
-        if pool.metrics.has_changed() {
-            shell.has_changed.set(true);
-        }
-    }
 }

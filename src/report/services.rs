@@ -6,7 +6,7 @@ use super::status::PoolStatus;
 use super::tables::{Align, Column, Room, render, render_within};
 use super::words;
 use crate::model::PoolName;
-use crate::model::service::{Health, HealthStatus, Method, MethodStats};
+use crate::model::service::{Health, HealthStatus, Method, MethodStats, Metric, MetricValue};
 
 /// A service as the gateway lists it.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +16,8 @@ pub struct Listed {
     pub version: Option<String>,
     pub health: Option<Health>,
     pub methods: Vec<ListedMethod>,
+    pub metrics: Vec<Metric>,
+    pub metrics_dropped: u64,
 }
 
 /// A method as the gateway lists it.
@@ -40,6 +42,10 @@ pub struct Service {
     pub wanted: u32,
     pub listen: Vec<String>,
     pub methods: Vec<ServiceMethod>,
+    /// Series that its workers count in by `metric`: the first 1,000 by name, since the gateway began.
+    pub metrics: Vec<Metric>,
+    /// Values of `metric` that were not understood, or had no room.
+    pub metrics_dropped: u64,
 }
 
 /// A method of a service.
@@ -59,10 +65,11 @@ impl Service {
     #[must_use]
     pub fn new(pool: &PoolStatus, listed: Option<Listed>) -> Self {
         let state = state(pool, listed.as_ref().and_then(|listed| listed.health.as_ref()));
-        let (name, version, methods) = listed.map_or((None, None, Vec::new()), |listed| {
-            let methods = listed.methods.into_iter().map(ServiceMethod::from).collect();
-            (listed.name, listed.version, methods)
+        let told = listed.map(|Listed { name, version, methods, metrics, metrics_dropped, .. }| {
+            let methods = methods.into_iter().map(ServiceMethod::from).collect();
+            (name, version, methods, metrics, metrics_dropped)
         });
+        let (name, version, methods, metrics, metrics_dropped) = told.unwrap_or_default();
         Self {
             name: name.unwrap_or_else(|| pool.name.clone()),
             version,
@@ -72,6 +79,8 @@ impl Service {
             wanted: pool.wanted,
             listen: pool.listen.clone(),
             methods,
+            metrics,
+            metrics_dropped,
         }
     }
 }
@@ -159,5 +168,24 @@ pub fn page(service: &Service) -> String {
     } else {
         render(&columns, &service.methods.iter().map(row).collect::<Vec<_>>())
     };
-    format!("{}\n{listen}{methods}", words::escape(&head))
+    format!("{}\n{listen}{methods}{}", words::escape(&head), series(&service.metrics))
+}
+
+/// The series of its workers, if there are any.
+fn series(metrics: &[Metric]) -> String {
+    if metrics.is_empty() {
+        return String::new();
+    }
+    let columns = [Column("metric", Align::Left), Column("value", Align::Right), Column("values", Align::Right)];
+    let row = |metric: &Metric| {
+        let labels: Vec<String> = metric.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let name =
+            if labels.is_empty() { metric.name.clone() } else { format!("{} {}", metric.name, labels.join(" ")) };
+        let (value, values) = match metric.value {
+            MetricValue::Counter { sum: value } | MetricValue::Gauge { last: value } => (value, "-".to_owned()),
+            MetricValue::Histogram { count, sum } => (sum, count.to_string()),
+        };
+        vec![words::one_line(&name, 64), value.to_string(), values]
+    };
+    format!("\n{}", render(&columns, &metrics.iter().map(row).collect::<Vec<_>>()))
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::service::Framing;
-use crate::model::service::{Declared, Metric, ServiceSettings, ServiceStats};
+use crate::model::service::{Declared, ServiceSettings, ServiceStats};
 use crate::model::{PoolName, Slot, WorkerId};
 
 /// The hidden verb by which the master starts the gateway; its number, from 1, follows.
@@ -97,11 +97,5 @@ pub enum FromGateway {
     Stats {
         calls: BTreeMap<WorkerId, u64>,
         services: BTreeMap<PoolName, ServiceStats>,
-    },
-    /// Series that workers of a pool have changed since the last time. `dropped`: values so far that had no room.
-    Metrics {
-        pool: PoolName,
-        metrics: Vec<Metric>,
-        dropped: u64,
     },
 }

@@ -5,11 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use queue_work::testing::model::WorkerId;
-use queue_work::testing::model::service::{MetricValue, ServiceSettings};
+use queue_work::testing::model::service::ServiceSettings;
 use queue_work::testing::wire::gateway::{FromGateway, ToGateway};
 use serde_json::{Value, json};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, eventually};
 
 fn refused(rig: &mut Rig, id: WorkerId) -> String {
     rig.hear(|said| match said {
@@ -200,18 +200,22 @@ fn the_worst_health_of_workers_is_that_of_the_service() {
 }
 
 #[test]
-fn series_and_figures_are_told_to_the_master() {
+fn series_that_workers_count_in_are_listed_with_their_service() {
     let mut rig = Rig::start();
     rig.service("count", ServiceSettings::default());
     let mut command = Command::new("sh");
-    command.args(["-c", r#"echo '{"method":"ready"}'
-        for n in 1 2 3; do echo '{"method":"metric","params":{"name":"hits","kind":"counter","value":2}}'; done; cat > /dev/null"#]);
+    command.args([
+        "-c",
+        r#"echo '{"method":"ready"}'
+        for n in 1 2 3; do echo '{"method":"metric","params":{"name":"hits","kind":"counter","value":2}}'; done
+        echo '{"method":"metric","params":{"kind":"nonsense"}}'; cat > /dev/null"#,
+    ]);
     let worker = rig.worker("count", command);
     rig.is_ready(worker);
-    rig.hear(|said| match said {
-        FromGateway::Metrics { metrics, .. } => {
-            metrics.iter().any(|metric| metric.value == MetricValue::Counter { sum: 6.0 }).then_some(())
-        }
-        _ => None,
+    let hits = json!([{"name": "hits", "labels": {}, "kind": "counter", "sum": 6.0}]);
+    eventually("it is counted", || {
+        let mut console = rig.console();
+        let listed = console.send("{\"services\":true}\n").json();
+        listed["result"][0]["metrics"] == hits && listed["result"][0]["metrics_dropped"] == 1
     });
 }

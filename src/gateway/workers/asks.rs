@@ -71,7 +71,6 @@ impl Worker {
     pub(super) fn counts(&self, shell: &Shell, params: &RawValue) {
         if let Some(pool) = shell.pools.borrow_mut().get_mut(&self.pool) {
             pool.metrics.take(params.get());
-            shell.has_changed.set(true);
         }
     }
 }

@@ -53,7 +53,6 @@ impl Master {
                     self.worker_has_answered(worker, calls);
                 }
             }
-            FromGateway::Metrics { .. } => {}
         }
     }
 

@@ -136,6 +136,8 @@ fn the_image_processor_works_on_bytes_one_by_one_and_in_batches() {
         ask(images.tcp(), "filter", &requests).iter().filter_map(|answer| answer["data"]["width"].as_u64()).collect();
     assert_eq!(widths, (200..208).collect::<Vec<u64>>());
     images.was_called_whole_and_lives(&before);
+    let service = images.bench.run(&["services", images.name, "--json"]).expect_code(0).json();
+    assert!(service[0]["metrics"].to_string().contains("\"image_seconds\""), "{}", service[0]["metrics"]);
 }
 
 #[test]
