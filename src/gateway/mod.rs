@@ -19,7 +19,6 @@
 //! Invariants: the process ends as soon as the master is gone; it can be killed at any moment, and the next one, given the same
 //! descriptors, goes on: listeners refuse nobody, answers to requests of the one before are dropped.
 
-mod base64;
 mod budget;
 mod channel;
 mod console;

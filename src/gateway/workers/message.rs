@@ -12,11 +12,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::base64;
 use crate::core::calls::{Body, Call};
 use crate::model::UnixMicros;
 use crate::model::service::CallError;
@@ -85,7 +86,7 @@ fn answer(members: Members<'_>) -> Result<Body, CallError> {
     if let Some(text) = members.raw {
         return Ok(Body::Raw(text.as_bytes().into()));
     }
-    match members.raw_base64.map(|text| base64::decode(&text)) {
+    match members.raw_base64.map(|text| STANDARD.decode(text.as_bytes()).ok()) {
         Some(Some(bytes)) => Ok(Body::Raw(bytes.into())),
         Some(None) => Err(failed("the worker answered with `raw_base64` that is none")),
         None => Err(failed("the worker answered with neither `result` nor `error`")),
@@ -143,7 +144,7 @@ pub(super) fn call(id: u64, call: &Call, whole: Option<&RawValue>, deadline: Uni
                 write_text(&mut out, text);
             } else {
                 out.extend_from_slice(b"{\"raw_base64\":\"");
-                base64::encode(&mut out, bytes);
+                out.extend_from_slice(STANDARD.encode(bytes).as_bytes());
                 out.push(b'"');
             }
         }
