@@ -50,6 +50,8 @@ pub(crate) struct Rig {
     console: UnixListener,
     services: BTreeMap<PoolName, ServiceSettings>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// The id of the worker that was started last; no other gets it.
+    pub(crate) last: WorkerId,
     listeners: BTreeMap<String, (PoolName, Framing, OwnedFd)>,
     heard: Vec<FromGateway>,
 }
@@ -74,6 +76,7 @@ impl Rig {
             console,
             services: BTreeMap::new(),
             workers: BTreeMap::new(),
+            last: WorkerId(0),
             listeners: BTreeMap::new(),
             heard: Vec::new(),
         };
@@ -137,7 +140,8 @@ impl Rig {
         let (their_stdin, stdin) = std::io::pipe().expect("a pipe");
         let (stdout, their_stdout) = std::io::pipe().expect("a pipe");
         let child = command.stdin(their_stdin).stdout(their_stdout).spawn().expect("a worker");
-        let id = WorkerId(self.workers.keys().last().map_or(1, |last| last.0 + 1));
+        let id = WorkerId(self.last.0 + 1);
+        self.last = id;
         let slot = Slot(u32::try_from(id.0).expect("a small number"));
         let worker =
             Worker { child, pool: name(pool), slot, stdin: stdin.into(), stdout: stdout.into(), declared: None };
