@@ -5,12 +5,14 @@ use serde_json::value::RawValue;
 use super::args::services::CallArgs;
 use super::context::Context;
 use super::output;
-use crate::client::ClientError;
 use crate::client::calls::{Calls, Request};
+use crate::client::{ClientError, NONE};
 use crate::error::{Code, Error};
+use crate::model::PoolKind;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{CallError, code};
 use crate::model::trace::TRACEPARENT;
+use crate::report::Status;
 use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
@@ -25,7 +27,12 @@ pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
         traceparent: traceparent.as_deref(),
         services: false,
     };
-    let result = connect(context, &args.service)?.ask(&request).map_err(lost)?.map_err(|error| failed(&error))?;
+    let answer = connect(context, &args.service)
+        .and_then(|mut gateway| gateway.ask(&request).map_err(lost)?.map_err(|error| failed(&error)));
+    let result = answer.map_err(|error| match error {
+        Error::NotFound(_) => listens_itself(context, &args.service).unwrap_or(error),
+        error => error,
+    })?;
     let text = if args.raw { serde_json::from_str::<String>(result.get()).ok() } else { None };
     output::line(text.as_deref().unwrap_or(result.get()))?;
     Ok(Code::DONE)
@@ -42,6 +49,17 @@ pub(super) fn connect(context: &Context, service: &str) -> Result<Calls, Error> 
         }
         connected => Ok(connected?),
     }
+}
+
+/// Why there is nothing to call, where the workers of this service listen themselves.
+fn listens_itself(context: &Context, service: &str) -> Option<Error> {
+    let status: Status = context.connect().ok()?.call("status", &NONE).ok()?;
+    let mode = PoolKind::Server.listen_mode();
+    let pool = status.pools.into_iter().find(|pool| pool.name == service && pool.listen_mode.as_deref() == mode)?;
+    let at = pool.listen.join(", ");
+    let text =
+        format!("workers of `{service}` listen themselves (`listen_mode = \"worker\"`), and have no methods to call");
+    Some(Error::NotFound(format!("{text}; connect to {at}")))
 }
 
 fn params(typed: Option<&str>) -> Result<Option<Box<RawValue>>, Error> {

@@ -104,7 +104,7 @@ pub(super) fn of_pool(
         problem(".enabled", message);
         return Ok(None);
     }
-    if kind == PoolKind::Service {
+    if matches!(kind, PoolKind::Service | PoolKind::Server) {
         problem(".enabled", "a service does not scale itself yet; leave it out, and set `workers`");
         return Ok(None);
     }

@@ -161,9 +161,10 @@ fn of_one_processor((was, old): (&Loaded, Table), (now, new): (&Loaded, Table), 
 
 /// Whether a worker learns of it when it is started, and not later.
 fn is_given_at_start(key: &str, kind: PoolKind) -> bool {
-    matches!(key, "command" | "kind" | "cwd" | "ready" | "protocol_fd" | "init" | "version")
+    matches!(key, "command" | "kind" | "cwd" | "ready" | "protocol_fd" | "init" | "version" | "listen_mode")
         || key.starts_with("env.")
         || (key == "kill_after" && kind == PoolKind::Exec)
+        || (key == "listen" && kind == PoolKind::Server)
 }
 
 /// Keys, each with its values, that are not the same. `differs`: of those that look the same.

@@ -123,7 +123,7 @@ fn of_file(
     let written: raw::RawPool = raw::keys(&table)?;
     let folder = folder(layers);
     let command = written.command.map(|words| command(folder, words)).unwrap_or_default();
-    let kind = written.kind.unwrap_or(PoolKind::with_command(!command.is_empty()));
+    let kind = services::kind(written.kind.unwrap_or(PoolKind::with_command(!command.is_empty())), &table);
     let queues = match written.queues {
         Some(queues) => order(&queues)?,
         None if !kind.serves_queues() => QueueOrder::Strict(Vec::new()),
@@ -145,7 +145,7 @@ fn of_file(
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
         env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         protocol_fd: written.protocol_fd,
-        service: (kind == PoolKind::Service).then(|| services::of_pool(&table, layers)).transpose()?,
+        service: services::is_service(&table).then(|| services::of_pool(&table, layers)).transpose()?,
     })
 }
 

@@ -9,7 +9,7 @@ use super::load::Layers;
 use super::problem::Problem;
 use super::show::Origins;
 use super::values::Written;
-use super::{Config, Flags, PoolConfig, units};
+use super::{Config, Flags, PoolConfig, ServiceConfig, units};
 use super::{processors, schema, services};
 use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
@@ -101,8 +101,11 @@ fn without_effect(pool: &PoolSettings, layers: &Layers<'_>) -> Vec<Problem> {
     let path = |key: &str| format!("pools.{}.{key}", pool.name);
     let of_jobs = schema::OF_POOLS.into_iter().flatten().filter(|key| !key.has_effect(pool.kind)).map(|key| key.name);
     let said: BTreeSet<&str> = of_jobs.filter(|key| layers.file.layer.places.contains_key(&path(key))).collect();
-    let what =
-        if pool.is_opaque() { "an opaque pool, which gets no jobs from here" } else { "a service, which gets no jobs" };
+    let what = match pool.kind {
+        PoolKind::Opaque => "an opaque pool, which gets no jobs from here",
+        PoolKind::Server => "a service whose workers listen themselves",
+        PoolKind::Protocol | PoolKind::Exec | PoolKind::Service => "a service, which gets no jobs",
+    };
     let message = |key: &str| format!("`{key}` has no effect on {what}");
     said.into_iter().map(|key| in_file(layers, &[&path(key)], message(key))).collect()
 }
@@ -191,14 +194,33 @@ impl Rules<'_> {
         if let Err(why) = services::check_init(service.settings.init.as_ref()) {
             self.problem(path, "init", why);
         }
+        if pool.settings.kind == PoolKind::Server {
+            self.server(path, service);
+        }
         for address in &service.listen {
-            if let Err(why) = address.check_length() {
+            let checked = address.check_length().and_then(|()| services::check_reach(address, pool.settings.kind));
+            if let Err(why) = checked {
                 self.problem(path, "listen", format!("`listen`: {why}"));
             }
             if let Some(other) = self.places.insert(address.place.clone(), path.to_owned()) {
                 let message = format!("`listen`: {address} stands in `{other}` already");
                 self.problem(path, "listen", message);
             }
+        }
+    }
+
+    /// Keys of a service whose workers listen themselves.
+    fn server(&mut self, path: &str, service: &ServiceConfig) {
+        for key in services::OF_CALLS {
+            if self.says(path, key) {
+                let message =
+                    format!("`{key}` is about calls, of which `listen_mode = \"worker\"` knows none; leave it out");
+                self.problem(path, key, message);
+            }
+        }
+        if service.listen.is_empty() && !self.layers.file.layer.refused.contains(&format!("{path}.listen")) {
+            let message = "`listen_mode` is \"worker\", but there is no `listen`; write where its workers listen";
+            self.problem(path, "listen_mode", message);
         }
     }
 

@@ -97,6 +97,7 @@ pub(super) const POOL: &[Key] = &[
 /// The keys that only a service has.
 pub(super) const SERVICE: &[Key] = &[
     Key::new("listen", Kind::Listen),
+    Key::new("listen_mode", Kind::Choice(&["gateway", "worker"])),
     Key::new("framing", Kind::Choice(&["auto", "lines", "once"])),
     Key::new("socket_mode", Kind::Text(|text| services::mode(text).map(drop))),
     Key::new("strategy", Kind::Text(services::check_strategy)),

@@ -10,11 +10,12 @@ use super::pools::folder;
 use super::{raw, units};
 use crate::model::listen::Address;
 use crate::model::service::{Circuit, Framing, ServiceSettings, StickyKey, Strategy};
+use crate::model::{PoolKind, ReadyWhen};
 
 /// The defaults of a service. The keys that all pools have are among them where they mean calls.
 const DEFAULTS: [(&str, &str); 9] = [
     ("timeout", "30s"),
-    ("ready", "message"),
+    ("listen_mode", "gateway"),
     ("framing", "auto"),
     ("socket_mode", "0600"),
     ("max_queue", "1000"),
@@ -29,7 +30,21 @@ const MOST_INIT_BYTES: usize = 64 * 1024;
 /// Permissions that the owner of a socket keeps.
 const OF_OWNER: u32 = 0o600;
 
-/// A service, and where it listens.
+/// Keys about calls, which do not come to us where workers listen themselves.
+pub(super) const OF_CALLS: [&str; 10] = [
+    "framing",
+    "strategy",
+    "sticky",
+    "max_queue",
+    "max_queue_time",
+    "init",
+    "version",
+    "concurrency",
+    "circuit",
+    "raw_idle",
+];
+
+/// A service, and where it listens; where its workers do that themselves, the rest is as it is by default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceConfig {
     pub settings: ServiceSettings,
@@ -52,6 +67,19 @@ pub(super) fn complete(table: &mut Table, said: impl Fn(&str) -> bool) {
             table.insert(key.to_owned(), Value::new(None, text));
         }
     }
+    if !said("ready") {
+        let when = if workers_listen(table) { ReadyWhen::Spawned } else { ReadyWhen::Message };
+        table.insert("ready".to_owned(), Value::new(None, when.as_str()));
+    }
+}
+
+fn workers_listen(table: &Table) -> bool {
+    raw::text(table, "listen_mode") == Ok("worker")
+}
+
+/// The kind of a pool whose table says this one.
+pub(super) fn kind(said: PoolKind, table: &Table) -> PoolKind {
+    if said == PoolKind::Service && workers_listen(table) { PoolKind::Server } else { said }
 }
 
 /// The service that a complete table describes.
@@ -98,7 +126,10 @@ impl ServiceConfig {
             None => Strategy::default(),
             Some(name) => check_strategy(name).map(|()| strategy(name).unwrap_or_default())?,
         };
-        let address = |text: &String| Address::read(text).and_then(|at| at.check_length().map(|()| at));
+        let address = |text: &String| {
+            let at = Address::read(text)?;
+            at.check_length().and_then(|()| check_reach(&at, PoolKind::Service)).map(|()| at)
+        };
         let listen = listen.iter().map(address).collect::<Result<_, _>>()?;
         check_init(init.as_ref())?;
         let settings = ServiceSettings { strategy, init, version, ..ServiceSettings::default() };
@@ -110,6 +141,17 @@ impl ServiceConfig {
     pub fn shares_place(&self, other: &Self) -> Option<&Address> {
         self.listen.iter().find(|mine| other.listen.iter().any(|theirs| theirs.place == mine.place))
     }
+}
+
+/// Whether nobody but this machine reaches what calls are taken from without asking who calls.
+pub(super) fn check_reach(address: &Address, kind: PoolKind) -> Result<(), String> {
+    if kind == PoolKind::Server || !address.is_http_for_all() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{address}` can be reached from other machines, and there is no token yet to keep strangers out; use 127.0.0.1, \
+         or a proxy before it"
+    ))
 }
 
 /// Whether what workers are told first is not too much.
@@ -179,12 +221,16 @@ fn listen(table: &Table, layers: &Layers<'_>) -> Result<Vec<Address>, String> {
 }
 
 /// Lines of `config show`; what workers are told is not shown, as secrets may be in it.
-pub(super) fn show(path: &str, service: &ServiceConfig, lines: &mut Vec<(String, String)>) {
+pub(super) fn show(path: &str, service: &ServiceConfig, kind: PoolKind, lines: &mut Vec<(String, String)>) {
     let ServiceConfig { settings, listen, framing, socket_mode } = service;
     let mut line = |key: &str, value: String| lines.push((format!("{path}.{key}"), value));
     line("listen", listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-    line("framing", word(framing));
+    line("listen_mode", kind.listen_mode().unwrap_or_default().to_owned());
     line("socket_mode", format!("{socket_mode:04o}"));
+    if kind == PoolKind::Server {
+        return;
+    }
+    line("framing", word(framing));
     line("strategy", word(settings.strategy));
     if settings.strategy == Strategy::Sticky {
         let key = match &settings.sticky {

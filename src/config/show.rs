@@ -94,7 +94,7 @@ pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
     let (path, mut lines) = (format!("pools.{}", pool.settings.name), Vec::new());
     identity(&path, pool, &mut lines);
     if let Some(service) = &pool.service {
-        services::show(&path, service, &mut lines);
+        services::show(&path, service, pool.settings.kind, &mut lines);
     }
     limits(&path, &pool.settings.limits, &mut lines);
     if let Some(settings) = &pool.settings.autoscale {
@@ -169,7 +169,7 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     for (name, _) in &pool.env {
         line(&format!("env.{}", name.display()), "(set)".into());
     }
-    if matches!(settings.kind, PoolKind::Protocol | PoolKind::Service) {
+    if matches!(settings.kind, PoolKind::Protocol | PoolKind::Service | PoolKind::Server) {
         line("ready", settings.ready.as_str().to_owned());
     }
     if let Some(fd) = pool.protocol_fd {

@@ -33,12 +33,12 @@ impl Core {
             pool.leaving.insert(id);
             let limits = &pool.settings.limits;
             let patience = patience(phase, limits.kill_after);
-            // An opaque worker is told by TERM, and even without grace it gets the time to obey. Its jobs are not known, nor
-            // how long they may run.
+            // One that is told by TERM gets the time to obey even without grace. Its work is not known, nor how long that may
+            // take.
             let kill_at = now.mono + grace.unwrap_or(limits.grace).max(patience);
             match &mut worker.state {
                 State::Spawning { leaves } => *leaves = Some(earlier(*leaves, why, end)),
-                State::Starting { .. } | State::Ready { .. } if pool.settings.is_opaque() => {
+                State::Starting { .. } | State::Ready { .. } if pool.settings.is_told_by_signals() => {
                     worker.end(id, why, kill_at, out);
                 }
                 State::Starting { pid, .. } | State::Ready { pid, .. } => {

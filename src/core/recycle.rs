@@ -59,7 +59,7 @@ impl Core {
             if pool.settings.limits.memory_max.is_some_and(|Bytes(max)| memory > max) {
                 return Some(EndReason::MemoryMax);
             }
-            if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.is_opaque()) {
+            if worker.baseline.is_none() && (worker.jobs_done > 0 || pool.settings.is_told_by_signals()) {
                 // Memory that jobs after the first have left behind is growth.
                 let grown = worker.alone.map_or(0, |(first, last)| last.saturating_sub(first));
                 let baseline = memory.saturating_sub(grown);

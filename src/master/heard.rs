@@ -53,6 +53,15 @@ impl Heard {
         self.requests.push((self.events.len(), under.to_owned(), asking));
     }
 
+    /// Takes in a line if it is `ready`, of a worker that sends nothing else.
+    pub(super) fn is_ready(&mut self, id: WorkerId, line: &[u8]) -> bool {
+        let is_ready = matches!(wire::parse(line), FromWorker::Ready { .. });
+        if is_ready {
+            self.events.push(Event::Ready { worker: id, concurrency: 1, types: None });
+        }
+        is_ready
+    }
+
     /// Whether a job was answered.
     pub(super) fn has_answer(&self) -> bool {
         self.events.iter().any(|event| matches!(event, Event::Answered { .. }))

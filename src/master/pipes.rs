@@ -66,6 +66,8 @@ pub(super) struct Pipes {
     speaks_on: Option<Pipe>,
     /// The built-in worker, which passes on what its commands print.
     prints: bool,
+    /// A server: `ready` is the only message among what it prints.
+    says_ready: bool,
     /// The stdin, until that is closed, and the stdout of a worker of the gateway, which has them, too; nothing is written or read here.
     ends: Option<(Option<Arc<OwnedFd>>, Arc<OwnedFd>)>,
     /// Requests of the worker that are not answered yet.
@@ -87,7 +89,7 @@ impl Pipes {
     ) -> io::Result<Self> {
         let speaks_on = match (&spawned.protocol, kind) {
             (Some(_), _) => Some(Pipe::Protocol),
-            (None, PoolKind::Opaque | PoolKind::Service) => None,
+            (None, PoolKind::Opaque | PoolKind::Service | PoolKind::Server) => None,
             (None, PoolKind::Exec | PoolKind::Protocol) => Some(Pipe::Stdout),
         };
         let (mut stdin, mut stdout, mut ends) = (spawned.stdin, Some(spawned.stdout), None);
@@ -111,6 +113,7 @@ impl Pipes {
             last_out: Tail::new(tail::BYTES),
             speaks_on,
             prints: kind == PoolKind::Exec,
+            says_ready: kind == PoolKind::Server,
             ends,
             unanswered: 0,
             measured_at: None,
@@ -264,7 +267,8 @@ impl Pipes {
     }
 
     fn read_at_most(&mut self, id: WorkerId, pipe: Pipe, most: usize, scratch: &mut [u8], heard: &mut Heard) -> bool {
-        let Self { stdout, stderr, protocol, requests, messages, out_lines, err_lines, speaks_on, prints, .. } = self;
+        let Self { stdout, stderr, protocol, requests, messages, out_lines, err_lines, speaks_on, .. } = self;
+        let (prints, says_ready) = (self.prints, self.says_ready);
         let from = match pipe {
             Pipe::Stdin => return false,
             Pipe::Stdout => stdout,
@@ -274,7 +278,7 @@ impl Pipes {
         from.read(most, false, scratch, |chunk| match pipe {
             Pipe::Stderr => err_lines.push(chunk, |line| heard.print(Stream::Stderr, text_of(line))),
             _ if *speaks_on == Some(pipe) => {
-                messages.push(chunk, |line| match piece_of(line).filter(|_| *prints) {
+                messages.push(chunk, |line| match piece_of(line).filter(|_| prints) {
                     Some(piece) => put_together(out_lines, piece, heard),
                     None => message(id, line, requests, heard),
                 });
@@ -282,7 +286,10 @@ impl Pipes {
                     failpoint!("answer.half_read");
                 }
             }
-            _ => out_lines.push(chunk, |line| heard.print(Stream::Stdout, text_of(line))),
+            _ => out_lines.push(chunk, |line| match text_of(line) {
+                text if says_ready && heard.is_ready(id, text) => {}
+                text => heard.print(Stream::Stdout, text),
+            }),
         })
     }
 

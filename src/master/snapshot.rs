@@ -91,6 +91,7 @@ impl Master {
             listen: self.addresses(id),
             takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
+            listen_mode: settings.kind.listen_mode().map(str::to_owned),
             state: if pool.wanted == 0 && !pool.waits_for_jobs() { "stopped" } else { "running" }.to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,

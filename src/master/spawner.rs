@@ -14,6 +14,7 @@ use super::pipes::Pipes;
 use super::sources::Source;
 use crate::config::{Config, PoolConfig, SOCKET_DATABASE};
 use crate::core::PoolId;
+use crate::model::listen::Address;
 use crate::model::trace::{TRACEPARENT, TRACESTATE};
 use crate::model::{PoolKind, Slot, WorkerId};
 use crate::process::inherited::Ignored;
@@ -48,7 +49,7 @@ impl Spawner {
             pools: BTreeMap::new(),
             socket: config.socket.clone(),
             database: config.database.file().into(),
-            step: Step { session: start_step::has_terminal(), signals: ignored.stay(), cgroup: None },
+            step: Step { session: start_step::has_terminal(), signals: ignored.stay(), ..Step::default() },
             inherited: names
                 .filter(|n| {
                     n.as_encoded_bytes().starts_with(b"QUEUE_WORK_")
@@ -82,15 +83,16 @@ impl Spawner {
         self.pools.get(&id)
     }
 
-    /// Starts a worker, and has its pipes watched.
+    /// Starts a worker, and has its pipes watched; `sockets`: those that it is to listen at.
     pub(super) fn start(
         &self,
         (id, pool, slot): (WorkerId, PoolId, Slot),
+        sockets: Vec<Arc<OwnedFd>>,
         containment: &mut Containment,
         registry: &Registry,
     ) -> Result<Pipes, SpawnError> {
         let source = &self.pools[&pool];
-        let spec = self.worker(source, id, slot, containment)?;
+        let spec = with_sockets(self.worker(source, id, slot, containment)?, source, sockets);
         let name = format!("{}-{slot}", source.settings.name);
         launch(&spec, id, name.into(), source.settings.kind, containment, registry)
     }
@@ -133,6 +135,7 @@ impl Spawner {
             env_remove: self.inherited.clone(),
             stdin: StdinKind::Socket(Arc::new(link)),
             protocol_fd: None,
+            sockets: Vec::new(),
             step: Step::default(),
             mark: Mark::of(&mark),
         };
@@ -153,10 +156,10 @@ impl Spawner {
                 let args = std::iter::once(verb).chain(pool.command.iter().cloned()).collect();
                 (Program::Own, args)
             }
-            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service, Some((program, args))) => {
+            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service | PoolKind::Server, Some((program, args))) => {
                 (found(program, pool)?, args.to_vec())
             }
-            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service, None) => {
+            (PoolKind::Protocol | PoolKind::Opaque | PoolKind::Service | PoolKind::Server, None) => {
                 return Err(SpawnError::NotFound { program: String::new(), why: "the pool has no command".into() });
             }
         };
@@ -171,7 +174,7 @@ impl Spawner {
         }
         Ok(Spec {
             args,
-            stdin: if pool.settings.is_opaque() { StdinKind::Null } else { StdinKind::Pipe },
+            stdin: if pool.settings.is_told_by_signals() { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
             ..self.spec(pool, id, program, own, containment)
         })
@@ -203,10 +206,22 @@ impl Spawner {
             env_remove: self.inherited.clone(),
             stdin: StdinKind::Pipe,
             protocol_fd: None,
+            sockets: Vec::new(),
             step: Step { cgroup: containment.group_of(id), ..self.step.clone() },
             mark: Mark::of(&mark),
         }
     }
+}
+
+/// Hands sockets to a worker that listens itself, by the protocol of `sd_listen_fds(3)`.
+fn with_sockets(mut spec: Spec, pool: &PoolConfig, sockets: Vec<Arc<OwnedFd>>) -> Spec {
+    if let Some(service) = pool.service.as_ref().filter(|_| !sockets.is_empty()) {
+        let names: Vec<&str> = service.listen.iter().map(Address::scheme).collect();
+        spec.env.push(("LISTEN_FDS".into(), sockets.len().to_string().into()));
+        spec.env.push(("LISTEN_FDNAMES".into(), names.join(":").into()));
+        (spec.sockets, spec.step.listens) = (sockets, true);
+    }
+    spec
 }
 
 /// The program of a pool.

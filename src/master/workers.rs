@@ -34,7 +34,8 @@ impl Master {
     }
 
     fn try_start(&mut self, id: WorkerId, pool: PoolId, slot: Slot) -> Result<u32, SpawnError> {
-        let pipes = self.spawner.start((id, pool, slot), &mut self.containment, self.sources.registry())?;
+        let sockets = self.spawner.pool(pool).map(|pool| self.gateway.sockets_for(pool)).unwrap_or_default();
+        let pipes = self.spawner.start((id, pool, slot), sockets, &mut self.containment, self.sources.registry())?;
         let pid = pipes.pid();
         self.containment.found_family(id, pid);
         self.children.add(id, pipes);

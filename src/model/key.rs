@@ -79,8 +79,12 @@ impl Key {
     /// Whether it means something for a pool of this kind. A call is bounded by `timeout`, and is a job to `max_jobs`.
     #[must_use]
     pub fn has_effect(&self, kind: PoolKind) -> bool {
-        let is_of_calls = matches!(self.name, "timeout" | "max_jobs" | "ready_timeout");
-        !self.is_of_jobs || kind.serves_queues() || (kind == PoolKind::Service && is_of_calls)
+        let of_kind: &[&str] = match kind {
+            PoolKind::Service => &["timeout", "max_jobs", "ready_timeout"],
+            PoolKind::Server => &["ready_timeout"],
+            PoolKind::Protocol | PoolKind::Exec | PoolKind::Opaque => &[],
+        };
+        !self.is_of_jobs || kind.serves_queues() || of_kind.contains(&self.name)
     }
 
     /// With a word that may stand instead of a value.

@@ -38,16 +38,24 @@ impl Address {
             }
         };
         let place = if unix { Place::Unix(path(rest)?) } else { Place::Tcp(socket(scheme, rest)?) };
-        if let Place::Tcp(at) = place
-            && http
-            && !at.ip().is_loopback()
-        {
-            return Err(format!(
-                "`{text}` can be reached from other machines, and there is no token yet to keep strangers out; use \
-                 127.0.0.1, or a proxy before it"
-            ));
-        }
         Ok(Self { place, http })
+    }
+
+    /// The word before its first colon.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        match (&self.place, self.http) {
+            (Place::Unix(_), false) => "unix",
+            (Place::Unix(_), true) => "http+unix",
+            (Place::Tcp(_), false) => "tcp",
+            (Place::Tcp(_), true) => "http",
+        }
+    }
+
+    /// Whether HTTP is spoken where other machines can reach it.
+    #[must_use]
+    pub fn is_http_for_all(&self) -> bool {
+        matches!(self.place, Place::Tcp(at) if self.http && !at.ip().is_loopback())
     }
 
     /// Whether the system takes its path; if not, why.
@@ -99,11 +107,9 @@ fn socket(scheme: &str, text: &str) -> Result<SocketAddr, String> {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.place, self.http) {
-            (Place::Unix(path), false) => write!(f, "unix:{}", path.display()),
-            (Place::Unix(path), true) => write!(f, "http+unix:{}", path.display()),
-            (Place::Tcp(at), false) => write!(f, "tcp:{at}"),
-            (Place::Tcp(at), true) => write!(f, "http:{at}"),
+        match &self.place {
+            Place::Unix(path) => write!(f, "{}:{}", self.scheme(), path.display()),
+            Place::Tcp(at) => write!(f, "{}:{at}", self.scheme()),
         }
     }
 }
@@ -138,11 +144,6 @@ mod tests {
             ("tcp:example.org:80", "`example.org` is no IP address; write `tcp:127.0.0.1:9501`"),
             ("tcp:0", "`0` is no port from 1 to 65535; write `tcp:127.0.0.1:9501`"),
             ("http:::1:99999", "`99999` is no port from 1 to 65535; write `http:127.0.0.1:9501`"),
-            (
-                "http:0.0.0.0:80",
-                "`http:0.0.0.0:80` can be reached from other machines, and there is no token yet to keep strangers out; \
-                 use 127.0.0.1, or a proxy before it",
-            ),
         ];
         for (written, why) in table {
             assert_eq!(Address::read(written), Err(why.to_owned()));

@@ -21,10 +21,13 @@ pub enum PoolKind {
     Opaque,
     /// A program whose methods are called through the gateway.
     Service,
+    /// A service of `listen_mode = "worker"`: a program that is a server, on sockets that it is given.
+    #[serde(skip_deserializing, rename = "service")]
+    Server,
 }
 
 impl PoolKind {
-    /// Every kind.
+    /// Every kind that has a word of its own.
     pub const ALL: [Self; 4] = [Self::Protocol, Self::Exec, Self::Opaque, Self::Service];
 
     /// The word used in configuration and JSON.
@@ -34,7 +37,17 @@ impl PoolKind {
             Self::Protocol => "protocol",
             Self::Exec => "exec",
             Self::Opaque => "opaque",
-            Self::Service => "service",
+            Self::Service | Self::Server => "service",
+        }
+    }
+
+    /// The word for who listens, where anybody does.
+    #[must_use]
+    pub const fn listen_mode(self) -> Option<&'static str> {
+        match self {
+            Self::Service => Some("gateway"),
+            Self::Server => Some("worker"),
+            Self::Protocol | Self::Exec | Self::Opaque => None,
         }
     }
 
@@ -49,7 +62,7 @@ impl PoolKind {
     pub const fn takes(self, has_command: bool) -> Takes {
         match (self, has_command) {
             (Self::Exec, false) => Takes::Commands,
-            (Self::Exec | Self::Protocol | Self::Opaque | Self::Service, _) => Takes::Others,
+            (Self::Exec | Self::Protocol | Self::Opaque | Self::Service | Self::Server, _) => Takes::Others,
         }
     }
 
@@ -141,10 +154,10 @@ impl PoolSettings {
         self.limits.in_force(self.kind).into_iter().chain(own).collect()
     }
 
-    /// Whether its workers fetch their jobs elsewhere.
+    /// Whether its workers have their work from elsewhere, and are told to leave by TERM.
     #[must_use]
-    pub fn is_opaque(&self) -> bool {
-        self.kind == PoolKind::Opaque
+    pub fn is_told_by_signals(&self) -> bool {
+        matches!(self.kind, PoolKind::Opaque | PoolKind::Server)
     }
 
     /// Whether its workers answer calls.

@@ -1,8 +1,8 @@
 //! Starts a program in a process group of its own, with pipes to it.
 //!
 //! Does not know what the program is for. Invariant: the cost of a spawn does not depend on the size of the master,
-//! unless a protocol descriptor is asked for. std uses `posix_spawn` as long as the program is a path, nothing runs
-//! between fork and exec and no user is changed; `protocol_fd` needs such a hook (command-fds), hence the fork.
+//! unless further descriptors are asked for. std uses `posix_spawn` as long as the program is a path, nothing runs
+//! between fork and exec and no user is changed; `protocol_fd` and `sockets` need such a hook (command-fds), hence the fork.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader};
@@ -58,6 +58,8 @@ pub struct Spec {
     pub stdin: StdinKind,
     /// A further pipe to us, at this descriptor of the child (3 or higher).
     pub protocol_fd: Option<i32>,
+    /// Sockets at its descriptors from 3 on, in order; not beside `protocol_fd`.
+    pub sockets: Vec<Arc<OwnedFd>>,
     /// Done before all else, by our own program or by [`super::start_step`].
     pub step: Step,
     /// The mark that it and all its descendants carry; `None`: ours.
@@ -220,15 +222,20 @@ pub fn spawn_with_ends(spec: &Spec) -> Result<(Spawned, Command), SpawnError> {
         StdinKind::Null => Stdio::null(),
         StdinKind::Socket(end) => end.try_clone().map_err(io_error)?.into(),
     });
-    let mut protocol = None;
+    let (mut protocol, mut mappings) = (None, Vec::new());
     if let Some(fd) = spec.protocol_fd {
         if !(3..=255).contains(&fd) {
             return Err(SpawnError::ProtocolFd { program: shown(), fd });
         }
         let (reader, writer) = io::pipe().map_err(io_error)?;
-        let mapping = FdMapping { parent_fd: OwnedFd::from(writer), child_fd: fd };
-        command.fd_mappings(vec![mapping]).map_err(|e| io_error(io::Error::other(e)))?;
+        mappings.push(FdMapping { parent_fd: OwnedFd::from(writer), child_fd: fd });
         protocol = Some(reader);
+    }
+    for (socket, child_fd) in spec.sockets.iter().zip(3..) {
+        mappings.push(FdMapping { parent_fd: socket.try_clone().map_err(io_error)?, child_fd });
+    }
+    if !mappings.is_empty() {
+        command.fd_mappings(mappings).map_err(|e| io_error(io::Error::other(e)))?;
     }
     let path = match &spec.program {
         Program::Own => None,

@@ -2,8 +2,8 @@
 //!
 //! std starts a program in a group of its own and no more. A worker of ours does the rest itself; before any other
 //! program a step of ours does it and then becomes that program, under the same process id: a session without a
-//! terminal, the control group of the worker, signals at their default. Only where it is needed: the step costs an
-//! exec.
+//! terminal, the control group of the worker, signals at their default, its own id for those that are given sockets. Only
+//! where it is needed: the step costs an exec.
 //!
 //! Invariant: the variables that ask for it are not in the environment of what is started.
 
@@ -26,8 +26,12 @@ pub const VERB: &str = "__start";
 const SESSION_VARIABLE: &str = "QUEUE_WORK_SESSION";
 /// The folder of the control group to join.
 const CGROUP_VARIABLE: &str = "QUEUE_WORK_CGROUP";
+/// Set where `LISTEN_PID` is wanted, which nobody knows before the process is there.
+const LISTEN_VARIABLE: &str = "QUEUE_WORK_LISTEN";
 /// All of them, not to be passed on.
-pub const VARIABLES: [&str; 2] = [SESSION_VARIABLE, CGROUP_VARIABLE];
+pub const VARIABLES: [&str; 3] = [SESSION_VARIABLE, CGROUP_VARIABLE, LISTEN_VARIABLE];
+/// The process that the variables `LISTEN_FDS` and `LISTEN_FDNAMES` are for, by the protocol of `sd_listen_fds(3)`.
+const LISTEN_PID: &str = "LISTEN_PID";
 
 /// The exit code of a step whose program cannot be executed, as shells have it.
 const CANNOT_RUN: u8 = 127;
@@ -42,13 +46,15 @@ pub struct Step {
     pub signals: bool,
     /// The control group that it is to be in before it starts anything.
     pub cgroup: Option<Group>,
+    /// Its process id as `LISTEN_PID`.
+    pub listens: bool,
 }
 
 impl Step {
     /// Whether another program than ours needs the step at all.
     #[must_use]
     pub const fn is_needed(&self) -> bool {
-        self.session || self.signals || self.cgroup.is_some()
+        self.session || self.signals || self.cgroup.is_some() || self.listens
     }
 
     /// Variables that ask for it, for the environment of the process.
@@ -56,7 +62,8 @@ impl Step {
     pub fn env(&self) -> Vec<(OsString, OsString)> {
         let session = self.session.then(|| (SESSION_VARIABLE.into(), "1".into()));
         let cgroup = self.cgroup.as_ref().map(|group| (CGROUP_VARIABLE.into(), group.folder().into()));
-        session.into_iter().chain(cgroup).collect()
+        let listens = self.listens.then(|| (LISTEN_VARIABLE.into(), "1".into()));
+        session.into_iter().chain(cgroup).chain(listens).collect()
     }
 }
 
@@ -90,6 +97,9 @@ pub fn run(args: &[OsString]) -> ExitCode {
     let Some((program, args)) = args.split_first() else { return ExitCode::from(2) };
     let mut command = Command::new(program);
     command.args(args);
+    if std::env::var_os(LISTEN_VARIABLE).is_some() {
+        command.env(LISTEN_PID, std::process::id().to_string());
+    }
     for name in VARIABLES {
         command.env_remove(name);
     }

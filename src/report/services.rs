@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::status::PoolStatus;
 use super::tables::{Align, Column, Room, render, render_within};
 use super::words;
-use crate::model::PoolName;
 use crate::model::service::{Health, HealthStatus, Method, MethodStats, Metric, MetricValue};
+use crate::model::{PoolKind, PoolName};
 
 /// A service as the gateway lists it.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Service {
     pub workers: u32,
     pub wanted: u32,
     pub listen: Vec<String>,
+    /// `gateway`, or `worker` where its workers listen themselves, and have no methods.
+    pub listen_mode: Option<String>,
     pub methods: Vec<ServiceMethod>,
     /// Series that its workers count in by `metric`: the first 1,000 by name, since the gateway began.
     pub metrics: Vec<Metric>,
@@ -78,6 +80,7 @@ impl Service {
             workers: pool.ready,
             wanted: pool.wanted,
             listen: pool.listen.clone(),
+            listen_mode: pool.listen_mode.clone(),
             methods,
             metrics,
             metrics_dropped,
@@ -163,7 +166,9 @@ pub fn page(service: &Service) -> String {
     let version = service.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let head = format!("service {}{version}: {state}, {workers} of {wanted} workers ready", words::escape(pool));
     let listen = service.listen.iter().fold(String::new(), |all, address| all + "listens at " + address + "\n");
-    let methods = if service.methods.is_empty() {
+    let methods = if service.listen_mode.as_deref() == PoolKind::Server.listen_mode() {
+        "its workers listen themselves: there are no methods to call\n".to_owned()
+    } else if service.methods.is_empty() {
         "its workers name no methods\n".to_owned()
     } else {
         render(&columns, &service.methods.iter().map(row).collect::<Vec<_>>())

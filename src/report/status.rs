@@ -207,11 +207,14 @@ pub struct PoolStatus {
     pub name: String,
     /// The queues it serves.
     pub queues: Vec<QueueName>,
-    /// Where it is called, if it is a service.
+    /// Where it listens, if it is a service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listen: Vec<String>,
     /// `protocol`, `exec`, `opaque` or `service`.
     pub kind: String,
+    /// Who listens, if it is a service: `gateway` or `worker`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen_mode: Option<String>,
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
     #[serde(default)]
     pub takes: Vec<String>,

@@ -285,6 +285,7 @@ fn spec(plan: Plan) -> Result<(Spec, Vec<u8>), Failure> {
         env_remove: vec![KILL_AFTER_VARIABLE.into()],
         stdin: if plan.stdin.is_some() { StdinKind::Pipe } else { StdinKind::Null },
         protocol_fd: None,
+        sockets: Vec::new(),
         step: Step::default(),
         mark: None,
     };

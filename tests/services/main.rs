@@ -8,10 +8,12 @@ mod deaths;
 mod examples;
 mod listeners;
 mod operate;
+mod servers;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -22,7 +24,7 @@ use support::{Bench, DEADLINE, Master};
 /// A bench with a service `calc` that listens at `calc.sock`, with these further lines in its table.
 fn bench(lines: &str) -> Bench {
     let bench = Bench::new();
-    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/calc.py");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/calc.py");
     std::fs::copy(program, bench.path().join("calc.py")).expect("a program");
     write_config(&bench, lines);
     bench
@@ -122,7 +124,7 @@ impl Load {
     }
 }
 
-fn hammer(path: &std::path::Path, is_over: &AtomicBool, good: &AtomicU64) -> Vec<String> {
+fn hammer(path: &Path, is_over: &AtomicBool, good: &AtomicU64) -> Vec<String> {
     let mut wrong = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         let stream = match UnixStream::connect(path) {

@@ -81,15 +81,17 @@ fn restart_now_skips_the_grace_and_gives_the_job_back_unblamed() {
 }
 
 #[test]
-fn a_restart_now_of_an_opaque_worker_leaves_it_the_time_to_obey() {
-    let mut bench = Bench::up(|s| s.kind = PoolKind::Opaque);
-    restart(&mut bench, true);
-    bench.bring_up();
-    bench.says(&["spawn 2 in 1", "TERM 1"]);
-    bench.pass(4 * SECOND);
-    bench.says(&[]);
-    bench.pass(SECOND);
-    bench.says(&["KILL 1"]);
+fn a_restart_now_of_a_worker_that_is_told_by_signals_leaves_it_the_time_to_obey() {
+    for kind in [PoolKind::Opaque, PoolKind::Server] {
+        let mut bench = Bench::up(|s| s.kind = kind);
+        restart(&mut bench, true);
+        bench.bring_up();
+        bench.says(&["spawn 2 in 1", "TERM 1"]);
+        bench.pass(4 * SECOND);
+        bench.says(&[]);
+        bench.pass(SECOND);
+        bench.says(&["KILL 1"]);
+    }
 }
 
 #[test]

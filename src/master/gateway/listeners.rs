@@ -1,5 +1,5 @@
 //! The listening sockets of services, which are the master's: neither the death of a gateway nor that of a worker refuses a
-//! connection.
+//! connection. They are blocking until the gateway, or a worker that listens itself, makes them something else.
 //!
 //! Invariants: each place is bound once, whichever service listens there; a file of another process is never removed.
 
@@ -45,10 +45,11 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens those of these that are not open, and the one for calls beside `control`, for this owner; all of them or none.
+    /// Opens those of these that are not open, and the one for calls beside `control` if that is given, for this owner; all
+    /// of them or none.
     pub(super) fn open<'a>(
         &mut self,
-        control: &Path,
+        control: Option<&Path>,
         owner: Uid,
         wanted: impl Iterator<Item = (&'a Address, u32)>,
     ) -> Result<(), CannotListen> {
@@ -63,7 +64,7 @@ impl Listeners {
                 (true, Place::Tcp(_)) => {}
             }
         }
-        if self.calls.is_none() {
+        if let Some(control) = control.filter(|_| self.calls.is_none()) {
             let path = calls_path(control);
             let address = path.display().to_string();
             let opened = bind(&Place::Unix(path), owner, PRIVATE).map_err(|error| {
@@ -74,6 +75,10 @@ impl Listeners {
         }
         self.open.append(&mut new);
         Ok(())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.open.len()
     }
 
     /// Closes those that nobody listens at any more.
@@ -112,7 +117,6 @@ fn bind(place: &Place, owner: Uid, mode: u32) -> io::Result<Listener> {
         Place::Tcp(address) => {
             // With SO_REUSEADDR: connections of a master that has ended do not keep the port.
             let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
             Ok(Listener { socket: Arc::new(listener.into()), _door: None })
         }
         Place::Unix(path) => {

@@ -19,7 +19,7 @@ mod link;
 mod listeners;
 mod tell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
@@ -37,13 +37,13 @@ use super::pipes::Pipes;
 use super::sources::Source;
 use super::timers::Timer;
 use super::{Master, wall};
-use crate::config::PoolConfig;
+use crate::config::{PoolConfig, ServiceConfig};
 use crate::core::{Event, Phase, PoolId, State};
 use crate::model::listen::Place;
 use crate::model::problem::Topic;
 use crate::model::service::{Declared, Framing, ServiceSettings};
 use crate::model::worker::Exit;
-use crate::model::{JobId, Mono, Now, PoolName, WorkerId};
+use crate::model::{JobId, Mono, Now, PoolKind, PoolName, WorkerId};
 use crate::process::spawn::SpawnError;
 use crate::report::events;
 use crate::wire::gateway::ToGateway;
@@ -167,12 +167,18 @@ impl Gateway {
         (control, owner): (&Path, Uid),
         pools: impl Iterator<Item = &'p PoolConfig>,
     ) -> Result<(), CannotListen> {
-        let mut services = pools.filter_map(|pool| pool.service.as_ref()).peekable();
-        if services.peek().is_none() {
-            return Ok(());
-        }
-        let wanted = services.flat_map(|service| service.listen.iter().map(|address| (address, service.socket_mode)));
+        let services = pools.filter_map(|pool| Some((pool.settings.is_service(), pool.service.as_ref()?)));
+        let services: Vec<(bool, &ServiceConfig)> = services.collect();
+        let control = services.iter().any(|(is_called, _)| *is_called).then_some(control);
+        let wanted = services.iter().flat_map(|(_, service)| service.listen.iter().map(|at| (at, service.socket_mode)));
         self.listeners.open(control, owner, wanted)
+    }
+
+    /// The sockets that workers of this pool are given, in the order of its addresses.
+    pub(super) fn sockets_for(&self, pool: &PoolConfig) -> Vec<Arc<OwnedFd>> {
+        let service = pool.service.as_ref().filter(|_| pool.settings.kind == PoolKind::Server);
+        let places = service.into_iter().flat_map(|service| &service.listen).map(|address| &address.place);
+        places.map(|place| self.listeners.socket(place)).collect::<Option<_>>().unwrap_or_default()
     }
 
     /// The file in which gateways mark workers, for the first of them made.
@@ -197,6 +203,7 @@ impl Gateway {
 impl Master {
     /// Starts, tells, and ends the gateway. Once a turn.
     pub(super) fn tend_gateway(&mut self, now: Now) {
+        self.close_unused();
         let has_services = self.core.pools().any(|(_, pool)| pool.settings.is_service());
         if !has_services && self.gateway.is_over() {
             return;
@@ -217,6 +224,23 @@ impl Master {
             log::debug!("the gateway cannot be killed: {error}");
         }
         self.ring_for_gateway(now.mono);
+    }
+
+    /// Closes sockets that are of no pool any more. Those that workers listen at are closed when the master stops: nobody is to
+    /// wait for workers that do not come.
+    fn close_unused(&mut self) {
+        let is_stopping = self.core.phase() != Phase::Running;
+        let stays = |pool: &&PoolConfig| !(is_stopping && pool.settings.kind == PoolKind::Server);
+        let places = || {
+            let pools = self.core.pools().filter(|(_, pool)| !pool.removed).filter_map(|(id, _)| self.spawner.pool(id));
+            let services = pools.filter(stays).filter_map(|pool| pool.service.as_ref());
+            services.flat_map(|service| &service.listen).map(|address| &address.place)
+        };
+        // Asked each turn; every place of a pool is open.
+        if self.gateway.listeners.count() != places().count() {
+            let places: BTreeSet<&Place> = places().collect();
+            self.gateway.listeners.retain(|place| places.contains(place));
+        }
     }
 
     /// When there is something to do for it, if nothing happens before.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Listening, Running};
-use crate::config::{PoolConfig, ServiceConfig};
+use crate::config::ServiceConfig;
 use crate::core::{Event, Phase, Pool, PoolId};
 use crate::master::Master;
 use crate::master::pipes::Pipes;
@@ -41,7 +41,6 @@ impl Master {
         let listening = self.listening();
         let is_stopping = self.core.phase() != Phase::Running;
         let gateway = &mut self.gateway;
-        gateway.listeners.retain(|place| listening.contains_key(place));
         let Some(running) = &mut gateway.running else { return };
         let mut said = Vec::new();
         for (name, settings) in &services {
@@ -77,7 +76,7 @@ impl Master {
         let is_stopping = self.core.phase() != Phase::Running;
         let (mut services, mut places) = (0, 0);
         for (id, pool) in self.core.pools() {
-            let Some(service) = self.spawner.pool(id).and_then(|pool| pool.service.as_ref()) else { continue };
+            let Some(service) = self.called(id) else { continue };
             let Some(told) = running.services.get(&pool.settings.name) else { return false };
             let has_slots = || pool.slots().map(|slot| slot.slot).eq(told.slots.iter().copied());
             let is_same = if told.slots.is_empty() {
@@ -101,7 +100,7 @@ impl Master {
     /// All services, those included that have workers left only. Of two with one name, the newer.
     fn services(&self) -> BTreeMap<PoolName, ServiceSettings> {
         let settings = |(id, pool): (PoolId, &Pool)| {
-            let service = self.spawner.pool(id)?.service.as_ref()?;
+            let service = self.called(id)?;
             let mut settings = service.settings.clone();
             if settings.strategy == Strategy::Sticky {
                 settings.slots = pool.slots().map(|slot| slot.slot).collect::<BTreeSet<Slot>>();
@@ -111,17 +110,22 @@ impl Master {
         self.core.pools().filter_map(settings).collect()
     }
 
-    /// Everything that services listen at.
+    /// The service that the gateway carries calls for.
+    fn called(&self, id: PoolId) -> Option<&ServiceConfig> {
+        self.spawner.pool(id).filter(|pool| pool.settings.is_service())?.service.as_ref()
+    }
+
+    /// Everything that the gateway listens at.
     fn listening(&self) -> BTreeMap<Place, Listening> {
         let open = self.core.pools().filter(|(_, pool)| !pool.removed);
-        let of_pool = |pool: &PoolConfig| {
-            let (name, service) = (pool.settings.name.clone(), pool.service.clone()?);
+        let of_pool = |(id, pool): (PoolId, &Pool)| {
+            let (name, service) = (pool.settings.name.clone(), self.called(id)?.clone());
             Some(service.listen.clone().into_iter().map(move |address| {
                 let framing = framing_at(&service, &address);
                 (address.place.clone(), (name.clone(), address.to_string(), framing))
             }))
         };
-        open.filter_map(|(id, _)| of_pool(self.spawner.pool(id)?)).flatten().collect()
+        open.filter_map(of_pool).flatten().collect()
     }
 
     /// Hands a worker that was started to the gateway, if it is of a service: as that is to be by now.

@@ -16,6 +16,7 @@ fn spec(script: &str) -> Spec {
         env_remove: vec![],
         stdin: StdinKind::Null,
         protocol_fd: None,
+        sockets: Vec::new(),
         step: Step::default(),
         mark: None,
     }

@@ -105,7 +105,7 @@ fn pool_started(
     let what = match kind {
         "exec" => "commands as jobs",
         "opaque" => "workers that fetch their own jobs",
-        "service" => "workers that answer calls",
+        "service" => "workers that answer clients",
         _ => "workers that speak the protocol",
     };
     let serves = if queues.is_empty() { String::new() } else { format!(" for {}", words::list(queues)) };

@@ -1,7 +1,8 @@
 //! The services in `examples/services`, with the configuration beside them: every method is called by `call`, over a unix
-//! socket and over TCP, with right and wrong arguments. A language that is not on this machine is named on stderr.
+//! socket and over TCP, with right and wrong arguments; servers are spoken to. A language that is not on this machine is named on stderr.
 
 mod each;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,13 +13,15 @@ use std::process::{Command, Stdio};
 use super::*;
 
 /// Each service, with the program that runs it.
-const ALL: [(&str, &str); 6] = [
+const ALL: [(&str, &str); 8] = [
     ("api_proxy", "node"),
     ("calculator", "node"),
     ("data_aggregator", "python3"),
     ("database", "python3"),
     ("file_watcher", "bash"),
     ("image_processor", "php"),
+    ("web_server", "python3"),
+    ("websocket_echo", "node"),
 ];
 /// The queue of the watcher.
 const FILES: &str = "files";
