@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use queue_work::testing::config::default_limits;
-use queue_work::testing::core::calls::{Body, Call, CallAction, CallEvent, CallId, Calls};
+use queue_work::testing::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
 use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
 use queue_work::testing::model::change::Change;
-use queue_work::testing::model::service::{Declared, ServiceSettings, Strategy};
+use queue_work::testing::model::service::{Body, Declared, ServiceSettings, Strategy};
 use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, Holds, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings,
     Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Slot, Takes, UnixMicros, WorkerId,
@@ -179,7 +179,7 @@ impl Service {
             id: CallId(self.id),
             pool: pool(),
             method: Some("add".into()),
-            body: Body::Json(args.into()),
+            body: Some(Body::Json(args.into())),
             peer: "127.0.0.1".into(),
             is_outside: true,
             deadline: None,

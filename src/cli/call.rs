@@ -1,4 +1,6 @@
-//! `call`: calls a method of a service, through the gateway of the running master.
+//! `call`: calls a method of a service, through the gateway of the running master or at a worker of its own.
+
+mod with;
 
 use serde_json::value::RawValue;
 
@@ -8,19 +10,23 @@ use super::output;
 use crate::client::calls::{Calls, Request};
 use crate::client::{ClientError, NONE};
 use crate::error::{Code, Error};
-use crate::model::PoolKind;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{CallError, code};
 use crate::model::trace::TRACEPARENT;
+use crate::model::{PoolKind, PoolName};
 use crate::report::Status;
 use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
+    if let Some(command) = &args.with {
+        return with::run(args, command);
+    }
+    PoolName::new(&args.service).map_err(|error| Error::Usage(error.to_string()))?;
     let params = params(args.args.as_deref())?;
     let traceparent = std::env::var(TRACEPARENT).ok();
     let request = Request {
         service: Some(&args.service),
-        method: Some(&args.method),
+        method: args.method.as_deref(),
         args: params.as_deref(),
         timeout_s: args.timeout.map(|timeout| timeout.as_secs_f64()),
         key: args.key.as_deref(),
@@ -33,9 +39,13 @@ pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
         Error::NotFound(_) => listens_itself(context, &args.service).unwrap_or(error),
         error => error,
     })?;
-    let text = if args.raw { serde_json::from_str::<String>(result.get()).ok() } else { None };
-    output::line(text.as_deref().unwrap_or(result.get()))?;
+    print(args, &result)?;
     Ok(Code::DONE)
+}
+
+fn print(args: &CallArgs, result: &RawValue) -> Result<(), Error> {
+    let text = if args.raw { serde_json::from_str::<String>(result.get()).ok() } else { None };
+    output::line(text.as_deref().unwrap_or(result.get()))
 }
 
 /// The gateway of the master, which must run.

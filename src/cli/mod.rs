@@ -40,6 +40,7 @@ mod spawn;
 mod start;
 mod status;
 mod stop;
+mod trial;
 mod waiting;
 mod why;
 mod work;
@@ -110,6 +111,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Start(_) => start::run(context),
         Verb::Push(args) => push::run(context, args),
         Verb::Call(args) => call::run(context, args),
+        Verb::Try(args) => trial::run(context, args),
         Verb::Services(args) => services::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),

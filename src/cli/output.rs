@@ -28,6 +28,11 @@ pub(crate) fn raw(bytes: &[u8]) -> Result<(), Error> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(Error::stdout)
 }
 
+/// Passes on a line of another program on stderr; a closed stderr is ignored.
+pub(crate) fn raw_error(line: &[u8]) {
+    let _ = std::io::stderr().lock().write_all(&[line, b"\n"].concat());
+}
+
 /// Writes a value as one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     raw((to_json(value)? + "\n").as_bytes())

@@ -29,9 +29,9 @@ use super::inside;
 use super::listen::Socket;
 use super::listen::stream::{ReadHalf, Stream, WriteHalf};
 use super::shell::Shell;
-use crate::core::calls::{Body, CallId};
+use crate::core::calls::CallId;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::service::{CallError, code};
+use crate::model::service::{Body, CallError, code};
 use crate::wire::lines::{Line, Lines};
 use crate::wire::object;
 

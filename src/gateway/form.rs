@@ -8,7 +8,7 @@
 //! | `{"name": N, "args": P, "id"?: I}` | N, P | `{"id":I,"result":R}` | `{"id":I,"error":{…}}` |
 //! | bytes that are no JSON | none, all of it | the raw bytes, or the JSON text of the result | `error: …` |
 //!
-//! Arguments that are not given are `[]`. A service that declares no methods answers the whole message, whatever its form, and
+//! A service that declares no methods answers the whole message, whatever its form, and
 //! its answer goes out as the worker gave it; errors keep the form of the table, and that of `action` where there is none.
 
 use std::borrow::Cow;
@@ -17,8 +17,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::core::calls::Body;
-use crate::model::service::{CallError, code};
+use crate::model::service::{Body, CallError, code};
 use crate::wire::object::Object;
 use crate::wire::rpc::INVALID_REQUEST;
 use crate::wire::worker::write_on_one_line;
@@ -38,7 +37,7 @@ pub(super) enum Form {
 pub(super) struct Asked {
     pub form: Form,
     /// Method and arguments, if it names a method.
-    pub named: Option<(Arc<str>, Arc<RawValue>)>,
+    pub named: Option<(Arc<str>, Option<Arc<RawValue>>)>,
     pub traceparent: Option<Arc<str>>,
 }
 
@@ -82,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Asked, CallError> {
         (Form::Action, None, None)
     };
     let name = method.and_then(|method| serde_json::from_str::<Cow<'_, str>>(method.get()).ok());
-    let named = name.map(|name| (Arc::from(name.as_ref()), args.map_or_else(no_args, shared)));
+    let named = name.map(|name| (Arc::from(name.as_ref()), args.map(shared)));
     Ok(Asked { form, named, traceparent: m.traceparent.map(|trace| Arc::from(trace.as_ref())) })
 }
 
@@ -95,10 +94,6 @@ pub(super) fn names_none() -> CallError {
     let message = "the request names no method; send {\"action\": NAME, \"parameters\": ARGUMENTS}, \
                    {\"method\": NAME, \"params\": ARGUMENTS, \"id\": 1} or {\"name\": NAME, \"args\": ARGUMENTS}";
     CallError { code: INVALID_REQUEST, message: message.to_owned(), data: None }
-}
-
-pub(super) fn no_args() -> Arc<RawValue> {
-    RawValue::from_string("[]".to_owned()).expect("BUG: an empty array is JSON").into()
 }
 
 pub(super) fn shared(value: &RawValue) -> Arc<RawValue> {
@@ -148,7 +143,7 @@ impl Form {
 }
 
 /// Appends the members `id` and `result` or `error`, and the bracket behind.
-pub(super) fn write_rpc(out: &mut Vec<u8>, id: Option<&RawValue>, answer: &Result<Body, CallError>) {
+pub(crate) fn write_rpc(out: &mut Vec<u8>, id: Option<&RawValue>, answer: &Result<Body, CallError>) {
     if let Some(id) = id {
         out.extend_from_slice(b"\"id\":");
         write_on_one_line(out, id.get().as_bytes());
@@ -197,7 +192,10 @@ mod tests {
 
     fn exchange(request: &str, is_whole: bool, answer: &Result<Body, CallError>) -> String {
         let asked = read(request).unwrap();
-        let named = asked.named.map_or_else(|| "-".to_owned(), |(name, args)| format!("{name} {args}"));
+        let named = asked.named.map_or_else(
+            || "-".to_owned(),
+            |(name, args)| format!("{name} {}", args.map_or("-".to_owned(), |args| args.to_string())),
+        );
         let answer =
             asked.form.answer(is_whole, answer).map_or_else(String::new, |out| String::from_utf8(out).unwrap());
         format!("{named} => {answer}")
@@ -208,12 +206,12 @@ mod tests {
         let six = Ok(json("6"));
         let table = [
             (r#"{"action":"a","parameters":{"x":1}}"#, r#"a {"x":1} => {"status":"success","data":6}"#),
-            (r#"{"action":"a"}"#, r#"a [] => {"status":"success","data":6}"#),
+            (r#"{"action":"a"}"#, r#"a - => {"status":"success","data":6}"#),
             (r#"{"method":"m","params":[1],"id":"x"}"#, r#"m [1] => {"jsonrpc":"2.0","id":"x","result":6}"#),
-            (r#"{"method":"m"}"#, r#"m [] => {"jsonrpc":"2.0","id":null,"result":6}"#),
-            (r#"{"jsonrpc":"2.0","method":"m"}"#, "m [] => "),
+            (r#"{"method":"m"}"#, r#"m - => {"jsonrpc":"2.0","id":null,"result":6}"#),
+            (r#"{"jsonrpc":"2.0","method":"m"}"#, "m - => "),
             (r#"{"name":"n","args":[2]}"#, r#"n [2] => {"result":6}"#),
-            (r#"{"name":"n","id":7}"#, r#"n [] => {"id":7,"result":6}"#),
+            (r#"{"name":"n","id":7}"#, r#"n - => {"id":7,"result":6}"#),
             (r#"{"other":1}"#, r#"- => {"status":"success","data":6}"#),
             (r#"{"action":5}"#, r#"- => {"status":"success","data":6}"#),
             ("[1]", r#"- => {"status":"success","data":6}"#),
@@ -223,7 +221,7 @@ mod tests {
         }
         assert_eq!(
             exchange(r#"{"action":"a"}"#, true, &Ok(json(r#"{"status": "completed"}"#))),
-            r#"a [] => {"status": "completed"}"#
+            r#"a - => {"status": "completed"}"#
         );
         assert_eq!(exchange("[1]", true, &Ok(Body::Raw((*b"pong").into()))), "- => pong");
     }
@@ -232,12 +230,12 @@ mod tests {
     fn errors_keep_the_form_of_the_request() {
         let failed = Err(CallError { code: -32001, message: "too \"late\"".into(), data: None });
         let table = [
-            (r#"{"action":"a"}"#, r#"a [] => {"status":"error","message":"too \"late\"","code":-32001}"#),
+            (r#"{"action":"a"}"#, r#"a - => {"status":"error","message":"too \"late\"","code":-32001}"#),
             (
                 r#"{"method":"m","id":1}"#,
-                r#"m [] => {"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"too \"late\""}}"#,
+                r#"m - => {"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"too \"late\""}}"#,
             ),
-            (r#"{"name":"n","id":2}"#, r#"n [] => {"id":2,"error":{"code":-32001,"message":"too \"late\""}}"#),
+            (r#"{"name":"n","id":2}"#, r#"n - => {"id":2,"error":{"code":-32001,"message":"too \"late\""}}"#),
         ];
         for (request, expected) in table {
             for is_whole in [false, true] {

@@ -11,9 +11,8 @@ use serde_json::value::RawValue;
 
 use super::form;
 use super::shell::Asking;
-use crate::core::calls::Body;
 use crate::model::PoolName;
-use crate::model::service::{CallError, code};
+use crate::model::service::{Body, CallError, code};
 use crate::wire::object;
 
 /// The longest that a caller waits, unless it says so.
@@ -39,7 +38,7 @@ pub(super) fn read(text: &str, peer: &Arc<str>) -> Result<Asking, CallError> {
     Ok(Asking {
         pool,
         method: method.map(Arc::from),
-        body: Body::Json(args.map_or_else(form::no_args, form::shared)),
+        body: args.map(|args| Body::Json(form::shared(args))),
         whole: None,
         peer: Arc::clone(peer),
         is_outside: false,

@@ -21,9 +21,9 @@ type Labels = BTreeMap<String, String>;
 
 /// All series of a pool.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+pub(crate) struct Metrics {
     series: BTreeMap<String, BTreeMap<Labels, MetricValue>>,
-    pub dropped: u64,
+    pub(crate) dropped: u64,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ enum Kind {
 
 impl Metrics {
     /// Takes in what a worker says.
-    pub(super) fn take(&mut self, text: &str) {
+    pub(crate) fn take(&mut self, text: &str) {
         let said = object::read::<Said>(text).ok().filter(Said::fits);
         if said.and_then(|said| self.add(said)).is_none() {
             self.dropped += 1;
@@ -58,7 +58,7 @@ impl Metrics {
     }
 
     /// The series by name, as many as one answer has room for.
-    pub(super) fn listed(&self) -> Vec<Metric> {
+    pub(crate) fn listed(&self) -> Vec<Metric> {
         let sets =
             self.series.iter().flat_map(|(name, sets)| sets.iter().map(move |(labels, value)| (name, labels, value)));
         let listed =

@@ -22,14 +22,14 @@
 mod budget;
 mod channel;
 mod console;
-mod form;
+pub(crate) mod form;
 mod inside;
 mod listen;
 mod marks;
-mod metrics;
+pub(crate) mod metrics;
 mod pool;
 mod shell;
-mod tables;
+pub(crate) mod tables;
 mod told;
 mod upkeep;
 mod workers;

@@ -22,8 +22,8 @@ use super::pool::Pool;
 use super::tables::Tables;
 use super::workers::Worker;
 use crate::clock::Clock;
-use crate::core::calls::{Body, Call, CallAction, CallEvent, CallId, Calls};
-use crate::model::service::{CallError, Health, ServiceSettings};
+use crate::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
+use crate::model::service::{Body, CallError, Health, ServiceSettings};
 use crate::model::{Mono, Now, PoolName, WorkerId};
 use crate::wire::gateway::FromGateway;
 
@@ -38,7 +38,8 @@ const READ_BYTES: usize = 64 * 1024;
 pub(super) struct Asking {
     pub pool: PoolName,
     pub method: Option<Arc<str>>,
-    pub body: Body,
+    /// `None`: no arguments are given.
+    pub body: Option<Body>,
     /// The message as it came, for a service of which nothing is known yet, or that declares no methods.
     pub whole: Option<Arc<RawValue>>,
     pub peer: Arc<str>,
@@ -49,7 +50,7 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn outside(pool: &PoolName, method: Option<Arc<str>>, body: Body, peer: &Arc<str>) -> Self {
+    pub(super) fn outside(pool: &PoolName, method: Option<Arc<str>>, body: Option<Body>, peer: &Arc<str>) -> Self {
         let (pool, peer) = (pool.clone(), Arc::clone(peer));
         let (whole, timeout, key, traceparent) = (None, None, None, None);
         Self { pool, method, body, whole, peer, is_outside: true, timeout, key, traceparent }
@@ -244,6 +245,6 @@ impl Shell {
         };
         let whole = self.waiting.borrow().get(&call.id).and_then(|waiting| waiting.whole.clone());
         let now = self.now();
-        worker.send(request, call, whole.as_deref(), now.wall.plus(deadline.since(now.mono)));
+        worker.send(request, call, whole, now.wall.plus(deadline.since(now.mono)));
     }
 }

@@ -33,7 +33,7 @@ type Row = Map<String, Value>;
 
 /// All tables.
 #[derive(Debug, Default)]
-pub(super) struct Tables {
+pub(crate) struct Tables {
     tables: BTreeMap<String, BTreeMap<String, Row>>,
     /// Of texts in them.
     bytes: usize,
@@ -57,7 +57,7 @@ struct Params {
 
 impl Tables {
     /// Answers a request.
-    pub(super) fn answer(&mut self, method: &str, params: &RawValue) -> Result<Arc<RawValue>, CallError> {
+    pub(crate) fn answer(&mut self, method: &str, params: &RawValue) -> Result<Arc<RawValue>, CallError> {
         let params =
             object::read(params.get()).map_err(|error| wrong(&format!("the params are not understood: {error}")))?;
         let result = self.result(method, params)?;
@@ -66,11 +66,11 @@ impl Tables {
     }
 
     /// All rows of a table; `None`: there is no such table.
-    pub(super) fn rows(&self, table: &str) -> Option<Value> {
+    pub(crate) fn rows(&self, table: &str) -> Option<Value> {
         self.tables.get(table).map(|rows| json!(rows))
     }
 
-    pub(super) fn names(&self) -> Value {
+    pub(crate) fn names(&self) -> Value {
         self.tables.keys().cloned().collect()
     }
 

@@ -1,10 +1,12 @@
 //! Services: what a pool whose workers answer calls is told to be, what its workers declare, and how a call fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Slot;
 
@@ -115,6 +117,25 @@ pub struct Declared {
     pub methods: BTreeMap<String, Method>,
 }
 
+impl Declared {
+    /// Reads what a worker declares in `place`, or says what is wrong with it.
+    pub fn read(place: &str, text: &RawValue) -> Result<Self, String> {
+        let bytes = text.get().len();
+        if bytes > MOST_DECLARED_BYTES {
+            return Err(format!("its `{place}` has {bytes} bytes; the limit is {MOST_DECLARED_BYTES}"));
+        }
+        let declared: Option<Self> =
+            serde_json::from_str(text.get()).map_err(|error| format!("its `{place}` is not understood: {error}"))?;
+        let declared = declared.unwrap_or_default();
+        match declared.methods.len() {
+            methods if methods > MOST_METHODS => {
+                Err(format!("it declares {methods} methods; the limit is {MOST_METHODS}"))
+            }
+            _ => Ok(declared),
+        }
+    }
+}
+
 /// A method that workers answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -130,6 +151,18 @@ pub struct Method {
     pub timeout_s: Option<f64>,
     /// A call whose worker died is tried once more by another.
     pub idempotent: bool,
+}
+
+impl Method {
+    /// Whether its arguments are an object, as its schema says.
+    #[must_use]
+    pub fn takes_object(&self) -> bool {
+        match &self.params["type"] {
+            Value::Array(types) => types.first().is_some_and(|first| first == "object"),
+            Value::Null => self.params.get("properties").is_some(),
+            one => one == "object",
+        }
+    }
 }
 
 impl Default for Method {
@@ -183,6 +216,26 @@ impl RateLimit {
 pub const MOST_METHODS: usize = 400;
 /// The longest declaration, in bytes of JSON text.
 pub const MOST_DECLARED_BYTES: usize = 64 * 1024;
+
+/// The content of a request or an answer.
+#[derive(Clone, Debug)]
+pub enum Body {
+    Json(Arc<RawValue>),
+    /// Bytes that are no JSON.
+    Raw(Arc<[u8]>),
+}
+
+impl Body {
+    /// In bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Json(text) => text.get().len(),
+            Self::Raw(bytes) => bytes.len(),
+        }
+    }
+}
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -16,5 +16,6 @@ pub mod processors;
 pub mod push;
 pub mod rpc;
 mod scale;
+pub mod service;
 pub mod store_name;
 pub mod worker;

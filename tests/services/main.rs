@@ -9,6 +9,7 @@ mod examples;
 mod listeners;
 mod operate;
 mod servers;
+mod trial;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

@@ -14,7 +14,7 @@ use crate::error::Error;
 /// The verbs by what they are for, in the order of the first page. Those of a line are parted by commas.
 pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     ("Run", &["start, work"]),
-    ("Jobs", &["push, call", "jobs, why", "pause, resume", "processors"]),
+    ("Jobs", &["push, call, try", "jobs, why", "pause, resume", "processors"]),
     ("Look", &["status, services", "health, doctor", "metrics, leaks", "runs, errors", "workers, logs", "events"]),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
     ("Set up", &["config", "completions, man"]),
@@ -23,7 +23,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
 /// Verbs that have a line together, as the page has to fit the screen.
 const TOGETHER: [(&str, &str); 14] = [
     ("start, work", "Run the master, or a single worker here"),
-    ("push, call", "Add jobs to a queue, or call a method of a service"),
+    ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, services", "Show queues, pools and workers, or what services answer"),

@@ -142,6 +142,7 @@ pub(crate) enum Verb {
     Work(Box<work::WorkArgs>),
     Push(Box<push::PushArgs>),
     Call(services::CallArgs),
+    Try(services::TryArgs),
     #[command(alias = "ps")]
     Status(control::StatusArgs),
     Services(services::ServicesArgs),

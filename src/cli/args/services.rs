@@ -19,16 +19,28 @@ use crate::model::MOST_WORKERS;
 Examples:
   queue-work call calculator add '[5, 3]'
   queue-work call calculator add - < args.json
-  queue-work call mailer render '{\"to\": \"ann\"}' --timeout 5s --raw")]
+  queue-work call mailer render '{\"to\": \"ann\"}' --timeout 5s --raw
+  queue-work call --with 'python3 calculator.py' add '[5, 3]'
+                                            by a worker of its own: no master, no database")]
 pub(crate) struct CallArgs {
     /// Name of the service: that of its pool
-    #[arg(value_name = "SERVICE", value_parser = values::pool)]
+    #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
-    #[arg(value_name = "METHOD")]
-    pub(crate) method: String,
+    /// Name of the method
+    #[arg(value_name = "METHOD", required_unless_present = "with")]
+    pub(crate) method: Option<String>,
     /// Arguments, a list or an object; `-`: from stdin [default: none]
     #[arg(value_name = "JSON", allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
+    /// Start this command as the only worker of the service, for this call, and name no SERVICE
+    ///
+    /// For tests: there is neither a master nor a database. The command is split into words as a shell does. What the worker
+    /// prints, but for its messages, goes to stderr.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "key")]
+    pub(crate) with: Option<String>,
+    /// With `--with`: JSON that the worker is told before the call
+    #[arg(long, value_name = "JSON", requires = "with", hide_short_help = true)]
+    pub(crate) init: Option<String>,
     /// How long to wait for the answer [default: as long as the method may take]
     #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_CALL_TIMEOUT", value_parser = values::positive_duration)]
     pub(crate) timeout: Option<Duration>,
@@ -38,6 +50,39 @@ pub(crate) struct CallArgs {
     /// Print a result that is a text as it is, not as JSON
     #[arg(long)]
     pub(crate) raw: bool,
+}
+
+/// Try the program of a worker, and say what is wrong with it.
+///
+/// Runs it without a master and without a database, says what these would, and shows each line both ways with what it means. As
+/// a service it is asked what you type, or what `--call` says; as a worker of a queue what `--job` says. Exit code 1: something
+/// is wrong with the program. 2: something was refused before it saw it.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work try python3 calculator.py        then type `add [5, 3]`; Ctrl-D ends it
+  queue-work try --call 'add [5, 3]' -- python3 calculator.py
+  queue-work try --job 'resize {\"file\": \"a.png\"}' -- python3 worker.py
+  echo 'add [5, 3]' | queue-work try --json python3 calculator.py")]
+pub(crate) struct TryArgs {
+    /// Call this method, several by repeating: `add [5, 3]` [default: what is typed]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) call: Vec<String>,
+    /// Send this job, several by repeating: `resize {"file": "a.png"}`
+    #[arg(long, value_name = "TEXT", conflicts_with = "call")]
+    pub(crate) job: Vec<String>,
+    /// The program is a worker of a queue: what is typed are jobs
+    #[arg(long, conflicts_with = "call")]
+    pub(crate) jobs: bool,
+    /// JSON that the worker of a service is told before its first call
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["job", "jobs"])]
+    pub(crate) init: Option<String>,
+    /// How long the worker may take to be ready, and for each answer [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "QUEUE_WORK_TRY_TIMEOUT", value_parser = values::positive_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// The program and its arguments
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// List services, or what one answers.

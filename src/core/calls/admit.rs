@@ -46,10 +46,19 @@ impl Service {
     }
 
     fn admit(&mut self, call: &Arc<Call>, arrived: Mono, number: u64, turn: &mut Turn<'_>) {
+        let call = &self.with_arguments(call);
         if let Err(error) = self.place(call, arrived, number, turn) {
             self.count(call, End::Refused(error.code));
             turn.out.push(CallAction::Reply { call: call.id, answer: Err(error) });
         }
+    }
+
+    /// The call with arguments, as soon as it is known what its method takes.
+    fn with_arguments(&self, call: &Arc<Call>) -> Arc<Call> {
+        let (Some(declared), None) = (&self.declared, &call.body) else { return Arc::clone(call) };
+        let method = call.method.as_deref().and_then(|name| declared.methods.get(name));
+        let body = Some(Body::Json(arguments::none(method)));
+        Arc::new(Call { body, ..Call::clone(call) })
     }
 
     fn place(&mut self, call: &Arc<Call>, arrived: Mono, number: u64, turn: &mut Turn<'_>) -> Result<(), CallError> {
@@ -157,10 +166,10 @@ impl Service {
         let mut rules = self.rules.get_mut(name);
         let is_looked_into = by_pointer || rules.as_ref().is_some_and(|rules| rules.look_into_arguments());
         let value = match &call.body {
-            Body::Json(text) if is_looked_into => {
+            Some(Body::Json(text)) if is_looked_into => {
                 Some(arguments::parse(text).map_err(|why| refusal::unreadable_arguments(&why))?)
             }
-            Body::Json(_) | Body::Raw(_) => None,
+            Some(Body::Json(_) | Body::Raw(_)) | None => None,
         };
         let mut key = None;
         if let Some(rules) = &mut rules {
@@ -171,7 +180,7 @@ impl Service {
             if let Some(limiter) = &mut rules.limiter {
                 limiter.take(value.as_ref(), now).map_err(|after| refusal::rate_limited(name, after))?;
             }
-            if let (Some(_), Body::Json(text), Some(value)) = (&rules.cache, &call.body, &value) {
+            if let (Some(_), Some(Body::Json(text)), Some(value)) = (&rules.cache, &call.body, &value) {
                 key = Some(arguments::canonical(text, value));
             }
         }

@@ -10,12 +10,18 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Call;
-use crate::model::service::StickyKey;
+use crate::model::service::{Method, StickyKey};
 
 /// Levels of arguments that are looked into.
 pub(super) const DEEPEST: usize = 100;
 /// Digits of a number that are held exactly, whatever they are.
 const EXACT: usize = 15;
+
+/// The arguments where none were given.
+pub(super) fn none(method: Option<&Method>) -> Arc<RawValue> {
+    let text = if method.is_some_and(Method::takes_object) { "{}" } else { "[]" };
+    RawValue::from_string(text.to_owned()).expect("BUG: brackets are JSON").into()
+}
 
 /// The value of arguments, or why they are none.
 pub(super) fn parse(text: &RawValue) -> Result<Value, String> {

@@ -30,11 +30,10 @@ mod workers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
+pub use self::schema::{mismatch, unchecked};
 use self::service::Service;
 use super::random::Random;
-use crate::model::service::{CallError, Declared, Method, ServiceSettings, ServiceStats};
+use crate::model::service::{Body, CallError, Declared, Method, ServiceSettings, ServiceStats};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
 /// A call, by the number that the gateway gives it.
@@ -48,7 +47,8 @@ pub struct Call {
     pub pool: PoolName,
     /// `None`: the whole message is the argument, as for a service that declares no methods.
     pub method: Option<Arc<str>>,
-    pub body: Body,
+    /// `None`: no arguments were given, which a method that takes an object gets as `{}`, another one as `[]`.
+    pub body: Option<Body>,
     /// The caller, as far as it is known: an address, or the name of a worker.
     pub peer: Arc<str>,
     /// A caller from outside sees public methods only.
@@ -60,26 +60,8 @@ pub struct Call {
     pub traceparent: Option<Arc<str>>,
 }
 
-/// The content of a request or an answer.
-#[derive(Clone, Debug)]
-pub enum Body {
-    Json(Arc<RawValue>),
-    /// Bytes that are no JSON.
-    Raw(Arc<[u8]>),
-}
-
 /// The end of a call.
 pub type Answer = Result<Body, CallError>;
-
-impl Body {
-    /// In bytes.
-    fn len(&self) -> usize {
-        match self {
-            Self::Json(text) => text.get().len(),
-            Self::Raw(bytes) => bytes.len(),
-        }
-    }
-}
 
 /// Something that happened.
 #[derive(Clone, Debug)]

@@ -7,7 +7,10 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
+
+use super::arguments;
 
 /// Levels of a schema that are checked.
 const DEEPEST: usize = 64;
@@ -264,4 +267,27 @@ fn cut(text: String) -> String {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
     }
+}
+
+/// What is wrong with a value by a schema.
+#[must_use]
+pub fn mismatch(schema: &Value, value: &RawValue) -> Option<String> {
+    if schema.is_null() {
+        return None;
+    }
+    let value = match arguments::parse(value) {
+        Ok(value) => value,
+        Err(why) => return Some(format!("it {why}")),
+    };
+    let mismatch = compile(schema, &mut Vec::new()).check(&value).err()?;
+    let place = if mismatch.path.is_empty() { "it".to_owned() } else { format!("`{}`", mismatch.path) };
+    Some(format!("{place} {}", mismatch.text))
+}
+
+/// Parts of a schema that are not checked.
+#[must_use]
+pub fn unchecked(schema: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    compile(schema, &mut warnings);
+    warnings
 }

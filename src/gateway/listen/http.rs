@@ -30,15 +30,14 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::form;
 use super::super::shell::{Asking, Shell};
 use super::http_stream::{HttpStream, HttpTimer, Whole};
 use super::stream::Stream;
 use super::{Listener, Member};
-use crate::core::calls::{Body, CallId};
+use crate::core::calls::CallId;
 use crate::model::PoolName;
 use crate::model::payload::MAX_LINE_BYTES;
-use crate::model::service::{CallError, HealthStatus, code};
+use crate::model::service::{Body, CallError, HealthStatus, code};
 
 /// How long a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,9 +114,9 @@ async fn call(
     }
     let args = arguments(body)
         .map_err(|message| (StatusCode::BAD_REQUEST, CallError { code: code::NOT_JSON, message, data: None }))?;
-    let whole = (shell.has_methods(pool) != Some(true)).then(|| Arc::clone(&args));
+    let whole = args.clone().filter(|_| shell.has_methods(pool) != Some(true));
     let method = (shell.has_methods(pool) != Some(false)).then(|| Arc::from(method));
-    let asking = Asking::outside(pool, method, Body::Json(args), peer);
+    let asking = Asking::outside(pool, method, args.map(Body::Json), peer);
     made(shell, Asking { whole, traceparent: trace, ..asking }).await.map_err(|error| (status(error.code), error))
 }
 
@@ -169,13 +168,14 @@ async fn body(incoming: Incoming) -> Result<Vec<u8>, (StatusCode, CallError)> {
     Ok(body)
 }
 
-fn arguments(body: Vec<u8>) -> Result<Arc<RawValue>, String> {
+/// `None`: none are given.
+fn arguments(body: Vec<u8>) -> Result<Option<Arc<RawValue>>, String> {
     if body.is_empty() {
-        return Ok(form::no_args());
+        return Ok(None);
     }
     let text = String::from_utf8(body).map_err(|error| format!("the body is no UTF-8: {error}"))?;
     let value = RawValue::from_string(text).map_err(|error| format!("the body is no JSON: {error}"))?;
-    Ok(value.into())
+    Ok(Some(value.into()))
 }
 
 /// Resolves `%2F` and the like.

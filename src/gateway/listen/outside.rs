@@ -10,9 +10,8 @@ use serde_json::value::RawValue;
 use super::super::form::{self, Asked, Form};
 use super::super::shell::{Asking, Shell};
 use super::framing::Found;
-use crate::core::calls::Body;
 use crate::model::PoolName;
-use crate::model::service::{CallError, StickyKey, Strategy, code};
+use crate::model::service::{Body, CallError, StickyKey, Strategy, code};
 
 /// The end of a request that no worker has seen yet.
 pub(super) enum Request {
@@ -24,7 +23,7 @@ pub(super) enum Request {
 pub(super) fn request(shell: &Shell, pool: &PoolName, peer: &Arc<str>, found: Found) -> Request {
     let bytes = match found {
         Found::Raw(bytes) => {
-            let body = Body::Raw(bytes.into());
+            let body = Some(Body::Raw(bytes.into()));
             return Request::Call(Form::Raw, Asking::outside(pool, None, body, peer));
         }
         Found::Bad(message) => return Request::Refused(Form::Action, not_json(message)),
@@ -51,10 +50,10 @@ fn call(shell: &Shell, pool: &PoolName, peer: &Arc<str>, asked: Asked, text: Str
     let whole = if has_methods == Some(true) { None } else { RawValue::from_string(text).ok().map(Arc::from) };
     let (method, body) = match (named, &whole) {
         (Some((method, args)), _) if has_methods != Some(false) => (Some(method), args),
-        (_, Some(whole)) => (None, Arc::clone(whole)),
+        (_, Some(whole)) => (None, Some(Arc::clone(whole))),
         (_, None) => return Request::Refused(form, form::names_none()),
     };
-    let asking = Asking::outside(pool, method, Body::Json(body), peer);
+    let asking = Asking::outside(pool, method, body.map(Body::Json), peer);
     Request::Call(form, Asking { whole, traceparent, ..asking })
 }
 

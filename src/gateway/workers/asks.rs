@@ -11,8 +11,7 @@ use super::super::form::write_rpc;
 use super::super::inside;
 use super::super::shell::Shell;
 use super::{Open, Worker};
-use crate::core::calls::Body;
-use crate::model::service::{CallError, code};
+use crate::model::service::{Body, CallError, code};
 
 /// Requests of one worker that may be unanswered.
 const MOST_UNANSWERED: usize = 1024;

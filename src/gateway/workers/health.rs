@@ -8,21 +8,18 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::json;
 
 use super::super::shell::Shell;
 use super::{Open, Worker};
-use crate::core::calls::Body;
 use crate::model::Mono;
-use crate::model::service::{CallError, Health, HealthStatus};
+use crate::model::service::{Body, CallError, Health, HealthStatus};
 use crate::wire::gateway::FromGateway;
+use crate::wire::service::{health_of, unhealthy};
 
 const EVERY: Duration = Duration::from_secs(10);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 const UNHEALTHY_IN_A_ROW: u32 = 3;
-/// The longest message of the checks that is passed on, in bytes.
-const MOST_OF_MESSAGE: usize = 500;
 
 /// The health of a worker, as far as it is known.
 #[derive(Debug, Default)]
@@ -32,23 +29,6 @@ pub(super) struct Watch {
     unhealthy: u32,
     last: Option<Health>,
     is_replaced: bool,
-}
-
-#[derive(Deserialize)]
-struct Said {
-    status: String,
-    #[serde(default)]
-    checks: Vec<Check>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Check {
-    name: String,
-    status: String,
-    #[serde(default)]
-    message: Option<String>,
 }
 
 /// Something to do now.
@@ -117,12 +97,7 @@ impl Worker {
 
     /// Takes in an answer.
     pub(super) fn says_health(&self, shell: &Shell, answer: Result<Body, CallError>) {
-        let health = match answer {
-            Ok(Body::Json(result)) => read(result.get()),
-            Ok(Body::Raw(text)) => unhealthy(String::from_utf8_lossy(&text).into_owned()),
-            Err(error) => unhealthy(error.message),
-        };
-        let why = self.watch.borrow_mut().hear(health);
+        let why = self.watch.borrow_mut().hear(health_of(answer));
         if let Some(why) = why {
             self.channel.say(&FromGateway::Replace { worker: self.id, why });
         }
@@ -139,36 +114,10 @@ impl Worker {
     }
 }
 
-fn unhealthy(mut message: String) -> Health {
-    message.truncate(message.floor_char_boundary(MOST_OF_MESSAGE));
-    Health { status: HealthStatus::Unhealthy, message }
-}
-
-fn read(text: &str) -> Health {
-    let said: Said = match serde_json::from_str(text) {
-        Ok(said) => said,
-        Err(error) => return unhealthy(format!("its answer to `health` is not understood: {error}")),
-    };
-    let failing = said.checks.into_iter().filter(|check| check.status != "healthy");
-    let words = failing.map(|Check { name, status, message }| match message {
-        Some(message) => format!("{name}: {message}"),
-        None => format!("{name} is {status}"),
-    });
-    let message: Vec<String> = said.message.into_iter().chain(words).collect();
-    let told = unhealthy(message.join("; "));
-    match said.status.as_str() {
-        "healthy" => Health { status: HealthStatus::Healthy, ..told },
-        "degraded" => Health { status: HealthStatus::Degraded, ..told },
-        "unhealthy" => told,
-        other => {
-            unhealthy(format!("it says that it is `{other}`, which is none of `healthy`, `degraded`, `unhealthy`"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::service::read_health;
 
     const fn at(seconds: u64) -> Mono {
         Mono(seconds * 1_000_000)
@@ -180,7 +129,7 @@ mod tests {
         assert_eq!([0, 9].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing]);
         assert_eq!(watch.due(at(10), false), Due::Nothing);
         assert_eq!(watch.due(at(11), true), Due::Ask);
-        assert_eq!(watch.hear(read(r#"{"status":"healthy"}"#)), None);
+        assert_eq!(watch.hear(read_health(r#"{"status":"healthy"}"#)), None);
         assert_eq!([12, 20, 21].map(|second| watch.due(at(second), true)), [Due::Nothing, Due::Nothing, Due::Ask]);
         assert_eq!(watch.due(at(25), false), Due::Nothing);
         assert!(matches!(watch.due(at(26), false), Due::Replace(why) if why.contains("within 5 s")));
@@ -192,17 +141,7 @@ mod tests {
         let mut watch = Watch::default();
         let said = ["unhealthy", "unhealthy", "degraded", "unhealthy", "unhealthy", "unhealthy", "unhealthy"];
         let replaced =
-            said.map(|word| watch.hear(read(&format!(r#"{{"status":"{word}","message":"{word}"}}"#))).is_some());
+            said.map(|word| watch.hear(read_health(&format!(r#"{{"status":"{word}","message":"{word}"}}"#))).is_some());
         assert_eq!(replaced, [false, false, false, false, false, true, false]);
-    }
-
-    #[test]
-    fn the_checks_that_fail_are_named() {
-        let text = r#"{"status":"degraded","checks":[{"name":"db","status":"healthy"},{"name":"disk","status":"unhealthy","message":"full"},{"name":"net","status":"slow"}]}"#;
-        assert_eq!(read(text), Health { status: HealthStatus::Degraded, message: "disk: full; net is slow".into() });
-        assert_eq!(read(r#"{"status":"healthy"}"#).status, HealthStatus::Healthy);
-        for bad in ["null", r#"{"status":"fine"}"#, r#"{"checks":[]}"#] {
-            assert_eq!(read(bad).status, HealthStatus::Unhealthy, "{bad}");
-        }
     }
 }

@@ -6,7 +6,6 @@
 mod asks;
 mod health;
 mod input;
-mod message;
 mod output;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -30,9 +29,10 @@ use self::input::Input;
 use super::channel::Channel;
 use super::shell::Shell;
 use crate::core::calls::{Call, CallEvent};
-use crate::model::service::{CallError, Declared, Health, MOST_DECLARED_BYTES, MOST_METHODS};
+use crate::model::service::{Body, CallError, Declared, Health};
 use crate::model::{CancelReason, PoolName, Slot, UnixMicros, WorkerId};
 use crate::wire::gateway::FromGateway;
+use crate::wire::service::{CallLine, request as request_line};
 use crate::wire::worker::write_cancel;
 
 /// How long a worker that drains may take to read that it is to shut down, before the master hears that it has no calls.
@@ -119,10 +119,18 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
 
 impl Worker {
     /// Writes a call.
-    pub(super) fn send(&self, request: u64, call: &Call, whole: Option<&RawValue>, deadline: UnixMicros) {
+    pub(super) fn send(&self, request: u64, call: &Call, whole: Option<Arc<RawValue>>, deadline: UnixMicros) {
         let whole = whole.filter(|_| self.declared.get().is_none_or(|declared| declared.methods.is_empty()));
         self.open.borrow_mut().insert(request, Open::Call { traceparent: call.traceparent.clone() });
-        self.input.write(message::call(request, call, whole, deadline));
+        let (traceparent, peer) = (call.traceparent.as_deref(), &*call.peer);
+        let line = match whole {
+            Some(message) => {
+                CallLine { name: None, body: Some(&Body::Json(message)), deadline, traceparent, peer }.write(request)
+            }
+            None => CallLine { name: call.method.as_deref(), body: call.body.as_ref(), deadline, traceparent, peer }
+                .write(request),
+        };
+        self.input.write(line);
     }
 
     /// Tells the worker that nobody waits for this any more.
@@ -176,7 +184,7 @@ impl Worker {
     fn ask(&self, shell: &Shell, open: Open, method: &str, params: &serde_json::Value) {
         let request = shell.next_request();
         self.open.borrow_mut().insert(request, open);
-        self.input.write(message::request(request, method, params));
+        self.input.write(request_line(request, method, params));
     }
 
     /// Takes in its `ready`.
@@ -184,7 +192,7 @@ impl Worker {
         if self.declared.get().is_some() {
             return;
         }
-        let declared = match declaration("ready", params) {
+        let declared = match Declared::read("ready", params) {
             Ok(declared) => declared,
             Err(why) => return self.refuse(why),
         };
@@ -202,7 +210,7 @@ impl Worker {
             Ok(result) => result,
             Err(error) => return self.refuse(format!("`init` failed: {}", error.message)),
         };
-        match declaration("init", result) {
+        match Declared::read("init", result) {
             Ok(declared) if declared == Declared::default() => {
                 self.introduce(shell, self.said.get().cloned().unwrap_or_default());
             }
@@ -232,20 +240,5 @@ impl Worker {
 
     fn refuse(&self, why: String) {
         self.channel.say(&FromGateway::Refused { worker: self.id, why });
-    }
-}
-
-/// Reads what a worker declares.
-fn declaration(in_what: &str, text: &RawValue) -> Result<Declared, String> {
-    let bytes = text.get().len();
-    if bytes > MOST_DECLARED_BYTES {
-        return Err(format!("its `{in_what}` has {bytes} bytes; the limit is {MOST_DECLARED_BYTES}"));
-    }
-    let declared: Option<Declared> =
-        serde_json::from_str(text.get()).map_err(|error| format!("its `{in_what}` is not understood: {error}"))?;
-    let declared = declared.unwrap_or_default();
-    match declared.methods.len() {
-        methods if methods > MOST_METHODS => Err(format!("it declares {methods} methods; the limit is {MOST_METHODS}")),
-        _ => Ok(declared),
     }
 }

@@ -15,12 +15,13 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::super::shell::Shell;
-use super::message::{self, Message};
 use super::{Open, Worker};
-use crate::core::calls::{Body, CallEvent};
+use crate::core::calls::CallEvent;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::service::{Body, CallError};
 use crate::wire::gateway::FromGateway;
 use crate::wire::lines::{Line, Lines};
+use crate::wire::service::{FromService, failed, parse};
 use crate::wire::worker::id_in_head;
 
 /// How long a worker may go on without its output; it ends then, or is ended.
@@ -125,7 +126,7 @@ impl Heard {
             Line::TooLong { head, bytes } => {
                 let error = format!("the answer has {bytes} bytes; the limit is {MAX_LINE_BYTES}");
                 match id_in_head(head) {
-                    Some(request) => worker.answered(shell, request, Err(message::failed(&error))),
+                    Some(request) => worker.answered(shell, request, Err(failed(&error))),
                     None => self.print(worker, head),
                 }
             }
@@ -154,17 +155,17 @@ impl Heard {
 impl Worker {
     /// Takes in a line; false: it is printed text.
     fn hear(self: &Rc<Self>, shell: &Shell, line: &[u8]) -> bool {
-        match message::parse(line) {
-            Message::Answer { request, answer } => self.answered(shell, request, answer),
-            Message::Ready(params) => self.says_ready(shell, params),
-            Message::Metric(params) => self.counts(shell, params),
-            Message::Asks { id, method, params } => self.asks(shell, id, &method, params),
-            Message::Printed => return false,
+        match parse(line) {
+            FromService::Answer { request, answer } => self.answered(shell, request, answer),
+            FromService::Ready(params) => self.says_ready(shell, params),
+            FromService::Metric(params) => self.counts(shell, params),
+            FromService::Asks { id, method, params } => self.asks(shell, id, &method, params),
+            FromService::Printed => return false,
         }
         true
     }
 
-    fn answered(&self, shell: &Shell, request: u64, answer: Result<Body, crate::model::service::CallError>) {
+    fn answered(&self, shell: &Shell, request: u64, answer: Result<Body, CallError>) {
         let open = self.open.borrow_mut().remove(&request);
         match open {
             Some(Open::Call { .. }) => shell.feed(CallEvent::Answered { worker: self.id, request, answer }),

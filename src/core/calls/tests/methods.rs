@@ -55,7 +55,7 @@ fn a_service_that_declares_no_methods_gets_everything() {
     bench.call_as(1, "", &json!("anything"), |call| call.method = None);
     bench.call_as(2, "", &json!(0), |call| {
         call.method = None;
-        call.body = Body::Raw((*b"\xff\x00").into());
+        call.body = Some(Body::Raw((*b"\xff\x00").into()));
     });
     bench.says(&["send 1 to 1 as 1", "send 2 to 2 as 2"]);
 }
@@ -83,17 +83,30 @@ fn wrong_arguments_are_refused_with_their_place_and_what_was_expected() {
     assert_eq!(error.data, Some(json!({ "path": "/1", "expected": "a number" })));
     bench.call(2, "add", &json!([5]));
     assert_eq!(bench.refused(2).message, "`add`: the arguments must be at least 2 items long, not 1");
-    bench.call_as(3, "add", &json!([]), |call| call.body = Body::Raw((*b"5 3").into()));
+    bench.call_as(3, "add", &json!([]), |call| call.body = Some(Body::Raw((*b"5 3").into())));
     assert_eq!(bench.refused(3).message, "the arguments must be JSON");
     bench.call(4, "add", &json!([5, 3]));
     bench.says(&["send 4 to 1 as 1"]);
 }
 
 #[test]
+fn a_method_that_takes_an_object_gets_an_empty_one_where_no_arguments_are_given_and_another_an_empty_list() {
+    let methods = json!({
+        "add": { "params": { "type": "array", "minItems": 1 } },
+        "find": { "params": { "properties": { "name": { "type": "string" } }, "required": ["name"] } },
+    });
+    let mut bench = calc(&methods);
+    bench.call_as(1, "add", &json!(0), |call| call.body = None);
+    assert_eq!(bench.refused(1).message, "`add`: the arguments must be at least 1 items long, not 0");
+    bench.call_as(2, "find", &json!(0), |call| call.body = None);
+    assert_eq!(bench.refused(2).message, "`find`: `/name` is missing");
+}
+
+#[test]
 fn nesting_without_end_is_refused_where_it_is_looked_into_and_passed_on_where_it_is_not() {
     let mut bench = calc(&json!({ "checked": { "params": { "type": "array" } }, "free": {} }));
     let text = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-    let deep = Body::Json(serde_json::value::RawValue::from_string(text).expect("JSON").into());
+    let deep = Some(Body::Json(serde_json::value::RawValue::from_string(text).expect("JSON").into()));
     bench.call_as(1, "checked", &json!(0), |call| call.body = deep.clone());
     let error = bench.refused(1);
     assert_eq!(
@@ -138,7 +151,7 @@ fn a_cached_method_is_called_once() {
     // While it is answered, and in another order of members.
     bench.call_as(2, "fib", &json!(0), |call| {
         let text = r#"{"m": 1,   "n":30}"#.to_owned();
-        call.body = Body::Json(serde_json::value::RawValue::from_string(text).expect("JSON").into());
+        call.body = Some(Body::Json(serde_json::value::RawValue::from_string(text).expect("JSON").into()));
     });
     bench.says(&["send 1 to 1 as 1"]);
     bench.answer(1, 1, &json!(832_040));
@@ -168,7 +181,7 @@ fn numbers_of_many_digits_are_told_apart() {
     let mut bench = cached();
     for (id, text) in [(1, "12345678901234567890123"), (2, "12345678901234567890124")] {
         let body = serde_json::value::RawValue::from_string(text.to_owned()).expect("JSON");
-        bench.call_as(id, "fib", &json!(0), |call| call.body = Body::Json(body.into()));
+        bench.call_as(id, "fib", &json!(0), |call| call.body = Some(Body::Json(body.into())));
     }
     bench.says(&["send 1 to 1 as 1", "send 2 to 2 as 2"]);
 }

@@ -97,7 +97,7 @@ impl Bench {
             id: CallId(id),
             pool: pool(),
             method: Some(method.into()),
-            body: raw(args),
+            body: Some(raw(args)),
             peer: "127.0.0.1".into(),
             is_outside: true,
             deadline: None,

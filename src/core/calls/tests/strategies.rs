@@ -171,7 +171,7 @@ fn the_key_of_a_sticky_call_is_where_the_setting_says() {
     }
     let whole = |call: &mut Call| {
         call.method = None;
-        call.body = raw(&json!({ "args": { "user": "ann" } }));
+        call.body = Some(raw(&json!({ "args": { "user": "ann" } })));
     };
     assert_eq!(ann, slot(&whole, pointer("/args/user")));
     let add = slot(&keyed("add"), StickyKey::Peer);
@@ -179,7 +179,7 @@ fn the_key_of_a_sticky_call_is_where_the_setting_says() {
     let peer = slot(&keyed("127.0.0.1"), StickyKey::Peer);
     assert_eq!(peer, slot(&|_| (), StickyKey::Peer));
     assert_eq!(peer, slot(&|_| (), pointer("/parameters/nothing")));
-    assert_eq!(peer, slot(&|call| call.body = Body::Raw((*b"x").into()), pointer("/parameters/user")));
+    assert_eq!(peer, slot(&|call| call.body = Some(Body::Raw((*b"x").into())), pointer("/parameters/user")));
 }
 
 #[test]
