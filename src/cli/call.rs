@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context, args: &CallArgs) -> Result<Code, Error> {
         timeout_s: args.timeout.map(|timeout| timeout.as_secs_f64()),
         key: args.key.as_deref(),
         traceparent: traceparent.as_deref(),
-        services: false,
+        ..Request::default()
     };
     let answer = connect(context, &args.service)
         .and_then(|mut gateway| gateway.ask(&request).map_err(lost)?.map_err(|error| failed(&error)));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::args::metrics::{MetricsArgs, MetricsFormat};
 use super::context::Context;
-use super::{known, output, processors, status};
+use super::{known, output, processors, services, status};
 use crate::client::{ClientError, NONE};
 use crate::clock;
 use crate::config::Flags;
@@ -62,7 +62,7 @@ fn families(context: &Context) -> Result<Vec<Family>, Error> {
         client.call("metrics", &NONE)
     });
     match asked {
-        Ok(Ok(families)) => return Ok(families),
+        Ok(Ok(families)) => return Ok(with_services(context, families)),
         Ok(Err(holder)) => holder.into_iter().for_each(|(_, trouble)| context.warn(&trouble)),
         Err(error) => {
             use ClientError::{Garbled, Older, Refused};
@@ -76,6 +76,15 @@ fn families(context: &Context) -> Result<Vec<Family>, Error> {
         Err(error) => context.warn(&error.to_string()),
     }
     Ok(families)
+}
+
+/// Behind the metrics of the master those of the gateway, if there are services.
+fn with_services(context: &Context, mut families: Vec<Family>) -> Vec<Family> {
+    match services::metrics(context) {
+        Ok(of_services) => families.extend(of_services.into_iter().flatten()),
+        Err(error) => context.warn(&error.to_string()),
+    }
+    families
 }
 
 fn of_store(context: &Context) -> Result<Vec<Family>, Error> {

@@ -115,7 +115,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Services(args) => services::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),
-        Verb::Health(_) => health::run(context),
+        Verb::Health(args) => health::run(context, args),
         Verb::Why(args) => why::run(context, args),
         Verb::Scale(args) => scale::run(context, args),
         Verb::Autoscale(args) => autoscale::run(context, args),

@@ -1,5 +1,7 @@
 //! `services`: what the gateway and the master say of services.
 
+use serde::de::DeserializeOwned;
+
 use super::args::services::ServicesArgs;
 use super::context::Context;
 use super::output;
@@ -7,15 +9,14 @@ use super::{call, output::width};
 use crate::client::calls::{Calls, Request};
 use crate::client::{ClientError, NONE};
 use crate::error::{Code, Error};
-use crate::model::PoolKind;
 use crate::report::Status;
+use crate::report::exposition::Family;
 use crate::report::services::{Listed, Service, page, table};
 use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error> {
     let status: Status = context.connect()?.call("status", &NONE)?;
-    let is_service = |kind: &str| kind == PoolKind::Service.as_str();
-    let pools = status.pools.iter().filter(|pool| is_service(&pool.kind)).collect::<Vec<_>>();
+    let pools = status.pools.iter().filter(|pool| pool.is_service()).collect::<Vec<_>>();
     let mut listed = if pools.is_empty() { Vec::new() } else { listed(context)? };
     let services = pools.into_iter().map(|pool| {
         let at = listed.iter().position(|listed| listed.pool.as_str() == pool.name);
@@ -25,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
     if let Some(name) = &args.name {
         services.retain(|service| service.pool == *name);
         if services.is_empty() {
-            return Err(Error::NotFound(format!("there is no service `{name}`; see `queue-work services`")));
+            return Err(unknown(name));
         }
     }
     match (context.global.json, &args.name) {
@@ -39,17 +40,31 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
     Ok(Code::DONE)
 }
 
+pub(super) fn unknown(name: &str) -> Error {
+    Error::NotFound(format!("there is no service `{name}`; see `queue-work services`"))
+}
+
 /// The list of the gateway; empty while another takes its place.
 fn listed(context: &Context) -> Result<Vec<Listed>, Error> {
+    Ok(ask(context, &Request { services: true, ..Request::default() })?.unwrap_or_default())
+}
+
+/// The metrics that the gateway has; `None` where none runs.
+pub(super) fn metrics(context: &Context) -> Result<Option<Vec<Family>>, Error> {
+    ask(context, &Request { metrics: true, ..Request::default() })
+}
+
+/// Asks the gateway; `None`: there is none, or another takes its place.
+fn ask<T: DeserializeOwned>(context: &Context, request: &Request<'_>) -> Result<Option<T>, Error> {
     let paths = context.paths()?;
-    let answer = Calls::connect(&calls_path(&paths.socket), paths.database.file())
-        .and_then(|mut calls| calls.ask(&Request { services: true, ..Request::default() }));
+    let answer =
+        Calls::connect(&calls_path(&paths.socket), paths.database.file()).and_then(|mut calls| calls.ask(request));
     match answer {
         Ok(Ok(list)) => {
-            serde_json::from_str(list.get()).map_err(|error| ClientError::Garbled(error.to_string()).into())
+            serde_json::from_str(list.get()).map(Some).map_err(|error| ClientError::Garbled(error.to_string()).into())
         }
         Ok(Err(error)) => Err(call::failed(&error)),
-        Err(ClientError::NoMaster { .. } | ClientError::Closed | ClientError::Unheard) => Ok(Vec::new()),
+        Err(ClientError::NoMaster { .. } | ClientError::Closed | ClientError::Unheard) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

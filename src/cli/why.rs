@@ -1,4 +1,5 @@
-//! `why`: why a job does not run, runs or has ended, and when a processor runs next; without a master from the store alone.
+//! `why`: why a job does not run, runs or has ended, when a processor runs next, what is wrong with a pool; without a master
+//! from the store alone.
 
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, ProcessorName};
 use crate::report::hint;
-use crate::report::why::{Facts, Reason, Why, WhyProcessor};
+use crate::report::why::{Facts, Reason, Why, WhyPool, WhyProcessor};
 use crate::store::{JobFilter, RunFilter};
 
 /// Runs that are read: the newest, and the first of all but very many.
@@ -18,7 +19,7 @@ const RUNS: u32 = 100;
 pub(crate) fn run(context: &Context, args: &WhyArgs) -> Result<Code, Error> {
     match args.target.parse() {
         Ok(id) => of_job(context, JobId(id)),
-        Err(_) => of_processor(context, &args.target),
+        Err(_) => of_name(context, &args.target),
     }
 }
 
@@ -45,13 +46,29 @@ fn of_job(context: &Context, id: JobId) -> Result<Code, Error> {
     say(context, &why, &why.text())
 }
 
-fn of_processor(context: &Context, name: &str) -> Result<Code, Error> {
-    let unknown = || Error::Usage(format!("`{name}` is neither the id of a job nor the name of a processor"));
-    let name = ProcessorName::new(name).map_err(|_| unknown())?;
-    let processor = processors::one(context, &name)?;
-    let absent = status::fetch(context)?.trouble.map(|trouble| absent(context, trouble));
-    let why = WhyProcessor::of(&processor, absent.as_ref(), clock::wall());
-    say(context, &why, &why.text())
+fn of_name(context: &Context, name: &str) -> Result<Code, Error> {
+    let unknown = || {
+        Error::Usage(format!(
+            "`{name}` is neither the id of a job nor the name of a processor, a service or another pool"
+        ))
+    };
+    let found = status::fetch(context)?;
+    let processor = ProcessorName::new(name).map_err(|_| unknown()).and_then(|name| processors::one(context, &name));
+    match processor {
+        Ok(processor) => {
+            let absent = found.trouble.map(|trouble| absent(context, trouble));
+            let why = WhyProcessor::of(&processor, absent.as_ref(), clock::wall());
+            say(context, &why, &why.text())
+        }
+        Err(error @ (Error::NotFound(_) | Error::Usage(_))) => {
+            let Some(pool) = found.status.pools.iter().find(|pool| pool.name == name) else {
+                return Err(found.trouble.unwrap_or(error));
+            };
+            let why = WhyPool::of(pool, &found.status);
+            say(context, &why, &why.text())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn say(context: &Context, why: &impl Serialize, text: &str) -> Result<Code, Error> {

@@ -32,6 +32,9 @@ pub struct Request<'a> {
     /// Asks which services there are, instead.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub services: bool,
+    /// Asks for the metrics of services, instead.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metrics: bool,
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,9 @@ const DEFAULTS: [(&str, &str); 8] = [
     ("step_down", "25%"),
 ];
 
+/// A caller does not wait as long as a job may.
+const WAIT_OF_CALLS: &str = "1s";
+
 /// Whether a pool scales itself; stands in its table beside the other keys.
 const ENABLED: &str = "enabled";
 
@@ -99,16 +102,19 @@ pub(super) fn of_pool(
             _ => in_file(layers, &[&key, &path], message.to_owned()),
         });
     };
-    if kind == PoolKind::Opaque {
-        let message = "an opaque worker fetches its own jobs elsewhere, so there is nothing to scale by; leave it out";
-        problem(".enabled", message);
-        return Ok(None);
-    }
-    if matches!(kind, PoolKind::Service | PoolKind::Server) {
-        problem(".enabled", "a service does not scale itself yet; leave it out, and set `workers`");
+    let unknown = match kind {
+        PoolKind::Opaque => Some("an opaque worker fetches its own jobs elsewhere"),
+        PoolKind::Server => Some("with `listen_mode = \"worker\"` the workers accept their connections themselves"),
+        PoolKind::Protocol | PoolKind::Exec | PoolKind::Service => None,
+    };
+    if let Some(why) = unknown {
+        problem(".enabled", &format!("{why}, so there is nothing to scale by; leave it out"));
         return Ok(None);
     }
     let mut all = defaults();
+    if kind == PoolKind::Service {
+        all.insert("target_wait".to_owned(), Value::new(None, WAIT_OF_CALLS));
+    }
     all.extend(said.clone());
     let min: u32 = raw::value(&all, "min")?;
     // The number of workers that is said otherwise is the most.

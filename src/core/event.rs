@@ -9,6 +9,7 @@ use crate::model::change::Reply;
 use crate::model::done::Reloaded;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
+use crate::model::service::CallLoad;
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, JobId, JobState, LastLines, PoolName, PoolSettings, ProcessorName, ProcessorRunId, QueueName,
@@ -53,6 +54,8 @@ pub enum Event {
         /// How many since this was said last.
         calls: u64,
     },
+    /// The load of a service, as its gateway counts.
+    Load { pool: PoolName, load: Box<CallLoad> },
     /// The worker of a service that leaves has no call any more: the answer to [`super::Action::Drain`].
     Drained { worker: WorkerId },
     /// The worker of a service is to be ended: it does not answer, or is unhealthy.

@@ -194,6 +194,7 @@ impl Core {
             Event::Extend { worker, request, by } => self.extend(worker, request, by, now),
             Event::Refused { worker, why } => self.refused(worker, why, now, out),
             Event::Called { worker, calls } => self.called(worker, calls, now),
+            Event::Load { pool, load } => self.take_load(&pool, *load),
             Event::Drained { worker } => self.drained(worker, now, out),
             Event::GivenUp { worker } => self.give_up_worker(worker, now, out),
             Event::Retire { worker } => self.retire(worker, EndReason::Retired, now, out),

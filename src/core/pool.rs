@@ -10,6 +10,7 @@ use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
 use crate::model::death::SlotProblem;
 use crate::model::gauge::PoolCounts;
+use crate::model::service::CallLoad;
 use crate::model::{Claimed, PoolSettings, Prefetch, QueueName, QueueOrder, Slot, Takes, WorkerId};
 
 /// Most jobs that are claimed beyond what the workers can take, however tiny they are.
@@ -104,6 +105,8 @@ pub struct Pool {
     pub(super) baseline_told: bool,
     /// A worker of it has begun a job.
     pub(super) was_of_use: bool,
+    /// The calls of a service, as its gateway said last.
+    pub calls: CallLoad,
     /// Its work and its workers until now.
     pub counts: PoolCounts,
     /// The part of that which is in the charts.
@@ -133,6 +136,7 @@ impl Pool {
             said: None,
             baseline_told: false,
             was_of_use: false,
+            calls: CallLoad::default(),
             counts: PoolCounts::default(),
             told: Told::default(),
             settings,

@@ -5,9 +5,11 @@
 //! that is gone, as the shell answers in its place.
 
 use super::escalation::patience;
+use super::pool::Pool;
 use super::{Action, Core};
+use crate::model::service::CallLoad;
 use crate::model::worker::EndReason;
-use crate::model::{Now, WorkerId};
+use crate::model::{Now, PoolName, WorkerId};
 
 impl Core {
     /// The worker is not what it is to be, and is ended as one that does not come up.
@@ -32,6 +34,22 @@ impl Core {
         }
         if self.workers.get(id).is_some_and(|w| w.max_jobs.is_some_and(|max| w.jobs_done >= max)) {
             self.recycle(id, EndReason::MaxJobs, now);
+        }
+    }
+
+    /// The load of a service is this by now. The one before may be that of a gateway that is gone.
+    pub(super) fn take_load(&mut self, name: &PoolName, load: CallLoad) {
+        let named = |pool: &&mut Pool| pool.settings.is_service() && !pool.removed && pool.settings.name == *name;
+        let Some(pool) = self.pools.values_mut().find(named) else { return };
+        let is_anew = load.calls < pool.calls.calls || load.ended < pool.calls.ended;
+        let before = std::mem::replace(&mut pool.calls, load);
+        let before = if is_anew { CallLoad::default() } else { before };
+        let has_none = pool.wanted == 0;
+        if let Some(scaler) = &mut pool.scaler {
+            scaler.count_calls(&before, &pool.calls);
+            if pool.calls.arrived > before.arrived || pool.calls.waiting > 0 {
+                self.heed_calls(has_none);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `{"id"?, "service", "method"?, "args"?, …}` (see `inside`) | `{"id", "result"}` or `{"id", "error"}` |
 //! | `{"id"?, "services": true}` | all services: name, version, health, workers, methods with their figures |
+//! | `{"id"?, "metrics": true}` | the metrics of all services, see `exposition` |
 //! | `{"id"?, "tables": true}`, or `"NAME"` | the names of the tables, or the rows of one |
 //!
 //! Answers come as they are there; ids tell them apart. Invariant: calls of a client that is gone are cancelled.
@@ -18,17 +19,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 use super::form::write_rpc;
-use super::inside;
 use super::listen::Socket;
 use super::listen::stream::{ReadHalf, Stream, WriteHalf};
 use super::shell::Shell;
+use super::{exposition, inside, listing};
 use crate::core::calls::CallId;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{Body, CallError, code};
@@ -46,6 +47,8 @@ struct Members<'a> {
     id: Option<&'a RawValue>,
     #[serde(default)]
     services: bool,
+    #[serde(default)]
+    metrics: bool,
     tables: Option<Value>,
 }
 
@@ -135,7 +138,10 @@ impl Client {
         };
         let id = members.id.unwrap_or(RawValue::NULL);
         if members.services {
-            return self.answer(id, &value(&shell.listed()));
+            return self.answer(id, &value(&listing::services(shell)));
+        }
+        if members.metrics {
+            return self.answer(id, &value(&exposition::families(shell)));
         }
         if let Some(tables) = members.tables {
             return self.answer(id, &tables_of(shell, &tables));
@@ -196,44 +202,11 @@ fn tables_of(shell: &Shell, wanted: &Value) -> Result<Body, CallError> {
     }
 }
 
-fn value(value: &Value) -> Result<Body, CallError> {
+fn value(value: &impl Serialize) -> Result<Body, CallError> {
     let text = to_raw_value(value).map_err(|error| not_json(&error.to_string()))?;
     Ok(Body::Json(text.into()))
 }
 
 fn not_json(why: &str) -> CallError {
     CallError { code: code::NOT_JSON, message: format!("the line is no request: {why}"), data: None }
-}
-
-impl Shell {
-    /// All services, for those who want to know them.
-    fn listed(&self) -> Value {
-        self.with_calls(|calls| {
-            let stats = calls.stats();
-            let services = calls.services().map(|view| {
-                let stats = stats.get(view.pool);
-                let methods = view.methods(false).map(|(name, method)| {
-                    let figures = stats.and_then(|stats| stats.methods.get(name));
-                    json!({ "name": name, "declared": method, "figures": figures })
-                });
-                let methods: Vec<Value> = methods.collect();
-                let pools = self.pools.borrow();
-                let (metrics, dropped) =
-                    pools.get(view.pool).map(|pool| (pool.metrics.listed(), pool.metrics.dropped)).unwrap_or_default();
-                json!({
-                    "pool": view.pool,
-                    "name": view.declared.and_then(|declared| declared.name.as_deref()),
-                    "version": view.declared.and_then(|declared| declared.version.as_deref()),
-                    "health": self.health(view.pool),
-                    "workers": view.ready,
-                    "waiting": stats.map(|stats| stats.waiting),
-                    "running": stats.map(|stats| stats.running),
-                    "methods": methods,
-                    "metrics": metrics,
-                    "metrics_dropped": dropped,
-                })
-            });
-            services.collect()
-        })
-    }
 }

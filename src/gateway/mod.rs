@@ -12,8 +12,9 @@
 //! | `workers` | the pipes of workers: requests, answers, health |
 //! | `listen` | listening sockets and connections: framings, HTTP |
 //! | `console` | the socket of `queue-work call` |
+//! | `listing`, `exposition` | what it answers to `services` and `metrics` |
 //! | `form`, `inside` | requests of clients, and of those who are inside |
-//! | `upkeep` | what is done once a second: health, statistics |
+//! | `upkeep` | what is done once a second: health, the load of services |
 //! | `tables`, `metrics` | what workers share and count |
 //!
 //! Invariants: the process ends as soon as the master is gone; it can be killed at any moment, and the next one, given the same
@@ -22,9 +23,11 @@
 mod budget;
 mod channel;
 mod console;
+mod exposition;
 pub(crate) mod form;
 mod inside;
 mod listen;
+mod listing;
 mod marks;
 pub(crate) mod metrics;
 mod pool;

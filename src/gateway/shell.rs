@@ -226,6 +226,7 @@ impl Shell {
                     reply(answer);
                 }
             }
+            CallAction::NoWorker(pool) => self.tell_that_calls_wait(&pool),
             CallAction::Drained(worker) => {
                 if let Some(worker) = self.worker(worker) {
                     worker.drained();

@@ -1,4 +1,4 @@
-//! Once a second: health of workers, and statistics for the master where they have changed.
+//! Once a second: health of workers, and the load of services for the master where it has changed.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -7,17 +7,15 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::shell::Shell;
-use crate::model::service::ServiceStats;
-use crate::model::{PoolName, WorkerId};
+use crate::model::PoolName;
+use crate::model::service::CallLoad;
 use crate::wire::gateway::FromGateway;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-type Told = BTreeMap<PoolName, (BTreeMap<WorkerId, u64>, ServiceStats)>;
-
 /// Keeps at it, for ever.
 pub(super) async fn keep(shell: Rc<Shell>) {
-    let mut told = Told::new();
+    let mut told = BTreeMap::new();
     loop {
         sleep(EVERY).await;
         let now = shell.now().mono;
@@ -25,8 +23,8 @@ pub(super) async fn keep(shell: Rc<Shell>) {
         for worker in workers {
             worker.check_health(&shell, now);
         }
-        if shell.has_changed.take() {
-            tell_stats(&shell, &mut told);
+        if shell.has_changed.take() || told.values().any(CallLoad::has_calls) {
+            told = tell_changes(&shell, &told);
         }
         let dropped = shell.channel.take_dropped();
         if dropped > 0 {
@@ -35,26 +33,39 @@ pub(super) async fn keep(shell: Rc<Shell>) {
     }
 }
 
-fn tell_stats(shell: &Shell, told: &mut Told) {
-    let mut stats = stats(shell);
-    told.retain(|pool, _| stats.contains_key(pool));
-    stats.retain(|pool, now| told.get(pool) != Some(now));
-    for (pool, now) in stats {
-        let (calls, service) = now.clone();
-        shell.channel.say(&FromGateway::Stats { calls, services: BTreeMap::from([(pool.clone(), service)]) });
-        told.insert(pool, now);
+/// Tells the master the loads that are others than those before.
+fn tell_changes(shell: &Shell, before: &BTreeMap<PoolName, CallLoad>) -> BTreeMap<PoolName, CallLoad> {
+    let loads = shell.loads();
+    for (pool, load) in loads.iter().filter(|(pool, load)| before.get(*pool) != Some(load)) {
+        shell.tell_load(pool, load.clone());
     }
+    loads
 }
 
-/// Calls that the workers of each service have answered, and how it stands.
-fn stats(shell: &Shell) -> Told {
-    let mut all: Told = shell
-        .with_calls(|calls| calls.stats().into_iter().map(|(pool, stats)| (pool, (BTreeMap::new(), stats))).collect());
-    for (id, worker) in shell.workers.borrow().iter() {
-        if let Some((calls, stats)) = all.get_mut(&worker.pool) {
-            calls.insert(*id, shell.with_calls(|calls| calls.calls_done(*id)));
-            stats.health = stats.health.take().max(worker.health());
+impl Shell {
+    /// The load of each service, with the health of its workers.
+    pub(super) fn loads(&self) -> BTreeMap<PoolName, CallLoad> {
+        let now = self.now().mono;
+        let mut loads = self.with_calls(|calls| calls.loads(now));
+        for worker in self.workers.borrow().values() {
+            if let Some(load) = loads.get_mut(&worker.pool) {
+                load.health = load.health.take().max(worker.health());
+            }
+        }
+        loads
+    }
+
+    /// Tells the master at once that a service without workers has calls.
+    pub(super) fn tell_that_calls_wait(&self, pool: &PoolName) {
+        if let Some(load) = self.loads().remove(pool) {
+            self.tell_load(pool, load);
         }
     }
-    all
+
+    fn tell_load(&self, pool: &PoolName, load: CallLoad) {
+        let workers = self.workers.borrow();
+        let ids = workers.values().filter(|worker| worker.pool == *pool).map(|worker| worker.id);
+        let calls = self.with_calls(|calls| ids.map(|id| (id, calls.calls_done(id))).collect());
+        self.channel.say(&FromGateway::Load { pool: pool.clone(), load: Box::new(load), calls });
+    }
 }

@@ -95,10 +95,11 @@ impl Master {
             state: if pool.wanted == 0 && !pool.waits_for_jobs() { "stopped" } else { "running" }.to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
-            busy,
+            busy: if settings.is_service() { pool.calls.busy } else { busy },
             starting: count(WorkerState::Starting) + in_backoff,
             draining: pool.leaving().count() as u32,
             limits,
+            calls: settings.is_service().then(|| pool.calls.clone()),
             autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
             problem,
         }

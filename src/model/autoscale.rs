@@ -252,7 +252,7 @@ pub enum Basis {
     Cpu { busy: f64, target: f64 },
     /// So many were needed a while ago, and are kept.
     Held { needed: u32 },
-    /// The workers that are too many have jobs.
+    /// The workers that are too many are busy.
     Busy,
     /// The least number.
     Min,

@@ -258,25 +258,55 @@ pub mod code {
     pub const CIRCUIT_OPEN: i64 = -32004;
     pub const WORKER_DIED: i64 = -32005;
     pub const STOPPING: i64 = -32006;
+
+    /// The word for a code of ours; `None` for those of workers.
+    #[must_use]
+    pub const fn word(code: i64) -> Option<&'static str> {
+        Some(match code {
+            NOT_JSON => "not_json",
+            NO_SUCH_METHOD => "no_such_method",
+            WRONG_PARAMS => "wrong_params",
+            TIMED_OUT => "timed_out",
+            QUEUE_FULL => "queue_full",
+            RATE_LIMITED => "rate_limited",
+            CIRCUIT_OPEN => "circuit_open",
+            WORKER_DIED => "worker_died",
+            STOPPING => "stopping",
+            _ => return None,
+        })
+    }
 }
 
-/// How a service stands, as the gateway counts since it began. Times are from a call to its answer by a worker.
+/// The calls of a service, as its gateway counts: sums since it began, and how things are now. Times are in seconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ServiceStats {
-    pub name: Option<String>,
-    pub version: Option<String>,
-    /// Calls that wait for a worker, and those that workers have.
+pub struct CallLoad {
+    /// Calls that have ended, those included that were refused, and those that failed.
+    pub calls: u64,
+    pub errors: u64,
+    /// Calls that needed a worker.
+    pub arrived: u64,
+    /// Requests that workers are done with, be it that they died, and how long they had them.
+    pub ended: u64,
+    pub took_s: f64,
+    /// Calls that wait for a worker, and for how long the first has.
     pub waiting: u64,
-    pub running: u64,
-    /// How long calls waited before a worker had them.
-    pub wait_p50_ms: Option<f64>,
-    pub wait_p99_ms: Option<f64>,
-    /// Calls that failed for another reason than an error of a worker, by [`code`].
-    pub refused: BTreeMap<i64, u64>,
+    pub oldest_s: Option<f64>,
+    /// Calls that workers have, for how long they have in all, and workers that have one.
+    pub running: u32,
+    pub running_for_s: f64,
+    pub busy: u32,
+    /// For how long calls are refused yet, as workers died or did not answer.
+    pub circuit_open_s: Option<f64>,
     /// The worst that a worker has said; `None`: none says.
     pub health: Option<Health>,
-    /// Beyond 200 methods, the rest counts as `other`.
-    pub methods: BTreeMap<String, MethodStats>,
+}
+
+impl CallLoad {
+    /// Whether calls wait, or workers have some.
+    #[must_use]
+    pub const fn has_calls(&self) -> bool {
+        self.waiting > 0 || self.running > 0
+    }
 }
 
 /// Calls of one method.
@@ -285,6 +315,10 @@ pub struct MethodStats {
     pub requests: u64,
     pub errors: u64,
     pub cache_hits: u64,
+    /// Requests per second, of the last minute or two.
+    #[serde(default)]
+    pub per_s: f64,
+    /// From a call to its answer by a worker, in the last five minutes.
     pub p50_ms: Option<f64>,
     pub p95_ms: Option<f64>,
     pub p99_ms: Option<f64>,
@@ -305,6 +339,21 @@ pub enum HealthStatus {
     Healthy,
     Degraded,
     Unhealthy,
+}
+
+impl HealthStatus {
+    /// Every status, the best first.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
+    /// The word that workers say, and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 /// A series that workers count in by `metric`, all of a pool together.

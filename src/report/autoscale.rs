@@ -202,7 +202,7 @@ fn because(basis: &Basis) -> String {
         Basis::Load { arrivals_per_s, service_s, steady, ready, drain } => {
             let comes = (arrivals_per_s > 0.0).then(|| {
                 let rate = words::rate(arrivals_per_s);
-                format!("{rate} jobs/s × {} / 0.8 = {}", time(service_s), words::rate(steady))
+                format!("{rate}/s × {} / 0.8 = {}", time(service_s), words::rate(steady))
             });
             match (comes, ready) {
                 (None, 0) => "nothing comes and nothing waits".to_owned(),
@@ -215,7 +215,7 @@ fn because(basis: &Basis) -> String {
             format!("the CPUs are {} busy and are to be {}", percent(busy), percent(target))
         }
         Basis::Held { needed } => format!("{needed} were needed a while ago"),
-        Basis::Busy => "those that are too many have jobs".to_owned(),
+        Basis::Busy => "those that are too many are busy".to_owned(),
         Basis::Min => "this is the least number".to_owned(),
         Basis::Schedule => "this is the least number of the schedule".to_owned(),
         Basis::Pinned => "an operator has said so".to_owned(),
@@ -274,7 +274,7 @@ mod tests {
         let line = |of: Autoscaled| AutoscaleStatus::from(of).line();
         assert_eq!(
             line(of(load(3.1, 4, 0.9), None)),
-            "app: 5 workers, because 3.1 jobs/s × 1.1 s / 0.8 = 4.3 and 4 waiting need 0.9 more; capped by nothing; \
+            "app: 5 workers, because 3.1/s × 1.1 s / 0.8 = 4.3 and 4 waiting need 0.9 more; capped by nothing; \
              down to 4 in 1m 25s at the earliest"
         );
         let capped = Autoscaled { workers: 3, down: None, ..of(load(0.0, 40, 8.8), Some(Cap::Cpu)) };

@@ -11,10 +11,12 @@ use serde::Serialize;
 
 use super::colours::{GREEN, RED, YELLOW};
 use super::processors::ProcessorStatus;
+use super::services::calls_now;
 use super::status::{MasterStatus, PoolStatus, Status, UNREACHABLE};
 use super::words;
 use crate::model::UnixMicros;
 use crate::model::problem::Topic;
+use crate::model::service::HealthStatus;
 
 /// A run of a processor that is so late is overdue.
 const OVERDUE: Duration = Duration::from_mins(1);
@@ -75,11 +77,19 @@ impl Health {
             store(facts.status),
             problems(facts.status),
             pools(facts.status),
+            services(&facts.status.pools, facts.status),
             queues(facts.status),
             wait(facts),
             processors(facts),
         ];
         Self::with(checks)
+    }
+
+    /// Looks at one service.
+    #[must_use]
+    pub fn of_service(service: &PoolStatus, status: &Status) -> Self {
+        let one = std::slice::from_ref(service);
+        Self::with(vec![master(status), pools_among(one), services(one, status)])
     }
 
     /// The worst of all is that of the whole.
@@ -163,13 +173,17 @@ fn store(status: &Status) -> Check {
 /// Topics of the machine. That `/proc` hides processes is a fact of it for as long as it runs; jobs do not need a collector.
 fn problems(status: &Status) -> Check {
     let bad = |topic| match topic {
-        Topic::Store | Topic::Sync | Topic::Log | Topic::Proc | Topic::Traces => None,
+        Topic::Store | Topic::Sync | Topic::Log | Topic::Proc | Topic::Traces | Topic::Gateway => None,
         _ => Some(Mark::Warn),
     };
     check("machine", problems_of(status, bad), "nothing that the master needs is missing".to_owned())
 }
 
 fn pools(status: &Status) -> Check {
+    pools_among(&status.pools)
+}
+
+fn pools_among(pools: &[PoolStatus]) -> Check {
     let wrong = |pool: &PoolStatus| {
         let (problem, name) = (pool.problem.as_ref().filter(|_| pool.wanted > 0)?, &pool.name);
         Some(match pool.ready {
@@ -177,16 +191,39 @@ fn pools(status: &Status) -> Check {
             ready => (Mark::Warn, format!("{ready} of {} workers of pool `{name}` are ready: {problem}", pool.wanted)),
         })
     };
-    let sum = |count: fn(&PoolStatus) -> u32| status.pools.iter().map(count).sum::<u32>();
-    let stopped = status.pools.iter().filter(|pool| pool.state == "stopped").count();
+    let sum = |count: fn(&PoolStatus) -> u32| pools.iter().map(count).sum::<u32>();
+    let stopped = pools.iter().filter(|pool| pool.state == "stopped").count();
     let stopped = if stopped > 0 { format!(", {stopped} stopped") } else { String::new() };
     let (ready, wanted) = (sum(|pool| pool.ready), sum(|pool| pool.wanted));
     let fine = format!(
         "{}{stopped}, {ready} of {} ready",
-        words::count(status.pools.len() as u64, "pool"),
+        words::count(pools.len() as u64, "pool"),
         words::count(wanted.into(), "worker")
     );
-    check("pools", status.pools.iter().filter_map(wrong).collect(), fine)
+    check("pools", pools.iter().filter_map(wrong).collect(), fine)
+}
+
+/// Services among these pools, as their workers and the gateway say; workers that do not come up are a matter of pools.
+fn services(pools: &[PoolStatus], status: &Status) -> Check {
+    let wrong = |pool: &PoolStatus| {
+        let calls = pool.calls.as_ref()?;
+        let mark = match (calls.circuit_open_s, calls.health.as_ref().map(|health| health.status)) {
+            (Some(_), _) | (None, Some(HealthStatus::Unhealthy)) => Mark::Fail,
+            (None, Some(HealthStatus::Degraded)) => Mark::Warn,
+            (None, Some(HealthStatus::Healthy) | None) => return None,
+        };
+        Some((mark, format!("service `{}`: {}", pool.name, calls_now(calls)?)))
+    };
+    let mut found: Vec<_> = pools.iter().filter_map(wrong).collect();
+    let services = pools.iter().filter(|pool| pool.is_service()).count();
+    if pools.iter().any(|pool| pool.calls.is_some()) {
+        found.extend(problems_of(status, |topic| (topic == Topic::Gateway).then_some(Mark::Fail)));
+    }
+    let fine = match services {
+        0 => "there is no service".to_owned(),
+        count => format!("{} can be called", words::count(count as u64, "service")),
+    };
+    check("services", found, fine)
 }
 
 fn queues(status: &Status) -> Check {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::status::PoolStatus;
 use super::tables::{Align, Column, Room, render, render_within};
 use super::words;
-use crate::model::service::{Health, HealthStatus, Method, MethodStats, Metric, MetricValue};
+use crate::model::service::{CallLoad, HealthStatus, Method, MethodStats, Metric, MetricValue};
 use crate::model::{PoolKind, PoolName};
 
 /// A service as the gateway lists it.
@@ -14,7 +14,7 @@ pub struct Listed {
     pub pool: PoolName,
     pub name: Option<String>,
     pub version: Option<String>,
-    pub health: Option<Health>,
+    pub load: Option<CallLoad>,
     pub methods: Vec<ListedMethod>,
     pub metrics: Vec<Metric>,
     pub metrics_dropped: u64,
@@ -43,6 +43,8 @@ pub struct Service {
     pub listen: Vec<String>,
     /// `gateway`, or `worker` where its workers listen themselves, and have no methods.
     pub listen_mode: Option<String>,
+    /// `null`: nobody counts them, as its workers listen themselves.
+    pub calls: Option<CallLoad>,
     pub methods: Vec<ServiceMethod>,
     /// Series that its workers count in by `metric`: the first 1,000 by name, since the gateway began.
     pub metrics: Vec<Metric>,
@@ -66,21 +68,22 @@ impl Service {
     /// Puts together what both say of a pool; `listed` is missing where the gateway has not heard of it yet.
     #[must_use]
     pub fn new(pool: &PoolStatus, listed: Option<Listed>) -> Self {
-        let state = state(pool, listed.as_ref().and_then(|listed| listed.health.as_ref()));
-        let told = listed.map(|Listed { name, version, methods, metrics, metrics_dropped, .. }| {
+        let told = listed.map(|Listed { name, version, load, methods, metrics, metrics_dropped, .. }| {
             let methods = methods.into_iter().map(ServiceMethod::from).collect();
-            (name, version, methods, metrics, metrics_dropped)
+            (name, version, load, methods, metrics, metrics_dropped)
         });
-        let (name, version, methods, metrics, metrics_dropped) = told.unwrap_or_default();
+        let (name, version, load, methods, metrics, metrics_dropped) = told.unwrap_or_default();
+        let calls = load.or_else(|| pool.calls.clone());
         Self {
             name: name.unwrap_or_else(|| pool.name.clone()),
             version,
             pool: pool.name.clone(),
-            state,
+            state: state(pool, calls.as_ref()),
             workers: pool.ready,
             wanted: pool.wanted,
             listen: pool.listen.clone(),
             listen_mode: pool.listen_mode.clone(),
+            calls,
             methods,
             metrics,
             metrics_dropped,
@@ -95,9 +98,15 @@ impl From<ListedMethod> for ServiceMethod {
     }
 }
 
-fn state(pool: &PoolStatus, health: Option<&Health>) -> &'static str {
+/// The state of a service, in a word.
+#[must_use]
+pub fn state(pool: &PoolStatus, calls: Option<&CallLoad>) -> &'static str {
+    let health = calls.and_then(|calls| calls.health.as_ref());
     match (pool.wanted, pool.ready, health.map(|health| health.status)) {
-        (0, _, _) => "stopped",
+        _ if pool.state == "stopped" => "stopped",
+        _ if calls.is_some_and(|calls| calls.circuit_open_s.is_some()) => "unhealthy",
+        // Workers come when calls do.
+        (0, _, _) => "healthy",
         (_, 0, _) if pool.problem.is_some() => "unhealthy",
         (_, 0, _) => "starting",
         (_, _, Some(HealthStatus::Unhealthy)) => "unhealthy",
@@ -117,10 +126,12 @@ pub fn table(services: &[Service], width: Option<usize>) -> String {
         Column("listens at", Align::Left),
         Column("methods", Align::Right),
         Column("calls", Align::Right),
+        Column("calls/s", Align::Right),
         Column("errors", Align::Right),
     ];
     let row = |service: &Service| {
-        let sum = |of: fn(&MethodStats) -> u64| service.methods.iter().map(|method| of(&method.figures)).sum::<u64>();
+        let calls = |shown: &dyn Fn(&CallLoad) -> String| service.calls.as_ref().map_or_else(|| "-".to_owned(), shown);
+        let per_s = service.methods.iter().map(|method| method.figures.per_s).sum::<f64>();
         vec![
             words::one_line(&service.pool, 64),
             words::one_line(service.version.as_deref().unwrap_or("-"), 24),
@@ -128,12 +139,13 @@ pub fn table(services: &[Service], width: Option<usize>) -> String {
             format!("{}/{}", service.workers, service.wanted),
             if service.listen.is_empty() { "-".to_owned() } else { service.listen.join(", ") },
             service.methods.len().to_string(),
-            sum(|figures| figures.requests).to_string(),
-            sum(|figures| figures.errors).to_string(),
+            calls(&|calls| calls.calls.to_string()),
+            calls(&|_| words::rate(per_s)),
+            calls(&|calls| calls.errors.to_string()),
         ]
     };
     let cut = [("listens at", 16), ("service", 12)];
-    let room = Room { width, without: &[], cut: &cut, leave_out: &["methods", "version", "errors"] };
+    let room = Room { width, without: &[], cut: &cut, leave_out: &["methods", "version", "calls/s", "errors"] };
     render_within(room, &columns, services.iter().map(row).collect())
 }
 
@@ -143,6 +155,7 @@ pub fn page(service: &Service) -> String {
     let columns = [
         Column("method", Align::Left),
         Column("calls", Align::Right),
+        Column("calls/s", Align::Right),
         Column("errors", Align::Right),
         Column("p50 ms", Align::Right),
         Column("p95 ms", Align::Right),
@@ -155,6 +168,7 @@ pub fn page(service: &Service) -> String {
         vec![
             words::one_line(&method.name, 64),
             figures.requests.to_string(),
+            words::rate(figures.per_s),
             figures.errors.to_string(),
             ms(figures.p50_ms),
             ms(figures.p95_ms),
@@ -162,9 +176,13 @@ pub fn page(service: &Service) -> String {
             if method.params.is_null() { "-".to_owned() } else { words::one_line(&method.params.to_string(), 100) },
         ]
     };
-    let Service { pool, state, workers, wanted, .. } = service;
+    let Service { pool, state, workers, wanted, calls, .. } = service;
     let version = service.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let head = format!("service {}{version}: {state}, {workers} of {wanted} workers ready", words::escape(pool));
+    let calls = match calls.as_ref().and_then(calls_now) {
+        Some(words) => format!("{}\n", words::one_line(&words, 500)),
+        None => String::new(),
+    };
     let listen = service.listen.iter().fold(String::new(), |all, address| all + "listens at " + address + "\n");
     let methods = if service.listen_mode.as_deref() == PoolKind::Server.listen_mode() {
         "its workers listen themselves: there are no methods to call\n".to_owned()
@@ -173,7 +191,30 @@ pub fn page(service: &Service) -> String {
     } else {
         render(&columns, &service.methods.iter().map(row).collect::<Vec<_>>())
     };
-    format!("{}\n{listen}{methods}{}", words::escape(&head), series(&service.metrics))
+    format!("{}\n{calls}{listen}{methods}{}", words::escape(&head), series(&service.metrics))
+}
+
+/// What goes on at a service, and what is wrong there; `None` where there is nothing to say.
+#[must_use]
+pub fn calls_now(calls: &CallLoad) -> Option<String> {
+    let CallLoad { waiting, oldest_s, running, circuit_open_s, health, .. } = calls;
+    let running = (*running > 0).then(|| format!("{} running", words::count((*running).into(), "call")));
+    let waiting = (*waiting > 0).then(|| {
+        let oldest = oldest_s.map(|age| format!(", the first for {}", words::seconds(age))).unwrap_or_default();
+        format!("{waiting} waiting{oldest}")
+    });
+    let open = circuit_open_s.map(|left| {
+        format!(
+            "the circuit is open, as workers died or did not answer: calls are refused for {}",
+            words::seconds(left)
+        )
+    });
+    let ill = health.as_ref().filter(|health| health.status != HealthStatus::Healthy).map(|health| {
+        let message = if health.message.is_empty() { String::new() } else { format!(": {}", health.message) };
+        format!("a worker says that it is {}{message}", health.status.as_str())
+    });
+    let all: Vec<String> = [running, waiting, open, ill].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// The series of its workers, if there are any.

@@ -6,9 +6,10 @@ use super::AutoscaleStatus;
 use crate::config::ReadFile;
 use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
+use crate::model::service::CallLoad;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
-use crate::model::{Generation, JobId, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
+use crate::model::{Generation, JobId, PoolKind, QueueName, QueueTotals, Slot, UnixMicros, WorkerState};
 use crate::wire::control::LogLine;
 
 /// Everything about one store and its master.
@@ -224,7 +225,7 @@ pub struct PoolStatus {
     pub wanted: u32,
     /// Workers that are idle or busy.
     pub ready: u32,
-    /// Workers with a job.
+    /// Workers with a job, or a call.
     pub busy: u32,
     /// Workers not yet ready, and slots in backoff.
     pub starting: u32,
@@ -233,12 +234,23 @@ pub struct PoolStatus {
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,
+    /// Its calls, if it is a service, as the gateway has said within the last second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<CallLoad>,
     /// How it scales itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscale: Option<AutoscaleStatus>,
     /// Problem, if any (`cannot run `foo`: not found in PATH; next try in 3 s`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+impl PoolStatus {
+    /// Whether it is a service, whoever listens.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.kind == PoolKind::Service.as_str()
+    }
 }
 
 /// One worker.

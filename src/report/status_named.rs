@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::events::log_line;
+use super::services::calls_now;
 use super::status::{Named, PoolStatus, QueueStatus, Status, WorkerStatus};
 use super::status_tables::{self, empty_in, last_exit, state};
 use super::status_text::{View, dead, pool_problem, rows, warning};
@@ -121,6 +122,10 @@ fn pool(pool: &PoolStatus, status: &Status, above: usize, view: View<'_>) -> Str
     }
     if !pool.listen.is_empty() {
         facts.line("listens", words::list(&pool.listen));
+    }
+    if let Some(calls) = &pool.calls {
+        let now = calls_now(calls).unwrap_or_else(|| "none".to_owned());
+        facts.line("calls", format!("{now}; {} since the gateway began, {} errors", calls.calls, calls.errors));
     }
     facts.line("limits", words::limits(&pool.limits));
     if let Some(autoscale) = &pool.autoscale {

@@ -3,9 +3,11 @@
 //! Pure: decided from the record of the job, its runs and the status document; worded in `text`. Invariants: there is always a
 //! reason; the first one is sufficient, and an operator who takes its next step sees another first reason or none.
 
+mod pool;
 mod reason;
 mod text;
 
+pub use pool::WhyPool;
 pub use reason::Reason;
 
 use serde::Serialize;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::service::Framing;
-use crate::model::service::{Declared, ServiceSettings, ServiceStats};
+use crate::model::service::{CallLoad, Declared, ServiceSettings};
 use crate::model::{PoolName, Slot, WorkerId};
 
 /// The hidden verb by which the master starts the gateway; its number, from 1, follows.
@@ -92,10 +92,11 @@ pub enum FromGateway {
         worker: WorkerId,
         lines: Vec<String>,
     },
-    /// Calls that each worker of some services has answered so far, and how these services stand; once a second where
-    /// something has changed.
-    Stats {
+    /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made,
+    /// and at once when one waits and there is no worker.
+    Load {
+        pool: PoolName,
+        load: Box<CallLoad>,
         calls: BTreeMap<WorkerId, u64>,
-        services: BTreeMap<PoolName, ServiceStats>,
     },
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use queue_work::testing::model::WorkerId;
-use queue_work::testing::model::service::ServiceSettings;
+use queue_work::testing::model::service::{HealthStatus, ServiceSettings};
 use queue_work::testing::wire::gateway::{FromGateway, ToGateway};
 use serde_json::{Value, json};
 
@@ -191,10 +191,7 @@ fn the_worst_health_of_workers_is_that_of_the_service() {
         rig.is_ready(worker);
     }
     rig.hear(|said| match said {
-        FromGateway::Stats { services, .. } => {
-            let health = services.values().find_map(|stats| stats.health.clone())?;
-            (format!("{:?}", health.status) == "Degraded").then_some(())
-        }
+        FromGateway::Load { load, .. } => (load.health.as_ref()?.status == HealthStatus::Degraded).then_some(()),
         _ => None,
     });
 }

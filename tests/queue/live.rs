@@ -99,7 +99,7 @@ fn a_flood_on_stdout_neither_waits_for_the_log_nor_makes_the_master_grow() {
     let _master = bench.start(&["--workers=2", "--queue=default", "--queue=beside"]);
     // Lines that are short, long, and none; half a gigabyte in all.
     let script = "yes | head -c 200000000; yes $(head -c 60000 /dev/zero | tr '\\0' x) | head -c 200000000; \
-                  head -c 100000000 /dev/zero; echo; sleep 0.3; echo end";
+                  head -c 100000000 /dev/zero; echo; sleep 2; echo end";
     let id = bench.push(&["--", "sh", "-c", script]);
     let mut most = 0;
     bench.wait_for("the flood to be over", 2 * DEADLINE, |b| {

@@ -25,7 +25,18 @@ def sleep(seconds):
     return "slept"
 
 
+def count(value):
+    say(method="metric", params={"name": "things.seen", "kind": "counter", "value": value, "labels": {"in": "calc"}})
+
+
+def ill(status):
+    global HEALTH
+    HEALTH = status
+
+
 METHODS = {
+    "count": count,
+    "ill": ill,
     "add": lambda a, b: a + b,
     "divide": divide,
     "sleep": sleep,
@@ -36,6 +47,7 @@ METHODS = {
     "hello": lambda: "grüß dich",
 }
 CONFIG = None
+HEALTH = "healthy"
 
 if os.environ.get("CALC_BROKEN"):
     sys.exit("the database is not there")
@@ -43,6 +55,7 @@ number = {"type": "number"}
 declared = {
     "name": "calculator",
     "version": os.environ.get("CALC_VERSION", "1.0.0"),
+    "health": True,
     "methods": {name: {} for name in METHODS},
 }
 declared["methods"]["add"] = {"description": "Adds two numbers", "params": {"type": "array", "prefixItems": [number, number]}}
@@ -56,6 +69,8 @@ for line in sys.stdin:
             say(id=request["id"], error={"code": -32000, "message": "no connection to the database"})
         else:
             say(id=request["id"], result=declared)
+    if request.get("method") == "health":
+        say(id=request["id"], result={"status": HEALTH, "checks": [{"name": "disk", "status": HEALTH}]})
     if request.get("method") != "call":
         continue
     params = request["params"]

@@ -1,5 +1,8 @@
 //! Services, through the real binary: a Python program whose methods are called over sockets and by `call`.
 
+#[expect(dead_code, reason = "written for the tests of `metrics`")]
+#[path = "../verbs/exposition.rs"]
+mod exposition;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -8,6 +11,7 @@ mod deaths;
 mod examples;
 mod listeners;
 mod operate;
+mod seen;
 mod servers;
 mod trial;
 

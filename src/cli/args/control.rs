@@ -47,8 +47,13 @@ pub(crate) struct StatusArgs {
 Examples:
   queue-work health                  every check, in a sentence
   queue-work health --json           for programs
-  queue-work health -q               only the exit code, as a container wants it")]
-pub(crate) struct HealthArgs {}
+  queue-work health -q               only the exit code, as a container wants it
+  queue-work health calculator       one service")]
+pub(crate) struct HealthArgs {
+    /// Only this service
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+}
 
 /// Look for what is wrong, and say what helps.
 ///

@@ -8,7 +8,8 @@ use super::super::worker::State;
 use super::super::{Core, Handle};
 use super::AFTER_SCARCITY;
 use super::want::Inputs;
-use crate::core::pool::PoolId;
+use crate::core::pool::{Pool, PoolId};
+use crate::model::service::CallLoad;
 use crate::model::{Now, QueueTotals, Takes};
 
 /// The peak that this share of the workers does not exceed counts as what a worker needs.
@@ -88,34 +89,32 @@ impl Core {
         let of = found.pools.entry(id).or_default();
         let pool = self.pools.get(&id)?;
         let bounds = pool.settings.autoscale.as_ref()?.bounds(now.wall);
-        let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
-        let queues = || pool.settings.queues.names().filter_map(|name| self.totals.of(name));
-        let ready = |totals: &QueueTotals| drain::ready(totals, &takes);
-        let all: u64 = queues().map(ready).sum();
-        let open = || queues().filter(|totals| !totals.paused && ready(totals) > 0);
-        let ahead = pool.ahead().count() as u64 + of.sent;
-        let oldest = open().filter_map(|totals| totals.oldest_ready_at).min();
+        let work = if pool.settings.is_service() { Work::of_calls(pool) } else { self.jobs(pool, of, now) };
         let spawns_fail = self.autoscaling.scarce_at.is_some_and(|at| now.mono.since(at) < AFTER_SCARCITY)
             || pool.slots.values().any(|entry| entry.backoff.until.is_some());
-        let present = all + ahead + u64::from(of.running);
-        let (memory, busy, ready_now) = (of.memory(), of.busy, open().map(ready).sum::<u64>() + ahead);
         let concurrency = if of.ready == 0 { 1.0 } else { f64::from(of.concurrency) / f64::from(of.ready) };
-        let (machine, workers, idle) = (self.autoscaling.machine, pool.wanted, pool.wanted.saturating_sub(busy));
+        let (machine, workers) = (self.autoscaling.machine, pool.wanted);
+        let (memory, is_service) = (of.memory(), pool.settings.is_service());
+        let Work { present, ready, oldest, running, running_for, busy } = work;
         let scaler = self.pools.get_mut(&id)?.scaler.as_deref_mut()?;
         let (ended, took) = (std::mem::take(&mut scaler.ended), std::mem::take(&mut scaler.took));
-        // Work that was there before the first decision has not come now.
-        let arrived = scaler.present.map_or(0, |before| (present + ended).saturating_sub(before));
+        let arrived = if is_service {
+            std::mem::take(&mut scaler.arrived)
+        } else {
+            // Work that was there before the first decision has not come now.
+            scaler.present.map_or(0, |before| (present + ended).saturating_sub(before))
+        };
         scaler.present = Some(present);
         Some(Inputs {
             arrived,
             ended,
             took,
-            running: of.running,
-            running_for: of.running_for,
-            ready: ready_now,
-            oldest_ready: oldest.map(|at| now.wall.since(at)),
+            running,
+            running_for,
+            ready,
+            oldest_ready: oldest,
             workers,
-            idle,
+            idle: workers.saturating_sub(busy),
             concurrency,
             start: scaler.start,
             spawns_fail,
@@ -123,5 +122,50 @@ impl Core {
             machine,
             memory,
         })
+    }
+
+    /// Jobs in its queues, on their way, and at its workers.
+    fn jobs(&self, pool: &Pool, of: &OfPool, now: Now) -> Work {
+        let takes: BTreeSet<Takes> = pool.takes().cloned().collect();
+        let queues = || pool.settings.queues.names().filter_map(|name| self.totals.of(name));
+        let ready = |totals: &QueueTotals| drain::ready(totals, &takes);
+        let all: u64 = queues().map(ready).sum();
+        let open = || queues().filter(|totals| !totals.paused && ready(totals) > 0);
+        let ahead = pool.ahead().count() as u64 + of.sent;
+        let oldest = open().filter_map(|totals| totals.oldest_ready_at).min();
+        Work {
+            present: all + ahead + u64::from(of.running),
+            ready: open().map(ready).sum::<u64>() + ahead,
+            oldest: oldest.map(|at| now.wall.since(at)),
+            running: of.running,
+            running_for: of.running_for,
+            busy: of.busy,
+        }
+    }
+}
+
+/// The work of a pool: jobs, or calls of a service.
+struct Work {
+    /// All that is there, paused queues included.
+    present: u64,
+    ready: u64,
+    oldest: Option<Duration>,
+    running: u32,
+    running_for: Duration,
+    busy: u32,
+}
+
+impl Work {
+    /// As the gateway said last, at most a second ago.
+    fn of_calls(pool: &Pool) -> Self {
+        let CallLoad { waiting, oldest_s, running, running_for_s, busy, .. } = pool.calls;
+        Self {
+            present: waiting + u64::from(running),
+            ready: waiting,
+            oldest: oldest_s.map(Duration::from_secs_f64),
+            running,
+            running_for: Duration::from_secs_f64(running_for_s),
+            busy,
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::model::autoscale::{
 };
 use crate::model::change::Change;
 use crate::model::gauge::MarkKind;
+use crate::model::service::CallLoad;
 use crate::model::{Mono, Notice, Now, QueueName};
 use measure::Found;
 use share::Share;
@@ -53,7 +54,9 @@ pub(super) struct Autoscaling {
 #[derive(Debug, Default)]
 pub(super) struct Scaler {
     past: Past,
-    /// Jobs that ended since the decision before, and how long they took.
+    /// Calls that came since the decision before.
+    arrived: u64,
+    /// Jobs or calls that ended since the decision before, and how long they took.
     ended: u64,
     took: Duration,
     /// Jobs that were there at the decision before.
@@ -88,6 +91,13 @@ impl Scaler {
     pub(super) fn count(&mut self, took: Duration) {
         self.ended += 1;
         self.took += took;
+    }
+
+    /// Calls of a service were made: how many until before, and until now.
+    pub(super) fn count_calls(&mut self, before: &CallLoad, now: &CallLoad) {
+        self.arrived += now.arrived.saturating_sub(before.arrived);
+        self.ended += now.ended.saturating_sub(before.ended);
+        self.took += Duration::from_secs_f64((now.took_s - before.took_s).max(0.0));
     }
 
     /// A worker was ready after so long.
@@ -160,6 +170,11 @@ impl Core {
         {
             self.autoscaling.woken = true;
         }
+    }
+
+    /// A service has calls: a pool at rest, or one without workers, does not wait for the next decision.
+    pub(super) fn heed_calls(&mut self, has_none: bool) {
+        self.autoscaling.woken |= has_none || self.autoscaling.next.is_none();
     }
 
     /// When it is to be decided next.
@@ -282,7 +297,8 @@ impl Core {
         };
         let Decision { bounds: Bounds { least, .. }, measured, .. } = scaler.last.as_ref()?;
         let least = *least;
-        let rests = scaler.past.is_at_rest(least) && pool.wanted == least && found.is_idle(id) && measured.ready == 0;
+        let is_idle = found.is_idle(id) && !pool.calls.has_calls();
+        let rests = scaler.past.is_at_rest(least) && pool.wanted == least && is_idle && measured.ready == 0;
         let by_load = if rests || matches!(scaler.pin, Some(Pin::Stopped)) {
             None
         } else {
@@ -335,7 +351,10 @@ impl Core {
     pub(super) fn heed_autoscale(&mut self, id: PoolId) {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         match (&pool.settings.autoscale, &pool.scaler) {
-            (Some(_), None) => pool.scaler = Some(Box::default()),
+            (Some(_), None) => {
+                let past = if pool.settings.is_service() { Past::of_calls() } else { Past::default() };
+                pool.scaler = Some(Box::new(Scaler { past, ..Scaler::default() }));
+            }
             (None, Some(_)) => pool.scaler = None,
             (Some(_), Some(_)) | (None, None) => {}
         }

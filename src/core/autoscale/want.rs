@@ -18,8 +18,9 @@ const WINDOW: Duration = Duration::from_secs(30);
 const UTILISATION: f64 = 0.8;
 /// Weight of the past in the service time, per second: as old as the arrivals that count.
 const FADE: f64 = 0.975;
-/// The service time before any job has run.
+/// The service time before any job has run, and that before any call was answered.
 const UNKNOWN_SERVICE: f64 = 1.0;
+const UNKNOWN_CALL: f64 = 0.1;
 /// Waiting jobs are begun within this at the shortest.
 const SHORTEST_DRAIN: f64 = 1.0;
 /// With so many workers per busy CPU there are too many.
@@ -70,6 +71,7 @@ pub struct Past {
     ended: f64,
     took: f64,
     service: Option<f64>,
+    of_calls: bool,
     /// Each need that no later one exceeds, with the last moment at which it was so.
     needs: VecDeque<(Mono, u32)>,
     steady: f64,
@@ -77,6 +79,16 @@ pub struct Past {
 }
 
 impl Past {
+    /// That of a service.
+    #[must_use]
+    pub fn of_calls() -> Self {
+        Self { of_calls: true, ..Self::default() }
+    }
+
+    fn service_s(&self) -> f64 {
+        self.service.unwrap_or(if self.of_calls { UNKNOWN_CALL } else { UNKNOWN_SERVICE })
+    }
+
     /// To how many workers the pool goes down, and in how long at the earliest; `None`: there is nothing to wait for.
     #[must_use]
     pub fn outlook(&self, bounds: Bounds, hold: Duration, now: Mono) -> Option<(u32, Duration)> {
@@ -137,7 +149,7 @@ impl Past {
 
     /// Workers that the jobs need, those that come and those that wait.
     fn need(&mut self, inputs: &Inputs, settings: &Autoscale) -> u32 {
-        let service = self.service.unwrap_or(UNKNOWN_SERVICE) / inputs.concurrency.max(1.0);
+        let service = self.service_s() / inputs.concurrency.max(1.0);
         let start = inputs.start.map_or(0.0, |d| d.as_secs_f64());
         let within = (settings.target_wait.as_secs_f64() - start).max(start).max(SHORTEST_DRAIN);
         self.steady = self.arrivals_per_s() * service / UTILISATION;
@@ -183,7 +195,7 @@ pub fn want(inputs: &Inputs, settings: &Autoscale, past: &mut Past, now: Mono) -
         Some(_) => Basis::Cpu { busy: inputs.machine.cpu.unwrap_or(0.0), target: settings.target_cpu.unwrap_or(0.0) },
         None => Basis::Load {
             arrivals_per_s: past.arrivals_per_s(),
-            service_s: past.service.unwrap_or(UNKNOWN_SERVICE),
+            service_s: past.service_s(),
             steady: past.steady,
             ready: inputs.ready,
             drain: past.drain,

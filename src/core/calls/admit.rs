@@ -37,6 +37,8 @@ impl Service {
     /// Checks what arrived before it was known what there is.
     pub(super) fn check_waiting(&mut self, turn: &mut Turn<'_>) {
         let waiting: Vec<Held> = self.queue.all().into_iter().filter_map(|id| self.take(id)).collect();
+        // Counted once more.
+        self.stats.arrived -= waiting.len() as u64;
         for held in waiting {
             if held.is_probe {
                 self.circuit.give_back();
@@ -48,7 +50,7 @@ impl Service {
     fn admit(&mut self, call: &Arc<Call>, arrived: Mono, number: u64, turn: &mut Turn<'_>) {
         let call = &self.with_arguments(call);
         if let Err(error) = self.place(call, arrived, number, turn) {
-            self.count(call, End::Refused(error.code));
+            self.count(call, End::Refused(error.code), turn.now);
             turn.out.push(CallAction::Reply { call: call.id, answer: Err(error) });
         }
     }
@@ -67,7 +69,7 @@ impl Service {
         }
         let Checked { sticky, key } = self.check(call, turn.now)?;
         if let Some(answer) = key.as_ref().and_then(|key| self.kept(call, key, turn.now)) {
-            self.count(call, End::Shared { is_error: false });
+            self.count(call, End::Shared { is_error: false }, turn.now);
             turn.out.push(CallAction::Reply { call: call.id, answer: Ok(answer) });
             return Ok(());
         }
@@ -77,6 +79,7 @@ impl Service {
         if leader.is_some() {
             self.check_room(self.following, arrived, turn.now)?;
         } else {
+            self.stats.arrived += 1;
             if !self.workers.has_room(lane) {
                 let first = self.queue.first(lane).and_then(|first| self.calls.get(&first));
                 self.check_room(self.queue.len(), first.map_or(turn.now, |first| first.arrived), turn.now)?;
@@ -103,6 +106,9 @@ impl Service {
         self.hold(id, held);
         self.dispatch(lane, turn);
         self.arm_call(id);
+        if self.queue.len() == 1 && self.workers.is_over() {
+            turn.out.push(CallAction::NoWorker(self.pool.clone()));
+        }
         Ok(())
     }
 

@@ -59,6 +59,14 @@ impl Circuit {
         opens
     }
 
+    /// For how long all calls are refused yet.
+    pub(super) fn open_for(&self, now: Mono) -> Option<Duration> {
+        match self {
+            Self::Open { until } => Some(until.since(now)).filter(|left| !left.is_zero()),
+            Self::Closed { .. } | Self::Trying { .. } => None,
+        }
+    }
+
     /// A worker has answered, be it with an error of its own.
     pub(super) fn answered(&mut self, rule: Option<Rule>, is_probe: bool) {
         let probes = rule.map_or(0, |rule| rule.probes.max(1));

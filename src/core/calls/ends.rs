@@ -43,11 +43,11 @@ impl Service {
 
     /// `followers`: how the calls that follow this one end.
     fn reply(&mut self, held: Held, answer: &Answer, own: End, followers: End, turn: &mut Turn<'_>) {
-        self.count(&held.call, own);
+        self.count(&held.call, own, turn.now);
         turn.out.push(CallAction::Reply { call: held.call.id, answer: answer.clone() });
         for call in held.followers {
             if let Some(held) = self.take(call) {
-                self.count(&held.call, followers);
+                self.count(&held.call, followers, turn.now);
                 turn.out.push(CallAction::Reply { call, answer: answer.clone() });
             }
         }
@@ -81,7 +81,7 @@ impl Service {
     /// The caller is gone.
     pub(super) fn left(&mut self, id: CallId, turn: &mut Turn<'_>) {
         if let Some(call) = self.withdraw(id, turn) {
-            self.count(&call, End::Left);
+            self.count(&call, End::Left, turn.now);
         }
     }
 
@@ -154,7 +154,7 @@ impl Service {
         }
         let error = refusal::caller_waited_too_long(&self.pool);
         if let Some(call) = self.withdraw(id, turn) {
-            self.count(&call, End::Refused(error.code));
+            self.count(&call, End::Refused(error.code), turn.now);
             turn.out.push(CallAction::Reply { call: id, answer: Err(error) });
         }
     }

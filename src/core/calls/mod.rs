@@ -32,8 +32,9 @@ use std::sync::Arc;
 
 pub use self::schema::{mismatch, unchecked};
 use self::service::Service;
+pub use self::stats::{Count, Stats};
 use super::random::Random;
-use crate::model::service::{Body, CallError, Declared, Method, ServiceSettings, ServiceStats};
+use crate::model::service::{Body, CallError, CallLoad, Declared, Method, ServiceSettings};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
 /// A call, by the number that the gateway gives it.
@@ -118,6 +119,8 @@ pub enum CallAction {
         call: CallId,
         answer: Answer,
     },
+    /// A call waits, and the service has no worker, nor one that is starting. Once for all that wait.
+    NoWorker(PoolName),
     /// The worker has no call, and gets none.
     Drained(WorkerId),
     /// The worker does not answer: it is to be replaced, and gets no call any more.
@@ -140,6 +143,7 @@ pub struct ServiceView<'a> {
     pub declared: Option<&'a Declared>,
     /// Workers that take calls.
     pub ready: usize,
+    pub stats: &'a Stats,
 }
 
 impl<'a> ServiceView<'a> {
@@ -316,8 +320,9 @@ impl Calls {
         self.services.values().map(Service::view)
     }
 
+    /// What calls ask of the workers of each service, but for their health.
     #[must_use]
-    pub fn stats(&self) -> BTreeMap<PoolName, ServiceStats> {
-        self.services.iter().map(|(pool, service)| (pool.clone(), service.stats())).collect()
+    pub fn loads(&self, now: Mono) -> BTreeMap<PoolName, CallLoad> {
+        self.services.iter().map(|(pool, service)| (pool.clone(), service.load(now))).collect()
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::circuit::Circuit;
 use super::queue::{Lane, Queue};
 use super::rules::{Rules, rules_of};
-use super::stats::{End, OTHER, Stats, WHOLE_MESSAGE, millis};
+use super::stats::{End, OTHER, Stats, WHOLE_MESSAGE};
 use super::workers::{Request, State, Wait, Workers};
 use super::{Answer, Call, CallAction, CallId, ServiceView, Turn, refusal};
 use crate::core::random;
-use crate::model::service::{CallError, Declared, ServiceSettings, ServiceStats, Strategy};
+use crate::model::service::{CallError, CallLoad, Declared, ServiceSettings, Strategy};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
 /// A call that is not over.
@@ -163,6 +163,7 @@ impl Service {
     pub(super) fn gone(&mut self, id: WorkerId, how: &str, turn: &mut Turn<'_>) {
         let Some(worker) = self.workers.remove(id) else { return };
         for (number, request) in worker.requests {
+            self.stats.request_ended(turn.now.since(request.sent));
             self.timers.remove(&(request.timer, Timer::Request(id, number)));
             if let Wait::For(call) = request.wait
                 && !self.try_again(call, turn)
@@ -219,6 +220,7 @@ impl Service {
     pub(super) fn answered(&mut self, worker: WorkerId, number: u64, answer: &Answer, turn: &mut Turn<'_>) {
         let Some(request) = self.workers.answered(worker, number, turn.now) else { return };
         self.timers.remove(&(request.timer, Timer::Request(worker, number)));
+        self.stats.request_ended(turn.now.since(request.sent));
         match request.wait {
             Wait::For(call) => self.answer(call, answer, turn),
             Wait::Abandoned => self.circuit.answered(self.settings.circuit, false),
@@ -254,7 +256,7 @@ impl Service {
         }
         held.place = Place::Sent { worker, request: number };
         let call = held.call.clone();
-        self.stats.waits.add(turn.now.since(held.arrived).as_micros() as u64);
+        self.stats.waits.add(turn.now.since(held.arrived));
         let limit = turn.now + self.timeout_of(&call);
         self.workers.give(worker, number, Request { wait: Wait::For(id), sent: turn.now, limit, timer: limit });
         self.timers.insert((limit, Timer::Request(worker, number)));
@@ -326,31 +328,37 @@ impl Service {
     }
 
     /// Counts the end of a call. Names of methods that there are not are left out, as anybody can make them up.
-    pub(super) fn count(&mut self, call: &Call, end: End) {
+    pub(super) fn count(&mut self, call: &Call, end: End, now: Mono) {
         let takes_all = self.declared.as_ref().is_some_and(|declared| declared.methods.is_empty());
         let is_known = takes_all || self.rules_of(call).is_some();
         let name = call.method.as_deref().unwrap_or(WHOLE_MESSAGE);
-        self.stats.ended(if is_known { name } else { OTHER }, end);
+        self.stats.call_ended(if is_known { name } else { OTHER }, end, now);
     }
 
     pub(super) fn view(&self) -> ServiceView<'_> {
         let ready = self.workers.iter().filter(|worker| worker.state == State::Ready).count();
-        ServiceView { pool: &self.pool, declared: self.declared.as_deref(), ready }
+        ServiceView { pool: &self.pool, declared: self.declared.as_deref(), ready, stats: &self.stats }
     }
 
-    pub(super) fn stats(&self) -> ServiceStats {
-        let declared = self.declared.as_deref();
-        let waiting = self.queue.len() + self.following;
-        ServiceStats {
-            name: declared.and_then(|declared| declared.name.clone()),
-            version: declared.and_then(|declared| declared.version.clone()),
-            waiting: waiting as u64,
-            running: (self.calls.len() - waiting) as u64,
-            wait_p50_ms: millis(&self.stats.waits, 0.5),
-            wait_p99_ms: millis(&self.stats.waits, 0.99),
-            refused: self.stats.refused.clone(),
+    /// But for the health of workers, which is not known here.
+    pub(super) fn load(&self, now: Mono) -> CallLoad {
+        let requests = || self.workers.iter().flat_map(|worker| worker.requests.values());
+        let first = self.queue.lanes().into_iter().filter_map(|lane| self.queue.first(lane));
+        let oldest = first.filter_map(|call| self.calls.get(&call)).map(|held| now.since(held.arrived)).max();
+        let Stats { methods, arrived, ended, took, .. } = &self.stats;
+        CallLoad {
+            calls: methods.values().map(|method| method.requests).sum(),
+            errors: methods.values().map(|method| method.errors).sum(),
+            arrived: *arrived,
+            ended: *ended,
+            took_s: took.as_secs_f64(),
+            waiting: (self.queue.len() + self.following) as u64,
+            oldest_s: oldest.map(|age| age.as_secs_f64()),
+            running: requests().count() as u32,
+            running_for_s: requests().map(|request| now.since(request.sent).as_secs_f64()).sum(),
+            busy: self.workers.iter().filter(|worker| !worker.requests.is_empty()).count() as u32,
+            circuit_open_s: self.circuit.open_for(now).map(|left| left.as_secs_f64()),
             health: None,
-            methods: self.stats.methods(),
         }
     }
 }

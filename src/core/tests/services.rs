@@ -1,6 +1,9 @@
 //! Workers of services: ready by the gateway's word, left in peace until their calls are over.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::model::service::CallLoad;
 
 fn service(settings: &mut PoolSettings) {
     settings.kind = PoolKind::Service;
@@ -98,4 +101,51 @@ fn a_worker_that_was_scaled_away_is_not_taken_back() {
     let said = bench.said();
     let lines: Vec<&str> = said.iter().map(String::as_str).filter(|line| !line.starts_with("ticket")).collect();
     assert_eq!(lines, ["drain 1 scaled", "spawn 2 in 2"]);
+}
+
+/// A service of 0 to 8 workers.
+fn scaling() -> Bench {
+    Bench::up(|s| {
+        service(s);
+        s.autoscale = Some(Arc::new(crate::config::autoscale_within(0, 8)));
+    })
+}
+
+fn load(bench: &mut Bench, load: CallLoad) {
+    let pool = PoolName::new("default").expect("a name");
+    bench.event(Event::Load { pool, load: Box::new(load) });
+}
+
+#[test]
+fn a_call_starts_a_worker_of_a_service_without_any_at_once() {
+    let mut bench = scaling();
+    assert_eq!((bench.pool().wanted, bench.core.next_scaling()), (0, None));
+    load(&mut bench, CallLoad { arrived: 1, waiting: 1, oldest_s: Some(0.0), ..CallLoad::default() });
+    bench.says(&["spawn 1 in 1"]);
+}
+
+#[test]
+fn a_service_has_as_many_workers_as_its_calls_need_and_rests_when_none_come() {
+    let mut bench = scaling();
+    for second in 1..=60 {
+        let answered = 3 * (second - 1);
+        let running = CallLoad { running: 3, running_for_s: 1.5, busy: 3, ..CallLoad::default() };
+        load(&mut bench, CallLoad { arrived: 3 * second, ended: answered, took_s: answered as f64, ..running });
+        bench.bring_up();
+        bench.pass(SECOND);
+    }
+    assert_eq!(bench.pool().wanted, 4, "three calls a second, each of a second, at 80 %");
+    load(&mut bench, CallLoad { arrived: 180, ended: 180, took_s: 180.0, ..CallLoad::default() });
+    bench.pass(1000 * SECOND);
+    assert_eq!((bench.pool().wanted, bench.core.next_scaling()), (0, None));
+}
+
+#[test]
+fn the_sums_of_a_new_gateway_begin_anew() {
+    let mut bench = scaling();
+    load(&mut bench, CallLoad { calls: 1_000_000, arrived: 1_000_000, ended: 1_000_000, ..CallLoad::default() });
+    bench.pass(1000 * SECOND);
+    load(&mut bench, CallLoad { calls: 1, arrived: 2, ended: 1, running: 1, busy: 1, ..CallLoad::default() });
+    let [of] = &bench.core.autoscaled(bench.now)[..] else { panic!("one pool") };
+    assert!((of.measured.arrivals_per_s - 2.0 / 30.0).abs() < 1e-9, "{of:?}");
 }

@@ -48,10 +48,11 @@ impl Master {
                 self.log_output(worker, &mut output, usize::MAX);
             }
             // `queue-work services` asks the gateway for all the rest.
-            FromGateway::Stats { calls, services: _ } => {
+            FromGateway::Load { pool, load, calls } => {
                 for (worker, calls) in calls {
                     self.worker_has_answered(worker, calls);
                 }
+                self.feed(Event::Load { pool, load });
             }
         }
     }

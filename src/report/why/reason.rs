@@ -122,6 +122,28 @@ pub enum Reason {
         job: JobId,
         is_new: bool,
     },
+    /// The pool itself is stopped.
+    Stopped {
+        pool: String,
+    },
+    /// Services are not reached, as no gateway runs.
+    Gateway {
+        problem: String,
+    },
+    /// The service refuses calls for a while, or its workers say that they are not well.
+    CircuitOpen {
+        pool: String,
+        text: String,
+    },
+    Unhealthy {
+        pool: String,
+        text: String,
+    },
+    /// Nothing is wrong with the pool.
+    Up {
+        ready: u32,
+        wanted: u32,
+    },
     Disabled {
         processor: String,
         switched: Option<String>,

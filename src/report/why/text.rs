@@ -1,7 +1,7 @@
 //! The words of each reason: its code for programs, a sentence without a full stop, the next step.
 
-use super::{Reason, Why, WhyProcessor};
-use crate::model::{Cause, JobId};
+use super::{Reason, Why, WhyPool, WhyProcessor};
+use crate::model::{Cause, JobId, Outcome};
 use crate::report::events::{did, failed};
 use crate::report::words;
 
@@ -21,6 +21,15 @@ impl WhyProcessor<'_> {
     #[must_use]
     pub fn text(&self) -> String {
         lines(&format!("processor `{}` ({})", self.processor, self.state), &self.reasons)
+    }
+}
+
+impl WhyPool<'_> {
+    /// Likewise.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let kind = if self.is_service { "service" } else { "pool" };
+        lines(&format!("{kind} `{}` ({})", self.pool, self.state), &self.reasons)
     }
 }
 
@@ -61,6 +70,11 @@ impl Reason {
             Self::Expired { .. } => "expired",
             Self::Dead { .. } => "dead",
             Self::Gone { .. } => "gone",
+            Self::Stopped { .. } => "stopped",
+            Self::Gateway { .. } => "gateway",
+            Self::CircuitOpen { .. } => "circuit_open",
+            Self::Unhealthy { .. } => "unhealthy",
+            Self::Up { .. } => "up",
             Self::Disabled { .. } => "disabled",
             Self::Unconfigured => "unconfigured",
             Self::RunOpen { .. } => "run_open",
@@ -82,13 +96,7 @@ impl Reason {
             Self::Paused { queue } => format!("queue `{queue}` is paused"),
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
             Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` comes up: {problem}"),
-            Self::Starting { pool, workers: 0 } => format!("pool `{pool}` has no worker yet"),
-            Self::Starting { pool, workers } => {
-                format!(
-                    "no worker of pool `{pool}` is ready yet: {} starting",
-                    words::count((*workers).into(), "worker")
-                )
-            }
+            Self::Starting { pool, workers } => starting(pool, *workers),
             Self::Busy { pools, workers, longest } => busy(pools, *workers, *longest),
             Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
             Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
@@ -102,12 +110,7 @@ impl Reason {
                 format!("pushes with its unique key `{}` return this job until it has ended", words::one_line(key, 60))
             }
             Self::LostWorker { worker, outcome, cause, ago_s } => {
-                let (on, did, ago) = (on(worker), did(*outcome), ago(ago_s));
-                match cause {
-                    Some(Cause::MasterLost) => format!("its last run{on} ended {ago}, when its master died"),
-                    Some(cause) => format!("its last run{on} {did} {ago}, as it lost its worker ({cause})"),
-                    None => format!("its last run{on} {did} {ago}, as it lost its worker"),
-                }
+                format!("its last run{} {}", on(worker), lost(*outcome, *cause, &ago(ago_s)))
             }
             Self::GivenBack { times } => {
                 format!("it was given back {times} times in a row, and goes behind the others")
@@ -131,6 +134,13 @@ impl Reason {
             }
             Self::Gone { job, is_new: false } => {
                 format!("there is no job {job} any more: it was deleted, or ended longer ago than jobs are kept")
+            }
+            Self::Stopped { .. } => "it is stopped: no worker is wanted".to_owned(),
+            Self::Gateway { problem: text } | Self::CircuitOpen { text, .. } | Self::Unhealthy { text, .. } => {
+                text.clone()
+            }
+            Self::Up { ready, wanted } => {
+                format!("nothing is wrong: {ready} of {} ready", words::count((*wanted).into(), "worker"))
             }
             Self::Disabled { switched, .. } => {
                 switched.clone().unwrap_or_else(|| "the configuration says `enabled = false`".to_owned())
@@ -160,12 +170,18 @@ impl Reason {
                 parts(text).1?.to_owned()
             }
             Self::Paused { queue } => format!("let it go on with `queue-work resume {queue}`"),
-            Self::PoolStopped { pool } => format!("start it with `queue-work scale 1 --pool {pool}`"),
+            Self::PoolStopped { pool } | Self::Stopped { pool } => {
+                format!("start it with `queue-work scale 1 --pool {pool}`")
+            }
             Self::NoWorker { pool, .. } => format!("see `queue-work status {pool}`"),
             Self::Busy { pools, .. } => {
                 format!("add a worker with `queue-work scale +1 --pool {}`", pools.first()?)
             }
             Self::Running { worker, .. } => format!("see `queue-work logs {worker}`"),
+            Self::Gateway { .. } => "see `queue-work logs gateway`".to_owned(),
+            Self::CircuitOpen { pool, .. } | Self::Unhealthy { pool, .. } => {
+                format!("see `queue-work logs --pool {pool}`")
+            }
             Self::Dead { job, .. } => format!("try it again with `queue-work jobs retry {job}`"),
             Self::Gone { .. } => "see `queue-work jobs list`".to_owned(),
             Self::Disabled { processor, .. } => format!("let it run with `queue-work processors enable {processor}`"),
@@ -187,6 +203,7 @@ impl Reason {
             | Self::Cancelled { .. }
             | Self::Expired { .. }
             | Self::Unconfigured
+            | Self::Up { .. }
             | Self::NextTick { .. } => return None,
         })
     }
@@ -195,6 +212,21 @@ impl Reason {
 /// A problem that is worded with its next step, as two.
 fn parts(text: &str) -> (&str, Option<&str>) {
     text.rsplit_once("; ").map_or((text, None), |(problem, next)| (problem, Some(next)))
+}
+
+fn starting(pool: &str, workers: u32) -> String {
+    match workers {
+        0 => format!("pool `{pool}` has no worker yet"),
+        _ => format!("no worker of pool `{pool}` is ready yet: {} starting", words::count(workers.into(), "worker")),
+    }
+}
+
+fn lost(outcome: Outcome, cause: Option<Cause>, ago: &str) -> String {
+    match cause {
+        Some(Cause::MasterLost) => format!("ended {ago}, when its master died"),
+        Some(cause) => format!("{} {ago}, as it lost its worker ({cause})", did(outcome)),
+        None => format!("{} {ago}, as it lost its worker", did(outcome)),
+    }
 }
 
 fn busy(pools: &[String], workers: u32, longest: Option<(JobId, f64)>) -> String {

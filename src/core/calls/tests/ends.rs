@@ -126,7 +126,7 @@ fn deaths_in_a_row_open_the_circuit_and_probes_close_it() {
     bench.answer(2, 1, &json!(1));
     bench.gone(2);
     bench.any(2);
-    bench.says(&["send 1 to 2 as 1", "reply 1: 1"]);
+    bench.says(&["send 1 to 2 as 1", "reply 1: 1", "no worker of calc"]);
     bench.gone(9);
     bench.start(3, 1);
     bench.says(&["send 2 to 3 as 2"]);
@@ -161,7 +161,7 @@ fn a_probe_that_fails_opens_the_circuit_again_and_one_that_leaves_is_given_back(
     bench.event(CallEvent::Left(CallId(1)));
     bench.start(3, 1);
     bench.any(3);
-    bench.says(&["refuse 2: -32004", "send 3 to 3 as 1"]);
+    bench.says(&["no worker of calc", "refuse 2: -32004", "send 3 to 3 as 1"]);
     bench.pass(30 * SECOND);
     bench.says(&["cancel 1 of 3", "refuse 3: -32001", "replace 3"]);
     bench.any(4);

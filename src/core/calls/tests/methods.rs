@@ -23,7 +23,7 @@ fn a_method_that_there_is_not_is_refused_with_those_that_there_are() {
     assert_eq!(bench.refused(4).message, "`calc` has no method `secre`; it has `add`, `sub`");
     bench.call(5, &"x".repeat(1 << 20), &json!([]));
     assert_eq!(bench.refused(5).code, code::NO_SUCH_METHOD);
-    assert!(bench.calls.stats()[&pool()].methods.keys().eq(["other"]));
+    assert!(bench.stats().methods.keys().eq(["other"]));
     let view = bench.calls.service(&pool()).expect("a service");
     assert_eq!(view.methods(true).map(|(name, _)| name).collect::<Vec<_>>(), ["add", "sub"]);
     assert_eq!(view.methods(false).count(), 3);
@@ -67,7 +67,7 @@ fn calls_that_come_before_the_first_worker_is_ready_are_checked_then() {
     bench.call(1, "sub", &json!([]));
     bench.call(2, "add", &json!([1]));
     bench.call(3, "add", &json!([2]));
-    bench.says(&[]);
+    bench.says(&["no worker of calc"]);
     bench.start(1, 1);
     bench.says(&["refuse 1: -32601", "send 2 to 1 as 1", "refuse 3: -32003"]);
 }
@@ -158,7 +158,7 @@ fn a_cached_method_is_called_once() {
     bench.says(&["reply 1: 832040", "reply 2: 832040"]);
     bench.call(3, "fib", &json!({ "m": 1, "n": 30 }));
     bench.says(&["reply 3: 832040"]);
-    let stats = &bench.calls.stats()[&pool()].methods["fib"];
+    let stats = &bench.stats().methods["fib"];
     assert_eq!((stats.requests, stats.cache_hits, stats.errors), (3, 2, 0));
     bench.pass(60 * SECOND);
     bench.call(4, "fib", &json!({ "m": 1, "n": 30 }));
@@ -222,7 +222,7 @@ fn the_number_of_calls_that_wait_for_the_same_answer_is_bounded() {
         bench.call(id, "fib", &json!(1));
     }
     bench.says(&["send 1 to 1 as 1", "refuse 4: -32002"]);
-    assert_eq!(bench.calls.stats()[&pool()].waiting, 2);
+    assert_eq!(bench.load().waiting, 2);
     bench.gone(1);
     bench.says(&["refuse 1: -32005", "refuse 2: -32005", "refuse 3: -32005"]);
 }
@@ -263,18 +263,51 @@ fn calls_are_counted_by_method_with_their_times() {
     for id in 1..=3 {
         bench.call(id, "add", &json!([]));
     }
-    let now = &bench.calls.stats()[&pool()];
-    assert_eq!((now.waiting, now.running), (1, 2));
+    let load = bench.load();
+    assert_eq!((load.waiting, load.running, load.busy, load.arrived), (1, 2, 2, 3));
     bench.pass(SECOND);
+    let load = bench.load();
+    assert_eq!((load.oldest_s, load.running_for_s), (Some(1.0), 2.0));
     bench.answer(1, 1, &json!(1));
     bench.fail(2, 2);
     bench.pass(2 * SECOND);
-    let stats = &bench.calls.stats()[&pool()];
-    let add = &stats.methods["add"];
+    let load = bench.load();
+    assert_eq!((load.calls, load.errors, load.arrived, load.ended, load.took_s), (3, 2, 3, 2, 2.0));
+    let stats = bench.stats();
+    let add = stats.methods["add"].shown(bench.now);
     assert_eq!((add.requests, add.errors), (3, 2));
     assert!(add.p50_ms.is_some_and(|p50| (980.0..=1020.0).contains(&p50)), "{add:?}");
-    assert!(stats.wait_p99_ms.is_some_and(|p99| (980.0..=1020.0).contains(&p99)), "{stats:?}");
+    assert!(stats.waits.sketch.quantile(0.99).is_some_and(|p99| (980_000.0..=1_020_000.0).contains(&p99)), "{stats:?}");
     assert_eq!(stats.refused, [(code::TIMED_OUT, 1)].into());
+}
+
+#[test]
+fn times_and_rates_that_are_shown_are_those_of_the_last_minutes() {
+    let mut bench = calc(&json!({ "add": {} }));
+    for id in 1..=60 {
+        bench.call(id, "add", &json!([]));
+        let worker = bench.sent()[0];
+        bench.pass(SECOND);
+        bench.answer(worker, id, &json!(1));
+    }
+    let add = |bench: &Bench| bench.stats().methods["add"].shown(bench.now);
+    assert!((0.5..=1.0).contains(&add(&bench).per_s), "{:?}", add(&bench));
+    bench.pass(200 * SECOND);
+    assert_eq!((add(&bench).per_s, add(&bench).p50_ms.is_some()), (0.0, true));
+    bench.pass(200 * SECOND);
+    assert_eq!((add(&bench).requests, add(&bench).p50_ms), (60, None));
+}
+
+#[test]
+fn a_call_that_waits_where_there_is_no_worker_is_told_once_and_counted_once_however_it_is_checked() {
+    let mut bench = Bench::new(ServiceSettings::default(), &json!({ "do": {} }));
+    bench.any(1);
+    bench.any(2);
+    bench.says(&["no worker of calc"]);
+    assert_eq!((bench.load().waiting, bench.load().arrived), (2, 2));
+    bench.start(1, 1);
+    bench.says(&["send 1 to 1 as 1"]);
+    assert_eq!(bench.load().arrived, 2);
 }
 
 #[test]
@@ -283,7 +316,7 @@ fn methods_are_counted_by_name_up_to_two_hundred() {
     for id in 0..500 {
         bench.call(id, &format!("method-{id}"), &json!([]));
     }
-    let stats = &bench.calls.stats()[&pool()];
+    let stats = bench.stats();
     assert_eq!(stats.methods.len(), 201);
     assert_eq!(stats.methods["other"].requests, 299);
 }

@@ -108,6 +108,14 @@ impl Bench {
         self.event(CallEvent::Called(Box::new(call)));
     }
 
+    fn load(&self) -> CallLoad {
+        self.calls.loads(self.now).remove(&pool()).expect("a service")
+    }
+
+    fn stats(&self) -> &Stats {
+        self.calls.service(&pool()).expect("a service").stats
+    }
+
     /// A call without anything of note.
     fn any(&mut self, id: u64) {
         self.call(id, "do", &json!([]));
@@ -170,6 +178,7 @@ fn line(action: &CallAction) -> String {
         CallAction::Reply { call, answer: Ok(Body::Json(text)) } => format!("reply {}: {}", call.0, text.get()),
         CallAction::Reply { call, answer: Ok(Body::Raw(bytes)) } => format!("reply {}: {} bytes", call.0, bytes.len()),
         CallAction::Reply { call, answer: Err(error) } => format!("refuse {}: {}", call.0, error.code),
+        CallAction::NoWorker(pool) => format!("no worker of {pool}"),
         CallAction::Drained(worker) => format!("drained {worker}"),
         CallAction::Replace { worker, .. } => format!("replace {worker}"),
         CallAction::Warn { worker, text } => format!("warn of {worker}: {text}"),

@@ -187,6 +187,9 @@ impl World {
                     assert!(self.waiting.remove(&call.0), "{call:?} is told {answer:?}, and waits no longer");
                     assert!(self.over.insert(call.0));
                 }
+                CallAction::NoWorker(_) => {
+                    assert!(self.workers.values().all(|seen| seen.drains) && !self.waiting.is_empty());
+                }
                 CallAction::Drained(worker) => {
                     let seen = self.workers.get_mut(&worker.0).expect("the worker is there");
                     seen.drained += 1;

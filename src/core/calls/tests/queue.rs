@@ -80,7 +80,7 @@ fn a_worker_that_is_not_ready_gets_no_call() {
     let mut bench = Bench::new(ServiceSettings::default(), &json!({}));
     bench.any(1);
     bench.event(CallEvent::Started { worker: WorkerId(1), pool: pool(), slot: Slot(1) });
-    bench.says(&[]);
+    bench.says(&["no worker of calc"]);
     bench.ready(1);
     bench.says(&["send 1 to 1 as 1"]);
     assert_eq!(bench.calls.service(&pool()).expect("a service").ready, 1);
@@ -186,7 +186,7 @@ fn calls_of_a_pool_that_is_gone_are_refused() {
     bench.gone(1);
     bench.any(3);
     assert_eq!(bench.refused(3).message, "there is no service `calc`");
-    assert_eq!((bench.calls.next_deadline(), bench.calls.stats().len()), (None, 0));
+    assert_eq!((bench.calls.next_deadline(), bench.calls.loads(bench.now).len()), (None, 0));
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_slot_more_moves_only_the_calls_that_go_to_it() {
 fn without_slots_from_the_master_those_with_workers_count() {
     let mut bench = sticky(0);
     bench.call(1, "do", &json!({ "user": 1 }));
-    bench.says(&[]);
+    bench.says(&["no worker of calc"]);
     bench.start(1, 1);
     bench.says(&["send 1 to 1 as 1"]);
     bench.start(2, 2);

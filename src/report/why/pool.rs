@@ -1,0 +1,71 @@
+//! Why a pool does no work, or calls of a service fail or wait.
+
+use serde::Serialize;
+
+use super::Reason;
+use crate::model::problem::Topic;
+use crate::model::service::HealthStatus;
+use crate::report::services;
+use crate::report::status::{PoolStatus, Status};
+
+/// A pool with its reasons; serialises to the JSON of `why`.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhyPool<'a> {
+    pub pool: &'a str,
+    /// That of the service, else `running` or `stopped`.
+    pub state: &'a str,
+    pub reasons: Vec<Reason>,
+    #[serde(skip)]
+    pub is_service: bool,
+}
+
+impl<'a> WhyPool<'a> {
+    /// Of a pool of this status.
+    #[must_use]
+    pub fn of(pool: &'a PoolStatus, status: &Status) -> Self {
+        let state = if pool.is_service() { services::state(pool, pool.calls.as_ref()) } else { &*pool.state };
+        let mut reasons: Vec<Reason> = of_master(pool, status).collect();
+        if pool.state == "stopped" {
+            reasons.push(Reason::Stopped { pool: pool.name.clone() });
+        } else if pool.wanted > 0 {
+            reasons.extend(of_workers(pool));
+        }
+        reasons.extend(of_calls(pool));
+        let paused = status.queues.iter().filter(|queue| queue.paused && pool.queues.contains(&queue.name));
+        reasons.extend(paused.map(|queue| Reason::Paused { queue: queue.name.clone() }));
+        if reasons.is_empty() {
+            reasons.push(Reason::Up { ready: pool.ready, wanted: pool.wanted });
+        }
+        Self { pool: &pool.name, state, reasons, is_service: pool.is_service() }
+    }
+}
+
+fn of_master(pool: &PoolStatus, status: &Status) -> impl Iterator<Item = Reason> {
+    let ending = status.master.as_ref().filter(|master| master.state != "running");
+    let ending = ending.map(|master| Reason::Ending { pid: master.pid, state: master.state.clone() });
+    let problems = status.master.iter().flat_map(|master| master.problem_topics.iter().zip(&master.problems));
+    let of_gateway = problems.filter(|(topic, _)| **topic == Topic::Gateway && pool.calls.is_some());
+    ending.into_iter().chain(of_gateway.map(|(_, problem)| Reason::Gateway { problem: problem.clone() }))
+}
+
+fn of_workers(pool: &PoolStatus) -> Option<Reason> {
+    let name = || pool.name.clone();
+    match (&pool.problem, pool.ready) {
+        (Some(problem), 0) => Some(Reason::NoWorker { pool: name(), problem: problem.clone() }),
+        (None, 0) => Some(Reason::Starting { pool: name(), workers: pool.wanted }),
+        (_, ready) if pool.busy >= ready && pool.calls.as_ref().is_none_or(|calls| calls.waiting > 0) => {
+            Some(Reason::Busy { pools: vec![name()], workers: ready, longest: None })
+        }
+        _ => None,
+    }
+}
+
+fn of_calls(pool: &PoolStatus) -> Option<Reason> {
+    let calls = pool.calls.as_ref()?;
+    let (name, text) = (pool.name.clone(), services::calls_now(calls)?);
+    if calls.circuit_open_s.is_some() {
+        return Some(Reason::CircuitOpen { pool: name, text });
+    }
+    let is_ill = calls.health.as_ref().is_some_and(|health| health.status != HealthStatus::Healthy);
+    is_ill.then_some(Reason::Unhealthy { pool: name, text })
+}

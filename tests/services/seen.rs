@@ -1,0 +1,84 @@
+//! Services in `metrics`, `health`, `why`, `status` and `autoscale`.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
+use serde_json::json;
+
+use super::exposition::Scrape;
+use super::support::DEADLINE;
+use super::{LISTEN, bench, pool, start};
+
+#[test]
+fn metrics_tell_of_calls_and_of_what_workers_count() {
+    let bench = bench("workers = 1\n");
+    let _master = start(&bench, 1);
+    for _ in 0..3 {
+        bench.ok(&["call", "calc", "add", "[5, 3]"]);
+    }
+    bench.run(&["call", "calc", "divide", "[1, 0]"]).expect_code(1);
+    bench.run(&["call", "calc", "add", "[\"x\"]"]).expect_code(2);
+    bench.run(&["call", "calc", "nothing"]).expect_code(4);
+    bench.ok(&["call", "calc", "count", "[7]"]);
+    let found = Scrape::read(&bench.ok(&["metrics"]), false);
+    let of = |name, more: &[(&'static str, &'static str)]| found.get(name, &[&[("service", "calc")], more].concat());
+    assert_eq!(of("queue_work_service_calls_total", &[("method", "add")]), Some(4.0));
+    assert_eq!(of("queue_work_service_calls_total", &[("method", "other")]), Some(1.0));
+    assert_eq!(of("queue_work_service_call_errors_total", &[("method", "divide")]), Some(1.0));
+    assert_eq!(of("queue_work_service_calls_refused_total", &[("reason", "wrong_params")]), Some(1.0));
+    assert_eq!(of("queue_work_service_calls_waiting", &[]), Some(0.0));
+    assert_eq!(of("queue_work_service_call_duration_seconds_count", &[("method", "add")]), Some(3.0));
+    assert_eq!(of("queue_work_custom_things_seen_total", &[("in", "calc")]), Some(7.0));
+    Scrape::read(&bench.ok(&["metrics", "--format", "openmetrics"]), true);
+}
+
+#[test]
+fn health_why_and_status_say_what_is_wrong_with_a_service() {
+    let bench = bench(LISTEN);
+    let _master = start(&bench, 2);
+    bench.run(&["health", "nobody"]).expect_code(4);
+    let well = bench.ok(&["health", "calc"]);
+    assert!(well.starts_with("healthy\n") && well.contains("1 service can be called"), "{well}");
+    let why = bench.ok(&["why", "calc"]);
+    assert_eq!(why, "service `calc` (healthy): nothing is wrong: 2 of 2 workers ready\n");
+    bench.ok(&["call", "calc", "ill", "[\"degraded\"]"]);
+    bench.wait_for("a worker to say that it is degraded", DEADLINE, |bench| {
+        pool(bench)["calls"]["health"]["status"] == "degraded"
+    });
+    let said = "a worker says that it is degraded: disk is degraded";
+    for args in [&["health"][..], &["health", "calc"]] {
+        let ill = bench.run(args).expect_code(1).stdout;
+        assert!(ill.contains(&format!("warn  services    service `calc`: {said}")) || ill.contains(said), "{ill}");
+    }
+    let why = bench.run(&["why", "calc", "--json"]).expect_code(0).json();
+    assert_eq!(
+        (&why["state"], &why["reasons"][0]["code"], &why["reasons"][0]["text"]),
+        (&json!("degraded"), &json!("unhealthy"), &json!(said))
+    );
+    assert!(bench.ok(&["status", "calc"]).contains(said), "{}", bench.ok(&["status", "calc"]));
+    bench.ok(&["scale", "0", "--pool", "calc"]);
+    let why = bench.ok(&["why", "calc"]);
+    assert!(why.starts_with("service `calc` (stopped): it is stopped: no worker is wanted; start it with"), "{why}");
+}
+
+#[test]
+fn a_service_scales_itself_from_nothing_with_its_calls() {
+    let bench = bench("listen = \"unix:calc.sock\"\n[pools.calc.autoscale]\nmin = 0\nmax = 2\ncpu_max = \"off\"\n");
+    let _master = start(&bench, 0);
+    let list = bench.run(&["services", "--json"]).expect_code(0).json();
+    assert_eq!((&list[0]["state"], &list[0]["workers"]), (&json!("healthy"), &json!(0)));
+    assert_eq!(bench.ok(&["call", "calc", "add", "[5, 3]"]), "8\n");
+    assert_eq!(pool(&bench)["wanted"], 1);
+    let socket = bench.path().join("calc.sock");
+    let call = |_| {
+        let mut caller = UnixStream::connect(&socket).expect("a connection");
+        caller.write_all(b"{\"name\":\"sleep\",\"args\":[600]}\n").expect("a call");
+        caller
+    };
+    let _callers: Vec<_> = (0..4).map(call).collect();
+    bench.wait_for("a second worker", DEADLINE, |bench| {
+        pool(bench)["ready"] == 2 && pool(bench)["calls"]["running"] == 2
+    });
+    let line = bench.ok(&["autoscale"]);
+    assert!(line.starts_with("calc: 2 workers, because "), "{line}");
+}
