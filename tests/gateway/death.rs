@@ -46,7 +46,7 @@ fn an_answer_to_the_dead_gateway_is_dropped_by_the_next_one() {
     let mut lost = Client::unix(&path);
     lost.send(json!({"name": "wait", "args": [go]}).to_string()).send("\n");
     let mut console = rig.console();
-    eventually("it runs", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 1);
+    eventually("it runs", || console.send("{\"services\":true}\n").json()["result"][0]["load"]["running"] == 1);
     rig.restart();
     let mut next = Client::unix(&path);
     next.send("{\"name\":\"add\",\"args\":[1,2]}\n{\"name\":\"add\",\"args\":[3,4]}\n");
@@ -67,7 +67,7 @@ fn half_a_request_is_noticed_by_the_next_gateway() {
     let mut client = Client::unix(&path);
     client.send(format!("{{\"name\":\"echo\",\"args\":\"{}\"}}\n", "x".repeat(1_000_000)));
     let mut console = rig.console();
-    eventually("it is sent", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 1);
+    eventually("it is sent", || console.send("{\"services\":true}\n").json()["result"][0]["load"]["running"] == 1);
     rig.restart();
     assert_eq!(rig.replaced(worker), "a request stopped half-way in its pipe when the gateway died");
 }

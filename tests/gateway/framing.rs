@@ -123,7 +123,7 @@ fn a_listener_that_is_closed_ends_connections_when_they_have_their_answers() {
     assert_eq!(idle.line(), r#"{"result":3}"#);
     busy.send(format!("{}\n", json!({"name": "wait", "args": [go]})));
     let mut console = rig.console();
-    eventually("it runs", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 1);
+    eventually("it runs", || console.send("{\"services\":true}\n").json()["result"][0]["load"]["running"] == 1);
     rig.say(&ToGateway::Unlisten { pool: name("calc"), address: format!("unix:{}", path.display()) }, &[]);
     assert_eq!(idle.rest(), "");
     std::fs::write(&go, "").expect("a file");

@@ -69,7 +69,7 @@ fn the_call_of_a_client_that_is_gone_is_cancelled() {
     let mut queued = Client::unix(&path);
     queued.send("{\"name\":\"add\",\"args\":[1,2]}\n");
     let mut console = rig.console();
-    let mut waits = move || console.send("{\"services\":true}\n").json()["result"][0]["waiting"].clone();
+    let mut waits = move || console.send("{\"services\":true}\n").json()["result"][0]["load"]["waiting"].clone();
     eventually("it waits", || waits() == 1);
     drop(queued);
     eventually("it does not wait", || waits() == 0);

@@ -115,7 +115,7 @@ fn the_call_of_a_client_that_hangs_up_is_cancelled() {
     let id = rig.log("log", 1)[0]["id"].clone();
     drop(client);
     let mut console = rig.console();
-    eventually("nobody waits", || console.send("{\"services\":true}\n").json()["result"][0]["running"] == 0);
+    eventually("nobody waits", || console.send("{\"services\":true}\n").json()["result"][0]["load"]["calls"] == 1);
     std::fs::write(&go, "").expect("a file");
     let cancel = &rig.log("log", 2)[1];
     assert_eq!((&cancel["method"], &cancel["params"]["id"]), (&json!("cancel"), &id));
