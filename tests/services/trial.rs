@@ -44,7 +44,7 @@ fn try_shows_both_sides_and_counts_what_is_wrong() {
         " started  python3 calc.py (pid ",
         "← ready    {",
         "→ call     {",
-        "← result   {\"id\":1,\"result\":8}",
+        "← result   {\"id\":2,\"result\":8}",
         "← error    {",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
@@ -58,8 +58,9 @@ fn try_shows_both_sides_and_counts_what_is_wrong() {
         *last,
         json!({"event": "sum", "ok": false, "mistakes": 0, "succeeded": 1, "failed": 0, "refused": 2, "unanswered": 0})
     );
-    let heard = lines.iter().find(|line| line["event"] == "heard" && line["means"] == "result").unwrap();
-    assert_eq!(heard["text"], r#"{"id":1,"result":3}"#);
+    // Behind the answer to `health`.
+    let heard = lines.iter().rfind(|line| line["event"] == "heard" && line["means"] == "result").unwrap();
+    assert_eq!(heard["text"], r#"{"id":2,"result":3}"#);
     let died = bench.run(&["try", "--call", "die", "python3", "calc.py"]).expect_code(1).stdout;
     assert!(
         died.contains("stderr   dying, as I was told") && died.contains("1 mistake; 1 call: 1 not answered"),
