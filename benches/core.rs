@@ -17,7 +17,7 @@ use queue_work::testing::model::change::Change;
 use queue_work::testing::model::service::{Body, Declared, ServiceSettings, Strategy};
 use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, Holds, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings,
-    Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Slot, Takes, UnixMicros, WorkerId,
+    Prefetch, QueueName, QueueOrder, ReadyWhen, RunId, Slot, Supervision, Takes, UnixMicros, WorkerId,
 };
 
 const JOBS: i64 = 1_000;
@@ -102,6 +102,7 @@ fn settings(queue: &QueueName, workers: u32) -> PoolSettings {
         limits: PoolLimits { workers, memory: None, max_time: None, prefetch, ..default_limits() },
         autoscale: None,
         hooks: Hooks::default(),
+        supervision: Supervision::default(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::args::records::WorkersArgs;
 use super::context::Context;
-use super::known;
 use super::output::{self, ListForm};
+use super::{known, status};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::report::lists;
@@ -14,10 +14,16 @@ pub(crate) fn run(context: &Context, args: &WorkersArgs) -> Result<Code, Error> 
     let limit = form.limit(args.list.limit);
     let filter =
         WorkerFilter { pool: args.pool.clone(), worker: args.worker.clone(), limit: Some(form.to_read(limit)) };
-    let workers = match context.records()? {
+    let mut workers = match context.records()? {
         Some(mut records) => records.workers(&filter)?,
         None => Vec::new(),
     };
+    for slot in status::fetch(context)?.status.workers.into_iter().filter(|slot| slot.note.is_some()) {
+        // The newest is the one that nobody follows.
+        if let Some(last) = workers.iter_mut().find(|worker| worker.id == slot.id) {
+            last.note = slot.note;
+        }
+    }
     if let Some(worker) = args.worker.as_ref().filter(|_| workers.is_empty()) {
         return Err(Error::NotFound(format!("there is no worker `{worker}` on record; see `queue-work workers`")));
     }

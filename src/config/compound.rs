@@ -1,4 +1,4 @@
-//! The keys of a pool that hold more than one value: `queues`, `command`, `env`.
+//! The keys of a pool that hold more than one value: `queues`, `command`, `env`, and tables of keys of their own.
 //!
 //! Part of the walk of [`super::document`]; each element is checked by itself and reported at its own place.
 
@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::document::{Reader, Table, entries, shown};
 use super::values::{Written, path_text};
 use crate::model::QueueName;
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Inner, Key, Kind};
 
 /// Programs that take a script after `-c`.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
@@ -141,6 +141,33 @@ impl Reader<'_> {
             return None;
         }
         Some(text)
+    }
+
+    /// A table of keys of its own, or one of the words that may stand instead.
+    pub(super) fn inner(
+        &mut self,
+        key: Key,
+        inner: &'static Inner,
+        path: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Value> {
+        let at = value.span().start;
+        let text = match value.get_ref() {
+            DeValue::Table(_) => {
+                let table = self.table(path, at, value, &[inner.keys]);
+                return Some(Value::new(None, ValueKind::Table(table)));
+            }
+            DeValue::String(text) => self.fill(path, value, text)?,
+            other => shown(other),
+        };
+        if inner.words.contains(&&*text) {
+            return Some(Value::new(Some(&self.origin(at)), text));
+        }
+        let words: Vec<String> = inner.words.iter().map(|word| format!("\"{word}\"")).collect();
+        let is = if value.get_ref().is_str() { format!("{text:?}") } else { text };
+        let (name, words) = (key.name, words.join(" or "));
+        self.problem(at, path, format!("`{name}` is {is}; it must be {words}, or a table such as {}", inner.example));
+        None
     }
 
     /// Variables. Their values may be secrets: no message shows one.

@@ -22,6 +22,7 @@ mod processor_keys;
 mod processors;
 mod raw;
 mod resolve;
+mod restart;
 mod rules;
 mod schema;
 mod service_keys;

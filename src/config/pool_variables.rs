@@ -83,7 +83,7 @@ impl Key {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
                 return Ok(autoscale::of_text(&checked, &origin));
             }
-            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale | Kind::Json | Kind::Listen | Kind::Circuit => {
+            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale | Kind::Json | Kind::Listen | Kind::Table(_) => {
                 document::read_value(self, &as_toml(self.kind, text))?
             }
             _ => {

@@ -17,9 +17,11 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Config, Flags, PoolConfig, autoscale, processors, services};
+use super::{Config, Flags, PoolConfig, autoscale, processors, restart, services};
 use crate::model::processor::PROCESSORS;
-use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen};
+use crate::model::{
+    Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, Supervision,
+};
 use crate::worker::Template;
 
 /// The limits of a pool where nothing is said anywhere.
@@ -140,6 +142,7 @@ fn of_file(
             autoscale: autoscale::of_pool((name, kind), &table, layers, origins, problems)?,
             limits: raw::limits(&table)?,
             hooks: hooks(layers, &table)?,
+            supervision: supervision(&table)?,
         },
         command,
         cwd: written.cwd.map(|path| absolute(folder, Path::new(&path))),
@@ -147,6 +150,10 @@ fn of_file(
         protocol_fd: written.protocol_fd,
         service: services::is_service(&table).then(|| services::of_pool(&table, layers)).transpose()?,
     })
+}
+
+fn supervision(table: &Table) -> Result<Supervision, String> {
+    Ok(Supervision { restart: restart::of_pool(table)? })
 }
 
 fn of_flags(
@@ -178,7 +185,17 @@ fn of_flags(
     let takes = kind.takes(!flags.command.is_empty());
     let hooks = hooks(layers, &table)?;
     let autoscale = autoscale::of_pool((&name, kind), &table, layers, origins, problems)?;
-    let settings = PoolSettings { name, queues, kind, takes, ready: ReadyWhen::Spawned, limits, autoscale, hooks };
+    let settings = PoolSettings {
+        name,
+        queues,
+        kind,
+        takes,
+        ready: ReadyWhen::Spawned,
+        limits,
+        autoscale,
+        hooks,
+        supervision: supervision(&table)?,
+    };
     Ok(PoolConfig {
         settings,
         command: flags.command.clone(),
@@ -236,6 +253,7 @@ impl Config {
             limits: self.defaults.clone(),
             autoscale: None,
             hooks: self.default_hooks.clone(),
+            supervision: Supervision::default(),
         };
         PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None, service: None }
     }

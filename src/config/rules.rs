@@ -14,6 +14,7 @@ use super::{processors, schema, services};
 use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
 use crate::model::service::Strategy;
+use crate::model::supervision::RestartOn;
 use crate::model::{Bytes, MemoryLimit, PoolKind, PoolLimits, PoolSettings, ReadyWhen};
 use crate::trust;
 use crate::worker::Template;
@@ -241,6 +242,15 @@ impl Rules<'_> {
         if kind == PoolKind::Opaque && self.says(path, "queues") {
             let message = "an opaque worker fetches its own jobs elsewhere; leave out `queues`";
             self.problem(path, "queues", message);
+        }
+        let on = pool.settings.supervision.restart.on;
+        if kind != PoolKind::Opaque && on != RestartOn::Always {
+            let (on, kind) = (on.as_str(), kind.as_str());
+            let message = format!(
+                "`restart` is on \"{on}\", which is only for a pool of kind \"opaque\", and this one is \"{kind}\"; the \
+                 workers of others are always replaced"
+            );
+            self.problem(path, "restart", message);
         }
         self.service(path, pool);
         if kind == PoolKind::Protocol {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{services, telemetry, units};
 use crate::model::autoscale::Budget;
-use crate::model::key::{Key, Kind};
+use crate::model::key::{Inner, Key, Kind};
+use crate::model::supervision::{Excess, Growth, RestartOn};
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
 use crate::schedule::Zone;
 
@@ -92,6 +93,7 @@ pub(super) const POOL: &[Key] = &[
     Key::new("ready", Kind::Choice(&["spawned", "message"])),
     Key::new("protocol_fd", Kind::Count(3, 9)),
     Key::new("autoscale", Kind::Autoscale).of_jobs(),
+    Key::new("restart", Kind::Table(&RESTART)),
 ];
 
 /// The keys that only a service has.
@@ -107,16 +109,33 @@ pub(super) const SERVICE: &[Key] = &[
     Key::new("init", Kind::Json),
     Key::new("version", Kind::Text(services::version)),
     Key::new("concurrency", Kind::Count(1, 1000)),
-    Key::new("circuit", Kind::Circuit),
+    Key::new("circuit", Kind::Table(&CIRCUIT)),
     Key::new("raw_idle", Kind::Span(Duration::from_millis(1), Duration::from_mins(1))),
 ];
 
-/// The keys of `[pools.NAME.circuit]`.
-pub(super) const CIRCUIT: &[Key] = &[
-    Key::new("failures", Kind::Count(1, 1_000_000)),
-    Key::new("open", Kind::Span(Duration::from_millis(1), units::LONGEST)),
-    Key::new("probes", Kind::Count(1, 1000)),
-];
+static CIRCUIT: Inner = Inner {
+    keys: &[
+        Key::new("failures", Kind::Count(1, 1_000_000)),
+        Key::new("open", Kind::Span(Duration::from_millis(1), units::LONGEST)),
+        Key::new("probes", Kind::Count(1, 1000)),
+    ],
+    words: &["off"],
+    example: "{ failures = 5, open = \"10s\", probes = 1 }",
+};
+
+static RESTART: Inner = Inner {
+    keys: &[
+        Key::new("on", Kind::Choice(RestartOn::WORDS)),
+        Key::new("max", Kind::Count(0, 1000)).or("off"),
+        Key::new("window", Kind::Span(Duration::from_millis(1), units::LONGEST)),
+        Key::new("backoff", Kind::Choice(Growth::WORDS)),
+        Key::new("initial", ANY_SPAN),
+        Key::new("most", ANY_SPAN),
+        Key::new("then", Kind::Choice(Excess::WORDS)),
+    ],
+    words: RestartOn::WORDS,
+    example: "{ max = 10, window = \"1m\", then = \"stop\" }",
+};
 
 /// The keys of `[defaults]` about hooks, which every pool has too.
 pub(super) const HOOKS: &[Key] = &[

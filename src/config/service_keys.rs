@@ -1,13 +1,12 @@
-//! The keys of a service that hold more than one value: `listen`, `circuit`.
+//! The key of a service that holds more than one value: `listen`.
 //!
 //! Part of the walk of [`super::document`], beside [`super::compound`].
 
-use config::{Value, ValueKind};
+use config::Value;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Reader, shown};
-use super::schema;
 use crate::model::listen::Address;
 
 impl Reader<'_> {
@@ -33,23 +32,5 @@ impl Reader<'_> {
         let text = self.fill(path, value, text)?;
         Address::read(&text).map_err(|why| self.problem(at, path, format!("`listen`: {why}"))).ok()?;
         Some(text)
-    }
-
-    /// `"off"`, or a table of keys of its own.
-    pub(super) fn circuit(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
-        let at = value.span().start;
-        match value.get_ref() {
-            DeValue::Table(_) => {
-                let table = self.table(path, at, value, &[schema::CIRCUIT]);
-                Some(Value::new(None, ValueKind::Table(table)))
-            }
-            DeValue::String(word) if word == "off" => Some(Value::new(Some(&self.origin(at)), "off")),
-            other => {
-                let is = shown(other);
-                let next = "it must be \"off\", or a table such as { failures = 5, open = \"10s\", probes = 1 }";
-                self.problem(at, path, format!("`circuit` is {is}; {next}"));
-                None
-            }
-        }
     }
 }

@@ -11,7 +11,7 @@ use config::ValueKind;
 use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
-use super::{Flags, PoolConfig, autoscale, pools, schema, services, units};
+use super::{Flags, PoolConfig, autoscale, pools, restart, schema, services, units};
 use crate::model::key::Kind;
 use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
 
@@ -96,6 +96,7 @@ pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
     if let Some(service) = &pool.service {
         services::show(&path, service, pool.settings.kind, &mut lines);
     }
+    restart::show(&path, &pool.settings.supervision.restart, &mut lines);
     limits(&path, &pool.settings.limits, &mut lines);
     if let Some(settings) = &pool.settings.autoscale {
         autoscale::show(&path, settings, &mut lines);

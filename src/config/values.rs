@@ -79,7 +79,7 @@ impl Key {
             | Kind::Json
             | Kind::Windows
             | Kind::Listen
-            | Kind::Circuit => Err(self.wrong(written, "a list or a table")),
+            | Kind::Table(_) => Err(self.wrong(written, "a list or a table")),
         }
     }
 

@@ -227,7 +227,7 @@ impl Core {
             Wait::Scaled { pools, workers, .. } => {
                 let settled = |&(id, _): &(PoolId, u32)| {
                     let Some(pool) = self.pools.get(&id) else { return true };
-                    !pool.dirty && self.ready_count(id) == pool.wanted
+                    !pool.dirty && self.ready_count(id) + self.finished_count(id) == pool.wanted
                 };
                 if pools.iter().all(settled) && !workers.iter().any(|&w| self.still_leaves(w)) {
                     return Some(Ok(()));
@@ -289,10 +289,10 @@ impl Core {
         left.filter_map(|w| Some(LeftWorker { worker: w.name.to_string(), pid: w.state.pid()? })).collect()
     }
 
-    /// The slot has a worker that takes jobs, or is given up.
+    /// The slot has a worker that takes jobs, or had its last, or is gone.
     fn is_filled(&self, (pool, slot): (PoolId, Slot)) -> bool {
         let entry = self.pools.get(&pool).and_then(|p| p.slots.get(&slot));
-        entry.is_none_or(|e| e.state.current().is_some_and(|w| self.workers[w].is_ready()))
+        entry.is_none_or(|e| e.state.is_finished() || e.state.current().is_some_and(|w| self.workers[w].is_ready()))
     }
 
     /// When a worker that counts as ready from its start is taken for one that has come up.

@@ -2,17 +2,20 @@
 //!
 //! The exit frees the slot; the flights end only when nothing of the worker is left.
 
-use super::backoff;
+use std::time::Duration;
+
+use super::backoff::{Ended, Next};
+use super::slot::SlotState;
 use super::worker::State;
 use super::{Action, Core, End, Handle, Phase, Tag};
 use crate::model::change::{Change, WorkerEnded};
-use crate::model::death::{OUT_OF_MEMORY, SlotProblem};
+use crate::model::death::{OUT_OF_MEMORY, Over, SlotProblem};
 use crate::model::last_line::last_line;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Notice, Now, WorkerId};
 
 /// A worker that lived this long, or finished a job, ends a row of fast deaths.
-pub(super) const HEALTHY_AFTER: std::time::Duration = std::time::Duration::from_mins(1);
+pub(super) const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 /// The signal of which a process dies that the kernel kills.
 const SIGKILL: i32 = 9;
 
@@ -64,9 +67,10 @@ impl Core {
         self.ended += 1;
         let problem = match refused {
             Some(why) => SlotProblem::Refused(why.into()),
-            None => SlotProblem::Ended { why, exit, last_words: words },
+            None => SlotProblem::Ended { why, exit, at_once: fast, last_words: words },
         };
-        let said = self.leave_slot(id, fast, why, exit, &problem, now);
+        let ended = if fast || (unasked && why.is_crash()) { Ended::Unasked { fast, exit } } else { Ended::Asked };
+        let said = self.leave_slot(id, ended, why, exit, problem, now);
         let known = said.is_some();
         out.push(Action::Tell(Notice::WorkerEnded { worker: name, pid, reason: why, exit, jobs_done, known }));
         out.extend(said.map(Action::Tell));
@@ -78,60 +82,96 @@ impl Core {
     fn leave_slot(
         &mut self,
         id: WorkerId,
-        fast: bool,
+        ended: Ended,
         why: EndReason,
         exit: Option<Exit>,
-        problem: &SlotProblem,
+        problem: SlotProblem,
         now: Now,
     ) -> Option<Notice> {
-        let in_slot = self.vacate(id, fast, now);
+        let next = self.vacate(id, ended, now);
         let &Handle { pool, slot, ref flights, .. } = self.workers.get(id)?;
         let has_crashed = why.is_crash() && !(exit == Some(Exit::Code(0)) && flights.is_empty());
         let entry = self.entry(pool, slot)?;
-        if !in_slot {
+        let Some(next) = next else {
             // Its slot has moved on; it only completes what was noted when it left.
             if entry.history.last_exit == Some((why, None)) {
                 entry.history.last_exit = Some((why, exit));
             }
             return None;
-        }
+        };
         entry.history.last_exit = Some((why, exit));
         entry.history.crashes += u64::from(has_crashed);
+        self.note_end(id, ended, next, problem, now)
+    }
+
+    /// Keeps why the slot of a process that is no more is not filled at once; what is to be said of that.
+    pub(super) fn note_end(
+        &mut self,
+        id: WorkerId,
+        ended: Ended,
+        next: Next,
+        problem: SlotProblem,
+        now: Now,
+    ) -> Option<Notice> {
+        let &Handle { ref name, pool, slot, .. } = self.workers.get(id)?;
+        let worker = name.to_string();
+        let pool = self.pools.get_mut(&pool)?;
+        let entry = pool.slots.get_mut(&slot)?;
+        let name = pool.settings.name.clone();
+        let problem = match next {
+            Next::End(_) if entry.state.over().is_none() => return None,
+            Next::End(Over::Finished(exit)) => {
+                let over = Over::Finished(exit);
+                entry.backoff.problem = (!over.is_well()).then(|| SlotProblem::Over(over, problem.last_words()));
+                return Some(Notice::WorkerFinished {
+                    pool: name,
+                    worker,
+                    why: over.to_string(),
+                    well: over.is_well(),
+                });
+            }
+            Next::End(over @ Over::GivenUp(_)) => {
+                let problem = SlotProblem::Over(over, Some(problem.to_string()));
+                let why = problem.to_string();
+                entry.backoff.problem = Some(problem);
+                return Some(Notice::WorkerGivenUp { pool: name, worker, why });
+            }
+            Next::SpawnAfter(_) => problem,
+            Next::SpawnSlowly(_, often) => SlotProblem::TooOften(often, Box::new(problem)),
+        };
         // The first is tried again at once.
-        if entry.backoff.until.is_some() {
+        let until = entry.backoff.until;
+        if until.is_some() || ended == Ended::NotStarted {
             entry.backoff.problem = Some(problem.clone());
         }
-        fast.then(|| self.not_up(id, problem, now)).flatten()
-    }
-
-    /// Words about a worker that did not come up, as long as it is in its pool.
-    pub(super) fn not_up(&mut self, id: WorkerId, problem: &SlotProblem, now: Now) -> Option<Notice> {
-        let &Handle { ref name, pool, slot, .. } = self.workers.get(id)?;
-        let (worker, why) = (name.to_string(), problem.to_string());
-        let pool = self.pools.get_mut(&pool)?;
-        let until = pool.slots.get(&slot)?.backoff.until;
-        let next_in_s = until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
-        let known = pool.knows(problem);
-        Some(Notice::Backoff { pool: pool.settings.name.clone(), worker, why, next_in_s, known })
-    }
-
-    /// Takes a worker that is no more out of its slot, and sets when the slot is filled again.
-    /// False if it was in none.
-    pub(super) fn vacate(&mut self, id: WorkerId, fast: bool, now: Now) -> bool {
-        let Some(worker) = self.workers.get(id) else { return false };
-        let (pool, slot) = (worker.pool, worker.slot);
-        let Some(entry) = self.entry(pool, slot) else { return false };
-        let Some(state) = entry.state.without(id) else { return false };
-        if entry.state.current() == Some(id) {
-            entry.history.restarts += 1;
+        if until.is_none() && !ended.is_fast() {
+            return None;
         }
-        entry.backoff.deaths = if fast { entry.backoff.deaths + 1 } else { 0 };
-        let deaths = entry.backoff.deaths;
-        let wait = backoff::respawn(deaths, &mut self.random);
+        let (why, known) = (problem.to_string(), pool.knows(&problem));
+        let next_in_s = until.map_or(0.0, |at| at.since(now.mono).as_secs_f64());
+        Some(Notice::Backoff { pool: name, worker, why, next_in_s, known })
+    }
+
+    /// Takes a process that is no more out of its slot, and sets when the slot is filled again, if it is; `None` if it was in
+    /// none. Where another process is in the slot, it stays there.
+    pub(super) fn vacate(&mut self, id: WorkerId, ended: Ended, now: Now) -> Option<Next> {
+        let &Handle { pool, slot, .. } = self.workers.get(id)?;
+        let of = self.pools.get_mut(&pool)?;
+        let entry = of.slots.get_mut(&slot)?;
+        let mut state = entry.state.without(id)?;
+        entry.history.restarts += u64::from(entry.state.current() == Some(id));
+        let next = entry.backoff.ended(ended, &of.settings.supervision.restart, now.mono, &mut self.random);
+        let wait = match next {
+            Next::SpawnAfter(wait) | Next::SpawnSlowly(wait, _) => wait,
+            Next::End(over) => {
+                state = if state == SlotState::Empty { SlotState::Over(over) } else { state };
+                Duration::ZERO
+            }
+        };
         let waits = self.phase == Phase::Running && !wait.is_zero();
         self.set_backoff(pool, slot, waits.then(|| now.mono + wait));
         self.set_slot(pool, slot, state);
-        true
+        Some(next)
     }
 
     /// Nothing of it is left: its flights end, and it is forgotten.

@@ -72,11 +72,12 @@ pub use pool::{Pool, PoolId, ShareId};
 pub use processors::{ProcessorId, Ticked};
 pub use reload::PoolChanges;
 pub use single::Worked;
-pub use slot::{SlotHistory, SlotView};
+pub use slot::{SlotHistory, SlotState, SlotView};
 pub use worker::{Handle, State};
 
 use crate::model::leak::TypeMemory;
 use crate::model::oom::OomKills;
+use crate::model::supervision::RestartPolicy;
 use crate::model::worker::EndReason;
 use crate::model::{JobId, Mono, Now, WorkerId};
 use autoscale::Autoscaling;
@@ -287,7 +288,7 @@ impl Core {
 
     /// How long to wait before the next process of a kind that died at once so often in a row; as for workers.
     pub fn wait_after_deaths(&mut self, deaths: u32) -> std::time::Duration {
-        backoff::respawn(deaths, &mut self.random)
+        backoff::respawn(deaths, &RestartPolicy::default(), &mut self.random)
     }
 
     /// Phase of the master.

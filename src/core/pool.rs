@@ -149,9 +149,11 @@ impl Pool {
         self.scaler.as_ref().is_some_and(|scaler| !scaler.is_stopped())
     }
 
-    /// Each of its workers was tried to be started several times, in vain.
+    /// Each of its workers was tried to be started several times, in vain, or is given up.
     pub(super) fn is_of_no_use(&self) -> bool {
-        !self.was_of_use && !self.slots.is_empty() && self.slots.values().all(SlotEntry::is_failing)
+        let is_over = |entry: &SlotEntry| entry.state.over().is_some();
+        let mut slots = self.slots.values();
+        !self.slots.is_empty() && slots.all(|entry| is_over(entry) || (!self.was_of_use && entry.is_failing()))
     }
 
     /// Whether the pool serves this queue.

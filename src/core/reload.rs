@@ -129,6 +129,7 @@ impl Core {
                 }
             });
         }
+        self.revive(id);
         self.watch_idleness(id);
         self.heed_autoscale(id);
     }

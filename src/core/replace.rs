@@ -10,6 +10,7 @@ use super::pool::{PoolId, Rolling};
 use super::slot::{SlotEntry, SlotState};
 use super::worker::{Hold, Recycle, State};
 use super::{Action, Core, Handle, Phase};
+use crate::model::death::Over;
 use crate::model::worker::EndReason;
 use crate::model::{Now, WorkerId};
 
@@ -19,7 +20,8 @@ const GIVE_UP_AFTER: u32 = 3;
 impl SlotEntry {
     /// Its new workers do not come up. Deaths of the past do not count once one is ready.
     pub(super) fn is_failing(&self) -> bool {
-        self.backoff.deaths >= GIVE_UP_AFTER && self.backoff.problem.is_some()
+        let is_given_up = matches!(self.state, SlotState::Over(Over::GivenUp(_)));
+        is_given_up || (self.backoff.deaths >= GIVE_UP_AFTER && self.backoff.problem.is_some())
     }
 }
 
@@ -35,6 +37,7 @@ impl Core {
         let being_replaced = |e: &SlotEntry| match e.state {
             SlotState::Held(worker) => !self.workers[worker].is_ready() && !self.workers[worker].leaves_after_job(),
             SlotState::Empty | SlotState::Replacing { .. } => true,
+            SlotState::Over(_) => false,
         };
         let cap = pool.replace_cap();
         let mut free = cap.saturating_sub(pool.slots.values().filter(|e| being_replaced(e)).count());

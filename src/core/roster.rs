@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::backoff::Ended;
 use super::leaks::Mark;
 use super::pool::{Pool, PoolId};
 use super::slot::{SlotEntry, SlotHistory, SlotState};
@@ -167,18 +168,16 @@ impl Core {
     }
 
     pub(super) fn spawn_failed(&mut self, id: WorkerId, error: String, now: Now, out: &mut Vec<Action>) {
-        let in_slot = self.vacate(id, true, now);
-        let problem = SlotProblem::NotStarted(error);
-        if in_slot {
-            out.extend(self.not_up(id, &problem, now).map(Action::Tell));
-        }
+        let ended = Ended::NotStarted;
+        let next = self.vacate(id, ended, now);
+        let said = next.and_then(|next| self.note_end(id, ended, next, SlotProblem::NotStarted(error), now));
+        out.extend(said.map(Action::Tell));
         let Some(worker) = self.remove_worker(id) else { return };
         if let Some(pool) = self.pools.get_mut(&worker.pool) {
             // A successor leaves a slot that is held, and is tried again in the next turn all the same.
             pool.dirty = true;
         }
-        let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| in_slot) else { return };
+        let Some(entry) = self.entry(worker.pool, worker.slot).filter(|_| next.is_some()) else { return };
         entry.history.last_exit = Some((EndReason::SpawnFailed, None));
-        entry.backoff.problem = Some(problem);
     }
 }

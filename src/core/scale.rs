@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::commands::{Asker, Tried, Wait};
 use super::pool::{Pool, PoolId, Rolling};
-use super::slot::SlotEntry;
+use super::slot::{SlotEntry, SlotState};
 use super::{Action, Core, Handle, Refusal, Target};
 use crate::model::autoscale::Basis;
 use crate::model::done::{Scaled, ScaledPool, StoppedPool};
@@ -71,6 +71,7 @@ impl Core {
             let text = format!("pool `{}`: {was} → {wanted} workers", pool.settings.name);
             self.mark(MarkKind::Scale, text, now);
             leavers.extend(self.resize(id, wanted, asker, now, out));
+            self.revive(id);
             self.log_operator(id, was, Basis::Pinned, now, out);
         }
         self.serve_anew();
@@ -155,13 +156,25 @@ impl Core {
     /// A restart tries anew: what did not come up before may be repaired. Whether something did not.
     fn forgive(&mut self, id: PoolId, slot: Slot) -> bool {
         let Some(entry) = self.entry(id, slot) else { return false };
-        let deaths = std::mem::take(&mut entry.backoff.deaths);
-        entry.backoff.problem = None;
+        let (state, deaths) = (entry.state, entry.backoff.deaths);
+        entry.backoff.forget();
+        if state.over().is_some() {
+            self.set_slot(id, slot, SlotState::Empty);
+        }
         self.end_backoff(id, slot);
         if let Some(pool) = self.pools.get_mut(&id) {
             pool.said = None;
         }
-        deaths > 0
+        deaths > 0 || state.over().is_some()
+    }
+
+    /// Slots of the pool that are over are to be filled again.
+    pub(super) fn revive(&mut self, id: PoolId) {
+        let Some(pool) = self.pools.get(&id) else { return };
+        let over: Vec<Slot> = pool.slots.iter().filter(|(_, e)| e.state.over().is_some()).map(|(&s, _)| s).collect();
+        for slot in over {
+            self.forgive(id, slot);
+        }
     }
 
     pub(super) fn stop_some(
@@ -286,6 +299,11 @@ impl Core {
             found.copied().ok_or_else(|| Refusal::NoSuchWorker(name.clone()))
         };
         names.iter().map(found).collect()
+    }
+
+    /// Slots of the pool whose workers ended as they were to, and are not to be followed by others.
+    pub(super) fn finished_count(&self, id: PoolId) -> u32 {
+        self.pools.get(&id).map_or(0, |pool| pool.slots.values().filter(|e| e.state.is_finished()).count() as u32)
     }
 
     /// Workers of the pool that take jobs.

@@ -1,12 +1,13 @@
 //! A place for a worker in a pool: who holds it, and how long it waits after fast deaths.
 //!
 //! Invariants: a slot changes hands in `set_slot` only, which sees to it that an empty one is filled; its timer is that of
-//! its backoff.
+//! its backoff. One that is over has no worker and no timer.
 
+use super::backoff::Backoff;
 use super::deadlines::Timer;
 use super::pool::PoolId;
 use super::{Core, Handle};
-use crate::model::death::SlotProblem;
+use crate::model::death::{Over, SlotProblem};
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{Mono, Slot, WorkerId};
 
@@ -21,6 +22,8 @@ pub enum SlotState {
         old: WorkerId,
         new: WorkerId,
     },
+    /// Not to be filled any more, until an operator wants it to be.
+    Over(Over),
 }
 
 impl SlotState {
@@ -28,7 +31,7 @@ impl SlotState {
     #[must_use]
     pub const fn current(self) -> Option<WorkerId> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Over(_) => None,
             Self::Held(worker) | Self::Replacing { old: worker, .. } => Some(worker),
         }
     }
@@ -38,8 +41,23 @@ impl SlotState {
     pub const fn successor(self) -> Option<WorkerId> {
         match self {
             Self::Replacing { new, .. } => Some(new),
-            Self::Empty | Self::Held(_) => None,
+            Self::Empty | Self::Held(_) | Self::Over(_) => None,
         }
+    }
+
+    /// Why it is not filled any more.
+    #[must_use]
+    pub const fn over(self) -> Option<Over> {
+        match self {
+            Self::Over(over) => Some(over),
+            Self::Empty | Self::Held(_) | Self::Replacing { .. } => None,
+        }
+    }
+
+    /// Its worker ended, and is not to be followed by another.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Over(Over::Finished(_)))
     }
 
     /// Both.
@@ -53,28 +71,17 @@ impl SlotState {
             Self::Held(held) if held == worker => Some(Self::Empty),
             Self::Replacing { old, new } if old == worker => Some(Self::Held(new)),
             Self::Replacing { old, new } if new == worker => Some(Self::Held(old)),
-            Self::Empty | Self::Held(_) | Self::Replacing { .. } => None,
+            Self::Empty | Self::Held(_) | Self::Replacing { .. } | Self::Over(_) => None,
         }
     }
 
     /// The state with this worker, too.
     pub(super) const fn with(self, worker: WorkerId) -> Self {
         match self {
-            Self::Empty => Self::Held(worker),
+            Self::Empty | Self::Over(_) => Self::Held(worker),
             Self::Held(old) | Self::Replacing { old, .. } => Self::Replacing { old, new: worker },
         }
     }
-}
-
-/// A row of deaths before a worker was of any use.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Backoff {
-    /// Fast deaths in a row.
-    pub(super) deaths: u32,
-    /// No spawn before this.
-    pub(super) until: Option<Mono>,
-    /// Why the last spawn failed, or why it waits.
-    pub(super) problem: Option<SlotProblem>,
 }
 
 /// The past of a slot.

@@ -11,7 +11,7 @@ use super::meters::Times;
 use super::snapshot;
 use crate::core::{Flight, PoolId};
 use crate::model::problem::Topic;
-use crate::model::{Now, PoolName, WorkerState};
+use crate::model::{Now, PoolName};
 use crate::report::metrics::{Collected, CollectedPool, OfStore};
 
 impl Master {
@@ -48,8 +48,9 @@ impl Master {
         for (id, pool) in self.core.pools() {
             let of = pools.entry(id).or_default();
             (of.wanted, of.counts) = (pool.wanted, pool.counts.clone());
-            let empty = pool.slots().filter(|slot| slot.state.current().is_none()).count();
-            of.states[WorkerState::Backoff as usize] += empty as u64;
+            for state in pool.slots().filter_map(|slot| snapshot::word_of_empty(&slot)) {
+                of.states[state as usize] += 1;
+            }
         }
         for (_, worker) in self.core.workers() {
             let (Some(of), Some(pool)) = (pools.get_mut(&worker.pool), self.core.pool(worker.pool)) else { continue };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{Master, sampler};
-use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotHistory, SlotView, State};
+use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotHistory, SlotState, SlotView, State};
+use crate::model::death::Over;
 use crate::model::worker::signal_name;
 use crate::model::{Now, Takes, WorkerId, WorkerState};
 use crate::report::status::{
@@ -69,16 +70,25 @@ impl Master {
         let count = |state: WorkerState| current.iter().filter(|w| w.word() == state).count() as u32;
         // One that is opaque is idle for us, however hard it works.
         let (idle, busy) = (count(WorkerState::Idle), count(WorkerState::Busy));
-        let in_backoff = pool.slots().filter(|s| s.state.current().is_none()).count() as u32;
+        let in_backoff = pool.slots().filter(|s| word_of_empty(s) == Some(WorkerState::Backoff)).count() as u32;
+        let finished = pool.slots().filter(|s| s.state.is_finished()).count() as u32;
+        let settings = &pool.settings;
         let problem = pool.slots().find_map(|slot| {
             let problem = slot.problem?;
             let wait = slot.not_before.map(|at| at.since(now.mono).as_secs_f64());
-            Some(match wait {
-                Some(wait) => format!("{problem}; next try in {wait:.1} s"),
-                None => problem.to_string(),
+            Some(match (wait, slot.state.over()) {
+                (Some(wait), _) => format!("{problem}; next try in {wait:.1} s"),
+                (None, Some(Over::GivenUp(_))) => {
+                    format!("{problem}; start it again with `queue-work restart --pool {}`", settings.name)
+                }
+                (None, _) => problem.to_string(),
             })
         });
-        let settings = &pool.settings;
+        let state = match pool.wanted {
+            0 if !pool.waits_for_jobs() => "stopped",
+            wanted if wanted > 0 && wanted == finished => "finished",
+            _ => "running",
+        };
         let mut limits = settings.in_force();
         if pool.memory_limit_is_void()
             && let Some(memory) = limits.get_mut("memory")
@@ -92,12 +102,13 @@ impl Master {
             takes: takes(pool),
             kind: settings.kind.as_str().to_owned(),
             listen_mode: settings.kind.listen_mode().map(str::to_owned),
-            state: if pool.wanted == 0 && !pool.waits_for_jobs() { "stopped" } else { "running" }.to_owned(),
+            state: state.to_owned(),
             wanted: pool.wanted,
             ready: idle + busy,
             busy: if settings.is_service() { pool.calls.busy } else { busy },
             starting: count(WorkerState::Starting) + in_backoff,
             draining: pool.leaving().count() as u32,
+            finished,
             limits,
             calls: settings.is_service().then(|| pool.calls.clone()),
             autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
@@ -119,7 +130,8 @@ impl Master {
                 pool: pool.settings.name.to_string(),
                 slot: slot.slot,
                 pid: None,
-                state: WorkerState::Backoff,
+                state: word_of_empty(slot).unwrap_or(WorkerState::Backoff),
+                note: slot.state.over().map(|over| over.to_string()),
                 generation: self.fixed.generation,
                 jobs_done: 0,
                 memory_bytes: None,
@@ -145,6 +157,7 @@ impl Master {
             slot: worker.slot,
             pid: worker.state.pid(),
             state: state_of(pool, worker),
+            note: None,
             generation: self.fixed.generation,
             jobs_done: worker.jobs_done,
             memory_bytes: worker.memory,
@@ -157,6 +170,16 @@ impl Master {
             deadline_s: deadline(worker, now),
             job: job.map(|f| worker_job(f, now)),
         }
+    }
+}
+
+/// The word for a slot without a worker.
+pub(super) fn word_of_empty(slot: &SlotView<'_>) -> Option<WorkerState> {
+    match slot.state {
+        SlotState::Empty => Some(WorkerState::Backoff),
+        SlotState::Over(Over::Finished(_)) => Some(WorkerState::Finished),
+        SlotState::Over(Over::GivenUp(_)) => Some(WorkerState::GivenUp),
+        SlotState::Held(_) | SlotState::Replacing { .. } => None,
     }
 }
 

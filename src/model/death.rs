@@ -1,9 +1,10 @@
 //! Ends of workers that nobody wanted, worded: for the record of a run, and for a slot in which no worker comes up.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::CancelReason;
 use super::worker::{EndReason, Exit, signal_name};
+use super::{CancelReason, units};
 
 /// Added to the last lines of a worker that the kernel has killed.
 pub const OUT_OF_MEMORY: &str = "queue-work: killed by the kernel, it seems: out of memory";
@@ -51,23 +52,81 @@ pub enum SlotProblem {
     NotStarted(String),
     /// Said what it is, and is to be something else; or did not take its `init`.
     Refused(String),
-    /// Ended before it was of any use.
+    /// Ended unasked.
     Ended {
         why: EndReason,
         exit: Option<Exit>,
+        /// Before it was of any use.
+        at_once: bool,
         /// The last line on its stderr.
         last_words: Option<String>,
     },
+    /// One after the other died, at last for this reason.
+    TooOften(TooOften, Box<Self>),
+    /// No other is to come.
+    Over(Over, Option<String>),
+}
+
+/// More deaths than the pool allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooOften {
+    /// How many it allows.
+    pub max: u32,
+    /// Within so long.
+    pub window: Duration,
+}
+
+impl fmt::Display for TooOften {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deaths = if self.max == 1 { "death" } else { "deaths" };
+        write!(f, "more than {} {deaths} in {}", self.max, units::show_duration(self.window))
+    }
+}
+
+/// Why a slot is not filled any more, until an operator wants it to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Its worker ended, and is not to be followed by another.
+    Finished(Option<Exit>),
+    GivenUp(TooOften),
+}
+
+impl Over {
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        self == Self::Finished(Some(Exit::Code(0)))
+    }
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finished(Some(Exit::Code(code))) => write!(f, "finished: exit {code}"),
+            Self::Finished(Some(Exit::Signal(number))) => write!(f, "finished: {}", signal_name(*number)),
+            Self::Finished(None) => f.write_str("finished: exit status unknown"),
+            Self::GivenUp(often) => write!(f, "given up: {often}"),
+        }
+    }
 }
 
 impl SlotProblem {
+    /// The last line on the stderr of a worker that ended.
+    #[must_use]
+    pub fn last_words(self) -> Option<String> {
+        match self {
+            Self::Ended { last_words, .. } => last_words,
+            Self::NotStarted(_) | Self::Refused(_) | Self::TooOften(..) | Self::Over(..) => None,
+        }
+    }
+
     /// Whether nothing but numbers in the words differs, such as a time or a pid.
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {
         let without_numbers = |problem: &Self| problem.to_string().replace(|c: char| c.is_ascii_digit(), "");
         let exit = |problem: &Self| match problem {
-            Self::NotStarted(_) | Self::Refused(_) => None,
             Self::Ended { exit, .. } => *exit,
+            Self::NotStarted(_) | Self::Refused(_) | Self::TooOften(..) | Self::Over(..) => None,
         };
         exit(self) == exit(other) && without_numbers(self) == without_numbers(other)
     }
@@ -77,13 +136,17 @@ impl fmt::Display for SlotProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotStarted(error) | Self::Refused(error) => f.write_str(error),
-            Self::Ended { why, exit, last_words } => {
+            Self::TooOften(often, last) => write!(f, "{last}; {often}"),
+            Self::Over(over, None) => over.fmt(f),
+            Self::Over(over, Some(last)) => write!(f, "{over}; {last}"),
+            Self::Ended { why, exit, at_once, last_words } => {
+                let how = if *at_once { " at once" } else { "" };
                 match (why, exit) {
                     (EndReason::ReadyTimeout, _) => f.write_str("is not ready in time")?,
                     (EndReason::MemoryMax, _) => f.write_str("is over `memory_max` before its first job is done")?,
-                    (_, Some(Exit::Code(code))) => write!(f, "exits at once with status {code}")?,
-                    (_, Some(Exit::Signal(number))) => write!(f, "ends at once by {}", signal_name(*number))?,
-                    (_, None) => f.write_str("ends at once")?,
+                    (_, Some(Exit::Code(code))) => write!(f, "exits{how} with status {code}")?,
+                    (_, Some(Exit::Signal(number))) => write!(f, "ends{how} by {}", signal_name(*number))?,
+                    (_, None) => write!(f, "ends{how}")?,
                 }
                 last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
             }

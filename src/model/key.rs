@@ -50,8 +50,18 @@ pub enum Kind {
     Json,
     /// Addresses, one or a list.
     Listen,
-    /// A table of when calls are refused.
-    Circuit,
+    /// A table of keys of its own, or a word.
+    Table(&'static Inner),
+}
+
+/// A table that is the value of a key.
+#[derive(Debug)]
+pub struct Inner {
+    pub keys: &'static [Key],
+    /// Words that may stand instead.
+    pub words: &'static [&'static str],
+    /// As it may be written.
+    pub example: &'static str,
 }
 
 /// A key.

@@ -46,7 +46,7 @@ pub enum Notice {
         /// `None`: its status could not be read.
         exit: Option<Exit>,
         jobs_done: u64,
-        /// The worker did not come up, which is said of its pool.
+        /// The worker did not come up, or was the last in its slot, which is said by itself.
         known: bool,
     },
     /// A run began: at the worker of a `work`, or somebody follows all runs.
@@ -114,6 +114,22 @@ pub enum Notice {
         next_in_s: f64,
         /// The same was said of this pool already.
         known: bool,
+    },
+    /// A worker ended that is not to be followed by another.
+    WorkerFinished {
+        pool: PoolName,
+        /// `<pool>-<slot>`.
+        worker: String,
+        why: String,
+        /// It ended with exit code 0.
+        well: bool,
+    },
+    /// Workers of a slot died more often than their pool allows.
+    WorkerGivenUp {
+        pool: PoolName,
+        /// `<pool>-<slot>`.
+        worker: String,
+        why: String,
     },
     /// The wanted number of workers has changed.
     Scaled {

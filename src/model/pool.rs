@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::autoscale::Autoscale;
-use super::{Hooks, PoolLimits, PoolName, QueueOrder, Takes, UnixMicros};
+use super::{Hooks, PoolLimits, PoolName, QueueOrder, Supervision, Takes, UnixMicros};
 
 /// Kind of the workers of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,7 @@ pub struct PoolSettings {
     /// How it scales itself, if it does.
     pub autoscale: Option<Arc<Autoscale>>,
     pub hooks: Hooks,
+    pub supervision: Supervision,
 }
 
 /// When a pool of a single worker ends by itself, between jobs.

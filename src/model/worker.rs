@@ -21,12 +21,26 @@ pub enum WorkerState {
     Stopping,
     /// The slot waits before the next spawn, after a fast death.
     Backoff,
+    /// Ended, and not to be followed by another.
+    Finished,
+    /// Died more often than its pool allows.
+    #[serde(rename = "given_up")]
+    GivenUp,
 }
 
 impl WorkerState {
     /// Every state.
-    pub const ALL: [Self; 7] =
-        [Self::Starting, Self::Idle, Self::Busy, Self::Running, Self::Draining, Self::Stopping, Self::Backoff];
+    pub const ALL: [Self; 9] = [
+        Self::Starting,
+        Self::Idle,
+        Self::Busy,
+        Self::Running,
+        Self::Draining,
+        Self::Stopping,
+        Self::Backoff,
+        Self::Finished,
+        Self::GivenUp,
+    ];
 
     /// The word used in JSON and tables.
     #[must_use]
@@ -39,6 +53,8 @@ impl WorkerState {
             Self::Draining => "draining",
             Self::Stopping => "stopping",
             Self::Backoff => "backoff",
+            Self::Finished => "finished",
+            Self::GivenUp => "given_up",
         }
     }
 }
@@ -165,6 +181,9 @@ pub struct WorkerRecord {
     pub jobs_done: u64,
     /// Most memory seen, in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// Why no other has followed it, while a master runs: `finished: exit 0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The name of a signal number on Linux: `SIGKILL`, `SIGRTMIN+3`; `signal 99` for a number that is none.

@@ -11,7 +11,7 @@ pub const GREEN: Style = AnsiColor::Green.on_default();
 #[must_use]
 pub fn of_state(word: &str) -> Style {
     match word {
-        "dead" | "failed" | "timed_out" | "crashed" | "lost" | "backoff" => RED,
+        "dead" | "failed" | "timed_out" | "crashed" | "lost" | "backoff" | "given_up" => RED,
         "scheduled" | "cancelled" | "released" | "starting" | "draining" | "stopping" | "stopped" | "paused" => YELLOW,
         "running" | "busy" | "succeeded" => GREEN,
         _ => Style::new(),

@@ -187,6 +187,7 @@ fn pools_among(pools: &[PoolStatus]) -> Check {
     let wrong = |pool: &PoolStatus| {
         let (problem, name) = (pool.problem.as_ref().filter(|_| pool.wanted > 0)?, &pool.name);
         Some(match pool.ready {
+            _ if pool.state == "finished" => (Mark::Warn, format!("pool `{name}`: {problem}")),
             0 => (Mark::Fail, format!("no worker of pool `{name}` comes up: {problem}")),
             ready => (Mark::Warn, format!("{ready} of {} workers of pool `{name}` are ready: {problem}", pool.wanted)),
         })
@@ -194,9 +195,11 @@ fn pools_among(pools: &[PoolStatus]) -> Check {
     let sum = |count: fn(&PoolStatus) -> u32| pools.iter().map(count).sum::<u32>();
     let stopped = pools.iter().filter(|pool| pool.state == "stopped").count();
     let stopped = if stopped > 0 { format!(", {stopped} stopped") } else { String::new() };
+    let finished = sum(|pool| pool.finished);
+    let finished = if finished > 0 { format!(", {finished} finished") } else { String::new() };
     let (ready, wanted) = (sum(|pool| pool.ready), sum(|pool| pool.wanted));
     let fine = format!(
-        "{}{stopped}, {ready} of {} ready",
+        "{}{stopped}, {ready} of {} ready{finished}",
         words::count(pools.len() as u64, "pool"),
         words::count(wanted.into(), "worker")
     );

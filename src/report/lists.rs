@@ -144,13 +144,18 @@ pub fn workers(workers: &[WorkerRecord], now: UnixMicros, width: Option<usize>) 
             w.generation.to_string(),
             words::ago(now, w.started_at),
             w.ended_at.map_or_else(|| "-".into(), |at| words::ago(now, at)),
-            w.reason.map_or_else(|| "-".into(), |reason| ending(end_reason(reason), w.signal.as_deref(), w.exit_code)),
+            why(w),
             w.jobs_done.to_string(),
             w.peak_memory_bytes.map_or_else(|| "-".into(), words::bytes),
         ]
     };
     let room = Room { width, cut: &[("why", 12)], leave_out: &["generation", "peak", "started", "pid"], without: &[] };
     render_within(room, &columns, workers.iter().map(row).collect())
+}
+
+fn why(worker: &WorkerRecord) -> String {
+    let ended = |reason| ending(end_reason(reason), worker.signal.as_deref(), worker.exit_code);
+    worker.note.clone().or_else(|| worker.reason.map(ended)).unwrap_or_else(|| "-".into())
 }
 
 /// Everything about one job, with its runs.

@@ -219,7 +219,7 @@ pub struct PoolStatus {
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
     #[serde(default)]
     pub takes: Vec<String>,
-    /// `running`, or `stopped` where no worker is wanted.
+    /// `running`, `stopped` where no worker is wanted, or `finished` where all have ended that are not replaced.
     #[serde(default)]
     pub state: String,
     pub wanted: u32,
@@ -231,6 +231,9 @@ pub struct PoolStatus {
     pub starting: u32,
     /// Workers on their way out.
     pub draining: u32,
+    /// Workers that ended, and are not to be followed by others.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub finished: u32,
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,
@@ -253,6 +256,11 @@ impl PoolStatus {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
+}
+
 /// One worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerStatus {
@@ -263,6 +271,9 @@ pub struct WorkerStatus {
     /// Process id; `null` in backoff.
     pub pid: Option<u32>,
     pub state: WorkerState,
+    /// Why there is no process any more: `finished: exit 0`, `given up: more than 10 deaths in 1m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Life of the master it belongs to.
     pub generation: Generation,
     /// Jobs this process has answered.

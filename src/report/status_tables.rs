@@ -93,7 +93,7 @@ pub(super) fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> Strin
         let queues: Vec<&str> =
             p.queues.iter().map(QueueName::as_str).chain(p.listen.iter().map(String::as_str)).collect();
         vec![
-            if p.state == "stopped" { format!("{} (stopped)", p.name) } else { p.name.clone() },
+            if p.state == "running" { p.name.clone() } else { format!("{} ({})", p.name, p.state) },
             p.kind.clone(),
             queues.join(","),
             p.wanted.to_string(),
@@ -156,12 +156,13 @@ pub(super) fn workers(workers: &[WorkerStatus], shown: usize, view: View<'_>) ->
 
 const fn rank(worker: &WorkerStatus) -> u8 {
     match worker.state {
-        WorkerState::Backoff => 0,
+        WorkerState::Backoff | WorkerState::GivenUp => 0,
         WorkerState::Stopping => 1,
         WorkerState::Draining => 2,
         WorkerState::Starting => 3,
         WorkerState::Busy | WorkerState::Running => 4,
         WorkerState::Idle => 5,
+        WorkerState::Finished => 6,
     }
 }
 
@@ -171,6 +172,7 @@ fn running(worker: &WorkerStatus) -> f64 {
 
 pub(super) fn state(worker: &WorkerStatus) -> String {
     match worker.deadline_s {
+        None if worker.note.is_some() => worker.note.clone().unwrap_or_default(),
         Some(left) => format!("{} ({} left)", worker.state.as_str(), words::seconds(left)),
         None => worker.state.as_str().to_owned(),
     }

@@ -15,6 +15,7 @@ mod leaks;
 mod leaving;
 mod massacre;
 mod pipes;
+mod policy;
 mod pools;
 mod ready;
 mod recycling;

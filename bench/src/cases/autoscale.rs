@@ -16,7 +16,7 @@ use queue_work::testing::core::autoscale::simulate::{Ours, Simulated, simulate};
 use queue_work::testing::core::{Action, Core, Event};
 use queue_work::testing::model::{
     Hooks, Mono, Now, PoolKind, PoolName, PoolSettings, Pushed, QueueName, QueueOrder, QueueTotals, ReadyWhen,
-    RunRecord, Takes, UnixMicros, WorkerId,
+    RunRecord, Supervision, Takes, UnixMicros, WorkerId,
 };
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -165,6 +165,7 @@ fn pool(queue: &QueueName) -> Outcome<PoolSettings> {
         limits: default_limits(),
         autoscale: Some(Arc::new(autoscale_within(0, WORKERS))),
         hooks: Hooks::default(),
+        supervision: Supervision::default(),
     })
 }
 

@@ -2,8 +2,8 @@
 
 use super::master::queue;
 use super::world::World;
-use crate::core::{Command, Phase, Target};
-use crate::model::{PoolKind, QueueName, QueueOrder};
+use crate::core::{Command, Phase, SlotView, Target};
+use crate::model::{PoolKind, QueueName, QueueOrder, Supervision};
 
 /// Turns within which all is well.
 const LONGEST: u64 = 30_000;
@@ -27,7 +27,7 @@ impl World {
             let mut settings = self.settings();
             settings.queues = QueueOrder::Strict((0..3).map(queue).collect::<Vec<QueueName>>());
             (settings.kind, settings.takes) = (kind, kind.takes(false));
-            settings.limits.workers = 2;
+            (settings.limits.workers, settings.supervision) = (2, Supervision::default());
             self.command(Command::AddPool { settings: Box::new(settings), wait: true });
         }
         self.until("every job has ended", |w| w.store.unfinished() == 0 && w.core.is_quiet());
@@ -48,7 +48,8 @@ impl World {
             self.core.pool(id).is_none_or(|pool| {
                 let ready =
                     |w: Option<_>| w.and_then(|w| self.core.worker(w)).is_some_and(super::super::Handle::is_ready);
-                let full = pool.slots().filter(|s| ready(s.state.current())).count() as u32 == pool.wanted;
+                let is_full = |s: &SlotView<'_>| s.state.over().is_some() || ready(s.state.current());
+                let full = pool.slots().filter(is_full).count() as u32 == pool.wanted;
                 full && !pool.removed && pool.leaving().next().is_none()
             })
         })

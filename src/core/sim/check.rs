@@ -75,7 +75,8 @@ impl World {
             assert!(successors <= (MOST_WANTED / 4).max(1), "{successors} are being replaced at a time");
             for slot in pool.slots() {
                 let waits = slot.not_before.is_some() || self.core.is_scarce() || pool.dirty;
-                assert!(slot.state.current().is_some() || waits, "slot {} is forgotten", slot.slot);
+                let is_over = slot.state.over().is_some();
+                assert!(slot.state.current().is_some() || is_over || waits, "slot {} is forgotten", slot.slot);
             }
             let idle = workers
                 .iter()

@@ -9,8 +9,10 @@ use crate::config::default_limits;
 use crate::core::{Core, Event, Phase};
 use crate::model::autoscale::{Autoscale, Step};
 use crate::model::change::KeepFor;
+use crate::model::supervision::{Excess, Growth, RestartOn, RestartPolicy};
 use crate::model::{
-    Bytes, Hooks, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder, ReadyWhen,
+    Bytes, Hooks, MemoryLimit, PoolKind, PoolLimits, PoolName, PoolSettings, Prefetch, QueueName, QueueOrder,
+    ReadyWhen, Supervision,
 };
 
 /// Longest that a process takes to die of KILL, to be reported and to be swept; and a commit to be heard of.
@@ -106,9 +108,10 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
+        let supervision = Supervision { restart: restart(kind, c) };
         let (takes, hooks) = (kind.takes(false), Hooks::default());
         let autoscale = (kind.serves_queues() && c.often(300)).then(|| Arc::new(autoscale(c)));
-        PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks }
+        PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks, supervision }
     }
 }
 
@@ -135,5 +138,18 @@ pub(super) fn name(n: u64) -> PoolName {
     match PoolName::new(&format!("pool{n}")) {
         Ok(name) => name,
         Err(error) => panic!("BUG: {error}"),
+    }
+}
+
+fn restart(kind: PoolKind, c: &mut Chance) -> RestartPolicy {
+    let on = *c.pick(&[RestartOn::Always, RestartOn::Failure, RestartOn::Never]);
+    RestartPolicy {
+        on: if kind == PoolKind::Opaque { on } else { RestartOn::Always },
+        max: *c.pick(&[None, None, Some(0), Some(2)]),
+        window: Duration::from_secs(20),
+        backoff: *c.pick(&[Growth::Exponential, Growth::Linear]),
+        initial: Duration::from_millis(100),
+        most: *c.pick(&[Duration::from_secs(5), Duration::from_secs(30)]),
+        then: *c.pick(&[Excess::Slow, Excess::Stop]),
     }
 }

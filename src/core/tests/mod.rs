@@ -12,6 +12,7 @@ mod drain;
 mod hooks;
 mod interleavings;
 mod not_begun;
+mod policy;
 pub(super) mod processors;
 mod recycle;
 mod reload;
@@ -36,7 +37,8 @@ use crate::model::done::Awaited;
 use crate::model::worker::Exit;
 use crate::model::{
     Answer, Claimed, Counters, Detail, Holds, Hooks, LastLines, Notice, PoolKind, PoolLimits, PoolName, PoolSettings,
-    Prefetch, QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Takes, UnixMicros, Wanted,
+    Prefetch, QueueName, QueueOrder, QueueTotals, ReadyWhen, Retry, RunError, RunId, Supervision, Takes, UnixMicros,
+    Wanted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,6 +72,7 @@ fn settings(name: &str) -> PoolSettings {
         limits,
         autoscale: None,
         hooks: Hooks::default(),
+        supervision: Supervision::default(),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::master::store_events::Purpose;
 use crate::master::workers::free_name;
 use crate::model::done::{Awaited, Stopped};
 use crate::model::{
-    MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, ScaleTo, change,
+    MOST_WORKERS, OsText, PoolKind, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, ScaleTo, Supervision,
+    change,
 };
 use crate::report::refusals;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, SpawnService, Stop};
@@ -94,9 +95,9 @@ impl Master {
         };
         let queues = QueueOrder::Strict(if kind.serves_queues() { queues } else { Vec::new() });
         let hooks = self.in_force.config.default_hooks.clone();
-        let takes = kind.takes(!command.is_empty());
+        let (takes, supervision) = (kind.takes(!command.is_empty()), Supervision::default());
         let ready = if service.is_some() { ReadyWhen::Message } else { ReadyWhen::Spawned };
-        let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks };
+        let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks, supervision };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
         Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service })
     }

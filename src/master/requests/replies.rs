@@ -158,17 +158,22 @@ fn worded(refusal: Refusal) -> Worded {
             let text = format!("pool `{pool}` has {workers}, so `{asked}` is not possible");
             (5, format!("{text}; the least is 0, the most {MOST_WORKERS}"))
         }
-        Refusal::ReplacementFailed { worker, why, tried } => {
-            let again =
-                if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
-            // A worker that was never started has printed nothing.
-            let next = match why {
-                Some(SlotProblem::NotStarted(_) | SlotProblem::Refused(_)) => String::from("queue-work status"),
-                Some(SlotProblem::Ended { .. }) | None => format!("queue-work logs {worker}"),
-            };
-            let why = why.as_ref().map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
-            (1, format!("{again}worker `{worker}` does not come up: {why}; it is tried again; see `{next}`"))
-        }
+        Refusal::ReplacementFailed { worker, why, tried } => (1, not_up(&worker, why.as_ref(), tried)),
     };
     Worded::All(Refused::Failed(exit_code, text))
+}
+
+/// New workers of a slot do not come up.
+fn not_up(worker: &str, why: Option<&SlotProblem>, tried: u64) -> String {
+    let before = if tried == 0 { String::new() } else { format!("{} tried again: ", words::count(tried, "worker")) };
+    let next = match why {
+        // A worker that was never started has printed nothing.
+        Some(SlotProblem::NotStarted(_) | SlotProblem::Refused(_)) => String::from("queue-work status"),
+        Some(SlotProblem::Ended { .. } | SlotProblem::TooOften(..) | SlotProblem::Over(..)) | None => {
+            format!("queue-work logs {worker}")
+        }
+    };
+    let again = if matches!(why, Some(SlotProblem::Over(..))) { "" } else { "it is tried again; " };
+    let why = why.map_or_else(|| String::from("it ends before it is ready"), ToString::to_string);
+    format!("{before}worker `{worker}` does not come up: {why}; {again}see `{next}`")
 }

@@ -63,10 +63,13 @@ const fn notice_level(notice: &Notice) -> Level {
         Notice::JobBegan { .. }
         | Notice::JobEnded { .. }
         | Notice::JobFailed { .. }
+        | Notice::WorkerFinished { well: true, .. }
         | Notice::Scaled { .. }
         | Notice::TicksMissed { .. } => Level::Normal,
         Notice::JobDead { .. }
         | Notice::Backoff { .. }
+        | Notice::WorkerFinished { .. }
+        | Notice::WorkerGivenUp { .. }
         | Notice::Problem { .. }
         | Notice::RunLost { .. }
         | Notice::MemoryBaseline { .. } => Level::Problem,

@@ -71,6 +71,11 @@ fn notice_line(notice: &Notice) -> String {
                 "pool `{pool}`: worker `{worker}` does not come up: {why}; it is tried again, see `queue-work status`"
             )
         }
+        Notice::WorkerFinished { worker, why, .. } => format!("worker `{worker}` is {why}"),
+        Notice::WorkerGivenUp { worker, why, .. } => {
+            let why = words::one_line(why, ERROR_CHARS);
+            format!("worker `{worker}` is {why}; start it again with `queue-work restart {worker}`")
+        }
         Notice::Scaled { pool, was, wanted } => {
             format!("pool `{pool}` goes from {was} to {}", words::count(u64::from(*wanted), "worker"))
         }

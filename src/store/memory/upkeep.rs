@@ -30,6 +30,7 @@ impl State {
             signal: None,
             jobs_done: 0,
             peak_memory_bytes: None,
+            note: None,
         };
         self.workers.insert(w.worker.0, record);
         Reply::Done

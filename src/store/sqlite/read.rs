@@ -235,5 +235,6 @@ fn worker(row: &Row<'_>) -> Result<WorkerRecord> {
         signal: row.get::<_, Option<i32>>(9)?.map(signal_name),
         jobs_done: row.get::<_, i64>(10)? as u64,
         peak_memory_bytes: row.get::<_, Option<i64>>(11)?.map(|n| n as u64),
+        note: None,
     })
 }
