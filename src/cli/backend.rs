@@ -44,6 +44,11 @@ pub(crate) fn check_socket_group(loaded: &Loaded) -> Result<Option<Problem>, Err
     loaded.check_socket_group().map_err(|problem| Error::Config(problem.to_string()))
 }
 
+/// Finds the users that workers run as.
+pub(crate) fn find_accounts(loaded: &mut Loaded) -> Result<(), Error> {
+    loaded.find_accounts().map_err(|problem| Error::Config(problem.to_string()))
+}
+
 /// The current folder; only what needs it fails where it was deleted.
 fn here() -> Option<std::path::PathBuf> {
     std::env::current_dir().ok()

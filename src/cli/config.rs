@@ -43,6 +43,7 @@ fn check(context: &Context) -> Result<Code, Error> {
         context.warn(&format!("warning: {warning}"));
         loaded.warnings.push(warning);
     }
+    backend::find_accounts(&mut loaded)?;
     let file = loaded.config.file.as_ref().map(|read| read.file.display().to_string());
     let workers: u64 = loaded.config.pools.iter().map(|p| u64::from(p.settings.most_workers())).sum();
     if context.global.json {

@@ -34,7 +34,7 @@ fn has_single(context: &Context) -> bool {
 }
 
 /// Runs a master with this configuration.
-pub(crate) fn run_loaded(context: &Context, loaded: Loaded, printer: Printer) -> Result<Code, Error> {
+pub(crate) fn run_loaded(context: &Context, mut loaded: Loaded, printer: Printer) -> Result<Code, Error> {
     for warning in &loaded.warnings {
         printer.warning(&warning.to_string(), clock::wall());
     }
@@ -44,6 +44,7 @@ pub(crate) fn run_loaded(context: &Context, loaded: Loaded, printer: Printer) ->
     if let Some(warning) = backend::check_socket_group(&loaded)? {
         printer.warning(&warning.to_string(), clock::wall());
     }
+    backend::find_accounts(&mut loaded)?;
     let least = Level::shown(context.global.verbose, context.global.quiet);
     backend::run_master(&context.flags, loaded, printer, least)
 }

@@ -162,6 +162,7 @@ fn of_one_processor((was, old): (&Loaded, Table), (now, new): (&Loaded, Table), 
 /// Whether a worker learns of it when it is started, and not later.
 fn is_given_at_start(key: &str, kind: PoolKind) -> bool {
     matches!(key, "command" | "kind" | "cwd" | "ready" | "protocol_fd" | "init" | "version" | "listen_mode")
+        || matches!(key, "umask" | "user")
         || key.starts_with("env.")
         || (key == "kill_after" && kind == PoolKind::Exec)
         || (key == "listen" && kind == PoolKind::Server)

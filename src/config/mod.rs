@@ -4,6 +4,7 @@
 //! Layers, lowest first: `config/default.toml` (embedded), a file, environment, flags. All problems are reported
 //! at once.
 
+mod accounts;
 mod autoscale;
 mod autoscale_keys;
 mod changes;
@@ -59,6 +60,7 @@ use crate::model::autoscale::Together;
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl, Until};
+use crate::trust::account::Account;
 
 /// Everything a master needs to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +126,18 @@ pub struct PoolConfig {
     pub protocol_fd: Option<i32>,
     /// Present where the kind says so.
     pub service: Option<ServiceConfig>,
+    pub run_as: RunAs,
+}
+
+/// Rights that workers are started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunAs {
+    /// Rights that files they make do not get; `None`: as those of the master.
+    pub umask: Option<u32>,
+    /// Another user than that of the master, as it was written.
+    pub user: Option<String>,
+    /// The same, once it was looked up.
+    pub account: Option<Account>,
 }
 
 /// Values of the command line and the environment, which win over the file. `None`: not given.

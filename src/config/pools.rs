@@ -17,8 +17,9 @@ use super::paths::absolute;
 use super::problem::Problem;
 use super::raw;
 use super::show::Origins;
-use super::{Config, Flags, PoolConfig, autoscale, processors, restart, services};
+use super::{Config, Flags, PoolConfig, RunAs, autoscale, processors, restart, services};
 use crate::model::processor::PROCESSORS;
+use crate::model::supervision::StopSignal;
 use crate::model::{
     Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueName, QueueOrder, ReadyWhen, Supervision,
 };
@@ -75,6 +76,7 @@ impl Layers<'_> {
         let empty = Table::new();
         let variables = pool.and_then(|pool| self.pool_variables.get(pool)).unwrap_or(&empty);
         let file = &self.file.layer;
+        let (own, variables) = (&with_workers(own), &with_workers(variables));
         let mut table =
             merge(&[&self.built_in.defaults, &file.defaults, own, &self.env_limits, variables, &self.limits])?;
         if pool.is_some_and(|pool| pool.as_str() == PROCESSORS) {
@@ -149,11 +151,33 @@ fn of_file(
         env: written.env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         protocol_fd: written.protocol_fd,
         service: services::is_service(&table).then(|| services::of_pool(&table, layers)).transpose()?,
+        run_as: run_as(&table)?,
     })
 }
 
+/// `instances` is another name of `workers`.
+fn with_workers(table: &Table) -> Table {
+    let mut table = table.clone();
+    let instances = table.remove("instances");
+    table.extend(instances.map(|count| ("workers".to_owned(), count)));
+    table
+}
+
 fn supervision(table: &Table) -> Result<Supervision, String> {
-    Ok(Supervision { restart: restart::of_pool(table)? })
+    let stop_signal = raw::text(table, "stop_signal").map_or(Ok(StopSignal::default()), StopSignal::read)?;
+    Ok(Supervision { restart: restart::of_pool(table)?, stop_signal })
+}
+
+fn run_as(table: &Table) -> Result<RunAs, String> {
+    let umask = raw::text(table, "umask").ok().map(umask).transpose()?;
+    Ok(RunAs { umask, user: raw::text(table, "user").ok().map(str::to_owned), account: None })
+}
+
+/// Reads `022`.
+pub(super) fn umask(text: &str) -> Result<u32, String> {
+    let is_octal = text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| is_octal && *mask <= 0o777);
+    mask.ok_or_else(|| format!("`{text}` is no umask; write \"022\" or \"077\""))
 }
 
 fn of_flags(
@@ -203,6 +227,7 @@ fn of_flags(
         env: Vec::new(),
         protocol_fd: None,
         service: None,
+        run_as: run_as(&table)?,
     })
 }
 
@@ -255,7 +280,15 @@ impl Config {
             hooks: self.default_hooks.clone(),
             supervision: Supervision::default(),
         };
-        PoolConfig { settings, command: Vec::new(), cwd: None, env: Vec::new(), protocol_fd: None, service: None }
+        PoolConfig {
+            settings,
+            command: Vec::new(),
+            cwd: None,
+            env: Vec::new(),
+            protocol_fd: None,
+            service: None,
+            run_as: RunAs::default(),
+        }
     }
 }
 

@@ -252,6 +252,14 @@ impl Rules<'_> {
             );
             self.problem(path, "restart", message);
         }
+        if self.says(path, "instances") && self.says(path, "workers") {
+            self.problem(path, "instances", "`instances` is another name of `workers`; leave one of them out");
+        }
+        if kind == PoolKind::Exec && self.says(path, "stop_signal") {
+            let message =
+                "`stop_signal` is for workers with a program of their own, and this pool runs a command for each job";
+            self.problem(path, "stop_signal", message);
+        }
         self.service(path, pool);
         if kind == PoolKind::Protocol {
             return;

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::{services, telemetry, units};
+use super::{pools, services, telemetry, units};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Inner, Key, Kind};
-use crate::model::supervision::{Excess, Growth, RestartOn};
+use crate::model::supervision::{Excess, Growth, RestartOn, StopSignal};
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
 use crate::schedule::Zone;
 
@@ -94,6 +94,10 @@ pub(super) const POOL: &[Key] = &[
     Key::new("protocol_fd", Kind::Count(3, 9)),
     Key::new("autoscale", Kind::Autoscale).of_jobs(),
     Key::new("restart", Kind::Table(&RESTART)),
+    Key::new("stop_signal", Kind::Text(|name| StopSignal::read(name).map(drop))),
+    Key::new("umask", Kind::Text(|text| pools::umask(text).map(drop))),
+    Key::new("user", Kind::Text(user)),
+    Key::new("instances", Kind::Count(0, MOST_WORKERS as i64)).or("cpus"),
 ];
 
 /// The keys that only a service has.
@@ -174,6 +178,13 @@ pub(super) const PROCESSOR: &[Key] = &[
     Key::new("run_at_start", Kind::Flag),
     Key::new("keep_runs", ANY_SPAN),
 ];
+
+fn user(written: &str) -> Result<(), String> {
+    let is_name =
+        |name: &str| !name.is_empty() && !name.contains(|c: char| c.is_control() || c.is_whitespace() || c == ':');
+    let all = written.split(':').count() <= 2 && written.split(':').all(is_name);
+    if all { Ok(()) } else { Err(format!("{written:?} is no user; write \"www-data\" or \"www-data:www-data\"")) }
+}
 
 fn description(text: &str) -> Result<(), String> {
     if text.chars().any(char::is_control) { Err("write it in one line".to_owned()) } else { Ok(()) }

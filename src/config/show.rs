@@ -13,7 +13,7 @@ use super::file::File;
 use super::load::Loaded;
 use super::{Flags, PoolConfig, autoscale, pools, restart, schema, services, units};
 use crate::model::key::Kind;
-use crate::model::{Hooks, PoolKind, PoolLimits, QueueOrder};
+use crate::model::{Hooks, PoolKind, PoolLimits, PoolSettings, QueueOrder};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
 /// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
@@ -96,12 +96,12 @@ pub(super) fn of_pool(loaded: &Loaded, pool: &PoolConfig) -> Vec<Shown> {
     if let Some(service) = &pool.service {
         services::show(&path, service, pool.settings.kind, &mut lines);
     }
-    restart::show(&path, &pool.settings.supervision.restart, &mut lines);
     limits(&path, &pool.settings.limits, &mut lines);
     if let Some(settings) = &pool.settings.autoscale {
         autoscale::show(&path, settings, &mut lines);
     }
     hooks(&path, &pool.settings.hooks, &mut lines);
+    supervision(&path, &pool.settings, &mut lines);
     with_origins(loaded, lines)
 }
 
@@ -173,8 +173,21 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
     if matches!(settings.kind, PoolKind::Protocol | PoolKind::Service | PoolKind::Server) {
         line("ready", settings.ready.as_str().to_owned());
     }
+    if let Some(umask) = pool.run_as.umask {
+        line("umask", format!("{umask:03o}"));
+    }
+    if let Some(user) = &pool.run_as.user {
+        line("user", user.clone());
+    }
     if let Some(fd) = pool.protocol_fd {
         line("protocol_fd", fd.to_string());
+    }
+}
+
+fn supervision(path: &str, settings: &PoolSettings, lines: &mut Vec<(String, String)>) {
+    restart::show(path, &settings.supervision.restart, lines);
+    if settings.kind != PoolKind::Exec {
+        lines.push((format!("{path}.stop_signal"), settings.supervision.stop_signal.as_str().to_owned()));
     }
 }
 

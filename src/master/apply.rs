@@ -6,6 +6,7 @@ use super::Master;
 use super::store_events::Purpose;
 use crate::core::{Action, Signal, Tag};
 use crate::model::change::{Change, Next};
+use crate::model::supervision::StopSignal;
 use crate::model::{Notice, Now, Occasion, WorkerId};
 use crate::wire::worker::{JobTerms, write_cancel};
 
@@ -65,13 +66,18 @@ impl Master {
         let Some(pipes) = self.children.get(worker) else { return };
         failpoint!("signal.before");
         let result = match signal {
-            Signal::Term => pipes.terminate(),
+            Signal::Term => pipes.terminate(self.stop_signal(worker)),
             Signal::Kill => pipes.kill(),
         };
         if let Err(error) = result {
             let name = Arc::clone(pipes.name());
             self.complain(format!("cannot signal worker `{name}`: {error}"));
         }
+    }
+
+    fn stop_signal(&self, worker: WorkerId) -> StopSignal {
+        let pool = self.core.worker(worker).and_then(|worker| self.core.pool(worker.pool));
+        pool.map(|pool| pool.settings.supervision.stop_signal).unwrap_or_default()
     }
 
     fn write_for_core(&mut self, change: Change, tag: Tag, now: Now) {

@@ -22,6 +22,7 @@ use super::requests::Refused;
 use super::{Master, wall};
 use crate::core::PoolId;
 use crate::model::problem::Topic;
+use crate::model::supervision::StopSignal;
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, Occasion, QueueName, WorkerId};
 use crate::process::group::Signal;
@@ -230,7 +231,7 @@ impl Master {
     pub(super) fn tend_hooks(&mut self, now: Now) {
         for (id, signal) in self.hooks.due(now.mono) {
             if let Some(pipes) = self.children.get(id) {
-                let signalled = if signal == Signal::Term { pipes.terminate() } else { pipes.kill() };
+                let signalled = if signal == Signal::Term { pipes.terminate(StopSignal::Term) } else { pipes.kill() };
                 signalled.unwrap_or_else(|error| log::debug!("cannot signal the hook {}: {error}", pipes.pid()));
             }
         }

@@ -17,6 +17,7 @@ use super::heard::{Heard, MAX_OUTPUT_LINE, message};
 use super::logs::Stream;
 use super::sampler;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::supervision::StopSignal;
 use crate::model::worker::Exit;
 use crate::model::{LastLines, Mono, PoolKind, WorkerId};
 use crate::process::child::Child;
@@ -130,8 +131,8 @@ impl Pipes {
     }
 
     /// Asks the worker and its group to end.
-    pub(super) fn terminate(&self) -> io::Result<()> {
-        self.child.terminate()
+    pub(super) fn terminate(&self, by: StopSignal) -> io::Result<()> {
+        self.child.terminate(by)
     }
 
     /// Ends the worker and its group.

@@ -192,7 +192,10 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
         }
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
         Question::Configuration(inputs, read) => match inputs.load_again(&read) {
-            Ok(loaded) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
+            Ok(mut loaded) => match loaded.find_accounts() {
+                Ok(()) => Found { configuration: Some(Box::new(loaded)), ..Found::new(Ok(String::new())) },
+                Err(problem) => Found::new(Err(Refused::Failed(2, problem.to_string()))),
+            },
             Err(problems) => Found::new(Err(Refused::Failed(2, problems.to_string()))),
         },
         Question::Metrics(collected) => {

@@ -12,7 +12,7 @@ use super::containment::Containment;
 use super::open_files;
 use super::pipes::Pipes;
 use super::sources::Source;
-use crate::config::{Config, PoolConfig, SOCKET_DATABASE};
+use crate::config::{Config, PoolConfig, RunAs, SOCKET_DATABASE};
 use crate::core::PoolId;
 use crate::model::listen::Address;
 use crate::model::trace::{TRACEPARENT, TRACESTATE};
@@ -23,6 +23,7 @@ use crate::process::service_manager::VARIABLES;
 use crate::process::spawn::{Program, SpawnError, Spec, StdinKind, resolve, spawn};
 use crate::process::start_step::{self, Step};
 use crate::process::{oom, sweep};
+use crate::trust::account::Account;
 use crate::wire::gateway;
 use crate::worker;
 
@@ -172,11 +173,17 @@ impl Spawner {
             let kill_after = pool.settings.limits.kill_after.as_millis().to_string();
             own.push((worker::KILL_AFTER_VARIABLE, kill_after.into()));
         }
+        let RunAs { umask, account, .. } = pool.run_as.clone();
+        if let Some(Account { name, home, .. }) = &account {
+            own.extend([("HOME", home.into()), ("USER", name.into()), ("LOGNAME", name.into())]);
+        }
+        let spec = self.spec(pool, id, program, own, containment);
         Ok(Spec {
             args,
             stdin: if pool.settings.is_told_by_signals() { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
-            ..self.spec(pool, id, program, own, containment)
+            step: Step { umask, account, ..spec.step },
+            ..spec
         })
     }
 

@@ -1,4 +1,4 @@
-//! How a pool keeps its workers: what follows the end of one.
+//! How a pool keeps its workers: what follows the end of one, and how one is asked to leave.
 
 use std::time::Duration;
 
@@ -8,6 +8,28 @@ use super::worker::Exit;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supervision {
     pub restart: RestartPolicy,
+    pub stop_signal: StopSignal,
+}
+
+/// The signal that asks a worker to leave which is not asked by the end of its input, or has not left by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopSignal {
+    #[default]
+    Term,
+    Int,
+    Quit,
+    Hup,
+    Usr1,
+    Usr2,
+}
+
+impl StopSignal {
+    /// Reads `TERM` or `SIGTERM`.
+    pub fn read(name: &str) -> Result<Self, String> {
+        let name = name.to_uppercase();
+        let read = name.strip_prefix("SIG").unwrap_or(&name).parse();
+        read.map_err(|_| format!("there is no stop signal `{name}`; use one of {}", Self::WORDS.join(", ")))
+    }
 }
 
 /// What follows the end of a worker that nobody asked to end.
@@ -109,4 +131,5 @@ words! {
     RestartOn { Always = "always", Failure = "failure", Never = "never" }
     Growth { Exponential = "exponential", Linear = "linear" }
     Excess { Slow = "slow", Stop = "stop" }
+    StopSignal { Term = "TERM", Int = "INT", Quit = "QUIT", Hup = "HUP", Usr1 = "USR1", Usr2 = "USR2" }
 }

@@ -11,6 +11,7 @@ use wait4::Wait4;
 
 use super::exits;
 use super::group::{Signal, signal_child};
+use crate::model::supervision::StopSignal;
 use crate::model::worker::Exit;
 
 /// A program that we started, in a group of its own.
@@ -40,9 +41,9 @@ impl Child {
         self.process.id()
     }
 
-    /// Asks the group to end. A stopped process takes no TERM before it goes on.
-    pub fn terminate(&self) -> io::Result<()> {
-        self.signal(Signal::Term)?;
+    /// Asks the group to end, by this signal. A stopped process takes none before it goes on.
+    pub fn terminate(&self, by: StopSignal) -> io::Result<()> {
+        self.signal(by.into())?;
         self.signal(Signal::Cont)
     }
 
@@ -108,11 +109,11 @@ mod tests {
             |child: &Child| std::fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap().contains(") T ");
         wait_until("it stands still", || stands(&stopped));
         assert_eq!(stopped.reap().unwrap(), None);
-        stopped.terminate().unwrap();
+        stopped.terminate(StopSignal::Term).unwrap();
         assert_eq!(reap(&mut stopped), Exit::Signal(15));
         let mut deaf = sh("trap '' TERM; kill -STOP $$; while :; do sleep 1000; done");
         wait_until("it stands still", || stands(&deaf));
-        deaf.terminate().unwrap();
+        deaf.terminate(StopSignal::Term).unwrap();
         wait_until("it goes on", || !stands(&deaf));
         assert_eq!(deaf.reap().unwrap(), None);
         deaf.kill().unwrap();

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::identity;
+use crate::model::supervision::StopSignal;
 
 /// The signals that we send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub enum Signal {
     /// Go on, if stopped; so that `Term` is heard.
     Cont,
     Int,
+    Quit,
+    Hup,
+    Usr1,
+    Usr2,
     Stop,
 }
 
@@ -30,7 +35,24 @@ impl From<Signal> for signal::Signal {
             Signal::Kill => Self::SIGKILL,
             Signal::Cont => Self::SIGCONT,
             Signal::Int => Self::SIGINT,
+            Signal::Quit => Self::SIGQUIT,
+            Signal::Hup => Self::SIGHUP,
+            Signal::Usr1 => Self::SIGUSR1,
+            Signal::Usr2 => Self::SIGUSR2,
             Signal::Stop => Self::SIGSTOP,
+        }
+    }
+}
+
+impl From<StopSignal> for Signal {
+    fn from(signal: StopSignal) -> Self {
+        match signal {
+            StopSignal::Term => Self::Term,
+            StopSignal::Int => Self::Int,
+            StopSignal::Quit => Self::Quit,
+            StopSignal::Hup => Self::Hup,
+            StopSignal::Usr1 => Self::Usr1,
+            StopSignal::Usr2 => Self::Usr2,
         }
     }
 }
@@ -67,6 +89,10 @@ pub fn signal_process(pid: u32, start: u64, signal: Signal) -> io::Result<()> {
         Signal::Kill => rustix::process::Signal::KILL,
         Signal::Cont => rustix::process::Signal::CONT,
         Signal::Int => rustix::process::Signal::INT,
+        Signal::Quit => rustix::process::Signal::QUIT,
+        Signal::Hup => rustix::process::Signal::HUP,
+        Signal::Usr1 => rustix::process::Signal::USR1,
+        Signal::Usr2 => rustix::process::Signal::USR2,
         Signal::Stop => rustix::process::Signal::STOP,
     };
     let Some(id) = rustix::process::Pid::from_raw(pid.cast_signed()) else { return Err(Errno::EINVAL.into()) };

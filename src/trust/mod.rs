@@ -3,6 +3,7 @@
 //! Knows nothing of what is in the files. Invariants: nothing is changed before it was looked at through its descriptor;
 //! a link is not followed; root gives what it makes for a user's store to that user.
 
+pub(crate) mod account;
 pub(crate) mod group;
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};

@@ -20,6 +20,7 @@ use super::printed::Printed;
 use super::verdict::{Ending, Failure, Reason};
 use crate::clock;
 use crate::model::oom::OomKills;
+use crate::model::supervision::StopSignal;
 use crate::model::worker::Exit;
 use crate::process::child::Child;
 use crate::process::exits;
@@ -159,7 +160,7 @@ impl Running {
             self.told = Some(reason);
             self.kill_at = Some(now + term_grace());
             // Fails only where no process is left to signal, or the one left is another user's.
-            let _ = self.child.terminate();
+            let _ = self.child.terminate(StopSignal::Term);
         }
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn run(template: Option<Vec<OsString>>) -> ExitCode {
 /// defaults back.
 fn standard_io() -> io::Result<Io> {
     image::take_name();
-    start_step::begin();
+    start_step::begin()?;
     let (child_exits, on_exit) = UnixStream::pair()?;
     let (terminate, on_term) = UnixStream::pair()?;
     signal_hook::low_level::pipe::register(SIGCHLD, on_exit)?;

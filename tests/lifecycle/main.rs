@@ -21,6 +21,7 @@ mod ready;
 mod recycling;
 mod reload;
 mod restarts;
+mod rights;
 mod scaling;
 mod single;
 mod starts;

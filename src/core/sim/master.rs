@@ -108,7 +108,7 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
-        let supervision = Supervision { restart: restart(kind, c) };
+        let supervision = Supervision { restart: restart(kind, c), ..Supervision::default() };
         let (takes, hooks) = (kind.takes(false), Hooks::default());
         let autoscale = (kind.serves_queues() && c.often(300)).then(|| Arc::new(autoscale(c)));
         PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks, supervision }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::begin::Begun;
 use super::{Answer, Refused};
-use crate::config::{PoolConfig, ServiceConfig};
+use crate::config::{PoolConfig, RunAs, ServiceConfig};
 use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
 use crate::master::gateway::CannotListen;
@@ -99,7 +99,7 @@ impl Master {
         let ready = if service.is_some() { ReadyWhen::Message } else { ReadyWhen::Spawned };
         let settings = PoolSettings { name, queues, kind, takes, ready, limits, autoscale: None, hooks, supervision };
         let cwd = params.cwd.clone().map(|cwd| cwd.into_os_string().into());
-        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service })
+        Ok(PoolConfig { settings, command, cwd, env: Vec::new(), protocol_fd: None, service, run_as: RunAs::default() })
     }
 
     /// The part of a service that other pools do not have; refused where another listens already.
