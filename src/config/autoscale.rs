@@ -73,9 +73,9 @@ pub(super) fn put_flag(table: &mut Table, flag: &str, text: &str, origin: &str) 
 }
 
 /// The table `[autoscale]`.
-pub(super) fn together(table: &Table) -> Result<Together, String> {
+pub(super) fn together(top: &Table, table: &Table) -> Result<Together, String> {
     let share = if raw::text(table, "share")? == "by_priority" { Sharing::ByPriority } else { Sharing::ByNeed };
-    Ok(Together { max_processes: raw::value(table, "max_processes")?, share })
+    Ok(Together { cap: raw::value(top, "max_processes")?, max_processes: raw::value(table, "max_processes")?, share })
 }
 
 /// How this pool scales itself, by everything that is said about it.

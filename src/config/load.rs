@@ -227,7 +227,7 @@ fn merged(
         log_files: raw::value(&top, "log_files")?,
         defaults,
         default_hooks,
-        together: autoscale::together(&together)?,
+        together: autoscale::together(&top, &together)?,
     })
 }
 

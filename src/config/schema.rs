@@ -14,6 +14,8 @@ use crate::schedule::Zone;
 
 const ANY_SPAN: Kind = Kind::Span(Duration::ZERO, units::LONGEST);
 
+const MAX_PROCESSES: Key = Key::new("max_processes", Kind::Count(1, 1_000_000)).or("off");
+
 /// The keys outside of any table.
 pub(super) const TOP: &[Key] = &[
     Key::new("database", Kind::Store),
@@ -25,6 +27,7 @@ pub(super) const TOP: &[Key] = &[
     Key::new("log_dir", Kind::Path),
     Key::new("log_file_size", Kind::Size(1 << 10)),
     Key::new("log_files", Kind::Count(1, 1000)),
+    MAX_PROCESSES,
 ];
 
 /// The tables.
@@ -50,10 +53,7 @@ pub(super) const TELEMETRY: &[Key] =
     &[Key::new("otlp", Kind::Text(telemetry::endpoint)).or("off"), Key::new("sample", Kind::Fraction)];
 
 /// The keys of `[autoscale]`.
-pub(super) const TOGETHER: &[Key] = &[
-    Key::new("max_processes", Kind::Count(1, 1_000_000)).or("off"),
-    Key::new("share", Kind::Choice(&["by_need", "by_priority"])),
-];
+pub(super) const TOGETHER: &[Key] = &[MAX_PROCESSES, Key::new("share", Kind::Choice(&["by_need", "by_priority"]))];
 
 /// The keys of `[pools.NAME.autoscale]`.
 pub(super) const AUTOSCALE: &[Key] = &[

@@ -120,6 +120,7 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("log_dir".to_owned(), config.logs_dir.display().to_string()),
         ("log_file_size".to_owned(), units::show_bytes(config.log_file_bytes)),
         ("log_files".to_owned(), config.log_files.to_string()),
+        ("max_processes".to_owned(), config.together.cap.map_or_else(|| "off".to_owned(), |cap| cap.to_string())),
         ("drain".to_owned(), config.drain.to_string()),
         ("keep.succeeded".to_owned(), units::show_duration(keep.succeeded)),
         ("keep.dead".to_owned(), units::show_duration(keep.dead)),

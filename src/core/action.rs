@@ -187,6 +187,8 @@ pub enum Refusal {
     JobLeft(JobId, JobState),
     /// The job runs at another master, on this host, which is told to cancel it.
     Elsewhere(JobId, String),
+    /// All pools together would have more workers than there may be.
+    BeyondCap { cap: u32, after: u64 },
     /// So many more or fewer workers than now are not possible.
     OutOfRange { pool: PoolName, was: u32, asked: Wanted },
     /// New workers do not come up; the old ones go on.

@@ -65,6 +65,7 @@ impl Core {
         });
         self.rollups.touch(now.mono);
         self.ended += 1;
+        self.make_way();
         let problem = match refused {
             Some(why) => SlotProblem::Refused(why.into()),
             None => SlotProblem::Ended { why, exit, at_once: fast, last_words: words },

@@ -256,6 +256,7 @@ impl Core {
         self.pools.retain(|id, p| !p.removed || !p.is_quiet() || workers.iter().any(|(_, w)| w.pool == *id));
         self.sort(out);
         self.look_for_unserved(now, out);
+        self.tell_cap(now, out);
         self.end_scarcity();
         self.end_not_begun(now.mono);
         self.end_problems();

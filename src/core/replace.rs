@@ -12,7 +12,7 @@ use super::worker::{Hold, Recycle, State};
 use super::{Action, Core, Handle, Phase};
 use crate::model::death::Over;
 use crate::model::worker::EndReason;
-use crate::model::{Now, WorkerId};
+use crate::model::{Now, Slot, WorkerId};
 
 /// After this many new workers in a row that did not come up, a restart is given up.
 const GIVE_UP_AFTER: u32 = 3;
@@ -115,8 +115,22 @@ impl Core {
         let may = self.spawns.left() > 0;
         let due = |e: &SlotEntry| may && e.state.successor().is_none() && e.may_spawn(now.mono);
         let Some(slot) = entries().find(|(_, e)| due(e)).map(|(s, _)| s) else { return false };
-        self.spawn(id, slot, now, out);
+        if self.room() == 0 {
+            self.renew_in_place(id, slot, now, out);
+        } else {
+            self.spawn(id, slot, now, out);
+        }
         true
+    }
+
+    /// There may be no process beside the old one: that leaves first.
+    fn renew_in_place(&mut self, id: PoolId, slot: Slot, now: Now, out: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
+        let Some(old) = pool.slots.get(&slot).and_then(|entry| entry.state.current()) else { return };
+        let at = pool.rolling.iter().position(|rolling| rolling.worker == old);
+        let grace = at.and_then(|at| pool.rolling.remove(at)).and_then(|rolling| rolling.grace);
+        self.vacate_for_successor(old, EndReason::Restarted);
+        self.leave(old, EndReason::Restarted, grace, now, out);
     }
 
     /// A worker has become ready: if it is a successor, the old one retires.

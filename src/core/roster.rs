@@ -24,6 +24,7 @@ impl Core {
         }
         let wanted = if pool.removed { 0 } else { pool.wanted as usize };
         while self.pools[&id].slots.len() < wanted && self.take_back(id) {}
+        let room = self.room();
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let taken: BTreeSet<Slot> = pool.leaving.iter().map(|&w| self.workers[w].slot).collect();
         // The lowest numbers that nobody has, also nobody who is leaving.
@@ -33,11 +34,16 @@ impl Core {
             pool.slots.insert(slot, SlotEntry::default());
         }
         let due = |entry: &SlotEntry| entry.state == SlotState::Empty && entry.may_spawn(now.mono);
-        let most = self.spawns.left() as usize;
         let mut empty: Vec<Slot> = pool.slots.iter().filter(|(_, e)| due(e)).map(|(&s, _)| s).collect();
+        let (room, most) = (room as usize, self.spawns.left() as usize);
+        let capped = empty.len() > room;
+        empty.truncate(room);
         // The others have their turn later.
         pool.dirty = empty.len() > most;
         empty.truncate(most);
+        if capped {
+            self.wait_for_room();
+        }
         for slot in empty {
             self.spawn(id, slot, now, out);
         }

@@ -58,6 +58,7 @@ impl Core {
         };
         // All of them or none.
         let wished = pools.iter().map(wished).collect::<Result<Vec<_>, Refusal>>()?;
+        self.refuse_beyond_cap(&wished, 0)?;
         match hold {
             Some(hold) => self.pin(&pools, hold, now.mono)?,
             None => self.refuse_if_autoscaled(&pools)?,
@@ -105,6 +106,7 @@ impl Core {
     }
 
     pub(super) fn new_pool(&mut self, settings: PoolSettings) -> Result<Wait, Refusal> {
+        self.refuse_beyond_cap(&[], settings.limits.workers)?;
         let id = self.add_pool(settings)?;
         if let Some(pool) = self.pools.get_mut(&id) {
             pool.spawned = true;

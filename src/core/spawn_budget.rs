@@ -1,14 +1,17 @@
 //! How many processes are asked for at a time: a few per turn, so that a thousand workers do not hold up everything
 //! else while they are started, and one now and then while the machine has nothing left to start them with.
 //!
+//! There may be a cap on the processes of all pools, those that leave included. What is beyond it waits for others to end,
+//! and so does the successor in a restart, whose worker leaves first then.
+//!
 //! Being out of processes, memory or descriptors is no death of a worker: no slot backs off for it and no restart is
 //! given up. It is over when a process could be started, or when nobody waits for one any more.
 
 use std::time::Duration;
 
 use super::pool::PoolId;
-use super::slot::SlotState;
-use super::{Action, Core, Phase};
+use super::slot::{SlotEntry, SlotState};
+use super::{Action, Core, Phase, Refusal};
 use crate::model::death::SlotProblem;
 use crate::model::problem::{self, Topic};
 use crate::model::{Mono, Now, WorkerId};
@@ -24,6 +27,8 @@ pub(super) struct Spawns {
     left: u32,
     /// The machine had nothing left; not asked before this.
     scarce_until: Option<Mono>,
+    /// A slot waits, as there are as many processes as there may be.
+    capped: bool,
 }
 
 impl Spawns {
@@ -72,6 +77,54 @@ impl Core {
         entry.backoff.problem = Some(SlotProblem::NotStarted(error.to_owned()));
         self.set_slot(worker.pool, worker.slot, state);
         self.raise(Topic::Spawn, problem::no_more_workers(error), now, out);
+    }
+
+    /// Processes that may be added.
+    pub(super) fn room(&self) -> u32 {
+        let Some(cap) = self.autoscaling.together.cap else { return u32::MAX };
+        cap.saturating_sub(self.workers.iter().filter(|(_, worker)| worker.is_alive()).count() as u32)
+    }
+
+    /// A slot waits for a process to end.
+    pub(super) const fn wait_for_room(&mut self) {
+        self.spawns.capped = true;
+    }
+
+    /// A process has ended, or there may be more: the slots that wait have their turn.
+    pub(super) fn make_way(&mut self) {
+        if std::mem::take(&mut self.spawns.capped) {
+            self.pools.values_mut().for_each(|pool| pool.dirty = true);
+        }
+    }
+
+    /// Says how many slots wait because of the cap, as long as some do.
+    pub(super) fn tell_cap(&mut self, now: Now, out: &mut Vec<Action>) {
+        if !self.spawns.capped {
+            return self.problem_over(Topic::Processes);
+        }
+        let waits = |e: &&SlotEntry| e.state == SlotState::Empty && e.may_spawn(now.mono);
+        let waiting = self.pools.values().map(|pool| pool.slots.values().filter(waits).count()).sum::<usize>();
+        let wanted: u64 = self.pools.values().filter(|pool| !pool.removed).map(|pool| u64::from(pool.wanted)).sum();
+        self.spawns.capped = waiting > 0;
+        match self.autoscaling.together.cap {
+            Some(cap) if waiting > 0 && wanted > u64::from(cap) => {
+                self.raise(Topic::Processes, problem::too_many_processes(cap, waiting as u64), now, out);
+            }
+            // The place of one that is being replaced.
+            _ => self.problem_over(Topic::Processes),
+        }
+    }
+
+    /// Refuses so many workers of a pool where all pools together would have more than there may be, and more than now.
+    pub(super) fn refuse_beyond_cap(&self, wished: &[(PoolId, u32)], more: u32) -> Result<(), Refusal> {
+        let Some(cap) = self.autoscaling.together.cap else { return Ok(()) };
+        let (mut before, mut after) = (0_u64, u64::from(more));
+        for (id, pool) in self.pools.iter().filter(|(_, pool)| !pool.removed) {
+            let wanted = wished.iter().find(|(of, _)| of == id).map_or(pool.wanted, |(_, wanted)| *wanted);
+            before += u64::from(pool.wanted);
+            after += u64::from(wanted);
+        }
+        if after > before && after > u64::from(cap) { Err(Refusal::BeyondCap { cap, after }) } else { Ok(()) }
     }
 
     /// Whether the machine has nothing left to start a worker with.

@@ -175,7 +175,8 @@ impl Spawner {
         }
         let RunAs { umask, account, .. } = pool.run_as.clone();
         if let Some(Account { name, home, .. }) = &account {
-            own.extend([("HOME", home.into()), ("USER", name.into()), ("LOGNAME", name.into())]);
+            let of_account = [("HOME", home.into()), ("USER", name.into()), ("LOGNAME", name.into())];
+            own.extend(of_account.into_iter().filter(|(key, _)| !pool.env.iter().any(|(name, _)| name == key)));
         }
         let spec = self.spec(pool, id, program, own, containment);
         Ok(Spec {

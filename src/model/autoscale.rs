@@ -192,7 +192,9 @@ pub fn percent(share: f64) -> String {
 /// What concerns all pools together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Together {
-    /// The most workers of all pools.
+    /// The most processes of workers that there may be, of whichever pool.
+    pub cap: Option<u32>,
+    /// The most workers of all pools that pools which scale themselves bring about.
     pub max_processes: Option<u32>,
     pub share: Sharing,
 }

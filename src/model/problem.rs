@@ -30,6 +30,8 @@ pub enum Topic {
     Poll,
     /// `/proc` hides processes.
     Proc,
+    /// There are as many processes of workers as there may be.
+    Processes,
     /// Jobs are given back again and again.
     Released,
     /// The control socket is gone.
@@ -55,6 +57,13 @@ pub fn too_few_files(can: u64, workers: u64, least: u64) -> String {
         "at most {can} files may be open, {workers} workers and their clients need {least}: not all may be started; raise \
          the hard limit (`ulimit -Hn`, or `LimitNOFILE` of a service)"
     )
+}
+
+/// There are as many processes of workers as there may be.
+#[must_use]
+pub fn too_many_processes(cap: u32, waiting: u64) -> String {
+    let wait = if waiting == 1 { "1 worker waits".to_owned() } else { format!("{waiting} workers wait") };
+    format!("{wait} for others to end, as `max_processes` is {cap}; raise it, or scale a pool down")
 }
 
 /// The machine has nothing left to start a worker with.

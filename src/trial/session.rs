@@ -18,6 +18,7 @@ use super::life::{Life, PRINTED};
 use super::{Conversation, Over, Question, Step};
 use crate::clock::Clock;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::model::supervision::StopSignal;
 use crate::model::worker::Exit;
 use crate::model::{Mono, Now};
 use crate::process::child::Child;
@@ -298,7 +299,7 @@ impl Session<'_> {
                     self.say(Happened::Closed);
                     self.input = None;
                 }
-                Step::Terminate => self.signal("SIGTERM", Child::terminate),
+                Step::Terminate => self.signal("SIGTERM", |child| child.terminate(StopSignal::Term)),
                 Step::Kill => self.signal("SIGKILL", Child::kill),
             }
         }

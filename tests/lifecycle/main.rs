@@ -5,6 +5,7 @@
 mod support;
 
 mod autoscale;
+mod cap;
 mod crashes;
 mod from_jobs;
 mod help;

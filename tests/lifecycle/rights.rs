@@ -92,9 +92,8 @@ fn workers_of_root_run_as_the_user_of_their_pool_with_its_groups_and_home_and_ot
     let text = "[pools.default]\nworkers = 1\nuser = \"nobody:0\"\n";
     fs::write(bench.path().join("queue-work.toml"), text).expect("a configuration");
     let master = bench.start(&[]);
-    let job = bench.push(&["--", "sh", "-c", "echo $(id -u):$(id -g) $USER"]);
-    bench.wait_for_job(job, "succeeded");
-    assert_eq!(bench.ok(&["result", &job.to_string()]), format!("{uid}:0 nobody\n"));
+    let said = bench.ok(&["push", "--wait", "--", "sh", "-c", "echo $(id -u):$(id -g) $USER"]);
+    assert_eq!(said, format!("{uid}:0 nobody\n"));
     end(&bench, master);
 }
 

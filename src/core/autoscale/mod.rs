@@ -40,7 +40,7 @@ const AFTER_SCARCITY: Duration = Duration::from_secs(30);
 /// The part that concerns all pools that scale themselves.
 #[derive(Debug, Default)]
 pub(super) struct Autoscaling {
-    together: Together,
+    pub(super) together: Together,
     machine: Machine,
     /// When it is decided next; `None`: all are at rest.
     next: Option<Mono>,
@@ -111,6 +111,7 @@ impl Core {
     pub fn scale_together(&mut self, together: Together) {
         self.autoscaling.together = together;
         self.wake_scaling();
+        self.make_way();
     }
 
     /// Whether a pool scales itself.
@@ -198,7 +199,8 @@ impl Core {
         let pools: Vec<PoolId> =
             self.pools.iter().filter(|(_, pool)| pool.scaler.is_some() && !pool.removed).map(|(&id, _)| id).collect();
         let mut shares: Vec<Share> = pools.iter().filter_map(|&id| self.decide(id, &mut found, now)).collect();
-        if let Some(most) = self.autoscaling.together.max_processes {
+        let Together { cap, max_processes, .. } = self.autoscaling.together;
+        if let Some(most) = cap.into_iter().chain(max_processes).min() {
             let others = self.taken_by_others(&shares, &found);
             share::share(&mut shares, most.saturating_sub(others), self.autoscaling.together.share);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::processors::Seconds;
 use super::*;
-use crate::model::autoscale::{Autoscale, Basis, Cap, Machine, Sharing, Step, Together, Window};
+use crate::model::autoscale::{Autoscale, Basis, Cap, Machine, Step, Together, Window};
 use crate::model::change::KeepFor;
 
 fn autoscale(min: u32, max: u32) -> Arc<Autoscale> {
@@ -165,7 +165,7 @@ fn pools_share_what_is_allowed_in_all() {
         ..settings("other")
     };
     let id = bench.core.add_pool(other).unwrap();
-    bench.core.scale_together(Together { max_processes: Some(12), share: Sharing::ByNeed });
+    bench.core.scale_together(Together { max_processes: Some(12), ..Together::default() });
     let totals = |name, ready| QueueTotals { name: queue(name), ready, ..QueueTotals::default() };
     let changed = vec![totals("default", 1000), totals("other", 1000)];
     bench.event(Event::Committed { forgotten: Vec::new(), changed, next_due: None });

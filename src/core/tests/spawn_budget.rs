@@ -1,6 +1,8 @@
 //! A machine that has no process left to give.
 
 use super::*;
+use crate::model::autoscale::Together;
+use crate::model::problem::Topic;
 
 impl Bench {
     fn nothing_left_for(&mut self, worker: i64) {
@@ -94,4 +96,74 @@ fn many_workers_are_asked_for_over_several_turns() {
         bench.pass(Duration::from_micros(1));
     }
     assert_eq!(asked, [8, 8, 4, 0]);
+}
+
+/// A core with a pool of so many workers, and a cap on all processes.
+fn capped(cap: u32, workers: u32) -> Bench {
+    let mut bench = Bench::new(|s| s.limits.workers = 0);
+    bench.core.scale_together(Together { cap: Some(cap), ..Together::default() });
+    let limits = PoolLimits { workers, ..settings("other").limits };
+    let other = PoolSettings { limits, ..settings("other") };
+    bench.pool = bench.core.add_pool(other).unwrap();
+    bench.settle();
+    bench
+}
+
+fn scale(workers: Wanted) -> Command {
+    Command::Scale {
+        target: Target::Pool(PoolName::new("other").unwrap()),
+        workers,
+        grace: None,
+        hold: None,
+        wait: false,
+    }
+}
+
+#[test]
+fn beyond_the_cap_no_process_is_started_until_another_has_ended_and_what_waits_is_a_problem() {
+    let mut bench = capped(2, 3);
+    bench.says(&["spawn 1 in 1", "spawn 2 in 2"]);
+    let said = "1 worker waits for others to end, as `max_processes` is 2; raise it, or scale a pool down";
+    assert_eq!(bench.core.problem_of(Topic::Processes), Some(said));
+    bench.bring_up();
+    bench.pass(60 * SECOND);
+    bench.says(&[]);
+    bench.exit(1, Exit::Signal(9), 0);
+    bench.says(&["spawn 3 in 1"]);
+    bench.core.scale_together(Together { cap: Some(3), ..Together::default() });
+    bench.settle();
+    bench.says(&["spawn 4 in 3"]);
+    assert_eq!(bench.core.problem_of(Topic::Processes), None);
+}
+
+#[test]
+fn a_scale_or_a_pool_that_would_be_beyond_the_cap_is_refused_and_changes_nothing() {
+    let mut bench = capped(3, 3);
+    bench.bring_up();
+    bench.said();
+    bench.command(1, scale(Wanted::More(1)));
+    bench.says(&["ticket 1: refused, BeyondCap { cap: 3, after: 4 }"]);
+    bench.command(2, Command::AddPool { settings: Box::new(settings("new")), wait: false });
+    bench.says(&["ticket 2: refused, BeyondCap { cap: 3, after: 4 }"]);
+    assert_eq!(bench.pool().wanted, 3);
+    bench.core.scale_together(Together { cap: Some(1), ..Together::default() });
+    bench.command(3, scale(Wanted::Exactly(2)));
+    assert!(bench.said().iter().any(|said| said.starts_with("ticket 3: Scaled")), "fewer are never refused");
+}
+
+#[test]
+fn at_the_cap_a_worker_that_is_renewed_or_recycled_leaves_before_its_successor_starts() {
+    let mut bench = capped(2, 2);
+    bench.bring_up();
+    bench.said();
+    bench.command(1, Command::Restart { target: Target::All, grace: None, wait: true });
+    bench.says(&["close 1"]);
+    assert_eq!(bench.core.problem_of(Topic::Processes), None, "as many as are wanted have a place");
+    bench.gone(1);
+    bench.says(&["spawn 3 in 1"]);
+    bench.bring_up();
+    bench.says(&["close 2"]);
+    bench.gone(2);
+    bench.bring_up();
+    assert!(bench.said().last().is_some_and(|said| said.starts_with("ticket 1: Restarted")));
 }

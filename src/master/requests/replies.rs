@@ -153,6 +153,10 @@ fn worded(refusal: Refusal) -> Worded {
             (5, text + "; scale another pool, or add one with `queue-work spawn`")
         }
         Refusal::Stopping => (5, String::from("the master is stopping")),
+        Refusal::BeyondCap { cap, after } => {
+            let text = format!("there would be {after} workers in all pools, and `max_processes` is {cap}");
+            (5, text + "; raise it in the configuration and `queue-work reload`, or scale another pool down first")
+        }
         Refusal::OutOfRange { pool, was, asked } => {
             let workers = words::count(u64::from(was), "worker");
             let text = format!("pool `{pool}` has {workers}, so `{asked}` is not possible");
