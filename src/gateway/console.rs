@@ -65,16 +65,19 @@ struct Client {
     wake: Notify,
 }
 
-/// Begins to listen.
+/// Begins to listen, and ceases to where it did before.
 pub(super) fn start(shell: &Rc<Shell>, socket: OwnedFd) -> io::Result<()> {
     let socket = Socket::new(socket)?;
-    let shell = Rc::clone(shell);
-    spawn_local(async move {
+    let serving = Rc::clone(shell);
+    let task = spawn_local(async move {
         loop {
             let (stream, _) = socket.accept().await;
-            spawn_local(serve(Rc::clone(&shell), stream));
+            spawn_local(serve(Rc::clone(&serving), stream));
         }
     });
+    if let Some(before) = shell.console.replace(Some(task.abort_handle())) {
+        before.abort();
+    }
     Ok(())
 }
 

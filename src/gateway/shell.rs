@@ -12,7 +12,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio::task::yield_now;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::timeout;
 
 use super::budget::Budget;
@@ -68,6 +68,8 @@ pub(super) struct Shell {
     pub channel: Rc<Channel>,
     pub marks: Rc<Marks>,
     pub budget: Budget,
+    /// The task that accepts clients of the console.
+    pub console: RefCell<Option<AbortHandle>>,
     pub tables: RefCell<Tables>,
     pub pools: RefCell<BTreeMap<PoolName, Pool>>,
     pub workers: RefCell<HashMap<WorkerId, Rc<Worker>, RandomState>>,
@@ -93,6 +95,7 @@ impl Shell {
             channel,
             marks,
             budget: Budget::default(),
+            console: RefCell::default(),
             tables: RefCell::default(),
             pools: RefCell::default(),
             workers: RefCell::default(),

@@ -6,9 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use super::listen;
 use super::shell::Shell;
 use super::workers::{self, Introduced};
+use super::{console, listen};
 use crate::core::calls::CallEvent;
 use crate::wire::gateway::{FromGateway, ToGateway};
 
@@ -18,6 +18,7 @@ pub(super) fn obey(shell: &Rc<Shell>, packet: ToGateway, descriptors: Vec<OwnedF
     let mut descriptor = || descriptors.next().ok_or_else(|| io::Error::other("a descriptor is missing"));
     match packet {
         ToGateway::Begin => return Err(io::Error::other("`begin` comes first, and once")),
+        ToGateway::Calls => console::start(shell, descriptor()?)?,
         ToGateway::Told => shell.channel.say(&FromGateway::Up),
         ToGateway::Services { services } => {
             for (name, settings) in services {

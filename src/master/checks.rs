@@ -41,7 +41,8 @@ impl Master {
         if self.core.is_quiet() {
             self.meters.pace(false);
         }
-        self.keep_reachable();
+        let trouble = self.keep_reachable().or(self.keep_listening());
+        self.problem_if(Topic::Socket, trouble);
         self.clients.lose_patience(now.mono);
         if now.mono >= self.checks.count_at || !self.core.is_quiet() {
             self.checks.count_at = now.mono + COUNT_IDLE;
@@ -75,24 +76,20 @@ impl Master {
         }
     }
 
-    /// Makes the control socket again if somebody has removed it, or put something else in its place.
-    fn keep_reachable(&mut self) {
+    /// Makes the control socket again if somebody has removed it, or put something else in its place; what is wrong if that
+    /// fails.
+    fn keep_reachable(&mut self) -> Option<String> {
         if self.clients.is_reachable() {
-            self.problem_over(Topic::Socket);
-            return;
+            return None;
         }
         // Clients that had found it are accepted first.
         self.accept();
         let path = self.in_force.config.socket.display().to_string();
         match self.clients.listen_again(self.sources.registry(), Source::Listener.token()) {
             Ok(()) => log::warn!("the control socket `{path}` was gone and is made again"),
-            Err(e) => {
-                self.problem(
-                    Topic::Socket,
-                    format!("the control socket `{path}` is gone and cannot be made again: {e}"),
-                );
-            }
+            Err(e) => return Some(format!("the control socket `{path}` is gone and cannot be made again: {e}")),
         }
+        None
     }
 
     /// Has the logs removed of workers that are gone for longer than their records are kept.

@@ -90,7 +90,7 @@ impl Key {
     #[must_use]
     pub fn has_effect(&self, kind: PoolKind) -> bool {
         let of_kind: &[&str] = match kind {
-            PoolKind::Service => &["timeout", "max_jobs", "ready_timeout"],
+            PoolKind::Service => &["timeout", "max_jobs", "ready_timeout", "autoscale"],
             PoolKind::Server => &["ready_timeout"],
             PoolKind::Protocol | PoolKind::Exec | PoolKind::Opaque => &[],
         };

@@ -218,6 +218,7 @@ fn workers(Facts { job, status, .. }: Facts<'_>) -> Option<Reason> {
     let longest = jobs.max_by(|one, other| one.running_s.total_cmp(&other.running_s));
     Some(Reason::Busy {
         pools: pools.iter().map(|pool| pool.name.clone()).collect(),
+        fixed: pools.iter().find(|pool| pool.autoscale.is_none()).map(|pool| pool.name.clone()),
         workers: ready,
         longest: longest.map(|job| (job.id, job.running_s)),
     })

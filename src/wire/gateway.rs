@@ -43,6 +43,8 @@ pub enum ToGateway {
     Begin,
     /// Everything until here has been told; [`FromGateway::Up`] answers, each time.
     Told,
+    /// The listening socket of `queue-work call` that comes along takes the place of the one before.
+    Calls,
     /// Services that are there, or are different now.
     Services { services: BTreeMap<PoolName, ServiceSettings> },
     /// Listen on the descriptor that comes along.

@@ -75,3 +75,26 @@ fn a_control_socket_whose_path_leaves_no_room_for_calls_is_refused_with_the_next
     let text = "the path has 107 bytes, a socket's may have 103; choose another place with `--socket`";
     assert!(said.contains(text), "{said}");
 }
+
+#[test]
+fn sockets_that_somebody_has_removed_are_made_again() {
+    let bench = bench("workers = 1\nlisten = [\"unix:calc.sock\", \"unix:other.sock\"]\n");
+    let _master = start(&bench, 1);
+    let calls = || {
+        let files = std::fs::read_dir(bench.path()).expect("a folder").map(|file| file.expect("a file").path());
+        files.filter(|path| path.to_string_lossy().ends_with(".calls")).collect::<Vec<_>>()
+    };
+    let mut stays = Client::connect_to(&bench.path().join("other.sock")).expect("a connection");
+    std::fs::remove_file(bench.path().join("calc.sock")).expect("it is there");
+    let [of_calls] = &calls()[..] else { panic!("one socket of calls: {:?}", calls()) };
+    std::fs::remove_file(of_calls).expect("it is there");
+    bench.wait_for("both to be there again", DEADLINE, |bench| {
+        bench.path().join("calc.sock").exists() && of_calls.exists()
+    });
+    bench.wait_for("calls to be answered again", DEADLINE, |bench| {
+        bench.run(&["call", "calc", "add", "[1, 2]"]).stdout == "3\n"
+    });
+    let mut new = Client::connect(&bench).expect("a connection");
+    assert_eq!(new.call("add", &json!([1, 2])).expect("an answer")["data"], 3);
+    assert_eq!(stays.call("add", &json!([2, 2])).expect("an answer")["data"], 4, "of another socket");
+}

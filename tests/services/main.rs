@@ -82,7 +82,11 @@ struct Client(BufReader<UnixStream>);
 
 impl Client {
     fn connect(bench: &Bench) -> std::io::Result<Self> {
-        let stream = UnixStream::connect(bench.path().join("calc.sock"))?;
+        Self::connect_to(&bench.path().join("calc.sock"))
+    }
+
+    fn connect_to(path: &Path) -> std::io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         Ok(Self(BufReader::new(stream)))
     }

@@ -65,6 +65,7 @@ fn health_why_and_status_say_what_is_wrong_with_a_service() {
 fn a_service_scales_itself_from_nothing_with_its_calls() {
     let bench = bench("listen = \"unix:calc.sock\"\n[pools.calc.autoscale]\nmin = 0\nmax = 2\ncpu_max = \"off\"\n");
     let _master = start(&bench, 0);
+    assert_eq!(bench.run(&["config", "check"]).expect_code(0).stderr, "");
     let list = bench.run(&["services", "--json"]).expect_code(0).json();
     assert_eq!((&list[0]["state"], &list[0]["workers"]), (&json!("healthy"), &json!(0)));
     assert_eq!(bench.ok(&["call", "calc", "add", "[5, 3]"]), "8\n");

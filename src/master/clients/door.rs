@@ -79,7 +79,7 @@ impl Door {
     }
 
     /// Whether the socket is still where it was made.
-    pub(super) fn is_there(&self) -> bool {
+    pub(in crate::master) fn is_there(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|about| file_of(&about) == self.file)
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::unistd::Uid;
@@ -33,7 +33,15 @@ pub(crate) struct CannotListen {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) socket: Arc<OwnedFd>,
-    _door: Option<Door>,
+    file: Option<SocketFile>,
+}
+
+/// How a socket is to be made in the file system.
+#[derive(Debug)]
+struct SocketFile {
+    door: Door,
+    owner: Uid,
+    mode: u32,
 }
 
 /// All that are open.
@@ -42,6 +50,7 @@ pub(super) struct Listeners {
     open: BTreeMap<Place, Listener>,
     /// The socket of `queue-work call`.
     calls: Option<Listener>,
+    calls_path: PathBuf,
 }
 
 impl Listeners {
@@ -60,6 +69,10 @@ impl Listeners {
                 (false, place) => drop(new.insert(place.clone(), bind(place, owner, mode).map_err(failed)?)),
                 (true, Place::Unix(path)) => {
                     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+                    let file = self.open.get_mut(&address.place).and_then(|listener| listener.file.as_mut());
+                    if let Some(file) = file {
+                        file.mode = mode;
+                    }
                 }
                 (true, Place::Tcp(_)) => {}
             }
@@ -72,9 +85,30 @@ impl Listeners {
                 CannotListen { address, why: format!("{why}; choose another place with `--socket`") }
             });
             self.calls = Some(opened?);
+            self.calls_path = calls_path(control);
         }
         self.open.append(&mut new);
         Ok(())
+    }
+
+    /// Makes sockets again whose files somebody has removed, or put something else in their place; where each is, and whether
+    /// it is there again.
+    pub(super) fn make_again(&mut self) -> Vec<(PathBuf, Result<(), CannotListen>)> {
+        let mut made = Vec::new();
+        let Self { open, calls, calls_path } = self;
+        let files = open.iter_mut().filter_map(|(place, listener)| match place {
+            Place::Unix(path) => Some((path, listener)),
+            Place::Tcp(_) => None,
+        });
+        for (path, listener) in files.chain(calls.iter_mut().map(|calls| (&*calls_path, calls))) {
+            let Some(SocketFile { owner, mode, .. }) = listener.file.as_ref().filter(|file| !file.door.is_there())
+            else {
+                continue;
+            };
+            let again = bind(&Place::Unix(path.clone()), *owner, *mode).map(|new| *listener = new);
+            made.push((path.clone(), again.map_err(|error| CannotListen::new(path.display().to_string(), &error))));
+        }
+        made
     }
 
     pub(super) fn count(&self) -> usize {
@@ -117,7 +151,7 @@ fn bind(place: &Place, owner: Uid, mode: u32) -> io::Result<Listener> {
         Place::Tcp(address) => {
             // With SO_REUSEADDR: connections of a master that has ended do not keep the port.
             let listener = TcpListener::bind(address)?;
-            Ok(Listener { socket: Arc::new(listener.into()), _door: None })
+            Ok(Listener { socket: Arc::new(listener.into()), file: None })
         }
         Place::Unix(path) => {
             let bytes = path.as_os_str().len();
@@ -126,7 +160,7 @@ fn bind(place: &Place, owner: Uid, mode: u32) -> io::Result<Listener> {
                 return Err(io::Error::other(why));
             }
             let (listener, door) = Door::open(path, owner, None, mode)?;
-            Ok(Listener { socket: Arc::new(listener.into()), _door: Some(door) })
+            Ok(Listener { socket: Arc::new(listener.into()), file: Some(SocketFile { door, owner, mode }) })
         }
     }
 }

@@ -243,6 +243,25 @@ impl Master {
         }
     }
 
+    /// Makes sockets of services again that somebody has removed, and hands them on; what is wrong if that fails.
+    pub(super) fn keep_listening(&mut self) -> Option<String> {
+        let (mut trouble, mut new) = (None, BTreeSet::new());
+        for (path, made) in self.gateway.listeners.make_again() {
+            let shown = path.display();
+            match made {
+                Ok(()) => log::warn!("the socket `{shown}` was gone and is made again"),
+                Err(error) => trouble = Some(format!("the socket `{shown}` is gone and cannot be made again: {error}")),
+            }
+            if trouble.is_none() {
+                new.insert(Place::Unix(path));
+            }
+        }
+        if !new.is_empty() {
+            self.hand_on(&new);
+        }
+        trouble
+    }
+
     /// When there is something to do for it, if nothing happens before.
     fn ring_for_gateway(&mut self, now: Mono) {
         let at = match &self.gateway.running {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Listening, Running};
-use crate::config::ServiceConfig;
-use crate::core::{Event, Phase, Pool, PoolId};
+use crate::config::{PoolConfig, ServiceConfig};
+use crate::core::{Command, Event, Phase, Pool, PoolId, Target};
 use crate::master::Master;
 use crate::master::pipes::Pipes;
 use crate::model::listen::{Address, Place};
 use crate::model::service::{Declared, Framing, ServiceSettings, Strategy};
 use crate::model::worker::{EndReason, Exit};
-use crate::model::{LastLines, PoolName, ReadyWhen, Slot, WorkerId};
+use crate::model::{LastLines, PoolKind, PoolName, ReadyWhen, Slot, WorkerId};
 use crate::report::events;
 use crate::wire::gateway::ToGateway;
 
@@ -30,6 +30,26 @@ impl Master {
             self.introduce(worker);
         }
         self.gateway.say(&ToGateway::Told, Vec::new());
+    }
+
+    /// Hands on the sockets at these places, which are others now: workers that listen there themselves are replaced.
+    pub(super) fn hand_on(&mut self, new: &BTreeSet<Place>) {
+        if let Some(calls) = self.gateway.listeners.of_calls() {
+            self.gateway.say(&ToGateway::Calls, vec![calls]);
+        }
+        if let Some(running) = &mut self.gateway.running {
+            running.listening.retain(|place, _| !new.contains(place));
+        }
+        self.tell_changes();
+        let listens = |pool: &PoolConfig| {
+            let service = pool.service.as_ref().filter(|_| pool.settings.kind == PoolKind::Server)?;
+            service.listen.iter().any(|address| new.contains(&address.place)).then(|| pool.settings.name.clone())
+        };
+        let open = self.core.pools().filter(|(_, pool)| !pool.removed);
+        let servers: Vec<PoolName> = open.filter_map(|(id, _)| listens(self.spawner.pool(id)?)).collect();
+        for pool in servers {
+            self.command_unasked(Command::Restart { target: Target::Pool(pool), grace: None, wait: false });
+        }
     }
 
     /// Tells the gateway what is different.

@@ -82,6 +82,12 @@ impl Master {
         self.core.tell_of_runs(self.clients.want_runs());
     }
 
+    /// Gives the core a command that nobody has asked for.
+    pub(in crate::master) fn command_unasked(&mut self, command: Command) {
+        let ticket = self.requests.table.unasked();
+        self.command(ticket, command);
+    }
+
     /// The core is told, and replies to the ticket.
     pub(super) fn command(&mut self, ticket: Ticket, command: Command) {
         let caller = self.caller(ticket);

@@ -54,7 +54,8 @@ fn of_workers(pool: &PoolStatus) -> Option<Reason> {
         (Some(problem), 0) => Some(Reason::NoWorker { pool: name(), problem: problem.clone() }),
         (None, 0) => Some(Reason::Starting { pool: name(), workers: pool.wanted }),
         (_, ready) if pool.busy >= ready && pool.calls.as_ref().is_none_or(|calls| calls.waiting > 0) => {
-            Some(Reason::Busy { pools: vec![name()], workers: ready, longest: None })
+            let fixed = pool.autoscale.is_none().then(name);
+            Some(Reason::Busy { pools: vec![name()], fixed, workers: ready, longest: None })
         }
         _ => None,
     }

@@ -52,6 +52,8 @@ pub enum Reason {
     /// All workers that take it have a job.
     Busy {
         pools: Vec<String>,
+        /// The first of them that does not scale itself.
+        fixed: Option<String>,
         workers: u32,
         longest: Option<(JobId, f64)>,
     },

@@ -97,7 +97,7 @@ impl Reason {
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
             Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` comes up: {problem}"),
             Self::Starting { pool, workers } => starting(pool, *workers),
-            Self::Busy { pools, workers, longest } => busy(pools, *workers, *longest),
+            Self::Busy { pools, workers, longest, .. } => busy(pools, *workers, *longest),
             Self::Begins { pool } => format!("pool `{pool}` has a worker that is idle, and begins it at once"),
             Self::Scheduled { due_in_s } => format!("it is due in {}", words::seconds(*due_in_s)),
             Self::Retry { attempt, of, outcome, cause, error, due_in_s } => {
@@ -174,9 +174,7 @@ impl Reason {
                 format!("start it with `queue-work scale 1 --pool {pool}`")
             }
             Self::NoWorker { pool, .. } => format!("see `queue-work status {pool}`"),
-            Self::Busy { pools, .. } => {
-                format!("add a worker with `queue-work scale +1 --pool {}`", pools.first()?)
-            }
+            Self::Busy { fixed, .. } => format!("add a worker with `queue-work scale +1 --pool {}`", fixed.as_ref()?),
             Self::Running { worker, .. } => format!("see `queue-work logs {worker}`"),
             Self::Gateway { .. } => "see `queue-work logs gateway`".to_owned(),
             Self::CircuitOpen { pool, .. } | Self::Unhealthy { pool, .. } => {
