@@ -11,6 +11,7 @@ use super::show::{Shown, of_master, of_pool, of_processor};
 use super::{Config, PoolConfig, Telemetry};
 use crate::model::processor::ProcessorSettings;
 use crate::model::reload::{FileChange, FilePart, Takeover};
+use crate::model::service::ServiceSettings;
 use crate::model::{PoolKind, ProcessorName};
 
 /// Keys of the master that hold as long as it lives.
@@ -195,13 +196,14 @@ fn pool_differs(was: &PoolConfig, now: &PoolConfig, key: &str) -> bool {
         "memory_max" => old.limits.memory_max != new.limits.memory_max,
         "on_dead" => old.hooks.on_dead != new.hooks.on_dead,
         "on_idle" => old.hooks.on_idle != new.hooks.on_idle,
-        "init" => init_of(was) != init_of(now),
+        "init" => of_service(was, |of| of.init.clone()) != of_service(now, |of| of.init.clone()),
+        "token" | "token_file" => of_service(was, |of| of.token.clone()) != of_service(now, |of| of.token.clone()),
         key => key.strip_prefix("env.").is_some_and(|name| variable(was, name) != variable(now, name)),
     }
 }
 
-fn init_of(pool: &PoolConfig) -> Option<&serde_json::Value> {
-    pool.service.as_ref()?.settings.init.as_ref()
+fn of_service<T>(pool: &PoolConfig, read: impl Fn(&ServiceSettings) -> Option<T>) -> Option<T> {
+    read(&pool.service.as_ref()?.settings)
 }
 
 fn option_differs(was: &Config, now: &Config, key: &str) -> bool {

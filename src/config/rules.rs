@@ -195,11 +195,19 @@ impl Rules<'_> {
         if let Err(why) = services::check_init(service.settings.init.as_ref()) {
             self.problem(path, "init", why);
         }
+        if let Some(Err(why)) = service.token_file.as_deref().map(services::token_in) {
+            self.problem(path, "token_file", format!("`token_file`: {why}"));
+        }
+        if self.says(path, "token") && self.says(path, "token_file") {
+            self.problem(path, "token", "`token` and `token_file` are both given; leave one of them out");
+        }
         if pool.settings.kind == PoolKind::Server {
             self.server(path, service);
         }
         for address in &service.listen {
-            let checked = address.check_length().and_then(|()| services::check_reach(address, pool.settings.kind));
+            let has_token = service.settings.token.is_some() || service.token_file.is_some();
+            let reach = || services::check_reach(address, pool.settings.kind, has_token);
+            let checked = address.check_length().and_then(|()| reach());
             if let Err(why) = checked {
                 self.problem(path, "listen", format!("`listen`: {why}"));
             }

@@ -9,6 +9,7 @@ use super::{pools, services, telemetry, units};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Inner, Key, Kind};
 use crate::model::supervision::{Excess, Growth, RestartOn, StopSignal};
+use crate::model::token::Token;
 use crate::model::{EXEC, MOST_WORKERS, PoolLimits, QueueName, payload};
 use crate::schedule::Zone;
 
@@ -112,6 +113,8 @@ pub(super) const SERVICE: &[Key] = &[
     Key::new("max_queue_time", ANY_SPAN),
     Key::new("init", Kind::Json),
     Key::new("version", Kind::Text(services::version)),
+    Key::new("token", Kind::Text(|text| Token::new(text).map(drop))),
+    Key::new("token_file", Kind::Path),
     Key::new("concurrency", Kind::Count(1, 1000)),
     Key::new("circuit", Kind::Table(&CIRCUIT)),
     Key::new("raw_idle", Kind::Span(Duration::from_millis(1), Duration::from_mins(1))),

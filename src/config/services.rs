@@ -2,14 +2,18 @@
 //!
 //! The table lies over the defaults below. Invariant: a pool has a service exactly where its kind says so.
 
+use std::path::{Path, PathBuf};
+
 use config::{Value, ValueKind};
 
 use super::document::Table;
 use super::load::Layers;
+use super::paths::absolute;
 use super::pools::folder;
 use super::{raw, units};
 use crate::model::listen::Address;
 use crate::model::service::{Circuit, Framing, ServiceSettings, StickyKey, Strategy};
+use crate::model::token::Token;
 use crate::model::{PoolKind, ReadyWhen};
 
 /// The defaults of a service. The keys that all pools have are among them where they mean calls.
@@ -31,7 +35,7 @@ const MOST_INIT_BYTES: usize = 64 * 1024;
 const OF_OWNER: u32 = 0o600;
 
 /// Keys about calls, which do not come to us where workers listen themselves.
-pub(super) const OF_CALLS: [&str; 10] = [
+pub(super) const OF_CALLS: [&str; 12] = [
     "framing",
     "strategy",
     "sticky",
@@ -39,6 +43,8 @@ pub(super) const OF_CALLS: [&str; 10] = [
     "max_queue_time",
     "init",
     "version",
+    "token",
+    "token_file",
     "concurrency",
     "circuit",
     "raw_idle",
@@ -52,6 +58,8 @@ pub struct ServiceConfig {
     pub framing: Framing,
     /// Permissions of its sockets in the file system.
     pub socket_mode: u32,
+    /// Where its token is, if that is in a file.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Whether the table of a pool says that it is a service.
@@ -90,6 +98,8 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
         || Ok(if sticky.is_some() { Strategy::Sticky } else { Strategy::LeastLoaded }),
         |name| strategy(name).ok_or_else(|| format!("`strategy` is {name}")),
     )?;
+    let token_file = text("token_file").map(|path| absolute(folder(layers), Path::new(path)));
+    let token = token_file.as_deref().map_or_else(|| text("token").map(Token::new), |file| Some(token_in(file)));
     Ok(ServiceConfig {
         settings: ServiceSettings {
             strategy,
@@ -101,6 +111,8 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
             circuit: circuit(table)?,
             init: text("init").map(serde_json::from_str).transpose().map_err(|e| e.to_string())?,
             version: text("version").map(str::to_owned),
+            // The rules name a file that cannot be read.
+            token: token.and_then(Result::ok),
             raw_idle: raw::value(table, "raw_idle")?,
             slots: std::collections::BTreeSet::new(),
         },
@@ -111,6 +123,7 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
             _ => Framing::Auto,
         },
         socket_mode: mode(raw::text(table, "socket_mode")?)?,
+        token_file,
     })
 }
 
@@ -128,12 +141,12 @@ impl ServiceConfig {
         };
         let address = |text: &String| {
             let at = Address::read(text)?;
-            at.check_length().and_then(|()| check_reach(&at, PoolKind::Service)).map(|()| at)
+            at.check_length().and_then(|()| check_reach(&at, PoolKind::Service, false)).map(|()| at)
         };
         let listen = listen.iter().map(address).collect::<Result<_, _>>()?;
         check_init(init.as_ref())?;
         let settings = ServiceSettings { strategy, init, version, ..ServiceSettings::default() };
-        Ok(Self { settings, listen, framing: Framing::Auto, socket_mode: OF_OWNER })
+        Ok(Self { settings, listen, framing: Framing::Auto, socket_mode: OF_OWNER, token_file: None })
     }
 
     /// Whether one of these places is taken by the other.
@@ -144,14 +157,21 @@ impl ServiceConfig {
 }
 
 /// Whether nobody but this machine reaches what calls are taken from without asking who calls.
-pub(super) fn check_reach(address: &Address, kind: PoolKind) -> Result<(), String> {
-    if kind == PoolKind::Server || !address.is_http_for_all() {
+pub(super) fn check_reach(address: &Address, kind: PoolKind, has_token: bool) -> Result<(), String> {
+    if kind == PoolKind::Server || has_token || !address.is_http_for_all() {
         return Ok(());
     }
     Err(format!(
-        "`{address}` can be reached from other machines, and there is no token yet to keep strangers out; use 127.0.0.1, \
-         or a proxy before it"
+        "`{address}` can be reached from other machines, and there is no `token` to keep strangers out; set `token_file`, or \
+         use 127.0.0.1"
     ))
+}
+
+/// The token that stands in this file.
+pub(super) fn token_in(file: &Path) -> Result<Token, String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    Token::new(&text).map_err(|why| format!("`{shown}`: {why}"))
 }
 
 /// Whether what workers are told first is not too much.
@@ -222,7 +242,7 @@ fn listen(table: &Table, layers: &Layers<'_>) -> Result<Vec<Address>, String> {
 
 /// Lines of `config show`; what workers are told is not shown, as secrets may be in it.
 pub(super) fn show(path: &str, service: &ServiceConfig, kind: PoolKind, lines: &mut Vec<(String, String)>) {
-    let ServiceConfig { settings, listen, framing, socket_mode } = service;
+    let ServiceConfig { settings, listen, framing, socket_mode, token_file } = service;
     let mut line = |key: &str, value: String| lines.push((format!("{path}.{key}"), value));
     line("listen", listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     line("listen_mode", kind.listen_mode().unwrap_or_default().to_owned());
@@ -255,6 +275,11 @@ pub(super) fn show(path: &str, service: &ServiceConfig, kind: PoolKind, lines: &
     }
     if let Some(version) = &settings.version {
         line("version", version.clone());
+    }
+    match token_file {
+        Some(file) => line("token_file", file.display().to_string()),
+        None if settings.token.is_some() => line("token", "(set)".to_owned()),
+        None => {}
     }
     line("raw_idle", units::show_duration(settings.raw_idle));
 }

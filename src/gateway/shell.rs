@@ -57,6 +57,19 @@ impl Asking {
     }
 }
 
+/// Calls of one request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub first: CallId,
+    count: u64,
+}
+
+impl Numbers {
+    pub(super) fn ids(self) -> impl Iterator<Item = CallId> {
+        (self.first.0..self.first.0 + self.count).map(CallId)
+    }
+}
+
 /// A call that is not over.
 struct Waiting {
     reply: Reply,
@@ -116,8 +129,14 @@ impl Shell {
 
     /// The number of the next call.
     pub(super) fn next_call(&self) -> CallId {
-        self.last_call.set(self.last_call.get() + 1);
-        CallId(self.last_call.get())
+        self.next_calls(1).first
+    }
+
+    /// The numbers of the next calls, so many.
+    pub(super) fn next_calls(&self, count: usize) -> Numbers {
+        let (last, count) = (self.last_call.get(), count as u64);
+        self.last_call.set(last + count);
+        Numbers { first: CallId(last + 1), count }
     }
 
     /// Makes a call; the reply may be given before this returns.
@@ -134,6 +153,11 @@ impl Shell {
         if self.waiting.borrow_mut().remove(&id).is_some() {
             self.feed(CallEvent::Left(id));
         }
+    }
+
+    /// Forgets calls of one request.
+    pub(super) fn left_all(&self, numbers: Numbers) {
+        numbers.ids().for_each(|id| self.left(id));
     }
 
     /// Whether the workers of a pool declare methods; `None`: none was ready yet.

@@ -46,6 +46,7 @@ pub mod supervision;
 pub mod takes;
 pub mod tick;
 pub mod time;
+pub mod token;
 pub mod trace;
 pub mod units;
 pub mod unserved;

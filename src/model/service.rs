@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Slot;
+use super::token::Token;
 
 /// How the worker of a call is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,8 @@ pub struct ServiceSettings {
     pub init: Option<Value>,
     /// The version that workers must declare.
     pub version: Option<String>,
+    /// What is asked of callers over HTTP.
+    pub token: Option<Token>,
     /// How long a raw request may pause before it counts as whole.
     pub raw_idle: Duration,
     /// The slots that it has now, whether or not a worker is in them, where calls are sticky: the replacement of a worker
@@ -97,6 +100,7 @@ impl Default for ServiceSettings {
             circuit: None,
             init: None,
             version: None,
+            token: None,
             raw_idle: Duration::from_millis(50),
             slots: BTreeSet::new(),
         }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, Read};
 
 use queue_work::testing::model::service::ServiceSettings;
+use queue_work::testing::model::token::Token;
 use queue_work::testing::wire::gateway::Framing;
 use serde_json::{Value, json};
 
@@ -62,6 +63,7 @@ fn what_is_wrong_has_a_status_of_its_own_and_says_what_it_is() {
         ("POST /call/add HTTP/1.1\r\nContent-Type: text/plain".to_owned(), "[1,2]", 415, -32600),
         ("POST /call/add HTTP/1.1".to_owned(), "[1,2]", 415, -32600),
         ("GET /call/add HTTP/1.1".to_owned(), "", 405, -32600),
+        ("OPTIONS / HTTP/1.1\r\nOrigin: http://localhost".to_owned(), "", 405, -32600),
         ("POST /health HTTP/1.1".to_owned(), "", 405, -32600),
         ("GET /nowhere HTTP/1.1".to_owned(), "", 404, -32600),
     ];
@@ -119,4 +121,66 @@ fn the_call_of_a_client_that_hangs_up_is_cancelled() {
     std::fs::write(&go, "").expect("a file");
     let cancel = &rig.log("log", 2)[1];
     assert_eq!((&cancel["method"], &cancel["params"]["id"]), (&json!("cancel"), &id));
+}
+
+#[test]
+fn calls_in_the_forms_of_other_listeners_are_answered_at_the_root() {
+    let (_rig, mut client) = rig();
+    let head = "POST / HTTP/1.1\r\nContent-Type: application/json";
+    let call = |id: u32| json!({"jsonrpc": "2.0", "method": "add", "params": [id, 1], "id": id});
+    let notice = json!({"jsonrpc": "2.0", "method": "add", "params": [1, 1]});
+    let result = |id: u32| json!({"jsonrpc": "2.0", "id": id, "result": id + 1});
+    for (request, expected) in
+        [(call(1), result(1)), (json!([call(1), notice, call(2)]), json!([result(1), result(2)]))]
+    {
+        let (status, head, body) = ask(&mut client, head, &request.to_string());
+        assert_eq!((status, serde_json::from_str::<Value>(&body).expect("JSON")), (200, expected));
+        assert!(head.contains("content-type: application/json"), "{head}");
+    }
+    client.send(format!("{head}\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{notice}", notice.to_string().len()));
+    let mut answer = String::new();
+    client.0.read_line(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+}
+
+#[test]
+fn who_comes_by_another_name_or_from_another_site_is_refused() {
+    let (_rig, mut client) = rig();
+    let mut ask = |headers: &str| {
+        client.send(format!("GET / HTTP/1.1\r\n{headers}\r\n"));
+        let (status, head, _) = answer(&mut client);
+        assert!(!head.contains("access-control"), "{head}");
+        status
+    };
+    for here in
+        ["Host: localhost\r\n", "Host: 127.0.0.1:9501\r\n", "Host: [::1]\r\nOrigin: http://localhost:3000\r\n", ""]
+    {
+        assert_eq!(ask(here), 200, "{here}");
+    }
+    for elsewhere in [
+        "Host: evil.example\r\n",
+        "Host: localhost\r\nOrigin: https://evil.example\r\n",
+        "Host: localhost\r\nOrigin: null\r\n",
+    ] {
+        assert_eq!(ask(elsewhere), 403, "{elsewhere}");
+    }
+}
+
+#[test]
+fn a_service_with_a_token_answers_whoever_shows_it_by_any_name() {
+    let mut rig = Rig::start();
+    let token = Some(Token::new("s3cret").expect("a token"));
+    rig.service("calc", ServiceSettings { token, ..ServiceSettings::default() });
+    let address = rig.listen_tcp("calc", Framing::Http);
+    let mut client = Client::tcp(&address);
+    let mut ask = |headers: &str| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: example.org\r\n{headers}\r\n"));
+        answer(&mut client)
+    };
+    assert_eq!(ask("Authorization: Bearer s3cret\r\n").0, 200);
+    for wrong in ["", "Authorization: Bearer s3cres\r\n", "Authorization: Basic s3cret\r\n"] {
+        let (status, head, body) = ask(wrong);
+        assert!(status == 401 && head.contains("www-authenticate: bearer"), "{head}");
+        assert!(!body.contains("s3cret"), "{body}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The gateway process, without a master: the tests hand it workers' pipes and listening sockets, as a master does.
 
+mod batches;
 mod clients;
 #[path = "../support/clock.rs"]
 mod clock;

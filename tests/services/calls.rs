@@ -27,7 +27,7 @@ fn methods_are_called_over_a_unix_socket_over_tcp_and_over_http() {
     assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["data"], 3);
 
     let mut stream = TcpStream::connect(("127.0.0.1", http)).unwrap();
-    let request = "POST /call/add HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 6\r\nConnection: close\r\n\r\n[2, 3]";
+    let request = "POST /call/add HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 6\r\nConnection: close\r\n\r\n[2, 3]";
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -98,3 +98,35 @@ fn sockets_that_somebody_has_removed_are_made_again() {
     assert_eq!(new.call("add", &json!([1, 2])).expect("an answer")["data"], 3);
     assert_eq!(stays.call("add", &json!([2, 2])).expect("an answer")["data"], 4, "of another socket");
 }
+
+#[test]
+fn other_machines_may_speak_http_with_who_has_a_token_and_a_reload_reads_it_anew() {
+    let port = free_port();
+    let table = format!("workers = 1\nlisten = \"http:0.0.0.0:{port}\"\ntoken_file = \"token\"\n");
+    let bench = bench(&table);
+    let missing = bench.run(&["config", "check"]).expect_code(2).stderr;
+    assert!(missing.contains("queue-work.toml:6:1: `token_file`: cannot read `"), "{missing}");
+    std::fs::write(bench.path().join("token"), "first\n").unwrap();
+    let _master = start(&bench, 1);
+    let status = |token: &str| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let head = "GET /health HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n";
+        stream.write_all(format!("{head}Authorization: Bearer {token}\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        answer["HTTP/1.1 ".len()..][..3].to_owned()
+    };
+    assert_eq!((&*status("first"), &*status("second")), ("200", "401"));
+    std::fs::write(bench.path().join("token"), "second").unwrap();
+    let reloaded = bench.ok(&["reload"]);
+    assert!(reloaded.contains("token_file") && !reloaded.contains("second"), "{reloaded}");
+    bench.wait_for("the new token to be asked for", DEADLINE, |_| status("second") == "200");
+    assert_eq!(status("first"), "401");
+
+    write_config(&bench, &table.replace("token_file = \"token\"", "token = \"third\""));
+    let shown = bench.ok(&["config", "show"]);
+    assert!(shown.contains("(set)") && !shown.contains("third"), "{shown}");
+    let reloaded = bench.ok(&["reload"]);
+    assert!(!reloaded.contains("third"), "{reloaded}");
+    bench.wait_for("the other token to be asked for", DEADLINE, |_| status("third") == "200");
+}

@@ -22,7 +22,7 @@ fn a_service_that_says_nothing_has_the_defaults_of_a_service() {
     let pool = case.load().config.pools.remove(0);
     assert_eq!((pool.settings.kind, queues(&pool)), (PoolKind::Service, vec![]));
     assert_eq!((pool.settings.ready, pool.settings.limits.timeout), (ReadyWhen::Message, secs(30)));
-    let ServiceConfig { settings, listen, framing, socket_mode } = pool.service.unwrap();
+    let ServiceConfig { settings, listen, framing, socket_mode, .. } = pool.service.unwrap();
     assert_eq!(settings, ServiceSettings::default());
     assert_eq!((listen, framing, socket_mode), (vec![], Framing::Auto, 0o600));
 }
@@ -35,7 +35,7 @@ fn everything_can_be_said() {
                  [pools.calc.circuit]\nfailures = 9\n";
     let case = Case::new(&format!("{BEGIN}{lines}"));
     let loaded = case.load();
-    let ServiceConfig { settings, listen, framing, socket_mode } = loaded.config.pools[0].service.clone().unwrap();
+    let ServiceConfig { settings, listen, framing, socket_mode, .. } = loaded.config.pools[0].service.clone().unwrap();
     let of_unix = format!("unix:{}", case.path("run/c.sock").display());
     let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, [&*of_unix, "tcp:127.0.0.1:9501", "http:127.0.0.1:9502"]);

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::super::budget::Share;
 use super::super::form::Form;
+use super::super::shell::Numbers;
 use super::Member;
 use super::framing::Requests;
 use super::stream::WriteHalf;
 use crate::clock;
-use crate::core::calls::CallId;
 use crate::model::payload::MAX_UNFINISHED_BYTES;
 use crate::model::service::{CallError, code};
 use crate::wire::gateway::Framing;
@@ -50,7 +50,7 @@ pub(super) struct State {
 
 /// The answer to a request.
 pub(super) enum Answer {
-    Awaited(CallId),
+    Awaited(Numbers),
     /// `None`: none is wanted.
     There(Option<Vec<u8>>),
 }

@@ -18,7 +18,7 @@ use super::super::form::Form;
 use super::super::shell::Shell;
 use super::answers::{Answer, Shared, State, now};
 use super::framing::Found;
-use super::outside::{self, Request};
+use super::outside;
 use super::stream::{ReadHalf, Stream};
 use super::{Listener, Member};
 use crate::model::service::{CallError, code};
@@ -140,21 +140,10 @@ impl Connection<'_> {
     }
 
     fn request(&self, found: Found) {
-        match outside::request(self.shell, &self.listener.pool, &self.peer, found) {
-            Request::Refused(form, error) => {
-                self.shared.push(Answer::There(form.answer(false, &Err(error))));
-            }
-            Request::Call(form, asking) => {
-                let id = self.shell.next_call();
-                let number = self.shared.push(Answer::Awaited(id));
-                let (shared, shell, pool) = (Rc::clone(&self.shared), Rc::downgrade(self.shell), asking.pool.clone());
-                let reply = move |answer| {
-                    let is_whole = shell.upgrade().is_some_and(|shell| shell.has_methods(&pool) == Some(false));
-                    shared.answered(number, form.answer(is_whole, &answer));
-                };
-                self.shell.call(id, asking, Box::new(reply));
-            }
-        }
+        let request = outside::request(self.shell, &self.listener.pool, &self.peer, found);
+        let calls = self.shell.next_calls(request.calls());
+        let (shared, number) = (Rc::clone(&self.shared), self.shared.push(Answer::Awaited(calls)));
+        request.make(self.shell, calls, move |answer| shared.answered(number, answer));
     }
 
     /// Answers with an error whatever comes next, and ends.
@@ -276,8 +265,8 @@ impl Connection<'_> {
     fn leave(&self) {
         let answers = std::mem::take(&mut self.shared.state.borrow_mut().answers);
         for answer in answers {
-            if let Answer::Awaited(call) = answer {
-                self.shell.left(call);
+            if let Answer::Awaited(calls) = answer {
+                self.shell.left_all(calls);
             }
         }
     }

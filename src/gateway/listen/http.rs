@@ -3,11 +3,12 @@
 //! | request | answer |
 //! | --- | --- |
 //! | `POST /call/METHOD`, the body is the arguments (`application/json`) | the result |
+//! | `POST /`, the body is a request of another listener: a JSON-RPC call, or an array of them | its answer; 204 where none is wanted |
 //! | `GET /` | the service and its public methods |
 //! | `GET /health` | `{"status", "workers"}`; 503 if it is unhealthy, or no worker is ready |
 //!
 //! Errors are `{"error": {"code", "message", "data"?}}`. Connections are kept alive. Invariant: a body is JSON and says that it
-//! is: a page of another site, which a browser lets send plain text only, cannot make calls.
+//! is: a page of another site, which a browser lets send plain text only, cannot make calls. Who may ask at all is in `guard`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,7 +21,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -30,11 +31,11 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::super::shell::{Asking, Shell};
+use super::super::shell::{Asking, Numbers, Shell};
+use super::framing::Found;
 use super::http_stream::{HttpStream, HttpTimer, Whole};
 use super::stream::Stream;
-use super::{Listener, Member};
-use crate::core::calls::CallId;
+use super::{Listener, Member, guard, outside};
 use crate::model::PoolName;
 use crate::model::payload::MAX_LINE_BYTES;
 use crate::model::service::{Body, CallError, HealthStatus, code};
@@ -53,10 +54,18 @@ pub(super) async fn serve(
     stream: Stream,
     peer: Arc<str>,
 ) {
+    let is_tcp = matches!(stream, Stream::Tcp(_));
     let io = HttpStream { stream, member: Rc::clone(member) };
     let service = service_fn(|request| {
         let (shell, pool, peer) = (Rc::clone(shell), listener.pool.clone(), Arc::clone(&peer));
-        async move { Ok::<_, Infallible>(answer(&shell, &pool, &peer, request).await) }
+        async move {
+            let token = shell.with_settings(&pool, |settings| settings.token.clone()).flatten();
+            let checked = guard::check(token.as_ref(), is_tcp, request.uri(), request.headers());
+            Ok::<_, Infallible>(match checked {
+                Ok(()) => answer(&shell, &pool, &peer, request).await,
+                Err((status, why)) => turned_away(status, why),
+            })
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(HttpTimer).header_read_timeout(PATIENCE);
@@ -87,10 +96,17 @@ async fn answer(shell: &Rc<Shell>, pool: &PoolName, peer: &Arc<str>, request: Re
             Err((status, error)) => failed(status, &error),
         },
         Some(_) => not_allowed("POST"),
+        None if path == "/" && request.method() == Method::POST => match spoken(shell, pool, peer, request).await {
+            Ok(answer) => answer,
+            Err((status, error)) => failed(status, &error),
+        },
         None if path == "/" && reads => listed(shell, pool),
         None if path == "/health" && reads => health(shell, pool),
-        None if path == "/" || path == "/health" => not_allowed("GET, HEAD"),
-        None => failed(StatusCode::NOT_FOUND, &error("there are `POST /call/METHOD`, `GET /` and `GET /health`")),
+        None if path == "/" => not_allowed("GET, HEAD, POST"),
+        None if path == "/health" => not_allowed("GET, HEAD"),
+        None => {
+            failed(StatusCode::NOT_FOUND, &error("there are `POST /call/METHOD`, `POST /`, `GET /` and `GET /health`"))
+        }
     }
 }
 
@@ -104,14 +120,8 @@ async fn call(
     let Some(method) = decoded(method) else {
         return Err((StatusCode::NOT_FOUND, error("the name of the method is no UTF-8")));
     };
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_json = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON));
     let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(Arc::from);
-    let body = body(request.into_body()).await?;
-    if !is_json && !body.is_empty() {
-        let message = format!("the arguments are JSON; send `Content-Type: {JSON}`");
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error(&message)));
-    }
+    let body = json_body(request).await?;
     let args = arguments(body)
         .map_err(|message| (StatusCode::BAD_REQUEST, CallError { code: code::NOT_JSON, message, data: None }))?;
     let whole = args.clone().filter(|_| shell.has_methods(pool) != Some(true));
@@ -120,20 +130,58 @@ async fn call(
     made(shell, Asking { whole, traceparent: trace, ..asking }).await.map_err(|error| (status(error.code), error))
 }
 
+/// Answers a request in one of the forms of other listeners.
+async fn spoken(
+    shell: &Rc<Shell>,
+    pool: &PoolName,
+    peer: &Arc<str>,
+    request: Request<Incoming>,
+) -> Result<Answer, (StatusCode, CallError)> {
+    let body = json_body(request).await?;
+    let request = outside::request(shell, pool, peer, Found::Json(body));
+    let (answered, answer) = oneshot::channel();
+    let made = Made(shell, shell.next_calls(request.calls()));
+    request.make(shell, made.1, |answer| drop(answered.send(answer)));
+    let answer = answer.await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, dropped()))?;
+    Ok(match answer {
+        Some(bytes) => answer_of(StatusCode::OK, JSON, Bytes::from(bytes)),
+        None => answer_of(StatusCode::NO_CONTENT, JSON, Bytes::new()),
+    })
+}
+
+/// Calls that were made, and are cancelled when this is dropped.
+struct Made<'a>(&'a Shell, Numbers);
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.0.left_all(self.1);
+    }
+}
+
 /// Makes a call, which is cancelled when this is dropped.
 async fn made(shell: &Rc<Shell>, asking: Asking) -> Result<Body, CallError> {
-    struct Made<'a>(&'a Shell, CallId);
-    impl Drop for Made<'_> {
-        fn drop(&mut self) {
-            self.0.left(self.1);
-        }
-    }
     let (answered, answer) = oneshot::channel();
-    let made = Made(shell, shell.next_call());
+    let made = Made(shell, shell.next_calls(1));
     // A client that is gone takes its half of the channel along.
     let reply = |answer| drop(answered.send(answer));
-    shell.call(made.1, asking, Box::new(reply));
-    answer.await.unwrap_or_else(|_| Err(CallError { code: code::STOPPING, ..error("the call was dropped") }))
+    shell.call(made.1.first, asking, Box::new(reply));
+    answer.await.unwrap_or_else(|_| Err(dropped()))
+}
+
+fn dropped() -> CallError {
+    CallError { code: code::STOPPING, ..error("the call was dropped") }
+}
+
+/// Reads a body that says that it is JSON, or is empty.
+async fn json_body(request: Request<Incoming>) -> Result<Vec<u8>, (StatusCode, CallError)> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_json = content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON));
+    let body = body(request.into_body()).await?;
+    if !is_json && !body.is_empty() {
+        let message = format!("the arguments are JSON; send `Content-Type: {JSON}`");
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error(&message)));
+    }
+    Ok(body)
 }
 
 /// Reads a body to its end.
@@ -245,6 +293,14 @@ fn failed(status: StatusCode, error: &CallError) -> Answer {
     if let Some(after) = after {
         // Whole seconds, and not too early.
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.clamp(1.0, 86_400.0).ceil() as u64));
+    }
+    answer
+}
+
+fn turned_away(status: StatusCode, why: &str) -> Answer {
+    let mut answer = failed(status, &error(why));
+    if status == StatusCode::UNAUTHORIZED {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     answer
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod connection;
 mod framing;
+mod guard;
 mod http;
 mod http_stream;
 mod json;

@@ -16,10 +16,18 @@ fn the_web_server_answers_at_both_sockets_and_finishes_what_it_has() {
     assert!(pids(&examples.bench).contains(&who["pid"].as_i64().unwrap()) && !is_last, "{who}");
     assert!(Http::new(server.unix()).get("/").unwrap().0["worker"].as_str().unwrap().starts_with("web_server-"));
     assert_eq!(kept.get("/nothing").unwrap().0["error"], "there is no /nothing");
-    kept.ask("/after/2").unwrap();
-    examples.bench.ok(&["restart", "--pool", "web_server"]);
-    let (late, is_last) = kept.answer().unwrap();
-    assert!(late["pid"] == who["pid"] && is_last, "the old worker answers and closes: {late}");
+    let mut slow = Http::new(server.tcp());
+    slow.ask("/after/2").unwrap();
+    std::thread::scope(|scope| {
+        let restart = scope.spawn(|| examples.bench.ok(&["restart", "--pool", "web_server"]));
+        examples.bench.wait_for("the old worker to close behind an answer", DEADLINE, |_| {
+            let (late, is_last) = kept.get("/").expect("it answers before it closes");
+            assert_eq!(late["pid"], who["pid"]);
+            is_last
+        });
+        assert!(slow.answer().is_ok(), "it finishes what it has");
+        restart.join().unwrap();
+    });
     assert_ne!(Http::new(server.tcp()).get("/").unwrap().0["pid"], who["pid"]);
     let log = examples.bench.ok(&["logs", who["worker"].as_str().unwrap()]);
     assert!(log.contains("\"GET /nothing HTTP/1.1\" 404"), "{log}");
