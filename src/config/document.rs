@@ -304,6 +304,7 @@ impl<'t> Reader<'t> {
             Kind::Autoscale => self.autoscale(key, path, at, value),
             Kind::Windows => self.windows(path, value),
             Kind::Listen => self.listen(path, value),
+            Kind::Pools => self.pool_names(key, path, value),
             Kind::Table(inner) => self.inner(key, inner, path, value),
             _ => self.scalar(key, path, at, value),
         }

@@ -83,9 +83,14 @@ impl Key {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
                 return Ok(autoscale::of_text(&checked, &origin));
             }
-            Kind::Queues | Kind::Command | Kind::Env | Kind::Autoscale | Kind::Json | Kind::Listen | Kind::Table(_) => {
-                document::read_value(self, &as_toml(self.kind, text))?
-            }
+            Kind::Queues
+            | Kind::Command
+            | Kind::Env
+            | Kind::Autoscale
+            | Kind::Json
+            | Kind::Listen
+            | Kind::Pools
+            | Kind::Table(_) => document::read_value(self, &as_toml(self.kind, text))?,
             _ => {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;
                 let checked = if matches!(self.kind, Kind::Path) { path(&checked) } else { checked };
@@ -135,7 +140,9 @@ fn as_toml(kind: Kind, text: &str) -> String {
                 text.split(',').map(|part| weight(part).unwrap_or_else(|| part.to_owned())).collect();
             format!("{{ {} }}", weights.join(", "))
         }
-        Kind::Queues => format!("[{}]", text.split(',').map(|name| quoted(name.trim())).collect::<Vec<_>>().join(", ")),
+        Kind::Queues | Kind::Pools => {
+            format!("[{}]", text.split(',').map(|name| quoted(name.trim())).collect::<Vec<_>>().join(", "))
+        }
         _ => quoted(text),
     }
 }

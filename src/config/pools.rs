@@ -165,7 +165,11 @@ fn with_workers(table: &Table) -> Table {
 
 fn supervision(table: &Table) -> Result<Supervision, String> {
     let stop_signal = raw::text(table, "stop_signal").map_or(Ok(StopSignal::default()), StopSignal::read)?;
-    Ok(Supervision { restart: restart::of_pool(table)?, stop_signal })
+    let raw::RawPool { needs, sidecars, .. } = raw::keys(table)?;
+    let names = |names: Vec<String>| names.iter().map(|name| PoolName::new(name)).collect::<Result<_, _>>();
+    let (needs, sidecars) = (names(needs), names(sidecars));
+    let (needs, sidecars) = (needs.map_err(|e| e.to_string())?, sidecars.map_err(|e| e.to_string())?);
+    Ok(Supervision { restart: restart::of_pool(table)?, stop_signal, needs, sidecars })
 }
 
 fn run_as(table: &Table) -> Result<RunAs, String> {
@@ -251,6 +255,8 @@ impl PoolConfig {
         self.settings.name = name;
         self.settings.queues = QueueOrder::Strict(queues);
         (self.settings.limits.workers, self.settings.autoscale) = (1, None);
+        let stop_signal = self.settings.supervision.stop_signal;
+        self.settings.supervision = Supervision { stop_signal, ..Supervision::default() };
         self.settings.limits.timeout = timeout.unwrap_or(self.settings.limits.timeout);
         if let Some(OwnProgram { kind, command, cwd }) = own {
             if kind == PoolKind::Exec {

@@ -23,6 +23,8 @@ pub(super) struct RawPool {
     pub(super) env: BTreeMap<String, String>,
     pub(super) ready: Option<ReadyWhen>,
     pub(super) protocol_fd: Option<i32>,
+    pub(super) needs: Vec<String>,
+    pub(super) sidecars: Vec<String>,
     pub(super) on_dead: Vec<String>,
     pub(super) on_idle: Vec<String>,
 }

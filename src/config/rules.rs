@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, ServiceConfig, units};
-use super::{processors, schema, services};
+use super::{order, processors, schema, services};
 use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
 use crate::model::service::Strategy;
@@ -59,6 +59,9 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
         if !layers.flags.names_pools() {
             rules.kind(&path, pool);
         }
+    }
+    for order::Wrong { pool, key, message } in order::check(config) {
+        rules.problem(&format!("pools.{pool}"), key, message);
     }
     rules.problems
 }

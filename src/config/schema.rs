@@ -94,6 +94,8 @@ pub(super) const POOL: &[Key] = &[
     Key::new("ready", Kind::Choice(&["spawned", "message"])),
     Key::new("protocol_fd", Kind::Count(3, 9)),
     Key::new("autoscale", Kind::Autoscale).of_jobs(),
+    Key::new("needs", Kind::Pools),
+    Key::new("sidecars", Kind::Pools),
     Key::new("restart", Kind::Table(&RESTART)),
     Key::new("stop_signal", Kind::Text(|name| StopSignal::read(name).map(drop))),
     Key::new("umask", Kind::Text(|text| pools::umask(text).map(drop))),

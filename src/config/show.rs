@@ -13,7 +13,7 @@ use super::file::File;
 use super::load::Loaded;
 use super::{Flags, PoolConfig, autoscale, pools, restart, schema, services, units};
 use crate::model::key::Kind;
-use crate::model::{Hooks, PoolKind, PoolLimits, PoolSettings, QueueOrder};
+use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueOrder, Supervision};
 
 /// Where values come from, by key (`pools.mail.workers`): `default`, `file queue-work.toml:12`,
 /// `environment QUEUE_WORK_WORKERS` or `flag --workers`.
@@ -186,7 +186,12 @@ fn identity(path: &str, pool: &PoolConfig, lines: &mut Vec<(String, String)>) {
 }
 
 fn supervision(path: &str, settings: &PoolSettings, lines: &mut Vec<(String, String)>) {
-    restart::show(path, &settings.supervision.restart, lines);
+    let Supervision { restart, needs, sidecars, .. } = &settings.supervision;
+    for (key, names) in [("needs", needs), ("sidecars", sidecars)].into_iter().filter(|(_, names)| !names.is_empty()) {
+        let names: Vec<&str> = names.iter().map(PoolName::as_str).collect();
+        lines.push((format!("{path}.{key}"), names.join(", ")));
+    }
+    restart::show(path, restart, lines);
     if settings.kind != PoolKind::Exec {
         lines.push((format!("{path}.stop_signal"), settings.supervision.stop_signal.as_str().to_owned()));
     }

@@ -79,6 +79,7 @@ impl Key {
             | Kind::Json
             | Kind::Windows
             | Kind::Listen
+            | Kind::Pools
             | Kind::Table(_) => Err(self.wrong(written, "a list or a table")),
         }
     }

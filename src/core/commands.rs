@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::event::Command;
+use super::order::Gate;
 use super::pool::PoolId;
 use super::{Action, Core, Done, Handle, Phase, Refusal, Ticket};
 use crate::model::done::{Awaited, LeftWorker, Reloaded, Restarted, Scaled, Stopped, StoppedPool};
@@ -80,6 +81,9 @@ pub(super) struct Asker {
     /// `None`: until they are done.
     pub(super) grace: Option<Duration>,
 }
+
+/// The core itself, which waits for nothing.
+pub(super) const NOBODY: Asker = Asker { waits: false, caller: None, grace: None };
 
 impl Asker {
     /// How long the jobs of this worker may go on. One whose job asked is waited for, or that job would be ended by its own
@@ -227,7 +231,8 @@ impl Core {
             Wait::Scaled { pools, workers, .. } => {
                 let settled = |&(id, _): &(PoolId, u32)| {
                     let Some(pool) = self.pools.get(&id) else { return true };
-                    !pool.dirty && self.ready_count(id) + self.finished_count(id) == pool.wanted
+                    let is_settled = !pool.dirty && self.ready_count(id) + self.finished_count(id) == pool.wanted;
+                    pool.gate != Gate::Open || is_settled
                 };
                 if pools.iter().all(settled) && !workers.iter().any(|&w| self.still_leaves(w)) {
                     return Some(Ok(()));

@@ -205,9 +205,24 @@ impl Core {
                 pool.recycles.clear();
             }
         }
+        self.stopping = Some((grace, caller));
+        self.stop_workers(grace, caller, now, out);
+    }
+
+    /// The workers leave for which no others are to be gone first.
+    pub(super) fn stop_workers(
+        &mut self,
+        grace: Option<Duration>,
+        caller: Option<WorkerId>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         for id in self.workers.ids(|_| true) {
-            let own = self.pools[&self.workers[id].pool].settings.limits.grace;
-            self.leave(id, EndReason::Stopped, Some(grace_for(id, caller, grace, own)), now, out);
+            let pool = self.workers[id].pool;
+            if !self.outlives_others(pool) {
+                let own = self.pools[&pool].settings.limits.grace;
+                self.leave(id, EndReason::Stopped, Some(grace_for(id, caller, grace, own)), now, out);
+            }
         }
     }
 

@@ -34,6 +34,7 @@ mod flight;
 mod hooks;
 mod leaks;
 mod not_begun;
+mod order;
 mod pool;
 mod problems;
 mod processors;
@@ -68,6 +69,7 @@ pub use action::{Action, Done, Refusal, Signal, Tag, Ticket};
 pub use drain::Undrained;
 pub use event::{Command, End, Event, JobChange, Target};
 pub use flight::{Flight, Stage};
+pub use order::Gate;
 pub use pool::{Pool, PoolId, ShareId};
 pub use processors::{ProcessorId, Ticked};
 pub use reload::PoolChanges;
@@ -138,6 +140,8 @@ pub struct Core {
     autoscaling: Autoscaling,
     /// How often the store was asked again for a cancellation.
     asked_again: BTreeMap<(Ticket, JobId), u32>,
+    /// The grace that was given to the stop, and the worker from whose job it came.
+    stopping: Option<(Option<std::time::Duration>, Option<WorkerId>)>,
     /// Runs given back since the stop began, for its summary.
     released: u64,
     ended: u64,
@@ -176,6 +180,7 @@ impl Core {
             leaks: leaks::Ledger::default(),
             autoscaling: Autoscaling::default(),
             asked_again: BTreeMap::new(),
+            stopping: None,
             released: 0,
             ended: 0,
             tells_runs: false,
@@ -243,6 +248,8 @@ impl Core {
         self.prune(now, out);
         self.end_singles(now, out);
         self.autoscale(now, out);
+        self.tend_gates(now, out);
+        self.stop_in_turn(now, out);
         self.spawns.begin_turn(now.mono);
         let pools: Vec<PoolId> = self.pools.keys().copied().collect();
         for pool in pools {

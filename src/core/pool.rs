@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::autoscale::Scaler;
+use super::order::Gate;
 use super::rollups::Told;
 use super::single::Single;
 use super::slot::{SlotEntry, SlotView};
@@ -97,6 +98,8 @@ pub struct Pool {
     pub(super) credits: Vec<i64>,
     /// The roster must be compared with what is wanted.
     pub(super) dirty: bool,
+    /// Whether it may have workers.
+    pub gate: Gate,
     /// A worker of it left without a word while it was sent jobs ahead: none are sent ahead any more, unless asked for.
     pub(super) leaves_silently: bool,
     /// Why its workers do not come up, as people were told last.
@@ -132,6 +135,7 @@ impl Pool {
             estimate: None,
             credits: credits_of(&settings.queues),
             dirty: true,
+            gate: Gate::Needs,
             leaves_silently: false,
             said: None,
             baseline_told: false,

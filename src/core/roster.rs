@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::backoff::Ended;
 use super::leaks::Mark;
+use super::order::Gate;
 use super::pool::{Pool, PoolId};
 use super::slot::{SlotEntry, SlotHistory, SlotState};
 use super::worker::{Handle, State};
@@ -22,7 +23,7 @@ impl Core {
         if !std::mem::take(&mut pool.dirty) || self.phase != Phase::Running {
             return;
         }
-        let wanted = if pool.removed { 0 } else { pool.wanted as usize };
+        let wanted = if pool.removed || pool.gate != Gate::Open { 0 } else { pool.wanted as usize };
         while self.pools[&id].slots.len() < wanted && self.take_back(id) {}
         let room = self.room();
         let Some(pool) = self.pools.get_mut(&id) else { return };

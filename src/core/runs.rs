@@ -177,7 +177,9 @@ impl Core {
     /// The worker has closed its input: it is of no more use, and what it has not read is for others. What it has read
     /// it may still answer.
     pub(super) fn input_closed(&mut self, id: WorkerId, read: u64, now: Now, out: &mut Vec<Action>) {
-        if !self.workers.get(id).is_some_and(Handle::is_alive) {
+        // One that is told by signals need not read.
+        let reads = |worker: &Handle| worker.is_alive() && !self.pools[&worker.pool].settings.is_told_by_signals();
+        if !self.workers.get(id).is_some_and(reads) {
             return;
         }
         let unread = |flight: &Flight| flight.request > read && flight.goes_on();

@@ -227,7 +227,15 @@ impl Core {
     }
 
     /// Removes a slot, with its worker and who was to follow in it.
-    fn give_up_slot(&mut self, id: PoolId, slot: Slot, why: EndReason, asker: Asker, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn give_up_slot(
+        &mut self,
+        id: PoolId,
+        slot: Slot,
+        why: EndReason,
+        asker: Asker,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Some(left) = self.remove_slot(id, slot) else { return };
         for worker in left.state.workers() {
             self.change(worker, |worker, _| worker.history = left.history);

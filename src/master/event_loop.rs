@@ -149,6 +149,7 @@ impl Master {
         self.carry_out();
         self.tend_hooks(now);
         self.tend_gateway(now);
+        self.tell_sidecars();
     }
 
     /// Hands changes to the writer, and writes what workers, clients and the guardian take.

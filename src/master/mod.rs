@@ -40,6 +40,7 @@ mod reader;
 mod reading;
 mod requests;
 pub(crate) mod sampler;
+mod sidecars;
 mod signals;
 mod snapshot;
 mod sources;
@@ -75,6 +76,7 @@ use logs::Logs;
 use meters::Meters;
 use notify::Notify;
 use requests::Requests;
+use sidecars::Sidecars;
 use sources::Sources;
 use spawner::Spawner;
 use store_events::Purpose;
@@ -106,6 +108,7 @@ struct Master {
     children: Children,
     hooks: Hooks,
     gateway: Gateway,
+    sidecars: Sidecars,
     clients: Clients,
     requests: Requests,
     batches: Batches<Purpose>,

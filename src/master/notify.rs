@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Master;
 use super::timers::Timer;
 use crate::clock;
-use crate::core::Phase;
+use crate::core::{Gate, Phase};
 use crate::model::Mono;
 use crate::process::service_manager::ServiceManager;
 use crate::report::status_line::StatusLine;
@@ -150,9 +150,9 @@ impl Master {
     /// Whether each pool that is to have workers has one that is ready.
     fn has_workers(&self) -> bool {
         let is_ready = |id| self.core.worker(id).is_some_and(crate::core::Handle::is_ready);
-        self.core
-            .pools()
-            .all(|(_, pool)| pool.wanted == 0 || pool.slots().any(|slot| slot.state.current().is_some_and(is_ready)))
+        self.core.pools().filter(|(_, pool)| pool.wanted > 0 && pool.gate != Gate::Sidecar).all(|(_, pool)| {
+            pool.slots().any(|slot| slot.state.is_finished() || slot.state.current().is_some_and(is_ready))
+        })
     }
 
     /// When the last worker has left that is on its way, at the latest: asked, terminated, killed.

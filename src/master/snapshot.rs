@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Master, sampler};
-use crate::core::{Flight, Handle, Phase, Pool, PoolId, SlotHistory, SlotState, SlotView, State};
+use crate::core::{Flight, Gate, Handle, Phase, Pool, PoolId, SlotHistory, SlotState, SlotView, State};
 use crate::model::death::Over;
 use crate::model::worker::signal_name;
 use crate::model::{Now, Takes, WorkerId, WorkerState};
 use crate::report::status::{
     LastExit, MOST_UNSERVED, MasterStatus, PoolStatus, QueueStatus, UnservedStatus, WorkerJob, WorkerStatus,
 };
-use crate::report::{AutoscaleStatus, Status};
+use crate::report::{AutoscaleStatus, Status, words};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
@@ -84,7 +84,10 @@ impl Master {
                 (None, _) => problem.to_string(),
             })
         });
+        let waits_for: Vec<String> = self.core.waits_for(pool).into_iter().map(ToString::to_string).collect();
+        let waits = (pool.gate == Gate::Needs).then(|| format!("waits for {}", words::list(&waits_for)));
         let state = match pool.wanted {
+            _ if pool.gate != Gate::Open => "waiting",
             0 if !pool.waits_for_jobs() => "stopped",
             wanted if wanted > 0 && wanted == finished => "finished",
             _ => "running",
@@ -112,7 +115,8 @@ impl Master {
             limits,
             calls: settings.is_service().then(|| pool.calls.clone()),
             autoscale: self.core.autoscaled_of(id, pool, now).map(AutoscaleStatus::from),
-            problem,
+            problem: problem.or(waits),
+            waits_for,
         }
     }
 

@@ -1,6 +1,6 @@
 //! From the configuration of a pool to the process of a worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::config::{Config, PoolConfig, RunAs, SOCKET_DATABASE};
 use crate::core::PoolId;
 use crate::model::listen::Address;
 use crate::model::trace::{TRACEPARENT, TRACESTATE};
-use crate::model::{PoolKind, Slot, WorkerId};
+use crate::model::{PoolKind, PoolName, Slot, WorkerId};
 use crate::process::inherited::Ignored;
 use crate::process::mark::Mark;
 use crate::process::service_manager::VARIABLES;
@@ -173,6 +173,11 @@ impl Spawner {
             let kill_after = pool.settings.limits.kill_after.as_millis().to_string();
             own.push((worker::KILL_AFTER_VARIABLE, kill_after.into()));
         }
+        let mains = self.mains_of(&pool.settings.name);
+        let is_sidecar = !mains.is_empty();
+        if is_sidecar {
+            own.push(("QUEUE_WORK_SIDECAR_OF", mains.join(",").into()));
+        }
         let RunAs { umask, account, .. } = pool.run_as.clone();
         if let Some(Account { name, home, .. }) = &account {
             let of_account = [("HOME", home.into()), ("USER", name.into()), ("LOGNAME", name.into())];
@@ -181,11 +186,18 @@ impl Spawner {
         let spec = self.spec(pool, id, program, own, containment);
         Ok(Spec {
             args,
-            stdin: if pool.settings.is_told_by_signals() { StdinKind::Null } else { StdinKind::Pipe },
+            stdin: if pool.settings.is_told_by_signals() && !is_sidecar { StdinKind::Null } else { StdinKind::Pipe },
             protocol_fd: pool.protocol_fd,
             step: Step { umask, account, ..spec.step },
             ..spec
         })
+    }
+
+    /// The pools whose sidecar this one is.
+    fn mains_of(&self, pool: &PoolName) -> Vec<&str> {
+        let mains = self.pools.values().filter(|main| main.settings.supervision.sidecars.contains(pool));
+        let names: BTreeSet<&str> = mains.map(|main| main.settings.name.as_str()).collect();
+        names.into_iter().collect()
     }
 
     /// A program without arguments, in the folder and with the variables of a pool and with these.

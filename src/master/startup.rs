@@ -26,6 +26,7 @@ use super::notify::Notify;
 use super::reader::Reader;
 use super::requests::Requests;
 use super::sampler::Sampler;
+use super::sidecars::Sidecars;
 use super::signals::Signals;
 use super::sources::{Inbox, Mail, Source, Sources};
 use super::spawner::Spawner;
@@ -151,6 +152,7 @@ pub(super) fn start(
         children: Children::new(),
         hooks: Hooks::default(),
         gateway,
+        sidecars: Sidecars::default(),
         clients,
         requests: Requests::new(threads.reader),
         batches: Batches::new(Some(threads.writer)),

@@ -50,6 +50,8 @@ pub enum Kind {
     Json,
     /// Addresses, one or a list.
     Listen,
+    /// Names of pools, one or a list.
+    Pools,
     /// A table of keys of its own, or a word.
     Table(&'static Inner),
 }

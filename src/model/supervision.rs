@@ -1,7 +1,8 @@
-//! How a pool keeps its workers: what follows the end of one, and how one is asked to leave.
+//! How a pool keeps its workers: what follows the end of one, how one is asked to leave, and which pools come before.
 
 use std::time::Duration;
 
+use super::PoolName;
 use super::worker::Exit;
 
 /// What a pool says of the life of its workers, beside its limits.
@@ -9,6 +10,10 @@ use super::worker::Exit;
 pub struct Supervision {
     pub restart: RestartPolicy,
     pub stop_signal: StopSignal,
+    /// Pools that have a worker before this one has, and as long as this one has.
+    pub needs: Vec<PoolName>,
+    /// Pools that have workers while this one has.
+    pub sidecars: Vec<PoolName>,
 }
 
 /// The signal that asks a worker to leave which is not asked by the end of its input, or has not left by then.

@@ -187,7 +187,9 @@ fn pools_among(pools: &[PoolStatus]) -> Check {
     let wrong = |pool: &PoolStatus| {
         let (problem, name) = (pool.problem.as_ref().filter(|_| pool.wanted > 0)?, &pool.name);
         Some(match pool.ready {
-            _ if pool.state == "finished" => (Mark::Warn, format!("pool `{name}`: {problem}")),
+            _ if pool.state == "finished" || pool.state == "waiting" => {
+                (Mark::Warn, format!("pool `{name}`: {problem}"))
+            }
             0 => (Mark::Fail, format!("no worker of pool `{name}` comes up: {problem}")),
             ready => (Mark::Warn, format!("{ready} of {} workers of pool `{name}` are ready: {problem}", pool.wanted)),
         })

@@ -219,7 +219,8 @@ pub struct PoolStatus {
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.
     #[serde(default)]
     pub takes: Vec<String>,
-    /// `running`, `stopped` where no worker is wanted, or `finished` where all have ended that are not replaced.
+    /// `running`, `stopped` where no worker is wanted, `finished` where all have ended that are not replaced, or
+    /// `waiting` for other pools.
     #[serde(default)]
     pub state: String,
     pub wanted: u32,
@@ -234,6 +235,9 @@ pub struct PoolStatus {
     /// Workers that ended, and are not to be followed by others.
     #[serde(default, skip_serializing_if = "is_none")]
     pub finished: u32,
+    /// Pools without which it has no workers yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
     /// Limits in force, worded: `{"memory": "+128M", "max_time": "1h", …}`.
     #[serde(default)]
     pub limits: std::collections::BTreeMap<String, String>,

@@ -93,7 +93,11 @@ pub(super) fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> Strin
         let queues: Vec<&str> =
             p.queues.iter().map(QueueName::as_str).chain(p.listen.iter().map(String::as_str)).collect();
         vec![
-            if p.state == "running" { p.name.clone() } else { format!("{} ({})", p.name, p.state) },
+            match p.state.as_str() {
+                "running" => p.name.clone(),
+                "waiting" => format!("{} (waits for {})", p.name, words::list(&p.waits_for)),
+                state => format!("{} ({state})", p.name),
+            },
             p.kind.clone(),
             queues.join(","),
             p.wanted.to_string(),

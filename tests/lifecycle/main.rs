@@ -15,6 +15,7 @@ mod late;
 mod leaks;
 mod leaving;
 mod massacre;
+mod order;
 mod pipes;
 mod policy;
 mod pools;

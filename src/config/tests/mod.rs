@@ -4,6 +4,7 @@ mod autoscale;
 mod changes;
 mod fuzz;
 mod layers;
+mod order;
 mod problems;
 mod processor_problems;
 mod processors;

@@ -16,7 +16,7 @@ pub mod want;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::commands::{Asker, Wait};
+use super::commands::{NOBODY, Wait};
 use super::pool::{Pool, PoolId};
 use super::{Action, Core, Phase, Refusal, Tag};
 use crate::model::autoscale::{
@@ -253,8 +253,7 @@ impl Core {
         let change = AutoscaleChange { at: now.wall, pool, was: share.was, wanted: share.wanted, why, measured };
         out.push(Action::Tell(Notice::Autoscaled(Box::new(change.clone()))));
         self.put_on_record(change, out);
-        let nobody = Asker { waits: false, caller: None, grace: None };
-        self.resize(share.pool, share.wanted, nobody, now, out);
+        self.resize(share.pool, share.wanted, NOBODY, now, out);
     }
 
     /// Puts on record the act of an operator on a pool that scales itself.

@@ -2,7 +2,7 @@
 
 use super::master::queue;
 use super::world::World;
-use crate::core::{Command, Phase, SlotView, Target};
+use crate::core::{Command, Gate, Phase, SlotView, Target};
 use crate::model::{PoolKind, QueueName, QueueOrder, Supervision};
 
 /// Turns within which all is well.
@@ -50,7 +50,8 @@ impl World {
                     |w: Option<_>| w.and_then(|w| self.core.worker(w)).is_some_and(super::super::Handle::is_ready);
                 let is_full = |s: &SlotView<'_>| s.state.over().is_some() || ready(s.state.current());
                 let full = pool.slots().filter(is_full).count() as u32 == pool.wanted;
-                full && !pool.removed && pool.leaving().next().is_none()
+                let is_whole = full || pool.gate != Gate::Open;
+                is_whole && !pool.removed && pool.leaving().next().is_none()
             })
         })
     }

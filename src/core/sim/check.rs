@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::World;
-use crate::core::{Handle, Phase, Stage, State};
+use crate::core::{Gate, Handle, Phase, Stage, State};
 use crate::model::JobId;
 use crate::model::worker::EndReason;
 
@@ -68,7 +68,7 @@ impl World {
                 let placed = in_slot != leaving || (in_slot && both);
                 assert!(placed || !handle.is_alive(), "worker {worker} has no place: {handle:?}");
             }
-            let wanted = if pool.removed { 0 } else { pool.wanted as usize };
+            let wanted = if pool.removed || pool.gate != Gate::Open { 0 } else { pool.wanted as usize };
             assert_eq!(pool.slots().count(), wanted, "slots of {}", pool.settings.name);
             assert!(pool.leaving().count() <= 3 * MOST_WANTED, "workers that leave pile up");
             let successors = pool.slots().filter(|s| s.state.successor().is_some()).count();

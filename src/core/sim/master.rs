@@ -108,7 +108,11 @@ impl World {
             prefetch: *c.pick(&[Prefetch::Auto, Prefetch::Fixed(1), Prefetch::Fixed(5)]),
             ..default_limits()
         };
-        let supervision = Supervision { restart: restart(kind, c), ..Supervision::default() };
+        // Earlier ones, so that no circle comes of it.
+        let earlier = [(); 2].map(|()| self::name(c.range(0, self.next_pool)));
+        let needs = earlier.into_iter().filter(|other| *other != name && c.often(150)).collect();
+        let sidecars = Vec::new();
+        let supervision = Supervision { restart: restart(kind, c), needs, sidecars, ..Supervision::default() };
         let (takes, hooks) = (kind.takes(false), Hooks::default());
         let autoscale = (kind.serves_queues() && c.often(300)).then(|| Arc::new(autoscale(c)));
         PoolSettings { name, queues: order, kind, takes, ready, limits, autoscale, hooks, supervision }

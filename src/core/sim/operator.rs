@@ -133,6 +133,7 @@ impl World {
         let Some((_, pool)) = self.core.pools().find(|(_, pool)| !pool.removed) else { return };
         let (before, wait) = (pool.settings.clone(), self.chance.often(700));
         let mut settings = PoolSettings { name: before.name.clone(), ..self.settings() };
+        settings.supervision.needs = before.supervision.needs.clone();
         if self.chance.often(500) {
             (settings.kind, settings.takes) = (before.kind, before.takes.clone());
         }

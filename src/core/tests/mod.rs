@@ -12,6 +12,7 @@ mod drain;
 mod hooks;
 mod interleavings;
 mod not_begun;
+mod order;
 mod policy;
 pub(super) mod processors;
 mod recycle;

@@ -3,6 +3,7 @@
 
 mod each;
 mod servers;
+mod sidecars;
 
 use std::collections::BTreeMap;
 use std::io::Read;
