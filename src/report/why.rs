@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::processors::ProcessorStatus;
 use super::status::{PoolStatus, Status, UnservedStatus, WorkerStatus};
-use super::words;
 use crate::model::problem::Topic;
 use crate::model::unserved::Unserved;
 use crate::model::{Cause, EXEC, JobId, JobRecord, JobState, Lane, Outcome, QueueName, RunRecord, Takes, UnixMicros};
@@ -199,11 +198,14 @@ fn taking<'a>(status: &'a Status, queue: &QueueName, kind: &str) -> Vec<&'a Pool
 /// The reason that no worker of theirs comes up.
 fn by_pools(status: &Status, queue: &QueueName, kind: &str) -> Option<Reason> {
     let pools = taking(status, queue, kind);
-    let waits =
-        |pool: &PoolStatus| (!pool.waits_for.is_empty()).then(|| format!("waits for {}", words::list(&pool.waits_for)));
-    let stuck = pools.iter().find_map(|pool| Some((pool, pool.problem.clone().or_else(|| waits(pool))?)));
-    let (pool, problem) = stuck.filter(|_| pools.iter().all(|pool| pool.ready == 0))?;
-    Some(Reason::NoWorker { pool: pool.name.clone(), problem: problem.clone() })
+    if pools.iter().any(|pool| pool.ready > 0) {
+        return None;
+    }
+    if let Some(pool) = pools.iter().find(|pool| !pool.waits_for.is_empty()) {
+        return Some(Reason::WaitsFor { pool: pool.name.clone(), others: pool.waits_for.clone() });
+    }
+    let (pool, problem) = pools.iter().find_map(|pool| Some((pool, pool.problem.clone()?)))?;
+    Some(Reason::NoWorker { pool: pool.name.clone(), problem })
 }
 
 /// Nothing holds the job: its turn comes when a worker is free.

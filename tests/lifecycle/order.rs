@@ -55,9 +55,10 @@ fn a_job_whose_pool_waits_for_another_is_told_so() {
     write(&bench, &[app, database]);
     let master = bench.launch(&[]);
     let job = bench.push(&["x", "--queue", "app"]);
-    bench.wait_for("the reason", DEADLINE, |b| {
-        b.run(&["why", &job.to_string()]).stdout.contains("waits for `database`")
-    });
+    let why = |b: &Bench, of: &str| b.run(&["why", of]).stdout;
+    let said = "pool `app` waits for `database`; see `queue-work";
+    bench.wait_for("the reason", DEADLINE, |b| why(b, &job.to_string()).contains(said));
+    assert!(why(&bench, "app").contains(said), "{}", why(&bench, "app"));
     end(&bench, master);
 }
 

@@ -34,6 +34,11 @@ fn a_worker_that_has_done_its_work_is_finished_and_started_again_by_restart_and_
     expect(&health_of_pools(&bench), &json!({"status": "pass"}));
     expect(&records(&bench)[0], &json!({"note": "finished: exit 0", "exit_code": 0}));
     assert!(bench.ok(&["status"]).contains("job (finished)"));
+    let why = bench.ok(&["why", "job"]);
+    assert!(
+        why.contains("the workers of pool `job` have ended, and are not to be replaced; start them again"),
+        "{why}"
+    );
     assert!(master.stderr().contains("worker `job-1` is finished: exit 0"), "{}", master.stderr());
     let ran = |times| {
         let runs = fs::read_to_string(bench.path().join("runs")).unwrap_or_default();
@@ -72,9 +77,11 @@ fn workers_of_every_kind_that_die_too_often_are_given_up_and_a_repaired_one_come
         assert!(master.stderr().contains(&format!("worker `job-1` is {said}")), "{}", master.stderr());
         let refused = bench.run(&["restart", "--pool", "job"]).expect_code(1);
         assert!(refused.stderr.contains(said), "{refused:?}");
+        wait_worker(&bench, "job-1", "given_up");
+        let tried = records(&bench).len();
         fs::write(bench.path().join("repaired"), "").expect("a file");
         bench.ok(&["restart", "--pool", "job", "--no-wait"]);
-        bench.wait_for("it to be tried again", DEADLINE, |b| workers(b)[0]["pid"].is_number());
+        bench.wait_for("it to be tried again", DEADLINE, |b| records(b).len() > tried);
         end(&bench, master);
     }
 }

@@ -12,7 +12,7 @@ use crate::report::status::{PoolStatus, Status};
 #[derive(Clone, Debug, Serialize)]
 pub struct WhyPool<'a> {
     pub pool: &'a str,
-    /// That of the service, else `running` or `stopped`.
+    /// That of the service, else of the pool in `status`.
     pub state: &'a str,
     pub reasons: Vec<Reason>,
     #[serde(skip)]
@@ -51,6 +51,8 @@ fn of_master(pool: &PoolStatus, status: &Status) -> impl Iterator<Item = Reason>
 fn of_workers(pool: &PoolStatus) -> Option<Reason> {
     let name = || pool.name.clone();
     match (&pool.problem, pool.ready) {
+        _ if pool.state == "waiting" => Some(Reason::WaitsFor { pool: name(), others: pool.waits_for.clone() }),
+        (None, 0) if pool.state == "finished" => Some(Reason::Finished { pool: name() }),
         (Some(problem), 0) => Some(Reason::NoWorker { pool: name(), problem: problem.clone() }),
         (None, 0) => Some(Reason::Starting { pool: name(), workers: pool.wanted }),
         (_, ready) if pool.busy >= ready && pool.calls.as_ref().is_none_or(|calls| calls.waiting > 0) => {

@@ -40,6 +40,15 @@ pub enum Reason {
     PoolStopped {
         pool: String,
     },
+    /// The pool has no workers before others have, or while its main ones have none.
+    WaitsFor {
+        pool: String,
+        others: Vec<String>,
+    },
+    /// All workers of the pool have ended, and are not to be followed by others.
+    Finished {
+        pool: String,
+    },
     /// No worker comes up of the pools that take it.
     NoWorker {
         pool: String,

@@ -52,6 +52,8 @@ impl Reason {
             Self::Paused { .. } => "paused",
             Self::Unserved { .. } => "unserved",
             Self::PoolStopped { .. } => "pool_stopped",
+            Self::WaitsFor { .. } => "waits_for",
+            Self::Finished { .. } => "finished",
             Self::NoWorker { .. } => "no_worker",
             Self::Starting { .. } => "starting",
             Self::Busy { .. } => "busy",
@@ -95,6 +97,8 @@ impl Reason {
             Self::Machine { problem } => problem.clone(),
             Self::Paused { queue } => format!("queue `{queue}` is paused"),
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
+            Self::WaitsFor { pool, others } => format!("pool `{pool}` waits for {}", words::list(others)),
+            Self::Finished { pool } => format!("the workers of pool `{pool}` have ended, and are not to be replaced"),
             Self::NoWorker { pool, problem } => format!("no worker of pool `{pool}` comes up: {problem}"),
             Self::Starting { pool, workers } => starting(pool, *workers),
             Self::Busy { pools, workers, longest, .. } => busy(pools, *workers, *longest),
@@ -174,6 +178,8 @@ impl Reason {
                 format!("start it with `queue-work scale 1 --pool {pool}`")
             }
             Self::NoWorker { pool, .. } => format!("see `queue-work status {pool}`"),
+            Self::WaitsFor { others, .. } => format!("see `queue-work why {}`", others.first()?),
+            Self::Finished { pool } => format!("start them again with `queue-work restart --pool {pool}`"),
             Self::Busy { fixed, .. } => format!("add a worker with `queue-work scale +1 --pool {}`", fixed.as_ref()?),
             Self::Running { worker, .. } => format!("see `queue-work logs {worker}`"),
             Self::Gateway { .. } => "see `queue-work logs gateway`".to_owned(),
