@@ -64,6 +64,8 @@ pub(crate) struct Tools {
     pub(crate) parallel: Option<PathBuf>,
     pub(crate) task_spooler: Option<PathBuf>,
     pub(crate) strace: Option<PathBuf>,
+    pub(crate) nginx: Option<PathBuf>,
+    pub(crate) gunicorn: Option<PathBuf>,
 }
 
 impl Tools {
@@ -85,6 +87,8 @@ impl Tools {
             parallel,
             task_spooler: find("tsp"),
             strace: find("strace"),
+            nginx: find("nginx"),
+            gunicorn: find("gunicorn"),
         })
     }
 
@@ -108,6 +112,8 @@ impl Tools {
             ("task-spooler", version(&self.task_spooler, "-V")),
             ("python3", version(&self.python, "--version")),
             ("strace", version(&self.strace, "-V")),
+            ("nginx", version(&self.nginx, "-v")),
+            ("gunicorn", version(&self.gunicorn, "--version")),
         ]
     }
 }
@@ -115,6 +121,11 @@ impl Tools {
 /// The example worker in Python.
 pub(crate) fn python_worker() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/worker.py")
+}
+
+/// The example of an HTTP server in Python.
+pub(crate) fn web_server() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/services/web_server.py")
 }
 
 /// The raw client of beanstalkd in Python.

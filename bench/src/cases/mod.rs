@@ -6,6 +6,7 @@ mod calls;
 mod commands;
 mod drain;
 mod history;
+mod http;
 mod idle;
 mod latency;
 mod memory;
@@ -53,6 +54,9 @@ pub(crate) static ALL: &[&Case] = &[
     &calls::CALL,
     &calls::PROCESS,
     &calls::IDLE,
+    &http::HTTP,
+    &http::RESTART,
+    &http::BESIDE,
     &mixed::MIXED,
     &autoscale::AUTOSCALE,
     &autoscale::REPLAY,
