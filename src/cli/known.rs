@@ -10,6 +10,7 @@ use super::context::Context;
 use super::{backend, processors, reach};
 use crate::client::{NONE, Patience};
 use crate::error::Error;
+use crate::model::worker::pool_of;
 use crate::report::{Status, refusals};
 
 /// How long a master may take to say what it serves.
@@ -72,11 +73,11 @@ pub(crate) fn pool(context: &Context, name: &str) -> Result<(), Error> {
     Err(Error::NotFound(format!("there is no pool `{name}`, and no worker of one is on record{tip}")))
 }
 
-/// Refuses the name of a worker that neither has a log nor can come to have one.
+/// Refuses the name of a worker, or a pool, that neither has a log nor can come to have one.
 pub(crate) fn worker_to_follow(context: &Context, name: &str) -> Result<(), Error> {
     let Some(status) = status(context) else { return Ok(()) };
-    let pool = name.rsplit_once('-').filter(|(_, slot)| slot.bytes().all(|b| b.is_ascii_digit()));
-    if pool.is_some_and(|(pool, _)| status.pools.iter().any(|known| known.name == pool)) {
+    let pool = pool_of(name).unwrap_or(name);
+    if status.pools.iter().any(|known| known.name == pool || known.name == name) {
         return Ok(());
     }
     let tip = refusals::nearest(name, status.workers.iter().map(|worker| worker.id.as_str()));

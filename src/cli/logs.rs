@@ -15,6 +15,7 @@ use crate::client::{Client, ClientError, NONE, Notification};
 use crate::clock;
 use crate::config::Paths;
 use crate::error::{Code, Error};
+use crate::model::worker::pool_of;
 use crate::model::{JobId, UnixMicros};
 use crate::report::Status;
 use crate::report::events;
@@ -85,18 +86,19 @@ fn chosen(
         written => written.map_err(|e| Error::io(format!("read the folder `{}`", paths.logs_dir.display()), e))?,
     };
     if let Some(wanted) = &args.worker {
-        workers.retain(|w| w == wanted);
+        let is_worker = workers.contains(wanted);
+        workers.retain(|w| if is_worker { w == wanted } else { pool_of(w) == Some(wanted) });
         if workers.is_empty() && args.follow {
             known::worker_to_follow(context, wanted)?;
         } else if workers.is_empty() {
             return Err(Error::NotFound(format!(
-                "no worker `{wanted}` has written anything; see `queue-work workers`"
+                "no worker or pool `{wanted}` has written anything; see `queue-work workers`"
             )));
         }
     }
     if let Some(queue) = &args.queue {
         let pools = pools_of(queue, client)?;
-        workers.retain(|w| w.rsplit_once('-').is_some_and(|(pool, _)| pools.iter().any(|p| p == pool)));
+        workers.retain(|w| pool_of(w).is_some_and(|pool| pools.iter().any(|p| p == pool)));
         if workers.is_empty() {
             known::queue(context, Some(queue))?;
         }

@@ -33,6 +33,7 @@ mod reload;
 mod remote;
 mod restart;
 mod result;
+mod running;
 mod runs;
 mod scale;
 mod services;
@@ -40,6 +41,7 @@ mod spawn;
 mod start;
 mod status;
 mod stop;
+mod tables;
 mod trial;
 mod waiting;
 mod why;
@@ -113,6 +115,8 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Call(args) => call::run(context, args),
         Verb::Try(args) => trial::run(context, args),
         Verb::Services(args) => services::run(context, args),
+        Verb::Tables(args) => tables::run(context, args),
+        Verb::Running(args) => running::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(args) => health::run(context, args),

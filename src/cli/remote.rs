@@ -14,6 +14,7 @@ use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
+use crate::model::table::TableRow;
 use crate::model::{
     FailureRecord, Fingerprint, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
     RunRecord, States, UnixMicros, WorkerRecord,
@@ -110,6 +111,10 @@ impl Records for RemoteRecords {
 
     fn processor_run(&mut self, _id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         Err(untold())
+    }
+
+    fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError> {
+        Err(StoreError::Unanswered("a master tells of tables by its gateway only".to_owned()))
     }
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {

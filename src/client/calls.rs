@@ -35,6 +35,19 @@ pub struct Request<'a> {
     /// Asks for the metrics of services, instead.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub metrics: bool,
+    /// Asks for tables, instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Tables<'a>>,
+}
+
+/// Which tables.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Tables<'a> {
+    /// `true`: all of them, with their sizes.
+    All(bool),
+    /// The rows of one.
+    One(&'a str),
 }
 
 #[derive(Deserialize)]

@@ -121,7 +121,7 @@ impl Core {
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<Wait, Refusal> {
-        let slots = self.target_slots(target)?;
+        let slots = self.target_slots(&self.with_workers_of_pools(target))?;
         if let Some(&(id, slot)) = slots.iter().find(|(id, slot)| !self.pools[id].slots.contains_key(slot)) {
             return Err(Refusal::NoSuchWorker(self.name_of(id, slot)));
         }
@@ -314,6 +314,19 @@ impl Core {
     /// Slots of the pool whose workers ended as they were to, and are not to be followed by others.
     pub(super) fn finished_count(&self, id: PoolId) -> u32 {
         self.pools.get(&id).map_or(0, |pool| pool.slots.values().filter(|e| e.state.is_finished()).count() as u32)
+    }
+
+    /// The same target, with the workers of pools in the place of names that only pools have.
+    fn with_workers_of_pools(&self, target: &Target) -> Target {
+        let Target::Workers(names) = target else { return target.clone() };
+        let names = names.iter().flat_map(|name| {
+            let is_it = |pool: &Pool| !pool.removed && pool.settings.name.as_str() == name;
+            match self.pools.iter().find(|(_, pool)| is_it(pool)) {
+                Some((&id, pool)) => pool.slots.keys().map(|&slot| self.name_of(id, slot)).collect(),
+                None => vec![name.clone()],
+            }
+        });
+        Target::Workers(names.collect())
     }
 
     /// Workers of the pool that take jobs.

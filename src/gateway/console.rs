@@ -5,7 +5,7 @@
 //! | `{"id"?, "service", "method"?, "args"?, …}` (see `inside`) | `{"id", "result"}` or `{"id", "error"}` |
 //! | `{"id"?, "services": true}` | all services: name, version, health, workers, methods with their figures |
 //! | `{"id"?, "metrics": true}` | the metrics of all services, see `exposition` |
-//! | `{"id"?, "tables": true}`, or `"NAME"` | the names of the tables, or the rows of one |
+//! | `{"id"?, "tables": true}`, or `"NAME"` | all tables with their sizes, or the rows of one |
 //!
 //! Answers come as they are there; ids tell them apart. Invariant: calls of a client that is gone are cancelled.
 
@@ -193,7 +193,7 @@ impl Client {
 fn tables_of(shell: &Shell, wanted: &Value) -> Result<Body, CallError> {
     let tables = shell.tables.borrow();
     match wanted.as_str() {
-        None => value(&tables.names()),
+        None => value(&tables.sizes()),
         Some(name) => match tables.rows(name) {
             Some(rows) => value(&rows),
             None => Err(CallError {

@@ -8,10 +8,11 @@
 //! | `table.del` | `{"table", "key", "column"?}` | whether there was one |
 //! | `table.list` | `{"table"?}` | all rows by key, or the names of all tables |
 //!
-//! Values are numbers, texts, booleans and `null`. Tables are in the memory of the gateway: they are gone when it ends.
-//! Invariant: at most 64 tables of 1,024 rows of 64 columns, and 64 MiB in all.
+//! Values are numbers, texts, booleans and `null`. Rows that have changed are told to the master, which keeps them; those of a
+//! table that was begun with `"durable": false` are not. Invariant: at most 64 tables of 1,024 rows of 64 columns, 48 KiB a row
+//! and 64 MiB in all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Number, Value, json};
 
 use crate::model::service::{CallError, code};
+use crate::model::table::{MOST_ROW_BYTES, TableRow, TableSize, sizes};
 use crate::wire::object;
 use crate::wire::rpc::FAILED;
 
@@ -34,9 +36,13 @@ type Row = Map<String, Value>;
 /// All tables.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    tables: BTreeMap<String, BTreeMap<String, Row>>,
+    all: BTreeMap<String, BTreeMap<String, Row>>,
     /// Of texts in them.
     bytes: usize,
+    /// Tables that nobody keeps.
+    volatile: BTreeSet<String>,
+    /// Rows that the master does not know as they are.
+    changed: BTreeSet<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +59,12 @@ struct Params {
     value: Value,
     #[serde(default)]
     by: Option<Number>,
+    #[serde(default = "durable")]
+    durable: bool,
+}
+
+const fn durable() -> bool {
+    true
 }
 
 impl Tables {
@@ -67,15 +79,42 @@ impl Tables {
 
     /// All rows of a table; `None`: there is no such table.
     pub(crate) fn rows(&self, table: &str) -> Option<Value> {
-        self.tables.get(table).map(|rows| json!(rows))
+        self.all.get(table).map(|rows| json!(rows))
     }
 
-    pub(crate) fn names(&self) -> Value {
-        self.tables.keys().cloned().collect()
+    fn names(&self) -> Value {
+        self.all.keys().cloned().collect()
+    }
+
+    pub(crate) fn sizes(&self) -> Vec<TableSize> {
+        let rows = self.all.iter().flat_map(|(table, rows)| {
+            rows.iter().map(move |(key, row)| (table.as_str(), key.as_str(), json_of(row).len()))
+        });
+        sizes(rows, |table| !self.volatile.contains(table))
+    }
+
+    /// Takes in a row that was kept.
+    pub(super) fn restore(&mut self, row: TableRow) {
+        let TableRow { table, key, columns } = row;
+        let columns: Option<Row> = columns.and_then(|columns| serde_json::from_str(&columns).ok());
+        if let Some(columns) = columns {
+            self.bytes += columns.values().map(bytes_of).sum::<usize>();
+            self.all.entry(table).or_default().insert(key, columns);
+        }
+    }
+
+    /// Rows that have changed since the last call, of durable tables.
+    pub(super) fn take_changed(&mut self) -> Vec<TableRow> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let row = |(table, key): (String, String)| {
+            let row = self.all.get(&table).and_then(|rows| rows.get(&key));
+            TableRow { columns: row.map(json_of), table, key }
+        };
+        changed.map(row).collect()
     }
 
     fn result(&mut self, method: &str, params: Params) -> Result<Value, CallError> {
-        let Params { table, key, column, mut values, value, by } = params;
+        let Params { table, key, column, mut values, value, by, durable } = params;
         if method == "table.list" {
             return Ok(table.map_or_else(|| self.names(), |table| self.rows(&table).unwrap_or_else(|| json!({}))));
         }
@@ -84,18 +123,18 @@ impl Tables {
         match method {
             "table.set" => {
                 values.extend(column.map(|column| (column, value)));
-                self.set(table, key, values).map(|()| true.into())
+                self.set(table, key, values, durable).map(|()| true.into())
             }
             "table.incr" => {
                 let column = column.ok_or_else(|| wrong("`column` is missing"))?;
                 let sum = sum(self.get(&table, &key, &column), by)?;
                 let values = Row::from_iter([(column, sum.clone())]);
-                self.set(table, key, values).map(|()| sum)
+                self.set(table, key, values, durable).map(|()| sum)
             }
             "table.get" => Ok(match column {
                 Some(column) => self.get(&table, &key, &column).cloned().unwrap_or_default(),
                 None => {
-                    self.tables.get(&table).and_then(|rows| rows.get(&key)).cloned().map_or(Value::Null, Value::Object)
+                    self.all.get(&table).and_then(|rows| rows.get(&key)).cloned().map_or(Value::Null, Value::Object)
                 }
             }),
             "table.del" => Ok(self.delete(&table, &key, column.as_deref()).into()),
@@ -108,17 +147,17 @@ impl Tables {
     }
 
     fn get(&self, table: &str, key: &str, column: &str) -> Option<&Value> {
-        self.tables.get(table)?.get(key)?.get(column)
+        self.all.get(table)?.get(key)?.get(column)
     }
 
-    fn set(&mut self, table: String, key: String, values: Row) -> Result<(), CallError> {
+    fn set(&mut self, table: String, key: String, values: Row, durable: bool) -> Result<(), CallError> {
         if values.values().any(|value| value.is_array() || value.is_object()) {
             return Err(wrong("a value is a number, a text, a boolean or null"));
         }
         if values.keys().chain([&table, &key]).any(|name| name.is_empty() || name.len() > MOST_NAME_BYTES) {
             return Err(wrong(&format!("names of tables, keys and columns have 1 to {MOST_NAME_BYTES} bytes")));
         }
-        let rows = self.tables.get(&table);
+        let rows = self.all.get(&table);
         let row = rows.and_then(|rows| rows.get(&key));
         let new = values.keys().filter(|column| row.is_none_or(|row| !row.contains_key(*column))).count();
         if row.map_or(0, Row::len) + new > MOST_COLUMNS {
@@ -127,8 +166,14 @@ impl Tables {
         if row.is_none() && rows.is_some_and(|rows| rows.len() >= MOST_ROWS) {
             return Err(full(&format!("table `{table}` has {MOST_ROWS} rows, which is the most")));
         }
-        if rows.is_none() && self.tables.len() >= MOST_TABLES {
+        if rows.is_none() && self.all.len() >= MOST_TABLES {
             return Err(full(&format!("there are {MOST_TABLES} tables, which is the most")));
+        }
+        let after = || row.cloned().unwrap_or_default().into_iter().chain(values.clone()).collect::<Row>();
+        if row.map_or(0, |row| json_of(row).len()) + json_of(&values).len() > MOST_ROW_BYTES
+            && json_of(&after()).len() > MOST_ROW_BYTES
+        {
+            return Err(full(&format!("a row has at most {MOST_ROW_BYTES} bytes")));
         }
         let more: usize = values.values().map(bytes_of).sum();
         let less: usize = values.keys().filter_map(|column| row?.get(column)).map(bytes_of).sum();
@@ -136,12 +181,22 @@ impl Tables {
             return Err(full(&format!("the texts of all tables would have more than {MOST_BYTES} bytes")));
         }
         self.bytes = self.bytes - less + more;
-        self.tables.entry(table).or_default().entry(key).or_default().extend(values);
+        if rows.is_none() && !durable {
+            self.volatile.insert(table.clone());
+        }
+        self.all.entry(table.clone()).or_default().entry(key.clone()).or_default().extend(values);
+        self.has_changed(table, key);
         Ok(())
     }
 
+    fn has_changed(&mut self, table: String, key: String) {
+        if !self.volatile.contains(&table) {
+            self.changed.insert((table, key));
+        }
+    }
+
     fn delete(&mut self, table: &str, key: &str, column: Option<&str>) -> bool {
-        let Some(rows) = self.tables.get_mut(table) else { return false };
+        let Some(rows) = self.all.get_mut(table) else { return false };
         let gone: Vec<Value> = match column {
             Some(column) => rows.get_mut(key).and_then(|row| row.remove(column)).into_iter().collect(),
             None => match rows.remove(key) {
@@ -149,8 +204,11 @@ impl Tables {
                 None => Vec::new(),
             },
         };
-        if rows.is_empty() {
-            self.tables.remove(table);
+        let is_empty = rows.is_empty();
+        self.has_changed(table.to_owned(), key.to_owned());
+        if is_empty {
+            self.all.remove(table);
+            self.volatile.remove(table);
         }
         self.bytes -= gone.iter().map(bytes_of).sum::<usize>();
         !gone.is_empty()
@@ -168,6 +226,10 @@ fn sum(held: Option<&Value>, by: Option<Number>) -> Result<Value, CallError> {
     let whole = held.as_i64().zip(by.as_i64()).and_then(|(held, by)| held.checked_add(by));
     let sum = whole.map(Number::from).or_else(|| Number::from_f64(held.as_f64()? + by.as_f64()?));
     sum.map(Value::Number).ok_or_else(|| wrong("the sum is too large"))
+}
+
+fn json_of(row: &Row) -> String {
+    serde_json::to_string(row).unwrap_or_default()
 }
 
 fn bytes_of(value: &Value) -> usize {

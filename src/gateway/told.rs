@@ -19,6 +19,7 @@ pub(super) fn obey(shell: &Rc<Shell>, packet: ToGateway, descriptors: Vec<OwnedF
     match packet {
         ToGateway::Begin => return Err(io::Error::other("`begin` comes first, and once")),
         ToGateway::Calls => console::start(shell, descriptor()?)?,
+        ToGateway::Rows { rows } => rows.into_iter().for_each(|row| shell.tables.borrow_mut().restore(row)),
         ToGateway::Told => shell.channel.say(&FromGateway::Up),
         ToGateway::Services { services } => {
             for (name, settings) in services {

@@ -1,4 +1,4 @@
-//! Once a second: health of workers, and the load of services for the master where it has changed.
+//! Once a second: health of workers, and for the master loads of services and rows of tables where they have changed.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::shell::Shell;
 use crate::model::PoolName;
 use crate::model::service::CallLoad;
-use crate::wire::gateway::FromGateway;
+use crate::wire::gateway::{FromGateway, rows_of_packets};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -26,10 +26,19 @@ pub(super) async fn keep(shell: Rc<Shell>) {
         if shell.has_changed.take() || told.values().any(CallLoad::has_calls) {
             told = tell_changes(&shell, &told);
         }
+        tell_rows(&shell);
         let dropped = shell.channel.take_dropped();
         if dropped > 0 {
             log::warn!("{dropped} packets of what workers printed were dropped, because the master did not keep up");
         }
+    }
+}
+
+/// Rows of shared tables that have changed, for the master to keep.
+pub(super) fn tell_rows(shell: &Shell) {
+    let changed = shell.tables.borrow_mut().take_changed();
+    for rows in rows_of_packets(changed.into_iter()) {
+        shell.channel.say(&FromGateway::Rows { rows });
     }
 }
 

@@ -7,6 +7,7 @@ use super::heard::Output;
 use super::logs::{Line, Stream, escape};
 use super::{Master, wall};
 use crate::model::problem::Topic;
+use crate::model::worker::pool_of;
 use crate::model::{Notice, PoolSettings, WorkerId};
 use crate::report::Event;
 use crate::report::events::Level;
@@ -104,7 +105,7 @@ impl Master {
 }
 
 fn wanted(follow: &Follow, line: &LogLine, serves: impl Fn(&str) -> bool) -> bool {
-    follow.worker.as_ref().is_none_or(|w| *w == line.worker)
+    follow.worker.as_ref().is_none_or(|name| *name == line.worker || pool_of(&line.worker) == Some(name))
         && follow.job.is_none_or(|job| line.job == Some(job))
         && follow.queue.as_ref().is_none_or(|q| serves(q))
 }

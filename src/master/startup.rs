@@ -124,7 +124,7 @@ pub(super) fn start(
     check_socket(&config.socket)?;
     let group = socket_group(config)?;
     let (pid, started_at) = (std::process::id(), wall());
-    let Opened { mut store, records, changes, lock } = open(config, pid, started_at)?;
+    let Opened { mut store, mut records, changes, lock } = open(config, pid, started_at)?;
     let cookie = identity::new_cookie().map_err(system("draw a random number"))?;
     let containment = Containment::start(cookie.clone(), mail.clone())?;
 
@@ -133,7 +133,7 @@ pub(super) fn start(
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(config, group, &mail, sources.registry())?;
-    let mut gateway = Gateway::default();
+    let mut gateway = Gateway::with_rows(&records.table_rows()?);
     gateway.listen((&config.socket, clients.owner_id()), config.pools.iter())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
     let to_inbox = mail.clone();

@@ -95,11 +95,12 @@ pub enum Change {
         /// Processors of which the runs that ended before these times may go; those of others as all runs.
         keep_runs: Arc<BTreeMap<ProcessorName, UnixMicros>>,
     },
-    /// Add what was counted to the numbers of its periods. Counts all runs of this member that are on record by then, and those
-    /// no more that end later. Reply: [`Reply::Done`].
+    /// Add what was counted to its periods: all runs of this member that are on record by then. Reply: [`Reply::Done`].
     RollUp(Box<Rollup>),
     /// Put a change of a pool that scales itself on record. Reply: [`Reply::Done`].
     LogAutoscale(Box<AutoscaleChange>),
+    /// Keep these rows of shared tables as they are now. Reply: [`Reply::Done`].
+    KeepRows(Arc<[super::table::TableRow]>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -195,6 +196,7 @@ impl Op {
                 | Change::WorkerEnded(_)
                 | Change::RollUp(_)
                 | Change::LogAutoscale(_)
+                | Change::KeepRows(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),

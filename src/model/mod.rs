@@ -43,6 +43,7 @@ pub mod shift;
 pub mod sketch;
 pub mod store_url;
 pub mod supervision;
+pub mod table;
 pub mod takes;
 pub mod tick;
 pub mod time;

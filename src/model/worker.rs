@@ -186,6 +186,13 @@ pub struct WorkerRecord {
     pub note: Option<String>,
 }
 
+/// The pool of a worker of this name (`pool-slot`).
+#[must_use]
+pub fn pool_of(worker: &str) -> Option<&str> {
+    let (pool, slot) = worker.rsplit_once('-')?;
+    (!slot.is_empty() && slot.bytes().all(|byte| byte.is_ascii_digit())).then_some(pool)
+}
+
 /// The name of a signal number on Linux: `SIGKILL`, `SIGRTMIN+3`; `signal 99` for a number that is none.
 #[must_use]
 pub fn signal_name(number: i32) -> String {

@@ -21,6 +21,7 @@ pub mod processors;
 pub mod refusals;
 pub mod reload;
 pub mod services;
+pub mod shared_tables;
 pub mod status;
 pub mod status_line;
 pub mod status_named;

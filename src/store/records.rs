@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{History, HistoryFilter, Master, StoreError};
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
+use crate::model::table::TableRow;
 use crate::model::{
     FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, States, UnixMicros, WorkerRecord,
@@ -199,6 +200,8 @@ pub trait Records {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError>;
     /// Changes of pools that scale themselves, newest first.
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError>;
+    /// All rows of shared tables, by table and key.
+    fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError>;
     /// Numbers of periods.
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError>;
     /// Totals of all queues, by name.

@@ -231,7 +231,7 @@ pub struct Restart {
     /// Workers of this pool.
     #[serde(default)]
     pub pool: Option<String>,
-    /// Names (`<pool>-<slot>`).
+    /// Names (`<pool>-<slot>`), or pools where no worker has the name.
     #[serde(default)]
     pub workers: Vec<String>,
     /// How long the jobs of old workers may go on, in seconds; absent: until they are done.
@@ -340,7 +340,7 @@ pub struct FollowedEvents {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Follow {
-    /// Only this worker.
+    /// Only this worker, or the workers of the pool of this name.
     #[serde(default)]
     pub worker: Option<String>,
     /// Only workers of pools that serve this queue.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::model::service::Framing;
 use crate::model::service::{CallLoad, Declared, ServiceSettings};
+use crate::model::table::TableRow;
 use crate::model::{PoolName, Slot, WorkerId};
 
 /// The hidden verb by which the master starts the gateway; its number, from 1, follows.
@@ -34,6 +35,22 @@ pub fn calls_path(control: &Path) -> PathBuf {
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;
 
+/// As many rows as one packet has room for, each.
+pub fn rows_of_packets(rows: impl Iterator<Item = TableRow>) -> Vec<Vec<TableRow>> {
+    let (mut packets, mut bytes) = (Vec::<Vec<TableRow>>::new(), MOST);
+    for row in rows {
+        // A character of JSON in JSON may take twice the room, and the names six times.
+        let size = 100 + 6 * (row.table.len() + row.key.len()) + 2 * row.columns.as_ref().map_or(0, String::len);
+        if bytes + size > MOST - 100 {
+            packets.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        packets.last_mut().expect("BUG: the first row begins a packet").push(row);
+    }
+    packets
+}
+
 /// Words of the master. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,6 +58,8 @@ pub enum ToGateway {
     /// The first packet. Along come the file in which large requests are marked (a byte for each worker id, modulo the size
     /// of the file), and the listening socket of `queue-work call`.
     Begin,
+    /// Rows of shared tables that were kept; before any worker.
+    Rows { rows: Vec<TableRow> },
     /// Everything until here has been told; [`FromGateway::Up`] answers, each time.
     Told,
     /// The listening socket of `queue-work call` that comes along takes the place of the one before.
@@ -93,6 +112,10 @@ pub enum FromGateway {
     Printed {
         worker: WorkerId,
         lines: Vec<String>,
+    },
+    /// Rows of shared tables that have changed, to be kept; once a second, and when the link is closed by the master.
+    Rows {
+        rows: Vec<TableRow>,
     },
     /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made,
     /// and at once when one waits and there is no worker.

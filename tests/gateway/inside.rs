@@ -71,7 +71,7 @@ fn tables_are_shared_by_all_workers_and_shown() {
     console.send("{\"tables\":\"stats\"}\n");
     assert_eq!(console.json()["result"], json!({"hits": {"n": 3}}));
     console.send("{\"tables\":true}\n");
-    assert_eq!(console.json()["result"], json!(["stats"]));
+    assert_eq!(console.json()["result"], json!([{"name": "stats", "rows": 1, "bytes": 11, "durable": true}]));
     console.send("{\"tables\":\"none\"}\n");
     assert_eq!(console.json()["error"]["message"], "there is no table `none`");
 }

@@ -13,6 +13,7 @@ mod listeners;
 mod operate;
 mod seen;
 mod servers;
+mod tables;
 mod trial;
 
 use std::io::{BufRead, BufReader, Write};

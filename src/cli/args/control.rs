@@ -197,7 +197,7 @@ pub(crate) struct RestartArgs {
     /// The workers of this pool
     #[arg(long, value_name = "NAME", value_parser = values::pool)]
     pub(crate) pool: Option<String>,
-    /// Single workers, such as `default-1`
+    /// Single workers, such as `default-1`, or pools
     #[arg(value_name = "WORKER")]
     pub(crate) workers: Vec<String>,
     /// Time for jobs of the old workers [default: no limit]

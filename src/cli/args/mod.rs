@@ -146,6 +146,8 @@ pub(crate) enum Verb {
     #[command(alias = "ps")]
     Status(control::StatusArgs),
     Services(services::ServicesArgs),
+    Tables(services::TablesArgs),
+    Running(services::RunningArgs),
     Health(control::HealthArgs),
     Why(records::WhyArgs),
     Doctor(control::DoctorArgs),

@@ -119,7 +119,7 @@ Examples:
   queue-work logs --queue mail --since 1h -t
   queue-work logs default-1 -n 1000")]
 pub(crate) struct LogsArgs {
-    /// Only this worker, such as `default-1`
+    /// Only this worker, such as `default-1`, or all of a pool
     #[arg(value_name = "WORKER", conflicts_with = "queue")]
     pub(crate) worker: Option<String>,
     /// Only workers of pools that serve this queue

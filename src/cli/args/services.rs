@@ -100,6 +100,34 @@ pub(crate) struct ServicesArgs {
     pub(crate) name: Option<String>,
 }
 
+/// List the tables that workers of services share, or the rows of one.
+///
+/// Workers write them by `table.set` and `table.incr`. Without a master, as they were kept last.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work tables                         each with its rows and size
+  queue-work tables stats --json            the rows of one")]
+pub(crate) struct TablesArgs {
+    /// Only this table, with its rows
+    #[arg(value_name = "TABLE")]
+    pub(crate) name: Option<String>,
+}
+
+/// Say whether a service, a pool or a worker runs, by the exit code.
+///
+/// 0: it runs, and the process ids of its workers are printed. 4: it does not, or no master runs.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work running calculator             the process ids, one a line
+  queue-work running default-1 -q; echo $?")]
+pub(crate) struct RunningArgs {
+    /// A service, a pool, or a worker such as `default-1`
+    #[arg(value_name = "WORKER")]
+    pub(crate) name: String,
+}
+
 /// Add a pool to the running master: for queues, or a service.
 ///
 /// The pool is there until the master ends.

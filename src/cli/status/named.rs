@@ -5,6 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::{backend, known};
 use crate::error::Error;
 use crate::model::QueueName;
+use crate::model::worker::pool_of;
 use crate::report::status::Named;
 use crate::report::{Status, refusals, words};
 
@@ -35,9 +36,9 @@ pub(super) fn find(context: &Context, name: &str, found: &Found) -> Result<Named
 }
 
 fn is_configured(context: &Context, name: &str) -> bool {
-    let pool = name.rsplit_once('-').filter(|(_, slot)| slot.bytes().all(|b| b.is_ascii_digit()));
+    let pool = pool_of(name);
     let pools = known::pools(context);
-    pools.contains(name) || pool.is_some_and(|(pool, _)| pools.contains(pool))
+    pools.contains(name) || pool.is_some_and(|pool| pools.contains(pool))
 }
 
 fn unknown(name: &str, status: &Status) -> String {

@@ -303,6 +303,7 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::Assign { .. }
         | Change::RollUp(_)
         | Change::LogAutoscale(_)
+        | Change::KeepRows(_)
         | Change::Prune { .. } => return None,
     })
 }

@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 
 use super::{ASK_EVERY, Question};
-use crate::core::Event;
+use crate::core::{Event, Tag};
 use crate::master::Master;
 use crate::master::heard::Output;
 use crate::master::logs::Stream;
+use crate::master::store_events::Purpose;
+use crate::model::change::Change;
 use crate::model::problem::Topic;
 use crate::model::service::Declared;
+use crate::model::table::{self, TableRow};
 use crate::model::{Notice, WorkerId};
 use crate::wire::gateway::FromGateway;
 
@@ -16,7 +19,8 @@ impl Master {
     /// Takes in what the gateway has said, as much as one turn has room for.
     pub(in crate::master) fn hear_gateway(&mut self) {
         let Some(running) = &mut self.gateway.running else { return };
-        let Some(heard) = running.link.as_mut().map(super::Link::hear) else { return };
+        let link = running.link.as_mut().or(running.closing.as_mut());
+        let Some(heard) = link.map(super::Link::hear) else { return };
         running.has_more = heard.more;
         for packet in heard.packets {
             self.gateway_says(packet);
@@ -47,6 +51,7 @@ impl Master {
                 let mut output: VecDeque<Output> = lines.into_iter().map(line).collect();
                 self.log_output(worker, &mut output, usize::MAX);
             }
+            FromGateway::Rows { rows } => self.keep_rows(rows),
             // `queue-work services` asks the gateway for all the rest.
             FromGateway::Load { pool, load, calls } => {
                 for (worker, calls) in calls {
@@ -55,6 +60,12 @@ impl Master {
                 self.feed(Event::Load { pool, load });
             }
         }
+    }
+
+    fn keep_rows(&mut self, rows: Vec<TableRow>) {
+        table::update(&mut self.gateway.rows, &rows);
+        let now = self.time.now();
+        self.batches.add(Change::KeepRows(rows.into()), Purpose::Core(Tag::None), false, false, now);
     }
 
     fn worker_declares(&mut self, worker: WorkerId, declared: Box<Declared>) {

@@ -12,8 +12,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv,
-    sendmsg, socketpair,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+    recv, sendmsg, shutdown, socketpair,
 };
 
 use crate::wire::gateway::{FromGateway, MOST, ToGateway};
@@ -74,6 +74,13 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Says nothing more: the gateway hears that this is the end.
+    pub(super) fn close(&self) {
+        if let Err(error) = shutdown(&self.socket, Shutdown::Write) {
+            log::debug!("the link to the gateway cannot be closed: {error}");
+        }
     }
 
     /// Takes in what the gateway has said.

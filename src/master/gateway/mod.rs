@@ -42,6 +42,7 @@ use crate::core::{Event, Phase, PoolId, State};
 use crate::model::listen::Place;
 use crate::model::problem::Topic;
 use crate::model::service::{Declared, Framing, ServiceSettings};
+use crate::model::table::{self, TableRow, TableRows};
 use crate::model::worker::Exit;
 use crate::model::{JobId, Mono, Now, PoolKind, PoolName, WorkerId};
 use crate::process::spawn::SpawnError;
@@ -83,6 +84,8 @@ struct Running {
     workers: BTreeMap<WorkerId, u64>,
     told_to_stop: bool,
     question: Question,
+    /// The link of one that was told to end, which says the last it has to say.
+    closing: Option<Link>,
     /// When it is killed, as it was told to end.
     kill_at: Option<Mono>,
     /// There may be more to hear, and no edge will tell.
@@ -109,6 +112,8 @@ pub(super) struct Gateway {
     start_at: Mono,
     listeners: Listeners,
     marks: Option<Arc<OwnedFd>>,
+    /// Rows of shared tables, as they are kept.
+    rows: TableRows,
     /// The declarations of workers.
     declared: BTreeMap<WorkerId, Box<Declared>>,
 }
@@ -138,6 +143,13 @@ impl Running {
 }
 
 impl Gateway {
+    /// With the rows of shared tables that are on record.
+    pub(super) fn with_rows(rows: &[TableRow]) -> Self {
+        let mut gateway = Self::default();
+        table::update(&mut gateway.rows, rows);
+        gateway
+    }
+
     /// Whether this is its process.
     pub(super) fn is(&self, id: WorkerId) -> bool {
         self.running.as_ref().is_some_and(|running| running.id == id)
@@ -305,6 +317,7 @@ impl Master {
             workers: BTreeMap::new(),
             told_to_stop: false,
             question: Question::Asked(now + PATIENCE),
+            closing: None,
             kill_at: None,
             has_more: false,
         });
@@ -314,9 +327,10 @@ impl Master {
     /// Ends a gateway that nobody needs: the end of the link is all that it waits for.
     fn end_gateway(&mut self, now: Mono) {
         if let Some(running) = &mut self.gateway.running
-            && running.link.take().is_some()
+            && let Some(link) = running.link.take()
         {
-            (running.kill_at, running.has_more) = (Some(now + ENDS_IN), false);
+            link.close();
+            (running.closing, running.kill_at) = (Some(link), Some(now + ENDS_IN));
         }
         self.gateway.listeners.close();
     }

@@ -12,10 +12,11 @@ use crate::master::Master;
 use crate::master::pipes::Pipes;
 use crate::model::listen::{Address, Place};
 use crate::model::service::{Declared, Framing, ServiceSettings, Strategy};
+use crate::model::table::TableRow;
 use crate::model::worker::{EndReason, Exit};
 use crate::model::{LastLines, PoolKind, PoolName, ReadyWhen, Slot, WorkerId};
 use crate::report::events;
-use crate::wire::gateway::ToGateway;
+use crate::wire::gateway::{ToGateway, rows_of_packets};
 
 impl Master {
     /// Tells a new gateway all there is.
@@ -24,6 +25,14 @@ impl Master {
             [self.gateway.marks.clone(), self.gateway.listeners.of_calls()].into_iter().collect();
         let Some(own) = own else { return };
         self.gateway.say(&ToGateway::Begin, own);
+        let row = |((table, key), columns): (&(String, String), &String)| TableRow {
+            table: table.clone(),
+            key: key.clone(),
+            columns: Some(columns.clone()),
+        };
+        for rows in rows_of_packets(self.gateway.rows.iter().map(row)) {
+            self.gateway.say(&ToGateway::Rows { rows }, Vec::new());
+        }
         self.tell_changes();
         let workers: Vec<WorkerId> = self.core.workers().map(|(id, _)| id).collect();
         for worker in workers {

@@ -15,6 +15,7 @@ mod processors;
 mod records;
 mod rollups;
 mod state;
+mod table_rows;
 mod upkeep;
 
 use std::collections::BTreeMap;

@@ -46,6 +46,7 @@ impl State {
             Change::Prune { keep, served, keep_runs } => self.prune(keep, served, keep_runs, at),
             Change::RollUp(rollup) => self.roll_up(rollup, generation),
             Change::LogAutoscale(change) => self.log_autoscale(change),
+            Change::KeepRows(rows) => self.keep_rows(rows),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick, at),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

@@ -11,6 +11,7 @@ use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
+use crate::model::table::TableRow;
 use crate::model::{
     Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
@@ -210,6 +211,10 @@ impl Records for MemoryStore {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         let state = self.state();
         Ok(state.processor_runs.get(&id.0).map(|kept| state.processor_run(kept)))
+    }
+
+    fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError> {
+        Ok(self.state().list_table_rows())
     }
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {

@@ -23,6 +23,7 @@ use crate::store::{Duty, Master, News};
 use super::autoscale_log::AutoscaleLog;
 use super::processors::Kept;
 use super::rollups::Periods;
+use crate::model::table::TableRows;
 
 /// One life of a master.
 #[derive(Clone, Debug)]
@@ -175,6 +176,7 @@ pub(super) struct State {
     pub(super) forgotten: Vec<QueueName>,
     pub(super) periods: Periods,
     pub(super) autoscale_log: AutoscaleLog,
+    pub(super) table_rows: TableRows,
     /// Processors, without their runs.
     pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,
     pub(super) processor_runs: BTreeMap<i64, Kept>,

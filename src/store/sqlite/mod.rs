@@ -65,6 +65,7 @@ mod stale;
 #[cfg(test)]
 mod statement_tests;
 mod sync;
+mod table_rows;
 mod totals;
 mod watch;
 

@@ -13,10 +13,11 @@ use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
     autoscale_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes, open,
-    processor_row, run_index, run_row, totals,
+    processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
+use crate::model::table::TableRow;
 use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
@@ -188,6 +189,10 @@ impl Records for SqliteRecords {
 
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.worded(|conn| processor_row::run(conn, id))
+    }
+
+    fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError> {
+        self.worded(table_rows::list)
     }
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {

@@ -16,6 +16,7 @@ use rusqlite::InterruptHandle;
 use super::read::SqliteRecords;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
+use crate::model::table::TableRow;
 use crate::model::{
     FailureRecord, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunRecord,
     UnixMicros, WorkerRecord,
@@ -134,6 +135,10 @@ impl Records for SharedRecords {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError> {
         self.ask(|records| records.processor_run(id))
     }
+    fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError> {
+        self.ask(Records::table_rows)
+    }
+
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         self.ask(|records| records.autoscale_log(filter))
     }
