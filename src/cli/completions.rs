@@ -119,9 +119,6 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("PROCESSOR", _) => arg.add(by(|context| named(known::processors(context)))),
         ("RUN", _) => arg.add(by(open_runs)),
         ("FINGERPRINT", _) => arg.add(by(errors)),
-        ("WORKER", _) if verb != "stop" => {
-            arg.add(by(|context| named(known::workers(context).into_iter().chain(known::pools(context)))))
-        }
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
         ("NAME", "pool") | ("SERVICE", _) => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::args::services::ServicesArgs;
+use super::args::services::{ServicesArgs, Types};
 use super::context::Context;
 use super::output;
 use super::{call, output::width};
@@ -12,6 +12,7 @@ use crate::error::{Code, Error};
 use crate::report::Status;
 use crate::report::exposition::Family;
 use crate::report::services::{Listed, Service, page, table};
+use crate::report::stubs::{self, Language};
 use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error> {
@@ -29,6 +30,9 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
             return Err(unknown(name));
         }
     }
+    if let (Some(types), [service]) = (args.types, &*services) {
+        return print_module(context, types, service);
+    }
     match (context.global.json, &args.name) {
         (true, _) => output::json(&services)?,
         (false, Some(_)) => services.iter().try_for_each(|service| output::print(&page(service)))?,
@@ -37,6 +41,22 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
         }
         (false, None) => output::print(&table(&services, width()))?,
     }
+    Ok(Code::DONE)
+}
+
+fn print_module(context: &Context, types: Types, service: &Service) -> Result<Code, Error> {
+    if service.methods.is_empty() {
+        let pool = &service.pool;
+        return Err(Error::Failed(format!(
+            "no worker of `{pool}` has declared methods; see `queue-work services {pool}`"
+        )));
+    }
+    let language = match types {
+        Types::Typescript => Language::TypeScript,
+        Types::Python => Language::Python,
+    };
+    let socket = calls_path(&context.paths()?.socket);
+    output::raw(stubs::module(service, language, &socket.to_string_lossy()).as_bytes())?;
     Ok(Code::DONE)
 }
 

@@ -27,6 +27,7 @@ pub mod status_line;
 pub mod status_named;
 mod status_tables;
 pub mod status_text;
+pub mod stubs;
 pub mod summary;
 pub mod tables;
 pub mod why;

@@ -13,6 +13,7 @@ mod listeners;
 mod operate;
 mod seen;
 mod servers;
+mod stubs;
 mod tables;
 mod trial;
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::control::NoWait;
 use super::values;
@@ -93,11 +93,26 @@ pub(crate) struct TryArgs {
 Examples:
   queue-work services                       each with its workers, address and figures
   queue-work services calculator            its methods
+  queue-work services calculator --types python > calculator.py
+                                            a client with a function for each
   queue-work services --json")]
 pub(crate) struct ServicesArgs {
     /// Only this service, with its methods
     #[arg(value_name = "SERVICE", value_parser = values::pool)]
     pub(crate) name: Option<String>,
+    /// Print a module that calls its methods, with their types
+    ///
+    /// Types are those that the methods declare in `params` and `result`. The module needs no package, and calls over the socket of
+    /// calls, beside the control socket.
+    #[arg(long, value_name = "LANGUAGE", requires = "name", conflicts_with = "json")]
+    pub(crate) types: Option<Types>,
+}
+
+/// The language of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Types {
+    Typescript,
+    Python,
 }
 
 /// List the tables that workers of services share, or the rows of one.
@@ -124,7 +139,7 @@ Examples:
   queue-work running default-1 -q; echo $?")]
 pub(crate) struct RunningArgs {
     /// A service, a pool, or a worker such as `default-1`
-    #[arg(value_name = "WORKER")]
+    #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }
 
