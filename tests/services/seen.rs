@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use serde_json::json;
 
 use super::exposition::Scrape;
-use super::support::DEADLINE;
+use super::support::{Bench, DEADLINE};
 use super::{LISTEN, bench, pool, start};
 
 #[test]
@@ -82,4 +82,30 @@ fn a_service_scales_itself_from_nothing_with_its_calls() {
     });
     let line = bench.ok(&["autoscale"]);
     assert!(line.starts_with("calc: 2 workers, because "), "{line}");
+}
+
+#[test]
+fn why_tells_pools_that_are_finished_from_those_that_wait_for_others_and_those_that_are_given_up() {
+    let bench = Bench::new();
+    // `bad` never comes up, so `next` never begins.
+    let pool = |name: &str, script: &str, more: &str| {
+        format!("[pools.{name}]\nkind = \"opaque\"\nworkers = 1\ncommand = [\"sh\", \"-c\", \"{script}\"]\n{more}\n")
+    };
+    let pools = [
+        pool("once", "exit 0", "restart = \"failure\""),
+        pool("bad", "exit 3", "restart = { max = 1, window = \"1m\", initial = \"1ms\", then = \"stop\" }"),
+        pool("next", "sleep 100", "needs = [\"bad\"]"),
+    ];
+    let text = pools.concat().replace("\"sh\", \"-c\", \"exit 3\"", "\"./missing\"");
+    std::fs::write(bench.path().join("queue-work.toml"), text).expect("a file");
+    let _master = bench.start(&[]);
+    let why = |name: &str| bench.run(&["why", name, "--json"]).expect_code(0).json();
+    bench.wait_for("the ends of both", DEADLINE, |_| {
+        why("once")["reasons"][0]["code"] == "finished"
+            && why("bad")["reasons"][0]["text"].to_string().contains("given up")
+    });
+    let waits = why("next");
+    assert_eq!((&waits["state"], &waits["reasons"][0]["code"]), (&json!("waiting"), &json!("waits_for")), "{waits}");
+    let well = bench.ok(&["why", "once"]);
+    assert!(well.starts_with("pool `once` (finished): "), "{well}");
 }

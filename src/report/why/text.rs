@@ -184,7 +184,7 @@ impl Reason {
             Self::Running { worker, .. } => format!("see `queue-work logs {worker}`"),
             Self::Gateway { .. } => "see `queue-work logs gateway`".to_owned(),
             Self::CircuitOpen { pool, .. } | Self::Unhealthy { pool, .. } => {
-                format!("see `queue-work logs --pool {pool}`")
+                format!("see `queue-work status {pool}`")
             }
             Self::Dead { job, .. } => format!("try it again with `queue-work jobs retry {job}`"),
             Self::Gone { .. } => "see `queue-work jobs list`".to_owned(),
