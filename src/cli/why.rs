@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::args::records::WhyArgs;
 use super::context::Context;
-use super::{output, processors, status, waiting};
+use super::{backend, output, processors, status, waiting};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, ProcessorName};
@@ -62,7 +62,11 @@ fn of_name(context: &Context, name: &str) -> Result<Code, Error> {
         }
         Err(error @ (Error::NotFound(_) | Error::Usage(_))) => {
             let Some(pool) = found.status.pools.iter().find(|pool| pool.name == name) else {
-                return Err(found.trouble.unwrap_or(error));
+                // A pool of the file is not found for want of a master.
+                let config = backend::load_config(&context.flags).ok().map(|loaded| loaded.config);
+                let has_it =
+                    config.is_some_and(|config| config.pools.iter().any(|pool| pool.settings.name.as_str() == name));
+                return Err(found.trouble.filter(|_| has_it).unwrap_or(error));
             };
             let why = WhyPool::of(pool, &found.status);
             say(context, &why, &why.text())

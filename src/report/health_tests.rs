@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::service::{CallLoad, HealthStatus};
 use crate::model::{QueueName, QueueTotals};
 use crate::report::status::{QueueStatus, UnservedStatus};
 
@@ -62,7 +63,7 @@ fn all_is_well_where_no_check_fails_and_each_has_a_sentence() {
     let health = health(&well(), None);
     assert_eq!(health.status, Verdict::Healthy);
     let names: Vec<&str> = health.checks.iter().map(|check| check.name).collect();
-    assert_eq!(names, ["master", "store", "machine", "pools", "queues", "wait", "processors"]);
+    assert_eq!(names, ["master", "store", "machine", "pools", "services", "queues", "wait", "processors"]);
     assert!(health.checks.iter().all(|check| check.status == Mark::Pass && check.message.len() > 10), "{health:?}");
     let text = anstream::adapter::strip_str(&health.text()).to_string();
     assert!(text.starts_with("healthy\npass  master      master 7 runs for 1m, version 1\n"), "{text}");
@@ -79,7 +80,23 @@ fn what_an_operator_asked_for_is_not_wrong() {
     let health = health(&status, Some(Duration::from_mins(1)));
     assert_eq!(health.status, Verdict::Healthy);
     assert_eq!(health.checks[3].message, "2 pools, 1 stopped, 2 of 2 workers ready");
-    assert_eq!(health.checks[4].message, "a pool takes every job that is ready; paused: `mail`");
+    assert_eq!(health.checks[5].message, "a pool takes every job that is ready; paused: `mail`");
+}
+
+#[test]
+fn a_service_is_as_well_as_its_worst_worker_and_its_circuit() {
+    let said = |status| Some(crate::model::service::Health { status, message: "disk: full".to_owned() });
+    let of = |circuit_open_s, health| {
+        let mut status = patient();
+        let calls = CallLoad { circuit_open_s, health, ..CallLoad::default() };
+        status.pools.push(PoolStatus { kind: "service".to_owned(), calls: Some(calls), ..pool("calc", 1, 1, None) });
+        status
+    };
+    assert_eq!(health(&of(None, said(HealthStatus::Healthy)), None).status, Verdict::Healthy);
+    let degraded = "service `calc`: a worker says that it is degraded: disk: full".to_owned();
+    assert_eq!(wrong(&of(None, said(HealthStatus::Degraded))), (Verdict::Degraded, "services", Mark::Warn, degraded));
+    let open = "service `calc`: the circuit is open, as workers died or did not answer: calls are refused for 5s";
+    assert_eq!(wrong(&of(Some(5.0), None)), (Verdict::Unhealthy, "services", Mark::Fail, open.to_owned()));
 }
 
 #[test]

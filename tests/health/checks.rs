@@ -60,7 +60,10 @@ fn a_master_is_healthy_with_code_0_and_one_that_is_not_there_has_code_3() {
     let run = health(&bench).expect_code(0);
     let names: Vec<Value> =
         run.json()["checks"].as_array().expect("checks").iter().map(|c| c["name"].clone()).collect();
-    assert_eq!(json!(names), json!(["master", "store", "machine", "pools", "queues", "wait", "processors"]));
+    assert_eq!(
+        json!(names),
+        json!(["master", "store", "machine", "pools", "services", "queues", "wait", "processors"])
+    );
     assert_eq!((&run.json()["status"], wrong(&run.json())), (&json!("healthy"), Vec::new()));
     assert!(bench.ok(&["health"]).starts_with("healthy\npass  master      master "));
     assert_eq!(bench.ok(&["health", "-q"]), "");

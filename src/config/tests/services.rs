@@ -117,13 +117,12 @@ fn wrong_values_are_refused_at_their_place() {
         ("concurrency = 0", "4:15: `concurrency` is 0; the least is 1"),
         ("queues = [\"a\"]", "4:1: a service answers calls and serves no queue; leave out `queues`"),
         ("protocol_fd = 3", "4:1: `protocol_fd` is only for workers of kind \"protocol\", and this one is \"service\""),
-        ("autoscale = true", "4:1: a service does not scale itself yet; leave it out, and set `workers`"),
         ("strategy = \"random\"\nsticky = \"peer\"", "5:1: `sticky` goes with `strategy = \"sticky\"` only"),
         (
             "ready = \"spawned\"\ninit = 1",
             "4:1: a worker with `init` is ready when it has answered that; leave out `ready`",
         ),
-        ("needs = [\"a\"]", "4:1: unknown key `needs`"),
+        ("needs = [\"a\"]", "4:1: `needs` names `a`, and there is no such pool; the pools are `calc`"),
     ];
     for (lines, message) in table {
         assert_eq!(problems(lines), [message]);
