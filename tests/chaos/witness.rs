@@ -64,6 +64,7 @@ impl Witness {
 
     #[track_caller]
     fn take(&mut self, line: &str) {
+        let line = whole(line);
         let number = |text: &str| text.parse::<i64>().unwrap_or_else(|_| panic!("what is {line:?}"));
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["UP", name, pid, at] => self.ups.push((name.to_owned(), number(pid) as i32, number(at))),
@@ -94,4 +95,11 @@ impl Witness {
             _ => panic!("what is {line:?}"),
         }
     }
+}
+
+/// The line without what a worker left before it that was killed while it wrote: a SIGKILL cuts a write where a page of the
+/// file ends.
+fn whole(line: &str) -> &str {
+    let begins = ["UP ", "START ", "END ", "CRASH ", "OVERLAP "].into_iter().filter_map(|word| line.rfind(word));
+    begins.max().map_or(line, |at| &line[at..])
 }
