@@ -32,7 +32,7 @@ pub(super) struct Backoff {
 pub(super) enum Ended {
     /// There never was one.
     NotStarted,
-    /// It was asked to, or had said that it would.
+    /// The process was asked to, or had said that it would.
     Asked,
     Unasked {
         /// Before it was of any use.
@@ -48,7 +48,7 @@ impl Ended {
     }
 }
 
-/// What is to become of a slot.
+/// The future of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     SpawnAfter(Duration),
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// What follows from these ends, each so many seconds after the start.
+    /// Consequences of these ends, each so many seconds after the start.
     fn follows(policy: RestartPolicy, ends: &[(u64, Ended)]) -> Vec<Next> {
         let (mut backoff, mut random) = (Backoff::default(), Random::new(1));
         let next = |&(second, end): &(u64, Ended)| backoff.ended(end, &policy, Mono(second * 1_000_000), &mut random);

@@ -16,7 +16,7 @@ use crate::model::{Now, PoolName, Slot};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     Open,
-    /// It waits for pools that it needs.
+    /// The pool waits for others that it needs.
     Needs,
     /// The pools whose sidecar it is have no workers.
     Sidecar,

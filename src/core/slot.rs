@@ -54,7 +54,7 @@ impl SlotState {
         }
     }
 
-    /// Its worker ended, and is not to be followed by another.
+    /// The last worker has ended, and is not to be followed by another.
     #[must_use]
     pub const fn is_finished(self) -> bool {
         matches!(self, Self::Over(Over::Finished(_)))

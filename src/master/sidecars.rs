@@ -13,7 +13,7 @@ use crate::model::{PoolKind, PoolName, WorkerId};
 /// Bytes that may wait for a sidecar when it is told more.
 const MOST_WAITING: usize = 64 * 1024;
 
-/// What each sidecar was told last, by the pool that it was told of.
+/// The words that each sidecar was told last, by the pool that it was told of.
 #[derive(Debug, Default)]
 pub(super) struct Sidecars(BTreeMap<(WorkerId, PoolName), Vec<u32>>);
 

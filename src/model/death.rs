@@ -86,7 +86,7 @@ impl fmt::Display for TooOften {
 /// Why a slot is not filled any more, until an operator wants it to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// Its worker ended, and is not to be followed by another.
+    /// The last worker has ended, and is not to be followed by another.
     Finished(Option<Exit>),
     GivenUp(TooOften),
 }

@@ -121,7 +121,7 @@ pub enum Notice {
         /// `<pool>-<slot>`.
         worker: String,
         why: String,
-        /// It ended with exit code 0.
+        /// The exit code was 0.
         well: bool,
     },
     /// Workers of a slot died more often than their pool allows.

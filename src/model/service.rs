@@ -79,7 +79,7 @@ pub struct ServiceSettings {
     pub init: Option<Value>,
     /// The version that workers must declare.
     pub version: Option<String>,
-    /// What is asked of callers over HTTP.
+    /// The token that callers over HTTP must show.
     pub token: Option<Token>,
     /// How long a raw request may pause before it counts as whole.
     pub raw_idle: Duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::PoolName;
 use super::worker::Exit;
 
-/// What a pool says of the life of its workers, beside its limits.
+/// The settings of a pool for the life of its workers, beside its limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Supervision {
     pub restart: RestartPolicy,
@@ -37,7 +37,7 @@ impl StopSignal {
     }
 }
 
-/// What follows the end of a worker that nobody asked to end.
+/// The rule for the end of a worker that nobody asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartPolicy {
     pub on: RestartOn,
@@ -96,7 +96,7 @@ pub enum Growth {
     Linear,
 }
 
-/// What becomes of a slot whose workers die too often.
+/// The rule for a slot whose workers die too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
     /// Tried every `most`.

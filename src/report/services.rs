@@ -194,7 +194,7 @@ pub fn page(service: &Service) -> String {
     format!("{}\n{calls}{listen}{methods}{}", words::escape(&head), series(&service.metrics))
 }
 
-/// What goes on at a service, and what is wrong there; `None` where there is nothing to say.
+/// Calls and problems of a service in words; `None` where there is nothing to say.
 #[must_use]
 pub fn calls_now(calls: &CallLoad) -> Option<String> {
     let CallLoad { waiting, oldest_s, running, circuit_open_s, health, .. } = calls;

@@ -213,7 +213,7 @@ pub struct PoolStatus {
     pub listen: Vec<String>,
     /// `protocol`, `exec`, `opaque` or `service`.
     pub kind: String,
-    /// Who listens, if it is a service: `gateway` or `worker`.
+    /// The listener, if it is a service: `gateway` or `worker`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen_mode: Option<String>,
     /// The types of job it takes: `exec`, `*` for all others, or those that its workers have named.

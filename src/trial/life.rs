@@ -36,7 +36,7 @@ pub(super) struct Life {
     ready_within: Duration,
     /// Nothing more is asked.
     is_asked_all: bool,
-    /// It was given up because it did not answer in time.
+    /// The program was given up because it did not answer in time.
     is_overdue: bool,
     is_late_told: bool,
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a line of a worker, in words that say what to write instead.
+//! Mistakes in a line of a worker, in words that say what to write instead.
 //!
 //! Knows lines, not what was asked. Invariant: a line that a master or a gateway understands in full gets no word here, and neither
 //! does text that is no attempt at a message.

@@ -81,7 +81,7 @@ fn a_whole_request_of_many_bytes_leaves_no_mark() {
     assert_eq!(rig.console().call("calc", "add", &json!([1, 2]))["result"], 3);
     rig.kill(WorkerId(1));
     let mut console = rig.console();
-    // Its mark has the place of the first one's.
+    // The mark of the next one has the place of the first one's.
     rig.last = WorkerId(4096);
     let next = rig.python("calc", &declared(), None);
     rig.hear(|said| match said {

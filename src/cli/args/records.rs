@@ -30,9 +30,10 @@ pub(crate) struct ListArgs {
 Examples:
   queue-work why 31                         why it waits, runs or is dead
   queue-work why 31 --json                  for programs
-  queue-work why email_send                 when this processor runs, or why not")]
+  queue-work why email_send                 when this processor runs, or why not
+  queue-work why calculator                 what is wrong with this service or pool")]
 pub(crate) struct WhyArgs {
-    /// The id of the job, or the name of a processor
+    /// The id of the job, or the name of a processor, a service or another pool
     #[arg(value_name = "JOB")]
     pub(crate) target: String,
 }

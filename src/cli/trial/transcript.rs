@@ -14,7 +14,7 @@ use crate::trial::{By, Command, Happened, Over};
 /// The most of a line that people are shown, in bytes.
 const MOST_SHOWN: usize = 4000;
 
-/// What happened so far.
+/// Events so far.
 #[derive(Debug)]
 pub(super) struct Transcript {
     command: String,

@@ -79,7 +79,7 @@ pub struct Past {
 }
 
 impl Past {
-    /// That of a service.
+    /// The past of a service.
     #[must_use]
     pub fn of_calls() -> Self {
         Self { of_calls: true, ..Self::default() }

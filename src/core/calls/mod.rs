@@ -320,7 +320,7 @@ impl Calls {
         self.services.values().map(Service::view)
     }
 
-    /// What calls ask of the workers of each service, but for their health.
+    /// The load of each service, but for the health of its workers.
     #[must_use]
     pub fn loads(&self, now: Mono) -> BTreeMap<PoolName, CallLoad> {
         self.services.iter().map(|(pool, service)| (pool.clone(), service.load(now))).collect()

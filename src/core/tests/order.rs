@@ -112,7 +112,7 @@ fn a_sidecar_is_there_from_the_first_worker_that_is_ready_until_the_last_has_lef
     assert_eq!(asked(&mut bench), ["spawn 3 in 1"]);
     ready(&mut bench, 3);
     ready(&mut bench, 1);
-    // Its death is its own, and those of the others are not its.
+    // The death of a sidecar concerns nobody else, nor do other deaths concern it.
     bench.exit(3, Exit::Signal(9), 0);
     assert_eq!(asked(&mut bench), ["spawn 4 in 1"]);
     ready(&mut bench, 4);

@@ -1,4 +1,4 @@
-//! Who may speak HTTP with a service.
+//! Access to a service over HTTP.
 //!
 //! Where the service has a token, whoever shows it. Without one a TCP listener is of this machine only, and so are those who
 //! ask: a request under another name (which leads here by DNS rebinding) or from a page of another site is refused, as a
