@@ -8,6 +8,7 @@ mod args;
 mod autoscale;
 mod backend;
 mod call;
+mod calls;
 mod completions;
 mod config;
 mod context;
@@ -116,6 +117,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Try(args) => trial::run(context, args),
         Verb::Services(args) => services::run(context, args),
         Verb::Tables(args) => tables::run(context, args),
+        Verb::Calls(args) => calls::run(context, args),
         Verb::Running(args) => running::run(context, args),
         Verb::Status(args) => status::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),

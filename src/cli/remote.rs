@@ -13,6 +13,7 @@ use super::output;
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -23,8 +24,8 @@ use crate::report::Status;
 use crate::report::autoscale::LoggedChange;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
-    Records, RunFilter, StoreError, WorkerFilter,
+    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
 
@@ -131,6 +132,10 @@ impl Records for RemoteRecords {
                 return Ok(all);
             }
         }
+    }
+
+    fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
+        self.ask("calls.list", filter)
     }
 
     fn history(&mut self, _filter: &HistoryFilter) -> Result<History, StoreError> {

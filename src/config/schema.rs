@@ -113,6 +113,7 @@ pub(super) const SERVICE: &[Key] = &[
     Key::new("sticky", Kind::Text(services::check_sticky)),
     Key::new("max_queue", Kind::Count(0, 1_000_000)),
     Key::new("max_queue_time", ANY_SPAN),
+    Key::new("slow_call", ANY_SPAN),
     Key::new("init", Kind::Json),
     Key::new("version", Kind::Text(services::version)),
     Key::new("token", Kind::Text(|text| Token::new(text).map(drop))),

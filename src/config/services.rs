@@ -17,13 +17,14 @@ use crate::model::token::Token;
 use crate::model::{PoolKind, ReadyWhen};
 
 /// The defaults of a service. The keys that all pools have are among them where they mean calls.
-const DEFAULTS: [(&str, &str); 9] = [
+const DEFAULTS: [(&str, &str); 10] = [
     ("timeout", "30s"),
     ("listen_mode", "gateway"),
     ("framing", "auto"),
     ("socket_mode", "0600"),
     ("max_queue", "1000"),
     ("max_queue_time", "30s"),
+    ("slow_call", "1s"),
     ("concurrency", "1"),
     ("circuit", "off"),
     ("raw_idle", "50ms"),
@@ -35,7 +36,7 @@ const MOST_INIT_BYTES: usize = 64 * 1024;
 const OF_OWNER: u32 = 0o600;
 
 /// Keys about calls, which do not come to us where workers listen themselves.
-pub(super) const OF_CALLS: [&str; 12] = [
+pub(super) const OF_CALLS: [&str; 13] = [
     "framing",
     "strategy",
     "sticky",
@@ -45,6 +46,7 @@ pub(super) const OF_CALLS: [&str; 12] = [
     "version",
     "token",
     "token_file",
+    "slow_call",
     "concurrency",
     "circuit",
     "raw_idle",
@@ -107,6 +109,7 @@ pub(super) fn of_pool(table: &Table, layers: &Layers<'_>) -> Result<ServiceConfi
             max_queue: raw::value(table, "max_queue")?,
             max_queue_time: raw::value(table, "max_queue_time")?,
             timeout: raw::value(table, "timeout")?,
+            slow_call: raw::value(table, "slow_call")?,
             concurrency: raw::value(table, "concurrency")?,
             circuit: circuit(table)?,
             init: text("init").map(serde_json::from_str).transpose().map_err(|e| e.to_string())?,

@@ -96,7 +96,7 @@ async fn serve(number: u32) -> io::Result<()> {
                 log::error!("a packet of the master cannot be carried out: {error}");
             }
         }
-        upkeep::tell_rows(&shell);
+        upkeep::tell_records(&shell);
         Ok(())
     };
     match first_of(hearing, async { Err(channel.write().await) }).await {

@@ -23,6 +23,7 @@ use super::tables::Tables;
 use super::workers::Worker;
 use crate::clock::Clock;
 use crate::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
+use crate::model::call_log::LoggedCall;
 use crate::model::service::{Body, CallError, Health, ServiceSettings};
 use crate::model::{Mono, Now, PoolName, WorkerId};
 use crate::wire::gateway::FromGateway;
@@ -88,8 +89,10 @@ pub(super) struct Shell {
     pub workers: RefCell<HashMap<WorkerId, Rc<Worker>, RandomState>>,
     /// Bytes are read into this first: nobody waits while it is in use.
     pub scratch: RefCell<Vec<u8>>,
-    /// Something has changed that statistics show.
-    pub has_changed: Cell<bool>,
+    /// Calls that are to be put on record.
+    pub logged: RefCell<Vec<LoggedCall>>,
+    has_changed: Cell<bool>,
+    stirred: Notify,
     clock: Clock,
     calls: RefCell<Calls>,
     waiting: RefCell<HashMap<CallId, Waiting, RandomState>>,
@@ -113,7 +116,9 @@ impl Shell {
             pools: RefCell::default(),
             workers: RefCell::default(),
             scratch: RefCell::new(vec![0; READ_BYTES]),
+            logged: RefCell::default(),
             has_changed: Cell::new(false),
+            stirred: Notify::new(),
             clock,
             calls: RefCell::new(Calls::new(seed, u64::from(number) << 32)),
             waiting: RefCell::default(),
@@ -227,8 +232,25 @@ impl Shell {
         }
     }
 
+    /// Something has changed that statistics, the master or the store show.
+    pub(super) fn stir(&self) {
+        if !self.has_changed.replace(true) {
+            self.stirred.notify_one();
+        }
+    }
+
+    /// Until something has changed.
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// Whether something has changed since this was asked last.
+    pub(super) fn take_changed(&self) -> bool {
+        self.has_changed.take()
+    }
+
     fn settle(&self, actions: Vec<CallAction>) {
-        self.has_changed.set(true);
+        self.stir();
         for action in actions {
             self.carry_out(action);
         }
@@ -260,6 +282,9 @@ impl Shell {
                 }
             }
             CallAction::Replace { worker, why } => self.channel.say(&FromGateway::Replace { worker, why }),
+            CallAction::Log(call) => {
+                self.logged.borrow_mut().push(LoggedCall { at: self.now().wall, call: *call });
+            }
             CallAction::Warn { worker, text } => {
                 self.channel.say_if_room(&FromGateway::Printed { worker, lines: vec![text] });
             }

@@ -1,4 +1,6 @@
-//! Once a second: health of workers, and for the master loads of services and rows of tables where they have changed.
+//! Once a second: health of workers, and for the master loads of services where they have changed, and what it is to record.
+//!
+//! Invariant: where nothing goes on and no worker is asked how it is, nothing wakes the gateway.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,7 +11,7 @@ use tokio::time::sleep;
 use super::shell::Shell;
 use crate::model::PoolName;
 use crate::model::service::CallLoad;
-use crate::wire::gateway::{FromGateway, rows_of_packets};
+use crate::wire::gateway::{FromGateway, calls_of_packets, rows_of_packets};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -17,16 +19,19 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn keep(shell: Rc<Shell>) {
     let mut told = BTreeMap::new();
     loop {
+        if is_quiet(&shell, &told) {
+            shell.stirred().await;
+        }
         sleep(EVERY).await;
         let now = shell.now().mono;
         let workers: Vec<_> = shell.workers.borrow().values().cloned().collect();
         for worker in workers {
             worker.check_health(&shell, now);
         }
-        if shell.has_changed.take() || told.values().any(CallLoad::has_calls) {
+        if shell.take_changed() || told.values().any(changes_by_itself) {
             told = tell_changes(&shell, &told);
         }
-        tell_rows(&shell);
+        tell_records(&shell);
         let dropped = shell.channel.take_dropped();
         if dropped > 0 {
             log::warn!("{dropped} packets of what workers printed were dropped, because the master did not keep up");
@@ -34,11 +39,25 @@ pub(super) async fn keep(shell: Rc<Shell>) {
     }
 }
 
-/// Rows of shared tables that have changed, for the master to keep.
-pub(super) fn tell_rows(shell: &Shell) {
+/// Whether nothing is to be done until something changes.
+fn is_quiet(shell: &Shell, told: &BTreeMap<PoolName, CallLoad>) -> bool {
+    let workers = shell.workers.borrow();
+    !told.values().any(changes_by_itself) && !workers.values().any(|worker| worker.is_watched())
+}
+
+/// Whether a load is another one after a while, as there are times in it.
+const fn changes_by_itself(load: &CallLoad) -> bool {
+    load.has_calls() || load.circuit_open_s.is_some()
+}
+
+/// Rows of shared tables that have changed, and calls to be put on record, for the master to keep.
+pub(super) fn tell_records(shell: &Shell) {
     let changed = shell.tables.borrow_mut().take_changed();
     for rows in rows_of_packets(changed.into_iter()) {
         shell.channel.say(&FromGateway::Rows { rows });
+    }
+    for calls in calls_of_packets(shell.logged.take().into_iter()) {
+        shell.channel.say(&FromGateway::Calls { calls });
     }
 }
 

@@ -21,7 +21,8 @@ use crate::report::metrics::{self, Collected};
 use crate::report::processors::next_ticks;
 use crate::report::{ProcessorStatus, refusals};
 use crate::store::{
-    AutoscaleFilter, FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AutoscaleFilter, CallFilter, FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter, StoreError,
+    WorkerFilter,
 };
 use crate::wire::metrics::AskHistory;
 use crate::wire::processors::NextTicks;
@@ -72,6 +73,7 @@ pub(super) enum Question {
     /// Numbers of periods.
     History(Box<AskHistory>),
     AutoscaleLog(AutoscaleFilter),
+    CallLog(CallFilter),
     /// The file as it is now: read here, as a disk may be slow.
     Configuration(Arc<Inputs>, ReadFile),
     /// Of these processors, which are configured, and of those on record.
@@ -190,6 +192,7 @@ fn look_up(records: &mut dyn Records, limits: &JobLimits, question: Question) ->
             let changes = records.autoscale_log(&filter)?.into_iter().map(LoggedChange::from);
             list(&changes.collect::<Vec<_>>())
         }
+        Question::CallLog(filter) => list(&records.call_log(&CallFilter { limit: most(filter.limit), ..filter })?),
         Question::Workers(filter) => list(&records.workers(&WorkerFilter { limit: most(filter.limit), ..filter })?),
         Question::Configuration(inputs, read) => match inputs.load_again(&read) {
             Ok(mut loaded) => match loaded.find_accounts() {

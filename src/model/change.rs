@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::action::JobAction;
 use super::autoscale::AutoscaleChange;
 use super::bulk::{BulkStep, Opened};
 use super::gauge::Rollup;
 use super::job::Progress;
+pub use super::keep::{Keep, KeepFor};
 use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
 use super::shift::Shift;
 use super::worker::{EndReason, Exit};
@@ -101,6 +101,8 @@ pub enum Change {
     LogAutoscale(Box<AutoscaleChange>),
     /// Keep these rows of shared tables as they are now. Reply: [`Reply::Done`].
     KeepRows(Arc<[super::table::TableRow]>),
+    /// Put calls of services on record. Reply: [`Reply::Done`].
+    LogCalls(Arc<[super::call_log::LoggedCall]>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -197,6 +199,7 @@ impl Op {
                 | Change::RollUp(_)
                 | Change::LogAutoscale(_)
                 | Change::KeepRows(_)
+                | Change::LogCalls(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),
@@ -279,41 +282,6 @@ pub struct WorkerEnded {
     /// Most memory seen, in bytes.
     pub peak_memory: Option<u64>,
     pub at: UnixMicros,
-}
-
-/// How long records are kept after their end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepFor {
-    /// Succeeded and cancelled jobs.
-    pub succeeded: Duration,
-    pub dead: Duration,
-    /// Runs, workers and generations.
-    pub runs: Duration,
-}
-
-impl KeepFor {
-    /// The points in time before which records may go.
-    #[must_use]
-    pub fn before(self, now: UnixMicros, limit: u32) -> Keep {
-        Keep {
-            succeeded_since: now.minus(self.succeeded),
-            dead_since: now.minus(self.dead),
-            runs_since: now.minus(self.runs),
-            limit,
-        }
-    }
-}
-
-/// How long things are kept: everything that ended before these times may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Succeeded and cancelled jobs.
-    pub succeeded_since: UnixMicros,
-    pub dead_since: UnixMicros,
-    /// Runs, workers and generations, and queues that are empty and not paused.
-    pub runs_since: UnixMicros,
-    /// Bound on the rows looked at in one step, per table.
-    pub limit: u32,
 }
 
 /// The answer to one [`Op`].

@@ -72,6 +72,8 @@ pub struct ServiceSettings {
     pub max_queue_time: Duration,
     /// How long a worker may take, unless the method says otherwise.
     pub timeout: Duration,
+    /// A call that took as long goes on record.
+    pub slow_call: Duration,
     /// Calls that a worker takes at a time, unless its `ready` says otherwise; at least 1.
     pub concurrency: u32,
     pub circuit: Option<Circuit>,
@@ -96,6 +98,7 @@ impl Default for ServiceSettings {
             max_queue: 1000,
             max_queue_time: Duration::from_secs(30),
             timeout: Duration::from_secs(30),
+            slow_call: Duration::from_secs(1),
             concurrency: 1,
             circuit: None,
             init: None,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::events::end_reason;
 use super::tables::{Align, Column, Room, render_within};
 use super::words;
+use crate::model::call_log::{CallRecord, LoggedCall};
 use crate::model::{Cause, Detail, EXEC, JobRecord, JobState, Outcome, RunRecord, UnixMicros, WorkerRecord};
 
 /// The most of a text that is read from one row, where the width of the output sets no limit.
@@ -97,6 +98,43 @@ fn runs_without(without: &[&'static str], runs: &[RunRecord], now: UnixMicros, w
         leave_out: &["waited", "queue", "peak", "attempt", "worker", "type", "ended", "error"],
     };
     render_within(room, &columns, runs.iter().map(row).collect())
+}
+
+/// Calls of services as a table.
+#[must_use]
+pub fn calls(calls: &[CallRecord], now: UnixMicros, width: Option<usize>) -> String {
+    let columns = [
+        Column("call", Align::Right),
+        Column("service", Align::Left),
+        Column("method", Align::Left),
+        Column("worker", Align::Left),
+        Column("ended", Align::Left),
+        Column("took", Align::Right),
+        Column("waited", Align::Right),
+        Column("from", Align::Left),
+        Column("error", Align::Left),
+    ];
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let row = |CallRecord { id, logged: LoggedCall { at, call } }: &CallRecord| {
+        vec![
+            id.to_string(),
+            call.service.to_string(),
+            or_none(call.method.as_deref().map(|method| words::one_line(method, 40))),
+            or_none(call.worker.clone()),
+            words::ago(now, *at),
+            words::seconds(call.took_s),
+            or_none(call.waited_s.map(words::seconds)),
+            words::one_line(&call.peer, 40),
+            call.error.as_ref().map_or_else(|| "slow".to_owned(), |error| words::one_line(&error.message, CELL_CHARS)),
+        ]
+    };
+    let room = Room {
+        width,
+        without: &[],
+        cut: &[("error", 20), ("method", 8)],
+        leave_out: &["from", "waited", "worker", "service", "ended"],
+    };
+    render_within(room, &columns, calls.iter().map(row).collect())
 }
 
 fn outcome(run: &RunRecord) -> String {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryFilter, Master, StoreError};
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -152,6 +153,23 @@ pub struct AutoscaleFilter {
     pub limit: Option<u32>,
 }
 
+/// Which calls of services to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallFilter {
+    /// Only calls of this service.
+    pub service: Option<String>,
+    /// Only calls that failed.
+    #[serde(default)]
+    pub failed: bool,
+    /// Only calls that ended since.
+    pub since: Option<UnixMicros>,
+    /// Only ids below this.
+    pub before: Option<i64>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,6 +218,8 @@ pub trait Records {
     fn processor_run(&mut self, id: ProcessorRunId) -> Result<Option<ProcessorRun>, StoreError>;
     /// Changes of pools that scale themselves, newest first.
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError>;
+    /// Calls of services that were slow or failed, newest first.
+    fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError>;
     /// All rows of shared tables, by table and key.
     fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError>;
     /// Numbers of periods.

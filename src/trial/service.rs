@@ -114,7 +114,7 @@ impl Service {
                 CallAction::Reply { call, answer } => self.reply(call, answer, is_of_worker, out),
                 CallAction::Replace { .. } => self.given_up = self.given_up.or(Some(GivenUp::Overdue)),
                 CallAction::Warn { text, .. } => out.push(Step::Wrong(text)),
-                CallAction::NoWorker(_) | CallAction::Drained(_) => {}
+                CallAction::NoWorker(_) | CallAction::Drained(_) | CallAction::Log(_) => {}
             }
         }
     }

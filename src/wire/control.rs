@@ -23,6 +23,7 @@
 //! | `runs.list`, `errors.list` | [`crate::store::RunFilter`], [`crate::store::FailureFilter`] | array of [`crate::model::RunRecord`], of [`crate::model::FailureRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
+//! | `calls.list` | [`crate::store::CallFilter`] | array of [`crate::model::call_log::CallRecord`] |
 //! | `metrics` | none | array of [`crate::report::exposition::Family`] |
 //! | `metrics.history` | [`super::metrics::AskHistory`] | [`crate::report::history::HistoryReport`] |
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |

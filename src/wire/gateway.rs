@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::call_log::LoggedCall;
 pub use crate::model::service::Framing;
 use crate::model::service::{CallLoad, Declared, ServiceSettings};
 use crate::model::table::TableRow;
@@ -35,20 +36,34 @@ pub fn calls_path(control: &Path) -> PathBuf {
 /// The largest packet, in bytes: what the buffer of a socket takes in one piece by default, less what the kernel adds.
 pub const MOST: usize = 128 * 1024;
 
-/// As many rows as one packet has room for, each.
-pub fn rows_of_packets(rows: impl Iterator<Item = TableRow>) -> Vec<Vec<TableRow>> {
-    let (mut packets, mut bytes) = (Vec::<Vec<TableRow>>::new(), MOST);
-    for row in rows {
-        // A character of JSON in JSON may take twice the room, and the names six times.
-        let size = 100 + 6 * (row.table.len() + row.key.len()) + 2 * row.columns.as_ref().map_or(0, String::len);
+/// As much as one packet has room for, each; `size`: the bytes of one, as JSON.
+fn packets<T>(all: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let (mut packets, mut bytes) = (Vec::<Vec<T>>::new(), MOST);
+    for one in all {
+        let size = size(&one);
         if bytes + size > MOST - 100 {
             packets.push(Vec::new());
             bytes = 0;
         }
         bytes += size;
-        packets.last_mut().expect("BUG: the first row begins a packet").push(row);
+        packets.last_mut().expect("BUG: the first begins a packet").push(one);
     }
     packets
+}
+
+/// As many rows as one packet has room for, each.
+pub fn rows_of_packets(rows: impl Iterator<Item = TableRow>) -> Vec<Vec<TableRow>> {
+    // A character of JSON in JSON may take twice the room, and the names six times.
+    packets(rows, |row| 100 + 6 * (row.table.len() + row.key.len()) + 2 * row.columns.as_ref().map_or(0, String::len))
+}
+
+/// As many calls as one packet has room for, each.
+pub fn calls_of_packets(calls: impl Iterator<Item = LoggedCall>) -> Vec<Vec<LoggedCall>> {
+    packets(calls, |LoggedCall { call, .. }| {
+        let texts = [&call.method, &call.worker, &call.traceparent].into_iter().flatten().map(String::len);
+        let message = call.error.as_ref().map_or(0, |error| error.message.len());
+        400 + 6 * (texts.sum::<usize>() + call.peer.len() + message + call.service.as_str().len())
+    })
 }
 
 /// Words of the master. The kind stands outside: serde cannot read maps with numbers as keys behind a tag.
@@ -116,6 +131,10 @@ pub enum FromGateway {
     /// Rows of shared tables that have changed, to be kept; once a second, and when the link is closed by the master.
     Rows {
         rows: Vec<TableRow>,
+    },
+    /// Calls that were slow or failed, to be put on record; once a second, and when the link is closed by the master.
+    Calls {
+        calls: Vec<LoggedCall>,
     },
     /// The load of a service, and the calls that each of its workers has answered so far: once a second where calls are made,
     /// and at once when one waits and there is no worker.

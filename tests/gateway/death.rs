@@ -72,6 +72,41 @@ fn half_a_request_is_noticed_by_the_next_gateway() {
     assert_eq!(rig.replaced(worker), "a request stopped half-way in its pipe when the gateway died");
 }
 
+/// A worker that says this and is then silent.
+fn silent(words: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", r#"echo "$1"; exec sleep 1000"#, "sh", words]);
+    command
+}
+
+#[test]
+fn a_worker_whose_words_are_lost_with_the_gateway_is_replaced() {
+    let mut rig = Rig::start();
+    rig.service("calc", ServiceSettings::default());
+    // It waits for the answer of a service that has no worker.
+    rig.service("none", ServiceSettings::default());
+    let asks = r#"{"method":"ready","params":{}}
+{"id":1,"method":"call","params":{"service":"none","method":"add"}}"#;
+    let asking = rig.worker("calc", silent(asks));
+    rig.is_ready(asking);
+    // Half of what it says has been read.
+    let beginning = rig.worker("calc", silent(r#"{"method":"ready","params":"#));
+    let quiet = rig.python("calc", &declared(), None);
+    rig.is_ready(quiet);
+    let mut console = rig.console();
+    eventually("the call waits", || {
+        let services = console.send("{\"services\":true}\n").json();
+        services["result"].as_array().is_some_and(|all| all.iter().any(|one| one["load"]["waiting"] == 1))
+    });
+    eventually("its half line is read", || rig.is_marked(beginning));
+    rig.restart();
+    for worker in [asking, beginning] {
+        assert_eq!(rig.replaced(worker), "the gateway died with words of it that it had read");
+    }
+    assert_eq!(rig.console().call("calc", "add", &json!([1, 2]))["result"], 3);
+    assert!(!rig.is_marked(quiet));
+}
+
 #[test]
 fn a_whole_request_of_many_bytes_leaves_no_mark() {
     let (mut rig, _) = Rig::with("calc", &declared());

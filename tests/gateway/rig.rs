@@ -123,6 +123,7 @@ impl Rig {
         rig.service(pool, ServiceSettings::default());
         let worker = rig.python(pool, declared, None);
         rig.is_ready(worker);
+        crate::rig::eventually("what it said has been dealt with", || !rig.is_marked(worker));
         let path = rig.listen_unix(pool, Framing::Auto);
         (rig, path)
     }
@@ -163,6 +164,13 @@ impl Rig {
 
     pub(crate) fn gateway_pid(&self) -> u32 {
         self.gateway.id()
+    }
+
+    /// Whether the gateway has left a mark of something half done with this worker.
+    pub(crate) fn is_marked(&self, id: WorkerId) -> bool {
+        let mut byte = [0];
+        rustix::io::pread(&self.marks, &mut byte, id.0.unsigned_abs()).expect("the file of marks");
+        byte[0] != 0
     }
 
     /// Kills a worker and tells the gateway, as the master does.

@@ -109,3 +109,42 @@ fn why_tells_pools_that_are_finished_from_those_that_wait_for_others_and_those_t
     let well = bench.ok(&["why", "once"]);
     assert!(well.starts_with("pool `once` (finished): "), "{well}");
 }
+
+#[test]
+fn calls_that_failed_or_were_slow_are_on_record() {
+    let bench = bench("workers = 1\nslow_call = \"200ms\"\n");
+    let _master = start(&bench, 1);
+    assert!(bench.run(&["calls"]).expect_code(0).stderr.contains("no call has failed or was slow"));
+    bench.run(&["calls", "nobody"]).expect_code(4);
+    bench.ok(&["call", "calc", "add", "[5, 3]"]);
+    bench.run(&["call", "calc", "divide", "[1, 0]"]).expect_code(1);
+    bench.ok(&["call", "calc", "sleep", "[0.3]"]);
+    bench.run(&["call", "calc", "nothing"]).expect_code(4);
+    let list = || bench.run(&["calls", "--json"]).expect_code(0).json();
+    bench.wait_for("three calls on record", DEADLINE, |_| list().as_array().is_some_and(|calls| calls.len() == 3));
+    let calls = list();
+    let [unknown, slow, failed] = &calls.as_array().expect("a list")[..] else { panic!("{calls}") };
+    assert_eq!((&unknown["error"]["code"], &unknown["worker"]), (&json!(-32601), &json!(null)));
+    assert_eq!((&slow["error"], &slow["method"], &slow["worker"]), (&json!(null), &json!("sleep"), &json!("calc-1")));
+    assert!(slow["took_s"].as_f64().is_some_and(|took| took >= 0.3), "{slow}");
+    assert_eq!(failed["error"]["message"], "division by zero");
+    let table = bench.ok(&["calls", "calc", "--failed"]);
+    assert!(table.contains("division by zero") && table.lines().count() == 3, "{table}");
+    // The last ones are told when the gateway ends; without a master they are read from the database.
+    bench.run(&["call", "calc", "divide", "[2, 0]"]).expect_code(1);
+    bench.ok(&["stop"]);
+    assert_eq!(bench.run(&["calls", "--failed", "--jsonl"]).expect_code(0).stdout.lines().count(), 3);
+    let oldest = &failed["id"];
+    assert!(bench.run(&["calls", "--before", &oldest.to_string()]).expect_code(0).stdout.is_empty());
+}
+
+#[test]
+fn a_circuit_that_may_be_closed_again_is_not_said_to_be_open() {
+    let bench = bench("workers = 1\ncircuit = { failures = 1, open = \"1s\" }\n");
+    let _master = start(&bench, 1);
+    bench.run(&["call", "calc", "die"]).expect_code(1);
+    let is_open = |bench: &Bench| pool(bench)["calls"]["circuit_open_s"].is_number();
+    bench.wait_for("the circuit to open", DEADLINE, is_open);
+    // Nobody calls.
+    bench.wait_for("its time to be over", DEADLINE, |bench| !is_open(bench));
+}

@@ -19,7 +19,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         "Look",
         &[
             "status, running",
-            "services, tables",
+            "services, calls, tables",
             "health, doctor",
             "metrics, leaks",
             "runs, errors",
@@ -37,7 +37,7 @@ const TOGETHER: [(&str, &str); 14] = [
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, running", "Show queues, pools and workers, or whether one runs"),
-    ("services, tables", "Show what services answer, and the tables they share"),
+    ("services, calls, tables", "Show services, their failed calls, shared tables"),
     ("health, doctor", "Say whether all is well, or look for what is wrong"),
     ("metrics, leaks", "Print metrics, or show which jobs leak memory"),
     ("runs, errors", "Show the history of runs, or what runs failed of"),

@@ -146,6 +146,7 @@ pub(crate) enum Verb {
     #[command(alias = "ps")]
     Status(control::StatusArgs),
     Services(services::ServicesArgs),
+    Calls(services::CallsArgs),
     Tables(services::TablesArgs),
     Running(services::RunningArgs),
     Health(control::HealthArgs),

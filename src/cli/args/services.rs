@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::control::NoWait;
+use super::records::ListArgs;
 use super::values;
 use crate::model::MOST_WORKERS;
 
@@ -113,6 +114,33 @@ pub(crate) struct ServicesArgs {
 pub(crate) enum Types {
     Typescript,
     Python,
+}
+
+/// List calls of services that failed, or were slow.
+///
+/// A sample of them, up to 100 a minute, is kept for a day; a call is slow that took `slow_call` of its pool, 1s by default.
+/// `services NAME` has the figures of all calls. The newest are first.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work calls                          of all services
+  queue-work calls calculator --failed --since 1h
+  queue-work calls --jsonl                  all of them, one object a line")]
+pub(crate) struct CallsArgs {
+    /// Only calls of this service
+    #[arg(value_name = "SERVICE", value_parser = values::pool)]
+    pub(crate) service: Option<String>,
+    /// Only calls that failed
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Only calls that ended within this long, such as `1h`
+    #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
+    pub(crate) since: Option<Duration>,
+    /// Only calls with ids below this, to read on
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
+    pub(crate) before: Option<i64>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 /// List the tables that workers of services share, or the rows of one.

@@ -51,6 +51,7 @@ impl Service {
         let call = &self.with_arguments(call);
         if let Err(error) = self.place(call, arrived, number, turn) {
             self.count(call, End::Refused(error.code), turn.now);
+            self.sample(call, (arrived, None), Some(&error), turn);
             turn.out.push(CallAction::Reply { call: call.id, answer: Err(error) });
         }
     }
@@ -98,6 +99,7 @@ impl Service {
             sticky,
             queued_until,
             timer: None,
+            given: None,
             is_retry: false,
             is_probe,
             key,

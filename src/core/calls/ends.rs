@@ -44,6 +44,7 @@ impl Service {
     /// `followers`: how the calls that follow this one end.
     fn reply(&mut self, held: Held, answer: &Answer, own: End, followers: End, turn: &mut Turn<'_>) {
         self.count(&held.call, own, turn.now);
+        self.sample(&held.call, (held.arrived, held.given), answer.as_ref().err(), turn);
         turn.out.push(CallAction::Reply { call: held.call.id, answer: answer.clone() });
         for call in held.followers {
             if let Some(held) = self.take(call) {
@@ -112,8 +113,8 @@ impl Service {
                 follower.place = Place::Follows(id);
             }
         }
-        let Held { number, place, sticky, queued_until, is_retry, is_probe, followers, .. } = before;
-        held = Held { number, place, sticky, queued_until, is_retry, is_probe, followers, ..held };
+        let Held { number, place, sticky, queued_until, given, is_retry, is_probe, followers, .. } = before;
+        held = Held { number, place, sticky, queued_until, given, is_retry, is_probe, followers, ..held };
         match place {
             Place::Queued(lane) => self.queue.put(lane, number, id),
             Place::Sent { worker, request } => self.set_wait(worker, request, Wait::For(id)),
@@ -153,8 +154,10 @@ impl Service {
             return;
         }
         let error = refusal::caller_waited_too_long(&self.pool);
+        let times = (held.arrived, held.given);
         if let Some(call) = self.withdraw(id, turn) {
             self.count(&call, End::Refused(error.code), turn.now);
+            self.sample(&call, times, Some(&error), turn);
             turn.out.push(CallAction::Reply { call: id, answer: Err(error) });
         }
     }

@@ -20,6 +20,7 @@ mod queue;
 mod rate_limit;
 mod refusal;
 mod rules;
+mod sample;
 mod schema;
 mod service;
 mod stats;
@@ -34,6 +35,7 @@ pub use self::schema::{mismatch, unchecked};
 use self::service::Service;
 pub use self::stats::{Count, Stats};
 use super::random::Random;
+use crate::model::call_log::CallSample;
 use crate::model::service::{Body, CallError, CallLoad, Declared, Method, ServiceSettings};
 use crate::model::{Mono, PoolName, Slot, WorkerId};
 
@@ -128,6 +130,8 @@ pub enum CallAction {
         worker: WorkerId,
         why: String,
     },
+    /// Put a call on record that has ended now.
+    Log(Box<CallSample>),
     /// Something that a worker declared is not understood, and does without.
     Warn {
         worker: WorkerId,
@@ -173,6 +177,8 @@ struct Turn<'a> {
     random: &'a mut Random,
     requests: &'a mut u64,
     stopping: bool,
+    /// How many there are.
+    services: usize,
 }
 
 impl Turn<'_> {
@@ -261,9 +267,10 @@ impl Calls {
         now: Mono,
         out: &'a mut Vec<CallAction>,
     ) -> Option<(&'a mut Service, Turn<'a>)> {
+        let count = self.services.len();
         let service = self.services.get_mut(pool)?;
         let Self { random, requests, stopping, .. } = self;
-        Some((service, Turn { now, out, random, requests, stopping: *stopping }))
+        Some((service, Turn { now, out, random, requests, stopping: *stopping, services: count }))
     }
 
     fn of_worker(
@@ -281,7 +288,7 @@ impl Calls {
 
     fn each(&mut self, now: Mono, out: &mut Vec<CallAction>, act: impl Fn(&mut Service, &mut Turn<'_>)) {
         let Self { services, random, requests, stopping, .. } = self;
-        let mut turn = Turn { now, out, random, requests, stopping: *stopping };
+        let mut turn = Turn { now, out, random, requests, stopping: *stopping, services: services.len() };
         for service in services.values_mut() {
             act(service, &mut turn);
         }

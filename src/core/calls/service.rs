@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::circuit::Circuit;
 use super::queue::{Lane, Queue};
 use super::rules::{Rules, rules_of};
+use super::sample::Sampling;
 use super::stats::{End, OTHER, Stats, WHOLE_MESSAGE};
 use super::workers::{Request, State, Wait, Workers};
 use super::{Answer, Call, CallAction, CallId, ServiceView, Turn, refusal};
@@ -29,6 +30,8 @@ pub(super) struct Held {
     /// When the wait for a worker is over.
     pub(super) queued_until: Mono,
     pub(super) timer: Option<Mono>,
+    /// Where and when a worker got it.
+    pub(super) given: Option<(Slot, Mono)>,
     /// A worker has died with it.
     pub(super) is_retry: bool,
     /// A probe: its end shows whether the circuit can be closed.
@@ -71,6 +74,7 @@ pub(super) struct Service {
     pub(super) timers: BTreeSet<(Mono, Timer)>,
     pub(super) circuit: Circuit,
     pub(super) stats: Stats,
+    pub(super) sampling: Sampling,
 }
 
 impl Service {
@@ -91,6 +95,7 @@ impl Service {
             timers: BTreeSet::new(),
             circuit: Circuit::default(),
             stats: Stats::default(),
+            sampling: Sampling::default(),
         }
     }
 
@@ -255,6 +260,7 @@ impl Service {
             self.queue.remove(lane, held.number);
         }
         held.place = Place::Sent { worker, request: number };
+        held.given = self.workers.get(worker).map(|worker| (worker.slot, turn.now));
         let call = held.call.clone();
         self.stats.waits.add(turn.now.since(held.arrived));
         let limit = turn.now + self.timeout_of(&call);

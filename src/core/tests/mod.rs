@@ -304,6 +304,7 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::RollUp(_)
         | Change::LogAutoscale(_)
         | Change::KeepRows(_)
+        | Change::LogCalls(_)
         | Change::Prune { .. } => return None,
     })
 }

@@ -23,7 +23,10 @@ impl Worker {
                 Ok(()) => return,
                 Err(error) => Err(error),
             },
-            _ if method.starts_with("table.") => shell.tables.borrow_mut().answer(method, params).map(Body::Json),
+            _ if method.starts_with("table.") => {
+                shell.stir();
+                shell.tables.borrow_mut().answer(method, params).map(Body::Json)
+            }
             _ => Err(CallError {
                 code: code::NO_SUCH_METHOD,
                 message: format!("a worker of a service can ask for `call` and `table.*`, not for `{method}`"),
@@ -45,6 +48,9 @@ impl Worker {
         let reply = move |answer| {
             worker.asked.set(worker.asked.get() - 1);
             worker.answer(&id, &answer);
+            if worker.asked.get() == 0 {
+                worker.mark_words(false);
+            }
         };
         shell.call(shell.next_call(), asking, Box::new(reply));
         Ok(())

@@ -81,9 +81,14 @@ impl Watch {
 }
 
 impl Worker {
+    /// Whether it is asked how it is.
+    pub(in crate::gateway) fn is_watched(&self) -> bool {
+        self.declared.get().is_some_and(|declared| declared.health) && self.shutdown.get().is_none()
+    }
+
     /// Asks how it is, if it is time; replaces it if it does not say.
     pub(in crate::gateway) fn check_health(&self, shell: &Shell, now: Mono) {
-        if self.declared.get().is_none_or(|declared| !declared.health) || self.shutdown.get().is_some() {
+        if !self.is_watched() {
             return;
         }
         let may_ask = self.has_no_call() || self.concurrency(shell) > 1;
@@ -101,7 +106,7 @@ impl Worker {
         if let Some(why) = why {
             self.channel.say(&FromGateway::Replace { worker: self.id, why });
         }
-        shell.has_changed.set(true);
+        shell.stir();
     }
 
     fn has_no_call(&self) -> bool {

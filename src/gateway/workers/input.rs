@@ -11,8 +11,7 @@ use std::rc::Rc;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
 
-use super::super::marks::Marks;
-use crate::model::WorkerId;
+use super::super::marks::{Mark, REQUEST};
 use crate::model::payload::MAX_LINE_BYTES;
 
 /// So many bytes go into a pipe whole or not at all.
@@ -23,9 +22,8 @@ const MOST_WAITING: usize = MAX_LINE_BYTES + 4 * 1024 * 1024;
 /// The writing end of a worker's input.
 #[derive(Debug)]
 pub(super) struct Input {
-    worker: WorkerId,
     pipe: pipe::Sender,
-    marks: Rc<Marks>,
+    mark: Rc<Mark>,
     lines: RefCell<VecDeque<Vec<u8>>>,
     /// Bytes of the first line that are in the pipe.
     written: Cell<usize>,
@@ -36,11 +34,10 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(worker: WorkerId, pipe: OwnedFd, marks: Rc<Marks>) -> io::Result<Self> {
+    pub(super) fn new(pipe: OwnedFd, mark: Rc<Mark>) -> io::Result<Self> {
         Ok(Self {
-            worker,
             pipe: pipe::Sender::from_owned_fd(pipe)?,
-            marks,
+            mark,
             lines: RefCell::default(),
             written: Cell::new(0),
             waiting: Cell::new(0),
@@ -69,7 +66,7 @@ impl Input {
     pub(super) async fn keep_writing(&self) {
         loop {
             let changed = self.changed.notified();
-            if self.lines.borrow().is_empty() {
+            if self.is_empty() {
                 changed.await;
             } else if self.pipe.writable().await.is_err() || self.flush() {
                 self.changed.notify_waiters();
@@ -82,11 +79,15 @@ impl Input {
         self.waiting.get() > MOST_WAITING
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.borrow().is_empty()
+    }
+
     /// Until everything is written.
     pub(super) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();
-            if self.lines.borrow().is_empty() {
+            if self.is_empty() {
                 return;
             }
             changed.await;
@@ -104,7 +105,7 @@ impl Input {
                 }
                 Ok(false) => return false,
                 Err(error) => {
-                    log::debug!("worker {} takes no input: {error}", self.worker);
+                    log::debug!("a worker takes no input: {error}");
                     self.is_broken.set(true);
                     lines.clear();
                     self.waiting.set(0);
@@ -118,7 +119,7 @@ impl Input {
     fn write_some(&self, line: &[u8]) -> io::Result<bool> {
         let is_long = line.len() > PIPE_BUF;
         if is_long && self.written.get() == 0 {
-            self.marks.set(self.worker, true);
+            self.mark.set(REQUEST, true);
         }
         while self.written.get() < line.len() {
             match self.pipe.try_write(&line[self.written.get()..]) {
@@ -129,7 +130,7 @@ impl Input {
             }
         }
         if is_long {
-            self.marks.set(self.worker, false);
+            self.mark.set(REQUEST, false);
         }
         self.written.set(0);
         Ok(true)

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use self::health::Watch;
 use self::input::Input;
 use super::channel::Channel;
+use super::marks::{Mark, WORDS};
 use super::shell::Shell;
 use crate::core::calls::{Call, CallEvent};
 use crate::model::service::{Body, CallError, Declared, Health};
@@ -57,6 +58,7 @@ pub(super) struct Worker {
     /// The declaration of a `ready` that came before the answer to `init`.
     said: OnceCell<Declared>,
     input: Input,
+    mark: Rc<Mark>,
     channel: Rc<Channel>,
     open: RefCell<HashMap<u64, Open, RandomState>>,
     /// Requests of the worker that were not answered.
@@ -82,12 +84,15 @@ pub(super) struct Introduced {
 pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: OwnedFd) -> io::Result<()> {
     let Introduced { worker: id, pool, slot, declared } = who;
     let is_inherited = declared.is_some();
+    let mark = Rc::new(Mark::new(&shell.marks, id));
+    let left = mark.left();
     let worker = Rc::new(Worker {
         id,
         name: format!("{pool}-{slot}").into(),
         declared: OnceCell::new(),
         said: OnceCell::new(),
-        input: Input::new(id, stdin, Rc::clone(&shell.marks))?,
+        input: Input::new(stdin, Rc::clone(&mark))?,
+        mark,
         channel: Rc::clone(&shell.channel),
         open: RefCell::default(),
         asked: Cell::new(0),
@@ -105,9 +110,8 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
     worker.writer.set(task.abort_handle()).expect("BUG: a worker is started once");
     spawn_local(output::read(Rc::clone(shell), Rc::clone(&worker), stdout, is_inherited));
     shell.feed(CallEvent::Started { worker: id, pool: worker.pool.clone(), slot });
-    if shell.marks.is_set(id) {
-        let why = "a request stopped half-way in its pipe when the gateway died".to_owned();
-        shell.channel.say(&FromGateway::Replace { worker: id, why });
+    if let Some(why) = left {
+        shell.channel.say(&FromGateway::Replace { worker: id, why: why.to_owned() });
     } else if let Some(declared) = declared {
         worker.watch.borrow_mut().wait(shell.now().mono + worker.patience(shell));
         worker.is_ready(shell, *declared);
@@ -172,6 +176,12 @@ impl Worker {
         self.has_ended.notify_one();
     }
 
+    /// Marks whether something is to come of what was read of it; `is_inside`: it is in the middle of a line.
+    fn mark_words(&self, is_inside: bool) {
+        let is_owed = is_inside || self.declared.get().is_none() || self.asked.get() > 0 || !self.input.is_empty();
+        self.mark.set(WORDS, is_owed);
+    }
+
     pub(super) fn health(&self) -> Option<Health> {
         self.watch.borrow().health()
     }
@@ -234,6 +244,7 @@ impl Worker {
     fn is_ready(&self, shell: &Shell, declared: Declared) {
         let event = CallEvent::Ready { worker: self.id, declared: Box::new(declared.clone()) };
         if self.declared.set(declared).is_ok() {
+            self.mark_words(false);
             shell.feed(event);
         }
     }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
+use super::super::marks::WORDS;
 use super::super::shell::Shell;
 use super::{Open, Worker};
 use crate::core::calls::CallEvent;
@@ -34,7 +35,8 @@ const MOST_OF_LINES: usize = 12_000;
 
 /// Reads until the worker has ended.
 pub(super) async fn read(shell: Rc<Shell>, worker: Rc<Worker>, mut pipe: pipe::Receiver, is_inherited: bool) {
-    let mut heard = Heard { lines: Lines::new(MAX_LINE_BYTES), printed: Vec::new(), bytes: 0, is_cut: is_inherited };
+    let mut heard =
+        Heard { lines: Lines::new(MAX_LINE_BYTES), printed: Vec::new(), bytes: 0, is_cut: is_inherited, is_one: false };
     loop {
         match heard.read_some(&shell, &worker, &mut pipe).await {
             Ok(0) | Err(_) => break,
@@ -50,7 +52,7 @@ pub(super) async fn read(shell: Rc<Shell>, worker: Rc<Worker>, mut pipe: pipe::R
         worker.has_ended.notified().await;
     }
     heard.last_words(&shell, &worker, &pipe);
-    shell.marks.set(worker.id, false);
+    worker.mark.clear();
     shell.workers.borrow_mut().remove(&worker.id);
     worker.writer.get().inspect(|writer| writer.abort());
     shell.feed(CallEvent::Gone { worker: worker.id, how: worker.ended.get().cloned().unwrap_or_default() });
@@ -64,25 +66,53 @@ struct Heard {
     bytes: usize,
     /// The first line may have begun before.
     is_cut: bool,
+    /// What was read last is the end of one line and nothing else.
+    is_one: bool,
 }
 
 impl Heard {
     /// Reads a chunk; 0 when there will be none, or the worker has ended.
     async fn read_some(&mut self, shell: &Shell, worker: &Rc<Worker>, pipe: &mut pipe::Receiver) -> io::Result<usize> {
         let mut ended = pin!(worker.has_ended.notified());
-        poll_fn(|cx| {
-            if ended.as_mut().poll(cx).is_ready() {
+        loop {
+            let has_ended = {
+                let mut readable = pin!(pipe.readable());
+                poll_fn(|cx| match ended.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(Ok(true)),
+                    Poll::Pending => readable.as_mut().poll(cx).map_ok(|()| false),
+                })
+                .await?
+            };
+            if has_ended {
                 worker.has_ended.notify_one();
-                return Poll::Ready(Ok(0));
+                return Ok(0);
             }
+            worker.mark.set(WORDS, true);
+            let read = self.read_now(shell, worker, pipe).await;
+            worker.mark_words(self.lines.is_inside());
+            if let Some(read) = read {
+                return read;
+            }
+        }
+    }
+
+    /// Reads what is there; `None`: nothing is.
+    async fn read_now(
+        &mut self,
+        shell: &Shell,
+        worker: &Rc<Worker>,
+        pipe: &mut pipe::Receiver,
+    ) -> Option<io::Result<usize>> {
+        poll_fn(|cx| {
             let mut scratch = shell.scratch.borrow_mut();
             let mut buffer = ReadBuf::new(&mut scratch);
             match Pin::new(&mut *pipe).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) => {
                     self.take(shell, worker, buffer.filled());
-                    Poll::Ready(Ok(buffer.filled().len()))
+                    Poll::Ready(Some(Ok(buffer.filled().len())))
                 }
-                other => other.map_ok(|()| 0),
+                Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
+                Poll::Pending => Poll::Ready(None),
             }
         })
         .await
@@ -109,9 +139,14 @@ impl Heard {
     }
 
     fn take(&mut self, shell: &Shell, worker: &Rc<Worker>, chunk: &[u8]) {
+        self.is_one = memchr::memchr(b'\n', chunk) == chunk.len().checked_sub(1);
         let mut lines = std::mem::replace(&mut self.lines, Lines::new(0));
         lines.push(chunk, |line| self.line(shell, worker, line));
         self.lines = lines;
+        if !self.printed.is_empty() {
+            // Of lines that were dropped is told once a second.
+            shell.stir();
+        }
         self.tell(worker);
     }
 
@@ -119,7 +154,7 @@ impl Heard {
         let is_cut = std::mem::take(&mut self.is_cut);
         match line {
             Line::Whole(line) => {
-                if !worker.hear(shell, line) && !is_cut {
+                if !worker.hear(shell, line, self.is_one) && !is_cut {
                     self.print(worker, line);
                 }
             }
@@ -153,10 +188,16 @@ impl Heard {
 }
 
 impl Worker {
-    /// Takes in a line; false: it is printed text.
-    fn hear(self: &Rc<Self>, shell: &Shell, line: &[u8]) -> bool {
+    /// Takes in a line, `is_one`: all that was read; false: it is printed text.
+    fn hear(self: &Rc<Self>, shell: &Shell, line: &[u8], is_one: bool) -> bool {
         match parse(line) {
-            FromService::Answer { request, answer } => self.answered(shell, request, answer),
+            FromService::Answer { request, answer } => {
+                if is_one {
+                    // Before the caller has it: from then on the worker waits for nothing.
+                    self.mark_words(false);
+                }
+                self.answered(shell, request, answer);
+            }
             FromService::Ready(params) => self.says_ready(shell, params),
             FromService::Metric(params) => self.counts(shell, params),
             FromService::Asks { id, method, params } => self.asks(shell, id, &method, params),

@@ -92,6 +92,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "metrics" => Question::Metrics,
         "autoscale" => Question::Autoscale,
         "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
+        "calls.list" => Question::Look(reader::Question::CallLog(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,
         "bulk.commit" => Question::CommitBulk(parse(params)?),
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),

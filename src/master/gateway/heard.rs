@@ -52,6 +52,7 @@ impl Master {
                 self.log_output(worker, &mut output, usize::MAX);
             }
             FromGateway::Rows { rows } => self.keep_rows(rows),
+            FromGateway::Calls { calls } => self.record(Change::LogCalls(calls.into())),
             // `queue-work services` asks the gateway for all the rest.
             FromGateway::Load { pool, load, calls } => {
                 for (worker, calls) in calls {
@@ -64,8 +65,12 @@ impl Master {
 
     fn keep_rows(&mut self, rows: Vec<TableRow>) {
         table::update(&mut self.gateway.rows, &rows);
+        self.record(Change::KeepRows(rows.into()));
+    }
+
+    fn record(&mut self, change: Change) {
         let now = self.time.now();
-        self.batches.add(Change::KeepRows(rows.into()), Purpose::Core(Tag::None), false, false, now);
+        self.batches.add(change, Purpose::Core(Tag::None), false, false, now);
     }
 
     fn worker_declares(&mut self, worker: WorkerId, declared: Box<Declared>) {

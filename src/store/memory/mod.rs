@@ -5,6 +5,7 @@
 
 mod autoscale_log;
 mod bulk;
+mod call_log;
 mod failures;
 mod faulty;
 mod forget;

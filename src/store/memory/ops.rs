@@ -47,6 +47,7 @@ impl State {
             Change::RollUp(rollup) => self.roll_up(rollup, generation),
             Change::LogAutoscale(change) => self.log_autoscale(change),
             Change::KeepRows(rows) => self.keep_rows(rows),
+            Change::LogCalls(calls) => self.log_calls(calls),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick, at),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

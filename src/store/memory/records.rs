@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -17,7 +18,7 @@ use crate::model::{
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
     ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
@@ -219,6 +220,10 @@ impl Records for MemoryStore {
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         Ok(self.state().list_autoscale_log(filter))
+    }
+
+    fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
+        Ok(self.state().list_call_log(filter))
     }
 
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {

@@ -21,6 +21,7 @@ use crate::model::{
 use crate::store::{Duty, Master, News};
 
 use super::autoscale_log::AutoscaleLog;
+use super::call_log::CallLog;
 use super::processors::Kept;
 use super::rollups::Periods;
 use crate::model::table::TableRows;
@@ -176,6 +177,7 @@ pub(super) struct State {
     pub(super) forgotten: Vec<QueueName>,
     pub(super) periods: Periods,
     pub(super) autoscale_log: AutoscaleLog,
+    pub(super) call_log: CallLog,
     pub(super) table_rows: TableRows,
     /// Processors, without their runs.
     pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,

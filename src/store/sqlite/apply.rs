@@ -35,6 +35,7 @@ impl Batch<'_> {
             Change::RollUp(rollup) => self.roll_up(rollup),
             Change::LogAutoscale(change) => self.log_autoscale(change),
             Change::KeepRows(rows) => self.keep_rows(rows),
+            Change::LogCalls(calls) => self.log_calls(calls),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

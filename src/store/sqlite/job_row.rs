@@ -118,7 +118,7 @@ pub(super) fn find(conn: &Connection, id: JobId) -> Result<Option<JobRecord>> {
     query::<JobRecord>("jobs j").and("j.id =", Some(id.0)).read(conn, "", None, read).map(|mut found| found.pop())
 }
 
-fn seconds(micros: i64) -> f64 {
+pub(super) fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 

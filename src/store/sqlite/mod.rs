@@ -10,6 +10,7 @@ mod apply;
 mod autoscale_log;
 mod batch;
 mod bulk;
+mod call_log;
 mod changes;
 mod checkpoint;
 mod claim;

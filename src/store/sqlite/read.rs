@@ -12,10 +12,11 @@ use rusqlite::{Connection, Result, Row};
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
-    autoscale_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes, open,
-    processor_row, run_index, run_row, table_rows, totals,
+    autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes,
+    open, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::worker::EndReason;
@@ -25,8 +26,8 @@ use crate::model::{
     RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
-    Records, RunFilter, StoreError, WorkerFilter,
+    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -197,6 +198,10 @@ impl Records for SqliteRecords {
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         self.worded(|conn| autoscale_log::list(conn, filter))
+    }
+
+    fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
+        self.worded(|conn| call_log::list(conn, filter))
     }
 
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {

@@ -15,6 +15,7 @@ use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
 use crate::model::autoscale::AutoscaleRecord;
+use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -22,8 +23,8 @@ use crate::model::{
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster, ProcessorRunFilter,
-    Records, RunFilter, StoreError, WorkerFilter,
+    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 /// How long one of them waits for the other, again and again.
@@ -141,6 +142,9 @@ impl Records for SharedRecords {
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         self.ask(|records| records.autoscale_log(filter))
+    }
+    fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
+        self.ask(|records| records.call_log(filter))
     }
     fn history(&mut self, filter: &HistoryFilter) -> Result<History, StoreError> {
         self.ask(|records| records.history(filter))

@@ -13,6 +13,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         include_str!("rollups.rs"),
         include_str!("history.rs"),
         include_str!("autoscale_log.rs"),
+        include_str!("call_log.rs"),
     ];
     let text = include_str!("sql.rs").to_owned() + &files.concat();
     let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
@@ -32,6 +33,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         "COUNTED_PUT",
         "UNCOUNTED",
         "CHANGES",
+        "CALLS",
     ];
     let written = text.split("const ").skip(1).filter_map(|part| {
         let (name, rest) = part.split_once(": &str")?;

@@ -6,6 +6,7 @@ mod ends;
 mod methods;
 mod properties;
 mod queue;
+mod sample;
 mod schema;
 mod strategies;
 
@@ -37,6 +38,8 @@ struct Bench {
     settings: ServiceSettings,
     declared: Declared,
     out: Vec<CallAction>,
+    /// Calls that were put on record.
+    logged: Vec<CallSample>,
 }
 
 impl Bench {
@@ -47,6 +50,7 @@ impl Bench {
             settings: settings.clone(),
             declared: declared(methods),
             out: Vec::new(),
+            logged: Vec::new(),
         };
         bench.event(CallEvent::Settings(pool(), Box::new(settings)));
         bench
@@ -68,6 +72,15 @@ impl Bench {
 
     fn event(&mut self, event: CallEvent) {
         self.calls.handle(event, self.now, &mut self.out);
+        self.sort_out();
+    }
+
+    fn sort_out(&mut self) {
+        let logged = self.out.extract_if(.., |action| matches!(action, CallAction::Log(_)));
+        self.logged.extend(logged.filter_map(|action| match action {
+            CallAction::Log(call) => Some(*call),
+            _ => None,
+        }));
     }
 
     fn start(&mut self, worker: i64, slot: u32) {
@@ -136,6 +149,7 @@ impl Bench {
         while let Some(at) = self.calls.next_deadline().filter(|&at| at <= until) {
             self.now = self.now.max(at);
             self.calls.tick(self.now, &mut self.out);
+            self.sort_out();
         }
         self.now = until;
     }
@@ -181,6 +195,7 @@ fn line(action: &CallAction) -> String {
         CallAction::NoWorker(pool) => format!("no worker of {pool}"),
         CallAction::Drained(worker) => format!("drained {worker}"),
         CallAction::Replace { worker, .. } => format!("replace {worker}"),
+        CallAction::Log(call) => format!("log a call of {}", call.service),
         CallAction::Warn { worker, text } => format!("warn of {worker}: {text}"),
     }
 }
