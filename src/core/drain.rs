@@ -101,15 +101,24 @@ impl Core {
     }
 
     /// Whether each of these pools that takes jobs that are left has tried to start each of its workers several times, and none was of
-    /// any use.
+    /// any use; or waits for a pool of which that is true.
     pub(super) fn in_vain<'p>(&'p self, pools: impl IntoIterator<Item = &'p Pool>) -> Option<(PoolName, SlotProblem)> {
         let has_left = |pool: &&Pool| pool.wanted > 0 && self.left_for(pool) > 0;
-        let pools: Vec<&Pool> = pools.into_iter().filter(has_left).collect();
-        let problem = pools.iter().find_map(|pool| {
+        let causes =
+            pools.into_iter().filter(has_left).map(|pool| self.useless(pool)).collect::<Option<Vec<&Pool>>>()?;
+        causes.into_iter().find_map(|pool| {
             let problem = pool.slots().find_map(|slot| slot.problem.cloned())?;
             Some((pool.settings.name.clone(), problem))
-        });
-        problem.filter(|_| pools.iter().all(|pool| pool.is_of_no_use()))
+        })
+    }
+
+    /// The pool because of which this one does nothing, which is itself or one that it waits for; `None`: it may yet do something.
+    fn useless<'c>(&'c self, pool: &'c Pool) -> Option<&'c Pool> {
+        if pool.is_of_no_use() {
+            return Some(pool);
+        }
+        let needed = self.waits_for(pool).into_iter().filter_map(|name| self.pool_named(name));
+        needed.map(|id| &self.pools[&id]).find_map(|needed| self.useless(needed))
     }
 }
 

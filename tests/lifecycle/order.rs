@@ -63,6 +63,19 @@ fn a_job_whose_pool_waits_for_another_is_told_so() {
 }
 
 /// What a sidecar was told, in order.
+#[test]
+fn a_drain_is_given_up_where_a_pool_waits_for_one_that_cannot_be_started() {
+    let bench = Bench::new();
+    let database = "[pools.database]\ncommand = [\"/nowhere/database\"]\nworkers = 1\n".to_owned();
+    let app = "[pools.app]\ncommand = [\"cat\"]\nworkers = 1\nneeds = \"database\"\n".to_owned();
+    write(&bench, &[app, database]);
+    bench.push(&["x", "--queue", "app"]);
+    let mut master = bench.launch(&["--drain"]);
+    assert_eq!(master.wait_exit(DEADLINE).code(), Some(1));
+    let said = master.stderr();
+    assert!(said.contains("pool `database`") && said.contains("/nowhere/database"), "{said}");
+}
+
 fn told(bench: &Bench) -> Vec<Value> {
     read(bench, "told").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }

@@ -59,6 +59,8 @@ pub struct Count {
     pub cache_hits: u64,
     /// From calls to their answers by workers.
     pub answers: Durations,
+    /// When the first one ended.
+    since: Option<Mono>,
     recent: VecDeque<Slice>,
 }
 
@@ -94,6 +96,7 @@ impl Stats {
 impl Count {
     fn add(&mut self, end: End, now: Mono) {
         self.requests += 1;
+        self.since.get_or_insert(now);
         let slice = self.slice(now);
         slice.requests += 1;
         match end {
@@ -132,7 +135,8 @@ impl Count {
             answers.merge(&slice.answers);
         }
         let lately = self.recent.iter().filter(|slice| slice.number + 1 >= number);
-        let seconds = SLICE.as_secs_f64() + (now.0 % SLICE.as_micros() as u64) as f64 / 1e6;
+        let slices = SLICE + Duration::from_micros(now.0 % SLICE.as_micros() as u64);
+        let seconds = self.since.map_or(slices, |since| slices.min(now.since(since))).as_secs_f64().max(1.0);
         MethodStats {
             requests: self.requests,
             errors: self.errors,
