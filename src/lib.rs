@@ -4,7 +4,7 @@
 //!
 //! The map: `cli` (one file per verb) calls `client` (talk to a running master) or `master` (be one).
 //! `master` is the shell around `core`, which decides everything and does nothing: `step(event, now) -> actions`.
-//! `store` records jobs, runs and workers; `gateway` is the process that carries the calls of services; `trial` speaks to one worker without either; `process` spawns, signals and finds processes; `wire` is the line
+//! `store` records jobs, runs and workers; `gateway` is the process that carries the calls of services; `web` the one that shows everything in the browser; `trial` speaks to one worker without either; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `schedule` reckons the ticks of processors from cron expressions and time zones; `report` words everything for people and for JSON; `model` holds the words everybody shares.
 //! `telemetry` sends spans to a collector; `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
@@ -36,6 +36,8 @@ mod store;
 mod telemetry;
 mod trial;
 mod trust;
+#[cfg(feature = "web")]
+mod web;
 mod wire;
 mod worker;
 

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::{self, ConfigErrors, Environment, Flags, Inputs, Loaded, Paths, Problem};
 use crate::error::{Code, Error};
@@ -58,13 +59,16 @@ fn invalid(errors: &ConfigErrors) -> Error {
     Error::Config(errors.to_string())
 }
 
-/// The records, read-only; `None` while there is no store.
-pub(crate) fn open_records(paths: &Paths) -> Result<Option<Box<dyn Records>>, StoreError> {
+/// The records, read-only; `None` while there is no store. An answer may take so long.
+pub(crate) fn open_records(paths: &Paths, within: Option<Duration>) -> Result<Option<Box<dyn Records>>, StoreError> {
     let location = store::open(&paths.database);
     match location.exists() {
         Ok(false) => Ok(None),
         // Opening it says better why it cannot be found.
-        Ok(true) | Err(_) => Ok(Some(location.records()?)),
+        Ok(true) | Err(_) => Ok(Some(match within {
+            Some(limit) => location.records_within(limit)?,
+            None => location.records()?,
+        })),
     }
 }
 

@@ -49,7 +49,7 @@ fn print(args: &CallArgs, result: &RawValue) -> Result<(), Error> {
 }
 
 /// The gateway of the master, which must run.
-pub(super) fn connect(context: &Context, service: &str) -> Result<Calls, Error> {
+pub(crate) fn connect(context: &Context, service: &str) -> Result<Calls, Error> {
     let paths = context.paths()?;
     match Calls::connect(&calls_path(&paths.socket), paths.database.file()) {
         Err(ClientError::NoMaster { .. }) => {
@@ -101,7 +101,7 @@ fn lost(error: ClientError) -> Error {
 }
 
 /// Each error with its exit code.
-pub(super) fn failed(error: &CallError) -> Error {
+pub(crate) fn failed(error: &CallError) -> Error {
     let text = error.message.clone();
     match error.code {
         code::NO_SUCH_METHOD => Error::NotFound(text),

@@ -106,8 +106,18 @@ impl Context {
 
     /// The records; `None` while there is no database. Where it is closed to us, its master is asked for them.
     pub(crate) fn records(&self) -> Result<Option<Box<dyn Records>>, Error> {
+        self.open_records(None)
+    }
+
+    /// The same; what takes longer to look up than this fails.
+    #[cfg(feature = "web")]
+    pub(crate) fn records_within(&self, limit: Duration) -> Result<Option<Box<dyn Records>>, Error> {
+        self.open_records(Some(limit))
+    }
+
+    fn open_records(&self, within: Option<Duration>) -> Result<Option<Box<dyn Records>>, Error> {
         let paths = self.paths()?;
-        match backend::open_records(paths) {
+        match backend::open_records(paths, within) {
             Err(closed) if closed.is_denied() => match reach::master_if_any(paths, self.patience) {
                 Ok(Some(client)) => Ok(Some(Box::new(RemoteRecords(client)))),
                 Err(denied @ Error::Client(ClientError::Denied { .. })) => Err(denied),

@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &MetricsArgs) -> Result<Code, Error> 
 }
 
 /// From the master; without one that answers and has numbers, what the store knows.
-fn families(context: &Context) -> Result<Vec<Family>, Error> {
+pub(crate) fn families(context: &Context) -> Result<Vec<Family>, Error> {
     let mut is_up = false;
     let asked = status::ask(context.paths()?, |client| {
         client.ping()?;
@@ -150,7 +150,7 @@ fn show_history(context: &Context, args: &MetricsArgs, history: Duration) -> Res
 }
 
 /// From the records, also while a master runs: what it has counted in the last ten seconds is not there yet.
-fn report(context: &Context, asked: &AskHistory) -> Result<Option<HistoryReport>, Error> {
+pub(crate) fn report(context: &Context, asked: &AskHistory) -> Result<Option<HistoryReport>, Error> {
     if let Some(mut client) = context.try_connect()? {
         return Ok(Some(client.call("metrics.history", asked)?));
     }

@@ -4,30 +4,30 @@
 //! SQL, processes and the protocol are elsewhere. Invariant: data goes to stdout and messages to stderr, and a reader
 //! that goes away ends the command without an error.
 
-mod args;
+pub(crate) mod args;
 mod autoscale;
-mod backend;
-mod call;
+pub(crate) mod backend;
+pub(crate) mod call;
 mod calls;
 mod completions;
 mod config;
-mod context;
+pub(crate) mod context;
 mod doctor;
-mod errors;
+pub(crate) mod errors;
 mod events;
 mod health;
 mod interrupted;
-mod jobs;
+pub(crate) mod jobs;
 mod known;
 mod leaks;
 mod left;
 mod logging;
 mod logs;
 mod man;
-mod metrics;
-mod output;
+pub(crate) mod metrics;
+pub(crate) mod output;
 mod pause;
-mod processors;
+pub(crate) mod processors;
 mod push;
 mod reach;
 mod reload;
@@ -37,15 +37,16 @@ mod result;
 mod running;
 mod runs;
 mod scale;
-mod services;
+pub(crate) mod services;
 mod spawn;
 mod start;
-mod status;
+pub(crate) mod status;
 mod stop;
 mod tables;
 mod trial;
-mod waiting;
-mod why;
+pub(crate) mod waiting;
+mod web;
+pub(crate) mod why;
 mod work;
 mod workers;
 
@@ -143,6 +144,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Leaks => leaks::run(context),
         Verb::Metrics(args) => metrics::run(context, args),
         Verb::Logs(args) => logs::run(context, args),
+        Verb::Web(args) => web::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Man(args) => man::run(&args.verb),

@@ -17,13 +17,7 @@ use crate::wire::gateway::calls_path;
 
 pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error> {
     let status: Status = context.connect()?.call("status", &NONE)?;
-    let pools = status.pools.iter().filter(|pool| pool.is_service()).collect::<Vec<_>>();
-    let mut listed = if pools.is_empty() { Vec::new() } else { listed(context)? };
-    let services = pools.into_iter().map(|pool| {
-        let at = listed.iter().position(|listed| listed.pool.as_str() == pool.name);
-        Service::new(pool, at.map(|at| listed.swap_remove(at)))
-    });
-    let mut services: Vec<Service> = services.collect();
+    let mut services = all(context, &status)?;
     if let Some(name) = &args.name {
         services.retain(|service| service.pool == *name);
         if services.is_empty() {
@@ -44,6 +38,17 @@ pub(crate) fn run(context: &Context, args: &ServicesArgs) -> Result<Code, Error>
     Ok(Code::DONE)
 }
 
+/// All services of this status, as the gateway knows them.
+pub(crate) fn all(context: &Context, status: &Status) -> Result<Vec<Service>, Error> {
+    let pools = status.pools.iter().filter(|pool| pool.is_service()).collect::<Vec<_>>();
+    let mut listed = if pools.is_empty() { Vec::new() } else { listed(context)? };
+    let services = pools.into_iter().map(|pool| {
+        let at = listed.iter().position(|listed| listed.pool.as_str() == pool.name);
+        Service::new(pool, at.map(|at| listed.swap_remove(at)))
+    });
+    Ok(services.collect())
+}
+
 fn print_module(context: &Context, types: Types, service: &Service) -> Result<Code, Error> {
     if service.methods.is_empty() {
         let pool = &service.pool;
@@ -60,7 +65,7 @@ fn print_module(context: &Context, types: Types, service: &Service) -> Result<Co
     Ok(Code::DONE)
 }
 
-pub(super) fn unknown(name: &str) -> Error {
+pub(crate) fn unknown(name: &str) -> Error {
     Error::NotFound(format!("there is no service `{name}`; see `queue-work services`"))
 }
 

@@ -1,7 +1,7 @@
 //! `status`: queues, pools, workers, totals; without a master, what the store says of the queues, and exit code 3; with one
 //! that cannot be reached or does not answer in time, the same with exit code 1. With a name: all of that.
 
-mod named;
+pub(crate) mod named;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

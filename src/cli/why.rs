@@ -8,13 +8,13 @@ use super::context::Context;
 use super::{backend, output, processors, status, waiting};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{JobId, ProcessorName};
+use crate::model::{JobId, JobRecord, ProcessorName, RunRecord};
 use crate::report::hint;
 use crate::report::why::{Facts, Reason, Why, WhyPool, WhyProcessor};
 use crate::store::{JobFilter, RunFilter};
 
 /// Runs that are read: the newest, and the first of all but very many.
-const RUNS: u32 = 100;
+pub(crate) const RUNS: u32 = 100;
 
 pub(crate) fn run(context: &Context, args: &WhyArgs) -> Result<Code, Error> {
     match args.target.parse() {
@@ -40,10 +40,14 @@ fn of_job(context: &Context, id: JobId) -> Result<Code, Error> {
     if let Some(limits) = context.job_limits() {
         limits.complete(&mut job);
     }
-    let status::Found { status, trouble } = status::fetch(context)?;
-    let absent = trouble.map(|trouble| absent(context, trouble));
-    let why = Why::of(Facts { job: &job, runs: &runs, status: &status, absent: absent.as_ref(), now: clock::wall() });
+    let why = of(context, &job, &runs, &status::fetch(context)?);
     say(context, &why, &why.text())
+}
+
+/// The reasons of a job on record with these runs, by what was found of the master.
+pub(crate) fn of(context: &Context, job: &JobRecord, runs: &[RunRecord], found: &status::Found) -> Why {
+    let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
+    Why::of(Facts { job, runs, status: &found.status, absent: absent.as_ref(), now: clock::wall() })
 }
 
 fn of_name(context: &Context, name: &str) -> Result<Code, Error> {
@@ -56,7 +60,7 @@ fn of_name(context: &Context, name: &str) -> Result<Code, Error> {
     let processor = ProcessorName::new(name).map_err(|_| unknown()).and_then(|name| processors::one(context, &name));
     match processor {
         Ok(processor) => {
-            let absent = found.trouble.map(|trouble| absent(context, trouble));
+            let absent = found.trouble.as_ref().map(|trouble| absent(context, trouble));
             let why = WhyProcessor::of(&processor, absent.as_ref(), clock::wall());
             say(context, &why, &why.text())
         }
@@ -85,10 +89,10 @@ fn say(context: &Context, why: &impl Serialize, text: &str) -> Result<Code, Erro
 }
 
 /// The reason that no master answers.
-fn absent(context: &Context, trouble: Error) -> Reason {
+fn absent(context: &Context, trouble: &Error) -> Reason {
     match trouble {
         Error::NoMaster { database, .. } => {
-            let error = Error::NoMaster { database, start: waiting::start(context, None) };
+            let error = Error::NoMaster { database: database.clone(), start: waiting::start(context, None) };
             Reason::NoMaster { error: error.to_string() }
         }
         other => Reason::Unreachable { error: other.to_string() },

@@ -35,6 +35,7 @@ pub(super) struct Layer {
     pub(super) health: Table,
     pub(super) metrics: Table,
     pub(super) telemetry: Table,
+    pub(super) web: Table,
     pub(super) together: Table,
     pub(super) defaults: Table,
     /// In the order of the file.
@@ -209,6 +210,9 @@ impl<'t> Reader<'t> {
                 "telemetry" => {
                     self.layer.telemetry = self.table(name, at, value, &[schema::TELEMETRY]);
                 }
+                "web" => {
+                    self.layer.web = self.table(name, at, value, &[schema::WEB]);
+                }
                 "autoscale" => {
                     self.layer.together = self.table(name, at, value, &[schema::TOGETHER]);
                 }
@@ -305,6 +309,7 @@ impl<'t> Reader<'t> {
             Kind::Windows => self.windows(path, value),
             Kind::Listen => self.listen(path, value),
             Kind::Pools => self.pool_names(key, path, value),
+            Kind::Texts(check) => self.text_list(key, path, value, check),
             Kind::Table(inner) => self.inner(key, inner, path, value),
             _ => self.scalar(key, path, at, value),
         }
@@ -353,6 +358,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::HEALTH, "in `[health]`"),
         (schema::METRICS, "in `[metrics]`"),
         (schema::TELEMETRY, "in `[telemetry]`"),
+        (schema::WEB, "in `[web]`"),
         (schema::TOGETHER, "in `[autoscale]`"),
         (schema::AUTOSCALE, "in `[pools.NAME.autoscale]`"),
     ];

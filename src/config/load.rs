@@ -15,7 +15,7 @@ use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
-use super::{Config, Durability, Flags, autoscale, pools, processors, rules, telemetry};
+use super::{Config, Durability, Flags, autoscale, pools, processors, rules, telemetry, web};
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Bytes, ProcessorName, StoreUrl};
@@ -193,6 +193,8 @@ fn merged(
     let metrics = merge(&[&layers.built_in.metrics, &file.metrics])?;
     origins.set_table("metrics", &metrics);
     let telemetry = merge(&[&layers.built_in.telemetry, &file.telemetry])?;
+    let web = merge(&[&layers.built_in.web, &file.web])?;
+    origins.set_table("web", &web);
     let together = merge(&[&layers.built_in.together, &file.together])?;
     origins.set_table("autoscale", &together);
     if flags.drain {
@@ -223,6 +225,7 @@ fn merged(
         max_wait: raw::value(&health, "max_wait")?,
         metrics_per_worker: raw::text(&metrics, "per_worker")? == "true",
         telemetry: telemetry::settle(&telemetry, layers.env, origins, problems)?,
+        web: web::read(&web, pools::folder(layers))?,
         log_file_bytes,
         log_files: raw::value(&top, "log_files")?,
         defaults,

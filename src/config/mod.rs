@@ -35,6 +35,7 @@ mod telemetry;
 pub use crate::model::{Durability, units};
 mod values;
 mod variables;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use services::ServiceConfig;
 pub use show::{Origins, Shown, show, template};
 pub use telemetry::{Collector, Telemetry};
+pub use web::{Web, check_base_path, check_host, check_pattern, listen as listen_of_web};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -101,6 +103,7 @@ pub struct Config {
     /// `queue-work metrics` prints the memory of each worker.
     pub metrics_per_worker: bool,
     pub telemetry: Telemetry,
+    pub web: Web,
     /// Size of one output file, in bytes, and how many of them per worker.
     pub log_file_bytes: u64,
     /// Files per worker, at least 1.

@@ -1,4 +1,4 @@
-//! Keys of a pool that hold one text or a list of them: `listen`, `needs`, `sidecars`.
+//! Keys that hold one text or a list of them: `listen`, `needs` and `sidecars` of a pool, `hosts` of `[web]`.
 //!
 //! Part of the walk of [`super::document`], beside [`super::compound`].
 
@@ -22,6 +22,17 @@ impl Reader<'_> {
     pub(super) fn pool_names(&mut self, key: Key, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
         let check = |name: &str| PoolName::new(name).map(drop).map_err(|error| error.to_string());
         self.texts(key.name, path, value, "write the name of a pool in quotes, or a list of them", check)
+    }
+
+    /// A text, or a list of texts.
+    pub(super) fn text_list(
+        &mut self,
+        key: Key,
+        path: &str,
+        value: &Spanned<DeValue<'_>>,
+        check: fn(&str) -> Result<(), String>,
+    ) -> Option<Value> {
+        self.texts(key.name, path, value, "write a text in quotes, or a list of them", check)
     }
 
     fn texts(

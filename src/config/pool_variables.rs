@@ -90,6 +90,7 @@ impl Key {
             | Kind::Json
             | Kind::Listen
             | Kind::Pools
+            | Kind::Texts(_)
             | Kind::Table(_) => document::read_value(self, &as_toml(self.kind, text))?,
             _ => {
                 let checked = self.check(&self.written(text)).map_err(|refusal| refusal.of_flag())?;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{pools, services, telemetry, units};
+use super::{pools, services, telemetry, units, web};
 use crate::model::autoscale::Budget;
 use crate::model::key::{Inner, Key, Kind};
 use crate::model::supervision::{Excess, Growth, RestartOn, StopSignal};
@@ -33,7 +33,7 @@ pub(super) const TOP: &[Key] = &[
 
 /// The tables.
 pub(super) const TABLES: &[&str] =
-    &["keep", "signals", "health", "metrics", "telemetry", "autoscale", "defaults", "pools", "processors"];
+    &["keep", "signals", "health", "metrics", "telemetry", "web", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] =
@@ -52,6 +52,15 @@ pub(super) const METRICS: &[Key] = &[Key::new("per_worker", Kind::Flag)];
 /// The keys of `[telemetry]`.
 pub(super) const TELEMETRY: &[Key] =
     &[Key::new("otlp", Kind::Text(telemetry::endpoint)).or("off"), Key::new("sample", Kind::Fraction)];
+
+/// The keys of `[web]`.
+pub(super) const WEB: &[Key] = &[
+    Key::new("listen", Kind::Text(|text| web::listen(text).map(drop))).or("off"),
+    Key::new("hosts", Kind::Texts(web::check_host)),
+    Key::new("base_path", Kind::Text(web::check_base_path)),
+    Key::new("read_only", Kind::Flag),
+    Key::new("redact", Kind::Texts(web::check_pattern)),
+];
 
 /// The keys of `[autoscale]`.
 pub(super) const TOGETHER: &[Key] = &[MAX_PROCESSES, Key::new("share", Kind::Choice(&["by_need", "by_priority"]))];

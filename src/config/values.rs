@@ -80,6 +80,7 @@ impl Key {
             | Kind::Windows
             | Kind::Listen
             | Kind::Pools
+            | Kind::Texts(_)
             | Kind::Table(_) => Err(self.wrong(written, "a list or a table")),
         }
     }

@@ -52,6 +52,8 @@ pub enum Kind {
     Listen,
     /// Names of pools, one or a list.
     Pools,
+    /// Texts, one or a list; why one cannot be, if so.
+    Texts(fn(&str) -> Result<(), String>),
     /// A table of keys of its own, or a word.
     Table(&'static Inner),
 }

@@ -114,6 +114,9 @@ pub enum StoreError {
     /// Reading or writing failed; whether a commit took place is unknown.
     #[error("input or output on the database failed: {0}")]
     Io(String),
+    /// An answer that was to take a moment only.
+    #[error("this takes too long to look up; ask for less, such as one queue, one state or a shorter time")]
+    TooLong,
     /// Its master was asked for records, and did not give them.
     #[error("{0}")]
     Unanswered(String),

@@ -67,6 +67,12 @@ impl Location<'_> {
         sqlite::records(path)
     }
 
+    /// The same; an answer that takes longer than this fails with [`StoreError::TooLong`].
+    pub fn records_within(&self, limit: Duration) -> Result<Box<dyn Records + Send>, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::records_within(path, limit)
+    }
+
     /// The master that runs on it, if one does; pid 0: not yet written down.
     pub fn holder(&self) -> io::Result<Option<Holder>> {
         let StoreUrl::File(path) = self.0;

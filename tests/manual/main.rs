@@ -54,6 +54,7 @@ chapters! {
     testing_the_manual_does_what_it_shows: "docs/testing-the-manual.md",
     the_tour_does_what_it_shows: "docs/tour.md",
     traces_do_what_they_show: "docs/traces.md",
+    the_page_does_what_it_shows: "docs/web.md",
     workers_do_what_they_show: "docs/workers.md",
 }
 

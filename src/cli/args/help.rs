@@ -27,11 +27,11 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
-    ("Set up", &["config", "completions, man"]),
+    ("Set up", &["config, web", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 14] = [
+const TOGETHER: [(&str, &str); 15] = [
     ("start, work", "Run the master, or a single worker here"),
     ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
@@ -45,6 +45,7 @@ const TOGETHER: [(&str, &str); 14] = [
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
     ("spawn, stop", "Add a pool; stop pools, workers or the master"),
     ("restart, reload", "Replace workers; read the configuration file again"),
+    ("config, web", "Check or write the configuration; open the page"),
     ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];
 
@@ -134,7 +135,7 @@ fn verbs(command: &Command) -> String {
             let about = || command.find_subcommand(name).and_then(Command::get_about).map(ToString::to_string);
             let about = together.or_else(about).unwrap_or_default();
             let gap = 8 - group.len();
-            lines.push(format!("{header}{group}{header:#}{:gap$}{name:<17}{about}", ""));
+            lines.push(format!("{header}{group}{header:#}{:gap$}{name:<16} {about}", ""));
         }
     }
     lines.join("\n")

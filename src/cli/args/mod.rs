@@ -9,7 +9,7 @@ pub(crate) mod help;
 pub(crate) mod jobs;
 pub(crate) mod metrics;
 mod mistakes;
-mod moment;
+pub(crate) mod moment;
 pub(crate) mod processors;
 pub(crate) mod push;
 mod quick;
@@ -19,6 +19,7 @@ pub(crate) mod start;
 #[cfg(test)]
 mod tests;
 pub(crate) mod values;
+pub(crate) mod web;
 pub(crate) mod work;
 
 use std::collections::BTreeSet;
@@ -196,6 +197,7 @@ Examples:
     Metrics(metrics::MetricsArgs),
     #[command(alias = "log")]
     Logs(records::LogsArgs),
+    Web(web::WebArgs),
     #[command(subcommand)]
     Config(control::ConfigVerb),
     Completions(control::CompletionsArgs),

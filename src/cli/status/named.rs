@@ -15,7 +15,7 @@ const LINES: usize = 10;
 const LISTED: usize = 5;
 
 /// All that has the name.
-pub(super) fn find(context: &Context, name: &str, found: &Found) -> Result<Named, Error> {
+pub(crate) fn find(context: &Context, name: &str, found: &Found) -> Result<Named, Error> {
     let mut named = Named::of(&found.status, name);
     if !named.workers.is_empty() {
         let (folder, wanted) = (&context.paths()?.logs_dir, backend::Wanted { job: None, since: None });

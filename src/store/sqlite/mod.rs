@@ -92,7 +92,7 @@ pub use self::changes::Changes;
 pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;
 pub(super) use self::read::SqliteRecords;
-pub(super) use self::roles::{as_guest, as_master, holder, records};
+pub(super) use self::roles::{as_guest, as_master, holder, records, records_within};
 use self::shared::SharedRecords;
 
 /// The writing connection to a database file.

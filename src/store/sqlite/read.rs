@@ -5,9 +5,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Result, Row};
+use rusqlite::{Connection, ErrorCode, Result, Row};
 
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
@@ -15,6 +17,7 @@ use super::{
     autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes,
     open, processor_row, run_index, run_row, table_rows, totals,
 };
+use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
@@ -36,9 +39,14 @@ pub(in crate::store) struct SqliteRecords {
     conn: Connection,
     path: PathBuf,
     files: Files,
+    /// When the question began, where its answer may only take a moment.
+    began: Option<Arc<AtomicU64>>,
     /// Dropped last, after the connection.
     _handle: Arc<Handle>,
 }
+
+/// Steps of SQLite between two looks at the clock.
+const STEPS: i32 = 1_000;
 
 /// `workers.id`, downwards.
 const WORKER: &str = "SELECT id, pool, slot, pid, generation, started_at, ended_at, reason, exit_code, signal, \
@@ -104,7 +112,17 @@ impl SqliteRecords {
     /// Opens an existing database for reading.
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let (conn, handle) = open::reader(path)?;
-        Ok(Self { conn, path: path.to_owned(), files: Files::of(path), _handle: handle })
+        Ok(Self { conn, path: path.to_owned(), files: Files::of(path), began: None, _handle: handle })
+    }
+
+    /// The same; an answer that takes longer is [`StoreError::TooLong`].
+    pub(in crate::store) fn open_within(path: &Path, limit: Duration) -> Result<Self, StoreError> {
+        let records = Self::open(path)?;
+        let began = Arc::new(AtomicU64::new(u64::MAX));
+        let (since, limit) = (Arc::clone(&began), limit.as_micros() as u64);
+        let is_over = move || clock::monotonic_micros().saturating_sub(since.load(Ordering::Relaxed)) > limit;
+        records.conn.progress_handler(STEPS, Some(is_over)).map_err(|e| error::map(path, &e))?;
+        Ok(Self { began: Some(began), ..records })
     }
 
     /// Whether the files are still those that were opened: others may hold something else.
@@ -119,7 +137,13 @@ impl SqliteRecords {
     }
 
     pub(super) fn worded<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T, StoreError> {
-        read(&self.conn).map_err(|e| error::map(&self.path, &e))
+        if let Some(began) = &self.began {
+            began.store(clock::monotonic_micros(), Ordering::Relaxed);
+        }
+        read(&self.conn).map_err(|e| match e.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) if self.began.is_some() => StoreError::TooLong,
+            _ => error::map(&self.path, &e),
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::changes::Changes;
 use super::file_checks::{refuse_shared, refuse_unusable};
@@ -17,6 +18,11 @@ use crate::trust::{Owner, folder_of};
 /// To read it.
 pub(in crate::store) fn records(path: &Path) -> Result<Box<dyn Records + Send>, StoreError> {
     Ok(Box::new(SqliteRecords::open(path)?))
+}
+
+/// The same; an answer may take so long.
+pub(in crate::store) fn records_within(path: &Path, limit: Duration) -> Result<Box<dyn Records + Send>, StoreError> {
+    Ok(Box::new(SqliteRecords::open_within(path, limit)?))
 }
 
 /// The master that runs on it.

@@ -1,0 +1,84 @@
+"use strict";
+// Times in the zone of whoever looks.
+function local(root) {
+  for (const t of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(t.dateTime);
+    if (!isNaN(at)) t.title = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+  }
+}
+local(document);
+
+// Parts that have changed take the place of those that are there, unless somebody is about to use one.
+let stream = null, silent = 0, tries = 0;
+const button = document.getElementById("pause"), trouble = document.getElementById("trouble");
+const isPaused = () => button && button.getAttribute("aria-pressed") === "true";
+
+function isInUse(part) {
+  const chosen = document.getSelection();
+  const inside = chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
+  return inside || (part.contains(document.activeElement) && document.activeElement !== document.body
+    && document.activeElement.matches("input,select,textarea,button,summary")) || part.querySelector("details[open]");
+}
+
+function take(event) {
+  silent = 0; tries = 0;
+  if (trouble) trouble.hidden = true;
+  const { id, html } = JSON.parse(event.data);
+  const old = document.getElementById(id);
+  if (!old || isInUse(old)) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const scrolled = [...old.querySelectorAll(".scroll")].map(e => e.scrollLeft);
+  old.outerHTML = html;
+  const now = document.getElementById(id);
+  local(now);
+  now.querySelectorAll(".scroll").forEach((e, n) => { e.scrollLeft = scrolled[n] || 0; });
+  if (focused) { const link = [...now.querySelectorAll("a")].find(a => a.getAttribute("href") === focused); if (link) link.focus(); }
+}
+
+function listen() {
+  if (stream || isPaused() || document.hidden || !("live" in document.body.dataset)) return;
+  stream = new EventSource(location.pathname + location.search);
+  stream.onmessage = take;
+  stream.onerror = () => {
+    stop();
+    tries += 1;
+    if (tries > 1 && trouble) { trouble.textContent = "the page is not reached; it is tried again"; trouble.hidden = false; }
+    setTimeout(listen, Math.min(1000 * 2 ** tries, 15000));
+  };
+}
+function stop() { if (stream) stream.close(); stream = null; }
+
+if ("live" in document.body.dataset && window.EventSource) {
+  document.getElementById("live").hidden = false;
+  button.onclick = () => {
+    const paused = !isPaused();
+    button.setAttribute("aria-pressed", paused);
+    button.textContent = paused ? "paused" : "live";
+    paused ? stop() : listen();
+  };
+  document.addEventListener("visibilitychange", () => document.hidden ? stop() : listen());
+  addEventListener("pagehide", stop);
+  listen();
+}
+
+// Keys: g and a letter goes to a page, / searches, . stops and goes on, j and k go through rows.
+const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7 };
+let isGoing = false;
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input,select,textarea")) return;
+  const key = event.key;
+  if (isGoing) {
+    isGoing = false;
+    const link = document.querySelectorAll("nav a")[pages[key]];
+    if (link) location.href = link.href;
+    return;
+  }
+  if (key === "g") isGoing = true;
+  else if (key === "." && button) button.click();
+  else if (key === "/") { const field = document.querySelector("main input"); if (field) { event.preventDefault(); field.focus(); } }
+  else if (key === "j" || key === "k") {
+    const rows = [...document.querySelectorAll("tbody tr a")].filter((a, n, all) => !n || a.closest("tr") !== all[n - 1].closest("tr"));
+    const at = rows.findIndex(a => a.closest("tr").contains(document.activeElement)) + (key === "j" ? 1 : -1);
+    if (rows[Math.max(at, 0)]) rows[Math.max(at, 0)].focus();
+  }
+});

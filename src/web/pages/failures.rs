@@ -1,0 +1,109 @@
+//! Errors: what runs failed of, each kind once.
+
+use maud::{Markup, html};
+
+use crate::error::Error;
+use crate::model::{FailureRecord, Fingerprint, QueueName, RunId};
+use crate::report::words;
+use crate::store::{FailureFilter, RunFilter};
+use crate::web::View;
+use crate::web::desk::Desk;
+use crate::web::html::{Page, ago, count, number, spark, table, text};
+
+/// Errors of a page.
+const PAGE: u32 = 50;
+
+pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
+    let queue = desk.asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
+    let kind = desk.asked.get("type").map(str::to_owned);
+    let filter = FailureFilter { queue, kind, limit: Some(PAGE), ..FailureFilter::default() };
+    let found = desk.read(|records| records.failures(&filter, desk.now))?;
+    if desk.asked.wants_json {
+        return View::json(&found);
+    }
+    let page = Page::new("failures", "Failures", "queue-work errors").live(
+        "errors",
+        html! {
+            @if found.is_empty() { p.empty { "No run has failed." } } @else { (rows(desk, &found)) }
+        },
+    );
+    Ok(View::Page(page))
+}
+
+/// A table of errors.
+pub(super) fn rows(desk: &Desk<'_>, found: &[FailureRecord]) -> Markup {
+    let headings = ["error", "~type", "#dead", "#1 h", "#24 h", "#~runs", "last", "~24 hours"];
+    let body = html! {
+        @for one in found {
+            tr {
+                td.wide { a href=(desk.urls.to(&["failures", &one.fingerprint.to_string()])) { (text(&one.message)) } }
+                td.hide { (text(&one.kind)) }
+                td.n .bad[one.dead_now > 0] { (number(one.dead_now)) }
+                td.n { (number(one.runs_1h)) }
+                td.n { (number(one.runs_24h)) }
+                td.n.hide { (number(one.runs)) }
+                td { (ago(desk.now, one.last_at)) }
+                td.hide { (trend(one)) }
+            }
+        }
+    };
+    table("What runs failed of, the most dead jobs first", &headings, &body)
+}
+
+fn trend(one: &FailureRecord) -> Markup {
+    spark(one.trend.iter().map(|&runs| Some(runs as f64)).collect())
+}
+
+pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
+    let missing =
+        || Error::NotFound(format!("there is no error `{}`; see `queue-work errors`", text(&desk.asked.name)));
+    let fingerprint: Fingerprint = desk.asked.name.parse().map_err(|_| missing())?;
+    let filter = FailureFilter { fingerprint: Some(fingerprint), ..FailureFilter::default() };
+    let found = desk.read(|records| records.failures(&filter, desk.now))?.pop().ok_or_else(missing)?;
+    if desk.asked.wants_json {
+        return View::json(&found);
+    }
+    let name = fingerprint.to_string();
+    let dead = desk.urls.with(&["jobs"], [("error", name.as_str())]);
+    let queues: Vec<&str> = found.queues.iter().map(QueueName::as_str).collect();
+    let page = Page::new("failures", text(&found.message), format!("queue-work errors {name}"))
+        .live("error", html! {
+            dl.facts {
+                dt { "type" } dd { a href=(desk.urls.with(&["jobs"], [("type", found.kind.as_str())])) { (text(&found.kind)) } }
+                @if let Some(kind) = &found.error_type { dt { "kind" } dd { (text(kind)) } }
+                dt { "queues" } dd { @for queue in &queues { a href=(desk.urls.to(&["queues", queue])) { (text(queue)) } " " } }
+                dt { "failed runs" } dd { (number(found.runs_1h)) " in the last hour, " (number(found.runs_24h)) " in a day, " (number(found.runs)) " in all" }
+                dt { "dead now" }
+                dd {
+                    @if found.dead_now > 0 {
+                        a.bad href=(dead) { (count(found.dead_now, "job")) } "; all of them: "
+                        code { "queue-work jobs retry --error " (name) }
+                    } @else { "none" }
+                }
+                dt { "first seen" } dd { (ago(desk.now, found.first_at)) }
+                dt { "last seen" } dd { (ago(desk.now, found.last_at)) }
+                dt { "24 hours" } dd { (trend(&found)) }
+            }
+        })
+        .live("sample", sample(desk, &found)?);
+    Ok(View::Page(page))
+}
+
+/// The last of the runs, while that is on record.
+fn sample(desk: &Desk<'_>, found: &FailureRecord) -> Result<Markup, Error> {
+    let Some(id) = found.sample_run else { return Ok(html! {}) };
+    let filter = RunFilter { before: Some(RunId(id.0.saturating_add(1))), limit: Some(1), ..RunFilter::default() };
+    let run = desk.read(|records| records.runs(&filter))?.pop().filter(|run| run.id == id);
+    let Some(run) = run else { return Ok(html! {}) };
+    let detail = &run.detail;
+    let texts = [
+        detail.error.as_deref().unwrap_or_default(),
+        detail.backtrace.as_deref().unwrap_or_default(),
+        &detail.stderr_tail,
+    ];
+    Ok(html! {
+        h2 { "The last run" }
+        p { "of " a href=(desk.urls.to(&["jobs", &run.job_id.to_string()])) { "job " (run.job_id) } ", attempt " (run.attempt) }
+        @for text in texts.into_iter().filter(|text| !text.trim_end().is_empty()) { pre { (words::escape(text.trim_end())) } }
+    })
+}

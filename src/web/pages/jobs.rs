@@ -1,0 +1,182 @@
+//! The list of jobs: by state, with filters, fifty at a time.
+
+use maud::{Markup, html};
+
+use crate::cli::args::moment;
+use crate::error::Error;
+use crate::model::{JobId, JobRecord, JobState, QueueName, States, UnixMicros};
+use crate::report::words;
+use crate::store::JobFilter;
+use crate::web::View;
+use crate::web::desk::Desk;
+use crate::web::html::{Page, ago, number, table, text};
+
+/// Jobs of a page, and of a document at most.
+const PAGE: u32 = 50;
+const MOST: u32 = 1_000;
+/// Keys of the query that go to another place in the list.
+const PLACES: [&str; 2] = ["after", "before"];
+
+pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
+    let asked = desk.asked;
+    // A number in the field for searching is a job.
+    if let Some(id) = asked.get("id") {
+        return Ok(View::Moved(desk.urls.to(&["jobs", id.trim_start_matches('#')])));
+    }
+    let mut filter = filter(desk)?;
+    let limit = asked.get("limit").map_or(Ok(PAGE), str::parse).map_err(|_| wrong("limit", "a number"))?.clamp(1, MOST);
+    filter.limit = Some(if asked.wants_json { limit } else { limit + 1 });
+    let mut jobs = desk.read(|records| records.jobs(&filter))?;
+    if asked.wants_json {
+        desk.complete(&mut jobs);
+        desk.redact(&mut jobs);
+        return View::json(&jobs);
+    }
+    let goes_on = jobs.len() > limit as usize;
+    jobs.truncate(limit as usize);
+    let key = if filter.newest { "before" } else { "after" };
+    let next = jobs
+        .last()
+        .filter(|_| goes_on)
+        .map(|job| desk.urls.with(&["jobs"], desk.query_without(&PLACES).chain([(key, job.id.to_string().into())])));
+    let is_first = filter.after.is_none() && filter.before.is_none();
+    let first = (!is_first).then(|| desk.urls.with(&["jobs"], desk.query_without(&PLACES)));
+    let page = Page::new("jobs", "Jobs", command(desk)).live("states", tabs(desk)).fixed("filter", fields(desk)).live(
+        "jobs",
+        html! {
+            @if jobs.is_empty() { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) }
+            p.row {
+                @if let Some(first) = &first { a href=(first) { "from the start" } }
+                @if let Some(next) = &next { a href=(next) rel="next" { "more" } }
+            }
+        },
+    );
+    Ok(View::Page(page))
+}
+
+fn wrong(key: &str, what: &str) -> Error {
+    Error::Usage(format!("`{key}` must be {what}"))
+}
+
+/// As `jobs list` takes it.
+fn filter(desk: &Desk<'_>) -> Result<JobFilter, Error> {
+    let asked = desk.asked;
+    let state = |word: &str| JobState::ALL.into_iter().find(|state| state.as_str() == word);
+    let states = asked.get("state").map(|words| words.split(',').map(state).collect::<Option<Vec<_>>>());
+    let states = states.map(|states| states.ok_or_else(|| wrong("state", "a state such as `dead`"))).transpose()?;
+    let states = states.map_or(States::ALL, |states| States::of(&states));
+    let id = |key: &str| asked.get(key).map(str::parse).transpose().map_err(|_| wrong(key, "the id of a job"));
+    let time = |key: &str| -> Result<Option<UnixMicros>, Error> {
+        asked.get(key).map(moment::past).transpose().map_err(|why| Error::Usage(format!("`{key}`: {why}")))
+    };
+    let (after, before) = (id("after")?.map(JobId), id("before")?.map(JobId));
+    let oldest = asked.get("oldest").is_some() || states.single() == Some(JobState::Ready);
+    Ok(JobFilter {
+        queue: asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
+        states,
+        kind: asked.get("type").map(str::to_owned),
+        label: asked.get("label").map(str::to_owned),
+        error: asked.get("error").map(|error| error.to_owned().into()),
+        since: time("since")?,
+        until: time("until")?,
+        ids: None,
+        after,
+        before,
+        newest: !oldest && after.is_none(),
+        limit: None,
+    })
+}
+
+fn command(desk: &Desk<'_>) -> String {
+    let keys = ["state", "queue", "type", "label", "error", "since", "until"];
+    let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([desk.asked.get(key)?]))));
+    format!("queue-work jobs list{}", given.collect::<String>())
+}
+
+/// The states, with how many there are where that is known.
+fn tabs(desk: &Desk<'_>) -> Markup {
+    let queues = desk
+        .status()
+        .queues
+        .iter()
+        .filter(|queue| desk.asked.get("queue").is_none_or(|name| name == queue.name.as_str()));
+    let queues: Vec<_> = queues.collect();
+    let sum = |state: JobState| -> Option<u64> {
+        let of = |queue: &&&crate::report::status::QueueStatus| match state {
+            JobState::Ready => Some(queue.ready),
+            JobState::Scheduled => Some(queue.scheduled),
+            JobState::Running => Some(queue.running),
+            JobState::Dead => Some(queue.dead),
+            JobState::Succeeded | JobState::Cancelled => None,
+        };
+        queues.iter().map(|queue| of(&queue)).sum()
+    };
+    let shown = desk.asked.get("state").unwrap_or("all");
+    let to = |state: Option<JobState>| {
+        let rest = desk.query_without(&["state", "after", "before"]);
+        desk.urls.with(&["jobs"], rest.chain(state.map(|state| ("state", state.as_str().into()))))
+    };
+    html! {
+        ul.tabs aria-label="States" {
+            li { a href=(to(None)) aria-current=[(shown == "all").then_some("true")] { "all" } }
+            @for state in JobState::ALL {
+                li {
+                    a href=(to(Some(state))) aria-current=[(shown == state.as_str()).then_some("true")] { (state.as_str()) }
+                    @if let Some(jobs) = sum(state) { " " span.dim { (number(jobs)) } }
+                }
+            }
+        }
+    }
+}
+
+fn fields(desk: &Desk<'_>) -> Markup {
+    let value = |key: &str| desk.asked.get(key);
+    let field = |key: &str, label: &str, list: Option<&str>| {
+        html! {
+            label { (label) input name=(key) value=[value(key)] list=[list] size="12" autocomplete="off"; }
+        }
+    };
+    html! {
+        form.row method="get" action=(desk.urls.to(&["jobs"])) {
+            @if let Some(state) = value("state") { input type="hidden" name="state" value=(state); }
+            (field("queue", "queue", Some("queues")))
+            (field("type", "type", None))
+            (field("label", "label", None))
+            (field("error", "error", None))
+            (field("since", "since", None))
+            (field("id", "id", None))
+            button { "Show" }
+            datalist id="queues" { @for queue in &desk.status().queues { option value=(queue.name.as_str()) {} } }
+        }
+    }
+}
+
+/// A table of jobs; below the role of an admin without what is hidden.
+pub(super) fn rows(desk: &Desk<'_>, mut jobs: Vec<JobRecord>) -> Markup {
+    desk.redact(&mut jobs);
+    let headings = ["#id", "state", "when", "queue", "#~attempts", "job", "~error"];
+    let body = html! {
+        @for job in &jobs {
+            tr {
+                th.n scope="row" { a href=(desk.urls.to(&["jobs", &job.id.to_string()])) { (job.id) } }
+                td.(class_of(job.state)) { (words::state(job)) }
+                td { (ago(desk.now, job.finished_at.unwrap_or(job.due_at))) }
+                td { a href=(desk.urls.to(&["queues", job.queue.as_str()])) { (text(job.queue.as_str())) } }
+                td.n.hide { (job.counters.attempts) }
+                td.wide { (text(&words::task(job))) }
+                td.wide.hide { (text(job.error.as_deref().unwrap_or_default())) }
+            }
+        }
+    };
+    table("Jobs", &headings, &body)
+}
+
+/// The colour of a state, which its word says too.
+pub(super) const fn class_of(state: JobState) -> &'static str {
+    match state {
+        JobState::Dead => "bad",
+        JobState::Succeeded => "ok",
+        JobState::Cancelled => "dim",
+        JobState::Ready | JobState::Scheduled | JobState::Running => "plain",
+    }
+}

@@ -1,0 +1,14 @@
+//! The pages, one file for each. Each is a function from what is known to what is seen, and to the document that the command line
+//! prints for the same.
+
+pub(super) mod failures;
+pub(super) mod job;
+pub(super) mod jobs;
+mod lanes;
+pub(super) mod overview;
+mod processes;
+pub(super) mod processors;
+pub(super) mod queues;
+pub(super) mod runs;
+pub(super) mod services;
+pub(super) mod workers;

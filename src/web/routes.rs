@@ -1,0 +1,342 @@
+//! The table of all pages and actions, and the way from a request to one of them.
+//!
+//! The same page is at its path, at its path with `.json` behind it, and below `/api`; the last two are JSON, as is the first
+//! for who accepts that. Invariant: an action is in the table with the role that it takes, and is checked for that here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRequestParts as _, RawPathParams, Request};
+use axum::routing::{get, post};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{StatusCode, Uri};
+use tokio::time::timeout;
+
+use super::answer::{self, PLAIN, Response};
+use super::desk::{Asked, Desk};
+use super::token::Role;
+use super::{View, Web, actions, html, live, pages, push};
+use crate::error::Error;
+
+pub(super) type PageFn = fn(&Desk<'_>) -> Result<View, Error>;
+type ActFn = fn(&Desk<'_>, &Sent) -> Result<Done, Error>;
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub Option<IpAddr>);
+
+/// The request wants JSON, as its path says.
+#[derive(Clone, Copy, Debug)]
+struct AsJson;
+
+/// The body of a request.
+pub(super) struct Sent {
+    /// Its media type.
+    pub kind: String,
+    pub bytes: axum::body::Bytes,
+    fields: Vec<(String, String)>,
+}
+
+impl Sent {
+    /// A field of a form that is not empty.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(name, _)| name == key);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+}
+
+/// What came of an action.
+pub(super) struct Done {
+    /// As the command line prints it.
+    pub json: String,
+    /// The page on which it shows.
+    pub page: String,
+}
+
+const PAGES: &[(&str, PageFn)] = &[
+    ("/", pages::overview::page),
+    ("/queues", pages::queues::all),
+    ("/queues/{name}", pages::queues::one),
+    ("/jobs", pages::jobs::list),
+    ("/jobs/{name}", pages::job::page),
+    ("/jobs/{name}/why", pages::job::why),
+    ("/failures", pages::failures::list),
+    ("/failures/{name}", pages::failures::one),
+    ("/runs", pages::runs::list),
+    ("/workers", pages::workers::all),
+    ("/workers/{name}", pages::workers::one),
+    ("/pools/{name}", pages::workers::pool),
+    ("/processors", pages::processors::all),
+    ("/processors/{name}", pages::processors::one),
+    ("/admin/control_processors", pages::processors::all),
+    ("/services", pages::services::all),
+    ("/services/{name}", pages::services::one),
+    ("/health", pages::overview::health),
+    ("/metrics", pages::overview::metrics),
+];
+
+const ACTIONS: &[(&str, Role, ActFn)] = &[
+    ("/jobs", Role::Admin, push::push),
+    ("/jobs/{name}/retry", Role::Operator, actions::retry),
+    ("/jobs/{name}/cancel", Role::Operator, actions::cancel),
+    ("/jobs/{name}/delete", Role::Admin, actions::delete),
+    ("/queues/{name}/pause", Role::Operator, actions::pause),
+    ("/queues/{name}/resume", Role::Operator, actions::resume),
+    ("/pools/{name}/scale", Role::Operator, actions::scale),
+    ("/pools/{name}/restart", Role::Operator, actions::restart_pool),
+    ("/workers/{name}/restart", Role::Operator, actions::restart_worker),
+    ("/processors/{name}/enable", Role::Operator, actions::enable),
+    ("/processors/{name}/disable", Role::Operator, actions::disable),
+    ("/processors/{name}/reset", Role::Operator, actions::reset),
+    ("/processors/{name}/run", Role::Operator, actions::run_processor),
+    ("/services/{name}/call", Role::Admin, actions::call),
+];
+
+/// Answered without a token: says nothing but that it lives, and whether all is well.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// The longest body, and time for it to come.
+const MOST_BYTES: usize = 20 << 20;
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// As long as a name with its hash in it is asked for, it is the same.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Whether this is answered without a token.
+pub(super) fn is_open(uri: &Uri, base: &str) -> bool {
+    let path = uri.path();
+    OPEN.contains(&path.strip_prefix(base).unwrap_or(path))
+}
+
+/// The request as the table has it: without the base path, where a proxy has left it, and without what asks for JSON.
+pub(super) fn within(mut parts: Parts, base: &str) -> Parts {
+    let path = parts.uri.path();
+    let below = path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+    let (below, of_api) = match below.strip_prefix("/api") {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => (rest, true),
+        _ => (below, false),
+    };
+    let without = below.strip_suffix(".json");
+    let is_json = of_api || without.is_some();
+    let path = match without.unwrap_or(below).trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
+    let whole = parts.uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    if let Ok(uri) = whole.parse() {
+        parts.uri = uri;
+    }
+    if is_json {
+        parts.extensions.insert(AsJson);
+    }
+    parts
+}
+
+/// The table as a router.
+pub(super) fn table(web: &Arc<Web>) -> Router {
+    let mut router = Router::new();
+    for &(path, page) in PAGES {
+        let web = Arc::clone(web);
+        router = router.route(path, get(move |request: Request| look(Arc::clone(&web), page, request)));
+    }
+    for &(path, role, act) in ACTIONS {
+        let web = Arc::clone(web);
+        router = router.route(path, post(move |request: Request| change(Arc::clone(&web), role, act, request)));
+    }
+    let ready = Arc::clone(web);
+    let base = web.desk.settings.base_path.clone();
+    router
+        .route("/healthz", get(async || answer::of_text(StatusCode::OK, PLAIN, "ok\n")))
+        .route("/readyz", get(move || readiness(Arc::clone(&ready))))
+        .route("/login", get(move |request: Request| async move { login(&request, &base) }))
+        .route(html::CSS.path(), get(async || asset("text/css; charset=utf-8", html::CSS.text)))
+        .route(html::JS.path(), get(async || asset("text/javascript; charset=utf-8", html::JS.text)))
+        .fallback(async || answer::refused(StatusCode::NOT_FOUND, "there is no such page"))
+        .method_not_allowed_fallback(async || {
+            answer::refused(StatusCode::METHOD_NOT_ALLOWED, "this is not done in this way; see docs/web.md")
+        })
+}
+
+/// Shows a page.
+async fn look(web: Arc<Web>, page: PageFn, request: Request) -> Response {
+    let (asked, wants, peer, _) = read(request).await;
+    if let Wants::Changes = wants {
+        return live::open(&web, asked, page, peer);
+    }
+    let wait = pages::job::wait_of(&asked);
+    let asked = Arc::new(asked);
+    let waited = match wait {
+        Some(Ok((id, most))) => web.desk.wait(move |context| pages::job::wait(context, id, most)).await,
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
+    let looked = match waited {
+        Ok(()) => {
+            web.desk
+                .at_desk(Arc::clone(&asked), move |desk| {
+                    page(desk).map(|view| answer::of_view(desk, view)).or_else(|error| Ok(failed(desk, error)))
+                })
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    looked.unwrap_or_else(|error| without_desk(&web, &asked, error))
+}
+
+/// Changes something, for who may.
+async fn change(web: Arc<Web>, role: Role, act: ActFn, request: Request) -> Response {
+    let (mut asked, wants, _, body) = read(request).await;
+    asked.wants_json |= !matches!(wants, Wants::Page);
+    if asked.role < role {
+        let why = match (web.desk.settings.read_only, role) {
+            (true, _) => "this page is for looking only (`read_only` in `[web]`)",
+            (false, Role::Admin) => "this takes the role `admin`; `queue-work web link` prints its address",
+            (false, _) => "this takes the role `operator`; `queue-work web link --role operator` prints its address",
+        };
+        return refused(&asked, StatusCode::FORBIDDEN, why);
+    }
+    let kind = body.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let bytes = match timeout(BODY_WITHIN, axum::body::to_bytes(body.into_body(), MOST_BYTES)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            return refused(&asked, StatusCode::PAYLOAD_TOO_LARGE, "the body is too long, or did not come whole");
+        }
+        Err(_) => return refused(&asked, StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    };
+    let is_form = kind == "application/x-www-form-urlencoded";
+    let fields = if is_form { form_urlencoded::parse(&bytes).into_owned().collect() } else { Vec::new() };
+    let (asked, sent) = (Arc::new(asked), Sent { kind, bytes, fields });
+    let acted = web.desk.at_desk(Arc::clone(&asked), move |desk| {
+        Ok(match act(desk, &sent) {
+            Ok(done) if desk.asked.wants_json => answer::of_text(StatusCode::OK, answer::JSON, done.json + "\n"),
+            Ok(done) => answer::moved(&done.page),
+            Err(error) => failed(desk, error),
+        })
+    });
+    let acted = acted.await;
+    web.desk.look_again().await;
+    acted.unwrap_or_else(|error| without_desk(&web, &asked, error))
+}
+
+fn refused(asked: &Asked, status: StatusCode, why: &str) -> Response {
+    if asked.wants_json { answer::error_as_json(status, 5, why) } else { answer::refused(status, why) }
+}
+
+fn failed(desk: &Desk<'_>, error: Error) -> Response {
+    let (status, code) = (answer::status_of(&error), error.exit_code());
+    let text = answer::worded(desk.context, error);
+    if desk.asked.wants_json {
+        return answer::error_as_json(status, code, &text);
+    }
+    let mut response = answer::of_view(desk, View::Page(html::Page::of_error(status, &text)));
+    *response.status_mut() = status;
+    response
+}
+
+/// Not even the status could be found out.
+fn without_desk(web: &Web, asked: &Asked, error: Error) -> Response {
+    let (status, code) = (answer::status_of(&error), error.exit_code());
+    let text = answer::worded(&web.desk.context, error);
+    if asked.wants_json { answer::error_as_json(status, code, &text) } else { answer::refused(status, &text) }
+}
+
+enum Wants {
+    Page,
+    Json,
+    /// The changes of a page that is open.
+    Changes,
+}
+
+/// Takes a request apart; it keeps its headers and its body.
+async fn read(request: Request) -> (Asked, Wants, Option<IpAddr>, Request) {
+    let (mut parts, body) = request.into_parts();
+    let params = RawPathParams::from_request_parts(&mut parts, &()).await;
+    let name = params.ok().and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
+    let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let wants = match accept {
+        _ if parts.extensions.get::<AsJson>().is_some() => Wants::Json,
+        accept if accept.starts_with("text/event-stream") => Wants::Changes,
+        accept if accept.starts_with("application/json") => Wants::Json,
+        _ => Wants::Page,
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked {
+        path: parts.uri.path().to_owned(),
+        query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        name: name.unwrap_or_default(),
+        role: parts.extensions.get().copied().unwrap_or(Role::Viewer),
+        wants_json: matches!(wants, Wants::Json),
+    };
+    let peer = parts.extensions.get().and_then(|Peer(peer)| *peer);
+    (asked, wants, peer, Request::from_parts(parts, body))
+}
+
+/// Leads to the first page by an address without the token in it: with one the browser would refuse to ask for changes.
+fn login(request: &Request, base: &str) -> Response {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let scheme = if header("x-forwarded-proto") == Some("https") { "https" } else { "http" };
+    let host = header(HOST.as_str()).unwrap_or("localhost");
+    answer::moved(&format!("{scheme}://{host}{base}/"))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let mut response = answer::of_text(StatusCode::OK, kind, text);
+    response.headers_mut().insert(CACHE_CONTROL, FOR_EVER);
+    response
+}
+
+async fn readiness(web: Arc<Web>) -> Response {
+    let nobody =
+        Asked { path: String::new(), query: Vec::new(), name: String::new(), role: Role::Viewer, wants_json: false };
+    let is_ready = web.desk.at_desk(Arc::new(nobody), |desk| Ok(desk.seen.is_ready())).await;
+    match is_ready {
+        Ok(true) => answer::of_text(StatusCode::OK, PLAIN, "ready\n"),
+        _ => answer::of_text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "not ready\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(path: &str) -> Parts {
+        Request::builder().uri(path).body(axum::body::Body::empty()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_page_has_one_path_whoever_asks_and_through_whatever_proxy() {
+        let table = [
+            ("/", "/", false),
+            ("", "/", false),
+            ("/queues", "/queues", false),
+            ("/qw/queues?a=1", "/queues?a=1", false),
+            ("/qw", "/", false),
+            ("/qwx", "/qwx", false),
+            ("/qw/", "/", false),
+            ("/queues.json", "/queues", true),
+            ("/api/queues?b", "/queues?b", true),
+            ("/qw/api/jobs/7", "/jobs/7", true),
+            ("/api", "/", true),
+            ("/apix", "/apix", false),
+            ("/queues/a%2Ejson", "/queues/a%2Ejson", false),
+        ];
+        for (path, within_base, is_json) in table {
+            let path = if path.is_empty() { "/qw" } else { path };
+            let found = within(parts(path), "/qw");
+            let json = found.extensions.get::<AsJson>().is_some();
+            assert_eq!((found.uri.to_string().as_str(), json), (within_base, is_json), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_two_that_say_nothing_are_open() {
+        for open in ["/healthz", "/readyz", "/qw/healthz"] {
+            assert!(is_open(&open.parse().unwrap(), "/qw"), "{open}");
+        }
+        for closed in ["/", "/health", "/metrics", "/healthz/", "/api/healthz"] {
+            assert!(!is_open(&closed.parse().unwrap(), "/qw"), "{closed}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Actions: each does what its verb does, and leads back to where it shows.
+
+use super::http::Page;
+use crate::support::{Bench, DEADLINE};
+
+#[test]
+fn an_operator_pauses_scales_restarts_retries_and_cancels_by_the_page() {
+    let bench = Bench::new();
+    let bad = bench.push(&["--max-attempts", "1", "--", "false"]);
+    let _master = bench.start(&["--queue", "default", "--workers", "1"]);
+    bench.wait_for_job(bad, "dead");
+    let page = Page::start(&bench, &[]);
+    let paused = page.post("/queues/default/pause", "").expect(200).json();
+    assert_eq!(paused["queues"][0]["paused"], true);
+    let retried = page.post(&format!("/jobs/{bad}/retry"), "").expect(200).json();
+    assert_eq!((&retried["count"], &bench.job(bad)["state"]), (&1.into(), &"ready".into()));
+    let refused = page.post(&format!("/jobs/{bad}/retry"), "").expect(409).json();
+    assert_eq!(refused["error"]["code"], 5);
+    page.post(&format!("/jobs/{bad}/cancel"), "").expect(200);
+    assert_eq!(bench.job(bad)["state"], "cancelled");
+    page.post(&format!("/jobs/{bad}/delete"), "").expect(200);
+    page.get(&format!("/jobs/{bad}")).expect(404);
+    page.post("/jobs/9999/delete", "").expect(404);
+    assert_eq!(page.post("/queues/default/resume", "").expect(200).json()["queues"][0]["paused"], false);
+    let scaled = page.post("/pools/default/scale", "workers=%2B2").expect(200).json();
+    assert_eq!((&scaled["pools"][0]["was"], &scaled["pools"][0]["wanted"]), (&1.into(), &3.into()));
+    page.post("/pools/default/scale", "workers=many").expect(400);
+    page.post("/pools/nope/scale", "workers=1").expect(404);
+    bench.wait_for("three workers", DEADLINE, |bench| bench.status()["pools"][0]["ready"] == 3);
+    let before = bench.status()["workers"][0]["pid"].clone();
+    page.post("/workers/default-1/restart", "").expect(200);
+    bench.wait_for("another process", DEADLINE, |bench| {
+        let worker = &bench.status()["workers"][0];
+        worker["pid"] != before && worker["state"] == "idle"
+    });
+    page.post("/pools/default/restart", "").expect(200);
+    page.post("/queues/nope/pause", "").expect(404);
+    page.post("/jobs/1/explode", "").expect(404);
+    page.as_role("admin", "DELETE", "/jobs/1", &[], "").expect(405);
+}
+
+#[test]
+fn a_browser_is_led_to_the_page_on_which_the_change_shows() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--queue", "default", "--workers", "1"]);
+    let page = Page::start(&bench, &[]);
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
+    let moved = page.as_role("operator", "POST", "/queues/default/pause", &form, "").expect(303);
+    assert_eq!(moved.header("location"), Some("/queues"));
+    assert!(page.get("/queues").body.contains("Resume"));
+    let refused = page.as_role("operator", "POST", "/jobs/7/retry", &form, "").expect(404);
+    assert!(refused.body.contains("<!DOCTYPE html>") && refused.body.contains("there is no job 7"), "{refused:?}");
+}
+
+#[test]
+fn a_processor_is_switched_and_run_by_the_page() {
+    let bench = Bench::new();
+    std::fs::write(
+        bench.path().join("queue-work.toml"),
+        "[processors.nightly]\ncron = \"0 3 1 1 *\"\ncommand = [\"echo\", \"all done\"]\n",
+    )
+    .expect("a file");
+    let _master = bench.start(&[]);
+    let page = Page::start(&bench, &[]);
+    page.post("/processors/nightly/disable", "reason=too+slow").expect(200);
+    let shown = page.get("/admin/control_processors").expect(200).body;
+    assert!(shown.contains("Switch on"), "{shown}");
+    assert_eq!(bench.run(&["processors", "show", "nightly", "--json"]).json()["reason"], "too slow");
+    let ran = page.post("/processors/nightly/run", "").expect(200).json();
+    bench.wait_for_job(ran["job_id"].as_i64().expect("a job"), "succeeded");
+    bench.wait_for("the run to be shown", DEADLINE, |_| page.get("/processors/nightly").body.contains("all done"));
+    page.post("/processors/nightly/reset", "").expect(200);
+    assert_eq!(page.get("/api/processors/nightly").json()["enabled"], true);
+    page.post("/processors/nope/enable", "").expect(404);
+}

@@ -1,0 +1,11 @@
+//! The page in the browser, through the real binary with plain HTTP: who may ask, each page, what is changed, what is pushed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod acting;
+mod guarding;
+mod http;
+mod live;
+mod looking;
+mod pushing;
