@@ -230,6 +230,7 @@ fn unreached(
         config: None,
         durability: "unknown".to_owned(),
         traces: None,
+        web: None,
         single: false,
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),

@@ -133,7 +133,7 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
             config.telemetry.collector.as_ref().map_or_else(|| "off".to_owned(), |collector| collector.url.clone()),
         ),
         ("telemetry.sample".to_owned(), config.telemetry.sample.to_string()),
-        ("web.listen".to_owned(), config.web.shown_listen()),
+        ("web.listen".to_owned(), config.web.shown_listen().unwrap_or_else(|| "off".to_owned())),
         ("web.hosts".to_owned(), config.web.hosts.join(", ")),
         ("web.base_path".to_owned(), config.web.shown_base().to_owned()),
         ("web.read_only".to_owned(), config.web.read_only.to_string()),

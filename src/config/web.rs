@@ -28,8 +28,10 @@ pub struct Web {
 }
 
 impl Web {
-    pub(super) fn shown_listen(&self) -> String {
-        self.listen.as_ref().map_or_else(|| "off".to_owned(), shown)
+    /// Where it listens, as it is written.
+    #[must_use]
+    pub fn shown_listen(&self) -> Option<String> {
+        self.listen.as_ref().map(shown)
     }
 
     pub(super) fn shown_base(&self) -> &str {

@@ -125,6 +125,7 @@ impl Master {
                 | Timer::Stuck
                 | Timer::Hooks
                 | Timer::Gateway
+                | Timer::Web
                 | Timer::Notify => {}
                 Timer::Requests => self.expire_waiters(now),
                 Timer::Checks => self.check(now),
@@ -149,6 +150,7 @@ impl Master {
         self.carry_out();
         self.tend_hooks(now);
         self.tend_gateway(now);
+        self.tend_web(now.mono);
         self.tell_sidecars();
     }
 
@@ -180,7 +182,7 @@ impl Master {
             return None;
         }
         if self.core.stopped() && self.batches.is_empty() && !self.requests.have_work() {
-            return (self.hooks_are_over() && self.gateway.is_over()).then_some(true);
+            return (self.hooks_are_over() && self.gateway.is_over() && self.web.is_over()).then_some(true);
         }
         let now = self.time.now().mono;
         let give_up_at = self.hold.give_up_at(now);

@@ -70,10 +70,8 @@ impl Master {
             let job = (worker.concurrency == 1).then(|| worker.flights.front().map(|f| f.job.id)).flatten();
             (worker.name.clone(), worker.pool, job)
         });
-        let Some((name, pool, job)) = of_worker.or_else(|| self.hooks.source(id)).or_else(|| self.gateway.source(id))
-        else {
-            return;
-        };
+        let of_ours = || self.hooks.source(id).or_else(|| self.gateway.source(id)).or_else(|| self.web.source(id));
+        let Some((name, pool, job)) = of_worker.or_else(of_ours) else { return };
         let is_single = self.in_force.config.single.is_some();
         let shown = is_single || self.console.shows(Level::Detail);
         let followed = self.clients.has_followers();

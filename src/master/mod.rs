@@ -52,6 +52,7 @@ mod time;
 mod timers;
 mod traces;
 mod unfinished;
+mod web;
 mod workers;
 
 use std::sync::Arc;
@@ -82,6 +83,7 @@ use spawner::Spawner;
 use store_events::Purpose;
 use time::Time;
 use traces::Traces;
+use web::Web;
 
 pub(crate) use open_files::needed as files_needed;
 pub(crate) use startup::{Failure, run};
@@ -108,6 +110,7 @@ struct Master {
     children: Children,
     hooks: Hooks,
     gateway: Gateway,
+    web: Web,
     sidecars: Sidecars,
     clients: Clients,
     requests: Requests,

@@ -56,6 +56,7 @@ impl Master {
             config: self.in_force.config.file.clone().filter(|read| read.file.to_str().is_some()),
             durability: self.in_force.config.durability.as_str().to_owned(),
             traces: self.traces.status(),
+            web: self.web.status(&self.in_force.config.web),
             single: self.in_force.config.single.is_some(),
             containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),

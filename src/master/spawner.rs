@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mio::Registry;
@@ -124,23 +124,45 @@ impl Spawner {
         containment: &mut Containment,
         registry: &Registry,
     ) -> Result<Pipes, SpawnError> {
+        let args = vec![gateway::VERB.into(), number.to_string().into()];
+        let spec = Spec { stdin: StdinKind::Socket(Arc::new(link)), ..self.own(id, args, containment) };
+        launch(&spec, id, name, PoolKind::Opaque, containment, registry)
+    }
+
+    /// Starts the page in the browser, which reads the same file.
+    pub(super) fn start_web(
+        &self,
+        (id, name): (WorkerId, Arc<str>),
+        file: Option<&Path>,
+        containment: &mut Containment,
+        registry: &Registry,
+    ) -> Result<Pipes, SpawnError> {
+        let mut spec = self.own(id, vec!["web".into()], containment);
+        spec.env.push(("QUEUE_WORK_SOCKET".into(), self.socket.clone().into()));
+        if let Some(file) = file {
+            spec.env.push(("QUEUE_WORK_CONFIG".into(), file.into()));
+        }
+        launch(&spec, id, name, PoolKind::Opaque, containment, registry)
+    }
+
+    /// Our own program with these arguments, as a process that is no worker.
+    fn own(&self, id: WorkerId, args: Vec<OsString>, containment: &Containment) -> Spec {
         let mark = containment.mark(id);
-        let spec = Spec {
+        Spec {
             program: Program::Own,
-            args: vec![gateway::VERB.into(), number.to_string().into()],
+            args,
             cwd: None,
             env: vec![
                 (sweep::COOKIE_VARIABLE.into(), mark.clone().into()),
                 ("QUEUE_WORK_DATABASE".into(), self.database.clone().into()),
             ],
             env_remove: self.inherited.clone(),
-            stdin: StdinKind::Socket(Arc::new(link)),
+            stdin: StdinKind::Null,
             protocol_fd: None,
             sockets: Vec::new(),
             step: Step::default(),
             mark: Mark::of(&mark),
-        };
-        launch(&spec, id, name, PoolKind::Opaque, containment, registry)
+        }
     }
 
     /// The program of a worker, and all that it is started with.

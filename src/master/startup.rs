@@ -33,6 +33,7 @@ use super::spawner::Spawner;
 use super::time::Time;
 use super::timers::Timer;
 use super::traces::Traces;
+use super::web::Web;
 use super::{Fixed, Master, takeover, wall};
 use crate::config::{Config, Inputs, JobLimits, Loaded};
 use crate::core::Core;
@@ -152,6 +153,7 @@ pub(super) fn start(
         children: Children::new(),
         hooks: Hooks::default(),
         gateway,
+        web: Web::default(),
         sidecars: Sidecars::default(),
         clients,
         requests: Requests::new(threads.reader),

@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Guardian,
     /// A gateway that is to be started, or that does not do what it is to.
     Gateway,
+    /// A page that is to be started, or that has proved to be of use.
+    Web,
     /// Something to say to the service manager.
     Notify,
     /// The patience with a store that does not take the end.

@@ -130,6 +130,8 @@ impl Master {
             self.hook_ended(id, exit);
         } else if self.gateway.is(id) {
             self.gateway_ended(exit);
+        } else if self.web.is(id) {
+            self.web_ended(exit);
         } else {
             self.feed(Event::Exited { worker: id, end });
         }

@@ -44,6 +44,8 @@ pub enum Topic {
     Sync,
     /// Spans cannot be delivered.
     Traces,
+    /// The page has died, or cannot be started.
+    Web,
 }
 
 /// `/proc` hides processes.

@@ -42,6 +42,19 @@ pub struct TracesStatus {
     pub dropped: u64,
 }
 
+/// The page in the browser that a master shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebStatus {
+    /// `null`: it has ended, and is started again.
+    pub pid: Option<u32>,
+    /// Where it listens.
+    pub listen: String,
+    /// `running` or `backoff`.
+    pub state: String,
+    /// Resident memory, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
 /// The running master.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MasterStatus {
@@ -67,6 +80,9 @@ pub struct MasterStatus {
     /// Spans that were sent to a collector; `null`: there is none.
     #[serde(default)]
     pub traces: Option<TracesStatus>,
+    /// The page that it shows in the browser; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebStatus>,
     /// The master is that of a `work`: it has one worker and stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single: bool,

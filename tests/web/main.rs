@@ -4,6 +4,7 @@
 mod support;
 
 mod acting;
+mod child;
 mod guarding;
 mod http;
 mod live;

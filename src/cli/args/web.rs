@@ -9,7 +9,7 @@ use crate::model::listen::Place;
 /// Show everything in the browser.
 ///
 /// Until Ctrl-C, beside the master or without one. A browser needs a token: open the address that is printed at the start, or
-/// that of `web link`. Settings are also in `[web]` of the configuration.
+/// that of `web link`. With `listen` in `[web]` of the configuration a master shows it itself.
 #[derive(Clone, Debug, Args)]
 #[command(
     subcommand_precedence_over_arg = true,

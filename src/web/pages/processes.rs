@@ -18,7 +18,10 @@ pub(super) fn tree(desk: &Desk<'_>) -> Markup {
     html! {
         ul.tree { li {
             "master " (master.pid) " · " (size(Some(master.memory_bytes)))
-            ul { @for pool in &desk.status().pools { li { (of_pool(desk, pool)) } } }
+            ul {
+                @for pool in &desk.status().pools { li { (of_pool(desk, pool)) } }
+                @if let Some(web) = &master.web { li { "page" @if let Some(pid) = web.pid { " " (pid) } " · " (size(web.memory_bytes)) } }
+            }
         } }
     }
 }
