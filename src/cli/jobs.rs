@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod list;
+mod operations;
 mod select;
 mod show;
 pub(crate) mod wait;
@@ -9,7 +10,7 @@ pub(crate) mod wait;
 use std::sync::Arc;
 
 use self::change::Deed;
-use super::args::jobs::{Ids, JobsArgs, JobsDeleteArgs, JobsSetArgs, JobsVerb};
+use super::args::jobs::{Change, Ids, JobsArgs, JobsDeleteArgs, JobsRetryArgs, JobsSetArgs, JobsVerb};
 use super::context::Context;
 use super::known;
 use crate::clock;
@@ -24,7 +25,7 @@ pub(crate) fn run(context: &Context, args: &JobsArgs) -> Result<Code, Error> {
     match verb {
         JobsVerb::List { ids, args } => list::run(context, ids, args),
         JobsVerb::Show { id } => show::run(context, JobId(*id)),
-        JobsVerb::Retry(args) => change::run(context, &Deed::new(JobAction::Retry), &args.selection, &args.change),
+        JobsVerb::Retry(args) => retry(context, args),
         JobsVerb::Cancel { selection, change, wait } => {
             let mut deed = Deed::new(JobAction::Cancel);
             deed.params.no_wait = wait.no_wait;
@@ -33,7 +34,15 @@ pub(crate) fn run(context: &Context, args: &JobsArgs) -> Result<Code, Error> {
         JobsVerb::Delete(args) => delete(context, args),
         JobsVerb::Set(args) => set(context, args),
         JobsVerb::Wait(args) => wait::run(context, args),
+        JobsVerb::Operations(args) => operations::run(context, args),
     }
+}
+
+fn retry(context: &Context, args: &JobsRetryArgs) -> Result<Code, Error> {
+    let mut deed = Deed::new(JobAction::Retry);
+    deed.params.spread = args.spread.map(|spread| Span::Seconds(spread.as_secs_f64()));
+    let background = args.change.background || args.spread.is_some();
+    change::run(context, &deed, &args.selection, &Change { background, ..args.change.clone() })
 }
 
 pub(crate) fn delete(context: &Context, args: &JobsDeleteArgs) -> Result<Code, Error> {

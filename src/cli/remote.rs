@@ -14,6 +14,7 @@ use crate::client::{Client, ClientError, NONE};
 use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -132,6 +133,10 @@ impl Records for RemoteRecords {
                 return Ok(all);
             }
         }
+    }
+
+    fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
+        self.ask("operations.list", &NONE)
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

@@ -134,7 +134,8 @@ pub(super) fn start(
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(config, group, &mail, sources.registry())?;
-    let mut gateway = Gateway::with_rows(&records.table_rows()?);
+    let (rows, operations) = (records.table_rows()?, records.operations()?);
+    let mut gateway = Gateway::with_rows(&rows);
     gateway.listen((&config.socket, clients.owner_id()), config.pools.iter())?;
     let threads = Threads::start(config, (store, records), &mail).map_err(system("start a thread"))?;
     let to_inbox = mail.clone();
@@ -170,6 +171,7 @@ pub(super) fn start(
     };
     master.feed(crate::core::Event::Reread { totals, next_due });
     master.open_pools(recovered, left);
+    master.resume_operations(operations);
     Ok(master)
 }
 

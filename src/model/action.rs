@@ -10,6 +10,8 @@ use super::{JobState, QueueName, States, UnixMicros};
 pub enum JobAction {
     /// Make a dead, cancelled or scheduled job ready now, its counters at zero.
     Retry,
+    /// The same, due at this time.
+    RetryAt(UnixMicros),
     /// Cancel it.
     Cancel,
     /// Forget it with its runs.
@@ -40,6 +42,17 @@ impl Setting {
 }
 
 impl JobAction {
+    /// `retry`, `cancel`, `delete` or `set`.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Retry | Self::RetryAt(_) => "retry",
+            Self::Cancel => "cancel",
+            Self::Delete => "delete",
+            Self::Set(_) => "set",
+        }
+    }
+
     /// The states in which it can be done.
     #[must_use]
     pub const fn possible(&self) -> States {
@@ -49,7 +62,7 @@ impl JobAction {
     /// The states that are meant by a filter that names none.
     #[must_use]
     pub const fn usual(&self) -> States {
-        if matches!(self, Self::Retry) { States::of(&[JobState::Dead]) } else { self.possible() }
+        if matches!(self, Self::Retry | Self::RetryAt(_)) { States::of(&[JobState::Dead]) } else { self.possible() }
     }
 
     /// The states in which a store does it. A running job is cancelled by ending its run.
@@ -57,7 +70,7 @@ impl JobAction {
     pub const fn is_for(&self) -> States {
         use JobState::{Cancelled, Dead, Ready, Scheduled, Succeeded};
         States::of(match self {
-            Self::Retry => &[Scheduled, Dead, Cancelled],
+            Self::Retry | Self::RetryAt(_) => &[Scheduled, Dead, Cancelled],
             Self::Cancel | Self::Set(_) => &[Scheduled, Ready],
             Self::Delete => &[Scheduled, Ready, Succeeded, Dead, Cancelled],
         })

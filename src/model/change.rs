@@ -10,6 +10,7 @@ use super::bulk::{BulkStep, Opened};
 use super::gauge::Rollup;
 use super::job::Progress;
 pub use super::keep::{Keep, KeepFor};
+use super::operation::Operation;
 use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
 use super::shift::Shift;
 use super::worker::{EndReason, Exit};
@@ -103,6 +104,8 @@ pub enum Change {
     KeepRows(Arc<[super::table::TableRow]>),
     /// Put calls of services on record. Reply: [`Reply::Done`].
     LogCalls(Arc<[super::call_log::LoggedCall]>),
+    /// Keep how far a change of many jobs has come. Reply: [`Reply::Done`].
+    PutOperation(Box<Operation>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -200,6 +203,7 @@ impl Op {
                 | Change::LogAutoscale(_)
                 | Change::KeepRows(_)
                 | Change::LogCalls(_)
+                | Change::PutOperation(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),

@@ -30,6 +30,7 @@ pub mod limits;
 pub mod listen;
 pub mod notice;
 pub mod oom;
+pub mod operation;
 pub mod os_text;
 pub mod payload;
 pub mod pool;
@@ -66,7 +67,8 @@ pub use fingerprint::Fingerprint;
 pub use hook::{Hooks, Occasion};
 pub use id_ranges::{IdRange, IdRanges};
 pub use ids::{
-    BulkId, Generation, JobId, NameError, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId, Slot, WorkerId,
+    BulkId, Generation, JobId, NameError, OperationId, PoolName, ProcessorName, ProcessorRunId, QueueName, RunId, Slot,
+    WorkerId,
 };
 pub use job::{Claimed, Counters, Holds, JobRecord, JobState, NewJob, Pushed, States};
 pub use limits::{Bytes, MOST_WORKERS, MemoryLimit, PoolLimits, Prefetch};

@@ -15,6 +15,7 @@ pub mod history;
 pub mod leaks;
 pub mod lists;
 pub mod metrics;
+pub mod operations;
 pub mod printer;
 pub mod processor_lists;
 pub mod processors;

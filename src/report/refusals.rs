@@ -10,7 +10,7 @@ use crate::wire::control::RefusedJob;
 #[must_use]
 pub const fn done(action: &JobAction) -> &'static str {
     match action {
-        JobAction::Retry => "retried",
+        JobAction::Retry | JobAction::RetryAt(_) => "retried",
         JobAction::Cancel => "cancelled",
         JobAction::Delete => "deleted",
         JobAction::Set(_) => "changed",

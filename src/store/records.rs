@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{History, HistoryFilter, Master, StoreError};
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -220,6 +221,8 @@ pub trait Records {
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError>;
     /// Calls of services that were slow or failed, newest first.
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError>;
+    /// Changes of many jobs that go on by themselves, or did, by id.
+    fn operations(&mut self) -> Result<Vec<Operation>, StoreError>;
     /// All rows of shared tables, by table and key.
     fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError>;
     /// Numbers of periods.

@@ -20,6 +20,9 @@
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
 //! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
+//! | … with `background` | [`Jobs`] | [`crate::model::operation::Operation`] |
+//! | `operations.list` | none | array of the same |
+//! | `operations.stop` | [`OneOperation`] | the operation |
 //! | `runs.list`, `errors.list` | [`crate::store::RunFilter`], [`crate::store::FailureFilter`] | array of [`crate::model::RunRecord`], of [`crate::model::FailureRecord`] |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
@@ -37,7 +40,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use super::jobs::{ChangedJobs, Jobs, RefusedJob};
+pub use super::jobs::{ChangedJobs, Jobs, OneOperation, RefusedJob};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
 pub use crate::model::listen::{MAX_SOCKET_PATH_BYTES, NEW_SOCKET_ENDING};

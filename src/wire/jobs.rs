@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::Span;
-use crate::model::{JobId, States, UnixMicros};
+use crate::model::{JobId, OperationId, States, UnixMicros};
 use crate::store::JobFilter;
 
 /// Some jobs, by their ids or by a filter; for `jobs.set` with what is to be changed.
@@ -27,6 +27,15 @@ pub struct Jobs {
     /// `jobs.cancel` of a running job: answer at once, not when its run has ended.
     #[serde(default)]
     pub no_wait: bool,
+    /// Go on by itself, and answer with the operation as soon as the jobs of the filter are found.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub background: bool,
+    /// `jobs.retry` in the background: one job after the other in this time, not all at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Span>,
+    /// In the background: who asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// `jobs.set`: -100 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
@@ -53,6 +62,18 @@ pub struct ChangedJobs {
     /// Jobs that were not changed, and why.
     #[serde(default)]
     pub refused: Vec<RefusedJob>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_no(set: &bool) -> bool {
+    !*set
+}
+
+/// An operation, by its id.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneOperation {
+    pub id: OperationId,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]

@@ -106,7 +106,7 @@ fn due_at(delay: Option<&Span>, at: Option<UnixMicros>, now: UnixMicros) -> Resu
     }
 }
 
-fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
+pub(crate) fn span(what: &str, span: Option<&Span>) -> Result<Option<Duration>, String> {
     let duration = match span {
         None => return Ok(None),
         Some(Span::Text(text)) => units::duration(text).map_err(|e| format!("`{what}`: {e}"))?,

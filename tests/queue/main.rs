@@ -15,6 +15,7 @@ mod main_job;
 mod many;
 mod not_begun;
 mod notes;
+mod operations;
 mod operator;
 mod operator_running;
 mod order;

@@ -102,6 +102,20 @@ Examples:
   queue-work jobs wait 17-40 --timeout 10m
   queue-work jobs wait --queue mail")]
     Wait(JobsWaitArgs),
+    /// List what goes on by itself, or stop it
+    #[command(after_long_help = "\
+Examples:
+  queue-work jobs operations                what was begun with `--background`, the newest first
+  queue-work jobs operations --stop 3       what is left stays as it is")]
+    Operations(OperationsArgs),
+}
+
+/// Changes of many jobs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OperationsArgs {
+    /// Stop this one
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
+    pub(crate) stop: Option<i64>,
 }
 
 pub(super) const LIST_EXAMPLES: &str = "\
@@ -179,6 +193,11 @@ pub(crate) struct Change {
     /// Only say which jobs are meant
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Have the master do it by itself, and return at once
+    ///
+    /// `jobs operations` says how far it is. It goes on when a master is started again.
+    #[arg(long, hide_short_help = true)]
+    pub(crate) background: bool,
 }
 
 /// Which jobs to list.
@@ -209,6 +228,9 @@ pub(crate) struct JobsRetryArgs {
     pub(crate) selection: Selection,
     #[command(flatten)]
     pub(crate) change: Change,
+    /// One after the other in this time, not all at once; in the background
+    #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
+    pub(crate) spread: Option<Duration>,
 }
 
 /// Which jobs to delete.

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::operations;
 use super::select::{self, Meant};
 use crate::cli::args::jobs::{Change, Selection};
 use crate::cli::context::{Context, Way};
@@ -41,21 +42,12 @@ impl Deed {
     pub(crate) fn new(action: JobAction) -> Self {
         Self { action, params: Jobs::default() }
     }
-
-    const fn verb(&self) -> &'static str {
-        match self.action {
-            JobAction::Retry => "retry",
-            JobAction::Cancel => "cancel",
-            JobAction::Delete => "delete",
-            JobAction::Set(_) => "set",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change: &Change) -> Result<Code, Error> {
     let (possible, usual) = (deed.action.possible(), deed.action.usual());
-    let changed = match select::meant(selection, deed.verb(), possible, usual)? {
-        Meant::Named(ids) if !change.dry_run => named(context, deed, ids)?,
+    let changed = match select::meant(selection, deed.action.verb(), possible, usual)? {
+        Meant::Named(ids) if !change.dry_run && !change.background => named(context, deed, ids)?,
         meant => {
             let filter = meant.into_filter(possible);
             let mut ids = match context.records()? {
@@ -71,6 +63,9 @@ pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change:
             }
             if ids.len() > 1 && !is_agreed(context, deed, &ids, change, selection)? {
                 return Err(Error::Failed("nothing was changed".to_owned()));
+            }
+            if change.background {
+                return operations::begin(context, deed, filter);
             }
             let ids: Vec<JobId> = ids.into_iter().map(|(id, _)| id).collect();
             in_steps(context, deed, &ids, filter.states)?
@@ -115,7 +110,7 @@ fn in_steps(context: &Context, deed: &Deed, ids: &[JobId], only: States) -> Resu
 fn step(way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<ChangedJobs, Error> {
     match way {
         Way::Master(client) => {
-            let method = format!("jobs.{}", deed.verb());
+            let method = format!("jobs.{}", deed.action.verb());
             let changed = client.call(&method, &Jobs { ids, only, ..deed.params.clone() })?;
             output::note(client);
             Ok(changed)
@@ -176,7 +171,7 @@ fn say_first(context: &Context, deed: &Deed, ids: &[(JobId, JobState)]) -> Resul
         output::json(&json!({"dry_run": true, "count": ids.len(), "states": states, "first_ids": first}))?;
         return Ok(Code::DONE);
     }
-    let mut text = format!("would {} {}", deed.verb(), in_words(ids));
+    let mut text = format!("would {} {}", deed.action.verb(), in_words(ids));
     if !first.is_empty() {
         let named: Vec<String> = first.iter().map(ToString::to_string).collect();
         let more = if ids.len() > FIRST { ", …" } else { "" };
@@ -195,7 +190,7 @@ fn is_agreed(
     selection: &Selection,
 ) -> Result<bool, Error> {
     let global = &context.global;
-    let meant = format!("{} {}", deed.verb(), in_words(ids));
+    let meant = format!("{} {}", deed.action.verb(), in_words(ids));
     let from_stdin = selection.ids.ids_from.as_deref() == Some(Path::new("-"));
     let can_answer = std::io::stdin().is_terminal() && !from_stdin;
     if change.yes || !(can_answer || std::io::stderr().is_terminal()) {

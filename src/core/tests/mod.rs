@@ -305,6 +305,7 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::LogAutoscale(_)
         | Change::KeepRows(_)
         | Change::LogCalls(_)
+        | Change::PutOperation(_)
         | Change::Prune { .. } => return None,
     })
 }

@@ -18,7 +18,8 @@ use crate::report::Event;
 use crate::store::JobFilter;
 use crate::wire::bulk::{AddToBulk, OneBulk};
 use crate::wire::control::{
-    AWAITED, Awaited, DROPPED, EVENT, HAPPENED, Jobs, LOG, LogLine, NOTE, OneJob, PushJob, PushMany, RefusedJob,
+    AWAITED, Awaited, DROPPED, EVENT, HAPPENED, Jobs, LOG, LogLine, NOTE, OneJob, OneOperation, PushJob, PushMany,
+    RefusedJob,
 };
 use crate::wire::object;
 use crate::wire::processors::{OneProcessor, RunProcessor};
@@ -77,10 +78,9 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
             let AddToBulk { bulk, jobs } = parse(params)?;
             Question::AddToBulk { bulk, jobs: to_jobs(&jobs, now)? }
         }
-        "jobs.cancel" => change_jobs(Some(JobAction::Cancel), params, now)?,
-        "jobs.retry" => change_jobs(Some(JobAction::Retry), params, now)?,
-        "jobs.delete" => change_jobs(Some(JobAction::Delete), params, now)?,
-        "jobs.set" => change_jobs(None, params, now)?,
+        "jobs.cancel" | "jobs.retry" | "jobs.delete" | "jobs.set" => {
+            change_jobs(&method["jobs.".len()..], params, now)?
+        }
         _ if params.len() > MAX_OTHER_PARAMS => {
             let bytes = params.len();
             return Err(RpcError::params(format!(
@@ -119,6 +119,8 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "processors.end" => Question::EndRun(parse(params)?),
         "jobs.show" => Question::Look(reader::Question::Job(parse::<OneJob>(params)?.id)),
         "jobs.wait" => Question::WaitForJob(parse(params)?),
+        "operations.list" => Question::Operations,
+        "operations.stop" => Question::StopOperation(parse::<OneOperation>(params)?.id),
         "logs.follow" => Question::Follow(or_default(params)?),
         "logs.written" => Question::LogWritten,
         "events.follow" => Question::FollowEvents(or_default(params)?),
@@ -139,16 +141,35 @@ fn run_processor(params: &str) -> Result<Question, RpcError> {
     Ok(Question::RunProcessor { processor, args, force })
 }
 
-/// The ids in order, each once. No action: what the params say is set.
-fn change_jobs(action: Option<JobAction>, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
+/// The params of a change of jobs as they are put on record.
+pub(in crate::master) fn recorded(params: &Jobs) -> serde_json::Value {
+    serde_json::to_value(params).unwrap_or_default()
+}
+
+/// A change of jobs that was asked for before, as it is in the record of its operation.
+pub(in crate::master) fn changed_jobs(verb: &str, params: &str, now: UnixMicros) -> Result<Question, String> {
+    change_jobs(verb, params, now).map_err(|error| error.message)
+}
+
+/// The ids in order, each once.
+fn change_jobs(verb: &str, params: &str, now: UnixMicros) -> Result<Question, RpcError> {
     let mut jobs: Box<Jobs> = Box::new(parse(params)?);
     let refused = |text: &str| Err(RpcError::params(text.to_owned()));
     let sets = jobs.priority.is_some() || jobs.to_queue.is_some() || jobs.delay.is_some() || jobs.at.is_some();
+    let action = match verb {
+        "retry" => Some(JobAction::Retry),
+        "cancel" => Some(JobAction::Cancel),
+        "delete" => Some(JobAction::Delete),
+        _ => None,
+    };
     let action = match action {
         Some(_) if sets => return refused("`priority`, `to_queue`, `delay` and `at` are for `jobs.set`"),
         Some(action) => action,
         None => JobAction::Set(Arc::new(to_setting(&jobs, now).map_err(RpcError::params)?)),
     };
+    if !jobs.background && (jobs.spread.is_some() || jobs.by.is_some()) {
+        return refused("`spread` and `by` go with `background`");
+    }
     if usize::from(jobs.filter.is_some()) + usize::from(jobs.all) + usize::from(!jobs.ids.is_empty()) != 1 {
         return refused("say which jobs: by `ids`, by a `filter`, or with `all`");
     }
@@ -290,6 +311,8 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
             let json = serde_json::to_string(changed)?;
             to.extend_from_slice(json.replacen("\"refused\":[]", &format!("\"refused\":[{refused}]"), 1).as_bytes());
         }
+        Answer::Operations(operations, true) => serde_json::to_writer(to, &operations.first())?,
+        Answer::Operations(operations, false) => serde_json::to_writer(to, operations)?,
         Answer::Queues(queues) => serde_json::to_writer(to, queues)?,
         Answer::Switched(processors) => serde_json::to_writer(to, processors)?,
         Answer::ProcessorRun(run) => serde_json::to_writer(to, run)?,

@@ -49,6 +49,8 @@ impl Master {
             Question::Reload(params) => self.reload_request(ticket, params),
             Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
             Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, *jobs),
+            Question::Operations => Ok(Some(Answer::Operations(self.requests.operations.list(), false))),
+            Question::StopOperation(id) => self.stop_operation(ticket, id),
             Question::WaitForJob(params) => self.wait_for_job(ticket, params),
             Question::LookAtProcessors(about) => self.look_at_processors(ticket, about),
             Question::SwitchProcessors(params) => self.switch_processors(ticket, params),

@@ -16,7 +16,7 @@ use crate::master::codec::control;
 use crate::master::reader;
 use crate::master::store_events::Purpose;
 use crate::model::change::{Reply, Request};
-use crate::model::{JobAction, JobId, JobState, Now, States, WorkerId};
+use crate::model::{JobAction, JobId, JobState, Now, States, UnixMicros, WorkerId};
 use crate::report::refusals::Became;
 use crate::store::News;
 use crate::wire::control::{ChangedJobs, Jobs};
@@ -32,25 +32,47 @@ const LONGEST: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub(super) struct Task {
     /// The request in which its answer is gathered.
-    ticket: Ticket,
-    action: JobAction,
+    pub(super) ticket: Ticket,
+    pub(super) action: JobAction,
     /// Jobs in other states are left as they are.
-    only: States,
+    pub(super) only: States,
     /// See [`Answer::Jobs`].
-    passes_over: bool,
+    pub(super) passes_over: bool,
     /// A job that runs is waited for when it is cancelled.
-    wait: bool,
+    pub(super) wait: bool,
     /// The worker that it was called from, which is not kept waiting for itself.
-    caller: Option<WorkerId>,
-    jobs: vec::IntoIter<JobId>,
+    pub(super) caller: Option<WorkerId>,
+    pub(super) spread: Option<Spread>,
+    pub(super) jobs: vec::IntoIter<JobId>,
+}
+
+/// Jobs that are retried one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spread {
+    pub(super) from: UnixMicros,
+    pub(super) until: UnixMicros,
+    /// How many there are, known when they are found.
+    pub(super) jobs: usize,
+}
+
+impl Spread {
+    /// When a job is due behind which there are so many.
+    fn due_at(self, left: usize) -> UnixMicros {
+        let length = self.until.0.saturating_sub(self.from.0).max(0);
+        let before = self.jobs.saturating_sub(left + 1) as f64 / self.jobs.max(1) as f64;
+        UnixMicros(self.from.0 + (length as f64 * before) as i64)
+    }
 }
 
 impl Master {
     pub(super) fn change_jobs(&mut self, ticket: Ticket, action: JobAction, params: Jobs) -> Begun {
+        if params.background {
+            return self.begin_operation(ticket, action, params);
+        }
         self.writable()?;
         let (caller, wait, jobs) = (self.caller(ticket), !params.no_wait, params.ids.into_iter());
         let passes_over = params.filter.is_some() || params.only != States::ALL;
-        let mut task = Task { ticket, action, only: params.only, passes_over, wait, caller, jobs };
+        let mut task = Task { ticket, action, only: params.only, passes_over, wait, caller, spread: None, jobs };
         let Some(filter) = params.filter else {
             self.begin_task(task);
             return Ok(None);
@@ -67,12 +89,18 @@ impl Master {
     /// The reader has found the jobs that a filter means, or not; true if they were asked for.
     pub(super) fn selected(&mut self, ticket: Ticket, found: &mut reader::Found) -> bool {
         let Some(mut task) = self.requests.selecting.remove(&ticket) else { return false };
-        let Some(ids) = found.ids.take() else { return false };
-        if ids.is_empty() {
-            self.answer(ticket, Ok(nothing_yet(true)));
-        } else {
-            task.jobs = ids.into_iter();
-            self.begin_task(task);
+        let ids = found.ids.take();
+        let count = ids.as_ref().map_or_else(|| found.text.as_ref().map(|_| 0), |ids| Ok(ids.len() as u64));
+        let is_operation = self.operation_found(ticket, count);
+        let Some(ids) = ids else { return is_operation };
+        if let Some(spread) = &mut task.spread {
+            spread.jobs = ids.len();
+        }
+        task.jobs = ids.into_iter();
+        match task.jobs.len() {
+            0 if is_operation => {}
+            0 => self.answer(ticket, Ok(nothing_yet(true))),
+            _ => self.begin_task(task),
         }
         true
     }
@@ -89,6 +117,9 @@ impl Master {
 
     /// Goes on with what is left, for a while.
     pub(in crate::master) fn go_on_with_tasks(&mut self, now: Now) {
+        if self.is_stopping() {
+            self.lay_down_operations();
+        }
         while self.has_task()
             && let Some(mut task) = self.requests.tasks.pop_front()
         {
@@ -112,8 +143,10 @@ impl Master {
             let command = Command::Cancel { job, only, wait: task.wait };
             return self.feed(Event::Command { ticket, caller, command });
         }
-        let op = Request::Act { job, only, action: task.action.clone() };
-        self.batches.add(op, Purpose::ChangeJob { ticket, job, only, action: task.action.clone() }, true, false, now);
+        let due_at = task.spread.map(|spread| spread.due_at(task.jobs.len()));
+        let action = due_at.map_or_else(|| task.action.clone(), JobAction::RetryAt);
+        let op = Request::Act { job, only, action: action.clone() };
+        self.batches.add(op, Purpose::ChangeJob { ticket, job, only, action }, true, false, now);
     }
 
     /// The store has done something with a job, or not.
@@ -125,7 +158,9 @@ impl Master {
     ) {
         let became = Became::of(&action, job, only, reply);
         if matches!(became, Became::Changed) {
-            if let (JobAction::Retry | JobAction::Set(_), Reply::Changed { queue, .. }) = (&action, reply) {
+            if let (JobAction::Retry | JobAction::RetryAt(_) | JobAction::Set(_), Reply::Changed { queue, .. }) =
+                (&action, reply)
+            {
                 self.feed(Event::News { queues: vec![queue.clone()] });
             }
             self.job_may_have_ended(job);
@@ -137,6 +172,9 @@ impl Master {
 
     /// Takes one job of several off a request; the answer, if that was the last one.
     pub(super) fn job_part(&mut self, ticket: Ticket, became: &Became) -> Option<Answer> {
+        if self.operation_part(ticket, became) {
+            return None;
+        }
         self.requests.table.part(ticket, |so_far| {
             if let Answer::Jobs { changed, refused, passes_over } = so_far {
                 match became {

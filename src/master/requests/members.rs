@@ -28,6 +28,7 @@ impl Master {
             | Question::CommitBulk(_)
             | Question::DropBulk(_)
             | Question::WaitForJob(_)
+            | Question::Operations
             | Question::LookAtProcessors(_)
             | Question::Look(_)
             | Question::Follow(_)
@@ -45,7 +46,8 @@ impl Master {
             | Question::RunProcessor { .. }
             | Question::BeginRun(_)
             | Question::EndRun(_)
-            | Question::ChangeJobs { .. } => format!(
+            | Question::ChangeJobs { .. }
+            | Question::StopOperation(_) => format!(
                 "only `{owner}`, whose master this is, and root may do this; members of the group `{group}` add jobs and look"
             ),
         };

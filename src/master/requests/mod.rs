@@ -33,6 +33,7 @@ mod job_end;
 mod jobs;
 mod members;
 mod operate;
+mod operations;
 mod processors;
 mod push;
 mod question;
@@ -49,6 +50,7 @@ use crate::core::{Done, Refusal, Ticket};
 use crate::model::{JobId, Mono, WorkerId};
 use bulk::Bulks;
 use jobs::Task;
+use operations::Operations;
 use table::Table;
 
 pub(super) use begin::unavailable;
@@ -66,6 +68,7 @@ pub(super) struct Requests {
     tasks: VecDeque<Task>,
     /// The same, while the reader looks for the jobs.
     selecting: HashMap<Ticket, Task>,
+    operations: Operations,
     bulks: Bulks,
     reader: Reader,
 }
@@ -83,7 +86,8 @@ impl Requests {
 
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
-        Self { table, replies, tasks, selecting: HashMap::new(), bulks, reader }
+        let (selecting, operations) = (HashMap::new(), Operations::default());
+        Self { table, replies, tasks, selecting, operations, bulks, reader }
     }
 
     /// The core has replied; [`replies`] gives it out at the end of the turn.

@@ -3,8 +3,9 @@
 use crate::core::Done;
 use crate::master::reader::{self, AboutProcessors};
 use crate::model::leak::TypeMemory;
+use crate::model::operation::Operation;
 use crate::model::processor::ProcessorRun;
-use crate::model::{BulkId, Generation, JobAction, NewJob, ProcessorName, Pushed};
+use crate::model::{BulkId, Generation, JobAction, NewJob, OperationId, ProcessorName, Pushed};
 use crate::report::{AutoscaleStatus, Status};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
@@ -49,6 +50,9 @@ pub(in crate::master) enum Question {
         action: JobAction,
         jobs: Box<Jobs>,
     },
+    /// Which operations are there, and were?
+    Operations,
+    StopOperation(OperationId),
     WaitForJob(OneJob),
     LookAtProcessors(AboutProcessors),
     SwitchProcessors(SwitchProcessors),
@@ -94,6 +98,8 @@ pub(in crate::master) enum Answer {
         /// Jobs that were refused are only counted: they were not named one by one.
         passes_over: bool,
     },
+    /// All of them, or the one that was meant.
+    Operations(Vec<Operation>, bool),
     Queues(PausedQueues),
     Switched(Vec<SwitchedProcessor>),
     /// `None`: the processor is disabled, and nothing was recorded.

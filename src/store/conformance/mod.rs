@@ -11,6 +11,7 @@ mod failures;
 mod finish;
 mod lanes;
 mod life;
+mod operations;
 mod operator;
 mod processor_runs;
 mod processors;
@@ -361,7 +362,7 @@ suite! {
     operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again,
         a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free,
         a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that,
-        set_in_each_state, a_job_that_waits_goes_to_another_queue_priority_and_time, a_job_in_another_state_than_those_that_are_meant_is_left_alone,
+        a_job_that_is_retried_at_a_time_waits_until_then, set_in_each_state, a_job_that_waits_goes_to_another_queue_priority_and_time, a_job_in_another_state_than_those_that_are_meant_is_left_alone,
         operations_on_no_job_are_missing, a_paused_queue_still_takes_jobs;
     processors: a_tick_puts_a_run_on_record_and_pushes_its_job, a_tick_that_somebody_else_has_taken_changes_nothing,
         a_disabled_tick_is_passed_over_without_a_run, a_run_that_is_open_decides_by_the_overlap,
@@ -389,6 +390,7 @@ suite! {
         changes_go_after_a_week_in_small_steps, of_very_many_changes_the_newest_stay;
     call_log: calls_are_listed_newest_first_by_filter, calls_go_after_a_day_in_small_steps,
         of_very_many_calls_the_newest_stay;
+    operations: how_far_an_operation_is_is_kept_as_it_was_told_last, of_very_many_operations_the_newest_stay;
     table_rows: rows_of_tables_are_kept_as_they_were_told_last;
     traces: a_job_keeps_its_trace_through_all_its_runs, a_job_of_a_bulk_push_keeps_its_trace, a_run_keeps_its_span;
     runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found;

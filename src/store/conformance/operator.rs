@@ -153,6 +153,19 @@ pub(super) fn a_job_that_waits_goes_to_another_queue_priority_and_time(kit: &mut
     assert_eq!(kit.state(first), Some(JobState::Ready));
 }
 
+pub(super) fn a_job_that_is_retried_at_a_time_waits_until_then(kit: &mut Kit) {
+    let act = |job, at| Request::Act { job, only: States::ALL, action: JobAction::RetryAt(at) };
+    let (dead, cancelled) = (kit.job_in(JobState::Dead, job()), kit.job_in(JobState::Cancelled, job()));
+    let now = kit.at();
+    kit.one(act(dead, kit.later(60)));
+    kit.one(act(cancelled, now));
+    assert_eq!((kit.state(dead), kit.job(dead).due_at), (Some(JobState::Scheduled), kit.later(60)));
+    assert_eq!(kit.state(cancelled), Some(JobState::Ready));
+    kit.pass(60);
+    kit.one(Change::Promote { limit: 9 });
+    assert_eq!((kit.state(dead), kit.job(dead).counters.attempts), (Some(JobState::Ready), 0));
+}
+
 pub(super) fn a_job_in_another_state_than_those_that_are_meant_is_left_alone(kit: &mut Kit) {
     let dead = States::of(&[JobState::Dead]);
     for action in [JobAction::Retry, JobAction::Cancel, JobAction::Delete, JobAction::Set(Arc::default())] {

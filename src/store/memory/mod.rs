@@ -11,6 +11,7 @@ mod faulty;
 mod forget;
 mod lanes;
 mod members;
+mod operations;
 mod ops;
 mod processors;
 mod records;

@@ -48,6 +48,7 @@ impl State {
             Change::LogAutoscale(change) => self.log_autoscale(change),
             Change::KeepRows(rows) => self.keep_rows(rows),
             Change::LogCalls(calls) => self.log_calls(calls),
+            Change::PutOperation(operation) => self.put_operation(operation),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick, at),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),
@@ -269,8 +270,9 @@ impl State {
             return reply;
         }
         match action {
-            JobAction::Retry => {
-                if let Some(by) = self.retry(id, at) {
+            JobAction::Retry | JobAction::RetryAt(_) => {
+                let due_at = if let JobAction::RetryAt(due_at) = action { (*due_at).max(at) } else { at };
+                if let Some(by) = self.retry(id, due_at, at) {
                     return Reply::Held { by };
                 }
             }
@@ -293,7 +295,7 @@ impl State {
     }
 
     /// The unfinished job that has its unique key, and with it keeps it from being ready.
-    fn retry(&mut self, id: JobId, at: UnixMicros) -> Option<JobId> {
+    fn retry(&mut self, id: JobId, due_at: UnixMicros, at: UnixMicros) -> Option<JobId> {
         if let Some(key) = self.jobs.get(&id.0).and_then(|job| job.new.unique.as_deref()).map(str::to_owned) {
             if let Some(&by) = self.uniques.get(&key).filter(|&&by| by != id.0) {
                 return Some(JobId(by));
@@ -303,8 +305,8 @@ impl State {
         if let Some(mut job) = self.take(id.0) {
             job.past = Some(Counters::default());
             job.max_attempts = job.new.max_attempts;
-            job.due_at = at;
-            job.place = Place::Ready;
+            job.due_at = due_at;
+            job.place = if due_at > at { Place::Scheduled } else { Place::Ready };
             self.put(id.0, job);
         }
         None

@@ -11,6 +11,7 @@ use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -220,6 +221,10 @@ impl Records for MemoryStore {
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         Ok(self.state().list_autoscale_log(filter))
+    }
+
+    fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
+        Ok(self.state().operations.values().cloned().collect())
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

@@ -10,13 +10,14 @@ use std::time::Duration;
 use crate::model::bulk::BulkOwner;
 use crate::model::failure::FailureRow;
 use crate::model::job::Progress;
+use crate::model::operation::Operation;
 use crate::model::processor::{EndedRun, ProcessorRecord};
 use crate::model::run_end::RunEnd;
 use crate::model::shift::Waits;
 use crate::model::trace::SpanIds;
 use crate::model::{
-    Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, Outcome, ProcessorName,
-    ProcessorRunId, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
+    Cause, Counters, Detail, EXEC, Fingerprint, Generation, JobId, JobState, Lane, NewJob, OperationId, Outcome,
+    ProcessorName, ProcessorRunId, QueueName, QueueTotals, RunId, UnixMicros, WorkerRecord,
 };
 use crate::store::{Duty, Master, News};
 
@@ -178,6 +179,7 @@ pub(super) struct State {
     pub(super) periods: Periods,
     pub(super) autoscale_log: AutoscaleLog,
     pub(super) call_log: CallLog,
+    pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) table_rows: TableRows,
     /// Processors, without their runs.
     pub(super) processors: BTreeMap<ProcessorName, ProcessorRecord>,

@@ -36,6 +36,7 @@ impl Batch<'_> {
             Change::LogAutoscale(change) => self.log_autoscale(change),
             Change::KeepRows(rows) => self.keep_rows(rows),
             Change::LogCalls(calls) => self.log_calls(calls),
+            Change::PutOperation(operation) => self.put_operation(operation),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

@@ -45,6 +45,7 @@ mod open;
 #[cfg(test)]
 mod open_tests;
 mod opening;
+mod operations;
 mod operator;
 mod processor_row;
 mod processors;

@@ -21,8 +21,9 @@ impl Batch<'_> {
         let Some(mut place) = self.place(job.0)? else { return Ok(Reply::Missing) };
         if only.and(action.is_for()).has(place.state) {
             match action {
-                JobAction::Retry => {
-                    if let Some(by) = self.retry(&place)? {
+                JobAction::Retry | JobAction::RetryAt(_) => {
+                    let due_at = if let JobAction::RetryAt(at) = action { at.0 } else { self.at.0 };
+                    if let Some(by) = self.retry(&place, due_at.max(self.at.0))? {
                         return Ok(Reply::Held { by });
                     }
                 }
@@ -49,7 +50,7 @@ impl Batch<'_> {
     }
 
     /// The unfinished job that has the unique key of this one, and with it keeps it from being ready.
-    fn retry(&mut self, place: &Place) -> Result<Option<JobId>> {
+    fn retry(&mut self, place: &Place, due_at: i64) -> Result<Option<JobId>> {
         let id = place.at.id;
         if place.state == JobState::Scheduled {
             self.leave_waiting(place)?;
@@ -63,8 +64,14 @@ impl Batch<'_> {
             }
             self.leave_ended(place.at.queue, id, place.state)?;
         }
-        self.put_tries(id, self.at.0, Counters::default(), None)?;
-        self.enter_ready(Waiting { due_at: self.at.0, tried: true, ..place.at })?;
+        self.put_tries(id, due_at, Counters::default(), None)?;
+        let waiting = Waiting { due_at, tried: true, ..place.at };
+        let wait = due_at - self.at.0;
+        if wait > 0 {
+            self.enter_scheduled(waiting, Some(wait))?;
+        } else {
+            self.enter_ready(waiting)?;
+        }
         Ok(None)
     }
 

@@ -15,11 +15,12 @@ use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
     autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes,
-    open, processor_row, run_index, run_row, table_rows, totals,
+    open, operations, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::clock;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::worker::EndReason;
@@ -222,6 +223,10 @@ impl Records for SqliteRecords {
 
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         self.worded(|conn| autoscale_log::list(conn, filter))
+    }
+
+    fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
+        self.worded(operations::list)
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

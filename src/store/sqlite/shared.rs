@@ -16,6 +16,7 @@ use rusqlite::InterruptHandle;
 use super::read::SqliteRecords;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
+use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
@@ -143,6 +144,10 @@ impl Records for SharedRecords {
     fn autoscale_log(&mut self, filter: &AutoscaleFilter) -> Result<Vec<AutoscaleRecord>, StoreError> {
         self.ask(|records| records.autoscale_log(filter))
     }
+    fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
+        self.ask(Records::operations)
+    }
+
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {
         self.ask(|records| records.call_log(filter))
     }
