@@ -6,7 +6,7 @@ use super::known;
 use super::output::{self, ListForm};
 use crate::clock;
 use crate::error::{Code, Error};
-use crate::model::{Fingerprint, QueueName, RunId, RunRecord};
+use crate::model::{FailureRecord, Fingerprint, QueueName, RunId, RunRecord};
 use crate::report::failures;
 use crate::store::{FailureFilter, Records, RunFilter, StoreError};
 
@@ -44,17 +44,29 @@ pub(crate) fn run(context: &Context, args: &ErrorsArgs) -> Result<Code, Error> {
 }
 
 fn show(context: &Context, fingerprint: Fingerprint) -> Result<Code, Error> {
-    let missing = || Error::NotFound(format!("there is no error `{fingerprint}`; see `queue-work errors`"));
-    let mut records = context.records()?.ok_or_else(missing)?;
-    let (filter, now) = (FailureFilter { fingerprint: Some(fingerprint), ..FailureFilter::default() }, clock::wall());
-    let found = records.failures(&filter, now)?.pop().ok_or_else(missing)?;
+    let mut records = context.records()?.ok_or_else(|| missing(fingerprint))?;
+    let (found, sample) = find(records.as_mut(), fingerprint)?.ok_or_else(|| missing(fingerprint))?;
     if context.global.json {
         output::json(&found)?;
     } else {
-        let sample = found.sample_run.map_or(Ok(None), |id| run_of(&mut *records, id))?;
-        output::print(&failures::one(&found, sample.as_ref(), now))?;
+        output::print(&failures::one(&found, sample.as_ref(), clock::wall()))?;
     }
     Ok(Code::DONE)
+}
+
+pub(super) fn missing(fingerprint: Fingerprint) -> Error {
+    Error::NotFound(format!("there is no error `{fingerprint}`; see `queue-work errors`"))
+}
+
+/// An error, with its last run while that is on record.
+pub(super) fn find(
+    records: &mut dyn Records,
+    fingerprint: Fingerprint,
+) -> Result<Option<(FailureRecord, Option<RunRecord>)>, StoreError> {
+    let filter = FailureFilter { fingerprint: Some(fingerprint), ..FailureFilter::default() };
+    let Some(found) = records.failures(&filter, clock::wall())?.pop() else { return Ok(None) };
+    let sample = found.sample_run.map_or(Ok(None), |id| run_of(records, id))?;
+    Ok(Some((found, sample)))
 }
 
 /// A run, while it is on record.

@@ -36,8 +36,7 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         // What was printed before may wait to be written.
         client.call::<IgnoredAny>("logs.written", &NONE)?;
     }
-    let workers = chosen(context, args, paths, client.as_mut())?;
-    let tail = tail(paths, &workers, args)?;
+    let tail = last(context, args, client.as_mut())?;
     let json = context.global.json || args.jsonl;
     if context.global.json && !args.jsonl && !args.follow {
         output::json(&tail)?;
@@ -52,6 +51,12 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
         None => {}
     }
     Ok(Code::DONE)
+}
+
+/// The last lines of the output that is meant.
+pub(super) fn last(context: &Context, args: &LogsArgs, client: Option<&mut Client>) -> Result<Vec<LogLine>, Error> {
+    let paths = context.paths()?;
+    tail(paths, &chosen(context, args, paths, client)?, args)
 }
 
 /// Said where there is no line.
@@ -159,10 +164,10 @@ fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
 
 /// The time of the last line of each worker in the tail, and its lines of that time, which may be announced again: lines come
 /// in order of time, and several that were read at once have the same.
-struct Seen<'a>(HashMap<&'a str, (UnixMicros, Vec<&'a LogLine>)>);
+pub(super) struct Seen<'a>(HashMap<&'a str, (UnixMicros, Vec<&'a LogLine>)>);
 
 impl<'a> Seen<'a> {
-    fn new(tail: &'a [LogLine]) -> Self {
+    pub(super) fn new(tail: &'a [LogLine]) -> Self {
         let mut last: HashMap<&str, (UnixMicros, Vec<&LogLine>)> = HashMap::new();
         for line in tail {
             let (at, lines) = last.entry(&line.worker).or_insert((line.at, Vec::new()));
@@ -175,7 +180,7 @@ impl<'a> Seen<'a> {
     }
 
     /// Whether this line was shown; each once.
-    fn has(&mut self, line: &LogLine) -> bool {
+    pub(super) fn has(&mut self, line: &LogLine) -> bool {
         let Some((at, lines)) = self.0.get_mut(line.worker.as_str()) else { return false };
         let shown = lines.iter().position(|shown| *shown == line).map(|at| lines.remove(at));
         line.at < *at || shown.is_some()

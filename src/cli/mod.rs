@@ -43,6 +43,8 @@ mod start;
 pub(crate) mod status;
 mod stop;
 mod tables;
+#[cfg(feature = "top")]
+mod top;
 mod trial;
 pub(crate) mod waiting;
 mod web;
@@ -121,6 +123,10 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Calls(args) => calls::run(context, args),
         Verb::Running(args) => running::run(context, args),
         Verb::Status(args) => status::run(context, args),
+        #[cfg(feature = "top")]
+        Verb::Top => top::run(context),
+        #[cfg(not(feature = "top"))]
+        Verb::Top => status::run(context, &args::control::StatusArgs::default()),
         Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(args) => health::run(context, args),
         Verb::Why(args) => why::run(context, args),

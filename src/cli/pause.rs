@@ -13,24 +13,38 @@ use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
 pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<Code, Error> {
-    let method = if paused { "pause" } else { "resume" };
     let queues = if args.all { known::queues(context)?.into_iter().collect() } else { args.queues.clone() };
     if queues.is_empty() {
-        return Err(Error::NotFound(format!("there is no queue to {method}; see `queue-work status`")));
+        return Err(Error::NotFound(format!("there is no queue to {}; see `queue-work status`", method(paused))));
     }
     let params = Queues { queues, force: args.force };
-    let answer = match context.master_or_existing_store()? {
-        Some(Way::Master(mut client)) => client.call(method, &params)?,
-        Some(Way::Store(mut store)) => in_store(context, store.as_mut(), &params, paused)?,
-        None => return Err(reach::none_runs(context.paths()?)),
-    };
+    let answer = change(context, &params, paused)?;
     if context.global.json {
         output::json(&answer)?;
     } else {
-        let names: Vec<_> = answer.queues.iter().map(|q| &q.name).collect();
-        context.done(&format!("{method}d {}", words::list(&names)))?;
+        context.done(&worded(&answer))?;
     }
     Ok(Code::DONE)
+}
+
+/// Through the master when one runs, else in the store.
+pub(super) fn change(context: &Context, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
+    match context.master_or_existing_store()? {
+        Some(Way::Master(mut client)) => Ok(client.call(method(paused), params)?),
+        Some(Way::Store(mut store)) => in_store(context, store.as_mut(), params, paused),
+        None => Err(reach::none_runs(context.paths()?)),
+    }
+}
+
+pub(super) const fn method(paused: bool) -> &'static str {
+    if paused { "pause" } else { "resume" }
+}
+
+/// `` paused `mail` and `images` ``.
+pub(super) fn worded(answer: &PausedQueues) -> String {
+    let names: Vec<_> = answer.queues.iter().map(|q| &q.name).collect();
+    let paused = answer.queues.iter().any(|q| q.paused);
+    format!("{}d {}", method(paused), words::list(&names))
 }
 
 fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {

@@ -44,8 +44,13 @@ pub(crate) fn run(context: &Context, args: &ProcessorsArgs) -> Result<Code, Erro
 pub(crate) fn all(context: &Context) -> Result<Vec<ProcessorStatus>, Error> {
     match context.try_connect()? {
         Some(mut client) => Ok(client.call("processors.list", &NONE)?),
-        None => Ok(ProcessorStatus::all(&configured(context)?, records(context)?, clock::wall())),
+        None => without_master(context),
     }
+}
+
+/// As the file and the store have them.
+pub(crate) fn without_master(context: &Context) -> Result<Vec<ProcessorStatus>, Error> {
+    Ok(ProcessorStatus::all(&configured(context)?, records(context)?, clock::wall()))
 }
 
 /// One of them.

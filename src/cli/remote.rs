@@ -3,6 +3,7 @@
 //! Knows what the control socket can be asked for. What it does not tell is left out: the lanes of a queue, masters
 //! before this one.
 
+use std::borrow::BorrowMut;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -36,11 +37,11 @@ const MOST: u32 = 10_000;
 const NOT_FOUND: u8 = 4;
 
 /// Asks a master.
-pub(crate) struct RemoteRecords(pub(crate) Client);
+pub(crate) struct RemoteRecords<C>(pub(crate) C);
 
-impl RemoteRecords {
+impl<C: BorrowMut<Client>> RemoteRecords<C> {
     fn ask<R: DeserializeOwned>(&mut self, method: &str, params: &impl Serialize) -> Result<R, StoreError> {
-        self.0.call(method, params).map_err(|error| StoreError::Unanswered(error.to_string()))
+        self.0.borrow_mut().call(method, params).map_err(|error| StoreError::Unanswered(error.to_string()))
     }
 
     fn status(&mut self) -> Result<Status, StoreError> {
@@ -48,9 +49,9 @@ impl RemoteRecords {
     }
 }
 
-impl Records for RemoteRecords {
+impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError> {
-        match self.0.call("jobs.show", &OneJob { id, timeout_s: None }) {
+        match self.0.borrow_mut().call("jobs.show", &OneJob { id, timeout_s: None }) {
             Ok(job) => Ok(Some(job)),
             Err(ClientError::Refused(error)) if error.exit_code() == NOT_FOUND => Ok(None),
             Err(error) => Err(StoreError::Unanswered(error.to_string())),

@@ -45,7 +45,7 @@ fn warn_of_config(context: &Context, client: &mut Client) {
     }
 }
 
-fn worded(restarted: &Restarted, no_wait: bool) -> String {
+pub(super) fn worded(restarted: &Restarted, no_wait: bool) -> String {
     let workers = words::count(restarted.workers.len() as u64, "worker");
     if no_wait {
         return format!("restarting {workers}");

@@ -42,7 +42,7 @@ fn again(scaled: &Scaled) -> Vec<String> {
     scaled.pools.iter().map(line).collect()
 }
 
-fn worded(scaled: &Scaled, at_once: bool) -> Vec<String> {
+pub(super) fn worded(scaled: &Scaled, at_once: bool) -> Vec<String> {
     let mut lines: Vec<String> = scaled.pools.iter().map(|pool| scaled_pool(pool, at_once)).collect();
     if let Some(last) = lines.last_mut().filter(|_| scaled.released > 0) {
         let _ = write!(last, ", {} released", words::count(scaled.released, "job"));

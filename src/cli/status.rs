@@ -164,10 +164,16 @@ fn worded(context: &Context, asked: &Asked<'_>, found: &Found) -> Result<String,
 /// From the master; where it does not answer, what the store knows.
 pub(crate) fn fetch(context: &Context) -> Result<Found, Error> {
     let paths = context.paths()?;
-    let (pid, trouble) = match ask(paths, |client| client.call("status", &NONE))? {
-        Ok(status) => return Ok(Found { status, trouble: None }),
-        Err(holder) => holder.unzip(),
-    };
+    match ask(paths, |client| client.call("status", &NONE))? {
+        Ok(status) => Ok(Found { status, trouble: None }),
+        Err(holder) => of_records(context, holder),
+    }
+}
+
+/// What the store knows, where the master does not answer: its process, if there is one, and what keeps it from it.
+pub(crate) fn of_records(context: &Context, holder: Option<(u32, String)>) -> Result<Found, Error> {
+    let paths = context.paths()?;
+    let (pid, trouble) = holder.unzip();
     let trouble = trouble.unwrap_or_default();
     let mut records = context.records()?;
     let totals = records.as_mut().map_or(Ok(Vec::new()), |records| records.queue_totals())?;
@@ -191,14 +197,21 @@ pub(crate) fn ask<R>(
     let client = reach::wait_for_socket(paths, Patience::Limited(PATIENCE), WITHOUT_SOCKET);
     match client.and_then(|mut client| asked(&mut client)) {
         Ok(answer) => Ok(Ok(answer)),
-        Err(ClientError::Silent { pid, .. }) => {
+        Err(error) => missed(paths, error).map(Err),
+    }
+}
+
+/// Why there is no answer, if it is the master's fault: its process, if there is one, and what keeps it from answering.
+pub(crate) fn missed(paths: &Paths, error: ClientError) -> Result<Option<(u32, String)>, Error> {
+    match error {
+        ClientError::Silent { pid, .. } => {
             let pid = if pid == 0 { holder_of(paths).unwrap_or(0) } else { pid };
-            Ok(Err(Some((pid, reach::silent(pid)))))
+            Ok(Some((pid, reach::silent(pid))))
         }
-        Err(ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed) => {
-            Ok(Err(holder_of(paths).map(|pid| (pid, reach::unreachable(paths, pid)))))
+        ClientError::NoMaster { .. } | ClientError::Unheard | ClientError::Closed => {
+            Ok(holder_of(paths).map(|pid| (pid, reach::unreachable(paths, pid))))
         }
-        Err(other) => Err(other.into()),
+        other => Err(other.into()),
     }
 }
 

@@ -26,7 +26,7 @@ pub mod shared_tables;
 pub mod status;
 pub mod status_line;
 pub mod status_named;
-mod status_tables;
+pub mod status_tables;
 pub mod status_text;
 pub mod stubs;
 pub mod summary;

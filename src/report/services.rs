@@ -145,7 +145,10 @@ pub fn table(services: &[Service], width: Option<usize>) -> String {
         ]
     };
     let cut = [("listens at", 16), ("service", 12)];
-    let room = Room { width, without: &[], cut: &cut, leave_out: &["methods", "version", "calls/s", "errors"] };
+    // Of the gateway nothing was heard.
+    let is_bare = services.iter().all(|service| service.methods.is_empty() && service.version.is_none());
+    let without: &[_] = if is_bare { &["version", "methods", "calls/s"] } else { &[] };
+    let room = Room { width, without, cut: &cut, leave_out: &["methods", "version", "calls/s", "errors"] };
     render_within(room, &columns, services.iter().map(row).collect())
 }
 

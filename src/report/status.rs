@@ -13,7 +13,7 @@ use crate::model::{Generation, JobId, PoolKind, QueueName, QueueTotals, Slot, Un
 use crate::wire::control::LogLine;
 
 /// Everything about one store and its master.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// `null` when no master runs.
     pub master: Option<MasterStatus>,

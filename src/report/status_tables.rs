@@ -34,7 +34,8 @@ pub(super) fn more(all: usize, shown: usize, what: &str) -> String {
 }
 
 /// As many queues as there is room for: those with most to do or dead.
-pub(super) fn queues(queues: &[QueueStatus], shown: usize, view: View<'_>) -> String {
+#[must_use]
+pub fn queues(queues: &[QueueStatus], shown: usize, view: View<'_>) -> String {
     let columns = [
         Column("queue", Align::Left),
         Column("ready", Align::Right),
@@ -78,7 +79,8 @@ pub(super) fn empty_in(queue: &QueueStatus) -> Option<String> {
 }
 
 /// As many pools as there is room for: those in trouble, then the largest.
-pub(super) fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> String {
+#[must_use]
+pub fn pools(pools: &[PoolStatus], shown: usize, view: View<'_>) -> String {
     let columns = [
         Column("pool", Align::Left),
         Column("kind", Align::Left),
@@ -135,7 +137,8 @@ pub(super) fn limits(pools: &[PoolStatus]) -> String {
 }
 
 /// As many workers as there is room for: those that are in trouble, then those that have run their job for longest.
-pub(super) fn workers(workers: &[WorkerStatus], shown: usize, view: View<'_>) -> String {
+#[must_use]
+pub fn workers(workers: &[WorkerStatus], shown: usize, view: View<'_>) -> String {
     let columns = [
         Column("worker", Align::Left),
         Column("pid", Align::Right),

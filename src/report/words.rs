@@ -115,6 +115,12 @@ pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
     out
 }
 
+/// The time of day in the zone of this machine, to the second.
+#[must_use]
+pub fn time_of_day(t: UnixMicros) -> String {
+    t.to_timestamp().to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 /// A time in the zone of this machine, to the second.
 #[must_use]
 pub fn time(t: UnixMicros) -> String {

@@ -224,7 +224,7 @@ pub struct Work {
 }
 
 /// Replace workers, one after the other; exactly one of `all`, `queue`, `pool`, `workers` is given.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Restart {
     #[serde(default)]
@@ -281,7 +281,7 @@ pub struct Reload {
 }
 
 /// Names of queues.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Queues {
     pub queues: Vec<String>,
@@ -341,7 +341,7 @@ pub struct FollowedEvents {
 }
 
 /// Which output to follow; absent: all of it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Follow {
     /// Only this worker, or the workers of the pool of this name.

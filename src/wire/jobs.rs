@@ -7,7 +7,7 @@ use crate::model::{JobId, OperationId, States, UnixMicros};
 use crate::store::JobFilter;
 
 /// Some jobs, by their ids or by a filter; for `jobs.set` with what is to be changed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jobs {
     #[serde(default)]

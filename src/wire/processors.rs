@@ -27,7 +27,7 @@ pub struct OneProcessor {
 }
 
 /// Switch processors on or off, or leave that to the file again: all of them, or none if one does not exist.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchProcessors {
     pub processors: Vec<ProcessorName>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ScaleTo;
 
 /// Set the wanted number of workers of one pool, of the pools that serve a queue, or of the only pool.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// 0 to 10000, or a text such as `"+2"` or `"-1"`: so many more or fewer than now; `"auto"`: a pool that scales itself

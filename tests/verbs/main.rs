@@ -31,4 +31,5 @@ mod screen;
 mod shape;
 mod shapes;
 mod status;
+mod top;
 mod usage;

@@ -19,7 +19,7 @@ Examples:
 /// Show queues, pools, workers and totals, or one of them.
 ///
 /// Without a master it shows what the database knows, and the exit code is 3.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(after_long_help = "\
 Examples:
   queue-work status                  what is wrong first, then queues, pools, workers

@@ -18,7 +18,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Look",
         &[
-            "status, running",
+            "status, top, running",
             "services, calls, tables",
             "health, doctor",
             "metrics, leaks",
@@ -36,7 +36,7 @@ const TOGETHER: [(&str, &str); 15] = [
     ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
-    ("status, running", "Show queues, pools and workers, or whether one runs"),
+    ("status, top, running", "Show queues, pools and workers, or whether one runs"),
     ("services, calls, tables", "Show services, their failed calls, shared tables"),
     ("health, doctor", "Say whether all is well, or look for what is wrong"),
     ("metrics, leaks", "Print metrics, or show which jobs leak memory"),

@@ -146,6 +146,16 @@ pub(crate) enum Verb {
     Try(services::TryArgs),
     #[command(alias = "ps")]
     Status(control::StatusArgs),
+    /// Follow queues, pools and workers on the whole screen, and act on them.
+    ///
+    /// Shows everything once a second: what waits, runs and fails, memory and CPU, what happens, what workers print. Keys
+    /// pause a queue, scale or restart a pool, cancel a job; `?` lists them. It waits for a master that has ended, and
+    /// shows what the database knows meanwhile. Where there is no terminal it prints what `status` does.
+    #[command(after_long_help = "\
+Examples:
+  queue-work top                            `?` lists the keys, `q` quits
+  NO_COLOR=1 queue-work top                 without colours")]
+    Top,
     Services(services::ServicesArgs),
     Calls(services::CallsArgs),
     Tables(services::TablesArgs),

@@ -1,5 +1,5 @@
-//! The short way to `push`, which scripts start once per job: a parser that knows this verb and the options of every verb,
-//! as the whole tree takes ten times as long to build as these take to be parsed.
+//! The short way to `push`, which scripts start once per job, and to `top`, which stays: a parser that knows these verbs and
+//! the options of every verb, as the whole tree takes ten times as long to build as these take to be parsed, and a megabyte.
 //!
 //! Invariant: what it understands, the whole tree understands in the same way. Whatever it does not understand, help and
 //! mistakes included, is not for it; nor is an environment with an option of `start`, which may be a mistake too.
@@ -12,22 +12,25 @@ use super::push::PushArgs;
 use super::start::StartArgs;
 use super::{Cli, Global, PLACES, Parsed, Verb, from_env};
 
-const VERB: &str = "push";
+const PUSH: &str = "push";
+const TOP: &str = "top";
 
 pub(super) fn parse(args: &[OsString]) -> Option<Parsed> {
-    let verb = verb_at(args)?;
+    let at = verb_at(args)?;
+    let is_push = args[at] == PUSH;
     if is_of_start(std::env::vars_os().map(|(name, _)| name)) {
         return None;
     }
-    let command = PushArgs::augment_args(Global::augment_args(Command::new("queue-work")));
+    let command = Global::augment_args(Command::new("queue-work"));
+    let command = if is_push { PushArgs::augment_args(command) } else { command };
     let command = command.disable_help_flag(true);
     // Neither is taken apart: the process ends soon.
     let command = Box::leak(Box::new(command));
-    let words = args[..verb].iter().chain(&args[verb + 1..]);
+    let words = args[..at].iter().chain(&args[at + 1..]);
     let matches = Box::leak(Box::new(command.try_get_matches_from_mut(words).ok()?));
-    let push = PushArgs::from_arg_matches(matches).ok()?;
     let global = Global::from_arg_matches(matches).ok()?;
-    let cli = Cli { start: StartArgs::default(), global, verb: Some(Verb::Push(Box::new(push))) };
+    let verb = if is_push { Verb::Push(Box::new(PushArgs::from_arg_matches(matches).ok()?)) } else { Verb::Top };
+    let cli = Cli { start: StartArgs::default(), global, verb: Some(verb) };
     Some(Parsed { cli, from_env: from_env(matches) })
 }
 
@@ -35,7 +38,7 @@ pub(super) fn parse(args: &[OsString]) -> Option<Parsed> {
 /// before and after it is not taken together here as the whole tree does.)
 fn verb_at(args: &[OsString]) -> Option<usize> {
     let mut at = 1;
-    while args.get(at)? != VERB {
+    while !(args.get(at)? == PUSH || args[at] == TOP) {
         let option = args[at].to_str()?.strip_prefix("--")?;
         let value = args.get(at + 1)?;
         if !PLACES.contains(&option) || value.as_encoded_bytes().starts_with(b"-") {
@@ -52,7 +55,7 @@ fn is_of_start(names: impl Iterator<Item = OsString>) -> bool {
     if ours.peek().is_none() {
         return false;
     }
-    let start = StartArgs::augment_args(Command::new(VERB));
+    let start = StartArgs::augment_args(Command::new(PUSH));
     ours.any(|name| start.get_arguments().any(|arg| arg.get_env() == Some(&*name)))
 }
 
@@ -63,7 +66,7 @@ mod tests {
 
     #[test]
     fn it_agrees_with_the_whole_tree_and_leaves_to_it_what_is_not_a_plain_push() {
-        let table: [(&str, bool); 27] = [
+        let table: [(&str, bool); 31] = [
             ("push noop", true),
             ("push noop [1] --json", true),
             ("--database d --socket s push -q noop", true),
@@ -79,6 +82,10 @@ mod tests {
             ("push push", true),
             ("push --wait start", true),
             ("push", true),
+            ("top", true),
+            ("--database d top --json", true),
+            ("top now", false),
+            ("top --help", false),
             ("", false),
             ("push --help", false),
             ("push -h", false),

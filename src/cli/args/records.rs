@@ -112,7 +112,7 @@ pub(crate) struct WorkersArgs {
 }
 
 /// Show the output of workers.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(after_long_help = "\
 Examples:
   queue-work logs -f                        of all, as it comes
