@@ -12,7 +12,7 @@ use super::panes::{Kind, Order};
 use super::{Ask, Effect, Prompt, View};
 use crate::model::{JobId, ScaleTo};
 use crate::report::words;
-use crate::wire::control::{Follow, Jobs, Queues, Restart, Scale};
+use crate::wire::control::{Follow, Queues, Restart, Scale};
 use crate::wire::processors::SwitchProcessors;
 
 /// Rows that a page has.
@@ -249,7 +249,6 @@ impl View {
             _ => None,
         };
         let Some((id, what)) = job else { return self.say("select a worker that runs a job to cancel that") };
-        let ask = Ask::Cancel(Jobs { ids: vec![id], no_wait: true, ..Jobs::default() });
-        self.prompt = Prompt::Confirm { question: format!("cancel {what}?"), ask };
+        self.prompt = Prompt::Confirm { question: format!("cancel {what}?"), ask: Ask::Cancel(id) };
     }
 }

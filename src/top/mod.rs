@@ -14,12 +14,14 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::processor::ProcessorRun;
-use crate::model::{FailureRecord, Fingerprint, JobId, JobRecord, ProcessorName, RunRecord, UnixMicros};
+use crate::model::{EXEC, FailureRecord, Fingerprint, JobId, JobRecord, ProcessorName, RunRecord, UnixMicros};
+use crate::report::status::WorkerJob;
 use crate::report::{ProcessorStatus, Status, words};
-use crate::wire::control::{Follow, Jobs, LogLine, Queues, Restart, Scale};
+use crate::wire::control::{Follow, LogLine, Queues, Restart, Scale};
 use crate::wire::processors::SwitchProcessors;
 
 pub(crate) use draw::draw;
@@ -30,6 +32,8 @@ use panes::{Kind, Order, Pane};
 
 /// Events and lines of output that are kept.
 pub(crate) const KEPT: usize = 500;
+/// Seconds after which the command of a job is looked up.
+const LONG_S: f64 = 2.0;
 /// Seconds for which an answer stays on the screen.
 const NOTED: u8 = 15;
 
@@ -40,7 +44,7 @@ pub(crate) enum Ask {
     Switch(SwitchProcessors),
     Scale(Scale),
     Restart(Restart),
-    Cancel(Jobs),
+    Cancel(JobId),
 }
 
 /// Looked up with each status while it is shown.
@@ -73,6 +77,8 @@ pub(crate) struct Wants {
     pub(crate) look: Option<Look>,
     /// This output instead of events.
     pub(crate) output: Option<Follow>,
+    /// The commands of these jobs.
+    pub(crate) tasks: Vec<JobId>,
 }
 
 /// Heard of the master, or found in the store.
@@ -90,6 +96,8 @@ pub(crate) enum Heard {
     /// Lines of what is wanted.
     Output(Follow, Vec<LogLine>),
     Looked(Look, Looked),
+    /// What jobs are to do.
+    Tasks(Vec<(JobId, String)>),
     /// The answer to something that was asked once.
     Said(String),
 }
@@ -132,6 +140,10 @@ pub(crate) struct View {
     events: VecDeque<Happened>,
     output: VecDeque<LogLine>,
     looked: Option<(Look, Looked)>,
+    /// Commands of jobs that run.
+    tasks: BTreeMap<JobId, String>,
+    /// Workers that are on the screen, as far as who draws it knows.
+    shown: Cell<(usize, usize)>,
     meters: Meters,
     panes: [Pane; Kind::ALL.len()],
     focus: Kind,
@@ -163,6 +175,8 @@ impl View {
                 self.looked = Some((look, found));
                 return is_shown;
             }
+            Heard::Tasks(tasks) if tasks.is_empty() => return false,
+            Heard::Tasks(tasks) => self.tasks.extend(tasks),
             Heard::Said(text) => self.note = Some((text, NOTED)),
         }
         self.find_rows();
@@ -172,6 +186,9 @@ impl View {
     fn hear_status(&mut self, status: Box<Status>, trouble: Option<String>, at: UnixMicros) -> bool {
         let is_same = self.status.as_ref() == Some(&status) && self.trouble == trouble;
         let has_moved = self.meters.hear(&status, at);
+        let runs =
+            |job: &JobId| status.workers.iter().any(|worker| worker.job.as_ref().is_some_and(|of| of.id == *job));
+        self.tasks.retain(|job, _| runs(job));
         (self.status, self.trouble, self.now) = (Some(status), trouble, at);
         if let Some((_, left)) = &mut self.note {
             *left -= 1;
@@ -183,7 +200,20 @@ impl View {
 
     /// What is to be asked for beside the status.
     pub(crate) fn wants(&self) -> Wants {
-        self.pages.last().map(|open| open.page.wants()).unwrap_or_default()
+        match self.pages.last() {
+            Some(open) => open.page.wants(),
+            None => Wants { tasks: self.unknown_tasks(), ..Wants::default() },
+        }
+    }
+
+    /// Commands on the screen that run for a while, and are not known yet.
+    fn unknown_tasks(&self) -> Vec<JobId> {
+        let (from, rows) = self.shown.get();
+        let workers = self.workers();
+        let jobs = workers.iter().skip(from).take(rows).filter_map(|worker| worker.job.as_ref());
+        let is_unknown =
+            |job: &&WorkerJob| job.kind == EXEC && job.running_s >= LONG_S && !self.tasks.contains_key(&job.id);
+        jobs.filter(is_unknown).map(|job| job.id).collect()
     }
 
     /// Where the store is and who serves it, in a line.

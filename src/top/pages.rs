@@ -6,7 +6,7 @@ use super::panes::Kind;
 use super::{Look, Looked, View, Wants};
 use crate::model::{Fingerprint, JobId, ProcessorName};
 use crate::report::status::Named;
-use crate::report::{events, failures, lists, processor_lists, status_named, status_text};
+use crate::report::{events, failures, lists, processor_lists, status_named};
 use crate::wire::control::Follow;
 
 /// What a page shows.
@@ -59,14 +59,14 @@ impl Page {
     pub(super) fn wants(&self) -> Wants {
         let look = match self {
             Self::Help | Self::Queue(_) | Self::Pool(_) | Self::Event(_) => None,
-            Self::Output(of) => return Wants { look: None, output: Some(of.clone()) },
+            Self::Output(of) => return Wants { output: Some(of.clone()), ..Wants::default() },
             Self::Worker(name) => Some(Look::Worker(name.clone())),
             Self::Processor(name) => Some(Look::Processor(name.clone())),
             Self::Job(id) => Some(Look::Job(*id)),
             Self::Failures => Some(Look::Failures),
             Self::Failure(fingerprint) => Some(Look::Failure(*fingerprint)),
         };
-        Wants { look, output: None }
+        Wants { look, ..Wants::default() }
     }
 
     pub(super) fn title(&self) -> String {
@@ -139,7 +139,6 @@ impl View {
         if named.is_empty() {
             return format!("`{name}` is not there any more\n");
         }
-        let view = status_text::View { width: Some(width), now: self.now, ..status_text::View::default() };
-        status_named::named(&named, status, view)
+        status_named::named(&named, status, self.worded(width))
     }
 }

@@ -185,12 +185,18 @@ impl View {
         (pane.at, pane.name) = (at, name);
     }
 
+    /// How `status` words it in so many columns.
+    pub(super) fn worded(&self, width: usize) -> status_text::View<'_> {
+        let tasks = Some(&self.tasks);
+        status_text::View { width: Some(width), tasks, now: self.now, ..status_text::View::default() }
+    }
+
     /// Rows of a pane from one on, as a table.
     pub(super) fn table(&self, kind: Kind, from: usize, rows: usize, width: usize) -> Table {
         fn page<T: Clone>(all: Vec<&T>, from: usize, rows: usize) -> Vec<T> {
             all.into_iter().skip(from).take(rows).cloned().collect()
         }
-        let view = status_text::View { width: Some(width), now: self.now, ..status_text::View::default() };
+        let view = self.worded(width);
         let (text, rows) = match kind {
             Kind::Queues => {
                 let page = page(self.queues(), from, rows);
@@ -210,6 +216,7 @@ impl View {
                 (crate::report::processor_lists::processors(&page, self.now, Some(width)), page.len())
             }
             Kind::Workers => {
+                self.shown.set((from, rows));
                 let page = page(self.workers(), from, rows);
                 (status_tables::workers(&page, rows, view), page.len())
             }

@@ -199,9 +199,9 @@ fn keys_ask_what_the_verbs_ask() {
         ("↓r".to_owned(), Ask::Restart(Restart { workers: vec!["mail-2".to_owned()], ..restart.clone() })),
         (format!("{pools}↓ry"), Ask::Restart(Restart { pool: mail(), ..restart.clone() })),
         (format!("{queues}↓ry"), Ask::Restart(Restart { queue: mail(), ..restart })),
-        ("↓ky".to_owned(), Ask::Cancel(Jobs { ids: vec![JobId(31)], no_wait: true, ..Jobs::default() })),
-        ("↓\nky".to_owned(), Ask::Cancel(Jobs { ids: vec![JobId(31)], no_wait: true, ..Jobs::default() })),
-        ("↓\n\nky".to_owned(), Ask::Cancel(Jobs { ids: vec![JobId(31)], no_wait: true, ..Jobs::default() })),
+        ("↓ky".to_owned(), Ask::Cancel(JobId(31))),
+        ("↓\nky".to_owned(), Ask::Cancel(JobId(31))),
+        ("↓\n\nky".to_owned(), Ask::Cancel(JobId(31))),
     ] {
         assert_eq!(ask(press(&mut view(), &keys)), asked, "{keys:?}");
     }
@@ -262,6 +262,30 @@ fn a_page_says_what_it_needs_and_shows_nothing_that_was_found_for_another() {
     assert_eq!(view.wants().look, Some(Look::Failures));
     view.hear(Heard::Looked(Look::Failures, Looked::Nothing("the store is closed".to_owned())));
     assert_eq!(shown(&view, 80, 24)[5], "the store is closed");
+}
+
+#[test]
+fn the_command_of_a_job_that_runs_for_a_while_is_asked_for_once_and_shown_while_it_runs() {
+    let with = |running_s: f64| {
+        let mut document = document();
+        document["workers"][1]["job"] = json!({"id": 31, "type": "exec", "attempt": 1, "running_s": running_s});
+        document
+    };
+    let mut view = View::new(true);
+    view.hear(heard(with(1.0), 100));
+    shown(&view, 80, 24);
+    assert_eq!(view.wants().tasks, [], "it may be over soon");
+    view.hear(heard(with(2.5), 101));
+    assert_eq!(view.wants().tasks, [JobId(31)]);
+    assert!(view.hear(Heard::Tasks(vec![(JobId(31), "convert a.png b.jpg".to_owned())])));
+    let row = &shown(&view, 100, 24)[12];
+    assert!(row.ends_with("31, 2.5s: convert a.png b.jpg"), "{row}");
+    assert_eq!(view.wants().tasks, []);
+    press(&mut view, "↓\n");
+    assert!(shown(&view, 80, 24).join("\n").contains("31, 2.5s: convert a.png b.jpg"));
+    view.hear(heard(document(), 102));
+    view.hear(heard(json!({"queues": [], "pools": [], "workers": [], "jobs_per_s": 0.0}), 103));
+    assert!(view.tasks.is_empty());
 }
 
 #[test]

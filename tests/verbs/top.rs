@@ -112,6 +112,7 @@ fn keys_pause_scale_and_cancel_and_the_terminal_is_as_it_was() {
     top.wait_for(&format!("master {} running", master.pid()));
     top.wait_for("busy    1 of 1");
     top.wait_for("worker `default-1` started");
+    top.wait_for(": sh -c '");
     top.press("\t\tp");
     top.wait_for("paused `default`");
     top.wait_for("default (paused)");

@@ -18,13 +18,13 @@ use crate::cli::{backend, errors, jobs, logs, pause, processors, reach, restart,
 use crate::client::{Client, ClientError, NONE, Notification, Patience};
 use crate::clock;
 use crate::error::Error;
-use crate::model::{JobAction, UnixMicros};
+use crate::model::{IdRange, IdRanges, JobAction, JobId, UnixMicros};
 use crate::report::processor_lists::switch_word;
 use crate::report::{ProcessorStatus, Status, refusals, words};
-use crate::store::{FailureFilter, ProcessorRunFilter, Records, RunFilter};
+use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, Records, RunFilter};
 use crate::top::{Ask, Happened, Heard, KEPT, Look, Looked, Wants};
 use crate::wire::control::{
-    ChangedJobs, Follow, FollowEvents, FollowedEvents, HAPPENED, LOG, LogLine, PausedQueues, Restarted, Scaled,
+    ChangedJobs, Follow, FollowEvents, FollowedEvents, HAPPENED, Jobs, LOG, LogLine, PausedQueues, Restarted, Scaled,
 };
 use crate::wire::processors::SwitchedProcessor;
 
@@ -38,6 +38,9 @@ const PROCESSORS_EVERY: u32 = 5;
 const MOST: u32 = 100;
 /// Last lines of a worker on its page.
 const LINES: usize = 10;
+
+/// The most of a command that fits a row.
+const TASK_CHARS: usize = 200;
 
 /// What the screen asks for.
 pub(super) enum Order {
@@ -248,9 +251,18 @@ impl Link {
 
     /// Looks up what is wanted.
     fn look(&mut self, tell: Tell<'_>) -> bool {
-        let Some(look) = self.wants.look.clone() else { return true };
+        let tasks = self.tasks().unwrap_or_default();
+        let Some(look) = self.wants.look.clone() else { return tell(Heard::Tasks(tasks)) };
         let looked = self.found(&look).unwrap_or_else(|error| Looked::Nothing(worded(&error)));
         tell(Heard::Looked(look, looked))
+    }
+
+    /// The commands of the jobs that are wanted; a job that is gone has none.
+    fn tasks(&mut self) -> Option<Vec<(JobId, String)>> {
+        let client = self.client.as_mut().filter(|_| !self.wants.tasks.is_empty())?;
+        let ids: IdRanges = self.wants.tasks.iter().map(|&id| IdRange { first: id, last: id }).collect();
+        let jobs = RemoteRecords(client).jobs(&JobFilter { ids: Some(ids), ..JobFilter::default() }).ok()?;
+        Some(jobs.iter().map(|job| (job.id, words::one_line(&words::task(job), TASK_CHARS))).collect())
     }
 
     fn found(&mut self, look: &Look) -> Result<Looked, Error> {
@@ -289,8 +301,9 @@ impl Link {
             }
             Ask::Scale(scale) => scale::worded(&client.call::<Scaled>("scale", scale)?, true).join("; "),
             Ask::Restart(restart) => restart::worded(&client.call::<Restarted>("restart", restart)?, true),
-            Ask::Cancel(jobs) => {
-                let changed: ChangedJobs = client.call("jobs.cancel", jobs)?;
+            Ask::Cancel(job) => {
+                let jobs = Jobs { ids: vec![*job], no_wait: true, ..Jobs::default() };
+                let changed: ChangedJobs = client.call("jobs.cancel", &jobs)?;
                 match changed.refused.first() {
                     Some(refused) => refused.reason.clone(),
                     None => format!("{} {}", refusals::done(&JobAction::Cancel), words::count(changed.count, "job")),
