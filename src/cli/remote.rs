@@ -63,7 +63,7 @@ impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
     }
 
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
-        let all = JobFilter { limit: Some(MOST), after: None, before: None, ..filter.clone() };
+        let all = JobFilter { limit: Some(filter.limit.unwrap_or(MOST)), after: None, before: None, ..filter.clone() };
         Ok(self.jobs(&all)?.into_iter().map(|job| (job.id, job.state)).collect())
     }
 

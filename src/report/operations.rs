@@ -73,7 +73,8 @@ pub fn what(operation: &Operation) -> String {
 }
 
 /// The jobs of a filter, such as: dead jobs of `mail`, type `resize`.
-fn meant(filter: &JobFilter) -> String {
+#[must_use]
+pub fn meant(filter: &JobFilter) -> String {
     let states: Vec<&str> = filter.states.iter().map(crate::model::JobState::as_str).collect();
     let states = if filter.states == States::ALL { String::new() } else { states.join(" or ") + " " };
     let mut text = format!("{states}jobs");

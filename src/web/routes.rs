@@ -37,7 +37,8 @@ pub(super) struct Sent {
     /// Its media type.
     pub kind: String,
     pub bytes: axum::body::Bytes,
-    fields: Vec<(String, String)>,
+    /// Of a form.
+    pub fields: Vec<(String, String)>,
 }
 
 impl Sent {
@@ -62,6 +63,10 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/queues/{name}", pages::queues::one),
     ("/jobs", pages::jobs::list),
     ("/jobs/{name}", pages::job::page),
+    ("/jobs/change/retry", pages::operations::preview),
+    ("/jobs/change/cancel", pages::operations::preview),
+    ("/jobs/change/delete", pages::operations::preview),
+    ("/operations", pages::operations::all),
     ("/jobs/{name}/why", pages::job::why),
     ("/failures", pages::failures::list),
     ("/failures/{name}", pages::failures::one),
@@ -83,6 +88,10 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
     ("/jobs/{name}/retry", Role::Operator, actions::retry),
     ("/jobs/{name}/cancel", Role::Operator, actions::cancel),
     ("/jobs/{name}/delete", Role::Admin, actions::delete),
+    ("/jobs/change/retry", Role::Operator, pages::operations::begin),
+    ("/jobs/change/cancel", Role::Operator, pages::operations::begin),
+    ("/jobs/change/delete", Role::Admin, pages::operations::begin),
+    ("/operations/{name}/stop", Role::Operator, pages::operations::stop),
     ("/queues/{name}/pause", Role::Operator, actions::pause),
     ("/queues/{name}/resume", Role::Operator, actions::resume),
     ("/pools/{name}/scale", Role::Operator, actions::scale),

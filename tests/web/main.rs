@@ -9,4 +9,5 @@ mod guarding;
 mod http;
 mod live;
 mod looking;
+mod operations;
 mod pushing;

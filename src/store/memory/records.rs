@@ -150,7 +150,8 @@ impl Records for MemoryStore {
 
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {
         let state = self.state();
-        Ok(state.like(filter).map(|(id, job)| (JobId(*id), job.state())).collect())
+        let most = filter.limit.map_or(usize::MAX, |limit| limit as usize);
+        Ok(state.like(filter).take(most).map(|(id, job)| (JobId(*id), job.state())).collect())
     }
 
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {

@@ -52,7 +52,7 @@ pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecor
     list(conn, filter, filter.limit)
 }
 
-/// Ids and states of all jobs like that, each once.
+/// Ids and states of all jobs like that, each once; as many as the filter has room for.
 pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>> {
     let filter = JobFilter { after: None, before: None, newest: false, ..filter.clone() };
     // All but what has succeeded is in the table of its state, whose order does not matter here.
@@ -61,13 +61,14 @@ pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, J
         && filter.states.single().is_none()
         && !filter.states.has(JobState::Succeeded);
     if !by_state || has_unopened(conn)? {
-        return list(conn, &filter, None);
+        return list(conn, &filter, filter.limit);
     }
     let snapshot = snapshot(conn)?;
     let mut found = Vec::new();
     for state in filter.states.iter() {
         let of_state = JobFilter { states: States::of(&[state]), ..filter.clone() };
-        found.extend(list::<(JobId, JobState)>(conn, &of_state, None)?);
+        let left = filter.limit.map(|limit| limit - found.len() as u32);
+        found.extend(list::<(JobId, JobState)>(conn, &of_state, left)?);
     }
     drop(snapshot);
     Ok(found)

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::operations::retry_of_error;
 use crate::error::Error;
 use crate::model::{FailureRecord, Fingerprint, QueueName, RunId};
 use crate::report::words;
@@ -76,7 +77,7 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
                 dt { "dead now" }
                 dd {
                     @if found.dead_now > 0 {
-                        a.bad href=(dead) { (count(found.dead_now, "job")) } "; all of them: "
+                        a.bad href=(dead) { (count(found.dead_now, "job")) } " " (retry_of_error(desk, &name)) " "
                         code { "queue-work jobs retry --error " (name) }
                     } @else { "none" }
                 }

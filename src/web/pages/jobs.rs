@@ -2,20 +2,21 @@
 
 use maud::{Markup, html};
 
+use super::operations;
 use crate::cli::args::moment;
 use crate::error::Error;
 use crate::model::{JobId, JobRecord, JobState, QueueName, States, UnixMicros};
 use crate::report::words;
 use crate::store::JobFilter;
 use crate::web::View;
-use crate::web::desk::Desk;
+use crate::web::desk::{Asked, Desk};
 use crate::web::html::{Page, ago, number, table, text};
 
 /// Jobs of a page, and of a document at most.
 const PAGE: u32 = 50;
 const MOST: u32 = 1_000;
 /// Keys of the query that go to another place in the list.
-const PLACES: [&str; 2] = ["after", "before"];
+pub(super) const PLACES: [&str; 2] = ["after", "before"];
 
 pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let asked = desk.asked;
@@ -23,7 +24,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     if let Some(id) = asked.get("id") {
         return Ok(View::Moved(desk.urls.to(&["jobs", id.trim_start_matches('#')])));
     }
-    let mut filter = filter(desk)?;
+    let mut filter = filter(asked)?;
     let limit = asked.get("limit").map_or(Ok(PAGE), str::parse).map_err(|_| wrong("limit", "a number"))?.clamp(1, MOST);
     filter.limit = Some(if asked.wants_json { limit } else { limit + 1 });
     let mut jobs = desk.read(|records| records.jobs(&filter))?;
@@ -44,7 +45,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("jobs", "Jobs", command(desk)).live("states", tabs(desk)).fixed("filter", fields(desk)).live(
         "jobs",
         html! {
-            @if jobs.is_empty() { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) }
+            @if jobs.is_empty() { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
             p.row {
                 @if let Some(first) = &first { a href=(first) { "from the start" } }
                 @if let Some(next) = &next { a href=(next) rel="next" { "more" } }
@@ -58,13 +59,17 @@ fn wrong(key: &str, what: &str) -> Error {
     Error::Usage(format!("`{key}` must be {what}"))
 }
 
-/// As `jobs list` takes it.
-fn filter(desk: &Desk<'_>) -> Result<JobFilter, Error> {
-    let asked = desk.asked;
+/// The states that are asked for.
+pub(super) fn states(asked: &Asked) -> Result<States, Error> {
     let state = |word: &str| JobState::ALL.into_iter().find(|state| state.as_str() == word);
     let states = asked.get("state").map(|words| words.split(',').map(state).collect::<Option<Vec<_>>>());
     let states = states.map(|states| states.ok_or_else(|| wrong("state", "a state such as `dead`"))).transpose()?;
-    let states = states.map_or(States::ALL, |states| States::of(&states));
+    Ok(states.map_or(States::ALL, |states| States::of(&states)))
+}
+
+/// As `jobs list` takes it.
+pub(super) fn filter(asked: &Asked) -> Result<JobFilter, Error> {
+    let states = states(asked)?;
     let id = |key: &str| asked.get(key).map(str::parse).transpose().map_err(|_| wrong(key, "the id of a job"));
     let time = |key: &str| -> Result<Option<UnixMicros>, Error> {
         asked.get(key).map(moment::past).transpose().map_err(|why| Error::Usage(format!("`{key}`: {why}")))

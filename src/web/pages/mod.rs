@@ -5,6 +5,7 @@ pub(super) mod failures;
 pub(super) mod job;
 pub(super) mod jobs;
 mod lanes;
+pub(super) mod operations;
 pub(super) mod overview;
 mod processes;
 pub(super) mod processors;

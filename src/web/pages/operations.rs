@@ -1,0 +1,212 @@
+//! Many jobs at once: what a change would mean, the change itself, which the master carries out by itself, and how far it is.
+//!
+//! Invariant: what is changed are the jobs of the filter that was shown, as they were then: none that is pushed or ends later.
+
+use maud::{Markup, html};
+
+use super::jobs;
+use crate::cli::output;
+use crate::error::Error;
+use crate::model::operation::{Operation, OperationState};
+use crate::model::{JobAction, JobState, OperationId, States};
+use crate::report::operations::{meant, what};
+use crate::store::{JobFilter, StoreError};
+use crate::web::View;
+use crate::web::desk::{Asked, Desk};
+use crate::web::html::{Page, ago, button, count, number, seconds, table, text};
+use crate::web::routes::{Done, Sent};
+use crate::web::token::Role;
+use crate::wire::control::{Jobs, OneOperation, Span};
+
+/// Jobs are counted so far.
+const COUNTED: u32 = 10_000;
+/// Jobs that are shown before they are changed.
+const FIRST: u32 = 10;
+/// Who deletes more than so many types how many they are.
+const TYPED_FROM: u64 = 1_000;
+
+/// The changes that can be made of many jobs, with the role that each takes.
+pub(in crate::web) const CHANGES: [(&str, JobAction, Role); 3] = [
+    ("retry", JobAction::Retry, Role::Operator),
+    ("cancel", JobAction::Cancel, Role::Operator),
+    ("delete", JobAction::Delete, Role::Admin),
+];
+
+/// Links from a list of jobs to what can be done with all of them.
+pub(super) fn links(desk: &Desk<'_>) -> Markup {
+    let possible = CHANGES.iter().filter(|(_, action, role)| {
+        let states = jobs::states(desk.asked).unwrap_or(States::ALL);
+        desk.may(*role) && !states.and(action.possible()).is_empty()
+    });
+    html! {
+        p.row {
+            @for (verb, ..) in possible {
+                a href=(desk.urls.with(&["jobs", "change", verb], desk.query_without(&jobs::PLACES))) { (verb) " all of them …" }
+            }
+            a href=(desk.urls.to(&["operations"])) { "operations" }
+        }
+    }
+}
+
+/// The change of a path that ends with its verb; each is in the table of routes by itself, for its role.
+fn change(desk: &Desk<'_>) -> Result<&'static (&'static str, JobAction, Role), Error> {
+    let verb = desk.asked.path.rsplit('/').next().unwrap_or_default();
+    let missing = || Error::NotFound(format!("nothing is changed by `{}`", text(verb)));
+    CHANGES.iter().find(|(known, ..)| *known == verb).ok_or_else(missing)
+}
+
+/// The jobs that are meant: of those on the list the ones with which this can be done.
+fn filter_of(asked: &Asked, action: &JobAction) -> Result<JobFilter, Error> {
+    let mut filter = JobFilter { newest: false, ..jobs::filter(asked)? };
+    filter.states = if filter.states == States::ALL { action.usual() } else { filter.states.and(action.possible()) };
+    Ok(filter)
+}
+
+/// Says what would be changed.
+pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
+    let (verb, action, role) = change(desk)?;
+    let mut filter = filter_of(desk.asked, action)?;
+    filter.until = Some(filter.until.map_or(desk.now, |until| until.min(desk.now)));
+    let first = desk.read(|records| records.jobs(&JobFilter { limit: Some(FIRST), ..filter.clone() }))?;
+    let counted =
+        desk.read(|records| match records.job_ids(&JobFilter { limit: Some(COUNTED), ..filter.clone() }) {
+            Ok(ids) => Ok(Some(ids.len() as u64)),
+            Err(StoreError::TooLong) => Ok(None),
+            Err(error) => Err(error),
+        })?;
+    if desk.asked.wants_json {
+        let ids: Vec<_> = first.iter().map(|job| job.id).collect();
+        return View::json(&serde_json::json!({
+            "verb": verb, "filter": filter, "count": counted, "count_is_exact": counted < Some(u64::from(COUNTED)), "first_ids": ids,
+        }));
+    }
+    let jobs = match counted {
+        Some(jobs) if jobs < u64::from(COUNTED) => count(jobs, "job"),
+        Some(_) => format!("{} jobs or more", number(COUNTED.into())),
+        None => "an unknown number of jobs, which took too long to count".to_owned(),
+    };
+    let command = format!("queue-work jobs {verb} --background …");
+    let page = Page::new("jobs", format!("{verb} many jobs"), command).fixed("change", html! {
+        p { "This is to " strong { (verb) } " " strong { (jobs) } ": " (text(&meant(&filter))) ". Jobs that come or end from now on are left alone." }
+        @if first.is_empty() { p.empty { "No job is like that." } }
+        @else if desk.may(*role) { (form(desk, verb, &filter, counted)) }
+        @else { p.error { "This takes the role `" (role.as_str()) "`, and a master." } }
+    });
+    let page =
+        page.fixed("first", html! { @if !first.is_empty() { h2 { "The first of them" } (jobs::rows(desk, first)) } });
+    Ok(View::Page(page))
+}
+
+fn form(desk: &Desk<'_>, verb: &str, filter: &JobFilter, counted: Option<u64>) -> Markup {
+    let until = filter.until.map(|until| until.to_timestamp().to_string());
+    let fields = desk.query_without(&["after", "before", "until", "oldest"]);
+    let to_type = counted.filter(|jobs| verb == "delete" && *jobs > TYPED_FROM);
+    html! {
+        form.row method="post" action=(desk.urls.to(&["jobs", "change", verb])) {
+            @for (key, value) in fields { input type="hidden" name=(key) value=(value); }
+            @if let Some(until) = until { input type="hidden" name="until" value=(until); }
+            @if verb == "retry" { label { "spread over " input name="spread" size="6" placeholder="10m" autocomplete="off"; } }
+            @if let Some(jobs) = to_type {
+                label { "type " (jobs) " to go on " input name="typed" size="8" required pattern=(jobs) autocomplete="off"; }
+                input type="hidden" name="count" value=(jobs);
+            }
+            button.danger[verb == "delete"] { (verb) }
+            a href=(desk.urls.with(&["jobs"], desk.query_without(&jobs::PLACES))) { "not now" }
+        }
+    }
+}
+
+/// Has the master begin a change: by a form with the fields of the list, or by params of `jobs.retry` as JSON.
+pub(in crate::web) fn begin(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    let (verb, action, _) = change(desk)?;
+    let mut params: Jobs = if sent.kind == "application/json" {
+        serde_json::from_slice(&sent.bytes).map_err(|e| Error::Usage(format!("the body is no change of jobs: {e}")))?
+    } else {
+        if sent.get("count") != sent.get("typed") {
+            return Err(Error::Refused(
+                "the number that was typed is not that of the jobs; nothing was changed".to_owned(),
+            ));
+        }
+        let filter = filter_of(&Asked { query: sent.fields.clone(), ..desk.asked.clone() }, action)?;
+        let spread = sent.get("spread").map(|spread| Span::Text(spread.to_owned()));
+        Jobs { filter: Some(Box::new(filter)), spread, ..Jobs::default() }
+    };
+    (params.background, params.by) = (true, Some(format!("the page ({})", desk.asked.role.as_str())));
+    let operation: Operation = desk.call(&format!("jobs.{verb}"), &params)?;
+    Ok(Done { json: output::to_json(&operation)?, page: desk.urls.to(&["operations"]) })
+}
+
+/// Stops one.
+pub(in crate::web) fn stop(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
+    let missing = |_| Error::NotFound("there is no such operation".to_owned());
+    let id = desk.asked.name.parse().map(OperationId).map_err(missing)?;
+    let operation: Operation = desk.call("operations.stop", &OneOperation { id })?;
+    Ok(Done { json: output::to_json(&operation)?, page: desk.urls.to(&["operations"]) })
+}
+
+/// All of them, the newest first.
+pub(in crate::web) fn all(desk: &Desk<'_>) -> Result<View, Error> {
+    // A master knows more than what it has written yet.
+    let mut found: Vec<Operation> = if desk.seen.has_master() {
+        desk.call("operations.list", &serde_json::json!({}))?
+    } else {
+        desk.read(crate::store::Records::operations)?
+    };
+    found.reverse();
+    if desk.asked.wants_json {
+        return View::json(&found);
+    }
+    let page = Page::new("jobs", "Operations", "queue-work jobs operations").live("operations", html! {
+        @if found.is_empty() {
+            p.empty { "Nothing was changed in the background. Begin at a " a href=(desk.urls.to(&["jobs"])) { "list of jobs" } "." }
+        } @else { (rows(desk, &found)) }
+    });
+    Ok(View::Page(page))
+}
+
+fn rows(desk: &Desk<'_>, found: &[Operation]) -> Markup {
+    let headings = [
+        "#id",
+        "what",
+        "state",
+        "progress",
+        "#done",
+        "#of",
+        "#~passed over",
+        "#~refused",
+        "began",
+        "~took",
+        "~by",
+        "action",
+    ];
+    let body = html! {
+        @for one in found {
+            @let over = one.done + one.passed_over + one.refused;
+            tr {
+                th.n scope="row" { (one.id) }
+                td.wide { (text(&what(one))) }
+                td .bad[one.state == OperationState::Failed] { (one.state.as_str()) }
+                td { progress max=(one.expected.max(1)) value=(over) { (number(over)) } }
+                td.n { (number(one.done)) }
+                td.n { (number(one.expected)) }
+                td.n.hide { (number(one.passed_over)) }
+                td.n.hide { (number(one.refused)) }
+                td { (ago(desk.now, one.started_at)) }
+                td.hide { (seconds(one.ended_at.unwrap_or(desk.now).since(one.started_at).as_secs_f64())) }
+                td.hide { (text(one.by.as_deref().unwrap_or("–"))) }
+                td {
+                    @if one.state == OperationState::Running && desk.may(Role::Operator) {
+                        (button(&desk.urls.to(&["operations", &one.id.to_string(), "stop"]), "Stop", false))
+                    }
+                }
+            }
+        }
+    };
+    table("Changes of many jobs, the newest first", &headings, &body)
+}
+
+/// A link to retry the dead jobs of an error.
+pub(super) fn retry_of_error(desk: &Desk<'_>, fingerprint: &str) -> Markup {
+    let query = [("error", fingerprint), ("state", JobState::Dead.as_str())];
+    html! { @if desk.may(Role::Operator) { a href=(desk.urls.with(&["jobs", "change", "retry"], query)) { "retry them …" } } }
+}
