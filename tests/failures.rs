@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 /// The sections, and how many entries each must have.
-const SECTIONS: [(char, u32); 9] =
-    [('A', 19), ('B', 28), ('C', 12), ('D', 23), ('E', 5), ('F', 14), ('G', 20), ('H', 8), ('I', 6)];
+const SECTIONS: [(char, u32); 10] =
+    [('A', 19), ('B', 28), ('C', 12), ('D', 23), ('E', 5), ('F', 14), ('G', 20), ('H', 8), ('I', 6), ('J', 7)];
 /// What a line of an entry may begin with.
 const WORDS: [&str; 4] = ["Seen", "Duty", "Tests", "Not here"];
 

@@ -154,6 +154,7 @@ pub(super) fn table(web: &Arc<Web>) -> Router {
         router = router.route(path, post(move |request: Request| change(Arc::clone(&web), role, act, request)));
     }
     let ready = Arc::clone(web);
+    let nowhere = Arc::clone(web);
     let base = web.desk.settings.base_path.clone();
     router
         .route("/healthz", get(async || answer::of_text(StatusCode::OK, PLAIN, "ok\n")))
@@ -161,10 +162,15 @@ pub(super) fn table(web: &Arc<Web>) -> Router {
         .route("/login", get(move |request: Request| async move { login(&request, &base) }))
         .route(html::CSS.path(), get(async || asset("text/css; charset=utf-8", html::CSS.text)))
         .route(html::JS.path(), get(async || asset("text/javascript; charset=utf-8", html::JS.text)))
-        .fallback(async || answer::refused(StatusCode::NOT_FOUND, "there is no such page"))
+        .route(html::ICON.path(), get(async || asset("image/svg+xml", html::ICON.text)))
+        .fallback(move |request: Request| look(Arc::clone(&nowhere), missing, request))
         .method_not_allowed_fallback(async || {
             answer::refused(StatusCode::METHOD_NOT_ALLOWED, "this is not done in this way; see docs/web.md")
         })
+}
+
+fn missing(_: &Desk<'_>) -> Result<View, Error> {
+    Err(Error::NotFound("there is no such page; the first one leads to all of them".to_owned()))
 }
 
 /// Shows a page.

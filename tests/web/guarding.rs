@@ -209,7 +209,7 @@ fn below_a_base_path_every_link_begins_with_it_whatever_the_proxy_does() {
         let links =
             html.split("href=\"").skip(1).chain(html.split("src=\"").skip(1)).chain(html.split("action=\"").skip(1));
         for link in links.map(|link| link.split('"').next().unwrap_or_default()) {
-            assert!(link.starts_with("/team/jobs/") || link.starts_with('#') || link == "data:,", "{link}");
+            assert!(link.starts_with("/team/jobs/") || link.starts_with('#'), "{link}");
         }
     }
     let moved = page.get("/team/jobs/login").expect(303);

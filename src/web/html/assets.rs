@@ -1,4 +1,4 @@
-//! The style and the script of all pages, each under a name that changes with it.
+//! The style, the script and the icon of all pages, each under a name that changes with it.
 
 use std::sync::LazyLock;
 
@@ -18,6 +18,9 @@ pub(in crate::web) static CSS: Asset =
     Asset { text: include_str!("app.css"), path: LazyLock::new(|| named(CSS.text, "css")) };
 pub(in crate::web) static JS: Asset =
     Asset { text: include_str!("app.js"), path: LazyLock::new(|| named(JS.text, "js")) };
+
+pub(in crate::web) static ICON: Asset =
+    Asset { text: include_str!("icon.svg"), path: LazyLock::new(|| named(ICON.text, "svg")) };
 
 fn named(text: &str, ending: &str) -> String {
     // FNV-1a.

@@ -58,7 +58,9 @@ pub(in crate::web) fn table(caption: &str, headings: &[&str], rows: &Markup) -> 
                 thead { tr {
                     @for heading in headings {
                         @let bare = heading.trim_start_matches(['#', '~']);
-                        th scope="col" .n[heading.contains('#')] .hide[heading.contains('~')] { (bare) }
+                        @if bare.is_empty() { td {} } @else {
+                            th scope="col" .n[heading.contains('#')] .hide[heading.contains('~')] { (bare) }
+                        }
                     }
                 } }
                 tbody { (rows) }

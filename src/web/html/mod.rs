@@ -20,7 +20,7 @@ use crate::report::health::Verdict;
 use crate::report::status::MasterStatus;
 use crate::report::words;
 
-pub(super) use assets::{CSS, JS};
+pub(super) use assets::{CSS, ICON, JS};
 pub(super) use cells::{ago, button, count, line, number, seconds, size, table, text};
 pub(super) use charts::{Series, chart, spark};
 
@@ -131,7 +131,7 @@ pub(super) fn layout(desk: &Desk<'_>, page: &Page) -> String {
                 meta name="color-scheme" content="light dark";
                 @if let Some(seconds) = refresh { meta http-equiv="refresh" content=(seconds); }
                 title { (line(&page.title, 60)) " · queue-work" }
-                link rel="icon" href="data:,";
+                link rel="icon" href=(desk.urls.0.to_string() + ICON.path());
                 link rel="stylesheet" href=(desk.urls.0.to_string() + CSS.path());
                 script src=(desk.urls.0.to_string() + JS.path()) defer {}
             }

@@ -67,12 +67,14 @@ fn pool_actions(desk: &Desk<'_>, pool: &PoolStatus) -> Markup {
         return html! {};
     }
     let to = |verb: &str| desk.urls.to(&["pools", &pool.name, verb]);
-    let scale = |by: &str, label: &str| {
+    let scale = |by: &str| {
         html! {
-            form method="post" action=(to("scale")) { button name="workers" value=(by) aria-label=(label) { (by) } }
+            form method="post" action=(to("scale")) {
+                button name="workers" value=(by) aria-label=(format!("{by} worker")) { (by) }
+            }
         }
     };
-    html! { (scale("-1", "one worker fewer")) (scale("+1", "one worker more")) (button(&to("restart"), "Restart", false)) }
+    html! { (scale("-1")) (scale("+1")) (button(&to("restart"), "Restart", false)) }
 }
 
 fn workers(desk: &Desk<'_>, all: &[&WorkerStatus]) -> Markup {
