@@ -20,12 +20,17 @@ use crate::process::{identity, oom};
 const EVERY: Duration = Duration::from_secs(1);
 /// How seldom old logs are looked for.
 const CLEAN_AT_LEAST: Duration = Duration::from_mins(10);
+/// How often it is seen whether the sockets of services are in their places.
+const LISTEN: Duration = Duration::from_secs(5);
 /// How often OOM kills are counted while nobody works.
 const COUNT_IDLE: Duration = Duration::from_secs(10);
 
 /// When the checks are due that are not made every time. At first everything is.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
+    /// When the sockets of services are looked at next, and what was wrong with them.
+    listen_at: Mono,
+    unheard: Option<String>,
     /// When OOM kills are counted next.
     count_at: Mono,
     /// When logs of workers that are gone for long are removed next.
@@ -41,7 +46,11 @@ impl Master {
         if self.core.is_quiet() {
             self.meters.pace(false);
         }
-        let trouble = self.keep_reachable().or(self.keep_listening());
+        if now.mono >= self.checks.listen_at {
+            self.checks.listen_at = now.mono + LISTEN;
+            self.checks.unheard = self.keep_listening();
+        }
+        let trouble = self.keep_reachable().or_else(|| self.checks.unheard.clone());
         self.problem_if(Topic::Socket, trouble);
         self.clients.lose_patience(now.mono);
         if now.mono >= self.checks.count_at || !self.core.is_quiet() {
