@@ -58,6 +58,8 @@ fn who_deletes_very_many_jobs_types_how_many_and_an_operator_deletes_none() {
     page.as_role("admin", "POST", "/jobs/change/delete", &FORM, right).expect(303);
     bench.wait_for("all to be deleted", DEADLINE, |_| page.get("/api/operations").json()[0]["done"] == 1_001);
     page.get("/jobs/change/explode").expect(404);
+    let nothing = page.as_role("admin", "POST", "/jobs/change/delete", &FORM, "").expect(400);
+    assert!(nothing.body.contains("say which jobs"), "{nothing:?}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ use crate::wire::control::{Jobs, OneOperation, Span};
 const COUNTED: u32 = 10_000;
 /// Jobs that are shown before they are changed.
 const FIRST: u32 = 10;
+/// Fields that say which jobs are meant; the page itself always says until when.
+const FIELDS: [&str; 7] = ["state", "queue", "type", "label", "error", "since", "until"];
 /// Who deletes more than so many types how many they are.
 const TYPED_FROM: u64 = 1_000;
 
@@ -126,6 +128,10 @@ pub(in crate::web) fn begin(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error>
             return Err(Error::Refused(
                 "the number that was typed is not that of the jobs; nothing was changed".to_owned(),
             ));
+        }
+        if !FIELDS.iter().any(|key| sent.get(key).is_some()) {
+            let all = "say which jobs, by the fields of the list; `until`, a time, alone means all until then";
+            return Err(Error::Usage(all.to_owned()));
         }
         let filter = filter_of(&Asked { query: sent.fields.clone(), ..desk.asked.clone() }, action)?;
         let spread = sent.get("spread").map(|spread| Span::Text(spread.to_owned()));
