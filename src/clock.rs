@@ -50,7 +50,13 @@ impl Clock {
     /// Reads both clocks.
     #[must_use]
     pub(crate) fn now(&self) -> Now {
-        Now { mono: Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)), wall: wall() }
+        Now { mono: self.mono(), wall: wall() }
+    }
+
+    /// Reads the monotonic clock alone.
+    #[must_use]
+    pub(crate) fn mono(&self) -> Mono {
+        Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     /// How old a process is that started then, in ticks since the machine did; less what the machine may have slept

@@ -7,7 +7,7 @@ use super::shell::Shell;
 
 /// All services, with the methods that their workers declare.
 pub(super) fn services(shell: &Shell) -> Value {
-    let (now, loads, pools) = (shell.now().mono, shell.loads(), shell.pools.borrow());
+    let (now, loads, pools) = (shell.mono(), shell.loads(), shell.pools.borrow());
     shell.with_calls(|calls| {
         let services = calls.services().map(|view| {
             let methods = view.methods(false).map(|(name, method)| {

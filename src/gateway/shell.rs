@@ -132,6 +132,10 @@ impl Shell {
         self.clock.now()
     }
 
+    pub(super) fn mono(&self) -> Mono {
+        self.clock.mono()
+    }
+
     /// The number of the next call.
     pub(super) fn next_call(&self) -> CallId {
         self.next_calls(1).first
@@ -148,7 +152,7 @@ impl Shell {
     pub(super) fn call(&self, id: CallId, asking: Asking, reply: Reply) {
         let Asking { pool, method, body, whole, peer, is_outside, timeout, key, traceparent } = asking;
         self.waiting.borrow_mut().insert(id, Waiting { reply, whole });
-        let deadline = timeout.map(|timeout| self.now().mono + timeout);
+        let deadline = timeout.map(|timeout| self.mono() + timeout);
         let call = Call { id, pool, method, body, peer, is_outside, deadline, key, traceparent };
         self.feed(CallEvent::Called(Box::new(call)));
     }
@@ -205,7 +209,7 @@ impl Shell {
     /// Tells the core what happened, and does what it says.
     pub(super) fn feed(&self, event: CallEvent) {
         let mut actions = Vec::new();
-        self.calls.borrow_mut().handle(event, self.now().mono, &mut actions);
+        self.calls.borrow_mut().handle(event, self.mono(), &mut actions);
         self.settle(actions);
     }
 
@@ -219,7 +223,7 @@ impl Shell {
                 earlier.await;
                 continue;
             };
-            let now = self.now().mono;
+            let now = self.mono();
             if at > now {
                 // Either way, the next deadline is asked for again.
                 let _ = timeout(at.since(now), earlier).await;

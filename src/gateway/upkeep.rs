@@ -23,7 +23,7 @@ pub(super) async fn keep(shell: Rc<Shell>) {
             shell.stirred().await;
         }
         sleep(EVERY).await;
-        let now = shell.now().mono;
+        let now = shell.mono();
         let workers: Vec<_> = shell.workers.borrow().values().cloned().collect();
         for worker in workers {
             worker.check_health(&shell, now);
@@ -73,7 +73,7 @@ fn tell_changes(shell: &Shell, before: &BTreeMap<PoolName, CallLoad>) -> BTreeMa
 impl Shell {
     /// The load of each service, with the health of its workers.
     pub(super) fn loads(&self) -> BTreeMap<PoolName, CallLoad> {
-        let now = self.now().mono;
+        let now = self.mono();
         let mut loads = self.with_calls(|calls| calls.loads(now));
         for worker in self.workers.borrow().values() {
             if let Some(load) = loads.get_mut(&worker.pool) {

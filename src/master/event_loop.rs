@@ -184,7 +184,7 @@ impl Master {
         if self.core.stopped() && self.batches.is_empty() && !self.requests.have_work() {
             return (self.hooks_are_over() && self.gateway.is_over() && self.web.is_over()).then_some(true);
         }
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         let give_up_at = self.hold.give_up_at(now);
         self.time.ring_at(Timer::Stuck, Some(give_up_at));
         (now >= give_up_at).then_some(false)

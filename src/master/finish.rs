@@ -81,7 +81,7 @@ impl Master {
         if lost > 0 {
             self.complain(format!("{} never arrived at the collector", words::count(lost, "span")));
         }
-        let summary = self.meters.summary(self.time.now().mono);
+        let summary = self.meters.summary(self.time.mono());
         self.say(if self.core.has_drained() { Event::Drained { summary } } else { Event::Stopped { summary } });
         self.console.finish();
         in_order && ended.is_ok()
@@ -89,9 +89,9 @@ impl Master {
 
     fn write_last_answers(&mut self) {
         let mut events = Events::with_capacity(64);
-        let until = self.time.now().mono + LAST_ANSWERS;
+        let until = self.time.mono() + LAST_ANSWERS;
         self.clients.flush();
-        while self.clients.has_unsent() && self.time.now().mono < until {
+        while self.clients.has_unsent() && self.time.mono() < until {
             let _ = self.sources.wait(&mut events, Some(Duration::from_millis(20)));
             for event in &events {
                 if let Source::Client(id) = Source::of(event.token()) {

@@ -291,7 +291,7 @@ impl Master {
                 pipes.close_stdin();
                 self.children.add(id, pipes);
                 self.children.write_to(id);
-                let until = self.time.now().mono + timeout;
+                let until = self.time.mono() + timeout;
                 self.hooks.calls.insert(id, (call, Stage::Running { until, kill_after }));
             }
             Err(error) => {
@@ -372,13 +372,13 @@ impl Master {
     /// The master is to stop: hooks have as long as jobs.
     pub(super) fn stop_hooks(&mut self, grace: Option<Duration>) {
         let (_, grace_s) = self.waits_to_stop(grace);
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         self.hooks.end_by(now + Duration::try_from_secs_f64(grace_s).unwrap_or(Duration::MAX));
     }
 
     /// Whether the master may end, as far as hooks go.
     pub(super) fn hooks_are_over(&self) -> bool {
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         let is_over = |(id, (_, stage)): (&WorkerId, &(Call, Stage))| match stage {
             Stage::Asked | Stage::Running { .. } | Stage::Ending { .. } => false,
             Stage::Killed { dead_by, .. } => *dead_by <= now,

@@ -114,7 +114,7 @@ impl Notify {
 impl Master {
     /// Says what is new, at the end of a turn.
     pub(super) fn notify(&mut self) {
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         let Some((_, told)) = &self.notify.0 else { return };
         if now < told.not_before {
             return;
@@ -168,7 +168,7 @@ impl Master {
             workers: self.core.workers().filter(|(_, worker)| worker.is_alive()).count() as u64,
             busy: self.core.workers().filter(|(_, worker)| !worker.flights.is_empty()).count() as u64,
             ready: self.core.totals().all().map(|totals| totals.ready).sum(),
-            jobs_per_s: self.meters.jobs_per_s(self.time.now().mono),
+            jobs_per_s: self.meters.jobs_per_s(self.time.mono()),
             problem: self.core.problems().next().map(|(_, text)| text),
         }
     }

@@ -130,7 +130,7 @@ pub(super) fn start(
     let containment = Containment::start(cookie.clone(), mail.clone())?;
 
     let begun = takeover::begin(&mut *store, &config.socket, &identify(pid, &cookie), started_at)?;
-    let recovered = takeover::recover(&mut *store, time.now().mono, containment.guardian_pid())?;
+    let recovered = takeover::recover(&mut *store, time.mono(), containment.guardian_pid())?;
     let (totals, next_due, store_id, left) = (store.totals()?, store.next_due()?, begun.store, store.bulks()?);
 
     let clients = listen(config, group, &mail, sources.registry())?;
@@ -211,7 +211,7 @@ impl Master {
         }
         for pool in pools {
             self.tell_pool(&pool.settings);
-            let (settings, now) = (pool.settings.clone(), self.time.now().mono);
+            let (settings, now) = (pool.settings.clone(), self.time.mono());
             let added = match self.in_force.config.single {
                 Some(until) => self.core.add_single(settings, until, None, now),
                 None => self.core.add_pool(settings),

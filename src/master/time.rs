@@ -34,6 +34,10 @@ impl Time {
         self.clock.now()
     }
 
+    pub(super) fn mono(&self) -> Mono {
+        self.clock.mono()
+    }
+
     /// How old a process is, by the ticks at which it started ([`Clock::age`]).
     pub(super) fn age(&self, start_ticks: u64) -> Duration {
         self.clock.age(start_ticks)
@@ -51,7 +55,7 @@ impl Time {
 
     /// Sets a timer by the time from now.
     pub(super) fn ring_in(&mut self, timer: Timer, time: Duration) {
-        self.timers.set(timer, Some(self.now().mono + time));
+        self.timers.set(timer, Some(self.mono() + time));
     }
 
     /// Takes out the timers that ring now.
@@ -62,17 +66,17 @@ impl Time {
     /// The time until the next timer rings.
     pub(super) fn until_next(&self) -> Option<Duration> {
         // Rounded up: a timer that rings early would turn for nothing.
-        self.timers.next().map(|at| at.since(self.now().mono) + Duration::from_micros(50))
+        self.timers.next().map(|at| at.since(self.mono()) + Duration::from_micros(50))
     }
 
     /// The first turn begins.
     pub(super) fn begin(&mut self) {
-        self.turn = self.now().mono;
+        self.turn = self.mono();
     }
 
     /// A turn begins that was to come after `timeout` at the latest.
     pub(super) fn begin_turn(&mut self, timeout: Duration) {
-        let now = self.now().mono;
+        let now = self.mono();
         let before = std::mem::replace(&mut self.turn, now);
         if now.since(before) > timeout + HELD_UP {
             self.late_until = now + CATCHES_UP;
@@ -81,11 +85,11 @@ impl Time {
 
     /// How long this turn has taken until now, without its wait.
     pub(super) fn turned_for(&self) -> Duration {
-        self.now().mono.since(self.turn)
+        self.mono().since(self.turn)
     }
 
     /// Whether what comes now may have waited while the master was held up.
     pub(super) fn is_late(&self) -> bool {
-        self.now().mono < self.late_until
+        self.mono() < self.late_until
     }
 }

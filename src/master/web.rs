@@ -133,7 +133,7 @@ impl Master {
         if running.is_killed {
             return;
         }
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         let is_fast = now.since(running.since) < OF_USE_AFTER;
         self.web.fast_deaths = if is_fast { self.web.fast_deaths + 1 } else { 1 };
         self.web.start_at = now + self.core.wait_after_deaths(self.web.fast_deaths);

@@ -46,8 +46,8 @@ impl Master {
 
     /// Reads what workers say.
     pub(super) fn read_workers(&mut self) {
-        let mut session = Reading::session(self.time.now().mono);
-        while let Some((id, heard)) = self.children.read_next(&mut session, self.time.now().mono) {
+        let mut session = Reading::session(self.time.mono());
+        while let Some((id, heard)) = self.children.read_next(&mut session, self.time.mono()) {
             self.pass_on(id, heard);
             self.bound_unfinished_of_worker(id);
         }
@@ -89,7 +89,7 @@ impl Master {
 
     /// Measures a worker that answers, as the sampler comes by once a second only; not so often that tiny jobs pay for it.
     fn measure_before_answer(&mut self, id: WorkerId) {
-        if let Some(memory) = self.children.measure(id, self.time.now().mono) {
+        if let Some(memory) = self.children.measure(id, self.time.mono()) {
             self.feed(Event::SampledAlone { worker: id, memory });
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
     if let Some(why) = left {
         shell.channel.say(&FromGateway::Replace { worker: id, why: why.to_owned() });
     } else if let Some(declared) = declared {
-        worker.watch.borrow_mut().wait(shell.now().mono + worker.patience(shell));
+        worker.watch.borrow_mut().wait(shell.mono() + worker.patience(shell));
         worker.is_ready(shell, *declared);
     } else if let Some(config) = shell.with_settings(&worker.pool, |settings| settings.init.clone()).flatten() {
         worker.ask(shell, Open::Init, "init", &json!({ "config": config, "services": shell.addresses() }));

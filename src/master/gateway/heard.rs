@@ -30,7 +30,7 @@ impl Master {
     fn gateway_says(&mut self, packet: FromGateway) {
         match packet {
             FromGateway::Up => {
-                let at = self.time.now().mono + ASK_EVERY;
+                let at = self.time.mono() + ASK_EVERY;
                 if let Some(running) = &mut self.gateway.running {
                     running.question = Question::Due(at);
                 }

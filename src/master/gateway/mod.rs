@@ -343,7 +343,7 @@ impl Master {
             self.hear_gateway();
         }
         let Some(running) = self.gateway.running.take() else { return };
-        let now = self.time.now().mono;
+        let now = self.time.mono();
         if running.link.is_some() {
             let is_fast = now.since(running.since) < OF_USE_AFTER;
             self.gateway.fast_deaths = if is_fast { self.gateway.fast_deaths + 1 } else { 0 };

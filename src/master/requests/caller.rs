@@ -53,7 +53,7 @@ impl Master {
         let (Some((begun, ahead)), Some(start)) = (begun, identity::start_time(pid)) else { return true };
         // A job that was sent ahead begins before the master hears that the one before it has ended.
         let before = if ahead { LATE_NEWS } else { TICK };
-        self.time.age(start) > self.time.now().mono.since(begun) + before
+        self.time.age(start) > self.time.mono().since(begun) + before
     }
 
     /// Tells a client which jobs its answer waits for.

@@ -15,7 +15,7 @@ impl Master {
     pub(super) fn wait_for_job(&mut self, ticket: Ticket, params: OneJob) -> Begun {
         let wait = params.timeout_s.map(Duration::try_from_secs_f64).transpose();
         let wait = wait.map_err(|e| Refused::Params(format!("`timeout_s`: {e}")))?;
-        let until = wait.map(|wait| self.time.now().mono + wait);
+        let until = wait.map(|wait| self.time.mono() + wait);
         let caller = self.caller(ticket);
         self.refuse_own_wait(caller, params.id)?;
         self.requests.table.wait_for_job(ticket, params.id, until, caller);
@@ -31,7 +31,7 @@ impl Master {
         let Some((wait, outdated)) = self.requests.table.job_end(ticket) else {
             return self.answer(ticket, found.text.map(Answer::Records));
         };
-        let over = wait.until.is_some_and(|at| at <= self.time.now().mono);
+        let over = wait.until.is_some_and(|at| at <= self.time.mono());
         match found.job.filter(|job| !job.state.is_final()) {
             Some(_) if outdated => self.look_up(ticket, wait.job),
             Some(job) if !over => match self.refuse_vain_wait(wait.caller, &job) {

@@ -131,7 +131,7 @@ impl Master {
             if task.jobs.len() > 0 {
                 self.requests.tasks.push_back(task);
             }
-            if self.time.now().mono.since(now.mono) > LONGEST {
+            if self.time.mono().since(now.mono) > LONGEST {
                 return;
             }
         }
