@@ -12,7 +12,7 @@ use super::{Cli, help};
 use crate::report::words;
 
 /// Words of other tools, which do not look like ours.
-const KNOWN_ELSEWHERE: [(&str, &str); 9] = [
+const KNOWN_ELSEWHERE: [(&str, &str); 8] = [
     ("add", "push"),
     ("enqueue", "push"),
     ("follow", "logs -f"),
@@ -20,7 +20,6 @@ const KNOWN_ELSEWHERE: [(&str, &str); 9] = [
     ("run", "start"),
     ("show", "jobs show"),
     ("tail", "logs -f"),
-    ("top", "status --watch"),
     ("wait", "jobs wait"),
 ];
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::super::marks::WORDS;
@@ -93,6 +94,8 @@ impl Heard {
             if let Some(read) = read {
                 return read;
             }
+            // Not even where there is something: the runtime wants others to have their turn.
+            yield_now().await;
         }
     }
 
