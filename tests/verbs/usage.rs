@@ -73,7 +73,7 @@ fn a_verb_that_there_is_not_is_named_and_a_near_one_proposed() {
         (&["push", "t", "--lines", "--", "x"], "`TYPE` and `CMD` of `push` exclude each other; leave one out"),
         (&["push", "ls", "-l", "a b"], "a command goes after `--`: `queue-work push -- ls -l 'a b'`"),
         (&["push", "ls", "--all"], "`queue-work push -- ls --all`"),
-        (&["stpo"], "see `queue-work -h`"),
+        (&["stpo"], "there is no verb `stpo`"),
         (&["status", "--queue", "x"], "`status` has no option `--queue`; see `queue-work status -h`"),
         (&["jobs", "show", "--queue=x"], "`jobs show` has no option `--queue`"),
     ] {
