@@ -199,7 +199,8 @@ pub trait Records {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError>;
     /// Jobs, in the order of the filter.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
-    /// Ids and states of all jobs like that, in no order; the limit of the filter and its cursors do not count.
+    /// Ids and states of jobs like that, in no order: all of them, or as many as the limit of the filter, whichever these are. Its
+    /// cursors do not count.
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
     /// Errors of the dead, in all queues or in one, the commonest first: at most so many groups, and the number of all.
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;

@@ -220,9 +220,13 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
     let mut text = String::new();
     for filter in filters {
         let listed: Vec<i64> = kit.records.jobs(&filter).unwrap().iter().map(|job| job.id.0).collect();
-        let mut all = kit.records.job_ids(&filter).unwrap();
+        let unlimited = JobFilter { limit: None, ..filter.clone() };
+        let mut all = kit.records.job_ids(&unlimited).unwrap();
         all.sort_unstable();
-        text.extend([format!("{filter:?}: {listed:?} of {all:?}\n")]);
+        // Whichever they are.
+        let some = kit.records.job_ids(&filter).unwrap();
+        assert!(some.iter().all(|id| all.contains(id)), "{filter:?}: {some:?} of {all:?}");
+        text.extend([format!("{filter:?}: {listed:?} of {all:?}, {}\n", some.len())]);
     }
     for queue in [None, Some(named(0))] {
         let (groups, all) = kit.records.dead_groups(queue.as_ref(), 2).unwrap();
