@@ -101,6 +101,41 @@ impl ListForm {
     }
 }
 
+/// Rows of one read.
+const PAGE: u32 = 500;
+
+/// A list that is read page by page, so many rows at most.
+pub(crate) struct Pages<T, R> {
+    /// Read before it is known whether there is anything.
+    first: Option<Vec<T>>,
+    left: u32,
+    read: R,
+}
+
+impl<T, R: FnMut(u32) -> Result<Vec<T>, Error>> Pages<T, R> {
+    /// Reads the first page. `read`: the next rows, so many at most.
+    pub(crate) fn new(most: u32, read: R) -> Result<Self, Error> {
+        let mut pages = Self { first: None, left: most, read };
+        pages.first = Some(pages.next()?);
+        Ok(pages)
+    }
+
+    /// Whether there is no row at all, as long as nothing was taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// The next page; an empty one is the end.
+    pub(crate) fn next(&mut self) -> Result<Vec<T>, Error> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let page = if self.left > 0 { (self.read)(self.left.min(PAGE))? } else { Vec::new() };
+        self.left -= page.len() as u32;
+        Ok(page)
+    }
+}
+
 /// Prints pages until an empty one comes; JSON needs memory for one page only. The last that is shown, where people see
 /// no more than `limit` of a list that goes on.
 pub(crate) fn pages<T: Serialize>(

@@ -4,15 +4,12 @@ use super::args::records::RunsArgs;
 use super::context::Context;
 use super::jobs;
 use super::known;
-use super::output::{self, ListForm};
+use super::output::{self, ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName, RunId};
 use crate::report::lists;
 use crate::store::RunFilter;
-
-/// Runs read at once.
-const PAGE: u32 = 500;
 
 pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     let mut records = context.records()?;
@@ -31,19 +28,13 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
-    let mut left = form.to_read(limit);
-    let mut next = || {
-        filter.limit = Some(left.min(PAGE));
-        let page = match &mut records {
-            Some(records) if left > 0 => records.runs(&filter)?,
-            _ => Vec::new(),
-        };
-        left -= page.len() as u32;
+    let mut pages = Pages::new(form.to_read(limit), |most| {
+        filter.limit = Some(most);
+        let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.runs(&filter))?;
         filter.before = page.last().map(|run| run.id);
         Ok(page)
-    };
-    let mut first = Some(next()?);
-    if first.as_ref().is_some_and(Vec::is_empty) {
+    })?;
+    if pages.is_empty() {
         known::queue(context, args.queue.as_deref())?;
         let filtered = args.job.is_some()
             || args.queue.is_some()
@@ -56,9 +47,8 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
             "nothing has run yet; see `queue-work status`"
         });
     }
-    let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, next, |runs| lists::runs(runs, now, width))? {
+    if let Some(last) = output::pages(form, limit, || pages.next(), |runs| lists::runs(runs, now, width))? {
         context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
     }
     Ok(Code::DONE)

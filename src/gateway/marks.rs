@@ -54,7 +54,7 @@ impl Mark {
         mark
     }
 
-    /// What the gateway before left half done.
+    /// The work that the gateway before left half done.
     pub(super) fn left(&self) -> Option<&'static str> {
         match self.flags.get() {
             0 => None,

@@ -8,7 +8,7 @@ use super::{PoolName, UnixMicros};
 
 /// Calls go on record so often at most, of all services together.
 pub const MOST_A_MINUTE: u32 = 100;
-/// They are kept for this long.
+/// Calls are kept for this long.
 pub const CALLS_KEPT_FOR: Duration = Duration::from_hours(24);
 /// And no more than these, the newest.
 pub const MOST_CALLS: u32 = MOST_A_MINUTE * 24 * 60;

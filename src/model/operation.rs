@@ -16,7 +16,7 @@ pub enum OperationState {
     Done,
     /// Somebody has stopped it: the jobs that were left are as they were.
     Stopped,
-    /// Its jobs could not be found.
+    /// The jobs could not be found.
     Failed,
 }
 

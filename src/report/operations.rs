@@ -45,7 +45,7 @@ pub fn table(operations: &[Operation], now: UnixMicros, width: Option<usize>) ->
     render_within(room, &columns, operations.iter().map(row).collect())
 }
 
-/// One as a sentence: operation 3 (running): retry dead jobs of `mail`, 200 of 5000 done.
+/// An operation as a sentence: operation 3 (running): retry dead jobs of `mail`, 200 of 5000 done.
 #[must_use]
 pub fn line(operation: &Operation) -> String {
     let Operation { id, state, done, expected, .. } = operation;
@@ -64,7 +64,7 @@ pub fn goes_on(operation: &Operation) -> bool {
     operation.state == OperationState::Running
 }
 
-/// Its deed, and the jobs that it means.
+/// The deed of an operation, and the jobs that it means.
 #[must_use]
 pub fn what(operation: &Operation) -> String {
     let jobs: Option<Jobs> = serde_json::from_value(operation.params.clone()).ok();

@@ -21,7 +21,7 @@ pub(super) const METERS: usize = 6;
 pub(super) struct Meter {
     pub(super) name: &'static str,
     pub(super) value: String,
-    /// Its number in [`Meters::line`].
+    /// The number in [`Meters::line`].
     pub(super) at: usize,
 }
 

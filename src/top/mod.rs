@@ -75,7 +75,7 @@ pub(crate) enum Looked {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Wants {
     pub(crate) look: Option<Look>,
-    /// This output instead of events.
+    /// The output to follow instead of events.
     pub(crate) output: Option<Follow>,
     /// The commands of these jobs.
     pub(crate) tasks: Vec<JobId>,

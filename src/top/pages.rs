@@ -9,7 +9,7 @@ use crate::report::status::Named;
 use crate::report::{events, failures, lists, processor_lists, status_named};
 use crate::wire::control::Follow;
 
-/// What a page shows.
+/// The content of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     Help,

@@ -10,7 +10,7 @@ use crate::report::services::Service;
 use crate::report::status::{PoolStatus, QueueStatus, WorkerStatus};
 use crate::report::{ProcessorStatus, status_tables, status_text};
 
-/// What a pane shows.
+/// The content of a pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     Queues,
@@ -80,7 +80,7 @@ impl View {
         self.status.as_deref()
     }
 
-    /// Those of a pane that its filter lets through.
+    /// Rows of a pane that its filter lets through.
     fn kept<'a, T>(&self, kind: Kind, all: &'a [T], texts: impl Fn(&T) -> Vec<&str>) -> Vec<&'a T> {
         let filter = &self.pane(kind).filter;
         let is_like = |text: &str| text.to_lowercase().contains(filter.as_str());

@@ -110,7 +110,7 @@ pub(super) fn reset(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
 }
 
 pub(super) fn run_processor(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
-    // Whoever asks for a run means it, also of one that is switched off.
+    // A run that is asked for is meant, also of a processor that is switched off.
     let params = RunProcessor { processor: processor(desk)?, args: json_of(sent.get("args"))?, force: true };
     ask::<Ran>(desk, "processors.run", &params, &["processors", &desk.asked.name])
 }

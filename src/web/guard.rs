@@ -1,4 +1,4 @@
-//! Who may ask, and in which role.
+//! The guard of the page: who may ask, and in which role.
 //!
 //! In this order: the name by which it is asked for, as a name of others leads here by DNS rebinding (421); pages of other
 //! sites, which a browser on this machine would send with the rights of its user (403); the token (401, and 429 for who tries

@@ -92,7 +92,7 @@ impl Drop for Place {
     }
 }
 
-/// What is still to be read.
+/// Changes that are still to be read.
 struct Stream(mpsc::Receiver<Bytes>);
 
 impl hyper::body::Body for Stream {

@@ -80,7 +80,7 @@ enum View {
         kind: &'static str,
         text: String,
     },
-    /// It is elsewhere.
+    /// The page is elsewhere.
     Moved(String),
 }
 

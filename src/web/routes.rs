@@ -34,7 +34,7 @@ struct AsJson;
 
 /// The body of a request.
 pub(super) struct Sent {
-    /// Its media type.
+    /// The media type.
     pub kind: String,
     pub bytes: axum::body::Bytes,
     /// Of a form.
@@ -49,7 +49,7 @@ impl Sent {
     }
 }
 
-/// What came of an action.
+/// The outcome of an action.
 pub(super) struct Done {
     /// As the command line prints it.
     pub json: String,

@@ -83,7 +83,7 @@ fn silent(words: &str) -> std::process::Command {
 fn a_worker_whose_words_are_lost_with_the_gateway_is_replaced() {
     let mut rig = Rig::start();
     rig.service("calc", ServiceSettings::default());
-    // It waits for the answer of a service that has no worker.
+    // The worker waits for the answer of a service that has none.
     rig.service("none", ServiceSettings::default());
     let asks = r#"{"method":"ready","params":{}}
 {"id":1,"method":"call","params":{"service":"none","method":"add"}}"#;

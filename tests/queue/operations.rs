@@ -79,7 +79,7 @@ fn the_next_master_goes_on_with_what_a_killed_one_has_left() {
 #[test]
 fn an_operation_that_is_stopped_leaves_the_rest_as_it_was() {
     let bench = Bench::new();
-    let _master = bench.start(&["--workers=1"]);
+    let mut master = bench.start(&["--workers=1"]);
     push(&bench, 60_000);
     bench.ok(&["jobs", "delete", "--queue", "bulk", "--all", "--background", "--yes", "-q"]);
     let stopped = bench.run(&["jobs", "operations", "--stop", "1", "--json"]).expect_code(0).json();
@@ -88,6 +88,33 @@ fn an_operation_that_is_stopped_leaves_the_rest_as_it_was() {
     assert!(left > 0);
     bench.ok(&["push", "t", "-q"]);
     assert_eq!(ready(&bench), left, "nothing goes on");
+    master.kill9();
+    drop(master);
+    let _master = bench.start(&["--workers=1"]);
+    assert_eq!(operations(&bench)[0]["state"], "stopped");
+    bench.ok(&["push", "t", "-q"]);
+    assert_eq!(ready(&bench), left, "nor after the next start");
+}
+
+#[test]
+fn two_that_begin_at_a_time_are_answered_each_with_its_own() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers=1"]);
+    push(&bench, 60_000);
+    bench.ok(&["push", "t", "--queue", "small", "-q"]);
+    let ask = |queue: &str| {
+        bench
+            .run(&["jobs", "cancel", "--queue", queue, "--all", "--background", "--yes", "--json"])
+            .expect_code(0)
+            .json()
+    };
+    std::thread::scope(|scope| {
+        let all = ["bulk", "small", "bulk", "small"].map(|queue| (queue, scope.spawn(move || ask(queue))));
+        for (queue, answer) in all {
+            let began = answer.join().expect("an answer");
+            assert_eq!(began["params"]["filter"]["queue"], queue, "{began}");
+        }
+    });
 }
 
 #[test]

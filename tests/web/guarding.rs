@@ -1,4 +1,4 @@
-//! Who is answered: by token, by the name that is asked for, by the site that asks, by role.
+//! The guard of the page: who is answered, by token, by the name that is asked for, by the site that asks, by role.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -68,7 +68,7 @@ impl Page {
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.at).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        // Whoever is refused may be refused before the end of what it sends.
+        // A client may be refused before the end of what it sends.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);

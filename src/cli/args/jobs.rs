@@ -228,7 +228,7 @@ pub(crate) struct JobsRetryArgs {
     pub(crate) selection: Selection,
     #[command(flatten)]
     pub(crate) change: Change,
-    /// One after the other in this time, not all at once; in the background
+    /// Retry one after the other in this time, not all at once; in the background
     #[arg(long, value_name = "DURATION", value_parser = values::positive_duration)]
     pub(crate) spread: Option<Duration>,
 }

@@ -42,7 +42,7 @@ pub(crate) struct WebArgs {
 pub(crate) enum WebVerb {
     /// Print the address to open, with a token in it
     ///
-    /// Whoever has it may do what the role allows. The tokens are beside the database, in `<database>.web-token`; delete the file and
+    /// The address lets its holder do what the role allows. The tokens are beside the database, in `<database>.web-token`; delete the file and
     /// start `web` again for new ones.
     #[command(after_long_help = "\
 Examples:

@@ -4,15 +4,12 @@ use super::select;
 use crate::cli::args::jobs::{Ids, JobsListArgs};
 use crate::cli::context::Context;
 use crate::cli::known;
-use crate::cli::output::{self, ListForm};
+use crate::cli::output::{self, ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, JobState, QueueTotals};
 use crate::report::lists;
 use crate::store::{JobFilter, Records};
-
-/// Jobs read at once.
-const PAGE: u32 = 500;
 
 pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<Code, Error> {
     let mut records = context.records()?;
@@ -28,7 +25,6 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
         select::has_any(&args.filter) || filter.ids.is_some() || args.after.is_some() || args.before.is_some();
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
-    let mut left = form.to_read(limit);
     // Where the order is that of the times, a job that is gone has no place in it.
     let cursor = filter.before.or(filter.after).filter(|_| filter.by_due().is_some());
     if let (Some(id), Some(records)) = (cursor, &mut records)
@@ -36,16 +32,12 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
     {
         return Err(Error::NotFound(format!("there is no job {id} to go on from; see `queue-work jobs list`")));
     }
-    let mut next = || {
-        filter.limit = Some(left.min(PAGE));
-        let mut page = match &mut records {
-            Some(records) if left > 0 => records.jobs(&filter)?,
-            _ => Vec::new(),
-        };
+    let mut pages = Pages::new(form.to_read(limit), |most| {
+        filter.limit = Some(most);
+        let mut page = records.as_mut().map_or(Ok(Vec::new()), |records| records.jobs(&filter))?;
         if let Some(limits) = &limits {
             limits.complete_all(&mut page);
         }
-        left -= page.len() as u32;
         let last = page.last().map(|job| job.id);
         if newest {
             filter.before = last;
@@ -53,9 +45,8 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
             filter.after = last;
         }
         Ok(page)
-    };
-    let mut first = Some(next()?);
-    if first.as_ref().is_some_and(Vec::is_empty) {
+    })?;
+    if pages.is_empty() {
         known::queue(context, args.filter.queue.as_deref())?;
         context.warn(if is_filtered {
             "no job is like that; see `queue-work jobs list`"
@@ -63,9 +54,8 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
             "no jobs yet; add one with `queue-work push -- CMD …`"
         });
     }
-    let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());
-    let last = output::pages(form, limit, next, |jobs| lists::jobs(jobs, now, width))?;
+    let last = output::pages(form, limit, || pages.next(), |jobs| lists::jobs(jobs, now, width))?;
     if let Some(last) = last {
         let all = total.map_or_else(|| "many".to_owned(), |total| total.to_string());
         let order = if newest { "before" } else { "after" };

@@ -3,7 +3,7 @@
 use super::one;
 use crate::cli::args::processors::RunsArgs;
 use crate::cli::context::Context;
-use crate::cli::output::{self, ListForm};
+use crate::cli::output::{self, ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{ProcessorName, ProcessorRunId};
@@ -21,19 +21,13 @@ pub(super) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         ProcessorRunFilter { processor: name, state, since, before: before.map(ProcessorRunId), limit: None };
     let form = ListForm::new(context.global.json, list.jsonl);
     let limit = form.limit(list.limit);
-    let mut left = form.to_read(limit);
-    let mut next = || {
-        filter.limit = Some(left.min(PAGE));
-        let page = match &mut records {
-            Some(records) if left > 0 => records.processor_runs(&filter)?,
-            _ => Vec::new(),
-        };
-        left -= page.len() as u32;
+    let mut pages = Pages::new(form.to_read(limit), |most| {
+        filter.limit = Some(most);
+        let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.processor_runs(&filter))?;
         filter.before = page.last().map(|run| run.id).or(filter.before);
         Ok(page)
-    };
-    let mut first = Some(next()?);
-    if first.as_ref().is_some_and(Vec::is_empty) {
+    })?;
+    if pages.is_empty() {
         if let Some(name) = &args.name {
             one(context, name)?;
         }
@@ -43,9 +37,8 @@ pub(super) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
             "nothing has run yet; see `queue-work processors`"
         });
     }
-    let next = || first.take().map_or_else(&mut next, Ok);
     let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, next, |runs| processor_lists::runs(runs, now, width))? {
+    if let Some(last) = output::pages(form, limit, || pages.next(), |runs| processor_lists::runs(runs, now, width))? {
         context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
     }
     Ok(Code::DONE)

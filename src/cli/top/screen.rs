@@ -45,7 +45,7 @@ impl Screen {
 
     /// After somebody else had the terminal, who may have set it otherwise.
     pub(super) fn enter_again(&mut self) -> io::Result<()> {
-        // What was kept of the terminal when it was taken is kept no longer.
+        // The modes that were kept when the terminal was taken are old.
         let _ = disable_raw_mode();
         take()?;
         self.clear()

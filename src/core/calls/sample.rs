@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const MOST_NAME: usize = 200;
 const MOST_MESSAGE: usize = 1000;
 
-/// What was put on record in a minute.
+/// Calls that were put on record in a minute.
 #[derive(Debug, Default)]
 pub(super) struct Sampling {
     /// In minutes since the clock began.

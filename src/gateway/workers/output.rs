@@ -67,7 +67,7 @@ struct Heard {
     bytes: usize,
     /// The first line may have begun before.
     is_cut: bool,
-    /// What was read last is the end of one line and nothing else.
+    /// The chunk that was read last is the end of one line and nothing else.
     is_one: bool,
 }
 

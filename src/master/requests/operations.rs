@@ -79,7 +79,7 @@ impl Master {
         if spread.is_some() && action != JobAction::Retry {
             return Err(Refused::Params("`spread` is for `jobs.retry`".to_owned()));
         }
-        // What comes later is not meant, nor what ends once more.
+        // Jobs that come later are not meant, nor those that end once more.
         filter.until = Some(filter.until.map_or(now.wall, |until| until.min(now.wall)));
         if let JobAction::Set(setting) = &action {
             (params.delay, params.at) = (None, setting.due.map(|(at, _)| at));
@@ -111,7 +111,7 @@ impl Master {
         params: Jobs,
     ) -> Result<(), Refused> {
         let ticket = self.requests.table.unasked();
-        // One that goes on is spread over what is left of its time.
+        // An operation that goes on is spread over what is left of its time.
         let from = if asker.is_some() { operation.started_at } else { self.time.now().wall };
         let spread = operation.spread_until.map(|until| Spread { from, until, jobs: 0 });
         let task = Task { spread, ..Task::of_filter(ticket, action, &params) };
@@ -134,23 +134,25 @@ impl Master {
         if operation.expected == 0 {
             operation.expected = running.left;
         } else {
-            // One that goes on: what is not left any more was done before.
+            // Of an operation that goes on, what is not left any more was done before.
             let others = operation.passed_over + operation.refused + running.left;
             operation.done = operation.done.max(operation.expected.saturating_sub(others));
         }
-        let asker = running.asker.take();
+        let (asker, id) = (running.asker.take(), running.id);
         let state = if found.is_err() { OperationState::Failed } else { OperationState::Done };
         if running.left == 0 {
             self.end_operation(ticket, state, now);
         } else {
             self.write_operation(ticket, now);
         }
-        if let Some(asker) = asker {
-            let operation = self.requests.operations.all.last_key_value().map(|(_, operation)| operation.clone());
-            match found {
-                Ok(_) => self.answer_when_committed(asker, Answer::Operations(operation.into_iter().collect(), true)),
-                Err(refused) => self.answer(asker, Err(refused.clone())),
+        match (asker, found) {
+            (Some(asker), Ok(_)) => {
+                let operation = self.requests.operations.all.get(&id).cloned().into_iter().collect();
+                self.answer_when_committed(asker, Answer::Operations(operation, true));
             }
+            (Some(asker), Err(refused)) => self.answer(asker, Err(refused.clone())),
+            (None, Err(refused)) => log::error!("operation {id} cannot go on: {refused:?}"),
+            (None, Ok(_)) => {}
         }
         true
     }
@@ -188,11 +190,14 @@ impl Master {
             let unasked = task.map_or(0, |task| task.jobs.len());
             let Some((running, operation)) = self.requests.operations.of(ticket) else { return Ok(None) };
             operation.state = OperationState::Stopped;
-            // Those that are on their way to the store have their replies yet.
+            // Changes on their way to the store have their replies yet.
             running.left -= unasked as u64;
             let (is_over, asker) = (running.left == 0, running.asker.take());
             if is_over {
                 self.end_operation(ticket, OperationState::Stopped, now);
+            } else {
+                // A master that dies now leaves no word that it is to go on.
+                self.write_operation(ticket, now);
             }
             if let Some(asker) = asker {
                 self.answer(asker, Err(Refused::Failed(5, format!("operation {id} was stopped before it began"))));

@@ -22,7 +22,7 @@ fn call(at: UnixMicros, service: &str, n: u32) -> LoggedCall {
     LoggedCall { at, call }
 }
 
-/// One that no worker had.
+/// A call that no worker had.
 fn refused(at: UnixMicros, service: &str) -> LoggedCall {
     let LoggedCall { call, .. } = call(at, service, 0);
     let error = Some(CallFailure { code: -32002, message: "7 calls wait".to_owned() });

@@ -223,7 +223,7 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
         let unlimited = JobFilter { limit: None, ..filter.clone() };
         let mut all = kit.records.job_ids(&unlimited).unwrap();
         all.sort_unstable();
-        // Whichever they are.
+        // Any of them will do.
         let some = kit.records.job_ids(&filter).unwrap();
         assert!(some.iter().all(|id| all.contains(id)), "{filter:?}: {some:?} of {all:?}");
         text.extend([format!("{filter:?}: {listed:?} of {all:?}, {}\n", some.len())]);

@@ -93,9 +93,14 @@ pub(super) fn filter(asked: &Asked) -> Result<JobFilter, Error> {
 }
 
 fn command(desk: &Desk<'_>) -> String {
+    format!("queue-work jobs list{}", options(desk))
+}
+
+/// The fields that are filled in, as options of a verb.
+pub(super) fn options(desk: &Desk<'_>) -> String {
     let keys = ["state", "queue", "type", "label", "error", "since", "until"];
     let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([desk.asked.get(key)?]))));
-    format!("queue-work jobs list{}", given.collect::<String>())
+    given.collect()
 }
 
 /// The states, with how many there are where that is known.

@@ -24,7 +24,7 @@ const COUNTED: u32 = 10_000;
 const FIRST: u32 = 10;
 /// Fields that say which jobs are meant; the page itself always says until when.
 const FIELDS: [&str; 7] = ["state", "queue", "type", "label", "error", "since", "until"];
-/// Who deletes more than so many types how many they are.
+/// Deleting more than so many takes typing how many they are.
 const TYPED_FROM: u64 = 1_000;
 
 /// The changes that can be made of many jobs, with the role that each takes.
@@ -87,7 +87,11 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
         Some(_) => format!("{} jobs or more", number(COUNTED.into())),
         None => "an unknown number of jobs, which took too long to count".to_owned(),
     };
-    let command = format!("queue-work jobs {verb} --background …");
+    let options = match jobs::options(desk) {
+        options if options.is_empty() => " --all".to_owned(),
+        options => options,
+    };
+    let command = format!("queue-work jobs {verb}{options} --background");
     let page = Page::new("jobs", format!("{verb} many jobs"), command).fixed("change", html! {
         p { "This is to " strong { (verb) } " " strong { (jobs) } ": " (text(&meant(&filter))) ". Jobs that come or end from now on are left alone." }
         @if first.is_empty() { p.empty { "No job is like that." } }
@@ -100,13 +104,15 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
 }
 
 fn form(desk: &Desk<'_>, verb: &str, filter: &JobFilter, counted: Option<u64>) -> Markup {
-    let until = filter.until.map(|until| until.to_timestamp().to_string());
-    let fields = desk.query_without(&["after", "before", "until", "oldest"]);
+    // As points in time: what is an hour ago now is not later.
+    let times = [("since", filter.since), ("until", filter.until)];
+    let times = times.into_iter().filter_map(|(key, at)| Some((key, at?.to_timestamp().to_string())));
+    let fields = desk.query_without(&["after", "before", "since", "until", "oldest"]);
     let to_type = counted.filter(|jobs| verb == "delete" && *jobs > TYPED_FROM);
     html! {
         form.row method="post" action=(desk.urls.to(&["jobs", "change", verb])) {
             @for (key, value) in fields { input type="hidden" name=(key) value=(value); }
-            @if let Some(until) = until { input type="hidden" name="until" value=(until); }
+            @for (key, at) in times { input type="hidden" name=(key) value=(at); }
             @if verb == "retry" { label { "spread over " input name="spread" size="6" placeholder="10m" autocomplete="off"; } }
             @if let Some(jobs) = to_type {
                 label { "type " (jobs) " to go on " input name="typed" size="8" required pattern=(jobs) autocomplete="off"; }

@@ -143,7 +143,7 @@ fn find(desk: &Desk<'_>) -> Result<Named, Error> {
 pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
     let name = desk.asked.name.as_str();
     let past = history(desk, None, Some(name))?;
-    // One that is gone is on record yet.
+    // A worker that is gone is on record yet.
     let found = match find(desk) {
         Ok(found) => found,
         Err(error) if past.is_empty() || desk.asked.wants_json => return Err(error),
