@@ -297,3 +297,28 @@ fn stop_that_nobody_waits_for_says_how_many_workers_are_ending() {
     assert_eq!(master.wait_exit(DEADLINE).code(), Some(0));
     bench.expect_no_leftovers();
 }
+
+#[test]
+fn operations_that_begin_at_a_time_are_answered_each_with_its_own() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--workers", "1", "--queue", "default"]);
+    let lines = "{\"queue\":\"bulk\",\"type\":\"t\"}\n".repeat(3_000);
+    bench.verb(&["push", "--jsonl", "-q"]).stdin(lines).run().expect_code(0);
+    let line = |id: u32, queue: &str| {
+        let params = json!({"background": true, "filter": {"queue": queue}});
+        json!({"jsonrpc": "2.0", "id": id, "method": "jobs.cancel", "params": params}).to_string() + "\n"
+    };
+    let mut peer = Peer::new(&bench);
+    // Taken in before the jobs of the first are found.
+    peer.say(line(1, "bulk") + &line(2, "none"));
+    for _ in 0..2 {
+        let answer = peer.hear();
+        let (queue, jobs) = if answer["id"] == 1 { ("bulk", 3_000) } else { ("none", 0) };
+        let began = &answer["result"];
+        assert_eq!(
+            (&began["params"]["filter"]["queue"], &began["expected"]),
+            (&json!(queue), &json!(jobs)),
+            "{answer}"
+        );
+    }
+}

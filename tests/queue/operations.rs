@@ -97,27 +97,6 @@ fn an_operation_that_is_stopped_leaves_the_rest_as_it_was() {
 }
 
 #[test]
-fn two_that_begin_at_a_time_are_answered_each_with_its_own() {
-    let bench = Bench::new();
-    let _master = bench.start(&["--workers=1"]);
-    push(&bench, 60_000);
-    bench.ok(&["push", "t", "--queue", "small", "-q"]);
-    let ask = |queue: &str| {
-        bench
-            .run(&["jobs", "cancel", "--queue", queue, "--all", "--background", "--yes", "--json"])
-            .expect_code(0)
-            .json()
-    };
-    std::thread::scope(|scope| {
-        let all = ["bulk", "small", "bulk", "small"].map(|queue| (queue, scope.spawn(move || ask(queue))));
-        for (queue, answer) in all {
-            let began = answer.join().expect("an answer");
-            assert_eq!(began["params"]["filter"]["queue"], queue, "{began}");
-        }
-    });
-}
-
-#[test]
 fn dead_jobs_are_retried_one_after_the_other_in_the_time_that_is_given() {
     let bench = Bench::new();
     for _ in 0..4 {
