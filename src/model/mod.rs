@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod answer;
+pub mod args_filter;
 pub mod autoscale;
 pub mod bulk;
 pub mod call_log;
@@ -37,6 +38,7 @@ pub mod pool;
 pub mod problem;
 pub mod processor;
 pub mod queue;
+pub mod redact;
 pub mod reload;
 pub mod rollup;
 pub mod run;
@@ -59,6 +61,7 @@ pub mod worker;
 
 pub use action::{JobAction, Setting, UNFINISHED};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
+pub use args_filter::ArgsFilter;
 pub use digest::digest;
 pub use durability::Durability;
 pub use exec::ExecArgs;

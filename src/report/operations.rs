@@ -81,13 +81,17 @@ pub fn meant(filter: &JobFilter) -> String {
     if let Some(queue) = &filter.queue {
         let _ = write!(text, " of `{queue}`");
     }
-    for (what, value) in [("type", &filter.kind), ("label", &filter.label)] {
+    for (what, value) in [("type", &filter.kind), ("label", &filter.label), ("unique key", &filter.unique)] {
         if let Some(value) = value {
             let _ = write!(text, ", {what} `{value}`");
         }
     }
     if let Some(error) = &filter.error {
         let _ = write!(text, ", error `{}`", String::from(error.clone()));
+    }
+    if let Some(args) = &filter.args {
+        args.text.iter().for_each(|part| _ = write!(text, ", `{part}` in the args"));
+        args.members.iter().for_each(|(path, value)| _ = write!(text, ", arg {path} `{value}`"));
     }
     if filter.ids.is_some() {
         text += ", by their ids";

@@ -32,7 +32,7 @@ pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
     AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter,
-    Records, RunFilter, WorkerFilter,
+    Records, RunFilter, Slice, WorkerFilter,
 };
 
 use crate::model::bulk::OpenBulk;

@@ -1,5 +1,7 @@
 //! The reading side: what can be asked of the records.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryFilter, Master, StoreError};
@@ -9,7 +11,7 @@ use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun, ProcessorRunState};
 use crate::model::table::TableRow;
 use crate::model::{
-    FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
+    ArgsFilter, FailureRecord, Fingerprint, Generation, IdRanges, JobId, JobRecord, JobState, Outcome, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, States, UnixMicros, WorkerRecord,
 };
 
@@ -30,6 +32,10 @@ pub struct JobFilter {
     pub label: Option<String>,
     /// Only with this error.
     pub error: Option<ErrorFilter>,
+    /// Only with this unique key.
+    pub unique: Option<String>,
+    /// Only with this in the args.
+    pub args: Option<ArgsFilter>,
     /// Only what ended since, or was pushed since if it has not ended.
     pub since: Option<UnixMicros>,
     /// Only what ended before, or was pushed before if it has not ended.
@@ -73,12 +79,30 @@ impl From<ErrorFilter> for String {
 }
 
 impl JobFilter {
+    /// Whether no key serves a part of it.
+    #[must_use]
+    pub fn is_looked_for(&self) -> bool {
+        let is_text = matches!(self.error, Some(ErrorFilter::Text(_)));
+        is_text || self.unique.is_some() || self.args.is_some() || self.since.is_some() || self.until.is_some()
+    }
+
     /// The one state, ready or scheduled, whose jobs come by the time when they are due.
     #[must_use]
     pub fn by_due(&self) -> Option<JobState> {
         let waits = self.states.single().filter(|state| matches!(state, JobState::Ready | JobState::Scheduled));
-        waits.filter(|_| self.ids.is_none() && self.label.is_none())
+        let is_fingerprint = matches!(self.error, Some(ErrorFilter::Fingerprint(_)));
+        waits.filter(|_| self.ids.is_none() && self.label.is_none() && !is_fingerprint)
     }
+}
+
+/// A part of the answer to a question that took too long to be answered at once.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    pub jobs: Vec<JobRecord>,
+    /// Jobs that were looked at.
+    pub searched: u64,
+    /// The cursor with which the rest is found.
+    pub next: Option<JobId>,
 }
 
 /// Dead jobs that died of the same error.
@@ -199,6 +223,14 @@ pub trait Records {
     fn job(&mut self, id: JobId) -> Result<Option<JobRecord>, StoreError>;
     /// Jobs, in the order of the filter.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
+    /// As many of them as are found in this time, or as are wanted.
+    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice, StoreError> {
+        let _ = within;
+        let jobs = self.jobs(filter)?;
+        let last = jobs.last().map(|job| job.id);
+        let is_full = filter.limit.is_some_and(|limit| jobs.len() >= limit as usize);
+        Ok(Slice { searched: jobs.len() as u64, next: last.filter(|_| is_full), jobs })
+    }
     /// Ids and states of jobs like that, in no order: all of them, or as many as the limit of the filter, whichever these are. Its
     /// cursors do not count.
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;

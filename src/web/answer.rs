@@ -6,7 +6,7 @@
 use axum::body::Body;
 use hyper::StatusCode;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LINK, LOCATION, REFERRER_POLICY,
     RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use serde_json::json;
@@ -42,6 +42,12 @@ pub(super) fn of_view(desk: &Desk<'_>, view: View) -> Response {
     match view {
         View::Page(page) => of_text(StatusCode::OK, HTML, html::layout(desk, &page)),
         View::Json(text) => of_text(StatusCode::OK, JSON, text + "\n"),
+        View::List(text, next) => {
+            let mut response = of_text(StatusCode::OK, JSON, text + "\n");
+            let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
+            response.headers_mut().extend(link.map(|link| (LINK, link)));
+            response
+        }
         View::Text { kind, text } => of_text(StatusCode::OK, kind, text),
         View::Moved(to) => moved(&to),
     }

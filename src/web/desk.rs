@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::html::Urls;
-use super::redact;
 use super::token::Role;
 use crate::cli::context::Context;
 use crate::cli::{backend, processors, status};
@@ -23,7 +23,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::config::{self, JobLimits};
 use crate::error::Error;
-use crate::model::{JobRecord, UnixMicros};
+use crate::model::{JobRecord, UnixMicros, redact};
 use crate::report::health::{Facts, Health, Verdict};
 use crate::report::{ProcessorStatus, Status};
 use crate::store::{Records, StoreError};
@@ -268,12 +268,20 @@ impl Desk<'_> {
         }
     }
 
+    /// Patterns of members that whoever asks does not see.
+    pub(super) fn hidden(&self) -> &[String] {
+        if self.asked.role < Role::Admin { self.redact } else { &[] }
+    }
+
     /// Hides what only an admin sees.
     pub(super) fn redact(&self, jobs: &mut [JobRecord]) {
-        if self.asked.role < Role::Admin {
-            for job in jobs {
-                redact::job(job, self.redact);
-            }
+        let hide = |json: &RawValue| {
+            RawValue::from_string(redact::hidden(json.get(), self.hidden()))
+                .unwrap_or_else(|_| RawValue::NULL.to_owned())
+        };
+        for job in jobs.iter_mut().filter(|_| !self.hidden().is_empty()) {
+            job.args = hide(&job.args);
+            job.result = job.result.as_deref().map(hide);
         }
     }
 

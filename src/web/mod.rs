@@ -20,7 +20,6 @@
 //! | `answer`, `live` | what goes back: at once, or as it changes |
 //! | `html`, `pages` | what a page looks like; each page |
 //! | `actions`, `push` | what changes something |
-//! | `redact` | what only an admin sees |
 //!
 //! Invariants: nobody is answered without a token; GET changes nothing; the master is asked for its status once a second
 //! at most, however many look, and not at all when nobody does; no read of the store is longer than a moment; nothing that a
@@ -35,7 +34,6 @@ mod html;
 mod live;
 mod pages;
 mod push;
-mod redact;
 mod routes;
 mod token;
 
@@ -75,6 +73,8 @@ enum View {
     Page(Page),
     /// A document, as text.
     Json(String),
+    /// A list, as text, and the page of what follows.
+    List(String, Option<String>),
     /// Text of another kind.
     Text {
         kind: &'static str,

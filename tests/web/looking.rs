@@ -19,10 +19,12 @@ const EMPTY: [&str; 12] = [
 ];
 
 /// Pages that are the same document as a command.
-const DOCUMENTS: [(&str, &[&str]); 12] = [
+const DOCUMENTS: [(&str, &[&str]); 14] = [
     ("/jobs", &["jobs", "list"]),
     ("/jobs?state=dead&queue=default", &["jobs", "list", "--state", "dead", "--queue", "default"]),
     ("/jobs?limit=2", &["jobs", "list", "--limit", "2"]),
+    ("/jobs?q=hello+queue:default", &["jobs", "list", "--text", "hello", "--queue", "default"]),
+    ("/jobs?q=args.argv.1:hello", &["jobs", "list", "--arg", "argv.1=hello"]),
     ("/jobs/1", &["jobs", "show", "1"]),
     ("/jobs/1/why", &["why", "1"]),
     ("/failures", &["errors"]),

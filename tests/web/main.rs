@@ -11,3 +11,4 @@ mod live;
 mod looking;
 mod operations;
 mod pushing;
+mod searching;

@@ -158,6 +158,17 @@ pub(crate) struct Filter {
     /// `jobs show` names the fingerprint of an error.
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) error: Option<String>,
+    /// Only with this text in the args
+    #[arg(long, hide_short_help = true, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) text: Vec<String>,
+    /// Only with this member of the args: `customer.id=7`
+    ///
+    /// Of a list, its places are numbers: `files.0=a.png`.
+    #[arg(long, hide_short_help = true, value_name = "NAME=VALUE", value_parser = values::member)]
+    pub(crate) arg: Vec<(String, String)>,
+    /// Only with this unique key
+    #[arg(long, hide_short_help = true, value_name = "KEY")]
+    pub(crate) unique: Option<String>,
     /// Only what ended since then: `1h`, `today 9:00`
     ///
     /// A duration is so long ago. A job that has not ended counts by the time when it was pushed.

@@ -47,6 +47,13 @@ pub(crate) fn number<T: TryFrom<i128>>(range: RangeInclusive<i128>) -> impl Fn(&
     }
 }
 
+/// A path in the args of a job, and what is there.
+pub(crate) fn member(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(path, _)| !path.is_empty());
+    let (path, value) = pair.ok_or_else(|| format!("it is {text:?}; it must be like `customer.id=7`"))?;
+    Ok((path.to_owned(), value.to_owned()))
+}
+
 /// The id of a job or a run.
 pub(crate) fn id() -> impl Fn(&str) -> Result<i64, String> + Clone {
     number(i64::MIN.into()..=i64::MAX.into())

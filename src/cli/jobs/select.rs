@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::cli::args::jobs::{Filter, Ids, Selection};
 use crate::error::Error;
-use crate::model::{IdRange, IdRanges, JobId, JobState, QueueName, States};
+use crate::model::{ArgsFilter, IdRange, IdRanges, JobId, JobState, QueueName, States};
 use crate::store::JobFilter;
 
 /// The jobs that are meant.
@@ -16,14 +16,14 @@ pub(super) enum Meant {
     /// Jobs that were named one by one: one that is missing, or cannot be changed, is an error.
     Named(Vec<JobId>),
     /// Whichever are like this.
-    Like(JobFilter),
+    Like(Box<JobFilter>),
 }
 
 impl Meant {
     /// The same as a filter, with the states in which something can be done.
     pub(super) fn into_filter(self, possible: States) -> JobFilter {
         match self {
-            Self::Like(filter) => filter,
+            Self::Like(filter) => *filter,
             Self::Named(ids) => {
                 let ids = ids.into_iter().map(|id| IdRange { first: id, last: id }).collect();
                 JobFilter { ids: Some(ids), states: possible, ..JobFilter::default() }
@@ -65,24 +65,28 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
             "there is nothing to {verb} in the state {typed}; the states for it are {possible}"
         )));
     }
-    Ok(Meant::Like(like))
+    Ok(Meant::Like(Box::new(like)))
 }
 
 /// Whether anything is asked for.
 pub(super) fn has_any(filter: &Filter) -> bool {
-    let Filter { queue, state, kind, label, error, since, until } = filter;
-    let any_text = queue.is_some() || kind.is_some() || label.is_some() || error.is_some();
-    any_text || !state.is_empty() || since.is_some() || until.is_some()
+    let Filter { queue, state, kind, label, error, text, arg, unique, since, until } = filter;
+    let any_text = queue.is_some() || kind.is_some() || label.is_some() || error.is_some() || unique.is_some();
+    any_text || !text.is_empty() || !arg.is_empty() || !state.is_empty() || since.is_some() || until.is_some()
 }
 
 /// As the store takes it.
 pub(super) fn to_filter(filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> {
+    let members = filter.arg.iter().cloned().collect();
+    let args = ArgsFilter { text: filter.text.clone(), members, ..ArgsFilter::default() };
     Ok(JobFilter {
         queue: filter.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         states: if filter.state.is_empty() { States::ALL } else { States::of(&filter.state) },
         kind: filter.kind.clone(),
         label: filter.label.clone(),
         error: filter.error.clone().map(Into::into),
+        unique: filter.unique.clone(),
+        args: Some(args).filter(|args| !args.is_empty()),
         since: filter.since,
         until: filter.until,
         ids: ids_of(ids)?,

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
-use crate::model::{BulkId, UNFINISHED};
+use crate::model::{ArgsFilter, BulkId, UNFINISHED};
 use crate::model::{JobAction, Setting};
 use crate::store::{ErrorFilter, FailureFilter, WorkerFilter};
 
@@ -214,6 +214,10 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
     filters.push(JobFilter { ids: Some(ranges.into()), newest: true, limit: Some(4), ..JobFilter::default() });
     filters.push(JobFilter { since: Some(kit.later(-3)), until: Some(kit.later(-1)), ..JobFilter::default() });
     filters.push(JobFilter { error: Some(ErrorFilter::Text("o".into())), ..JobFilter::default() });
+    let args = ArgsFilter { text: vec!["1".into()], ..ArgsFilter::default() };
+    filters.push(JobFilter { args: Some(args), newest: true, ..JobFilter::default() });
+    let unique = jobs.iter().find_map(|job| job.unique.clone()).or_else(|| Some("none".into()));
+    filters.push(JobFilter { unique, ..JobFilter::default() });
     let fingerprints = jobs.iter().filter_map(|job| job.fingerprint).take(2).map(ErrorFilter::Fingerprint);
     filters.extend(fingerprints.map(|error| JobFilter { error: Some(error), newest: true, ..JobFilter::default() }));
     filters.push(ended);

@@ -39,6 +39,8 @@ impl State {
                 && filter.states.has(job.state())
                 && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
                 && filter.label.as_deref().is_none_or(|label| Some(label) == job.new.label.as_deref())
+                && filter.unique.as_deref().is_none_or(|key| Some(key) == job.new.unique.as_deref())
+                && filter.args.as_ref().is_none_or(|args| args.fits(&job.new.args))
                 && filter.ids.as_ref().is_none_or(|ids| ids.has(JobId(**id)));
             is_it
                 && (filter.error.is_none() && filter.since.is_none() && filter.until.is_none()

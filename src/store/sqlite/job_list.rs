@@ -9,24 +9,25 @@
 //! | running | `running` | id |
 //! | only ready | the key of `ready`: of each queue, lane and priority, merged | when it is due |
 //! | only scheduled | the key of `scheduled` | when it is due |
-//! | anything else | `jobs`, in steps of ids | id |
+//! | anything else | `jobs` | id |
 //!
-//! What no key serves (a text, a time, the type of a ready job) is looked at row by row within these.
-//!
-//! Invariants: a list has each job once; a step of a walk takes a moment, so that no long read keeps the log from being
-//! reset.
+//! What no key serves (a text, a time, the type of a ready job) is looked at row by row within these, in steps: see
+//! `job_walk`.
 
-use rusqlite::{Connection, OptionalExtension, Result, Transaction};
+use std::time::Duration;
 
-use super::job_row::{JobRow, filtered, query};
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::job_row::JobRow;
+use super::job_walk::{Axis, Bounds, FIRST, Pace, Place, Source, Walked, snapshot, walk};
 use super::{codes, lanes, sql};
 use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States};
-use crate::store::{ErrorFilter, JobFilter};
+use crate::store::{ErrorFilter, JobFilter, Slice};
 
-/// Ids of one step of a walk.
-const STEP: i64 = 10_000;
 /// So many ids between two ranges are looked at rather than asked for each by itself.
 const CLOSE: i64 = 20;
+/// Ids that ranges which are close to one another span at most.
+const SPAN: i64 = 10_000;
 
 /// The next part of `ready` that is one order: at most three steps into its key. (A comparison of rows would walk along the
 /// part before.)
@@ -41,66 +42,105 @@ const DUE: &str = "SELECT coalesce(x.due_at, j.due_at) FROM jobs j LEFT JOIN tri
      WHERE j.id <= ?1 ORDER BY j.id DESC LIMIT 1";
 /// `labels.name`.
 const LABEL: &str = "SELECT id FROM labels WHERE name = ?1";
-/// The ends of `jobs.id`.
-const ENDS: &str = "SELECT (SELECT min(id) FROM jobs), (SELECT max(id) FROM jobs)";
 
 /// States that have tables in which ids are in order.
 const BY_ID: States = States::of(&[JobState::Running, JobState::Dead, JobState::Cancelled]);
 
 /// Jobs in the order of the filter.
 pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecord>> {
-    list(conn, filter, filter.limit)
+    Ok(list(conn, filter, filter.limit, &mut Pace::new(None))?.found)
+}
+
+/// As many of them as are found in this time.
+pub(super) fn search(conn: &Connection, filter: &JobFilter, within: Duration) -> Result<Slice> {
+    let mut pace = Pace::new(Some(within));
+    let walked = list(conn, filter, filter.limit, &mut pace)?;
+    Ok(walked.into_slice(&pace))
 }
 
 /// Ids and states of all jobs like that, each once; as many as the filter has room for.
 pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>> {
     let filter = JobFilter { after: None, before: None, newest: false, ..filter.clone() };
+    let all = |filter: &JobFilter, limit| Ok(list(conn, filter, limit, &mut Pace::new(None))?.found);
     // All but what has succeeded is in the table of its state, whose order does not matter here.
     let by_state = filter.ids.is_none()
         && filter.label.is_none()
         && filter.states.single().is_none()
         && !filter.states.has(JobState::Succeeded);
     if !by_state || has_unopened(conn)? {
-        return list(conn, &filter, filter.limit);
+        return all(&filter, filter.limit);
     }
     let snapshot = snapshot(conn)?;
     let mut found = Vec::new();
     for state in filter.states.iter() {
         let of_state = JobFilter { states: States::of(&[state]), ..filter.clone() };
         let left = filter.limit.map(|limit| limit - found.len() as u32);
-        found.extend(list::<(JobId, JobState)>(conn, &of_state, left)?);
+        found.extend(all(&of_state, left)?);
     }
     drop(snapshot);
     Ok(found)
 }
 
-fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>) -> Result<Vec<T>> {
-    if let Some(state) = filter.by_due()
-        && !matches!(filter.error, Some(ErrorFilter::Fingerprint(_)))
+fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pace: &mut Pace) -> Result<Walked<T>> {
+    if let Some(state) = filter.by_due().filter(|_| limit != Some(0))
         && !has_unopened(conn)?
     {
-        return by_due(conn, filter, state, limit);
+        pace.is_whole = is_whole(filter, false);
+        let sources = match state {
+            JobState::Ready => ready_parts(conn, filter)?,
+            _ => vec![Source { table: "scheduled d", join: WAITING, axis: Axis::Due, keys: Vec::new() }],
+        };
+        let due = |id: Option<JobId>| id.map(|id| place_by_due(conn, id)).transpose();
+        let bounds = Bounds::new(due(filter.after)?, due(filter.before)?);
+        return walk(conn, filter, &sources, bounds, pace, limit);
     }
-    let all =
-        Bounds { above: filter.after.map_or(i64::MIN, |id| id.0), below: filter.before.map_or(i64::MAX, |id| id.0) };
-    let Some(ids) = &filter.ids else { return by_id(conn, filter, all, limit) };
-    let mut ranges = ids.ranges().to_vec();
-    if limit.is_none() {
-        ranges = spans(&ranges);
-    }
+    let sources = sources(conn, filter)?;
+    pace.is_whole = is_whole(filter, sources.is_none());
+    let sources =
+        sources.unwrap_or_else(|| vec![Source { table: "jobs j", join: "", axis: Axis::Id("j.id"), keys: Vec::new() }]);
+    let (after, before) = (filter.after.map(|id| id.0), filter.before.map(|id| id.0));
+    let at = |id: Option<i64>| id.map(|id| (0, id));
+    let Some(ids) = &filter.ids else {
+        return walk(conn, filter, &sources, Bounds::new(at(after), at(before)), pace, limit);
+    };
+    let mut ranges = if limit.is_none() { spans(ids.ranges()) } else { ids.ranges().to_vec() };
     if filter.newest {
         ranges.reverse();
     }
-    let mut found = Vec::new();
+    let (is_whole, mut all) = (pace.is_whole, Walked { found: Vec::new(), next: None });
     for range in ranges {
-        let left = limit.map(|limit| limit - found.len() as u32);
-        if left == Some(0) {
+        let first = after.unwrap_or(i64::MIN).max(range.first.0.saturating_sub(1));
+        let last = before.unwrap_or(i64::MAX).min(range.last.0.saturating_add(1));
+        pace.is_whole = is_whole || last.saturating_sub(first) <= i64::from(FIRST);
+        let left = limit.map(|limit| limit - all.found.len() as u32);
+        let bounds = Bounds::new(at(Some(first)), at(Some(last)));
+        let of_range = walk::<T>(conn, filter, &sources, bounds, pace, left)?;
+        all.found.extend(of_range.found);
+        all.next = of_range.next;
+        if all.next.is_some() || limit.is_some_and(|limit| all.found.len() >= limit as usize) {
             break;
         }
-        found.extend(by_id::<T>(conn, filter, all.within(range), left)?);
     }
-    found.retain(|job: &T| ids.has(job.id()));
-    Ok(found)
+    all.found.retain(|job: &T| ids.has(job.id()));
+    Ok(all)
+}
+
+/// Whether every row of the key that serves a filter is like it, but for a few.
+fn is_whole(filter: &JobFilter, from_jobs: bool) -> bool {
+    let JobFilter { queue, states, kind, label, error, .. } = filter;
+    let (has_queue, has_kind, has_label) = (queue.is_some(), kind.is_some(), label.is_some());
+    match error {
+        _ if filter.is_looked_for() => false,
+        Some(ErrorFilter::Text(_)) => false,
+        Some(ErrorFilter::Fingerprint(_)) => !has_queue && !has_kind && !has_label && states.has(JobState::Dead),
+        None if has_label => !has_queue && !has_kind && *states == States::ALL,
+        None if from_jobs => !has_queue && !has_kind && *states == States::ALL,
+        None => match filter.by_due() {
+            Some(JobState::Ready) => !has_kind,
+            Some(_) => !has_queue && !has_kind,
+            None => !(has_queue && has_kind),
+        },
+    }
 }
 
 /// Ranges that are close to one another in one: a question for each of very many takes longer than to look at what is
@@ -111,7 +151,7 @@ fn spans(ranges: &[IdRange]) -> Vec<IdRange> {
         match spans.last_mut() {
             Some(span)
                 if range.first.0.saturating_sub(span.last.0) <= CLOSE
-                    && range.last.0.saturating_sub(span.first.0) <= STEP =>
+                    && range.last.0.saturating_sub(span.first.0) <= SPAN =>
             {
                 span.last = range.last;
             }
@@ -121,152 +161,46 @@ fn spans(ranges: &[IdRange]) -> Vec<IdRange> {
     spans
 }
 
-/// From where to where, neither included.
-#[derive(Clone, Copy)]
-struct Bounds {
-    above: i64,
-    below: i64,
+/// Where the job is, or was, in the order of what is due.
+fn place_by_due(conn: &Connection, id: JobId) -> Result<Place> {
+    let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get(0)).optional()?;
+    Ok((due.unwrap_or(0), id.0))
 }
 
-impl Bounds {
-    fn within(self, range: IdRange) -> Self {
-        let (first, last) = (range.first.0.saturating_sub(1), range.last.0.saturating_add(1));
-        Self { above: self.above.max(first), below: self.below.min(last) }
-    }
-}
-
-/// Jobs in the order of their ids.
-fn by_id<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit: Option<u32>) -> Result<Vec<T>> {
-    let Some(sources) = sources(conn, filter)? else { return walk(conn, filter, bounds, limit) };
-    let order = if filter.newest { "DESC" } else { "ASC" };
-    let snapshot = snapshot(conn)?;
-    let mut found = Vec::new();
-    for (from, id, keys) in sources {
-        let mut query = filtered(query::<T>(from), filter)
-            .and(&format!("{id} >"), Some(bounds.above))
-            .and(&format!("{id} <"), Some(bounds.below));
-        for (key, value) in keys {
-            query = query.and(&format!("{key} ="), Some(value));
-        }
-        found.extend(query.read(conn, &format!("ORDER BY {id} {order}"), limit, T::read)?);
-    }
-    drop(snapshot);
-    found.sort_unstable_by_key(T::id);
-    Ok(cut(found, filter.newest, limit))
-}
-
-/// All statements see the same jobs, each in one state, until it is dropped; `None` where that is so already.
-fn snapshot(conn: &Connection) -> Result<Option<Transaction<'_>>> {
-    if conn.is_autocommit() { conn.unchecked_transaction().map(Some) } else { Ok(None) }
-}
-
-/// Puts the first ones first, of those that are in ascending order.
-fn cut<T>(mut found: Vec<T>, newest: bool, limit: Option<u32>) -> Vec<T> {
-    if newest {
-        found.reverse();
-    }
-    found.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
-    found
-}
-
-/// Tables, the column that is the id of the job, and what else of a key is given.
-type Source = (&'static str, &'static str, Vec<(&'static str, i64)>);
+/// Joins the jobs of `ready` and of `scheduled`.
+const WAITING: &str = " CROSS JOIN jobs j ON j.id = d.id";
+/// Joins the jobs of `running` and of `ended`.
+const OF_JOB: &str = " CROSS JOIN jobs j ON j.id = d.job_id";
 
 /// Where the jobs are by their ids; `None`: all over `jobs`.
 fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>> {
+    let of_job = |table, keys| Source { table, join: OF_JOB, axis: Axis::Id("d.job_id"), keys };
     if let Some(ErrorFilter::Fingerprint(fingerprint)) = filter.error {
-        let from = "ended d INDEXED BY ended_by_fingerprint CROSS JOIN jobs j ON j.id = d.job_id";
-        return Ok(Some(vec![(from, "d.job_id", vec![("d.fingerprint", fingerprint.number())])]));
+        let keys = vec![("d.fingerprint", fingerprint.number())];
+        return Ok(Some(vec![of_job("ended d INDEXED BY ended_by_fingerprint", keys)]));
     }
     if let Some(name) = &filter.label {
         let label = conn.prepare_cached(LABEL)?.query_row([name], |row| row.get(0)).optional()?;
-        let source = |label| ("jobs j INDEXED BY jobs_by_label", "j.id", vec![("j.label", label)]);
+        let table = "jobs j INDEXED BY jobs_by_label";
+        let source = |label| Source { table, join: "", axis: Axis::Id("j.id"), keys: vec![("j.label", label)] };
         return Ok(Some(label.map(source).into_iter().collect()));
     }
     if filter.states.and(BY_ID) != filter.states {
         return Ok(None);
     }
-    let mut key = ("ended d NOT INDEXED CROSS JOIN jobs j ON j.id = d.job_id", None);
+    let mut key = ("ended d NOT INDEXED", None);
     if let Some(name) = &filter.kind {
         let Some((id, _)) = kind(conn, name)? else { return Ok(Some(Vec::new())) };
-        key = ("ended d INDEXED BY ended_by_type CROSS JOIN jobs j ON j.id = d.job_id", Some(("d.type", id)));
+        key = ("ended d INDEXED BY ended_by_type", Some(("d.type", id)));
     } else if let Some(name) = &filter.queue {
         let Some(id) = queue(conn, name)? else { return Ok(Some(Vec::new())) };
-        key = ("ended d INDEXED BY ended_by_queue CROSS JOIN jobs j ON j.id = d.job_id", Some(("d.queue", id)));
+        key = ("ended d INDEXED BY ended_by_queue", Some(("d.queue", id)));
     }
     let source = |state| match state {
-        JobState::Running => ("running d CROSS JOIN jobs j ON j.id = d.job_id", "d.job_id", Vec::new()),
-        _ => (key.0, "d.job_id", [("d.state", codes::state(state))].into_iter().chain(key.1).collect()),
+        JobState::Running => of_job("running d", Vec::new()),
+        _ => of_job(key.0, [("d.state", codes::state(state))].into_iter().chain(key.1).collect()),
     };
     Ok(Some(filter.states.iter().map(source).collect()))
-}
-
-/// Looks at each job, in steps.
-fn walk<T: JobRow>(conn: &Connection, filter: &JobFilter, bounds: Bounds, limit: Option<u32>) -> Result<Vec<T>> {
-    let ends = conn.prepare_cached(ENDS)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else { return Ok(Vec::new()) };
-    let Bounds { mut above, mut below } = bounds.within(IdRange { first: JobId(first), last: JobId(last) });
-    let order = if filter.newest { "ORDER BY j.id DESC" } else { "ORDER BY j.id" };
-    let mut found = Vec::new();
-    while below.saturating_sub(above) > 1 {
-        let left = limit.map(|limit| limit - found.len() as u32);
-        if left == Some(0) {
-            break;
-        }
-        let step = if filter.newest {
-            (above.max(below.saturating_sub(STEP + 1)), below)
-        } else {
-            (above, below.min(above.saturating_add(STEP + 1)))
-        };
-        let query = filtered(query::<T>("jobs j"), filter).and("j.id >", Some(step.0)).and("j.id <", Some(step.1));
-        found.extend(query.read(conn, order, left, T::read)?);
-        if filter.newest {
-            below = step.0 + 1;
-        } else {
-            above = step.1 - 1;
-        }
-    }
-    Ok(found)
-}
-
-/// Waiting jobs of one state in the order in which they are due.
-fn by_due<T: JobRow>(conn: &Connection, filter: &JobFilter, state: JobState, limit: Option<u32>) -> Result<Vec<T>> {
-    let snapshot = snapshot(conn)?;
-    let parts = match state {
-        JobState::Ready => ready_parts(conn, filter)?,
-        _ => vec![("scheduled d CROSS JOIN jobs j ON j.id = d.id", "d.id", Vec::new())],
-    };
-    let (order, within) = if filter.newest { ("DESC", ">") } else { ("ASC", "<") };
-    let mut bounds: Vec<(&str, (i64, i64))> = Vec::new();
-    for (cursor, comes) in [(filter.after, ">"), (filter.before, "<")] {
-        let Some(id) = cursor else { continue };
-        let due = conn.prepare_cached(DUE)?.query_row([id.0], |row| row.get(0)).optional()?;
-        bounds.push((comes, (due.unwrap_or(0), id.0)));
-    }
-    let mut found: Vec<T> = Vec::new();
-    let mut last: Option<(i64, i64)> = None;
-    for (from, _, keys) in parts {
-        let mut query = filtered(query::<T>(from), filter);
-        for (key, value) in keys {
-            query = query.and(&format!("{key} ="), Some(value));
-        }
-        // Of the other parts only what comes before the last of those that are shown.
-        for (comes, place) in bounds.iter().copied().chain(last.map(|place| (within, place))) {
-            query = query.and_pair(&format!("(d.due_at, d.id) {comes}"), place);
-        }
-        found.extend(query.read(conn, &format!("ORDER BY d.due_at {order}, d.id {order}"), limit, T::read)?);
-        if limit.is_some_and(|limit| found.len() >= limit as usize) {
-            found = in_order(found, filter.newest, limit);
-            last = found.last().map(|job| (job.due_at().0, job.id().0));
-        }
-    }
-    drop(snapshot);
-    Ok(in_order(found, filter.newest, limit))
-}
-
-fn in_order<T: JobRow>(mut found: Vec<T>, newest: bool, limit: Option<u32>) -> Vec<T> {
-    found.sort_unstable_by_key(|job| (job.due_at(), job.id()));
-    cut(found, newest, limit)
 }
 
 /// The parts of `ready` that are in one order each.
@@ -296,7 +230,7 @@ fn ready_parts(conn: &Connection, filter: &JobFilter) -> Result<Vec<Source>> {
         // A job of a type that has a lane may be in that of the others still.
         if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS) {
             let keys = vec![("d.queue", queue), ("d.lane", lane), ("d.nprio", nprio)];
-            parts.push(("ready d CROSS JOIN jobs j ON j.id = d.id", "d.id", keys));
+            parts.push(Source { table: "ready d", join: WAITING, axis: Axis::Due, keys });
         }
         at = part;
     }
@@ -323,7 +257,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::model::Fingerprint;
+    use crate::model::{ArgsFilter, Fingerprint};
     use crate::store::sqlite::SqliteStore;
 
     const JOBS: u64 = 50_000;
@@ -347,6 +281,46 @@ mod tests {
         ))
         .unwrap();
         (dir, conn)
+    }
+
+    #[test]
+    fn a_search_in_slices_finds_each_job_once_in_the_order_of_the_list() {
+        let (_dir, conn) = store();
+        super::super::job_row::prepare(&conn).unwrap();
+        conn.execute("UPDATE jobs SET args = '{\"n\":\"' || id % 1000 || '\"}', unique_key = id % 7", []).unwrap();
+        let of = |states: &[JobState]| JobFilter { states: States::of(states), ..JobFilter::default() };
+        let text = |text: &str| Some(ArgsFilter { text: vec![text.to_owned()], ..ArgsFilter::default() });
+        let member = ArgsFilter { members: [("n".to_owned(), "999".to_owned())].into(), ..ArgsFilter::default() };
+        let ids =
+            Some(vec![(JobId(10), JobId(4000)), (JobId(30_000), JobId(30_010)), (JobId(49_000), JobId(49_999))].into());
+        for filter in [
+            JobFilter { args: text("999"), ..JobFilter::default() },
+            JobFilter { args: Some(member), ..JobFilter::default() },
+            JobFilter { args: text("99"), kind: Some("mail".into()), ..of(&[JobState::Ready]) },
+            JobFilter { args: text("99"), unique: Some("3".into()), ..of(&[JobState::Dead, JobState::Running]) },
+            JobFilter { args: text("99"), ids, ..JobFilter::default() },
+            JobFilter { args: text("nosuch"), ..JobFilter::default() },
+            JobFilter { kind: Some("mail".into()), ..of(&[JobState::Ready]) },
+        ] {
+            for newest in [false, true] {
+                let mut filter = JobFilter { newest, ..filter.clone() };
+                let whole: Vec<JobId> = jobs(&conn, &filter).unwrap().iter().map(|job| job.id).collect();
+                filter.limit = Some(7);
+                let (mut found, mut slices) = (Vec::new(), 0);
+                loop {
+                    let slice = search(&conn, &filter, Duration::ZERO).unwrap();
+                    found.extend(slice.jobs.iter().map(|job| job.id));
+                    slices += 1;
+                    let cursor = if newest { &mut filter.before } else { &mut filter.after };
+                    *cursor = slice.next;
+                    if cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(found, whole, "{filter:?}");
+                assert!(slices > 1 && slices < 2_000, "{slices}: {filter:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Invariant: a record is read in one statement, hence from one snapshot; where a job is, is found by point look-ups in keys.
 
+use std::error::Error as StdError;
+
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
@@ -10,7 +13,9 @@ use super::names::maybe_text;
 use super::read::{Query, time};
 use super::{claim, codes, names};
 use crate::model::job::Progress;
-use crate::model::{Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
+use crate::model::{
+    ArgsFilter, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros,
+};
 use crate::store::{ErrorFilter, JobFilter};
 
 /// `place` is the number of [`JobState`].
@@ -98,8 +103,12 @@ pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a>
     let mut query = query
         .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
         .and("t.name =", filter.kind.as_deref())
+        .and("j.unique_key =", filter.unique.as_deref())
         .and(&format!("{AT} >="), filter.since.map(|at| at.0))
         .and(&format!("{AT} <"), filter.until.map(|at| at.0));
+    if let Some(args) = filter.args.as_ref().and_then(|args| serde_json::to_string(args).ok()) {
+        query = query.and("args_fit(j.args,", Some(args)).plus(")");
+    }
     if let Some(label) = &filter.label {
         query = query.and("j.label = (SELECT id FROM labels WHERE name =", Some(label)).plus(")");
     }
@@ -111,6 +120,18 @@ pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a>
     }
     let states: Vec<String> = filter.states.iter().map(|state| codes::state(state).to_string()).collect();
     query.plus(&format!(" AND place IN ({})", states.join(", ")))
+}
+
+/// Makes known to a connection what [`filtered`] has in its statements.
+pub(super) fn prepare(conn: &Connection) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    conn.create_scalar_function("args_fit", 2, flags, |call| {
+        let filter =
+            call.get_or_create_aux(1, |text| -> std::result::Result<ArgsFilter, Box<dyn StdError + Send + Sync>> {
+                Ok(serde_json::from_str(text.as_str()?)?)
+            })?;
+        Ok(call.get_raw(0).as_str().is_ok_and(|args| filter.fits(args)))
+    })
 }
 
 /// One job.

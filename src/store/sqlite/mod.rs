@@ -37,6 +37,7 @@ mod history;
 mod identity;
 mod job_list;
 mod job_row;
+mod job_walk;
 mod lanes;
 mod lock_file;
 mod migrate;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, ErrorCode, Result, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Result, Row};
 
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
@@ -31,7 +31,7 @@ use crate::model::{
 };
 use crate::store::{
     AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
 };
 
 /// A reading connection to a database file.
@@ -88,6 +88,19 @@ impl<'a> Query<'a> {
         self
     }
 
+    /// The row after so many others.
+    pub(super) fn nth<T>(
+        mut self,
+        conn: &Connection,
+        end: &str,
+        n: u32,
+        f: fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.params.push(Box::new(n));
+        let text = format!("{} {end} LIMIT 1 OFFSET ?{}", self.text, self.params.len());
+        conn.prepare_cached(&text)?.query_row(&*self.params(), f).optional()
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -113,6 +126,7 @@ impl SqliteRecords {
     /// Opens an existing database for reading.
     pub(in crate::store) fn open(path: &Path) -> Result<Self, StoreError> {
         let (conn, handle) = open::reader(path)?;
+        job_row::prepare(&conn).map_err(|e| error::map(path, &e))?;
         Ok(Self { conn, path: path.to_owned(), files: Files::of(path), began: None, _handle: handle })
     }
 
@@ -155,6 +169,10 @@ impl Records for SqliteRecords {
 
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError> {
         self.worded(|conn| job_list::jobs(conn, filter))
+    }
+
+    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice, StoreError> {
+        self.worded(|conn| job_list::search(conn, filter, within))
     }
 
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError> {

@@ -61,6 +61,34 @@ if ("live" in document.body.dataset && window.EventSource) {
   listen();
 }
 
+// A search goes on, slice after slice, until the table is full, all was looked at, or somebody stops it.
+async function search(row) {
+  const stop = row.querySelector("button"), body = document.querySelector("#jobs tbody"), began = performance.now();
+  const next = () => row.querySelector("a[rel=next]");
+  let searched = Number(row.dataset.searched), goesOn = true;
+  stop.onclick = () => { goesOn = false; };
+  stop.hidden = false;
+  while (goesOn && next() && body.rows.length < 50) {
+    let page;
+    try {
+      const answer = await fetch(next().href);
+      if (!answer.ok) break;
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    } catch { break; }
+    const part = page.getElementById("searched"), link = part && part.querySelector("a[rel=next]");
+    if (!part) break;
+    searched += Number(part.dataset.searched);
+    body.append(...page.querySelectorAll("#jobs tbody tr"));
+    if (link) next().href = link.getAttribute("href"); else next().remove();
+    row.querySelector("b").textContent = searched.toLocaleString("en") + " jobs";
+    row.querySelector("i").textContent = ((performance.now() - began) / 1000).toFixed(1) + " s";
+  }
+  stop.hidden = true;
+  local(body);
+}
+const searched = document.getElementById("searched");
+if (searched && searched.dataset.searched && searched.querySelector("a[rel=next]")) search(searched);
+
 // Keys: g and a letter goes to a page, / searches, . stops and goes on, j and k go through rows.
 const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7 };
 let isGoing = false;

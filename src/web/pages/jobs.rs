@@ -1,13 +1,17 @@
 //! The list of jobs: by state, with filters, fifty at a time.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
-use super::operations;
+use super::{operations, search};
 use crate::cli::args::moment;
+use crate::cli::output;
+use crate::clock;
 use crate::error::Error;
-use crate::model::{JobId, JobRecord, JobState, QueueName, States, UnixMicros};
+use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States, UnixMicros};
 use crate::report::words;
-use crate::store::JobFilter;
+use crate::store::{JobFilter, Slice};
 use crate::web::View;
 use crate::web::desk::{Asked, Desk};
 use crate::web::html::{Page, ago, number, table, text};
@@ -15,44 +19,51 @@ use crate::web::html::{Page, ago, number, table, text};
 /// Jobs of a page, and of a document at most.
 const PAGE: u32 = 50;
 const MOST: u32 = 1_000;
+/// The time after which a search pauses, and its answer says how far it has come.
+pub(super) const SLICE: Duration = Duration::from_millis(30);
 /// Keys of the query that go to another place in the list.
 pub(super) const PLACES: [&str; 2] = ["after", "before"];
 
 pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
-    let asked = desk.asked;
+    let asked = search::spelled_out(desk.asked);
     // A number in the field for searching is a job.
-    if let Some(id) = asked.get("id") {
-        return Ok(View::Moved(desk.urls.to(&["jobs", id.trim_start_matches('#')])));
+    if let Some(id) = search::only_id(&asked) {
+        return Ok(View::Moved(desk.urls.to(&["jobs", id])));
     }
-    let mut filter = filter(asked)?;
+    let mut filter = filter(desk, &asked)?;
     let limit = asked.get("limit").map_or(Ok(PAGE), str::parse).map_err(|_| wrong("limit", "a number"))?.clamp(1, MOST);
-    filter.limit = Some(if asked.wants_json { limit } else { limit + 1 });
-    let mut jobs = desk.read(|records| records.jobs(&filter))?;
+    filter.limit = Some(limit + 1);
+    let began = clock::instant();
+    let Slice { mut jobs, searched, mut next } = desk.read(|records| records.search(&filter, SLICE))?;
+    let took = began.elapsed();
+    if jobs.len() > limit as usize {
+        jobs.truncate(limit as usize);
+        next = jobs.last().map(|job| job.id);
+    }
+    let is_cut = next.is_some() && jobs.len() < limit as usize;
+    let key = if filter.newest { "before" } else { "after" };
+    let next =
+        next.map(|id| desk.urls.with(&["jobs"], desk.query_without(&PLACES).chain([(key, id.to_string().into())])));
     if asked.wants_json {
         desk.complete(&mut jobs);
         desk.redact(&mut jobs);
-        return View::json(&jobs);
+        return Ok(View::List(output::to_json(&jobs)?, next));
     }
-    let goes_on = jobs.len() > limit as usize;
-    jobs.truncate(limit as usize);
-    let key = if filter.newest { "before" } else { "after" };
-    let next = jobs
-        .last()
-        .filter(|_| goes_on)
-        .map(|job| desk.urls.with(&["jobs"], desk.query_without(&PLACES).chain([(key, job.id.to_string().into())])));
     let is_first = filter.after.is_none() && filter.before.is_none();
     let first = (!is_first).then(|| desk.urls.with(&["jobs"], desk.query_without(&PLACES)));
-    let page = Page::new("jobs", "Jobs", command(desk)).live("states", tabs(desk)).fixed("filter", fields(desk)).live(
-        "jobs",
-        html! {
-            @if jobs.is_empty() { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
-            p.row {
-                @if let Some(first) = &first { a href=(first) { "from the start" } }
-                @if let Some(next) = &next { a href=(next) rel="next" { "more" } }
-            }
-        },
-    );
-    Ok(View::Page(page))
+    let is_search = is_cut || filter.is_looked_for();
+    let command = format!("queue-work jobs list{}", options(&asked));
+    let page = Page::new("jobs", "Jobs", command).live("states", tabs(desk)).fixed("filter", fields(desk));
+    let found = html! {
+        @if jobs.is_empty() && !is_cut { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
+        p.row id="searched" data-searched=[is_search.then_some(searched)] {
+            @if is_search { (search::progress(&filter, searched, took)) }
+            @if let Some(first) = &first { a href=(first) { "from the start" } }
+            @if let Some(next) = &next { a href=(next) rel="next" { @if is_cut { "continue" } @else { "more" } } }
+        }
+    };
+    // What was searched for is not searched for again each second.
+    Ok(View::Page(if is_search { page.fixed("jobs", found) } else { page.live("jobs", found) }))
 }
 
 fn wrong(key: &str, what: &str) -> Error {
@@ -67,8 +78,8 @@ pub(super) fn states(asked: &Asked) -> Result<States, Error> {
     Ok(states.map_or(States::ALL, |states| States::of(&states)))
 }
 
-/// As `jobs list` takes it.
-pub(super) fn filter(asked: &Asked) -> Result<JobFilter, Error> {
+/// As `jobs list` takes it, from fields that are spelled out.
+pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error> {
     let states = states(asked)?;
     let id = |key: &str| asked.get(key).map(str::parse).transpose().map_err(|_| wrong(key, "the id of a job"));
     let time = |key: &str| -> Result<Option<UnixMicros>, Error> {
@@ -76,15 +87,19 @@ pub(super) fn filter(asked: &Asked) -> Result<JobFilter, Error> {
     };
     let (after, before) = (id("after")?.map(JobId), id("before")?.map(JobId));
     let oldest = asked.get("oldest").is_some() || states.single() == Some(JobState::Ready);
+    let ids = asked.get("id").map(str::parse::<IdRange>).transpose().map_err(|why| wrong("id", &why))?;
+    let args = search::args(asked, desk.hidden());
     Ok(JobFilter {
         queue: asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         states,
         kind: asked.get("type").map(str::to_owned),
         label: asked.get("label").map(str::to_owned),
         error: asked.get("error").map(|error| error.to_owned().into()),
+        unique: asked.get("unique").map(str::to_owned),
+        args: Some(args).filter(|args| !args.is_empty()),
         since: time("since")?,
         until: time("until")?,
-        ids: None,
+        ids: ids.map(|range| std::iter::once(range).collect()),
         after,
         before,
         newest: !oldest && after.is_none(),
@@ -92,15 +107,16 @@ pub(super) fn filter(asked: &Asked) -> Result<JobFilter, Error> {
     })
 }
 
-fn command(desk: &Desk<'_>) -> String {
-    format!("queue-work jobs list{}", options(desk))
-}
-
 /// The fields that are filled in, as options of a verb.
-pub(super) fn options(desk: &Desk<'_>) -> String {
-    let keys = ["state", "queue", "type", "label", "error", "since", "until"];
-    let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([desk.asked.get(key)?]))));
-    given.collect()
+pub(super) fn options(asked: &Asked) -> String {
+    let keys = ["state", "queue", "type", "label", "error", "unique", "since", "until"];
+    let id = asked.get("id").map(|id| format!(" {}", words::command([id])));
+    let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([asked.get(key)?]))));
+    let of_args = asked.query.iter().filter_map(|(key, value)| match key.strip_prefix("args.") {
+        Some(path) => Some(format!(" --arg {}", words::command([&*format!("{path}={value}")]))),
+        None => (key == "text").then(|| format!(" --text {}", words::command([&**value]))),
+    });
+    id.into_iter().chain(given).chain(of_args).collect()
 }
 
 /// The states, with how many there are where that is known.
@@ -149,12 +165,12 @@ fn fields(desk: &Desk<'_>) -> Markup {
     html! {
         form.row method="get" action=(desk.urls.to(&["jobs"])) {
             @if let Some(state) = value("state") { input type="hidden" name="state" value=(state); }
+            label { "search" input name="q" value=[value("q")] size="30" autocomplete="off" placeholder="text, 31, type:mail, args.customer:7" title=(search::WORDS); }
             (field("queue", "queue", Some("queues")))
             (field("type", "type", None))
             (field("label", "label", None))
             (field("error", "error", None))
             (field("since", "since", None))
-            (field("id", "id", None))
             button { "Show" }
             datalist id="queues" { @for queue in &desk.status().queues { option value=(queue.name.as_str()) {} } }
         }

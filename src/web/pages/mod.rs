@@ -11,5 +11,6 @@ mod processes;
 pub(super) mod processors;
 pub(super) mod queues;
 pub(super) mod runs;
+mod search;
 pub(super) mod services;
 pub(super) mod workers;

@@ -4,13 +4,13 @@
 
 use maud::{Markup, html};
 
-use super::jobs;
+use super::{jobs, search};
 use crate::cli::output;
 use crate::error::Error;
 use crate::model::operation::{Operation, OperationState};
 use crate::model::{JobAction, JobState, OperationId, States};
 use crate::report::operations::{meant, what};
-use crate::store::{JobFilter, StoreError};
+use crate::store::{JobFilter, Slice, StoreError};
 use crate::web::View;
 use crate::web::desk::{Asked, Desk};
 use crate::web::html::{Page, ago, button, count, number, seconds, table, text};
@@ -23,7 +23,7 @@ const COUNTED: u32 = 10_000;
 /// Jobs that are shown before they are changed.
 const FIRST: u32 = 10;
 /// Fields that say which jobs are meant; the page itself always says until when.
-const FIELDS: [&str; 7] = ["state", "queue", "type", "label", "error", "since", "until"];
+const FIELDS: [&str; 8] = ["q", "state", "queue", "type", "label", "error", "since", "until"];
 /// Deleting more than so many takes typing how many they are.
 const TYPED_FROM: u64 = 1_000;
 
@@ -37,7 +37,7 @@ pub(in crate::web) const CHANGES: [(&str, JobAction, Role); 3] = [
 /// Links from a list of jobs to what can be done with all of them.
 pub(super) fn links(desk: &Desk<'_>) -> Markup {
     let possible = CHANGES.iter().filter(|(_, action, role)| {
-        let states = jobs::states(desk.asked).unwrap_or(States::ALL);
+        let states = jobs::states(&search::spelled_out(desk.asked)).unwrap_or(States::ALL);
         desk.may(*role) && !states.and(action.possible()).is_empty()
     });
     html! {
@@ -58,8 +58,8 @@ fn change(desk: &Desk<'_>) -> Result<&'static (&'static str, JobAction, Role), E
 }
 
 /// The jobs that are meant: of those on the list the ones with which this can be done.
-fn filter_of(asked: &Asked, action: &JobAction) -> Result<JobFilter, Error> {
-    let mut filter = JobFilter { newest: false, ..jobs::filter(asked)? };
+fn filter_of(desk: &Desk<'_>, asked: &Asked, action: &JobAction) -> Result<JobFilter, Error> {
+    let mut filter = JobFilter { newest: false, ..jobs::filter(desk, &search::spelled_out(asked))? };
     filter.states = if filter.states == States::ALL { action.usual() } else { filter.states.and(action.possible()) };
     Ok(filter)
 }
@@ -67,9 +67,10 @@ fn filter_of(asked: &Asked, action: &JobAction) -> Result<JobFilter, Error> {
 /// Says what would be changed.
 pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
     let (verb, action, role) = change(desk)?;
-    let mut filter = filter_of(desk.asked, action)?;
+    let mut filter = filter_of(desk, desk.asked, action)?;
     filter.until = Some(filter.until.map_or(desk.now, |until| until.min(desk.now)));
-    let first = desk.read(|records| records.jobs(&JobFilter { limit: Some(FIRST), ..filter.clone() }))?;
+    let Slice { jobs: first, next, .. } =
+        desk.read(|records| records.search(&JobFilter { limit: Some(FIRST), ..filter.clone() }, jobs::SLICE))?;
     let counted =
         desk.read(|records| match records.job_ids(&JobFilter { limit: Some(COUNTED), ..filter.clone() }) {
             Ok(ids) => Ok(Some(ids.len() as u64)),
@@ -87,14 +88,14 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
         Some(_) => format!("{} jobs or more", number(COUNTED.into())),
         None => "an unknown number of jobs, which took too long to count".to_owned(),
     };
-    let options = match jobs::options(desk) {
+    let options = match jobs::options(&search::spelled_out(desk.asked)) {
         options if options.is_empty() => " --all".to_owned(),
         options => options,
     };
     let command = format!("queue-work jobs {verb}{options} --background");
     let page = Page::new("jobs", format!("{verb} many jobs"), command).fixed("change", html! {
         p { "This is to " strong { (verb) } " " strong { (jobs) } ": " (text(&meant(&filter))) ". Jobs that come or end from now on are left alone." }
-        @if first.is_empty() { p.empty { "No job is like that." } }
+        @if first.is_empty() && next.is_none() { p.empty { "No job is like that." } }
         @else if desk.may(*role) { (form(desk, verb, &filter, counted)) }
         @else { p.error { "This takes the role `" (role.as_str()) "`, and a master." } }
     });
@@ -139,10 +140,13 @@ pub(in crate::web) fn begin(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error>
             let all = "say which jobs, by the fields of the list; `until`, a time, alone means all until then";
             return Err(Error::Usage(all.to_owned()));
         }
-        let filter = filter_of(&Asked { query: sent.fields.clone(), ..desk.asked.clone() }, action)?;
+        let filter = filter_of(desk, &Asked { query: sent.fields.clone(), ..desk.asked.clone() }, action)?;
         let spread = sent.get("spread").map(|spread| Span::Text(spread.to_owned()));
         Jobs { filter: Some(Box::new(filter)), spread, ..Jobs::default() }
     };
+    if let Some(args) = params.filter.as_mut().and_then(|filter| filter.args.as_mut()) {
+        args.hidden = desk.hidden().to_vec();
+    }
     (params.background, params.by) = (true, Some(format!("the page ({})", desk.asked.role.as_str())));
     let operation: Operation = desk.call(&format!("jobs.{verb}"), &params)?;
     Ok(Done { json: output::to_json(&operation)?, page: desk.urls.to(&["operations"]) })

@@ -1,4 +1,4 @@
-//! Members of args and results that only an admin sees.
+//! Members of args and results that are hidden from some.
 //!
 //! Invariants: what is not hidden stays as it was written, digit by digit; what is no JSON that can be looked into is hidden
 //! whole.
@@ -9,13 +9,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::model::JobRecord;
-
 /// Stands for what is hidden.
 const HIDDEN: &str = "\"(hidden)\"";
 
 /// Members in their order; of those of one name each.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -39,19 +37,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Hides what these patterns say in args, result and progress of a job.
-pub(super) fn job(job: &mut JobRecord, patterns: &[String]) {
-    if patterns.is_empty() {
-        return;
-    }
-    job.args = hidden(&job.args, patterns);
-    job.result = job.result.as_deref().map(|result| hidden(result, patterns));
-}
-
-fn hidden(json: &RawValue, patterns: &[String]) -> Box<RawValue> {
-    let mut out = String::with_capacity(json.get().len());
-    write(json.get(), patterns, &mut out);
-    RawValue::from_string(out).unwrap_or_else(|_| RawValue::NULL.to_owned())
+/// The same JSON without members that these patterns name.
+#[must_use]
+pub fn hidden(json: &str, patterns: &[String]) -> String {
+    let mut out = String::with_capacity(json.len());
+    write(json, patterns, &mut out);
+    out
 }
 
 fn write(json: &str, patterns: &[String], out: &mut String) {
@@ -90,7 +81,7 @@ fn write(json: &str, patterns: &[String], out: &mut String) {
 }
 
 /// Whether a name is like this, in small letters or large, with `*` for any part of it.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
     let parts: Vec<&str> = pattern.split('*').collect();
     let [first, middle @ .., last] = &*parts else { return pattern == name };
@@ -128,8 +119,7 @@ mod tests {
             ("null", "null"),
         ];
         for (json, seen) in table {
-            let json = RawValue::from_string(json.to_owned()).unwrap();
-            assert_eq!(hidden(&json, &patterns).get(), seen);
+            assert_eq!(hidden(json, &patterns), seen);
         }
     }
 }

@@ -1,0 +1,250 @@
+//! A walk over jobs along keys, in steps of so many rows that each takes a moment.
+//!
+//! A list that a key serves whole is one step. Any other looks at row after row: first where the step ends, then which of its
+//! rows are like the filter. Invariants: a walk finds each job once; each step is read from one snapshot, and no snapshot
+//! is kept from one step to the next, unless a transaction is there already.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rusqlite::{Connection, Result, Row, Transaction};
+
+use super::job_row::{JobRow, filtered, query};
+use super::read::Query;
+use crate::clock;
+use crate::model::{JobId, JobRecord};
+use crate::store::{JobFilter, Slice};
+
+/// Rows of the first step, and of any.
+pub(super) const FIRST: u32 = 1_000;
+const LEAST: f64 = 100.0;
+const MOST: f64 = 20_000.0;
+/// How long a step is to take.
+const STEP: Duration = Duration::from_millis(5);
+
+/// Where a job is in an order: when it is due, where that counts, and its id.
+pub(super) type Place = (i64, i64);
+
+/// What the rows of a source are in the order of.
+#[derive(Clone, Copy)]
+pub(super) enum Axis {
+    /// The id of the job, in this column.
+    Id(&'static str),
+    /// `d.due_at` and `d.id`.
+    Due,
+}
+
+/// Rows that a key has in order.
+pub(super) struct Source {
+    pub table: &'static str,
+    /// Joins `jobs j`, where that is another table.
+    pub join: &'static str,
+    pub axis: Axis,
+    /// What else of the key is given.
+    pub keys: Vec<(&'static str, i64)>,
+}
+
+impl Source {
+    fn within<'a>(&self, mut query: Query<'a>, bounds: Bounds) -> Query<'a> {
+        for (key, value) in &self.keys {
+            query = query.and(&format!("{key} ="), Some(*value));
+        }
+        let Bounds { after, before, last } = bounds;
+        let all = [(">", after), ("<", before), (last.0, last.1)];
+        for (comes, place) in all.into_iter().filter_map(|(comes, place)| Some((comes, place?))) {
+            query = match self.axis {
+                Axis::Id(column) => query.and(&format!("{column} {comes}"), Some(place.1)),
+                Axis::Due => query.and_pair(&format!("(d.due_at, d.id) {comes}"), place),
+            };
+        }
+        query
+    }
+
+    fn order(&self, newest: bool) -> String {
+        let order = if newest { "DESC" } else { "ASC" };
+        match self.axis {
+            Axis::Id(column) => format!("ORDER BY {column} {order}"),
+            Axis::Due => format!("ORDER BY d.due_at {order}, d.id {order}"),
+        }
+    }
+
+    /// The row after so many others.
+    fn nth(&self, conn: &Connection, bounds: Bounds, newest: bool, n: u32) -> Result<Option<Place>> {
+        let (columns, read): (_, fn(&Row<'_>) -> Result<Place>) = match self.axis {
+            Axis::Id(column) => (format!("0, {column}"), |row| Ok((0, row.get(1)?))),
+            Axis::Due => ("d.due_at, d.id".to_owned(), |row| Ok((row.get(0)?, row.get(1)?))),
+        };
+        let query = Query::new(format!("SELECT {columns} FROM {} WHERE 1", self.table));
+        self.within(query, bounds).nth(conn, &self.order(newest), n, read)
+    }
+
+    fn count(&self, conn: &Connection, bounds: Bounds) -> Result<u64> {
+        let query = Query::new(format!("SELECT count(*) FROM {} WHERE 1", self.table));
+        let counts = self.within(query, bounds).read(conn, "", None, |row| row.get::<_, i64>(0))?;
+        Ok(counts.iter().sum::<i64>() as u64)
+    }
+
+    fn place(&self, job: &impl JobRow) -> Place {
+        match self.axis {
+            Axis::Id(_) => (0, job.id().0),
+            Axis::Due => (job.due_at().0, job.id().0),
+        }
+    }
+}
+
+/// From where to where in ascending order, neither included, and the end of a step with how it is compared.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub after: Option<Place>,
+    pub before: Option<Place>,
+    last: (&'static str, Option<Place>),
+}
+
+impl Bounds {
+    pub(super) const fn new(after: Option<Place>, before: Option<Place>) -> Self {
+        Self { after, before, last: ("=", None) }
+    }
+
+    fn until(self, last: Option<Place>, newest: bool) -> Self {
+        Self { last: (if newest { ">=" } else { "<=" }, last), ..self }
+    }
+
+    fn beyond(self, place: Place, newest: bool) -> Self {
+        if newest { Self::new(self.after, Some(place)) } else { Self::new(Some(place), self.before) }
+    }
+}
+
+/// How far a walk may go, and how it has gone.
+pub(super) struct Pace {
+    /// Whether a key serves the list whole.
+    pub is_whole: bool,
+    until: Option<u64>,
+    rows: u32,
+    searched: u64,
+    /// Whether a step was made: a walk that is to go on somewhere makes one at least.
+    has_begun: bool,
+}
+
+impl Pace {
+    pub(super) fn new(within: Option<Duration>) -> Self {
+        let until = within.map(|within| clock::monotonic_micros() + within.as_micros() as u64);
+        Self { is_whole: false, until, rows: FIRST, searched: 0, has_begun: false }
+    }
+
+    fn is_over(&self) -> bool {
+        self.has_begun && self.until.is_some_and(|until| clock::monotonic_micros() >= until)
+    }
+
+    /// Sizes the next step by the time of the last.
+    fn adapt(&mut self, began: u64) {
+        let took = clock::monotonic_micros().saturating_sub(began).max(1);
+        let faster = (STEP.as_micros() as f64 / took as f64).clamp(0.1, 4.0);
+        self.rows = (f64::from(self.rows) * faster).clamp(LEAST, MOST) as u32;
+    }
+}
+
+/// What a walk has found, in order.
+pub(super) struct Walked<T> {
+    pub found: Vec<T>,
+    /// Where it ended, if not at the end.
+    pub next: Option<JobId>,
+}
+
+impl Walked<JobRecord> {
+    pub(super) fn into_slice(self, pace: &Pace) -> Slice {
+        Slice { searched: pace.searched.max(self.found.len() as u64), jobs: self.found, next: self.next }
+    }
+}
+
+/// All statements see the same jobs, each in one state, until it is dropped; `None` where that is so already.
+pub(super) fn snapshot(conn: &Connection) -> Result<Option<Transaction<'_>>> {
+    if conn.is_autocommit() { conn.unchecked_transaction().map(Some) } else { Ok(None) }
+}
+
+/// Walks along sources of one order, side by side.
+pub(super) fn walk<T: JobRow>(
+    conn: &Connection,
+    filter: &JobFilter,
+    sources: &[Source],
+    mut bounds: Bounds,
+    pace: &mut Pace,
+    limit: Option<u32>,
+) -> Result<Walked<T>> {
+    let newest = filter.newest;
+    let mut found: Vec<T> = Vec::new();
+    let mut seen = BTreeSet::new();
+    loop {
+        let left = limit.map(|limit| limit - found.len() as u32);
+        if left == Some(0) {
+            return Ok(Walked { next: found.last().map(T::id), found });
+        }
+        if pace.is_over() {
+            let reached = if newest { bounds.before } else { bounds.after };
+            return Ok(Walked { found, next: reached.map(|(_, id)| JobId(id)) });
+        }
+        let began = clock::monotonic_micros();
+        let snapshot = if sources.len() > 1 || !pace.is_whole { snapshot(conn)? } else { None };
+        pace.has_begun = true;
+        let end = if pace.is_whole { None } else { end_of_step(conn, sources, bounds, newest, pace)? };
+        let mut of_step = step(conn, filter, sources, bounds.until(end, newest), left)?;
+        drop(snapshot);
+        // A job that has come to another place meanwhile is where it was seen first.
+        of_step.retain(|job: &T| pace.is_whole || seen.insert(job.id()));
+        found.extend(of_step);
+        let Some(last) = end else {
+            let is_full = limit.is_some_and(|limit| found.len() >= limit as usize);
+            return Ok(Walked { next: found.last().map(T::id).filter(|_| is_full), found });
+        };
+        bounds = bounds.beyond(last, newest);
+        pace.adapt(began);
+    }
+}
+
+/// Where the next step ends; `None`: with the sources.
+fn end_of_step(
+    conn: &Connection,
+    sources: &[Source],
+    bounds: Bounds,
+    newest: bool,
+    pace: &mut Pace,
+) -> Result<Option<Place>> {
+    let mut end: Option<Place> = None;
+    for source in sources {
+        let until = bounds.until(end, newest);
+        end = source.nth(conn, until, newest, pace.rows - 1)?.or(end);
+    }
+    if let ([_], Some(_)) = (sources, end) {
+        pace.searched += u64::from(pace.rows);
+    } else {
+        for source in sources {
+            pace.searched += source.count(conn, bounds.until(end, newest))?;
+        }
+    }
+    Ok(end)
+}
+
+/// The jobs of a step, in order.
+fn step<T: JobRow>(
+    conn: &Connection,
+    filter: &JobFilter,
+    sources: &[Source],
+    mut bounds: Bounds,
+    limit: Option<u32>,
+) -> Result<Vec<T>> {
+    let newest = filter.newest;
+    let mut found: Vec<T> = Vec::new();
+    for source in sources {
+        let query = filtered(query::<T>(&format!("{}{}", source.table, source.join)), filter);
+        found.extend(source.within(query, bounds).read(conn, &source.order(newest), limit, T::read)?);
+        found.sort_unstable_by_key(|job| source.place(job));
+        if newest {
+            found.reverse();
+        }
+        // Of the other sources only what comes before the last of those that are shown.
+        if let Some(limit) = limit.filter(|&limit| limit > 0 && found.len() >= limit as usize) {
+            found.truncate(limit as usize);
+            bounds = bounds.until(found.last().map(|job| source.place(job)), newest);
+        }
+    }
+    Ok(found)
+}

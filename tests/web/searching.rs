@@ -1,0 +1,93 @@
+//! The search in the list of jobs: slice after slice to the end, and never in what is hidden.
+
+use super::http::Page;
+use crate::support::Bench;
+
+/// So many that no slice has them all.
+const MANY: usize = 60_000;
+
+fn ids(html: &str) -> Vec<i64> {
+    html.split("/jobs/").skip(1).filter_map(|rest| rest.split('"').next()?.parse().ok()).collect()
+}
+
+#[test]
+fn a_search_goes_on_where_it_stopped_until_all_was_looked_at() {
+    let bench = Bench::new();
+    let job = |n: usize| {
+        let (kind, color) = (["resize", "mail"][n % 2], if n % 30_000 == 7 { "puce" } else { "red" });
+        format!("{{\"type\":\"{kind}\",\"args\":{{\"n\":{n},\"color\":\"{color}\"}}}}\n")
+    };
+    let jobs: String = (1..=MANY).map(job).collect();
+    bench.verb(&["push", "--jsonl"]).stdin(jobs).run().expect_code(0);
+    let page = Page::start(&bench, &[]);
+    for (q, wanted) in [
+        ("puce", vec![30_007, 7]),
+        ("args.color:puce", vec![30_007, 7]),
+        ("args.n:1 state:ready", vec![1]),
+        ("state:ready type:resize puce", vec![]),
+    ] {
+        let q = q.replace(' ', "+");
+        let (mut path, mut found, mut slices) = (format!("/jobs?q={q}"), Vec::new(), 0);
+        loop {
+            let html = page.get(&path).expect(200).body;
+            assert!(html.contains("searched <b>"), "{html}");
+            found.extend(ids(&html));
+            slices += 1;
+            let links = html.split("<a href=\"").filter(|rest| rest.contains("rel=\"next\">continue"));
+            let Some(link) = links.last() else { break };
+            path = link.split('"').next().expect("a link").replace("&amp;", "&");
+        }
+        assert!(slices > 1, "{q}: one slice had all of it");
+        assert_eq!(found, wanted, "{q}");
+    }
+    // Programs have the same link in a header.
+    let (mut path, mut found) = ("/api/jobs?q=puce".to_owned(), Vec::new());
+    loop {
+        let answer = page.get(&path).expect(200);
+        found.extend(answer.json().as_array().expect("a list").iter().map(|job| job["id"].as_i64().expect("an id")));
+        let Some(link) = answer.header("link") else { break };
+        path = format!("/api{}", link.trim_start_matches('<').split('>').next().expect("a link"));
+    }
+    assert_eq!(found, [30_007, 7]);
+    let listed = bench.verb(&["jobs", "list", "--text", "puce", "--json"]).run().json();
+    assert_eq!(listed.as_array().expect("a list").len(), 2);
+    for (q, to) in [("31", "/jobs/31"), ("%2331", "/jobs/31"), ("id:31", "/jobs/31")] {
+        assert_eq!(page.get(&format!("/jobs?q={q}")).expect(303).header("location"), Some(to));
+    }
+    assert_eq!(ids(&page.get("/jobs?q=id:20-22+type:mail").expect(200).body), [21]);
+    page.get("/jobs?q=id:x").expect(400);
+}
+
+#[test]
+fn what_is_hidden_is_found_by_an_admin_alone() {
+    let bench = Bench::new();
+    bench.push(&["t", r#"{"user":"ann","password":"xyzzy","list":[{"api_token":"plugh"}]}"#]);
+    let page = Page::start(&bench, &[]);
+    let found = |role: &str, q: &str| {
+        let answer = page.as_role(role, "GET", &format!("/api/jobs?q={q}"), &[], "");
+        let jobs = answer.expect(200).json().as_array().expect("a list").len();
+        let preview = page.as_role(role, "GET", &format!("/api/jobs/change/cancel?q={q}"), &[], "").expect(200).json();
+        assert_eq!(preview["count"], jobs, "{role} {q}");
+        jobs
+    };
+    for hidden in ["xyzzy", "plugh", "args.password:xyzzy", "args.list.0.api_token:plugh", "%22password%22:%22xyz"] {
+        assert_eq!((found("viewer", hidden), found("operator", hidden)), (0, 0), "{hidden}");
+    }
+    for hidden in ["xyzzy", "plugh", "args.password:xyzzy", "args.list.0.api_token:plugh"] {
+        assert_eq!(found("admin", hidden), 1, "{hidden}");
+    }
+    for seen in ["ann", "args.user:ann", "password"] {
+        assert_eq!((found("viewer", seen), found("admin", seen)), (1, 1), "{seen}");
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")];
+    let _master = bench.start(&["--queue", "other", "--workers", "1"]);
+    bench.wait_for("the page to see the master", crate::support::DEADLINE, |_| {
+        let answer = page.as_role("operator", "POST", "/api/jobs/change/cancel", &form, "q=xyzzy");
+        answer.status == 200 && answer.json()["expected"] == 0
+    });
+    let body = r#"{"filter": {"args": {"text": ["xyzzy"]}, "state": ["ready"]}}"#;
+    let json = [("Content-Type", "application/json"), ("Accept", "application/json")];
+    let operation = page.as_role("operator", "POST", "/api/jobs/change/cancel", &json, body).expect(200).json();
+    assert_eq!(operation["expected"], 0, "{operation}");
+    assert_eq!(bench.job(1)["state"], "ready");
+}
