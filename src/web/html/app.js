@@ -10,8 +10,15 @@ local(document);
 
 // Parts that have changed take the place of those that are there, unless somebody is about to use one.
 let stream = null, silent = 0, tries = 0;
-const button = document.getElementById("pause"), trouble = document.getElementById("trouble");
+const button = document.getElementById("pause");
 const isPaused = () => button && button.getAttribute("aria-pressed") === "true";
+
+// The element is looked for each time: it is a part that is replaced, too.
+function say(text) {
+  const trouble = document.getElementById("trouble");
+  trouble.textContent = text;
+  trouble.hidden = !text;
+}
 
 function isInUse(part) {
   const chosen = document.getSelection();
@@ -22,7 +29,7 @@ function isInUse(part) {
 
 function take(event) {
   silent = 0; tries = 0;
-  if (trouble) trouble.hidden = true;
+  say("");
   const { id, html } = JSON.parse(event.data);
   const old = document.getElementById(id);
   if (!old || isInUse(old)) return;
@@ -42,7 +49,7 @@ function listen() {
   stream.onerror = () => {
     stop();
     tries += 1;
-    if (tries > 1 && trouble) { trouble.textContent = "the page is not reached; it is tried again"; trouble.hidden = false; }
+    if (tries > 1) say("the page is not reached; it is tried again");
     setTimeout(listen, Math.min(1000 * 2 ** tries, 15000));
   };
 }
@@ -89,7 +96,7 @@ async function search(row) {
 const searched = document.getElementById("searched");
 if (searched && searched.dataset.searched && searched.querySelector("a[rel=next]")) search(searched);
 
-// Keys: g and a letter goes to a page, / searches, . stops and goes on, j and k go through rows.
+// What each of these keys does stands in the page, for `?`.
 const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7 };
 let isGoing = false;
 addEventListener("keydown", event => {
@@ -103,6 +110,7 @@ addEventListener("keydown", event => {
   }
   if (key === "g") isGoing = true;
   else if (key === "." && button) button.click();
+  else if (key === "?") { const keys = document.getElementById("keys"); keys.open ? keys.close() : keys.showModal(); }
   else if (key === "/") { const field = document.querySelector("main input"); if (field) { event.preventDefault(); field.focus(); } }
   else if (key === "j" || key === "k") {
     const rows = [...document.querySelectorAll("tbody tr a")].filter((a, n, all) => !n || a.closest("tr") !== all[n - 1].closest("tr"));

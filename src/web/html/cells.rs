@@ -49,6 +49,11 @@ pub(in crate::web) fn ago(now: UnixMicros, at: UnixMicros) -> Markup {
     html! { time datetime=(exact) title=(exact) { (words::ago(now, at)) } }
 }
 
+/// A text of somebody else with its lines; a long one can be scrolled by keys.
+pub(in crate::web) fn pre(title: &str, text: &str) -> Markup {
+    html! { pre tabindex="0" role="region" aria-label=(title) { (words::escape(text)) } }
+}
+
 /// A table with its headings; one that begins with `#` is of numbers, and one with `~` is left out on a phone.
 pub(in crate::web) fn table(caption: &str, headings: &[&str], rows: &Markup) -> Markup {
     html! {

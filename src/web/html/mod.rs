@@ -21,7 +21,7 @@ use crate::report::status::MasterStatus;
 use crate::report::words;
 
 pub(super) use assets::{CSS, ICON, JS};
-pub(super) use cells::{ago, button, count, line, number, seconds, size, table, text};
+pub(super) use cells::{ago, button, count, line, number, pre, seconds, size, table, text};
 pub(super) use charts::{Series, chart, spark};
 
 /// The pages that every page leads to.
@@ -34,6 +34,15 @@ const NAV: [(&str, &str); 8] = [
     ("workers", "Workers"),
     ("processors", "Processors"),
     ("services", "Services"),
+];
+
+/// What keys do, where there is JavaScript.
+const KEYS: [(&str, &str); 5] = [
+    ("g", "and the first letter of a page goes there, o to the first"),
+    ("/", "to the first field"),
+    ("j k", "down and up through rows; Enter opens one"),
+    (".", "stops this page from changing, and lets it go on"),
+    ("?", "shows the keys, and hides them again"),
 ];
 
 /// Characters of a name that stand for themselves; a point does not, as `.json` has a meaning.
@@ -209,10 +218,13 @@ fn foot(desk: &Desk<'_>, page: &Page) -> Markup {
             span { "In a terminal: " code { (text(&page.command)) } }
             span { a href=(json) { "as JSON" } }
             span id="live" hidden {
-                button type="button" id="pause" aria-pressed="false" { "live" }
+                button type="button" id="pause" aria-pressed="false" { "live" } " " kbd { "?" } " shows the keys"
             }
             noscript { a href=(format!("{raw}{}refresh=5", if query_text.is_empty() { "?".to_owned() } else { query_text.clone() + "&" })) { "reload every 5 s" } }
             span { (desk.now.to_timestamp().strftime("%H:%M:%S UTC").to_string()) ", " (seconds(took)) }
+        }
+        dialog id="keys" aria-label="Keys" {
+            dl.facts { @for (key, what) in KEYS { dt { kbd { (key) } } dd { (what) } } }
         }
         (trouble(""))
     }

@@ -5,11 +5,10 @@ use maud::{Markup, html};
 use super::operations::retry_of_error;
 use crate::error::Error;
 use crate::model::{FailureRecord, Fingerprint, QueueName, RunId};
-use crate::report::words;
 use crate::store::{FailureFilter, RunFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
-use crate::web::html::{Page, ago, count, number, spark, table, text};
+use crate::web::html::{Page, ago, count, number, pre, spark, table, text};
 
 /// Errors of a page.
 const PAGE: u32 = 50;
@@ -98,13 +97,13 @@ fn sample(desk: &Desk<'_>, found: &FailureRecord) -> Result<Markup, Error> {
     let Some(run) = run else { return Ok(html! {}) };
     let detail = &run.detail;
     let texts = [
-        detail.error.as_deref().unwrap_or_default(),
-        detail.backtrace.as_deref().unwrap_or_default(),
-        &detail.stderr_tail,
+        ("Error", detail.error.as_deref().unwrap_or_default()),
+        ("Backtrace", detail.backtrace.as_deref().unwrap_or_default()),
+        ("Last lines on stderr", &detail.stderr_tail),
     ];
     Ok(html! {
         h2 { "The last run" }
         p { "of " a href=(desk.urls.to(&["jobs", &run.job_id.to_string()])) { "job " (run.job_id) } ", attempt " (run.attempt) }
-        @for text in texts.into_iter().filter(|text| !text.trim_end().is_empty()) { pre { (words::escape(text.trim_end())) } }
+        @for (title, text) in texts.into_iter().filter(|(_, text)| !text.trim_end().is_empty()) { (pre(title, text.trim_end())) }
     })
 }

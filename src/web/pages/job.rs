@@ -17,7 +17,7 @@ use crate::report::words;
 use crate::store::RunFilter;
 use crate::web::View;
 use crate::web::desk::{Asked, Desk};
-use crate::web::html::{Page, ago, button, seconds, text};
+use crate::web::html::{Page, ago, button, pre, seconds, text};
 use crate::web::token::Role;
 use crate::wire::control::OneJob;
 
@@ -173,7 +173,7 @@ fn last_words(run: &RunRecord) -> Markup {
     html! {
         @for (title, text) in texts.into_iter().filter(|(_, text)| !text.trim_end().is_empty()) {
             h2 { (title) " of run " (run.id) }
-            pre { (words::escape(text.trim_end())) }
+            (pre(title, text.trim_end()))
         }
     }
 }
@@ -213,10 +213,10 @@ fn facts(desk: &Desk<'_>, job: &JobRecord) -> Markup {
             }
         }
         h2 { "Args" }
-        pre { (words::escape(&words::args(job))) }
+        (pre("Args", &words::args(job)))
         @if let Some(result) = &job.result {
             h2 { "Result" }
-            pre { (words::escape(result.get())) }
+            (pre("Result", result.get()))
         }
     }
 }

@@ -113,7 +113,7 @@ fn call(desk: &Desk<'_>, service: &Service) -> Markup {
         h2 { "Call" }
         form method="post" action=(desk.urls.to(&["services", &service.pool, "call"])) {
             p.row {
-                label { "method" select name="method" { @for method in &service.methods { option { (method.name) } } } }
+                label { "method" select name="method" { @for method in &service.methods { option value=(method.name) { (text(&method.name)) } } } }
             }
             p { label for="args" { "arguments, a list or an object" } textarea id="args" name="args" rows="3" spellcheck="false" { "[]" } }
             button { "Call" }

@@ -13,7 +13,7 @@ use crate::report::words;
 use crate::store::{RunFilter, WorkerFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
-use crate::web::html::{Page, ago, button, number, seconds, size, table, text};
+use crate::web::html::{Page, ago, button, number, pre, seconds, size, table, text};
 use crate::web::token::Role;
 
 /// Workers, and records of workers, of a page.
@@ -157,15 +157,19 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
     of_worker.retain(|run| run.worker.as_deref() == Some(name));
     of_worker.truncate(20);
     let page = Page::new("workers", name, format!("queue-work status {}", words::command([name])))
-        .live("worker", html! {
-            (workers(desk, &found.workers.iter().collect::<Vec<_>>()))
-            (below(found.workers.first()))
-            @if let Some(lines) = &found.log {
-                h2 { "Last output" }
-                pre { @for line in lines { (words::escape(&line.text)) "\n" } @if lines.is_empty() { "nothing yet" } }
-                p.dim { "All of it: " code { "queue-work logs " (words::command([name])) } }
-            }
-        })
+        .live(
+            "worker",
+            html! {
+                (workers(desk, &found.workers.iter().collect::<Vec<_>>()))
+                (below(found.workers.first()))
+                @if let Some(lines) = &found.log {
+                    h2 { "Last output" }
+                    @if lines.is_empty() { p.empty { "It has printed nothing yet." } }
+                    @else { (pre("Last output", &lines.iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n"))) }
+                    p.dim { "All of it: " code { "queue-work logs " (words::command([name])) } }
+                }
+            },
+        )
         .live("runs", html! { @if !of_worker.is_empty() { h2 { "Runs" } (runs::rows(desk, &of_worker, true)) } })
         .live("past", html! { @if !past.is_empty() { h2 { "Processes" } (records(desk, &past)) } });
     Ok(View::Page(page))
