@@ -5,6 +5,7 @@
 //! that goes away ends the command without an error.
 
 pub(crate) mod args;
+mod audit;
 mod autoscale;
 pub(crate) mod backend;
 pub(crate) mod call;
@@ -145,6 +146,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Processors(args) => processors::run(context, args),
         Verb::Errors(args) => errors::run(context, args),
         Verb::Runs(args) => runs::run(context, args),
+        Verb::Audit(args) => audit::run(context, args),
         Verb::Workers(args) => workers::run(context, args),
         Verb::Events(args) => events::run(context, args),
         Verb::Leaks => leaks::run(context),

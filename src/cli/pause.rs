@@ -3,12 +3,11 @@
 
 use super::args::control::QueuesArgs;
 use super::context::{Context, Way};
-use super::{known, output, reach};
-use crate::clock;
+use super::{audit, known, output, reach};
 use crate::error::{Code, Error};
 use crate::model::QueueName;
 use crate::model::change::{Op, Request};
-use crate::report::words;
+use crate::report::{self, words};
 use crate::store::Store;
 use crate::wire::control::{PausedQueue, PausedQueues, Queues};
 
@@ -54,6 +53,7 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: b
         known::queue(context, Some(name.as_str()))?;
     }
     let ops: Vec<Op> = names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect();
-    store.apply(0, &ops, clock::wall())?;
+    let said = report::audit::pause(&params.queues, paused);
+    audit::apply(store, said, ops, |deed, replies| deed.ended(Some(replies.len() as u64)))?;
     Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::output;
 use crate::client::{Client, ClientError, NONE};
 use crate::clock;
+use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::operation::Operation;
@@ -26,7 +27,7 @@ use crate::report::Status;
 use crate::report::autoscale::LoggedChange;
 use crate::report::status::QueueStatus;
 use crate::store::{
-    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
     ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 use crate::wire::control::OneJob;
@@ -138,6 +139,10 @@ impl<C: BorrowMut<Client>> Records for RemoteRecords<C> {
 
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
         self.ask("operations.list", &NONE)
+    }
+
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
+        self.ask("audit.list", filter)
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

@@ -70,6 +70,8 @@ pub struct Client {
     line: Vec<u8>,
     asked: Asked,
     store: Option<StoreName>,
+    /// For whom it asks, if not for its own user.
+    pub by: Option<crate::model::audit::By>,
     /// The master has said that it serves this store, or any will do.
     confirmed: bool,
 }
@@ -157,6 +159,7 @@ impl Client {
             asked: Asked::Nothing,
             confirmed: opened.store.is_none(),
             store: opened.store,
+            by: None,
         })
     }
 
@@ -176,8 +179,7 @@ impl Client {
         self.asked = Asked::Open { long, ticks: 0, told: false, ping: None, is_alive: false, awaited: None };
         let answer = self.ask(method, params, each);
         self.asked = Asked::Nothing;
-        let text = answer?;
-        serde_json::from_str(text.get()).map_err(|e| ClientError::Garbled(e.to_string()))
+        serde_json::from_str(answer?.get()).map_err(|e| ClientError::Garbled(e.to_string()))
     }
 
     fn ask(
@@ -253,7 +255,8 @@ impl Client {
         self.next_id += 1;
         // The store that is meant is said once: the master keeps it in mind for the connection.
         let store = self.store.as_ref().filter(|_| id == 1);
-        let line = rpc::request(id, store, method, params).map_err(|e| ClientError::Garbled(e.to_string()))?;
+        let line = rpc::request(id, store, self.by.as_ref(), method, params);
+        let line = line.map_err(|e| ClientError::Garbled(e.to_string()))?;
         let mut left = &line[..];
         while !left.is_empty() {
             match self.reader.get_mut().write(left) {

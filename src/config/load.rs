@@ -220,6 +220,7 @@ fn merged(
             succeeded: raw::value(&keep, "succeeded")?,
             dead: raw::value(&keep, "dead")?,
             runs: raw::value(&keep, "runs")?,
+            audit: raw::value(&keep, "audit")?,
         },
         hup_reloads: raw::text(&signals, "hup")? == "reload",
         max_wait: raw::value(&health, "max_wait")?,

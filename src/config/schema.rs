@@ -36,8 +36,12 @@ pub(super) const TABLES: &[&str] =
     &["keep", "signals", "health", "metrics", "telemetry", "web", "autoscale", "defaults", "pools", "processors"];
 
 /// The keys of `[keep]`.
-pub(super) const KEEP: &[Key] =
-    &[Key::new("succeeded", ANY_SPAN), Key::new("dead", ANY_SPAN), Key::new("runs", ANY_SPAN)];
+pub(super) const KEEP: &[Key] = &[
+    Key::new("succeeded", ANY_SPAN),
+    Key::new("dead", ANY_SPAN),
+    Key::new("runs", ANY_SPAN),
+    Key::new("audit", ANY_SPAN),
+];
 
 /// The keys of `[signals]`.
 pub(super) const SIGNALS: &[Key] = &[Key::new("hup", Kind::Choice(&["stop", "reload"]))];

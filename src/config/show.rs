@@ -125,6 +125,7 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("keep.succeeded".to_owned(), units::show_duration(keep.succeeded)),
         ("keep.dead".to_owned(), units::show_duration(keep.dead)),
         ("keep.runs".to_owned(), units::show_duration(keep.runs)),
+        ("keep.audit".to_owned(), units::show_duration(keep.audit)),
         ("signals.hup".to_owned(), if config.hup_reloads { "reload" } else { "stop" }.to_owned()),
         ("health.max_wait".to_owned(), config.max_wait.map_or_else(|| "off".to_owned(), units::show_duration)),
         ("metrics.per_worker".to_owned(), config.metrics_per_worker.to_string()),

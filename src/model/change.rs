@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::action::JobAction;
+use super::audit::Deed;
 use super::autoscale::AutoscaleChange;
 use super::bulk::{BulkStep, Opened};
 use super::gauge::Rollup;
@@ -106,6 +107,10 @@ pub enum Change {
     LogCalls(Arc<[super::call_log::LoggedCall]>),
     /// Keep how far a change of many jobs has come. Reply: [`Reply::Done`].
     PutOperation(Box<Operation>),
+    /// Put a deed on record, of which [`Change::EndDeed`] may say later what came of it. Reply: [`Reply::Done`].
+    LogDeed(Box<Deed>),
+    /// A deed of the same time, verb and target has come to this. Reply: [`Reply::Done`].
+    EndDeed(Box<Deed>),
     /// Put these processors on record, with their schedules. Where the schedule is another than before, the ticks of the old
     /// one count no more. Reply: [`Reply::Processors`], of these.
     ArmProcessors(Arc<[Armed]>),
@@ -204,6 +209,8 @@ impl Op {
                 | Change::KeepRows(_)
                 | Change::LogCalls(_)
                 | Change::PutOperation(_)
+                | Change::LogDeed(_)
+                | Change::EndDeed(_)
                 | Change::ArmProcessors(_)
                 | Change::SetNextTick { .. }
                 | Change::LoseRun(_),

@@ -12,6 +12,8 @@ pub struct KeepFor {
     pub dead: Duration,
     /// Runs, workers and generations.
     pub runs: Duration,
+    /// Deeds.
+    pub audit: Duration,
 }
 
 impl KeepFor {
@@ -22,6 +24,7 @@ impl KeepFor {
             succeeded_since: now.minus(self.succeeded),
             dead_since: now.minus(self.dead),
             runs_since: now.minus(self.runs),
+            audit_since: now.minus(self.audit),
             limit,
         }
     }
@@ -35,6 +38,8 @@ pub struct Keep {
     pub dead_since: UnixMicros,
     /// Runs, workers and generations, and queues that are empty and not paused.
     pub runs_since: UnixMicros,
+    /// Deeds.
+    pub audit_since: UnixMicros,
     /// Bound on the rows looked at in one step, per table.
     pub limit: u32,
 }

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod answer;
 pub mod args_filter;
+pub mod audit;
 pub mod autoscale;
 pub mod bulk;
 pub mod call_log;

@@ -3,6 +3,7 @@
 //! Knows nothing of how the facts came about. Invariant: no other module words anything for people, except the
 //! texts of error types and the one line in which a verb says what it did.
 
+pub mod audit;
 pub mod autoscale;
 pub mod colours;
 pub mod doctor;

@@ -31,8 +31,8 @@ pub use history::{History, HistoryFilter};
 pub use location::{Allow, Changes, Holder, Location, Lock, Opened, open};
 pub use members::{Duty, Master, Member, Membership, News, Recovered, Tenure};
 pub use records::{
-    AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster, ProcessorRunFilter,
-    Records, RunFilter, Slice, WorkerFilter,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, JobFilter, LastMaster,
+    ProcessorRunFilter, Records, RunFilter, Slice, WorkerFilter,
 };
 
 use crate::model::bulk::OpenBulk;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{History, HistoryFilter, Master, StoreError};
+use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::operation::Operation;
@@ -195,6 +196,21 @@ pub struct CallFilter {
     pub limit: Option<u32>,
 }
 
+/// Which deeds to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditFilter {
+    /// Only of this user.
+    pub who: Option<String>,
+    pub verb: Option<String>,
+    /// Only what was asked for since.
+    pub since: Option<UnixMicros>,
+    /// Only ids below this.
+    pub before: Option<i64>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
 /// Which workers to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -256,6 +272,8 @@ pub trait Records {
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError>;
     /// Changes of many jobs that go on by themselves, or did, by id.
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError>;
+    /// Who has changed what, newest first.
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError>;
     /// All rows of shared tables, by table and key.
     fn table_rows(&mut self) -> Result<Vec<TableRow>, StoreError>;
     /// Numbers of periods.

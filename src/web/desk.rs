@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::config::{self, JobLimits};
 use crate::error::Error;
+use crate::model::audit::By;
 use crate::model::{JobRecord, UnixMicros, redact};
 use crate::report::health::{Facts, Health, Verdict};
 use crate::report::{ProcessorStatus, Status};
@@ -78,6 +80,7 @@ pub(super) struct Asked {
     /// The name in the path.
     pub name: String,
     pub role: Role,
+    pub address: Option<IpAddr>,
     pub wants_json: bool,
 }
 
@@ -250,10 +253,13 @@ impl Desk<'_> {
         Ok(self.client()?.call(method, params)?)
     }
 
-    /// The master.
+    /// The master, which puts on record for whom something is changed.
     pub(super) fn client(&self) -> Result<Client, Error> {
         let none = || Error::NoMaster { database: String::new(), start: String::new() };
-        self.context.try_connect()?.ok_or_else(none)
+        let (role, address) = (self.asked.role.as_str().to_owned(), self.asked.address.map(|at| at.to_string()));
+        let mut client = self.context.try_connect()?.ok_or_else(none)?;
+        client.by = Some(By { who: None, role: Some(role), address });
+        Ok(client)
     }
 
     /// Whether whoever asks may do this, and a master is there to do it.

@@ -67,6 +67,7 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/jobs/change/cancel", pages::operations::preview),
     ("/jobs/change/delete", pages::operations::preview),
     ("/operations", pages::operations::all),
+    ("/audit", pages::audit::list),
     ("/jobs/{name}/why", pages::job::why),
     ("/failures", pages::failures::list),
     ("/failures/{name}", pages::failures::one),
@@ -277,14 +278,15 @@ async fn read(request: Request) -> (Asked, Wants, Option<IpAddr>, Request) {
         _ => Wants::Page,
     };
     let query = parts.uri.query().unwrap_or_default();
+    let peer = parts.extensions.get().and_then(|Peer(peer)| *peer);
     let asked = Asked {
+        address: peer,
         path: parts.uri.path().to_owned(),
         query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         name: name.unwrap_or_default(),
         role: parts.extensions.get().copied().unwrap_or(Role::Viewer),
         wants_json: matches!(wants, Wants::Json),
     };
-    let peer = parts.extensions.get().and_then(|Peer(peer)| *peer);
     (asked, wants, peer, Request::from_parts(parts, body))
 }
 
@@ -303,8 +305,14 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 async fn readiness(web: Arc<Web>) -> Response {
-    let nobody =
-        Asked { path: String::new(), query: Vec::new(), name: String::new(), role: Role::Viewer, wants_json: false };
+    let nobody = Asked {
+        address: None,
+        path: String::new(),
+        query: Vec::new(),
+        name: String::new(),
+        role: Role::Viewer,
+        wants_json: false,
+    };
     let is_ready = web.desk.at_desk(Arc::new(nobody), |desk| Ok(desk.seen.is_ready())).await;
     match is_ready {
         Ok(true) => answer::of_text(StatusCode::OK, PLAIN, "ready\n"),

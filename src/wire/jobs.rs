@@ -33,9 +33,6 @@ pub struct Jobs {
     /// `jobs.retry` in the background: one job after the other in this time, not all at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Span>,
-    /// In the background: who asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
     /// `jobs.set`: -100 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,

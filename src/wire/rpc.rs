@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::store_name::StoreName;
+use crate::model::audit::By;
 
 /// Not JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -31,6 +32,9 @@ pub struct Request<'a> {
     /// The store that is meant, in the first request of a client that says so.
     #[serde(borrow, default)]
     pub store: Option<&'a RawValue>,
+    /// Whom the page asks for, a [`crate::model::audit::By`].
+    #[serde(borrow, default)]
+    pub by: Option<&'a RawValue>,
 }
 
 fn some<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
@@ -101,10 +105,11 @@ impl RpcError {
     }
 }
 
-/// Writes a request as one line, and which store is meant, if that is to be said.
+/// Writes a request as one line, and which store is meant and who asks for it, if that is to be said.
 pub fn request(
     id: u64,
     store: Option<&StoreName>,
+    by: Option<&By>,
     method: &str,
     params: &impl Serialize,
 ) -> serde_json::Result<Vec<u8>> {
@@ -114,10 +119,12 @@ pub fn request(
         id: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         store: Option<&'a StoreName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a By>,
         method: &'a str,
         params: &'a P,
     }
-    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, store, method, params })?;
+    let mut line = serde_json::to_vec(&Out { jsonrpc: "2.0", id, store, by, method, params })?;
     line.push(b'\n');
     Ok(line)
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod argv;
+mod audit;
 mod bulk;
 mod bulk_bad;
 mod bytes;

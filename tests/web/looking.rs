@@ -3,7 +3,7 @@
 use super::http::Page;
 use crate::support::{Bench, DEADLINE};
 
-const EMPTY: [&str; 12] = [
+const EMPTY: [&str; 14] = [
     "/",
     "/queues",
     "/jobs",
@@ -16,6 +16,8 @@ const EMPTY: [&str; 12] = [
     "/admin/control_processors",
     "/services",
     "/health",
+    "/operations",
+    "/audit",
 ];
 
 /// Pages that are the same document as a command.
@@ -34,6 +36,8 @@ const DOCUMENTS: [(&str, &[&str]); 14] = [
     ("/processors", &["processors"]),
     ("/queues/default", &["status", "default"]),
     ("/health", &["health"]),
+    ("/audit", &["audit"]),
+    ("/audit?verb=pause&limit=1", &["audit", "--verb", "pause", "--limit", "1"]),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 mod support;
 
 mod acting;
+mod audit;
 mod child;
 mod guarding;
 mod http;

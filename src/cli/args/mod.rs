@@ -193,6 +193,7 @@ Examples:
     Processors(Box<processors::ProcessorsArgs>),
     Errors(records::ErrorsArgs),
     Runs(records::RunsArgs),
+    Audit(records::AuditArgs),
     Workers(records::WorkersArgs),
     Events(records::EventsArgs),
     /// Show how much memory jobs of each type leave behind

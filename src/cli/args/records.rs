@@ -66,6 +66,32 @@ pub(crate) struct ErrorsArgs {
     pub(crate) list: ListArgs,
 }
 
+/// Show who has changed what by hand, newest first.
+///
+/// Pushes are not on record here, nor what workers and schedules do. Works without a master.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work audit                          pauses, retries, scaling, restarts, … and what came of them
+  queue-work audit --who ada --since 2d
+  queue-work audit --verb delete --json       for programs")]
+pub(crate) struct AuditArgs {
+    /// Only of this user
+    #[arg(long, value_name = "USER")]
+    pub(crate) who: Option<String>,
+    /// Only this verb, such as `pause`
+    #[arg(long, value_name = "DEED")]
+    pub(crate) verb: Option<String>,
+    /// Only what was asked for since then: `1h`, `today 9:00`
+    #[arg(long, value_name = "TIME", value_parser = moment::past)]
+    pub(crate) since: Option<UnixMicros>,
+    /// Only ids below this, to read on
+    #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
+    pub(crate) before: Option<i64>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
 /// Show the history of runs, newest first.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\

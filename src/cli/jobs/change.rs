@@ -14,13 +14,12 @@ use super::operations;
 use super::select::{self, Meant};
 use crate::cli::args::jobs::{Change, Selection};
 use crate::cli::context::{Context, Way};
-use crate::cli::{known, output};
-use crate::clock;
+use crate::cli::{audit, known, output};
 use crate::error::{Code, Error};
 use crate::model::change::{Op, Reply, Request};
 use crate::model::{JobAction, JobId, JobState, States};
 use crate::report::refusals::Became;
-use crate::report::{printer, refusals, words};
+use crate::report::{self, printer, refusals, words};
 use crate::store::Store;
 use crate::wire::control::{ChangedJobs, Jobs, RefusedJob};
 
@@ -121,10 +120,19 @@ fn step(way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<Cha
 
 fn in_store(store: &mut dyn Store, deed: &Deed, ids: &[JobId], only: States) -> Result<ChangedJobs, Error> {
     let op = |&job: &JobId| Op::from(Request::Act { job, only, action: deed.action.clone() });
-    let ops: Vec<Op> = ids.iter().map(op).collect();
-    let replies = store.apply(0, &ops, clock::wall())?.replies;
     let mut changed = ChangedJobs::default();
-    for (&id, reply) in ids.iter().zip(&replies) {
+    let said = report::audit::change(&deed.action, ids, None);
+    audit::apply(store, said, ids.iter().map(op).collect(), |audited, replies| {
+        changed = became(deed, ids, only, replies);
+        audited.ended_with(changed.count, changed.refused.first().map(|refused| &*refused.reason))
+    })?;
+    Ok(changed)
+}
+
+/// What was done with each job.
+fn became(deed: &Deed, ids: &[JobId], only: States, replies: &[Reply]) -> ChangedJobs {
+    let mut changed = ChangedJobs::default();
+    for (&id, reply) in ids.iter().zip(replies) {
         match Became::of(&deed.action, id, only, reply) {
             Became::Changed => changed.count += 1,
             Became::Left(_) if only != States::ALL => changed.passed_over += 1,
@@ -135,7 +143,7 @@ fn in_store(store: &mut dyn Store, deed: &Deed, ids: &[JobId], only: States) -> 
             }),
         }
     }
-    Ok(changed)
+    changed
 }
 
 /// For a job whose run nobody can end.

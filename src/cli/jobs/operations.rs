@@ -1,7 +1,5 @@
 //! `jobs operations`: changes of many jobs that go on by themselves, or did; and their beginning and end.
 
-use nix::unistd::getuid;
-
 use super::change::Deed;
 use crate::cli::args::jobs::OperationsArgs;
 use crate::cli::context::Context;
@@ -12,7 +10,6 @@ use crate::model::OperationId;
 use crate::model::operation::Operation;
 use crate::report::operations;
 use crate::store::JobFilter;
-use crate::trust;
 use crate::wire::control::{Jobs, OneOperation};
 
 pub(super) fn run(context: &Context, args: &OperationsArgs) -> Result<Code, Error> {
@@ -35,12 +32,7 @@ pub(super) fn run(context: &Context, args: &OperationsArgs) -> Result<Code, Erro
 
 /// Has the master do it by itself.
 pub(super) fn begin(context: &Context, deed: &Deed, filter: JobFilter) -> Result<Code, Error> {
-    let params = Jobs {
-        filter: Some(Box::new(filter)),
-        background: true,
-        by: Some(trust::user(getuid().as_raw())),
-        ..deed.params.clone()
-    };
+    let params = Jobs { filter: Some(Box::new(filter)), background: true, ..deed.params.clone() };
     let operation: Operation = context.connect()?.call(&format!("jobs.{}", deed.action.verb()), &params)?;
     say(context, &operation)?;
     if operations::goes_on(&operation) && !context.global.json {

@@ -1,9 +1,9 @@
 //! `processors enable`, `disable` and `reset`: through the master when one runs, else in the store, for the next one.
 
 use super::{all, configured, missing, way_for};
-use crate::cli::backend;
 use crate::cli::context::{Context, Way};
 use crate::cli::output;
+use crate::cli::{audit, backend};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::ProcessorName;
@@ -11,7 +11,7 @@ use crate::model::change::{Reply, Request};
 use crate::model::processor::Switch;
 use crate::model::run_end::cut;
 use crate::report::processor_lists::{of_file, switch_word};
-use crate::report::{ProcessorStatus, words};
+use crate::report::{self, ProcessorStatus, words};
 use crate::store::Store;
 use crate::wire::processors::{SwitchProcessors, SwitchedProcessor};
 
@@ -47,7 +47,12 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &SwitchProcessors)
     let switch = Switch { enabled, changed_at: Some(now), changed_by: Some(backend::user()), reason };
     let processors = processors.into_iter().map(|name| (name.clone(), is_configured(&name))).collect();
     let op = Request::SwitchProcessors { processors, switch };
-    match store.apply(0, &[op.into()], now)?.replies.pop() {
+    let said = report::audit::switch(&params.processors, enabled);
+    let mut replies = audit::apply(store, said, vec![op.into()], |deed, replies| match replies {
+        [Reply::NoProcessor(name)] => deed.refused(&format!("there is no processor `{name}`")),
+        _ => deed.ended(Some(params.processors.len() as u64)),
+    })?;
+    match replies.pop() {
         Some(Reply::NoProcessor(name)) => Err(missing(&name, &all(context)?)),
         _ => Ok(()),
     }

@@ -15,7 +15,7 @@ fn without_anything_one_pool_runs_commands_with_the_documented_defaults() {
     assert_eq!((config.durability, config.drain), (Durability::Full, false));
     assert_eq!((config.log_file_bytes, config.log_files), (10 << 20, 5));
     let day = secs(86_400);
-    assert_eq!(config.keep, KeepFor { succeeded: day, dead: day * 30, runs: day * 7 });
+    assert_eq!(config.keep, KeepFor { succeeded: day, dead: day * 30, runs: day * 7, audit: day * 90 });
     let [pool] = &config.pools[..] else { panic!("{:?}", config.pools) };
     let (settings, limits) = (&pool.settings, &pool.settings.limits);
     assert_eq!(*limits, config.defaults);

@@ -24,7 +24,7 @@ impl World {
     pub(super) fn begin_generation(&mut self) {
         let next_worker = self.store.begin(self.now().wall);
         self.core = Core::new(next_worker, self.seed ^ self.step);
-        self.core.keep_records_for(KeepFor { succeeded: FOR_EVER, dead: FOR_EVER, runs: FOR_EVER });
+        self.core.keep_records_for(KeepFor { succeeded: FOR_EVER, dead: FOR_EVER, runs: FOR_EVER, audit: FOR_EVER });
         let (totals, next_due) = (self.store.totals(), self.store.next_due());
         self.hear(Event::Reread { totals, next_due });
         self.stopped_by = None;

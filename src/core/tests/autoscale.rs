@@ -202,7 +202,7 @@ fn a_reload_changes_the_bounds_and_ends_the_scaling() {
 fn logging(autoscale: Autoscale) -> Bench {
     let mut bench = Bench::up(|settings| settings.autoscale = Some(Arc::new(autoscale)));
     let day = Duration::from_hours(24);
-    bench.core.keep_records_for(KeepFor { succeeded: day, dead: day, runs: day });
+    bench.core.keep_records_for(KeepFor { succeeded: day, dead: day, runs: day, audit: day });
     bench
 }
 

@@ -306,6 +306,8 @@ fn change_line(change: &Change) -> Option<String> {
         | Change::KeepRows(_)
         | Change::LogCalls(_)
         | Change::PutOperation(_)
+        | Change::LogDeed(_)
+        | Change::EndDeed(_)
         | Change::Prune { .. } => return None,
     })
 }

@@ -10,7 +10,7 @@ use crate::model::worker::EndReason;
 fn counting(change: impl FnOnce(&mut PoolSettings)) -> Bench {
     let mut bench = Bench::up(change);
     let day = Duration::from_hours(24);
-    bench.core.keep_records_for(KeepFor { succeeded: day, dead: day, runs: day });
+    bench.core.keep_records_for(KeepFor { succeeded: day, dead: day, runs: day, audit: day });
     bench.pass(10 * SECOND);
     told(&mut bench).expect("workers came");
     bench.event(Event::RolledUp);

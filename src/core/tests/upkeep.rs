@@ -7,7 +7,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 fn keeping(time: Duration) -> Bench {
     let mut bench = Bench::up(|_| {});
-    bench.core.keep_records_for(KeepFor { succeeded: time, dead: 30 * DAY, runs: 7 * DAY });
+    bench.core.keep_records_for(KeepFor { succeeded: time, dead: 30 * DAY, runs: 7 * DAY, audit: 90 * DAY });
     bench
 }
 

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::core::Done;
 use crate::master::reader::{self, AboutProcessors};
 use crate::master::requests::{Answer, Question};
+use crate::model::audit::By;
 use crate::model::payload::{self, MAX_LINE_BYTES};
 use crate::model::{JobAction, NewJob, Pushed, QueueName, States, UnixMicros};
 use crate::report::Event;
@@ -41,6 +42,8 @@ pub(in crate::master) enum Message {
     Request {
         /// The store that is meant, where it is said.
         store: Option<Box<RawValue>>,
+        /// For whom the page asks.
+        by: Option<Box<By>>,
         id: Option<Box<str>>,
         question: Result<Question, RpcError>,
     },
@@ -58,11 +61,17 @@ pub(super) fn read(line: Option<&[u8]>, now: UnixMicros) -> Message {
         return Message::Nothing;
     }
     match rpc::parse_request(line) {
-        Ok(request) => Message::Request {
-            store: request.store.map(RawValue::to_owned),
-            id: request.id.map(|id| id.get().into()),
-            question: question(&request.method, request.params.map_or("null", RawValue::get), now),
-        },
+        Ok(request) => {
+            let by = request.by.map(|by| parse(by.get())).transpose();
+            let question =
+                by.clone().and_then(|_| question(&request.method, request.params.map_or("null", RawValue::get), now));
+            Message::Request {
+                store: request.store.map(RawValue::to_owned),
+                by: by.ok().flatten(),
+                id: request.id.map(|id| id.get().into()),
+                question,
+            }
+        }
         Err(error) => Message::Malformed(rpc::id_of(line).get().into(), error),
     }
 }
@@ -93,6 +102,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "autoscale" => Question::Autoscale,
         "autoscale.history" => Question::Look(reader::Question::AutoscaleLog(or_default(params)?)),
         "calls.list" => Question::Look(reader::Question::CallLog(or_default(params)?)),
+        "audit.list" => Question::Look(reader::Question::Audit(or_default(params)?)),
         "bulk.begin" => Question::BeginBulk,
         "bulk.commit" => Question::CommitBulk(parse(params)?),
         "bulk.drop" => Question::DropBulk(parse::<OneBulk>(params)?.bulk),
@@ -167,8 +177,8 @@ fn change_jobs(verb: &str, params: &str, now: UnixMicros) -> Result<Question, Rp
         Some(action) => action,
         None => JobAction::Set(Arc::new(to_setting(&jobs, now).map_err(RpcError::params)?)),
     };
-    if !jobs.background && (jobs.spread.is_some() || jobs.by.is_some()) {
-        return refused("`spread` and `by` go with `background`");
+    if !jobs.background && jobs.spread.is_some() {
+        return refused("`spread` goes with `background`");
     }
     if usize::from(jobs.filter.is_some()) + usize::from(jobs.all) + usize::from(!jobs.ids.is_empty()) != 1 {
         return refused("say which jobs: by `ids`, by a `filter`, or with `all`");
@@ -337,6 +347,11 @@ fn write_done(done: &Done, to: &mut Vec<u8>) -> serde_json::Result<()> {
 pub(in crate::master) fn add_refused(all: &mut String, job: &RefusedJob) {
     let job = serde_json::to_string(job).unwrap_or_default();
     all.extend([if all.is_empty() { "" } else { "," }, &job]);
+}
+
+/// The first of jobs that were refused.
+pub(in crate::master) fn first_refused(all: &str) -> Option<RefusedJob> {
+    serde_json::Deserializer::from_str(all).into_iter().next()?.ok()
 }
 
 #[cfg(test)]

@@ -68,10 +68,10 @@ impl Master {
     }
 
     fn client_says(&mut self, id: ClientId, message: Message) {
-        let (store, under, question) = match message {
+        let (store, by, under, question) = match message {
             Message::Nothing => return self.clients.no_answer(id),
             Message::Malformed(under, error) => return self.clients.answer(id, &control::refuse(&under, &error)),
-            Message::Request { store, id, question } => (store, id, question),
+            Message::Request { store, by, id, question } => (store, by, id, question),
         };
         if let Err(error) = self.let_in(id, store.as_deref()) {
             return self.clients.answer(id, &control::refuse(under.as_deref().unwrap_or("null"), &error));
@@ -87,7 +87,7 @@ impl Master {
             return self.clients.no_answer(id);
         };
         match question {
-            Ok(question) => self.ask(Asker { peer: Peer::Client(id), under }, question),
+            Ok(question) => self.ask(Asker { peer: Peer::Client(id), by, under }, question),
             Err(error) => self.clients.answer(id, &control::refuse(&under, &error)),
         }
     }

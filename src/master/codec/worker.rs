@@ -15,7 +15,7 @@ impl Master {
         if let Some(pipes) = self.children.get_mut(id) {
             pipes.asked();
         }
-        let asker = Asker { peer: Peer::Worker(id), under: under.into() };
+        let asker = Asker { peer: Peer::Worker(id), by: None, under: under.into() };
         match question(asking) {
             Ok(Question::Push(mut job)) => {
                 job.pushed_in = job.pushed_in.or_else(|| self.trace_of(id));

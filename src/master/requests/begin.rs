@@ -15,9 +15,10 @@ impl Master {
     /// Does what is asked, or begins to.
     pub(in crate::master) fn ask(&mut self, asker: Asker, question: Question) {
         let refused = self.refusal_of_member(asker.peer, &question);
-        let ticket = self.requests.table.open(asker);
+        let deed = self.deed(&asker, &question);
+        let ticket = self.requests.table.open(asker, deed);
         match refused.map_or_else(|| self.begin(ticket, question), Err) {
-            Ok(None) => {}
+            Ok(None) => self.log_begun(ticket),
             Ok(Some(answer)) => self.answer(ticket, Ok(answer)),
             Err(refused) => self.answer(ticket, Err(refused)),
         }
@@ -68,6 +69,7 @@ impl Master {
 
     /// Answers a request, if its asker is still there.
     pub(in crate::master) fn answer(&mut self, ticket: Ticket, answer: Result<Answer, Refused>) {
+        self.conclude(ticket, answer.as_ref());
         if let Some(asker) = self.requests.table.close(ticket) {
             self.send_answer(&asker, answer);
         }

@@ -26,6 +26,7 @@
 //! - While the store fails nobody waits for it: pushes are refused, other answers go.
 //! - A request from inside a job is never kept waiting for that job (`caller`).
 
+mod audit;
 mod begin;
 mod bulk;
 mod caller;
@@ -47,7 +48,8 @@ use std::collections::{HashMap, VecDeque};
 use super::clients::ClientId;
 use super::reader::{self, Found, Origin, Reader};
 use crate::core::{Done, Refusal, Ticket};
-use crate::model::{JobId, Mono, WorkerId};
+use crate::model::audit::By;
+use crate::model::{JobId, Mono, UnixMicros, WorkerId};
 use bulk::Bulks;
 use jobs::Task;
 use operations::Operations;
@@ -69,6 +71,8 @@ pub(super) struct Requests {
     /// The same, while the reader looks for the jobs.
     selecting: HashMap<Ticket, Task>,
     operations: Operations,
+    /// When the last deed was asked for: no two have the same time.
+    last_deed: UnixMicros,
     bulks: Bulks,
     reader: Reader,
 }
@@ -86,8 +90,8 @@ impl Requests {
 
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
-        let (selecting, operations) = (HashMap::new(), Operations::default());
-        Self { table, replies, tasks, selecting, operations, bulks, reader }
+        let (selecting, operations, last_deed) = (HashMap::new(), Operations::default(), UnixMicros(0));
+        Self { table, replies, tasks, selecting, operations, last_deed, bulks, reader }
     }
 
     /// The core has replied; [`replies`] gives it out at the end of the turn.
@@ -110,6 +114,8 @@ impl Requests {
 #[derive(Debug)]
 pub(super) struct Asker {
     pub(super) peer: Peer,
+    /// For whom it asks, if it is the page.
+    pub(super) by: Option<Box<By>>,
     /// As the codec of the peer wrote them; nobody else reads them.
     pub(super) under: Box<str>,
 }

@@ -158,6 +158,8 @@ impl Master {
         if jobs > 0 && grace_s > 0.0 {
             self.tell_awaited(ticket, Awaited { jobs, grace_s: Some(grace_s) });
         }
+        // There is nothing left to write it by the time that it is answered.
+        self.conclude(ticket, Ok(&Answer::Yes));
         self.requests.table.wait_for_end(ticket);
         Ok(None)
     }

@@ -85,12 +85,12 @@ impl Master {
             (params.delay, params.at) = (None, setting.due.map(|(at, _)| at));
         }
         params.all = false;
-        let kept = Jobs { background: false, by: None, spread: None, ..params.clone() };
+        let kept = Jobs { background: false, spread: None, ..params.clone() };
         let operation = Operation {
             id: OperationId(self.requests.operations.all.last_key_value().map_or(1, |(last, _)| last.0 + 1)),
             verb: action.verb().to_owned(),
             params: control::recorded(&kept),
-            by: params.by.take(),
+            by: self.asker_of(asker),
             spread_until: spread.map(|spread| now.wall.plus(spread)),
             expected: 0,
             done: 0,

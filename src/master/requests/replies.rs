@@ -45,6 +45,7 @@ impl Master {
     }
 
     pub(super) fn answer_when_committed(&mut self, ticket: Ticket, answer: Answer) {
+        self.conclude(ticket, Ok(&answer));
         let fails = self.core.problem_of(Topic::Store).is_some();
         match self.batches.horizon().filter(|_| !fails) {
             Some(batch) => self.requests.table.wait_for_commit(ticket, batch, answer),

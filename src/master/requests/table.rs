@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use foldhash::HashMap;
 
+use super::audit::OpenDeed;
 use super::{Answer, Asker, Peer};
 use crate::core::Ticket;
 use crate::model::{JobId, Mono, WorkerId};
@@ -19,6 +20,8 @@ const USUAL: usize = 1024;
 #[derive(Debug)]
 struct Request {
     asker: Asker,
+    /// The deed that it is, until what came of that is on record.
+    deed: Option<Box<OpenDeed>>,
     waits: Waits,
 }
 
@@ -75,11 +78,20 @@ pub(super) struct Table {
 
 impl Table {
     /// Takes in a request, which waits for a reply unless something else is said.
-    pub(super) fn open(&mut self, asker: Asker) -> Ticket {
+    pub(super) fn open(&mut self, asker: Asker, deed: Option<Box<OpenDeed>>) -> Ticket {
         self.last += 1;
         let ticket = Ticket(self.last);
-        self.open.insert(ticket, Request { asker, waits: Waits::Reply });
+        self.open.insert(ticket, Request { asker, deed, waits: Waits::Reply });
         ticket
+    }
+
+    /// The deed of a request, while it is open.
+    pub(super) fn deed(&mut self, ticket: Ticket) -> Option<&mut OpenDeed> {
+        self.open.get_mut(&ticket)?.deed.as_deref_mut()
+    }
+
+    pub(super) fn take_deed(&mut self, ticket: Ticket) -> Option<Box<OpenDeed>> {
+        self.open.get_mut(&ticket)?.deed.take()
     }
 
     /// For what is asked of the core by nobody here, as by one whose asker has gone.
@@ -229,7 +241,7 @@ impl Table {
     pub(super) fn tell(&mut self, job: JobId) -> Vec<Peer> {
         let mut peers = Vec::new();
         for &(_, ticket) in self.by_job.range((job, Ticket(0))..=(job, Ticket(u64::MAX))) {
-            if let Some(Request { asker, waits: Waits::JobEnd(wait) }) = self.open.get_mut(&ticket) {
+            if let Some(Request { asker, waits: Waits::JobEnd(wait), .. }) = self.open.get_mut(&ticket) {
                 wait.told = true;
                 peers.push(asker.peer);
             }

@@ -135,7 +135,13 @@ pub(super) fn errors_past_the_bound_of_a_type_are_one(kit: &mut Kit) {
     kit.one(Request::delete(ids[0]));
     kit.pass(60);
     let since = kit.later(-1);
-    kit.prune(Keep { runs_since: since, dead_since: UnixMicros(0), succeeded_since: since, limit: 1000 });
+    kit.prune(Keep {
+        runs_since: since,
+        dead_since: UnixMicros(0),
+        succeeded_since: since,
+        audit_since: since,
+        limit: 1000,
+    });
     let late = fail(kit, job(), &word(MOST_PER_TYPE), DEAD);
     assert_eq!(kit.job(late).fingerprint, Some(of("resize", &word(MOST_PER_TYPE))));
     kit.one(Request::delete(ids[MOST_PER_TYPE]));
@@ -149,7 +155,8 @@ pub(super) fn errors_go_in_small_steps_once_no_job_is_dead_of_them(kit: &mut Kit
     kit.pass(60);
     fail(kit, job(), "e", Next::Ready);
     let since = kit.later(-30);
-    let keep = Keep { succeeded_since: since, dead_since: UnixMicros(0), runs_since: since, limit: 2 };
+    let keep =
+        Keep { succeeded_since: since, dead_since: UnixMicros(0), runs_since: since, audit_since: since, limit: 2 };
     for id in &ids[..3] {
         kit.one(Request::delete(*id));
     }

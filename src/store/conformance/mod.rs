@@ -3,6 +3,7 @@
 //! Knows the interface only. Invariant checked after every batch: the totals are what counting the jobs gives, and
 //! the writing and the reading side agree on them.
 
+mod audit;
 mod autoscale_log;
 mod bulk;
 mod call_log;
@@ -291,7 +292,7 @@ impl Kit {
 
     fn keep_nothing(&self) -> Keep {
         let later = self.later(1000);
-        Keep { succeeded_since: later, dead_since: later, runs_since: later, limit: 1000 }
+        Keep { succeeded_since: later, dead_since: later, runs_since: later, audit_since: later, limit: 1000 }
     }
 
     /// Prunes while somebody serves the default queue.
@@ -390,6 +391,7 @@ suite! {
         changes_go_after_a_week_in_small_steps, of_very_many_changes_the_newest_stay;
     call_log: calls_are_listed_newest_first_by_filter, calls_go_after_a_day_in_small_steps,
         of_very_many_calls_the_newest_stay;
+    audit: deeds_are_listed_newest_first_by_filter_with_what_came_of_them, deeds_go_after_their_time_in_small_steps;
     operations: how_far_an_operation_is_is_kept_as_it_was_told_last, of_very_many_operations_the_newest_stay;
     table_rows: rows_of_tables_are_kept_as_they_were_told_last;
     traces: a_job_keeps_its_trace_through_all_its_runs, a_job_of_a_bulk_push_keeps_its_trace, a_run_keeps_its_span;

@@ -12,7 +12,13 @@ pub(super) fn what_is_past_its_time_goes_and_the_rest_stays(kit: &mut Kit) {
     kit.pass(100);
     let young = over(kit);
     let since = kit.later(-50);
-    let keep = Keep { succeeded_since: since, dead_since: kit.later(-500), runs_since: since, limit: 1000 };
+    let keep = Keep {
+        succeeded_since: since,
+        dead_since: kit.later(-500),
+        runs_since: since,
+        audit_since: since,
+        limit: 1000,
+    };
     assert_eq!(kit.prune(keep), 1, "the walk for succeeded jobs waits for the run that is still open");
     assert_eq!((kit.state(cancelled), kit.state(succeeded)), (None, Some(JobState::Succeeded)));
     let run = kit.runs(&RunFilter::default()).iter().map(|r| r.id).min().unwrap();
@@ -46,7 +52,7 @@ pub(super) fn a_step_past_what_stays_says_that_there_may_be_more(kit: &mut Kit) 
         kit.job_in(JobState::Dead, job());
     }
     let all = kit.at();
-    let keep = Keep { succeeded_since: all, dead_since: all, runs_since: all, limit: 2 };
+    let keep = Keep { succeeded_since: all, dead_since: all, runs_since: all, audit_since: all, limit: 2 };
     let steps: Vec<u64> = (0..3).map(|_| kit.prune(keep)).collect();
     assert_eq!(steps, [1, 1, 0], "nothing is removed, but two runs are passed in a step");
 }

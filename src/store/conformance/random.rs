@@ -136,7 +136,7 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         Step::Pause { queue, paused } => Request::Pause { queue: named(*queue), paused: *paused }.into(),
         Step::Prune { succeeded, dead, runs, limit, served } => {
             let [succeeded_since, dead_since, runs_since] = [succeeded, dead, runs].map(|ago| kit.later(-ago));
-            let keep = Keep { succeeded_since, dead_since, runs_since, limit: *limit };
+            let keep = Keep { succeeded_since, dead_since, runs_since, audit_since: runs_since, limit: *limit };
             let served = Arc::new(served.iter().copied().map(named).collect());
             Change::Prune { keep, served, keep_runs: Arc::default() }.into()
         }

@@ -46,7 +46,7 @@ fn history(kit: &mut Kit) {
         kit.one(Request::delete(JobId(id)));
     }
     let since = kit.later(-40);
-    let keep = Keep { succeeded_since: since, dead_since: since, runs_since: since, limit: 30 };
+    let keep = Keep { succeeded_since: since, dead_since: since, runs_since: since, audit_since: since, limit: 30 };
     kit.prune(keep);
     kit.prune(keep);
 }

@@ -3,6 +3,7 @@
 //! Keeps nothing. Invariant: it answers as the SQLite store does, record for record; the conformance suite and a
 //! comparison over random operations hold both to it.
 
+mod audit;
 mod autoscale_log;
 mod bulk;
 mod call_log;

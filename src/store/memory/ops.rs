@@ -49,6 +49,8 @@ impl State {
             Change::KeepRows(rows) => self.keep_rows(rows),
             Change::LogCalls(calls) => self.log_calls(calls),
             Change::PutOperation(operation) => self.put_operation(operation),
+            Change::LogDeed(deed) => self.log_deed(deed),
+            Change::EndDeed(deed) => self.end_deed(deed),
             Change::ArmProcessors(armed) => self.arm(armed),
             Change::Tick(tick) => self.tick(tick, at),
             Change::SetNextTick { processor, expected, next_at } => self.set_next_tick(processor, *expected, *next_at),

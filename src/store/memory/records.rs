@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::MemoryStore;
 use super::state::{Job, Place, Run, State};
+use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::operation::Operation;
@@ -19,8 +20,8 @@ use crate::model::{
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
-    ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, ErrorFilter, FailureFilter, History, HistoryFilter, JobFilter,
+    LastMaster, ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
 fn json(text: String) -> Result<Box<RawValue>, StoreError> {
@@ -228,6 +229,10 @@ impl Records for MemoryStore {
 
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
         Ok(self.state().operations.values().cloned().collect())
+    }
+
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
+        Ok(self.state().list_audit(filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

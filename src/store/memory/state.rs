@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::store::{Duty, Master, News};
 
+use super::audit::Audit;
 use super::autoscale_log::AutoscaleLog;
 use super::call_log::CallLog;
 use super::processors::Kept;
@@ -177,6 +178,7 @@ pub(super) struct State {
     /// Queues that a batch has forgotten.
     pub(super) forgotten: Vec<QueueName>,
     pub(super) periods: Periods,
+    pub(super) audit: Audit,
     pub(super) autoscale_log: AutoscaleLog,
     pub(super) call_log: CallLog,
     pub(super) operations: BTreeMap<OperationId, Operation>,

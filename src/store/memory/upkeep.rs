@@ -155,6 +155,7 @@ impl State {
         removed += self.prune_queues(keep, served);
         removed += self.prune_processor_runs(keep, keep_runs) + self.prune_history(at);
         removed += self.prune_autoscale_log(keep, at) + self.prune_call_log(keep, at) + self.prune_operations(keep);
+        removed += self.prune_audit(keep);
         Reply::Count(removed.max(usize::from(more)) as u64)
     }
 

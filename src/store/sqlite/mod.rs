@@ -7,6 +7,7 @@
 
 mod access;
 mod apply;
+mod audit;
 mod autoscale_log;
 mod batch;
 mod bulk;

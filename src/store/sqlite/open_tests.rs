@@ -300,7 +300,7 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     };
     apply(&claimed.iter().map(finish).collect::<Vec<_>>());
     let past = UnixMicros(*now - 500_000);
-    let keep = Keep { succeeded_since: past, dead_since: past, runs_since: past, limit: 500 };
+    let keep = Keep { succeeded_since: past, dead_since: past, runs_since: past, audit_since: past, limit: 500 };
     while !matches!(
         apply(&[Change::Prune { keep, served: Arc::default(), keep_runs: Arc::default() }.into()])[..],
         [Reply::Count(0)]

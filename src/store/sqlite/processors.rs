@@ -313,7 +313,13 @@ mod tests {
         store.conn.execute_batch(fill).unwrap();
         let mut left = |at: i64| {
             let before = UnixMicros(100);
-            let keep = Keep { succeeded_since: before, dead_since: before, runs_since: before, limit: 500 };
+            let keep = Keep {
+                succeeded_since: before,
+                dead_since: before,
+                runs_since: before,
+                audit_since: before,
+                limit: 500,
+            };
             let prune = Change::Prune { keep, served: Arc::default(), keep_runs: Arc::default() };
             store.apply(at as u64, &[prune.into()], UnixMicros(at)).unwrap();
             store.conn.query_row("SELECT count(*) FROM processor_runs", [], |row| row.get::<_, i64>(0)).unwrap()

@@ -156,8 +156,13 @@ mod tests {
         assert_eq!(apply(1, &[push(&["a", "a", "b"]), Request::Push(Arc::new([NewJob::new("t", "1")])).into()]), "a b");
         assert_eq!(apply(2, &[delete(1), delete(3)]), "a", "another job has it");
         assert_eq!(apply(3, &[push(&["b"]), delete(2), delete(5), push(&["b"])]), "b", "made anew within a batch");
-        let keep =
-            Keep { succeeded_since: UnixMicros(9), dead_since: UnixMicros(9), runs_since: UnixMicros(9), limit: 9 };
+        let keep = Keep {
+            succeeded_since: UnixMicros(9),
+            dead_since: UnixMicros(9),
+            runs_since: UnixMicros(9),
+            audit_since: UnixMicros(9),
+            limit: 9,
+        };
         let prune = Change::Prune { keep, served: Arc::default(), keep_runs: Arc::default() };
         assert_eq!(apply(4, &[Change::cancel(JobId(6)).into(), prune.clone().into()]), "", "past its time");
     }

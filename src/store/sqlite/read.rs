@@ -14,10 +14,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Result, Row};
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
 use super::{
-    autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row, lanes,
-    open, operations, processor_row, run_index, run_row, table_rows, totals,
+    audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row,
+    lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
 };
 use crate::clock;
+use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::operation::Operation;
@@ -30,7 +31,7 @@ use crate::model::{
     RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
     ProcessorRunFilter, Records, RunFilter, Slice, StoreError, WorkerFilter,
 };
 
@@ -245,6 +246,10 @@ impl Records for SqliteRecords {
 
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
         self.worded(operations::list)
+    }
+
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
+        self.worded(|conn| audit::list(conn, filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::InterruptHandle;
 
 use super::read::SqliteRecords;
+use crate::model::audit::DeedRecord;
 use crate::model::autoscale::AutoscaleRecord;
 use crate::model::call_log::CallRecord;
 use crate::model::operation::Operation;
@@ -24,7 +25,7 @@ use crate::model::{
     UnixMicros, WorkerRecord,
 };
 use crate::store::{
-    AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
+    AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
     ProcessorRunFilter, Records, RunFilter, StoreError, WorkerFilter,
 };
 
@@ -146,6 +147,10 @@ impl Records for SharedRecords {
     }
     fn operations(&mut self) -> Result<Vec<Operation>, StoreError> {
         self.ask(Records::operations)
+    }
+
+    fn audit(&mut self, filter: &AuditFilter) -> Result<Vec<DeedRecord>, StoreError> {
+        self.ask(|records| records.audit(filter))
     }
 
     fn call_log(&mut self, filter: &CallFilter) -> Result<Vec<CallRecord>, StoreError> {

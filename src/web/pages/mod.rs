@@ -1,6 +1,7 @@
 //! The pages, one file for each. Each is a function from what is known to what is seen, and to the document that the command line
 //! prints for the same.
 
+pub(super) mod audit;
 pub(super) mod failures;
 pub(super) mod job;
 pub(super) mod jobs;

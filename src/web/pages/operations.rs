@@ -147,7 +147,7 @@ pub(in crate::web) fn begin(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error>
     if let Some(args) = params.filter.as_mut().and_then(|filter| filter.args.as_mut()) {
         args.hidden = desk.hidden().to_vec();
     }
-    (params.background, params.by) = (true, Some(format!("the page ({})", desk.asked.role.as_str())));
+    params.background = true;
     let operation: Operation = desk.call(&format!("jobs.{verb}"), &params)?;
     Ok(Done { json: output::to_json(&operation)?, page: desk.urls.to(&["operations"]) })
 }
@@ -176,6 +176,7 @@ pub(in crate::web) fn all(desk: &Desk<'_>) -> Result<View, Error> {
         @if found.is_empty() {
             p.empty { "Nothing was changed in the background. Begin at a " a href=(desk.urls.to(&["jobs"])) { "list of jobs" } "." }
         } @else { (rows(desk, &found)) }
+        p { a href=(desk.urls.to(&["audit"])) { "who has changed what" } }
     });
     Ok(View::Page(page))
 }

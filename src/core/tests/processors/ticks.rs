@@ -225,7 +225,7 @@ fn runs_of_a_processor_are_kept_for_as_long_as_it_says() {
     own.keep_runs = Some(Duration::from_mins(2));
     let mut host = Host::new(vec![own, settings("q", tens())]);
     let day = Duration::from_hours(24);
-    host.core.keep_records_for(crate::model::change::KeepFor { succeeded: day, dead: day, runs: day });
+    host.core.keep_records_for(crate::model::change::KeepFor { succeeded: day, dead: day, runs: day, audit: day });
     host.core.settle(host.now, &mut host.out);
     let prune = host.out.drain(..).find_map(|action| match action {
         Action::Write(Change::Prune { keep_runs, .. }, _) => Some(keep_runs),

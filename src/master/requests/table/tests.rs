@@ -5,7 +5,7 @@ use crate::master::clients::ClientId;
 use crate::model::Pushed;
 
 fn asker(client: usize) -> Asker {
-    Asker { peer: Peer::Client(ClientId(client)), under: "1".into() }
+    Asker { peer: Peer::Client(ClientId(client)), by: None, under: "1".into() }
 }
 
 fn pushed(job: i64) -> Answer {
@@ -22,7 +22,7 @@ fn committed(requests: &mut Table, batch: u64) -> Vec<u64> {
 fn an_answer_is_held_until_its_batch_or_a_later_one_is_committed() {
     let mut requests = Table::default();
     for batch in [3, 4, 4, 6] {
-        let ticket = requests.open(asker(1));
+        let ticket = requests.open(asker(1), None);
         requests.wait_for_commit(ticket, batch, Answer::Yes);
     }
     assert_eq!(committed(&mut requests, 2), [0; 0]);
@@ -33,7 +33,7 @@ fn an_answer_is_held_until_its_batch_or_a_later_one_is_committed() {
 #[test]
 fn a_commit_releases_no_answer_that_waits_for_the_disk() {
     let mut requests = Table::default();
-    let ticket = requests.open(asker(1));
+    let ticket = requests.open(asker(1), None);
     requests.wait_for_sync(ticket, 1, pushed(7));
     assert_eq!(committed(&mut requests, 9), [0; 0]);
     assert!(requests.next_synced(0).is_none());
@@ -45,8 +45,8 @@ fn a_commit_releases_no_answer_that_waits_for_the_disk() {
 #[test]
 fn nothing_is_left_of_the_requests_of_a_client_that_has_gone_wherever_they_wait() {
     let mut requests = Table::default();
-    let tickets: Vec<Ticket> = (0..7).map(|_| requests.open(asker(1))).collect();
-    let other = requests.open(asker(2));
+    let tickets: Vec<Ticket> = (0..7).map(|_| requests.open(asker(1), None)).collect();
+    let other = requests.open(asker(2), None);
     requests.wait_for_commit(tickets[1], 1, Answer::Yes);
     requests.wait_for_sync(tickets[2], 1, pushed(1));
     requests.wait_for_job(tickets[3], JobId(1), Some(Mono(5)), None);
@@ -70,7 +70,7 @@ fn nothing_is_left_of_the_requests_of_a_client_that_has_gone_wherever_they_wait(
 #[test]
 fn an_answer_that_is_gathered_is_whole_with_its_last_part() {
     let mut requests = Table::default();
-    let ticket = requests.open(asker(1));
+    let ticket = requests.open(asker(1), None);
     requests.gather(ticket, 2, pushed(0));
     let add = |requests: &mut Table| {
         requests.part(ticket, |so_far| {
@@ -87,7 +87,8 @@ fn an_answer_that_is_gathered_is_whole_with_its_last_part() {
 #[test]
 fn who_asks_for_a_job_when_it_may_have_ended_asks_again_and_who_rests_asks_now() {
     let mut requests = Table::default();
-    let (asking, resting, other) = (requests.open(asker(1)), requests.open(asker(1)), requests.open(asker(1)));
+    let (asking, resting, other) =
+        (requests.open(asker(1), None), requests.open(asker(1), None), requests.open(asker(1), None));
     for (ticket, job) in [(asking, 1), (resting, 1), (other, 2)] {
         requests.wait_for_job(ticket, JobId(job), None, None);
     }
@@ -103,7 +104,7 @@ fn who_asks_for_a_job_when_it_may_have_ended_asks_again_and_who_rests_asks_now()
 #[test]
 fn a_wait_has_a_deadline_while_it_rests_only() {
     let mut requests = Table::default();
-    let ticket = requests.open(asker(1));
+    let ticket = requests.open(asker(1), None);
     requests.wait_for_job(ticket, JobId(1), Some(Mono(5)), None);
     assert_eq!(requests.next_deadline(), None, "the reader is asked");
     requests.rests(ticket);

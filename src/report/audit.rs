@@ -1,0 +1,145 @@
+//! Deeds on record, for people: the words for what was changed, and the list.
+
+use std::fmt::Write as _;
+
+use super::operations::meant;
+use super::tables::{Align, Column, Room, render_within};
+use super::words;
+use crate::model::audit::DeedRecord;
+use crate::model::{JobAction, JobId, ProcessorName, ScaleTo, UnixMicros};
+use crate::store::JobFilter;
+use crate::wire::control::{Restart, Scale, Stop};
+
+/// The verb of a deed, and what it was done to.
+pub type Said = (&'static str, String);
+
+/// Names and ids that are given in full.
+const FEW: usize = 10;
+/// The verbs of deeds.
+pub const VERBS: [&str; 16] = [
+    "cancel", "delete", "disable", "enable", "pause", "reload", "reset", "restart", "resume", "retry", "run", "scale",
+    "set", "spawn", "stop", "work",
+];
+
+/// A change of jobs.
+#[must_use]
+pub fn change(action: &JobAction, ids: &[JobId], filter: Option<&JobFilter>) -> Said {
+    let mut target = match (filter, ids) {
+        (Some(filter), _) => meant(filter),
+        (None, [id]) => format!("job {id}"),
+        (None, [first, .., last]) if ids.len() > FEW => format!("{} jobs from {first} to {last}", ids.len()),
+        (None, _) => format!("jobs {}", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    };
+    if let JobAction::Set(setting) = action {
+        let priority = setting.priority.map(|priority| format!("priority {priority}"));
+        let queue = setting.queue.as_ref().map(|queue| format!("queue `{queue}`"));
+        let due = setting.due.map(|(at, _)| format!("due {}", words::time(at)));
+        let parts: Vec<String> = [priority, queue, due].into_iter().flatten().collect();
+        let _ = write!(target, ": {}", parts.join(", "));
+    }
+    (action.verb(), target)
+}
+
+/// Queues that are paused or resumed.
+#[must_use]
+pub fn pause(queues: &[String], paused: bool) -> Said {
+    (if paused { "pause" } else { "resume" }, named("queue", queues))
+}
+
+/// Processors that are switched.
+#[must_use]
+pub fn switch(processors: &[ProcessorName], enabled: Option<bool>) -> Said {
+    let verb = match enabled {
+        Some(true) => "enable",
+        Some(false) => "disable",
+        None => "reset",
+    };
+    (verb, named("processor", processors))
+}
+
+#[must_use]
+pub fn scale(params: &Scale) -> Said {
+    let Scale { workers, queue, pool, .. } = params;
+    let workers = match workers {
+        ScaleTo::Workers(wanted) => wanted.to_string(),
+        ScaleTo::Auto => String::from("auto"),
+    };
+    ("scale", format!("{} to {workers}", some(queue.as_deref(), pool.as_deref(), &[], "the pool")))
+}
+
+#[must_use]
+pub fn restart(params: &Restart) -> Said {
+    let Restart { queue, pool, workers, .. } = params;
+    ("restart", some(queue.as_deref(), pool.as_deref(), workers, "all workers"))
+}
+
+#[must_use]
+pub fn stop(params: &Stop) -> Said {
+    let Stop { queue, pool, workers, .. } = params;
+    ("stop", some(queue.as_deref(), pool.as_deref(), workers, "the master"))
+}
+
+/// A pool that is added.
+#[must_use]
+pub fn pool(name: Option<&str>, queues: &[String]) -> String {
+    match name {
+        Some(name) => format!("pool `{name}`"),
+        None => format!("a pool for {}", named("queue", queues)),
+    }
+}
+
+fn some(queue: Option<&str>, pool: Option<&str>, workers: &[String], all: &str) -> String {
+    match (queue, pool) {
+        (Some(queue), _) => format!("pools of queue `{queue}`"),
+        (None, Some(pool)) => format!("pool `{pool}`"),
+        (None, None) if workers.is_empty() => all.to_owned(),
+        (None, None) => named("worker", workers),
+    }
+}
+
+fn named<T: std::fmt::Display>(what: &str, names: &[T]) -> String {
+    match names {
+        [one] => format!("{what} `{one}`"),
+        few if few.len() <= FEW => format!("{what}s {}", words::list(few)),
+        many => format!("{} {what}s: {}, …", many.len(), words::list(&many[..FEW])),
+    }
+}
+
+/// A row for each.
+#[must_use]
+pub fn table(deeds: &[DeedRecord], now: UnixMicros, width: Option<usize>) -> String {
+    let columns = [
+        Column("id", Align::Right),
+        Column("when", Align::Left),
+        Column("who", Align::Left),
+        Column("via", Align::Left),
+        Column("verb", Align::Left),
+        Column("target", Align::Left),
+        Column("changed", Align::Right),
+        Column("outcome", Align::Left),
+    ];
+    let row = |DeedRecord { id, deed }: &DeedRecord| {
+        vec![
+            id.to_string(),
+            words::ago(now, deed.at),
+            words::one_line(&deed.asker().unwrap_or_else(|| "-".to_owned()), 40),
+            deed.via.as_str().to_owned(),
+            words::one_line(&deed.verb, 20),
+            words::one_line(&deed.target, 200),
+            deed.affected.map_or_else(|| "-".to_owned(), |n| n.to_string()),
+            outcome(&deed.outcome, deed.operation.map(|id| id.to_string())),
+        ]
+    };
+    let room = Room {
+        width,
+        without: &[],
+        cut: &[("outcome", 16), ("target", 16), ("who", 8)],
+        leave_out: &["via", "changed", "who", "when"],
+    };
+    render_within(room, &columns, deeds.iter().map(row).collect())
+}
+
+fn outcome(outcome: &str, operation: Option<String>) -> String {
+    let operation = operation.map(|id| format!(", operation {id}")).unwrap_or_default();
+    words::one_line(outcome, 200) + &operation
+}

@@ -1,0 +1,41 @@
+//! Who has changed what: the page says for whom it asks.
+
+use super::http::Page;
+use crate::support::{Bench, DEADLINE};
+
+const FORM: [(&str, &str); 2] =
+    [("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
+
+#[test]
+fn what_is_changed_at_the_page_is_on_record_with_the_role_and_the_address() {
+    let bench = Bench::new();
+    bench.push(&["--queue", "mail", "<b>t</b>"]);
+    let _master = bench.start(&["--queue", "default", "--workers", "1"]);
+    let page = Page::start(&bench, &[]);
+    page.as_role("operator", "POST", "/queues/mail/pause", &FORM, "").expect(303);
+    page.as_role("viewer", "POST", "/queues/mail/resume", &FORM, "").expect(403);
+    page.as_role("admin", "POST", "/jobs/change/delete", &FORM, "queue=mail&type=%3Cb%3Et%3C%2Fb%3E").expect(303);
+    bench.wait_for("both to be over", DEADLINE, |_| {
+        let all = page.get("/api/audit").json();
+        all.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|deed| deed["outcome"] == "done"))
+    });
+    let all = page.get("/api/audit").json();
+    for (deed, (verb, role)) in all.as_array().expect("deeds").iter().zip([("delete", "admin"), ("pause", "operator")])
+    {
+        assert_eq!((&deed["verb"], &deed["role"], &deed["via"]), (&verb.into(), &role.into(), &"web".into()), "{deed}");
+        assert_eq!((&deed["who"], &deed["address"]), (&serde_json::Value::Null, &"127.0.0.1".into()), "{deed}");
+    }
+    assert_eq!(all[0]["operation"], 1);
+    let html = page.get("/audit").expect(200).body;
+    for text in ["the page (operator)", "queue `mail`", "operation 1", "127.0.0.1", "&lt;b&gt;t&lt;/b&gt;"] {
+        assert!(html.contains(text), "{text}: {html}");
+    }
+    assert!(!html.contains("<b>t</b>"), "{html}");
+    let first = page.get("/audit?limit=1").expect(200).body;
+    let next = format!("/audit?limit=1&amp;before={}", all[0]["id"]);
+    assert!(first.contains(&next) && !first.contains("queue `mail`"), "{first}");
+    assert!(page.get(&next.replace("&amp;", "&")).expect(200).body.contains("queue `mail`"));
+    let filtered = page.get("/audit?verb=pause&since=1h").expect(200).body;
+    assert!(filtered.contains("queue-work audit --verb pause --since 1h"), "{filtered}");
+    page.get("/audit?before=x").expect(400);
+}
