@@ -86,6 +86,12 @@ fn preview(settings: &ProcessorSettings) -> Preview<'_> {
     Preview { name, schedule, timezone: timezone.as_deref(), next: schedule::next(settings, now, count) }
 }
 
+/// The values in force, with the origin of each.
+#[cfg(feature = "web")]
+pub(crate) fn shown(context: &Context) -> Result<Vec<Shown>, Error> {
+    backend::load_for_master(&context.flags).map(|loaded| config::show(&loaded))
+}
+
 fn show(context: &Context) -> Result<Code, Error> {
     let shown = config::show(&load(context)?);
     if context.global.json {

@@ -11,7 +11,7 @@ pub(crate) mod backend;
 pub(crate) mod call;
 mod calls;
 mod completions;
-mod config;
+pub(crate) mod config;
 pub(crate) mod context;
 mod doctor;
 pub(crate) mod errors;

@@ -55,7 +55,7 @@ fn write(json: &str, patterns: &[String], out: &mut String) {
                     out.push_str(if at > 0 { "," } else { "" });
                     out.push_str(&serde_json::to_string(name).unwrap_or_default());
                     out.push(':');
-                    if patterns.iter().any(|pattern| fits(pattern, name)) {
+                    if hides(name, patterns) {
                         out.push_str(HIDDEN);
                     } else {
                         write(value.get(), patterns, out);
@@ -78,6 +78,12 @@ fn write(json: &str, patterns: &[String], out: &mut String) {
         },
         _ => out.push_str(json),
     }
+}
+
+/// Whether a member of this name is hidden.
+#[must_use]
+pub fn hides(name: &str, patterns: &[String]) -> bool {
+    patterns.iter().any(|pattern| fits(pattern, name))
 }
 
 /// Whether a name is like this, in small letters or large, with `*` for any part of it.

@@ -27,12 +27,16 @@ pub fn table(types: &[TypeMemory], width: Option<usize>) -> String {
     render_within(room, &columns, types.iter().map(row).collect())
 }
 
-fn kept(bytes: i64) -> String {
+/// Bytes, also fewer than before.
+#[must_use]
+pub fn kept(bytes: i64) -> String {
     let sign = if bytes < 0 { "-" } else { "" };
     format!("{sign}{}", words::bytes(bytes.unsigned_abs()))
 }
 
-fn verdict(t: &TypeMemory) -> String {
+/// Whether a type leaks, and what helps.
+#[must_use]
+pub fn verdict(t: &TypeMemory) -> String {
     match (t.verdict, t.max_jobs) {
         (Verdict::Leaks, Some(jobs)) => format!("leaks; `max_jobs = {jobs}` keeps it under +64M"),
         (Verdict::Leaks, None) => "leaks".into(),

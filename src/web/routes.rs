@@ -68,6 +68,8 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/jobs/change/delete", pages::operations::preview),
     ("/operations", pages::operations::all),
     ("/audit", pages::audit::list),
+    ("/settings", pages::settings::page),
+    ("/metrics-view", pages::metrics::page),
     ("/jobs/{name}/why", pages::job::why),
     ("/failures", pages::failures::list),
     ("/failures/{name}", pages::failures::one),

@@ -27,7 +27,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+    pub(super) const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {

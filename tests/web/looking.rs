@@ -3,7 +3,7 @@
 use super::http::Page;
 use crate::support::{Bench, DEADLINE};
 
-const EMPTY: [&str; 14] = [
+const EMPTY: [&str; 17] = [
     "/",
     "/queues",
     "/jobs",
@@ -18,10 +18,13 @@ const EMPTY: [&str; 14] = [
     "/health",
     "/operations",
     "/audit",
+    "/settings",
+    "/metrics-view",
+    "/metrics-view?range=7d",
 ];
 
 /// Pages that are the same document as a command.
-const DOCUMENTS: [(&str, &[&str]); 14] = [
+const DOCUMENTS: [(&str, &[&str]); 17] = [
     ("/jobs", &["jobs", "list"]),
     ("/jobs?state=dead&queue=default", &["jobs", "list", "--state", "dead", "--queue", "default"]),
     ("/jobs?limit=2", &["jobs", "list", "--limit", "2"]),
@@ -37,6 +40,7 @@ const DOCUMENTS: [(&str, &[&str]); 14] = [
     ("/queues/default", &["status", "default"]),
     ("/health", &["health"]),
     ("/audit", &["audit"]),
+    ("/settings", &["config", "show"]),
     ("/audit?verb=pause&limit=1", &["audit", "--verb", "pause", "--limit", "1"]),
 ];
 

@@ -10,6 +10,8 @@ mod guarding;
 mod http;
 mod live;
 mod looking;
+mod metrics;
 mod operations;
 mod pushing;
 mod searching;
+mod settings;

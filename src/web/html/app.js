@@ -97,7 +97,7 @@ const searched = document.getElementById("searched");
 if (searched && searched.dataset.searched && searched.querySelector("a[rel=next]")) search(searched);
 
 // What each of these keys does stands in the page, for `?`.
-const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7 };
+const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7, m: 8, e: 9 };
 let isGoing = false;
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input,select,textarea")) return;

@@ -30,6 +30,44 @@ pub(in crate::web) fn chart(caption: &Markup, sentence: &str, series: &[Series],
     }
 }
 
+/// Darkness of squares, in steps.
+const SHADES: usize = 4;
+/// Room for the labels of rows, and the height of one.
+const LABELS: f64 = 70.0;
+const ROW: f64 = 14.0;
+
+/// Squares by column and row, the darker the more; rows have labels.
+pub(in crate::web) fn heat(
+    sentence: &str,
+    columns: usize,
+    labels: &[String],
+    cells: Vec<(usize, usize, u64)>,
+) -> Markup {
+    let most = cells.iter().map(|(.., count)| *count).max().unwrap_or(1).max(1) as f64;
+    let mut shades: [String; SHADES] = Default::default();
+    for (column, row, count) in cells {
+        // Few beside many are seen all the same.
+        let shade = ((count as f64 / most).sqrt() * SHADES as f64).ceil() as usize;
+        let _ = write!(shades[shade.clamp(1, SHADES) - 1], "M{column} {row}h1v1h-1z");
+    }
+    let scale = format!("translate({LABELS} 0) scale({:.3} {ROW})", (WIDTH - LABELS) / columns.max(1) as f64);
+    html! {
+        figure {
+            figcaption { (sentence) }
+            svg.heat viewBox=(format!("0 0 {WIDTH} {}", labels.len() as f64 * ROW)) role="img" aria-label=(sentence) {
+                @for (row, label) in labels.iter().enumerate() {
+                    text x="0" y=(format!("{:.0}", (row as f64 + 0.75) * ROW)) { (label) }
+                }
+                g transform=(scale) {
+                    @for (shade, d) in shades.iter().enumerate() {
+                        path d=(d) fill-opacity=(format!("{:.2}", (shade + 1) as f64 / SHADES as f64)) {}
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A small line without a frame.
 pub(in crate::web) fn spark(values: Vec<Option<f64>>) -> Markup {
     let series = [Series { class: "spark", values }];

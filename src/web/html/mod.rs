@@ -22,10 +22,10 @@ use crate::report::words;
 
 pub(super) use assets::{CSS, ICON, JS};
 pub(super) use cells::{ago, button, count, line, number, pre, seconds, size, table, text};
-pub(super) use charts::{Series, chart, spark};
+pub(super) use charts::{Series, chart, heat, spark};
 
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 8] = [
+const NAV: [(&str, &str); 10] = [
     ("", "Overview"),
     ("queues", "Queues"),
     ("jobs", "Jobs"),
@@ -34,11 +34,13 @@ const NAV: [(&str, &str); 8] = [
     ("workers", "Workers"),
     ("processors", "Processors"),
     ("services", "Services"),
+    ("metrics-view", "Metrics"),
+    ("settings", "Settings"),
 ];
 
 /// What keys do, where there is JavaScript.
 const KEYS: [(&str, &str); 5] = [
-    ("g", "and the first letter of a page goes there, o to the first"),
+    ("g", "and the first letter of a page goes there, o to the first, e to the settings"),
     ("/", "to the first field"),
     ("j k", "down and up through rows; Enter opens one"),
     (".", "stops this page from changing, and lets it go on"),

@@ -43,7 +43,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let given = ["who", "verb", "since"].iter();
     let given = given.filter_map(|key| Some(format!(" --{key} {}", words::command([asked.get(key)?]))));
     let command = format!("queue-work audit{}", given.collect::<String>());
-    let page = Page::new("-", "Audit", command).fixed("filter", fields(desk)).live(
+    let page = Page::new("settings", "Audit", command).fixed("filter", fields(desk)).live(
         "deeds",
         html! {
             @if deeds.is_empty() { p.empty { "Nothing on record is like that. What is changed by hand is here, but for pushes." } }

@@ -8,18 +8,19 @@ use super::{failures, lanes, processes, queues};
 use crate::cli::metrics as cli_metrics;
 use crate::error::Error;
 use crate::model::QueueName;
+use crate::model::rollup::Range;
 use crate::report::exposition::{self, Format};
 use crate::report::health::Mark;
 use crate::report::history::{self, HistoryReport, Times};
 use crate::report::words;
-use crate::store::FailureFilter;
+use crate::store::{FailureFilter, History};
 use crate::web::View;
 use crate::web::desk::Desk;
 use crate::web::html::{Page, Series, chart, count, number, seconds, table, text};
 use crate::wire::metrics::AskHistory;
 
 /// Times that charts can show, by what is asked for.
-const RANGES: [(&str, &str, Duration); 3] = [
+pub(super) const RANGES: [(&str, &str, Duration); 3] = [
     ("1h", "Last hour", Duration::from_hours(1)),
     ("24h", "Last day", Duration::from_hours(24)),
     ("7d", "Last week", Duration::from_hours(7 * 24)),
@@ -41,7 +42,7 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("", "Overview", "queue-work status")
         .live("problems", problems(desk))
         .live("tiles", tiles(desk, &history, title))
-        .live("charts", html! { h2 { "Over time" } (ranges(desk, name)) (charts(&history)) })
+        .live("charts", html! { h2 { "Over time" } (ranges(desk, name, "")) (charts(&history)) })
         .live("queues", html! { h2 { "Queues" } (queues::rows(desk, &desk.status().queues, &history)) })
         .live("lanes", lanes::all(desk)?)
         .live("processes", html! { h2 { "Processes" } (processes::tree(desk)) })
@@ -61,9 +62,14 @@ pub(in crate::web) fn past(
     queue: Option<&QueueName>,
 ) -> Result<HistoryReport, Error> {
     let asked = AskHistory { since: desk.now.minus(length), until: None, queue: queue.cloned(), kind: None };
-    let filter = history::filter(&asked, desk.now);
-    let found = desk.read(|records| records.history(&filter))?;
-    Ok(HistoryReport::new(filter.range, &found))
+    let (range, history) = found(desk, &asked)?;
+    Ok(HistoryReport::new(range, &history))
+}
+
+/// Numbers of a time, and the periods that they are of.
+pub(super) fn found(desk: &Desk<'_>, asked: &AskHistory) -> Result<(Range, History), Error> {
+    let filter = history::filter(asked, desk.now);
+    Ok((filter.range, desk.read(|records| records.history(&filter))?))
 }
 
 /// Checks that something has not passed, with the next step.
@@ -117,12 +123,13 @@ fn tiles(desk: &Desk<'_>, history: &HistoryReport, range: &str) -> Markup {
     }
 }
 
-fn ranges(desk: &Desk<'_>, shown: &str) -> Markup {
+/// The times that a page can show.
+pub(super) fn ranges(desk: &Desk<'_>, shown: &str, page: &str) -> Markup {
     html! {
         ul.tabs aria-label="Time" {
             @for (name, title, _) in RANGES {
                 @let query = desk.query_without(&["range"]).chain([("range", name.into())]);
-                li { a href=(desk.urls.with(&[""], query)) aria-current=[(name == shown).then_some("true")] { (title) } }
+                li { a href=(desk.urls.with(&[page], query)) aria-current=[(name == shown).then_some("true")] { (title) } }
             }
         }
     }
