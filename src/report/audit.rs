@@ -15,6 +15,8 @@ pub type Said = (&'static str, String);
 
 /// Names and ids that are given in full.
 const FEW: usize = 10;
+/// The target of a restart of everything.
+pub const ALL_WORKERS: &str = "all workers";
 /// The verbs of deeds.
 pub const VERBS: [&str; 16] = [
     "cancel", "delete", "disable", "enable", "pause", "reload", "reset", "restart", "resume", "retry", "run", "scale",
@@ -70,7 +72,7 @@ pub fn scale(params: &Scale) -> Said {
 #[must_use]
 pub fn restart(params: &Restart) -> Said {
     let Restart { queue, pool, workers, .. } = params;
-    ("restart", some(queue.as_deref(), pool.as_deref(), workers, "all workers"))
+    ("restart", some(queue.as_deref(), pool.as_deref(), workers, ALL_WORKERS))
 }
 
 #[must_use]

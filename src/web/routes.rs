@@ -95,6 +95,7 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
     ("/jobs/change/cancel", Role::Operator, pages::operations::begin),
     ("/jobs/change/delete", Role::Admin, pages::operations::begin),
     ("/operations/{name}/stop", Role::Operator, pages::operations::stop),
+    ("/failures/{name}/probe", Role::Operator, pages::failures::probe),
     ("/queues/{name}/pause", Role::Operator, actions::pause),
     ("/queues/{name}/resume", Role::Operator, actions::resume),
     ("/pools/{name}/scale", Role::Operator, actions::scale),

@@ -39,3 +39,30 @@ fn what_is_changed_at_the_page_is_on_record_with_the_role_and_the_address() {
     assert!(filtered.contains("queue-work audit --verb pause --since 1h"), "{filtered}");
     page.get("/audit?before=x").expect(400);
 }
+
+#[test]
+fn an_error_that_is_new_says_so_and_one_of_its_jobs_is_retried_as_a_probe() {
+    let bench = Bench::new();
+    let _master = bench.start(&["--queue", "default", "--workers", "1"]);
+    let jobs: Vec<i64> = (0..2).map(|_| bench.push(&["--max-attempts", "1", "--", "false"])).collect();
+    for &job in &jobs {
+        bench.wait_for_job(job, "dead");
+    }
+    let page = Page::start(&bench, &[]);
+    let is_new = |page: &Page| page.get("/failures").expect(200).body.contains(">new</span>");
+    bench.wait_for("the start to be on record", 2 * DEADLINE, |_| is_new(&page));
+    let error = page.get("/api/failures").json()[0]["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let probe = format!("/failures/{error}/probe");
+    assert!(page.get(&format!("/failures/{error}")).expect(200).body.contains(&format!("action=\"{probe}\"")));
+    let moved = page.as_role("operator", "POST", &probe, &FORM, "").expect(303);
+    assert_eq!(moved.header("location"), Some(&*format!("/jobs/{}", jobs[1])));
+    bench.wait_for("the probe to be over", DEADLINE, |bench| {
+        bench.runs(jobs[1]).len() == 2 && bench.job(jobs[1])["state"] == "dead"
+    });
+    assert_eq!(bench.runs(jobs[0]).len(), 1, "the others are left as they are");
+    page.as_role("operator", "POST", "/failures/0000000000000001/probe", &FORM, "").expect(404);
+    bench.ok(&["restart", "--all"]);
+    assert!(!is_new(&page), "it was there before the restart");
+    let deeds = page.get("/api/audit?verb=retry").json();
+    assert_eq!((&deeds[0]["target"], &deeds[0]["role"]), (&format!("job {}", jobs[1]).into(), &"operator".into()));
+}

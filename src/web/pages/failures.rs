@@ -1,17 +1,30 @@
 //! Errors: what runs failed of, each kind once.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::operations::retry_of_error;
+use super::overview;
+use crate::cli::output;
 use crate::error::Error;
-use crate::model::{FailureRecord, Fingerprint, QueueName, RunId};
-use crate::store::{FailureFilter, RunFilter};
+use crate::model::gauge::MarkKind;
+use crate::model::{FailureRecord, Fingerprint, JobState, QueueName, RunId, States, UnixMicros};
+use crate::report::audit::ALL_WORKERS;
+use crate::store::{AuditFilter, FailureFilter, JobFilter, RunFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
-use crate::web::html::{Page, ago, count, number, pre, spark, table, text};
+use crate::web::html::{Page, ago, button, count, number, pre, spark, table, text};
+use crate::web::routes::{Done, Sent};
+use crate::web::token::Role;
+use crate::wire::control::{ChangedJobs, Jobs};
+use crate::wire::metrics::AskHistory;
 
 /// Errors of a page.
 const PAGE: u32 = 50;
+/// How long ago a start or a reload is looked for, and how many restarts.
+const LOOK_BACK: Duration = Duration::from_hours(7 * 24);
+const RESTARTS: u32 = 20;
 
 pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let queue = desk.asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
@@ -24,19 +37,19 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("failures", "Failures", "queue-work errors").live(
         "errors",
         html! {
-            @if found.is_empty() { p.empty { "No run has failed." } } @else { (rows(desk, &found)) }
+            @if found.is_empty() { p.empty { "No run has failed." } } @else { (rows(desk, &found, deployed_at(desk)?)) }
         },
     );
     Ok(View::Page(page))
 }
 
 /// A table of errors.
-pub(super) fn rows(desk: &Desk<'_>, found: &[FailureRecord]) -> Markup {
+pub(super) fn rows(desk: &Desk<'_>, found: &[FailureRecord], deployed_at: Option<UnixMicros>) -> Markup {
     let headings = ["error", "~type", "#dead", "#1 h", "#24 h", "#~runs", "last", "~24 hours"];
     let body = html! {
         @for one in found {
             tr {
-                td.wide { a href=(desk.urls.to(&["failures", &one.fingerprint.to_string()])) { (text(&one.message)) } }
+                td.wide { a href=(desk.urls.to(&["failures", &one.fingerprint.to_string()])) { (text(&one.message)) }(badge(one, deployed_at)) }
                 td.hide { (text(&one.kind)) }
                 td.n .bad[one.dead_now > 0] { (number(one.dead_now)) }
                 td.n { (number(one.runs_1h)) }
@@ -48,6 +61,40 @@ pub(super) fn rows(desk: &Desk<'_>, found: &[FailureRecord]) -> Markup {
         }
     };
     table("What runs failed of, the most dead jobs first", &headings, &body)
+}
+
+/// When what runs was put in force last, as far as that is on record: by a start, a reload, or a restart of all workers.
+pub(super) fn deployed_at(desk: &Desk<'_>) -> Result<Option<UnixMicros>, Error> {
+    let asked = AskHistory { since: desk.now.minus(LOOK_BACK), until: None, queue: None, kind: None };
+    let marks = overview::found(desk, &asked)?.1.marks.into_iter();
+    let begun = marks.filter(|mark| matches!(mark.kind, MarkKind::Start | MarkKind::Reload)).map(|mark| mark.at);
+    let restarts = AuditFilter { verb: Some("restart".to_owned()), limit: Some(RESTARTS), ..AuditFilter::default() };
+    let restarts = desk.read(|records| records.audit(&restarts))?.into_iter();
+    let of_all = restarts.filter(|record| record.deed.target == ALL_WORKERS).map(|record| record.deed.at);
+    Ok(begun.chain(of_all).max())
+}
+
+/// For an error that was not there before what runs now.
+fn badge(one: &FailureRecord, deployed_at: Option<UnixMicros>) -> Markup {
+    let is_new = deployed_at.is_some_and(|at| one.first_at > at);
+    html! { @if is_new { " " span.warn title="first seen since the last start, reload or restart of all workers" { "new" } } }
+}
+
+/// Retries one of the dead jobs, the newest, to see whether it goes now.
+pub(in crate::web) fn probe(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
+    let states = States::of(&[JobState::Dead]);
+    let error = Some(desk.asked.name.clone().into());
+    let filter = JobFilter { states, error, newest: true, limit: Some(1), ..JobFilter::default() };
+    let missing = || Error::NotFound("no job is dead of this error".to_owned());
+    let job = desk.read(|records| records.jobs(&filter))?.pop().ok_or_else(missing)?;
+    let changed: ChangedJobs = desk.call("jobs.retry", &Jobs { ids: vec![job.id], ..Jobs::default() })?;
+    if let Some(refused) = changed.refused.into_iter().next() {
+        return Err(Error::Refused(refused.reason));
+    }
+    Ok(Done {
+        json: output::to_json(&serde_json::json!({"id": job.id}))?,
+        page: desk.urls.to(&["jobs", &job.id.to_string()]),
+    })
 }
 
 fn trend(one: &FailureRecord) -> Markup {
@@ -63,7 +110,7 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
     if desk.asked.wants_json {
         return View::json(&found);
     }
-    let name = fingerprint.to_string();
+    let (name, deployed) = (fingerprint.to_string(), deployed_at(desk)?);
     let dead = desk.urls.with(&["jobs"], [("error", name.as_str())]);
     let queues: Vec<&str> = found.queues.iter().map(QueueName::as_str).collect();
     let page = Page::new("failures", text(&found.message), format!("queue-work errors {name}"))
@@ -77,10 +124,11 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
                 dd {
                     @if found.dead_now > 0 {
                         a.bad href=(dead) { (count(found.dead_now, "job")) } " " (retry_of_error(desk, &name)) " "
+                        @if desk.may(Role::Operator) { (button(&desk.urls.to(&["failures", &name, "probe"]), "Retry one", false)) }
                         code { "queue-work jobs retry --error " (name) }
                     } @else { "none" }
                 }
-                dt { "first seen" } dd { (ago(desk.now, found.first_at)) }
+                dt { "first seen" } dd { (ago(desk.now, found.first_at)) (badge(&found, deployed)) }
                 dt { "last seen" } dd { (ago(desk.now, found.last_at)) }
                 dt { "24 hours" } dd { (trend(&found)) }
             }

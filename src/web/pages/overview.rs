@@ -49,7 +49,7 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
         .live(
             "errors",
             html! {
-                @if !found.is_empty() { h2 { "Errors" } (failures::rows(desk, &found)) }
+                @if !found.is_empty() { h2 { "Errors" } (failures::rows(desk, &found, failures::deployed_at(desk)?)) }
             },
         );
     Ok(View::Page(page))
