@@ -27,7 +27,7 @@ mod logs;
 mod man;
 pub(crate) mod metrics;
 pub(crate) mod output;
-mod pause;
+pub(crate) mod pause;
 pub(crate) mod processors;
 mod push;
 mod reach;

@@ -27,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &QueuesArgs, paused: bool) -> Result<
 }
 
 /// Through the master when one runs, else in the store.
-pub(super) fn change(context: &Context, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
+pub(crate) fn change(context: &Context, params: &Queues, paused: bool) -> Result<PausedQueues, Error> {
     match context.master_or_existing_store()? {
         Some(Way::Master(mut client)) => Ok(client.call(method(paused), params)?),
         Some(Way::Store(mut store)) => in_store(context, store.as_mut(), params, paused),
@@ -35,7 +35,7 @@ pub(super) fn change(context: &Context, params: &Queues, paused: bool) -> Result
     }
 }
 
-pub(super) const fn method(paused: bool) -> &'static str {
+pub(crate) const fn method(paused: bool) -> &'static str {
     if paused { "pause" } else { "resume" }
 }
 

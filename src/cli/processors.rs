@@ -6,7 +6,7 @@ mod begin;
 mod list;
 mod run;
 mod runs;
-mod switch;
+pub(crate) mod switch;
 mod wrap;
 
 use std::sync::Arc;

@@ -53,7 +53,7 @@ pub use problem::{ConfigErrors, Problem};
 pub use services::ServiceConfig;
 pub use show::{Origins, Shown, show, template};
 pub use telemetry::{Collector, Telemetry};
-pub use web::{Web, check_base_path, check_host, check_pattern, listen as listen_of_web};
+pub use web::{Trusted, Users, Web, check_base_path, check_host, check_pattern, listen as listen_of_web};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

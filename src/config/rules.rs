@@ -60,6 +60,10 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
             rules.kind(&path, pool);
         }
     }
+    if config.web.by_proxy && config.web.trusted.is_empty() {
+        let message = "`auth` is \"proxy\", but nobody is `trusted` to say who asks; add `trusted = [\"127.0.0.1\"]` with the address of the proxy";
+        rules.problem("web", "auth", message);
+    }
     for order::Wrong { pool, key, message } in order::check(config) {
         rules.problem(&format!("pools.{pool}"), key, message);
     }

@@ -64,6 +64,12 @@ pub(super) const WEB: &[Key] = &[
     Key::new("base_path", Kind::Text(web::check_base_path)),
     Key::new("read_only", Kind::Flag),
     Key::new("redact", Kind::Texts(web::check_pattern)),
+    Key::new("auth", Kind::Choice(&["token", "proxy"])),
+    Key::new("user_header", Kind::Text(web::check_header)),
+    Key::new("trusted", Kind::Texts(web::check_trusted)),
+    Key::new("admins", Kind::Texts(web::check_user)),
+    Key::new("operators", Kind::Texts(web::check_user)),
+    Key::new("viewers", Kind::Texts(web::check_user)),
 ];
 
 /// The keys of `[autoscale]`.

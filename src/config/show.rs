@@ -139,6 +139,12 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
         ("web.base_path".to_owned(), config.web.shown_base().to_owned()),
         ("web.read_only".to_owned(), config.web.read_only.to_string()),
         ("web.redact".to_owned(), config.web.redact.join(", ")),
+        ("web.auth".to_owned(), if config.web.by_proxy { "proxy" } else { "token" }.to_owned()),
+        ("web.user_header".to_owned(), config.web.users.header.clone()),
+        ("web.trusted".to_owned(), config.web.trusted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        ("web.admins".to_owned(), config.web.users.admins.join(", ")),
+        ("web.operators".to_owned(), config.web.users.operators.join(", ")),
+        ("web.viewers".to_owned(), config.web.users.viewers.join(", ")),
         (
             "autoscale.max_processes".to_owned(),
             config.together.max_processes.map_or_else(|| "off".to_owned(), |most| most.to_string()),

@@ -1,4 +1,5 @@
-//! Actions: each asks the master for what a verb of the command line asks it for, and answers as that does.
+//! Actions: each does what a verb of the command line does, and answers as that does. What that does in the store where no
+//! master runs, is done so here, too.
 //!
 //! Nothing is waited for that takes as long as a job: what goes on shows on the page.
 
@@ -8,11 +9,13 @@ use serde_json::value::RawValue;
 
 use super::desk::Desk;
 use super::routes::{Done, Sent};
-use crate::cli::{call as cli_call, output};
+use crate::cli::jobs::change::{self, Deed};
+use crate::cli::processors::switch as cli_switch;
+use crate::cli::{call as cli_call, output, pause as cli_pause};
 use crate::client::calls::Request;
 use crate::error::Error;
 use crate::model::done::{Ran, Restarted, Scaled};
-use crate::model::{JobId, ProcessorName};
+use crate::model::{JobAction, JobId, ProcessorName};
 use crate::report::words;
 use crate::wire::control::{ChangedJobs, Jobs, PausedQueues, Queues, Restart, Scale};
 use crate::wire::processors::{RunProcessor, SwitchProcessors, SwitchedProcessor};
@@ -33,41 +36,48 @@ fn ask<R: Serialize + DeserializeOwned>(
     done(desk, &answer, page)
 }
 
-fn job(desk: &Desk<'_>, method: &str) -> Result<Done, Error> {
+fn job(desk: &Desk<'_>, action: JobAction, page: &[&str]) -> Result<Done, Error> {
     let id = desk.asked.name.parse().map(JobId).map_err(|_| Error::NotFound("there is no such job".to_owned()))?;
-    let params = Jobs { ids: vec![id], no_wait: true, ..Jobs::default() };
-    let changed: ChangedJobs = desk.call(method, &params)?;
+    // A master is told who asks.
+    let changed: ChangedJobs = if desk.seen.has_master() {
+        let params = Jobs { ids: vec![id], no_wait: true, ..Jobs::default() };
+        desk.call(&format!("jobs.{}", action.verb()), &params)?
+    } else {
+        change::named(desk.context, &Deed::new(action), vec![id])?
+    };
     if let Some(refused) = changed.refused.first() {
         let reason = refused.reason.clone();
         return Err(if refused.exit_code == 4 { Error::NotFound(reason) } else { Error::Refused(reason) });
     }
-    let page: &[&str] = if method == "jobs.delete" { &["jobs"] } else { &["jobs", &desk.asked.name] };
     done(desk, &changed, page)
 }
 
 pub(super) fn retry(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
-    job(desk, "jobs.retry")
+    job(desk, JobAction::Retry, &["jobs", &desk.asked.name])
 }
 
 pub(super) fn cancel(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
-    job(desk, "jobs.cancel")
+    job(desk, JobAction::Cancel, &["jobs", &desk.asked.name])
 }
 
 pub(super) fn delete(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
-    job(desk, "jobs.delete")
+    job(desk, JobAction::Delete, &["jobs"])
 }
 
-fn queue(desk: &Desk<'_>, method: &str) -> Result<Done, Error> {
+fn queue(desk: &Desk<'_>, paused: bool) -> Result<Done, Error> {
     let params = Queues { queues: vec![desk.asked.name.clone()], force: false };
-    ask::<PausedQueues>(desk, method, &params, &["queues"])
+    if desk.seen.has_master() {
+        return ask::<PausedQueues>(desk, cli_pause::method(paused), &params, &["queues"]);
+    }
+    done(desk, &cli_pause::change(desk.context, &params, paused)?, &["queues"])
 }
 
 pub(super) fn pause(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
-    queue(desk, "pause")
+    queue(desk, true)
 }
 
 pub(super) fn resume(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
-    queue(desk, "resume")
+    queue(desk, false)
 }
 
 pub(super) fn scale(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
@@ -92,9 +102,14 @@ fn processor(desk: &Desk<'_>) -> Result<ProcessorName, Error> {
 }
 
 fn switch(desk: &Desk<'_>, sent: &Sent, enabled: Option<bool>) -> Result<Done, Error> {
-    let reason = sent.get("reason").map(str::to_owned);
-    let params = SwitchProcessors { processors: vec![processor(desk)?], enabled, reason };
-    ask::<Vec<SwitchedProcessor>>(desk, "processors.set", &params, &["processors", &desk.asked.name])
+    let (processor, page) = (processor(desk)?, ["processors", &*desk.asked.name]);
+    if desk.seen.has_master() {
+        let reason = sent.get("reason").map(str::to_owned);
+        let params = SwitchProcessors { processors: vec![processor], enabled, reason };
+        return ask::<Vec<SwitchedProcessor>>(desk, "processors.set", &params, &page);
+    }
+    let switched = cli_switch::change(desk.context, &[processor], enabled, sent.get("reason"))?;
+    done(desk, &switched, &page)
 }
 
 pub(super) fn enable(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +21,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tower_service::Service as _;
 
+use super::guard::{Caller, Peer};
+use super::html::Urls;
 use super::{Web, answer, routes};
 use crate::model::listen::Place;
 
@@ -94,7 +95,7 @@ pub(super) async fn serve(web: Arc<Web>, door: Door) -> io::Result<()> {
                     Ok((stream, peer)) => {
                         let _ = stream.set_nodelay(true);
                         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, READ_WITHIN_MS);
-                        connect(&web, &router, &room, stream, Some(peer.ip()));
+                        connect(&web, &router, &room, stream, Peer::Address(peer.ip()));
                     }
                     Err(error) => failed(&error).await,
                 }
@@ -104,7 +105,10 @@ pub(super) async fn serve(web: Arc<Web>, door: Door) -> io::Result<()> {
             let listener = UnixListener::from_std(listener)?;
             loop {
                 match listener.accept().await {
-                    Ok((stream, _)) => connect(&web, &router, &room, stream, None),
+                    Ok((stream, _)) => {
+                        let peer = Peer::Socket(stream.peer_cred().ok().map(|peer| peer.uid()));
+                        connect(&web, &router, &room, stream, peer);
+                    }
                     Err(error) => failed(&error).await,
                 }
             }
@@ -118,7 +122,7 @@ async fn failed(error: &io::Error) {
 }
 
 /// Serves one connection, if there is room for it.
-fn connect<S>(web: &Arc<Web>, router: &Router, room: &Arc<Semaphore>, stream: S, peer: Option<IpAddr>)
+fn connect<S>(web: &Arc<Web>, router: &Router, room: &Arc<Semaphore>, stream: S, peer: Peer)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
@@ -138,18 +142,20 @@ where
     });
 }
 
-async fn handle(web: &Web, mut router: Router, request: Request<Incoming>, peer: Option<IpAddr>) -> answer::Response {
+async fn handle(web: &Web, mut router: Router, request: Request<Incoming>, peer: Peer) -> answer::Response {
     let (mut parts, body) = request.into_parts();
-    let admitted = if routes::is_open(&parts.uri, &web.desk.settings.base_path) {
-        web.guard.check_host(&parts).map(|()| super::Role::Viewer)
+    let base = web.guard.base_of(&parts.headers, peer);
+    let admitted = if routes::is_open(&parts.uri, &base) {
+        web.guard.check_host(&parts).map(|()| Caller::NOBODY)
     } else {
         web.guard.admit(&parts, peer)
     };
     let answered = match admitted {
-        Ok(role) => {
-            parts.extensions.insert(role);
-            parts.extensions.insert(routes::Peer(peer));
-            let parts = routes::within(parts, &web.desk.settings.base_path);
+        Ok(caller) => {
+            parts.extensions.insert(caller);
+            parts.extensions.insert(peer);
+            let mut parts = routes::within(parts, &base);
+            parts.extensions.insert(Urls::new(base));
             match router.call(Request::from_parts(parts, Body::new(body))).await {
                 Ok(answered) => answered,
                 Err(never) => match never {},

@@ -48,7 +48,6 @@ const REST_FRESH: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     pub context: Arc<Context>,
     pub settings: config::Web,
-    pub urls: Urls,
     reading: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     seen: Mutex<Option<Arc<Seen>>>,
@@ -81,6 +80,9 @@ pub(super) struct Asked {
     pub name: String,
     pub role: Role,
     pub address: Option<IpAddr>,
+    /// As a proxy names whoever asks.
+    pub user: Option<Arc<str>>,
+    pub urls: Urls,
     pub wants_json: bool,
 }
 
@@ -109,7 +111,6 @@ impl Shared {
     pub(super) fn new(context: &Context, settings: config::Web) -> Self {
         Self {
             context: Arc::new(context.with_patience(PATIENCE)),
-            urls: Urls::new(settings.base_path.clone()),
             settings,
             reading: Arc::new(Semaphore::new(MOST_READING)),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
@@ -142,7 +143,7 @@ impl Shared {
         let began = clock::instant();
         let seen = self.seen().await?;
         let permit = acquired(&self.reading).await?;
-        let (context, urls, redact) = (Arc::clone(&self.context), self.urls.clone(), self.settings.redact.clone());
+        let (context, redact) = (Arc::clone(&self.context), self.settings.redact.clone());
         on_a_thread(move || {
             let _permit = permit;
             let now = clock::wall();
@@ -150,7 +151,7 @@ impl Shared {
                 asked: &asked,
                 seen: &seen,
                 context: &context,
-                urls: &urls,
+                urls: &asked.urls,
                 redact: &redact,
                 now,
                 began,
@@ -258,13 +259,18 @@ impl Desk<'_> {
         let none = || Error::NoMaster { database: String::new(), start: String::new() };
         let (role, address) = (self.asked.role.as_str().to_owned(), self.asked.address.map(|at| at.to_string()));
         let mut client = self.context.try_connect()?.ok_or_else(none)?;
-        client.by = Some(By { who: None, role: Some(role), address });
+        client.by = Some(By { who: self.asked.user.as_deref().map(str::to_owned), role: Some(role), address });
         Ok(client)
     }
 
     /// Whether whoever asks may do this, and a master is there to do it.
     pub(super) fn may(&self, role: Role) -> bool {
         self.asked.role >= role && self.seen.has_master()
+    }
+
+    /// Whether whoever asks may do what is done in the store where no master runs.
+    pub(super) fn may_without_master(&self, role: Role) -> bool {
+        self.asked.role >= role && (self.seen.has_master() || self.status().master.is_none())
     }
 
     /// Adds the limits of their pools to jobs that have none of their own.

@@ -3,13 +3,14 @@
 //! In this order: the name by which it is asked for, as a name of others leads here by DNS rebinding (421); pages of other
 //! sites, which a browser on this machine would send with the rights of its user (403); the token (401, and 429 for who tries
 //! many). Tokens come as HTTP Basic, which a browser gives to this origin alone while a cookie goes to every port of a host,
-//! or as Bearer.
+//! or as Bearer. A proxy that is trusted may name the user instead.
 //!
-//! Invariant: a token that is right is admitted however many were wrong: an address may be shared.
+//! Invariants: a token that is right is admitted however many were wrong: an address may be shared; what a peer says of
+//! users and paths counts only if the peer is trusted, and a user only if named once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use hyper::{Method, StatusCode};
 
 use super::token::{Role, Tokens};
 use crate::clock;
-use crate::config;
+use crate::config::{self, Trusted, Users, check_base_path};
 use crate::model::listen::Place;
 
 /// Wrong tokens of an address in a minute until it is told to wait.
@@ -28,6 +29,49 @@ const MOST_WRONG: u32 = 5;
 const MINUTE: Duration = Duration::from_mins(1);
 /// Addresses that are remembered.
 const MOST_ADDRESSES: usize = 1024;
+
+/// The path that a proxy has taken off.
+const PREFIX: &str = "x-forwarded-prefix";
+/// Characters of a user that are kept.
+const LONGEST_USER: usize = 100;
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Peer {
+    Address(IpAddr),
+    /// At the socket, with the number of its user.
+    Socket(Option<u32>),
+}
+
+impl Peer {
+    pub(super) const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Socket(_) => None,
+        }
+    }
+
+    /// Whether it is another machine.
+    pub(super) const fn is_elsewhere(self) -> bool {
+        match self {
+            Self::Address(address) => !address.is_loopback(),
+            Self::Socket(_) => false,
+        }
+    }
+}
+
+/// Whoever asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub role: Role,
+    /// As a proxy names it; `None`: somebody with a token.
+    pub user: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// Somebody who is known by nothing.
+    pub(super) const NOBODY: Self = Self { role: Role::Viewer, user: None };
+}
 
 /// Refused: with this status, for this reason.
 pub(super) type Refusal = (StatusCode, &'static str);
@@ -37,7 +81,11 @@ pub(super) struct Guard {
     /// Names without a port.
     hosts: Vec<String>,
     read_only: bool,
-    wrong: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
+    trusted: Vec<Trusted>,
+    /// `None`: nobody is named by a proxy.
+    users: Option<Users>,
+    base: Arc<str>,
+    wrong: Mutex<HashMap<Peer, (Instant, u32)>>,
 }
 
 impl Guard {
@@ -49,21 +97,75 @@ impl Guard {
         {
             hosts.push(name_of(&at.to_string()).to_owned());
         }
-        Self { tokens, hosts, read_only: settings.read_only, wrong: Mutex::default() }
+        Self {
+            tokens,
+            hosts,
+            read_only: settings.read_only,
+            trusted: settings.trusted.clone(),
+            users: settings.by_proxy.then(|| settings.users.clone()),
+            base: settings.base_path.as_str().into(),
+            wrong: Mutex::default(),
+        }
     }
 
-    /// The role of whoever asks this from there.
-    pub(super) fn admit(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Role, Refusal> {
+    /// Whoever asks this from there.
+    pub(super) fn admit(&self, request: &Parts, peer: Peer) -> Result<Caller, Refusal> {
         self.check_host(request)?;
         check_site(&request.method, &request.headers)?;
-        let Some(shown) = token_in(&request.headers) else {
+        let mut caller = match self.user_in(&request.headers, peer) {
+            Some(user) => Caller { role: self.role_of(&user)?, user: Some(user) },
+            None => Caller { role: self.role_by_token(&request.headers, peer)?, user: None },
+        };
+        if self.read_only {
+            caller.role = Role::Viewer;
+        }
+        Ok(caller)
+    }
+
+    /// The path below which it was asked for: that of the settings, or of a proxy that has taken it off.
+    pub(super) fn base_of(&self, headers: &HeaderMap, peer: Peer) -> Arc<str> {
+        let prefix = text(headers, PREFIX).filter(|prefix| self.is_trusted(peer) && check_base_path(prefix).is_ok());
+        prefix.map_or_else(|| Arc::clone(&self.base), |prefix| prefix.trim_end_matches('/').into())
+    }
+
+    fn is_trusted(&self, peer: Peer) -> bool {
+        self.trusted.iter().any(|trusted| match (trusted, peer) {
+            (Trusted::Network(..), Peer::Address(address)) => trusted.has(address),
+            (Trusted::Socket(user), Peer::Socket(peer)) => user.is_none() || *user == peer,
+            _ => false,
+        })
+    }
+
+    /// The user whom a trusted proxy names.
+    fn user_in(&self, headers: &HeaderMap, peer: Peer) -> Option<Arc<str>> {
+        let users = self.users.as_ref().filter(|_| self.is_trusted(peer))?;
+        let mut named = headers.get_all(&*users.header).iter();
+        // Of two, one may be what the browser itself has sent.
+        let (Some(name), None) = (named.next(), named.next()) else { return None };
+        let name: String = String::from_utf8_lossy(name.as_bytes()).trim().chars().take(LONGEST_USER).collect();
+        (!name.is_empty()).then(|| name.into())
+    }
+
+    fn role_of(&self, user: &str) -> Result<Role, Refusal> {
+        const NOBODY: Refusal = (
+            StatusCode::FORBIDDEN,
+            "the proxy lets you in, but you have no role here; see `admins`, `operators` and `viewers` in `[web]`",
+        );
+        let users = self.users.as_ref().ok_or(NOBODY)?;
+        let roles = [(Role::Admin, &users.admins), (Role::Operator, &users.operators), (Role::Viewer, &users.viewers)];
+        let found = roles.into_iter().find(|(_, names)| names.iter().any(|name| name == user || name == "*"));
+        found.map(|(role, _)| role).ok_or(NOBODY)
+    }
+
+    fn role_by_token(&self, headers: &HeaderMap, peer: Peer) -> Result<Role, Refusal> {
+        let Some(shown) = token_in(headers) else {
             return Err((
                 StatusCode::UNAUTHORIZED,
                 "a token is wanted; `queue-work web link` prints the address to open",
             ));
         };
         match self.tokens.role_of(&shown) {
-            Some(role) => Ok(if self.read_only { Role::Viewer } else { role }),
+            Some(role) => Ok(role),
             None if self.is_one_too_many(peer) => {
                 Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens from this address; try again in a minute"))
             }
@@ -93,7 +195,7 @@ impl Guard {
     }
 
     /// Counts a wrong token.
-    fn is_one_too_many(&self, peer: Option<IpAddr>) -> bool {
+    fn is_one_too_many(&self, peer: Peer) -> bool {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::instant();
         if wrong.len() >= MOST_ADDRESSES {

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -23,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::answer::{self, Response};
 use super::desk::Asked;
+use super::guard::Peer;
 use super::routes::PageFn;
 use super::token::Role;
 use super::{View, Web, html};
@@ -53,23 +53,23 @@ type Drawing = tokio::sync::Mutex<Option<(Instant, Arc<Parts>)>>;
 #[derive(Default)]
 pub(super) struct Live {
     drawings: Mutex<HashMap<Key, Arc<Drawing>>>,
-    viewers: Mutex<HashMap<Option<IpAddr>, usize>>,
+    viewers: Mutex<HashMap<Peer, usize>>,
 }
 
 /// Counts a viewer as long as it lives.
 struct Place {
     web: Arc<Web>,
-    peer: Option<IpAddr>,
+    peer: Peer,
     key: Key,
 }
 
 impl Place {
-    fn take(web: &Arc<Web>, peer: Option<IpAddr>, key: Key) -> Option<Self> {
+    fn take(web: &Arc<Web>, peer: Peer, key: Key) -> Option<Self> {
         let mut viewers = web.live.viewers.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = viewers.values().sum();
         let of_address = viewers.entry(peer).or_default();
         // Behind a proxy all have one address.
-        if all >= MOST || *of_address >= MOST_OF_ADDRESS && peer.is_some_and(|peer| !peer.is_loopback()) {
+        if all >= MOST || *of_address >= MOST_OF_ADDRESS && peer.is_elsewhere() {
             return None;
         }
         *of_address += 1;
@@ -105,9 +105,9 @@ impl hyper::body::Body for Stream {
 }
 
 /// Opens the stream of a page.
-pub(super) fn open(web: &Arc<Web>, asked: Asked, page: PageFn, peer: Option<IpAddr>) -> Response {
+pub(super) fn open(web: &Arc<Web>, asked: Asked, page: PageFn, peer: Peer) -> Response {
     let query: Vec<String> = asked.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let key = (format!("{}?{}", asked.path, query.join("&")), asked.role);
+    let key = (format!("{}{}?{}", asked.urls.to(&[]), asked.path, query.join("&")), asked.role);
     let Some(place) = Place::take(web, peer, key) else {
         return answer::refused(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open; reload this one to see it");
     };

@@ -3,7 +3,6 @@
 //! The same page is at its path, at its path with `.json` behind it, and below `/api`; the last two are JSON, as is the first
 //! for who accepts that. Invariant: an action is in the table with the role that it takes, and is checked for that here.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +10,21 @@ use axum::Router;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::routing::{get, post};
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::Extensions;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, Uri};
 use tokio::time::timeout;
 
 use super::answer::{self, PLAIN, Response};
 use super::desk::{Asked, Desk};
+use super::guard::{Caller, Peer};
+use super::html::Urls;
 use super::token::Role;
 use super::{View, Web, actions, html, live, pages, push};
 use crate::error::Error;
 
 pub(super) type PageFn = fn(&Desk<'_>) -> Result<View, Error>;
 type ActFn = fn(&Desk<'_>, &Sent) -> Result<Done, Error>;
-
-/// The address that a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub Option<IpAddr>);
 
 /// The request wants JSON, as its path says.
 #[derive(Clone, Copy, Debug)]
@@ -159,11 +157,10 @@ pub(super) fn table(web: &Arc<Web>) -> Router {
     }
     let ready = Arc::clone(web);
     let nowhere = Arc::clone(web);
-    let base = web.desk.settings.base_path.clone();
     router
         .route("/healthz", get(async || answer::of_text(StatusCode::OK, PLAIN, "ok\n")))
         .route("/readyz", get(move || readiness(Arc::clone(&ready))))
-        .route("/login", get(move |request: Request| async move { login(&request, &base) }))
+        .route("/login", get(async |request: Request| login(&request)))
         .route(html::CSS.path(), get(async || asset("text/css; charset=utf-8", html::CSS.text)))
         .route(html::JS.path(), get(async || asset("text/javascript; charset=utf-8", html::JS.text)))
         .route(html::ICON.path(), get(async || asset("image/svg+xml", html::ICON.text)))
@@ -269,7 +266,7 @@ enum Wants {
 }
 
 /// Takes a request apart; it keeps its headers and its body.
-async fn read(request: Request) -> (Asked, Wants, Option<IpAddr>, Request) {
+async fn read(request: Request) -> (Asked, Wants, Peer, Request) {
     let (mut parts, body) = request.into_parts();
     let params = RawPathParams::from_request_parts(&mut parts, &()).await;
     let name = params.ok().and_then(|params| params.iter().next().map(|(_, value)| value.to_owned()));
@@ -281,24 +278,32 @@ async fn read(request: Request) -> (Asked, Wants, Option<IpAddr>, Request) {
         _ => Wants::Page,
     };
     let query = parts.uri.query().unwrap_or_default();
-    let peer = parts.extensions.get().and_then(|Peer(peer)| *peer);
+    let Caller { role, user } = parts.extensions.get().cloned().unwrap_or(Caller::NOBODY);
+    let peer = parts.extensions.get().copied().unwrap_or(Peer::Socket(None));
     let asked = Asked {
-        address: peer,
+        address: peer.address(),
         path: parts.uri.path().to_owned(),
         query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         name: name.unwrap_or_default(),
-        role: parts.extensions.get().copied().unwrap_or(Role::Viewer),
+        role,
+        user,
+        urls: urls_of(&parts.extensions),
         wants_json: matches!(wants, Wants::Json),
     };
     (asked, wants, peer, Request::from_parts(parts, body))
 }
 
+/// The links of this request.
+fn urls_of(extensions: &Extensions) -> Urls {
+    extensions.get().cloned().unwrap_or_else(|| Urls::new("".into()))
+}
+
 /// Leads to the first page by an address without the token in it: with one the browser would refuse to ask for changes.
-fn login(request: &Request, base: &str) -> Response {
+fn login(request: &Request) -> Response {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let scheme = if header("x-forwarded-proto") == Some("https") { "https" } else { "http" };
     let host = header(HOST.as_str()).unwrap_or("localhost");
-    answer::moved(&format!("{scheme}://{host}{base}/"))
+    answer::moved(&format!("{scheme}://{host}{}", urls_of(request.extensions()).to(&[])))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {
@@ -314,6 +319,8 @@ async fn readiness(web: Arc<Web>) -> Response {
         query: Vec::new(),
         name: String::new(),
         role: Role::Viewer,
+        user: None,
+        urls: Urls::new("".into()),
         wants_json: false,
     };
     let is_ready = web.desk.at_desk(Arc::new(nobody), |desk| Ok(desk.seen.is_ready())).await;

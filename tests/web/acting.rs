@@ -40,6 +40,38 @@ fn an_operator_pauses_scales_restarts_retries_and_cancels_by_the_page() {
 }
 
 #[test]
+fn without_a_master_the_page_changes_in_the_store_what_the_command_line_does() {
+    let bench = Bench::new();
+    std::fs::write(
+        bench.path().join("queue-work.toml"),
+        "[processors.nightly]\ncron = \"0 3 1 1 *\"\ncommand = [\"true\"]\n",
+    )
+    .expect("a file");
+    let waits = bench.push(&["t"]);
+    let page = Page::start(&bench, &[]);
+    let html = page.get(&format!("/jobs/{waits}")).expect(200).body;
+    assert!(html.contains("/cancel\"") && html.contains("/delete\""), "{html}");
+    page.post(&format!("/jobs/{waits}/cancel"), "").expect(200);
+    assert_eq!(bench.job(waits)["state"], "cancelled");
+    page.post(&format!("/jobs/{waits}/retry"), "").expect(200);
+    assert_eq!(bench.job(waits)["state"], "ready");
+    let html = page.get("/queues").expect(200).body;
+    assert!(html.contains("/queues/default/pause\""), "{html}");
+    page.post("/queues/default/pause", "").expect(200);
+    assert_eq!(bench.status()["queues"][0]["paused"], true);
+    page.post("/processors/nightly/disable", "reason=later").expect(200);
+    assert_eq!(bench.run(&["processors", "show", "nightly", "--json"]).json()["enabled"], false);
+    page.post(&format!("/jobs/{waits}/delete"), "").expect(200);
+    page.get(&format!("/jobs/{waits}")).expect(404);
+    for needs_one in
+        ["/pools/default/scale", "/workers/default-1/restart", "/processors/nightly/run", "/jobs/change/retry"]
+    {
+        let refused = page.post(needs_one, "workers=1&type=t").expect(503);
+        assert!(refused.body.contains("no master runs"), "{needs_one}: {refused:?}");
+    }
+}
+
+#[test]
 fn a_browser_is_led_to_the_page_on_which_the_change_shows() {
     let bench = Bench::new();
     let _master = bench.start(&["--queue", "default", "--workers", "1"]);

@@ -12,6 +12,7 @@ mod live;
 mod looking;
 mod metrics;
 mod operations;
+mod proxied;
 mod pushing;
 mod searching;
 mod settings;

@@ -73,7 +73,8 @@ pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change:
     conclude(context, deed, &changed)
 }
 
-fn named(context: &Context, deed: &Deed, ids: Vec<JobId>) -> Result<ChangedJobs, Error> {
+/// Changes jobs by their ids, through the master when one runs, else in the store.
+pub(crate) fn named(context: &Context, deed: &Deed, ids: Vec<JobId>) -> Result<ChangedJobs, Error> {
     if let Some(mut way) = context.master_or_existing_store()? {
         return step(&mut way, deed, ids, States::ALL);
     }

@@ -21,14 +21,7 @@ pub(super) fn run(
     enabled: Option<bool>,
     reason: Option<&str>,
 ) -> Result<Code, Error> {
-    let params =
-        SwitchProcessors { processors: names.to_vec(), enabled, reason: reason.map(|reason| cut(reason.to_owned())) };
-    match way_for(context, names)? {
-        Way::Master(mut client) => drop(client.call::<Vec<SwitchedProcessor>>("processors.set", &params)?),
-        Way::Store(mut store) => in_store(context, store.as_mut(), &params)?,
-    }
-    let mut now = all(context)?;
-    now.retain(|processor| names.contains(&processor.name));
+    let now = change(context, names, enabled, reason)?;
     if context.global.json {
         output::json(&now)?;
     } else {
@@ -37,6 +30,24 @@ pub(super) fn run(
         }
     }
     Ok(Code::DONE)
+}
+
+/// Through the master when one runs, else in the store; as they are then.
+pub(crate) fn change(
+    context: &Context,
+    names: &[ProcessorName],
+    enabled: Option<bool>,
+    reason: Option<&str>,
+) -> Result<Vec<ProcessorStatus>, Error> {
+    let params =
+        SwitchProcessors { processors: names.to_vec(), enabled, reason: reason.map(|reason| cut(reason.to_owned())) };
+    match way_for(context, names)? {
+        Way::Master(mut client) => drop(client.call::<Vec<SwitchedProcessor>>("processors.set", &params)?),
+        Way::Store(mut store) => in_store(context, store.as_mut(), &params)?,
+    }
+    let mut now = all(context)?;
+    now.retain(|processor| names.contains(&processor.name));
+    Ok(now)
 }
 
 fn in_store(context: &Context, store: &mut dyn Store, params: &SwitchProcessors) -> Result<(), Error> {

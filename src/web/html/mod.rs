@@ -51,12 +51,12 @@ const KEYS: [(&str, &str); 5] = [
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// Makes links, below the base path.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Urls(Arc<str>);
 
 impl Urls {
-    pub(super) fn new(base: String) -> Self {
-        Self(base.into())
+    pub(super) fn new(base: Arc<str>) -> Self {
+        Self(base)
     }
 
     /// The page of these segments.

@@ -112,9 +112,9 @@ fn actions(desk: &Desk<'_>, job: &JobRecord) -> Markup {
     let is_unfinished = matches!(job.state, JobState::Ready | JobState::Scheduled | JobState::Running);
     html! {
         div.row {
-            @if desk.may(Role::Operator) && retries { (button(&to("retry"), label, false)) }
-            @if desk.may(Role::Operator) && is_unfinished { (button(&to("cancel"), "Cancel", true)) }
-            @if desk.may(Role::Admin) && job.state != JobState::Running { (button(&to("delete"), "Delete", true)) }
+            @if desk.may_without_master(Role::Operator) && retries { (button(&to("retry"), label, false)) }
+            @if desk.may_without_master(Role::Operator) && is_unfinished { (button(&to("cancel"), "Cancel", true)) }
+            @if desk.may_without_master(Role::Admin) && job.state != JobState::Running { (button(&to("delete"), "Delete", true)) }
         }
     }
 }

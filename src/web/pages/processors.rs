@@ -77,13 +77,13 @@ const fn class_of(state: ProcessorRunState) -> &'static str {
 }
 
 fn actions(desk: &Desk<'_>, one: &ProcessorStatus) -> Markup {
-    if !desk.may(Role::Operator) {
+    if !desk.may_without_master(Role::Operator) {
         return html! {};
     }
     let to = |verb: &str| desk.urls.to(&["processors", one.name.as_str(), verb]);
     html! {
         @if one.enabled { (button(&to("disable"), "Switch off", false)) } @else { (button(&to("enable"), "Switch on", false)) }
-        @if one.configured_enabled.is_some() { (button(&to("run"), "Run now", false)) }
+        @if one.configured_enabled.is_some() && desk.may(Role::Operator) { (button(&to("run"), "Run now", false)) }
     }
 }
 
@@ -115,7 +115,7 @@ fn facts(desk: &Desk<'_>, one: &ProcessorStatus) -> Markup {
     html! {
         div.row {
             (actions(desk, one))
-            @if desk.may(Role::Operator) && is_switched {
+            @if desk.may_without_master(Role::Operator) && is_switched {
                 (button(&desk.urls.to(&["processors", one.name.as_str(), "reset"]), "As the file says", false))
             }
         }

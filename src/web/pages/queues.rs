@@ -85,7 +85,7 @@ fn empties(queue: &QueueStatus) -> String {
 fn switch(desk: &Desk<'_>, queue: &QueueStatus) -> Markup {
     let (verb, label) = if queue.paused { ("resume", "Resume") } else { ("pause", "Pause") };
     html! {
-        @if desk.may(Role::Operator) { (button(&desk.urls.to(&["queues", queue.name.as_str(), verb]), label, false)) }
+        @if desk.may_without_master(Role::Operator) { (button(&desk.urls.to(&["queues", queue.name.as_str(), verb]), label, false)) }
     }
 }
 
