@@ -124,9 +124,12 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
                 dd {
                     @if found.dead_now > 0 {
                         a.bad href=(dead) { (count(found.dead_now, "job")) } " " (retry_of_error(desk, &name)) " "
-                        @if desk.may(Role::Operator) { (button(&desk.urls.to(&["failures", &name, "probe"]), "Retry one", false)) }
                         code { "queue-work jobs retry --error " (name) }
                     } @else { "none" }
+                }
+                @if found.dead_now > 0 && desk.may(Role::Operator) {
+                    dt { "to see whether it goes now" }
+                    dd { (button(&desk.urls.to(&["failures", &name, "probe"]), "Retry one", false)) }
                 }
                 dt { "first seen" } dd { (ago(desk.now, found.first_at)) (badge(&found, deployed)) }
                 dt { "last seen" } dd { (ago(desk.now, found.last_at)) }
