@@ -54,7 +54,7 @@ pub(crate) fn run(context: &Context, args: &LogsArgs) -> Result<Code, Error> {
 }
 
 /// The last lines of the output that is meant.
-pub(super) fn last(context: &Context, args: &LogsArgs, client: Option<&mut Client>) -> Result<Vec<LogLine>, Error> {
+pub(crate) fn last(context: &Context, args: &LogsArgs, client: Option<&mut Client>) -> Result<Vec<LogLine>, Error> {
     let paths = context.paths()?;
     tail(paths, &chosen(context, args, paths, client)?, args)
 }
@@ -164,25 +164,25 @@ fn keep_last(lines: &mut Vec<LogLine>, most: usize) {
 
 /// The time of the last line of each worker in the tail, and its lines of that time, which may be announced again: lines come
 /// in order of time, and several that were read at once have the same.
-pub(super) struct Seen<'a>(HashMap<&'a str, (UnixMicros, Vec<&'a LogLine>)>);
+pub(crate) struct Seen(HashMap<String, (UnixMicros, Vec<LogLine>)>);
 
-impl<'a> Seen<'a> {
-    pub(super) fn new(tail: &'a [LogLine]) -> Self {
-        let mut last: HashMap<&str, (UnixMicros, Vec<&LogLine>)> = HashMap::new();
+impl Seen {
+    pub(crate) fn new(tail: &[LogLine]) -> Self {
+        let mut last: HashMap<String, (UnixMicros, Vec<LogLine>)> = HashMap::new();
         for line in tail {
-            let (at, lines) = last.entry(&line.worker).or_insert((line.at, Vec::new()));
+            let (at, lines) = last.entry(line.worker.clone()).or_insert((line.at, Vec::new()));
             if *at != line.at {
                 (*at, *lines) = (line.at, Vec::new());
             }
-            lines.push(line);
+            lines.push(line.clone());
         }
         Self(last)
     }
 
     /// Whether this line was shown; each once.
-    pub(super) fn has(&mut self, line: &LogLine) -> bool {
+    pub(crate) fn has(&mut self, line: &LogLine) -> bool {
         let Some((at, lines)) = self.0.get_mut(line.worker.as_str()) else { return false };
-        let shown = lines.iter().position(|shown| *shown == line).map(|at| lines.remove(at));
+        let shown = lines.iter().position(|shown| shown == line).map(|at| lines.remove(at));
         line.at < *at || shown.is_some()
     }
 }

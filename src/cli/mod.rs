@@ -23,7 +23,7 @@ mod known;
 mod leaks;
 mod left;
 mod logging;
-mod logs;
+pub(crate) mod logs;
 mod man;
 pub(crate) mod metrics;
 pub(crate) mod output;

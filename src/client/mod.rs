@@ -7,6 +7,7 @@
 pub mod calls;
 mod connection;
 mod error;
+mod heard;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use error::ClientError;
+pub use heard::Notification;
+use heard::as_notification;
 
 use crate::wire::control::{AWAITED, Awaited, NOTE};
 use crate::wire::rpc::{self, RpcError};
@@ -97,22 +100,6 @@ enum Asked {
         /// The jobs that the answer waits for, until they are told.
         awaited: Option<Awaited>,
     },
-}
-
-/// A message that the master sends without being asked again.
-#[derive(Clone, Debug)]
-pub struct Notification {
-    pub method: String,
-    /// The rest, JSON text.
-    pub params: Box<RawValue>,
-}
-
-impl Notification {
-    /// A text for people, if that is what it is.
-    #[must_use]
-    pub fn note(&self) -> Option<String> {
-        (self.method == NOTE).then(|| serde_json::from_str(self.params.get()).ok()).flatten()
-    }
 }
 
 /// Hears the messages that come before an answer; `None` keeps them.
@@ -229,22 +216,6 @@ impl Client {
         self.call::<serde::de::IgnoredAny>("ping", &NONE).map(drop)
     }
 
-    /// Messages of the master from now on, until it closes the connection.
-    pub fn notifications(&mut self) -> impl Iterator<Item = Result<Notification, ClientError>> {
-        std::iter::from_fn(move || {
-            loop {
-                if let Some(kept) = self.kept.pop_front() {
-                    return Some(Ok(kept));
-                }
-                match self.receive() {
-                    Ok(incoming) => self.kept.extend(as_notification(&incoming)),
-                    Err(ClientError::Closed) => return None,
-                    Err(error) => return Some(Err(error)),
-                }
-            }
-        })
-    }
-
     /// Waits until the master closes the connection, which it does when it has ended.
     pub fn wait_until_closed(mut self) {
         while self.receive().is_ok() {}
@@ -283,17 +254,25 @@ impl Client {
 
     fn receive(&mut self) -> Result<Incoming, ClientError> {
         loop {
-            let room = MAX_ANSWER.saturating_sub(self.line.len() as u64);
-            match self.reader.by_ref().take(room).read_until(b'\n', &mut self.line) {
-                Ok(_) if self.line.last() != Some(&b'\n') => return Err(ClientError::Closed),
-                Ok(_) => {
-                    let incoming = serde_json::from_slice(&self.line);
-                    self.line.clear();
-                    return incoming.map_err(|e| ClientError::Garbled(e.to_string()));
-                }
-                Err(e) if is_late(&e) => self.tick(true)?,
-                Err(e) => return Err(self.io("read from", e)),
+            match self.receive_soon()? {
+                Some(incoming) => return Ok(incoming),
+                None => self.tick(true)?,
             }
+        }
+    }
+
+    /// `None`: nothing whole has come for a while.
+    fn receive_soon(&mut self) -> Result<Option<Incoming>, ClientError> {
+        let room = MAX_ANSWER.saturating_sub(self.line.len() as u64);
+        match self.reader.by_ref().take(room).read_until(b'\n', &mut self.line) {
+            Ok(_) if self.line.last() != Some(&b'\n') => Err(ClientError::Closed),
+            Ok(_) => {
+                let incoming = serde_json::from_slice(&self.line);
+                self.line.clear();
+                incoming.map(Some).map_err(|e| ClientError::Garbled(e.to_string()))
+            }
+            Err(e) if is_late(&e) => Ok(None),
+            Err(e) => Err(self.io("read from", e)),
         }
     }
 
@@ -389,12 +368,6 @@ pub struct NoParams {}
 
 /// See [`NoParams`].
 pub const NONE: NoParams = NoParams {};
-
-fn as_notification(incoming: &Incoming) -> Option<Notification> {
-    let method = incoming.method.clone()?;
-    let params = incoming.params.clone().unwrap_or_else(|| RawValue::NULL.to_owned());
-    Some(Notification { method, params })
-}
 
 #[cfg(test)]
 mod tests;

@@ -57,14 +57,14 @@ pub(super) struct Live {
 }
 
 /// Counts a viewer as long as it lives.
-struct Place {
+pub(super) struct Place {
     web: Arc<Web>,
     peer: Peer,
     key: Key,
 }
 
 impl Place {
-    fn take(web: &Arc<Web>, peer: Peer, key: Key) -> Option<Self> {
+    pub(super) fn take(web: &Arc<Web>, peer: Peer, key: Key) -> Option<Self> {
         let mut viewers = web.live.viewers.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = viewers.values().sum();
         let of_address = viewers.entry(peer).or_default();
@@ -74,6 +74,12 @@ impl Place {
         }
         *of_address += 1;
         Some(Self { web: Arc::clone(web), peer, key })
+    }
+}
+
+impl Place {
+    pub(super) fn web(&self) -> &Arc<Web> {
+        &self.web
     }
 }
 
@@ -93,9 +99,9 @@ impl Drop for Place {
 }
 
 /// Changes that are still to be read.
-struct Stream(mpsc::Receiver<Bytes>);
+pub(super) struct Changes(pub mpsc::Receiver<Bytes>);
 
-impl hyper::body::Body for Stream {
+impl hyper::body::Body for Changes {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -113,7 +119,7 @@ pub(super) fn open(web: &Arc<Web>, asked: Asked, page: PageFn, peer: Peer) -> Re
     };
     let (to, from) = mpsc::channel(UNREAD);
     tokio::spawn(send(place, Arc::new(asked), page, to));
-    let mut response = answer::of_text(StatusCode::OK, "text/event-stream", Body::new(Stream(from)));
+    let mut response = answer::of_text(StatusCode::OK, "text/event-stream", Body::new(Changes(from)));
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }

@@ -18,6 +18,7 @@
 //! | `routes` | the table of pages and actions |
 //! | `desk` | reads and asks, on threads; the status that all share |
 //! | `answer`, `live` | what goes back: at once, or as it changes |
+//! | `tap`, `stream` | what the master tells as it happens, and the way of it to a page |
 //! | `html`, `pages` | what a page looks like; each page |
 //! | `actions`, `push` | what changes something |
 //!
@@ -35,6 +36,8 @@ mod live;
 mod pages;
 mod push;
 mod routes;
+mod stream;
+mod tap;
 mod token;
 
 use std::sync::Arc;
@@ -47,6 +50,7 @@ use self::desk::Shared;
 use self::guard::Guard;
 use self::html::Page;
 use self::live::Live;
+use self::tap::Taps;
 use self::token::Tokens;
 use crate::cli::context::Context;
 use crate::cli::output;
@@ -66,6 +70,7 @@ struct Web {
     guard: Guard,
     desk: Shared,
     live: Live,
+    taps: Taps,
 }
 
 /// The answer of a page.
@@ -106,6 +111,7 @@ pub(crate) fn run(context: &Context, settings: config::Web) -> Result<(), Error>
         guard: Guard::new(tokens, &at, &settings),
         desk: Shared::new(context, settings),
         live: Live::default(),
+        taps: Taps::default(),
     });
     let runtime = Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(THREADS).build();
     let runtime = runtime.map_err(|e| Error::io("start the threads of the page", e))?;

@@ -19,6 +19,7 @@ use super::answer::{self, PLAIN, Response};
 use super::desk::{Asked, Desk};
 use super::guard::{Caller, Peer};
 use super::html::Urls;
+use super::stream::{self, StreamFn};
 use super::token::Role;
 use super::{View, Web, actions, html, live, pages, push};
 use crate::error::Error;
@@ -80,8 +81,16 @@ const PAGES: &[(&str, PageFn)] = &[
     ("/admin/control_processors", pages::processors::all),
     ("/services", pages::services::all),
     ("/services/{name}", pages::services::one),
+    ("/live", pages::live::page),
     ("/health", pages::overview::health),
     ("/metrics", pages::overview::metrics),
+];
+
+/// Lines as they come; as text those up to now.
+const STREAMS: &[(&str, StreamFn)] = &[
+    ("/jobs/{name}/output", pages::output::of_job),
+    ("/workers/{name}/output", pages::output::of_worker),
+    ("/live/stream", pages::live::wanted),
 ];
 
 const ACTIONS: &[(&str, Role, ActFn)] = &[
@@ -151,6 +160,10 @@ pub(super) fn table(web: &Arc<Web>) -> Router {
         let web = Arc::clone(web);
         router = router.route(path, get(move |request: Request| look(Arc::clone(&web), page, request)));
     }
+    for &(path, stream) in STREAMS {
+        let web = Arc::clone(web);
+        router = router.route(path, get(move |request: Request| listen(Arc::clone(&web), stream, request)));
+    }
     for &(path, role, act) in ACTIONS {
         let web = Arc::clone(web);
         router = router.route(path, post(move |request: Request| change(Arc::clone(&web), role, act, request)));
@@ -181,23 +194,37 @@ async fn look(web: Arc<Web>, page: PageFn, request: Request) -> Response {
         return live::open(&web, asked, page, peer);
     }
     let wait = pages::job::wait_of(&asked);
-    let asked = Arc::new(asked);
     let waited = match wait {
         Some(Ok((id, most))) => web.desk.wait(move |context| pages::job::wait(context, id, most)).await,
         Some(Err(error)) => Err(error),
         None => Ok(()),
     };
-    let looked = match waited {
-        Ok(()) => {
-            web.desk
-                .at_desk(Arc::clone(&asked), move |desk| {
-                    page(desk).map(|view| answer::of_view(desk, view)).or_else(|error| Ok(failed(desk, error)))
-                })
-                .await
-        }
-        Err(error) => Err(error),
+    let error = match waited {
+        Ok(()) => return shown(&web, asked, page).await,
+        Err(error) => error,
     };
-    looked.unwrap_or_else(|error| without_desk(&web, &asked, error))
+    without_desk(&web, &asked, error)
+}
+
+/// Shows lines that were before, or goes on with those that come.
+async fn listen(web: Arc<Web>, stream: StreamFn, request: Request) -> Response {
+    let (asked, wants, peer, _) = read(request).await;
+    match wants {
+        Wants::Changes => stream::open(&web, asked, stream, peer),
+        Wants::Page | Wants::Json => shown(&web, asked, move |desk| stream::as_text(desk, stream)).await,
+    }
+}
+
+async fn shown(
+    web: &Arc<Web>,
+    asked: Asked,
+    page: impl FnOnce(&Desk<'_>) -> Result<View, Error> + Send + 'static,
+) -> Response {
+    let asked = Arc::new(asked);
+    let looked = web.desk.at_desk(Arc::clone(&asked), move |desk| {
+        page(desk).map(|view| answer::of_view(desk, view)).or_else(|error| Ok(failed(desk, error)))
+    });
+    looked.await.unwrap_or_else(|error| without_desk(web, &asked, error))
 }
 
 /// Changes something, for who may.

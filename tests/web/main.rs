@@ -16,3 +16,4 @@ mod proxied;
 mod pushing;
 mod searching;
 mod settings;
+mod streaming;

@@ -96,8 +96,45 @@ async function search(row) {
 const searched = document.getElementById("searched");
 if (searched && searched.dataset.searched && searched.querySelector("a[rel=next]")) search(searched);
 
+// Lines as they come: the last 5,000 stay.
+function follow(log) {
+  const tools = log.parentElement, pause = tools.querySelector("[data-pause]"), wrap = tools.querySelector("[data-wrap]");
+  let source = null, lost = 0, held = [], tries = 0;
+  const isStill = () => pause.getAttribute("aria-pressed") === "true";
+  function show({ first, rows, lost: missed }) {
+    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+    if (first) { log.replaceChildren(); lost = 0; }
+    lost += missed;
+    log.insertAdjacentHTML("beforeend", rows);
+    while (log.childElementCount > 5000) { log.firstElementChild.remove(); lost += 1; }
+    tools.querySelector("[data-lost]").textContent = lost ? lost.toLocaleString("en") + " lines dropped" : "";
+    if (isAtEnd || first) log.scrollTop = log.scrollHeight;
+  }
+  function open() {
+    if (source || document.hidden) return;
+    source = new EventSource(log.dataset.stream);
+    source.onmessage = event => {
+      tries = 0;
+      const message = JSON.parse(event.data);
+      if (!isStill()) show(message); else if (held.push(message) > 500) { held.shift(); lost += 1; }
+    };
+    source.onerror = () => { close(); tries += 1; setTimeout(open, Math.min(1000 * 2 ** tries, 15000)); };
+  }
+  function close() { if (source) source.close(); source = null; }
+  const press = (button, isOn) => button.setAttribute("aria-pressed", isOn);
+  pause.onclick = () => { press(pause, !isStill()); if (!isStill()) held.splice(0).forEach(show); };
+  wrap.onclick = () => press(wrap, log.classList.toggle("wrap"));
+  pause.hidden = wrap.hidden = false;
+  log.classList.add("wrap");
+  log.scrollTop = log.scrollHeight;
+  document.addEventListener("visibilitychange", () => document.hidden ? close() : open());
+  addEventListener("pagehide", close);
+  open();
+}
+if (window.EventSource) document.querySelectorAll("[data-stream]").forEach(follow);
+
 // What each of these keys does stands in the page, for `?`.
-const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7, m: 8, e: 9 };
+const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7, m: 8, e: 9, l: 10 };
 let isGoing = false;
 addEventListener("keydown", event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input,select,textarea")) return;

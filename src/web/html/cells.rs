@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::ansi::coloured;
 use crate::model::UnixMicros;
 use crate::report::words;
 
@@ -51,7 +52,7 @@ pub(in crate::web) fn ago(now: UnixMicros, at: UnixMicros) -> Markup {
 
 /// A text of somebody else with its lines; a long one can be scrolled by keys.
 pub(in crate::web) fn pre(title: &str, text: &str) -> Markup {
-    html! { pre tabindex="0" role="region" aria-label=(title) { (words::escape(text)) } }
+    html! { pre tabindex="0" role="region" aria-label=(title) { (coloured(&words::escape(text))) } }
 }
 
 /// A table with its headings; one that begins with `#` is of numbers, and one with `~` is left out on a phone.

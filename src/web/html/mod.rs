@@ -4,6 +4,7 @@
 //! escaped by the macro and shows every character that would act or hide; links are made by [`Urls`] alone; there is no script
 //! and no style but in the two files.
 
+mod ansi;
 mod assets;
 mod cells;
 mod charts;
@@ -20,12 +21,13 @@ use crate::report::health::Verdict;
 use crate::report::status::MasterStatus;
 use crate::report::words;
 
+pub(super) use ansi::coloured;
 pub(super) use assets::{CSS, ICON, JS};
 pub(super) use cells::{ago, button, count, line, number, pre, seconds, size, table, text};
 pub(super) use charts::{Series, chart, heat, spark};
 
 /// The pages that every page leads to.
-const NAV: [(&str, &str); 10] = [
+const NAV: [(&str, &str); 11] = [
     ("", "Overview"),
     ("queues", "Queues"),
     ("jobs", "Jobs"),
@@ -36,6 +38,7 @@ const NAV: [(&str, &str); 10] = [
     ("services", "Services"),
     ("metrics-view", "Metrics"),
     ("settings", "Settings"),
+    ("live", "Live"),
 ];
 
 /// What keys do, where there is JavaScript.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::jobs::class_of;
-use super::runs;
+use super::{output, runs};
 use crate::cli::context::Context;
 use crate::cli::why as cli_why;
 use crate::client::ClientError;
@@ -33,7 +33,7 @@ fn id_of(asked: &Asked) -> Result<JobId, Error> {
     asked.name.parse().map(JobId).map_err(|_| missing())
 }
 
-fn find(desk: &Desk<'_>) -> Result<JobRecord, Error> {
+pub(super) fn find(desk: &Desk<'_>) -> Result<JobRecord, Error> {
     let id = id_of(desk.asked)?;
     let job = desk.read(|records| records.job(id))?;
     let mut job = job.ok_or_else(|| Error::NotFound(format!("there is no job {id}; see `queue-work jobs list`")))?;
@@ -59,8 +59,18 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
                 }
             },
         )
+        .fixed("output", output(desk, &job)?)
         .live("facts", facts(desk, &job));
     Ok(View::Page(page))
+}
+
+/// What it prints, as it does, while it has not ended.
+fn output(desk: &Desk<'_>, job: &JobRecord) -> Result<Markup, Error> {
+    if job.state.is_final() || !desk.seen.has_master() {
+        return Ok(html! {});
+    }
+    let pane = output::pane(desk, &["jobs", &job.id.to_string(), "output"], &output::of_job(desk)?)?;
+    Ok(html! { h2 { "Output" } (pane) })
 }
 
 /// Why it does not run, as a document of its own.

@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::processes;
-use super::runs;
+use super::{output, processes, runs};
 use crate::cli::status::named;
 use crate::error::Error;
 use crate::model::{WorkerRecord, WorkerState};
@@ -13,7 +12,7 @@ use crate::report::words;
 use crate::store::{RunFilter, WorkerFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
-use crate::web::html::{Page, ago, button, number, pre, seconds, size, table, text};
+use crate::web::html::{Page, ago, button, number, seconds, size, table, text};
 use crate::web::token::Role;
 
 /// Workers, and records of workers, of a page.
@@ -162,10 +161,15 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
             html! {
                 (workers(desk, &found.workers.iter().collect::<Vec<_>>()))
                 (below(found.workers.first()))
-                @if let Some(lines) = &found.log {
-                    h2 { "Last output" }
-                    @if lines.is_empty() { p.empty { "It has printed nothing yet." } }
-                    @else { (pre("Last output", &lines.iter().map(|line| &*line.text).collect::<Vec<_>>().join("\n"))) }
+            },
+        )
+        .fixed(
+            "output",
+            html! {
+                @if found.log.is_some() {
+                    h2 { "Output" }
+                    (output::text_field(desk, &["workers", name]))
+                    (output::pane(desk, &["workers", name, "output"], &output::of_worker(desk)?)?)
                     p.dim { "All of it: " code { "queue-work logs " (words::command([name])) } }
                 }
             },
