@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::html::Urls;
+use super::memory::Memory;
 use super::token::Role;
 use crate::cli::context::Context;
 use crate::cli::{backend, processors, status};
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     reading: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     seen: Mutex<Option<Arc<Seen>>>,
+    memory: Arc<Memory>,
 }
 
 /// The status as it was a moment ago.
@@ -100,6 +102,7 @@ pub(super) struct Desk<'a> {
     pub seen: &'a Seen,
     pub context: &'a Context,
     pub urls: &'a Urls,
+    pub memory: &'a Memory,
     redact: &'a [String],
     pub now: UnixMicros,
     pub began: Instant,
@@ -115,6 +118,7 @@ impl Shared {
             reading: Arc::new(Semaphore::new(MOST_READING)),
             waiting: Arc::new(Semaphore::new(MOST_WAITING)),
             seen: Mutex::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Shared {
         }
         let (context, rest) = (Arc::clone(&self.context), seen.as_ref().map(|seen| seen.rest.clone()));
         let new = on_a_thread(move || Seen::look(&context, rest)).await?;
+        self.memory.note(&new.status().workers, clock::wall());
         Ok(Arc::clone(seen.insert(Arc::new(new))))
     }
 
@@ -144,6 +149,7 @@ impl Shared {
         let seen = self.seen().await?;
         let permit = acquired(&self.reading).await?;
         let (context, redact) = (Arc::clone(&self.context), self.settings.redact.clone());
+        let memory = Arc::clone(&self.memory);
         on_a_thread(move || {
             let _permit = permit;
             let now = clock::wall();
@@ -152,6 +158,7 @@ impl Shared {
                 seen: &seen,
                 context: &context,
                 urls: &asked.urls,
+                memory: &memory,
                 redact: &redact,
                 now,
                 began,

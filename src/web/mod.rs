@@ -20,6 +20,7 @@
 //! | `answer`, `live` | what goes back: at once, or as it changes |
 //! | `tap`, `stream` | what the master tells as it happens, and the way of it to a page |
 //! | `html`, `pages` | what a page looks like; each page |
+//! | `memory` | the memory of workers in the last minutes |
 //! | `actions`, `push` | what changes something |
 //!
 //! Invariants: nobody is answered without a token; GET changes nothing; the master is asked for its status once a second
@@ -33,6 +34,7 @@ mod desk;
 mod guard;
 mod html;
 mod live;
+mod memory;
 mod pages;
 mod push;
 mod routes;

@@ -17,3 +17,4 @@ mod pushing;
 mod searching;
 mod settings;
 mod streaming;
+mod workers;

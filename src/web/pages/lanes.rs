@@ -9,7 +9,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use crate::error::Error;
-use crate::model::{Outcome, UnixMicros, WorkerState};
+use crate::model::{JobId, Outcome, UnixMicros, WorkerState};
 use crate::store::RunFilter;
 use crate::web::desk::Desk;
 use crate::web::html::{seconds, text};
@@ -25,8 +25,11 @@ const MOST: usize = 50;
 /// Runs that are read: of more the newest are shown, and the time is shorter.
 const RUNS: u32 = 1500;
 
-/// Blocks of one lane: from where to where, and whether the run has failed.
-type Blocks = Vec<(f64, f64, bool)>;
+/// Blocks that lead to their runs: of more none does, so that the page stays small.
+const LINKED: usize = 200;
+
+/// Blocks of one lane: from where to where, whether the run has failed, and of which job it is; of several, none.
+type Blocks = Vec<(f64, f64, bool, Option<JobId>)>;
 
 pub(super) fn all(desk: &Desk<'_>) -> Result<Markup, Error> {
     let workers: Vec<_> = desk.status().workers.iter().take(MOST).collect();
@@ -44,12 +47,12 @@ pub(super) fn all(desk: &Desk<'_>) -> Result<Markup, Error> {
     for run in runs.iter().rev() {
         let Some(worker) = &run.worker else { continue };
         let has_failed = matches!(run.outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Crashed);
-        add(blocks.entry(worker).or_default(), place(run.started_at), place(run.ended_at), has_failed);
+        add(blocks.entry(worker).or_default(), place(run.started_at), place(run.ended_at), has_failed, run.job_id);
     }
     for worker in &workers {
         if let Some(job) = worker.job.as_ref().filter(|_| worker.state == WorkerState::Busy) {
             let began = desk.now.minus(Duration::try_from_secs_f64(job.running_s).unwrap_or_default());
-            add(blocks.entry(&worker.id).or_default(), place(began), WIDTH, false);
+            add(blocks.entry(&worker.id).or_default(), place(began), WIDTH, false, job.id);
         }
     }
     let mut pools: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -63,7 +66,7 @@ pub(super) fn all(desk: &Desk<'_>) -> Result<Markup, Error> {
             @for (pool, lanes) in &pools {
                 figure {
                     figcaption { a href=(desk.urls.to(&["pools", pool])) { (text(pool)) } ": what its workers did in the last " (shown) }
-                    (drawn(pool, lanes, &blocks))
+                    (drawn(desk, pool, lanes, &blocks))
                 }
             }
         }
@@ -71,23 +74,30 @@ pub(super) fn all(desk: &Desk<'_>) -> Result<Markup, Error> {
 }
 
 /// Blocks that touch one another are one; a short one is still seen.
-fn add(blocks: &mut Blocks, from: f64, to: f64, has_failed: bool) {
+fn add(blocks: &mut Blocks, from: f64, to: f64, has_failed: bool, job: JobId) {
     let to = to.max(from + 1.0);
     match blocks.last_mut() {
-        Some((_, end, is_bad)) if *is_bad == has_failed && from < *end + 0.8 => *end = end.max(to),
-        _ => blocks.push((from, to.min(WIDTH), has_failed)),
+        Some((_, end, is_bad, of)) if *is_bad == has_failed && from < *end + 0.8 => {
+            (*end, *of) = (end.max(to), of.filter(|of| *of == job));
+        }
+        _ => blocks.push((from, to.min(WIDTH), has_failed, Some(job))),
     }
 }
 
-fn drawn(pool: &str, lanes: &[&str], all: &BTreeMap<&str, Blocks>) -> Markup {
+fn drawn(desk: &Desk<'_>, pool: &str, lanes: &[&str], all: &BTreeMap<&str, Blocks>) -> Markup {
     let (mut idle, mut busy, mut failed) = (String::new(), String::new(), String::new());
+    let has_links = lanes.iter().filter_map(|worker| all.get(worker)).map(Vec::len).sum::<usize>() <= LINKED;
+    let mut links: Vec<(JobId, bool, String)> = Vec::new();
     for (lane, worker) in lanes.iter().enumerate() {
         let y = lane * LANE + 1;
         let _ = write!(idle, "M0 {y}h600v{BLOCK}h-600z");
-        for (from, to, has_failed) in all.get(worker).into_iter().flatten() {
-            let path = if *has_failed { &mut failed } else { &mut busy };
+        for (from, to, has_failed, job) in all.get(worker).into_iter().flatten() {
             let wide = (to - from - 0.5).max(0.6);
-            let _ = write!(path, "M{from:.1} {y}h{wide:.1}v{BLOCK}h-{wide:.1}z");
+            let block = format!("M{from:.1} {y}h{wide:.1}v{BLOCK}h-{wide:.1}z");
+            match job.filter(|_| has_links) {
+                Some(job) => links.push((job, *has_failed, block)),
+                None => (if *has_failed { &mut failed } else { &mut busy }).push_str(&block),
+            }
         }
     }
     let height = lanes.len() * LANE;
@@ -96,6 +106,11 @@ fn drawn(pool: &str, lanes: &[&str], all: &BTreeMap<&str, Blocks>) -> Markup {
             path d=(idle) {}
             path.b d=(busy) {}
             path.f d=(failed) {}
+            @for (job, has_failed, block) in links {
+                a href=(desk.urls.to(&["jobs", &job.to_string()])) tabindex="-1" aria-label=(format!("job {job}")) {
+                    path.b[!has_failed].f[has_failed] d=(block) { title { "job " (job) } }
+                }
+            }
         }
     }
 }
@@ -109,8 +124,9 @@ mod tests {
         let mut blocks = Blocks::new();
         for (from, to, has_failed) in [(0.0, 10.0, false), (10.2, 20.0, false), (20.1, 20.2, true), (30.0, 40.0, false)]
         {
-            add(&mut blocks, from, to, has_failed);
+            add(&mut blocks, from, to, has_failed, JobId(from as i64));
         }
-        assert_eq!(blocks, [(0.0, 20.0, false), (20.1, 21.1, true), (30.0, 40.0, false)]);
+        let one = |id| Some(JobId(id));
+        assert_eq!(blocks, [(0.0, 20.0, false, None), (20.1, 21.1, true, one(20)), (30.0, 40.0, false, one(30))]);
     }
 }

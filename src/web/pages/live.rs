@@ -8,7 +8,7 @@ use crate::model::JobId;
 use crate::web::View;
 use crate::web::desk::Desk;
 use crate::web::html::Page;
-use crate::web::stream::Wanted;
+use crate::web::stream::{self, Wanted};
 use crate::wire::control::Follow;
 
 /// Of more workers than that what they have printed before is not looked up: each has files of its own.
@@ -20,6 +20,9 @@ const SHOWN: [(&str, &str); 4] =
     [("all", "events and output"), ("events", "events"), ("problems", "problems"), ("output", "output")];
 
 pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
+    if desk.asked.wants_json {
+        return stream::as_text(desk, wanted);
+    }
     let wanted = wanted(desk)?;
     let command = match desk.asked.get("show") {
         Some("output") => "queue-work logs -f",

@@ -6,18 +6,19 @@ use super::{output, processes, runs};
 use crate::cli::status::named;
 use crate::error::Error;
 use crate::model::{WorkerRecord, WorkerState};
-use crate::process::tree;
 use crate::report::status::{Named, PoolStatus, WorkerStatus};
 use crate::report::words;
 use crate::store::{RunFilter, WorkerFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
-use crate::web::html::{Page, ago, button, number, seconds, size, table, text};
+use crate::web::html::{Page, Series, ago, button, chart, number, seconds, size, spark, table, text};
 use crate::web::token::Role;
 
 /// Workers, and records of workers, of a page.
 const PAGE: usize = 200;
 const HISTORY: u32 = 50;
+/// More workers have no line of their memory in the table.
+const LINES: usize = 50;
 /// Runs of a worker are looked for among so many.
 const RUNS: u32 = 500;
 
@@ -77,7 +78,10 @@ fn pool_actions(desk: &Desk<'_>, pool: &PoolStatus) -> Markup {
 }
 
 fn workers(desk: &Desk<'_>, all: &[&WorkerStatus]) -> Markup {
-    let headings = ["worker", "state", "job", "#jobs done", "#memory", "#~CPU", "#up", "#~restarts", "~last exit", ""];
+    let has_lines = all.len() <= LINES;
+    let mut headings = vec!["worker", "state", "job", "#jobs done", "#memory"];
+    headings.extend(has_lines.then_some("~10 minutes"));
+    headings.extend(["#~CPU", "#up", "#~restarts", "~last exit", ""]);
     let body = html! {
         @for worker in all.iter().take(PAGE) {
             tr {
@@ -91,6 +95,7 @@ fn workers(desk: &Desk<'_>, all: &[&WorkerStatus]) -> Markup {
                 }
                 td.n { (number(worker.jobs_done)) }
                 td.n { (size(worker.memory_bytes)) }
+                @if has_lines { td.hide { (spark(desk.memory.of(&worker.id, desk.now))) } }
                 td.n.hide { (worker.cpu_percent.map_or_else(|| "–".to_owned(), |cpu| format!("{cpu:.1} %"))) }
                 td.n { (seconds(worker.uptime_s)) }
                 td.n.hide { (worker.restarts) }
@@ -160,7 +165,7 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
             "worker",
             html! {
                 (workers(desk, &found.workers.iter().collect::<Vec<_>>()))
-                (below(found.workers.first()))
+                (below(desk, found.workers.first()))
             },
         )
         .fixed(
@@ -179,20 +184,16 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
     Ok(View::Page(page))
 }
 
-/// The processes below a worker, as the system has them.
-fn below(worker: Option<&WorkerStatus>) -> Markup {
-    let Some(pid) = worker.and_then(|worker| worker.pid) else { return html! {} };
-    let below = tree::descendants_of([pid], |_| false);
-    let command = |pid: u32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        text(&String::from_utf8_lossy(&line).replace('\0', " "))
-    };
+/// The memory of a worker in the last minutes, and the processes below it.
+fn below(desk: &Desk<'_>, worker: Option<&WorkerStatus>) -> Markup {
+    let Some((worker, pid)) = worker.and_then(|worker| Some((worker, worker.pid?))) else { return html! {} };
+    let line = desk.memory.of(&worker.id, desk.now);
+    let most = line.iter().flatten().fold(0.0, |most: f64, value| most.max(*value)) as u64;
+    let caption = format!("Memory of the last ten minutes, while somebody looked: at most {}", words::bytes(most));
     html! {
+        (chart(&html! { (caption) }, &caption, &[Series { class: "line", values: line }], &[]))
         h2 { "Processes below it" }
-        ul.tree { li {
-            (pid) " " code { (command(pid)) }
-            @if !below.is_empty() { ul { @for process in below.iter().take(PAGE) { li { (process.pid) " " code { (command(process.pid)) } } } } }
-        } }
+        ul.tree { (processes::family(pid)) }
     }
 }
 
