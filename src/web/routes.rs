@@ -193,17 +193,15 @@ async fn look(web: Arc<Web>, page: PageFn, request: Request) -> Response {
     if let Wants::Changes = wants {
         return live::open(&web, asked, page, peer);
     }
-    let wait = pages::job::wait_of(&asked);
-    let waited = match wait {
+    let waited = match pages::job::wait_of(&asked) {
         Some(Ok((id, most))) => web.desk.wait(move |context| pages::job::wait(context, id, most)).await,
         Some(Err(error)) => Err(error),
         None => Ok(()),
     };
-    let error = match waited {
-        Ok(()) => return shown(&web, asked, page).await,
-        Err(error) => error,
-    };
-    without_desk(&web, &asked, error)
+    match waited {
+        Ok(()) => shown(&web, asked, page).await,
+        Err(error) => without_desk(&web, &asked, error),
+    }
 }
 
 /// Shows lines that were before, or goes on with those that come.

@@ -20,6 +20,7 @@ fn a_search_goes_on_where_it_stopped_until_all_was_looked_at() {
     let jobs: String = (1..=MANY).map(job).collect();
     bench.verb(&["push", "--jsonl"]).stdin(jobs).run().expect_code(0);
     let page = Page::start(&bench, &[]);
+    let mut slices = 0;
     for (q, wanted) in [
         ("puce", vec![30_007, 7]),
         ("args.color:puce", vec![30_007, 7]),
@@ -27,7 +28,7 @@ fn a_search_goes_on_where_it_stopped_until_all_was_looked_at() {
         ("state:ready type:resize puce", vec![]),
     ] {
         let q = q.replace(' ', "+");
-        let (mut path, mut found, mut slices) = (format!("/jobs?q={q}"), Vec::new(), 0);
+        let (mut path, mut found) = (format!("/jobs?q={q}"), Vec::new());
         loop {
             let html = page.get(&path).expect(200).body;
             assert!(html.contains("searched <b>"), "{html}");
@@ -37,9 +38,9 @@ fn a_search_goes_on_where_it_stopped_until_all_was_looked_at() {
             let Some(link) = links.last() else { break };
             path = link.split('"').next().expect("a link").replace("&amp;", "&");
         }
-        assert!(slices > 1, "{q}: one slice had all of it");
         assert_eq!(found, wanted, "{q}");
     }
+    assert!(slices > 4, "one slice had all of it");
     // Programs have the same link in a header.
     let (mut path, mut found) = ("/api/jobs?q=puce".to_owned(), Vec::new());
     loop {

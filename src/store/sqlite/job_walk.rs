@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rusqlite::{Connection, Result, Row, Transaction};
+use rusqlite::{Connection, ErrorCode, Result, Row, Transaction};
 
 use super::job_row::{JobRow, filtered, query};
 use super::read::Query;
@@ -179,14 +179,20 @@ pub(super) fn walk<T: JobRow>(
             return Ok(Walked { next: found.last().map(T::id), found });
         }
         if pace.is_over() {
-            let reached = if newest { bounds.before } else { bounds.after };
-            return Ok(Walked { found, next: reached.map(|(_, id)| JobId(id)) });
+            return Ok(Walked { found, next: reached(bounds, newest) });
         }
         let began = clock::monotonic_micros();
+        let is_first = !pace.has_begun;
         let snapshot = if sources.len() > 1 || !pace.is_whole { snapshot(conn)? } else { None };
         pace.has_begun = true;
         let end = if pace.is_whole { None } else { end_of_step(conn, sources, bounds, newest, pace)? };
-        let mut of_step = step(conn, filter, sources, bounds.until(end, newest), left)?;
+        let mut of_step = match step(conn, filter, sources, bounds.until(end, newest), left) {
+            // Cut short: what was found before is an answer, and the step is made again by who goes on.
+            Err(e) if !is_first && pace.until.is_some() && is_interrupted(&e) => {
+                return Ok(Walked { found, next: reached(bounds, newest) });
+            }
+            of_step => of_step?,
+        };
         drop(snapshot);
         // A job that has come to another place meanwhile is where it was seen first.
         of_step.retain(|job: &T| pace.is_whole || seen.insert(job.id()));
@@ -198,6 +204,16 @@ pub(super) fn walk<T: JobRow>(
         bounds = bounds.beyond(last, newest);
         pace.adapt(began);
     }
+}
+
+/// The cursor of a walk that has come so far.
+fn reached(bounds: Bounds, newest: bool) -> Option<JobId> {
+    let place = if newest { bounds.before } else { bounds.after };
+    place.map(|(_, id)| JobId(id))
+}
+
+fn is_interrupted(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
 }
 
 /// Where the next step ends; `None`: with the sources.
