@@ -17,8 +17,8 @@ use crate::process::identity;
 use crate::report::words;
 use crate::wire::control::Awaited;
 
-/// How long a running master may be without a socket: it makes a lost one again within a second.
-const WITHOUT_SOCKET: Duration = Duration::from_secs(2);
+/// How long a running master may be without a socket: it makes a lost one again within two seconds.
+const WITHOUT_SOCKET: Duration = Duration::from_secs(3);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(20);
 

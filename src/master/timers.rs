@@ -3,8 +3,6 @@
 //! Invariant: each timer rings once, at its time or as soon after as there is a turn; set again, it rings at the new time
 //! only.
 
-use std::collections::BTreeSet;
-
 use crate::model::Mono;
 
 /// Something that is due at a time.
@@ -39,30 +37,30 @@ pub(super) enum Timer {
     Stuck,
 }
 
-/// Timers that are set, the next one first.
+/// How many timers there are.
+const TIMERS: usize = Timer::Stuck as usize + 1;
+
+/// When each timer rings, where it is set. A row of a few numbers: every turn sets five of them and asks for the next.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Mono, Timer)>);
+pub(super) struct Timers([Option<(Mono, Timer)>; TIMERS]);
 
 impl Timers {
     /// Sets a timer in place of what it was set to; `None`: it does not ring.
     pub(super) fn set(&mut self, timer: Timer, at: Option<Mono>) {
-        if let Some(at) = at
-            && self.0.contains(&(at, timer))
-        {
-            return;
-        }
-        self.0.retain(|&(_, other)| other != timer);
-        self.0.extend(at.map(|at| (at, timer)));
+        self.0[timer as usize] = at.map(|at| (at, timer));
     }
 
     /// When the next one rings.
     pub(super) fn next(&self) -> Option<Mono> {
-        self.0.first().map(|&(at, _)| at)
+        self.0.iter().flatten().map(|&(at, _)| at).min()
     }
 
-    /// Takes out those that ring now.
+    /// Takes out those that ring now, the first of them first.
     pub(super) fn due(&mut self, now: Mono) -> Vec<Timer> {
-        self.0.extract_if(.., |&(at, _)| at <= now).map(|(_, timer)| timer).collect()
+        let ringing = |set: &mut Option<(Mono, Timer)>| set.take_if(|&mut (at, _)| at <= now);
+        let mut due: Vec<_> = self.0.iter_mut().filter_map(ringing).collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, timer)| timer).collect()
     }
 }
 

@@ -1,9 +1,10 @@
 //! How long things took: a histogram of which any quantile is known to 2.2 %, whatever the range.
 //!
 //! Buckets are exponential with base 2, 16 an octave, over microseconds: those of a native histogram of Prometheus (schema
-//! 4) and of an exponential histogram of OpenTelemetry (scale 4). Only buckets that hold something take room. Invariants:
-//! buckets are in order, each once, none is empty; a sketch of all values is the sum of sketches of their parts; bytes that
-//! are no sketch are refused, whatever they are.
+//! 4) and of an exponential histogram of OpenTelemetry (scale 4). As bytes, only buckets that hold something take room; in
+//! memory all from the first to the last that do, so that every run is counted without a search: 1.3 kB from 1 ms to 1 s,
+//! 8.2 kB at most. Invariants: the first and the last bucket are not empty; a sketch of all values is the sum of sketches of
+//! their parts; bytes that are no sketch are refused, whatever they are.
 
 use std::time::Duration;
 
@@ -34,7 +35,9 @@ const BOUNDS: [u64; PER_OCTAVE as usize] = [
 /// Counts by bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
-    buckets: Vec<(u16, u64)>,
+    /// The bucket of the first count; the others follow.
+    first: u16,
+    counts: Vec<u64>,
 }
 
 /// How long things of one kind took: each of them, and all together.
@@ -73,15 +76,36 @@ impl Sketch {
     }
 
     fn add_to(&mut self, bucket: u16, count: u64) {
-        match self.buckets.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-            Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
-            Err(at) => self.buckets.insert(at, (bucket, count)),
+        // Of a bucket before the first the difference is larger than any place.
+        let sum = match self.counts.get_mut(usize::from(bucket.wrapping_sub(self.first))) {
+            Some(sum) => sum,
+            None => self.widen(bucket),
+        };
+        *sum = sum.saturating_add(count);
+    }
+
+    /// Makes room for a bucket that is not between the first and the last.
+    #[cold]
+    fn widen(&mut self, bucket: u16) -> &mut u64 {
+        if self.counts.is_empty() {
+            self.first = bucket;
         }
+        let missing = usize::from(self.first.saturating_sub(bucket));
+        self.counts.splice(..0, std::iter::repeat_n(0, missing));
+        self.first = self.first.min(bucket);
+        let at = usize::from(bucket - self.first);
+        self.counts.resize(self.counts.len().max(at + 1), 0);
+        &mut self.counts[at]
+    }
+
+    /// Buckets that hold something, in order.
+    fn buckets(&self) -> impl Iterator<Item = (u16, u64)> {
+        (self.first..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
     }
 
     /// Takes in all of another.
     pub fn merge(&mut self, other: &Self) {
-        for &(bucket, count) in &other.buckets {
+        for (bucket, count) in other.buckets() {
             self.add_to(bucket, count);
         }
     }
@@ -89,14 +113,14 @@ impl Sketch {
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        self.buckets().fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// How many took at most 2^`octave` microseconds; exact, as that is the bound of a bucket.
     #[must_use]
     pub fn within(&self, octave: u16) -> u64 {
-        let within = self.buckets.iter().take_while(|(bucket, _)| *bucket <= octave.saturating_mul(PER_OCTAVE));
-        within.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        let within = self.buckets().take_while(|(bucket, _)| *bucket <= octave.saturating_mul(PER_OCTAVE));
+        within.fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// The time that this part of all (0 to 1) took at most, in microseconds, to 2.2 %; `None` if there is nothing.
@@ -104,22 +128,22 @@ impl Sketch {
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let rank = ((self.count() as f64 * part).ceil() as u64).max(1);
         let mut seen: u64 = 0;
-        let is_it = |&&(_, count): &&(u16, u64)| {
+        let is_it = |&(_, count): &(u16, u64)| {
             seen = seen.saturating_add(count);
             seen >= rank
         };
-        let (bucket, _) = self.buckets.iter().find(is_it)?;
+        let (bucket, _) = self.buckets().find(is_it)?;
         // Half-way between the bounds as the error counts: as far from the one as from the other, in parts of them.
-        let bound = bound_of(*bucket);
+        let bound = bound_of(bucket);
         Some(2.0 * bound / (1.0 + bound_of(1)))
     }
 
     /// As bytes: of each bucket how far it is from the one before, and its count, in LEB128.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.buckets.len() * 3);
+        let mut bytes = Vec::new();
         let mut next = 0;
-        for &(bucket, count) in &self.buckets {
+        for (bucket, count) in self.buckets() {
             write(&mut bytes, u64::from(bucket - next));
             write(&mut bytes, count);
             next = bucket + 1;
@@ -130,16 +154,16 @@ impl Sketch {
     /// From bytes; `None` if they are not what [`Sketch::encode`] writes.
     #[must_use]
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let mut buckets = Vec::new();
+        let mut sketch = Self::default();
         let mut next: u64 = 0;
         while !bytes.is_empty() {
             let bucket = next.checked_add(read(&mut bytes)?)?;
             let count = read(&mut bytes)?;
             let number = u16::try_from(bucket).ok().filter(|number| *number <= LAST && count > 0)?;
-            buckets.push((number, count));
+            sketch.add_to(number, count);
             next = bucket + 1;
         }
-        Some(Self { buckets })
+        Some(sketch)
     }
 }
 
