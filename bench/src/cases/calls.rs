@@ -196,7 +196,8 @@ fn idle_services(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let stream = UnixStream::connect(services.socket())?;
     round_trips(setting, &stream, &stream, REQUEST)?;
     drop(stream);
-    pause(Duration::from_secs(setting.n(5, 2)));
+    // New workers are measured more often, and each proves once, after half a minute, that it is of use.
+    pause(Duration::from_secs(setting.n(40, 2)));
     let master = &services.master;
     let gateway = master.helper("gateway")?.ok_or("there is no gateway")?;
     let others: Vec<u32> = [Some(master.pid()), master.helper("guardian")?].into_iter().flatten().collect();

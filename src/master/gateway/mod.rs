@@ -278,7 +278,9 @@ impl Master {
     fn ring_for_gateway(&mut self, now: Mono) {
         let at = match &self.gateway.running {
             Some(Running { link: None, kill_at, .. }) => *kill_at,
-            Some(Running { question: Question::Due(at) | Question::Asked(at), .. }) => Some(*at),
+            Some(Running { question: Question::Asked(at), .. }) => Some(*at),
+            // Asked in the turn of the next checks: an idle gateway costs no wake-up of its own.
+            Some(Running { question: Question::Due(_), .. }) => None,
             None => Some(self.gateway.start_at).filter(|at| *at > now),
         };
         self.time.ring_at(Timer::Gateway, at);
