@@ -29,7 +29,7 @@ fn the_web_server_answers_at_both_sockets_and_finishes_what_it_has() {
         restart.join().unwrap();
     });
     assert_ne!(Http::new(server.tcp()).get("/").unwrap().0["pid"], who["pid"]);
-    let log = examples.bench.ok(&["logs", who["worker"].as_str().unwrap()]);
+    let log = examples.bench.ok(&["logs", "--lines", "100000", who["worker"].as_str().unwrap()]);
     assert!(log.contains("\"GET /nothing HTTP/1.1\" 404"), "{log}");
 }
 
