@@ -111,6 +111,10 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pa
     for range in ranges {
         let first = after.unwrap_or(i64::MIN).max(range.first.0.saturating_sub(1));
         let last = before.unwrap_or(i64::MAX).min(range.last.0.saturating_add(1));
+        // A range that was walked before would count as the one step that each walk makes.
+        if last.saturating_sub(first) <= 1 {
+            continue;
+        }
         pace.is_whole = is_whole || last.saturating_sub(first) <= i64::from(FIRST);
         let left = limit.map(|limit| limit - all.found.len() as u32);
         let bounds = Bounds::new(at(Some(first)), at(Some(last)));
