@@ -23,7 +23,7 @@ use tower_service::Service as _;
 
 use super::guard::{Caller, Peer};
 use super::html::Urls;
-use super::{Web, answer, routes};
+use super::{Web, answer, gzip, routes};
 use crate::model::listen::Place;
 
 /// Connections at once.
@@ -144,6 +144,7 @@ where
 
 async fn handle(web: &Web, mut router: Router, request: Request<Incoming>, peer: Peer) -> answer::Response {
     let (mut parts, body) = request.into_parts();
+    let takes_gzip = gzip::is_accepted(&parts.headers);
     let base = web.guard.base_of(&parts.headers, peer);
     let admitted = if routes::is_open(&parts.uri, &base) {
         web.guard.check_host(&parts).map(|()| Caller::NOBODY)
@@ -163,5 +164,5 @@ async fn handle(web: &Web, mut router: Router, request: Request<Incoming>, peer:
         }
         Err((status, why)) => answer::refused(status, why),
     };
-    answer::with_headers(answered)
+    gzip::compress(answer::with_headers(answered), takes_gzip).await
 }

@@ -17,7 +17,7 @@
 //! | `guard`, `token` | who may ask, and for what |
 //! | `routes` | the table of pages and actions |
 //! | `desk` | reads and asks, on threads; the status that all share |
-//! | `answer`, `live` | what goes back: at once, or as it changes |
+//! | `answer`, `gzip`, `live` | what goes back: at once, compressed, or as it changes |
 //! | `tap`, `stream` | what the master tells as it happens, and the way of it to a page |
 //! | `html`, `pages` | what a page looks like; each page |
 //! | `memory` | the memory of workers in the last minutes |
@@ -32,6 +32,7 @@ mod answer;
 mod connections;
 mod desk;
 mod guard;
+mod gzip;
 mod html;
 mod live;
 mod memory;

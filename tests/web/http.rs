@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::support::{Bench, DEADLINE};
@@ -66,13 +67,30 @@ impl Page {
 
     /// Sends these bytes, and reads until the other side closes.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        String::from_utf8_lossy(&self.exchange(bytes)).into_owned()
+    }
+
+    fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.at).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         // A client may be refused before the end of what it sends.
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        answer
+    }
+
+    /// The head of an answer, how many bytes follow it, and what they are when they are unpacked.
+    #[track_caller]
+    pub(crate) fn gzipped(&self, path: &str) -> (String, usize, String) {
+        let (host, token) = (self.at, self.token("admin"));
+        let head = format!("Host: {host}\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: gzip, br\r\n");
+        let whole = self.exchange(format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n").as_bytes());
+        let end = whole.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        let (head, body) = (String::from_utf8_lossy(&whole[..end]).to_lowercase(), &whole[end + 4..]);
+        let mut text = String::new();
+        GzDecoder::new(body).read_to_string(&mut text).unwrap_or_else(|e| panic!("{path} is not gzip ({e}): {head}"));
+        (head, body.len(), text)
     }
 
     /// A request with these headers and no others but `Connection`.

@@ -17,4 +17,5 @@ mod pushing;
 mod searching;
 mod settings;
 mod streaming;
+mod weight;
 mod workers;
