@@ -7,7 +7,7 @@
 //!
 //! The marks are in a file in memory that the master made and gives to each gateway: a byte for each worker, by its id modulo
 //! the size of the file. Invariants: `REQUEST` is set before the first byte of a long request and cleared after the last,
-//! `WORDS` before a byte is read.
+//! `WORDS` before a byte is read of a worker that may wait for what comes of it.
 
 use std::cell::Cell;
 use std::fs::File;

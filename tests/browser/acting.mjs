@@ -100,7 +100,9 @@ test("a page that is open says when the master goes, and goes on when it is back
   await state.getByText("running").waitFor();
   await bench.kill(master);
   await state.getByText("no master runs").waitFor();
-  assert.equal(await tab.locator("main form[method=post]").count(), 0);
+  // What changes the store alone is done without a master.
+  const others = "main form[method=post]:not([action$='/pause'], [action$='/resume'])";
+  assert.equal(await tab.locator(others).count(), 0);
   await bench.start();
   await state.getByText("running").waitFor();
   await tab.locator("main").getByRole("button", { name: "Pause" }).first().waitFor();

@@ -18,6 +18,7 @@ const MOST_UNANSWERED: usize = 1024;
 
 impl Worker {
     pub(super) fn asks(self: &Rc<Self>, shell: &Shell, id: &RawValue, method: &str, params: &RawValue) {
+        self.has_asked.set(true);
         let answer = match method {
             "call" => match self.calls(shell, id, params) {
                 Ok(()) => return,

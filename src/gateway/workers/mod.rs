@@ -63,6 +63,8 @@ pub(super) struct Worker {
     open: RefCell<HashMap<u64, Open, RandomState>>,
     /// Requests of the worker that were not answered.
     asked: Cell<usize>,
+    /// Whether it asks at all, as far as this gateway knows: most workers only answer.
+    has_asked: Cell<bool>,
     shutdown: OnceCell<(String, Duration)>,
     watch: RefCell<Watch>,
     /// How it ended.
@@ -96,6 +98,7 @@ pub(super) fn start(shell: &Rc<Shell>, who: Introduced, stdin: OwnedFd, stdout: 
         channel: Rc::clone(&shell.channel),
         open: RefCell::default(),
         asked: Cell::new(0),
+        has_asked: Cell::new(false),
         shutdown: OnceCell::new(),
         watch: RefCell::default(),
         ended: OnceCell::new(),
@@ -174,6 +177,15 @@ impl Worker {
         // The end is told once.
         let _ = self.ended.set(how);
         self.has_ended.notify_one();
+    }
+
+    /// Marks that it is about to be read, where it may wait for what comes of its words. Of a worker that only answers no more
+    /// is lost with them than the call, which has failed already: it goes on with the next gateway. The first time that a
+    /// ready worker asks goes unmarked for this moment; it is found by its health or by the timeout of its call.
+    fn mark_reading(&self) {
+        if self.declared.get().is_none() || self.has_asked.get() {
+            self.mark.set(WORDS, true);
+        }
     }
 
     /// Marks whether something is to come of what was read of it; `is_inside`: it is in the middle of a line.

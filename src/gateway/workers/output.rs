@@ -15,7 +15,6 @@ use tokio::net::unix::pipe;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::super::marks::WORDS;
 use super::super::shell::Shell;
 use super::{Open, Worker};
 use crate::core::calls::CallEvent;
@@ -88,7 +87,7 @@ impl Heard {
                 worker.has_ended.notify_one();
                 return Ok(0);
             }
-            worker.mark.set(WORDS, true);
+            worker.mark_reading();
             let read = self.read_now(shell, worker, pipe).await;
             worker.mark_words(self.lines.is_inside());
             if let Some(read) = read {

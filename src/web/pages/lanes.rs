@@ -102,7 +102,7 @@ fn drawn(desk: &Desk<'_>, pool: &str, lanes: &[&str], all: &BTreeMap<&str, Block
     }
     let height = lanes.len() * LANE;
     html! {
-        svg.lanes viewBox=(format!("0 0 600 {height}")) role="img" aria-label=(format!("{}: {} lanes", text(pool), lanes.len())) {
+        svg.lanes viewBox=(format!("0 0 600 {height}")) role="group" aria-label=(format!("{}: {} lanes", text(pool), lanes.len())) {
             path d=(idle) {}
             path.b d=(busy) {}
             path.f d=(failed) {}
