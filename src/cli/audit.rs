@@ -1,9 +1,8 @@
 //! `audit`: who has changed what, newest first; and the record of what is changed without a master.
 
 use super::args::records::AuditArgs;
-use super::backend;
 use super::context::Context;
-use super::output::{self, ListForm, Pages};
+use super::output::{ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::audit::Deed;
@@ -22,7 +21,7 @@ pub(crate) fn run(context: &Context, args: &AuditArgs) -> Result<Code, Error> {
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
-    let mut pages = Pages::new(form.to_read(limit), |most| {
+    let pages = Pages::new(form, limit, |most| {
         filter.limit = Some(most);
         let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.audit(&filter))?;
         filter.before = page.last().map(|record| record.id);
@@ -36,22 +35,19 @@ pub(crate) fn run(context: &Context, args: &AuditArgs) -> Result<Code, Error> {
             "nothing was changed by hand yet"
         });
     }
-    let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, || pages.next(), |deeds| table(deeds, now, width))? {
-        context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
-    }
-    Ok(Code::DONE)
+    pages.print(context, table, |deed| deed.id)
 }
 
 /// Changes the store where no master runs, and puts that on record; `ended` says what came of it.
 pub(super) fn apply(
+    context: &Context,
     store: &mut dyn Store,
-    (verb, target): Said,
+    said: Said,
     mut ops: Vec<Op>,
     ended: impl FnOnce(Deed, &[Reply]) -> Deed,
 ) -> Result<Vec<Reply>, StoreError> {
     let now = clock::wall();
-    let deed = Deed::begun(now, Some(backend::user()), verb, &target);
+    let deed = context.deed(said, now);
     ops.push(Change::LogDeed(Box::new(deed.clone())).into());
     let mut replies = store.apply(0, &ops, now)?.replies;
     replies.pop();

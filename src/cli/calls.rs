@@ -3,7 +3,7 @@
 use super::args::services::CallsArgs;
 use super::context::Context;
 use super::known;
-use super::output::{self, ListForm, Pages};
+use super::output::{ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::report::lists;
@@ -20,7 +20,7 @@ pub(crate) fn run(context: &Context, args: &CallsArgs) -> Result<Code, Error> {
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
-    let mut pages = Pages::new(form.to_read(limit), |most| {
+    let pages = Pages::new(form, limit, |most| {
         filter.limit = Some(most);
         let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.call_log(&filter))?;
         filter.before = page.last().map(|call| call.id);
@@ -33,9 +33,5 @@ pub(crate) fn run(context: &Context, args: &CallsArgs) -> Result<Code, Error> {
         let what = if args.failed { "no call has failed" } else { "no call has failed or was slow" };
         context.warn(&format!("{what} in this time; `queue-work services` has the figures of all"));
     }
-    let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, || pages.next(), |calls| lists::calls(calls, now, width))? {
-        context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
-    }
-    Ok(Code::DONE)
+    pages.print(context, lists::calls, |call| call.id)
 }

@@ -21,7 +21,6 @@ use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::processor::ProcessorRunState;
 use crate::model::{FailureRecord, JobRecord, JobState, States};
-use crate::report::audit::VERBS;
 use crate::report::words;
 use crate::store::{FailureFilter, JobFilter, ProcessorRunFilter, RunFilter};
 
@@ -120,7 +119,6 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("PROCESSOR", _) => arg.add(by(|context| named(known::processors(context)))),
         ("RUN", _) => arg.add(by(open_runs)),
         ("FINGERPRINT", _) => arg.add(by(errors)),
-        ("DEED", _) => arg.add(by(|_| named(VERBS.map(str::to_owned)))),
         ("WORKER", _) => arg.add(by(|context| named(known::workers(context)))),
         ("NAME", "pool") | ("SERVICE", _) => arg.add(by(|context| named(known::pools(context)))),
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {

@@ -11,7 +11,9 @@ use crate::client::{Client, ClientError, Patience};
 use crate::clock;
 use crate::config::{Flags, JobLimits, Paths};
 use crate::error::Error;
-use crate::model::OsText;
+use crate::model::audit::{By, Deed};
+use crate::model::{OsText, UnixMicros};
+use crate::report::audit::Said;
 use crate::report::hint;
 use crate::store::{Records, Store, StoreError};
 
@@ -21,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) flags: Flags,
     paths: OnceLock<Paths>,
     patience: Patience,
+    /// For whom something is changed, if not for the user of this process.
+    by: Option<By>,
 }
 
 /// Where a job can be brought.
@@ -36,12 +40,28 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 impl Context {
     pub(crate) fn new(flags: Flags, global: Global) -> Self {
-        Self { global, flags, paths: OnceLock::new(), patience: Patience::Endless(reach::tell) }
+        Self { global, flags, paths: OnceLock::new(), patience: Patience::Endless(reach::tell), by: None }
     }
 
     /// The same, for a verb that goes on without a master that takes longer to answer.
     pub(crate) fn with_patience(&self, most: Duration) -> Self {
         Self { patience: Patience::Limited(most), ..Self::new(self.flags.clone(), self.global.clone()) }
+    }
+
+    /// The same, for somebody at the page, which is put on record with what is changed.
+    #[cfg(feature = "web")]
+    pub(crate) fn for_whom(&self, by: By) -> Self {
+        let (paths, patience) = (self.paths.clone(), self.patience);
+        Self { by: Some(by), paths, patience, ..Self::new(self.flags.clone(), self.global.clone()) }
+    }
+
+    /// A deed that begins, of the one for whom this is.
+    pub(crate) fn deed(&self, (verb, target): Said, now: UnixMicros) -> Deed {
+        let deed = Deed::begun(now, Some(backend::user()), verb, &target);
+        match &self.by {
+            Some(by) => deed.passed_on(by.clone()),
+            None => deed,
+        }
     }
 
     /// Where things are; reads the configuration file, once.
@@ -59,7 +79,11 @@ impl Context {
 
     /// The master, if one can be reached.
     pub(crate) fn try_connect(&self) -> Result<Option<Client>, Error> {
-        reach::master_if_any(self.paths()?, self.patience)
+        let found = reach::master_if_any(self.paths()?, self.patience)?;
+        Ok(found.map(|mut client| {
+            client.by.clone_from(&self.by);
+            client
+        }))
     }
 
     /// The master if one runs, else the store, which is made if it is new.
@@ -77,7 +101,7 @@ impl Context {
     fn way(&self, open: impl Fn() -> Result<Option<Box<dyn Store>>, Error>) -> Result<Option<Way>, Error> {
         let paths = self.paths()?;
         for tries in 1.. {
-            if let Some(client) = reach::master_if_any(paths, self.patience)? {
+            if let Some(client) = self.try_connect()? {
                 return Ok(Some(Way::Master(Box::new(client))));
             }
             match open() {

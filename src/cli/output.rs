@@ -3,12 +3,16 @@
 //! Invariant: nothing here panics; a reader of stdout that has gone is [`Error::BrokenPipe`], which is no failure.
 //! Colours are taken out where the output is no terminal, or `NO_COLOR` says so.
 
+use std::fmt::Display;
 use std::io::{BufWriter, Write};
 
 use serde::Serialize;
 
+use super::context::Context;
 use crate::client::Client;
-use crate::error::Error;
+use crate::clock;
+use crate::error::{Code, Error};
+use crate::model::UnixMicros;
 use crate::report::{hint, words};
 
 /// Writes text as it is.
@@ -106,16 +110,18 @@ const PAGE: u32 = 500;
 
 /// A list that is read page by page, so many rows at most.
 pub(crate) struct Pages<T, R> {
+    form: ListForm,
+    limit: u32,
     /// Read before it is known whether there is anything.
     first: Option<Vec<T>>,
     left: u32,
     read: R,
 }
 
-impl<T, R: FnMut(u32) -> Result<Vec<T>, Error>> Pages<T, R> {
-    /// Reads the first page. `read`: the next rows, so many at most.
-    pub(crate) fn new(most: u32, read: R) -> Result<Self, Error> {
-        let mut pages = Self { first: None, left: most, read };
+impl<T: Serialize, R: FnMut(u32) -> Result<Vec<T>, Error>> Pages<T, R> {
+    /// Reads the first page of a list that shows `limit`. `read`: the next rows, so many at most.
+    pub(crate) fn new(form: ListForm, limit: u32, read: R) -> Result<Self, Error> {
+        let mut pages = Self { form, limit, first: None, left: form.to_read(limit), read };
         pages.first = Some(pages.next()?);
         Ok(pages)
     }
@@ -133,6 +139,20 @@ impl<T, R: FnMut(u32) -> Result<Vec<T>, Error>> Pages<T, R> {
         let page = if self.left > 0 { (self.read)(self.left.min(PAGE))? } else { Vec::new() };
         self.left -= page.len() as u32;
         Ok(page)
+    }
+
+    /// Prints a list, newest first, and how to go on below the last `id`.
+    pub(crate) fn print<I: Display>(
+        mut self,
+        context: &Context,
+        table: impl Fn(&[T], UnixMicros, Option<usize>) -> String,
+        id: impl Fn(&T) -> I,
+    ) -> Result<Code, Error> {
+        let (now, width, limit) = (clock::wall(), width(), self.limit);
+        if let Some(last) = pages(self.form, limit, || self.next(), |rows| table(rows, now, width))? {
+            context.warn(&format!("{limit} of many shown; go on with `--before {}`", id(&last)));
+        }
+        Ok(Code::DONE)
     }
 }
 

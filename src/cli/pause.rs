@@ -35,7 +35,7 @@ pub(crate) fn change(context: &Context, params: &Queues, paused: bool) -> Result
     }
 }
 
-pub(crate) const fn method(paused: bool) -> &'static str {
+pub(super) const fn method(paused: bool) -> &'static str {
     if paused { "pause" } else { "resume" }
 }
 
@@ -54,6 +54,6 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &Queues, paused: b
     }
     let ops: Vec<Op> = names.iter().cloned().map(|queue| Request::Pause { queue, paused }.into()).collect();
     let said = report::audit::pause(&params.queues, paused);
-    audit::apply(store, said, ops, |deed, replies| deed.ended(Some(replies.len() as u64)))?;
+    audit::apply(context, store, said, ops, |deed, replies| deed.ended(Some(replies.len() as u64)))?;
     Ok(PausedQueues { queues: names.into_iter().map(|name| PausedQueue { name, paused }).collect() })
 }

@@ -4,7 +4,7 @@ use super::args::records::RunsArgs;
 use super::context::Context;
 use super::jobs;
 use super::known;
-use super::output::{self, ListForm, Pages};
+use super::output::{ListForm, Pages};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{JobId, QueueName, RunId};
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
-    let mut pages = Pages::new(form.to_read(limit), |most| {
+    let pages = Pages::new(form, limit, |most| {
         filter.limit = Some(most);
         let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.runs(&filter))?;
         filter.before = page.last().map(|run| run.id);
@@ -47,9 +47,5 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
             "nothing has run yet; see `queue-work status`"
         });
     }
-    let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, || pages.next(), |runs| lists::runs(runs, now, width))? {
-        context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
-    }
-    Ok(Code::DONE)
+    pages.print(context, lists::runs, |run| run.id)
 }

@@ -1,5 +1,5 @@
-//! Actions: each does what a verb of the command line does, and answers as that does. What that does in the store where no
-//! master runs, is done so here, too.
+//! Actions: each does what a verb of the command line does, and answers as that does; where no master runs, in the store, if
+//! the verb does so.
 //!
 //! Nothing is waited for that takes as long as a job: what goes on shows on the page.
 
@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::model::done::{Ran, Restarted, Scaled};
 use crate::model::{JobAction, JobId, ProcessorName};
 use crate::report::words;
-use crate::wire::control::{ChangedJobs, Jobs, PausedQueues, Queues, Restart, Scale};
-use crate::wire::processors::{RunProcessor, SwitchProcessors, SwitchedProcessor};
+use crate::wire::control::{Jobs, Queues, Restart, Scale};
+use crate::wire::processors::RunProcessor;
 use crate::wire::push::one_line;
 
 fn done(desk: &Desk<'_>, answer: &impl Serialize, page: &[&str]) -> Result<Done, Error> {
@@ -38,13 +38,8 @@ fn ask<R: Serialize + DeserializeOwned>(
 
 fn job(desk: &Desk<'_>, action: JobAction, page: &[&str]) -> Result<Done, Error> {
     let id = desk.asked.name.parse().map(JobId).map_err(|_| Error::NotFound("there is no such job".to_owned()))?;
-    // A master is told who asks.
-    let changed: ChangedJobs = if desk.seen.has_master() {
-        let params = Jobs { ids: vec![id], no_wait: true, ..Jobs::default() };
-        desk.call(&format!("jobs.{}", action.verb()), &params)?
-    } else {
-        change::named(desk.context, &Deed::new(action), vec![id])?
-    };
+    let deed = Deed { action, params: Jobs { no_wait: true, ..Jobs::default() } };
+    let changed = change::named(&desk.asker(), &deed, vec![id])?;
     if let Some(refused) = changed.refused.first() {
         let reason = refused.reason.clone();
         return Err(if refused.exit_code == 4 { Error::NotFound(reason) } else { Error::Refused(reason) });
@@ -66,10 +61,7 @@ pub(super) fn delete(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
 
 fn queue(desk: &Desk<'_>, paused: bool) -> Result<Done, Error> {
     let params = Queues { queues: vec![desk.asked.name.clone()], force: false };
-    if desk.seen.has_master() {
-        return ask::<PausedQueues>(desk, cli_pause::method(paused), &params, &["queues"]);
-    }
-    done(desk, &cli_pause::change(desk.context, &params, paused)?, &["queues"])
+    done(desk, &cli_pause::change(&desk.asker(), &params, paused)?, &["queues"])
 }
 
 pub(super) fn pause(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
@@ -103,12 +95,7 @@ fn processor(desk: &Desk<'_>) -> Result<ProcessorName, Error> {
 
 fn switch(desk: &Desk<'_>, sent: &Sent, enabled: Option<bool>) -> Result<Done, Error> {
     let (processor, page) = (processor(desk)?, ["processors", &*desk.asked.name]);
-    if desk.seen.has_master() {
-        let reason = sent.get("reason").map(str::to_owned);
-        let params = SwitchProcessors { processors: vec![processor], enabled, reason };
-        return ask::<Vec<SwitchedProcessor>>(desk, "processors.set", &params, &page);
-    }
-    let switched = cli_switch::change(desk.context, &[processor], enabled, sent.get("reason"))?;
+    let switched = cli_switch::change(&desk.asker(), &[processor], enabled, sent.get("reason"))?;
     done(desk, &switched, &page)
 }
 

@@ -264,10 +264,14 @@ impl Desk<'_> {
     /// The master, which puts on record for whom something is changed.
     pub(super) fn client(&self) -> Result<Client, Error> {
         let none = || Error::NoMaster { database: String::new(), start: String::new() };
-        let (role, address) = (self.asked.role.as_str().to_owned(), self.asked.address.map(|at| at.to_string()));
-        let mut client = self.context.try_connect()?.ok_or_else(none)?;
-        client.by = Some(By { who: self.asked.user.as_deref().map(str::to_owned), role: Some(role), address });
-        Ok(client)
+        self.asker().try_connect()?.ok_or_else(none)
+    }
+
+    /// The way to what is changed, for whoever asks.
+    pub(super) fn asker(&self) -> Context {
+        let Asked { user, role, address, .. } = self.asked;
+        let (who, address) = (user.as_deref().map(str::to_owned), address.map(|at| at.to_string()));
+        self.context.for_whom(By { who, role: Some(role.as_str().to_owned()), address })
     }
 
     /// Whether whoever asks may do this, and a master is there to do it.

@@ -175,8 +175,11 @@ fn before(desk: &Desk<'_>, wanted: &Wanted) -> Result<(Vec<Row>, Seen), Error> {
         if let Some(client) = &mut client {
             client.call::<IgnoredAny>("logs.written", &NONE)?;
         }
-        // Who has written nothing yet is not known by it.
-        lines = logs::last(desk.context, &past.args(), client.as_mut()).unwrap_or_default();
+        lines = match logs::last(desk.context, &past.args(), client.as_mut()) {
+            // A worker or a job that has written nothing yet is not known.
+            Err(error) if error.exit_code() == 4 => Vec::new(),
+            lines => lines?,
+        };
     }
     let mut seen = Seen { lines: logs::Seen::new(&lines), next_event: 0 };
     let mut rows: Vec<Row> = lines.into_iter().map(|line| Row::Line(Arc::new(line))).collect();

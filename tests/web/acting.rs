@@ -60,9 +60,22 @@ fn without_a_master_the_page_changes_in_the_store_what_the_command_line_does() {
     page.post("/queues/default/pause", "").expect(200);
     assert_eq!(bench.status()["queues"][0]["paused"], true);
     page.post("/processors/nightly/disable", "reason=later").expect(200);
-    assert_eq!(bench.run(&["processors", "show", "nightly", "--json"]).json()["enabled"], false);
+    let nightly = bench.run(&["processors", "show", "nightly", "--json"]).json();
+    assert_eq!((&nightly["enabled"], &nightly["changed_by"]), (&false.into(), &"the page (admin)".into()), "{nightly}");
     page.post(&format!("/jobs/{waits}/delete"), "").expect(200);
     page.get(&format!("/jobs/{waits}")).expect(404);
+    let audit = bench.run(&["audit", "--json"]).json();
+    let verbs: Vec<_> =
+        audit.as_array().expect("deeds").iter().map(|deed| deed["verb"].as_str().expect("a verb")).collect();
+    assert_eq!(verbs, ["delete", "disable", "pause", "retry", "cancel"]);
+    for deed in audit.as_array().expect("deeds") {
+        assert_eq!(
+            (&deed["via"], &deed["role"], &deed["who"]),
+            (&"web".into(), &"admin".into(), &serde_json::Value::Null),
+            "{deed}"
+        );
+        assert_eq!((&deed["address"], &deed["outcome"]), (&"127.0.0.1".into(), &"done".into()), "{deed}");
+    }
     for needs_one in
         ["/pools/default/scale", "/workers/default-1/restart", "/processors/nightly/run", "/jobs/change/retry"]
     {

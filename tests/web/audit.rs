@@ -38,6 +38,8 @@ fn what_is_changed_at_the_page_is_on_record_with_the_role_and_the_address() {
     let filtered = page.get("/audit?verb=pause&since=1h").expect(200).body;
     assert!(filtered.contains("queue-work audit --verb pause --since 1h"), "{filtered}");
     page.get("/audit?before=x").expect(400);
+    let mistyped = bench.run(&["audit", "--verb", "puase"]);
+    assert!(mistyped.code == 2 && mistyped.stderr.contains("pause"), "{mistyped:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use clap::builder::FalseyValueParser;
 
 use super::{moment, values};
 use crate::model::{Fingerprint, Outcome, UnixMicros};
+use crate::report::audit::VERBS;
 
 /// How lists are printed.
 #[derive(Clone, Debug, Args)]
@@ -80,7 +81,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "USER")]
     pub(crate) who: Option<String>,
     /// Only this verb, such as `pause`
-    #[arg(long, value_name = "DEED")]
+    #[arg(long, value_name = "DEED", value_parser = VERBS, hide_possible_values = true)]
     pub(crate) verb: Option<String>,
     /// Only what was asked for since then: `1h`, `today 9:00`
     #[arg(long, value_name = "TIME", value_parser = moment::past)]

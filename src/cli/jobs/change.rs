@@ -76,7 +76,7 @@ pub(crate) fn run(context: &Context, deed: &Deed, selection: &Selection, change:
 /// Changes jobs by their ids, through the master when one runs, else in the store.
 pub(crate) fn named(context: &Context, deed: &Deed, ids: Vec<JobId>) -> Result<ChangedJobs, Error> {
     if let Some(mut way) = context.master_or_existing_store()? {
-        return step(&mut way, deed, ids, States::ALL);
+        return step(context, &mut way, deed, ids, States::ALL);
     }
     Ok(ChangedJobs { refused: ids.into_iter().map(refusals::missing).collect(), ..ChangedJobs::default() })
 }
@@ -90,7 +90,7 @@ fn in_steps(context: &Context, deed: &Deed, ids: &[JobId], only: States) -> Resu
         bar.set_length(ids.len() as u64);
     }
     for part in ids.chunks(STEP) {
-        let changed = step(&mut way, deed, part.to_vec(), only).inspect_err(|_| {
+        let changed = step(context, &mut way, deed, part.to_vec(), only).inspect_err(|_| {
             let (done, of) = (all.count, words::count(ids.len() as u64, "job"));
             output::say(&format!("{} {done} of {of} before that failed:", refusals::done(&deed.action)));
         })?;
@@ -107,7 +107,7 @@ fn in_steps(context: &Context, deed: &Deed, ids: &[JobId], only: States) -> Resu
     Ok(all)
 }
 
-fn step(way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<ChangedJobs, Error> {
+fn step(context: &Context, way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<ChangedJobs, Error> {
     match way {
         Way::Master(client) => {
             let method = format!("jobs.{}", deed.action.verb());
@@ -115,15 +115,21 @@ fn step(way: &mut Way, deed: &Deed, ids: Vec<JobId>, only: States) -> Result<Cha
             output::note(client);
             Ok(changed)
         }
-        Way::Store(store) => in_store(store.as_mut(), deed, &ids, only),
+        Way::Store(store) => in_store(context, store.as_mut(), deed, &ids, only),
     }
 }
 
-fn in_store(store: &mut dyn Store, deed: &Deed, ids: &[JobId], only: States) -> Result<ChangedJobs, Error> {
+fn in_store(
+    context: &Context,
+    store: &mut dyn Store,
+    deed: &Deed,
+    ids: &[JobId],
+    only: States,
+) -> Result<ChangedJobs, Error> {
     let op = |&job: &JobId| Op::from(Request::Act { job, only, action: deed.action.clone() });
     let mut changed = ChangedJobs::default();
     let said = report::audit::change(&deed.action, ids, None);
-    audit::apply(store, said, ids.iter().map(op).collect(), |audited, replies| {
+    audit::apply(context, store, said, ids.iter().map(op).collect(), |audited, replies| {
         changed = became(deed, ids, only, replies);
         audited.ended_with(changed.count, changed.refused.first().map(|refused| &*refused.reason))
     })?;

@@ -32,7 +32,7 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
     {
         return Err(Error::NotFound(format!("there is no job {id} to go on from; see `queue-work jobs list`")));
     }
-    let mut pages = Pages::new(form.to_read(limit), |most| {
+    let mut pages = Pages::new(form, limit, |most| {
         filter.limit = Some(most);
         let mut page = records.as_mut().map_or(Ok(Vec::new()), |records| records.jobs(&filter))?;
         if let Some(limits) = &limits {

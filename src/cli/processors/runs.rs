@@ -4,7 +4,6 @@ use super::one;
 use crate::cli::args::processors::RunsArgs;
 use crate::cli::context::Context;
 use crate::cli::output::{self, ListForm, Pages};
-use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::{ProcessorName, ProcessorRunId};
 use crate::report::processor_lists;
@@ -21,7 +20,7 @@ pub(super) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         ProcessorRunFilter { processor: name, state, since, before: before.map(ProcessorRunId), limit: None };
     let form = ListForm::new(context.global.json, list.jsonl);
     let limit = form.limit(list.limit);
-    let mut pages = Pages::new(form.to_read(limit), |most| {
+    let pages = Pages::new(form, limit, |most| {
         filter.limit = Some(most);
         let page = records.as_mut().map_or(Ok(Vec::new()), |records| records.processor_runs(&filter))?;
         filter.before = page.last().map(|run| run.id).or(filter.before);
@@ -37,11 +36,7 @@ pub(super) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
             "nothing has run yet; see `queue-work processors`"
         });
     }
-    let (now, width) = (clock::wall(), output::width());
-    if let Some(last) = output::pages(form, limit, || pages.next(), |runs| processor_lists::runs(runs, now, width))? {
-        context.warn(&format!("{limit} of many shown; go on with `--before {}`", last.id));
-    }
-    Ok(Code::DONE)
+    pages.print(context, processor_lists::runs, |run| run.id)
 }
 
 /// The start of the newest run that has one: a run whose job waits has none.

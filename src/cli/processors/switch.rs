@@ -1,9 +1,9 @@
 //! `processors enable`, `disable` and `reset`: through the master when one runs, else in the store, for the next one.
 
 use super::{all, configured, missing, way_for};
+use crate::cli::audit;
 use crate::cli::context::{Context, Way};
 use crate::cli::output;
-use crate::cli::{audit, backend};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::model::ProcessorName;
@@ -55,11 +55,11 @@ fn in_store(context: &Context, store: &mut dyn Store, params: &SwitchProcessors)
     let is_configured = |name: &ProcessorName| configured.iter().any(|settings| settings.name == *name);
     let now = clock::wall();
     let SwitchProcessors { processors, enabled, reason } = params.clone();
-    let switch = Switch { enabled, changed_at: Some(now), changed_by: Some(backend::user()), reason };
+    let said = report::audit::switch(&processors, enabled);
+    let switch = Switch { enabled, changed_at: Some(now), changed_by: context.deed(said.clone(), now).asker(), reason };
     let processors = processors.into_iter().map(|name| (name.clone(), is_configured(&name))).collect();
     let op = Request::SwitchProcessors { processors, switch };
-    let said = report::audit::switch(&params.processors, enabled);
-    let mut replies = audit::apply(store, said, vec![op.into()], |deed, replies| match replies {
+    let mut replies = audit::apply(context, store, said, vec![op.into()], |deed, replies| match replies {
         [Reply::NoProcessor(name)] => deed.refused(&format!("there is no processor `{name}`")),
         _ => deed.ended(Some(params.processors.len() as u64)),
     })?;

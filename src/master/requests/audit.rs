@@ -30,8 +30,10 @@ impl Master {
         let who = self.clients.user_of(client).map(str::to_owned);
         let last = &mut self.requests.last_deed;
         *last = self.time.now().wall.max(UnixMicros(last.0 + 1));
-        let deed = Deed::begun(*last, who, verb, &target);
-        let deed = asker.by.clone().map_or(deed.clone(), |by| deed.passed_on(*by));
+        let mut deed = Deed::begun(*last, who, verb, &target);
+        if let Some(by) = &asker.by {
+            deed = deed.passed_on((**by).clone());
+        }
         Some(Box::new(OpenDeed { deed, is_logged: false }))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::begin::Begun;
-use super::{Answer, Peer, Refused};
+use super::{Answer, Refused};
 use crate::core::{Command, Event, Ticket};
 use crate::master::Master;
 use crate::master::reader::{self, AboutProcessors};
@@ -50,20 +50,12 @@ impl Master {
         let switch = Switch {
             enabled,
             changed_at: Some(now.wall),
-            changed_by: self.user(ticket),
+            changed_by: self.asker_of(ticket),
             reason: reason.map(run_end::cut),
         };
         let op = Request::SwitchProcessors { processors, switch };
         self.batches.add(op, Purpose::SwitchProcessors { ticket, answer }, true, true, now);
         Ok(None)
-    }
-
-    /// The user who asks, by name.
-    fn user(&self, ticket: Ticket) -> Option<String> {
-        match self.requests.table.peer(ticket)? {
-            Peer::Client(client) => self.clients.user_of(client).map(str::to_owned),
-            Peer::Worker(_) => None,
-        }
     }
 
     pub(super) fn run_processor(
