@@ -1,4 +1,4 @@
-//! Which args are looked for: texts in them, and members of them.
+//! A search in the args of jobs: for texts, and for members.
 //!
 //! Invariant: what is hidden is hidden before anything is looked for, so that neither an answer nor the time that it takes
 //! says anything of it.
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::redact::{self, Members};
 
-/// What args must have in them: all of it.
+/// Texts and members that args must have, all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArgsFilter {

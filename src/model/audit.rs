@@ -48,7 +48,7 @@ pub struct By {
     pub address: Option<String>,
 }
 
-/// Something that was changed, or was to be.
+/// A change by hand, done or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
     /// When it was asked for; of one master, no other deed has the same time.
@@ -71,7 +71,7 @@ pub struct Deed {
 }
 
 impl Deed {
-    /// One that begins.
+    /// A deed that begins.
     #[must_use]
     pub fn begun(at: UnixMicros, who: Option<String>, verb: &str, target: &str) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl Deed {
         }
     }
 
-    /// The same, for somebody at the page.
+    /// Names the user of the page in place of that of the process.
     #[must_use]
     pub fn passed_on(mut self, by: By) -> Self {
         let cut = |text: String| text.chars().take(MOST_CHARS).collect();
@@ -97,14 +97,14 @@ impl Deed {
         self
     }
 
-    /// The same, over.
+    /// Ends the deed; `affected`: how many were changed.
     #[must_use]
     pub fn ended(mut self, affected: Option<u64>) -> Self {
         (self.affected, self.outcome) = (affected, DONE.to_owned());
         self
     }
 
-    /// The same, over, where so many jobs were changed, and others were refused.
+    /// Ends a deed that changed so many jobs, while others were refused.
     #[must_use]
     pub fn ended_with(self, changed: u64, first_refused: Option<&str>) -> Self {
         match first_refused {
@@ -113,7 +113,7 @@ impl Deed {
         }
     }
 
-    /// The same, refused.
+    /// Ends the deed with the reason why it was refused.
     #[must_use]
     pub fn refused(mut self, why: &str) -> Self {
         self.outcome = why.chars().take(MOST_CHARS).collect();

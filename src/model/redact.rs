@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// The same JSON without members that these patterns name.
+/// JSON without the members that these patterns name.
 #[must_use]
 pub fn hidden(json: &str, patterns: &[String]) -> String {
     let mut out = String::with_capacity(json.len());

@@ -196,7 +196,7 @@ pub struct CallFilter {
     pub limit: Option<u32>,
 }
 
-/// Which deeds to list. Newest first.
+/// Deeds to list, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditFilter {

@@ -60,7 +60,7 @@ impl Peer {
     }
 }
 
-/// Whoever asks.
+/// The user or program that asks.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub role: Role,
@@ -69,7 +69,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Somebody who is known by nothing.
+    /// A caller without a name or a token.
     pub(super) const NOBODY: Self = Self { role: Role::Viewer, user: None };
 }
 
@@ -108,7 +108,7 @@ impl Guard {
         }
     }
 
-    /// Whoever asks this from there.
+    /// Admits the caller of this request from there, or says why not.
     pub(super) fn admit(&self, request: &Parts, peer: Peer) -> Result<Caller, Refusal> {
         self.check_host(request)?;
         check_site(&request.method, &request.headers)?;

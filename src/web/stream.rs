@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The longest that the master may take to begin.
 const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 
-/// What a page wants to see.
+/// Rows that a page wants to see.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// Output, with what finds that of before.
@@ -51,7 +51,7 @@ pub(super) struct Wanted {
 
 pub(super) type StreamFn = fn(&Desk<'_>) -> Result<Wanted, Error>;
 
-/// What was before, as text, for who has no JavaScript.
+/// Earlier rows as text, for clients without JavaScript.
 pub(super) fn as_text(desk: &Desk<'_>, of: StreamFn) -> Result<View, Error> {
     let wanted = of(desk)?;
     let rows = past(desk, &wanted)?;
@@ -151,7 +151,7 @@ async fn pass_on(mut from: Listener, to: mpsc::Sender<Heard>) {
     }
 }
 
-/// What was shown already, of what may come again.
+/// Lines and events that were shown already and may come again.
 struct Seen {
     lines: logs::Seen,
     next_event: u64,

@@ -1,4 +1,4 @@
-//! What workers print and what happens, as the master tells it: heard once for all who look at the same.
+//! Output of workers and events of the master, as they come: heard once for all who look at the same.
 //!
 //! Invariants: a master is asked for it only while somebody looks; who is too slow misses some, and is told how much.
 
@@ -21,24 +21,24 @@ const UNREAD: usize = 4096;
 /// After such a silence it is seen whether anybody still looks.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Something that the master told.
+/// A line or an event of the master.
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     Line(Arc<LogLine>),
     /// An event, as JSON.
     Event(Arc<str>),
-    /// So many lines or events are missing here.
+    /// Lines or events that are missing here, by number.
     Lost(u64),
 }
 
-/// What is to be heard.
+/// The lines or events to listen to.
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
     Output(Follow),
     Events,
 }
 
-/// One that listens.
+/// A listener.
 pub(super) struct Listener {
     pub heard: broadcast::Receiver<Heard>,
     /// True once the master tells everything from then on; closed if there is none.
@@ -50,7 +50,7 @@ struct Tap {
     is_ready: watch::Receiver<bool>,
 }
 
-/// All streams that somebody looks at.
+/// Streams that somebody looks at.
 #[derive(Default)]
 pub(super) struct Taps(Mutex<HashMap<String, Tap>>);
 

@@ -136,7 +136,7 @@ fn in_store(
     Ok(changed)
 }
 
-/// What was done with each job.
+/// The outcome for each job.
 fn became(deed: &Deed, ids: &[JobId], only: States, replies: &[Reply]) -> ChangedJobs {
     let mut changed = ChangedJobs::default();
     for (&id, reply) in ids.iter().zip(replies) {

@@ -64,7 +64,7 @@ impl Master {
         self.batches.add(change, Purpose::Core(Tag::None), true, false, self.time.now());
     }
 
-    /// Who asks for this, in a word.
+    /// The user or the role that asks for this, in a word.
     pub(super) fn asker_of(&mut self, ticket: Ticket) -> Option<String> {
         self.requests.table.deed(ticket)?.deed.asker()
     }

@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// Where a job is in an order: when it is due, where that counts, and its id.
 pub(super) type Place = (i64, i64);
 
-/// What the rows of a source are in the order of.
+/// The order of the rows of a source.
 #[derive(Clone, Copy)]
 pub(super) enum Axis {
     /// The id of the job, in this column.
@@ -40,7 +40,7 @@ pub(super) struct Source {
     /// Joins `jobs j`, where that is another table.
     pub join: &'static str,
     pub axis: Axis,
-    /// What else of the key is given.
+    /// Other columns of the key, with their values.
     pub keys: Vec<(&'static str, i64)>,
 }
 
@@ -143,7 +143,7 @@ impl Pace {
     }
 }
 
-/// What a walk has found, in order.
+/// Jobs that a walk has found, in order.
 pub(super) struct Walked<T> {
     pub found: Vec<T>,
     /// Where it ended, if not at the end.

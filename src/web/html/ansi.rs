@@ -9,7 +9,7 @@ const BEGINS: &str = "\\x1b[";
 /// Longest list of numbers in front of an `m`.
 const LONGEST: usize = 40;
 
-/// What is not a colour: the number that begins it, the one that ends it, and its class.
+/// Styles that are no colours: the number that begins it, the one that ends it, and its class.
 const LOOKS: [(u16, u16, &str); 5] = [(1, 22, "ab"), (2, 22, "ad"), (3, 23, "ai"), (4, 24, "au"), (7, 27, "ar")];
 
 /// As the numbers up to here have it.

@@ -133,7 +133,7 @@ function follow(log) {
 }
 if (window.EventSource) document.querySelectorAll("[data-stream]").forEach(follow);
 
-// What each of these keys does stands in the page, for `?`.
+// The meaning of each key stands in the page, for `?`.
 const pages = { o: 0, q: 1, j: 2, f: 3, r: 4, w: 5, p: 6, s: 7, m: 8, e: 9, l: 10 };
 let isGoing = false;
 addEventListener("keydown", event => {

@@ -41,7 +41,7 @@ const NAV: [(&str, &str); 11] = [
     ("live", "Live"),
 ];
 
-/// What keys do, where there is JavaScript.
+/// The meaning of keys, where there is JavaScript.
 const KEYS: [(&str, &str); 5] = [
     ("g", "and the first letter of a page goes there, o to the first, e to the settings"),
     ("/", "to the first field"),

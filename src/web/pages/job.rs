@@ -64,7 +64,7 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
     Ok(View::Page(page))
 }
 
-/// What it prints, as it does, while it has not ended.
+/// The output of a job that has not ended, as it comes.
 fn output(desk: &Desk<'_>, job: &JobRecord) -> Result<Markup, Error> {
     if job.state.is_final() || !desk.seen.has_master() {
         return Ok(html! {});

@@ -62,7 +62,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
             @if let Some(next) = &next { a href=(next) rel="next" { @if is_cut { "continue" } @else { "more" } } }
         }
     };
-    // What was searched for is not searched for again each second.
+    // A search is not made again each second.
     Ok(View::Page(if is_search { page.fixed("jobs", found) } else { page.live("jobs", found) }))
 }
 

@@ -1,4 +1,4 @@
-//! What happens now: events of the master and output of all workers in one stream.
+//! The page `/live`: events of the master and output of all workers in one stream.
 
 use maud::html;
 
@@ -15,7 +15,7 @@ use crate::wire::control::Follow;
 const LOOKED_UP: usize = 16;
 /// Lines of before.
 const BEFORE: usize = 500;
-/// What can be shown, and what it is called.
+/// Kinds of rows to choose from, and their labels.
 const SHOWN: [(&str, &str); 4] =
     [("all", "events and output"), ("events", "events"), ("problems", "problems"), ("output", "output")];
 

@@ -28,9 +28,9 @@ const LONGEST: usize = 4_000;
 #[derive(Clone, Debug)]
 pub(in crate::web) struct Past {
     pub follow: Follow,
-    /// Who has printed it, where one alone has.
+    /// The worker, where only one can have printed it.
     pub worker: Option<String>,
-    /// None of what was printed earlier than this.
+    /// Leaves out what was printed earlier than this.
     pub since: Option<Duration>,
     pub lines: usize,
 }
@@ -47,7 +47,7 @@ impl Past {
     }
 }
 
-/// Which rows are shown.
+/// A choice of rows.
 #[derive(Clone, Debug, Default)]
 pub(in crate::web) struct Filter {
     /// A worker or a pool.

@@ -34,7 +34,7 @@ pub(super) fn only_id(asked: &Asked) -> Option<&str> {
     (matches!(&**key, "id" | "text") && id.parse::<i64>().is_ok()).then_some(id)
 }
 
-/// What is looked for in the args.
+/// The part of a search that is about the args.
 pub(super) fn args(asked: &Asked, hidden: &[String]) -> ArgsFilter {
     let given = || asked.query.iter().filter(|(_, value)| !value.is_empty());
     let members = given().filter_map(|(key, value)| Some((key.strip_prefix("args.")?.to_owned(), value.clone())));

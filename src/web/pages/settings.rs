@@ -99,7 +99,7 @@ fn files(paths: &Paths) -> Markup {
     html! { h2 { "Files" } (table("Files of the store", &["file", "path", "#size"], &body)) }
 }
 
-/// What the files of a folder take, so far as they are few.
+/// Size of the files of a folder, if there are few.
 fn folder(path: &Path) -> String {
     let Ok(entries) = fs::read_dir(path) else { return size(None) };
     let sizes = entries.flatten().filter_map(|entry| Some(entry.metadata().ok()?.len()));
