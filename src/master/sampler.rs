@@ -2,8 +2,8 @@
 //!
 //! Does not know limits or pools. Every worker has its own rhythm: [`INTERVAL`] while anything changes, then longer and
 //! longer up to [`IDLE_INTERVAL`]; a sample equal to the one before is not reported. While no pool has work, one read per
-//! process tells that it still sleeps, at half the cost of measuring it. Large sets are measured in slices, a tenth of
-//! them per tick.
+//! process tells that it still sleeps, at half the cost of measuring it, and [`SLEEP_INTERVAL`] may pass until the next
+//! look. Large sets are measured in slices, a tenth of them per tick.
 //!
 //! CPU use is reckoned from the accumulated time: sysinfo's own figure relates the time of one process since its last
 //! refresh to the time of the machine since the last refresh of anything, and is wrong when rhythms differ.
@@ -33,6 +33,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const BUSY_INTERVAL: Duration = Duration::from_secs(2);
 /// The same while there is no work.
 pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks at one that has not run since the last: it can have taken nothing.
+const SLEEP_INTERVAL: Duration = Duration::from_secs(20);
 /// Moments are rounded up to this, so that one wake-up serves many workers.
 const TICK: Duration = Duration::from_millis(100);
 /// Measured at once in any case; of more than ten times that, a tenth.
@@ -251,7 +253,7 @@ impl Watches {
         let before = std::mem::replace(&mut watch.activity, activity);
         let sleeps = before == watch.activity && before.iter().all(Option::is_some);
         if sleeps {
-            watch.pause = (watch.pause * 2).min(IDLE_INTERVAL);
+            watch.pause = (watch.pause * 2).min(SLEEP_INTERVAL);
             watch.due = tick(self.epoch, now + watch.pause);
         }
         sleeps
