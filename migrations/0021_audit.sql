@@ -1,6 +1,5 @@
--- Who has changed what, by hand. `at` is in microseconds; `who` is null where the page knows a role only, `affected` where nothing
--- is counted; `via` is a number of `Via::ALL`,
--- `operation` an id of `operations`.
+-- Who has changed what, by hand. at: microseconds since 1970. who: NULL where the page knows a role only. affected: NULL where
+-- nothing is counted. via: a number of `Via::ALL`. operation: an id of `operations`.
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

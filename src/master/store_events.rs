@@ -9,7 +9,7 @@ use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
 use crate::model::problem::Topic;
 use crate::model::processor::BeginRun;
-use crate::model::{BulkId, JobAction, JobId, JobState, Occasion, ProcessorRunId, States};
+use crate::model::{BulkId, Fingerprint, JobAction, JobId, JobState, Occasion, ProcessorRunId, States};
 use crate::store::StoreError;
 use crate::store::writer::Written;
 use crate::wire::processors::SwitchedProcessor;
@@ -36,6 +36,7 @@ pub(super) enum Purpose {
     DropBulk(BulkId),
     /// Pause or resume of one queue of several.
     Pause(Ticket),
+    NoteFailure(Ticket, Fingerprint),
     SwitchProcessors {
         ticket: Ticket,
         answer: Vec<SwitchedProcessor>,
@@ -185,6 +186,7 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
+            Purpose::NoteFailure(ticket, error) => self.failure_noted(batch, durable, ticket, error, &reply),
             Purpose::SwitchProcessors { ticket, answer } => self.switched(batch, durable, ticket, answer, reply),
             Purpose::BeginRun { ticket, begin } => self.run_begun(batch, durable, ticket, *begin, reply),
             Purpose::EndForeign { ticket, run } => self.foreign_ended(batch, durable, ticket, run, reply),

@@ -8,6 +8,8 @@ use super::action::JobAction;
 use super::audit::Deed;
 use super::autoscale::AutoscaleChange;
 use super::bulk::{BulkStep, Opened};
+use super::failure::FailureNote;
+use super::fingerprint::Fingerprint;
 use super::gauge::Rollup;
 use super::job::Progress;
 pub use super::keep::{Keep, KeepFor};
@@ -149,6 +151,9 @@ pub enum Request {
     /// Enable or disable processors, each with whether it is configured, or leave that to the file again. Reply:
     /// [`Reply::Done`], or [`Reply::NoProcessor`] for one that is neither configured nor on record, and nothing was changed.
     SwitchProcessors { processors: Vec<(ProcessorName, bool)>, switch: Switch },
+    /// Keep what is said of an error beside what was said before. Reply: [`Reply::Done`], or [`Reply::Missing`] where no run
+    /// on record has failed of it.
+    NoteFailure { fingerprint: Fingerprint, said: FailureNote },
     /// Begin a run outside. Reply: [`Reply::RunBegun`], or [`Reply::Skipped`] if the processor is disabled and
     /// [`Reply::NoProcessor`] if it is neither configured nor on record, and nothing was recorded.
     BeginRun(BeginRun),
@@ -192,6 +197,7 @@ impl Op {
             Self::Request(
                 Request::Pause { .. }
                 | Request::SwitchProcessors { .. }
+                | Request::NoteFailure { .. }
                 | Request::BeginRun(_)
                 | Request::EndRun { .. },
             )

@@ -101,6 +101,30 @@ pub struct FailureRecord {
     pub sample_run: Option<RunId>,
     /// Failed runs in each hour of the last day, the last hour last.
     pub trend: Vec<u64>,
+    #[serde(flatten)]
+    pub said: FailureNote,
+}
+
+/// What people have said of an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureNote {
+    pub note: Option<String>,
+    /// It is left out of lists until then; a time that is past says nothing.
+    pub muted_until: Option<UnixMicros>,
+}
+
+impl FailureNote {
+    /// With what is said now; an empty note removes the one before, a time that is past ends the mute.
+    #[must_use]
+    pub fn changed(self, by: &Self) -> Self {
+        let note = by.note.clone().or(self.note).filter(|note| !note.is_empty());
+        Self { note, muted_until: by.muted_until.or(self.muted_until) }
+    }
+
+    #[must_use]
+    pub fn is_muted(&self, now: UnixMicros) -> bool {
+        self.muted_until.is_some_and(|until| until > now)
+    }
 }
 
 /// One record in one queue, as a store keeps it.
@@ -124,9 +148,10 @@ pub struct FailureRow {
 impl FailureRecord {
     /// Of the rows with one fingerprint; `None`: there are none.
     #[must_use]
-    pub fn of(rows: Vec<FailureRow>, now: UnixMicros) -> Option<Self> {
+    pub fn of(rows: Vec<FailureRow>, said: FailureNote, now: UnixMicros) -> Option<Self> {
         let mut rows = rows.into_iter();
-        let mut record = Self::of_one(rows.next()?, now);
+        let mut record = Self { said, ..Self::of_one(rows.next()?, now) };
+        record.said.muted_until = record.said.muted_until.filter(|until| *until > now);
         for row in rows {
             let other = Self::of_one(row, now);
             record.queues.extend(other.queues);
@@ -168,6 +193,7 @@ impl FailureRecord {
             last_at: row.last_at,
             sample_run: row.sample_run,
             trend,
+            said: FailureNote::default(),
         }
     }
 }
@@ -200,10 +226,10 @@ mod tests {
         let ago = |minutes: i64| slot(UnixMicros(now.0 - minutes * MINUTE));
         let first = row("mail", &[(ago(0), 1), (ago(51), 2), (ago(61), 4)]);
         let second = row("default", &[(ago(23 * 60 + 51), 8), (ago(24 * 60), 16), (ago(0) + 1, 32)]);
-        let record = FailureRecord::of(vec![first, second], now).unwrap();
+        let record = FailureRecord::of(vec![first, second], FailureNote::default(), now).unwrap();
         assert_eq!((record.runs, record.dead_now, record.runs_1h, record.runs_24h), (18, 2, 3, 15));
         assert_eq!((record.trend[0], record.trend[22], record.trend[23]), (8, 4, 3));
         assert_eq!(record.queues.iter().map(QueueName::as_str).collect::<Vec<_>>(), ["default", "mail"]);
-        assert_eq!(FailureRecord::of(Vec::new(), now), None);
+        assert_eq!(FailureRecord::of(Vec::new(), FailureNote::default(), now), None);
     }
 }

@@ -8,7 +8,7 @@ use super::words;
 use crate::model::audit::DeedRecord;
 use crate::model::{JobAction, JobId, ProcessorName, ScaleTo, UnixMicros};
 use crate::store::JobFilter;
-use crate::wire::control::{Restart, Scale, Stop};
+use crate::wire::control::{NoteFailure, Restart, Scale, Stop};
 
 /// The verb of a deed, and what it was done to.
 pub type Said = (&'static str, String);
@@ -18,9 +18,9 @@ const FEW: usize = 10;
 /// The target of a restart of everything.
 pub const ALL_WORKERS: &str = "all workers";
 /// The verbs of deeds.
-pub const VERBS: [&str; 16] = [
-    "cancel", "delete", "disable", "enable", "pause", "reload", "reset", "restart", "resume", "retry", "run", "scale",
-    "set", "spawn", "stop", "work",
+pub const VERBS: [&str; 19] = [
+    "cancel", "delete", "disable", "enable", "mute", "note", "pause", "reload", "reset", "restart", "resume", "retry",
+    "run", "scale", "set", "spawn", "stop", "unmute", "work",
 ];
 
 /// A change of jobs.
@@ -46,6 +46,17 @@ pub fn change(action: &JobAction, ids: &[JobId], filter: Option<&JobFilter>) -> 
 #[must_use]
 pub fn pause(queues: &[String], paused: bool) -> Said {
     (if paused { "pause" } else { "resume" }, named("queue", queues))
+}
+
+/// Something that is said of an error.
+#[must_use]
+pub fn note(params: &NoteFailure) -> Said {
+    let error = format!("error {}", params.error);
+    match params.muted_until {
+        Some(UnixMicros(..=0)) => ("unmute", error),
+        Some(until) => ("mute", format!("{error} until {}", words::time(until))),
+        None => ("note", error),
+    }
 }
 
 /// Processors that are switched.

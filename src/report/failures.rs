@@ -60,6 +60,12 @@ pub fn one(f: &FailureRecord, sample: Option<&RunRecord>, now: UnixMicros) -> St
     line("queues", f.queues.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     line("failed runs", format!("{} in the last hour, {} in a day, {} in all", f.runs_1h, f.runs_24h, f.runs));
     line("dead now", f.dead_now.to_string());
+    if let Some(note) = &f.said.note {
+        line("note", words::escape(note));
+    }
+    if let Some(until) = f.said.muted_until {
+        line("muted until", words::time(until));
+    }
     line("first seen", at(f.first_at));
     line("last seen", at(f.last_at));
     let most = f.trend.iter().max().copied().unwrap_or_default();

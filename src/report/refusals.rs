@@ -3,7 +3,7 @@
 
 use crate::model::change::Reply;
 use crate::model::processor::ProcessorRunState;
-use crate::model::{JobAction, JobId, JobState, PoolName, ProcessorRunId, States};
+use crate::model::{Fingerprint, JobAction, JobId, JobState, PoolName, ProcessorRunId, States};
 use crate::wire::control::RefusedJob;
 
 /// `retried`, `cancelled`, `deleted`, `changed`.
@@ -21,6 +21,12 @@ pub const fn done(action: &JobAction) -> &'static str {
 #[must_use]
 pub fn no_queue<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     format!("there is no queue `{name}`: no pool serves it, and nothing of it is on record{}", nearest(name, known))
+}
+
+/// For an error of which no run is on record.
+#[must_use]
+pub fn no_error(fingerprint: Fingerprint) -> String {
+    format!("there is no error `{fingerprint}`; see `queue-work errors`")
 }
 
 /// For an unknown processor.

@@ -161,6 +161,9 @@ pub struct FailureFilter {
     pub kind: Option<String>,
     /// Only those that were seen since.
     pub since: Option<UnixMicros>,
+    /// Only those that are muted; absent: only those that are not. One that is named is found either way.
+    #[serde(default)]
+    pub muted: bool,
     /// At most this many.
     pub limit: Option<u32>,
 }

@@ -39,6 +39,7 @@ mod memory;
 mod pages;
 mod push;
 mod routes;
+mod sent;
 mod stream;
 mod tap;
 mod token;

@@ -4,21 +4,20 @@
 //! for who accepts that. Invariant: an action is in the table with the role that it takes, and is checked for that here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request};
 use axum::routing::{get, post};
-use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderValue};
 use hyper::http::Extensions;
 use hyper::http::request::Parts;
 use hyper::{StatusCode, Uri};
-use tokio::time::timeout;
 
 use super::answer::{self, PLAIN, Response};
 use super::desk::{Asked, Desk};
 use super::guard::{Caller, Peer};
 use super::html::Urls;
+pub(super) use super::sent::Sent;
 use super::stream::{self, StreamFn};
 use super::token::Role;
 use super::{View, Web, actions, html, live, pages, push};
@@ -30,23 +29,6 @@ type ActFn = fn(&Desk<'_>, &Sent) -> Result<Done, Error>;
 /// The request wants JSON, as its path says.
 #[derive(Clone, Copy, Debug)]
 struct AsJson;
-
-/// The body of a request.
-pub(super) struct Sent {
-    /// The media type.
-    pub kind: String,
-    pub bytes: axum::body::Bytes,
-    /// Of a form.
-    pub fields: Vec<(String, String)>,
-}
-
-impl Sent {
-    /// A field of a form that is not empty.
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
-        let found = self.fields.iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
-    }
-}
 
 /// The outcome of an action.
 pub(super) struct Done {
@@ -103,6 +85,9 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
     ("/jobs/change/delete", Role::Admin, pages::operations::begin),
     ("/operations/{name}/stop", Role::Operator, pages::operations::stop),
     ("/failures/{name}/probe", Role::Operator, pages::failures::probe),
+    ("/failures/{name}/note", Role::Operator, pages::failures::note),
+    ("/failures/{name}/mute", Role::Operator, pages::failures::mute),
+    ("/failures/{name}/unmute", Role::Operator, pages::failures::unmute),
     ("/queues/{name}/pause", Role::Operator, actions::pause),
     ("/queues/{name}/resume", Role::Operator, actions::resume),
     ("/pools/{name}/scale", Role::Operator, actions::scale),
@@ -117,9 +102,6 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
 
 /// Answered without a token: says nothing but that it lives, and whether all is well.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
-/// The longest body, and time for it to come.
-const MOST_BYTES: usize = 20 << 20;
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// As long as a name with its hash in it is asked for, it is the same.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -237,18 +219,11 @@ async fn change(web: Arc<Web>, role: Role, act: ActFn, request: Request) -> Resp
         };
         return refused(&asked, StatusCode::FORBIDDEN, why);
     }
-    let kind = body.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let bytes = match timeout(BODY_WITHIN, axum::body::to_bytes(body.into_body(), MOST_BYTES)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
-            return refused(&asked, StatusCode::PAYLOAD_TOO_LARGE, "the body is too long, or did not come whole");
-        }
-        Err(_) => return refused(&asked, StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    let sent = match Sent::read(body).await {
+        Ok(sent) => sent,
+        Err((status, why)) => return refused(&asked, status, why),
     };
-    let is_form = kind == "application/x-www-form-urlencoded";
-    let fields = if is_form { form_urlencoded::parse(&bytes).into_owned().collect() } else { Vec::new() };
-    let (asked, sent) = (Arc::new(asked), Sent { kind, bytes, fields });
+    let asked = Arc::new(asked);
     let acted = web.desk.at_desk(Arc::clone(&asked), move |desk| {
         Ok(match act(desk, &sent) {
             Ok(done) if desk.asked.wants_json => answer::of_text(StatusCode::OK, answer::JSON, done.json + "\n"),

@@ -24,6 +24,7 @@
 //! | `operations.list` | none | array of the same |
 //! | `operations.stop` | [`OneOperation`] | the operation |
 //! | `runs.list`, `errors.list` | [`crate::store::RunFilter`], [`crate::store::FailureFilter`] | array of [`crate::model::RunRecord`], of [`crate::model::FailureRecord`] |
+//! | `errors.set` | [`NoteFailure`] | `true`, when it is on the disk |
 //! | `workers.list` | [`crate::store::WorkerFilter`] | array of [`crate::model::WorkerRecord`] |
 //! | `autoscale.history` | [`crate::store::AutoscaleFilter`] | array of [`crate::report::autoscale::LoggedChange`] |
 //! | `calls.list` | [`crate::store::CallFilter`] | array of [`crate::model::call_log::CallRecord`] |
@@ -41,6 +42,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use super::failures::NoteFailure;
 pub use super::jobs::{ChangedJobs, Jobs, OneOperation, RefusedJob};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};

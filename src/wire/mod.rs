@@ -5,6 +5,7 @@
 
 pub mod bulk;
 pub mod control;
+mod failures;
 #[cfg(test)]
 mod fuzz;
 pub mod gateway;

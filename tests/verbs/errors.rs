@@ -22,6 +22,8 @@ const ERROR: Form = Object(&[
     ("last_at", Time),
     ("sample_run", Maybe(&Int)),
     ("trend", List(&Int)),
+    ("note", Maybe(&Text)),
+    ("muted_until", Maybe(&Time)),
 ]);
 
 fn fails(bench: &Bench, options: &[&str], message: &str) -> i64 {
@@ -97,6 +99,36 @@ fn one_error_is_shown_with_its_last_run_and_what_to_do_which_works_as_it_is_writ
     bench.run(&["errors", "0123456789abcdef"]).expect_code(4);
     bench.run(&["errors", "nosuch"]).expect_code(2);
     bench.run(&["errors", fingerprint, "--queue", "mail"]).expect_code(2);
+}
+
+#[test]
+fn a_note_is_kept_and_a_muted_error_is_left_out_for_a_while_with_and_without_a_master() {
+    let bench = failed();
+    let fingerprint = errors(&bench, &[])[0]["fingerprint"].as_str().expect("a text").to_owned();
+    let one = |words: &[&str]| bench.run(&[&["errors", &fingerprint, "--json"], words].concat()).expect_code(0).json();
+    for master in [None, Some(bench.start(&["--workers=1", "--queue=other"]))] {
+        let said = one(&["--note", "disk of web3", "--mute", "3d"]);
+        expect(&said, ERROR);
+        assert_eq!(said["note"], "disk of web3");
+        assert!(bench.ok(&["errors", &fingerprint]).contains("note          disk of web3\nmuted until   "));
+        assert_eq!(errors(&bench, &[]).len(), 1, "the other one");
+        assert_eq!(errors(&bench, &["--muted"])[0]["fingerprint"], *fingerprint);
+        let listed = bench.run(&["errors"]).expect_code(0);
+        assert!(listed.stderr.contains("1 muted; see `queue-work errors --muted`"), "{listed:?}");
+        let said = one(&["--unmute"]);
+        assert_eq!((&said["note"], &said["muted_until"]), (&json!("disk of web3"), &Value::Null));
+        assert_eq!(one(&["--note", ""])["note"], Value::Null);
+        assert_eq!((errors(&bench, &[]).len(), errors(&bench, &["--muted"]).len()), (2, 0));
+        bench.run(&["errors", "0123456789abcdef", "--note", "x"]).expect_code(4);
+        let verbs: Vec<Value> = bench.run(&["audit", "--json"]).json().as_array().expect("an array").clone();
+        let verbs: Vec<_> = verbs.iter().map(|deed| deed["verb"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(verbs[..4], ["note", "note", "unmute", "mute"]);
+        if let Some(master) = master {
+            master.signal(Signal::SIGTERM);
+        }
+    }
+    bench.run(&["errors", "--note", "x"]).expect_code(2);
+    bench.run(&["errors", &fingerprint, "--mute", "soon"]).expect_code(2);
 }
 
 #[test]

@@ -63,6 +63,16 @@ fn an_error_that_is_new_says_so_and_one_of_its_jobs_is_retried_as_a_probe() {
     });
     assert_eq!(bench.runs(jobs[0]).len(), 1, "the others are left as they are");
     page.as_role("operator", "POST", "/failures/0000000000000001/probe", &FORM, "").expect(404);
+    let post =
+        |what: &str, body: &str| page.as_role("operator", "POST", &format!("/failures/{error}/{what}"), &FORM, body);
+    post("note", "note=disk+of+web3+%3Cb%3E").expect(303);
+    post("mute", "until=3d").expect(303);
+    post("mute", "until=soon").expect(400);
+    assert!(page.get("/failures").expect(200).body.contains("No run has failed"));
+    assert!(page.get("/failures?muted=1").expect(200).body.contains("disk of web3 &lt;b&gt;"));
+    assert_eq!(page.get(&format!("/api/failures/{error}")).json()["note"], "disk of web3 <b>");
+    post("unmute", "").expect(303);
+    assert!(is_new(&page));
     bench.ok(&["restart", "--all"]);
     assert!(!is_new(&page), "it was there before the restart");
     let deeds = page.get("/api/audit?verb=retry").json();

@@ -133,13 +133,16 @@ fn each_answer_forbids_the_browser_to_run_frame_or_keep_anything() {
 }
 
 /// Every action, with the role that it takes.
-const ACTIONS: [(&str, &str); 19] = [
+const ACTIONS: [(&str, &str); 22] = [
     ("/jobs", "admin"),
     ("/jobs/change/retry", "operator"),
     ("/jobs/change/cancel", "operator"),
     ("/jobs/change/delete", "admin"),
     ("/operations/1/stop", "operator"),
     ("/failures/0000000000000001/probe", "operator"),
+    ("/failures/0000000000000001/note", "operator"),
+    ("/failures/0000000000000001/mute", "operator"),
+    ("/failures/0000000000000001/unmute", "operator"),
     ("/jobs/1/retry", "operator"),
     ("/jobs/1/cancel", "operator"),
     ("/jobs/1/delete", "admin"),

@@ -46,14 +46,26 @@ pub(crate) struct WhyArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  queue-work errors                         how often, since when, how many are dead
-  queue-work errors --since 1h --type resize
+  queue-work errors --since 1h              how often, since when, how many are dead
   queue-work errors 36241ac71e3b7c4c        one in full, with its last run
+  queue-work errors 36241ac71e3b7c4c --note 'disk of web3' --mute 3d
   queue-work jobs retry --error 36241ac71e3b7c4c")]
 pub(crate) struct ErrorsArgs {
     /// Only this one, in full
     #[arg(value_name = "FINGERPRINT", conflicts_with_all = ["queue", "kind", "since", "limit", "jsonl"])]
     pub(crate) fingerprint: Option<Fingerprint>,
+    /// Keep this note with it, for whoever looks at it; "" removes it
+    #[arg(long, value_name = "TEXT", requires = "fingerprint", help_heading = "Of one error")]
+    pub(crate) note: Option<String>,
+    /// Leave it out of lists until then: `3d`, `tomorrow 9:00`
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, requires = "fingerprint", help_heading = "Of one error")]
+    pub(crate) mute: Option<UnixMicros>,
+    /// List it again
+    #[arg(long, requires = "fingerprint", conflicts_with = "mute", help_heading = "Of one error")]
+    pub(crate) unmute: bool,
+    /// Only those that are muted
+    #[arg(long, conflicts_with = "fingerprint")]
+    pub(crate) muted: bool,
     /// Only runs of this queue
     #[arg(long, value_name = "NAME", value_parser = values::queue)]
     pub(crate) queue: Option<String>,

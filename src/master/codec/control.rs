@@ -116,6 +116,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "resume" => Question::Pause { queues: parse(params)?, paused: false },
         "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
         "errors.list" => Question::Look(reader::Question::Failures(or_default(params)?)),
+        "errors.set" => Question::NoteFailure(parse(params)?),
         "runs.list" => Question::Look(reader::Question::Runs(or_default(params)?)),
         "workers.list" => Question::Look(reader::Question::Workers(or_default(params)?)),
         "metrics.history" => Question::Look(reader::Question::History(Box::new(parse(params)?))),

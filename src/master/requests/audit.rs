@@ -110,6 +110,7 @@ fn said(question: &Question) -> Option<Said> {
         Question::Pause { queues, paused } => audit::pause(&queues.queues, *paused),
         Question::ChangeJobs { action, jobs } => audit::change(action, &jobs.ids, jobs.filter.as_deref()),
         Question::StopOperation(id) => ("stop", format!("operation {id}")),
+        Question::NoteFailure(params) => audit::note(params),
         Question::SwitchProcessors(params) => audit::switch(&params.processors, params.enabled),
         Question::RunProcessor { processor, .. } => ("run", format!("processor `{processor}`")),
         // Runs outside are on record themselves, as jobs are.

@@ -54,6 +54,7 @@ impl Master {
             Question::StopOperation(id) => self.stop_operation(ticket, id),
             Question::WaitForJob(params) => self.wait_for_job(ticket, params),
             Question::LookAtProcessors(about) => self.look_at_processors(ticket, about),
+            Question::NoteFailure(params) => self.note_failure(ticket, &params),
             Question::SwitchProcessors(params) => self.switch_processors(ticket, params),
             Question::RunProcessor { processor, args, force } => self.run_processor(ticket, &processor, args, force),
             Question::BeginRun(params) => self.begin_run(ticket, &params),

@@ -42,6 +42,7 @@ impl Master {
             | Question::Stop(_)
             | Question::Reload(_)
             | Question::Pause { .. }
+            | Question::NoteFailure(_)
             | Question::SwitchProcessors(_)
             | Question::RunProcessor { .. }
             | Question::BeginRun(_)

@@ -16,7 +16,9 @@ use crate::model::{
     change,
 };
 use crate::report::refusals;
-use crate::wire::control::{PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, SpawnService, Stop};
+use crate::wire::control::{
+    NoteFailure, PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, SpawnService, Stop,
+};
 use crate::worker::Template;
 
 /// The most queues that are paused or resumed at once.
@@ -183,6 +185,13 @@ impl Master {
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
         }
+        Ok(None)
+    }
+
+    pub(super) fn note_failure(&mut self, ticket: Ticket, params: &NoteFailure) -> Begun {
+        self.writable()?;
+        let op = change::Request::NoteFailure { fingerprint: params.error, said: params.said() };
+        self.batches.add(op, Purpose::NoteFailure(ticket, params.error), true, true, self.time.now());
         Ok(None)
     }
 

@@ -9,8 +9,8 @@ use crate::model::{BulkId, Generation, JobAction, NewJob, OperationId, Processor
 use crate::report::{AutoscaleStatus, Status};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
-    ChangedJobs, Follow, FollowEvents, FollowedEvents, Jobs, OneJob, PausedQueues, PushedMany, Queues, Reload, Restart,
-    Scale, SpawnPool, Stop, Work,
+    ChangedJobs, Follow, FollowEvents, FollowedEvents, Jobs, NoteFailure, OneJob, PausedQueues, PushedMany, Queues,
+    Reload, Restart, Scale, SpawnPool, Stop, Work,
 };
 use crate::wire::processors::{BeginProcessorRun, EndProcessorRun, SwitchProcessors, SwitchedProcessor};
 
@@ -54,6 +54,7 @@ pub(in crate::master) enum Question {
     Operations,
     StopOperation(OperationId),
     WaitForJob(OneJob),
+    NoteFailure(NoteFailure),
     LookAtProcessors(AboutProcessors),
     SwitchProcessors(SwitchProcessors),
     RunProcessor {

@@ -6,7 +6,7 @@ use crate::master::Master;
 use crate::model::change::Reply;
 use crate::model::death::SlotProblem;
 use crate::model::problem::Topic;
-use crate::model::{JobAction, MOST_WORKERS, QueueName, States};
+use crate::model::{Fingerprint, JobAction, MOST_WORKERS, QueueName, States};
 use crate::report::refusals::{self, Became};
 use crate::report::words;
 use crate::wire::control::ChangedJobs;
@@ -81,6 +81,20 @@ impl Master {
     pub(in crate::master) fn paused_one(&mut self, batch: u64, durable: bool, ticket: Ticket) {
         if let Some(answer) = self.requests.table.part(ticket, |_| ()) {
             self.answer_when_safe(batch, durable, ticket, answer);
+        }
+    }
+
+    pub(in crate::master) fn failure_noted(
+        &mut self,
+        batch: u64,
+        durable: bool,
+        ticket: Ticket,
+        error: Fingerprint,
+        reply: &Reply,
+    ) {
+        match reply {
+            Reply::Missing => self.answer(ticket, Err(Refused::Failed(4, refusals::no_error(error)))),
+            _ => self.answer_when_safe(batch, durable, ticket, Answer::Yes),
         }
     }
 

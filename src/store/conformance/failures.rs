@@ -1,7 +1,7 @@
 //! Cases about failed runs by fingerprint.
 
 use super::*;
-use crate::model::failure::{Failure, MOST_PER_TYPE};
+use crate::model::failure::{Failure, FailureNote, MOST_PER_TYPE};
 use crate::model::{FailureRecord, Fingerprint};
 use crate::store::FailureFilter;
 
@@ -14,7 +14,9 @@ impl Kit {
                 *dead.entry(fingerprint).or_default() += 1;
             }
         }
-        let counted = self.records.failures(&FailureFilter::default(), UnixMicros(self.now)).unwrap().into_iter();
+        let of = |muted| FailureFilter { muted, ..FailureFilter::default() };
+        let mut counted = |muted| self.records.failures(&of(muted), UnixMicros(self.now)).unwrap();
+        let counted = counted(false).into_iter().chain(counted(true));
         let counted = counted.filter(|seen| seen.dead_now > 0).map(|seen| (seen.fingerprint, seen.dead_now));
         assert_eq!(counted.collect::<BTreeMap<_, _>>(), dead);
     }
@@ -202,6 +204,46 @@ pub(super) fn errors_are_listed_by_filter(kit: &mut Kit) {
     assert_eq!(young.iter().map(|seen| seen.message.as_str()).collect::<Vec<_>>(), ["lost", "rare"]);
     let queues: Vec<&str> = young[0].queues.iter().map(QueueName::as_str).collect();
     assert_eq!((queues, young[0].runs), (vec!["default", "mail"], 2));
+}
+
+pub(super) fn what_is_said_of_an_error_stays_until_it_is_forgotten(kit: &mut Kit) {
+    let say = |kit: &mut Kit, note: Option<&str>, muted_until| {
+        let said = FailureNote { note: note.map(str::to_owned), muted_until };
+        kit.one(Request::NoteFailure { fingerprint: of("resize", "lost"), said })
+    };
+    assert!(matches!(say(kit, Some("early"), None), Reply::Missing));
+    let dead = fail(kit, job(), "lost", DEAD);
+    assert_eq!(only(kit).said, FailureNote::default());
+    assert!(matches!(say(kit, Some("disk of web3"), None), Reply::Done));
+    let until = Some(kit.later(60));
+    say(kit, None, until);
+    let muted = FailureFilter { muted: true, ..FailureFilter::default() };
+    let said = FailureNote { note: Some("disk of web3".to_owned()), muted_until: until };
+    assert!(all(kit).is_empty());
+    assert_eq!(list(kit, &muted)[0].said, said, "one does not take the place of the other");
+    // Also what fails in a queue that had no record before.
+    fail(kit, NewJob { queue: queue("mail"), ..job() }, "lost", Next::RetryAt(kit.later(99)));
+    assert!(all(kit).is_empty());
+    let named = FailureFilter { fingerprint: Some(of("resize", "lost")), ..FailureFilter::default() };
+    assert_eq!(list(kit, &named)[0].said, said, "one that is named is found all the same");
+    kit.pass(60);
+    assert_eq!(only(kit).said, FailureNote { muted_until: None, ..said.clone() }, "its time is over");
+    assert!(list(kit, &muted).is_empty());
+    say(kit, Some(""), Some(kit.later(60)));
+    say(kit, None, Some(UnixMicros(0)));
+    assert_eq!(only(kit).said, FailureNote::default());
+    say(kit, Some("again"), None);
+    kit.one(Request::delete(dead));
+    kit.pass(60);
+    let since = kit.later(-30);
+    let keep =
+        Keep { succeeded_since: since, dead_since: UnixMicros(0), runs_since: since, audit_since: since, limit: 1 };
+    kit.prune(keep);
+    assert_eq!(only(kit).said.note.as_deref(), Some("again"), "another queue has it still");
+    kit.prune(keep);
+    assert!(all(kit).is_empty());
+    fail(kit, job(), "lost", DEAD);
+    assert_eq!(only(kit).said, FailureNote::default(), "it is another story now");
 }
 
 pub(super) fn a_failure_without_a_message_is_told_by_its_cause(kit: &mut Kit) {

@@ -359,7 +359,8 @@ suite! {
     failures: failed_runs_are_counted_by_error_also_those_that_are_tried_again,
         a_batch_counts_its_failed_runs_once_however_often_it_is_sent, dead_jobs_are_counted_with_their_error_until_they_leave,
         errors_past_the_bound_of_a_type_are_one, errors_go_in_small_steps_once_no_job_is_dead_of_them,
-        errors_are_listed_by_filter, a_failure_without_a_message_is_told_by_its_cause;
+        errors_are_listed_by_filter, what_is_said_of_an_error_stays_until_it_is_forgotten,
+        a_failure_without_a_message_is_told_by_its_cause;
     operator: cancel_in_each_state, retry_in_each_state, delete_in_each_state, an_id_is_never_given_again,
         a_retried_job_starts_anew, a_retried_job_takes_its_key_again_if_it_is_free,
         a_job_whose_key_another_unfinished_job_has_is_not_retried_in_any_state_of_that,

@@ -6,8 +6,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::state::{Place, State};
-use crate::model::change::Keep;
-use crate::model::failure::{Failure, FailureRow, MOST_PER_TYPE, first_slot, slot};
+use crate::model::change::{Keep, Reply};
+use crate::model::failure::{Failure, FailureNote, FailureRow, MOST_PER_TYPE, first_slot, slot};
 use crate::model::{FailureRecord, Fingerprint, QueueName, UnixMicros};
 use crate::store::FailureFilter;
 
@@ -87,7 +87,19 @@ impl State {
         for (_, id) in &old {
             self.failures.remove(id);
         }
+        let failures = &self.failures;
+        self.failure_notes.retain(|fingerprint, _| failures.values().any(|row| row.fingerprint == *fingerprint));
         old.len() == keep.limit as usize
+    }
+
+    /// Keeps what is said of an error.
+    pub(super) fn note_failure(&mut self, fingerprint: Fingerprint, said: &FailureNote) -> Reply {
+        if !self.failures.values().any(|row| row.fingerprint == fingerprint) {
+            return Reply::Missing;
+        }
+        let note = self.failure_notes.entry(fingerprint).or_default();
+        *note = std::mem::take(note).changed(said);
+        Reply::Done
     }
 
     pub(super) fn list_failures(&self, filter: &FailureFilter, now: UnixMicros) -> Vec<FailureRecord> {
@@ -101,8 +113,12 @@ impl State {
                 found.entry(row.fingerprint).or_default().push(FailureRow { dead, ..row.clone() });
             }
         }
+        let said_of = |fingerprint| self.failure_notes.get(&fingerprint).cloned().unwrap_or_default();
         let mut found: Vec<FailureRecord> =
-            found.into_values().filter_map(|rows| FailureRecord::of(rows, now)).collect();
+            found.into_iter().filter_map(|(of, rows)| FailureRecord::of(rows, said_of(of), now)).collect();
+        if filter.fingerprint.is_none() {
+            found.retain(|record| record.said.is_muted(now) == filter.muted);
+        }
         found.retain(|record| filter.since.is_none_or(|since| record.last_at >= since));
         found.sort_by_key(|record| (Reverse((record.dead_now, record.last_at)), record.fingerprint));
         found.truncate(filter.limit.map_or(usize::MAX, |limit| limit as usize));

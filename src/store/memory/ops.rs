@@ -72,6 +72,7 @@ impl State {
                 Reply::Done
             }
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
+            Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin, at),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref(), at),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::bulk::BulkOwner;
-use crate::model::failure::FailureRow;
+use crate::model::failure::{FailureNote, FailureRow};
 use crate::model::job::Progress;
 use crate::model::operation::Operation;
 use crate::model::processor::{EndedRun, ProcessorRecord};
@@ -170,6 +170,7 @@ pub(super) struct State {
     pub(super) runs: BTreeMap<i64, Run>,
     /// Without how many jobs are dead.
     pub(super) failures: BTreeMap<i64, FailureRow>,
+    pub(super) failure_notes: BTreeMap<Fingerprint, FailureNote>,
     pub(super) workers: BTreeMap<i64, WorkerRecord>,
     pub(super) lives: BTreeMap<i64, Life>,
     pub(super) queues: BTreeMap<QueueName, Queue>,

@@ -53,6 +53,7 @@ impl Batch<'_> {
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
+            Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin),
             Request::EndRun { run, state, note } => self.end_foreign(*run, *state, note.as_deref()),
         }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use super::batch::Batch;
 use super::read::Query;
 use super::{codes, names, sql};
-use crate::model::change::Keep;
-use crate::model::failure::{self, Failure, FailureRow, MOST_PER_TYPE, first_slot};
+use crate::model::change::{Keep, Reply};
+use crate::model::failure::{self, Failure, FailureNote, FailureRow, MOST_PER_TYPE, first_slot};
 use crate::model::{Cause, FailureRecord, Fingerprint, QueueName, RunId, UnixMicros};
 use crate::store::FailureFilter;
 
@@ -38,6 +38,17 @@ const OLD: &str = "SELECT id FROM failures INDEXED BY failures_by_last WHERE dea
 const DELETE: &str = "DELETE FROM failures WHERE id = ?1";
 /// `failures_by_type`.
 const OF_QUEUE: &str = "SELECT 1 FROM failures WHERE queue = ?1 LIMIT 1";
+
+/// Keys of `failure_notes`.
+const NOTE: &str = "SELECT note, muted_until FROM failure_notes WHERE fingerprint = ?1";
+const NOTE_PUT: &str = "REPLACE INTO failure_notes (fingerprint, note, muted_until) VALUES (?1, ?2, ?3)";
+/// `failures_by_fingerprint`, then the key of `failure_notes`.
+const NOTE_FORGET: &str = "DELETE FROM failure_notes WHERE fingerprint = (SELECT fingerprint FROM failures WHERE id = ?1) \
+     AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.fingerprint = failure_notes.fingerprint AND f.id <> ?1)";
+/// `failures_by_fingerprint`.
+const IS_KNOWN: &str = "SELECT 1 FROM failures WHERE fingerprint = ?1 LIMIT 1";
+/// All of `failure_notes`, which are as few as people have written.
+const MUTED: &str = "IN (SELECT fingerprint FROM failure_notes WHERE muted_until >";
 
 /// All records, or those of a queue by `failures_by_type`: never more than the bound allows.
 const GROUPS: &str = "SELECT fingerprint FROM failures WHERE 1";
@@ -109,14 +120,33 @@ impl Batch<'_> {
         let old = self.ids(OLD, (keep.runs_since.0, keep.limit))?;
         for &id in &old {
             self.run(SLOTS_PRUNE, (id, i64::MAX))?;
+            self.run(NOTE_FORGET, [id])?;
             self.run(DELETE, [id])?;
         }
         Ok(old.len() == keep.limit as usize)
     }
 
+    /// Keeps what is said of an error.
+    pub(super) fn note_failure(&mut self, fingerprint: Fingerprint, said: &FailureNote) -> Result<Reply> {
+        let number = fingerprint.number();
+        if !self.conn.prepare_cached(IS_KNOWN)?.exists([number])? {
+            return Ok(Reply::Missing);
+        }
+        let FailureNote { note, muted_until } = said_of(self.conn, number)?.changed(said);
+        self.run(NOTE_PUT, (number, note, muted_until.map(|at| at.0)))?;
+        Ok(Reply::Done)
+    }
+
     pub(super) fn has_failures(&self, queue: i64) -> Result<bool> {
         self.conn.prepare_cached(OF_QUEUE)?.exists([queue])
     }
+}
+
+fn said_of(conn: &Connection, fingerprint: i64) -> Result<FailureNote> {
+    let said = |row: &Row<'_>| {
+        Ok(FailureNote { note: names::maybe_text(row, 0)?, muted_until: row.get::<_, Option<i64>>(1)?.map(UnixMicros) })
+    };
+    Ok(conn.prepare_cached(NOTE)?.query_row([fingerprint], said).optional()?.unwrap_or_default())
 }
 
 fn find(conn: &Connection, queue: i64, fingerprint: i64) -> Result<Option<i64>> {
@@ -177,12 +207,16 @@ pub(super) fn write_those_of_dead(conn: &Connection) -> Result<()> {
 pub(super) fn list(conn: &Connection, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>> {
     let snapshot = conn.unchecked_transaction()?;
     let Some((queue, kind)) = meant(conn, filter)? else { return Ok(Vec::new()) };
-    let groups = Query::new(GROUPS.to_owned())
+    let mut groups = Query::new(GROUPS.to_owned())
         .and("queue =", queue)
         .and("type =", kind)
         .and("fingerprint =", filter.fingerprint.map(Fingerprint::number))
         .plus(" GROUP BY fingerprint HAVING 1")
         .and("max(last_at) >=", filter.since.map(|at| at.0));
+    if filter.fingerprint.is_none() {
+        let not = if filter.muted { "" } else { "NOT " };
+        groups = groups.and(&format!("fingerprint {not}{MUTED}"), Some(now.0)).plus(")");
+    }
     let order = "ORDER BY sum(dead) DESC, max(last_at) DESC, fingerprint";
     let mut found = Vec::new();
     for fingerprint in groups.read(conn, order, filter.limit, |row| row.get::<_, i64>(0))? {
@@ -192,7 +226,8 @@ pub(super) fn list(conn: &Connection, filter: &FailureFilter, now: UnixMicros) -
             let slots = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()));
             row.slots = conn.prepare_cached(SLOTS)?.query_map((*id, first_slot(now)), slots)?.collect::<Result<_>>()?;
         }
-        found.extend(FailureRecord::of(rows.into_iter().map(|(_, row)| row).collect(), now));
+        let rows = rows.into_iter().map(|(_, row)| row).collect();
+        found.extend(FailureRecord::of(rows, said_of(conn, fingerprint)?, now));
     }
     drop(snapshot);
     Ok(found)

@@ -6,18 +6,21 @@ use maud::{Markup, html};
 
 use super::operations::retry_of_error;
 use super::overview;
-use crate::cli::output;
+use crate::cli::args::moment;
+use crate::cli::{errors, output};
 use crate::error::Error;
+use crate::model::failure::FailureNote;
 use crate::model::gauge::MarkKind;
 use crate::model::{FailureRecord, Fingerprint, JobState, QueueName, RunId, States, UnixMicros};
 use crate::report::audit::ALL_WORKERS;
+use crate::report::words;
 use crate::store::{AuditFilter, FailureFilter, JobFilter, RunFilter};
 use crate::web::View;
 use crate::web::desk::Desk;
 use crate::web::html::{Page, ago, button, count, number, pre, spark, table, text};
 use crate::web::routes::{Done, Sent};
 use crate::web::token::Role;
-use crate::wire::control::{ChangedJobs, Jobs};
+use crate::wire::control::{ChangedJobs, Jobs, NoteFailure};
 use crate::wire::metrics::AskHistory;
 
 /// Errors of a page.
@@ -29,15 +32,23 @@ const RESTARTS: u32 = 20;
 pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let queue = desk.asked.get("queue").map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?;
     let kind = desk.asked.get("type").map(str::to_owned);
-    let filter = FailureFilter { queue, kind, limit: Some(PAGE), ..FailureFilter::default() };
+    let muted = desk.asked.get("muted").is_some();
+    let filter = FailureFilter { queue, kind, muted, limit: Some(PAGE), ..FailureFilter::default() };
     let found = desk.read(|records| records.failures(&filter, desk.now))?;
     if desk.asked.wants_json {
         return View::json(&found);
     }
-    let page = Page::new("failures", "Failures", "queue-work errors").live(
+    let (plain, of_muted) = (desk.urls.to(&["failures"]), desk.urls.with(&["failures"], [("muted", "1")]));
+    let command = if muted { "queue-work errors --muted" } else { "queue-work errors" };
+    let page = Page::new("failures", "Failures", command).live(
         "errors",
         html! {
-            @if found.is_empty() { p.empty { "No run has failed." } } @else { (rows(desk, &found, deployed_at(desk)?)) }
+            ul.tabs { @for (show, href) in [("not muted", plain), ("muted", of_muted)] {
+                li { a href=(href) aria-current=[((show == "muted") == muted).then_some("true")] { (show) } }
+            } }
+            @if !found.is_empty() { (rows(desk, &found, deployed_at(desk)?)) }
+            @else if muted { p.empty { "No error is muted." } }
+            @else { p.empty { "No run has failed, or what failed is muted." } }
         },
     );
     Ok(View::Page(page))
@@ -49,7 +60,10 @@ pub(super) fn rows(desk: &Desk<'_>, found: &[FailureRecord], deployed_at: Option
     let body = html! {
         @for one in found {
             tr {
-                td.wide { a href=(desk.urls.to(&["failures", &one.fingerprint.to_string()])) { (text(&one.message)) }(badge(one, deployed_at)) }
+                td.wide {
+                    a href=(desk.urls.to(&["failures", &one.fingerprint.to_string()])) { (text(&one.message)) }(badge(one, deployed_at))
+                    @if let Some(note) = &one.said.note { br; small { (words::one_line(note, 200)) } }
+                }
                 td.hide { (text(&one.kind)) }
                 td.n .bad[one.dead_now > 0] { (number(one.dead_now)) }
                 td.n { (number(one.runs_1h)) }
@@ -97,16 +111,63 @@ pub(in crate::web) fn probe(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
     })
 }
 
+/// Keeps what is said of an error, and leads back to its page.
+fn say(desk: &Desk<'_>, note: Option<String>, muted_until: Option<UnixMicros>) -> Result<Done, Error> {
+    let error = desk.asked.name.parse().map_err(|_| missing(desk))?;
+    let found = errors::set(&desk.asker(), &NoteFailure { error, note, muted_until })?;
+    Ok(Done { json: output::to_json(&found)?, page: desk.urls.to(&["failures", &desk.asked.name]) })
+}
+
+pub(in crate::web) fn note(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    say(desk, Some(sent.get("note").unwrap_or_default().to_owned()), None)
+}
+
+pub(in crate::web) fn mute(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    let until = moment::parse(sent.get("until").unwrap_or_default());
+    say(desk, None, Some(until.map_err(|why| Error::Usage(format!("`until`: {why}")))?))
+}
+
+pub(in crate::web) fn unmute(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
+    say(desk, None, Some(UnixMicros(0)))
+}
+
+fn missing(desk: &Desk<'_>) -> Error {
+    Error::NotFound(format!("there is no error `{}`; see `queue-work errors`", text(&desk.asked.name)))
+}
+
+/// What people have said of it; whoever may act changes that.
+fn said(desk: &Desk<'_>, one: &FailureRecord) -> Markup {
+    let (FailureNote { note, muted_until }, name) = (&one.said, one.fingerprint.to_string());
+    let may = desk.may(Role::Operator);
+    html! {
+        @if may {
+            form method="post" action=(desk.urls.to(&["failures", &name, "note"])) {
+                label { "note " input name="note" size="40" maxlength="2000" value=(note.as_deref().unwrap_or_default()) autocomplete="off"; }
+                button { "Keep" }
+            }
+        } @else if let Some(note) = note { p { "note: " (words::one_line(note, 2000)) } }
+        @match muted_until {
+            Some(until) => {
+                p { "muted until " (words::time(*until)) }
+                @if may { (button(&desk.urls.to(&["failures", &name, "unmute"]), "List it again", false)) }
+            }
+            None if may => form method="post" action=(desk.urls.to(&["failures", &name, "mute"])) {
+                label { "mute for " input name="until" size="10" required placeholder="3d" autocomplete="off"; }
+                button { "Mute" }
+            },
+            None => {}
+        }
+    }
+}
+
 fn trend(one: &FailureRecord) -> Markup {
     spark(one.trend.iter().map(|&runs| Some(runs as f64)).collect())
 }
 
 pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
-    let missing =
-        || Error::NotFound(format!("there is no error `{}`; see `queue-work errors`", text(&desk.asked.name)));
-    let fingerprint: Fingerprint = desk.asked.name.parse().map_err(|_| missing())?;
+    let fingerprint: Fingerprint = desk.asked.name.parse().map_err(|_| missing(desk))?;
     let filter = FailureFilter { fingerprint: Some(fingerprint), ..FailureFilter::default() };
-    let found = desk.read(|records| records.failures(&filter, desk.now))?.pop().ok_or_else(missing)?;
+    let found = desk.read(|records| records.failures(&filter, desk.now))?.pop().ok_or_else(|| missing(desk))?;
     if desk.asked.wants_json {
         return View::json(&found);
     }
@@ -136,6 +197,7 @@ pub(in crate::web) fn one(desk: &Desk<'_>) -> Result<View, Error> {
                 dt { "24 hours" } dd { (trend(&found)) }
             }
         })
+        .live("said", said(desk, &found))
         .live("sample", sample(desk, &found)?);
     Ok(View::Page(page))
 }
