@@ -127,7 +127,8 @@ fn a_note_is_kept_and_a_muted_error_is_left_out_for_a_while_with_and_without_a_m
             master.signal(Signal::SIGTERM);
         }
     }
-    bench.run(&["errors", "--note", "x"]).expect_code(2);
+    let unnamed = bench.run(&["errors", "--note", "x"]).expect_code(2).stderr;
+    assert!(unnamed.contains("needs `FINGERPRINT`, as in `queue-work errors 36241ac71e3b7c4c --note"), "{unnamed}");
     bench.run(&["errors", &fingerprint, "--mute", "soon"]).expect_code(2);
 }
 

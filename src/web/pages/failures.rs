@@ -140,22 +140,26 @@ fn said(desk: &Desk<'_>, one: &FailureRecord) -> Markup {
     let (FailureNote { note, muted_until }, name) = (&one.said, one.fingerprint.to_string());
     let may = desk.may(Role::Operator);
     html! {
-        @if may {
-            form method="post" action=(desk.urls.to(&["failures", &name, "note"])) {
-                label { "note " input name="note" size="40" maxlength="2000" value=(note.as_deref().unwrap_or_default()) autocomplete="off"; }
-                button { "Keep" }
+        dl.facts {
+            @if may || note.is_some() { dt { "note" } }
+            @if may {
+                dd { form method="post" action=(desk.urls.to(&["failures", &name, "note"])) {
+                    input name="note" size="40" maxlength="2000" aria-label="note" value=(note.as_deref().unwrap_or_default()) autocomplete="off";
+                    button { "Keep" }
+                } }
+            } @else if let Some(note) = note { dd { (words::one_line(note, 2000)) } }
+            @if may || muted_until.is_some() { dt { "muted" } }
+            @if let Some(until) = muted_until {
+                dd {
+                    "until " (words::time(*until)) " "
+                    @if may { (button(&desk.urls.to(&["failures", &name, "unmute"]), "List it again", false)) }
+                }
+            } @else if may {
+                dd { form method="post" action=(desk.urls.to(&["failures", &name, "mute"])) {
+                    label { "not listed for " input name="until" size="8" required placeholder="3d" autocomplete="off"; }
+                    button { "Mute" }
+                } }
             }
-        } @else if let Some(note) = note { p { "note: " (words::one_line(note, 2000)) } }
-        @match muted_until {
-            Some(until) => {
-                p { "muted until " (words::time(*until)) }
-                @if may { (button(&desk.urls.to(&["failures", &name, "unmute"]), "List it again", false)) }
-            }
-            None if may => form method="post" action=(desk.urls.to(&["failures", &name, "mute"])) {
-                label { "mute for " input name="until" size="10" required placeholder="3d" autocomplete="off"; }
-                button { "Mute" }
-            },
-            None => {}
         }
     }
 }
