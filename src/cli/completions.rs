@@ -124,6 +124,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
         ("NAME" | "NAMES", "queue") | ("QUEUE", _) => {
             arg.add(by(|context| named(known::queues(context).unwrap_or_default())))
         }
+        ("LENGTH", _) => arg.add(by(|_| named(["10m", "1h", "off"].map(str::to_owned)))),
         ("JOB", _) => arg.add(by(recent_jobs)),
         ("ID", _) => arg.add(match verb {
             "retry" => by(|context| jobs_in(context, &[JobState::Dead, JobState::Cancelled, JobState::Scheduled])),

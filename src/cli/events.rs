@@ -20,11 +20,20 @@ struct Line {
     ts: UnixMicros,
     event: String,
     msg: String,
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+struct Data {
+    /// The words of a step of level debug.
+    #[serde(default)]
+    detail: Option<String>,
 }
 
 pub(crate) fn run(context: &Context, args: &EventsArgs) -> Result<Code, Error> {
     let mut client = context.connect()?;
-    let follow = FollowEvents { since: Some(0), runs: args.runs };
+    let follow = FollowEvents { since: Some(0), runs: args.runs, debug: args.follow };
     let FollowedEvents { mut events, .. } = client.call("events.follow", &follow)?;
     events.retain(|event| args.wants(event));
     events.drain(..events.len().saturating_sub(args.lines.unwrap_or(SHOWN)));
@@ -60,7 +69,10 @@ impl EventsArgs {
 
 fn print(event: &RawValue, json: bool) -> Result<(), Error> {
     match serde_json::from_str::<Line>(event.get()) {
-        Ok(line) if !json => output::line(&format!("{} {}", words::moment(line.ts), words::escape(&line.msg))),
+        Ok(Line { ts, msg, data, .. }) if !json => {
+            let detail = data.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+            output::line(&words::escape(&format!("{} {msg}{detail}", words::moment(ts))))
+        }
         Ok(_) | Err(_) => output::line(event.get()),
     }
 }

@@ -13,6 +13,7 @@ mod calls;
 mod completions;
 pub(crate) mod config;
 pub(crate) mod context;
+mod debug;
 mod doctor;
 pub(crate) mod errors;
 mod events;
@@ -128,6 +129,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Top => top::run(context),
         #[cfg(not(feature = "top"))]
         Verb::Top => status::run(context, &args::control::StatusArgs::default()),
+        Verb::Debug(args) => debug::run(context, args),
         Verb::Doctor(args) => doctor::run(context, args),
         Verb::Health(args) => health::run(context, args),
         Verb::Why(args) => why::run(context, args),

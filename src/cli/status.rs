@@ -247,6 +247,7 @@ fn unreached(
         single: false,
         containment: "unknown".to_owned(),
         memory_bytes: backend::memory_of(pid).unwrap_or(0),
+        debug_until: None,
         problems: vec![trouble.to_owned()],
         problem_topics: Vec::new(),
     }

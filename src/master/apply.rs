@@ -35,6 +35,7 @@ impl Master {
         match action {
             Action::Spawn { worker, pool, slot } => self.start_worker(worker, pool, slot),
             Action::Send { worker, request, job, max_attempts, timeout } => {
+                self.tell_dispatch(worker, &job);
                 let deadline = now.wall.plus(timeout);
                 self.children.send_job(worker, &job, &JobTerms { request, max_attempts, timeout, deadline });
             }
@@ -81,6 +82,7 @@ impl Master {
     }
 
     fn write_for_core(&mut self, change: Change, tag: Tag, now: Now) {
+        self.tell_change(&change, tag);
         let urgent = match &change {
             // An idle worker, or a client, waits for it.
             Change::Claim(claim) => !claim.workers.is_empty(),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::debug::{Excerpt, MOST_TOLD};
 use super::heard::Heard;
 use super::pipes::{Pipe, Pipes};
 use super::reading::{Reading, Session};
@@ -27,6 +28,8 @@ pub(super) struct Children {
     /// Workers with bytes to write.
     to_flush: BTreeSet<WorkerId>,
     job_lines: JobLines,
+    /// Messages are told.
+    tells: bool,
 }
 
 impl Children {
@@ -38,6 +41,7 @@ impl Children {
             scratch: vec![0; SCRATCH].into(),
             to_flush: BTreeSet::new(),
             job_lines: JobLines::default(),
+            tells: false,
         }
     }
 
@@ -98,6 +102,30 @@ impl Children {
         closed
     }
 
+    /// From now on messages are told, or not.
+    pub(super) fn tell_messages(&mut self, tells: bool) {
+        self.tells = tells;
+        for pipes in self.workers.values_mut().filter(|_| tells) {
+            pipes.take_untold();
+        }
+    }
+
+    /// Messages that go to workers with the next [`Self::flush`]: by worker.
+    pub(super) fn take_untold(&mut self) -> Vec<(String, Excerpt)> {
+        let mut all = Vec::new();
+        for id in &self.to_flush {
+            let Some(pipes) = self.workers.get_mut(id) else { continue };
+            let name = pipes.name().to_string();
+            let lines = pipes.take_untold().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            all.extend(lines.take(MOST_TOLD).map(|line| (name.clone(), Excerpt::of(line))));
+        }
+        all
+    }
+
+    fn nothing(&self) -> Heard {
+        Heard { messages: self.tells.then(Vec::new), ..Heard::default() }
+    }
+
     /// Reads the next pipe of this turn.
     pub(super) fn read_next(&mut self, session: &mut Session, now: Mono) -> Option<(WorkerId, Heard)> {
         let (id, pipe) = self.reading.next(session, now)?;
@@ -105,7 +133,7 @@ impl Children {
     }
 
     fn read(&mut self, id: WorkerId, pipe: Pipe) -> Heard {
-        let mut heard = Heard::default();
+        let mut heard = self.nothing();
         let Some(pipes) = self.workers.get_mut(&id) else { return heard };
         if pipe != Pipe::Stderr && pipes.is_behind() {
             self.reading.hold((id, pipe));
@@ -123,7 +151,7 @@ impl Children {
 
     /// Ends what is left of the group of a worker that has exited, and hears its last words.
     pub(super) fn hear_out(&mut self, id: WorkerId) -> Heard {
-        let mut heard = Heard::default();
+        let mut heard = self.nothing();
         if let Some(pipes) = self.workers.get_mut(&id) {
             // While it is not reaped, its number cannot belong to anybody else.
             let _ = pipes.kill();

@@ -36,11 +36,14 @@ impl Master {
 
     fn turn(&mut self, events: &mut Events) -> Option<bool> {
         self.wait(events);
+        self.begin_debug_turn();
         self.hear(events);
         self.ring();
         self.decide();
         self.write();
-        self.meters.times.turn.add(self.time.turned_for());
+        let took = self.time.turned_for();
+        self.meters.times.turn.add(took);
+        self.end_debug_turn(took);
         self.is_over()
     }
 
@@ -132,6 +135,7 @@ impl Master {
                 Timer::Held => self.look_at_held(),
                 Timer::Accept => self.accept(),
                 Timer::Guardian => self.restart_guardian(),
+                Timer::Debug => self.end_debug(),
             }
         }
     }
@@ -158,6 +162,7 @@ impl Master {
     fn write(&mut self) {
         self.send_replies();
         self.batches.send(self.time.now());
+        self.tell_sent();
         self.flush_workers();
         self.clients.flush();
         self.forget_the_gone();

@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use super::codec::control;
 use super::{Master, wall};
 use crate::model::{Generation, Notice, UnixMicros};
-use crate::report::{Event, events};
+use crate::report::Event;
+use crate::report::events::{self, Step};
 use crate::wire::control::FollowedEvents;
 
 /// Events that are kept for clients that come later.
@@ -66,11 +67,19 @@ impl Master {
         self.pass_on_event(None, &notice.into(), wall());
     }
 
+    /// A step, to those who follow steps.
+    pub(super) fn step_happens(&mut self, step: Step) {
+        if let Some(line) = line(None, &Event::Step(step), self.fixed.generation, wall()) {
+            self.clients.publish_event(|wish| wish.debug, &control::happened(&line));
+        }
+    }
+
     fn pass_on_event(&mut self, seq: Option<u64>, event: &Event, at: UnixMicros) {
         if self.clients.has_followers()
             && let Some(line) = line(seq, event, self.fixed.generation, at)
         {
-            self.clients.publish_event(seq.is_none(), &control::happened(&line));
+            let is_run = seq.is_none();
+            self.clients.publish_event(|wish| wish.runs || !is_run, &control::happened(&line));
         }
     }
 

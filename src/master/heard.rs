@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use serde_json::value::RawValue;
 
+use super::debug::Excerpt;
 use super::logs::Stream;
 use crate::core::Event;
 use crate::model::{Takes, WorkerId};
@@ -31,6 +32,8 @@ pub(super) struct Heard {
     pub(super) output: Vec<Output>,
     /// Requests, each behind so many of the events of the turn, and what it is answered under.
     pub(super) requests: Vec<(usize, Box<RawValue>, Asking)>,
+    /// The messages themselves, where they are to be told.
+    pub(super) messages: Option<Vec<Excerpt>>,
 }
 
 /// A line that is no message.
@@ -78,7 +81,13 @@ pub(super) fn message(id: WorkerId, line: Line<'_>, requests: &VecDeque<(u64, u6
             return;
         }
     };
-    match wire::parse(text) {
+    let parsed = wire::parse(text);
+    if let Some(messages) = &mut heard.messages
+        && !matches!(parsed, FromWorker::Output)
+    {
+        messages.push(Excerpt::of(text));
+    }
+    match parsed {
         FromWorker::Answer { request, answer } => heard.events.push(Event::Answered { worker: id, request, answer }),
         FromWorker::NoAnswer { request } if is_open(request, requests, heard) => {
             heard.events.push(Event::Answered { worker: id, request, answer: wire::answer_missing(text) });

@@ -21,6 +21,7 @@ mod clients;
 mod codec;
 mod console;
 mod containment;
+mod debug;
 mod decisions;
 mod event_loop;
 mod events;
@@ -68,6 +69,7 @@ use children::Children;
 use clients::Clients;
 use console::Console;
 use containment::Containment;
+use debug::DebugState;
 use decisions::Decisions;
 use gateway::Gateway;
 use happened::Happened;
@@ -120,6 +122,7 @@ struct Master {
     logs: Logs,
     console: Console,
     happened: Happened,
+    debug: DebugState,
     traces: Traces,
     notify: Notify,
     checks: Checks,

@@ -77,6 +77,8 @@ pub(super) struct Pipes {
     measured_at: Option<Mono>,
     /// The worker has answered a job.
     has_answered: bool,
+    /// Up to where what goes to it was told.
+    told: u64,
 }
 
 impl Pipes {
@@ -119,6 +121,7 @@ impl Pipes {
             unanswered: 0,
             measured_at: None,
             has_answered: false,
+            told: 0,
         })
     }
 
@@ -193,6 +196,12 @@ impl Pipes {
     /// Where to append anything else.
     pub(super) const fn outgoing(&mut self) -> &mut Vec<u8> {
         self.stdin.outgoing()
+    }
+
+    /// Messages that wait to be written and were not taken before.
+    pub(super) fn take_untold(&mut self) -> &[u8] {
+        let from = std::mem::replace(&mut self.told, self.stdin.position());
+        self.stdin.waiting_from(from)
     }
 
     /// The request was answered.

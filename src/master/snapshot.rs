@@ -60,6 +60,7 @@ impl Master {
             single: self.in_force.config.single.is_some(),
             containment: self.containment.in_a_word().to_owned(),
             memory_bytes: sampler::memory_of(self.fixed.pid).unwrap_or(0),
+            debug_until: self.debug.until(),
             problems: self.core.problems().map(|(_, text)| text.to_owned()).collect(),
             problem_topics: self.core.problems().map(|(topic, _)| topic).collect(),
         }

@@ -15,6 +15,7 @@ use super::clients::{Clients, Served};
 use super::codec::long_lines::LineReader;
 use super::console::Console;
 use super::containment::Containment;
+use super::debug::DebugState;
 use super::decisions::Decisions;
 use super::gateway::{CannotListen, Gateway};
 use super::happened::Happened;
@@ -164,6 +165,7 @@ pub(super) fn start(
         logs: threads.logs,
         console,
         happened: Happened::default(),
+        debug: DebugState::default(),
         notify: Notify::of_environment(),
         checks: Checks::default(),
         sources,

@@ -205,6 +205,7 @@ impl Master {
         let event = match (tag, reply) {
             (Tag::Claim { pool, share, asked, news }, Reply::Claimed { mut jobs, expired, more }) => {
                 failpoint!("claim.committed");
+                self.tell_claimed(pool, asked, jobs.len());
                 self.traces.begin(&mut jobs, wall());
                 self.expired(expired);
                 Event::Claimed { pool, share, asked, news, jobs, more }

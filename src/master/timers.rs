@@ -33,6 +33,8 @@ pub(super) enum Timer {
     Web,
     /// Something to say to the service manager.
     Notify,
+    /// The end of what `debug` began.
+    Debug,
     /// The patience with a store that does not take the end.
     Stuck,
 }

@@ -26,7 +26,10 @@ const GUARD_AGAIN: Duration = Duration::from_secs(1);
 impl Master {
     /// Starts a worker the core asked for, and tells the core what came of it.
     pub(super) fn start_worker(&mut self, id: WorkerId, pool: PoolId, slot: Slot) {
-        let event = match self.try_start(id, pool, slot) {
+        let began = self.time.mono();
+        let started = self.try_start(id, pool, slot);
+        self.tell_spawn((pool, slot), started.as_ref().ok().copied(), began);
+        let event = match started {
             Ok(pid) => Event::Spawned { worker: id, pid },
             Err(error) => Event::SpawnFailed { worker: id, error: error.to_string(), temporary: error.is_temporary() },
         };
@@ -57,6 +60,7 @@ impl Master {
         if heard.has_answer() {
             self.measure_before_answer(id);
         }
+        self.tell_received(id, heard.messages);
         let now = self.time.now();
         let mut output = heard.output;
         // Mostly in order already: what stands on stderr goes before the answers.

@@ -122,6 +122,13 @@ impl ToChild {
         self.written + self.waiting() as u64
     }
 
+    /// Bytes from this place on that wait to be written.
+    #[must_use]
+    pub fn waiting_from(&self, position: u64) -> &[u8] {
+        let passed = usize::try_from(position.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        self.out.get(self.sent.saturating_add(passed)..).unwrap_or_default()
+    }
+
     /// Closes it when everything is written.
     pub const fn close(&mut self) {
         self.close = true;

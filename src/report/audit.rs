@@ -8,7 +8,7 @@ use super::words;
 use crate::model::audit::DeedRecord;
 use crate::model::{JobAction, JobId, ProcessorName, ScaleTo, UnixMicros};
 use crate::store::JobFilter;
-use crate::wire::control::{NoteFailure, Restart, Scale, Stop};
+use crate::wire::control::{DebugFor, NoteFailure, Restart, Scale, Stop};
 
 /// The verb of a deed, and what it was done to.
 pub type Said = (&'static str, String);
@@ -18,9 +18,9 @@ const FEW: usize = 10;
 /// The target of a restart of everything.
 pub const ALL_WORKERS: &str = "all workers";
 /// The verbs of deeds.
-pub const VERBS: [&str; 19] = [
-    "cancel", "delete", "disable", "enable", "mute", "note", "pause", "reload", "reset", "restart", "resume", "retry",
-    "run", "scale", "set", "spawn", "stop", "unmute", "work",
+pub const VERBS: [&str; 20] = [
+    "cancel", "debug", "delete", "disable", "enable", "mute", "note", "pause", "reload", "reset", "restart", "resume",
+    "retry", "run", "scale", "set", "spawn", "stop", "unmute", "work",
 ];
 
 /// A change of jobs.
@@ -90,6 +90,12 @@ pub fn restart(params: &Restart) -> Said {
 pub fn stop(params: &Stop) -> Said {
     let Stop { queue, pool, workers, .. } = params;
     ("stop", some(queue.as_deref(), pool.as_deref(), workers, "the master"))
+}
+
+/// Steps that are told for a while.
+#[must_use]
+pub fn debug(params: &DebugFor) -> Said {
+    ("debug", if params.seconds > 0.0 { format!("for {}", words::seconds(params.seconds)) } else { "off".to_owned() })
 }
 
 /// A pool that is added.

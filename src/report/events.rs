@@ -4,6 +4,7 @@
 
 mod level;
 mod record;
+mod step;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::wire::control::LogLine;
 
 pub use level::Level;
 pub use record::{diagnostic, json, warning};
+pub use step::Step;
 pub(super) use text::{did, failed};
 pub use text::{end_reason, exit, label, line, log_line, waits_for_retry};
 
@@ -71,6 +73,9 @@ pub enum Event {
     /// About a worker or a job.
     #[serde(untagged)]
     Notice(Notice),
+    /// Told while `debug` is on.
+    #[serde(untagged)]
+    Step(Step),
 }
 
 impl From<Notice> for Event {

@@ -90,6 +90,9 @@ pub struct MasterStatus {
     pub containment: String,
     /// Resident memory of the master, in bytes.
     pub memory_bytes: u64,
+    /// Until when steps are told to those who follow them (`debug`); absent: they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug_until: Option<UnixMicros>,
     /// Problems, if any (`the disk is full`, …).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,

@@ -172,6 +172,9 @@ fn master_lines(master: &MasterStatus, jobs_per_s: f64, width: Option<usize>) ->
     if let Some(width) = width {
         text = text.lines().map(|line| words::one_line(line, width) + "\n").collect();
     }
+    if let Some(until) = master.debug_until {
+        let _ = writeln!(text, "debug until {}; `queue-work debug off` ends it", words::time_of_day(until));
+    }
     for problem in &master.problems {
         text.push_str(&warning(problem));
     }

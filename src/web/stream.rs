@@ -184,7 +184,7 @@ fn before(desk: &Desk<'_>, wanted: &Wanted) -> Result<(Vec<Row>, Seen), Error> {
     let mut seen = Seen { lines: logs::Seen::new(&lines), next_event: 0 };
     let mut rows: Vec<Row> = lines.into_iter().map(|line| Row::Line(Arc::new(line))).collect();
     if wanted.events && desk.seen.has_master() {
-        let all = FollowEvents { since: Some(0), runs: false };
+        let all = FollowEvents { since: Some(0), ..FollowEvents::default() };
         let FollowedEvents { events, next, .. } = desk.call("events.follow", &all)?;
         seen.next_event = next;
         rows.extend(events.iter().filter_map(|event| Row::of_event(event.get())).map(|(_, row)| row));

@@ -34,10 +34,13 @@
 //! | `logs.follow` | [`Follow`] | `true`, then notifications `log` with [`LogLine`] |
 //! | `logs.written` | none | `true`, when what was printed until now is in the files |
 //! | `events.follow` | [`FollowEvents`] | [`FollowedEvents`], then notifications [`HAPPENED`] |
+//! | `debug` | [`DebugFor`] | [`DebugUntil`] |
 //! | `leaks` | none | array of [`crate::model::leak::TypeMemory`] |
 //! | *(any)* | | a notification [`NOTE`] may come before the answer |
 //! | `scale`, `restart`, `stop`, `reload` | | a notification [`AWAITED`] with [`Awaited`] comes first where jobs are waited for |
 //! | `ping` | none | `{"generation": n}`; also the nudge after a write to the store from outside |
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -331,6 +334,27 @@ pub struct FollowEvents {
     /// Also the begin of each run and each end that is none of a failure, which have no number and are not kept.
     #[serde(default)]
     pub runs: bool,
+    /// Also each step of the master while `debug` is on, likewise.
+    #[serde(default)]
+    pub debug: bool,
+}
+
+/// The longest that `debug` may be on.
+pub const MOST_DEBUG: Duration = Duration::from_hours(1);
+
+/// Tell steps of the master, as events of level debug, to those who follow these.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebugFor {
+    /// From now on; 0 ends it.
+    pub seconds: f64,
+}
+
+/// The answer to [`DebugFor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DebugUntil {
+    /// `null`: it is off.
+    pub until: Option<UnixMicros>,
 }
 
 /// Events that were before.

@@ -4,6 +4,7 @@
 mod support;
 
 mod bulk;
+mod debug;
 mod events;
 mod frozen;
 mod grammar;

@@ -122,6 +122,7 @@ fn tab_completes_verbs_options_states_and_the_names_on_record_in_every_shell() {
         shell.expect("status inv\t", "status invoices");
         shell.expect("status default-\t", "status default-1");
         shell.expect("man compl\t", "man completions");
+        shell.expect("debug of\t", "debug off");
         shell.expect("processors disable oc\t", "processors disable ocr-at-night");
         shell.expect("processors runs --state su\t", "processors runs --state succeeded");
     }

@@ -70,6 +70,22 @@ pub(crate) struct DoctorArgs {
     pub(crate) full: bool,
 }
 
+/// Have the master tell each step for a while.
+///
+/// Spawns, messages to and from workers, dispatch and turns of its loop, to those who look: `events -f`, and `/live` of the page.
+/// Nothing of it is kept or written to a file. It ends by itself.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  queue-work debug                          for ten minutes; then `queue-work events -f`
+  queue-work debug 1h
+  queue-work debug off")]
+pub(crate) struct DebugArgs {
+    /// For how long, up to `1h`; `off` ends it
+    #[arg(value_name = "LENGTH", default_value = "10m", value_parser = values::debug)]
+    pub(crate) length: Duration,
+}
+
 /// What follows `--watch`, where the interval may be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {

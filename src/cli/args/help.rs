@@ -20,7 +20,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         &[
             "status, top, running",
             "services, calls, tables",
-            "health, doctor",
+            "health, doctor, debug",
             "metrics, leaks",
             "runs, errors, audit",
             "workers, logs, events",
@@ -38,7 +38,7 @@ const TOGETHER: [(&str, &str); 15] = [
     ("pause, resume", "Stop handing out jobs of queues, and go on"),
     ("status, top, running", "Show queues, pools and workers, or whether one runs"),
     ("services, calls, tables", "Show services, their failed calls, shared tables"),
-    ("health, doctor", "Say whether all is well, or look for what is wrong"),
+    ("health, doctor, debug", "Say whether all is well, or look closer"),
     ("metrics, leaks", "Print metrics, or show which jobs leak memory"),
     ("runs, errors, audit", "Show past runs, what failed, who has changed what"),
     ("workers, logs, events", "Show past workers, what they print, what happens"),

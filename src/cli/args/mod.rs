@@ -163,6 +163,7 @@ Examples:
     Health(control::HealthArgs),
     Why(records::WhyArgs),
     Doctor(control::DoctorArgs),
+    Debug(control::DebugArgs),
     Scale(control::ScaleArgs),
     Autoscale(control::AutoscaleArgs),
     Spawn(Box<services::SpawnArgs>),

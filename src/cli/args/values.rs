@@ -11,6 +11,8 @@ use crate::config::{Durability, units};
 use crate::model::payload;
 use crate::model::processor::ProcessorRunState;
 use crate::model::{JobState, OsText, Outcome, PoolName, QueueName};
+use crate::report::words;
+use crate::wire::control::MOST_DEBUG;
 
 pub(crate) fn queue(text: &str) -> Result<String, String> {
     QueueName::new(text).map(String::from).map_err(|e| e.to_string())
@@ -24,6 +26,14 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match units::duration(text)? {
         Duration::ZERO => Err("it must be longer than 0s".to_owned()),
         d => Ok(d),
+    }
+}
+
+/// Zero is off.
+pub(crate) fn debug(text: &str) -> Result<Duration, String> {
+    match if text == "off" { Ok(Duration::ZERO) } else { units::duration(text) }? {
+        length if length > MOST_DEBUG => Err(format!("the most is {}", words::duration(MOST_DEBUG))),
+        length => Ok(length),
     }
 }
 

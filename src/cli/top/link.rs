@@ -202,7 +202,8 @@ impl Link {
 
     fn events(&mut self) -> Option<Vec<Box<RawValue>>> {
         let client = self.client.as_mut()?;
-        let mut from = |since| client.call("events.follow", &FollowEvents { since: Some(since), runs: false });
+        let mut from =
+            |since| client.call("events.follow", &FollowEvents { since: Some(since), ..FollowEvents::default() });
         let since = match self.next_event {
             Some(next) => next,
             // Of a master that is new to us the last ones: what the next one's number is, is in every answer.

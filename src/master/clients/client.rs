@@ -11,6 +11,7 @@ use super::{Clients, MAX_PENDING, MAX_UNREAD};
 use crate::master::codec::{control, long_lines::LONG};
 use crate::model::Mono;
 use crate::model::payload::MAX_LINE_BYTES;
+use crate::wire::control::FollowEvents;
 use crate::wire::lines::Lines;
 
 /// Error for a client that did not come to an end.
@@ -82,6 +83,11 @@ impl Client {
     /// Whether the client waits for nothing; it may be in the middle of a request.
     pub(super) const fn is_idle(&self) -> bool {
         self.pending == 0 && self.follows.is_none() && self.unsent() == 0
+    }
+
+    /// Whether the client follows events, and wants this.
+    pub(super) fn wants(&self, wants: fn(&FollowEvents) -> bool) -> bool {
+        matches!(&self.follows, Some(Follows::Events(wish)) if wants(wish))
     }
 
     /// Whether the client has heard everything that it can expect. One that follows the log may have said that it asks for no more.

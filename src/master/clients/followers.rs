@@ -37,10 +37,17 @@ impl Clients {
         self.followers > 0
     }
 
-    /// Whether somebody follows all runs.
-    pub(in crate::master) fn want_runs(&self) -> bool {
-        let wants = |follows: &Follows| matches!(follows, Follows::Events(FollowEvents { runs: true, .. }));
-        self.has_followers() && self.all.values().any(|client| client.follows.as_ref().is_some_and(wants))
+    /// Whether somebody follows events and wants this.
+    pub(in crate::master) fn any_wants(&self, wants: fn(&FollowEvents) -> bool) -> bool {
+        self.has_followers() && self.all.values().any(|client| client.wants(wants))
+    }
+
+    /// So many events that some want were not even made.
+    pub(in crate::master) fn leave_out(&mut self, wants: fn(&FollowEvents) -> bool, events: u64) {
+        for client in self.all.values_mut().filter(|client| client.wants(wants)) {
+            client.dropped += events;
+            self.lines_dropped += events;
+        }
     }
 
     /// Lines and events that clients which follow were too slow to take.
@@ -53,9 +60,9 @@ impl Clients {
         self.send_to(|follows| matches!(follows, Follows::Log(which) if wants(which)), line);
     }
 
-    /// Sends an event to who follows. `is_run`: only to those who want to hear of all runs.
-    pub(in crate::master) fn publish_event(&mut self, is_run: bool, line: &[u8]) {
-        self.send_to(|follows| matches!(follows, Follows::Events(wish) if wish.runs || !is_run), line);
+    /// Sends an event to who follows and wants it.
+    pub(in crate::master) fn publish_event(&mut self, wants: impl Fn(&FollowEvents) -> bool, line: &[u8]) {
+        self.send_to(|follows| matches!(follows, Follows::Events(wish) if wants(wish)), line);
     }
 
     fn send_to(&mut self, wants: impl Fn(&Follows) -> bool, line: &[u8]) {

@@ -135,6 +135,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "logs.follow" => Question::Follow(or_default(params)?),
         "logs.written" => Question::LogWritten,
         "events.follow" => Question::FollowEvents(or_default(params)?),
+        "debug" => Question::Debug(parse(params)?),
         "leaks" => Question::Leaks,
         _ => {
             let message = format!("there is no method `{method}`");
@@ -306,6 +307,7 @@ fn write(answer: &Answer, to: &mut Vec<u8>) -> serde_json::Result<()> {
         Answer::Yes => to.extend_from_slice(b"true"),
         Answer::Alive(generation) => to.extend_from_slice(format!("{{\"generation\":{generation}}}").as_bytes()),
         Answer::Status(status) => serde_json::to_writer(to, status)?,
+        Answer::Debug(until) => serde_json::to_writer(to, until)?,
         Answer::Events(events) => serde_json::to_writer(to, events)?,
         Answer::Leaks(types) => serde_json::to_writer(to, types)?,
         Answer::Autoscale(pools) => serde_json::to_writer(to, pools)?,

@@ -112,6 +112,7 @@ fn said(question: &Question) -> Option<Said> {
         Question::StopOperation(id) => ("stop", format!("operation {id}")),
         Question::NoteFailure(params) => audit::note(params),
         Question::SwitchProcessors(params) => audit::switch(&params.processors, params.enabled),
+        Question::Debug(params) => audit::debug(params),
         Question::RunProcessor { processor, .. } => ("run", format!("processor `{processor}`")),
         // Runs outside are on record themselves, as jobs are.
         Question::BeginRun(_)

@@ -1,12 +1,14 @@
 //! From a question to what is done for it: the table of contents of everything that can be asked.
 
+use std::time::Duration;
+
 use super::{Answer, Asker, Peer, PushForm, Question, Refused};
 use crate::core::{Command, Event, Phase, Ticket};
 use crate::master::Master;
 use crate::master::clients::ClientId;
 use crate::master::reader::{self, Origin};
 use crate::model::problem::Topic;
-use crate::wire::control::{Follow, FollowEvents};
+use crate::wire::control::{DebugFor, DebugUntil, Follow, FollowEvents, MOST_DEBUG};
 
 /// Result of a question: an answer at once, or none yet.
 pub(super) type Begun = Result<Option<Answer>, Refused>;
@@ -62,6 +64,7 @@ impl Master {
             Question::Look(question) => self.look_for(ticket, question),
             Question::Follow(which) => self.follow(ticket, which),
             Question::FollowEvents(wish) => self.follow_events(ticket, wish),
+            Question::Debug(params) => self.debug_request(params),
             Question::Leaks => Ok(Some(Answer::Leaks(self.core.kept_memory()))),
             // With no room there is more to write than can be waited for.
             Question::LogWritten => Ok(if self.logs.mark(ticket) { None } else { Some(Answer::Yes) }),
@@ -84,7 +87,7 @@ impl Master {
         let clients = &self.clients;
         self.requests.table.drop_gone(|peer| matches!(peer, Peer::Client(id) if !clients.has(id)));
         self.drop_bulks_of_the_gone();
-        self.core.tell_of_runs(self.clients.want_runs());
+        self.core.tell_of_runs(self.clients.any_wants(|wish| wish.runs));
     }
 
     /// Gives the core a command that nobody has asked for.
@@ -131,8 +134,15 @@ impl Master {
         let client = self.follower(ticket)?;
         let before = self.events_since(wish.since);
         self.clients.follow_events(client, wish);
-        self.core.tell_of_runs(self.clients.want_runs());
+        self.core.tell_of_runs(self.clients.any_wants(|wish| wish.runs));
         Ok(Some(Answer::Events(before)))
+    }
+
+    fn debug_request(&mut self, params: DebugFor) -> Begun {
+        let most = MOST_DEBUG.as_secs();
+        let length = Duration::try_from_secs_f64(params.seconds).ok().filter(|length| *length <= MOST_DEBUG);
+        let length = length.ok_or_else(|| Refused::Params(format!("`seconds` must be 0 to {most}; 0 ends it")))?;
+        Ok(Some(Answer::Debug(DebugUntil { until: self.set_debug(length) })))
     }
 
     fn follower(&self, ticket: Ticket) -> Result<ClientId, Refused> {

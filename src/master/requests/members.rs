@@ -48,6 +48,7 @@ impl Master {
             | Question::BeginRun(_)
             | Question::EndRun(_)
             | Question::ChangeJobs { .. }
+            | Question::Debug(_)
             | Question::StopOperation(_) => format!(
                 "only `{owner}`, whose master this is, and root may do this; members of the group `{group}` add jobs and look"
             ),

@@ -9,8 +9,8 @@ use crate::model::{BulkId, Generation, JobAction, NewJob, OperationId, Processor
 use crate::report::{AutoscaleStatus, Status};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
-    ChangedJobs, Follow, FollowEvents, FollowedEvents, Jobs, NoteFailure, OneJob, PausedQueues, PushedMany, Queues,
-    Reload, Restart, Scale, SpawnPool, Stop, Work,
+    ChangedJobs, DebugFor, DebugUntil, Follow, FollowEvents, FollowedEvents, Jobs, NoteFailure, OneJob, PausedQueues,
+    PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop, Work,
 };
 use crate::wire::processors::{BeginProcessorRun, EndProcessorRun, SwitchProcessors, SwitchedProcessor};
 
@@ -72,6 +72,8 @@ pub(in crate::master) enum Question {
     LogWritten,
     /// What happens, and what has happened?
     FollowEvents(FollowEvents),
+    /// Tell steps for a while.
+    Debug(DebugFor),
     /// How much memory do jobs keep?
     Leaks,
 }
@@ -84,6 +86,7 @@ pub(in crate::master) enum Answer {
     Alive(Generation),
     Status(Box<Status>),
     Events(FollowedEvents),
+    Debug(DebugUntil),
     Leaks(Vec<TypeMemory>),
     Autoscale(Vec<AutoscaleStatus>),
     Pushed(Pushed),

@@ -48,6 +48,7 @@ impl Event {
             | Self::Drained { .. }
             | Self::Stopped { .. } => Level::Normal,
             Self::Notice(notice) => notice_level(notice),
+            Self::Step(_) => Level::Debug,
         }
     }
 }

@@ -44,6 +44,7 @@ pub fn line(event: &Event) -> String {
         Event::Output(out) => output(out),
         Event::Printed(out) => out.text.clone(),
         Event::Notice(notice) => notice_line(notice),
+        Event::Step(step) => step.line(),
     }
 }
 
