@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use memchr::{memchr, memchr2};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Stands for what is hidden.
@@ -40,44 +41,74 @@ impl<'de> Deserialize<'de> for Members<'de> {
 /// JSON without the members that these patterns name.
 #[must_use]
 pub fn hidden(json: &str, patterns: &[String]) -> String {
+    let is_nested = json.trim_start().starts_with(['{', '[']);
+    if is_nested && serde_json::from_str::<IgnoredAny>(json).is_err() {
+        return HIDDEN.to_owned();
+    }
+    hidden_in_start(json, patterns)
+}
+
+/// The same of the beginning of JSON, which may end anywhere.
+#[must_use]
+pub fn hidden_in_start(json: &str, patterns: &[String]) -> String {
+    let bytes = json.as_bytes();
     let mut out = String::with_capacity(json.len());
-    write(json, patterns, &mut out);
+    let (mut copied, mut at) = (0, 0);
+    while let Some(begin) = memchr(b'"', &bytes[at..]).map(|found| at + found) {
+        at = end_of_string(bytes, begin);
+        let colon = skip_blanks(bytes, at);
+        let name = || serde_json::from_str::<Cow<'_, str>>(&json[begin..at]);
+        if bytes.get(colon) != Some(&b':') || !name().is_ok_and(|name| hides(&name, patterns)) {
+            continue;
+        }
+        let value = skip_blanks(bytes, colon + 1);
+        out.push_str(&json[copied..value]);
+        out.push_str(HIDDEN);
+        at = end_of_value(bytes, value);
+        copied = at;
+    }
+    out.push_str(&json[copied..]);
     out
 }
 
-fn write(json: &str, patterns: &[String], out: &mut String) {
-    let json = json.trim();
-    match json.as_bytes().first() {
-        Some(b'{') => match serde_json::from_str::<Members<'_>>(json) {
-            Ok(Members(all)) => {
-                out.push('{');
-                for (at, (name, value)) in all.iter().enumerate() {
-                    out.push_str(if at > 0 { "," } else { "" });
-                    out.push_str(&serde_json::to_string(name).unwrap_or_default());
-                    out.push(':');
-                    if hides(name, patterns) {
-                        out.push_str(HIDDEN);
-                    } else {
-                        write(value.get(), patterns, out);
-                    }
-                }
-                out.push('}');
-            }
-            Err(_) => out.push_str(HIDDEN),
-        },
-        Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json) {
-            Ok(all) => {
-                out.push('[');
-                for (at, value) in all.iter().enumerate() {
-                    out.push_str(if at > 0 { "," } else { "" });
-                    write(value.get(), patterns, out);
-                }
-                out.push(']');
-            }
-            Err(_) => out.push_str(HIDDEN),
-        },
-        _ => out.push_str(json),
+fn skip_blanks(bytes: &[u8], from: usize) -> usize {
+    from + bytes[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+}
+
+/// Behind the quotation mark that ends the text which begins here.
+fn end_of_string(bytes: &[u8], begin: usize) -> usize {
+    let mut at = begin + 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found + 1;
+        if bytes[at - 1] == b'"' {
+            return at;
+        }
+        at += 1;
     }
+    bytes.len()
+}
+
+fn end_of_value(bytes: &[u8], begin: usize) -> usize {
+    let (mut at, mut depth) = (begin, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = end_of_string(bytes, at),
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b']' | b',' if depth == 0 => return at,
+            b'}' | b']' => {
+                depth -= 1;
+                at += 1;
+            }
+            _ => at += 1,
+        }
+        if depth == 0 && matches!(byte, b'"' | b'}' | b']') {
+            return at;
+        }
+    }
+    bytes.len()
 }
 
 /// Whether a member of this name is hidden.
@@ -113,19 +144,34 @@ mod tests {
             (r#"{"a":1.0,"Password":"x"}"#, r#"{"a":1.0,"Password":"(hidden)"}"#),
             (
                 r#"[{"db_password_2":{"a":1}}, 12345678901234567890]"#,
-                r#"[{"db_password_2":"(hidden)"},12345678901234567890]"#,
+                r#"[{"db_password_2":"(hidden)"}, 12345678901234567890]"#,
             ),
             (
                 r#"{"authorization2":1,"xzy":2,"xy":3,"xyz":4}"#,
                 r#"{"authorization2":1,"xzy":"(hidden)","xy":"(hidden)","xyz":4}"#,
             ),
-            (r#"{"p\u0061ssword":1}"#, r#"{"password":"(hidden)"}"#),
+            (r#"{"p\u0061ssword":1 , "b":2}"#, r#"{"p\u0061ssword":"(hidden)", "b":2}"#),
             (r#"{"a":1,"a":{"password":2}}"#, r#"{"a":1,"a":{"password":"(hidden)"}}"#),
             (r#""password""#, r#""password""#),
             ("null", "null"),
+            (r#"{"password" : {"a":["]}",{"b":"\\\""}]},"c":[]}"#, r#"{"password" : "(hidden)","c":[]}"#),
+            (r#"{"a":"password","b":"x:y"}"#, r#"{"a":"password","b":"x:y"}"#),
+            (r#"{"a":1"#, HIDDEN),
         ];
         for (json, seen) in table {
             assert_eq!(hidden(json, &patterns), seen);
+        }
+    }
+    #[test]
+    fn of_json_that_ends_anywhere_nothing_is_shown_that_the_whole_would_hide() {
+        let json = r#"{"id":1,"params":{"args":{"a":"\"é\"","password":["secret",{"x":"secret"}],"b":2,"my_password":"secret"}}}"#;
+        let patterns = ["*password*".to_owned()];
+        for (at, _) in json.char_indices() {
+            for start in [json[..at].to_owned(), format!("{}…", &json[..at])] {
+                let seen = hidden_in_start(&start, &patterns);
+                assert!(!seen.contains("se"), "{start} {seen}");
+                assert!(start.contains("password\":") || seen == start, "{start} {seen}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::desk::Desk;
+use super::pages::live::DEBUG_S;
 use super::routes::{Done, Sent};
 use crate::cli::jobs::change::{self, Deed};
 use crate::cli::processors::switch as cli_switch;
@@ -17,7 +18,7 @@ use crate::error::Error;
 use crate::model::done::{Ran, Restarted, Scaled};
 use crate::model::{JobAction, JobId, ProcessorName};
 use crate::report::words;
-use crate::wire::control::{Jobs, Queues, Restart, Scale};
+use crate::wire::control::{DebugFor, DebugUntil, Jobs, Queues, Restart, Scale};
 use crate::wire::processors::RunProcessor;
 use crate::wire::push::one_line;
 
@@ -87,6 +88,12 @@ pub(super) fn restart_pool(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
 pub(super) fn restart_worker(desk: &Desk<'_>, _: &Sent) -> Result<Done, Error> {
     let params = Restart { workers: vec![desk.asked.name.clone()], no_wait: true, ..Restart::default() };
     ask::<Restarted>(desk, "restart", &params, &["workers", &desk.asked.name])
+}
+
+pub(super) fn debug(desk: &Desk<'_>, sent: &Sent) -> Result<Done, Error> {
+    let seconds = sent.get("seconds").map_or(Ok(DEBUG_S), str::parse);
+    let seconds = seconds.map_err(|_| Error::Usage("`seconds` must be a number; 0 ends it".to_owned()))?;
+    ask::<DebugUntil>(desk, "debug", &DebugFor { seconds }, &["live"])
 }
 
 fn processor(desk: &Desk<'_>) -> Result<ProcessorName, Error> {

@@ -93,6 +93,7 @@ const ACTIONS: &[(&str, Role, ActFn)] = &[
     ("/pools/{name}/scale", Role::Operator, actions::scale),
     ("/pools/{name}/restart", Role::Operator, actions::restart_pool),
     ("/workers/{name}/restart", Role::Operator, actions::restart_worker),
+    ("/debug", Role::Operator, actions::debug),
     ("/processors/{name}/enable", Role::Operator, actions::enable),
     ("/processors/{name}/disable", Role::Operator, actions::disable),
     ("/processors/{name}/reset", Role::Operator, actions::reset),
@@ -277,13 +278,12 @@ async fn read(request: Request) -> (Asked, Wants, Peer, Request) {
         accept if accept.starts_with("application/json") => Wants::Json,
         _ => Wants::Page,
     };
-    let query = parts.uri.query().unwrap_or_default();
     let Caller { role, user } = parts.extensions.get().cloned().unwrap_or(Caller::NOBODY);
     let peer = parts.extensions.get().copied().unwrap_or(Peer::Socket(None));
     let asked = Asked {
         address: peer.address(),
         path: parts.uri.path().to_owned(),
-        query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+        query: form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect(),
         name: name.unwrap_or_default(),
         role,
         user,

@@ -45,7 +45,7 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Wanted {
     /// Output, with what finds that of before.
     pub output: Option<output::Past>,
-    pub events: bool,
+    pub events: Option<FollowEvents>,
     pub rows: output::Filter,
 }
 
@@ -89,7 +89,7 @@ async fn send(place: &Place, asked: Arc<Asked>, of: StreamFn, to: &mpsc::Sender<
     let urls = &asked.urls.clone();
     let wanted = web.desk.at_desk(Arc::clone(&asked), of).await?;
     let wishes = wanted.output.iter().map(|past| Wish::Output(past.follow.clone()));
-    let wishes: Vec<Wish> = wishes.chain(wanted.events.then_some(Wish::Events)).collect();
+    let wishes: Vec<Wish> = wishes.chain(wanted.events.clone().map(Wish::Events)).collect();
     let (heard, mut coming) = mpsc::channel(ROWS);
     for wish in wishes {
         let Some(mut listener) = Taps::listen(web, wish) else {
@@ -155,13 +155,18 @@ async fn pass_on(mut from: Listener, to: mpsc::Sender<Heard>) {
 struct Seen {
     lines: logs::Seen,
     next_event: u64,
+    /// Patterns of members that whoever looks does not see.
+    hidden: Vec<String>,
 }
 
 impl Seen {
     fn row(&mut self, heard: Heard) -> Option<Row> {
         match heard {
             Heard::Line(line) => (!self.lines.has(&line)).then_some(Row::Line(line)),
-            Heard::Event(json) => Row::of_event(&json).filter(|(seq, _)| *seq >= self.next_event).map(|(_, row)| row),
+            Heard::Event(json) => {
+                let event = Row::of_event(&json, &self.hidden);
+                event.filter(|(seq, _)| seq.is_none_or(|seq| seq >= self.next_event)).map(|(_, row)| row)
+            }
             Heard::Lost(_) => None,
         }
     }
@@ -181,13 +186,13 @@ fn before(desk: &Desk<'_>, wanted: &Wanted) -> Result<(Vec<Row>, Seen), Error> {
             lines => lines?,
         };
     }
-    let mut seen = Seen { lines: logs::Seen::new(&lines), next_event: 0 };
+    let mut seen = Seen { lines: logs::Seen::new(&lines), next_event: 0, hidden: desk.hidden().to_vec() };
     let mut rows: Vec<Row> = lines.into_iter().map(|line| Row::Line(Arc::new(line))).collect();
-    if wanted.events && desk.seen.has_master() {
+    if wanted.events.is_some() && desk.seen.has_master() {
         let all = FollowEvents { since: Some(0), ..FollowEvents::default() };
         let FollowedEvents { events, next, .. } = desk.call("events.follow", &all)?;
         seen.next_event = next;
-        rows.extend(events.iter().filter_map(|event| Row::of_event(event.get())).map(|(_, row)| row));
+        rows.extend(events.iter().filter_map(|event| Row::of_event(event.get(), &seen.hidden)).map(|(_, row)| row));
         rows.sort_by_key(Row::at);
     }
     rows.retain(|row| wanted.rows.has(row));

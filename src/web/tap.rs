@@ -35,7 +35,7 @@ pub(super) enum Heard {
 #[derive(Clone, Debug)]
 pub(super) enum Wish {
     Output(Follow),
-    Events,
+    Events(FollowEvents),
 }
 
 /// A listener.
@@ -62,9 +62,10 @@ impl Taps {
     /// Listens to a stream; `None` where there are too many.
     pub(super) fn listen(web: &Arc<Web>, wish: Wish) -> Option<Listener> {
         let key = match &wish {
-            Wish::Events => String::new(),
-            Wish::Output(follow) => serde_json::to_string(follow).unwrap_or_default(),
+            Wish::Events(follow) => serde_json::to_string(follow),
+            Wish::Output(follow) => serde_json::to_string(follow),
         };
+        let key = key.unwrap_or_default();
         let mut open = web.taps.lock();
         if let Some(tap) = open.get(&key) {
             return Some(Listener { heard: tap.heard.subscribe(), is_ready: tap.is_ready.clone() });
@@ -107,7 +108,7 @@ fn hear(
     let Some(mut client) = web.desk.context.with_patience(SILENCE).try_connect()? else { return Ok(()) };
     match wish {
         Wish::Output(follow) => client.call::<IgnoredAny>("logs.follow", follow)?,
-        Wish::Events => client.call::<IgnoredAny>("events.follow", &FollowEvents::default())?,
+        Wish::Events(follow) => client.call::<IgnoredAny>("events.follow", follow)?,
     };
     is_ready.send_replace(true);
     loop {

@@ -133,7 +133,7 @@ fn each_answer_forbids_the_browser_to_run_frame_or_keep_anything() {
 }
 
 /// Every action, with the role that it takes.
-const ACTIONS: [(&str, &str); 22] = [
+const ACTIONS: [(&str, &str); 23] = [
     ("/jobs", "admin"),
     ("/jobs/change/retry", "operator"),
     ("/jobs/change/cancel", "operator"),
@@ -151,6 +151,7 @@ const ACTIONS: [(&str, &str); 22] = [
     ("/pools/default/scale", "operator"),
     ("/pools/default/restart", "operator"),
     ("/workers/default-1/restart", "operator"),
+    ("/debug", "operator"),
     ("/processors/x/enable", "operator"),
     ("/processors/x/disable", "operator"),
     ("/processors/x/reset", "operator"),

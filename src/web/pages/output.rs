@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::args::records::LogsArgs;
 use crate::error::Error;
 use crate::model::worker::pool_of;
-use crate::model::{JobId, JobState, UnixMicros};
+use crate::model::{JobId, JobState, UnixMicros, redact};
 use crate::report::words;
 use crate::web::desk::Desk;
 use crate::web::html::{Urls, coloured};
@@ -21,6 +21,9 @@ use crate::wire::control::{Follow, LogLine};
 pub(in crate::web) const KEPT: usize = 5_000;
 /// Rows that it begins with.
 const FIRST: usize = 300;
+/// Levels of rows: those of events, and output of workers.
+pub(super) const LEVELS: [&str; 4] = ["info", "warn", "debug", OUTPUT];
+pub(super) const OUTPUT: &str = "output";
 /// Characters of a row.
 const LONGEST: usize = 4_000;
 
@@ -53,8 +56,8 @@ pub(in crate::web) struct Filter {
     /// A worker or a pool.
     pub worker: Option<String>,
     pub job: Option<JobId>,
-    /// Only what is wrong.
-    pub only_problems: bool,
+    /// Of [`LEVELS`]; none: all of them.
+    pub levels: Vec<String>,
     pub text: Option<String>,
 }
 
@@ -66,7 +69,7 @@ impl Filter {
         };
         self.worker.as_deref().is_none_or(|name| worker == Some(name) || pool == Some(name))
             && self.job.is_none_or(|wanted| job == Some(wanted))
-            && (!self.only_problems || row.is_problem())
+            && (self.levels.is_empty() || self.levels.iter().any(|level| level == row.level()))
             && self.text.as_ref().is_none_or(|text| row.message().contains(text))
     }
 }
@@ -85,6 +88,27 @@ pub(in crate::web) struct Event {
     worker: Option<String>,
     #[serde(default)]
     job_id: Option<JobId>,
+    #[serde(default)]
+    data: Data,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Data {
+    /// A message of a worker, or a command.
+    #[serde(default)]
+    detail: Option<String>,
+}
+
+impl Event {
+    /// Adds its detail to its words, as far as it may be seen: messages without what is hidden, commands by who sees all.
+    fn complete(&mut self, hidden: &[String]) {
+        let detail = match (&*self.kind, self.data.detail.take()) {
+            ("sent" | "received", Some(message)) => redact::hidden_in_start(&message, hidden),
+            ("spawned", Some(command)) if hidden.is_empty() => command,
+            _ => return,
+        };
+        self.msg.extend([": ", &detail]);
+    }
 }
 
 /// A row.
@@ -95,15 +119,16 @@ pub(in crate::web) enum Row {
 }
 
 impl Row {
-    /// An event with its number.
-    pub(in crate::web) fn of_event(json: &str) -> Option<(u64, Self)> {
+    /// An event, and its number if it has one; without the members of messages that these patterns name.
+    pub(in crate::web) fn of_event(json: &str, hidden: &[String]) -> Option<(Option<u64>, Self)> {
         #[derive(Deserialize)]
         struct Numbered {
-            #[serde(default)]
-            seq: u64,
+            seq: Option<u64>,
         }
         let Numbered { seq } = serde_json::from_str(json).ok()?;
-        Some((seq, Self::Event(serde_json::from_str(json).ok()?)))
+        let mut event: Event = serde_json::from_str(json).ok()?;
+        event.complete(hidden);
+        Some((seq, Self::Event(Box::new(event))))
     }
 
     pub(in crate::web) fn at(&self) -> UnixMicros {
@@ -120,8 +145,11 @@ impl Row {
         }
     }
 
-    fn is_problem(&self) -> bool {
-        matches!(self, Self::Event(event) if event.level == "warn")
+    fn level(&self) -> &str {
+        match self {
+            Self::Line(_) => OUTPUT,
+            Self::Event(event) => &event.level,
+        }
     }
 
     pub(in crate::web) fn json(&self) -> Value {
@@ -156,7 +184,12 @@ fn drawn_row(urls: &Urls, row: &Row) -> Markup {
     let (class, worker, job, kind) = match row {
         Row::Line(line) => (if line.stream == "err" { "err" } else { "out" }, Some(&line.worker), line.job, ""),
         Row::Event(event) => {
-            (if event.level == "warn" { "bad" } else { "event" }, event.worker.as_ref(), event.job_id, &*event.kind)
+            let class = match &*event.level {
+                "warn" => "bad",
+                "debug" => "step",
+                _ => "event",
+            };
+            (class, event.worker.as_ref(), event.job_id, &*event.kind)
         }
     };
     html! {
@@ -208,7 +241,7 @@ pub(in crate::web) fn of_job(desk: &Desk<'_>) -> Result<Wanted, Error> {
     let lines = if runs.is_some() || job.state == JobState::Running { KEPT } else { 0 };
     let follow = Follow { job: Some(job.id), ..Follow::default() };
     let worker = runs.map(|worker| worker.id.clone());
-    Ok(Wanted { output: Some(Past { follow, worker, since, lines }), events: false, rows: Filter::default() })
+    Ok(Wanted { output: Some(Past { follow, worker, since, lines }), events: None, rows: Filter::default() })
 }
 
 /// The output of a worker.
@@ -217,5 +250,29 @@ pub(in crate::web) fn of_worker(desk: &Desk<'_>) -> Result<Wanted, Error> {
     let worker = Some(desk.asked.name.clone());
     let follow = Follow { worker: worker.clone(), ..Follow::default() };
     let rows = Filter { text: desk.asked.get("text").map(str::to_owned), ..Filter::default() };
-    Ok(Wanted { output: Some(Past { follow, worker, since: None, lines: KEPT }), events: false, rows })
+    Ok(Wanted { output: Some(Past { follow, worker, since: None, lines: KEPT }), events: None, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_in_a_message_cannot_be_looked_for() {
+        let message = r#"{"params":{"args":{"user":"ann","password":"xyz"#;
+        let event = |kind: &str| {
+            let data = serde_json::json!({"detail": message});
+            serde_json::json!({"ts": "2026-11-30T08:00:00Z", "level": "debug", "event": kind, "msg": "to", "data": data}).to_string()
+        };
+        let finds = |kind: &str, hidden: &[String], text: &str| {
+            let (seq, row) = Row::of_event(&event(kind), hidden).unwrap();
+            assert_eq!(seq, None);
+            Filter { text: Some(text.to_owned()), ..Filter::default() }.has(&row)
+        };
+        let hidden = ["*password*".to_owned()];
+        for kind in ["sent", "received", "spawned"] {
+            assert!(finds(kind, &[], "xyz") && !finds(kind, &hidden, "xyz"), "{kind}");
+            assert_eq!(finds(kind, &hidden, "ann"), kind != "spawned", "{kind}");
+        }
+    }
 }
