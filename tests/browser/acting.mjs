@@ -1,7 +1,6 @@
 // What somebody does by the page: with keys, with forms that need no JavaScript, and while the master goes and comes back.
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { waitFor } from "./bench.mjs";
+import { test, waitFor } from "./bench.mjs";
 import { PHONE, open } from "./browser.mjs";
 import { ACTIONS, addresses, ordinary } from "./stores.mjs";
 

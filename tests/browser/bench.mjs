@@ -2,8 +2,13 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+/** The tests: main.mjs runs some at the same time. */
+export const tests = [];
+export const test = (name, run) => tests.push([name, run]);
 
 const binary = process.env.QUEUE_WORK_BINARY;
 if (!binary || !existsSync(binary)) throw new Error("QUEUE_WORK_BINARY names the program; use `scripts/check browser`");
@@ -50,6 +55,15 @@ export class Bench {
 
   push(...args) {
     return JSON.parse(this.run(["push", "--json", ...args])).id;
+  }
+
+  /** Fills the database by these statements while no master runs. */
+  async fill(sql) {
+    const run = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())";
+    const filling = spawn(python, ["-c", run, this.database], { stdio: ["pipe", "ignore", "inherit"] });
+    filling.stdin.end(sql);
+    const [code] = await once(filling, "exit");
+    if (code !== 0) throw new Error("the database could not be filled");
   }
 
   #spawn(args, stderr) {

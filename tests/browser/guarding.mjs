@@ -1,9 +1,8 @@
 // Who is kept out by a real browser and the page together: names that others have bound to this machine, and their pages.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { test } from "node:test";
-import { Bench, waitFor } from "./bench.mjs";
-import { browser, open } from "./browser.mjs";
+import { Bench, test, waitFor } from "./bench.mjs";
+import { open } from "./browser.mjs";
 
 /** A queue, its page, and a site of somebody else with this document. */
 async function begin(t, html = () => "") {
@@ -23,10 +22,8 @@ async function begin(t, html = () => "") {
 
 test("the link that is printed logs in, and leaves no token in the address", async (t) => {
   const { bench, web } = await begin(t);
-  const context = await browser.newContext();
-  t.after(() => context.close());
-  const tab = await context.newPage();
-  await tab.goto(`http://qw:${web.tokens.operator}@127.0.0.1:${web.port}/login`);
+  const tab = await open(web, { role: "operator" });
+  t.after(() => tab.context().close());
   assert.equal(tab.url(), `${web.origin}/`);
   assert.equal(await tab.evaluate(() => fetch("/api/queues").then((answer) => answer.status)), 200);
   bench.run(["pause", "default"]);

@@ -1,5 +1,5 @@
-// What is in the store, and the addresses of each page: of a store with nothing in it, of one with what is ordinary, and
-// of one in which everything that others can write is hostile.
+// What is in the store, and the addresses of each page: of a store with nothing in it, of one with what is ordinary, of one
+// with a million jobs, and of one in which everything that others can write is hostile.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bench, python, waitFor } from "./bench.mjs";
@@ -74,8 +74,9 @@ for line in sys.stdin:
     if m.get("method") == "call": print(json.dumps({"id": m["id"], "result": ${JSON.stringify(name)}}), flush=True)
 `;
 
-async function begun(config, method) {
+async function begun(config, method, prepare = () => {}) {
   const bench = new Bench(config);
+  await prepare(bench);
   writeFileSync(join(bench.folder, "service.py"), service(method));
   const master = await bench.start();
   await waitFor("the service", () => bench.json(["services"])[0]?.state === "healthy");
@@ -90,8 +91,8 @@ async function ended(bench, ids) {
 }
 
 /** Jobs in each state, runs that went well and not, a processor that has run, a service that was called. */
-export async function ordinary() {
-  const { bench, master } = await begun(CONFIG, "add");
+export async function ordinary(prepare) {
+  const { bench, master } = await begun(CONFIG, "add", prepare);
   const good = bench.push("--label", "night", "--", "echo", "all is well");
   const bad = bench.push("--max-attempts", "1", "--", "sh", "-c", "echo the disk is full >&2; exit 3");
   const runs = bench.push("--", "sleep", "600");
@@ -104,6 +105,19 @@ export async function ordinary() {
   const jobs = [bad, good, runs, later, waits].map(String);
   const names = { queues: ["default", "images"], workers: ["default-1", "calculator-1"], pools: ["default", "calculator"] };
   return { bench, master, jobs, errors, ...names, processors: ["nightly"], services: ["calculator"], more: [] };
+}
+
+/** The same among a million. */
+export async function million() {
+  const store = await ordinary(async (bench) => {
+    const first = (name, type) => JSON.stringify({ queue: name, type });
+    bench.run(["push", "--jsonl"], `${first("images", "resize")}\n${first("mail", "mail")}`);
+    await bench.fill(readFileSync(new URL("million.sql", import.meta.url), "utf8"));
+  });
+  const dead = store.bench.json(["jobs", "list", "--state", "dead", "--type", "mail", "--limit", "1"])[0];
+  const lists = ["state=dead&type=mail", "state=cancelled&queue=mail", "state=succeeded&type=mail", "q=nowhere", "q=args.customer:7"];
+  const more = [...lists.map((query) => `/jobs?${query}`), "/runs?outcome=failed&queue=mail", "/metrics-view?range=24h&queue=mail"];
+  return { ...store, queues: ["images", "mail"], jobs: [...store.jobs, `${dead.id}`], errors: [...store.errors, dead.fingerprint], more };
 }
 
 /** The same kinds of things, all of them hostile. */
