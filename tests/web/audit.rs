@@ -38,6 +38,16 @@ fn what_is_changed_at_the_page_is_on_record_with_the_role_and_the_address() {
     let filtered = page.get("/audit?verb=pause&since=1h").expect(200).body;
     assert!(filtered.contains("queue-work audit --verb pause --since 1h"), "{filtered}");
     page.get("/audit?before=x").expect(400);
+    let job = bench.push(&["--queue", "mail", "t"]);
+    page.as_role("operator", "POST", &format!("/jobs/{job}/retry"), &FORM, "").expect(409);
+    bench.ok(&["pause", "mail", "default"]);
+    let latest = page.get("/api/audit?limit=2").json();
+    let [by_hand, refused] = [&latest[0], &latest[1]];
+    assert_eq!((&by_hand["via"], &by_hand["affected"]), (&"cli".into(), &2.into()), "{by_hand}");
+    assert!(by_hand["who"].as_str().is_some_and(|who| !who.is_empty()), "{by_hand}");
+    assert!(refused["outcome"].as_str().is_some_and(|outcome| outcome.contains("ready")), "{refused}");
+    let from_now_on = page.get(&format!("/api/audit?since={}", jiff::Timestamp::now())).expect(200);
+    assert_eq!(from_now_on.json(), serde_json::json!([]));
     let mistyped = bench.run(&["audit", "--verb", "puase"]);
     assert!(mistyped.code == 2 && mistyped.stderr.contains("pause"), "{mistyped:?}");
 }

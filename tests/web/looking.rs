@@ -108,7 +108,7 @@ fn a_page_is_the_document_of_its_command_and_shows_it_with_a_master_and_without(
     assert!(html.contains("oh no") && html.contains("exit status 3") && html.contains("/retry\""), "{html}");
     let html = page.get("/").expect(200).body;
     assert!(html.contains("class=\"lanes\"") && html.contains("default-1: idle"), "{html}");
-    assert!(page.get("/workers/default-1").expect(200).body.contains("Processes below it"));
+    assert!(page.get("/workers/default-1").expect(200).body.contains("Its processes"));
     assert!(page.get("/metrics").expect(200).body.contains("queue_work_up 1"));
     assert_eq!(page.get("/readyz").status, 200);
     let html = page.get(&format!("/jobs/{later}")).expect(200).body;

@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 
 use super::http::Page;
-use crate::support::Bench;
+use crate::support::{Bench, DEADLINE};
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 const OWN: (&str, &str) = ("Sec-Fetch-Site", "same-origin");
@@ -68,6 +69,46 @@ fn whoever_is_not_trusted_is_nobody_whatever_is_said() {
 }
 
 #[test]
+fn the_header_is_that_of_the_settings_and_a_user_changes_nothing_where_all_is_read_only() {
+    let bench = Bench::new();
+    bench.push(&["t"]);
+    let proxy = "auth = \"proxy\"\ntrusted = [\"127.0.0.1\"]\nadmins = [\"alice\"]";
+    write(&bench, &format!("{proxy}\nuser_header = \"Remote-User\""));
+    let page = Page::start(&bench, &[]);
+    for (header, status) in [("Remote-User", 200), ("X-Forwarded-User", 401)] {
+        assert_eq!(asked(&page, "GET", "/", &[(header, "alice")]), status, "{header}");
+    }
+    let alice = [("X-Forwarded-User", "alice")];
+    for (read_only, status) in [(false, 303), (true, 403)] {
+        write(&bench, &format!("{proxy}\nread_only = {read_only}"));
+        let page = Page::start(&bench, &[]);
+        assert_eq!(asked(&page, "POST", "/queues/default/pause", &alice), status, "{read_only}");
+    }
+}
+
+#[test]
+fn a_proxy_at_the_socket_is_believed_by_its_user() {
+    let bench = Bench::new();
+    let own = nix::unistd::getuid().as_raw();
+    for (trusted, status) in
+        [("unix".to_owned(), "200"), (format!("unix:{own}"), "200"), (format!("unix:{}", own + 1), "401")]
+    {
+        write(&bench, &format!("auth = \"proxy\"\ntrusted = [\"{trusted}\"]\nadmins = [\"alice\"]"));
+        let mut web = bench.command(&["web", "--listen", "unix:web.sock"]).spawn().expect("the binary can be started");
+        let connected = || UnixStream::connect(bench.path().join("web.sock"));
+        bench.wait_for("the page to listen", DEADLINE, |_| connected().is_ok());
+        let mut stream = connected().expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        let head = "GET / HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\nX-Forwarded-User: alice\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{trusted}");
+        web.kill().and_then(|()| web.wait()).expect("it ends");
+    }
+}
+
+#[test]
 fn the_user_is_beside_what_was_changed() {
     let bench = Bench::new();
     write(&bench, "auth = \"proxy\"\ntrusted = [\"127.0.0.1\"]\noperators = [\"*\"]");
@@ -78,6 +119,12 @@ fn the_user_is_beside_what_was_changed() {
     page.ask("POST", "/jobs/change/cancel", &headers, "type=x").expect(303);
     let began = bench.run(&["jobs", "operations", "--json"]).json();
     assert_eq!(began[0]["by"], "bob <b>");
+    let found = |who: &str| page.get(&format!("/api/audit?who={who}")).json().as_array().expect("deeds").len();
+    assert_eq!((found("bob+%3Cb%3E"), found("carol")), (1, 0));
+    let long = "b".repeat(300);
+    let headers = [&headers[..3], &[("X-Forwarded-User", long.as_str())]].concat();
+    page.ask("POST", "/jobs/change/cancel", &headers, "type=x").expect(303);
+    assert_eq!(found(&long[..100]), 1, "a name is cut");
 }
 
 /// A proxy for one path, which it takes off and names, or leaves as it is.
@@ -130,7 +177,15 @@ fn every_link_leads_through_the_proxy_whether_it_takes_its_path_off_or_not() {
             }
         }
         assert!(found.len() > 15, "{found:?}");
-        let moved = page.get("/team/jobs/login").expect(303);
-        assert_eq!(moved.header("location"), Some(format!("http://{}/team/jobs/", page.at).as_str()));
+        for scheme in ["http", "https"] {
+            let moved =
+                page.as_role("admin", "GET", "/team/jobs/login", &[("X-Forwarded-Proto", scheme)], "").expect(303);
+            assert_eq!(moved.header("location"), Some(format!("{scheme}://{}/team/jobs/", page.at).as_str()));
+        }
+    }
+    let page = Page::start(&bench, &[]);
+    for prefix in ["//evil.test", "\"><b>", "evil", "/a/../b", "/a b"] {
+        let html = page.as_role("admin", "GET", "/queues", &[("X-Forwarded-Prefix", prefix)], "").expect(200).body;
+        assert!(html.contains("href=\"/queues\""), "{prefix} is no path: {html}");
     }
 }

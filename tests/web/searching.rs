@@ -60,6 +60,50 @@ fn a_search_goes_on_where_it_stopped_until_all_was_looked_at() {
 }
 
 #[test]
+fn each_word_of_a_search_must_be_true_of_a_job_and_every_page_of_it_goes_on_where_the_last_ended() {
+    let bench = Bench::new();
+    let page = Page::start(&bench, &[]);
+    bench.push(&["mail", r#"{"to":"ann lee"}"#, "--label", "night", "--queue", "a"]);
+    bench.push(&["mail", r#"{"to":"lee ann"}"#, "--unique", "k:1", "--queue", "b"]);
+    let between = jiff::Timestamp::now();
+    bench.push(&["resize", r#"{"to":"ann"}"#, "--queue", "b"]);
+    let dead = bench.push(&["--max-attempts", "1", "--", "sh", "-c", "echo the disk is full >&2; exit 3"]);
+    let _master = bench.start(&["--queue", "default", "--workers", "1"]);
+    bench.wait_for_job(dead, "dead");
+    let error = bench.job(dead)["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let (since, until) = (format!("since:{between} ann"), format!("until:{between} ann"));
+    let by_error = format!("error:{error}");
+    let table: [(&str, &[i64]); 12] = [
+        ("label:night", &[1]),
+        ("unique:k:1", &[2]),
+        ("queue:b", &[3, 2]),
+        ("type:mail", &[2, 1]),
+        ("state:dead", &[dead]),
+        (&by_error, &[dead]),
+        (&since, &[3]),
+        (&until, &[2, 1]),
+        ("ann lee", &[2, 1]),
+        ("\"ann lee\"", &[1]),
+        ("ann nosuch", &[]),
+        ("type:mail queue:b ann", &[2]),
+    ];
+    for (q, wanted) in table {
+        let query: String = form_urlencoded::byte_serialize(q.as_bytes()).collect();
+        assert_eq!(ids(&page.get(&format!("/jobs?q={query}")).expect(200).body), wanted, "{q}");
+    }
+    let first = page.get("/jobs?q=ann&limit=1").expect(200);
+    assert!(first.body.contains("/jobs/change/cancel?q=ann"), "what is changed is what was found: {}", first.body);
+    let (mut path, mut found) = ("/api/jobs?q=ann&limit=1".to_owned(), Vec::new());
+    loop {
+        let answer = page.get(&path).expect(200);
+        found.extend(answer.json().as_array().expect("a list").iter().map(|job| job["id"].as_i64().expect("an id")));
+        let Some(link) = answer.header("link") else { break };
+        path = format!("/api{}", link.trim_start_matches('<').split('>').next().expect("a link"));
+    }
+    assert_eq!(found, [3, 2, 1]);
+}
+
+#[test]
 fn what_is_hidden_is_found_by_an_admin_alone() {
     let bench = Bench::new();
     bench.push(&["t", r#"{"user":"ann","password":"xyzzy","list":[{"api_token":"plugh"}]}"#]);
@@ -69,6 +113,9 @@ fn what_is_hidden_is_found_by_an_admin_alone() {
         let jobs = answer.expect(200).json().as_array().expect("a list").len();
         let preview = page.as_role(role, "GET", &format!("/api/jobs/change/cancel?q={q}"), &[], "").expect(200).json();
         assert_eq!(preview["count"], jobs, "{role} {q}");
+        let html = page.as_role(role, "GET", &format!("/jobs?q={q}"), &[], "").expect(200).body;
+        let rows = html.split("<tbody>").nth(1).unwrap_or_default();
+        assert_eq!(rows.contains("xyzzy") || rows.contains("plugh"), role == "admin" && jobs > 0, "{role} {q}: {html}");
         jobs
     };
     for hidden in ["xyzzy", "plugh", "args.password:xyzzy", "args.list.0.api_token:plugh", "%22password%22:%22xyz"] {

@@ -46,7 +46,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("settings", "Audit", command).fixed("filter", fields(desk)).live(
         "deeds",
         html! {
-            @if deeds.is_empty() { p.empty { "Nothing on record is like that. What is changed by hand is here, but for pushes." } }
+            @if deeds.is_empty() { p.empty { "No change matches. Changes by hand are on record, except pushes." } }
             @else { (rows(desk, &deeds)) }
             @if let Some(next) = &next { p { a href=(next) rel="next" { "more" } } }
         },

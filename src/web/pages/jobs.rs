@@ -55,7 +55,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let command = format!("queue-work jobs list{}", options(&asked));
     let page = Page::new("jobs", "Jobs", command).live("states", tabs(desk)).fixed("filter", fields(desk));
     let found = html! {
-        @if jobs.is_empty() && !is_cut { p.empty { "No job is like that." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
+        @if jobs.is_empty() && !is_cut { p.empty { "No job matches." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
         p.row id="searched" data-searched=[is_search.then_some(searched)] {
             @if is_search { (search::progress(&filter, searched, took)) }
             @if let Some(first) = &first { a href=(first) { "from the start" } }
@@ -165,7 +165,7 @@ fn fields(desk: &Desk<'_>) -> Markup {
     html! {
         form.row method="get" action=(desk.urls.to(&["jobs"])) {
             @if let Some(state) = value("state") { input type="hidden" name="state" value=(state); }
-            label { "search" input name="q" value=[value("q")] size="30" autocomplete="off" placeholder="text, 31, type:mail, args.customer:7" title=(search::WORDS); }
+            label { "search" input name="q" value=[value("q")] size="36" autocomplete="off" placeholder="text, 31, type:mail, args.customer:7" title=(search::WORDS); }
             (field("queue", "queue", Some("queues")))
             (field("type", "type", None))
             (field("label", "label", None))
@@ -180,14 +180,14 @@ fn fields(desk: &Desk<'_>) -> Markup {
 /// A table of jobs; below the role of an admin without what is hidden.
 pub(super) fn rows(desk: &Desk<'_>, mut jobs: Vec<JobRecord>) -> Markup {
     desk.redact(&mut jobs);
-    let headings = ["#id", "state", "when", "queue", "#~attempts", "job", "~error"];
+    let headings = ["#id", "state", "when", "~queue", "#~attempts", "job", "~error"];
     let body = html! {
         @for job in &jobs {
             tr {
                 th.n scope="row" { a href=(desk.urls.to(&["jobs", &job.id.to_string()])) { (job.id) } }
                 td.(class_of(job.state)) { (words::state(job)) }
                 td { (ago(desk.now, job.finished_at.unwrap_or(job.due_at))) }
-                td { a href=(desk.urls.to(&["queues", job.queue.as_str()])) { (text(job.queue.as_str())) } }
+                td.hide { a href=(desk.urls.to(&["queues", job.queue.as_str()])) { (text(job.queue.as_str())) } }
                 td.n.hide { (job.counters.attempts) }
                 td.wide { (text(&words::task(job))) }
                 td.wide.hide { (text(job.error.as_deref().unwrap_or_default())) }

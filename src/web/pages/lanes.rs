@@ -65,7 +65,7 @@ pub(super) fn all(desk: &Desk<'_>) -> Result<Markup, Error> {
         div.charts {
             @for (pool, lanes) in &pools {
                 figure {
-                    figcaption { a href=(desk.urls.to(&["pools", pool])) { (text(pool)) } ": what its workers did in the last " (shown) }
+                    figcaption { a href=(desk.urls.to(&["pools", pool])) { (text(pool)) } ": its workers in the last " (shown) }
                     (drawn(desk, pool, lanes, &blocks))
                 }
             }

@@ -121,13 +121,13 @@ fn run_times(range: Range, history: &History) -> Markup {
     let labels: Vec<String> =
         (first..=last).rev().map(|octave| format!("≤ {}", seconds(2_f64.powi(octave.into()) / 1e6))).collect();
     let placed = cells.into_iter().map(|(column, octave, runs)| (column, usize::from(last - octave), runs)).collect();
-    html! { h2 { "Run times" } (heat("How long runs took, over the time: the darker, the more", columns, &labels, placed)) }
+    html! { h2 { "Run times" } (heat("How long runs took, over time; darker: more runs", columns, &labels, placed)) }
 }
 
 /// The same time a day and a week before.
 fn before(desk: &Desk<'_>, of: &AskHistory, length: Duration, now: &HistoryReport) -> Result<Markup, Error> {
-    let mut rows = vec![("this time", row(&now.total, length))];
-    for (name, ago) in [("a day before", DAY), ("a week before", 7 * DAY)] {
+    let mut rows = vec![("now", row(&now.total, length))];
+    for (name, ago) in [("a day earlier", DAY), ("a week earlier", 7 * DAY)] {
         if ago < length {
             continue;
         }
@@ -136,7 +136,7 @@ fn before(desk: &Desk<'_>, of: &AskHistory, length: Duration, now: &HistoryRepor
         rows.push((name, row(&HistoryReport::new(range, &history).total, length)));
     }
     let body = html! { @for (name, numbers) in &rows { tr { th scope="row" { (name) } (numbers) } } };
-    Ok(html! { h2 { "And before" } (table("The same time before", &headings("time"), &body)) })
+    Ok(html! { h2 { "Compared" } (table("The same period a day and a week earlier", &headings("period"), &body)) })
 }
 
 fn headings(first: &str) -> [&str; 8] {

@@ -93,9 +93,10 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
         options => options,
     };
     let command = format!("queue-work jobs {verb}{options} --background");
-    let page = Page::new("jobs", format!("{verb} many jobs"), command).fixed("change", html! {
+    let title = format!("{}{} many jobs", verb[..1].to_uppercase(), &verb[1..]);
+    let page = Page::new("jobs", title, command).fixed("change", html! {
         p { "This is to " strong { (verb) } " " strong { (jobs) } ": " (text(&meant(&filter))) ". Jobs that come or end from now on are left alone." }
-        @if first.is_empty() && next.is_none() { p.empty { "No job is like that." } }
+        @if first.is_empty() && next.is_none() { p.empty { "No job matches." } }
         @else if desk.may(*role) { (form(desk, verb, &filter, counted)) }
         @else { p.error { "This takes the role `" (role.as_str()) "`, and a master." } }
     });

@@ -46,7 +46,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("runs", "Runs", command(desk)).fixed("filter", outcomes(desk)).live(
         "runs",
         html! {
-            @if runs.is_empty() { p.empty { "No run is like that." } } @else { (rows(desk, &runs, true)) }
+            @if runs.is_empty() { p.empty { "No run matches." } } @else { (rows(desk, &runs, true)) }
             @if let Some(next) = &next { p { a href=(next) rel="next" { "more" } } }
         },
     );

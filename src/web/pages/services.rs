@@ -73,7 +73,7 @@ fn facts(desk: &Desk<'_>, service: &Service) -> Markup {
             dt { "listens at" } dd { (text(&service.listen.join(", "))) }
             @if let Some(calls) = &service.calls {
                 dt { "calls" } dd { (number(calls.calls)) ", " (number(calls.errors)) " failed, " (calls.running) " in work, " (number(calls.waiting)) " wait" }
-                @if let Some(health) = &calls.health { dt { "says" } dd { (text(&health.message)) } }
+                @if let Some(health) = calls.health.as_ref().filter(|health| !health.message.is_empty()) { dt { "says" } dd { (text(&health.message)) } }
                 @if let Some(open) = calls.circuit_open_s { dt { "refuses calls" } dd.bad { "for " (seconds(open)) } }
             }
         }
@@ -85,7 +85,7 @@ fn methods(service: &Service) -> Markup {
     let body = html! {
         @for method in &service.methods {
             tr {
-                th scope="row" { (text(&method.name)) }
+                th.wide scope="row" { (text(&method.name)) }
                 td.wide.hide { (text(&method.description)) }
                 td.n { (number(method.figures.requests)) }
                 td.n .bad[method.figures.errors > 0] { (number(method.figures.errors)) }

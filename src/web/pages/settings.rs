@@ -109,7 +109,7 @@ fn folder(path: &Path) -> String {
 
 fn who(desk: &Desk<'_>) -> Markup {
     html! {
-        h2 { "Who may what" }
+        h2 { "Who may do what" }
         p {
             "A token for each of " (Role::ALL.map(Role::as_str).join(", ")) "; yours is that of " strong { (desk.asked.role.as_str()) } ". "
             "New ones: delete the file, and start the page again. " a href=(desk.urls.to(&["audit"])) { "Who has changed what" } "."

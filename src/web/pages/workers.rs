@@ -37,7 +37,7 @@ pub(in crate::web) fn all(desk: &Desk<'_>) -> Result<View, Error> {
             },
         )
         .live("workers", workers(desk, &status.workers.iter().collect::<Vec<_>>()))
-        .live("past", html! { @if !past.is_empty() { h2 { "Before" } (records(desk, &past)) } });
+        .live("past", html! { @if !past.is_empty() { h2 { "Processes" } (records(desk, &past)) } });
     Ok(View::Page(page))
 }
 
@@ -192,7 +192,7 @@ fn below(desk: &Desk<'_>, worker: Option<&WorkerStatus>) -> Markup {
     let caption = format!("Memory of the last ten minutes, while somebody looked: at most {}", words::bytes(most));
     html! {
         (chart(&html! { (caption) }, &caption, &[Series { class: "line", values: line }], &[]))
-        h2 { "Processes below it" }
+        h2 { "Its processes" }
         ul.tree { (processes::family(pid)) }
     }
 }
