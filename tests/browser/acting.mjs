@@ -70,6 +70,11 @@ test("every action has a form that needs no JavaScript, and does what it says", 
   await press(`/jobs/${dead}`, "Retry");
   assert.notEqual(state(dead), "succeeded");
   await press(`/jobs/${later}`, "Run now");
+  const error = `/failures/${store.errors[0]}`;
+  await tab.goto(error);
+  await tab.locator("input[name=until]").fill("3d");
+  await tab.getByRole("button", { name: "Mute", exact: true }).click();
+  await press(error, "List it again");
   await tab.goto(`/jobs/${runs}`);
   await tab.locator("summary", { hasText: "Cancel" }).click();
   await tab.getByRole("button", { name: "Cancel", exact: true }).click();

@@ -8,7 +8,7 @@ fn numbers_are_shown_by_queue_type_and_pool_for_a_time_and_are_the_document_of_t
     let bench = Bench::new();
     let page = Page::start(&bench, &[]);
     let empty = page.get("/metrics-view").expect(200).body;
-    assert!(empty.contains("Only a master that runs measures it") && empty.contains("a week before"), "{empty}");
+    assert!(empty.contains("Only a master that runs measures it") && empty.contains("a week earlier"), "{empty}");
     let _master = bench.start(&["--queue", "default,mail", "--workers", "1"]);
     let last = bench.push(&["--queue", "mail", "--", "true"]);
     bench.push(&["--max-attempts", "1", "--", "false"]);
@@ -24,7 +24,7 @@ fn numbers_are_shown_by_queue_type_and_pool_for_a_time_and_are_the_document_of_t
         "50.0 %",
         "CPUs in use",
         "No job has been measured yet",
-        "a day before",
+        "a day earlier",
     ];
     for part in parts {
         assert!(html.contains(part), "{part}: {html}");
@@ -32,7 +32,7 @@ fn numbers_are_shown_by_queue_type_and_pool_for_a_time_and_are_the_document_of_t
     assert!(html.len() < 64 << 10, "{} bytes", html.len());
     let mail = page.get("/metrics-view?queue=mail").expect(200).body;
     assert!(mail.contains("queue-work metrics --history 1h --queue mail") && mail.contains("0.0 %"), "{mail}");
-    assert!(page.get("/metrics-view?range=7d").expect(200).body.contains("a week before"));
+    assert!(page.get("/metrics-view?range=7d").expect(200).body.contains("a week earlier"));
     let of_type = page.get("/api/metrics-view?type=exec").json();
     let command = bench.run(&["metrics", "--history", "1h", "--type", "exec", "--json"]).json();
     assert_eq!(of_type["total"], command["total"]);

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::process::Stdio;
 
 use super::http::Page;
 use crate::support::{Bench, DEADLINE};
@@ -94,7 +95,11 @@ fn a_proxy_at_the_socket_is_believed_by_its_user() {
         [("unix".to_owned(), "200"), (format!("unix:{own}"), "200"), (format!("unix:{}", own + 1), "401")]
     {
         write(&bench, &format!("auth = \"proxy\"\ntrusted = [\"{trusted}\"]\nadmins = [\"alice\"]"));
-        let mut web = bench.command(&["web", "--listen", "unix:web.sock"]).spawn().expect("the binary can be started");
+        let mut web = bench
+            .command(&["web", "--listen", "unix:web.sock"])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary can be started");
         let connected = || UnixStream::connect(bench.path().join("web.sock"));
         bench.wait_for("the page to listen", DEADLINE, |_| connected().is_ok());
         let mut stream = connected().expect("it listens");

@@ -54,15 +54,13 @@ pub(in crate::web) fn heat(
     html! {
         figure {
             figcaption { (sentence) }
-            div.scroll tabindex="0" role="region" aria-label=(sentence) {
-                svg.heat viewBox=(format!("0 0 {WIDTH} {}", labels.len() as f64 * ROW)) role="img" aria-label=(sentence) {
-                    @for (row, label) in labels.iter().enumerate() {
-                        text x="0" y=(format!("{:.0}", (row as f64 + 0.75) * ROW)) { (label) }
-                    }
-                    g transform=(scale) {
-                        @for (shade, d) in shades.iter().enumerate() {
-                            path d=(d) fill-opacity=(format!("{:.2}", (shade + 1) as f64 / SHADES as f64)) {}
-                        }
+            svg.heat viewBox=(format!("0 0 {WIDTH} {}", labels.len() as f64 * ROW)) role="img" aria-label=(sentence) {
+                @for (row, label) in labels.iter().enumerate() {
+                    text x="0" y=(format!("{:.0}", (row as f64 + 0.75) * ROW)) { (label) }
+                }
+                g transform=(scale) {
+                    @for (shade, d) in shades.iter().enumerate() {
+                        path d=(d) fill-opacity=(format!("{:.2}", (shade + 1) as f64 / SHADES as f64)) {}
                     }
                 }
             }
