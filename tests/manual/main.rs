@@ -120,7 +120,7 @@ fn every_file_of_the_manual_has_a_test() {
     let folder = std::fs::read_dir(root().join("docs")).expect("the manual");
     let names = folder.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned());
     let mut files: Vec<String> =
-        names.filter(|name| !name.ends_with(".png")).map(|name| format!("docs/{name}")).collect();
+        names.filter(|name| name != "overview.png").map(|name| format!("docs/{name}")).collect();
     files.push("README.md".to_owned());
     files.sort();
     assert_eq!(files, CHAPTERS.iter().map(|&file| file.to_owned()).collect::<Vec<_>>());
