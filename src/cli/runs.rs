@@ -23,8 +23,9 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
         queue: args.queue.as_deref().map(QueueName::new).transpose().map_err(|e| Error::Usage(e.to_string()))?,
         outcome: args.outcome,
         since: args.since.map(|d| clock::wall().minus(d)),
+        text: args.text.clone(),
         before: args.before.map(RunId),
-        limit: None,
+        ..RunFilter::default()
     };
     let form = ListForm::new(context.global.json, args.list.jsonl);
     let limit = form.limit(args.list.limit);
@@ -40,6 +41,7 @@ pub(crate) fn run(context: &Context, args: &RunsArgs) -> Result<Code, Error> {
             || args.queue.is_some()
             || args.outcome.is_some()
             || args.since.is_some()
+            || !args.text.is_empty()
             || args.before.is_some();
         context.warn(if filtered {
             "no run is like that; see `queue-work runs`"

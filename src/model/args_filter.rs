@@ -34,10 +34,21 @@ impl ArgsFilter {
         self.text.is_empty() && self.members.is_empty()
     }
 
+    /// Whether each text is in one of these, or in JSON without what is hidden in it.
+    #[must_use]
+    pub fn fits_one_of(&self, said: &[&str], json: &str) -> bool {
+        let json = self.seen(json);
+        let has = |one: &str, text: &str| memmem::find(one.as_bytes(), text.as_bytes()).is_some();
+        self.text.iter().all(|text| said.iter().any(|one| has(one, text)) || has(&json, text))
+    }
+
+    fn seen<'j>(&self, json: &'j str) -> Cow<'j, str> {
+        if self.hidden.is_empty() { Cow::Borrowed(json) } else { Cow::Owned(redact::hidden(json, &self.hidden)) }
+    }
+
     #[must_use]
     pub fn fits(&self, args: &str) -> bool {
-        let args =
-            if self.hidden.is_empty() { Cow::Borrowed(args) } else { Cow::Owned(redact::hidden(args, &self.hidden)) };
+        let args = self.seen(args);
         self.text.iter().all(|text| memmem::find(args.as_bytes(), text.as_bytes()).is_some())
             && self.members.iter().all(|(path, value)| has_member(&args, path, value))
     }

@@ -97,13 +97,28 @@ impl JobFilter {
 }
 
 /// A part of the answer to a question that took too long to be answered at once.
-#[derive(Clone, Debug, Default)]
-pub struct Slice {
-    pub jobs: Vec<JobRecord>,
-    /// Jobs that were looked at.
+#[derive(Clone, Debug)]
+pub struct Slice<T, I> {
+    pub found: Vec<T>,
+    /// Rows that were looked at.
     pub searched: u64,
     /// The cursor with which the rest is found.
-    pub next: Option<JobId>,
+    pub next: Option<I>,
+}
+
+impl<T, I> Default for Slice<T, I> {
+    fn default() -> Self {
+        Self { found: Vec::new(), searched: 0, next: None }
+    }
+}
+
+impl<T, I> Slice<T, I> {
+    /// The answer to a question that took no time.
+    pub(super) fn whole(found: Vec<T>, limit: Option<u32>, id: fn(&T) -> I) -> Self {
+        let is_full = limit.is_some_and(|limit| found.len() >= limit as usize);
+        let next = found.last().filter(|_| is_full).map(id);
+        Self { searched: found.len() as u64, next, found }
+    }
 }
 
 /// Dead jobs that died of the same error.
@@ -126,10 +141,24 @@ pub struct RunFilter {
     pub outcome: Option<Outcome>,
     /// Only runs that ended since.
     pub since: Option<UnixMicros>,
+    /// Only with each of these in the error, the last lines that were printed, or the result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<String>,
+    /// Patterns of names of members of the result that are not looked into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
     /// Only ids below this.
     pub before: Option<RunId>,
     /// At most this many.
     pub limit: Option<u32>,
+}
+
+impl RunFilter {
+    /// The part about what was said in a run.
+    pub(super) fn says(&self) -> Option<ArgsFilter> {
+        let (text, hidden) = (self.text.clone(), self.hidden.clone());
+        (!text.is_empty()).then(|| ArgsFilter { text, hidden, ..ArgsFilter::default() })
+    }
 }
 
 /// Which runs of processors to list. Newest first.
@@ -243,12 +272,9 @@ pub trait Records {
     /// Jobs, in the order of the filter.
     fn jobs(&mut self, filter: &JobFilter) -> Result<Vec<JobRecord>, StoreError>;
     /// As many of them as are found in this time, or as are wanted.
-    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice, StoreError> {
+    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice<JobRecord, JobId>, StoreError> {
         let _ = within;
-        let jobs = self.jobs(filter)?;
-        let last = jobs.last().map(|job| job.id);
-        let is_full = filter.limit.is_some_and(|limit| jobs.len() >= limit as usize);
-        Ok(Slice { searched: jobs.len() as u64, next: last.filter(|_| is_full), jobs })
+        Ok(Slice::whole(self.jobs(filter)?, filter.limit, |job| job.id))
     }
     /// Ids and states of jobs like that, in no order: all of them, or as many as the limit of the filter, whichever these are. Its
     /// cursors do not count.
@@ -259,6 +285,11 @@ pub trait Records {
     fn failures(&mut self, filter: &FailureFilter, now: UnixMicros) -> Result<Vec<FailureRecord>, StoreError>;
     /// Runs, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError>;
+    /// As many of them as are found in this time, or as are wanted.
+    fn search_runs(&mut self, filter: &RunFilter, within: Duration) -> Result<Slice<RunRecord, RunId>, StoreError> {
+        let _ = within;
+        Ok(Slice::whole(self.runs(filter)?, filter.limit, |run| run.id))
+    }
     /// Workers, newest first.
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError>;
     /// All processors on record, by name.

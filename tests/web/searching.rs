@@ -1,7 +1,7 @@
 //! The search in the list of jobs: slice after slice to the end, and never in what is hidden.
 
 use super::http::Page;
-use crate::support::Bench;
+use crate::support::{Bench, DEADLINE, fixture};
 
 /// So many that no slice has them all.
 const MANY: usize = 60_000;
@@ -138,4 +138,63 @@ fn what_is_hidden_is_found_by_an_admin_alone() {
     let operation = page.as_role("operator", "POST", "/api/jobs/change/cancel", &json, body).expect(200).json();
     assert_eq!(operation["expected"], 0, "{operation}");
     assert_eq!(bench.job(1)["state"], "ready");
+}
+
+#[test]
+fn runs_are_found_by_what_was_said_in_them_page_after_page_and_never_by_what_is_hidden() {
+    let bench = Bench::new();
+    let program = fixture("echo.py");
+    let words: Vec<&str> = program.iter().map(String::as_str).collect();
+    let _master = bench.start(&[&["--workers", "2", "--queue", "default", "--"], &words[..]].concat());
+    let color = |n: usize| ["puce", "red"][n % 2];
+    let job = |n: usize| format!("{{\"type\":\"t\",\"args\":{{\"n\":{n},\"color\":\"{}\"}}}}\n", color(n));
+    let jobs: String = (1..=120).map(job).collect();
+    bench.verb(&["push", "--jsonl"]).stdin(jobs).run().expect_code(0);
+    let last = bench.push(&["t", r#"{"user":"<b>ann","password":"xyzzy"}"#]);
+    bench.wait_for("all runs", DEADLINE, |bench| bench.status()["queues"][0]["succeeded_total"] == 121);
+    let _other = bench.push(&["--queue", "cmd", "--max-attempts", "1", "--", "sh", "-c", "echo aubergine >&2; exit 3"]);
+    bench.ok(&["spawn", "--queue", "cmd", "--workers", "1"]);
+    bench.wait_for("the failed run", DEADLINE, |bench| !bench.runs(122).is_empty());
+    let page = Page::start(&bench, &[]);
+    let found = |role: &str, q: &str| {
+        let runs = page.as_role(role, "GET", &format!("/api/runs?limit=1000&q={q}"), &[], "").expect(200).json();
+        runs.as_array().expect("a list").len()
+    };
+    for (q, runs) in [
+        ("puce", 60),
+        ("red+outcome:succeeded", 60),
+        ("%22%3A+77%2C%22", 1),
+        ("aubergine", 1),
+        ("aubergine+queue:cmd", 1),
+        ("aubergine+queue:default", 0),
+        ("nosuch", 0),
+        ("outcome:failed", 1),
+        ("job:3", 1),
+        ("ann+job:3", 0),
+    ] {
+        assert_eq!(found("viewer", q), runs, "{q}");
+    }
+    assert_eq!(["viewer", "operator", "admin"].map(|role| found(role, "xyzzy")), [0, 0, 1]);
+    assert_eq!(["viewer", "admin"].map(|role| found(role, "ann")), [1, 1]);
+    let (mut path, mut ids) = ("/runs?q=puce".to_owned(), Vec::new());
+    loop {
+        let html = page.get(&path).expect(200).body;
+        assert!(html.contains("searched <b>"), "{html}");
+        ids.extend(self::ids(&html));
+        let links = html.split("<a href=\"").filter(|rest| rest.contains("rel=\"next\">"));
+        let Some(link) = links.last() else { break };
+        path = link.split('"').next().expect("a link").replace("&amp;", "&");
+    }
+    assert_eq!(ids, (1..=120).rev().filter(|n| n % 2 == 0).collect::<Vec<_>>());
+    let html = page.get("/runs?q=%3Cb%3Eann").expect(200).body;
+    assert_eq!(self::ids(&html), [last]);
+    assert!(
+        html.contains("queue-work runs --text &#39;&lt;b&gt;ann&#39;")
+            || html.contains("queue-work runs --text '&lt;b&gt;ann'"),
+        "{html}"
+    );
+    page.get("/runs?q=outcome:x").expect(400);
+    let listed = bench.run(&["runs", "--text", "aubergine", "--json"]).expect_code(0).json();
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["job_id"]), (Some(1), &122.into()));
+    assert!(bench.run(&["runs", "--text", "nosuch"]).expect_code(0).stderr.contains("no run is like that"));
 }

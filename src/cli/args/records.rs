@@ -111,6 +111,7 @@ pub(crate) struct AuditArgs {
 Examples:
   queue-work runs --job 31                  every attempt of a job
   queue-work runs --outcome timed_out --since 1h
+  queue-work runs --text refused --queue mail
   queue-work runs --queue mail --jsonl --limit 1000")]
 pub(crate) struct RunsArgs {
     /// Only this job
@@ -125,6 +126,9 @@ pub(crate) struct RunsArgs {
     /// Only runs that ended within this long, such as `1h`
     #[arg(long, value_name = "DURATION", value_parser = crate::model::units::duration)]
     pub(crate) since: Option<Duration>,
+    /// Only with this text in the error, the last lines printed or the result
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
     /// Only ids below this, to read on
     #[arg(long, value_name = "ID", allow_negative_numbers = true, value_parser = values::id())]
     pub(crate) before: Option<i64>,

@@ -390,11 +390,11 @@ suite! {
         what_was_done_is_kept_as_marks, of_many_marks_the_newest_are_shown;
     autoscale_log: changes_of_pools_are_listed_newest_first_by_filter, a_change_is_logged_once_however_often_its_batch_is_sent,
         changes_go_after_a_week_in_small_steps, of_very_many_changes_the_newest_stay;
-    call_log: calls_are_listed_newest_first_by_filter, calls_go_after_a_day_in_small_steps,
-        of_very_many_calls_the_newest_stay;
+    call_log: calls_are_listed_newest_first_by_filter, calls_go_after_a_day_in_small_steps, of_very_many_calls_the_newest_stay;
     audit: deeds_are_listed_newest_first_by_filter_with_what_came_of_them, deeds_go_after_their_time_in_small_steps;
     operations: how_far_an_operation_is_is_kept_as_it_was_told_last, of_very_many_operations_the_newest_stay;
     table_rows: rows_of_tables_are_kept_as_they_were_told_last;
     traces: a_job_keeps_its_trace_through_all_its_runs, a_job_of_a_bulk_push_keeps_its_trace, a_run_keeps_its_span;
-    runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found;
+    runs: every_filter_finds_what_a_walk_over_all_finds, a_run_that_ends_after_its_neighbours_were_forgotten_is_found,
+        a_text_is_found_in_what_a_run_has_said_and_not_in_what_is_hidden;
 }

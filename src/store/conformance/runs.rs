@@ -70,12 +70,62 @@ pub(super) fn every_filter_finds_what_a_walk_over_all_finds(kit: &mut Kit) {
             for limit in [Some(0), Some(1), Some(7), Some(500), None] {
                 let expected: Vec<&RunRecord> =
                     all.iter().filter(fits).take(limit.map_or(usize::MAX, |n| n as usize)).collect();
-                let filter = RunFilter { job: None, queue: queue.clone(), outcome, since, before, limit };
+                let filter = RunFilter { queue: queue.clone(), outcome, since, before, limit, ..RunFilter::default() };
                 let found = kit.runs(&filter);
                 assert_eq!(format!("{:#?}", found.iter().collect::<Vec<_>>()), format!("{expected:#?}"), "{filter:?}");
             }
         }
     }
+}
+
+pub(super) fn a_text_is_found_in_what_a_run_has_said_and_not_in_what_is_hidden(kit: &mut Kit) {
+    history(kit);
+    let all = kit.runs(&RunFilter::default());
+    let later = kit.later(-20);
+    let queues = [None, Some("mail"), Some("never")].map(|name| name.map(queue));
+    let texts = ["run 1", "ended", "[1]", "nosuch"];
+    let filters = texts.into_iter().flat_map(|text| queues.iter().map(move |queue| (text, queue.clone())));
+    for ((text, queue), since) in filters.flat_map(|of| [(of.clone(), None), (of, Some(later))]) {
+        let fits = |run: &&RunRecord| {
+            // Each has the result `[1]`, but those that a master left.
+            (text == "[1]" && run.cause != Some(Cause::MasterLost)
+                || run.detail.error.as_ref().is_some_and(|error| error.contains(text)))
+                && queue.as_ref().is_none_or(|name| *name == run.queue)
+                && since.is_none_or(|since| run.ended_at >= since)
+        };
+        let expected: Vec<RunId> = all.iter().filter(fits).map(|run| run.id).collect();
+        let mut filter = RunFilter { text: vec![text.to_owned()], queue, since, ..RunFilter::default() };
+        let found: Vec<RunId> = kit.runs(&filter).iter().map(|run| run.id).collect();
+        assert_eq!(found, expected, "{filter:?}");
+        let mut found = Vec::new();
+        filter.limit = Some(7);
+        loop {
+            let slice = kit.records.search_runs(&filter, Duration::ZERO).unwrap();
+            found.extend(slice.found.iter().map(|run| run.id));
+            filter.before = slice.next;
+            if slice.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{filter:?}");
+    }
+    let mut say = |result: &str, words: &[&str], hidden: &[&str]| {
+        kit.push_one(job());
+        let job = kit.claim(1).into_iter().map(Arc::new).next().unwrap();
+        let detail = Detail { stderr_tail: "on stderr".into(), result: Some(result.to_owned()), ..Detail::default() };
+        let Change::Finish(finish) = kit.finish_op(&job, Outcome::Succeeded, Next::Succeeded, job.counters) else {
+            unreachable!()
+        };
+        kit.one(Change::Finish(Box::new(Finish { detail, ..*finish })));
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let filter = RunFilter { text: owned(words), hidden: owned(hidden), job: Some(job.id), ..RunFilter::default() };
+        kit.runs(&filter).len()
+    };
+    let result = r#"{"user":"ann","password":"xyzzy"}"#;
+    assert_eq!(say(result, &["xyzzy", "stderr"], &[]), 1);
+    assert_eq!(say(result, &["ann", "stderr"], &["pass*"]), 1);
+    assert_eq!(say(result, &["xyzzy"], &["pass*"]), 0);
+    assert_eq!(say(result, &["ann", "nosuch"], &[]), 0);
 }
 
 pub(super) fn a_run_that_ends_after_its_neighbours_were_forgotten_is_found(kit: &mut Kit) {

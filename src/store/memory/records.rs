@@ -181,13 +181,18 @@ impl Records for MemoryStore {
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         let state = self.state();
-        let before = filter.before.map_or(i64::MAX, |id| id.0);
+        let (before, says) = (filter.before.map_or(i64::MAX, |id| id.0), filter.says());
         let runs = state.runs.iter().rev().filter(|(id, run)| {
             **id < before
                 && filter.job.is_none_or(|job| job.0 == run.job)
                 && filter.queue.as_ref().is_none_or(|name| *name == run.queue)
                 && filter.outcome.is_none_or(|wanted| wanted == run.outcome)
                 && filter.since.is_none_or(|since| run.ended_at >= since)
+                && says.as_ref().is_none_or(|says| {
+                    let Detail { error, stderr_tail, stdout_tail, result, .. } = &run.detail;
+                    let said = [error.as_deref().unwrap_or_default(), stderr_tail, stdout_tail];
+                    says.fits_one_of(&said, result.as_deref().unwrap_or_default())
+                })
         });
         Ok(runs.take(most(filter.limit)).map(|(id, run)| state.run_record(*id, run)).collect())
     }

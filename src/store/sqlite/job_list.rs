@@ -12,14 +12,13 @@
 //! | anything else | `jobs` | id |
 //!
 //! Conditions that no key serves (a text, a time, the type of a ready job) is looked at row by row within these, in steps: see
-//! `job_walk`.
+//! `walk`.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result};
 
-use super::job_row::JobRow;
-use super::job_walk::{Axis, Bounds, FIRST, Pace, Place, Source, Walked, snapshot, walk};
+use super::walk::{Axis, Bounds, FIRST, ListRow, Pace, Place, Source, Walked, snapshot, walk};
 use super::{codes, lanes, sql};
 use crate::model::{IdRange, JobId, JobRecord, JobState, QueueName, States};
 use crate::store::{ErrorFilter, JobFilter, Slice};
@@ -52,10 +51,10 @@ pub(super) fn jobs(conn: &Connection, filter: &JobFilter) -> Result<Vec<JobRecor
 }
 
 /// As many of them as are found in this time.
-pub(super) fn search(conn: &Connection, filter: &JobFilter, within: Duration) -> Result<Slice> {
+pub(super) fn search(conn: &Connection, filter: &JobFilter, within: Duration) -> Result<Slice<JobRecord, JobId>> {
     let mut pace = Pace::new(Some(within));
     let walked = list(conn, filter, filter.limit, &mut pace)?;
-    Ok(walked.into_slice(&pace))
+    Ok(walked.into_slice(&pace, JobId))
 }
 
 /// Ids and states of all jobs like that, each once; as many as the filter has room for.
@@ -81,7 +80,12 @@ pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, J
     Ok(found)
 }
 
-fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pace: &mut Pace) -> Result<Walked<T>> {
+fn list<T: ListRow<Filter = JobFilter>>(
+    conn: &Connection,
+    filter: &JobFilter,
+    limit: Option<u32>,
+    pace: &mut Pace,
+) -> Result<Walked<T>> {
     if let Some(state) = filter.by_due().filter(|_| limit != Some(0))
         && !has_unopened(conn)?
     {
@@ -91,7 +95,7 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pa
             _ => vec![Source { table: "scheduled d", join: WAITING, axis: Axis::Due, keys: Vec::new() }],
         };
         let due = |id: Option<JobId>| id.map(|id| place_by_due(conn, id)).transpose();
-        let bounds = Bounds::new(due(filter.after)?, due(filter.before)?);
+        let bounds = Bounds::new(due(filter.after)?, due(filter.before)?, filter.newest);
         return walk(conn, filter, &sources, bounds, pace, limit);
     }
     let sources = sources(conn, filter)?;
@@ -101,7 +105,7 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pa
     let (after, before) = (filter.after.map(|id| id.0), filter.before.map(|id| id.0));
     let at = |id: Option<i64>| id.map(|id| (0, id));
     let Some(ids) = &filter.ids else {
-        return walk(conn, filter, &sources, Bounds::new(at(after), at(before)), pace, limit);
+        return walk(conn, filter, &sources, Bounds::new(at(after), at(before), filter.newest), pace, limit);
     };
     let mut ranges = if limit.is_none() { spans(ids.ranges()) } else { ids.ranges().to_vec() };
     if filter.newest {
@@ -117,7 +121,7 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pa
         }
         pace.is_whole = is_whole || last.saturating_sub(first) <= i64::from(FIRST);
         let left = limit.map(|limit| limit - all.found.len() as u32);
-        let bounds = Bounds::new(at(Some(first)), at(Some(last)));
+        let bounds = Bounds::new(at(Some(first)), at(Some(last)), filter.newest);
         let of_range = walk::<T>(conn, filter, &sources, bounds, pace, left)?;
         all.found.extend(of_range.found);
         all.next = of_range.next;
@@ -125,7 +129,7 @@ fn list<T: JobRow>(conn: &Connection, filter: &JobFilter, limit: Option<u32>, pa
             break;
         }
     }
-    all.found.retain(|job: &T| ids.has(job.id()));
+    all.found.retain(|job: &T| ids.has(JobId(job.id())));
     Ok(all)
 }
 
@@ -313,7 +317,7 @@ mod tests {
                 let (mut found, mut slices) = (Vec::new(), 0);
                 loop {
                     let slice = search(&conn, &filter, Duration::ZERO).unwrap();
-                    found.extend(slice.jobs.iter().map(|job| job.id));
+                    found.extend(slice.found.iter().map(|job| job.id));
                     slices += 1;
                     let cursor = if newest { &mut filter.before } else { &mut filter.after };
                     *cursor = slice.next;

@@ -4,13 +4,14 @@
 
 use std::error::Error as StdError;
 
-use rusqlite::functions::FunctionFlags;
+use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Result, Row};
 use serde_json::value::RawValue;
 
 use super::names::maybe_text;
 use super::read::{Query, time};
+use super::walk::ListRow;
 use super::{claim, codes, names};
 use crate::model::job::Progress;
 use crate::model::{
@@ -47,27 +48,19 @@ const JOINS: &str = " CROSS JOIN types t ON t.id = j.type CROSS JOIN queues q ON
      LEFT JOIN ended e ON e.job_id = j.id LEFT JOIN progress p ON p.job_id = j.id \
      LEFT JOIN runs l ON l.id = (SELECT max(id) FROM runs WHERE job_id = j.id)";
 
-/// What is read of each job in a list.
-pub(super) trait JobRow: Sized {
-    /// The beginning of the statement, up to the tables; it names `place`.
-    fn columns() -> String;
-    fn read(row: &Row<'_>) -> Result<Self>;
-    fn id(&self) -> JobId;
-    /// When it is due, where that is known.
-    fn due_at(&self) -> UnixMicros;
-}
+impl ListRow for JobRecord {
+    type Filter = JobFilter;
 
-impl JobRow for JobRecord {
-    fn columns() -> String {
-        JOB.replace("{place}", PLACE)
+    fn query<'a>(from: &str, filter: &'a JobFilter) -> Query<'a> {
+        filtered(query(&whole(), from), filter)
     }
 
     fn read(row: &Row<'_>) -> Result<Self> {
         read(row)
     }
 
-    fn id(&self) -> JobId {
-        self.id
+    fn id(&self) -> i64 {
+        self.id.0
     }
 
     fn due_at(&self) -> UnixMicros {
@@ -75,31 +68,34 @@ impl JobRow for JobRecord {
     }
 }
 
-impl JobRow for (JobId, JobState) {
-    fn columns() -> String {
-        format!("SELECT j.id, {PLACE} AS place")
+impl ListRow for (JobId, JobState) {
+    type Filter = JobFilter;
+
+    fn query<'a>(from: &str, filter: &'a JobFilter) -> Query<'a> {
+        filtered(query(&format!("SELECT j.id, {PLACE} AS place"), from), filter)
     }
 
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok((JobId(row.get(0)?), codes::word(&JobState::ALL, row.get(1)?)?))
     }
 
-    fn id(&self) -> JobId {
-        self.0
-    }
-
-    fn due_at(&self) -> UnixMicros {
-        UnixMicros(0)
+    fn id(&self) -> i64 {
+        self.0.0
     }
 }
 
-/// A statement for rows from these tables, of which one is `jobs j`; without a job that is not there yet.
-pub(super) fn query<'a, T: JobRow>(from: &str) -> Query<'a> {
-    Query::new(format!("{} FROM {from} {JOINS} WHERE {THERE}", T::columns()))
+fn whole() -> String {
+    JOB.replace("{place}", PLACE)
+}
+
+/// A statement for these columns, of which one is `place`, from these tables, of which one is `jobs j`; without a job that is
+/// not there yet.
+fn query<'a>(columns: &str, from: &str) -> Query<'a> {
+    Query::new(format!("{columns} FROM {from} {JOINS} WHERE {THERE}"))
 }
 
 /// With the conditions of a filter that no key serves.
-pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a> {
+fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a> {
     let mut query = query
         .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
         .and("t.name =", filter.kind.as_deref())
@@ -122,21 +118,27 @@ pub(super) fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a>
     query.plus(&format!(" AND place IN ({})", states.join(", ")))
 }
 
-/// Makes known to a connection what [`filtered`] has in its statements.
+/// Makes known to a connection what statements of lists have in them: whether args, or what a run has said, fit a filter.
 pub(super) fn prepare(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    conn.create_scalar_function("args_fit", 2, flags, |call| {
-        let filter =
-            call.get_or_create_aux(1, |text| -> std::result::Result<ArgsFilter, Box<dyn StdError + Send + Sync>> {
-                Ok(serde_json::from_str(text.as_str()?)?)
-            })?;
+    let filter_of = |call: &Context<'_>, at| {
+        call.get_or_create_aux(at, |text| -> std::result::Result<ArgsFilter, Box<dyn StdError + Send + Sync>> {
+            Ok(serde_json::from_str(text.as_str()?)?)
+        })
+    };
+    conn.create_scalar_function("args_fit", 2, flags, move |call| {
+        let filter = filter_of(call, 1)?;
         Ok(call.get_raw(0).as_str().is_ok_and(|args| filter.fits(args)))
+    })?;
+    conn.create_scalar_function("run_says", 5, flags, move |call| {
+        let text = |at: usize| call.get_raw(at).as_str().unwrap_or_default();
+        Ok(filter_of(call, 4)?.fits_one_of(&[text(0), text(1), text(2)], text(3)))
     })
 }
 
 /// One job.
 pub(super) fn find(conn: &Connection, id: JobId) -> Result<Option<JobRecord>> {
-    query::<JobRecord>("jobs j").and("j.id =", Some(id.0)).read(conn, "", None, read).map(|mut found| found.pop())
+    query(&whole(), "jobs j").and("j.id =", Some(id.0)).read(conn, "", None, read).map(|mut found| found.pop())
 }
 
 pub(super) fn seconds(micros: i64) -> f64 {

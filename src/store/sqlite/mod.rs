@@ -38,7 +38,6 @@ mod history;
 mod identity;
 mod job_list;
 mod job_row;
-mod job_walk;
 mod lanes;
 mod lock_file;
 mod migrate;
@@ -71,6 +70,7 @@ mod statement_tests;
 mod sync;
 mod table_rows;
 mod totals;
+mod walk;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Result, Row};
 
 use super::database_lock::Handle;
 use super::files::{Fate, Files};
+use super::walk::ListRow as _;
 use super::{
     audit, autoscale_log, call_log, codes, ended, error, failures, generations, history, identity, job_list, job_row,
     lanes, open, operations, processor_row, run_index, run_row, table_rows, totals,
@@ -28,7 +29,7 @@ use crate::model::worker::EndReason;
 use crate::model::worker::signal_name;
 use crate::model::{
     FailureRecord, Generation, JobId, JobRecord, JobState, ProcessorName, ProcessorRunId, QueueName, QueueTotals,
-    RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
+    RunId, RunRecord, Slot, UnixMicros, WorkerId, WorkerRecord,
 };
 use crate::store::{
     AuditFilter, AutoscaleFilter, CallFilter, DeadGroup, FailureFilter, History, HistoryFilter, JobFilter, LastMaster,
@@ -172,7 +173,7 @@ impl Records for SqliteRecords {
         self.worded(|conn| job_list::jobs(conn, filter))
     }
 
-    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice, StoreError> {
+    fn search(&mut self, filter: &JobFilter, within: Duration) -> Result<Slice<JobRecord, JobId>, StoreError> {
         self.worded(|conn| job_list::search(conn, filter, within))
     }
 
@@ -200,17 +201,22 @@ impl Records for SqliteRecords {
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
+        if !filter.text.is_empty() {
+            return self.worded(|conn| run_index::search(conn, filter, None)).map(|slice| slice.found);
+        }
         let filtered = filter.queue.is_some() || filter.outcome.is_some() || filter.since.is_some();
         if let (None, Some(limit), true) = (filter.job, filter.limit, filtered) {
             return self.worded(|conn| run_index::runs(conn, filter, limit));
         }
-        let query = Query::new(run_row::SELECT.to_owned())
-            .and("r.job_id =", filter.job.map(|id| id.0))
-            .and("q.name =", filter.queue.as_ref().map(|name| name.as_str().to_owned()))
-            .and("r.outcome =", filter.outcome.map(codes::outcome))
-            .and("r.ended_at >=", filter.since.map(|at| at.0))
-            .and("r.id <", filter.before.map(|id| id.0));
+        let query = RunRecord::query("runs r", filter).and("r.id <", filter.before.map(|id| id.0));
         self.worded(|conn| query.read(conn, "ORDER BY r.id DESC", filter.limit, run_row::read))
+    }
+
+    fn search_runs(&mut self, filter: &RunFilter, within: Duration) -> Result<Slice<RunRecord, RunId>, StoreError> {
+        if filter.text.is_empty() {
+            return self.runs(filter).map(|runs| Slice::whole(runs, filter.limit, |run| run.id));
+        }
+        self.worded(|conn| run_index::search(conn, filter, Some(within)))
     }
 
     fn workers(&mut self, filter: &WorkerFilter) -> Result<Vec<WorkerRecord>, StoreError> {

@@ -8,15 +8,17 @@
 //! - What is remembered as written is committed or written by the transaction that is open; whoever rolls back clears it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::batch::Batch;
 use super::read::Query;
+use super::walk::{Axis, Bounds, Pace, Source, walk};
 use super::{codes, run_row, sql};
-use crate::model::{Outcome, RunRecord, UnixMicros};
-use crate::store::RunFilter;
+use crate::model::{Outcome, RunId, RunRecord, UnixMicros};
+use crate::store::{RunFilter, Slice};
 
 /// A block is so many ids, as a power of two. Looking through one takes a fraction of a millisecond; tests have many.
 const SHIFT: u32 = if cfg!(test) { 2 } else { 11 };
@@ -26,6 +28,9 @@ const NEWEST: i64 = 4 << SHIFT;
 const AHEAD_US: i64 = 1_000_000;
 /// Rows remembered; then all are forgotten, and written once more at their next run.
 const REMEMBERED: usize = 4096;
+
+/// The id of no queue.
+const UNKNOWN: i64 = -1;
 
 /// Queue, outcome, block.
 type Place = (i64, i64, i64);
@@ -68,31 +73,16 @@ pub(super) const fn block_of(run: i64) -> i64 {
 /// The runs of a filter, newest first, at most `limit`: from one snapshot, and without looking where none can be.
 pub(super) fn runs(conn: &Connection, filter: &RunFilter, limit: u32) -> Result<Vec<RunRecord>> {
     let snapshot = conn.unchecked_transaction()?;
-    let queue = match &filter.queue {
-        Some(name) => {
-            let id = snapshot.prepare_cached(sql::QUEUE_ID)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
-            // Nothing was ever in it.
-            let Some(id) = id else { return Ok(Vec::new()) };
-            Some(id)
-        }
-        None => None,
-    };
+    let queue = queue(&snapshot, filter)?;
     let newest: Option<i64> = snapshot.prepare_cached(sql::RUN_HIGH)?.query_row([], |row| row.get(0))?;
     let Some(newest) = newest else { return Ok(Vec::new()) };
     let end = filter.before.map_or(i64::MAX, |id| id.0).min(newest.saturating_add(1));
     let middle = end.saturating_sub(NEWEST);
     let mut found = Vec::new();
     look(&snapshot, filter, queue, middle..end, limit, &mut found)?;
-    let mut blocks = Query::new("SELECT DISTINCT block FROM run_blocks WHERE 1".to_owned())
+    let blocks = blocks("SELECT DISTINCT block", filter, queue)
         .and("block <=", Some(middle.saturating_sub(1) >> SHIFT))
-        .and("outcome =", filter.outcome.map(codes::outcome))
-        .and("ended_until >=", filter.since.map(|at| at.0));
-    blocks = match queue {
-        Some(queue) => blocks.and("queue =", Some(queue)),
-        // Makes SQLite use the key where only the outcome is given.
-        None => blocks.plus(" AND queue IN (SELECT id FROM queues)"),
-    };
-    blocks = blocks.plus(" ORDER BY block DESC");
+        .plus(" ORDER BY block DESC");
     let mut statement = snapshot.prepare_cached(blocks.text())?;
     let mut rows = statement.query(&*blocks.params())?;
     while found.len() < limit as usize
@@ -105,6 +95,45 @@ pub(super) fn runs(conn: &Connection, filter: &RunFilter, limit: u32) -> Result<
     Ok(found)
 }
 
+/// Runs in which somebody has said something: looked at row by row, newest first, as far as that comes in this time.
+pub(super) fn search(
+    conn: &Connection,
+    filter: &RunFilter,
+    within: Option<Duration>,
+) -> Result<Slice<RunRecord, RunId>> {
+    let queue = queue(conn, filter)?;
+    // Before the first block that has such a run there is none.
+    let first = blocks("SELECT min(block)", filter, queue).read(conn, "", None, |row| row.get::<_, Option<i64>>(0))?;
+    let Some(first) = first.into_iter().flatten().next() else { return Ok(Slice::default()) };
+    let (table, keys) = match filter.job {
+        Some(job) => ("runs r INDEXED BY runs_by_job", vec![("r.job_id", job.0)]),
+        None => ("runs r", Vec::new()),
+    };
+    let source = Source { table, join: "", axis: Axis::Id("r.id"), keys };
+    let bounds = Bounds::new(Some((0, (first << SHIFT) - 1)), filter.before.map(|id| (0, id.0)), true);
+    let mut pace = Pace::new(within);
+    Ok(walk::<RunRecord>(conn, filter, &[source], bounds, &mut pace, filter.limit)?.into_slice(&pace, RunId))
+}
+
+/// The queue of the filter; one in which nothing was ever is none of those that have runs.
+fn queue(conn: &Connection, filter: &RunFilter) -> Result<Option<i64>> {
+    let Some(name) = &filter.queue else { return Ok(None) };
+    let id = conn.prepare_cached(sql::QUEUE_ID)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
+    Ok(Some(id.unwrap_or(UNKNOWN)))
+}
+
+/// A question about blocks in which there are runs like that.
+fn blocks<'a>(columns: &str, filter: &RunFilter, queue: Option<i64>) -> Query<'a> {
+    let blocks = Query::new(format!("{columns} FROM run_blocks WHERE 1"))
+        .and("outcome =", filter.outcome.map(codes::outcome))
+        .and("ended_until >=", filter.since.map(|at| at.0));
+    match queue {
+        Some(queue) => blocks.and("queue =", Some(queue)),
+        // Makes SQLite use the key where only the outcome is given.
+        None => blocks.plus(" AND queue IN (SELECT id FROM queues)"),
+    }
+}
+
 /// Adds the runs of a stretch of ids, newest first.
 fn look(
     conn: &Connection,
@@ -115,7 +144,7 @@ fn look(
     found: &mut Vec<RunRecord>,
 ) -> Result<()> {
     let left = limit.saturating_sub(found.len() as u32);
-    let stretch = Query::new(run_row::SELECT.to_owned())
+    let stretch = run_row::query("runs r")
         .and("r.id >=", Some(ids.start))
         .and("r.id <", Some(ids.end))
         .and("r.queue =", queue)

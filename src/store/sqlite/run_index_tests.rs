@@ -1,11 +1,12 @@
 //! The map of runs is complete, also after a rollback, and costs next to nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::SqliteStore;
 use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request, WorkerStarted};
-use crate::model::{Claimed, Detail, NewJob, Outcome, PoolName, QueueName, Slot, Takes, UnixMicros, WorkerId};
-use crate::store::{Master, Store};
+use crate::model::{Claimed, Detail, JobId, NewJob, Outcome, PoolName, QueueName, Slot, Takes, UnixMicros, WorkerId};
+use crate::store::{Master, RunFilter, Store};
 
 const AT: UnixMicros = UnixMicros(1_700_000_000_000_000);
 
@@ -102,4 +103,48 @@ fn a_block_is_written_once_and_then_once_a_second_at_most() {
     store.apply(3, &ends, AT).unwrap();
     assert_eq!(writes(&store), 253);
     assert_eq!(unmapped(&store), 0);
+}
+
+#[test]
+fn a_search_in_slices_goes_on_to_the_end_but_not_before_the_first_run_that_can_be_meant() {
+    let (_dir, store, _) = running(1);
+    store
+        .conn
+        .execute_batch(
+            "WITH RECURSIVE n(id) AS (SELECT 100 UNION ALL SELECT id + 1 FROM n WHERE id < 20000)
+             INSERT INTO runs (id, job_id, queue, type, generation, attempt, outcome, started_at, ended_at, waited_us, error, stderr_tail)
+             SELECT id, id % 3, (SELECT id FROM queues), (SELECT id FROM types), 1, 1, 1 + (id % 2), id, id, 0,
+                    iif(id % 1000 = 7, 'puce ' || id, NULL), '' FROM n;
+             INSERT INTO run_blocks (queue, outcome, block, ended_until)
+             SELECT queue, outcome, id >> 2, max(ended_at) FROM runs GROUP BY queue, outcome, id >> 2;",
+        )
+        .unwrap();
+    super::job_row::prepare(&store.conn).unwrap();
+    let all: Vec<i64> = (1..20).rev().map(|n| n * 1000 + 7).collect();
+    let search = |filter: &RunFilter, within| super::run_index::search(&store.conn, filter, within).unwrap();
+    let text = RunFilter { text: vec!["puce".to_owned()], ..RunFilter::default() };
+    let of_job = RunFilter { job: Some(JobId(1)), ..text.clone() };
+    let since = RunFilter { since: Some(UnixMicros(15_000)), ..text.clone() };
+    for (mut filter, wanted) in [
+        (text, all.clone()),
+        (of_job, all.iter().copied().filter(|id| id % 3 == 1).collect()),
+        (since, all.iter().copied().filter(|id| *id >= 15_000).collect::<Vec<_>>()),
+    ] {
+        let whole = search(&filter, None);
+        assert_eq!(whole.found.iter().map(|run| run.id.0).collect::<Vec<_>>(), wanted);
+        let most = if filter.since.is_some() { 5_100 } else { 20_000 };
+        assert!(whole.searched <= most, "{}: {filter:?}", whole.searched);
+        (filter.limit, filter.before) = (Some(3), None);
+        let (mut found, mut slices) = (Vec::new(), 0);
+        loop {
+            let slice = search(&filter, Some(Duration::ZERO));
+            found.extend(slice.found.iter().map(|run| run.id.0));
+            (filter.before, slices) = (slice.next, slices + 1);
+            if slice.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, wanted);
+        assert!(slices > 3, "{slices}");
+    }
 }

@@ -3,9 +3,12 @@
 use rusqlite::{Result, Row, params};
 
 use super::batch::{Batch, hot};
+use super::read::Query;
+use super::walk::ListRow;
 use super::{codes, names};
 use crate::model::trace::SpanIds;
-use crate::model::{Cause, Detail, Generation, JobId, Outcome, RunId, RunRecord, UnixMicros};
+use crate::model::{Cause, Detail, Generation, JobId, Outcome, QueueName, RunId, RunRecord, UnixMicros};
+use crate::store::RunFilter;
 
 /// `runs.id`, `runs_by_job`.
 const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
@@ -16,11 +19,40 @@ const ADD: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation
 const ADD_PLAIN: &str = "INSERT INTO runs (id, job_id, queue, type, worker, generation, attempt, outcome, started_at, \
      ended_at, waited_us, peak_memory, stderr_tail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')";
 /// The columns that [`read`] reads. `runs.id` or `runs_by_job`, then keys.
-pub(super) const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
+const SELECT: &str = "SELECT r.id, job_id, t.name AS type, q.name AS queue, w.pool, w.slot, w.pid, \
      r.generation, attempt, outcome, r.started_at, r.ended_at, waited_us, r.peak_memory, cause, r.exit_code, r.signal, \
      error, stderr_tail, stdout_tail, error_type, error_code, backtrace, trace_id, span_id \
      FROM runs r CROSS JOIN types t ON t.id = r.type CROSS JOIN queues q ON q.id = r.queue \
      LEFT JOIN workers w ON w.id = r.worker WHERE 1";
+
+/// A statement for runs from this table, which is `runs r`.
+pub(super) fn query<'a>(from: &str) -> Query<'a> {
+    Query::new(SELECT.replacen("runs r", from, 1))
+}
+
+impl ListRow for RunRecord {
+    type Filter = RunFilter;
+
+    fn query<'a>(from: &str, filter: &'a RunFilter) -> Query<'a> {
+        let query = query(from)
+            .and("r.job_id =", filter.job.map(|id| id.0))
+            .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
+            .and("r.outcome =", filter.outcome.map(codes::outcome))
+            .and("r.ended_at >=", filter.since.map(|at| at.0));
+        match filter.says().and_then(|says| serde_json::to_string(&says).ok()) {
+            Some(says) => query.and("run_says(error, stderr_tail, stdout_tail, r.result,", Some(says)).plus(")"),
+            None => query,
+        }
+    }
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        read(row)
+    }
+
+    fn id(&self) -> i64 {
+        self.id.0
+    }
+}
 
 /// A run that has ended, as it is written.
 pub(super) struct RunRow<'a> {

@@ -70,7 +70,7 @@ if ("live" in document.body.dataset && window.EventSource) {
 
 // A search goes on, slice after slice, until the table is full, all was looked at, or somebody stops it.
 async function search(row) {
-  const stop = row.querySelector("button"), body = document.querySelector("#jobs tbody"), began = performance.now();
+  const stop = row.querySelector("button"), what = row.closest("section"), list = "#" + what.id + " tbody", body = document.querySelector(list), began = performance.now();
   const next = () => row.querySelector("a[rel=next]");
   let searched = Number(row.dataset.searched), goesOn = true;
   stop.onclick = () => { goesOn = false; };
@@ -85,9 +85,9 @@ async function search(row) {
     const part = page.getElementById("searched"), link = part && part.querySelector("a[rel=next]");
     if (!part) break;
     searched += Number(part.dataset.searched);
-    body.append(...page.querySelectorAll("#jobs tbody tr"));
+    body.append(...page.querySelectorAll(list + " tr"));
     if (link) next().href = link.getAttribute("href"); else next().remove();
-    row.querySelector("b").textContent = searched.toLocaleString("en") + " jobs";
+    row.querySelector("b").textContent = searched.toLocaleString("en") + " " + what.id;
     row.querySelector("i").textContent = ((performance.now() - began) / 1000).toFixed(1) + " s";
   }
   stop.hidden = true;

@@ -14,7 +14,7 @@ use crate::report::words;
 use crate::store::{JobFilter, Slice};
 use crate::web::View;
 use crate::web::desk::{Asked, Desk};
-use crate::web::html::{Page, ago, number, table, text};
+use crate::web::html::{Page, ago, count, number, table, text};
 
 /// Jobs of a page, and of a document at most.
 const PAGE: u32 = 50;
@@ -25,7 +25,7 @@ pub(super) const SLICE: Duration = Duration::from_millis(30);
 pub(super) const PLACES: [&str; 2] = ["after", "before"];
 
 pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
-    let asked = search::spelled_out(desk.asked);
+    let asked = search::spelled_out(desk.asked, &search::OF_JOBS);
     // A number in the field for searching is a job.
     if let Some(id) = search::only_id(&asked) {
         return Ok(View::Moved(desk.urls.to(&["jobs", id])));
@@ -34,7 +34,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let limit = asked.get("limit").map_or(Ok(PAGE), str::parse).map_err(|_| wrong("limit", "a number"))?.clamp(1, MOST);
     filter.limit = Some(limit + 1);
     let began = clock::instant();
-    let Slice { mut jobs, searched, mut next } = desk.read(|records| records.search(&filter, SLICE))?;
+    let Slice { found: mut jobs, searched, mut next } = desk.read(|records| records.search(&filter, SLICE))?;
     let took = began.elapsed();
     if jobs.len() > limit as usize {
         jobs.truncate(limit as usize);
@@ -57,7 +57,7 @@ pub(in crate::web) fn list(desk: &Desk<'_>) -> Result<View, Error> {
     let found = html! {
         @if jobs.is_empty() && !is_cut { p.empty { "No job matches." } } @else { (rows(desk, jobs)) (operations::links(desk)) }
         p.row id="searched" data-searched=[is_search.then_some(searched)] {
-            @if is_search { (search::progress(&filter, searched, took)) }
+            @if is_search { (search::progress(&count(searched, "job"), filter.newest, took)) }
             @if let Some(first) = &first { a href=(first) { "from the start" } }
             @if let Some(next) = &next { a href=(next) rel="next" { @if is_cut { "continue" } @else { "more" } } }
         }

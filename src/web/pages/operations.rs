@@ -37,7 +37,7 @@ pub(in crate::web) const CHANGES: [(&str, JobAction, Role); 3] = [
 /// Links from a list of jobs to what can be done with all of them.
 pub(super) fn links(desk: &Desk<'_>) -> Markup {
     let possible = CHANGES.iter().filter(|(_, action, role)| {
-        let states = jobs::states(&search::spelled_out(desk.asked)).unwrap_or(States::ALL);
+        let states = jobs::states(&search::spelled_out(desk.asked, &search::OF_JOBS)).unwrap_or(States::ALL);
         desk.may(*role) && !states.and(action.possible()).is_empty()
     });
     html! {
@@ -59,7 +59,7 @@ fn change(desk: &Desk<'_>) -> Result<&'static (&'static str, JobAction, Role), E
 
 /// The jobs that are meant: of those on the list the ones with which this can be done.
 fn filter_of(desk: &Desk<'_>, asked: &Asked, action: &JobAction) -> Result<JobFilter, Error> {
-    let mut filter = JobFilter { newest: false, ..jobs::filter(desk, &search::spelled_out(asked))? };
+    let mut filter = JobFilter { newest: false, ..jobs::filter(desk, &search::spelled_out(asked, &search::OF_JOBS))? };
     filter.states = if filter.states == States::ALL { action.usual() } else { filter.states.and(action.possible()) };
     Ok(filter)
 }
@@ -69,7 +69,7 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
     let (verb, action, role) = change(desk)?;
     let mut filter = filter_of(desk, desk.asked, action)?;
     filter.until = Some(filter.until.map_or(desk.now, |until| until.min(desk.now)));
-    let Slice { jobs: first, next, .. } =
+    let Slice { found: first, next, .. } =
         desk.read(|records| records.search(&JobFilter { limit: Some(FIRST), ..filter.clone() }, jobs::SLICE))?;
     let counted =
         desk.read(|records| match records.job_ids(&JobFilter { limit: Some(COUNTED), ..filter.clone() }) {
@@ -88,7 +88,7 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
         Some(_) => format!("{} jobs or more", number(COUNTED.into())),
         None => "an unknown number of jobs, which took too long to count".to_owned(),
     };
-    let options = match jobs::options(&search::spelled_out(desk.asked)) {
+    let options = match jobs::options(&search::spelled_out(desk.asked, &search::OF_JOBS)) {
         options if options.is_empty() => " --all".to_owned(),
         options => options,
     };

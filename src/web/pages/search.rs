@@ -7,21 +7,20 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use crate::model::ArgsFilter;
-use crate::store::JobFilter;
 use crate::web::desk::Asked;
-use crate::web::html::{count, seconds};
+use crate::web::html::seconds;
 
-/// Words that are fields; `args.` has a path behind it.
-const KEYS: [&str; 9] = ["id", "state", "queue", "type", "label", "error", "unique", "since", "until"];
+/// Words that are fields of the list of jobs; `args.` has a path behind it.
+pub(super) const OF_JOBS: [&str; 9] = ["id", "state", "queue", "type", "label", "error", "unique", "since", "until"];
 /// The same for a reader.
 pub(super) const WORDS: &str = "id:31 state:dead queue:mail type:resize label:x error:\"connection refused\" \
      unique:key since:1h until:1h args.customer:7; anything else is a text in the args";
 
 /// The request with the words of its search as fields of their own.
-pub(super) fn spelled_out(asked: &Asked) -> Asked {
+pub(super) fn spelled_out(asked: &Asked, keys: &[&str]) -> Asked {
     let mut spelled = asked.clone();
     if let Some(q) = asked.get("q") {
-        spelled.query = words(q).chain(asked.query.iter().filter(|(key, _)| key != "q").cloned()).collect();
+        spelled.query = words(q, keys).chain(asked.query.iter().filter(|(key, _)| key != "q").cloned()).collect();
     }
     spelled
 }
@@ -34,30 +33,33 @@ pub(super) fn only_id(asked: &Asked) -> Option<&str> {
     (matches!(&**key, "id" | "text") && id.parse::<i64>().is_ok()).then_some(id)
 }
 
+/// Words that are no fields.
+pub(super) fn text(asked: &Asked) -> Vec<String> {
+    let given = asked.query.iter().filter(|(key, value)| key == "text" && !value.is_empty());
+    given.map(|(_, text)| text.clone()).collect()
+}
+
 /// The part of a search that is about the args.
 pub(super) fn args(asked: &Asked, hidden: &[String]) -> ArgsFilter {
-    let given = || asked.query.iter().filter(|(_, value)| !value.is_empty());
-    let members = given().filter_map(|(key, value)| Some((key.strip_prefix("args.")?.to_owned(), value.clone())));
-    ArgsFilter {
-        text: given().filter(|(key, _)| key == "text").map(|(_, text)| text.clone()).collect(),
-        members: members.collect(),
-        hidden: hidden.to_vec(),
-    }
+    let given = asked.query.iter().filter(|(_, value)| !value.is_empty());
+    let members = given.filter_map(|(key, value)| Some((key.strip_prefix("args.")?.to_owned(), value.clone())));
+    ArgsFilter { text: text(asked), members: members.collect(), hidden: hidden.to_vec() }
 }
 
 /// How far a search has come.
-pub(super) fn progress(filter: &JobFilter, searched: u64, took: Duration) -> Markup {
-    let order = if filter.newest { "newest" } else { "first" };
+pub(super) fn progress(searched: &str, is_newest: bool, took: Duration) -> Markup {
+    let order = if is_newest { "newest" } else { "first" };
     html! {
-        span role="status" { "searched " b { (count(searched, "job")) } ", the " (order) " first, in " i { (seconds(took.as_secs_f64())) } }
+        span role="status" { "searched " b { (searched) } ", the " (order) " first, in " i { (seconds(took.as_secs_f64())) } }
         button type="button" hidden { "stop" }
     }
 }
 
-fn words(q: &str) -> impl Iterator<Item = (String, String)> {
-    split(q).into_iter().map(|word| {
+fn words(q: &str, keys: &[&str]) -> impl Iterator<Item = (String, String)> {
+    split(q).into_iter().map(move |word| {
         let key = word.split_once(':').filter(|(key, value)| {
-            !value.is_empty() && (KEYS.contains(key) || key.strip_prefix("args.").is_some_and(|path| !path.is_empty()))
+            let is_path = || keys == OF_JOBS && key.strip_prefix("args.").is_some_and(|path| !path.is_empty());
+            !value.is_empty() && (keys.contains(key) || is_path())
         });
         let (key, value) = key.unwrap_or(("text", &word));
         (key.to_owned(), value.to_owned())
@@ -94,7 +96,7 @@ mod tests {
             ("unique:a:b", &[("unique", "a:b")]),
         ];
         for (q, fields) in table {
-            let found: Vec<_> = words(q).collect();
+            let found: Vec<_> = words(q, &OF_JOBS).collect();
             let found: Vec<(&str, &str)> = found.iter().map(|(key, value)| (&**key, &**value)).collect();
             assert_eq!(found, fields, "{q}");
         }

@@ -1,7 +1,7 @@
-//! A walk over jobs along keys, in steps of so many rows that each takes a moment.
+//! A walk over jobs or runs along keys, in steps of so many rows that each takes a moment.
 //!
 //! A list that a key serves whole is one step. Any other looks at row after row: first where the step ends, then which of its
-//! rows are like the filter. Invariants: a walk finds each job once; each step is read from one snapshot, and no snapshot
+//! rows are like the filter. Invariants: a walk finds each row once; each step is read from one snapshot, and no snapshot
 //! is kept from one step to the next, unless a transaction is there already.
 
 use std::collections::BTreeSet;
@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, Result, Row, Transaction};
 
-use super::job_row::{JobRow, filtered, query};
 use super::read::Query;
 use crate::clock;
-use crate::model::{JobId, JobRecord};
-use crate::store::{JobFilter, Slice};
+use crate::model::UnixMicros;
+use crate::store::Slice;
 
 /// Rows of the first step, and of any.
 pub(super) const FIRST: u32 = 1_000;
@@ -22,13 +21,26 @@ const MOST: f64 = 20_000.0;
 /// How long a step is to take.
 const STEP: Duration = Duration::from_millis(5);
 
-/// Where a job is in an order: when it is due, where that counts, and its id.
+/// Where a row is in an order: when it is due, where that counts, and its id.
 pub(super) type Place = (i64, i64);
+
+/// A row of a list.
+pub(super) trait ListRow: Sized {
+    type Filter;
+    /// A statement for rows from these tables, with the conditions of the filter that no key serves.
+    fn query<'a>(from: &str, filter: &'a Self::Filter) -> Query<'a>;
+    fn read(row: &Row<'_>) -> Result<Self>;
+    fn id(&self) -> i64;
+    /// When it is due, where that is an order.
+    fn due_at(&self) -> UnixMicros {
+        UnixMicros(0)
+    }
+}
 
 /// The order of the rows of a source.
 #[derive(Clone, Copy)]
 pub(super) enum Axis {
-    /// The id of the job, in this column.
+    /// The id, in this column.
     Id(&'static str),
     /// `d.due_at` and `d.id`.
     Due,
@@ -37,7 +49,7 @@ pub(super) enum Axis {
 /// Rows that a key has in order.
 pub(super) struct Source {
     pub table: &'static str,
-    /// Joins `jobs j`, where that is another table.
+    /// Joins the table of the rows, where that is another.
     pub join: &'static str,
     pub axis: Axis,
     /// Other columns of the key, with their values.
@@ -49,7 +61,7 @@ impl Source {
         for (key, value) in &self.keys {
             query = query.and(&format!("{key} ="), Some(*value));
         }
-        let Bounds { after, before, last } = bounds;
+        let Bounds { after, before, last, newest: _ } = bounds;
         let all = [(">", after), ("<", before), (last.0, last.1)];
         for (comes, place) in all.into_iter().filter_map(|(comes, place)| Some((comes, place?))) {
             query = match self.axis {
@@ -69,13 +81,13 @@ impl Source {
     }
 
     /// The row after so many others.
-    fn nth(&self, conn: &Connection, bounds: Bounds, newest: bool, n: u32) -> Result<Option<Place>> {
+    fn nth(&self, conn: &Connection, bounds: Bounds, n: u32) -> Result<Option<Place>> {
         let (columns, read): (_, fn(&Row<'_>) -> Result<Place>) = match self.axis {
             Axis::Id(column) => (format!("0, {column}"), |row| Ok((0, row.get(1)?))),
             Axis::Due => ("d.due_at, d.id".to_owned(), |row| Ok((row.get(0)?, row.get(1)?))),
         };
         let query = Query::new(format!("SELECT {columns} FROM {} WHERE 1", self.table));
-        self.within(query, bounds).nth(conn, &self.order(newest), n, read)
+        self.within(query, bounds).nth(conn, &self.order(bounds.newest), n, read)
     }
 
     fn count(&self, conn: &Connection, bounds: Bounds) -> Result<u64> {
@@ -84,33 +96,35 @@ impl Source {
         Ok(counts.iter().sum::<i64>() as u64)
     }
 
-    fn place(&self, job: &impl JobRow) -> Place {
+    fn place(&self, row: &impl ListRow) -> Place {
         match self.axis {
-            Axis::Id(_) => (0, job.id().0),
-            Axis::Due => (job.due_at().0, job.id().0),
+            Axis::Id(_) => (0, row.id()),
+            Axis::Due => (row.due_at().0, row.id()),
         }
     }
 }
 
-/// From where to where in ascending order, neither included, and the end of a step with how it is compared.
+/// From where to where in ascending order, neither included; the end of a step with how it is compared; and from which end.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub after: Option<Place>,
     pub before: Option<Place>,
     last: (&'static str, Option<Place>),
+    newest: bool,
 }
 
 impl Bounds {
-    pub(super) const fn new(after: Option<Place>, before: Option<Place>) -> Self {
-        Self { after, before, last: ("=", None) }
+    pub(super) const fn new(after: Option<Place>, before: Option<Place>, newest: bool) -> Self {
+        Self { after, before, last: ("=", None), newest }
     }
 
-    fn until(self, last: Option<Place>, newest: bool) -> Self {
-        Self { last: (if newest { ">=" } else { "<=" }, last), ..self }
+    fn until(self, last: Option<Place>) -> Self {
+        Self { last: (if self.newest { ">=" } else { "<=" }, last), ..self }
     }
 
-    fn beyond(self, place: Place, newest: bool) -> Self {
-        if newest { Self::new(self.after, Some(place)) } else { Self::new(Some(place), self.before) }
+    fn beyond(self, place: Place) -> Self {
+        let (after, before) = if self.newest { (self.after, Some(place)) } else { (Some(place), self.before) };
+        Self::new(after, before, self.newest)
     }
 }
 
@@ -143,34 +157,33 @@ impl Pace {
     }
 }
 
-/// Jobs that a walk has found, in order.
+/// Rows that a walk has found, in order.
 pub(super) struct Walked<T> {
     pub found: Vec<T>,
-    /// Where it ended, if not at the end.
-    pub next: Option<JobId>,
+    /// The id at which it ended, if not at the end.
+    pub next: Option<i64>,
 }
 
-impl Walked<JobRecord> {
-    pub(super) fn into_slice(self, pace: &Pace) -> Slice {
-        Slice { searched: pace.searched.max(self.found.len() as u64), jobs: self.found, next: self.next }
+impl<T> Walked<T> {
+    pub(super) fn into_slice<I>(self, pace: &Pace, id: fn(i64) -> I) -> Slice<T, I> {
+        Slice { searched: pace.searched.max(self.found.len() as u64), found: self.found, next: self.next.map(id) }
     }
 }
 
-/// All statements see the same jobs, each in one state, until it is dropped; `None` where that is so already.
+/// All statements see the same rows, each in one state, until it is dropped; `None` where that is so already.
 pub(super) fn snapshot(conn: &Connection) -> Result<Option<Transaction<'_>>> {
     if conn.is_autocommit() { conn.unchecked_transaction().map(Some) } else { Ok(None) }
 }
 
 /// Walks along sources of one order, side by side.
-pub(super) fn walk<T: JobRow>(
+pub(super) fn walk<T: ListRow>(
     conn: &Connection,
-    filter: &JobFilter,
+    filter: &T::Filter,
     sources: &[Source],
     mut bounds: Bounds,
     pace: &mut Pace,
     limit: Option<u32>,
 ) -> Result<Walked<T>> {
-    let newest = filter.newest;
     let mut found: Vec<T> = Vec::new();
     let mut seen = BTreeSet::new();
     loop {
@@ -179,37 +192,37 @@ pub(super) fn walk<T: JobRow>(
             return Ok(Walked { next: found.last().map(T::id), found });
         }
         if pace.is_over() {
-            return Ok(Walked { found, next: reached(bounds, newest) });
+            return Ok(Walked { found, next: reached(bounds) });
         }
         let began = clock::monotonic_micros();
         let is_first = !pace.has_begun;
         let snapshot = if sources.len() > 1 || !pace.is_whole { snapshot(conn)? } else { None };
         pace.has_begun = true;
-        let end = if pace.is_whole { None } else { end_of_step(conn, sources, bounds, newest, pace)? };
-        let mut of_step = match step(conn, filter, sources, bounds.until(end, newest), left) {
+        let end = if pace.is_whole { None } else { end_of_step(conn, sources, bounds, pace)? };
+        let mut of_step = match step(conn, filter, sources, bounds.until(end), left) {
             // Cut short: what was found before is an answer, and the step is made again by who goes on.
             Err(e) if !is_first && pace.until.is_some() && is_interrupted(&e) => {
-                return Ok(Walked { found, next: reached(bounds, newest) });
+                return Ok(Walked { found, next: reached(bounds) });
             }
             of_step => of_step?,
         };
         drop(snapshot);
-        // A job that has come to another place meanwhile is where it was seen first.
-        of_step.retain(|job: &T| pace.is_whole || seen.insert(job.id()));
+        // A row that has come to another place meanwhile is where it was seen first.
+        of_step.retain(|row: &T| pace.is_whole || seen.insert(row.id()));
         found.extend(of_step);
         let Some(last) = end else {
             let is_full = limit.is_some_and(|limit| found.len() >= limit as usize);
             return Ok(Walked { next: found.last().map(T::id).filter(|_| is_full), found });
         };
-        bounds = bounds.beyond(last, newest);
+        bounds = bounds.beyond(last);
         pace.adapt(began);
     }
 }
 
 /// The cursor of a walk that has come so far.
-fn reached(bounds: Bounds, newest: bool) -> Option<JobId> {
-    let place = if newest { bounds.before } else { bounds.after };
-    place.map(|(_, id)| JobId(id))
+fn reached(bounds: Bounds) -> Option<i64> {
+    let place = if bounds.newest { bounds.before } else { bounds.after };
+    place.map(|(_, id)| id)
 }
 
 fn is_interrupted(error: &rusqlite::Error) -> bool {
@@ -217,49 +230,42 @@ fn is_interrupted(error: &rusqlite::Error) -> bool {
 }
 
 /// Where the next step ends; `None`: with the sources.
-fn end_of_step(
-    conn: &Connection,
-    sources: &[Source],
-    bounds: Bounds,
-    newest: bool,
-    pace: &mut Pace,
-) -> Result<Option<Place>> {
+fn end_of_step(conn: &Connection, sources: &[Source], bounds: Bounds, pace: &mut Pace) -> Result<Option<Place>> {
     let mut end: Option<Place> = None;
     for source in sources {
-        let until = bounds.until(end, newest);
-        end = source.nth(conn, until, newest, pace.rows - 1)?.or(end);
+        end = source.nth(conn, bounds.until(end), pace.rows - 1)?.or(end);
     }
     if let ([_], Some(_)) = (sources, end) {
         pace.searched += u64::from(pace.rows);
     } else {
         for source in sources {
-            pace.searched += source.count(conn, bounds.until(end, newest))?;
+            pace.searched += source.count(conn, bounds.until(end))?;
         }
     }
     Ok(end)
 }
 
-/// The jobs of a step, in order.
-fn step<T: JobRow>(
+/// The rows of a step, in order.
+fn step<T: ListRow>(
     conn: &Connection,
-    filter: &JobFilter,
+    filter: &T::Filter,
     sources: &[Source],
     mut bounds: Bounds,
     limit: Option<u32>,
 ) -> Result<Vec<T>> {
-    let newest = filter.newest;
+    let newest = bounds.newest;
     let mut found: Vec<T> = Vec::new();
     for source in sources {
-        let query = filtered(query::<T>(&format!("{}{}", source.table, source.join)), filter);
+        let query = T::query(&format!("{}{}", source.table, source.join), filter);
         found.extend(source.within(query, bounds).read(conn, &source.order(newest), limit, T::read)?);
-        found.sort_unstable_by_key(|job| source.place(job));
+        found.sort_unstable_by_key(|row| source.place(row));
         if newest {
             found.reverse();
         }
         // Of the other sources only what comes before the last of those that are shown.
         if let Some(limit) = limit.filter(|&limit| limit > 0 && found.len() >= limit as usize) {
             found.truncate(limit as usize);
-            bounds = bounds.until(found.last().map(|job| source.place(job)), newest);
+            bounds = bounds.until(found.last().map(|row| source.place(row)));
         }
     }
     Ok(found)
