@@ -40,9 +40,11 @@ fn what_is_changed_at_the_page_is_on_record_with_the_role_and_the_address() {
     page.get("/audit?before=x").expect(400);
     let job = bench.push(&["--queue", "mail", "t"]);
     page.as_role("operator", "POST", &format!("/jobs/{job}/retry"), &FORM, "").expect(409);
+    page.as_role("operator", "POST", "/processors/nosuch/disable", &FORM, "reason=slow").expect(404);
     bench.ok(&["pause", "mail", "default"]);
-    let latest = page.get("/api/audit?limit=2").json();
-    let [by_hand, refused] = [&latest[0], &latest[1]];
+    let latest = page.get("/api/audit?limit=3").json();
+    let [by_hand, unknown, refused] = [&latest[0], &latest[1], &latest[2]];
+    assert!(unknown["outcome"].as_str().is_some_and(|outcome| outcome.contains("no processor")), "{unknown}");
     assert_eq!((&by_hand["via"], &by_hand["affected"]), (&"cli".into(), &2.into()), "{by_hand}");
     assert!(by_hand["who"].as_str().is_some_and(|who| !who.is_empty()), "{by_hand}");
     assert!(refused["outcome"].as_str().is_some_and(|outcome| outcome.contains("ready")), "{refused}");
