@@ -87,8 +87,11 @@ impl Step {
             Self::Dispatched { job, kind, worker, attempt, .. } => {
                 format!("job {job} (`{}`) goes to `{worker}`, attempt {attempt}", of(kind))
             }
+            Self::Decided { job, kind, outcome: Outcome::Succeeded, .. } => {
+                format!("job {job} (`{}`) {}", of(kind), did(Outcome::Succeeded))
+            }
             Self::Decided { job, kind, outcome, next, .. } => {
-                format!("job {job} (`{}`) {}: {next}", of(kind), did(*outcome))
+                format!("job {job} (`{}`) {}, and is {next} now", of(kind), did(*outcome))
             }
             Self::Turns { turns, sum_s, longest_s } => format!(
                 "{} took {}, the longest {}",

@@ -54,7 +54,7 @@ fn debug(desk: &Desk<'_>) -> Markup {
             @if let Some(until) = until {
                 span role="status" {
                     "verbose until " b { (until.to_timestamp().strftime("%H:%M:%S UTC").to_string()) } ", "
-                    (words::duration(until.since(desk.now))) ": also spawns, messages of workers, dispatch and turns"
+                    (words::duration(until.since(desk.now))) " left: also spawns, messages of workers, dispatch and turns"
                 }
             }
             @if desk.may(Role::Operator) {
