@@ -120,6 +120,7 @@ fn job(id: i64, queue: &QueueName) -> Claimed {
         max_attempts: None,
         holds: Holds::default(),
         is_new: true,
+        state: None,
         pushed_in: None,
         trace: None,
     }

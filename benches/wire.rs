@@ -60,6 +60,7 @@ fn writes(c: &mut Criterion) {
         max_attempts: None,
         holds: Holds::default(),
         is_new: true,
+        state: None,
         pushed_in: None,
         trace: None,
     };

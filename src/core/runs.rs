@@ -209,10 +209,12 @@ impl Core {
     pub(super) fn progress(&mut self, id: WorkerId, request: u64, progress: Progress, out: &mut Vec<Action>) {
         let known = self.change(id, |worker, _| {
             let flight = worker.flight(request)?;
-            flight.progress = Some(progress.clone());
-            Some((flight.job.id, flight.job.run))
+            let shown = progress.shown(flight.progress.take());
+            flight.progress = Some(shown.clone());
+            Some((flight.job.id, flight.job.run, shown))
         });
-        let Some((job, run)) = known.flatten() else { return };
+        let Some((job, run, shown)) = known.flatten() else { return };
+        let progress = Progress { state: progress.state, ..shown };
         out.push(Action::Write(Change::Progress { job, run, progress }, Tag::None));
     }
 

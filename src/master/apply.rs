@@ -10,9 +10,6 @@ use crate::model::supervision::StopSignal;
 use crate::model::{Notice, Now, Occasion, WorkerId};
 use crate::wire::worker::{JobTerms, write_cancel};
 
-/// So many changes in the next batch mean that the store is slow or fails.
-const MANY_WAITING: usize = 4096;
-
 impl Master {
     /// Carries out actions until there are none: some have events of their own (a spawn), which lead to more.
     pub(super) fn carry_out(&mut self) {
@@ -99,10 +96,9 @@ impl Master {
                 purpose = if let Tag::Died(pool) = tag { Purpose::Died(job, pool) } else { Purpose::EndRun(job) };
             }
         }
-        if matches!(change, Change::Progress { .. }) && self.batches.waiting() > MANY_WAITING {
-            // The store is behind: `status` has it from memory, and the last word counts.
-            return;
+        match change {
+            Change::Progress { job, run, progress } => self.batches.add_progress((job, run), progress, purpose, now),
+            change => self.batches.add(change, purpose, urgent, false, now),
         }
-        self.batches.add(change, purpose, urgent, false, now);
     }
 }

@@ -1,13 +1,15 @@
 //! Gathering changes into batches for the writer, and taking the answers apart again.
 //!
 //! Group commit: at most two batches are on their way; a batch goes at once when somebody waits for it, and
-//! after four milliseconds when nobody does. Knows nothing of what a change means.
+//! after four milliseconds when nobody does. Knows nothing of what a change means, but that of the progress of a run only the
+//! last word counts: a worker that reports all the time, to a store that hangs, costs one change.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::model::change::{Op, Reply};
-use crate::model::{Mono, Now, UnixMicros};
+use crate::model::change::{Change, Op, Reply};
+use crate::model::job::Progress;
+use crate::model::{JobId, Mono, Now, RunId, UnixMicros};
 use crate::store::StoreError;
 use crate::store::writer::{Batch, Unsent, Writer};
 
@@ -25,6 +27,8 @@ const ENOUGH: usize = 1024;
 pub(super) struct Batches<T> {
     ops: Vec<Op>,
     tags: Vec<T>,
+    /// The places in `ops` of the progress of runs.
+    progress: HashMap<RunId, usize>,
     since: Option<Mono>,
     /// The writer took nothing more: not tried again before this.
     not_before: Option<Mono>,
@@ -37,10 +41,11 @@ pub(super) struct Batches<T> {
 }
 
 impl<T> Batches<T> {
-    pub(super) const fn new(writer: Option<Writer>) -> Self {
+    pub(super) fn new(writer: Option<Writer>) -> Self {
         Self {
             ops: Vec::new(),
             tags: Vec::new(),
+            progress: HashMap::new(),
             since: None,
             not_before: None,
             urgent: false,
@@ -58,6 +63,18 @@ impl<T> Batches<T> {
         self.since.get_or_insert(now.mono);
         self.urgent |= urgent;
         self.sync |= sync;
+    }
+
+    /// Adds the progress of a run, in place of what it said before and was not yet sent.
+    pub(super) fn add_progress(&mut self, (job, run): (JobId, RunId), progress: Progress, tag: T, now: Now) {
+        let unsent = self.progress.get(&run).and_then(|&at| self.ops.get_mut(at));
+        if let Some(Op::Change(Change::Progress { progress: before, .. })) = unsent {
+            let state = progress.state.or(before.state.take());
+            *before = Progress { state, ..progress };
+            return;
+        }
+        self.progress.insert(run, self.ops.len());
+        self.add(Change::Progress { job, run, progress }, tag, false, false, now);
     }
 
     /// Sends a batch if it is time.
@@ -79,6 +96,7 @@ impl<T> Batches<T> {
             Ok(()) => {
                 self.number += 1;
                 self.on_the_way.push_back((self.number, std::mem::take(&mut self.tags)));
+                self.progress.clear();
                 self.since = None;
                 self.not_before = None;
                 self.urgent = false;
@@ -118,6 +136,8 @@ impl<T> Batches<T> {
         let which: Vec<bool> = self.tags.iter().map(matches).collect();
         let (mut op, mut tag) = (which.iter(), which.iter());
         self.ops.retain(|_| !op.next().is_some_and(|&out| out));
+        // The places are others now.
+        self.progress.clear();
         let withdrawn = self.tags.extract_if(.., |_| tag.next().is_some_and(|&out| out)).collect();
         if self.ops.is_empty() {
             (self.since, self.urgent, self.sync) = (None, false, false);

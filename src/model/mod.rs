@@ -24,6 +24,7 @@ pub mod hook;
 pub mod id_ranges;
 pub mod ids;
 pub mod job;
+pub mod json_text;
 pub mod keep;
 pub mod key;
 pub mod last_line;

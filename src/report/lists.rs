@@ -235,6 +235,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     if let Some(progress) = &job.progress {
         let percent = progress.percent.map(|p| format!("{p:.0}% ")).unwrap_or_default();
         line("progress", format!("{percent}{}", words::escape(progress.message.as_deref().unwrap_or_default())));
+        if let Some(state) = &progress.state {
+            line("goes on at", words::one_line(state, 200));
+        }
     }
     line("error", maybe(job.error.as_deref().map(words::escape)));
     if let Some(fingerprint) = job.fingerprint {

@@ -100,6 +100,7 @@ impl Jobs {
             max_attempts: None,
             holds: Holds::default(),
             is_new: true,
+            state: None,
             pushed_in: None,
             trace: None,
         };

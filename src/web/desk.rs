@@ -304,6 +304,9 @@ impl Desk<'_> {
         };
         for job in jobs.iter_mut().filter(|_| !self.hidden().is_empty()) {
             job.args = hide(&job.args);
+            if let Some(state) = job.progress.as_mut().and_then(|progress| progress.state.as_mut()) {
+                *state = redact::hidden(state, self.hidden()).into();
+            }
             job.result = job.result.as_deref().map(hide);
         }
     }

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use super::object::{self, Object};
 
 use crate::model::answer::PROTOCOL;
+use crate::model::job::MOST_STATE_BYTES;
 use crate::model::job::Progress;
 use crate::model::payload::{MAX_LINE_BYTES, MAX_UNFINISHED_BYTES, check_type};
 use crate::model::processor::MOST_NOTE_BYTES;
@@ -182,6 +183,8 @@ struct Params<'a> {
     percent: Option<f64>,
     #[serde(default)]
     message: Option<String>,
+    #[serde(borrow, default)]
+    state: Option<&'a RawValue>,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -239,7 +242,11 @@ fn message<'a>(method: &str, id: Option<&'a RawValue>, params: Option<&'a RawVal
         "progress" => fields().and_then(|p| {
             let percent = p.percent.filter(|n| n.is_finite()).map(|n| n.clamp(0.0, 100.0));
             let message = p.message.map(|m| cut(m, 1000));
-            Some(FromWorker::Progress { request: request_of(p.id?.get())?, progress: Progress { percent, message } })
+            let state = p.state.filter(|state| state.get() != "null").map(RawValue::get);
+            // Not cut: a state that is too long is of no use, and its line shows up as output.
+            let state = if state.is_some_and(|state| state.len() > MOST_STATE_BYTES) { None? } else { state };
+            let progress = Progress { percent, message, state: state.map(Into::into) };
+            Some(FromWorker::Progress { request: request_of(p.id?.get())?, progress })
         }),
         "note" => fields().and_then(|p| {
             Some(FromWorker::Note { request: request_of(p.id?.get())?, text: cut(p.text?, MOST_NOTE_BYTES).into() })

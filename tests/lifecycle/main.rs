@@ -6,6 +6,7 @@ mod support;
 
 mod autoscale;
 mod cap;
+mod checkpoints;
 mod crashes;
 mod from_jobs;
 mod help;

@@ -280,7 +280,7 @@ impl World {
             return;
         }
         let by = std::time::Duration::from_micros(self.chance.micros(1, 10_000_000));
-        let progress = Progress { percent: None, message: None };
+        let progress = Progress::default();
         let event = match self.chance.range(0, 6) {
             0 | 1 => Event::Progress { worker: id, request, progress },
             2 => Event::RunNote { worker: id, request, text: "so far".into() },

@@ -91,6 +91,7 @@ fn job(id: i64) -> Claimed {
         max_attempts: None,
         holds: Holds::default(),
         is_new: true,
+        state: None,
         pushed_in: None,
         trace: None,
     }

@@ -28,6 +28,7 @@ fn job(id: i64, run: i64, pushed_in: Option<TraceContext>) -> Claimed {
         holds: Holds::default(),
         is_new: true,
         pushed_in: pushed_in.map(Box::new),
+        state: None,
         trace: None,
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn a_stale_unclaim_assign_or_progress_changes_nothing(kit: &mut Kit) 
     kit.one(Change::Unclaim { job: first.id, run: first.run });
     let second = kit.claim_one();
     let (job, run) = (first.id, first.run);
-    let progress = Progress { percent: Some(50.0), message: None };
+    let progress = Progress { percent: Some(50.0), ..Progress::default() };
     let stale = [
         Change::Unclaim { job, run },
         Change::Assign { job, run, worker: WorkerId(3) },
@@ -161,8 +161,8 @@ pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
     let id = kit.push_one(job());
     let claimed = kit.claim_one();
     for progress in [
-        Progress { percent: Some(12.5), message: Some("a".into()) },
-        Progress { percent: None, message: Some("b".into()) },
+        Progress { percent: Some(12.5), message: Some("a".into()), state: None },
+        Progress { percent: None, message: Some("b".into()), state: None },
     ] {
         kit.one(Change::Progress { job: id, run: claimed.run, progress: progress.clone() });
         assert_eq!(kit.job(id).progress, Some(progress));
@@ -171,6 +171,30 @@ pub(super) fn progress_stays_until_the_job_goes(kit: &mut Kit) {
     assert_eq!(kit.job(id).progress.unwrap().message.as_deref(), Some("b"));
     kit.one(Request::delete(id));
     assert!(kit.records.job(id).unwrap().is_none());
+}
+
+pub(super) fn a_state_is_given_to_the_next_attempt(kit: &mut Kit) {
+    let id = kit.push_one(job());
+    let say = |kit: &mut Kit, claimed: &Claimed, state: Option<&str>| {
+        let progress = Progress { state: state.map(Into::into), ..Progress::default() };
+        kit.one(Change::Progress { job: id, run: claimed.run, progress });
+    };
+    let first = kit.claim_one();
+    assert_eq!(first.state, None);
+    say(kit, &first, Some("{\"page\": 3}"));
+    say(kit, &first, None);
+    kit.finish(&first, Outcome::Crashed, Next::Ready, counters(1, 1, 0));
+    let second = kit.claim_one();
+    assert_eq!(second.state.as_deref(), Some("{\"page\": 3}"));
+    assert_eq!(kit.job(id).progress.unwrap().state, second.state);
+    say(kit, &second, Some("7"));
+    kit.join(2);
+    kit.recover();
+    let third = kit.claim_one();
+    assert_eq!(third.state.as_deref(), Some("7"), "also after the master has died");
+    kit.finish(&third, Outcome::Failed, Next::Dead(Cause::MaxAttempts), counters(3, 1, 0));
+    kit.one(Request::retry(id));
+    assert_eq!(kit.claim_one().state.as_deref(), Some("7"), "also where an operator retries it");
 }
 
 pub(super) fn counters_come_back_at_the_next_claim(kit: &mut Kit) {

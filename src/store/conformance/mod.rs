@@ -354,8 +354,8 @@ suite! {
         a_released_job_is_at_the_front_again, a_dead_job_says_why, a_cancelled_run_ends_its_job,
         an_error_is_kept_with_its_kind_its_number_and_where_it_happened, the_limit_of_attempts_is_the_one_that_was_in_force,
         a_stale_finish_changes_nothing, an_unclaimed_job_leaves_no_trace, an_unclaimed_job_can_expire_again,
-        a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes,
-        counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter, jobs_are_listed_by_filter;
+        a_stale_unclaim_assign_or_progress_changes_nothing, progress_stays_until_the_job_goes, jobs_are_listed_by_filter,
+        a_state_is_given_to_the_next_attempt, counters_come_back_at_the_next_claim, runs_are_listed_newest_first_by_filter;
     failures: failed_runs_are_counted_by_error_also_those_that_are_tried_again,
         a_batch_counts_its_failed_runs_once_however_often_it_is_sent, dead_jobs_are_counted_with_their_error_until_they_leave,
         errors_past_the_bound_of_a_type_are_one, errors_go_in_small_steps_once_no_job_is_dead_of_them,

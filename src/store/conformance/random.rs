@@ -119,7 +119,8 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
         Step::Unclaim { claim } => current(*claim).map(|c| Change::Unclaim { job: c.id, run: c.run })?.into(),
         Step::Progress { claim } => {
             let c = current(*claim)?;
-            let progress = Progress { percent: Some(c.run.0 as f64), message: None };
+            let progress =
+                Progress { percent: Some(c.run.0 as f64), message: None, state: Some(c.run.0.to_string().into()) };
             Change::Progress { job: c.id, run: c.run, progress }.into()
         }
         Step::Promote { limit } => Change::Promote { limit: *limit }.into(),

@@ -153,6 +153,7 @@ impl State {
             max_attempts: job.new.max_attempts,
             holds: Holds { unique: job.new.unique.is_some(), run: job.processor_run },
             is_new: job.past.is_none(),
+            state: job.past.and(job.progress.as_ref()).and_then(|progress| progress.state.clone()),
             pushed_in: job.new.pushed_in.clone(),
             trace: None,
         };
@@ -191,7 +192,10 @@ impl State {
     }
 
     fn progress(&mut self, id: JobId, run: RunId, progress: &Progress) -> Reply {
-        self.change_running(id, run, |job, _| job.progress = Some(progress.clone()))
+        self.change_running(id, run, |job, _| {
+            let before = job.progress.take().and_then(|before| before.state);
+            job.progress = Some(Progress { state: progress.state.clone().or(before), ..progress.clone() });
+        })
     }
 
     fn finish(&mut self, f: &Finish, generation: Generation, at: UnixMicros) -> Reply {

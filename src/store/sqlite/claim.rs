@@ -3,11 +3,13 @@
 //! Invariant: what is taken is always the first rows of each lane by its key, so they leave `ready` in one range delete per
 //! lane; a fresh job costs no look-up beyond its own row.
 
+use std::sync::Arc;
+
 use rusqlite::{Result, Row, params_from_iter};
 
 use super::batch::{Batch, Waiting, hot};
 use super::ended::End;
-use super::{lanes, sql};
+use super::{lanes, names, sql};
 use crate::model::change::{Claim, Reply};
 use crate::model::failure::Failure;
 use crate::model::processor::ProcessorRunState;
@@ -172,7 +174,7 @@ impl Batch<'_> {
         if let (Some(expires_at), false) = (row.expires_at, tried) {
             self.run(sql::EXPIRING_DELETE, (expires_at, id))?;
         }
-        let counters = if tried { self.counters(id)? } else { Counters::default() };
+        let (counters, state) = if tried { self.past(id)? } else { Default::default() };
         self.high.run += 1;
         let run = self.high.run;
         let worker = claim.workers.get(place).map(|worker| worker.0);
@@ -193,6 +195,7 @@ impl Batch<'_> {
             max_attempts: row.max_attempts,
             holds: row.holds,
             is_new: !tried,
+            state,
             pushed_in: row.pushed_in,
             trace: None,
         })
@@ -209,8 +212,10 @@ impl Batch<'_> {
         self.enter_ended((w.queue, w.id), End { cause, error, at, died_of })
     }
 
-    fn counters(&self, id: i64) -> Result<Counters> {
-        self.conn.prepare_cached(sql::TRIES_GET)?.query_row([id], |row| counters_of(row, 0))
+    /// What was charged to a job, and where it goes on.
+    fn past(&self, id: i64) -> Result<(Counters, Option<Arc<str>>)> {
+        let past = |row: &Row<'_>| Ok((counters_of(row, 0)?, names::maybe_text(row, 4)?.map(Into::into)));
+        self.conn.prepare_cached(sql::TRIES_GET)?.query_row([id], past)
     }
 }
 

@@ -126,6 +126,7 @@ impl Batch<'_> {
         if !self.conn.prepare_cached(sql::RUNNING_IS)?.exists((job.0, run.0))? {
             return Ok(Reply::Stale);
         }
-        self.run(sql::PROGRESS_PUT, params![job.0, progress.percent, progress.message]).map(reply)
+        let Progress { percent, message, state } = progress;
+        self.run(sql::PROGRESS_PUT, params![job.0, percent, message, state.as_deref()]).map(reply)
     }
 }

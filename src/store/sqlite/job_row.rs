@@ -26,7 +26,7 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      {place} AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
-     (SELECT name FROM labels WHERE id = j.label), j.trace";
+     (SELECT name FROM labels WHERE id = j.label), j.trace, p.state";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
@@ -151,7 +151,11 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
     let (why, finished) = if matches!(state, JobState::Dead | JobState::Cancelled) { (16, true) } else { (13, false) };
     let result = if state == JobState::Succeeded { maybe_text(row, 12)? } else { None };
     let progress = match row.get::<_, Option<i64>>(19)? {
-        Some(_) => Some(Progress { percent: row.get(20)?, message: maybe_text(row, 21)? }),
+        Some(_) => Some(Progress {
+            percent: row.get(20)?,
+            message: maybe_text(row, 21)?,
+            state: maybe_text(row, 31)?.map(Into::into),
+        }),
         None => None,
     };
     let error = maybe_text(row, why + 1)?;

@@ -253,8 +253,9 @@ pub(super) const RUNNING_BOUNDS: &str = "SELECT min(run_id), max(run_id) FROM ru
 /// `tries.job_id`.
 pub(super) const TRIES_PUT: &str = "INSERT OR REPLACE INTO tries (job_id, due_at, attempts, crashes, releases, \
      releases_in_a_row, max_attempts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-/// `tries.job_id`.
-pub(super) const TRIES_GET: &str = "SELECT attempts, crashes, releases, releases_in_a_row FROM tries WHERE job_id = ?1";
+/// `tries.job_id`, then `progress.job_id`.
+pub(super) const TRIES_GET: &str = "SELECT attempts, crashes, releases, releases_in_a_row, state FROM tries \
+     LEFT JOIN progress USING (job_id) WHERE job_id = ?1";
 /// `tries.job_id`.
 pub(super) const TRIES_DELETE: &str = "DELETE FROM tries WHERE job_id = ?1";
 
@@ -290,7 +291,9 @@ pub(super) const EXPIRING_DUE: &str =
     "SELECT job_id FROM expiring WHERE expires_at <= ?1 ORDER BY expires_at, job_id LIMIT ?2";
 
 /// `progress.job_id`.
-pub(super) const PROGRESS_PUT: &str = "INSERT OR REPLACE INTO progress (job_id, percent, message) VALUES (?1, ?2, ?3)";
+pub(super) const PROGRESS_PUT: &str = "INSERT INTO progress (job_id, percent, message, state) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT DO UPDATE SET percent = excluded.percent, message = excluded.message, \
+     state = coalesce(excluded.state, state)";
 /// `progress.job_id`.
 pub(super) const PROGRESS_DELETE: &str = "DELETE FROM progress WHERE job_id = ?1";
 

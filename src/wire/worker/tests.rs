@@ -154,6 +154,7 @@ fn claimed() -> Claimed {
         holds: Holds::default(),
         is_new: false,
         pushed_in: None,
+        state: None,
         trace: None,
     }
 }

@@ -45,7 +45,7 @@ impl JobLines {
     /// Appends a `job` request. Members in the documented order.
     pub fn write(&mut self, out: &mut Vec<u8>, job: &Claimed, terms: &JobTerms) {
         let JobTerms { request, max_attempts, timeout, deadline } = *terms;
-        out.reserve(300 + job.args.len());
+        out.reserve(300 + job.args.len() + job.state.as_ref().map_or(0, |state| state.len()));
         out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         write_number(out, request);
         out.extend_from_slice(b",\"method\":\"job\",\"params\":{\"job_id\":");
@@ -67,6 +67,10 @@ impl JobLines {
         out.extend_from_slice(b"\",\"pushed_at\":\"");
         out.extend_from_slice(self.pushed_at.of(millis(job.pushed_at), moment).as_bytes());
         out.extend_from_slice(b"\"");
+        if let Some(state) = &job.state {
+            out.extend_from_slice(b",\"state\":");
+            write_on_one_line(out, state.as_bytes());
+        }
         if let Some(trace) = &job.trace {
             write(out, format_args!(",\"traceparent\":\"{}\"", trace.run));
             if let Some(state) = &trace.run.state {
