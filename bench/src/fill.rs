@@ -18,6 +18,10 @@ use crate::ours::QUEUE;
 
 /// A queue that nothing came to for a long time.
 pub(crate) const RARE: &str = "rare";
+/// Queues of a mixture, one of which is served.
+const QUEUES: [&str; 5] = [QUEUE, "q1", "q2", "q3", "q4"];
+/// Types of a mixture.
+const TYPES: u64 = 20;
 /// Jobs in one transaction.
 const CHUNK: u64 = 1000;
 /// As many different due times, so that neighbours in the queue are so many ids apart.
@@ -43,14 +47,55 @@ pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
     let mut store = open(database)?;
     let now = wall_us();
     store.apply(0, &[Request::Pause { queue: QueueName::new(QUEUE)?, paused: true }.into()], UnixMicros(now))?;
+    push(&mut *store, jobs, |n| {
+        let due = (order == Order::Scattered).then(|| UnixMicros(now - (INTERLEAVED - n % INTERLEAVED) as i64));
+        new_job(QUEUE, due)
+    })?;
+    drop(store);
+    sync(database)
+}
+
+/// Adds jobs that wait in a queue that nobody serves.
+pub(crate) fn unserved(database: &Path, queue: &str, jobs: u64) -> Outcome<()> {
+    let mut store = open(database)?;
+    push(&mut *store, jobs, |_| new_job(queue, None))?;
+    drop(store);
+    sync(database)
+}
+
+/// Pushes so many jobs.
+fn push(store: &mut dyn Store, jobs: u64, job: impl Fn(u64) -> Outcome<NewJob>) -> Outcome<()> {
     for chunk in chunks(jobs) {
-        let job = |n: u64| {
-            let due = (order == Order::Scattered).then(|| UnixMicros(now - (INTERLEAVED - n % INTERLEAVED) as i64));
-            new_job(QUEUE, due)
-        };
-        let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
-        store.apply(0, &[Request::Push(jobs.into()).into()], UnixMicros(now))?;
+        let jobs = chunk.map(&job).collect::<Outcome<Vec<_>>>()?;
+        store.apply(0, &[Request::Push(jobs.into()).into()], UnixMicros(wall_us()))?;
     }
+    Ok(())
+}
+
+/// Adds a history of so many runs of twenty types in five queues, one of them with the jobs of [`history`], which ended in all
+/// ways, one in fifty for good; and jobs that wait, a fifth as many, one in ten of them for tomorrow.
+pub(crate) fn mixture(database: &Path, runs: u64) -> Outcome<()> {
+    let job = |queue: &str, n: u64| {
+        let args = format!("{{\"customer\":{},\"file\":\"/var/spool/photos/{n}.png\",\"sizes\":[100,400]}}", n % 5000);
+        let kind = format!("kind-{}", n / 7 % TYPES);
+        Ok(NewJob { queue: QueueName::new(queue)?, ..NewJob::new(kind, args) })
+    };
+    let end = |n: u64| match n % 50 {
+        49 => end_of_dead(n / 50),
+        48 => {
+            let cause = Cause::Cancelled;
+            (RunOutcome::Cancelled, Some(cause), Next::Cancelled(cause), Detail::default())
+        }
+        _ => end_in_history(n),
+    };
+    ran(database, runs, &QUEUES, job, end)?;
+    let mut store = open(database)?;
+    store.apply(0, &[Request::Pause { queue: QueueName::new(QUEUE)?, paused: true }.into()], UnixMicros(wall_us()))?;
+    let tomorrow = UnixMicros(wall_us() + 24 * 3600 * 1_000_000);
+    push(&mut *store, runs / 5, |n| {
+        let due_at = (n % 10 == 9).then_some(tomorrow);
+        Ok(NewJob { due_at, ..job(QUEUES[n as usize % QUEUES.len()], n)? })
+    })?;
     drop(store);
     sync(database)
 }
@@ -58,12 +103,8 @@ pub(crate) fn waiting(database: &Path, jobs: u64, order: Order) -> Outcome<()> {
 /// Adds so many queues with a job each, due in nine hours.
 pub(crate) fn queues(database: &Path, queues: u64) -> Outcome<()> {
     let mut store = open(database)?;
-    let now = wall_us();
-    for chunk in chunks(queues) {
-        let job = |n: u64| new_job(&format!("tenant-{n}"), Some(UnixMicros(now + 9 * 3600 * 1_000_000)));
-        let jobs = chunk.map(job).collect::<Outcome<Vec<_>>>()?;
-        store.apply(0, &[Request::Push(jobs.into()).into()], UnixMicros(now))?;
-    }
+    let due = UnixMicros(wall_us() + 9 * 3600 * 1_000_000);
+    push(&mut *store, queues, |n| new_job(&format!("tenant-{n}"), Some(due)))?;
     drop(store);
     sync(database)
 }
@@ -76,17 +117,18 @@ fn sync(database: &Path) -> Outcome<()> {
 /// Adds a history of so many runs of the last hours: most succeeded, one in 25 failed and its job ran again, a few timed
 /// out; the first thousand of a queue that nothing came to since.
 pub(crate) fn history(database: &Path, runs: u64) -> Outcome<()> {
-    ran(database, runs, end_in_history)
+    ran(database, runs, &[QUEUE], |queue, _| new_job(queue, None), end_in_history)
 }
 
 /// Adds so many dead jobs of the last hours, that failed in 50 different ways.
 pub(crate) fn dead(database: &Path, jobs: u64) -> Outcome<()> {
-    let end = |n: u64| {
-        let error = format!("host-{} does not answer", letters(n % 50));
-        let detail = Detail { error: Some(error), error_type: Some("Timeout".into()), ..Detail::default() };
-        (RunOutcome::Failed, Some(Cause::Error), Next::Dead(Cause::Error), detail)
-    };
-    ran(database, jobs, end)
+    ran(database, jobs, &[QUEUE], |queue, _| new_job(queue, None), end_of_dead)
+}
+
+fn end_of_dead(n: u64) -> End {
+    let error = format!("host-{} does not answer", letters(n % 50));
+    let detail = Detail { error: Some(error), error_type: Some("Timeout".into()), ..Detail::default() };
+    (RunOutcome::Failed, Some(Cause::Error), Next::Dead(Cause::Error), detail)
 }
 
 /// A word for each of fifty numbers: letters, as a fingerprint makes all digits alike.
@@ -94,8 +136,15 @@ fn letters(n: u64) -> String {
     ["ab", "cd", "ef", "gh", "ij"][n as usize % 5].repeat(n as usize / 5 + 1)
 }
 
-/// Adds so many runs of the last hours, the first thousand of a queue that nothing came to since; `end` says how each ended.
-fn ran(database: &Path, runs: u64, end: impl Fn(u64) -> End) -> Outcome<()> {
+/// Adds so many runs of the last hours in these queues, the first thousand in one that nothing came to since; `job` makes the
+/// n-th of a queue, `end` says how each ended.
+fn ran(
+    database: &Path,
+    runs: u64,
+    queues: &[&str],
+    job: impl Fn(&str, u64) -> Outcome<NewJob>,
+    end: impl Fn(u64) -> End,
+) -> Outcome<()> {
     let mut store = open(database)?;
     let start = wall_us() - HISTORY_US;
     let at = |n: u64| UnixMicros(start + (HISTORY_US as f64 * n as f64 / runs as f64) as i64);
@@ -112,10 +161,10 @@ fn ran(database: &Path, runs: u64, end: impl Fn(u64) -> End) -> Outcome<()> {
     let mut batch = 1;
     store.apply(batch, &[Change::WorkerStarted(Box::new(started)).into()], at(0))?;
     for (i, chunk) in chunks(runs).enumerate() {
-        let queue = if i == 0 { RARE } else { QUEUE };
+        let queue = if i == 0 { RARE } else { queues[i % queues.len()] };
         // What failed before is ready again, and stands in front.
         let count = chunk.end - chunk.start;
-        let jobs = (0..count).map(|_| new_job(queue, None)).collect::<Outcome<Vec<_>>>()?;
+        let jobs = chunk.clone().map(|n| job(queue, n)).collect::<Outcome<Vec<_>>>()?;
         let takes = vec![(QueueName::new(queue)?, count as u32)];
         let claim =
             Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };

@@ -16,6 +16,7 @@ mod fill;
 mod least;
 mod machine;
 mod ours;
+mod page;
 mod proc;
 mod pushers;
 mod report;

@@ -16,6 +16,8 @@ mod pool;
 mod processors;
 mod push;
 mod queues;
+mod watched;
+mod web;
 
 use crate::Outcome;
 use crate::figures::{Row, Samples};
@@ -51,6 +53,10 @@ pub(crate) static ALL: &[&Case] = &[
     &history::HISTORY,
     &observe::OBSERVE,
     &processors::PROCESSORS,
+    &web::WEB,
+    &watched::WATCHED,
+    &watched::CHANGE,
+    &watched::TOP,
     &calls::CALL,
     &calls::PROCESS,
     &calls::IDLE,
