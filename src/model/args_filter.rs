@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -33,24 +33,36 @@ impl ArgsFilter {
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.members.is_empty()
     }
+}
 
+/// A filter that is ready to look at the args of very many jobs.
+#[derive(Debug)]
+pub struct ArgsSearch {
+    filter: ArgsFilter,
+    texts: Vec<Finder<'static>>,
+}
+
+impl From<ArgsFilter> for ArgsSearch {
+    fn from(filter: ArgsFilter) -> Self {
+        let texts = filter.text.iter().map(|text| Finder::new(text).into_owned()).collect();
+        Self { filter, texts }
+    }
+}
+
+impl ArgsSearch {
     /// Whether each text is in one of these, or in JSON without what is hidden in it.
     #[must_use]
     pub fn fits_one_of(&self, said: &[&str], json: &str) -> bool {
-        let json = self.seen(json);
-        let has = |one: &str, text: &str| memmem::find(one.as_bytes(), text.as_bytes()).is_some();
-        self.text.iter().all(|text| said.iter().any(|one| has(one, text)) || has(&json, text))
-    }
-
-    fn seen<'j>(&self, json: &'j str) -> Cow<'j, str> {
-        if self.hidden.is_empty() { Cow::Borrowed(json) } else { Cow::Owned(redact::hidden(json, &self.hidden)) }
+        let json = redact::hidden(json, &self.filter.hidden);
+        let all = || said.iter().copied().chain([&*json]);
+        self.texts.iter().all(|text| all().any(|one| text.find(one.as_bytes()).is_some()))
     }
 
     #[must_use]
     pub fn fits(&self, args: &str) -> bool {
-        let args = self.seen(args);
-        self.text.iter().all(|text| memmem::find(args.as_bytes(), text.as_bytes()).is_some())
-            && self.members.iter().all(|(path, value)| has_member(&args, path, value))
+        let args = redact::hidden(args, &self.filter.hidden);
+        self.texts.iter().all(|text| text.find(args.as_bytes()).is_some())
+            && self.filter.members.iter().all(|(path, value)| has_member(&args, path, value))
     }
 }
 
@@ -106,9 +118,9 @@ mod tests {
                 members: members.map(|(path, value)| (path.to_owned(), value.to_owned())).collect(),
                 hidden: vec!["*token*".to_owned()],
             };
-            assert_eq!(filter.fits(args), fits, "{filter:?}");
+            assert_eq!(ArgsSearch::from(filter.clone()).fits(args), fits, "{filter:?}");
         }
-        let all = ArgsFilter { text: vec!["xyzzy".to_owned()], ..ArgsFilter::default() };
+        let all = ArgsSearch::from(ArgsFilter { text: vec!["xyzzy".to_owned()], ..ArgsFilter::default() });
         assert!(all.fits(args) && !all.fits("not \" json"));
     }
 }

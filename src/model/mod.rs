@@ -63,7 +63,7 @@ pub mod worker;
 
 pub use action::{JobAction, Setting, UNFINISHED};
 pub use answer::{Answer, CancelReason, LastLines, Retry, RunError};
-pub use args_filter::ArgsFilter;
+pub use args_filter::{ArgsFilter, ArgsSearch};
 pub use digest::digest;
 pub use durability::Durability;
 pub use exec::ExecArgs;

@@ -1,12 +1,12 @@
 //! Members of args and results that are hidden from some.
 //!
 //! Invariants: what is not hidden stays as it was written, digit by digit; what is no JSON that can be looked into is hidden
-//! whole.
+//! whole, unless no such name is in it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr2_iter};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -40,12 +40,28 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 /// JSON without the members that these patterns name.
 #[must_use]
-pub fn hidden(json: &str, patterns: &[String]) -> String {
+pub fn hidden<'a>(json: &'a str, patterns: &[String]) -> Cow<'a, str> {
+    if !patterns.iter().any(|pattern| may_name(json, pattern)) {
+        return Cow::Borrowed(json);
+    }
     let is_nested = json.trim_start().starts_with(['{', '[']);
     if is_nested && serde_json::from_str::<IgnoredAny>(json).is_err() {
-        return HIDDEN.to_owned();
+        return Cow::Borrowed(HIDDEN);
     }
-    hidden_in_start(json, patterns)
+    Cow::Owned(hidden_in_start(json, patterns))
+}
+
+/// Whether a pattern may name a member: its longest part is in the text, or the text is not plain enough to tell.
+fn may_name(json: &str, pattern: &str) -> bool {
+    let part = pattern.split('*').max_by_key(|part| part.len()).unwrap_or_default().as_bytes();
+    let Some(first) = part.first().filter(|_| part.is_ascii()) else { return true };
+    let json = json.as_bytes();
+    // A letter can be an escape, or another one before it is made small.
+    if !json.is_ascii() || memchr(b'\\', json).is_some() {
+        return true;
+    }
+    memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), json)
+        .any(|at| json[at..].get(..part.len()).is_some_and(|found| found.eq_ignore_ascii_case(part)))
 }
 
 /// The same of the beginning of JSON, which may end anywhere.
@@ -139,7 +155,7 @@ mod tests {
 
     #[test]
     fn members_are_hidden_at_any_depth_and_nothing_else_is_changed() {
-        let patterns = ["*password*".to_owned(), "authorization".to_owned(), "x*y".to_owned()];
+        let patterns = ["*password*".to_owned(), "authorization".to_owned(), "x*y".to_owned(), "token".to_owned()];
         let table = [
             (r#"{"a":1.0,"Password":"x"}"#, r#"{"a":1.0,"Password":"(hidden)"}"#),
             (
@@ -156,7 +172,8 @@ mod tests {
             ("null", "null"),
             (r#"{"password" : {"a":["]}",{"b":"\\\""}]},"c":[]}"#, r#"{"password" : "(hidden)","c":[]}"#),
             (r#"{"a":"password","b":"x:y"}"#, r#"{"a":"password","b":"x:y"}"#),
-            (r#"{"a":1"#, HIDDEN),
+            (r#"{"password2":1"#, HIDDEN),
+            ("{\"to\u{212a}en\":1}", "{\"to\u{212a}en\":\"(hidden)\"}"),
         ];
         for (json, seen) in table {
             assert_eq!(hidden(json, &patterns), seen);

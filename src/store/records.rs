@@ -279,6 +279,13 @@ pub trait Records {
     /// Ids and states of jobs like that, in no order: all of them, or as many as the limit of the filter, whichever these are. Its
     /// cursors do not count.
     fn job_ids(&mut self, filter: &JobFilter) -> Result<Vec<(JobId, JobState)>, StoreError>;
+    /// How many jobs are like that, as far as they are counted in this time and up to the limit of the filter, and whether these
+    /// are all.
+    fn count(&mut self, filter: &JobFilter, within: Duration) -> Result<(u64, bool), StoreError> {
+        let _ = within;
+        let counted = self.job_ids(filter)?.len();
+        Ok((counted as u64, filter.limit.is_none_or(|limit| counted < limit as usize)))
+    }
     /// Errors of the dead, in all queues or in one, the commonest first: at most so many groups, and the number of all.
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError>;
     /// What runs have failed of, with counts up to now.

@@ -299,7 +299,7 @@ impl Desk<'_> {
     /// Hides what only an admin sees.
     pub(super) fn redact(&self, jobs: &mut [JobRecord]) {
         let hide = |json: &RawValue| {
-            RawValue::from_string(redact::hidden(json.get(), self.hidden()))
+            RawValue::from_string(redact::hidden(json.get(), self.hidden()).into_owned())
                 .unwrap_or_else(|_| RawValue::NULL.to_owned())
         };
         for job in jobs.iter_mut().filter(|_| !self.hidden().is_empty()) {

@@ -16,7 +16,7 @@ use crate::model::operation::Operation;
 use crate::model::processor::{ProcessorRecord, ProcessorRun};
 use crate::model::table::TableRow;
 use crate::model::{
-    Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
+    ArgsSearch, Counters, Detail, FailureRecord, Fingerprint, Generation, JobId, JobRecord, JobState, ProcessorName,
     ProcessorRunId, QueueName, QueueTotals, RunId, RunRecord, UnixMicros, WorkerRecord,
 };
 use crate::store::{
@@ -35,13 +35,14 @@ fn most(limit: Option<u32>) -> usize {
 impl State {
     /// Jobs that a filter lets through, whatever its bounds.
     fn like(&self, filter: &JobFilter) -> impl Iterator<Item = (&i64, &Job)> {
+        let args = filter.args.clone().map(ArgsSearch::from);
         self.jobs.iter().filter(move |(id, job)| {
             let is_it = filter.queue.as_ref().is_none_or(|name| *name == job.new.queue)
                 && filter.states.has(job.state())
                 && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
                 && filter.label.as_deref().is_none_or(|label| Some(label) == job.new.label.as_deref())
                 && filter.unique.as_deref().is_none_or(|key| Some(key) == job.new.unique.as_deref())
-                && filter.args.as_ref().is_none_or(|args| args.fits(&job.new.args))
+                && args.as_ref().is_none_or(|args| args.fits(&job.new.args))
                 && filter.ids.as_ref().is_none_or(|ids| ids.has(JobId(**id)));
             is_it
                 && (filter.error.is_none() && filter.since.is_none() && filter.until.is_none()
@@ -181,7 +182,7 @@ impl Records for MemoryStore {
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<RunRecord>, StoreError> {
         let state = self.state();
-        let (before, says) = (filter.before.map_or(i64::MAX, |id| id.0), filter.says());
+        let (before, says) = (filter.before.map_or(i64::MAX, |id| id.0), filter.says().map(ArgsSearch::from));
         let runs = state.runs.iter().rev().filter(|(id, run)| {
             **id < before
                 && filter.job.is_none_or(|job| job.0 == run.job)

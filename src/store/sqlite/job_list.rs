@@ -80,6 +80,14 @@ pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, J
     Ok(found)
 }
 
+/// How many there are, as far as they are counted in this time, and whether these are all.
+pub(super) fn count(conn: &Connection, filter: &JobFilter, within: Duration) -> Result<(u64, bool)> {
+    let mut pace = Pace::new(Some(within));
+    pace.is_stepwise = true;
+    let walked = list::<(JobId, JobState)>(conn, filter, filter.limit, &mut pace)?;
+    Ok((walked.found.len() as u64, walked.next.is_none()))
+}
+
 fn list<T: ListRow<Filter = JobFilter>>(
     conn: &Connection,
     filter: &JobFilter,
@@ -89,7 +97,7 @@ fn list<T: ListRow<Filter = JobFilter>>(
     if let Some(state) = filter.by_due().filter(|_| limit != Some(0))
         && !has_unopened(conn)?
     {
-        pace.is_whole = is_whole(filter, false);
+        pace.is_whole = !pace.is_stepwise && is_whole(filter, false);
         let sources = match state {
             JobState::Ready => ready_parts(conn, filter)?,
             _ => vec![Source { table: "scheduled d", join: WAITING, axis: Axis::Due, keys: Vec::new() }],
@@ -99,7 +107,7 @@ fn list<T: ListRow<Filter = JobFilter>>(
         return walk(conn, filter, &sources, bounds, pace, limit);
     }
     let sources = sources(conn, filter)?;
-    pace.is_whole = is_whole(filter, sources.is_none());
+    pace.is_whole = !pace.is_stepwise && is_whole(filter, sources.is_none());
     let sources =
         sources.unwrap_or_else(|| vec![Source { table: "jobs j", join: "", axis: Axis::Id("j.id"), keys: Vec::new() }]);
     let (after, before) = (filter.after.map(|id| id.0), filter.before.map(|id| id.0));
@@ -329,6 +337,17 @@ mod tests {
                 assert!(slices > 1 && slices < 2_000, "{slices}: {filter:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_count_stops_in_time_and_says_whether_it_is_whole() {
+        let (_dir, conn) = store();
+        let ready = JobFilter { states: States::of(&[JobState::Ready]), ..JobFilter::default() };
+        let few = JobFilter { limit: Some(10), ..ready.clone() };
+        let (counted, is_whole) = count(&conn, &ready, Duration::ZERO).unwrap();
+        assert!((1..2 * u64::from(FIRST)).contains(&counted) && !is_whole, "{counted}");
+        assert_eq!(count(&conn, &ready, Duration::from_mins(1)).unwrap(), (JOBS / 10, true));
+        assert_eq!(count(&conn, &few, Duration::from_mins(1)).unwrap(), (10, false));
     }
 
     #[test]

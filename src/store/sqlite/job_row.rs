@@ -15,7 +15,7 @@ use super::walk::ListRow;
 use super::{claim, codes, names};
 use crate::model::job::Progress;
 use crate::model::{
-    ArgsFilter, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros,
+    ArgsFilter, ArgsSearch, Cause, Counters, Fingerprint, JobId, JobRecord, JobState, QueueName, States, UnixMicros,
 };
 use crate::store::{ErrorFilter, JobFilter};
 
@@ -122,8 +122,8 @@ fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a> {
 pub(super) fn prepare(conn: &Connection) -> Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     let filter_of = |call: &Context<'_>, at| {
-        call.get_or_create_aux(at, |text| -> std::result::Result<ArgsFilter, Box<dyn StdError + Send + Sync>> {
-            Ok(serde_json::from_str(text.as_str()?)?)
+        call.get_or_create_aux(at, |text| -> std::result::Result<ArgsSearch, Box<dyn StdError + Send + Sync>> {
+            Ok(serde_json::from_str::<ArgsFilter>(text.as_str()?)?.into())
         })
     };
     conn.create_scalar_function("args_fit", 2, flags, move |call| {

@@ -181,6 +181,10 @@ impl Records for SqliteRecords {
         self.worded(|conn| job_list::ids(conn, filter))
     }
 
+    fn count(&mut self, filter: &JobFilter, within: Duration) -> Result<(u64, bool), StoreError> {
+        self.worded(|conn| job_list::count(conn, filter, within))
+    }
+
     fn dead_groups(&mut self, queue: Option<&QueueName>, limit: usize) -> Result<(Vec<DeadGroup>, usize), StoreError> {
         self.worded(|conn| {
             let groups = ended::groups(conn, queue)?;

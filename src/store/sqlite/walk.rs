@@ -132,6 +132,8 @@ impl Bounds {
 pub(super) struct Pace {
     /// Whether a key serves the list whole.
     pub is_whole: bool,
+    /// In steps also where a key serves the list: so many rows of one that no step takes long.
+    pub is_stepwise: bool,
     until: Option<u64>,
     rows: u32,
     searched: u64,
@@ -142,7 +144,7 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn new(within: Option<Duration>) -> Self {
         let until = within.map(|within| clock::monotonic_micros() + within.as_micros() as u64);
-        Self { is_whole: false, until, rows: FIRST, searched: 0, has_begun: false }
+        Self { is_whole: false, is_stepwise: false, until, rows: FIRST, searched: 0, has_begun: false }
     }
 
     fn is_over(&self) -> bool {

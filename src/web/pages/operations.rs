@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::operation::{Operation, OperationState};
 use crate::model::{JobAction, JobState, OperationId, States};
 use crate::report::operations::{meant, what};
-use crate::store::{JobFilter, Slice, StoreError};
+use crate::store::{JobFilter, Slice};
 use crate::web::View;
 use crate::web::desk::{Asked, Desk};
 use crate::web::html::{Page, ago, button, count, number, seconds, table, text};
@@ -18,13 +18,13 @@ use crate::web::routes::{Done, Sent};
 use crate::web::token::Role;
 use crate::wire::control::{Jobs, OneOperation, Span};
 
-/// Jobs are counted so far.
+/// Jobs are counted so far, and no longer than a slice.
 const COUNTED: u32 = 10_000;
 /// Jobs that are shown before they are changed.
 const FIRST: u32 = 10;
 /// Fields that say which jobs are meant; the page itself always says until when.
 const FIELDS: [&str; 8] = ["q", "state", "queue", "type", "label", "error", "since", "until"];
-/// Deleting more than so many takes typing how many they are.
+/// Deleting more than so many, or who knows how many, takes typing their number.
 const TYPED_FROM: u64 = 1_000;
 
 /// The changes that can be made of many jobs, with the role that each takes.
@@ -71,23 +71,20 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
     filter.until = Some(filter.until.map_or(desk.now, |until| until.min(desk.now)));
     let Slice { found: first, next, .. } =
         desk.read(|records| records.search(&JobFilter { limit: Some(FIRST), ..filter.clone() }, jobs::SLICE))?;
-    let counted =
-        desk.read(|records| match records.job_ids(&JobFilter { limit: Some(COUNTED), ..filter.clone() }) {
-            Ok(ids) => Ok(Some(ids.len() as u64)),
-            Err(StoreError::TooLong) => Ok(None),
-            Err(error) => Err(error),
-        })?;
+    let all = JobFilter { limit: Some(COUNTED), ..filter.clone() };
+    let (counted, is_exact) = desk.read(|records| records.count(&all, jobs::SLICE))?;
     if desk.asked.wants_json {
         let ids: Vec<_> = first.iter().map(|job| job.id).collect();
         return View::json(&serde_json::json!({
-            "verb": verb, "filter": filter, "count": counted, "count_is_exact": counted < Some(u64::from(COUNTED)), "first_ids": ids,
+            "verb": verb, "filter": filter, "count": counted, "count_is_exact": is_exact, "first_ids": ids,
         }));
     }
     let jobs = match counted {
-        Some(jobs) if jobs < u64::from(COUNTED) => count(jobs, "job"),
-        Some(_) => format!("{} jobs or more", number(COUNTED.into())),
-        None => "an unknown number of jobs, which took too long to count".to_owned(),
+        jobs if is_exact => count(jobs, "job"),
+        0 => "an unknown number of jobs, which takes long to count".to_owned(),
+        jobs => format!("{} jobs or more", number(jobs)),
     };
+    let to_type = (*verb == "delete" && (!is_exact || counted > TYPED_FROM)).then_some(counted);
     let options = match jobs::options(&search::spelled_out(desk.asked, &search::OF_JOBS)) {
         options if options.is_empty() => " --all".to_owned(),
         options => options,
@@ -97,7 +94,7 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
     let page = Page::new("jobs", title, command).fixed("change", html! {
         p { "This is to " strong { (verb) } " " strong { (jobs) } ": " (text(&meant(&filter))) ". Jobs that come or end from now on are left alone." }
         @if first.is_empty() && next.is_none() { p.empty { "No job matches." } }
-        @else if desk.may(*role) { (form(desk, verb, &filter, counted)) }
+        @else if desk.may(*role) { (form(desk, verb, &filter, to_type)) }
         @else { p.error { "This takes the role `" (role.as_str()) "`, and a master." } }
     });
     let page =
@@ -105,12 +102,12 @@ pub(in crate::web) fn preview(desk: &Desk<'_>) -> Result<View, Error> {
     Ok(View::Page(page))
 }
 
-fn form(desk: &Desk<'_>, verb: &str, filter: &JobFilter, counted: Option<u64>) -> Markup {
+/// `to_type`: the number of jobs, which must be typed.
+fn form(desk: &Desk<'_>, verb: &str, filter: &JobFilter, to_type: Option<u64>) -> Markup {
     // As points in time: what is an hour ago now is not later.
     let times = [("since", filter.since), ("until", filter.until)];
     let times = times.into_iter().filter_map(|(key, at)| Some((key, at?.to_timestamp().to_string())));
     let fields = desk.query_without(&["after", "before", "since", "until", "oldest"]);
-    let to_type = counted.filter(|jobs| verb == "delete" && *jobs > TYPED_FROM);
     html! {
         form.row method="post" action=(desk.urls.to(&["jobs", "change", verb])) {
             @for (key, value) in fields { input type="hidden" name=(key) value=(value); }
