@@ -17,6 +17,8 @@ fn a_worker_shows_its_memory_and_all_processes_below_it_and_lanes_lead_to_the_jo
                 .iter()
                 .all(|command| html.matches(&format!("<code>{command}</code>")).count() == 1)
         });
+        let html = page.as_role("operator", "GET", path, &[], "").expect(200).body;
+        assert!(html.contains("<code>sleep</code>") && !html.contains("62.5"), "only an admin sees arguments: {html}");
     }
     bench.wait_for("a point of the line", DEADLINE, |_| {
         let html = page.get("/workers/default-1").expect(200).body;

@@ -9,6 +9,7 @@ use crate::report::status::{PoolStatus, WorkerStatus};
 use crate::report::words;
 use crate::web::desk::Desk;
 use crate::web::html::{size, text};
+use crate::web::token::Role;
 
 /// Squares of a pool at most.
 const MOST: usize = 200;
@@ -47,7 +48,7 @@ fn families(desk: &Desk<'_>, pool: &PoolStatus, left: &mut usize) -> Markup {
         @if !parents.is_empty() && *left > 0 {
             ul { @for (worker, pid) in parents {
                 @if *left > 0 {
-                    li { a href=(desk.urls.to(&["workers", &worker.id])) { (text(&worker.id)) } ul { @for child in children_of(pid) { (branch(child, DEPTH, left)) } } }
+                    li { a href=(desk.urls.to(&["workers", &worker.id])) { (text(&worker.id)) } ul { @for child in children_of(pid) { (branch(desk, child, DEPTH, left)) } } }
                 }
             } }
         }
@@ -55,21 +56,24 @@ fn families(desk: &Desk<'_>, pool: &PoolStatus, left: &mut usize) -> Markup {
 }
 
 /// A process and those below it, as the system has them.
-pub(super) fn family(pid: u32) -> Markup {
+pub(super) fn family(desk: &Desk<'_>, pid: u32) -> Markup {
     let mut left = MOST;
-    branch(pid, DEPTH + 1, &mut left)
+    branch(desk, pid, DEPTH + 1, &mut left)
 }
 
-fn branch(pid: u32, depth: usize, left: &mut usize) -> Markup {
+/// The arguments of a process may hold secrets, and are for an admin.
+fn branch(desk: &Desk<'_>, pid: u32, depth: usize, left: &mut usize) -> Markup {
     let Some(rest) = left.checked_sub(1) else { return html! {} };
     *left = rest;
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let command = String::from_utf8_lossy(&line).replace('\0', " ");
+    let words =
+        if desk.asked.role >= Role::Admin { &*line } else { line.split(|b| *b == 0).next().unwrap_or_default() };
+    let command = String::from_utf8_lossy(words).replace('\0', " ");
     let children = if depth > 0 { children_of(pid) } else { Vec::new() };
     html! {
         li {
             (pid) " " code { (text(&command)) } " · " (size(backend::memory_of(pid)))
-            @if !children.is_empty() { ul { @for child in children { (branch(child, depth - 1, left)) } } }
+            @if !children.is_empty() { ul { @for child in children { (branch(desk, child, depth - 1, left)) } } }
         }
     }
 }

@@ -193,7 +193,7 @@ fn below(desk: &Desk<'_>, worker: Option<&WorkerStatus>) -> Markup {
     html! {
         (chart(&html! { (caption) }, &caption, &[Series { class: "line", values: line }], &[]))
         h2 { "Its processes" }
-        ul.tree { (processes::family(pid)) }
+        ul.tree { (processes::family(desk, pid)) }
     }
 }
 
