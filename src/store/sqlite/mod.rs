@@ -37,6 +37,8 @@ mod generations;
 mod history;
 mod identity;
 mod job_list;
+#[cfg(test)]
+mod job_list_tests;
 mod job_row;
 mod lanes;
 mod lock_file;

@@ -62,7 +62,13 @@ impl Source {
             query = query.and(&format!("{key} ="), Some(*value));
         }
         let Bounds { after, before, last, newest: _ } = bounds;
-        let all = [(">", after), ("<", before), (last.0, last.1)];
+        // One bound for each end: of two SQLite goes as far as the first.
+        let (after, before) = match last {
+            (">=", Some(_)) => (None, before),
+            ("<=", Some(_)) => (after, None),
+            _ => (after, before),
+        };
+        let all = [(">", after), ("<", before), last];
         for (comes, place) in all.into_iter().filter_map(|(comes, place)| Some((comes, place?))) {
             query = match self.axis {
                 Axis::Id(column) => query.and(&format!("{column} {comes}"), Some(place.1)),
