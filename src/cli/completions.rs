@@ -160,11 +160,15 @@ fn jobs_in(context: &Context, states: &[JobState]) -> Vec<CompletionCandidate> {
     states.iter().flat_map(of_state).map(|job| candidate(&job)).collect()
 }
 
-/// Errors that runs have failed of, the most dead first.
+/// Errors that runs have failed of, the most dead first, then those that are muted.
 fn errors(context: &Context) -> Vec<CompletionCandidate> {
     let Ok(Some(mut records)) = context.records() else { return Vec::new() };
-    let filter = FailureFilter { limit: Some(MOST_IDS), ..FailureFilter::default() };
-    let found = records.failures(&filter, clock::wall()).unwrap_or_default().into_iter();
+    let mut found = |muted| {
+        let filter = FailureFilter { muted, limit: Some(MOST_IDS), ..FailureFilter::default() };
+        records.failures(&filter, clock::wall()).unwrap_or_default()
+    };
+    // Muted ones too: somebody may want to list them again.
+    let found = found(false).into_iter().chain(found(true));
     let help = |error: &FailureRecord| Some(words::escape(&error.message).into());
     found.map(|error| CompletionCandidate::new(error.fingerprint.to_string()).help(help(&error))).collect()
 }

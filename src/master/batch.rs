@@ -222,4 +222,23 @@ mod tests {
         batches.ops.clear();
         assert_eq!(batches.horizon(), Some(1), "it is on its way");
     }
+
+    #[test]
+    fn of_the_progress_of_a_run_the_last_word_counts_and_a_state_lasts() {
+        let mut batches = Batches::new(None);
+        let now = Now { mono: Mono(0), wall: UnixMicros(0) };
+        let say = |percent, state: Option<&str>| Progress { percent, message: None, state: state.map(Into::into) };
+        for n in 0..1000 {
+            batches.add_progress((JobId(1), RunId(1)), say(Some(f64::from(n)), Some("7")), 1, now);
+        }
+        batches.add_progress((JobId(2), RunId(2)), say(Some(5.0), None), 2, now);
+        batches.add_progress((JobId(1), RunId(1)), say(Some(9.0), None), 3, now);
+        assert_eq!(batches.tags, [1, 2]);
+        assert!(
+            matches!(&batches.ops[0], Op::Change(Change::Progress { progress, .. }) if *progress == say(Some(9.0), Some("7")))
+        );
+        assert_eq!(batches.withdraw_unsent(|tag| *tag == 1), [1]);
+        batches.add_progress((JobId(2), RunId(2)), say(Some(6.0), None), 4, now);
+        assert_eq!(batches.tags, [2, 4], "where others stand now is not written over");
+    }
 }

@@ -27,7 +27,7 @@ const TURNS_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct DebugState {
     /// When it ends, if it is on.
     until: Option<UnixMicros>,
-    /// It is on, and somebody follows: looked at once a turn.
+    /// Whether it is on and somebody follows; looked at once a turn.
     is_heard: bool,
     /// Lines of this turn.
     told: usize,

@@ -109,7 +109,7 @@ pub struct FailureRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureNote {
     pub note: Option<String>,
-    /// It is left out of lists until then; a time that is past says nothing.
+    /// Until when lists leave it out; a time that is past says nothing.
     pub muted_until: Option<UnixMicros>,
 }
 

@@ -78,7 +78,7 @@ fn a_state_lasts_until_an_operator_retries_the_job_and_one_alone_hides_no_messag
     let master = bench.start(&["--workers=1", "--queue=default", "--", "python3", "worker.py"]);
     let dead = bench.wait_for_job(job, "dead");
     assert_eq!(dead["progress"], json!({"percent": 50.0, "message": "half", "state": {"page": 3}}));
-    // One that is too long is output, and takes the place of nothing.
+    // A state that is too long is output, and takes the place of nothing.
     assert!(bench.ok(&["logs"]).contains("xxxxxxxxxx"));
     bench.ok(&["jobs", "retry", &job.to_string()]);
     assert_eq!(bench.wait_for_job(job, "succeeded")["result"], json!({"page": 3}));

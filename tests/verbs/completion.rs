@@ -129,6 +129,18 @@ fn tab_completes_verbs_options_states_and_the_names_on_record_in_every_shell() {
 }
 
 #[test]
+fn tab_completes_an_error_that_is_muted_so_that_it_can_be_listed_again() {
+    let bench = Bench::new();
+    bench.push(&["--max-attempts=1", "--", "false"]);
+    bench.run(&["--workers=1", "--queue=default", "--drain"]).expect_code(1);
+    let error = bench.job(1)["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    bench.ok(&["errors", &error, "--mute", "3d"]);
+    if let Some(mut shell) = Shell::start(&bench, "bash") {
+        shell.expect(&format!("errors {}\t--unmute", &error[..4]), &format!("errors {error} --unmute"));
+    }
+}
+
+#[test]
 fn a_tab_where_nothing_is_on_record_makes_no_database_and_says_nothing() {
     let bench = Bench::new();
     for words in

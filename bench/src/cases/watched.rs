@@ -200,7 +200,7 @@ fn top(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let side = || terminal.slave.try_clone().map(Stdio::from);
     let child = command.env("TERM", "xterm-256color").stdin(side()?).stdout(side()?).stderr(side()?).spawn()?;
     let top = Top(child);
-    // It has ends of the terminal, too.
+    // The command has ends of the terminal, too.
     drop(command);
     let mut screen = File::from(terminal.master);
     let drawn = AtomicU64::new(0);

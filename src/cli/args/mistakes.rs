@@ -183,7 +183,7 @@ impl Mistake<'_> {
         let needed: Vec<String> = plain.map(|arg| one_of(&arg.split('|').collect::<Vec<_>>())).collect();
         let is_typed = |word: &str| word.starts_with("--") && self.args.iter().any(|arg| *arg == *word);
         let mut examples: Vec<String> = help::examples(self.verb).collect();
-        // One that has the option which needs it, if there is one.
+        // An example that has the option which needs it comes first.
         examples.sort_by_key(|example| !example.split(' ').any(is_typed));
         let example = examples.first().map(|example| format!(", as in `{example}`")).unwrap_or_default();
         format!("`{}` needs {}{example}; {}", self.place(), needed.join(", "), self.see())

@@ -11,7 +11,7 @@
 //! | only scheduled | the key of `scheduled` | when it is due |
 //! | anything else | `jobs` | id |
 //!
-//! Conditions that no key serves (a text, a time, the type of a ready job) is looked at row by row within these, in steps: see
+//! Conditions that no key serves (a text, a time, the type of a ready job) are looked at row by row within these, in steps: see
 //! `walk`.
 
 use std::time::Duration;

@@ -62,7 +62,7 @@ impl Source {
             query = query.and(&format!("{key} ="), Some(*value));
         }
         let Bounds { after, before, last, newest: _ } = bounds;
-        // One bound for each end: of two SQLite goes as far as the first.
+        // Each end has one bound: of two, SQLite goes as far as the first.
         let (after, before) = match last {
             (">=", Some(_)) => (None, before),
             ("<=", Some(_)) => (after, None),
