@@ -7,7 +7,7 @@
 //! `store` records jobs, runs and workers; `gateway` is the process that carries the calls of services; `web` the one that shows everything in the browser; `trial` speaks to one worker without either; `process` spawns, signals and finds processes; `wire` is the line
 //! protocol; `worker` is the built-in worker that runs commands; `config` turns what was written into what it
 //! means; `schedule` reckons the ticks of processors from cron expressions and time zones; `report` words everything for people and for JSON; `model` holds the words everybody shares.
-//! `top` is the state of the screen that follows a master; `telemetry` sends spans to a collector; `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
+//! `port` makes configurations of files of other systems; `top` is the state of the screen that follows a master; `telemetry` sends spans to a collector; `trust` says whose files are; `clock` reads the clocks; `channel` is one between threads, with a limit. `faults` makes things go wrong in builds for tests.
 //!
 //! Invariants:
 //! - `core` imports nothing but `model`; no process, file, channel, clock or log in it.
@@ -29,6 +29,7 @@ mod error;
 mod gateway;
 mod master;
 mod model;
+mod port;
 mod process;
 mod report;
 mod schedule;
@@ -59,6 +60,9 @@ pub mod testing {
     }
     pub mod model {
         pub use crate::model::*;
+    }
+    pub mod port {
+        pub use crate::port::*;
     }
     pub mod process {
         pub use crate::process::*;

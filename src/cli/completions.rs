@@ -109,6 +109,7 @@ fn with_completer(arg: Arg, verb: &str, context: &Arc<Context>) -> Arg {
     };
     match (name.as_str(), arg.get_long().unwrap_or_default()) {
         ("FILE" | "PATH", _) => arg.add(ArgValueCompleter::new(PathCompleter::any())),
+        ("DIR", _) => arg.add(ArgValueCompleter::new(PathCompleter::dir())),
         ("CMD", _) => arg.value_hint(ValueHint::CommandWithArguments),
         ("NAME", "") => arg.add(by(|context| {
             let queues = known::queues(context).unwrap_or_default();

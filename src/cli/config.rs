@@ -1,7 +1,5 @@
 //! `config`: checks, shows or writes the configuration.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,7 +7,7 @@ use serde::Serialize;
 use super::args::control::ConfigVerb;
 use super::backend;
 use super::context::Context;
-use super::output;
+use super::{new_file, output};
 use crate::config::{self, Loaded, Shown};
 use crate::error::{Code, Error};
 use crate::model::processor::{ProcessorSettings, Timing};
@@ -109,43 +107,16 @@ fn init(path: &Path, quiet: bool) -> Result<Code, Error> {
         output::print(config::template())?;
         return Ok(Code::DONE);
     }
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(config::template().as_bytes()));
-    match written {
-        Ok(()) if quiet => {}
-        Ok(()) => {
-            // The name that is looked for by itself.
-            let option = if path == Path::new("queue-work.toml") {
-                String::new()
-            } else {
-                format!(" --config {}", words::command([&*path.to_string_lossy()]))
-            };
-            let check = format!("wrote `{}`; check it with `queue-work config check{option}`", path.display());
-            output::line(&hint::complete(&check))?;
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(Error::Failed(format!("`{}` exists; give another path, or remove it first", path.display())));
-        }
-        Err(e) => return Err(Error::io(format!("write `{}`", path.display()), e)),
+    new_file::write(path, config::template(), false)?;
+    if !quiet {
+        // The name that is looked for by itself.
+        let option = if path == Path::new("queue-work.toml") {
+            String::new()
+        } else {
+            format!(" --config {}", words::command([&*path.to_string_lossy()]))
+        };
+        let check = format!("wrote `{}`; check it with `queue-work config check{option}`", path.display());
+        output::line(&hint::complete(&check))?;
     }
     Ok(Code::DONE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn init_writes_a_new_file_and_leaves_an_old_one_alone() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("q.toml");
-        assert!(init(&path, true).is_ok());
-        std::fs::write(&path, "mine").expect("written");
-        assert_eq!(init(&path, true).expect_err("it exists").exit_code(), 1);
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "mine");
-        assert_eq!(init(&dir.path().join("no/q.toml"), true).expect_err("no folder").exit_code(), 1);
-    }
 }

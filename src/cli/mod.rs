@@ -17,7 +17,9 @@ mod debug;
 mod doctor;
 pub(crate) mod errors;
 mod events;
+mod export;
 mod health;
+mod import;
 mod interrupted;
 pub(crate) mod jobs;
 mod known;
@@ -27,6 +29,7 @@ mod logging;
 pub(crate) mod logs;
 mod man;
 pub(crate) mod metrics;
+mod new_file;
 pub(crate) mod output;
 pub(crate) mod pause;
 pub(crate) mod processors;
@@ -156,6 +159,8 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Logs(args) => logs::run(context, args),
         Verb::Web(args) => web::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
+        Verb::Import(args) => import::run(context, args),
+        Verb::Export(args) => export::run(context, args),
         Verb::Completions(args) => completions::run(args.shell),
         Verb::Man(args) => man::run(&args.verb),
         Verb::Help(args) => help(&args.topic),

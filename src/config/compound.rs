@@ -204,7 +204,8 @@ impl Reader<'_> {
 }
 
 /// Whether the word after these is a script for a shell, which has variables of its own.
-fn is_script_after(words: &[&str]) -> bool {
+#[must_use]
+pub fn is_script_after(words: &[&str]) -> bool {
     let is_shell = |word: &&str| SHELLS.contains(&word.rsplit('/').next().unwrap_or(word));
     words.iter().any(is_shell) && words.last().is_some_and(|word| word.starts_with('-') && word.ends_with('c'))
 }

@@ -94,6 +94,14 @@ impl Config {
     }
 }
 
+/// Everything that is wrong with the text of a file that would be read in this folder, with these variables.
+#[must_use]
+pub fn problems_of(text: &str, env: &Environment, folder: &Path) -> Vec<Problem> {
+    let layer = document::read(text, Some(Path::new("queue-work.toml")), env);
+    let file = File { read: None, layer };
+    with(&file, &Flags::default(), env, Some(folder)).err().map(|errors| errors.0).unwrap_or_default()
+}
+
 /// Lays the flags over this file.
 pub(super) fn with(file: &File, flags: &Flags, env: &Environment, cwd: Option<&Path>) -> Result<Loaded, ConfigErrors> {
     let ([env_limits, limits], mut problems) = flags.limits();

@@ -42,11 +42,12 @@ mod tests;
 
 pub use autoscale::autoscale_within;
 pub use changes::{changes, put_in_force};
+pub use compound::is_script_after;
 pub use environment::Environment;
 pub use file::ReadFile;
 pub use flags::check_limit;
 pub use job_limits::JobLimits;
-pub use load::{Inputs, Loaded};
+pub use load::{Inputs, Loaded, problems_of};
 pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};

@@ -4,8 +4,9 @@
 //! end after it. Invariant: of pools that pass, none waits for itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::Config;
+use super::{Config, PoolConfig};
 use crate::model::{PoolName, Supervision};
 
 /// Pools, each with those that it comes after.
@@ -57,6 +58,26 @@ pub(super) fn check(config: &Config) -> Vec<Wrong<'_>> {
         wrong.push(Wrong { pool: circle[0], key, message });
     }
     wrong
+}
+
+impl Config {
+    /// The longest that pools take to leave, those that need another before that one, and the pool that is the last of
+    /// these.
+    #[must_use]
+    pub fn longest_stop(&self) -> Option<(Duration, &PoolConfig)> {
+        self.pools.iter().map(|pool| (self.stop_of(pool), pool)).max_by_key(|(stop, _)| *stop)
+    }
+
+    /// What a pool takes, with those that leave before it.
+    fn stop_of(&self, pool: &PoolConfig) -> Duration {
+        let (own, name) = (&pool.settings.limits, &pool.settings.name);
+        let leaves_before = |other: &&PoolConfig| {
+            let Supervision { needs, sidecars, .. } = &other.settings.supervision;
+            needs.contains(name) || sidecars.contains(name)
+        };
+        let before = self.pools.iter().filter(leaves_before).map(|other| self.stop_of(other)).max();
+        own.grace.saturating_add(own.kill_after).saturating_add(before.unwrap_or_default())
+    }
 }
 
 /// The first way from a pool back to itself.

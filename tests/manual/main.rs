@@ -44,6 +44,7 @@ chapters! {
     guarantees_do_what_they_show: "docs/guarantees.md",
     health_does_what_it_shows: "docs/health.md",
     metrics_do_what_they_show: "docs/metrics.md",
+    migrating_does_what_it_shows: "docs/migrating.md",
     performance_does_what_it_shows: "docs/performance.md",
     processors_do_what_they_show: "docs/processors.md",
     production_does_what_it_shows: "docs/production.md",

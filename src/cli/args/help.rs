@@ -27,7 +27,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
-    ("Set up", &["config, web", "completions, man"]),
+    ("Set up", &["config, import, export", "web, completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
@@ -45,8 +45,8 @@ const TOGETHER: [(&str, &str); 15] = [
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
     ("spawn, stop", "Add a pool; stop pools, workers or the master"),
     ("restart, reload", "Replace workers; read the configuration file again"),
-    ("config, web", "Check or write the configuration; open the page"),
-    ("completions, man", "Print a completion script, or the manual page (roff)"),
+    ("config, import, export", "Check or make a configuration; make a unit"),
+    ("web, completions, man", "Open the page; print completions, the manual"),
 ];
 
 const USAGE: &str = "queue-work [OPTIONS] [-- CMD…]   the master: `queue-work start -h`

@@ -10,6 +10,7 @@ pub(crate) mod jobs;
 pub(crate) mod metrics;
 mod mistakes;
 pub(crate) mod moment;
+pub(crate) mod port;
 pub(crate) mod processors;
 pub(crate) mod push;
 mod quick;
@@ -212,6 +213,8 @@ Examples:
     Web(web::WebArgs),
     #[command(subcommand)]
     Config(control::ConfigVerb),
+    Import(port::ImportArgs),
+    Export(port::ExportArgs),
     Completions(control::CompletionsArgs),
     Man(control::ManArgs),
     Help(control::HelpArgs),

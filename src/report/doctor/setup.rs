@@ -1,7 +1,5 @@
 //! The configuration and the master.
 
-use std::time::Duration;
-
 use super::super::health::{Check, Mark, check};
 use super::super::status::{QueueStatus, UNREACHABLE};
 use super::super::words;
@@ -121,14 +119,8 @@ pub(super) fn durability(facts: &Facts) -> Check {
     check("durability", found.into_iter().collect(), "a job that was acknowledged is on the disk".to_owned())
 }
 
-/// What jobs may take while the master stops.
-fn longest_stop(facts: &Facts) -> Option<(Duration, &PoolConfig)> {
-    let stop = |pool: &PoolConfig| pool.settings.limits.grace.saturating_add(pool.settings.limits.kill_after);
-    pools(facts).map(|pool| (stop(pool), pool)).max_by_key(|(stop, _)| *stop)
-}
-
 pub(super) fn stop_timeout(facts: &Facts) -> Check {
-    let Some((longest, pool)) = longest_stop(facts) else {
+    let Some((longest, pool)) = setup(facts).and_then(|setup| setup.config.longest_stop()) else {
         return check("stop_timeout", Vec::new(), "no pool is configured".to_owned());
     };
     let short = |unit: &&Unit| unit.stop_timeout.is_some_and(|timeout| timeout <= longest);
