@@ -13,7 +13,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use queue_work::testing::config::default_limits;
 use queue_work::testing::core::calls::{Call, CallAction, CallEvent, CallId, Calls};
 use queue_work::testing::core::{Action, Core, Event, PoolId, Tag};
-use queue_work::testing::model::change::Change;
+use queue_work::testing::model::change::{Change, HeldBack};
 use queue_work::testing::model::service::{Body, Declared, ServiceSettings, Strategy};
 use queue_work::testing::model::{
     Answer, Claimed, Counters, Detail, Holds, Hooks, JobId, Mono, Now, PoolKind, PoolLimits, PoolName, PoolSettings,
@@ -73,7 +73,15 @@ impl Bench {
                 let count = i64::from(claim.total).min(self.left);
                 let jobs = (0..count).map(|i| job(JOBS - self.left + i + 1, &self.queue)).collect();
                 self.left -= count;
-                let event = Event::Claimed { pool: self.pool, share, asked, news, jobs, more: false };
+                let event = Event::Claimed {
+                    pool: self.pool,
+                    share,
+                    asked,
+                    news,
+                    jobs,
+                    more: false,
+                    held: HeldBack::default(),
+                };
                 self.core.handle(event, NOW, &mut self.out);
                 true
             }

@@ -57,8 +57,15 @@ impl Bench {
 
     fn claim(&self, count: u32) -> Op {
         let takes = vec![(self.queue.clone(), count)];
-        Change::Claim(Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: count, max_bytes: usize::MAX })
-            .into()
+        Change::Claim(Claim {
+            takes,
+            lanes: Takes::Others,
+            workers: Vec::new(),
+            total: count,
+            at_once: u32::MAX,
+            max_bytes: usize::MAX,
+        })
+        .into()
     }
 
     fn ends(&self, jobs: Vec<Claimed>) -> Vec<Op> {

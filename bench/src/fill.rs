@@ -166,8 +166,14 @@ fn ran(
         let count = chunk.end - chunk.start;
         let jobs = chunk.clone().map(|n| job(queue, n)).collect::<Outcome<Vec<_>>>()?;
         let takes = vec![(QueueName::new(queue)?, count as u32)];
-        let claim =
-            Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: count as u32, max_bytes: usize::MAX };
+        let claim = Claim {
+            takes,
+            lanes: Takes::Others,
+            workers: Vec::new(),
+            total: count as u32,
+            at_once: u32::MAX,
+            max_bytes: usize::MAX,
+        };
         batch += 1;
         let applied =
             store.apply(batch, &[Request::Push(jobs.into()).into(), Change::Claim(claim).into()], at(chunk.start))?;

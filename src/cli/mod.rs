@@ -34,6 +34,7 @@ pub(crate) mod output;
 pub(crate) mod pause;
 pub(crate) mod processors;
 mod push;
+mod queues;
 mod reach;
 mod reload;
 mod remote;
@@ -145,6 +146,7 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Stop(args) => stop::run(context, args),
         Verb::Pause(args) => pause::run(context, args, true),
         Verb::Resume(args) => pause::run(context, args, false),
+        Verb::Queues(args) => queues::run(context, args),
         Verb::Jobs(args) => jobs::run(context, args),
         Verb::Ls(args) => jobs::list::run(context, &args::jobs::Ids::default(), args),
         Verb::Rm(args) => jobs::delete(context, args),

@@ -16,7 +16,8 @@ use super::values::Written;
 use super::{schema, variables};
 use crate::model::ids::NameError;
 use crate::model::key::{Key, Kind};
-use crate::model::{PoolLimits, PoolName, ProcessorName};
+use crate::model::queue_limits::QueueLimits;
+use crate::model::{PoolLimits, PoolName, ProcessorName, QueueName};
 
 /// Values of one table, each with its origin.
 pub(super) type Table = Map<String, Value>;
@@ -41,6 +42,7 @@ pub(super) struct Layer {
     /// In the order of the file.
     pub(super) pools: Vec<(PoolName, Table)>,
     pub(super) processors: Vec<(ProcessorName, Table)>,
+    pub(super) queues: Vec<(QueueName, Table)>,
     /// Where each key stands (`pools.mail.workers`): line and column.
     pub(super) places: BTreeMap<String, (usize, usize)>,
     /// The keys whose value was refused.
@@ -226,6 +228,9 @@ impl<'t> Reader<'t> {
                     self.layer.processors =
                         self.named_tables(name, at, value, &[schema::PROCESSOR], ProcessorName::new);
                 }
+                "queues" => {
+                    self.layer.queues = self.named_tables(name, at, value, &[QueueLimits::KEYS], QueueName::new);
+                }
                 _ => {
                     let entry = self.entry("", name, at, value, &[schema::TOP]);
                     self.layer.top.extend(entry);
@@ -234,7 +239,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The tables in `pools` or `processors`, of which each has a name.
+    /// The tables in `pools`, `processors` or `queues`, of which each has a name.
     fn named_tables<N>(
         &mut self,
         all: &str,
@@ -361,6 +366,7 @@ fn unknown(name: &str, table: &str, keys: &[&'static [Key]]) -> String {
         (schema::WEB, "in `[web]`"),
         (schema::TOGETHER, "in `[autoscale]`"),
         (schema::AUTOSCALE, "in `[pools.NAME.autoscale]`"),
+        (QueueLimits::KEYS, "in `[queues.NAME]`"),
     ];
     for (keys, place) in elsewhere {
         match schema::nearest(name, keys.iter().map(|key| key.name)) {

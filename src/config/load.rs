@@ -15,7 +15,7 @@ use super::pool_variables::{self, PoolTables};
 use super::problem::{ConfigErrors, Problem};
 use super::raw;
 use super::show::Origins;
-use super::{Config, Durability, Flags, autoscale, pools, processors, rules, telemetry, web};
+use super::{Config, Durability, Flags, autoscale, pools, processors, queues, rules, telemetry, web};
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
 use crate::model::{Bytes, ProcessorName, StoreUrl};
@@ -222,6 +222,7 @@ fn merged(
         makes_folder: paths.makes_folder,
         pools: pools::all(layers, origins, problems)?,
         processors,
+        queues: queues::all(layers, origins),
         drain: flags.drain,
         single: None,
         keep: KeepFor {

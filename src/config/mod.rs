@@ -23,6 +23,7 @@ mod pools;
 mod problem;
 mod processor_keys;
 mod processors;
+mod queues;
 mod raw;
 mod resolve;
 mod restart;
@@ -51,11 +52,13 @@ pub use load::{Inputs, Loaded, problems_of};
 pub use paths::{Paths, SOCKET_DATABASE, paths};
 pub use pools::{OwnProgram, default_limits};
 pub use problem::{ConfigErrors, Problem};
+pub use queues::check_queue_limit;
 pub use services::ServiceConfig;
 pub use show::{Origins, Shown, show, template};
 pub use telemetry::{Collector, Telemetry};
 pub use web::{Trusted, Users, Web, check_base_path, check_host, check_pattern, listen as listen_of_web};
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,7 +66,8 @@ use std::time::Duration;
 use crate::model::autoscale::Together;
 use crate::model::change::KeepFor;
 use crate::model::processor::ProcessorSettings;
-use crate::model::{Hooks, PoolLimits, PoolSettings, StoreUrl, Until};
+use crate::model::queue_limits::SaidLimits;
+use crate::model::{Hooks, PoolLimits, PoolSettings, QueueName, StoreUrl, Until};
 use crate::trust::account::Account;
 
 /// Everything a master needs to know.
@@ -91,6 +95,8 @@ pub struct Config {
     /// The pools, at least one.
     pub pools: Vec<PoolConfig>,
     pub processors: Vec<ProcessorSettings>,
+    /// Limits of queues, as they are written.
+    pub queues: BTreeMap<QueueName, SaidLimits>,
     /// End when nothing is ready, running or waiting for a retry.
     pub drain: bool,
     /// The only pool is that of a `work`, and ends by itself.

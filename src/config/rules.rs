@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::show::Origins;
 use super::values::Written;
 use super::{Config, Flags, PoolConfig, ServiceConfig, units};
-use super::{order, processors, schema, services};
+use super::{order, processors, queues, schema, services};
 use crate::model::listen::Place;
 use crate::model::processor::PROCESSORS;
 use crate::model::service::Strategy;
@@ -74,6 +74,9 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
 pub(super) fn warnings(config: &Config, layers: &Layers<'_>) -> Vec<Problem> {
     let mut warnings = Vec::new();
     warnings.extend(processors::warnings(config, layers));
+    if !layers.flags.names_pools() {
+        warnings.extend(queues::warnings(config, layers));
+    }
     let file = &layers.file.layer;
     if config.keep.runs < config.keep.succeeded {
         let (runs, jobs) = (units::show_duration(config.keep.runs), units::show_duration(config.keep.succeeded));

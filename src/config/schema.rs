@@ -32,8 +32,19 @@ pub(super) const TOP: &[Key] = &[
 ];
 
 /// The tables.
-pub(super) const TABLES: &[&str] =
-    &["keep", "signals", "health", "metrics", "telemetry", "web", "autoscale", "defaults", "pools", "processors"];
+pub(super) const TABLES: &[&str] = &[
+    "keep",
+    "signals",
+    "health",
+    "metrics",
+    "telemetry",
+    "web",
+    "autoscale",
+    "defaults",
+    "pools",
+    "queues",
+    "processors",
+];
 
 /// The keys of `[keep]`.
 pub(super) const KEEP: &[Key] = &[

@@ -11,7 +11,7 @@ use config::ValueKind;
 use super::document::{self, Table, Unfilled};
 use super::file::File;
 use super::load::Loaded;
-use super::{Flags, PoolConfig, autoscale, pools, restart, schema, services, units};
+use super::{Flags, PoolConfig, autoscale, pools, queues, restart, schema, services, units};
 use crate::model::key::Kind;
 use crate::model::{Hooks, PoolKind, PoolLimits, PoolName, PoolSettings, QueueOrder, Supervision};
 
@@ -153,6 +153,7 @@ pub(super) fn of_master(loaded: &Loaded) -> Vec<Shown> {
     ];
     limits("defaults", &config.defaults, &mut lines);
     hooks("defaults", &config.default_hooks, &mut lines);
+    queues::show(&config.queues, &mut lines);
     with_origins(loaded, lines)
 }
 

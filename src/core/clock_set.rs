@@ -28,6 +28,9 @@ impl Core {
         if by > 0 {
             self.doubt_the_clock(now);
         }
+        if by != 0 {
+            self.open_all();
+        }
         self.shift_ticks(by, now, out);
     }
 

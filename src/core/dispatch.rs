@@ -12,7 +12,7 @@ use super::pool::{Pool, PoolId, Share, ShareId};
 use super::single::Single;
 use super::workers::Workers;
 use super::{Action, Core, Handle, Phase, Tag};
-use crate::model::change::{Change, Claim};
+use crate::model::change::{Change, Claim, HeldBack};
 use crate::model::{Claimed, Notice, Now, QueueName, QueueOrder, WorkerId};
 
 /// Most bytes of args in one claim, so that large jobs are not piled up in memory.
@@ -46,7 +46,7 @@ impl Core {
         asked: u32,
         news: u64,
         jobs: Vec<Claimed>,
-        more: bool,
+        (more, held): (bool, HeldBack),
         now: Now,
         out: &mut Vec<Action>,
     ) {
@@ -54,11 +54,14 @@ impl Core {
         // It is kept while something is asked for.
         let Some(share) = pool.shares.get_mut(&share) else { return };
         share.asked -= asked.min(share.asked);
-        if (jobs.len() as u32) < asked && !more {
+        share.at_once = held.for_workers;
+        if (jobs.len() as u32) < asked && !more && !held.for_workers {
             share.dry_at = Some(news);
         }
         share.ahead.extend(jobs.into_iter().map(Arc::new));
-        if self.phase != Phase::Running || pool.removed {
+        let is_removed = pool.removed;
+        self.close_queues(id, held.closed);
+        if self.phase != Phase::Running || is_removed {
             self.hold_back(id, |_| true, out);
             return;
         }
@@ -199,10 +202,13 @@ fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, allowed: u32, all: &Wo
     let workers = pool.load.iter().filter(|(_, _, w)| ours(w)).count() as u32;
     let room: u32 = pool.not_full(window).filter(ours).map(|w| room(&all[w], window)).sum();
     let lookahead = pool.lookahead(workers);
-    let on_the_way = pool.shares[&share].ahead.len() as u32 + pool.shares[&share].asked;
-    let want = (room + lookahead).min(allowed).saturating_sub(on_the_way);
+    let of = &pool.shares[&share];
+    let on_the_way = of.ahead.len() as u32 + of.asked;
+    let at_once: u32 = pool.not_full(window).filter(ours).map(|w| at_once(&all[w], window)).sum();
+    let at_once = at_once.min(allowed).saturating_sub(on_the_way);
+    let want = if of.at_once { at_once } else { (room + lookahead).min(allowed).saturating_sub(on_the_way) };
     // A small top-up waits until it is worth a statement, unless a worker would starve for it.
-    if want == 0 || (want < lookahead / 2 && on_the_way > room) {
+    if want == 0 || (want < lookahead / 2 && on_the_way > room && !of.at_once) {
         return;
     }
     let idle = pool.load.iter().take_while(|&&(load, _, _)| load == 0).map(|&(_, _, w)| w);
@@ -211,7 +217,7 @@ fn claim_for(id: PoolId, pool: &mut Pool, share: ShareId, allowed: u32, all: &Wo
     let takes = takes(&pool.settings.queues, &mut pool.credits, want);
     let Some(of) = pool.shares.get_mut(&share) else { return };
     of.asked += want;
-    let claim = Claim { takes, lanes: of.takes.clone(), workers, total: want, max_bytes: CLAIM_BYTES };
+    let claim = Claim { takes, lanes: of.takes.clone(), workers, total: want, at_once, max_bytes: CLAIM_BYTES };
     out.push(Action::Write(Change::Claim(claim), Tag::Claim { pool: id, share, asked: want, news: pool.news }));
 }
 
@@ -237,6 +243,11 @@ fn assign(worker: WorkerId, name: Option<Arc<str>>, pool: &Pool, out: &mut Vec<A
             out.push(Action::Write(Change::Assign { job, run, worker }, Tag::None));
         }
     }
+}
+
+/// How many more jobs a worker can begin at once.
+fn at_once(worker: &Handle, window: u32) -> u32 {
+    room(worker, window).min(worker.concurrency.max(1).saturating_sub(worker.flights.len() as u32))
 }
 
 /// How many more jobs a worker can be sent now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{PoolChanges, PoolId, ProcessorId, ShareId, Tag, Ticked, Ticket};
 use crate::model::autoscale::Machine;
-use crate::model::change::Reply;
+use crate::model::change::{HeldBack, Reply};
 use crate::model::done::Reloaded;
 use crate::model::job::Progress;
 use crate::model::processor::{EndedRun, OpenRun, ProcessorRecord};
@@ -134,6 +134,7 @@ pub enum Event {
         jobs: Vec<Claimed>,
         /// Fewer than asked for, but not because the queues were empty.
         more: bool,
+        held: HeldBack,
     },
     /// Jobs were moved to the lanes of types that workers have named.
     Sorted {

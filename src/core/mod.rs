@@ -33,6 +33,7 @@ mod exits;
 mod flight;
 mod hooks;
 mod leaks;
+mod limited;
 mod not_begun;
 mod order;
 mod pool;
@@ -81,7 +82,7 @@ use crate::model::leak::TypeMemory;
 use crate::model::oom::OomKills;
 use crate::model::supervision::RestartPolicy;
 use crate::model::worker::EndReason;
-use crate::model::{JobId, Mono, Now, WorkerId};
+use crate::model::{JobId, Mono, Now, QueueName, UnixMicros, WorkerId};
 use autoscale::Autoscaling;
 use clock_set::Shifts;
 use commands::Tickets;
@@ -133,6 +134,8 @@ pub struct Core {
     totals: Totals,
     rollups: Rollups,
     served: Served,
+    /// Queues that limits keep closed, and until when; `None`: until a job of it has ended.
+    closed: BTreeMap<QueueName, Option<UnixMicros>>,
     oom: OomKills,
     drain: drain::Drain,
     idleness: Idleness,
@@ -174,6 +177,7 @@ impl Core {
             totals: Totals::default(),
             rollups: Rollups::default(),
             served: Served::default(),
+            closed: BTreeMap::new(),
             oom: OomKills::default(),
             drain: drain::Drain::default(),
             idleness: Idleness::default(),
@@ -211,8 +215,8 @@ impl Core {
             Event::Swept { worker } => self.swept(worker, now, out),
             Event::Sampled { worker, memory, cpu } => self.sampled(worker, memory, cpu, now, out),
             Event::SampledAlone { worker, memory } => self.sampled_alone(worker, memory, now),
-            Event::Claimed { pool, share, asked, news, jobs, more } => {
-                self.claimed((pool, share), asked, news, jobs, more, now, out);
+            Event::Claimed { pool, share, asked, news, jobs, more, held } => {
+                self.claimed((pool, share), asked, news, jobs, (more, held), now, out);
             }
             Event::Sorted { queues, more } => self.sorted(&queues, more),
             Event::FirstOther { queue, kind } => self.first_other(&queue, kind),
@@ -244,6 +248,7 @@ impl Core {
         self.expire(now, out);
         self.shift(out);
         self.promote(now, out);
+        self.open_queues(now);
         self.tick(now, out);
         self.prune(now, out);
         self.end_singles(now, out);
@@ -275,7 +280,7 @@ impl Core {
     /// When to call [`Core::settle`] next, if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let while_running = [self.next_telling(), self.next_end(), self.next_scaling()];
+        let while_running = [self.next_telling(), self.next_end(), self.next_scaling(), self.next_opening(now)];
         let served = while_running.into_iter().flatten().min().filter(|_| self.phase == Phase::Running);
         let tickets = self.next_proof(now.mono);
         let times = [self.next_promotion(now), self.next_tick(now), self.next_spawns(now.mono), self.next_prune()];

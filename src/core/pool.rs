@@ -35,11 +35,13 @@ pub(super) struct Share {
     pub(super) asked: u32,
     /// The news known when a claim last came back short: without more there is nothing to claim.
     pub(super) dry_at: Option<u64>,
+    /// Jobs wait in queues with limits, of which none are claimed ahead: asked for is what workers can begin at once.
+    pub(super) at_once: bool,
 }
 
 impl Share {
     const fn new(takes: Takes) -> Self {
-        Self { takes, ahead: VecDeque::new(), asked: 0, dry_at: None }
+        Self { takes, ahead: VecDeque::new(), asked: 0, dry_at: None, at_once: false }
     }
 
     /// Nothing is claimed or asked for.

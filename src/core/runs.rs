@@ -124,7 +124,7 @@ impl Core {
         }
         let tag = self.tag_of_end(pool, verdict.next);
         out.push(Action::Write(Change::Finish(Box::new(finish)), tag));
-        if matches!(verdict.next, Next::Ready | Next::Behind) {
+        if matches!(verdict.next, Next::Ready | Next::Behind) || self.may_open(&queue) {
             self.news(&[queue]);
         }
     }

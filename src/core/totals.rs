@@ -60,10 +60,11 @@ impl Totals {
         self.paused.remove(name);
     }
 
-    /// Takes in the totals of a queue; true if it was paused, or is no longer.
+    /// Takes in the totals of a queue; true if it was paused, or is no longer, or has other limits.
     fn put(&mut self, totals: QueueTotals, now: Mono) -> bool {
         let name = totals.name.clone();
         let before = self.queues.get(&name);
+        let has_other_limits = before.is_some_and(|before| before.limits != totals.limits);
         self.rates.count(before, &totals, now);
         if before.is_none() && self.apart.len() < MOST_TYPES {
             self.apart.insert(name.clone());
@@ -72,7 +73,7 @@ impl Totals {
         }
         let turned = if totals.paused { self.paused.insert(name.clone()) } else { self.paused.remove(&name) };
         self.queues.insert(name, totals);
-        turned
+        turned || has_other_limits
     }
 }
 

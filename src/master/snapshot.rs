@@ -6,7 +6,7 @@ use super::{Master, sampler};
 use crate::core::{Flight, Gate, Handle, Phase, Pool, PoolId, SlotHistory, SlotState, SlotView, State};
 use crate::model::death::Over;
 use crate::model::worker::signal_name;
-use crate::model::{Now, Takes, WorkerId, WorkerState};
+use crate::model::{Now, QueueTotals, Takes, WorkerId, WorkerState};
 use crate::report::status::{
     LastExit, MOST_UNSERVED, MasterStatus, PoolStatus, QueueStatus, UnservedStatus, WorkerJob, WorkerStatus,
 };
@@ -29,12 +29,20 @@ impl Master {
         let totals = self.core.totals();
         Status {
             master: Some(self.master_status(now)),
-            queues: totals.all().map(|of| QueueStatus::new(of, totals.rate_of(of, now.mono), now.wall)).collect(),
+            queues: totals.all().map(|of| self.queue_status(of, now)).collect(),
             pools,
             workers,
             unserved: self.core.unserved().take(MOST_UNSERVED).map(UnservedStatus::from).collect(),
             jobs_per_s: self.meters.jobs_per_s(now.mono),
         }
+    }
+
+    fn queue_status(&self, of: &QueueTotals, now: Now) -> QueueStatus {
+        let mut status = QueueStatus::new(of, self.core.totals().rate_of(of, now.mono), now.wall);
+        if let Some(limits) = &mut status.limits {
+            limits.next_start_at = self.core.opens_at(&of.name);
+        }
+        status
     }
 
     fn master_status(&self, now: Now) -> MasterStatus {

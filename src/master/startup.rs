@@ -31,15 +31,17 @@ use super::sidecars::Sidecars;
 use super::signals::Signals;
 use super::sources::{Inbox, Mail, Source, Sources};
 use super::spawner::Spawner;
+use super::store_events::Purpose;
 use super::time::Time;
 use super::timers::Timer;
 use super::traces::Traces;
 use super::web::Web;
 use super::{Fixed, Master, takeover, wall};
 use crate::config::{Config, Inputs, JobLimits, Loaded};
-use crate::core::Core;
+use crate::core::{Core, Tag};
 use crate::model::UnixMicros;
 use crate::model::bulk::OpenBulk;
+use crate::model::change::Request;
 use crate::model::problem::{HIDDEN_PROCESSES, Topic};
 use crate::model::processor::ProcessorSettings;
 use crate::process::identity;
@@ -225,6 +227,16 @@ impl Master {
         self.make_room();
         self.time.ring_in(Timer::Checks, Duration::ZERO);
         self.arm_processors();
+        self.limit_queues();
+    }
+
+    /// Tells the store which limits the configuration has for queues.
+    pub(super) fn limit_queues(&mut self) {
+        // A `work` is no reason to forget those of the master before it.
+        if self.in_force.config.single.is_none() {
+            let request = Request::ConfigureQueues(Arc::new(self.in_force.config.queues.clone()));
+            self.batches.add(request, Purpose::Core(Tag::None), true, false, self.time.now());
+        }
     }
 
     /// Tells the core which processors there are.

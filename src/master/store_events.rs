@@ -3,7 +3,7 @@
 //! Invariant: nobody is told that something was done before it is committed, nor that it is durable before it is on the
 //! disk; and nobody who pushes waits for a store that fails.
 
-use super::requests::{BulkAnswer, PushForm, Refused, pushed, unavailable};
+use super::requests::{Answer, BulkAnswer, PushForm, Refused, pushed, unavailable};
 use super::{Master, wall};
 use crate::core::{Event, JobChange, PoolId, Tag, Ticket};
 use crate::model::change::Reply;
@@ -36,6 +36,7 @@ pub(super) enum Purpose {
     DropBulk(BulkId),
     /// Pause or resume of one queue of several.
     Pause(Ticket),
+    SetQueue(Ticket),
     NoteFailure(Ticket, Fingerprint),
     SwitchProcessors {
         ticket: Ticket,
@@ -186,6 +187,7 @@ impl Master {
             Purpose::OpenBulk(bulk) => self.bulk_opened(bulk, reply),
             Purpose::DropBulk(bulk) => self.bulk_dropped(bulk, &reply),
             Purpose::Pause(ticket) => self.paused_one(batch, durable, ticket),
+            Purpose::SetQueue(ticket) => self.answer_when_safe(batch, durable, ticket, Answer::Yes),
             Purpose::NoteFailure(ticket, error) => self.failure_noted(batch, durable, ticket, error, &reply),
             Purpose::SwitchProcessors { ticket, answer } => self.switched(batch, durable, ticket, answer, reply),
             Purpose::BeginRun { ticket, begin } => self.run_begun(batch, durable, ticket, *begin, reply),
@@ -203,12 +205,12 @@ impl Master {
             Err(other) => other,
         };
         let event = match (tag, reply) {
-            (Tag::Claim { pool, share, asked, news }, Reply::Claimed { mut jobs, expired, more }) => {
+            (Tag::Claim { pool, share, asked, news }, Reply::Claimed { mut jobs, expired, more, held }) => {
                 failpoint!("claim.committed");
                 self.tell_claimed(pool, asked, jobs.len());
                 self.traces.begin(&mut jobs, wall());
                 self.expired(expired);
-                Event::Claimed { pool, share, asked, news, jobs, more }
+                Event::Claimed { pool, share, asked, news, jobs, more, held }
             }
             (Tag::Promote, Reply::Promoted { queues, expired, .. }) => {
                 self.expired(expired);

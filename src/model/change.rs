@@ -15,6 +15,8 @@ use super::job::Progress;
 pub use super::keep::{Keep, KeepFor};
 use super::operation::Operation;
 use super::processor::{Armed, BeginRun, ProcessorRecord, ProcessorRun, ProcessorRunState, SkipCause, Switch, Tick};
+pub use super::queue_limits::HeldBack;
+use super::queue_limits::{Full, Override, SaidLimits};
 use super::shift::Shift;
 use super::worker::{EndReason, Exit};
 use super::{
@@ -133,7 +135,7 @@ pub enum Change {
 /// A change that is asked for from outside, and needs no decision.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order.
+    /// Add jobs. Reply: [`Reply::Pushed`], one per job, in order, or [`Reply::Full`], and none was added.
     Push(Arc<[NewJob]>),
     /// A step of a bulk push.
     Bulk(BulkStep),
@@ -148,6 +150,11 @@ pub enum Request {
     },
     /// Stop or go on handing out jobs of a queue; the queue is made if it is new. Reply: [`Reply::Done`].
     Pause { queue: QueueName, paused: bool },
+    /// The limits of queues as the configuration has them, in the place of those of before. Reply: [`Reply::Done`].
+    ConfigureQueues(Arc<BTreeMap<QueueName, SaidLimits>>),
+    /// Set limits of a queue over those of the configuration, in the place of what was set before, or take that back. Reply:
+    /// [`Reply::Done`].
+    SetLimits { queue: QueueName, set: Option<Box<Override>> },
     /// Enable or disable processors, each with whether it is configured, or leave that to the file again. Reply:
     /// [`Reply::Done`], or [`Reply::NoProcessor`] for one that is neither configured nor on record, and nothing was changed.
     SwitchProcessors { processors: Vec<(ProcessorName, bool)>, switch: Switch },
@@ -196,6 +203,7 @@ impl Op {
             Self::Change(Change::Finish(finish)) => matches!(finish.next, Next::RetryAt(_)),
             Self::Request(
                 Request::Pause { .. }
+                | Request::ConfigureQueues(_)
                 | Request::SwitchProcessors { .. }
                 | Request::NoteFailure { .. }
                 | Request::BeginRun(_)
@@ -238,6 +246,8 @@ pub struct Claim {
     pub workers: Vec<WorkerId>,
     /// Most jobs in all; those beyond `workers` are claimed ahead, for no worker yet.
     pub total: u32,
+    /// Most jobs of queues with limits: as many as workers begin now.
+    pub at_once: u32,
     /// Stop after this many bytes of args (the first job is always taken).
     pub max_bytes: usize,
 }
@@ -310,6 +320,8 @@ pub enum Reply {
     Stale,
     /// One per job pushed.
     Pushed(Vec<Pushed>),
+    /// A queue has no room for the jobs that were to be added, or committed: nothing was changed.
+    Full(Full),
     /// A bulk push was begun.
     Begun(BulkId),
     /// Jobs were added to a bulk push; their ids follow one another.
@@ -318,13 +330,15 @@ pub enum Reply {
     },
     /// Jobs of a bulk push were opened.
     Opened(Opened),
-    /// The jobs taken. Fewer than asked for: the queues are empty, or `max_bytes` was reached (`more`).
+    /// The jobs taken. Fewer than asked for: the queues are empty, `max_bytes` was reached (`more`), or limits hold back others
+    /// (`held`).
     Claimed {
         jobs: Vec<Claimed>,
         /// Jobs that stood before them and had expired: they are cancelled now.
         expired: Vec<JobId>,
         /// True if `max_bytes` ended it.
         more: bool,
+        held: HeldBack,
     },
     /// Result of [`Change::Promote`].
     Promoted {

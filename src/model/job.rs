@@ -207,6 +207,8 @@ pub struct NewJob {
     pub unique: Option<Box<str>>,
     /// A word of the user's, to tell it from others.
     pub label: Option<Box<str>>,
+    /// Those with the same one belong together: jobs of a customer.
+    pub key: Option<Box<str>>,
     /// The trace that it belongs to.
     pub pushed_in: Option<Box<TraceContext>>,
 }
@@ -227,6 +229,7 @@ impl NewJob {
             max_attempts: None,
             unique: None,
             label: None,
+            key: None,
             pushed_in: None,
         }
     }
@@ -339,6 +342,8 @@ pub struct JobRecord {
     pub unique: Option<String>,
     #[serde(default)]
     pub label: Option<String>,
+    #[serde(default)]
+    pub key: Option<String>,
     /// The trace that it was pushed in.
     #[serde(default)]
     pub traceparent: Option<String>,

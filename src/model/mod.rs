@@ -40,6 +40,7 @@ pub mod pool;
 pub mod problem;
 pub mod processor;
 pub mod queue;
+pub mod queue_limits;
 pub mod redact;
 pub mod reload;
 pub mod rollup;

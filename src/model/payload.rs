@@ -17,6 +17,9 @@ pub const MAX_UNIQUE_BYTES: usize = 500;
 /// The longest label, in bytes.
 pub const MAX_LABEL_BYTES: usize = 255;
 
+/// The longest key, in bytes.
+pub const MAX_KEY_BYTES: usize = 200;
+
 /// Why a job cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
@@ -36,6 +39,9 @@ pub enum PayloadError {
     /// The label is empty, too long, or has a control character.
     #[error("the label is not usable: 1 to {MAX_LABEL_BYTES} bytes without control characters and line breaks")]
     BadLabel,
+    /// The key is empty, too long, or has a control character.
+    #[error("the key is not usable: 1 to {MAX_KEY_BYTES} bytes without control characters")]
+    BadKey,
     /// `exec` without a command.
     #[error("a job of type `exec` needs args such as {{\"argv\": [\"program\", \"argument\"]}}")]
     BadExec,
@@ -68,6 +74,12 @@ pub fn check_unique(key: &str) -> Result<(), PayloadError> {
 pub fn check_label(label: &str) -> Result<(), PayloadError> {
     let ok = !label.is_empty() && label.len() <= MAX_LABEL_BYTES && !label.chars().any(char::is_control);
     if ok { Ok(()) } else { Err(PayloadError::BadLabel) }
+}
+
+/// Checks a key.
+pub fn check_key(key: &str) -> Result<(), PayloadError> {
+    let ok = !key.is_empty() && key.len() <= MAX_KEY_BYTES && !key.chars().any(char::is_control);
+    if ok { Ok(()) } else { Err(PayloadError::BadKey) }
 }
 
 /// The deepest nesting of brackets outside strings.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::queue_limits::LimitRecord;
 use super::rollup::other_queue;
 use super::{Lane, QueueName, UnixMicros};
 
@@ -55,6 +56,8 @@ pub struct QueueTotals {
     pub pushed_total: u64,
     /// Due time of the first ready job of a lane; the earliest of them.
     pub oldest_ready_at: Option<UnixMicros>,
+    /// Limits, if it has some.
+    pub limits: Option<Arc<LimitRecord>>,
 }
 
 /// Speed of a queue over the last minute, or since the master began to look.
@@ -87,6 +90,12 @@ impl QueueTotals {
             sums.entry(other_queue()).or_default().add_jobs(&others);
         }
         sums
+    }
+
+    /// Ready jobs that can start now or soon, were there workers for them.
+    #[must_use]
+    pub fn startable(&self, ready: u64) -> u64 {
+        self.limits.as_ref().map_or(ready, |record| record.in_force.startable(ready, self.running))
     }
 
     fn add_jobs(&mut self, of: &Self) {

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::operations::meant;
 use super::tables::{Align, Column, Room, render_within};
-use super::words;
+use super::{queue_limits, words};
 use crate::model::audit::DeedRecord;
 use crate::model::{JobAction, JobId, ProcessorName, ScaleTo, UnixMicros};
 use crate::store::JobFilter;
-use crate::wire::control::{DebugFor, NoteFailure, Restart, Scale, Stop};
+use crate::wire::control::{DebugFor, NoteFailure, Restart, Scale, SetQueue, Span, Stop};
 
 /// The verb of a deed, and what it was done to.
 pub type Said = (&'static str, String);
@@ -18,9 +18,9 @@ const FEW: usize = 10;
 /// The target of a restart of everything.
 pub const ALL_WORKERS: &str = "all workers";
 /// The verbs of deeds.
-pub const VERBS: [&str; 20] = [
+pub const VERBS: [&str; 21] = [
     "cancel", "debug", "delete", "disable", "enable", "mute", "note", "pause", "reload", "reset", "restart", "resume",
-    "retry", "run", "scale", "set", "spawn", "stop", "unmute", "work",
+    "retry", "run", "scale", "set", "spawn", "stop", "unmute", "unset", "work",
 ];
 
 /// A change of jobs.
@@ -46,6 +46,21 @@ pub fn change(action: &JobAction, ids: &[JobId], filter: Option<&JobFilter>) -> 
 #[must_use]
 pub fn pause(queues: &[String], paused: bool) -> Said {
     (if paused { "pause" } else { "resume" }, named("queue", queues))
+}
+
+/// Limits that are set, or taken back.
+#[must_use]
+pub fn limits(params: &SetQueue) -> Said {
+    let SetQueue { queue, limits, lasts, .. } = params;
+    if limits.is_empty() {
+        return ("unset", format!("limits of queue `{queue}`"));
+    }
+    let lasts = match lasts {
+        Some(Span::Seconds(seconds)) => format!(" for {}", words::seconds(*seconds)),
+        Some(Span::Text(text)) => format!(" for {text}"),
+        None => String::new(),
+    };
+    ("set", format!("queue `{queue}`: {}{lasts}", queue_limits::worded(limits)))
 }
 
 /// Something that is said of an error.

@@ -218,6 +218,9 @@ pub fn job(job: &JobRecord, runs_of_it: &[RunRecord], now: UnixMicros, width: Op
     if let Some(label) = &job.label {
         line("label", words::escape(label));
     }
+    if let Some(key) = &job.key {
+        line("key", words::escape(key));
+    }
     if let Some(trace) = job.traceparent.as_deref().and_then(|parent| parent.split('-').nth(1)) {
         line("trace", words::escape(trace));
     }

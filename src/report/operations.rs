@@ -81,7 +81,9 @@ pub fn meant(filter: &JobFilter) -> String {
     if let Some(queue) = &filter.queue {
         let _ = write!(text, " of `{queue}`");
     }
-    for (what, value) in [("type", &filter.kind), ("label", &filter.label), ("unique key", &filter.unique)] {
+    let texts =
+        [("type", &filter.kind), ("label", &filter.label), ("key", &filter.key), ("unique key", &filter.unique)];
+    for (what, value) in texts {
         if let Some(value) = value {
             let _ = write!(text, ", {what} `{value}`");
         }

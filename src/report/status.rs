@@ -6,6 +6,7 @@ use super::AutoscaleStatus;
 use crate::config::ReadFile;
 use crate::model::problem::Topic;
 use crate::model::queue::QueueRate;
+use crate::model::queue_limits::{Override, SaidLimits};
 use crate::model::service::CallLoad;
 use crate::model::unserved::Unserved;
 use crate::model::worker::Exit;
@@ -128,6 +129,22 @@ pub struct QueueStatus {
     /// When no job is ready any more, in seconds from now; `null` unless the queue becomes shorter.
     #[serde(default)]
     pub empty_in_s: Option<f64>,
+    /// Its limits; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitStatus>,
+}
+
+/// The limits of a queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// By their keys, as they are written in the configuration.
+    pub in_force: SaidLimits,
+    /// What was set over the configuration; `null`: nothing.
+    pub set: Option<Override>,
+    /// As many jobs run as may.
+    pub is_full: bool,
+    /// When the next may start, by the rate; `null`: now, or it is not known.
+    pub next_start_at: Option<UnixMicros>,
 }
 
 impl QueueStatus {
@@ -147,6 +164,12 @@ impl QueueStatus {
             done_per_s: rate.map(|rate| rate.done_per_s),
             pushed_per_s: rate.map(|rate| rate.pushed_per_s),
             empty_in_s: rate.and_then(|rate| rate.empty_in_s),
+            limits: totals.limits.as_deref().map(|record| LimitStatus {
+                in_force: record.said(),
+                set: record.set.clone(),
+                is_full: record.in_force.concurrency.is_some_and(|most| totals.running >= u64::from(most)),
+                next_start_at: None,
+            }),
         }
     }
 }

@@ -13,6 +13,7 @@ pub use reason::Reason;
 use serde::Serialize;
 
 use super::processors::ProcessorStatus;
+use super::queue_limits;
 use super::status::{PoolStatus, Status, UnservedStatus, WorkerStatus};
 use crate::model::problem::Topic;
 use crate::model::unserved::Unserved;
@@ -153,9 +154,23 @@ fn held(facts: Facts<'_>) -> Vec<Reason> {
             }
         }
     }
+    reasons.extend(by_limits(facts));
     reasons.extend(by_queue(status, &job.queue, &job.kind));
     reasons.extend(by_pools(status, &job.queue, &job.kind));
     reasons
+}
+
+/// A limit of its queue.
+fn by_limits(Facts { job, status, now, .. }: Facts<'_>) -> Option<Reason> {
+    let queue = status.queues.iter().find(|queue| queue.name == job.queue && !queue.paused)?;
+    let limits = queue.limits.as_ref()?;
+    let next = limits.next_start_at.filter(|at| *at > now && !limits.is_full);
+    (limits.is_full || next.is_some()).then(|| Reason::Limited {
+        queue: queue.name.clone(),
+        limits: queue_limits::worded(&limits.in_force),
+        running: queue.running,
+        next_in_s: next.map(|at| at.since(now).as_secs_f64()),
+    })
 }
 
 /// A pause, or that no pool serves the queue or takes the type; also said after a push.

@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 /// Which jobs to list, by id: ascending, or descending with `newest`. Jobs that are ready, or scheduled, where no other
-/// state, no ids and no label are asked for: by the time when they are due, as no key has their ids in order.
+/// state, no ids, no label and no key are asked for: by the time when they are due, as no key has their ids in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobFilter {
@@ -31,6 +31,8 @@ pub struct JobFilter {
     pub kind: Option<String>,
     /// Only with this label.
     pub label: Option<String>,
+    /// Only with this key.
+    pub key: Option<String>,
     /// Only with this error.
     pub error: Option<ErrorFilter>,
     /// Only with this unique key.
@@ -92,7 +94,7 @@ impl JobFilter {
     pub fn by_due(&self) -> Option<JobState> {
         let waits = self.states.single().filter(|state| matches!(state, JobState::Ready | JobState::Scheduled));
         let is_fingerprint = matches!(self.error, Some(ErrorFilter::Fingerprint(_)));
-        waits.filter(|_| self.ids.is_none() && self.label.is_none() && !is_fingerprint)
+        waits.filter(|_| self.ids.is_none() && self.label.is_none() && self.key.is_none() && !is_fingerprint)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `stop` | [`Stop`] | [`Stopped`] |
 //! | `reload` | [`Reload`] | [`Reloaded`] |
 //! | `pause`, `resume` | [`Queues`] | [`PausedQueues`] |
+//! | `queues.set` | [`SetQueue`] | `true`, when it is on the disk |
 //! | `jobs.list` | [`crate::store::JobFilter`] | array of [`crate::model::JobRecord`] |
 //! | `jobs.show`, `jobs.wait` | [`OneJob`] | [`crate::model::JobRecord`] |
 //! | `jobs.retry`, `jobs.cancel`, `jobs.delete`, `jobs.set` | [`Jobs`] | [`ChangedJobs`] |
@@ -47,10 +48,11 @@ use serde_json::value::RawValue;
 
 pub use super::failures::NoteFailure;
 pub use super::jobs::{ChangedJobs, Jobs, OneOperation, RefusedJob};
+pub use super::queues::{PausedQueue, PausedQueues, Queues, SetQueue};
 pub use super::scale::Scale;
 pub use crate::model::done::{Awaited, Reloaded, Restarted, Scaled, ScaledPool, Stopped, StoppedPool};
 pub use crate::model::listen::{MAX_SOCKET_PATH_BYTES, NEW_SOCKET_ENDING};
-use crate::model::{JobId, OsText, Pushed, QueueName, UnixMicros};
+use crate::model::{JobId, OsText, Pushed, UnixMicros};
 
 /// The notification that comes before an answer and says to people what is special about it; its params are a text.
 pub const NOTE: &str = "note";
@@ -98,6 +100,9 @@ pub struct PushJob {
     /// A word to tell it from others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Jobs with the same one belong together, such as those of a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The trace that it belongs to, as W3C Trace Context has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -284,31 +289,6 @@ pub struct Reload {
     /// Answer at once, not when new workers are ready and old ones are gone.
     #[serde(default)]
     pub no_wait: bool,
-}
-
-/// Names of queues.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Queues {
-    pub queues: Vec<String>,
-    /// Also those that no pool serves and of which nothing is on record.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// The answer to `pause` and `resume`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PausedQueues {
-    /// The queues, and whether each is paused now.
-    pub queues: Vec<PausedQueue>,
-}
-
-/// One queue in [`PausedQueues`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PausedQueue {
-    pub name: QueueName,
-    /// Whether it is paused.
-    pub paused: bool,
 }
 
 /// One job. `jobs.wait` answers when it has ended, or after `timeout_s` with the job as it is.

@@ -30,6 +30,9 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
     if let Some(label) = &job.label {
         payload::check_label(label).map_err(|e| e.to_string())?;
     }
+    if let Some(key) = &job.key {
+        payload::check_key(key).map_err(|e| e.to_string())?;
+    }
     let queue = job.queue.as_deref().map_or_else(|| Ok(default_queue.clone()), QueueName::new);
     let due_at = due_at(job.delay.as_ref(), job.at, now)?;
     let expires_at = span("expires", job.expires.as_ref())?.map(|d| now.plus(d));
@@ -55,6 +58,7 @@ pub fn to_new_job(job: &PushJob, default_queue: &QueueName, now: UnixMicros) -> 
         max_attempts: job.max_attempts,
         unique: job.unique.as_deref().map(Into::into),
         label: job.label.as_deref().map(Into::into),
+        key: job.key.as_deref().map(Into::into),
         pushed_in: pushed_in(job).map_err(|e| e.to_string())?.map(Box::new),
     })
 }
@@ -200,6 +204,8 @@ mod tests {
             (r#"{"type":"t","label":""}"#, "label"),
             (r#"{"type":"t","label":"a\nb"}"#, "line breaks"),
             (r#"{"type":"t","label":"\u0085"}"#, "label"),
+            (r#"{"type":"t","key":""}"#, "1 to 200 bytes"),
+            (r#"{"type":"t","key":"a\u0000"}"#, "control characters"),
             (r#"{"type":"t","delay":10,"expires":5}"#, "expire"),
             (r#"{"type":"t","expires":0}"#, "expire"),
             (r#"{"type":"t","traceparent":"00-1-2-01"}"#, "`00-1-2-01` is no traceparent"),

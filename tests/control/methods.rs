@@ -38,7 +38,7 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
     let _master = bench.start(&["--workers", "1"]);
     let mut peer = Peer::new(&bench);
     let job = json!({"type": "mail", "args": {"to": ["a", 1.5, null]}, "queue": "later", "priority": -3, "delay": "1h",
-                     "expires": 7200, "timeout": "90s", "max_attempts": 5, "unique": "k", "label": "night"});
+                     "expires": 7200, "timeout": "90s", "max_attempts": 5, "unique": "k", "label": "night", "key": "customer"});
     let pushed = peer.call("push", &job);
     assert_eq!(pushed, json!({"id": 1, "job_id": 1, "deduplicated": false}));
     assert_eq!(peer.call("push", &job), json!({"id": 1, "job_id": 1, "deduplicated": true}));
@@ -48,6 +48,7 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
     }
     assert_eq!((&shown["state"], &shown["unique"]), (&json!("scheduled"), &json!("k")));
     assert_eq!(shown["label"], "night");
+    assert_eq!(shown["key"], "customer");
     assert_eq!((&shown["max_attempts"], shown["timeout_s"].as_f64()), (&json!(5), Some(90.0)));
     let contract = [
         "id",
@@ -57,6 +58,7 @@ fn push_takes_every_member_of_a_job_and_a_unique_key_gives_the_first_id() {
         "args",
         "priority",
         "unique",
+        "key",
         "label",
         "traceparent",
         "tracestate",

@@ -43,6 +43,7 @@ chapters! {
     configuration_does_what_it_shows: "docs/configuration.md",
     guarantees_do_what_they_show: "docs/guarantees.md",
     health_does_what_it_shows: "docs/health.md",
+    limits_do_what_they_show: "docs/limits.md",
     metrics_do_what_they_show: "docs/metrics.md",
     migrating_does_what_it_shows: "docs/migrating.md",
     performance_does_what_it_shows: "docs/performance.md",

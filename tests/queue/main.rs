@@ -11,6 +11,7 @@ mod bulk_bad;
 mod bytes;
 mod commands;
 mod labels;
+mod limits;
 mod live;
 mod main_job;
 mod many;

@@ -26,8 +26,14 @@ fn leave(bench: &Bench, queue: &str) {
     let job = NewJob { queue: queue.clone(), ..NewJob::new("t", "null") };
     let jobs: Arc<[NewJob]> = vec![job; JOBS as usize].into();
     store.apply(1, &[Request::Push(jobs).into()], UnixMicros(2)).expect("pushed");
-    let claim =
-        Claim { takes: vec![(queue, JOBS)], lanes: Takes::Others, workers: vec![], total: JOBS, max_bytes: usize::MAX };
+    let claim = Claim {
+        takes: vec![(queue, JOBS)],
+        lanes: Takes::Others,
+        workers: vec![],
+        total: JOBS,
+        at_once: u32::MAX,
+        max_bytes: usize::MAX,
+    };
     let replies = store.apply(2, &[Change::Claim(claim).into()], UnixMicros(3)).expect("claimed").replies;
     assert!(matches!(&replies[0], Reply::Claimed { jobs, .. } if jobs.len() == JOBS as usize));
 }

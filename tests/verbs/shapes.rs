@@ -90,6 +90,7 @@ const JOB: Form = Object(&[
     ("args", Any),
     ("priority", Int),
     ("unique", Maybe(&Text)),
+    ("key", Maybe(&Text)),
     ("label", Maybe(&Text)),
     ("traceparent", Maybe(&Text)),
     ("tracestate", Maybe(&Text)),

@@ -153,6 +153,9 @@ pub(crate) struct Filter {
     /// Only with this label (see `push --label`)
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
+    /// Only with this key (see `push --key`)
+    #[arg(long, hide_short_help = true, value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// Only with this text in the error, or this fingerprint
     ///
     /// `jobs show` names the fingerprint of an error.

@@ -13,6 +13,7 @@ pub(crate) mod moment;
 pub(crate) mod port;
 pub(crate) mod processors;
 pub(crate) mod push;
+pub(crate) mod queues;
 mod quick;
 pub(crate) mod records;
 pub(crate) mod services;
@@ -185,6 +186,7 @@ Examples:
   queue-work resume mail
   queue-work resume --all                   every paused queue")]
     Resume(control::QueuesArgs),
+    Queues(Box<queues::ShowArgs>),
     Jobs(Box<jobs::JobsArgs>),
     /// List jobs, as `jobs list` does
     #[command(hide = true, after_long_help = jobs::LIST_EXAMPLES)]

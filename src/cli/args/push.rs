@@ -83,6 +83,11 @@ pub(crate) struct PushArgs {
     /// Shown in lists, to tell one command from another
     #[arg(long, hide_short_help = true, value_name = "TEXT", env = "QUEUE_WORK_PUSH_LABEL", value_parser = values::label)]
     pub(crate) label: Option<String>,
+    /// What belongs together: jobs of a customer
+    ///
+    /// Lists of jobs are filtered by it. 1 to 200 bytes, no control characters.
+    #[arg(long, hide_short_help = true, value_name = "KEY", env = "QUEUE_WORK_PUSH_KEY", value_parser = values::key)]
+    pub(crate) key: Option<String>,
     /// The trace that the job belongs to [default: $TRACEPARENT]
     ///
     /// A W3C Trace Context, which the worker gets as `traceparent` and a command as TRACEPARENT.

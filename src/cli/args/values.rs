@@ -89,6 +89,10 @@ fn not_set(name: &str) -> String {
     format!("the variable `{name}` is not set here; set and export it, or write `{name}=value`")
 }
 
+pub(crate) fn key(text: &str) -> Result<String, String> {
+    payload::check_key(text).map(|()| text.to_owned()).map_err(|e| e.to_string())
+}
+
 pub(crate) fn label(text: &str) -> Result<String, String> {
     payload::check_label(text).map(|()| text.to_owned()).map_err(|e| e.to_string())
 }

@@ -66,9 +66,11 @@ pub(crate) fn run(context: &Context, ids: &Ids, args: &JobsListArgs) -> Result<C
 
 /// How many there are, where that is known without looking at each.
 fn total(records: Option<&mut Box<dyn Records>>, filter: &JobFilter) -> Result<Option<u64>, Error> {
-    let JobFilter { kind, label, error, ids, .. } = filter;
-    let is_all_of_state =
-        kind.is_none() && label.is_none() && error.is_none() && ids.is_none() && !filter.is_looked_for();
+    let JobFilter { kind, label, key, error, ids, .. } = filter;
+    let is_all_of_state = [kind, label, key].into_iter().all(Option::is_none)
+        && error.is_none()
+        && ids.is_none()
+        && !filter.is_looked_for();
     let of_state: fn(&QueueTotals) -> u64 = match (filter.states.single(), is_all_of_state) {
         (Some(JobState::Ready), true) => |queue| queue.ready,
         (Some(JobState::Scheduled), true) => |queue| queue.scheduled,

@@ -70,8 +70,8 @@ pub(super) fn meant(selection: &Selection, verb: &str, possible: States, usual: 
 
 /// Whether anything is asked for.
 pub(super) fn has_any(filter: &Filter) -> bool {
-    let Filter { queue, state, kind, label, error, text, arg, unique, since, until } = filter;
-    let any_text = queue.is_some() || kind.is_some() || label.is_some() || error.is_some() || unique.is_some();
+    let Filter { queue, state, kind, label, key, error, text, arg, unique, since, until } = filter;
+    let any_text = [queue, kind, label, key, error, unique].into_iter().any(Option::is_some);
     any_text || !text.is_empty() || !arg.is_empty() || !state.is_empty() || since.is_some() || until.is_some()
 }
 
@@ -84,6 +84,7 @@ pub(super) fn to_filter(filter: &Filter, ids: &Ids) -> Result<JobFilter, Error> 
         states: if filter.state.is_empty() { States::ALL } else { States::of(&filter.state) },
         kind: filter.kind.clone(),
         label: filter.label.clone(),
+        key: filter.key.clone(),
         error: filter.error.clone().map(Into::into),
         unique: filter.unique.clone(),
         args: Some(args).filter(|args| !args.is_empty()),

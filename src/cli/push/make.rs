@@ -32,6 +32,7 @@ pub(super) struct Common {
     max_attempts: Option<u32>,
     unique: Option<String>,
     label: Option<String>,
+    key: Option<String>,
     traceparent: Option<String>,
     tracestate: Option<String>,
     env: BTreeMap<String, OsText>,
@@ -53,6 +54,7 @@ impl Common {
             max_attempts: args.max_attempts.or((args.wait && !args.command.is_empty()).then_some(1)),
             unique: args.unique.clone(),
             label: args.label.clone(),
+            key: args.key.clone(),
             traceparent,
             tracestate,
             env: args.env.iter().cloned().collect(),
@@ -73,6 +75,7 @@ impl Common {
             max_attempts: self.max_attempts,
             unique: self.unique.clone(),
             label: self.label.clone(),
+            key: self.key.clone(),
             traceparent: self.traceparent.clone(),
             tracestate: self.tracestate.clone(),
         }
@@ -122,6 +125,7 @@ impl Common {
         job.timeout = job.timeout.or_else(|| self.timeout.clone());
         job.max_attempts = job.max_attempts.or(self.max_attempts);
         job.label = job.label.or_else(|| self.label.clone());
+        job.key = job.key.or_else(|| self.key.clone());
         if job.traceparent.is_none() && job.tracestate.is_none() {
             job.traceparent.clone_from(&self.traceparent);
             job.tracestate.clone_from(&self.tracestate);
@@ -228,6 +232,7 @@ mod tests {
             max_attempts: None,
             unique: None,
             label: Some("night".into()),
+            key: None,
             traceparent: None,
             tracestate: None,
             env: BTreeMap::new(),

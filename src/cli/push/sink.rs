@@ -274,6 +274,7 @@ fn apply(store: &mut dyn Store, jobs: Vec<NewJob>, now: UnixMicros) -> Result<Ve
     });
     match applied?.replies.pop() {
         Some(Reply::Pushed(pushed)) => Ok(pushed),
+        Some(Reply::Full(full)) => Err(Error::Failed(full.to_string())),
         other => Err(Error::Failed(format!("the store answered a push with {other:?}"))),
     }
 }

@@ -119,6 +119,7 @@ impl<'a> IntoStore<'a> {
             Ok(Reply::Missing | Reply::Stale) => {
                 Err(Broken::Lost(Error::Failed("another process has dropped what was begun".to_owned())))
             }
+            Ok(Reply::Full(full)) => Err(Broken::Nothing(Error::Failed(full.to_string()))),
             Ok(reply) => Ok(reply),
             // A master has started, and drops what is not committed.
             Err(error @ StoreError::Held { .. }) => Err(Broken::Lost(error.into())),

@@ -130,12 +130,12 @@ impl Core {
         let queues = || pool.settings.queues.names().filter_map(|name| self.totals.of(name));
         let ready = |totals: &QueueTotals| drain::ready(totals, &takes);
         let all: u64 = queues().map(ready).sum();
-        let open = || queues().filter(|totals| !totals.paused && ready(totals) > 0);
+        let open = || queues().filter(|totals| !totals.paused && totals.startable(ready(totals)) > 0);
         let ahead = pool.ahead().count() as u64 + of.sent;
         let oldest = open().filter_map(|totals| totals.oldest_ready_at).min();
         Work {
             present: all + ahead + u64::from(of.running),
-            ready: open().map(ready).sum::<u64>() + ahead,
+            ready: open().map(|totals| totals.startable(ready(totals))).sum::<u64>() + ahead,
             oldest: oldest.map(|at| now.wall.since(at)),
             running: of.running,
             running_for: of.running_for,

@@ -98,8 +98,8 @@ impl World {
             }
             match (tag, reply) {
                 (Tag::None | Tag::Died(_), _) => {}
-                (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, .. }) => {
-                    self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
+                (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, held, .. }) => {
+                    self.hear(Event::Claimed { pool, share, asked, news, jobs, more, held });
                 }
                 (Tag::Prune, Reply::Count(n)) => self.hear(Event::Pruned { found: n > 0 }),
                 (Tag::RollUp, Reply::Done) => self.hear(Event::RolledUp),

@@ -4,11 +4,13 @@
 //! told the master; the totals of the store agree with it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::model::change::{Change, Finish, Next, Op, Reply};
+use crate::model::change::{Change, Finish, Next, Op, Reply, Request};
+use crate::model::queue_limits::SaidLimits;
 use crate::model::rollup::{Range, Resolution, RunCounts};
 use crate::model::shift::Shift;
-use crate::model::{JobId, Mono, Outcome, QueueTotals, RunId, UnixMicros, WorkerId};
+use crate::model::{JobId, Mono, Outcome, QueueName, QueueTotals, RunId, UnixMicros, WorkerId};
 use crate::store::memory::MemoryStore;
 use crate::store::{HistoryFilter, Master, Records as _, RunFilter, Store as _, StoreError};
 
@@ -40,6 +42,12 @@ impl Store {
         self.running.clear();
         self.totals = sound(self.inner.totals());
         start.first_worker
+    }
+
+    /// From now on the queue has these limits, which are never lowered.
+    pub(super) fn limit(&mut self, queue: QueueName, said: SaidLimits, at: UnixMicros) {
+        let op = Request::ConfigureQueues(Arc::new([(queue, said)].into())).into();
+        sound(self.inner.apply(0, &[op], at));
     }
 
     /// Each run on record is counted once, although masters died before they had counted.
@@ -122,6 +130,10 @@ impl Store {
     pub(super) fn check(&self) {
         let running: u64 = self.totals.iter().map(|t| t.running).sum();
         assert_eq!(running, self.running.len() as u64, "jobs that run, as the totals say and as the replies said");
+        for (of, limits) in self.totals.iter().filter_map(|of| Some((of, of.limits.as_ref()?))) {
+            let most = limits.in_force.concurrency.map_or(u64::MAX, u64::from);
+            assert!(of.running <= most, "more jobs of a queue run than may: {of:?}");
+        }
     }
 }
 

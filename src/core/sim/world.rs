@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chance::Chance;
+use super::master::queue;
 use super::process::Process;
 use super::store::Store;
 use crate::core::{Core, Event, Tag};
@@ -103,6 +104,13 @@ impl World {
             stopped_by: None,
             trace: std::env::var_os("SIM_TRACE").is_some(),
         };
+        if world.chance.often(400) {
+            let (concurrency, rate) = (world.chance.range(1, 5), *world.chance.pick(&["off", "20/m", "5/s"]));
+            let said = [("concurrency", concurrency.to_string()), ("rate", rate.to_owned())];
+            let said = said.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+            let at = world.now().wall;
+            world.store.limit(queue(0), said, at);
+        }
         world.begin_generation();
         world
     }

@@ -106,6 +106,7 @@ fn a_job_whose_claim_is_on_its_way_is_cancelled_at_its_worker() {
         news,
         jobs: vec![job(1)],
         more: false,
+        held: HeldBack::default(),
     });
     bench.said();
     found(&mut bench, 1, JobChange::Was(JobState::Running));

@@ -52,7 +52,15 @@ fn an_empty_answer_that_is_older_than_the_news_says_nothing() {
     bench.core.claim(&mut bench.out);
     let news = bench.pool().news;
     bench.event(Event::News { queues: Vec::new() });
-    bench.event(Event::Claimed { pool: bench.pool, share: ShareId(0), asked: 1, news, jobs: Vec::new(), more: false });
+    bench.event(Event::Claimed {
+        pool: bench.pool,
+        share: ShareId(0),
+        asked: 1,
+        news,
+        jobs: Vec::new(),
+        more: false,
+        held: HeldBack::default(),
+    });
     bench.said();
     bench.core.claim(&mut bench.out);
     bench.says(&["claim 1"]);
@@ -168,6 +176,7 @@ fn what_was_claimed_of_a_queue_that_was_paused_meanwhile_goes_back() {
         news,
         jobs: vec![job(1)],
         more: false,
+        held: HeldBack::default(),
     });
     bench.says(&["unclaim 1"]);
     bench.committed(paused(false));

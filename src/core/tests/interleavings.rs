@@ -180,8 +180,8 @@ impl World {
             for ((op, tag), reply) in batch.into_iter().zip(replies) {
                 assert!(!matches!(reply, Reply::Stale), "a stale write by the only master: {op:?}");
                 match (tag, reply) {
-                    (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, .. }) => {
-                        self.hear(Event::Claimed { pool, share, asked, news, jobs, more });
+                    (Tag::Claim { pool, share, asked, news }, Reply::Claimed { jobs, more, held, .. }) => {
+                        self.hear(Event::Claimed { pool, share, asked, news, jobs, more, held });
                     }
                     (Tag::Promote, Reply::Promoted { queues, .. }) => self.hear(Event::Promoted { queues }),
                     (Tag::Cancel { job, only, ticket }, Reply::Changed { was, .. }) => {

@@ -11,6 +11,7 @@ mod dispatch;
 mod drain;
 mod hooks;
 mod interleavings;
+mod limited;
 mod not_begun;
 mod order;
 mod policy;
@@ -33,7 +34,7 @@ mod upkeep;
 use std::time::Duration;
 
 use super::*;
-use crate::model::change::{Change, Next};
+use crate::model::change::{Change, HeldBack, Next};
 use crate::model::done::Awaited;
 use crate::model::worker::Exit;
 use crate::model::{
@@ -175,7 +176,7 @@ impl Bench {
             _ => None,
         });
         let (pool, share, asked, news) = asked.expect("no claim was asked for");
-        self.event(Event::Claimed { pool, share, asked, news, jobs, more: false });
+        self.event(Event::Claimed { pool, share, asked, news, jobs, more: false, held: HeldBack::default() });
     }
 
     /// Gives the next `n` jobs.

@@ -196,7 +196,14 @@ impl Host {
     /// Runs all jobs that are ready to their end.
     fn work(&mut self) -> usize {
         let takes = vec![(queue("default"), 1000)];
-        let claim = Claim { takes, lanes: Takes::Others, workers: Vec::new(), total: 1000, max_bytes: 1 << 20 };
+        let claim = Claim {
+            takes,
+            lanes: Takes::Others,
+            workers: Vec::new(),
+            total: 1000,
+            at_once: u32::MAX,
+            max_bytes: 1 << 20,
+        };
         let Reply::Claimed { jobs, .. } = self.apply(Op::Change(Change::Claim(claim))) else { panic!("no claim") };
         let count = jobs.len();
         for job in jobs {

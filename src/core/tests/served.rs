@@ -57,7 +57,15 @@ fn workers_that_name_types_are_sent_these_alone_and_those_of_one_pool_may_differ
     assert_eq!(ids.len(), 2, "nobody takes all types any more");
     let mut give = |share, asked, jobs| {
         let news = bench.pool().news;
-        bench.event(Event::Claimed { pool: bench.pool, share, asked, news, jobs, more: false });
+        bench.event(Event::Claimed {
+            pool: bench.pool,
+            share,
+            asked,
+            news,
+            jobs,
+            more: false,
+            held: HeldBack::default(),
+        });
         bench.said()
     };
     assert_eq!(give(ids[1], 1, vec![of(1, "b")]), ["send job 1 to 2"]);
@@ -76,7 +84,15 @@ fn a_new_worker_is_taken_to_be_like_the_last_one_and_claims_for_those_who_have_g
     assert_eq!(bench.core.worker(WorkerId(2)).unwrap().share, bench.pool().share);
     // The claim was for a worker that takes `a`; the one that is there now takes everything.
     let news = bench.pool().news;
-    bench.event(Event::Claimed { pool: bench.pool, share, asked: 1, news, jobs: vec![of(1, "a")], more: false });
+    bench.event(Event::Claimed {
+        pool: bench.pool,
+        share,
+        asked: 1,
+        news,
+        jobs: vec![of(1, "a")],
+        more: false,
+        held: HeldBack::default(),
+    });
     bench.says(&["unclaim 1"]);
     assert_eq!(claims(&mut bench), [Takes::Others]);
 }

@@ -65,6 +65,7 @@ fn a_master_that_stops_claims_nothing_and_gives_back_what_comes() {
         news: 1,
         jobs: vec![job(1)],
         more: false,
+        held: HeldBack::default(),
     });
     bench.says(&["unclaim 1"]);
     assert!(bench.core.stopped());

@@ -114,6 +114,7 @@ fn question(method: &str, params: &str, now: UnixMicros) -> Result<Question, Rpc
         "reload" => Question::Reload(or_default(params)?),
         "pause" => Question::Pause { queues: parse(params)?, paused: true },
         "resume" => Question::Pause { queues: parse(params)?, paused: false },
+        "queues.set" => Question::SetQueue(parse(params)?),
         "jobs.list" => Question::Look(reader::Question::Jobs(Box::new(or_default(params)?))),
         "errors.list" => Question::Look(reader::Question::Failures(or_default(params)?)),
         "errors.set" => Question::NoteFailure(parse(params)?),

@@ -108,6 +108,7 @@ fn said(question: &Question) -> Option<Said> {
         Question::Stop(params) => audit::stop(params),
         Question::Reload(params) if !params.dry_run => ("reload", String::from("the configuration")),
         Question::Pause { queues, paused } => audit::pause(&queues.queues, *paused),
+        Question::SetQueue(params) => audit::limits(params),
         Question::ChangeJobs { action, jobs } => audit::change(action, &jobs.ids, jobs.filter.as_deref()),
         Question::StopOperation(id) => ("stop", format!("operation {id}")),
         Question::NoteFailure(params) => audit::note(params),

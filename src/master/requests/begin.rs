@@ -51,6 +51,7 @@ impl Master {
             Question::Stop(params) => self.stop_request(ticket, params),
             Question::Reload(params) => self.reload_request(ticket, params),
             Question::Pause { queues, paused } => self.pause(ticket, &queues, paused),
+            Question::SetQueue(params) => self.set_queue(ticket, &params),
             Question::ChangeJobs { action, jobs } => self.change_jobs(ticket, action, *jobs),
             Question::Operations => Ok(Some(Answer::Operations(self.requests.operations.list(), false))),
             Question::StopOperation(id) => self.stop_operation(ticket, id),

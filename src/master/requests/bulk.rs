@@ -161,6 +161,13 @@ impl Master {
             }
             (BulkAnswer::Committed { bulk }, Reply::Done) if durable => self.open_bulk(bulk),
             (BulkAnswer::Committed { bulk }, Reply::Done) => self.requests.bulks.unsynced.push_back((batch, bulk)),
+            (BulkAnswer::Added { .. }, Reply::Full(full)) => {
+                self.answer(ticket, Err(Refused::Failed(1, full.to_string())));
+            }
+            (BulkAnswer::Committed { bulk }, Reply::Full(full)) => {
+                self.answer(ticket, Err(Refused::Failed(1, full.to_string())));
+                self.drop_bulk(bulk, None);
+            }
             (BulkAnswer::Committed { bulk } | BulkAnswer::Added { bulk, .. }, _) => {
                 self.requests.bulks.all.remove(&bulk);
                 let gone = format!("nothing was added: the bulk push {bulk} was dropped");

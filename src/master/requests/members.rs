@@ -42,6 +42,7 @@ impl Master {
             | Question::Stop(_)
             | Question::Reload(_)
             | Question::Pause { .. }
+            | Question::SetQueue(_)
             | Question::NoteFailure(_)
             | Question::SwitchProcessors(_)
             | Question::RunProcessor { .. }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::begin::Begun;
 use super::{Answer, Refused};
-use crate::config::{PoolConfig, RunAs, ServiceConfig};
+use crate::config::{PoolConfig, RunAs, ServiceConfig, check_queue_limit};
 use crate::core::{Command, Done, Target, Ticket};
 use crate::master::Master;
 use crate::master::gateway::CannotListen;
@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::report::refusals;
 use crate::wire::control::{
-    NoteFailure, PausedQueue, PausedQueues, Queues, Restart, Scale, SpawnPool, SpawnService, Stop,
+    NoteFailure, PausedQueue, PausedQueues, Queues, Restart, Scale, SetQueue, SpawnPool, SpawnService, Stop,
 };
 use crate::worker::Template;
 
@@ -185,6 +185,22 @@ impl Master {
         for queue in names {
             self.batches.add(change::Request::Pause { queue, paused }, Purpose::Pause(ticket), true, true, now);
         }
+        Ok(None)
+    }
+
+    pub(super) fn set_queue(&mut self, ticket: Ticket, params: &SetQueue) -> Begun {
+        let queue = QueueName::new(&params.queue).map_err(bad)?;
+        let limits = params.limits.iter().map(|(key, text)| Ok((key.clone(), check_queue_limit(key, text)?)));
+        let limits = limits.collect::<Result<_, String>>().map_err(bad)?;
+        if !params.force && !self.knows_queue(&queue) {
+            let text = refusals::no_queue(queue.as_str(), self.known_queues());
+            return Err(Refused::Failed(4, format!("{text}; `--force` takes it as it is")));
+        }
+        self.writable()?;
+        let (by, now) = (self.asker_of(ticket), self.time.now());
+        let set = SetQueue { limits, ..params.clone() }.to_override(by, now.wall).map_err(bad)?;
+        let request = change::Request::SetLimits { queue, set: set.map(Box::new) };
+        self.batches.add(request, Purpose::SetQueue(ticket), true, true, now);
         Ok(None)
     }
 

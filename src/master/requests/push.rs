@@ -35,7 +35,11 @@ impl Master {
 
 /// The answer to a push.
 pub(in crate::master) fn pushed(reply: &Reply, form: PushForm) -> Result<Answer, Refused> {
-    let jobs = if let Reply::Pushed(jobs) = reply { jobs.as_slice() } else { &[] };
+    let jobs = match reply {
+        Reply::Pushed(jobs) => jobs.as_slice(),
+        Reply::Full(full) => return Err(Refused::Failed(1, full.to_string())),
+        _ => &[],
+    };
     match (form, jobs) {
         (PushForm::One, [pushed, ..]) => Ok(Answer::Pushed(*pushed)),
         (PushForm::One, []) => Err(Refused::Failed(1, String::from("the store does not say which job it has added"))),

@@ -10,7 +10,7 @@ use crate::report::{AutoscaleStatus, Status};
 use crate::wire::bulk::{BulkAdded, BulkBegun, BulkDone, CommitBulk};
 use crate::wire::control::{
     ChangedJobs, DebugFor, DebugUntil, Follow, FollowEvents, FollowedEvents, Jobs, NoteFailure, OneJob, PausedQueues,
-    PushedMany, Queues, Reload, Restart, Scale, SpawnPool, Stop, Work,
+    PushedMany, Queues, Reload, Restart, Scale, SetQueue, SpawnPool, Stop, Work,
 };
 use crate::wire::processors::{BeginProcessorRun, EndProcessorRun, SwitchProcessors, SwitchedProcessor};
 
@@ -45,6 +45,7 @@ pub(in crate::master) enum Question {
         queues: Queues,
         paused: bool,
     },
+    SetQueue(SetQueue),
     /// The ids are in order, each once.
     ChangeJobs {
         action: JobAction,

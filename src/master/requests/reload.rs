@@ -134,6 +134,7 @@ impl Master {
             self.spawner.add_pool(id, pool);
         }
         self.arm_processors();
+        self.limit_queues();
         self.hooks_changed();
         self.make_room();
     }

@@ -32,6 +32,13 @@ pub enum Reason {
     Paused {
         queue: QueueName,
     },
+    /// A limit of the queue holds it: as many run as may, or the next starts in so long.
+    Limited {
+        queue: QueueName,
+        limits: String,
+        running: u64,
+        next_in_s: Option<f64>,
+    },
     /// No pool serves the queue or takes the type: as `status` and `push` say it.
     Unserved {
         problem: String,

@@ -1,7 +1,7 @@
 //! The words of each reason: its code for programs, a sentence without a full stop, the next step.
 
 use super::{Reason, Why, WhyPool, WhyProcessor};
-use crate::model::{Cause, JobId, Outcome};
+use crate::model::{Cause, JobId, Outcome, QueueName};
 use crate::report::events::{did, failed};
 use crate::report::words;
 
@@ -50,6 +50,7 @@ impl Reason {
             Self::Store { .. } => "store",
             Self::Machine { .. } => "machine",
             Self::Paused { .. } => "paused",
+            Self::Limited { .. } => "limited",
             Self::Unserved { .. } => "unserved",
             Self::PoolStopped { .. } => "pool_stopped",
             Self::WaitsFor { .. } => "waits_for",
@@ -96,6 +97,7 @@ impl Reason {
             Self::Store { problem } => format!("the store takes no changes: {problem}"),
             Self::Machine { problem } => problem.clone(),
             Self::Paused { queue } => format!("queue `{queue}` is paused"),
+            Self::Limited { queue, limits, running, next_in_s } => limited(queue, limits, *running, *next_in_s),
             Self::PoolStopped { pool } => format!("pool `{pool}`, which would take it, is stopped: it has no workers"),
             Self::WaitsFor { pool, others } => format!("pool `{pool}` waits for {}", words::list(others)),
             Self::Finished { pool } => format!("the workers of pool `{pool}` have ended, and are not to be replaced"),
@@ -174,6 +176,7 @@ impl Reason {
                 parts(text).1?.to_owned()
             }
             Self::Paused { queue } => format!("let it go on with `queue-work resume {queue}`"),
+            Self::Limited { queue, .. } => format!("see `queue-work queues {queue}`"),
             Self::PoolStopped { pool } | Self::Stopped { pool } => {
                 format!("start it with `queue-work scale 1 --pool {pool}`")
             }
@@ -222,6 +225,13 @@ fn starting(pool: &str, workers: u32) -> String {
     match workers {
         0 => format!("pool `{pool}` has no worker yet"),
         _ => format!("no worker of pool `{pool}` is ready yet: {} starting", words::count(workers.into(), "worker")),
+    }
+}
+
+fn limited(queue: &QueueName, limits: &str, running: u64, next_in_s: Option<f64>) -> String {
+    match next_in_s {
+        Some(seconds) => format!("the next job of queue `{queue}` may start in {} ({limits})", words::seconds(seconds)),
+        None => format!("as many jobs of queue `{queue}` run as may: {running} ({limits})"),
     }
 }
 

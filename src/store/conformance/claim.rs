@@ -16,7 +16,7 @@ fn in_queue(name: &str) -> NewJob {
 
 fn takes(takes: &[(&str, u32)], total: u32) -> Claim {
     let takes = takes.iter().map(|(name, most)| (queue(name), *most)).collect();
-    Claim { takes, lanes: Takes::Others, workers: vec![], total, max_bytes: usize::MAX }
+    Claim { takes, lanes: Takes::Others, workers: vec![], total, at_once: u32::MAX, max_bytes: usize::MAX }
 }
 
 pub(super) fn the_order_is_priority_then_due_then_id(kit: &mut Kit) {

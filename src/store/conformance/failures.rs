@@ -35,6 +35,7 @@ fn fail(kit: &mut Kit, new: NewJob, error: &str, next: Next) -> JobId {
         lanes: Takes::Others,
         workers: vec![WorkerId(1)],
         total: 1,
+        at_once: u32::MAX,
         max_bytes: usize::MAX,
     };
     let claimed = Arc::new(kit.claim_as(claim).0.remove(0));

@@ -8,7 +8,8 @@ fn of(kind: &str) -> NewJob {
 
 fn claim(kit: &mut Kit, lanes: Takes) -> Vec<i64> {
     let takes = vec![(QueueName::default(), 99)];
-    let (jobs, _) = kit.claim_as(Claim { takes, lanes, workers: vec![], total: 99, max_bytes: usize::MAX });
+    let (jobs, _) =
+        kit.claim_as(Claim { takes, lanes, workers: vec![], total: 99, at_once: u32::MAX, max_bytes: usize::MAX });
     jobs.into_iter().map(|job| job.id.0).collect()
 }
 
@@ -43,7 +44,7 @@ pub(super) fn a_job_that_comes_back_waits_in_its_lane_again(kit: &mut Kit) {
     kit.push([of("exec"), of("mail")]);
     let all = |kit: &mut Kit, lanes| {
         let takes = vec![(QueueName::default(), 9)];
-        kit.claim_as(Claim { takes, lanes, workers: vec![], total: 9, max_bytes: usize::MAX }).0
+        kit.claim_as(Claim { takes, lanes, workers: vec![], total: 9, at_once: u32::MAX, max_bytes: usize::MAX }).0
     };
     for round in 0..3 {
         let jobs: Vec<Arc<Claimed>> =
@@ -175,7 +176,8 @@ pub(super) fn a_claim_from_many_lanes_comes_to_its_end(kit: &mut Kit) {
     let lanes = Takes::Types(Arc::new(types.iter().map(|kind| Arc::from(kind.as_str())).collect()));
     let step = |kit: &mut Kit| {
         let takes = vec![(QueueName::default(), 9)];
-        let claim = Claim { takes, lanes: lanes.clone(), workers: vec![], total: 9, max_bytes: usize::MAX };
+        let claim =
+            Claim { takes, lanes: lanes.clone(), workers: vec![], total: 9, at_once: u32::MAX, max_bytes: usize::MAX };
         let Reply::Claimed { jobs, more, .. } = kit.one(Change::Claim(claim)) else { panic!() };
         (jobs.len(), more)
     };

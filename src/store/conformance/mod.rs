@@ -12,6 +12,7 @@ mod failures;
 mod finish;
 mod lanes;
 mod life;
+mod limits;
 mod operations;
 mod operator;
 mod processor_runs;
@@ -215,7 +216,15 @@ impl Kit {
 
     fn claim(&mut self, total: u32) -> Vec<Claimed> {
         let takes = vec![(QueueName::default(), total)];
-        self.claim_as(Claim { takes, lanes: Takes::Others, workers: vec![], total, max_bytes: usize::MAX }).0
+        self.claim_as(Claim {
+            takes,
+            lanes: Takes::Others,
+            workers: vec![],
+            total,
+            at_once: u32::MAX,
+            max_bytes: usize::MAX,
+        })
+        .0
     }
 
     fn claim_one(&mut self) -> Arc<Claimed> {
@@ -289,23 +298,6 @@ impl Kit {
         let at = all.iter().position(|t| t.name == QueueName::default()).unwrap();
         all.remove(at)
     }
-
-    fn keep_nothing(&self) -> Keep {
-        let later = self.later(1000);
-        Keep { succeeded_since: later, dead_since: later, runs_since: later, audit_since: later, limit: 1000 }
-    }
-
-    /// Prunes while somebody serves the default queue.
-    fn prune(&mut self, keep: Keep) -> u64 {
-        self.prune_serving(keep, &["default"])
-    }
-
-    fn prune_serving(&mut self, keep: Keep, names: &[&str]) -> u64 {
-        match self.one(Change::Prune { keep, served: served(names), keep_runs: Arc::default() }) {
-            Reply::Count(n) => n,
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 /// Runs each case over each store.
@@ -345,6 +337,10 @@ suite! {
         a_job_past_its_expiry_is_cancelled_instead_of_claimed, a_job_past_its_expiry_is_cancelled_by_promotion,
         a_job_that_has_started_does_not_expire, promotion_makes_ready_what_is_due_in_bounded_steps,
         next_due_is_the_first_of_due_and_expiry, jobs_are_claimed_for_workers_in_order;
+    limits: no_more_run_than_the_limit_and_the_end_of_one_opens_the_queue, jobs_of_a_queue_with_a_limit_are_not_claimed_ahead,
+        a_rate_gives_its_burst_then_one_after_the_other, what_is_set_holds_until_its_time_or_until_it_is_taken_back,
+        a_push_beyond_the_room_of_a_queue_adds_nothing, a_bulk_push_beyond_the_room_of_a_queue_is_not_committed,
+        a_job_keeps_its_key_and_is_found_by_it;
     lanes: commands_and_other_jobs_are_claimed_apart_each_in_its_order, a_job_that_comes_back_waits_in_its_lane_again,
         a_type_that_is_named_gets_a_lane_and_its_jobs_are_moved_in_steps,
         who_takes_every_type_takes_the_lanes_of_types_in_the_order_of_the_queue, a_job_is_found_wherever_it_waits,

@@ -5,6 +5,25 @@ use crate::model::change::{Change, Request, WorkerEnded};
 use crate::model::worker::EndReason;
 use crate::store::WorkerFilter;
 
+impl Kit {
+    pub(super) fn keep_nothing(&self) -> Keep {
+        let later = self.later(1000);
+        Keep { succeeded_since: later, dead_since: later, runs_since: later, audit_since: later, limit: 1000 }
+    }
+
+    /// Prunes while somebody serves the default queue.
+    pub(super) fn prune(&mut self, keep: Keep) -> u64 {
+        self.prune_serving(keep, &["default"])
+    }
+
+    pub(super) fn prune_serving(&mut self, keep: Keep, names: &[&str]) -> u64 {
+        match self.one(Change::Prune { keep, served: served(names), keep_runs: Arc::default() }) {
+            Reply::Count(n) => n,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 pub(super) fn what_is_past_its_time_goes_and_the_rest_stays(kit: &mut Kit) {
     let running = kit.job_in(JobState::Running, job());
     let [succeeded, dead, cancelled] = over(kit);
@@ -177,7 +196,8 @@ pub(super) fn a_queue_of_a_bulk_push_is_forgotten_only_after_the_bulk_push_was_d
     assert_eq!(kit.prune_serving(keep, &[]), 0, "what is not opened yet counts");
     assert!(!super::bulk::open(kit, bulk, 9).more);
     let takes = vec![(queue("b"), 9), (queue("a"), 9)];
-    let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 9, max_bytes: usize::MAX };
+    let claim =
+        Claim { takes, lanes: Takes::Others, workers: vec![], total: 9, at_once: u32::MAX, max_bytes: usize::MAX };
     assert_eq!(kit.claim_as(claim).0.iter().map(|job| job.queue.as_str()).collect::<Vec<_>>(), ["b", "a"]);
 }
 

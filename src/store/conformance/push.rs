@@ -42,6 +42,7 @@ pub(super) fn a_job_keeps_everything_it_was_pushed_with(kit: &mut Kit) {
         max_attempts: Some(9),
         unique: Some("k".into()),
         label: Some("nächtlich, 2".into()),
+        key: Some("kunde 1".into()),
         pushed_in: None,
     };
     let id = kit.push_one(new.clone());
@@ -166,7 +167,13 @@ pub(super) fn what_another_process_pushes_is_noticed(kit: &mut Kit) {
     assert!(news.anything || news.queues.contains(&queue("new")));
     assert!(kit.store.news().unwrap().is_none());
     kit.check_totals();
-    let claim =
-        Claim { takes: vec![(queue("new"), 9)], lanes: Takes::Others, workers: vec![], total: 9, max_bytes: 99 };
+    let claim = Claim {
+        takes: vec![(queue("new"), 9)],
+        lanes: Takes::Others,
+        workers: vec![],
+        total: 9,
+        at_once: u32::MAX,
+        max_bytes: 99,
+    };
     assert_eq!(kit.claim_as(claim).0.len(), 1);
 }

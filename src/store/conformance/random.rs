@@ -6,6 +6,7 @@ use super::*;
 use crate::model::bulk::BulkStep;
 use crate::model::change::{Change, Request};
 use crate::model::job::Progress;
+use crate::model::queue_limits::Override;
 use crate::model::{ArgsFilter, BulkId, UNFINISHED};
 use crate::model::{JobAction, Setting};
 use crate::store::{ErrorFilter, FailureFilter, WorkerFilter};
@@ -16,23 +17,77 @@ type Rough = ((u8, u8), Option<i64>, Option<i64>, Option<u8>);
 /// One step, in terms of "the n-th job or claim so far".
 #[derive(Clone, Debug)]
 enum Step {
-    Push { queue: (u8, u8), priority: i8, due: Option<i64>, expires: Option<i64>, unique: Option<u8> },
-    Claim { takes: Vec<(u8, u32)>, lanes: u8, total: u32, max_bytes: usize },
-    Finish { claim: usize, how: u8 },
-    Unclaim { claim: usize },
-    Progress { claim: usize },
-    Promote { limit: u32 },
+    Push {
+        queue: (u8, u8),
+        priority: i8,
+        due: Option<i64>,
+        expires: Option<i64>,
+        unique: Option<u8>,
+    },
+    Claim {
+        takes: Vec<(u8, u32)>,
+        lanes: u8,
+        total: u32,
+        at_once: u32,
+        max_bytes: usize,
+    },
+    Finish {
+        claim: usize,
+        how: u8,
+    },
+    Unclaim {
+        claim: usize,
+    },
+    Progress {
+        claim: usize,
+    },
+    Promote {
+        limit: u32,
+    },
     Cancel(i64),
     Retry(i64),
     Delete(i64),
-    Set { id: i64, waits: u8, priority: Option<i8>, queue: Option<u8>, due: Option<i64> },
-    Pause { queue: u8, paused: bool },
+    Set {
+        id: i64,
+        waits: u8,
+        priority: Option<i8>,
+        queue: Option<u8>,
+        due: Option<i64>,
+    },
+    Pause {
+        queue: u8,
+        paused: bool,
+    },
+    /// Limits of a queue, of the configuration or set until a time.
+    Limit {
+        set: bool,
+        queue: u8,
+        limits: usize,
+        until: Option<i64>,
+    },
     NameType(u8),
     Sort,
-    Prune { succeeded: i64, dead: i64, runs: i64, limit: u32, served: Vec<u8> },
-    Stage { bulk: i64, jobs: Vec<Rough> },
-    Bulk { bulk: i64, how: u8, limit: u32 },
-    Shift { expiry: bool, by: i64, limit: u32 },
+    Prune {
+        succeeded: i64,
+        dead: i64,
+        runs: i64,
+        limit: u32,
+        served: Vec<u8>,
+    },
+    Stage {
+        bulk: i64,
+        jobs: Vec<Rough>,
+    },
+    Bulk {
+        bulk: i64,
+        how: u8,
+        limit: u32,
+    },
+    Shift {
+        expiry: bool,
+        by: i64,
+        limit: u32,
+    },
     Processor(super::random_processors::Deed),
     Pass(i64),
     Restart,
@@ -44,8 +99,10 @@ fn step() -> impl Strategy<Value = Step> {
         6 => ((0..3_u8, 0..4_u8), -2..3_i8, near(), near(), proptest::option::of(0..3_u8)).prop_map(
             |(queue, priority, due, expires, unique)| Step::Push { queue, priority, due, expires, unique }
         ),
-        6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..3_u8, 0..6_u32, 0..9_usize)
-            .prop_map(|(takes, lanes, total, max_bytes)| Step::Claim { takes, lanes, total, max_bytes }),
+        6 => (proptest::collection::vec((0..4_u8, 0..4_u32), 1..4), 0..3_u8, 0..6_u32, 0..5_u32, 0..9_usize)
+            .prop_map(|(takes, lanes, total, at_once, max_bytes)| Step::Claim { takes, lanes, total, at_once, max_bytes }),
+        2 => (any::<bool>(), 0..3_u8, 0..5_usize, proptest::option::of(0..9_i64))
+            .prop_map(|(set, queue, limits, until)| Step::Limit { set, queue, limits, until }),
         1 => (0..4_u8).prop_map(Step::NameType),
         2 => Just(Step::Sort),
         8 => (0..40_usize, 0..7_u8).prop_map(|(claim, how)| Step::Finish { claim, how }),
@@ -93,13 +150,15 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
             ..rough(kit, &(*queue, *due, *expires, *unique))
         }]))
         .into(),
+        Step::Limit { set, queue, limits, until } => limit(kit, *set, *queue, *limits, *until),
         Step::NameType(n) => Change::NameTypes(Arc::new([kind(*n).into()].into())).into(),
         Step::Sort => Change::Sort { limit: 1000 }.into(),
-        Step::Claim { takes, lanes, total, max_bytes } => Change::Claim(Claim {
+        Step::Claim { takes, lanes, total, at_once, max_bytes } => Change::Claim(Claim {
             takes: takes.iter().map(|(n, most)| (named(*n), *most)).collect(),
             lanes: [Takes::Commands, Takes::Others, Takes::named(["mail"])][usize::from(*lanes)].clone(),
             workers: vec![WorkerId(1)],
             total: *total,
+            at_once: *at_once,
             max_bytes: *max_bytes,
         })
         .into(),
@@ -153,6 +212,23 @@ fn op(kit: &mut Kit, claims: &[Arc<Claimed>], step: &Step) -> Option<Op> {
     })
 }
 
+fn limit(kit: &Kit, set: bool, queue: u8, limits: usize, until: Option<i64>) -> Op {
+    let table: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("concurrency", "1")],
+        &[("rate", "2/s"), ("rate_burst", "2")],
+        &[("max_ready", "2"), ("rate", "1/s")],
+        &[("concurrency", "off"), ("rate", "off")],
+    ];
+    let (queue, limits) = (named(queue), super::limits::said(table[limits]));
+    if !set {
+        return Request::ConfigureQueues(Arc::new([(queue, limits)].into())).into();
+    }
+    let until = until.map(|seconds| kit.later(seconds));
+    let set = Override { limits, by: None, at: kit.at(), until };
+    Request::SetLimits { queue, set: Some(Box::new(set)).filter(|set| !set.limits.is_empty()) }.into()
+}
+
 fn rough(kit: &Kit, ((queue, of), due, expires, unique): &Rough) -> NewJob {
     NewJob {
         queue: named(*queue),
@@ -160,6 +236,7 @@ fn rough(kit: &Kit, ((queue, of), due, expires, unique): &Rough) -> NewJob {
         due_at: due.map(|s| kit.later(s)),
         expires_at: expires.map(|s| kit.later(s)),
         unique: unique.map(|key| key.to_string().into()),
+        key: unique.map(|key| format!("key {key}").into()),
         label: expires.map(|s| s.to_string().into()),
         ..job()
     }
@@ -219,6 +296,7 @@ fn lists(kit: &mut Kit, jobs: &[JobRecord]) -> String {
     filters.push(JobFilter { args: Some(args), newest: true, ..JobFilter::default() });
     let unique = jobs.iter().find_map(|job| job.unique.clone()).or_else(|| Some("none".into()));
     filters.push(JobFilter { unique, ..JobFilter::default() });
+    filters.push(JobFilter { key: Some("key 1".into()), newest: true, limit: Some(3), ..JobFilter::default() });
     let fingerprints = jobs.iter().filter_map(|job| job.fingerprint).take(2).map(ErrorFilter::Fingerprint);
     filters.extend(fingerprints.map(|error| JobFilter { error: Some(error), newest: true, ..JobFilter::default() }));
     filters.push(ended);

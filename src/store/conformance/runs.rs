@@ -23,7 +23,14 @@ fn history(kit: &mut Kit) {
         let pick = |n: u64| queues[usize::from(n % 3 == 1) + usize::from(round % 13 == 0 && n == 1)].clone();
         kit.push((0..6).map(|n| NewJob { queue: pick(n), ..job() }).collect::<Vec<_>>());
         let takes = queues.iter().map(|name| (name.clone(), 6)).collect();
-        let claim = Claim { takes, lanes: Takes::Others, workers: vec![WorkerId(1)], total: 6, max_bytes: usize::MAX };
+        let claim = Claim {
+            takes,
+            lanes: Takes::Others,
+            workers: vec![WorkerId(1)],
+            total: 6,
+            at_once: u32::MAX,
+            max_bytes: usize::MAX,
+        };
         open.extend(kit.claim_as(claim).0.into_iter().map(Arc::new));
         while open.len() > 9 {
             let job = open.remove(dice.throw(open.len() as u64) as usize);

@@ -37,7 +37,9 @@ impl State {
         }
         match step {
             BulkStep::Begin(_) => Reply::Missing,
+            BulkStep::Stage { jobs, .. } if let Some(full) = self.full_of(jobs, at) => full,
             BulkStep::Stage { jobs, .. } => self.stage(bulk, jobs, at),
+            BulkStep::Commit(_) if let Some(full) = self.full_of_bulk(bulk) => full,
             BulkStep::Commit(_) => self.commit_bulk(bulk),
             BulkStep::Open { limit, .. } => self.open_bulk(bulk, *limit),
             BulkStep::Drop { limit, .. } => self.drop_bulk(bulk, *limit),

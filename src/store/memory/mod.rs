@@ -11,6 +11,7 @@ mod failures;
 mod faulty;
 mod forget;
 mod lanes;
+mod limits;
 mod members;
 mod operations;
 mod ops;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an operation checks before it changes anything; none can fail half-way.
 
-use crate::model::change::{Change, Claim, Finish, Next, Op, Reply, Request};
+use crate::model::change::{Change, Claim, Finish, HeldBack, Next, Op, Reply, Request};
 use crate::model::failure::Failure;
 use crate::model::gauge::Mark;
 use crate::model::job::Progress;
@@ -29,7 +29,7 @@ impl State {
         match change {
             Change::Claim(claim) => self.claim(claim, generation, at),
             Change::Finish(finish) => self.finish(finish, generation, at),
-            Change::Unclaim { job, run } => self.change_running(*job, *run, |job, _| job.place = Place::Ready),
+            Change::Unclaim { job, run } => self.unclaim(*job, *run, at),
             Change::Assign { job, run, worker } => self.change_running(*job, *run, |job, running| {
                 job.place = Place::Running(Running { worker: Some(worker.0), ..running });
             }),
@@ -60,6 +60,7 @@ impl State {
 
     fn apply_request(&mut self, request: &Request, ours: Generation, at: UnixMicros) -> Reply {
         match request {
+            Request::Push(jobs) if let Some(full) = self.full_of(jobs, at) => full,
             Request::Push(jobs) => Reply::Pushed(jobs.iter().map(|job| self.push(job, None, at)).collect()),
             Request::Bulk(step) => self.bulk(step, at),
             Request::Act { job, only, action } => self.act(*job, *only, action, ours, at),
@@ -71,6 +72,8 @@ impl State {
                 self.news.queues.insert(queue.clone());
                 Reply::Done
             }
+            Request::ConfigureQueues(limits) => self.configure_queues(limits),
+            Request::SetLimits { queue, set } => self.set_limits(queue, set.as_deref()),
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
             Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin, at),
@@ -110,11 +113,14 @@ impl State {
 
     fn claim(&mut self, claim: &Claim, generation: Generation, at: UnixMicros) -> Reply {
         let (mut jobs, mut bytes, mut expired, mut more) = (Vec::new(), 0_usize, Vec::new(), false);
+        let mut held = HeldBack::default();
         for (queue, most) in &claim.takes {
             if self.queues.get(queue).is_none_or(|q| q.totals.paused) {
                 continue;
             }
-            let goal = (claim.total as usize).min(jobs.len() + *most as usize);
+            let before = jobs.len();
+            let opening = self.opening(queue, claim.at_once.saturating_sub(before as u32), at);
+            let goal = (claim.total as usize).min(before + (*most).min(opening.starts()) as usize);
             while jobs.len() < goal && !more {
                 let Some(id) = self.front(queue, &claim.lanes) else { break };
                 let (lapsed, size) = self.jobs.get(&id).map_or((false, 0), |j| (j.has_lapsed(at), j.new.args.len()));
@@ -132,8 +138,9 @@ impl State {
                 let worker = claim.workers.get(jobs.len()).map(|worker| worker.0);
                 jobs.extend(self.start(id, worker, generation, at));
             }
+            self.close(queue, &opening, (jobs.len() - before) as u32, &mut held);
         }
-        Reply::Claimed { jobs, expired, more }
+        Reply::Claimed { jobs, expired, more, held }
     }
 
     fn start(&mut self, id: i64, worker: Option<i64>, generation: Generation, at: UnixMicros) -> Option<Claimed> {
@@ -183,7 +190,7 @@ impl State {
         }
     }
 
-    fn change_running(&mut self, id: JobId, run: RunId, change: impl FnOnce(&mut Job, Running)) -> Reply {
+    pub(super) fn change_running(&mut self, id: JobId, run: RunId, change: impl FnOnce(&mut Job, Running)) -> Reply {
         let Some(running) = self.current(id, run) else { return Reply::Stale };
         let Some(mut job) = self.take(id.0) else { return Reply::Stale };
         change(&mut job, running);
@@ -244,7 +251,7 @@ impl State {
         for &id in &expired {
             self.expire(id, at);
         }
-        let mut queues = Vec::new();
+        let mut queues = self.end_limits(at);
         for id in self.due(at, limit) {
             if let Some(mut job) = self.take(id) {
                 job.place = Place::Ready;

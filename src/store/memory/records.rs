@@ -41,6 +41,7 @@ impl State {
                 && filter.states.has(job.state())
                 && filter.kind.as_deref().is_none_or(|kind| kind == &*job.new.kind)
                 && filter.label.as_deref().is_none_or(|label| Some(label) == job.new.label.as_deref())
+                && filter.key.as_deref().is_none_or(|key| Some(key) == job.new.key.as_deref())
                 && filter.unique.as_deref().is_none_or(|key| Some(key) == job.new.unique.as_deref())
                 && args.as_ref().is_none_or(|args| args.fits(&job.new.args))
                 && filter.ids.as_ref().is_none_or(|ids| ids.has(JobId(**id)));
@@ -81,6 +82,7 @@ impl State {
             priority: job.new.priority,
             unique: job.new.unique.as_deref().map(str::to_owned),
             label: job.new.label.as_deref().map(str::to_owned),
+            key: job.new.key.as_deref().map(str::to_owned),
             traceparent: job.new.pushed_in.as_deref().map(ToString::to_string),
             tracestate: job.new.pushed_in.as_deref().and_then(|context| context.state.as_deref()).map(str::to_owned),
             counters: Counters { releases_in_a_row: 0, ..job.past.unwrap_or_default() },

@@ -24,6 +24,7 @@ use crate::store::{Duty, Master, News};
 use super::audit::Audit;
 use super::autoscale_log::AutoscaleLog;
 use super::call_log::CallLog;
+use super::limits::Limits;
 use super::processors::Kept;
 use super::rollups::Periods;
 use crate::model::table::TableRows;
@@ -200,6 +201,7 @@ pub(super) struct State {
     pub(super) sorting: bool,
     scheduled: BTreeSet<(i64, i64)>,
     expiring: BTreeSet<(i64, i64)>,
+    pub(super) limits: BTreeMap<QueueName, Limits>,
     pub(super) bulks: BTreeMap<i64, Bulk>,
     pub(super) bulk_high: i64,
     pub(super) job_high: i64,
@@ -334,7 +336,8 @@ impl State {
 
     pub(super) fn next_due(&self) -> Option<i64> {
         let first = |set: &BTreeSet<(i64, i64)>| set.first().map(|(at, _)| *at);
-        first(&self.scheduled).into_iter().chain(first(&self.expiring)).min()
+        let set = self.limits_end().map(|at| at.0);
+        first(&self.scheduled).into_iter().chain(first(&self.expiring)).chain(set).min()
     }
 
     pub(super) fn totals(&self) -> Vec<QueueTotals> {
@@ -346,7 +349,8 @@ impl State {
         let lanes = [Lane::Commands, Lane::Others].into_iter().chain(types);
         let oldest = lanes.filter_map(|lane| self.front_of(name, &lane)).map(|(_, due_at, _)| due_at).min();
         let oldest_ready_at = oldest.map(UnixMicros);
-        self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, ..queue.totals.clone() })
+        let limits = self.limits_of(name);
+        self.queues.get(name).map(|queue| QueueTotals { oldest_ready_at, limits, ..queue.totals.clone() })
     }
 
     /// A job is over, or goes: what it holds is free.

@@ -52,6 +52,8 @@ impl Batch<'_> {
             Request::Bulk(step) => self.bulk(step),
             Request::Act { job, only, action } => self.act(*job, *only, action),
             Request::Pause { queue, paused } => self.pause(queue, *paused),
+            Request::ConfigureQueues(limits) => self.configure_queues(limits),
+            Request::SetLimits { queue, set } => self.set_limits(queue, set.as_deref()),
             Request::SwitchProcessors { processors, switch } => self.switch(processors, switch),
             Request::NoteFailure { fingerprint, said } => self.note_failure(*fingerprint, said),
             Request::BeginRun(begin) => self.begin_run(begin),

@@ -200,7 +200,10 @@ impl<'c> Batch<'c> {
             ];
             // A queue whose name is invalid, after damage, is left out.
             let found = update.query_row(counts, |row| Ok(totals::row(row).ok())).optional()?.flatten();
-            touched.extend(found.map(|found| totals::with_types(self.conn, found)).transpose()?);
+            let Some(found) = found else { continue };
+            let mut totals = totals::with_types(self.conn, found)?;
+            totals.limits = self.names.limits(self.conn, &totals.name)?;
+            touched.push(totals);
         }
         Ok(touched)
     }

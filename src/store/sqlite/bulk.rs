@@ -74,6 +74,9 @@ impl Batch<'_> {
             Some(bulk) if bulk.committed || bulk.dropped => return Ok(Reply::Stale),
             Some(_) => {}
         }
+        if let Some(full) = self.full_of(jobs)? {
+            return Ok(full);
+        }
         let mut counts: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
         let mut ids: Option<Ids> = None;
         for job in jobs {
@@ -110,14 +113,16 @@ impl Batch<'_> {
     }
 
     fn commit_bulk(&mut self, bulk: BulkId) -> Result<Reply> {
+        let counts = self.staged_counts(bulk)?;
+        for &(queue, ready, ..) in &counts {
+            let name = self.queue_name(queue)?;
+            if let Some(full) = self.full(&name, ready.unsigned_abs())? {
+                return Ok(full);
+            }
+        }
         if self.run(sql::BULK_COMMIT, [bulk.0])? == 0 {
             return Ok(if self.look_up(bulk)?.is_some() { Reply::Stale } else { Reply::Missing });
         }
-        let counts: Vec<(i64, i64, i64, i64)> = self
-            .conn
-            .prepare_cached(sql::BULK_COUNTS)?
-            .query_map([bulk.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
-            .collect::<Result<_>>()?;
         for (queue, ready, scheduled, commands) in counts {
             let change = self.change(queue);
             change.ready += ready;
@@ -127,6 +132,12 @@ impl Batch<'_> {
         }
         self.run(sql::BULK_COUNTS_DELETE, [bulk.0])?;
         Ok(Reply::Done)
+    }
+
+    /// Of each queue how many are ready, scheduled and commands.
+    fn staged_counts(&self, bulk: BulkId) -> Result<Vec<(i64, i64, i64, i64)>> {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        self.conn.prepare_cached(sql::BULK_COUNTS)?.query_map([bulk.0], read)?.collect()
     }
 
     fn open_bulk(&mut self, id: BulkId, limit: u32) -> Result<Reply> {

@@ -10,7 +10,7 @@ use rusqlite::{Result, Row, params_from_iter};
 use super::batch::{Batch, Waiting, hot};
 use super::ended::End;
 use super::{lanes, names, sql};
-use crate::model::change::{Claim, Reply};
+use crate::model::change::{Claim, HeldBack, Reply};
 use crate::model::failure::Failure;
 use crate::model::processor::ProcessorRunState;
 use crate::model::run_end::RunEnd;
@@ -35,11 +35,12 @@ struct Front {
 
 /// Jobs that a claim has taken so far.
 #[derive(Default)]
-struct Taken {
-    jobs: Vec<Claimed>,
+pub(super) struct Taken {
+    pub(super) jobs: Vec<Claimed>,
     bytes: usize,
     expired: Vec<JobId>,
     more: bool,
+    pub(super) held: HeldBack,
 }
 
 impl Front {
@@ -73,15 +74,23 @@ impl Batch<'_> {
                 break;
             }
             let Some(queue) = self.names.queue(self.conn, name)? else { continue };
-            let paused: bool = self.conn.prepare_cached(sql::QUEUE_PAUSED)?.query_row([queue], |row| row.get(0))?;
+            let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+            let (paused, counts): (bool, _) = self.conn.prepare_cached(sql::QUEUE_STATE)?.query_row([queue], read)?;
             if !paused {
-                self.take((queue, name), left.min(*most as usize), claim, &mut taken)?;
+                self.take_limited((queue, name), counts, left.min(*most as usize), claim, &mut taken)?;
             }
         }
-        Ok(Reply::Claimed { jobs: taken.jobs, expired: taken.expired, more: taken.more })
+        let Taken { jobs, expired, more, held, .. } = taken;
+        Ok(Reply::Claimed { jobs, expired, more, held })
     }
 
-    fn take(&mut self, queue: (i64, &QueueName), most: usize, claim: &Claim, taken: &mut Taken) -> Result<()> {
+    pub(super) fn take(
+        &mut self,
+        queue: (i64, &QueueName),
+        most: usize,
+        claim: &Claim,
+        taken: &mut Taken,
+    ) -> Result<()> {
         let goal = taken.jobs.len() + most;
         loop {
             let before = (taken.jobs.len(), taken.expired.len());

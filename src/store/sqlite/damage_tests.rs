@@ -42,8 +42,15 @@ fn job(n: usize) -> NewJob {
 
 fn claim(total: u32) -> Op {
     let takes = ["default", "mail"].map(|name| (QueueName::new(name).unwrap(), total)).to_vec();
-    Change::Claim(Claim { takes, lanes: Takes::Others, workers: vec![WorkerId(1); 4], total, max_bytes: 1 << 20 })
-        .into()
+    Change::Claim(Claim {
+        takes,
+        lanes: Takes::Others,
+        workers: vec![WorkerId(1); 4],
+        total,
+        at_once: u32::MAX,
+        max_bytes: 1 << 20,
+    })
+    .into()
 }
 
 fn finish(job: Claimed, n: usize) -> Op {

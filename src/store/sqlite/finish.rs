@@ -114,6 +114,7 @@ impl Batch<'_> {
             self.run(sql::EXPIRING_ADD, (expires_at, at.id))?;
         }
         self.change(at.queue).running -= 1;
+        self.give_token_back(at.queue)?;
         self.enter_ready(at)?;
         Ok(Reply::Done)
     }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | a fingerprint | `ended_by_fingerprint` | id |
 //! | a label | `jobs_by_label` | id |
+//! | a key | `jobs_by_key` | id |
 //! | dead or cancelled, of a type or a queue | `ended_by_type`, `ended_by_queue`, for each state | id |
 //! | dead or cancelled | `ended`, where those in the other state are passed over | id |
 //! | running | `running` | id |
@@ -64,6 +65,7 @@ pub(super) fn ids(conn: &Connection, filter: &JobFilter) -> Result<Vec<(JobId, J
     // All but what has succeeded is in the table of its state, whose order does not matter here.
     let by_state = filter.ids.is_none()
         && filter.label.is_none()
+        && filter.key.is_none()
         && filter.states.single().is_none()
         && !filter.states.has(JobState::Succeeded);
     if !by_state || has_unopened(conn)? {
@@ -143,10 +145,10 @@ fn list<T: ListRow<Filter = JobFilter>>(
 
 /// Whether every row of the key that serves a filter is like it, but for a few.
 fn is_whole(filter: &JobFilter, from_jobs: bool) -> bool {
-    let JobFilter { queue, states, kind, label, error, .. } = filter;
-    let (has_queue, has_kind, has_label) = (queue.is_some(), kind.is_some(), label.is_some());
+    let JobFilter { queue, states, kind, label, key, error, .. } = filter;
+    let (has_queue, has_kind, has_label) = (queue.is_some(), kind.is_some(), label.is_some() || key.is_some());
     match error {
-        _ if filter.is_looked_for() => false,
+        _ if filter.is_looked_for() || (label.is_some() && key.is_some()) => false,
         Some(ErrorFilter::Text(_)) => false,
         Some(ErrorFilter::Fingerprint(_)) => !has_queue && !has_kind && !has_label && states.has(JobState::Dead),
         None if has_label => !has_queue && !has_kind && *states == States::ALL,
@@ -192,14 +194,19 @@ const OF_JOB: &str = " CROSS JOIN jobs j ON j.id = d.job_id";
 fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>> {
     let of_job = |table, keys| Source { table, join: OF_JOB, axis: Axis::Id("d.job_id"), keys };
     if let Some(ErrorFilter::Fingerprint(fingerprint)) = filter.error {
-        let keys = vec![("d.fingerprint", fingerprint.number())];
+        let keys = vec![("d.fingerprint", fingerprint.number().into())];
         return Ok(Some(vec![of_job("ended d INDEXED BY ended_by_fingerprint", keys)]));
     }
     if let Some(name) = &filter.label {
-        let label = conn.prepare_cached(LABEL)?.query_row([name], |row| row.get(0)).optional()?;
+        let label: Option<i64> = conn.prepare_cached(LABEL)?.query_row([name], |row| row.get(0)).optional()?;
         let table = "jobs j INDEXED BY jobs_by_label";
-        let source = |label| Source { table, join: "", axis: Axis::Id("j.id"), keys: vec![("j.label", label)] };
+        let keys = |label: i64| vec![("j.label", label.into())];
+        let source = |label| Source { table, join: "", axis: Axis::Id("j.id"), keys: keys(label) };
         return Ok(Some(label.map(source).into_iter().collect()));
+    }
+    if let Some(key) = &filter.key {
+        let (table, keys) = ("jobs j INDEXED BY jobs_by_key", vec![("j.key", key.clone().into())]);
+        return Ok(Some(vec![Source { table, join: "", axis: Axis::Id("j.id"), keys }]));
     }
     if filter.states.and(BY_ID) != filter.states {
         return Ok(None);
@@ -207,14 +214,17 @@ fn sources(conn: &Connection, filter: &JobFilter) -> Result<Option<Vec<Source>>>
     let mut key = ("ended d NOT INDEXED", None);
     if let Some(name) = &filter.kind {
         let Some((id, _)) = kind(conn, name)? else { return Ok(Some(Vec::new())) };
-        key = ("ended d INDEXED BY ended_by_type", Some(("d.type", id)));
+        key = ("ended d INDEXED BY ended_by_type", Some(("d.type", id.into())));
     } else if let Some(name) = &filter.queue {
         let Some(id) = queue(conn, name)? else { return Ok(Some(Vec::new())) };
-        key = ("ended d INDEXED BY ended_by_queue", Some(("d.queue", id)));
+        key = ("ended d INDEXED BY ended_by_queue", Some(("d.queue", id.into())));
     }
-    let source = |state| match state {
-        JobState::Running => of_job("running d", Vec::new()),
-        _ => of_job(key.0, [("d.state", codes::state(state))].into_iter().chain(key.1).collect()),
+    let source = |state| {
+        if state == JobState::Running {
+            return of_job("running d", Vec::new());
+        }
+        let state = ("d.state", codes::state(state).into());
+        of_job(key.0, std::iter::once(state).chain(key.1.clone()).collect())
     };
     Ok(Some(filter.states.iter().map(source).collect()))
 }
@@ -239,13 +249,13 @@ fn ready_parts(conn: &Connection, filter: &JobFilter) -> Result<Vec<Source>> {
     let mut parts = Vec::new();
     let mut next = conn.prepare_cached(NEXT_PART)?;
     while let Some(part) = next.query_row(at, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()? {
-        let (queue, lane, nprio) = part;
+        let (queue, lane, nprio): (i64, i64, i64) = part;
         if of_queue.is_some_and(|wanted| wanted != queue) {
             break;
         }
         // A job of a type that has a lane may be in that of the others still.
         if of_lane.is_none_or(|wanted| wanted == lane || lane == lanes::OTHERS) {
-            let keys = vec![("d.queue", queue), ("d.lane", lane), ("d.nprio", nprio)];
+            let keys = vec![("d.queue", queue.into()), ("d.lane", lane.into()), ("d.nprio", nprio.into())];
             parts.push(Source { table: "ready d", join: WAITING, axis: Axis::Due, keys });
         }
         at = part;

@@ -26,7 +26,7 @@ const JOB: &str = "SELECT j.id, t.name, q.name, j.args, j.nprio, j.unique_key, \
      {place} AS place, \
      l.result, l.cause, l.error, l.ended_at, e.cause, e.error, e.ended_at, p.job_id, p.percent, p.message, \
      j.pushed_at, coalesce(x.due_at, j.due_at), j.expires_at, l.error_type, l.error_code, l.backtrace, e.fingerprint, \
-     (SELECT name FROM labels WHERE id = j.label), j.trace, p.state";
+     (SELECT name FROM labels WHERE id = j.label), j.trace, p.state, j.key";
 /// The number of the [`JobState`].
 const PLACE: &str = "CASE WHEN e.state IS NOT NULL THEN e.state WHEN r.job_id IS NOT NULL THEN 2 \
        WHEN EXISTS (SELECT 1 FROM ready WHERE queue = j.queue AND lane IN (t.lane, 1) AND nprio = j.nprio \
@@ -100,6 +100,7 @@ fn filtered<'a>(query: Query<'a>, filter: &'a JobFilter) -> Query<'a> {
         .and("q.name =", filter.queue.as_ref().map(QueueName::as_str))
         .and("t.name =", filter.kind.as_deref())
         .and("j.unique_key =", filter.unique.as_deref())
+        .and("j.key =", filter.key.as_deref())
         .and(&format!("{AT} >="), filter.since.map(|at| at.0))
         .and(&format!("{AT} <"), filter.until.map(|at| at.0));
     if let Some(args) = filter.args.as_ref().and_then(|args| serde_json::to_string(args).ok()) {
@@ -171,6 +172,7 @@ fn read(row: &Row<'_>) -> Result<JobRecord> {
         priority: -row.get::<_, i8>(4)?,
         unique: maybe_text(row, 5)?,
         label: maybe_text(row, 29)?,
+        key: maybe_text(row, 32)?,
         traceparent: pushed_in.as_deref().map(ToString::to_string),
         tracestate: pushed_in.and_then(|context| context.state).map(Into::into),
         counters: Counters {

@@ -41,6 +41,7 @@ mod job_list;
 mod job_list_tests;
 mod job_row;
 mod lanes;
+mod limits;
 mod lock_file;
 mod migrate;
 mod names;

@@ -1,7 +1,7 @@
 //! The dictionaries: queue and type names to their row ids and back.
 //!
 //! Invariant: holds only what is committed or written by the transaction that is open. A rollback clears it, and so does a
-//! transaction that finds that queues were forgotten meanwhile, or that types have other lanes.
+//! transaction that finds that queues were forgotten meanwhile, or that types have other lanes, or queues other limits.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result, Row, RowIndex, types::Type};
 
+use super::limits::{self, All};
 use super::{lanes, sql};
+use crate::model::queue_limits::LimitRecord;
 use crate::model::{QueueName, UnixMicros};
 
 /// The row of a type, and the lane of its jobs.
@@ -26,7 +28,9 @@ pub(super) struct Names {
     queues_by_id: HashMap<i64, QueueName>,
     types: HashMap<Arc<str>, Kind>,
     types_by_id: HashMap<i64, (Arc<str>, i64)>,
-    /// How often queues were forgotten, or types got lanes, when this was last compared.
+    /// Limits of queues; `None`: not read.
+    limits: Option<All>,
+    /// How often queues were forgotten, types got lanes, or limits were changed, when this was last compared.
     forgotten: i64,
     /// Queues made by the transaction that is open.
     created: Vec<i64>,
@@ -63,7 +67,7 @@ impl Names {
     }
 
     /// At the beginning of a transaction: whether queues were forgotten since the last one, so that ids may mean others, or
-    /// types got lanes.
+    /// types got lanes, or queues limits.
     pub(super) fn begin(&mut self, conn: &Connection) -> Result<bool> {
         let forgotten = conn.prepare_cached(sql::FORGOTTEN_GET)?.query_row([], |row| row.get(0))?;
         let stale = forgotten != self.forgotten;
@@ -153,6 +157,28 @@ impl Names {
                 Ok(unknown.insert(found.unwrap_or_else(|| (format!("unknown type {id}").into(), lanes::OTHERS))))
             }
         }
+    }
+
+    /// The limits of all queues that have some.
+    pub(super) fn all_limits(&mut self, conn: &Connection) -> Result<&All> {
+        match &mut self.limits {
+            Some(known) => Ok(known),
+            unknown => Ok(unknown.insert(limits::all(conn)?)),
+        }
+    }
+
+    /// The limits of a queue, if it has some.
+    pub(super) fn limits(&mut self, conn: &Connection, queue: &QueueName) -> Result<Option<Arc<LimitRecord>>> {
+        let all = self.all_limits(conn)?;
+        Ok(if all.is_empty() { None } else { all.get(queue).cloned() })
+    }
+
+    /// Limits have changed: whoever remembers them must look them up anew.
+    pub(super) fn outdate_limits(&mut self, conn: &Connection) -> Result<()> {
+        conn.prepare_cached(sql::FORGOTTEN_ADD)?.execute([1])?;
+        self.forgotten += 1;
+        self.limits = None;
+        Ok(())
     }
 
     /// The lanes of types have changed: whoever remembers them, here or in another process, must look them up anew.

@@ -279,7 +279,14 @@ fn one_day(store: &mut SqliteStore, batch: &mut u64, now: &mut i64, jobs: usize)
     };
     apply(&vec![push(); jobs]);
     let takes = vec![(QueueName::default(), jobs as u32)];
-    let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: jobs as u32, max_bytes: usize::MAX };
+    let claim = Claim {
+        takes,
+        lanes: Takes::Others,
+        workers: vec![],
+        total: jobs as u32,
+        at_once: u32::MAX,
+        max_bytes: usize::MAX,
+    };
     let replies = apply(&[Change::Claim(claim).into()]);
     let Reply::Claimed { jobs: claimed, .. } = &replies[0] else { panic!("{replies:?}") };
     assert_eq!(claimed.len(), jobs);

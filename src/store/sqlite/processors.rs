@@ -293,7 +293,7 @@ mod tests {
         store.apply(2, &[tick()], UnixMicros(11)).unwrap();
         store.conn.execute_batch("UPDATE jobs SET args = CAST(x'7b22ff' AS TEXT)").unwrap();
         let takes = vec![(QueueName::default(), 1)];
-        let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 1, max_bytes: 9 };
+        let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: 1, at_once: u32::MAX, max_bytes: 9 };
         let applied = store.apply(3, &[Change::Claim(claim).into()], UnixMicros(12)).unwrap();
         let (id, state) = (ProcessorRunId(1), ProcessorRunState::Failed);
         let ended = EndedRun { processor: name(), id, state, ended_at: UnixMicros(12) };

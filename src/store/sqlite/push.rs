@@ -16,6 +16,9 @@ use crate::model::{Cause, Holds, JobId, NewJob, ProcessorRunId, Pushed, TraceCon
 
 impl Batch<'_> {
     pub(super) fn push(&mut self, jobs: &[NewJob]) -> Result<Reply> {
+        if let Some(full) = self.full_of(jobs)? {
+            return Ok(full);
+        }
         jobs.iter().map(|job| self.push_one(job, None)).collect::<Result<_>>().map(Reply::Pushed)
     }
 
@@ -65,7 +68,8 @@ impl Batch<'_> {
             job.wait.map(micros),
             label,
             run.map(|run| run.0),
-            job.pushed_in.as_deref().map(TraceContext::to_text)
+            job.pushed_in.as_deref().map(TraceContext::to_text),
+            job.key.as_deref()
         ])?;
         Ok(Waiting { queue, lane: kind.lane, nprio, due_at, id, tried: false })
     }
@@ -94,6 +98,7 @@ impl Batch<'_> {
             }
             expired.push(JobId(id));
         }
+        let mut opened = self.end_limits()?;
         let mut queues = BTreeSet::new();
         for w in self.due(limit)? {
             self.leave_scheduled(w)?;
@@ -101,7 +106,9 @@ impl Batch<'_> {
             queues.insert(w.queue);
         }
         let mut queues = queues.into_iter().map(|id| self.queue_name(id)).collect::<Result<Vec<_>>>()?;
+        queues.append(&mut opened);
         queues.sort();
+        queues.dedup();
         Ok(Reply::Promoted { queues, expired })
     }
 

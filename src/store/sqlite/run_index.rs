@@ -106,7 +106,7 @@ pub(super) fn search(
     let first = blocks("SELECT min(block)", filter, queue).read(conn, "", None, |row| row.get::<_, Option<i64>>(0))?;
     let Some(first) = first.into_iter().flatten().next() else { return Ok(Slice::default()) };
     let (table, keys) = match filter.job {
-        Some(job) => ("runs r INDEXED BY runs_by_job", vec![("r.job_id", job.0)]),
+        Some(job) => ("runs r INDEXED BY runs_by_job", vec![("r.job_id", job.0.into())]),
         None => ("runs r", Vec::new()),
     };
     let source = Source { table, join: "", axis: Axis::Id("r.id"), keys };

@@ -25,7 +25,8 @@ fn running(jobs: u32) -> (tempfile::TempDir, SqliteStore, Vec<Claimed>) {
     store.join(&life, AT).unwrap();
     let job = NewJob::new("t", "1");
     let takes = vec![(QueueName::default(), jobs)];
-    let claim = Claim { takes, lanes: Takes::Others, workers: vec![], total: jobs, max_bytes: usize::MAX };
+    let claim =
+        Claim { takes, lanes: Takes::Others, workers: vec![], total: jobs, at_once: u32::MAX, max_bytes: usize::MAX };
     let replies = store
         .apply(1, &[Request::Push(vec![job; jobs as usize].into()).into(), Change::Claim(claim).into()], AT)
         .unwrap()

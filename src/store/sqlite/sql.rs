@@ -32,7 +32,7 @@ pub(super) const QUEUE_ADD: &str = "INSERT INTO queues (name, changed_at) VALUES
 /// `queues.id`.
 pub(super) const QUEUE_NAME: &str = "SELECT name FROM queues WHERE id = ?1";
 /// `queues.id`.
-pub(super) const QUEUE_PAUSED: &str = "SELECT paused FROM queues WHERE id = ?1";
+pub(super) const QUEUE_STATE: &str = "SELECT paused, ready, running FROM queues WHERE id = ?1";
 /// `queues.id`; changes nothing if that is so already.
 pub(super) const QUEUE_PAUSE: &str = "UPDATE queues SET paused = ?2 WHERE id = ?1 AND paused <> ?2";
 /// `queues.id`, then one step into the key of `ready`; once per queue and batch that changes it.
@@ -93,8 +93,8 @@ pub(super) const DANGLING: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue
      OR EXISTS (SELECT 1 FROM running r LEFT JOIN jobs j ON j.id = r.job_id WHERE j.id IS NULL)";
 /// Appends.
 pub(super) const JOB_ADD: &str = "INSERT INTO jobs (id, queue, type, args, nprio, due_at, expires_at, timeout_us, \
-     max_attempts, unique_key, pushed_at, wait_us, label, processor_run, trace) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+     max_attempts, unique_key, pushed_at, wait_us, label, processor_run, trace, key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 /// `labels.name` (unique).
 pub(super) const LABEL_ID: &str = "SELECT id FROM labels WHERE name = ?1";
 /// Appends.
@@ -225,9 +225,10 @@ pub(super) const EXPIRING_DOWN: &str = "SELECT e.expires_at, e.job_id, e.expires
 pub(super) const EXPIRING_UP: &str = "SELECT e.expires_at, e.job_id, e.expires_at - j.pushed_at \
      FROM expiring e CROSS JOIN jobs j ON j.id = e.job_id WHERE (e.expires_at, e.job_id) > (?1, ?2) \
      ORDER BY e.expires_at, e.job_id LIMIT ?3";
-/// The first rows by the key of `scheduled` and by the key of `expiring`.
+/// The first rows by the key of `scheduled`, by the key of `expiring`, and by `queue_limits_until`.
 pub(super) const NEXT_DUE: &str = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM scheduled \
-     UNION ALL SELECT min(expires_at) FROM expiring)";
+     UNION ALL SELECT min(expires_at) FROM expiring \
+     UNION ALL SELECT min(set_until) FROM queue_limits WHERE set_until IS NOT NULL)";
 
 /// Appends to a few pages. No worker is 0 in this table, as its first version allows no NULL; [`RUNNING_LEFT`] turns it back.
 pub(super) const RUNNING_ADD: &str = "INSERT INTO running (job_id, run_id, worker, attempt, due_at, started_at, \

@@ -15,6 +15,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         include_str!("autoscale_log.rs"),
         include_str!("call_log.rs"),
         include_str!("audit.rs"),
+        include_str!("limits.rs"),
     ];
     let text = include_str!("sql.rs").to_owned() + &files.concat();
     let made = [("QUEUE_COUNT", sql::QUEUE_COUNT), ("TOTALS", sql::TOTALS), ("front", &lanes::front(3))];
@@ -36,6 +37,7 @@ fn every_statement_of_the_hot_path_uses_a_key() {
         "CHANGES",
         "CALLS",
         "DEEDS",
+        "LIMITS",
     ];
     let written = text.split("const ").skip(1).filter_map(|part| {
         let (name, rest) = part.split_once(": &str")?;

@@ -1,18 +1,23 @@
 //! Reading the totals of the queues.
 //!
-//! Invariant: reads one row per queue and one key of `ready` for each of its lanes; counts nothing.
+//! Invariant: reads one row per queue, one key of `ready` for each of its lanes, and the few rows of limits; counts nothing.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result, Row};
 
-use super::{names, sql};
+use super::{limits, names, sql};
 use crate::model::{QueueTotals, UnixMicros};
 
 /// All queues, by name.
 pub(super) fn read(conn: &Connection) -> Result<Vec<QueueTotals>> {
     let all: Vec<_> = conn.prepare_cached(sql::TOTALS)?.query_map([], row)?.collect::<Result<_>>()?;
-    all.into_iter().map(|found| with_types(conn, found)).collect()
+    let limits = limits::all(conn)?;
+    let with_all = |found: Found| {
+        let totals = with_types(conn, found)?;
+        Ok(QueueTotals { limits: limits.get(&totals.name).cloned(), ..totals })
+    };
+    all.into_iter().map(with_all).collect()
 }
 
 /// Totals, and whether there are lanes of types that [`with_types`] has to read.
@@ -46,6 +51,7 @@ pub(super) fn row(row: &Row<'_>) -> Result<Found> {
         typed: BTreeMap::new(),
         pushed_total: count(12)?,
         oldest_ready_at: row.get::<_, Option<i64>>(13)?.map(UnixMicros),
+        limits: None,
     };
     Ok((totals, row.get(11)?))
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Result, Row, Transaction};
 
 use super::read::Query;
@@ -53,13 +54,13 @@ pub(super) struct Source {
     pub join: &'static str,
     pub axis: Axis,
     /// Other columns of the key, with their values.
-    pub keys: Vec<(&'static str, i64)>,
+    pub keys: Vec<(&'static str, Value)>,
 }
 
 impl Source {
     fn within<'a>(&self, mut query: Query<'a>, bounds: Bounds) -> Query<'a> {
         for (key, value) in &self.keys {
-            query = query.and(&format!("{key} ="), Some(*value));
+            query = query.and(&format!("{key} ="), Some(value.clone()));
         }
         let Bounds { after, before, last, newest: _ } = bounds;
         // Each end has one bound: of two, SQLite goes as far as the first.

@@ -203,6 +203,7 @@ fn what_another_member_has_ended_and_wants_cancelled_is_told_at_a_check() {
         lanes: Takes::Others,
         workers: vec![],
         total: 1,
+        at_once: u32::MAX,
         max_bytes: 99,
     };
     let ops = vec![Request::Push(Arc::new([job(), job()])).into(), Change::Claim(claim()).into()];
@@ -303,6 +304,7 @@ fn a_sync_that_failed_is_made_good_before_anything_is_said_to_be_durable() {
         lanes: Takes::Others,
         workers: vec![],
         total: 9,
+        at_once: u32::MAX,
         max_bytes: 99,
     };
     writer.send(Batch { number: 2, ops: vec![Change::Claim(claim).into()], at: AT, sync: false }).unwrap();

@@ -202,6 +202,9 @@ fn facts(desk: &Desk<'_>, job: &JobRecord) -> Markup {
             @if let Some(label) = &job.label {
                 dt { "label" } dd { a href=(desk.urls.with(&["jobs"], [("label", label.as_str())])) { (text(label)) } }
             }
+            @if let Some(key) = &job.key {
+                dt { "key" } dd { a href=(desk.urls.with(&["jobs"], [("key", key.as_str())])) { (text(key)) } }
+            }
             dt { "attempts" } dd { (counters.attempts) (of) ", " (counters.crashes) " crashes, " (counters.releases) " releases" }
             @if let Some(timeout) = job.timeout_s { dt { "timeout" } dd { (seconds(timeout)) } }
             dt { "pushed" } dd { (at(job.pushed_at)) }

@@ -94,6 +94,7 @@ pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error>
         states,
         kind: asked.get("type").map(str::to_owned),
         label: asked.get("label").map(str::to_owned),
+        key: asked.get("key").map(str::to_owned),
         error: asked.get("error").map(|error| error.to_owned().into()),
         unique: asked.get("unique").map(str::to_owned),
         args: Some(args).filter(|args| !args.is_empty()),
@@ -109,7 +110,7 @@ pub(super) fn filter(desk: &Desk<'_>, asked: &Asked) -> Result<JobFilter, Error>
 
 /// The fields that are filled in, as options of a verb.
 pub(super) fn options(asked: &Asked) -> String {
-    let keys = ["state", "queue", "type", "label", "error", "unique", "since", "until"];
+    let keys = ["state", "queue", "type", "label", "key", "error", "unique", "since", "until"];
     let id = asked.get("id").map(|id| format!(" {}", words::command([id])));
     let given = keys.iter().filter_map(|key| Some(format!(" --{key} {}", words::command([asked.get(key)?]))));
     let of_args = asked.query.iter().filter_map(|(key, value)| match key.strip_prefix("args.") {

@@ -24,7 +24,7 @@ const COUNTED: u32 = 10_000;
 /// Jobs that are shown before they are changed.
 const FIRST: u32 = 10;
 /// Fields that say which jobs are meant; the page itself always says until when.
-const FIELDS: [&str; 8] = ["q", "state", "queue", "type", "label", "error", "since", "until"];
+const FIELDS: [&str; 9] = ["q", "state", "queue", "type", "label", "key", "error", "since", "until"];
 /// Deleting more than so many, or who knows how many, takes typing their number.
 const TYPED_FROM: u64 = 1_000;
 

@@ -11,9 +11,10 @@ use crate::web::desk::Asked;
 use crate::web::html::seconds;
 
 /// Words that are fields of the list of jobs; `args.` has a path behind it.
-pub(super) const OF_JOBS: [&str; 9] = ["id", "state", "queue", "type", "label", "error", "unique", "since", "until"];
+pub(super) const OF_JOBS: [&str; 10] =
+    ["id", "state", "queue", "type", "label", "key", "error", "unique", "since", "until"];
 /// The same for a reader.
-pub(super) const WORDS: &str = "id:31 state:dead queue:mail type:resize label:x error:\"connection refused\" \
+pub(super) const WORDS: &str = "id:31 state:dead queue:mail type:resize label:x key:y error:\"connection refused\" \
      unique:key since:1h until:1h args.customer:7; anything else is a text in the args";
 
 /// The request with the words of its search as fields of their own.

@@ -204,7 +204,7 @@ fn the_job_of_a_run_is_asked_for_at_once() {
         }
     };
     let (pool, share, asked, news) = claim(&mut host).expect("it is idle");
-    host.event(Event::Claimed { pool, share, asked, news, jobs: Vec::new(), more: false });
+    host.event(Event::Claimed { pool, share, asked, news, jobs: Vec::new(), more: false, held: HeldBack::default() });
     host.seconds(7);
     assert_eq!(claim(&mut host), None, "there was nothing");
     host.seconds(2);

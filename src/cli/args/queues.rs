@@ -1,0 +1,78 @@
+//! The options of `queues`.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::values;
+
+/// Show queues with their limits, or set limits of one.
+///
+/// Limits are those of the configuration, `[queues.NAME]`, and over them what was set with `queues set`. They hold over all pools.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_long_help = "\
+Examples:
+  queue-work queues                         limits, and what they hold back
+  queue-work queues mail --json             one queue, for programs
+  queue-work queues set mail --rate 10/s --for 1h
+  queue-work queues unset mail")]
+pub(crate) struct ShowArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<QueuesVerb>,
+    /// Only this queue
+    #[arg(value_name = "QUEUE", value_parser = values::queue)]
+    pub(crate) name: Option<String>,
+}
+
+/// Verbs of `queues`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum QueuesVerb {
+    /// Set limits of a queue, over those of the configuration
+    ///
+    /// In the place of what was set before. Kept across restarts of the master, and needs none. A limit below what runs ends
+    /// nothing: no more starts until it fits.
+    #[command(after_long_help = "\
+Examples:
+  queue-work queues set mail --concurrency 5
+  queue-work queues set mail --rate 10/s --for 1h
+  queue-work queues set mail --rate off     as if the configuration had none")]
+    Set(SetArgs),
+    /// Take back what was set: the configuration decides again
+    #[command(after_long_help = "\
+Examples:
+  queue-work queues unset mail
+  queue-work queues                         what holds then")]
+    Unset {
+        #[arg(value_name = "QUEUE", value_parser = values::queue, help = "The queue")]
+        name: String,
+    },
+}
+
+/// Limits that are set.
+#[derive(Clone, Debug, Args)]
+#[command(override_usage = "queue-work queues set QUEUE [OPTIONS]")]
+#[command(group = ArgGroup::new("limit").required(true).multiple(true).args(["concurrency", "rate", "rate_burst", "max_ready"]))]
+pub(crate) struct SetArgs {
+    /// The queue
+    #[arg(value_name = "QUEUE", value_parser = values::queue)]
+    pub(crate) name: String,
+    /// Most jobs that run at a time, over all pools; `off`: no limit
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) concurrency: Option<String>,
+    /// Most starts in a time, such as `100/s` or `5/m`; `off`: no limit
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(crate) rate: Option<String>,
+    /// Most starts at once after a pause [default: those of a second]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) rate_burst: Option<String>,
+    /// Refuse pushes beyond so many ready jobs; `off`: no limit
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) max_ready: Option<String>,
+    /// For how long, such as `1h` [default: until it is taken back]
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::positive_duration)]
+    pub(crate) lasts: Option<Duration>,
+    /// Also of a queue that nobody has heard of
+    #[arg(long)]
+    pub(crate) force: bool,
+}
