@@ -14,7 +14,7 @@ use super::raw;
 use super::rules::in_file;
 use super::show::Origins;
 use crate::model::autoscale::{Autoscale, Sharing, Together, Window};
-use crate::model::{PoolKind, PoolName, units};
+use crate::model::{PoolKind, PoolLimits, PoolName, units};
 use crate::schedule::{Calendar, LOCAL, Zone};
 
 const DEFAULTS: [(&str, &str); 8] = [
@@ -118,14 +118,24 @@ pub(super) fn of_pool(
     all.extend(said.clone());
     let min: u32 = raw::value(&all, "min")?;
     // The number of workers that is said otherwise is the most.
-    let workers: u32 = raw::limits(table)?.workers;
+    let PoolLimits { workers, max_workers, .. } = raw::limits(table)?;
     let max = if all.contains_key("max") { raw::value(&all, "max")? } else { workers.max(min).max(1) };
     if min > max {
         let key = if said.contains_key("min") { ".min" } else { ".max" };
         problem(key, &format!("`min` is {min}, but `max` is {max}; `min` must not be above it"));
         return Ok(None);
     }
-    settings(&all, min, max).map(|settings| Some(Arc::new(settings)))
+    let settings = settings(&all, min, max)?;
+    let of_windows = settings.schedule.iter().flat_map(|window| [window.min, window.max]).flatten();
+    for (key, number) in std::iter::once((".max", max)).chain(of_windows.map(|number| (".schedule", number))) {
+        if let Some(most) = max_workers.filter(|most| number > *most) {
+            problem(
+                key,
+                &format!("it has up to {number} workers, but `max_workers` is {most}; it must not be above it"),
+            );
+        }
+    }
+    Ok(Some(Arc::new(settings)))
 }
 
 fn defaults() -> Table {

@@ -103,6 +103,8 @@ pub(super) fn of_pool(file: &Layer) -> Table {
     if commands().next().is_some() {
         let workers = commands().count().min(MOST_WORKERS).to_string();
         of_pool.insert("workers".to_owned(), Value::new(Some(&"number of processors".to_owned()), workers));
+        // None is to wait for another.
+        of_pool.insert("max_workers".to_owned(), Value::new(None, "off"));
         let ages = commands().filter_map(|table| table.get("max_time"));
         let shortest = ages.min_by_key(|age| units::duration(&age.to_string()).unwrap_or(Duration::MAX));
         of_pool.extend(shortest.map(|age| ("max_time".to_owned(), age.clone())));

@@ -51,9 +51,10 @@ pub(super) fn keys<T: DeserializeOwned>(table: &Table) -> Result<T, String> {
     Value::new(None, table.clone()).try_deserialize().map_err(|e| e.to_string())
 }
 
-/// Reads the limits of one pool.
+/// Reads the limits of one pool. As many workers as there are CPUs are no more than there may be.
 pub(super) fn limits(table: &Table) -> Result<PoolLimits, String> {
-    let cpus = cpus().to_string();
+    let most: Option<u32> = value(table, "max_workers")?;
+    let cpus = most.map_or_else(cpus, |most| cpus().min(most)).to_string();
     PoolLimits::read(|key| text(table, key).map(|text| if text == "cpus" { &*cpus } else { text }))
 }
 

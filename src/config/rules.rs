@@ -52,9 +52,11 @@ pub(super) fn config(config: &Config, layers: &Layers<'_>, origins: &Origins) ->
     let mut rules =
         Rules { layers, origins, problems: processors::pool_problems(config, layers), places: BTreeMap::new() };
     rules.memory("defaults", &config.defaults);
+    rules.workers("defaults", &config.defaults);
     for pool in &config.pools {
         let path = format!("pools.{}", pool.settings.name);
         rules.memory(&path, &pool.settings.limits);
+        rules.workers(&path, &pool.settings.limits);
         rules.template(&path, pool);
         if !layers.flags.names_pools() {
             rules.kind(&path, pool);
@@ -163,6 +165,17 @@ impl Rules<'_> {
             let (soft, hard) = (units::show_bytes(soft), units::show_bytes(hard));
             let message = format!("`memory` is {soft}, but `memory_max` kills at {hard}; `memory` must be lower");
             self.problem(path, "memory", message);
+        }
+    }
+
+    fn workers(&mut self, path: &str, limits: &PoolLimits) {
+        let workers = limits.workers;
+        if let Some(most) = limits.max_workers.filter(|most| workers > *most) {
+            self.problem(
+                path,
+                "workers",
+                format!("`workers` is {workers}, but `max_workers` is {most}; it must not be above it"),
+            );
         }
     }
 

@@ -189,6 +189,8 @@ pub enum Refusal {
     Elsewhere(JobId, String),
     /// All pools together would have more workers than there may be.
     BeyondCap { cap: u32, after: u64 },
+    /// The pool would have more workers than its settings allow.
+    BeyondMost { pool: PoolName, most: u32, wanted: u32 },
     /// So many more or fewer workers than now are not possible.
     OutOfRange { pool: PoolName, was: u32, asked: Wanted },
     /// New workers do not come up; the old ones go on.

@@ -13,6 +13,14 @@ use crate::model::gauge::MarkKind;
 use crate::model::worker::EndReason;
 use crate::model::{Notice, Now, PoolName, PoolSettings, Slot, Wanted, WorkerId};
 
+/// Refuses so many workers of a pool where its settings allow fewer.
+fn refuse_beyond_most(settings: &PoolSettings, wanted: u32) -> Result<(), Refusal> {
+    match settings.limits.max_workers {
+        Some(most) if wanted > most => Err(Refusal::BeyondMost { pool: settings.name.clone(), most, wanted }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Core {
     /// Adds a pool that comes up at the next settling.
     pub fn add_pool(&mut self, settings: PoolSettings) -> Result<PoolId, Refusal> {
@@ -54,7 +62,12 @@ impl Core {
         let wished = |&id: &PoolId| {
             let Pool { settings, wanted: was, .. } = &self.pools[&id];
             let refusal = || Refusal::OutOfRange { pool: settings.name.clone(), was: *was, asked: workers };
-            Ok((id, workers.from(*was).ok_or_else(refusal)?))
+            let wanted = workers.from(*was).ok_or_else(refusal)?;
+            // Fewer are never refused.
+            if wanted > *was {
+                refuse_beyond_most(settings, wanted)?;
+            }
+            Ok((id, wanted))
         };
         // All of them or none.
         let wished = pools.iter().map(wished).collect::<Result<Vec<_>, Refusal>>()?;
@@ -106,6 +119,7 @@ impl Core {
     }
 
     pub(super) fn new_pool(&mut self, settings: PoolSettings) -> Result<Wait, Refusal> {
+        refuse_beyond_most(&settings, settings.limits.workers)?;
         self.refuse_beyond_cap(&[], settings.limits.workers)?;
         let id = self.add_pool(settings)?;
         if let Some(pool) = self.pools.get_mut(&id) {

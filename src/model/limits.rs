@@ -72,6 +72,8 @@ macro_rules! limits {
 limits! {
     /// Wanted workers. A file may park a pool with 0.
     workers: u32 = Count(0, MOST_WORKERS as i64), or("cpus");
+    /// The most workers that anybody can have the pool want.
+    max_workers: Option<u32> = Count(1, MOST_WORKERS as i64), or("off");
     /// Longest run of a job that says nothing itself.
     timeout: Duration = Span(A_MILLISECOND, LONGEST), of_jobs();
     /// Attempts of a job that says nothing itself.

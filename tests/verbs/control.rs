@@ -163,3 +163,18 @@ fn scale_without_a_target_needs_a_single_pool() {
     bench.ok(&["scale", "0", "--pool", "a"]);
     assert_eq!(bench.status()["pools"][0]["ready"], 0);
 }
+
+#[test]
+fn more_workers_than_a_pool_may_have_are_refused_with_the_next_step() {
+    let bench = Bench::new();
+    std::fs::write(bench.path().join("queue-work.toml"), "[defaults]\nmax_workers = 2\nworkers = 1\n")
+        .expect("written");
+    let _master = bench.start(&[]);
+    let run = bench.run(&["scale", "3"]).expect_code(5);
+    let said = "pool `default` would have 3 workers, and its `max_workers` is 2; raise it in the configuration and \
+                `queue-work reload`";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    bench.ok(&["scale", "2"]);
+    bench.run(&["spawn", "--queue", "mail", "--workers", "3"]).expect_code(5);
+    bench.ok(&["spawn", "--queue", "mail", "--workers", "2"]);
+}

@@ -164,6 +164,21 @@ fn a_flag_that_contradicts_the_file_is_named() {
 }
 
 #[test]
+fn no_pool_has_more_workers_than_it_may_have_and_cpus_are_as_many_at_most() {
+    let pool = |toml: &str| Case::new(toml).load().config.pools.remove(0).settings.limits.workers;
+    assert_eq!(pool("[defaults]\nmax_workers = 1\n[pools.a]\n"), 1);
+    assert_eq!(pool("[pools.a]\nworkers = 2\nmax_workers = 2\n"), 2);
+    let said = "`workers` is 4, but `max_workers` is 2; it must not be above it";
+    assert_eq!(in_pool("workers = 4\nmax_workers = 2"), format!("1: {said}"));
+    assert_eq!(problem("[defaults]\nmax_workers = 2\n[pools.a]\nworkers = 4\n"), format!("4:1: {said}"));
+    let said = "it has up to 8 workers, but `max_workers` is 4; it must not be above it";
+    assert_eq!(in_pool("autoscale = \"1..8\"\nmax_workers = 4"), format!("1: {said}"));
+    let of_processors =
+        "[defaults]\nmax_workers = 1\n[processors.a]\ncommand = [\"a\"]\n[processors.b]\ncommand = [\"b\"]\n";
+    assert!(Case::new(of_processors).load().config.pools.iter().any(|pool| pool.settings.limits.workers == 2));
+}
+
+#[test]
 fn a_key_in_the_wrong_table_is_told_its_place() {
     assert_eq!(
         problem("timeout = \"1s\""),

@@ -223,6 +223,28 @@ fn more_and_fewer_are_counted_from_what_is_wanted_now_and_refused_where_that_is_
 }
 
 #[test]
+fn more_workers_than_a_pool_may_have_are_refused_and_fewer_never() {
+    let mut bench = Bench::up(|s| s.limits.workers = 3);
+    bench.core.pools.get_mut(&bench.pool).unwrap().settings.limits.max_workers = Some(2);
+    let mut asked = |workers| {
+        bench.command(1, Command::Scale { target: Target::All, workers, grace: None, hold: None, wait: false });
+        (bench.said().into_iter().find(|said| said.contains("refused")), bench.pool().wanted)
+    };
+    let refused = |wanted| {
+        Some(format!(r#"ticket 1: refused, BeyondMost {{ pool: PoolName("default"), most: 2, wanted: {wanted} }}"#))
+    };
+    assert_eq!(asked(Wanted::More(1)), (refused(4), 3));
+    assert_eq!(asked(Wanted::Fewer(2)), (None, 1));
+    assert_eq!(asked(Wanted::Exactly(2)), (None, 2));
+    assert_eq!(asked(Wanted::Exactly(3)), (refused(3), 2));
+    let mut new = settings("new");
+    new.limits.max_workers = Some(1);
+    new.limits.workers = 2;
+    bench.command(2, Command::AddPool { settings: Box::new(new), wait: false });
+    bench.says(&[r#"ticket 2: refused, BeyondMost { pool: PoolName("new"), most: 1, wanted: 2 }"#]);
+}
+
+#[test]
 fn a_worker_that_still_leaves_can_be_hastened_by_its_name() {
     let mut bench = Bench::up(|s| s.limits.workers = 2);
     bench.jobs(2);

@@ -172,6 +172,10 @@ fn worded(refusal: Refusal) -> Worded {
             let text = format!("there would be {after} workers in all pools, and `max_processes` is {cap}");
             (5, text + "; raise it in the configuration and `queue-work reload`, or scale another pool down first")
         }
+        Refusal::BeyondMost { pool, most, wanted } => {
+            let text = format!("pool `{pool}` would have {wanted} workers, and its `max_workers` is {most}");
+            (5, text + "; raise it in the configuration and `queue-work reload`")
+        }
         Refusal::OutOfRange { pool, was, asked } => {
             let workers = words::count(u64::from(was), "worker");
             let text = format!("pool `{pool}` has {workers}, so `{asked}` is not possible");

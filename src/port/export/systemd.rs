@@ -1,6 +1,6 @@
 //! A unit of systemd, as docs/production.md has it.
 
-use super::{Plan, STATE};
+use super::Plan;
 
 pub(super) fn unit(plan: &Plan) -> Result<String, String> {
     let user = plan.user.as_ref().map(|user| format!("User={user}\n")).unwrap_or_default();
@@ -8,7 +8,6 @@ pub(super) fn unit(plan: &Plan) -> Result<String, String> {
     if plan.program.contains(['"', '\'', '\\', '$']) {
         return Err(format!("systemd has no quotes for the program `{}`; put it elsewhere", plan.program));
     }
-    debug_assert!(STATE.ends_with("/queue-work"), "BUG: StateDirectory= is below /var/lib");
     Ok(format!(
         "{head}[Unit]
 Description=queue-work
