@@ -272,6 +272,13 @@ impl Core {
         }
     }
 
+    /// The pool that is meant where none is named, if there is one.
+    #[must_use]
+    pub fn pool_unnamed(&self) -> Option<&str> {
+        let pool = self.only_pool().ok()?.pop()?;
+        Some(self.pools.get(&pool)?.settings.name.as_str())
+    }
+
     fn only_pool(&self) -> Result<Vec<PoolId>, Refusal> {
         let live: Vec<_> = self.pools.iter().filter(|(_, p)| !p.removed && p.single.is_none()).collect();
         match live.as_slice() {

@@ -175,6 +175,11 @@ impl<T> Batches<T> {
         Some(self.number + 1)
     }
 
+    /// The number that the next batch will have.
+    pub(super) const fn next_number(&self) -> u64 {
+        self.number + 1
+    }
+
     /// Changes that wait for the next batch.
     pub(super) fn waiting(&self) -> usize {
         self.ops.len()

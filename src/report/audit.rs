@@ -85,14 +85,15 @@ pub fn switch(processors: &[ProcessorName], enabled: Option<bool>) -> Said {
     (verb, named("processor", processors))
 }
 
+/// A pool of another size. `unnamed`: the one that is meant where none is named.
 #[must_use]
-pub fn scale(params: &Scale) -> Said {
+pub fn scale(params: &Scale, unnamed: Option<&str>) -> Said {
     let Scale { workers, queue, pool, .. } = params;
     let workers = match workers {
         ScaleTo::Workers(wanted) => wanted.to_string(),
         ScaleTo::Auto => String::from("auto"),
     };
-    ("scale", format!("{} to {workers}", some(queue.as_deref(), pool.as_deref(), &[], "the pool")))
+    ("scale", format!("{} to {workers}", some(queue.as_deref(), pool.as_deref().or(unnamed), &[], "no pool")))
 }
 
 #[must_use]

@@ -5,7 +5,6 @@
 //! has open.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -27,7 +26,6 @@ use super::routes::PageFn;
 use super::token::Role;
 use super::{View, Web, html};
 use crate::clock;
-use crate::error::Error;
 
 /// How often a page is drawn.
 const EVERY: Duration = Duration::from_secs(1);
@@ -41,18 +39,26 @@ const MOST_OF_ADDRESS: usize = 16;
 /// Drawings that wait to be read.
 const UNREAD: usize = 4;
 
-/// Parts of a page, by their names.
-type Parts = Vec<(&'static str, String)>;
+/// A part of a page, by its name.
+type Part = (&'static str, String);
 
 type Key = (String, Role);
 
-/// A page as it was drawn, and when.
-type Drawing = tokio::sync::Mutex<Option<(Instant, Arc<Parts>)>>;
+/// A page as it was drawn last, and when.
+#[derive(Default)]
+struct Drawing {
+    at: Option<Instant>,
+    parts: Vec<Part>,
+    /// Grows by one when a part has changed.
+    number: u64,
+    /// The parts that have changed since the number before, as they are sent to all who look.
+    change: Bytes,
+}
 
 /// The pages that are open.
 #[derive(Default)]
 pub(super) struct Live {
-    drawings: Mutex<HashMap<Key, Arc<Drawing>>>,
+    drawings: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Drawing>>>>,
     viewers: Mutex<HashMap<Peer, usize>>,
 }
 
@@ -131,44 +137,60 @@ async fn send(place: Place, asked: Arc<Asked>, page: PageFn, to: mpsc::Sender<By
     };
     let mut timer = interval(EVERY);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut before, mut silent): (Arc<Parts>, u32) = (Arc::default(), 0);
+    let (mut seen, mut silent) = (0, 0);
     loop {
         timer.tick().await;
-        let parts = match drawn(&place.web, &drawing, &asked, page).await {
-            Ok(parts) => parts,
-            // The page itself says so when it is loaded again.
-            Err(error) => Arc::new(vec![(
-                "trouble",
-                html::trouble(&answer::worded(&place.web.desk.context, error)).into_string(),
-            )]),
+        let mut text = {
+            let mut drawing = drawing.lock().await;
+            drawing.draw(&place.web, &asked, page).await;
+            let text = drawing.since(seen);
+            seen = drawing.number;
+            text
         };
-        let mut text = String::new();
-        for (id, html) in parts.iter().filter(|part| !before.contains(part)) {
-            let _ = write!(text, "data: {}\n\n", json!({"id": id, "html": html}));
-        }
-        before = parts;
         silent = if text.is_empty() { silent + 1 } else { 0 };
         if silent >= SILENT {
-            (text, silent) = (": still here\n\n".to_owned(), 0);
+            (text, silent) = (Bytes::from_static(b": still here\n\n"), 0);
         }
-        let sent = if text.is_empty() { Ok(()) } else { to.try_send(text.into()) };
+        let sent = if text.is_empty() { Ok(()) } else { to.try_send(text) };
         if to.is_closed() || matches!(sent, Err(TrySendError::Full(_))) {
             return;
         }
     }
 }
 
-/// The parts of a page, which all who look at it share.
-async fn drawn(web: &Arc<Web>, drawing: &Drawing, asked: &Arc<Asked>, page: PageFn) -> Result<Arc<Parts>, Error> {
-    let mut drawing = drawing.lock().await;
-    if let Some((_, parts)) = drawing.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-        return Ok(Arc::clone(parts));
+impl Drawing {
+    /// Draws the page anew, unless that was done just now.
+    async fn draw(&mut self, web: &Arc<Web>, asked: &Arc<Asked>, page: PageFn) {
+        if self.at.is_some_and(|at| at.elapsed() < FRESH) {
+            return;
+        }
+        let parts = web.desk.at_desk(Arc::clone(asked), move |desk| {
+            let View::Page(page) = page(desk)? else { return Ok(Vec::new()) };
+            Ok(html::live_parts(desk, &page))
+        });
+        // The page itself says so when it is loaded again.
+        let trouble = |error| ("trouble", html::trouble(&answer::worded(&web.desk.context, error)).into_string());
+        let parts = parts.await.unwrap_or_else(|error| vec![trouble(error)]);
+        self.at = Some(clock::instant());
+        let changed: Vec<_> = parts.iter().filter(|part| !self.parts.contains(part)).collect();
+        if !changed.is_empty() {
+            self.number += 1;
+            self.change = messages(changed);
+            self.parts = parts;
+        }
     }
-    let parts = web.desk.at_desk(Arc::clone(asked), move |desk| {
-        let View::Page(page) = page(desk)? else { return Ok(Vec::new()) };
-        Ok(html::live_parts(desk, &page))
-    });
-    let parts = Arc::new(parts.await?);
-    *drawing = Some((clock::instant(), Arc::clone(&parts)));
-    Ok(parts)
+
+    /// What is to be sent to a page that shows this drawing.
+    fn since(&self, seen: u64) -> Bytes {
+        match self.number - seen {
+            0 => Bytes::new(),
+            1 => self.change.clone(),
+            _ => messages(&self.parts),
+        }
+    }
+}
+
+fn messages<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Bytes {
+    let message = |(id, html): &Part| format!("data: {}\n\n", json!({"id": id, "html": html}));
+    parts.into_iter().map(message).collect::<String>().into()
 }

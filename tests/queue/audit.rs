@@ -51,7 +51,7 @@ fn what_is_changed_through_the_master_is_on_record_with_what_came_of_it_and_push
             json!(["cancel", format!("job {job}"), 1, "done"]),
             json!(["set", format!("job {job}: priority 7"), 1, "done"]),
             json!(["restart", "worker `default-1`", 1, "done"]),
-            json!(["scale", "the pool to +1", null, "done"]),
+            json!(["scale", "pool `default` to +1", null, "done"]),
             json!(["pause", "queue `mail`", 1, "done"]),
         ]
     );

@@ -38,8 +38,8 @@ fn a_dead_gateway_refuses_no_connection_and_is_back_with_all_workers() {
     }
     let wrong = load.stop();
     assert!(wrong.iter().all(|what| what == "closed" || what == "-32005"), "{wrong:?}");
-    assert!(wrong.len() <= 5 * 4, "{wrong:?}");
-    assert_eq!(pids(&bench), workers, "no worker died with it");
+    assert!(wrong.len() <= 5 * 4, "{wrong:?}: {}", master.stderr());
+    assert_eq!(pids(&bench), workers, "no worker died with it: {}", master.stderr());
     assert!(
         master.stderr().contains("the gateway has ended (SIGKILL); another takes its place"),
         "{}",

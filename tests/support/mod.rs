@@ -316,7 +316,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         // A master that was killed has a guardian, which needs a moment; nobody else may be left.
-        let patience = if std::thread::panicking() { Duration::ZERO } else { Duration::from_secs(5) };
+        let patience = if std::thread::panicking() { Duration::ZERO } else { DEADLINE };
         eventually(patience, || self.leftovers().is_empty());
         let left = self.leftovers();
         // A process may start another while we look: until none is left.

@@ -39,3 +39,22 @@ fn numbers_are_shown_by_queue_type_and_pool_for_a_time_and_are_the_document_of_t
     page.get("/metrics-view?queue=%20%2F..").expect(400);
     page.get("/metrics-view?type=%3Cb%3Enone%3C%2Fb%3E").expect(200);
 }
+
+#[test]
+fn methods_of_services_that_were_called_have_a_row() {
+    let bench = Bench::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/calc.py");
+    let config = format!("[pools.calc]\nkind = \"service\"\nworkers = 1\ncommand = [\"python3\", \"{program}\"]\n");
+    std::fs::write(bench.path().join("queue-work.toml"), config).expect("a file");
+    let page = Page::start(&bench, &[]);
+    let _master = bench.start(&[]);
+    bench.wait_for("the service to answer", DEADLINE, |bench| bench.run(&["call", "calc", "add", "[1,2]"]).code == 0);
+    let mut html = String::new();
+    bench.wait_for("its method to be shown", DEADLINE, |_| {
+        html = page.get("/metrics-view").expect(200).body;
+        html.contains("<h2>Services</h2>")
+    });
+    let services = html.split("<h2>Services</h2>").nth(1).unwrap_or_default();
+    assert!(services.contains("/services/calc\">calc</a>") && services.contains(">add</td>"), "{services}");
+    assert!(!page.get("/metrics-view?queue=calc").expect(200).body.contains("<h2>Services</h2>"));
+}

@@ -196,8 +196,9 @@ fn idle_services(setting: &Setting<'_>, samples: &mut Samples) -> Outcome<()> {
     let stream = UnixStream::connect(services.socket())?;
     round_trips(setting, &stream, &stream, REQUEST)?;
     drop(stream);
-    // New workers are measured more often, and each proves once, after half a minute, that it is of use.
-    pause(Duration::from_secs(setting.n(40, 2)));
+    // New workers are looked at more often, and each proves once, after half a minute, that it is of use: a service is idle
+    // when nobody has called it for a minute.
+    pause(Duration::from_secs(setting.n(70, 2)));
     let master = &services.master;
     let gateway = master.helper("gateway")?.ok_or("there is no gateway")?;
     let others: Vec<u32> = [Some(master.pid()), master.helper("guardian")?].into_iter().flatten().collect();

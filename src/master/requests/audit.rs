@@ -26,7 +26,7 @@ impl Master {
     /// The deed that a question asks for, if that is to be on record.
     pub(super) fn deed(&mut self, asker: &Asker, question: &Question) -> Option<Box<OpenDeed>> {
         let Peer::Client(client) = asker.peer else { return None };
-        let (verb, target) = said(question)?;
+        let (verb, target) = said(question, self.core.pool_unnamed())?;
         let who = self.clients.user_of(client).map(str::to_owned);
         let last = &mut self.requests.last_deed;
         *last = self.time.now().wall.max(UnixMicros(last.0 + 1));
@@ -98,10 +98,10 @@ fn affected(done: &Done) -> Option<u64> {
     }
 }
 
-/// The words for a question, where it is to be on record.
-fn said(question: &Question) -> Option<Said> {
+/// The words for a question, where it is to be on record. `unnamed`: the pool that is meant where none is named.
+fn said(question: &Question, unnamed: Option<&str>) -> Option<Said> {
     Some(match question {
-        Question::Scale(params) => audit::scale(params),
+        Question::Scale(params) => audit::scale(params, unnamed),
         Question::Spawn(params) => ("spawn", audit::pool(params.pool.as_deref(), &params.queues)),
         Question::Work(params) => ("work", audit::pool(None, &params.queues)),
         Question::Restart(params) => audit::restart(params),

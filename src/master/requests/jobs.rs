@@ -1,7 +1,7 @@
 //! Cancelling, retrying and deleting jobs, many in one request: a step at a time, in turns with everything else.
 //!
 //! Invariants: a turn spends [`LONGEST`] on them at most, and one slice more; they add to the next batch only while that
-//! is small, so that no commit is long because of them; what was begun is done to its end, whether its asker listens or
+//! is small, and little while jobs run, so that no commit is long because of them; what was begun is done to its end, whether its asker listens or
 //! not, as long as the store can be written.
 
 use std::collections::BTreeSet;
@@ -23,6 +23,8 @@ use crate::wire::control::{ChangedJobs, Jobs};
 
 /// Changes in the next batch from which on no task adds to it.
 const ENOUGH: usize = 128;
+/// The most that tasks add to one batch while jobs are at workers, which come first.
+const ENOUGH_BESIDE: usize = 24;
 /// Jobs of one task before the next has its turn.
 const SLICE: usize = 32;
 /// How long a turn works on tasks.
@@ -112,7 +114,24 @@ impl Master {
 
     /// Whether a task can go on now.
     pub(in crate::master) fn has_task(&self) -> bool {
-        !self.requests.tasks.is_empty() && self.batches.waiting() < ENOUGH
+        !self.requests.tasks.is_empty() && self.room_for_tasks() > 0
+    }
+
+    /// How many jobs tasks may change in the next batch yet.
+    fn room_for_tasks(&self) -> usize {
+        let waiting = self.batches.waiting();
+        let (batch, changed) = self.requests.changed_in;
+        // Where nothing waits, what was changed has gone, or was none of the store's.
+        let changed = if waiting > 0 && batch == self.batches.next_number() { changed } else { 0 };
+        let most = if self.core.is_quiet() { ENOUGH } else { ENOUGH_BESIDE };
+        ENOUGH.saturating_sub(waiting).min(most.saturating_sub(changed))
+    }
+
+    fn count_changed(&mut self, jobs: usize) {
+        let batch = self.batches.next_number();
+        let (last, changed) = &mut self.requests.changed_in;
+        *changed = if *last == batch { *changed + jobs } else { jobs };
+        *last = batch;
     }
 
     /// Goes on with what is left, for a while.
@@ -123,10 +142,12 @@ impl Master {
         while self.has_task()
             && let Some(mut task) = self.requests.tasks.pop_front()
         {
-            for _ in 0..SLICE {
+            let slice = SLICE.min(self.room_for_tasks()).min(task.jobs.len());
+            for _ in 0..slice {
                 let Some(job) = task.jobs.next() else { break };
                 self.change_one(&task, job, now);
             }
+            self.count_changed(slice);
             self.carry_out();
             if task.jobs.len() > 0 {
                 self.requests.tasks.push_back(task);

@@ -68,6 +68,8 @@ pub(super) struct Requests {
     replies: Vec<(Ticket, Result<Done, Refusal>)>,
     /// Work of requests that name many jobs.
     tasks: VecDeque<Task>,
+    /// The batch that they added to last, and how many jobs they changed in it.
+    changed_in: (u64, usize),
     /// The same, while the reader looks for the jobs.
     selecting: HashMap<Ticket, Task>,
     operations: Operations,
@@ -91,7 +93,7 @@ impl Requests {
     pub(super) fn new(reader: Reader) -> Self {
         let (table, replies, tasks, bulks) = (Table::default(), Vec::new(), VecDeque::new(), Bulks::default());
         let (selecting, operations, last_deed) = (HashMap::new(), Operations::default(), UnixMicros(0));
-        Self { table, replies, tasks, selecting, operations, last_deed, bulks, reader }
+        Self { table, replies, tasks, changed_in: (0, 0), selecting, operations, last_deed, bulks, reader }
     }
 
     /// The core has replied; [`replies`] gives it out at the end of the turn.

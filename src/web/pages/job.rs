@@ -49,7 +49,10 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
     }
     let (why, runs) = reasons(desk, &job)?;
     let page = Page::new("jobs", format!("Job {}", job.id), format!("queue-work jobs show {}", job.id))
-        .live("job", html! { (what(&job)) (actions(desk, &job)) (because(&why)) (life(&job, &runs, desk.now)) })
+        .live(
+            "job",
+            html! { (what(&job)) (actions(desk, &job)) (because(&why, job.state)) (life(&job, &runs, desk.now)) },
+        )
         .live(
             "runs",
             html! {
@@ -129,8 +132,10 @@ fn actions(desk: &Desk<'_>, job: &JobRecord) -> Markup {
     }
 }
 
-fn because(why: &Why) -> Markup {
-    html! { div.box { ul { @for line in words::escape(&why.text()).lines() { li { (line) } } } } }
+/// Amber at its edge where the job waits; else in the colour of its state.
+fn because(why: &Why, state: JobState) -> Markup {
+    let class = if matches!(state, JobState::Ready | JobState::Scheduled) { "warn" } else { class_of(state) };
+    html! { div.box.(class) { ul { @for line in words::escape(&why.text()).lines() { li { (line) } } } } }
 }
 
 /// Pushed, waited, run, waited …, to scale: what waits is grey, what runs is blue, green or red.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::overview::{RANGES, charts, found, ranges, spread};
+use super::services;
 use crate::cli::metrics as cli_metrics;
 use crate::error::Error;
 use crate::model::QueueName;
@@ -50,7 +51,8 @@ pub(in crate::web) fn page(desk: &Desk<'_>) -> Result<View, Error> {
         .fixed("before", before(desk, &of, length, &report)?);
     if of.queue.is_none() && of.kind.is_none() {
         page = page.fixed("queues", by_queue(desk, length)?).fixed("types", by_type(desk, length)?);
-        page = page.fixed("pools", by_pool(&report)).fixed("leaks", kept(desk));
+        page = page.fixed("pools", by_pool(&report)).fixed("services", services::called(desk)?);
+        page = page.fixed("leaks", kept(desk));
     }
     Ok(View::Page(page))
 }

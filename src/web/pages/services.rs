@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::cli::services as cli_services;
 use crate::error::Error;
+use crate::model::service::MethodStats;
 use crate::report::services::Service;
 use crate::report::words;
 use crate::web::View;
@@ -81,18 +82,12 @@ fn facts(desk: &Desk<'_>, service: &Service) -> Markup {
 }
 
 fn methods(service: &Service) -> Markup {
-    let ms = |ms: Option<f64>| ms.map_or_else(|| "–".to_owned(), |ms| seconds(ms / 1e3));
     let body = html! {
         @for method in &service.methods {
             tr {
                 th.wide scope="row" { (text(&method.name)) }
                 td.wide.hide { (text(&method.description)) }
-                td.n { (number(method.figures.requests)) }
-                td.n .bad[method.figures.errors > 0] { (number(method.figures.errors)) }
-                td.n.hide { (format!("{:.1}", method.figures.per_s)) }
-                td.n { (ms(method.figures.p50_ms)) }
-                td.n { (ms(method.figures.p95_ms)) }
-                td.n.hide { (ms(method.figures.p99_ms)) }
+                (cells(&method.figures))
             }
         }
     };
@@ -102,6 +97,42 @@ fn methods(service: &Service) -> Markup {
             (table("Methods", &["method", "~description", "#calls", "#errors", "#~per second", "#p50", "#p95", "#~p99"], &body))
         }
     }
+}
+
+/// Cells of a method: calls, errors, calls a second, and how long calls took.
+fn cells(figures: &MethodStats) -> Markup {
+    let ms = |ms: Option<f64>| ms.map_or_else(|| "–".to_owned(), |ms| seconds(ms / 1e3));
+    html! {
+        td.n { (number(figures.requests)) }
+        td.n .bad[figures.errors > 0] { (number(figures.errors)) }
+        td.n.hide { (format!("{:.1}", figures.per_s)) }
+        td.n { (ms(figures.p50_ms)) }
+        td.n { (ms(figures.p95_ms)) }
+        td.n.hide { (ms(figures.p99_ms)) }
+    }
+}
+
+/// The methods of all services that were called, since the gateway began: for the page of metrics.
+pub(super) fn called(desk: &Desk<'_>) -> Result<Markup, Error> {
+    let all = find(desk)?;
+    let methods = || all.iter().flat_map(|service| service.methods.iter().map(move |method| (service, method)));
+    let called = || methods().filter(|(_, method)| method.figures.requests > 0);
+    let body = html! {
+        @for (service, method) in called() {
+            tr {
+                th scope="row" { a href=(desk.urls.to(&["services", &service.pool])) { (text(&service.pool)) } }
+                td.wide { (text(&method.name)) }
+                (cells(&method.figures))
+            }
+        }
+    };
+    let headings = ["service", "method", "#calls", "#errors", "#~per second", "#p50", "#p95", "#~p99"];
+    Ok(html! {
+        @if called().next().is_some() {
+            h2 { "Services" }
+            (table("Calls of services, since the gateway began", &headings, &body))
+        }
+    })
 }
 
 /// A field to call a method; the answer is JSON.
