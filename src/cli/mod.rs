@@ -8,6 +8,7 @@ pub(crate) mod args;
 mod audit;
 mod autoscale;
 pub(crate) mod backend;
+mod backup;
 pub(crate) mod call;
 mod calls;
 mod completions;
@@ -159,6 +160,8 @@ fn carry_out(context: &Context, verb: Option<&Verb>) -> Result<Code, Error> {
         Verb::Leaks => leaks::run(context),
         Verb::Metrics(args) => metrics::run(context, args),
         Verb::Logs(args) => logs::run(context, args),
+        Verb::Backup(args) => backup::backup(context, args),
+        Verb::Restore(args) => backup::restore(context, args),
         Verb::Web(args) => web::run(context, args),
         Verb::Config(verb) => config::run(context, verb),
         Verb::Import(args) => import::run(context, args),

@@ -112,6 +112,15 @@ pub fn progress_bar() -> ProgressBar {
     bar
 }
 
+/// A bar that counts bytes, on stderr.
+#[must_use]
+pub fn copy_bar(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{bar:30} {binary_bytes}/{binary_total_bytes}{left}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("left", left));
+    bar
+}
+
 /// An estimate of the time that is left, once there is something to estimate it from.
 fn left(state: &ProgressState, out: &mut dyn fmt::Write) {
     if state.pos() > 0 {

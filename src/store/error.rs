@@ -72,7 +72,8 @@ pub enum StoreError {
     },
     /// Made by a newer version.
     #[error(
-        "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work"
+        "the database `{path}` has schema {found}, this queue-work knows up to {known}; install a newer queue-work, or put \
+         back a copy from before (`queue-work restore FILE`), such as the newest `{path}.schema-…`"
     )]
     Newer {
         path: String,

@@ -3,6 +3,7 @@
 //! Invariant: before a write the file was checked to be safe, and the right to write is held.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,25 @@ impl Location<'_> {
     pub fn examine(&self, most: Option<Duration>) -> Result<Exam, StoreError> {
         let StoreUrl::File(path) = self.0;
         sqlite::examine(path, most)
+    }
+
+    /// Copies all that is committed into a new file, while others go on; what is known of the copy. `said` hears the bytes
+    /// that are written.
+    pub fn backup(&self, to: &Path, said: sqlite::Progress<'_>) -> Result<Exam, StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::backup(path, to, said)
+    }
+
+    /// Puts a copy of another database in the place of this one, on which no master may run; what is known of it, and where
+    /// the old one is kept.
+    pub fn restore(
+        &self,
+        from: &Path,
+        holder: &Holder,
+        said: sqlite::Progress<'_>,
+    ) -> Result<(Exam, Option<PathBuf>), StoreError> {
+        let StoreUrl::File(path) = self.0;
+        sqlite::restore(path, from, holder, said)
     }
 
     /// To change it while no master runs: see [`StoreError::Held`]. Makes it if it is missing.

@@ -93,6 +93,10 @@ fn a_database_of_an_older_release_is_brought_up_to_date_by_whatever_verb_comes_f
         make_old(&bench, FIRST);
         let code = bench.run(first).code;
         assert!(code == 0 || first == ["status"] && code == 3, "{first:?}");
+        let kept = bench.path().join("q.db.schema-1");
+        let kept = rusqlite::Connection::open(kept).expect("a copy from before");
+        let schema: i64 = kept.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a database");
+        assert_eq!(schema, 1, "{first:?}");
         let id = bench.push(&["--", "true"]);
         bench.ok(&["--workers=1", "--drain"]);
         assert_eq!(bench.job(id)["state"], "succeeded");

@@ -27,11 +27,11 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
-    ("Set up", &["config, import, export", "web, completions, man"]),
+    ("Set up", &["config, import, export", "backup, restore, web", "completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 15] = [
+const TOGETHER: [(&str, &str); 17] = [
     ("start, work", "Run the master, or a single worker here"),
     ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
@@ -46,7 +46,8 @@ const TOGETHER: [(&str, &str); 15] = [
     ("spawn, stop", "Add a pool; stop pools, workers or the master"),
     ("restart, reload", "Replace workers; read the configuration file again"),
     ("config, import, export", "Check or make a configuration; make a unit"),
-    ("web, completions, man", "Open the page; print completions, the manual"),
+    ("backup, restore, web", "Copy the store, put a copy in its place; open the page"),
+    ("completions, man", "Print a completion script, or the manual page (roff)"),
 ];
 
 const USAGE: &str = "queue-work [OPTIONS] [-- CMD…]   the master: `queue-work start -h`

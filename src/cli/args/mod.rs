@@ -4,6 +4,7 @@
 //! `QUEUE_WORK_<NAME>` (of a verb: `QUEUE_WORK_<VERB>_<NAME>`). Options that choose a target (`--all`, `--pool`, …)
 //! have none: an inherited variable must not widen what a command does.
 
+pub(crate) mod backup;
 pub(crate) mod control;
 pub(crate) mod help;
 pub(crate) mod jobs;
@@ -213,6 +214,8 @@ Examples:
     #[command(alias = "log")]
     Logs(records::LogsArgs),
     Web(web::WebArgs),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     #[command(subcommand)]
     Config(control::ConfigVerb),
     Import(port::ImportArgs),

@@ -80,7 +80,7 @@ fn fill_and_name(file: &File, name: &Path, path: &Path) -> Result<bool, StoreErr
 }
 
 /// Renames, unless the name is taken.
-fn take_name(from: &Path, to: &Path) -> nix::Result<()> {
+pub(super) fn take_name(from: &Path, to: &Path) -> nix::Result<()> {
     match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         // Some file systems cannot do that. A file with two names for a moment is refused by who opens it then.
         Err(Errno::EINVAL | Errno::ENOSYS) => {

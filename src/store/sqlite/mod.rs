@@ -9,6 +9,7 @@ mod access;
 mod apply;
 mod audit;
 mod autoscale_log;
+mod backup;
 mod batch;
 mod bulk;
 mod call_log;
@@ -94,6 +95,7 @@ use crate::model::bulk::OpenBulk;
 use crate::model::change::{Change, Op};
 use crate::model::{Generation, Mono, QueueTotals, UnixMicros};
 
+pub(super) use self::backup::{Progress, backup, restore};
 pub use self::changes::Changes;
 pub(super) use self::exam::{dangers, examine, size};
 pub use self::lock_file::Lock;

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::database_lock::Handle;
 use super::files::{self, Identity};
-use super::{SqliteStore, create, error::map, identity, migrate, names, sql};
+use super::{SqliteStore, backup, create, error::map, identity, migrate, names, sql};
 use crate::store::StoreError;
 
 /// "QWRK", as in `migrations/0001_core.sql`.
@@ -67,7 +67,9 @@ pub(super) fn writer(handle: &Handle, path: &Path, missing: Missing) -> Result<C
     assert!(rusqlite::version_number() >= OLDEST_SQLITE, "BUG: SQLite {} is too old", rusqlite::version());
     let mut conn = connect(path)?;
     refuse_foreign(&conn, path, missing == Missing::Create)?;
-    migrate::is_older(&conn, path)?;
+    if migrate::is_older(&conn, path)? {
+        backup::before_migration(path, migrate::version(&conn).map_err(|e| map(path, &e))?);
+    }
     set_up(&conn, path)?;
     migrate::migrate(&mut conn, path)?;
     // The name may have been given to another file meanwhile.

@@ -53,7 +53,7 @@ impl<'a> Naming<'a> {
             match stale.symlink_metadata() {
                 Ok(found) if found.is_file() && found.len() == 0 => remove(&stale)?,
                 Ok(_) => {
-                    let kept = keep(&stale)?;
+                    let kept = keep(&stale, &stale, ".lost")?;
                     let (found, kept, database) = (stale.display(), kept.display(), database.display());
                     log::warn!(
                         "`{found}` was left by a database that is not there any more; it is kept as `{kept}`, and \
@@ -75,19 +75,19 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives it a name that nothing has.
-fn keep(stale: &Path) -> io::Result<PathBuf> {
+/// Gives a file the name of another with this ending, or with a number behind it, which nothing has.
+pub(super) fn keep(file: &Path, name: &Path, ending: &str) -> io::Result<PathBuf> {
     for n in 1..MOST_KEPT {
-        let kept = beside(stale, &if n == 1 { ".lost".to_owned() } else { format!(".lost.{n}") });
+        let kept = beside(name, &if n == 1 { ending.to_owned() } else { format!("{ending}.{n}") });
         if kept.symlink_metadata().is_ok() {
             continue;
         }
-        match renameat2(AT_FDCWD, stale, AT_FDCWD, &kept, RenameFlags::RENAME_NOREPLACE) {
+        match renameat2(AT_FDCWD, file, AT_FDCWD, &kept, RenameFlags::RENAME_NOREPLACE) {
             Ok(()) => return Ok(kept),
             Err(Errno::EEXIST) => {}
-            Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(stale, &kept).map(|()| kept),
+            Err(Errno::EINVAL | Errno::ENOSYS) => return std::fs::rename(file, &kept).map(|()| kept),
             Err(e) => return Err(e.into()),
         }
     }
-    Err(io::Error::other(format!("there are too many files named `{}.lost`; remove them", stale.display())))
+    Err(io::Error::other(format!("there are too many files named `{}{ending}`; remove them", name.display())))
 }
