@@ -66,7 +66,7 @@ pub(crate) fn restore(context: &Context, args: &RestoreArgs) -> Result<Code, Err
     let file = &args.file.canonicalize().unwrap_or_else(|_| args.file.clone());
     let from = StoreUrl::File(file.clone());
     if args.check {
-        let copy = Copy::new(file, store::open(&from).examine(None)?, None);
+        let copy = Copy::new(file, store::open(&from).examine(None).map_err(|e| e.when_read(file))?, None);
         let at = copy.last_at.map_or_else(String::new, |at| format!(", up to {}", words::time(at)));
         let text = match copy.damage.first() {
             Some(damage) => format!("`{}` is damaged: {damage}", copy.file),
@@ -88,9 +88,9 @@ pub(crate) fn restore(context: &Context, args: &RestoreArgs) -> Result<Code, Err
 
 fn say(context: &Context, copy: &Copy, text: &str) -> Result<Code, Error> {
     if context.global.json {
-        output::json(copy)?
+        output::json(copy)?;
     } else {
-        context.done(text)?
+        context.done(text)?;
     }
     Ok(Code::DONE)
 }

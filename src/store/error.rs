@@ -170,6 +170,14 @@ impl StoreError {
         }
     }
 
+    /// The same of a database that is only read.
+    pub(crate) fn when_read(self, path: &std::path::Path) -> Self {
+        let Self::Io(why) = self else { return self };
+        let path = path.display().to_string();
+        let why = format!("cannot be read: {why}; `queue-work --database '{path}' doctor --full` says more");
+        Self::Unusable { path, why }
+    }
+
     /// From what the system says.
     pub(crate) fn cannot(doing: &'static str, path: &std::path::Path, reason: &impl ToString) -> Self {
         Self::Cannot { doing, path: path.display().to_string(), reason: reason.to_string() }

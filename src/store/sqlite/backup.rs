@@ -4,7 +4,6 @@
 //! Invariants: what has that name already is not touched; a database is replaced in one step, and the old one is kept beside it;
 //! a log never lies beside a database that it does not belong to.
 
-use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +12,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempPath;
 
 use super::create::{no_folder, take_name};
@@ -22,7 +21,7 @@ use super::exam::examine;
 use super::files::{beside, identity, log_path, sync_folder};
 use super::lock_file::Lock;
 use super::open::looker;
-use super::stale::{Naming, keep};
+use super::stale::{MOST_KEPT, Naming, keep};
 use super::{access, error, migrate, sql};
 use crate::store::exam::Exam;
 use crate::store::{Holder, StoreError};
@@ -61,10 +60,14 @@ pub(super) fn before_migration(path: &Path, schema: i64) {
     }
     let name =
         |n: u32| beside(path, &if n == 1 { format!(".schema-{schema}") } else { format!(".schema-{schema}.{n}") });
-    let free = (1..).map(name).find(|to| to.symlink_metadata().is_err()).unwrap_or_else(|| name(1));
+    let free = (1..MOST_KEPT).map(name).find(|to| to.symlink_metadata().is_err()).unwrap_or_else(|| name(1));
     match backup(path, &free, &mut |_| {}) {
         Ok(_) => {
-            log::warn!("a copy of `{}` before it is brought up to date is kept as `{}`", path.display(), free.display())
+            log::warn!(
+                "a copy of `{}` before it is brought up to date is kept as `{}`",
+                path.display(),
+                free.display()
+            );
         }
         Err(error) => log::warn!("no copy is kept of `{}` before it is brought up to date: {error}", path.display()),
     }
@@ -109,12 +112,6 @@ pub(in crate::store) fn restore(
     Ok((exam, old))
 }
 
-fn damaged(path: &Path, damage: &dyn Display) -> StoreError {
-    let path = path.display().to_string();
-    let why = format!("is damaged: {damage}; `queue-work --database '{path}' doctor --full` says more");
-    StoreError::Unusable { path, why }
-}
-
 fn taken(to: &Path) -> StoreError {
     StoreError::cannot("write", to, &"it exists; name another file, or remove it first")
 }
@@ -127,21 +124,20 @@ fn copied(path: &Path, to: &Path, said: Progress<'_>) -> Result<(TempPath, Exam)
             if folder.exists() { access::denied(to).unwrap_or_else(|| e.to_string()) } else { no_folder(folder) };
         StoreError::cannot("write", to, &reason)
     };
-    let (conn, _handle) = looker(path)?;
+    let (conn, _handle) = looker(path).map_err(|e| e.when_read(path))?;
     let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut names = tempfile::Builder::new();
     let made = names.prefix(".queue-work-").suffix(".copy").make_in(folder, open).map_err(failed)?;
     let (file, name) = made.into_parts();
     fill(&conn, &file, &name, said).map_err(|e| match e {
-        Failed::Sqlite(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => damaged(path, &e),
-        Failed::Sqlite(e) => error::map(path, &e),
+        Failed::Sqlite(e) => error::map(path, &e).when_read(path),
         Failed::System(e) => failed(e),
     })?;
     Owner::of_store(to).take(&file).and_then(|()| file.sync_all()).map_err(failed)?;
     let exam = examine(&name, None)?;
     match exam.damage.first() {
         None => Ok((name, exam)),
-        Some(damage) => Err(damaged(path, damage)),
+        Some(damage) => Err(StoreError::Io(damage.clone()).when_read(path)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::trust::folder_of;
 const MOST_TRIES: u32 = 500;
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 /// Most files kept under one name.
-const MOST_KEPT: u32 = 1000;
+pub(super) const MOST_KEPT: u32 = 1000;
 
 /// As long as it lives no other process gives a database in this folder its name.
 #[derive(Debug)]
