@@ -7,13 +7,13 @@ use clap::{Args, ValueHint};
 /// Copy the store into a file, while everything goes on.
 ///
 /// The copy is what was committed at one moment: jobs, runs, workers, processors. It is read through before it gets its
-/// name, and is a database of its own: `--database FILE` looks at it. An existing file is never touched.
+/// name, and is a database of its own. An existing file is never touched.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   queue-work backup copy.db
-  queue-work backup /backup/queue-work-$(date +%F).db -q    each day, from cron
-  queue-work restore copy.db --check                        whether it can be used")]
+  queue-work backup /backup/$(date +%F).db -q     each day, from cron
+  queue-work restore copy.db --check              whether it can be used")]
 pub(crate) struct BackupArgs {
     /// The file to write, in a folder that exists
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]

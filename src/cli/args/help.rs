@@ -26,12 +26,12 @@ pub(super) const GROUPS: [(&str, &[&str]); 5] = [
             "workers, logs, events",
         ],
     ),
-    ("Change", &["scale, autoscale", "spawn, stop", "restart, reload"]),
-    ("Set up", &["config, import, export", "backup, restore, web", "completions, man"]),
+    ("Change", &["scale, autoscale", "spawn, stop, restart, reload"]),
+    ("Set up", &["config, import, export", "backup, restore", "web, completions, man"]),
 ];
 
 /// Verbs that have a line together, as the page has to fit the screen.
-const TOGETHER: [(&str, &str); 17] = [
+const TOGETHER: [(&str, &str); 15] = [
     ("start, work", "Run the master, or a single worker here"),
     ("push, call, try", "Add jobs, call a method of a service, or try a worker"),
     ("jobs, why", "List and change jobs, and say why one does not run"),
@@ -43,11 +43,10 @@ const TOGETHER: [(&str, &str); 17] = [
     ("runs, errors, audit", "Show past runs, what failed, who has changed what"),
     ("workers, logs, events", "Show past workers, what they print, what happens"),
     ("scale, autoscale", "Set the number of workers, or show why a pool has it"),
-    ("spawn, stop", "Add a pool; stop pools, workers or the master"),
-    ("restart, reload", "Replace workers; read the configuration file again"),
+    ("spawn, stop, restart, reload", "Add, end or renew pools; reread the file"),
     ("config, import, export", "Check or make a configuration; make a unit"),
-    ("backup, restore, web", "Copy the store, put a copy in its place; open the page"),
-    ("completions, man", "Print a completion script, or the manual page (roff)"),
+    ("backup, restore", "Copy the store; put a copy in its place"),
+    ("web, completions, man", "Open the page; print completions, the manual"),
 ];
 
 const USAGE: &str = "queue-work [OPTIONS] [-- CMD…]   the master: `queue-work start -h`
